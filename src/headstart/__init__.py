@@ -1,0 +1,1 @@
+"""Transfer learning for small image data sets."""

@@ -1,0 +1,70 @@
+"""One family of exceptions; every message says what was wrong, what was expected and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HeadstartError(Exception):
+    """Base of every error headstart raises on purpose; the command line prints it without a traceback.
+
+    ``exit_code`` is what the command line leaves with: 1 when the work failed, 2 when the call was misused.
+    """
+
+    exit_code = 1
+
+
+class InputError(HeadstartError):
+    """The caller's input cannot be used: a path, a table, an image, an option."""
+
+    exit_code = 2
+
+
+class DataError(InputError):
+    """The data set cannot be used as it is."""
+
+
+class ImageError(DataError):
+    """One image cannot be read; ``name`` is its name in the data set and ``reason`` one short clause."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name = name
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[ImageError], tuple[str, str]]:
+        return type(self), (self.name, self.reason)
+
+
+class SplitError(InputError):
+    """The data cannot be split as asked."""
+
+
+class WeightsError(InputError):
+    """Pretrained weights are missing or do not fit."""
+
+
+class BundleError(InputError):
+    """A saved model is damaged, incomplete or from a newer version."""
+
+
+class RunError(InputError):
+    """A run folder cannot be used: it holds something else, is incomplete or damaged."""
+
+
+class StorageError(HeadstartError):
+    """The disk refused: full, read-only or without permission."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Message for an unknown name, with the close matches.
+
+    >>> unknown_name("backbone", "vgg91", ["vgg19", "vgg16", "resnet50"])
+    "Unknown backbone 'vgg91'. Did you mean 'vgg19', 'vgg16'? Known: resnet50, vgg16, vgg19."
+    """
+    choices = sorted(known)
+    close = difflib.get_close_matches(name, choices, n=3, cutoff=0.6)
+    hint = " Did you mean " + ", ".join(repr(match) for match in close) + "?" if close else ""
+    listed = ", ".join(choices[:20]) + (", ..." if len(choices) > 20 else "")
+    return f"Unknown {kind} {name!r}.{hint} Known: {listed}."

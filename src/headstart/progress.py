@@ -1,0 +1,31 @@
+"""How long work tells of its progress; the command line hands in a bar, everyone else nothing."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Something that can show how far a piece of work has come."""
+
+    def task(self, title: str, total: int, unit: str = "items") -> AbstractContextManager[Callable[[int], None]]:
+        """Context whose value is called with the number of items just done."""
+        ...
+
+    def note(self, text: str) -> None:
+        """One line for the user that is not an error: what was decided, skipped or fallen back to."""
+        ...
+
+
+class Silent:
+    """Progress that shows nothing."""
+
+    @contextmanager
+    def task(self, title: str, total: int, unit: str = "items") -> Iterator[Callable[[int], None]]:
+        """See `Progress.task`."""
+        yield lambda n: None
+
+    def note(self, text: str) -> None:
+        """See `Progress.note`."""

@@ -1,0 +1,106 @@
+"""Files written whole or not at all, canonical JSON and content hashes."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from headstart.errors import StorageError
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: to a temporary name beside it, flushed, then renamed.
+
+    Raises
+    ------
+    StorageError
+        When the disk is full, read-only or the folder may not be written.
+    """
+    with replacing(path) as handle:
+        handle.write(content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Binary file handle whose content takes the name `path` only when the block ends without an error."""
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".tmp", dir=path.parent)
+        with os.fdopen(descriptor, "wb") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise storage_error(path, error) from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def storage_error(path: Path, error: OSError) -> StorageError:
+    """The disk's refusal in words, with the remedy."""
+    remedies = {
+        errno.ENOSPC: "the disk is full; free some space or choose another folder, then run the same command again",
+        errno.EDQUOT: "the disk quota is used up; free some space, then run the same command again",
+        errno.EROFS: "the file system is read-only; choose another folder",
+        errno.EACCES: "permission denied; choose a folder you may write to",
+        errno.EPERM: "permission denied; choose a folder you may write to",
+        errno.ENOTDIR: "a part of this path is a file, not a folder; choose another folder",
+        errno.EEXIST: "a part of this path is a file, not a folder; choose another folder",
+    }
+    reason = remedies.get(error.errno or 0, f"{error.strerror or error}; check the disk, then run the command again")
+    return StorageError(f"Cannot write {path}: {reason}.")
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write indented JSON with sorted keys and a final newline; equal values give equal bytes."""
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, (text + "\n").encode())
+
+
+def canonical_json(value: Any) -> str:
+    """JSON on one line with sorted keys, for hashing and comparing.
+
+    >>> canonical_json({"b": 1, "a": [1.5, None]})
+    '{"a":[1.5,null],"b":1}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def hash_json(value: Any) -> str:
+    """SHA-256 of the canonical JSON, in hexadecimal."""
+    return hash_bytes(canonical_json(value).encode())
+
+
+def hash_bytes(content: bytes | memoryview) -> str:
+    """SHA-256 of the bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def hash_file(path: Path, *, on_bytes: Callable[[int], None] | None = None) -> str:
+    """SHA-256 of a file's content, in hexadecimal, read in blocks of 1 MiB."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+            if on_bytes is not None:
+                on_bytes(len(block))
+    return digest.hexdigest()
