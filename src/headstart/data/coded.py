@@ -1,0 +1,69 @@
+"""Text columns as whole numbers: codes into naturally sorted names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Coded(NamedTuple):
+    """A text column: ``names[codes[i]]`` is the text of row i."""
+
+    codes: NDArray[np.int64]
+    names: tuple[str, ...]
+
+    def take(self, rows: NDArray[np.int64]) -> Coded:
+        """The column at `rows`, with the same names."""
+        return Coded(self.codes[rows], self.names)
+
+
+def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
+    """Sorting key under which numbers inside a text count as numbers.
+
+    >>> sorted(["grade 10", "grade 9", "Grade 1"], key=natural_key)
+    ['Grade 1', 'grade 9', 'grade 10']
+    """
+    parts = re.split(r"([0-9]+)", text.casefold())
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part], text
+
+
+def code_texts(texts: Sequence[str], names: Iterable[str] | None = None) -> Coded:
+    """Codes of `texts` into `names`, by default their distinct values in natural order.
+
+    Raises
+    ------
+    KeyError
+        When a text is not among the given names.
+
+    Examples
+    --------
+    >>> code_texts(["b", "a", "b"])
+    Coded(codes=array([1, 0, 1]), names=('a', 'b'))
+    """
+    ordered = tuple(sorted(set(texts), key=natural_key)) if names is None else tuple(names)
+    code_of = {name: code for code, name in enumerate(ordered)}
+    return Coded(np.fromiter((code_of[text] for text in texts), dtype=np.int64, count=len(texts)), ordered)
+
+
+def sort_names(coded: Coded) -> Coded:
+    """The same column with its names in natural order and unused names dropped."""
+    used = np.unique(coded.codes)
+    order = sorted(used.tolist(), key=lambda code: natural_key(coded.names[code]))
+    position = np.zeros(len(coded.names), dtype=np.int64)
+    position[order] = np.arange(len(order))
+    return Coded(position[coded.codes], tuple(coded.names[code] for code in order))
+
+
+def some(items: Iterable[str], limit: int = 5) -> str:
+    """The first items for an error message, and how many more there are.
+
+    >>> some(["a", "b", "c"], limit=2)
+    'a, b and 1 more'
+    """
+    listed = list(items)
+    more = f" and {len(listed) - limit:,} more" if len(listed) > limit else ""
+    return ", ".join(listed[:limit]) + more

@@ -1,0 +1,332 @@
+"""Encoded bytes to an upright 8-bit RGB image, by fixed and bounded rules.
+
+`docs/data.md` states the rules for the user; `DECODER_VERSION` changes whenever one of them does.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+
+from headstart.data.depth import UnsupportedPixelsError, read_deep, read_plain_tiff, scale_to_8_bit
+from headstart.errors import ImageError
+
+DECODER_VERSION: Final = 1
+MAX_PIXELS: Final = 200_000_000
+MAX_FILE_BYTES: Final = 1 << 30
+WHITE_LEVEL: Final = 65_535
+IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".bmp", ".dib", ".webp"})
+
+_NOT_AN_IMAGE = "not an image headstart reads (JPEG, PNG, TIFF, BMP, WebP)"
+# A decoder fed hostile bytes fails in any of these ways; each means that the file is damaged.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    TypeError,
+    SyntaxError,
+    EOFError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+_OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
+    # The JPEG class itself, not Pillow's factory: a phone's multi-picture file yields its first, main picture.
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "WebP": WebPImagePlugin.WebPImageFile,
+}
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the file says of itself, before any pixel is read.
+
+    Attributes
+    ----------
+    format : str
+        ``"JPEG"``, ``"PNG"``, ``"TIFF"``, ``"BMP"`` or ``"WebP"``.
+    width, height : int
+        Pixels, as stored.
+    mode : str
+        Pillow's name of the stored colour mode, such as ``"L"`` or ``"RGB"``; 16-bit modes end with ``;16``.
+    bits : int
+        Bits per sample.
+    n_pages : int
+        Pages or frames; only the first is used.
+    """
+
+    format: str
+    width: int
+    height: int
+    mode: str
+    bits: int
+    n_pages: int
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A decoded image with its header; ``peak`` is the largest colour sample of a 16-bit image, else None."""
+
+    image: Image.Image
+    header: Header
+    peak: int | None
+
+
+def decode(encoded: bytes, name: str, *, max_pixels: int = MAX_PIXELS, white_level: int = WHITE_LEVEL) -> Image.Image:
+    """Upright 8-bit RGB image from the bytes of a JPEG, PNG, TIFF, BMP or WebP file.
+
+    Parameters
+    ----------
+    encoded : bytes
+        Content of the file.
+    name : str
+        What errors call the image.
+    max_pixels : int
+        Larger images are refused from their header, before any pixel is read.
+    white_level : int in 1..65535
+        The 16-bit value shown as white: ``value * 255 / white_level``, clipped. Fixed for a data set, because a
+        scale chosen image by image would erase brightness as a sign. 4095 suits 12-bit cameras.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Mode RGB, EXIF orientation applied, transparency laid over white, first page of several.
+
+    Raises
+    ------
+    ImageError
+        For anything else: no image, damaged, truncated, too large, floating-point or signed pixels.
+    """
+    return decode_details(encoded, name, max_pixels=max_pixels, white_level=white_level).image
+
+
+def decode_details(
+    encoded: bytes, name: str, *, max_pixels: int = MAX_PIXELS, white_level: int = WHITE_LEVEL
+) -> Decoded:
+    """Like `decode`, with the header and the 16-bit peak that the audit reports."""
+    if not 1 <= white_level <= 65_535:
+        raise ValueError(f"white_level is {white_level}; expected a 16-bit sample value from 1 to 65535.")
+    format_name = sniff_format(encoded)
+    if format_name is None:
+        raise ImageError(name, "the file is empty" if not encoded else _NOT_AN_IMAGE)
+    try:
+        with _PILLOW_WARNINGS:
+            return _decode(encoded, format_name, name, max_pixels, white_level)
+    except ImageError:
+        raise
+    except UnsupportedPixelsError as error:
+        raise ImageError(name, str(error)) from error
+    except MemoryError as error:
+        raise ImageError(name, "decoding needs more memory than is free; make the image smaller") from error
+    except _DAMAGE as error:
+        raise ImageError(name, f"damaged or truncated ({_first_line(error)})") from error
+
+
+def sniff_format(encoded: bytes) -> str | None:
+    """Name of the image format that the first bytes declare, or None; file names are not trusted.
+
+    >>> sniff_format(b"BM....") , sniff_format(b"PK.zip")
+    ('BMP', None)
+    """
+    if encoded.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if encoded.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if encoded[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "TIFF"
+    if encoded.startswith(b"RIFF") and encoded[8:12] == b"WEBP":
+        return "WebP"
+    return "BMP" if encoded.startswith(b"BM") else None
+
+
+def _decode(encoded: bytes, format_name: str, name: str, max_pixels: int, white_level: int) -> Decoded:
+    if format_name == "WebP":  # Pillow's WebP class makes room for the pixels as soon as it is opened
+        _check_size(name, webp_size(encoded), max_pixels)
+    try:
+        image = _OPENERS[format_name](io.BytesIO(encoded))
+    except SyntaxError:
+        if format_name != "TIFF":
+            raise
+        return _decode_plain_tiff(encoded, name, max_pixels, white_level)
+    header = _header(image, format_name)
+    _check_size(name, (header.width, header.height), max_pixels)
+    if header.bits <= 8 and image.mode not in ("I", "F"):
+        image.load()
+        return Decoded(_upright(_opaque_rgb(image), image), header, None)
+    samples = read_deep(image, lambda: _OPENERS[format_name](io.BytesIO(encoded)))
+    if samples is None:
+        return _decode_plain_tiff(encoded, name, max_pixels, white_level)
+    rgb, peak = _deep_rgb(samples, white_level)
+    return Decoded(_upright(rgb, image), header, peak)
+
+
+def _decode_plain_tiff(encoded: bytes, name: str, max_pixels: int, white_level: int) -> Decoded:
+    page = read_plain_tiff(encoded, lambda width, height: _check_size(name, (width, height), max_pixels))
+    rgb, peak = _deep_rgb(page.samples, white_level)
+    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[page.samples.shape[2]] + (";16" if page.bits == 16 else "")
+    header = Header("TIFF", page.samples.shape[1], page.samples.shape[0], mode, page.bits, page.n_pages)
+    return Decoded(_turn(rgb, page.orientation), header, peak)
+
+
+def webp_size(encoded: bytes) -> tuple[int, int]:
+    """Width and height that a WebP header declares (RFC 9649, section 2), or (0, 0) when it is damaged."""
+    kind, body = encoded[12:16], encoded[20:30]
+    if len(body) < 10:
+        return 0, 0
+    if kind == b"VP8X":
+        return int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1
+    if kind == b"VP8L":
+        packed = int.from_bytes(body[1:5], "little")
+        return (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
+    return int.from_bytes(body[6:8], "little") & 0x3FFF, int.from_bytes(body[8:10], "little") & 0x3FFF
+
+
+def _check_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width < 1 or height < 1:
+        raise ImageError(name, "damaged or truncated (its header declares no pixels)")
+    if width * height > max_pixels:
+        reason = f"{width:,} x {height:,} pixels, more than the {max_pixels:,} allowed; make it smaller or crop it"
+        raise ImageError(name, reason)
+
+
+def _header(image: ImageFile.ImageFile, format_name: str) -> Header:
+    width, height = image.size
+    bits = _bits(image)
+    mode = f"{image.mode};16" if bits == 16 and ";16" not in image.mode else image.mode
+    return Header(format_name, width, height, mode, bits, int(getattr(image, "n_frames", 1)))
+
+
+def _bits(image: ImageFile.ImageFile) -> int:
+    """Bits per stored sample; Pillow's mode hides the depth of 16-bit colour images."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return int(max(image.tag_v2.get(258, (1,))))
+    if image.mode == "1":
+        return 1
+    return 16 if image.mode.startswith("I") or any(";16" in str(tile.args) for tile in image.tile) else 8
+
+
+def _opaque_rgb(image: Image.Image) -> Image.Image:
+    """8-bit RGB without transparency: what shines through is white, as on paper."""
+    if image.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in image.info:
+        clear = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
+    if image.mode in ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr"):
+        return image.convert("RGB")
+    raise UnsupportedPixelsError(f"colour mode {image.mode} is not supported; save it as RGB or grey")
+
+
+def _deep_rgb(samples: NDArray[Any], white_level: int) -> tuple[Image.Image, int | None]:
+    """RGB image and 16-bit peak from samples of shape (height, width, 1 to 4 channels), uint8 or uint16."""
+    n_colours = samples.shape[2] - (samples.shape[2] in (2, 4))
+    colours, peak = samples[..., :n_colours], None
+    if samples.dtype == np.uint16:
+        peak = int(colours.max())
+        colours = scale_to_8_bit(colours, white_level)
+        samples = np.concatenate([colours, scale_to_8_bit(samples[..., n_colours:], WHITE_LEVEL)], axis=2)
+    if n_colours == 1:
+        samples = np.concatenate([np.repeat(samples[..., :1], 3, axis=2), samples[..., 1:]], axis=2)
+    return _opaque_rgb(Image.fromarray(np.ascontiguousarray(samples))), peak
+
+
+def pixels_to_rgb(pixels: NDArray[Any], name: str, *, white_level: int = WHITE_LEVEL) -> Image.Image:
+    """8-bit RGB image from an array, by the rules for files.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (height, width) or (height, width, 1 to 4 channels), uint8 or uint16
+        Two and four channels hold alpha last.
+    name : str
+        What errors call the image.
+    white_level : int
+        See `decode`.
+
+    Raises
+    ------
+    ImageError
+        When shape or type is another.
+    """
+    samples = pixels[..., None] if pixels.ndim == 2 else pixels
+    if samples.ndim != 3 or not 1 <= samples.shape[2] <= 4 or samples.size == 0:
+        raise ImageError(name, f"array of shape {pixels.shape}; expected (height, width) or (height, width, 1 to 4)")
+    if samples.dtype not in (np.uint8, np.uint16):
+        raise ImageError(name, f"array of type {pixels.dtype}; expected uint8 or uint16")
+    return _deep_rgb(samples, white_level)[0]
+
+
+def _upright(rgb: Image.Image, source: Image.Image) -> Image.Image:
+    """The image turned as its EXIF orientation asks; Pillow has turned a TIFF, and dropped the tag, on loading."""
+    try:
+        orientation = source.getexif().get(0x0112, 1)
+    except _DAMAGE:  # damaged metadata around sound pixels: nothing to turn by
+        orientation = 1
+    return _turn(rgb, orientation)
+
+
+def _turn(rgb: Image.Image, orientation: object) -> Image.Image:
+    turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
+    return rgb if turn is None else rgb.transpose(turn)
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:160]
+
+
+class _QuietPillow:
+    """Context that mutes Pillow's warnings, nested and in threads alike.
+
+    ``warnings.catch_warnings`` alone is not safe in threads: two that overlap leave the filters changed.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._depth = 0
+        self._filters: warnings.catch_warnings[None] | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._depth == 0:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+            self._depth += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._depth -= 1
+            if self._depth == 0 and self._filters is not None:
+                self._filters.__exit__(kind, error, trace)
+                self._filters = None
+
+
+_PILLOW_WARNINGS: Final = _QuietPillow()

@@ -1,0 +1,191 @@
+"""Samples of more than eight bits: read whole where Pillow alone would keep only the upper byte."""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ImageFile, TiffImagePlugin
+
+_FLOAT: Final = "floating-point pixels, whose black and white nobody states; save it as 8- or 16-bit unsigned integers"
+_SIGNED: Final = "signed or 32-bit pixels; save it as 8- or 16-bit unsigned integers on a scale you choose"
+_LAYOUT: Final = (
+    "a 16-bit layout headstart does not read; save it as interleaved grey or RGB without premultiplied alpha"
+)
+_PHOTOMETRIC, _PLANAR = 262, 284
+
+
+class UnsupportedPixelsError(Exception):
+    """The file is sound, but its pixels have no fixed meaning as a picture; the text is the reason and the remedy."""
+
+
+@dataclass(frozen=True)
+class PlainPage:
+    """First page of an uncompressed TIFF; samples of shape (height, width, channels), uint8 or uint16."""
+
+    samples: NDArray[Any]
+    bits: int
+    n_pages: int
+    orientation: int
+
+
+@functools.lru_cache(maxsize=4)
+def _scale_table(white_level: int) -> NDArray[np.uint8]:
+    values = np.arange(65_536, dtype=np.int64)
+    table = np.minimum(255, (values * 255 + white_level // 2) // white_level).astype(np.uint8)
+    table.setflags(write=False)
+    return table
+
+
+def scale_to_8_bit(samples: NDArray[np.uint16], white_level: int) -> NDArray[np.uint8]:
+    """``samples * 255 / white_level``, rounded and clipped to 0..255, of the same shape.
+
+    >>> scale_to_8_bit(np.array([0, 2048, 4095, 65535], dtype=np.uint16), 4095).tolist()
+    [0, 128, 255, 255]
+    """
+    return _scale_table(white_level)[samples]
+
+
+def read_deep(image: ImageFile.ImageFile, reopen: Callable[[], ImageFile.ImageFile]) -> NDArray[np.uint16] | None:
+    """All sixteen bits of an opened PNG or TIFF, or None for a layout that only `read_plain_tiff` may know.
+
+    Parameters
+    ----------
+    image : PIL.ImageFile.ImageFile
+        Opened, not yet loaded; it is loaded here, so that its orientation can be asked afterwards.
+    reopen : callable
+        Gives the same file opened afresh.
+
+    Returns
+    -------
+    ndarray of shape (height, width, channels) or None
+
+    Raises
+    ------
+    UnsupportedPixelsError
+        For floating-point, signed or 32-bit samples.
+    """
+    _refuse_unscaled(image)
+    raw_mode = _raw_mode(image)
+    if image.mode.startswith("I"):
+        image.load()
+        grey = np.clip(np.asarray(image), 0, 65_535).astype(np.uint16)
+        return (_white_is_low(image, grey))[..., None]
+    if raw_mode == "LA;16B":  # one grey-alpha pixel has the four bytes of an RGBA pixel
+        second = reopen()
+        second.tile = [tile._replace(args="RGBA") for tile in second.tile]
+        image.load()
+        return _joined(np.asarray(second)[..., 0::2], np.asarray(second)[..., 1::2])
+    if raw_mode.split(";")[0] in ("RGB", "RGBA", "RGBX") and not _is_planar(image):
+        return _both_bytes(image, reopen())
+    return None
+
+
+def _both_bytes(image: ImageFile.ImageFile, second: ImageFile.ImageFile) -> NDArray[np.uint16]:
+    """16-bit colour from two passes: Pillow's unpacker for the other byte order returns the lower byte."""
+    second.tile = [tile._replace(args=_swapped(tile.args)) for tile in second.tile]
+    image.load()
+    return _joined(np.asarray(image), np.asarray(second))
+
+
+def _joined(high: NDArray[np.uint8], low: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    samples: NDArray[np.uint16] = high.astype(np.uint16)
+    samples <<= 8
+    samples |= low
+    return samples
+
+
+def _swapped(arguments: Any) -> Any:
+    """Decoder arguments with the byte order of the raw mode (little, big, native) reversed."""
+    if not isinstance(arguments, str):
+        return (_swapped(arguments[0]), *arguments[1:])
+    order = arguments[-1]
+    native_is_little = np.little_endian
+    little = order == "L" or (order == "N" and native_is_little)
+    return arguments[:-1] + ("B" if little else "L")
+
+
+def _raw_mode(image: ImageFile.ImageFile) -> str:
+    raw_modes = {tile.args if isinstance(tile.args, str) else str((tile.args or ("",))[0]) for tile in image.tile}
+    raw_mode = raw_modes.pop() if len(raw_modes) == 1 else ""
+    return raw_mode if raw_mode.startswith("I") or ";16" in raw_mode else ""
+
+
+def _is_planar(image: ImageFile.ImageFile) -> bool:
+    return isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(_PLANAR, 1) == 2
+
+
+def _refuse_unscaled(image: ImageFile.ImageFile) -> None:
+    if image.mode == "F":
+        raise UnsupportedPixelsError(_FLOAT)
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and image.mode == "I":
+        raise UnsupportedPixelsError(_SIGNED)
+
+
+def _white_is_low(image: ImageFile.ImageFile, grey: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """TIFF may store 0 as white, which Pillow honours for 8-bit images alone."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0:
+        return np.uint16(65_535) - grey
+    return grey
+
+
+def read_plain_tiff(encoded: bytes, check_size: Callable[[int, int], None]) -> PlainPage:
+    """First page of an uncompressed TIFF in a layout that Pillow cannot read, such as planar 16-bit colour.
+
+    Compressed pages are left to Pillow, whose decoders are bounded by the declared size.
+
+    Parameters
+    ----------
+    encoded : bytes
+        Content of the file.
+    check_size : callable
+        Called with width and height before any pixel is read; raises when they are refused.
+
+    Raises
+    ------
+    UnsupportedPixelsError
+        For compressed, floating-point, signed or otherwise foreign layouts.
+    """
+    import tifffile
+
+    with tifffile.TiffFile(io.BytesIO(encoded)) as tiff:
+        page = tiff.pages.first
+        check_size(int(page.imagewidth), int(page.imagelength))
+        _check_plain(page, len(encoded))
+        samples = page.asarray().reshape(_plain_shape(page))
+        if int(page.planarconfig) == 2:
+            samples = np.moveaxis(samples, 0, 2)
+        orientation = page.tags.get(274)
+        turned = int(orientation.value) if orientation is not None else 1
+        return PlainPage(samples, int(page.bitspersample), len(tiff.pages), turned)
+
+
+def _check_plain(page: Any, n_bytes: int) -> None:
+    kind = page.dtype.kind if page.dtype is not None else ""
+    if kind in ("f", "c"):
+        raise UnsupportedPixelsError(_FLOAT)
+    if kind == "i" or (kind == "u" and page.dtype.itemsize > 2):
+        raise UnsupportedPixelsError(_SIGNED)
+    photometric, extra = int(page.photometric), [int(sample) for sample in page.extrasamples]
+    n_colours = {1: 1, 2: 3}.get(photometric, 0)
+    known = int(page.compression) == 1 and kind == "u" and int(page.bitspersample) == 8 * page.dtype.itemsize
+    if (
+        not known
+        or int(page.samplesperpixel) != n_colours + len(extra)
+        or extra not in ([], [2])
+        or page.imagedepth > 1
+    ):
+        raise UnsupportedPixelsError(_LAYOUT)
+    ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
+    if sum(page.databytecounts) < page.nbytes or max(ends) > n_bytes:
+        raise OSError("the file ends before its pixels do")
+
+
+def _plain_shape(page: Any) -> tuple[int, int, int]:
+    height, width, channels = int(page.imagelength), int(page.imagewidth), int(page.samplesperpixel)
+    return (channels, height, width) if int(page.planarconfig) == 2 else (height, width, channels)
