@@ -1,0 +1,82 @@
+"""Fitting: heads of one kind share the work their settings have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.errors import InputError
+from headstart.heads.arithmetic import Features
+from headstart.heads.fitted import FittedHead
+from headstart.heads.spec import HeadSpec
+from headstart.heads.training import TrainingRows, training_rows
+
+
+def fit_heads(
+    specs: Sequence[HeadSpec],
+    features: Features,
+    labels: npt.NDArray[np.integer[Any]],
+    *,
+    n_classes: int,
+    weights: npt.NDArray[Any] | None = None,
+    groups: npt.NDArray[Any] | None = None,
+    seed: int,
+) -> list[FittedHead]:
+    """Heads fitted on one set of training rows, one for each spec, in their order.
+
+    Give all settings of a kind in one call: kernels, standardisation and training trajectories are computed once.
+    A head comes out the same, to the last bit, whichever others it is fitted with.
+
+    Parameters
+    ----------
+    specs : sequence of HeadSpec
+        All of one kind.
+    features : ndarray of shape (n, d), float32
+        Frozen features of the training rows, of these alone.
+    labels : ndarray of shape (n,), int
+        Class of each row, 0..n_classes - 1. A class without rows gets probability 1e-6 everywhere; where only one
+        class has rows, it gets the rest.
+    n_classes : int >= 2
+    weights : ndarray of shape (n,), float >= 0, optional
+        How often each row counts; 2 is the row twice, 0 leaves it out. Default: 1 each.
+    groups : ndarray of shape (n,), optional
+        Rows with equal values stay together where a head splits its training rows (SVM calibration).
+    seed : int >= 0
+        Governs the dense head's initial weights, order and dropout, and the SVM's calibration folds.
+
+    Returns
+    -------
+    list of FittedHead
+
+    Raises
+    ------
+    InputError
+        When the specs mix kinds, shapes disagree or values are out of range.
+    """
+    if not specs:
+        return []
+    found = sorted({spec.kind for spec in specs})
+    if len(found) > 1:
+        raise InputError(f"Heads of one kind are fitted together, not of {', '.join(found)}. Call once for each kind.")
+    if seed < 0:
+        raise InputError(f"The seed must be a whole number >= 0, not {seed}.")
+    rows = training_rows(features, labels, n_classes=n_classes, weights=weights, groups=groups, seed=seed)
+    learned = _learn(specs, rows) if rows.n_present > 1 else [{} for _ in specs]
+    return [FittedHead(spec, rows.common_arrays() | arrays) for spec, arrays in zip(specs, learned, strict=True)]
+
+
+def _learn(specs: Sequence[HeadSpec], rows: TrainingRows) -> list[dict[str, npt.NDArray[Any]]]:
+    """Arrays of the kind for every spec; torch and scikit-learn are loaded only where they are used."""
+    match specs[0].kind:
+        case "dense":
+            from headstart.heads.dense import fit_dense as learn
+        case "logistic":
+            from headstart.heads.logistic import fit_logistic as learn
+        case "knn":
+            from headstart.heads.knn import fit_knn as learn
+        case _:
+            from headstart.heads.svm import fit_svm as learn
+    return learn(specs, rows)

@@ -1,0 +1,122 @@
+"""A fitted head: a spec, arrays and the probabilities they give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.errors import InputError
+from headstart.heads.arithmetic import Features, Floats, in_blocks, over_all_classes
+from headstart.heads.layout import check_arrays
+from headstart.heads.predict import block_predictor, standardised
+from headstart.heads.spec import HeadSpec
+
+
+@dataclass(frozen=True, eq=False)
+class FittedHead:
+    """A head after fitting; predicts with numpy alone.
+
+    Made by `fit_heads` or `FittedHead.from_tensors`.
+
+    Parameters
+    ----------
+    spec : HeadSpec
+    arrays : dict of str to ndarray
+        What was learned, by name; `layout` lists the names of each kind.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from headstart.heads import HeadSpec, fit_heads
+    >>> features = np.array([[0.0], [1.0], [4.0], [5.0]], dtype=np.float32)
+    >>> head, = fit_heads([HeadSpec("logistic", {"C": 1.0})], features, np.array([0, 0, 1, 1]), n_classes=2, seed=0)
+    >>> head.predict_proba(features).argmax(axis=1).tolist()
+    [0, 0, 1, 1]
+    """
+
+    spec: HeadSpec
+    arrays: Mapping[str, npt.NDArray[Any]]
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes, those absent from the training rows included."""
+        return int(self.arrays["present"].size)
+
+    @property
+    def n_features(self) -> int:
+        """Number of features a row must have."""
+        return int(self.arrays["mean"].size)
+
+    @property
+    def holds_training_features(self) -> bool:
+        """Whether the arrays contain features of training images: all of them (kNN), the support vectors (SVM)."""
+        return "rows" in self.arrays
+
+    def predict_proba(self, features: Features) -> Floats:
+        """Probability of every class for every row.
+
+        A row's probabilities are the same to the last bit whatever other rows are in the call. No probability lies
+        below 1e-6, which is also what a class absent from the training rows gets.
+
+        Parameters
+        ----------
+        features : ndarray of shape (n_rows, n_features), float32
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes), float64
+            Rows sum to 1.
+
+        Raises
+        ------
+        InputError
+            When the features have another type or width, or are not finite.
+        """
+        check_features(features)
+        if features.shape[1] != self.n_features:
+            expected = f"this head was trained on {self.n_features}"
+            raise InputError(
+                f"The features have {features.shape[1]} columns, but {expected}. Use features of the same backbone."
+            )
+        predict = block_predictor(self.spec, self.arrays)
+        n_present = int(np.count_nonzero(self.arrays["present"]))
+        seen = in_blocks(features, lambda block: predict(standardised(block, self.arrays)), n_present)
+        return over_all_classes(seen, self.arrays["present"])
+
+    def to_tensors(self) -> dict[str, npt.NDArray[Any]]:
+        """Copies of the arrays, contiguous, as safetensors stores them."""
+        return {name: np.array(array, order="C") for name, array in self.arrays.items()}
+
+    @classmethod
+    def from_tensors(cls, spec: HeadSpec, tensors: Mapping[str, npt.NDArray[Any]]) -> FittedHead:
+        """Head from what `to_tensors` gave.
+
+        Raises
+        ------
+        BundleError
+            When an array is missing, unknown, of the wrong type or shape, not finite or out of range.
+        """
+        check_arrays(spec, tensors)
+        return cls(spec, dict(tensors))
+
+
+def check_features(features: Features) -> None:
+    """Refuse what is not a table of finite float32 numbers.
+
+    Raises
+    ------
+    InputError
+    """
+    if features.ndim != 2 or features.shape[1] == 0:
+        raise InputError(f"Features must have shape (n_rows, n_features), not {features.shape}.")
+    if features.dtype != np.float32:
+        raise InputError(
+            f"Features must be float32, not {features.dtype}. Convert with features.astype(numpy.float32)."
+        )
+    if not np.isfinite(features).all():
+        row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
+        raise InputError(f"Features of row {row} are not finite. Check the image and the backbone's precision.")

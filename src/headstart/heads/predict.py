@@ -1,0 +1,132 @@
+"""Prediction from stored arrays: plain numpy, the same code for out-of-fold scores and for saved models.
+
+Each function takes the arrays and the spec of one kind of head and gives the function that turns a block of
+standardised features (BLOCK_ROWS, n_features) into probabilities of the classes seen in training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.heads.arithmetic import Floats, rbf_kernel, sigmoid, softmax, unit_rows
+from headstart.heads.spec import HeadSpec
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+BlockPredictor = Callable[[Floats], Floats]
+
+TINY = 1e-12
+
+
+def standardised(rows: npt.NDArray[Any], arrays: Arrays) -> Floats:
+    """Features in units of the training rows' standard deviation; features constant in training become 0."""
+    centred = rows.astype(np.float64)
+    centred -= arrays["mean"]
+    centred *= arrays["inverse_scale"]
+    return centred
+
+
+def block_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
+    """Function from a block of standardised features to probabilities (BLOCK_ROWS, n_present)."""
+    if np.count_nonzero(arrays["present"]) == 1:
+        return lambda block: np.ones((len(block), 1))
+    return PREDICTORS[spec.kind](spec, arrays)
+
+
+def logistic_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
+    """Softmax of a linear map."""
+    coefficients, intercepts = arrays["coefficients"].T, arrays["intercepts"]
+    return lambda block: softmax(block @ coefficients + intercepts)
+
+
+ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
+    "relu": lambda values: np.maximum(values, 0.0),
+    "sigmoid": sigmoid,
+    "tanh": np.tanh,
+}
+
+
+def dense_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
+    """One hidden layer, dropout switched off; weights learned in float32, applied in float64."""
+    hidden_weights = arrays["hidden_weights"].astype(np.float64).T  # (d, units)
+    output_weights = arrays["output_weights"].astype(np.float64).T  # (units, classes)
+    activation = ACTIVATIONS[str(spec.settings["activation"])]
+
+    def predict(block: Floats) -> Floats:
+        hidden = activation(block @ hidden_weights + arrays["hidden_bias"])
+        return softmax(hidden @ output_weights + arrays["output_bias"])
+
+    return predict
+
+
+def knn_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
+    """Smoothed votes of the training rows most similar by the cosine of standardised features."""
+    neighbours = unit_rows(standardised(arrays["rows"], arrays)).T  # (d, n)
+    n_classes = int(np.count_nonzero(arrays["present"]))
+    ballots = np.eye(n_classes)[arrays["row_classes"]] * arrays["row_weights"][:, None]  # (n, classes)
+    votes = {"distance": distance_votes, "uniform": uniform_votes}[str(spec.settings["votes"])]
+    k, smoothing = spec.whole("k"), spec.number("smoothing")
+
+    def predict(block: Floats) -> Floats:
+        counts = votes(unit_rows(block) @ neighbours, k) @ ballots + smoothing
+        return np.asarray(counts / counts.sum(axis=1, keepdims=True))
+
+    return predict
+
+
+def uniform_votes(similarities: Floats, k: int) -> Floats:
+    """One vote for each of the `k` most similar; those tied with the k-th vote as well."""
+    n_neighbours = similarities.shape[1]
+    place = n_neighbours - min(k, n_neighbours)
+    kth = np.partition(similarities, place, axis=1)[:, place, None]
+    return (similarities >= kth).astype(np.float64)
+
+
+def distance_votes(similarities: Floats, k: int) -> Floats:
+    """Votes that fall from 1 at the most similar row to 0 at the (k+1)-th.
+
+    Dudani's rule [1]_ lets the votes fall to 0 at the k-th; ending one further gives all k a vote. A row that
+    enters or leaves the k nearest does so with a vote of 0, so probabilities change without jumps.
+    Where all are equally similar, all vote.
+
+    References
+    ----------
+    .. [1] S. A. Dudani, "The distance-weighted k-nearest-neighbor rule", IEEE Transactions on Systems, Man, and
+       Cybernetics SMC-6(4), 1976, 325-327, eq. 1. DOI 10.1109/TSMC.1976.5408784
+    """
+    n_neighbours = similarities.shape[1]
+    place = n_neighbours - 1 - min(k, n_neighbours - 1)
+    reference = np.partition(similarities, place, axis=1)[:, place, None]
+    span = similarities.max(axis=1, keepdims=True) - reference
+    votes = np.maximum(similarities - reference, 0.0) / np.where(span > TINY, span, 1.0)
+    return np.where(span > TINY, votes, uniform_votes(similarities, k))
+
+
+def svm_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
+    """Platt-scaled one-vs-rest decision values, normalised over the classes."""
+    decide = svm_decisions(arrays)
+
+    def predict(block: Floats) -> Floats:
+        scores = sigmoid(decide(block) * arrays["platt_slope"] + arrays["platt_offset"])
+        scores = np.maximum(scores, TINY)
+        return np.asarray(scores / scores.sum(axis=1, keepdims=True))
+
+    return predict
+
+
+def svm_decisions(arrays: Arrays) -> BlockPredictor:
+    """Function from a block of standardised features to decision values (BLOCK_ROWS, n_present)."""
+    rows = standardised(arrays["rows"], arrays)
+    dual, gamma = arrays["dual"].T, float(arrays["gamma"])  # (support, classes)
+    return lambda block: rbf_kernel(block, rows, gamma) @ dual + arrays["intercepts"]
+
+
+PREDICTORS: dict[str, Callable[[HeadSpec, Arrays], BlockPredictor]] = {
+    "dense": dense_predictor,
+    "logistic": logistic_predictor,
+    "knn": knn_predictor,
+    "svm": svm_predictor,
+}

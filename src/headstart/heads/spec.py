@@ -1,0 +1,172 @@
+"""What a head is before it is fitted: its kind and its settings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from headstart.errors import InputError, unknown_name
+from headstart.storage import canonical_json
+
+Scalar = str | int | float
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a kind of head: its default, whose type it keeps, and the values it may take."""
+
+    default: Scalar
+    low: float = 0.0
+    high: float = math.inf
+    choices: tuple[str, ...] = ()
+    may_be_low: bool = False
+
+    def accepts(self, value: Any) -> bool:
+        """Whether `value` has the right type and lies in the range."""
+        if isinstance(self.default, str):
+            return isinstance(value, str) and value in self.choices
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return False
+        if isinstance(self.default, int) and not isinstance(value, int):
+            return False
+        return (value >= self.low if self.may_be_low else value > self.low) and value < self.high
+
+    @property
+    def expected(self) -> str:
+        """The values it may take, in words."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        number = "a whole number" if isinstance(self.default, int) else "a number"
+        below = "" if math.isinf(self.high) else f" and < {self.high:g}"
+        return f"{number} {'>=' if self.may_be_low else '>'} {self.low:g}{below}"
+
+
+SETTINGS: dict[str, dict[str, Setting]] = {
+    "dense": {
+        "units": Setting(256),
+        "activation": Setting("relu", choices=("relu", "sigmoid", "tanh")),
+        "dropout": Setting(0.5, high=1.0, may_be_low=True),
+        "optimizer": Setting("adam", choices=("adam", "adamax")),
+        "learning_rate": Setting(3e-4),
+        "weight_decay": Setting(0.0, may_be_low=True),
+        "batch_size": Setting(128),
+        "epochs": Setting(10),
+    },
+    "logistic": {"C": Setting(0.01)},
+    "knn": {
+        "k": Setting(15),
+        "votes": Setting("distance", choices=("distance", "uniform")),
+        "smoothing": Setting(1.0),
+    },
+    "svm": {"C": Setting(3.0), "gamma": Setting(1.0)},
+}
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """A kind of head and its settings, checked and completed with the defaults.
+
+    Parameters
+    ----------
+    kind : {"dense", "logistic", "knn", "svm"}
+        What is trained on the frozen features; `docs/heads.md` describes each.
+    settings : mapping of str to str, int or float
+        Settings that differ from the defaults of the kind (`SETTINGS`).
+
+    Raises
+    ------
+    InputError
+        When the kind or a setting is unknown or a value is out of its range.
+
+    Examples
+    --------
+    >>> HeadSpec("dense", {"epochs": 20}).label
+    'dense 256 relu, dropout 0.5, 20 epochs'
+    >>> HeadSpec("logistic", {"C": 1}).to_json()
+    {'kind': 'logistic', 'settings': {'C': 1.0}}
+    """
+
+    kind: str
+    settings: Mapping[str, Scalar] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in SETTINGS:
+            raise InputError(unknown_name("kind of head", self.kind, SETTINGS))
+        object.__setattr__(self, "settings", _completed(self.kind, self.settings))
+
+    def __hash__(self) -> int:
+        return hash(canonical_json(self.to_json()))
+
+    def to_json(self) -> dict[str, Any]:
+        """Kind and all settings, defaults included, as JSON values."""
+        return {"kind": self.kind, "settings": dict(self.settings)}
+
+    @classmethod
+    def from_json(cls, value: Any) -> HeadSpec:
+        """Spec from what `to_json` gave.
+
+        Raises
+        ------
+        InputError
+            When `value` does not have that form.
+        """
+        if not isinstance(value, dict) or set(value) != {"kind", "settings"} or not isinstance(value["settings"], dict):
+            raise InputError(f"A head is described by an object with 'kind' and 'settings', not by {value!r:.200}.")
+        return cls(str(value["kind"]), value["settings"])
+
+    @property
+    def label(self) -> str:
+        """One line for people, naming every setting that is not at its default."""
+        headline, named = _headline(self.kind, self.settings)
+        rest = [
+            f"{name.replace('_', ' ')} {_shown(value)}"
+            for name, value in self.settings.items()
+            if name not in named and value != SETTINGS[self.kind][name].default
+        ]
+        return ", ".join([headline, *rest])
+
+    def number(self, name: str) -> float:
+        """Value of a setting that is a number."""
+        return float(self.settings[name])
+
+    def whole(self, name: str) -> int:
+        """Value of a setting that is a whole number."""
+        return int(self.settings[name])
+
+
+def kinds() -> list[str]:
+    """Kinds of head there are, in the order they are described in.
+
+    >>> kinds()
+    ['dense', 'logistic', 'knn', 'svm']
+    """
+    return list(SETTINGS)
+
+
+def _completed(kind: str, given: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    known = SETTINGS[kind]
+    for name, value in given.items():
+        if name not in known:
+            raise InputError(unknown_name(f"setting of a {kind} head", name, known))
+        if not known[name].accepts(value):
+            raise InputError(f"{name!r} of a {kind} head must be {known[name].expected}, not {value!r}.")
+    return {name: type(setting.default)(given.get(name, setting.default)) for name, setting in known.items()}
+
+
+def _headline(kind: str, settings: Mapping[str, Scalar]) -> tuple[str, tuple[str, ...]]:
+    """First words of the label and the settings they name."""
+    shown = {name: _shown(value) for name, value in settings.items()}
+    if kind == "dense":
+        text = f"dense {shown['units']} {shown['activation']}, dropout {shown['dropout']}, {shown['epochs']} epochs"
+        return text, ("units", "activation", "dropout", "epochs")
+    if kind == "knn":
+        return f"kNN k = {shown['k']}, {shown['votes']} votes", ("k", "votes")
+    if kind == "svm":
+        return f"RBF SVM C = {shown['C']}, gamma x {shown['gamma']}", ("C", "gamma")
+    return f"logistic C = {shown['C']}", ("C",)
+
+
+def _shown(value: Scalar) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
