@@ -1,0 +1,177 @@
+"""Every score of out-of-fold predictions with its interval and its spread across folds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from headstart.metrics.arrays import FloatArray, plain
+from headstart.metrics.intervals import Correction, IntervalMethod, count_units, score_interval, variance_factor
+from headstart.metrics.outoffold import OutOfFold
+from headstart.metrics.resample import Column, Replicates, columns_for, defined_deviation, resample
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A score and how sure it is; nan where undefined.
+
+    Attributes
+    ----------
+    value : float
+        Pooled over the out-of-fold rows of a repeat, averaged over repeats.
+    low, high : float
+        Ends of the 95 % interval.
+    fold_sd : float
+        Standard deviation (n - 1) of the scores of the single folds, over all repeats.
+    n_undefined : int
+        Resamples left out because the score was undefined in them.
+    """
+
+    value: float
+    low: float
+    high: float
+    fold_sd: float
+    n_undefined: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"value": v, "ci95": [low, high] or None, "fold_sd": s}``; None for what is undefined."""
+        interval = None if np.isnan(self.low) else [float(self.low), float(self.high)]
+        return {"value": plain(self.value), "ci95": interval, "fold_sd": plain(self.fold_sd)}
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What `evaluate` found.
+
+    Attributes
+    ----------
+    metrics : dict of str to Estimate
+        By metric name.
+    per_class : dict of str to dict of str to Estimate
+        By class, then metric name: the class against the rest.
+    support : dict of str to int
+        Judged rows of each class.
+    confusion : ndarray of shape (K, K)
+        Weighted, rows true, columns predicted, mean over repeats.
+    interval : IntervalMethod
+        How the intervals were made.
+    """
+
+    metrics: dict[str, Estimate]
+    per_class: dict[str, dict[str, Estimate]]
+    support: dict[str, int]
+    confusion: FloatArray
+    interval: IntervalMethod
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: ``metrics``, ``per_class`` (with ``support``), ``confusion`` and ``interval``."""
+        return {
+            "metrics": {name: estimate.to_json() for name, estimate in self.metrics.items()},
+            "per_class": {
+                name: {key: estimate.to_json() for key, estimate in scores.items()} | {"support": self.support[name]}
+                for name, scores in self.per_class.items()
+            },
+            "confusion": self.confusion.tolist(),
+            "interval": self.interval.to_json(),
+        }
+
+
+def evaluate(
+    oof: OutOfFold,
+    *,
+    metrics: Sequence[str] | None = None,
+    per_class: bool = True,
+    correction: Correction = "nadeau-bengio",
+    n_train_fraction: float | None = None,
+    seed: int = 0,
+    n_resamples: int = 1000,
+) -> Evaluation:
+    """Score out-of-fold predictions, with 95 % intervals and the spread across folds.
+
+    Parameters
+    ----------
+    oof : OutOfFold
+        Predictions, folds, weights and groups.
+    metrics : sequence of str, optional
+        Names from `METRICS`; None takes all that exist for this number of classes.
+    per_class : bool
+        Whether to score each class against the rest as well.
+    correction : 'nadeau-bengio' or 'none'
+        The default widens the interval because folds share training data: it speaks of the procedure trained on data
+        of this size. 'none' takes the models as fixed: use it for an outside test set.
+    n_train_fraction : float in (0, 1], optional
+        Share of all rows each model was trained on; None takes every row outside its test fold. Give it when some rows
+        were neither trained on nor judged, as the validation part of a 60/20/20 split.
+    seed : int
+        Of the resampling; the same seed gives the same intervals.
+    n_resamples : int >= 100
+        Resamples of the groups.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    InputError
+        For unknown metrics or corrections, too few resamples, or a correction without training rows.
+
+    Examples
+    --------
+    >>> oof = OutOfFold.from_test_set([0, 0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.2, 0.8]], classes="ab")
+    >>> evaluate(oof, correction="none").metrics["accuracy"].value
+    0.75
+    """
+    factor = variance_factor(oof, correction, n_train_fraction=n_train_fraction)
+    columns = columns_for(oof.n_classes, metrics, per_class=per_class)
+    replicates = resample(oof, columns, n_resamples=n_resamples, seed=seed)
+    estimates = dict(zip(columns, estimates_of(oof, replicates, factor), strict=True))
+    return Evaluation(
+        metrics={column.metric.name: found for column, found in estimates.items() if column.class_index is None},
+        per_class={name: _of_class(estimates, index) for index, name in enumerate(oof.classes)} if per_class else {},
+        support={name: int((oof.labels[oof.judged] == index).sum()) for index, name in enumerate(oof.classes)},
+        confusion=replicates.confusion,
+        interval=IntervalMethod(correction, factor, n_resamples, oof.n_units),
+    )
+
+
+def estimates_of(oof: OutOfFold, replicates: Replicates, factor: float) -> list[Estimate]:
+    """An estimate for each column of the replicates, the resampled variance multiplied by `factor`."""
+    low, high = _intervals(oof, replicates, factor)
+    spread = defined_deviation(replicates.folds)
+    undefined = np.isnan(replicates.resamples).sum(axis=0)
+    table = zip(replicates.values, low, high, spread, undefined, strict=True)
+    return [Estimate(float(v), float(lo), float(hi), float(sd), int(count)) for v, lo, hi, sd, count in table]
+
+
+def resampled_deviation(oof: OutOfFold, resamples: FloatArray) -> FloatArray:
+    """Standard deviation of resampled scores of shape (n_resamples, C), unbiased for few groups, shape (C,).
+
+    Drawing G of G groups understates the variance by (G - 1)/G. nan where more than half of the resamples are
+    undefined: the rest would speak of luckier data.
+    """
+    mostly = np.isnan(resamples).mean(axis=0) <= 0.5
+    widened = defined_deviation(resamples) * np.sqrt(oof.n_units / max(oof.n_units - 1, 1))
+    return np.where(mostly, widened, np.nan)
+
+
+def _intervals(oof: OutOfFold, replicates: Replicates, factor: float) -> tuple[FloatArray, FloatArray]:
+    columns = replicates.columns
+    bounds = np.array([column.metric.bounds_for(oof.n_classes) for column in columns])
+    low, high = score_interval(
+        replicates.values,
+        resampled_deviation(oof, replicates.resamples),
+        np.array([count_units(oof, column) for column in columns]),
+        bounds=(bounds[:, 0], bounds[:, 1]),
+        proportion=np.array([column.metric.greater_is_better for column in columns]),
+        factor=factor,
+    )
+    hidden = np.array([not column.metric.has_interval for column in columns])
+    return np.where(hidden, np.nan, low), np.where(hidden, np.nan, high)
+
+
+def _of_class(estimates: dict[Column, Estimate], index: int) -> dict[str, Estimate]:
+    return {column.metric.name: found for column, found in estimates.items() if column.class_index == index}

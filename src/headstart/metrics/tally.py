@@ -1,0 +1,125 @@
+"""What is scored: rows with their labels and probabilities (`Outcome`), under many weightings at once (`Tally`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from headstart.metrics.arrays import BoolArray, FloatArray, IntArray, ratio
+from headstart.metrics.calibration import Bins, debiased_ece, equal_count_bins
+from headstart.metrics.confusion import confusion_matrix
+from headstart.metrics.ranking import Ranking, area_under_roc, average_precision, cumulative, rank
+
+PROBABILITY_FLOOR = 1e-7
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """Labels and probabilities, with all that does not depend on weights worked out once.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n,), int
+    probabilities : ndarray of shape (n, K)
+    positive : int
+        The positive class of a two-class task; not used with more classes.
+    """
+
+    labels: IntArray
+    probabilities: FloatArray
+    positive: int = 1
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return int(self.probabilities.shape[1])
+
+    @cached_property
+    def predicted(self) -> IntArray:
+        """Class of highest probability, shape (n,); the first of equals."""
+        return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)
+
+    @cached_property
+    def rankings(self) -> list[Ranking]:
+        """Rows by falling probability of each class."""
+        return [rank(self.probabilities[:, index]) for index in range(self.n_classes)]
+
+    @cached_property
+    def log_losses(self) -> FloatArray:
+        """Minus the log of the true class's probability, kept within 1e-7 and 1 - 1e-7, shape (n,)."""
+        true = self.probabilities[np.arange(len(self.labels)), self.labels]
+        return -np.log(np.clip(true, PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR))
+
+    @cached_property
+    def brier_losses(self) -> FloatArray:
+        """Squared distance of probabilities and truth, shape (n,); for two classes of the positive column alone."""
+        squares: FloatArray = (self.probabilities - np.eye(self.n_classes)[self.labels]) ** 2
+        return np.asarray(squares[:, self.positive] if self.n_classes == 2 else squares.sum(axis=1))
+
+    @cached_property
+    def confidence(self) -> FloatArray:
+        """Probability that calibration is judged on: of the positive class, or with more classes of the predicted."""
+        columns = self.probabilities
+        return np.asarray(columns[:, self.positive] if self.n_classes == 2 else columns.max(axis=1))
+
+    @cached_property
+    def event(self) -> FloatArray:
+        """Whether what `confidence` speaks of happened, shape (n,), 0 or 1."""
+        happened = self.labels == (self.positive if self.n_classes == 2 else self.predicted)
+        return np.asarray(happened, dtype=np.float64)
+
+    @cached_property
+    def bins(self) -> Bins:
+        """Rows by confidence, in bins of about equal count."""
+        return equal_count_bins(self.confidence)
+
+    def of_class(self, index: int) -> BoolArray:
+        """Which rows are of one class, shape (n,)."""
+        return np.asarray(self.labels == index)
+
+
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """An outcome under a batch of weightings; what several metrics share is worked out once.
+
+    Attributes
+    ----------
+    outcome : Outcome
+    weights : ndarray of shape (batch, n)
+    """
+
+    outcome: Outcome
+    weights: FloatArray
+
+    @cached_property
+    def total(self) -> FloatArray:
+        """Summed weight, shape (batch,)."""
+        return np.asarray(self.weights.sum(axis=1))
+
+    @cached_property
+    def confusion(self) -> FloatArray:
+        """Shape (batch, K, K), rows true."""
+        outcome = self.outcome
+        return confusion_matrix(outcome.labels, outcome.predicted, outcome.n_classes, self.weights)
+
+    @cached_property
+    def ranked(self) -> tuple[FloatArray, FloatArray]:
+        """ROC AUC and average precision of each class against the rest, each of shape (batch, K)."""
+        columns = [self._ranked(index) for index in range(self.outcome.n_classes)]
+        areas, precisions = zip(*columns, strict=True)
+        return np.stack(areas, axis=1), np.stack(precisions, axis=1)
+
+    @cached_property
+    def ece(self) -> FloatArray:
+        """Debiased expected calibration error, shape (batch,)."""
+        return debiased_ece(self.outcome.confidence, self.outcome.event, self.weights, self.outcome.bins)
+
+    def mean(self, values: FloatArray) -> FloatArray:
+        """Weighted mean of values of shape (n,), shape (batch,)."""
+        return ratio(self.weights @ values, self.total)
+
+    def _ranked(self, index: int) -> tuple[FloatArray, FloatArray]:
+        true, false = cumulative(self.outcome.rankings[index], self.outcome.of_class(index), self.weights)
+        return area_under_roc(true, false), average_precision(true, false)
