@@ -1,0 +1,30 @@
+"""From sections to one HTML page that needs nothing but itself."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from headstart.report.document import Picture, Plot, Section
+from headstart.report.style import CSS_PIXELS_PER_INCH
+
+
+def picture(plot: Plot, svg: bytes) -> Picture:
+    """The plot with its SVG as a data URI; as an image it can neither run scripts nor clash with the page's ids."""
+    source = "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
+    width = round(plot.figure.get_figwidth() * CSS_PIXELS_PER_INCH)
+    return Picture(plot.name, source, width, plot.alt, plot.caption)
+
+
+def render_page(title: str, sections: Sequence[Section], *, version: str) -> str:
+    """The whole page; every text is escaped, and its content policy forbids loading anything from outside."""
+    environment = Environment(
+        loader=PackageLoader("headstart.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2").render(title=title, sections=sections, version=version)

@@ -1,0 +1,138 @@
+"""The methods paragraph: what was done, in words ready to paste into a paper, with its references."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from headstart.report import text
+from headstart.report.names import metric_in_sentence, ordered_metrics
+
+SOURCE = (
+    "A. Brodzicki, M. Piekarski, D. Kucharski, J. Jaworek-Korjakowska, M. Gorgon. Transfer Learning Methods as a New "
+    "Approach in Computer Vision Tasks with Small Datasets. Foundations of Computing and Decision Sciences 45(3), "
+    "179-193, 2020. DOI 10.2478/fcds-2020-0010."
+)
+# By the first author's name, with which the interval's method begins its reference.
+_KNOWN_REFERENCES = {
+    "Nadeau": "C. Nadeau, Y. Bengio. Inference for the Generalization Error. Machine Learning 52, 239-281, 2003. "
+    "DOI 10.1023/A:1024068626366.",
+    "Bates": "S. Bates, T. Hastie, R. Tibshirani. Cross-Validation: What Does It Estimate and How Well Does It Do It? "
+    "Journal of the American Statistical Association 119(546), 1434-1445, 2024. DOI 10.1080/01621459.2023.2197686.",
+    "Wilson": "N. Dean, M. Pagano. Evaluating Confidence Interval Methods for Binomial Proportions in Clustered "
+    "Surveys. Journal of Survey Statistics and Methodology 3(4), 484-503, 2015. DOI 10.1093/jssam/smv024.",
+    "Bayle": "P. Bayle, A. Bayle, L. Janson, L. Mackey. Cross-validation Confidence Intervals for Test Error. "
+    "Advances in Neural Information Processing Systems 33, 2020. arXiv 2007.12671.",
+}
+_CITED_SOFTWARE = ("python", "torch", "timm", "scikit-learn", "numpy")
+_SECONDARY = ("accuracy", "balanced_accuracy", "recall", "specificity", "mcc", "roc_auc")
+
+
+def methods_text(results: Mapping[str, Any], versions: Mapping[str, Any]) -> str:
+    """Methods paragraph and numbered references as plain text.
+
+    Parameters
+    ----------
+    results : mapping
+        Content of ``results.json``.
+    versions : mapping
+        Package versions from ``timings.json``.
+    """
+    sentences = [
+        _data(results["task"]),
+        _features(results),
+        _choice(results),
+        _scores(results),
+        _interval(results),
+        f"The final model ({results['final_model']['label']}) was then trained on all images.",
+        _software(results, versions),
+    ]
+    numbered = [f"[{i}] {entry}" for i, entry in enumerate(references(results), start=1)]
+    return "\n\n".join([" ".join(sentences), "\n".join(numbered)])
+
+
+def references(results: Mapping[str, Any]) -> tuple[str, ...]:
+    """The source of the approach, then what the interval rests on."""
+    named = [part.strip() for part in results["protocol"]["interval"]["reference"].split(";")]
+    return (SOURCE, *dict.fromkeys(_spelled_out(part) for part in named if part))
+
+
+def _spelled_out(reference: str) -> str:
+    known = [entry for author, entry in _KNOWN_REFERENCES.items() if reference.startswith(author)]
+    return known[0] if known else f"{reference.rstrip('.')}."
+
+
+def _data(task: Mapping[str, Any]) -> str:
+    counts = text.listed([f"{name}: {text.count(task['class_counts'][name])}" for name in task["classes"]], limit=20)
+    sentence = (
+        f"The data set held {text.plural(task['n_images'], 'image')} of {len(task['classes'])} classes ({counts})"
+    )
+    if task.get("n_groups"):
+        sentence += f" in {text.plural(task['n_groups'], 'group')}; images of one group were never split apart"
+    weighted = " All scores are weighted by the given image weights." if task["weighted"] else ""
+    return f"{sentence}.{weighted}"
+
+
+def _features(results: Mapping[str, Any]) -> str:
+    backbone = results["backbone"]
+    width = f"{backbone['feature_width']:,} " if backbone.get("feature_width") else ""
+    stage = f" at stage {backbone['stage']}" if backbone.get("stage") else ""
+    source = backbone["weights"].get("source")
+    weights = f" (pretrained weights: {source})" if source else ""
+    return (
+        f"Following the feature extraction strategy of transfer learning [1], {backbone['name']}{weights} was kept "
+        f"frozen and its {width}features{stage} were computed once for every image."
+    )
+
+
+def _choice(results: Mapping[str, Any]) -> str:
+    n_candidates = len(results["candidates"])
+    kinds = text.listed(sorted({text.words(candidate["kind"]) for candidate in results["candidates"]}))
+    score = metric_in_sentence(results["protocol"]["choose_by"])
+    choice = n_candidates > 1
+    tried = f"{n_candidates} candidates ({kinds}) were" if choice else f"One candidate ({kinds}) was"
+    return f"{tried} trained on these features. {_protocol(results['protocol'], score, choice=choice)}"
+
+
+def _protocol(protocol: Mapping[str, Any], score: str, *, choice: bool) -> str:
+    split = f"(seed {protocol['seed']}, split {protocol['split_hash'][:12]})"
+    kind, _, shape = protocol["scheme"].partition(":")
+    if kind == "holdout":
+        train, validation, test = shape.split("/")
+        chosen = f"chosen by {score} on {validation} % and " if choice else ""
+        return (
+            f"Training used {train} % of the images; the result was {chosen}judged once on {test} %, "
+            f"in one stratified partition {split}."
+        )
+    outer, _, inner = shape.partition("x")
+    repeats = f", repeated {protocol['repeats']} times" if protocol["repeats"] > 1 else ""
+    chosen = f" The choice was made by {score} on {inner} inner folds of the training part alone." if choice else ""
+    scheme = "nested cross-validation" if choice else "cross-validation"
+    return f"Performance was estimated by stratified {scheme} with {outer} outer folds{repeats} {split}.{chosen}"
+
+
+def _scores(results: Mapping[str, Any]) -> str:
+    first = results["headline"]["metric"]
+    entries = results["metrics"]
+    names = [first, *(name for name in ordered_metrics(entries) if name in _SECONDARY and name != first)]
+    said = [f"{metric_in_sentence(name)} {text.estimate(entries[name])}" for name in names if name in entries]
+    positive = results["task"]["positive"]
+    about = f" with {positive!r} as the positive class" if positive is not None else ""
+    return f"On images held out from training{about}, the results were (95 % interval): {text.listed(said)}."
+
+
+def _interval(results: Mapping[str, Any]) -> str:
+    interval = results["protocol"]["interval"]
+    cited = ", ".join(f"[{i}]" for i in range(2, len(references(results)) + 1))
+    method = f"{interval['method'].rstrip('.')} {cited}".strip()
+    return f"Intervals speak of {_lower_first(interval['speaks_of'].rstrip('.'))}; method: {method}."
+
+
+def _software(results: Mapping[str, Any], versions: Mapping[str, Any]) -> str:
+    others = [f"{name} {versions[name]}" for name in _CITED_SOFTWARE if name in versions]
+    tail = f" with {text.listed(others)}" if others else ""
+    return f"All computations were done in headstart {results['headstart']}{tail}."
+
+
+def _lower_first(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]

@@ -1,0 +1,133 @@
+"""Numbers as people read them: the same few rules in every table, figure and sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+MISSING = "n/a"
+
+
+def score(value: float | None) -> str:
+    """A score with three decimals; four significant digits from 10 on; `MISSING` where it is undefined.
+
+    >>> score(0.91249), score(12.3456), score(None)
+    ('0.912', '12.35', 'n/a')
+    """
+    if value is None:
+        return MISSING
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
+
+
+def interval(bounds: Sequence[float] | None) -> str:
+    """A pair of bounds in words.
+
+    >>> interval([0.8944, 0.9271]), interval(None)
+    ('0.894 to 0.927', 'n/a')
+    """
+    return MISSING if bounds is None else f"{score(bounds[0])} to {score(bounds[1])}"
+
+
+def estimate(entry: Mapping[str, Any]) -> str:
+    """A value with its interval, as ``results.json`` holds it.
+
+    >>> estimate({"value": 0.912, "ci95": [0.894, 0.927]}), estimate({"value": 0.03, "ci95": None})
+    ('0.912 (0.894 to 0.927)', '0.030')
+    """
+    bounds = entry.get("ci95")
+    return score(entry["value"]) + (f" ({interval(bounds)})" if bounds else "")
+
+
+def percent(fraction: float) -> str:
+    """A share of one as a percentage.
+
+    >>> percent(0.3141)
+    '31.4 %'
+    """
+    return f"{100 * fraction:.1f} %"
+
+
+def count(number: float) -> str:
+    """A count with thousands set apart; one decimal where weights or repeats made it fractional.
+
+    >>> count(2624), count(12.5), count(12.0)
+    ('2,624', '12.5', '12')
+    """
+    return f"{number:,.0f}" if abs(number - round(number)) < 5e-7 * max(1.0, abs(number)) else f"{number:,.1f}"
+
+
+def plural(number: int, noun: str) -> str:
+    """A counted noun.
+
+    >>> plural(1, "image"), plural(2624, "image")
+    ('1 image', '2,624 images')
+    """
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def duration(seconds: float) -> str:
+    """A time span at a sensible grain.
+
+    >>> duration(0.42), duration(41.7), duration(125), duration(7325)
+    ('0.4 s', '42 s', '2 min 5 s', '2 h 2 min')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def listed(items: Sequence[str], *, limit: int = 8) -> str:
+    """Items joined for a sentence, the tail counted beyond `limit`.
+
+    >>> listed(["a", "b", "c"]), listed(["a", "b", "c", "d"], limit=2)
+    ('a, b and c', 'a, b and 2 more')
+    """
+    shown = [*items] if len(items) <= limit else [*items[:limit], f"{len(items) - limit:,} more"]
+    return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
+
+
+def plain(value: object) -> str:
+    """Any JSON value on one line, for settings and machine facts.
+
+    >>> plain({"alpha": 0.5, "layers": [1, 2], "bias": True})
+    'alpha=0.5, layers=[1, 2], bias=yes'
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return "none"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={_nested(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_nested(item) for item in value) + "]"
+    return str(value)
+
+
+def _nested(value: object) -> str:
+    return f"({plain(value)})" if isinstance(value, Mapping) else plain(value)
+
+
+def words(key: str) -> str:
+    """A JSON key as words.
+
+    >>> words("feature_width"), words("n_images")
+    ('feature width', 'number of images')
+    """
+    return re.sub("^n_", "number of ", key).replace("_", " ")
+
+
+def fold_name(fold: Mapping[str, Any], n_repeats: int) -> str:
+    """Fold counted from one, after its repeat where there are several.
+
+    >>> fold_name({"repeat": 0, "fold": 2}, 1), fold_name({"repeat": 1, "fold": 2}, 3)
+    ('3', '2.3')
+    """
+    return str(fold["fold"] + 1) if n_repeats == 1 else f"{fold['repeat'] + 1}.{fold['fold'] + 1}"

@@ -1,0 +1,123 @@
+"""Writing the report: read the run, draw, put the page together, save page and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headstart.metrics import OutOfFold, Reliability
+from headstart.progress import Progress, Silent
+from headstart.report import figure_sections as drawn_sections
+from headstart.report import plots, sections, text
+from headstart.report.audit import audit_section
+from headstart.report.curves import calibration_bins, calibration_plot, calibration_table, curve_plots, out_of_fold
+from headstart.report.document import Picture, Plot, Section, Table
+from headstart.report.gallery import gallery_blocks
+from headstart.report.html import picture, render_page
+from headstart.report.record import RunRecord, read_run
+from headstart.report.style import render
+from headstart.storage import write_bytes
+
+if TYPE_CHECKING:
+    from headstart.data import ImageDataset
+
+
+def write_report(
+    run: Path, *, dataset: ImageDataset | None = None, images: bool = True, progress: Progress | None = None
+) -> Path:
+    """Write ``report.html`` and ``figures/`` into the folder of a finished run.
+
+    Everything is read from the run's own files, so a report can be written again at any time. Equal runs give equal
+    bytes on one machine.
+
+    Parameters
+    ----------
+    run : Path
+        Folder that ``headstart fit DATA -o RUN`` wrote.
+    dataset : ImageDataset, optional
+        The images of the run, for the gallery. Without it the gallery lists names only.
+    images : bool
+        False leaves pictures and image names out of the gallery, for images of patients.
+    progress : Progress, optional
+        Told of every figure drawn; None shows nothing.
+
+    Returns
+    -------
+    Path
+        ``report.html``, one file that loads nothing from anywhere.
+
+    Raises
+    ------
+    RunError
+        When the run is incomplete or damaged; the message names the file and the remedy.
+    StorageError
+        When the folder cannot be written.
+    """
+    record = read_run(Path(run))
+    oof = out_of_fold(record)
+    bins = calibration_bins(oof)
+    drawn = _draw(record, _plots(record, oof, bins), progress or Silent())
+    gallery = Section(
+        "gallery",
+        "Mistakes and close calls",
+        gallery_blocks(record.predictions, record.classes, dataset=dataset, images=images),
+    )
+    page = render_page(
+        _title(record), _sections(record, drawn, calibration_table(bins), gallery), version=record.results["headstart"]
+    )
+    path = record.folder / "report.html"
+    write_bytes(path, page.encode())
+    return path
+
+
+def _title(record: RunRecord) -> str:
+    n_images = text.plural(record.results["task"]["n_images"], "image")
+    return f"{record.folder.resolve().name}: {n_images}, {len(record.classes)} classes"
+
+
+def _plots(record: RunRecord, oof: OutOfFold, bins: Reliability) -> Iterator[Plot]:
+    """Every figure of the run, drawn one at a time."""
+    yield from plots.confusion_plots(record)
+    yield from curve_plots(record, oof)
+    yield calibration_plot(record, oof, bins)
+    for plot in (plots.fold_plot(record), plots.candidate_plot(record)):
+        if plot is not None:
+            yield plot
+
+
+def _draw(record: RunRecord, made: Iterable[Plot], progress: Progress) -> dict[str, Picture]:
+    """Save every figure as SVG and PNG and keep it for the page, by name."""
+    folder = record.folder / "figures"
+    drawn = {}
+    with progress.task("Figures", 7, "figures") as advance:
+        for plot in made:
+            svg, png = render(plot.figure)
+            write_bytes(folder / f"{plot.name}.svg", svg)
+            write_bytes(folder / f"{plot.name}.png", png)
+            drawn[plot.name] = picture(plot, svg)
+            advance(1)
+    return drawn
+
+
+def _sections(
+    record: RunRecord, drawn: dict[str, Picture], calibration: Table, gallery: Section
+) -> tuple[Section, ...]:
+    return (
+        sections.headline_section(record),
+        sections.warnings_section(record),
+        sections.question_section(record),
+        sections.scores_section(record),
+        drawn_sections.confusion_section(record, drawn),
+        drawn_sections.curves_section(record, drawn),
+        drawn_sections.calibration_section(drawn, calibration),
+        drawn_sections.folds_section(record, drawn),
+        drawn_sections.candidates_section(record, drawn),
+        sections.optimism_section(record),
+        audit_section(record),
+        gallery,
+        sections.split_section(record),
+        sections.software_section(record),
+        sections.methods_section(record),
+        sections.predict_section(record),
+    )
