@@ -5,5 +5,28 @@ from headstart.data.decode import decode
 from headstart.data.manifest import ManifestColumns
 from headstart.data.preparation import Preparation
 from headstart.data.read import read_dataset
+from headstart.data.split import Split, make_split, read_split, split_dataset, write_split
 
-__all__ = ["ImageDataset", "ManifestColumns", "Preparation", "decode", "read_dataset"]
+__all__ = [
+    "ImageDataset",
+    "ManifestColumns",
+    "Preparation",
+    "Split",
+    "decode",
+    "make_split",
+    "read_dataset",
+    "read_split",
+    "split_dataset",
+    "write_split",
+]
+    "ImageDataset",
+    "ManifestColumns",
+    "Preparation",
+    "Split",
+    "decode",
+    "make_split",
+    "read_dataset",
+    "read_split",
+    "split_dataset",
+    "write_split",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,9 +16,12 @@ from PIL import ImageFile, TiffImagePlugin
 _FLOAT: Final = "floating-point pixels, whose black and white nobody states; save it as 8- or 16-bit unsigned integers"
 _SIGNED: Final = "signed or 32-bit pixels; save it as 8- or 16-bit unsigned integers on a scale you choose"
 _LAYOUT: Final = (
-    "a 16-bit layout headstart does not read; save it as interleaved grey or RGB without premultiplied alpha"
+    "a pixel layout headstart does not read; save it as interleaved grey or RGB without premultiplied alpha"
 )
 _PHOTOMETRIC, _PLANAR = 262, 284
+
+# tifffile reports damage by log as well as by exception; without a handler Python would print it on stderr.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 class UnsupportedPixelsError(Exception):

@@ -1,0 +1,60 @@
+"""Split schemes as the user writes them."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from headstart.errors import SplitError
+
+
+class Scheme(NamedTuple):
+    """Number of outer and inner folds; `parts` (train, validation, test shares) for a holdout alone."""
+
+    n_outer: int
+    n_inner: int
+    parts: tuple[float, float, float] | None
+
+    @property
+    def outer_fractions(self) -> tuple[float, ...]:
+        """Share of the images in every outer fold, or in the parts of a holdout."""
+        return (1 / self.n_outer,) * self.n_outer if self.parts is None else self.parts
+
+    @property
+    def inner_fractions(self) -> tuple[float, ...]:
+        """Share of the images in every inner fold; for a holdout, of the validation part and of the rest."""
+        if self.parts is None:
+            return (1 / self.n_inner,) * self.n_inner
+        chooses = self.parts[1] / (self.parts[0] + self.parts[1])
+        return chooses, 1 - chooses
+
+
+def parse_scheme(text: str) -> Scheme:
+    """Scheme from ``nested:5x4`` or ``holdout:60/20/20``.
+
+    Raises
+    ------
+    SplitError
+        When the text is neither, a number of folds is below 2 or above 1000, or the parts do not sum to 100.
+
+    Examples
+    --------
+    >>> parse_scheme("nested:5x4")
+    Scheme(n_outer=5, n_inner=4, parts=None)
+    >>> parse_scheme("holdout:60/20/20").parts
+    (0.6, 0.2, 0.2)
+    """
+    if match := re.fullmatch(r"nested:([0-9]{1,4})x([0-9]{1,4})", text):
+        n_outer, n_inner = int(match[1]), int(match[2])
+        if not (2 <= n_outer <= 1000 and 2 <= n_inner <= 1000):
+            raise SplitError(
+                f"Split {text!r} asks for {n_outer} outer and {n_inner} inner folds; each must be 2 to 1000."
+            )
+        return Scheme(n_outer, n_inner, None)
+    number = r"([0-9]+(?:\.[0-9]+)?)"
+    if match := re.fullmatch(rf"holdout:{number}/{number}/{number}", text):
+        parts = (float(match[1]) / 100, float(match[2]) / 100, float(match[3]) / 100)
+        if min(parts) <= 0 or abs(sum(parts) - 1) > 1e-9:
+            raise SplitError(f"Split {text!r}: the three parts must be above 0 and sum to 100 percent.")
+        return Scheme(1, 1, parts)
+    raise SplitError(f"Split {text!r} is not known. Write nested:5x4 (outer x inner folds) or holdout:60/20/20.")
