@@ -19,14 +19,3 @@ __all__ = [
     "split_dataset",
     "write_split",
 ]
-    "ImageDataset",
-    "ManifestColumns",
-    "Preparation",
-    "Split",
-    "decode",
-    "make_split",
-    "read_dataset",
-    "read_split",
-    "split_dataset",
-    "write_split",
-]
