@@ -85,10 +85,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Plots that belong together; side by side where the page is wide enough."""
+    """Plots that belong together, and perhaps a table of their numbers; side by side where the page is wide enough."""
 
     kind: ClassVar[str] = "pictures"
     items: tuple[Picture, ...]
+    beside: Table | None = None
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def calibration_section(drawn: Drawn, bins: Table) -> Section:
         "it has no interval.",
         tone="note",
     )
-    return Section("calibration", "Calibration", (*_side_by_side(drawn, ["calibration"]), note, bins))
+    return Section("calibration", "Calibration", (Pictures((drawn["calibration"],), beside=bins), note))
 
 
 def folds_section(record: RunRecord, drawn: Drawn) -> Section:

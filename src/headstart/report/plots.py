@@ -76,7 +76,10 @@ def fold_plot(record: RunRecord) -> Plot | None:
 def _fold_metrics(results: Mapping[str, Any]) -> list[str]:
     """Headline metric first, then the others in their order."""
     first = results["headline"]["metric"]
-    shown = [name for name in ordered_metrics(results["metrics"]) if name in _FOLD_METRICS]
+    known = results["metrics"]
+    shown = [
+        name for name in ordered_metrics(known) if name in _FOLD_METRICS and not (name == "f1_macro" and "f1" in known)
+    ]
     return sorted(shown, key=lambda name: name != first)
 
 

@@ -68,7 +68,14 @@ _RESULTS_SCHEMA: dict[str, tuple[type, ...]] = {
     "final_model.label": (str,),
     "warnings[]": (str,),
 }
-_SPLIT_SCHEMA: dict[str, tuple[type, ...]] = {"scheme": (str,), "hash": (str,)}
+_SPLIT_SCHEMA: dict[str, tuple[type, ...]] = {
+    "hash": (str,),
+    "images": (list,),
+    "images[]": (str,),
+    "groups": (list, type(None)),
+    "notes": (list,),
+    "notes[]": (str,),
+}
 _TIMINGS_SCHEMA: dict[str, tuple[type, ...]] = {"seconds": (dict,), "seconds{}": _OPTIONAL_NUMBER, "versions": (dict,)}
 
 

@@ -152,6 +152,8 @@ def split_section(record: RunRecord) -> Section:
     )
     facts = Table("The split, also in split.json", ("Item", "Value"), rows, frozenset({1}))
     blocks: list[Block] = [facts, _fold_counts(record)]
+    if record.split["notes"]:
+        blocks.append(Bullets(tuple(record.split["notes"])))
     tax = record.results.get("leakage_tax")
     if tax:
         blocks.append(mapping_table("Leakage tax: score with groups ignored against groups kept", tax))
