@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit  # scipy.stats takes most of a second to import
 
 from headstart.errors import InputError, unknown_name
 from headstart.metrics.arrays import BoolArray, FloatArray, ratio
@@ -190,7 +190,7 @@ def difference_interval(
     error = np.where(still, 1.0, deviations) * np.sqrt(factor)
     reach = np.where(still, limits * _wilson(np.zeros(len(units)), units / factor, quantile)[1], quantile * error)
     agreed = np.where(np.abs(values) <= 1e-12 * limits, 1.0, np.minimum(1.0, 2.0 ** (1 - units)))
-    p_values = np.where(still, agreed, 2 * student.sf(np.abs(values) / error, _freedom(units)))
+    p_values = np.where(still, agreed, 2 * stdtr(_freedom(units), -np.abs(values) / error))
     return np.clip(values - reach, -limits, limits), np.clip(values + reach, -limits, limits), p_values
 
 
@@ -260,7 +260,7 @@ def _freedom(units: FloatArray) -> FloatArray:
 
 
 def _quantile(units: FloatArray) -> FloatArray:
-    return np.asarray(student.ppf((1 + LEVEL) / 2, _freedom(units)))
+    return np.asarray(stdtrit(_freedom(units), (1 + LEVEL) / 2))
 
 
 def _mean_test_rows(oof: OutOfFold) -> float:
