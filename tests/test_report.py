@@ -18,12 +18,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from headstart.data import ImageDataset
 from headstart.errors import ImageError, RunError
 from headstart.metrics import CLASS_METRICS, METRICS, evaluate, score
 from headstart.report import write_report
 from headstart.report.curves import out_of_fold
 from headstart.report.gallery import confident_mistakes, judge_images, unsure_hits
 from headstart.report.methods import methods_text
+from headstart.report.plots import sorted_candidates
 from headstart.report.record import read_run
 from headstart.report.style import class_labels
 
@@ -38,7 +40,8 @@ class FakeImages:
     broken: frozenset[str] = frozenset()
     loaded: list[str] = field(default_factory=list)
 
-    def load(self, row: int) -> Image.Image:
+    def load(self, row: int, *, white_level: int) -> Image.Image:
+        assert white_level == 4095
         self.loaded.append(self.names[row])
         if self.names[row] in self.broken:
             raise ImageError(self.names[row], "truncated")
@@ -151,7 +154,7 @@ def _results(classes: tuple[str, ...], labels: Any, probabilities: Any, fold: An
             },
             "stage": "head",
             "feature_width": 1280,
-            "preparation": {"size": [224, 224], "resize": "squash", "interpolation": "bicubic"},
+            "preparation": {"size": [224, 224], "resize": "squash", "interpolation": "bicubic", "white_level": 4095},
             "normalisation": {"mean": [0.498, 0.498, 0.498], "std": [0.5, 0.5, 0.5]},
             "engine": "torch",
             "precision": "fp32",
@@ -164,10 +167,10 @@ def _results(classes: tuple[str, ...], labels: Any, probabilities: Any, fold: An
         "confusion": confusion.tolist(),
         "folds": [_fold(labels, probabilities, fold, weights, r, f) for r in range(repeats) for f in np.unique(fold)],
         "candidates": _candidates(repeats * len(np.unique(fold))),
-        "optimism": {"inner": 0.402, "outer": 0.417, "difference": -0.015},
+        "optimism": {"metric": "log_loss", "inner": 0.402, "outer": 0.417, "difference": 0.015},
         "audit": _audit(classes, labels),
         "final_model": {"kind": "logistic", "settings": {"C": 0.1}, "label": "logistic regression, C=0.1"},
-        "leakage_tax": {"metric": "balanced_accuracy", "grouped": 0.81, "ignored": 0.85, "difference": 0.04},
+        "leakage_tax": {"accuracy": {"groups_kept": 0.81, "groups_ignored": 0.85, "difference": 0.04}},
         "warnings": ["Class 'defective' has 18 groups; below 20 its intervals are unsure. Add images of more modules."],
     }
 
@@ -223,10 +226,21 @@ def _candidates(n_choices: int) -> list[dict[str, Any]]:
 
 def _audit(classes: tuple[str, ...], labels: Any) -> dict[str, Any]:
     return {
-        "n_images": len(labels),
-        "unreadable": [{"name": "cells/broken.png", "reason": "truncated"}],
+        "n_images": len(labels) + 1,
         "class_counts": {name: int((labels == i).sum()) for i, name in enumerate(classes)},
-        "twins": {"pairs": 3},
+        "unreadable": [{"image": "cells/broken.png", "reason": "truncated"}],
+        "formats": {"PNG": len(labels)},
+        "modes": {"L": len(labels)},
+        "width": {"min": 300, "median": 300, "max": 300},
+        "height": {"min": 280, "median": 300, "max": 1300},
+        "multi_page": [],
+        "duplicates": [["cells/same1.png", "cells/same2.png"], ["cells/odd1.png", "cells/odd2.png", "cells/odd3.png"]],
+        "label_conflicts": [["cells/odd1.png", "cells/odd2.png", "cells/odd3.png"]],
+        "near_duplicate_candidates": [{"images": ["cells/a.png", "cells/b.png"], "differing_bits": 3}],
+        "near_duplicate_candidates_cut": True,
+        "twins": {"n_candidates": 1, "confirmed": [["cells/a.png", "cells/b.png"]]},
+        "warnings": ["Image sizes differ by class."],
+        "notes": ["3 files without an image extension were left out."],
     }
 
 
@@ -401,6 +415,36 @@ def test_every_candidate_warning_and_fold_is_told(two: tuple[Path, Page, FakeIma
     assert "Fold 2 holds fewer images: its groups are large." in page.text
 
 
+def test_audit_is_told_by_name(two: tuple[Path, Page, FakeImages]) -> None:
+    text = two[1].text
+    for finding in (
+        "Images 241 Images of each class functional: ",
+        "Width 300 pixels Height 280 to 1,300 pixels, median 300 Unreadable 1 Duplicates 2 Label conflicts 1",
+        "Near duplicate candidates 1 (the list was cut)",
+        "cells/broken.png truncated",
+        "cells/odd1.png, cells/odd2.png and cells/odd3.png disagree cells/same1.png and cells/same2.png agree",
+        "confirmed cells/a.png and cells/b.png",
+        "3 files without an image extension were left out.",
+        "Image sizes differ by class.",
+    ):
+        assert finding in text
+    assert "Accuracy 0.810 0.850 0.040" in text
+
+
+def test_candidates_are_ranked_by_what_chose_them(tmp_path: Path) -> None:
+    make_run(tmp_path, n=60)
+    results = json.loads((tmp_path / "results.json").read_text())
+    results["protocol"]["choose_by"] = "roc_auc"
+    for place, entry in enumerate(results["candidates"]):
+        entry["inner_score"] = 0.70 + place / 100
+    results["candidates"][5].update(inner_score=None, inner_log_loss=None)
+    _write_json(tmp_path / "results.json", results)
+    assert [entry["label"] for entry in sorted_candidates(results)] == [
+        results["candidates"][place]["label"] for place in (4, 3, 2, 1, 0, 5)
+    ]
+    assert "Inner ROC AUC" in report(tmp_path).text
+
+
 def test_page_is_accessible(two: tuple[Path, Page, FakeImages]) -> None:
     _, page, _ = two
     assert page.named("html") == [{"lang": "en"}]
@@ -476,6 +520,17 @@ def test_without_a_data_set_the_gallery_says_so(tmp_path: Path) -> None:
     page = report(tmp_path)
     assert "The images were not at hand" in page.text
     assert re.search(r"cells/cell\d{4}\.png true: ", page.text)
+
+
+def test_pictures_of_a_real_data_set(tmp_path: Path) -> None:
+    names = make_run(tmp_path, n=40)
+    pixels = np.full((40, 8, 8, 3), 200, dtype=np.uint8)
+    dataset = ImageDataset.from_arrays(pixels, ["a", "b"] * 20, names=names)
+    page = report(tmp_path, dataset=dataset)
+    sources = [str(image["src"]) for image in page.named("img") if str(image["src"]).startswith("data:image/jpeg")]
+    assert len(sources) > 12
+    with Image.open(io.BytesIO(base64.b64decode(sources[0].partition(",")[2]))) as picture:
+        assert abs(np.asarray(picture).astype(int) - 200).max() <= 2
 
 
 def test_class_labels_of_figures_stay_apart() -> None:

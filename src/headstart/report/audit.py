@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headstart.report import text
@@ -10,35 +10,93 @@ from headstart.report.document import Block, Bullets, Section, Table, Text
 from headstart.report.record import RunRecord
 
 MAX_ROWS = 50
+_LISTS_OF_NAMES = ("unreadable", "duplicates", "label_conflicts", "near_duplicate_candidates", "multi_page")
 
 
 def audit_section(record: RunRecord) -> Section:
-    """The audit: plain facts in one table, every list and count of its own below it."""
+    """Counts and sizes in one table, then unreadable files, duplicates, twins, notes and warnings."""
     audit = record.results["audit"]
-    facts = {key: value for key, value in audit.items() if not isinstance(value, dict | list)}
-    blocks: list[Block] = []
-    if facts:
-        blocks.append(Table("What the image files are", ("Item", "Value"), _pairs(facts), frozenset({1})))
-    for key, value in audit.items():
-        if isinstance(value, dict | list):
-            blocks.append(_block(text.words(key), value))
-    return Section("audit", "Audit of the files", tuple(blocks) or (Text("The run recorded no audit."),))
+    blocks: list[Block] = [Table("What the image files are", ("Item", "Value"), _facts(record, audit), frozenset({1}))]
+    blocks += _unreadable(audit["unreadable"])
+    blocks += _duplicates(audit["duplicates"], audit["label_conflicts"])
+    blocks += _twins(audit.get("twins"))
+    blocks += _sentences(audit["notes"], "plain")
+    told = set(record.results["warnings"])
+    blocks += _sentences([warning for warning in audit["warnings"] if warning not in told], "warning")
+    return Section("audit", "Audit of the files", tuple(blocks))
 
 
-def _pairs(facts: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    return tuple((text.words(str(key)), text.plain(value)) for key, value in facts.items())
+def _facts(record: RunRecord, audit: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    classes = audit["class_counts"]
+    counts = {name: classes[name] for name in record.classes if name in classes}
+    facts = {
+        "Images": text.count(audit["n_images"]),
+        "Images of each class": _counted(counts),
+        "File formats": _counted(audit.get("formats")),
+        "Colour modes": _counted(audit.get("modes")),
+        "Width": _range(audit.get("width")),
+        "Height": _range(audit.get("height")),
+        **{text.words(key).capitalize(): _length(audit, key) for key in _LISTS_OF_NAMES},
+    }
+    return tuple((name, value) for name, value in facts.items() if value)
 
 
-def _block(title: str, value: dict[str, Any] | list[Any]) -> Block:
-    heading = title[:1].upper() + title[1:]
-    if not value:
-        return Text(f"{heading}: none.")
-    if isinstance(value, dict):
-        return Table(heading, ("Item", "Value"), _pairs(value), frozenset({1}))
-    shown = tuple(f"{heading}: {text.plain(item)}" for item in value[:MAX_ROWS])
-    cut = (
-        (f"... and {len(value) - MAX_ROWS:,} more; all of them stand in results.json.",)
-        if len(value) > MAX_ROWS
-        else ()
+def _counted(counts: Mapping[str, float] | None) -> str:
+    return "; ".join(f"{name}: {text.count(number)}" for name, number in (counts or {}).items())
+
+
+def _range(sizes: Mapping[str, float] | None) -> str:
+    """Smallest to largest and the median, in pixels."""
+    if not sizes:
+        return ""
+    low, middle, high = (text.count(sizes[key]) for key in ("min", "median", "max"))
+    return f"{low} pixels" if low == high else f"{low} to {high} pixels, median {middle}"
+
+
+def _length(audit: Mapping[str, Any], key: str) -> str:
+    more = " (the list was cut)" if audit.get(f"{key}_cut") else ""
+    return f"{len(audit[key]):,}{more}" if key in audit else ""
+
+
+def _unreadable(entries: Sequence[Mapping[str, str]]) -> list[Block]:
+    rows = tuple((entry["image"], entry["reason"]) for entry in entries[:MAX_ROWS])
+    table = Table("Unreadable files", ("Image", "Reason"), rows, frozenset({1}))
+    return [table, *_cut(entries)] if rows else [Text("Every file could be read.", tone="good")]
+
+
+def _duplicates(sets: Sequence[Sequence[str]], conflicts: Sequence[Sequence[str]]) -> list[Block]:
+    """Sets of exact duplicates; they share a group, so that no copy of a test image was trained on."""
+    disagreeing = {tuple(names) for names in conflicts}
+    rows = tuple(
+        (text.listed(names), "disagree" if tuple(names) in disagreeing else "agree")
+        for names in sorted(sets, key=lambda names: tuple(names) not in disagreeing)[:MAX_ROWS]
     )
-    return Bullets(shown + cut)
+    caption = "Exact duplicates, kept on one side of every split"
+    table = Table(caption, ("Images", "Labels"), rows, frozenset({1}))
+    return [table, *_cut(sets)] if rows else [Text("No two files hold the same image.", tone="good")]
+
+
+def _twins(twins: Any) -> list[Block]:
+    """Near duplicates, as the run recorded them."""
+    if not isinstance(twins, dict) or not twins:
+        return []
+    rows = tuple((text.words(key), _named(value)) for key, value in twins.items())
+    return [Table("Near duplicates, confirmed in feature space", ("Item", "Value"), rows, frozenset({1}))]
+
+
+def _named(value: object) -> str:
+    """A count for a long list, its items for a short one."""
+    if isinstance(value, list):
+        items = [text.listed([str(part) for part in item]) if isinstance(item, list) else str(item) for item in value]
+        return "; ".join(items[:MAX_ROWS]) + (f"; {len(items) - MAX_ROWS:,} more" if len(items) > MAX_ROWS else "")
+    return text.plain(value)
+
+
+def _cut(entries: Sequence[object]) -> list[Block]:
+    if len(entries) <= MAX_ROWS:
+        return []
+    return [Text(f"{len(entries) - MAX_ROWS:,} more stand in results.json.", tone="note")]
+
+
+def _sentences(sentences: Sequence[str], tone: str) -> list[Block]:
+    return [Bullets(tuple(sentences), tone=tone)] if sentences else []

@@ -71,28 +71,34 @@ def folds_section(record: RunRecord, drawn: Drawn) -> Section:
 
 def candidates_section(record: RunRecord, drawn: Drawn) -> Section:
     """Everything that was tried, the failures too."""
-    ranked = sorted_candidates(record.results)
-    failed = [entry for entry in record.results["candidates"] if entry["inner_log_loss"] is None]
+    results = record.results
+    n_tried = text.plural(len(results["candidates"]), "candidate")
+    how = Text(
+        f"{n_tried} competed in {text.plural(len(results['folds']), 'choice')}, by "
+        f"{metric_in_sentence(results['protocol']['choose_by'])} on inner folds; no test image took part in "
+        f"any of them. Final model: {results['final_model']['label']}."
+    )
+    blocks: tuple[Block, ...] = (how, *_side_by_side(drawn, ["candidates"]), _candidate_table(record))
+    return Section("candidates", "Everything that was tried", blocks)
+
+
+def _candidate_table(record: RunRecord) -> Table:
+    """One row per candidate; where another score than log loss chose, a column for it."""
+    choose_by = record.results["protocol"]["choose_by"]
+    other = () if choose_by == "log_loss" else (f"Inner {metric_in_sentence(choose_by)}",)
     rows = tuple(
         (
             entry["label"],
             text.words(entry["kind"]),
             text.plain(entry["settings"]),
+            *(text.score(entry.get("inner_score")) for _ in other),
             _spread(entry["inner_log_loss"], entry.get("inner_log_loss_sd")),
             text.count(entry["times_chosen"]),
         )
-        for entry in [*ranked, *failed]
+        for entry in sorted_candidates(record.results)
     )
-    columns = ("Candidate", "Kind", "Settings", "Inner log loss, mean ± SD", "Times chosen")
-    table = Table(f"All {len(rows)} candidates, best first", columns, rows, frozenset({1, 2}))
-    choices = text.plural(len(record.results["folds"]), "choice")
-    how = Text(
-        f"{text.plural(len(rows), 'candidate')} competed in {choices}, by "
-        f"{metric_in_sentence(record.results['protocol']['choose_by'])} on inner folds; no test image took part in "
-        f"any of them. Final model: {record.results['final_model']['label']}."
-    )
-    blocks: tuple[Block, ...] = (how, *_side_by_side(drawn, ["candidates"]), table)
-    return Section("candidates", "Everything that was tried", blocks)
+    columns = ("Candidate", "Kind", "Settings", *other, "Inner log loss, mean ± SD", "Times chosen")
+    return Table(f"All {len(rows)} candidates, best first", columns, rows, frozenset({1, 2}))
 
 
 def _spread(mean: float | None, deviation: float | None) -> str:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from headstart.data.decode import WHITE_LEVEL
 from headstart.errors import ImageError
 from headstart.report.document import Block, Gallery, Text, Tile
-from headstart.report.record import Predictions
+from headstart.report.record import Predictions, RunRecord
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
@@ -69,22 +70,19 @@ def unsure_hits(cases: Sequence[Case], limit: int = N_TILES) -> list[Case]:
     return sorted(right, key=lambda case: case.probability)[:limit]
 
 
-def gallery_blocks(
-    predictions: Predictions, classes: Sequence[str], *, dataset: ImageDataset | None, images: bool
-) -> tuple[Block, ...]:
+def gallery_blocks(record: RunRecord, *, dataset: ImageDataset | None, images: bool) -> tuple[Block, ...]:
     """Both walls of images with a word on what they show.
 
     Parameters
     ----------
-    predictions : Predictions
-    classes : sequence of str
+    record : RunRecord
     dataset : ImageDataset or None
         Where the pictures come from; without it the cases are listed by name.
     images : bool
         False leaves out pictures and image names; a case is then found by its line in ``predictions.csv``.
     """
-    cases = judge_images(predictions)
-    show = _Show(classes, dataset if images else None, images)
+    cases = judge_images(record.predictions)
+    show = _Show(record, dataset if images else None, named=images)
     mistakes, hits = confident_mistakes(cases), unsure_hits(cases)
     blocks: list[Block] = [Text(_explanation(dataset, images=images), tone="note")]
     if mistakes:
@@ -114,8 +112,9 @@ def _explanation(dataset: ImageDataset | None, *, images: bool) -> str:
 class _Show:
     """Turns cases into tiles, looking pictures up by name."""
 
-    def __init__(self, classes: Sequence[str], dataset: ImageDataset | None, named: bool) -> None:
-        self._classes = classes
+    def __init__(self, record: RunRecord, dataset: ImageDataset | None, *, named: bool) -> None:
+        self._classes = record.classes
+        self._white_level = (record.results["backbone"].get("preparation") or {}).get("white_level", WHITE_LEVEL)
         self._dataset = dataset
         self._named = named
         self._rows = {} if dataset is None else {name: row for row, name in enumerate(dataset.names)}
@@ -135,12 +134,12 @@ class _Show:
         if self._dataset is None or row is None:
             return None
         try:
-            return thumbnail(self._dataset, row)
+            return thumbnail(self._dataset, row, white_level=self._white_level)
         except ImageError:
             return None
 
 
-def thumbnail(dataset: ImageDataset, row: int) -> str:
+def thumbnail(dataset: ImageDataset, row: int, *, white_level: int = WHITE_LEVEL) -> str:
     """Picture as a JPEG data URI, at most `THUMBNAIL_PIXELS` on its longer side, without any metadata.
 
     Raises
@@ -148,7 +147,7 @@ def thumbnail(dataset: ImageDataset, row: int) -> str:
     ImageError
         When the image cannot be read.
     """
-    picture = dataset.load(row).convert("RGB")
+    picture = dataset.load(row, white_level=white_level)
     picture.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS), reducing_gap=2.0)
     picture.info.clear()  # comments and colour profiles would otherwise be written along
     buffer = io.BytesIO()

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart.metrics import METRICS
 from headstart.report import figures, text
 from headstart.report.document import Plot
 from headstart.report.names import metric_title, ordered_metrics
@@ -96,21 +97,22 @@ def _fold_row(results: Mapping[str, Any], name: str) -> figures.FoldScores | Non
 
 
 def candidate_plot(record: RunRecord) -> Plot | None:
-    """Inner log loss of the best candidates; None where nothing was compared."""
-    scored = sorted_candidates(record.results)
+    """Inner log loss of the best candidates and of all that were chosen; None where nothing was compared."""
+    scored = [entry for entry in sorted_candidates(record.results) if entry["inner_log_loss"] is not None]
     if len(scored) < 2:
         return None
     title = _candidate_title(record, scored)
+    shown = [entry for place, entry in enumerate(scored) if place < MAX_CANDIDATES or entry["times_chosen"]]
     rows = [
         figures.CandidateScore(
-            style_label(entry["label"]),
+            short_label(entry["label"]),
             entry["inner_log_loss"],
             entry.get("inner_log_loss_sd") or 0.0,
             entry["times_chosen"],
         )
-        for entry in scored[:MAX_CANDIDATES]
+        for entry in shown
     ]
-    cut = f" The best {MAX_CANDIDATES} of {len(scored)} are drawn." if len(scored) > MAX_CANDIDATES else ""
+    cut = f" {len(shown)} of {len(scored)} are drawn, the best and the chosen." if len(shown) < len(scored) else ""
     return Plot(
         "candidates",
         figures.candidates(rows, title=title),
@@ -123,16 +125,23 @@ def _candidate_title(record: RunRecord, scored: Sequence[Mapping[str, Any]]) -> 
     winner = max(scored, key=lambda entry: entry["times_chosen"])
     n_choices = len(record.results["folds"])
     return (
-        f"{style_label(winner['label'])} was chosen in {winner['times_chosen']} of {text.plural(n_choices, 'choice')}"
+        f"{short_label(winner['label'])} was chosen in {winner['times_chosen']} of {text.plural(n_choices, 'choice')}"
     )
 
 
 def sorted_candidates(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Candidates that have an inner log loss, the best first."""
-    scored = [entry for entry in results["candidates"] if entry["inner_log_loss"] is not None]
-    return sorted(scored, key=lambda entry: (entry["inner_log_loss"], entry["label"]))
+    """Candidates by the score they were chosen by, the best first, those without a score last."""
+    choose_by = results["protocol"]["choose_by"]
+    key = "inner_log_loss" if choose_by == "log_loss" else "inner_score"
+    sign = -1.0 if choose_by in METRICS and METRICS[choose_by].greater_is_better else 1.0
+
+    def place(entry: Mapping[str, Any]) -> tuple[bool, float, str]:
+        value = entry.get(key)
+        return value is None, sign * (value or 0.0), entry["label"]
+
+    return sorted(results["candidates"], key=place)
 
 
-def style_label(label: str) -> str:
+def short_label(label: str) -> str:
     """A candidate's label cut to what an axis can carry."""
     return label if len(label) <= 34 else f"{label[:33]}…"

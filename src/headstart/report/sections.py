@@ -126,18 +126,17 @@ def optimism_section(record: RunRecord) -> Section:
     """How much better the best candidate looked where it was chosen than where it was judged."""
     optimism = record.results["optimism"]
     inner, outer, difference = (optimism.get(key) for key in ("inner", "outer", "difference"))
+    title = metric_title(optimism.get("metric", record.results["protocol"]["choose_by"]))
     rows = (
         ("Inner folds, where the candidate was chosen", text.score(inner)),
         ("Outer folds, where it was judged", text.score(outer)),
-        ("Inner minus outer", text.score(difference)),
+        ("Difference, above zero where the inner folds flatter", text.score(difference)),
     )
     meaning = (
-        "The chosen candidate's log loss (lower is better) on the folds that chose it is flattered by the choice; a "
-        "difference below zero is that flattery. Scores, curves and matrices all come from the outer folds."
+        "The best of many candidates looks better on the folds that chose it than it is. The outer folds took no part "
+        "in the choice; scores, curves and matrices all come from them."
     )
-    return Section(
-        "optimism", "Optimism of the choice", (Text(meaning), Table("Log loss", ("Measured on", "Value"), rows))
-    )
+    return Section("optimism", "Optimism of the choice", (Text(meaning), Table(title, ("Measured on", "Value"), rows)))
 
 
 def split_section(record: RunRecord) -> Section:
@@ -156,7 +155,7 @@ def split_section(record: RunRecord) -> Section:
         blocks.append(Bullets(tuple(record.split["notes"])))
     tax = record.results.get("leakage_tax")
     if tax:
-        blocks.append(mapping_table("Leakage tax: score with groups ignored against groups kept", tax))
+        blocks.append(_leakage_table(tax))
     return Section("split", "The split", tuple(blocks))
 
 
@@ -171,6 +170,18 @@ def _fold_counts(record: RunRecord) -> Table:
         name = text.fold_name(fold, record.results["protocol"]["repeats"])
         rows.append((name, text.count(fold["n_train"]), text.count(fold["n_test"]), *counts))
     return Table("Test images of every class by fold", ("Fold", "Train", "Test", *record.classes), tuple(rows))
+
+
+def _leakage_table(tax: Mapping[str, Any]) -> Table:
+    """What a split that ignores the groups would have claimed."""
+    parts = ("groups_kept", "groups_ignored", "difference")
+    measured = {name: entry for name, entry in tax.items() if isinstance(entry, dict)}
+    rows = tuple(
+        (metric_title(name), *(text.score(measured[name].get(part)) for part in parts))
+        for name in ordered_metrics(measured)
+    )
+    columns = ("Metric", "Groups kept", "Groups ignored", "Difference")
+    return Table("Leakage tax: what a split that ignores the groups would have claimed", columns, rows)
 
 
 def software_section(record: RunRecord) -> Section:

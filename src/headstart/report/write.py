@@ -58,11 +58,7 @@ def write_report(
     oof = out_of_fold(record)
     bins = calibration_bins(oof)
     drawn = _draw(record, _plots(record, oof, bins), progress or Silent())
-    gallery = Section(
-        "gallery",
-        "Mistakes and close calls",
-        gallery_blocks(record.predictions, record.classes, dataset=dataset, images=images),
-    )
+    gallery = Section("gallery", "Mistakes and close calls", gallery_blocks(record, dataset=dataset, images=images))
     page = render_page(
         _title(record), _sections(record, drawn, calibration_table(bins), gallery), version=record.results["headstart"]
     )

@@ -1,0 +1,165 @@
+"""What the files of a run must hold for a report to be made of them, and how a damaged one is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn, TypeAlias
+
+from headstart.errors import RunError
+
+Schema: TypeAlias = Mapping[str, tuple[type, ...]]
+
+FORMAT = 1
+_NUMBER = (int, float)
+_OPTIONAL_NUMBER = (int, float, type(None))
+_OPTIONAL_TEXT = (str, type(None))
+
+# What the report relies on; "[]" stands for every item of a list, "{}" for every value of an object.
+RESULTS: Schema = {
+    "headstart": (str,),
+    "headline.metric": (str,),
+    "headline.value": _NUMBER,
+    "headline.text": (str,),
+    "task.classes": (list,),
+    "task.classes[]": (str,),
+    "task.positive": _OPTIONAL_TEXT,
+    "task.n_images": (int,),
+    "task.class_counts": (dict,),
+    "task.class_counts{}": _NUMBER,
+    "task.weighted": (bool,),
+    "protocol.scheme": (str,),
+    "protocol.repeats": (int,),
+    "protocol.choose_by": (str,),
+    "protocol.seed": (int,),
+    "protocol.split_hash": (str,),
+    "protocol.interval.method": (str,),
+    "protocol.interval.speaks_of": (str,),
+    "protocol.interval.reference": (str,),
+    "backbone.name": (str,),
+    "backbone.weights": (dict,),
+    "metrics{}": (dict,),
+    "metrics{}.value": _OPTIONAL_NUMBER,
+    "per_class{}": (dict,),
+    "per_class{}.support": _NUMBER,
+    "confusion[]": (list,),
+    "confusion[][]": _NUMBER,
+    "folds[]": (dict,),
+    "folds[].repeat": (int,),
+    "folds[].fold": (int,),
+    "folds[].n_train": (int,),
+    "folds[].n_test": (int,),
+    "folds[].inner_log_loss": _OPTIONAL_NUMBER,
+    "folds[].chosen.label": (str,),
+    "folds[].metrics{}": _OPTIONAL_NUMBER,
+    "candidates[]": (dict,),
+    "candidates[].kind": (str,),
+    "candidates[].label": (str,),
+    "candidates[].settings": (dict,),
+    "candidates[].inner_log_loss": _OPTIONAL_NUMBER,
+    "candidates[].times_chosen": (int,),
+    "optimism": (dict,),
+    "audit.n_images": (int,),
+    "audit.class_counts": (dict,),
+    "audit.unreadable[].image": (str,),
+    "audit.unreadable[].reason": (str,),
+    "audit.duplicates[][]": (str,),
+    "audit.label_conflicts[][]": (str,),
+    "audit.warnings[]": (str,),
+    "audit.notes[]": (str,),
+    "final_model.label": (str,),
+    "leakage_tax": (dict, type(None)),
+    "warnings[]": (str,),
+}
+SPLIT: Schema = {
+    "hash": (str,),
+    "images": (list,),
+    "images[]": (str,),
+    "groups": (list, type(None)),
+    "notes": (list,),
+    "notes[]": (str,),
+}
+TIMINGS: Schema = {"seconds": (dict,), "seconds{}": _OPTIONAL_NUMBER, "versions": (dict,)}
+
+
+def damaged(path: Path, reason: str) -> NoReturn:
+    """Raise RunError naming the file, what is wrong with it and the remedy."""
+    raise RunError(
+        f"{path} cannot be used: {reason}. Run `headstart fit DATA -o {path.parent}` again with the same options; "
+        "a run that was interrupted goes on where it stopped."
+    )
+
+
+def read_text(path: Path) -> str:
+    """Content of a file of the run; RunError when it is missing or cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        damaged(path, "the file is missing, so the run is incomplete")
+    except UnicodeDecodeError:
+        damaged(path, "it is not UTF-8 text")
+    except OSError as error:
+        damaged(path, f"it cannot be read ({error.strerror})")
+
+
+def read_json(path: Path, schema: Schema) -> dict[str, Any]:
+    """The JSON object of a file of the run, everything the schema names present and of its type.
+
+    Raises
+    ------
+    RunError
+        When it is not; the message says where.
+    """
+    text = read_text(path)
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        damaged(path, f"it is not valid JSON ({error})")
+    if not isinstance(value, dict):
+        damaged(path, "it holds no JSON object")
+    _check_format(path, value)
+    for dotted, types in schema.items():
+        for where, item in _reach(path, value, dotted):
+            _check_type(path, where, item, types)
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _check_format(path: Path, value: Mapping[str, Any]) -> None:
+    found = value.get("format", FORMAT)
+    if found != FORMAT:
+        raise RunError(
+            f"{path} has format {found!r}, but this headstart reads format {FORMAT}. "
+            "Install the version of headstart that wrote the run, or run `headstart fit` again into a new folder."
+        )
+
+
+def _check_type(path: Path, where: str, item: object, types: tuple[type, ...]) -> None:
+    if not isinstance(item, types) or (isinstance(item, bool) and bool not in types):
+        expected = " or ".join("null" if kind is type(None) else kind.__name__ for kind in types)
+        damaged(path, f"{where} should be {expected} but is {type(item).__name__}")
+
+
+def _reach(path: Path, value: Any, dotted: str) -> Iterator[tuple[str, Any]]:
+    """Every (address, item) that a schema path such as ``folds[].chosen.label`` stands for."""
+    found = [("", value)]
+    for step in dotted.replace("[]", ".[]").replace("{}", ".{}").split("."):
+        found = [pair for where, item in found for pair in _children(path, where, item, step)]
+    yield from found
+
+
+def _children(path: Path, where: str, item: Any, step: str) -> list[tuple[str, Any]]:
+    if step == "[]":
+        _check_type(path, where, item, (list,))
+        return [(f"{where}[{i}]", child) for i, child in enumerate(item)]
+    _check_type(path, where or "the file", item, (dict,))
+    if step == "{}":
+        return [(f"{where}.{key}", child) for key, child in item.items()]
+    address = f"{where}.{step}".lstrip(".")
+    if step not in item:
+        damaged(path, f"{address} is missing")
+    return [(address, item[step])]
