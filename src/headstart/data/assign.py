@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ class Strata(NamedTuple):
         return Strata(self.fine[rows], self.kind[rows], self.n_needed)
 
 
-def by_appearance(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+def by_appearance(codes: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     """The same partition, numbered in the order of first appearance.
 
     >>> by_appearance(np.array([7, 3, 7, 0])).tolist()
@@ -42,7 +42,8 @@ def by_appearance(codes: NDArray[np.int64]) -> NDArray[np.int64]:
     _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
-    return rank[inverse.reshape(-1)]
+    numbered: NDArray[np.int64] = rank[inverse.reshape(-1)]
+    return numbered
 
 
 def assign_folds(

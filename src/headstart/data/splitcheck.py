@@ -73,8 +73,8 @@ def _remedy(n_groups: int, scheme: Scheme, n_missing: int, unit: str) -> str:
 
 
 def _largest_that_works(n_groups: int, scheme: Scheme) -> Scheme | None:
-    """The scheme closest to the one asked for, with no more folds, that `n_groups` suffice for."""
-    for n_outer in range(min(scheme.n_outer, n_groups), 1, -1):
+    """The scheme closest to the one asked for that `n_groups` suffice for; 3 outer folds may do where 2 do not."""
+    for n_outer in [*range(min(scheme.n_outer, n_groups), 1, -1), min(3, n_groups)]:
         for n_inner in range(min(scheme.n_inner, n_groups), 1, -1):
             if n_needed(Scheme(n_outer, n_inner, None)) <= n_groups:
                 return Scheme(n_outer, n_inner, None)

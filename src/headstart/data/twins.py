@@ -71,8 +71,9 @@ def near_pairs(
         raise ValueError(f"max_hamming is {max_hamming}; expected 0 to {MAX_HAMMING}")
     values = np.asarray(hashes, dtype=np.uint64)
     limit = max(10_000, 20 * len(values)) if max_pairs is None else max_pairs
-    distinct, inverse = np.unique(values, return_inverse=True)
-    members = np.split(np.argsort(inverse, kind="stable"), np.cumsum(np.bincount(inverse.reshape(-1)))[:-1])
+    codes = by_appearance(values)
+    members = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
+    distinct = values[[rows[0] for rows in members if len(rows)]]
     pairs = [(left, right, 0) for rows in members for left, right in _pairs_of_equals(rows)]
     for left, right, distance in _distinct_pairs(distinct, max_hamming, limit):
         for one in members[left][:_MAX_ALIKE].tolist():
