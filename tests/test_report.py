@@ -21,7 +21,7 @@ from PIL import Image
 from headstart.data import ImageDataset
 from headstart.errors import ImageError, RunError
 from headstart.metrics import CLASS_METRICS, METRICS, evaluate, score
-from headstart.report import write_report
+from headstart.report import figures, write_report
 from headstart.report.curves import out_of_fold
 from headstart.report.gallery import confident_mistakes, judge_images, unsure_hits
 from headstart.report.methods import methods_text
@@ -531,6 +531,16 @@ def test_pictures_of_a_real_data_set(tmp_path: Path) -> None:
     assert len(sources) > 12
     with Image.open(io.BytesIO(base64.b64decode(sources[0].partition(",")[2]))) as picture:
         assert abs(np.asarray(picture).astype(int) - 200).max() <= 2
+
+
+def test_confusion_cells_hold_their_numbers() -> None:
+    matrix = np.array([[1200.0, 3.5], [0.0, 0.0]])
+    counts = figures.confusion(matrix, ["a", "b"], rates=False, title="t")
+    rates = figures.confusion(matrix, ["a", "b"], rates=True, title="t")
+    assert [cell.get_text() for cell in counts.axes[0].texts] == ["1,200", "3.5", "0", "0"]
+    assert [cell.get_text() for cell in rates.axes[0].texts] == ["99.7", "0.3", "", ""]
+    many = figures.confusion(np.eye(41), [f"class {i}" for i in range(41)], rates=False, title="t")
+    assert not many.axes[0].texts
 
 
 def test_class_labels_of_figures_stay_apart() -> None:

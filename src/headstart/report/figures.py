@@ -15,7 +15,9 @@ from headstart.report import style, text
 
 Floats = NDArray[np.float64]
 
+MAX_NUMBERED = 40  # classes; beyond, a cell's number could not be read on any page
 _CELL_INCHES = 0.5
+_BARE_CELL_INCHES = 0.2
 _CHARACTER_INCHES = 0.085
 _SQUARE_INCHES = 5.0
 
@@ -65,7 +67,7 @@ class CandidateScore:
 
 @style.styled()
 def confusion(matrix: Floats, classes: Sequence[str], *, rates: bool, title: str) -> Figure:
-    """Confusion matrix with its numbers in the cells.
+    """Confusion matrix with its numbers in the cells, up to `MAX_NUMBERED` classes.
 
     Parameters
     ----------
@@ -79,14 +81,16 @@ def confusion(matrix: Floats, classes: Sequence[str], *, rates: bool, title: str
     """
     shown = _row_rates(matrix) if rates else matrix
     labels = style.class_labels(classes)
-    grid_inches = max(2.9, _CELL_INCHES * len(classes))
+    numbered = len(classes) <= MAX_NUMBERED
+    grid_inches = max(2.9, (_CELL_INCHES if numbered else _BARE_CELL_INCHES) * len(classes))
     margin = 0.9 + _CHARACTER_INCHES * max(map(len, labels))
     steep = len(classes) > 3 or max(map(len, labels)) > 12
     figure = style.new_figure(grid_inches + margin, grid_inches + (margin if steep else 1.3))
     axes = figure.subplots()
     top = 1.0 if rates else max(float(matrix.max()), 1.0)
     axes.imshow(np.nan_to_num(shown), cmap="cividis", vmin=0, vmax=top)
-    _write_cells(axes, shown, top, rates=rates, cell_inches=grid_inches / len(classes))
+    if numbered:
+        _write_cells(axes, shown, top, rates=rates, cell_inches=grid_inches / len(classes))
     axes.set_xticks(range(len(classes)), labels, rotation=40 if steep else 0, ha="right" if steep else "center")
     axes.set_yticks(range(len(classes)), labels)
     axes.tick_params(length=0)

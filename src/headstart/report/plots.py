@@ -24,12 +24,13 @@ def confusion_plots(record: RunRecord) -> tuple[Plot, Plot]:
     counts, rates = _confusion_titles(record, matrix)
     noun = "weighted counts" if record.results["task"]["weighted"] else "images"
     over = ", averaged over the repeats" if record.results["protocol"]["repeats"] > 1 else ""
+    bare = " With so many classes the numbers stand in the table alone." if len(matrix) > figures.MAX_NUMBERED else ""
     return (
         Plot(
             "confusion_counts",
             figures.confusion(matrix, record.classes, rates=False, title=counts),
             f"Confusion matrix in counts. {counts}. The numbers stand in the table of the same section.",
-            f"Out-of-fold {noun}{over}: rows hold the true class, columns the predicted one.",
+            f"Out-of-fold {noun}{over}: rows hold the true class, columns the predicted one.{bare}",
         ),
         Plot(
             "confusion_rates",

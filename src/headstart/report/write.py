@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +57,7 @@ def write_report(
     record = read_run(Path(run))
     oof = out_of_fold(record)
     bins = calibration_bins(oof)
-    drawn = _draw(record, _plots(record, oof, bins), progress or Silent())
+    drawn = _draw(record, list(_plots(record, oof, bins)), progress or Silent())
     gallery = Section("gallery", "Mistakes and close calls", gallery_blocks(record, dataset=dataset, images=images))
     page = render_page(
         _title(record), _sections(record, drawn, calibration_table(bins), gallery), version=record.results["headstart"]
@@ -73,7 +73,7 @@ def _title(record: RunRecord) -> str:
 
 
 def _plots(record: RunRecord, oof: OutOfFold, bins: Reliability) -> Iterator[Plot]:
-    """Every figure of the run, drawn one at a time."""
+    """Every figure of the run."""
     yield from plots.confusion_plots(record)
     yield from curve_plots(record, oof)
     yield calibration_plot(record, oof, bins)
@@ -82,11 +82,11 @@ def _plots(record: RunRecord, oof: OutOfFold, bins: Reliability) -> Iterator[Plo
             yield plot
 
 
-def _draw(record: RunRecord, made: Iterable[Plot], progress: Progress) -> dict[str, Picture]:
+def _draw(record: RunRecord, made: Sequence[Plot], progress: Progress) -> dict[str, Picture]:
     """Save every figure as SVG and PNG and keep it for the page, by name."""
     folder = record.folder / "figures"
     drawn = {}
-    with progress.task("Figures", 7, "figures") as advance:
+    with progress.task("Figures", len(made), "figures") as advance:
         for plot in made:
             svg, png = render(plot.figure)
             write_bytes(folder / f"{plot.name}.svg", svg)
