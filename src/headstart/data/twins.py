@@ -98,14 +98,17 @@ def _distinct_pairs(hashes: NDArray[np.uint64], max_hamming: int, limit: int) ->
     band are compared (multi-index hashing: Norouzi, Punjani, Fleet, CVPR 2012). A pair is taken in the first band
     that it shares.
     """
-    kept = np.empty((0, 3), dtype=np.int64)
+    found, n_found = [np.empty((0, 3), dtype=np.int64)], 0
     masks = _band_masks()
     for band in range(_N_BANDS):
         for block in _band_blocks(hashes, masks, band, max_hamming):
-            kept = np.concatenate([kept, block])
-            if len(kept) > 4 * limit + 100_000:
-                kept = _closest(kept, limit + 1)
-    return [(int(left), int(right), int(distance)) for left, right, distance in _closest(kept, limit + 1).tolist()]
+            found.append(block)
+            n_found += len(block)
+            if n_found > 4 * limit + 100_000:
+                found = [_closest(np.concatenate(found), limit + 1)]
+                n_found = len(found[0])
+    kept = _closest(np.concatenate(found), limit + 1)
+    return [(int(left), int(right), int(distance)) for left, right, distance in kept.tolist()]
 
 
 def _closest(pairs: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
