@@ -419,8 +419,9 @@ def test_audit_is_told_by_name(two: tuple[Path, Page, FakeImages]) -> None:
     text = two[1].text
     for finding in (
         "Images 241 Images of each class functional: ",
-        "Width 300 pixels Height 280 to 1,300 pixels, median 300 Unreadable 1 Duplicates 2 Label conflicts 1",
-        "Near duplicate candidates 1 (the list was cut)",
+        "Width 300 pixels Height 280 to 1,300 pixels, median 300 Unreadable files 1 Sets of exact duplicates 2"
+        " Sets whose labels disagree 1",
+        "Near-duplicate candidates 1 (the list was cut)",
         "cells/broken.png truncated",
         "cells/odd1.png, cells/odd2.png and cells/odd3.png disagree cells/same1.png and cells/same2.png agree",
         "confirmed cells/a.png and cells/b.png",

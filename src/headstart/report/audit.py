@@ -10,7 +10,13 @@ from headstart.report.document import Block, Bullets, Section, Table, Text
 from headstart.report.record import RunRecord
 
 MAX_ROWS = 50
-_LISTS_OF_NAMES = ("unreadable", "duplicates", "label_conflicts", "near_duplicate_candidates", "multi_page")
+_LISTS = {
+    "unreadable": "Unreadable files",
+    "duplicates": "Sets of exact duplicates",
+    "label_conflicts": "Sets whose labels disagree",
+    "near_duplicate_candidates": "Near-duplicate candidates",
+    "multi_page": "Files of several pages",
+}
 
 
 def audit_section(record: RunRecord) -> Section:
@@ -36,7 +42,7 @@ def _facts(record: RunRecord, audit: Mapping[str, Any]) -> tuple[tuple[str, str]
         "Colour modes": _counted(audit.get("modes")),
         "Width": _range(audit.get("width")),
         "Height": _range(audit.get("height")),
-        **{text.words(key).capitalize(): _length(audit, key) for key in _LISTS_OF_NAMES},
+        **{title: _length(audit, key) for key, title in _LISTS.items()},
     }
     return tuple((name, value) for name, value in facts.items() if value)
 

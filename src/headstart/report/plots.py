@@ -144,5 +144,9 @@ def sorted_candidates(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def short_label(label: str) -> str:
-    """A candidate's label cut to what an axis can carry."""
-    return label if len(label) <= 34 else f"{label[:33]}…"
+    """A candidate's label, cut in the middle where an axis cannot carry it: often only the ends of two differ.
+
+    >>> short_label("dense head, 256 ReLU, dropout 0.5, Adam 0.001")
+    'dense head, 256 R… 0.5, Adam 0.001'
+    """
+    return label if len(label) <= 34 else f"{label[:17]}…{label[-16:]}"

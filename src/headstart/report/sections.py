@@ -187,8 +187,9 @@ def _leakage_table(tax: Mapping[str, Any]) -> Table:
 def software_section(record: RunRecord) -> Section:
     """Weights, versions, machine and time."""
     timings, backbone = record.timings, record.results["backbone"]
-    flat = {key: value for key, value in backbone.items() if key != "weights"}
-    blocks: list[Block] = [mapping_table("Backbone and its preparation", flat)]
+    first = {key: backbone[key] for key in ("name", "stage", "feature_width") if key in backbone}
+    others = {key: value for key, value in backbone.items() if key not in ("weights", *first)}
+    blocks: list[Block] = [mapping_table("Backbone and its preparation", first | others)]
     blocks.append(mapping_table("Pretrained weights", backbone["weights"]))
     spent = {key: text.duration(value) for key, value in timings["seconds"].items() if value is not None}
     blocks.append(mapping_table("Time taken", spent | _speed(timings)))
