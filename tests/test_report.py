@@ -236,11 +236,8 @@ def _audit(classes: tuple[str, ...], labels: Any) -> dict[str, Any]:
         "multi_page": [],
         "duplicates": [["cells/same1.png", "cells/same2.png"], ["cells/odd1.png", "cells/odd2.png", "cells/odd3.png"]],
         "label_conflicts": [["cells/odd1.png", "cells/odd2.png", "cells/odd3.png"]],
-        "near_duplicate_candidates": [{"images": ["cells/a.png", "cells/b.png"], "differing_bits": 3}],
-        "near_duplicate_candidates_cut": True,
-        "twins": {"n_candidates": 1, "confirmed": [["cells/a.png", "cells/b.png"]]},
-        "warnings": ["Image sizes differ by class."],
-        "notes": ["3 files without an image extension were left out."],
+        "near_duplicate_candidates_cut": False,
+        "twins": {"confirmed_in_feature_space": 1, "near_pairs": ["cells/a.png = cells/b.png"]},
     }
 
 
@@ -421,15 +418,28 @@ def test_audit_is_told_by_name(two: tuple[Path, Page, FakeImages]) -> None:
         "Images 241 Images of each class functional: ",
         "Width 300 pixels Height 280 to 1,300 pixels, median 300 Unreadable files 1 Sets of exact duplicates 2"
         " Sets whose labels disagree 1",
-        "Near-duplicate candidates 1 (the list was cut)",
         "cells/broken.png truncated",
         "cells/odd1.png, cells/odd2.png and cells/odd3.png disagree cells/same1.png and cells/same2.png agree",
-        "confirmed cells/a.png and cells/b.png",
-        "3 files without an image extension were left out.",
-        "Image sizes differ by class.",
+        "confirmed in feature space 1 near pairs cells/a.png = cells/b.png",
     ):
         assert finding in text
     assert "Accuracy 0.810 0.850 0.040" in text
+
+
+def test_audit_of_check_is_told_too(tmp_path: Path) -> None:
+    make_run(tmp_path, n=60)
+    results = json.loads((tmp_path / "results.json").read_text())
+    pair = {"images": ["cells/a.png", "cells/b.png"], "differing_bits": 3}
+    results["audit"].update(near_duplicate_candidates=[pair], near_duplicate_candidates_cut=True, twins=None)
+    results["audit"].update(warnings=["Image sizes differ by class."], notes=["3 files were left out."])
+    results["audit"].update(unreadable=[], duplicates=[], label_conflicts=[])
+    _write_json(tmp_path / "results.json", results)
+    text = report(tmp_path).text
+    for finding in (
+        "Near-duplicate candidates 1 (the list was cut)",
+        "Every file could be read. No two files hold the same image. 3 files were left out. Image sizes differ by class.",
+    ):
+        assert finding in text
 
 
 def test_candidates_are_ranked_by_what_chose_them(tmp_path: Path) -> None:

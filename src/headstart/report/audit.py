@@ -26,9 +26,9 @@ def audit_section(record: RunRecord) -> Section:
     blocks += _unreadable(audit["unreadable"])
     blocks += _duplicates(audit["duplicates"], audit["label_conflicts"])
     blocks += _twins(audit.get("twins"))
-    blocks += _sentences(audit["notes"], "plain")
+    blocks += _sentences(audit.get("notes", []), "plain")
     told = set(record.results["warnings"])
-    blocks += _sentences([warning for warning in audit["warnings"] if warning not in told], "warning")
+    blocks += _sentences([warning for warning in audit.get("warnings", []) if warning not in told], "warning")
     return Section("audit", "Audit of the files", tuple(blocks))
 
 
@@ -87,7 +87,14 @@ def _twins(twins: Any) -> list[Block]:
     if not isinstance(twins, dict) or not twins:
         return []
     rows = tuple((text.words(key), _named(value)) for key, value in twins.items())
-    return [Table("Near duplicates, confirmed in feature space", ("Item", "Value"), rows, frozenset({1}))]
+    return [
+        Table(
+            "Twins: images with alike perceptual hashes, confirmed in feature space",
+            ("Item", "Value"),
+            rows,
+            frozenset({1}),
+        )
+    ]
 
 
 def _named(value: object) -> str:

@@ -66,8 +66,6 @@ RESULTS: Schema = {
     "audit.unreadable[].reason": (str,),
     "audit.duplicates[][]": (str,),
     "audit.label_conflicts[][]": (str,),
-    "audit.warnings[]": (str,),
-    "audit.notes[]": (str,),
     "final_model.label": (str,),
     "leakage_tax": (dict, type(None)),
     "warnings[]": (str,),
