@@ -17,14 +17,15 @@ import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.metrics import average_precision_score
 
 from headstart.data import ImageDataset
 from headstart.errors import ImageError, RunError
 from headstart.metrics import CLASS_METRICS, METRICS, evaluate, score
 from headstart.report import figures, write_report
-from headstart.report.curves import out_of_fold
+from headstart.report.curves import curve_plots, out_of_fold
 from headstart.report.gallery import confident_mistakes, judge_images, unsure_hits
-from headstart.report.methods import methods_text
+from headstart.report.methods import methods_text, references
 from headstart.report.plots import sorted_candidates
 from headstart.report.record import read_run
 from headstart.report.style import class_labels
@@ -587,6 +588,32 @@ def test_groups_of_the_split_file_are_resampled_whole(tmp_path: Path) -> None:
     ]
 
 
+def test_every_reference_of_the_metrics_is_spelled_out(tmp_path: Path) -> None:
+    make_run(tmp_path, n=60)
+    record = read_run(tmp_path)
+    record.results["protocol"]["interval"] = evaluate(out_of_fold(record), n_resamples=100).interval.to_json()
+    cited = references(record.results)
+    assert len(cited) > 1
+    assert all(re.search(r"DOI 10\.\d{4}|arXiv \d{4}", reference) for reference in cited)
+
+
+def test_precision_recall_curve_starts_at_its_first_find(tmp_path: Path) -> None:
+    make_run(tmp_path, n=60)
+    table = (tmp_path / "predictions.csv").read_text().splitlines()
+    place = next(i for i, row in enumerate(table) if ",functional," in row)
+    name, label, _, *_, repeat, fold = table[place].split(",")
+    table[place] = f"{name},{label},defective,0.0,1.0,{repeat},{fold}"
+    (tmp_path / "predictions.csv").write_text("\n".join(table) + "\n")
+    record = read_run(tmp_path)
+    _, plot = curve_plots(record, out_of_fold(record))
+    line = plot.figure.axes[0].lines[1]
+    recall, precision = (np.asarray(values, dtype=float) for values in line.get_data())
+    assert precision.min() > 0.3
+    expected = average_precision_score(record.predictions.labels, record.predictions.probabilities[:, 1])
+    assert np.sum(np.diff(recall) * precision[1:]) == pytest.approx(expected)
+    assert line.get_drawstyle() == "steps-pre"
+
+
 def test_holdout_bands_know_of_the_images_that_were_not_judged(tmp_path: Path) -> None:
     make_run(tmp_path, n=100)
     keep_holdout(tmp_path)
@@ -620,6 +647,7 @@ def test_methods_paragraph_tells_the_protocol_and_cites_it(two: tuple[Path, Page
         "by log loss on 4 inner folds",
         "DOI 10.2478/fcds-2020-0010",
         "[2] C. Nadeau, Y. Bengio.",
+        "[3] N. Dean, M. Pagano.",
         "headstart 0.1.0 with python 3.11.9, torch 2.4.1, scikit-learn 1.5.2 and numpy 2.1.0.",
     ):
         assert claim in words
@@ -628,8 +656,8 @@ def test_methods_paragraph_tells_the_protocol_and_cites_it(two: tuple[Path, Page
 
 def test_methods_paragraph_keeps_an_unknown_reference(two: tuple[Path, Page, FakeImages]) -> None:
     results = json.loads((two[0] / "results.json").read_text())
-    results["protocol"]["interval"]["reference"] = "Somebody 2031"
-    assert "[2] Somebody 2031." in methods_text(results, {})
+    results["protocol"]["interval"]["reference"] = "Wilson interval (Somebody 2031)"
+    assert "[2] Wilson interval (Somebody 2031)." in methods_text(results, {})
     results["protocol"]["interval"]["reference"] = ""
     assert "[2]" not in methods_text(results, {})
 

@@ -176,7 +176,9 @@ def _precision_recall(oof: OutOfFold, code: int, heading: str, fraction: float) 
     if oof.n_repeats > 1:
         return figures.Curve(heading, band.grid, band.value, _edges(band), share)
     curve = precision_recall_curve(inside, oof.probabilities[0, rows, code], weights)
-    return figures.Curve(heading, curve.recall, curve.precision, _edges(band), share)
+    found = curve.recall > 0  # a mistake at the very top finds nothing yet, and weighs nothing in the average precision
+    recall, precision = curve.recall[found], curve.precision[found]
+    return figures.Curve(heading, np.append(0.0, recall), np.append(precision[:1], precision), _edges(band), share)
 
 
 def calibration_bins(oof: OutOfFold) -> Reliability:

@@ -157,7 +157,8 @@ def _draw_curve(axes: Axes, curve: Curve) -> None:
     axes.plot([0, 1], chance, color=style.GREY, linewidth=1, linestyle=(0, (4, 3)), label="no skill")
     if curve.band is not None:
         axes.fill_between(*curve.band, color=style.SKY, alpha=0.4, linewidth=0, label="95 % band")
-    axes.plot(curve.x, curve.y, color=style.BLUE, linewidth=1.8, label="out of fold")
+    steps = "default" if curve.chance is None else "steps-pre"  # between two recalls no precision can be interpolated
+    axes.plot(curve.x, curve.y, color=style.BLUE, linewidth=1.8, drawstyle=steps, label="out of fold")
     axes.set_title(curve.label, fontsize=8.5)
     if not curve.label:
         axes.legend(loc="lower right" if curve.chance is None else "lower left")

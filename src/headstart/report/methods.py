@@ -13,16 +13,18 @@ SOURCE = (
     "Approach in Computer Vision Tasks with Small Datasets. Foundations of Computing and Decision Sciences 45(3), "
     "179-193, 2020. DOI 10.2478/fcds-2020-0010."
 )
-# By the first author's name, with which the interval's method begins its reference.
+# By the authors as the interval's method names them in its reference; any other reference is cited as it stands.
 _KNOWN_REFERENCES = {
-    "Nadeau": "C. Nadeau, Y. Bengio. Inference for the Generalization Error. Machine Learning 52, 239-281, 2003. "
-    "DOI 10.1023/A:1024068626366.",
-    "Bates": "S. Bates, T. Hastie, R. Tibshirani. Cross-Validation: What Does It Estimate and How Well Does It Do It? "
-    "Journal of the American Statistical Association 119(546), 1434-1445, 2024. DOI 10.1080/01621459.2023.2197686.",
-    "Wilson": "N. Dean, M. Pagano. Evaluating Confidence Interval Methods for Binomial Proportions in Clustered "
+    "Nadeau & Bengio": "C. Nadeau, Y. Bengio. Inference for the Generalization Error. Machine Learning 52, 239-281, "
+    "2003. DOI 10.1023/A:1024068626366.",
+    "Bates, Hastie": "S. Bates, T. Hastie, R. Tibshirani. Cross-Validation: What Does It Estimate and How Well Does It "
+    "Do It? Journal of the American Statistical Association 119(546), 1434-1445, 2024. "
+    "DOI 10.1080/01621459.2023.2197686.",
+    "Franco, Little, Louis, Slud": "C. Franco, R. J. A. Little, T. A. Louis, E. V. Slud. Comparative Study of "
+    "Confidence Intervals for Proportions in Complex Sample Surveys. Journal of Survey Statistics and Methodology "
+    "7(3), 334-364, 2019. DOI 10.1093/jssam/smy019.",
+    "Dean & Pagano": "N. Dean, M. Pagano. Evaluating Confidence Interval Methods for Binomial Proportions in Clustered "
     "Surveys. Journal of Survey Statistics and Methodology 3(4), 484-503, 2015. DOI 10.1093/jssam/smv024.",
-    "Bayle": "P. Bayle, A. Bayle, L. Janson, L. Mackey. Cross-validation Confidence Intervals for Test Error. "
-    "Advances in Neural Information Processing Systems 33, 2020. arXiv 2007.12671.",
 }
 _CITED_SOFTWARE = ("python", "torch", "timm", "scikit-learn", "numpy")
 _SECONDARY = ("accuracy", "balanced_accuracy", "recall", "specificity", "mcc", "roc_auc")
@@ -58,7 +60,7 @@ def references(results: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _spelled_out(reference: str) -> str:
-    known = [entry for author, entry in _KNOWN_REFERENCES.items() if reference.startswith(author)]
+    known = [entry for authors, entry in _KNOWN_REFERENCES.items() if authors in reference]
     return known[0] if known else f"{reference.rstrip('.')}."
 
 

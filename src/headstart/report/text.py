@@ -40,12 +40,12 @@ def estimate(entry: Mapping[str, Any]) -> str:
 
 
 def percent(fraction: float) -> str:
-    """A share of one as a percentage.
+    """A share of one as a percentage; the space does not break.
 
-    >>> percent(0.3141)
-    '31.4 %'
+    >>> percent(0.3141).split()
+    ['31.4', '%']
     """
-    return f"{100 * fraction:.1f} %"
+    return f"{100 * fraction:.1f}\N{NO-BREAK SPACE}%"
 
 
 def count(number: float) -> str:
