@@ -143,7 +143,7 @@ def _results(classes: tuple[str, ...], labels: Any, probabilities: Any, fold: An
                 "level": 0.95,
                 "method": "group bootstrap on the logit scale, variance corrected for shared training data",
                 "speaks_of": "the expected score of this procedure trained on data of this size",
-                "reference": "Nadeau & Bengio 2003, doi:10.1023/A:1024068626366; Wilson interval (Dean & Pagano 2015)",
+                "reference": "Nadeau & Bengio 2003, doi:10.1023/A:1024068626366; Wilson interval (Franco, Little, Louis, Slud 2019)",
             },
         },
         "backbone": {
@@ -594,7 +594,7 @@ def test_every_reference_of_the_metrics_is_spelled_out(tmp_path: Path) -> None:
     record.results["protocol"]["interval"] = evaluate(out_of_fold(record), n_resamples=100).interval.to_json()
     cited = references(record.results)
     assert len(cited) > 1
-    assert all(re.search(r"DOI 10\.\d{4}|arXiv \d{4}", reference) for reference in cited)
+    assert all(re.search(r"DOI 10\.\d{4}|arXiv \d{4}|PMC\d+", reference) for reference in cited)
 
 
 def test_precision_recall_curve_starts_at_its_first_find(tmp_path: Path) -> None:
@@ -647,7 +647,7 @@ def test_methods_paragraph_tells_the_protocol_and_cites_it(two: tuple[Path, Page
         "by log loss on 4 inner folds",
         "DOI 10.2478/fcds-2020-0010",
         "[2] C. Nadeau, Y. Bengio.",
-        "[3] N. Dean, M. Pagano.",
+        "[3] C. Franco, R. J. A. Little,",
         "headstart 0.1.0 with python 3.11.9, torch 2.4.1, scikit-learn 1.5.2 and numpy 2.1.0.",
     ):
         assert claim in words

@@ -22,9 +22,7 @@ _KNOWN_REFERENCES = {
     "DOI 10.1080/01621459.2023.2197686.",
     "Franco, Little, Louis, Slud": "C. Franco, R. J. A. Little, T. A. Louis, E. V. Slud. Comparative Study of "
     "Confidence Intervals for Proportions in Complex Sample Surveys. Journal of Survey Statistics and Methodology "
-    "7(3), 334-364, 2019. DOI 10.1093/jssam/smy019.",
-    "Dean & Pagano": "N. Dean, M. Pagano. Evaluating Confidence Interval Methods for Binomial Proportions in Clustered "
-    "Surveys. Journal of Survey Statistics and Methodology 3(4), 484-503, 2015. DOI 10.1093/jssam/smv024.",
+    "7(3), 2019. PMC6690503.",
 }
 _CITED_SOFTWARE = ("python", "torch", "timm", "scikit-learn", "numpy")
 _SECONDARY = ("accuracy", "balanced_accuracy", "recall", "specificity", "mcc", "roc_auc")
