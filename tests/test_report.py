@@ -143,7 +143,8 @@ def _results(classes: tuple[str, ...], labels: Any, probabilities: Any, fold: An
                 "level": 0.95,
                 "method": "group bootstrap on the logit scale, variance corrected for shared training data",
                 "speaks_of": "the expected score of this procedure trained on data of this size",
-                "reference": "Nadeau & Bengio 2003, doi:10.1023/A:1024068626366; Wilson interval (Franco, Little, Louis, Slud 2019)",
+                "reference": "Nadeau & Bengio 2003, doi:10.1023/A:1024068626366; "
+                "Wilson interval (Franco, Little, Louis, Slud 2019)",
             },
         },
         "backbone": {
