@@ -21,6 +21,10 @@ class InputError(HeadstartError):
     exit_code = 2
 
 
+class ArgumentError(InputError, ValueError):
+    """An argument of a scikit-learn estimator cannot be used; also a ValueError, as scikit-learn's callers expect."""
+
+
 class DataError(InputError):
     """The data set cannot be used as it is."""
 

@@ -1,0 +1,160 @@
+"""What both estimators share: the options of feature extraction, and the way from images to features."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sklearn.base import BaseEstimator
+
+from headstart.backbones.registry import DEFAULT_BACKBONE
+from headstart.data.preparation import Preparation
+from headstart.errors import ArgumentError
+from headstart.estimators.inputs import Images, image_dataset
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from sklearn.utils import Tags
+
+    from headstart.backbones.backbone import Backbone
+    from headstart.data.dataset import ImageDataset
+    from headstart.features.extract import Extractor
+
+AnyPath = str | os.PathLike[str]
+Size = int | tuple[int, int]
+
+
+class ImageEstimator(BaseEstimator):  # type: ignore[misc]
+    """Base of the estimators; its subclasses take the options named here, which `FrozenFeatures` describes."""
+
+    backbone: str
+    weights: AnyPath | None
+    input_size: Size | None
+    resize: str
+    white_level: int
+    device: str
+    n_threads: int | None
+    batch_size: int
+    cache: AnyPath | None
+    offline: bool
+    seed: int
+
+    def __sklearn_tags__(self) -> Tags:
+        """X is a list of paths or an array of images, never a table of numbers."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        return tags
+
+    def _dataset(self, X: Images) -> ImageDataset:
+        return image_dataset(X)
+
+    def _open_extractor(self) -> Extractor:
+        """Load the backbone, with every option of feature extraction checked."""
+        from headstart.features.engine import decide_engine
+        from headstart.features.extract import Extractor
+
+        check_name("backbone", self.backbone, example=DEFAULT_BACKBONE)
+        check_whole("batch_size", self.batch_size, at_least=1)
+        check_whole("seed", self.seed, at_least=0)
+        if self.n_threads is not None:
+            check_whole("n_threads", self.n_threads, at_least=1)
+        engine = decide_engine(device=self.device, n_threads=self.n_threads, batch_size=self.batch_size)
+        weights = None if self.weights is None else os.fspath(self.weights)
+        backbone = own_backbone(self.backbone, weights, offline=self.offline, seed=self.seed)
+        preparation = Preparation(
+            chosen_size(self.input_size, backbone),
+            resize=self.resize,
+            interpolation=backbone.interpolation,
+            white_level=self.white_level,
+        )
+        return Extractor(backbone, preparation, engine)
+
+    def _extract(self, dataset: ImageDataset, extractor: Extractor) -> NDArray[np.float32]:
+        """Features of every image, through the cache that was asked for."""
+        from headstart.features.cache import FeatureCache, default_cache_folder
+        from headstart.features.extract import extract_features
+
+        if self.cache is None:
+            return extract_features(dataset, extractor)
+        folder = default_cache_folder() if self.cache == "default" else Path(self.cache)
+        return extract_features(dataset, extractor, cache=FeatureCache(folder))
+
+
+def own_backbone(name: str, weights: str | None, *, offline: bool, seed: int) -> Backbone:
+    """A backbone of the caller's own, copied from one kept in memory: a search fits the same one again and again."""
+    kept = _kept_backbone(name, weights, _stamp(weights), offline, seed)
+    return replace(kept, module=copy.deepcopy(kept.module))
+
+
+@functools.lru_cache(maxsize=2)
+def _kept_backbone(name: str, weights: str | None, stamp: tuple[int, int] | None, offline: bool, seed: int) -> Backbone:
+    """The last two backbones; `stamp` tells a file of weights from what it held before."""
+    from headstart.backbones.backbone import load_backbone
+
+    return load_backbone(name, weights=weights, offline=offline, seed=seed)
+
+
+def _stamp(weights: str | None) -> tuple[int, int] | None:
+    """Time of change and size of a file of weights; None for weights that are no file."""
+    if weights is None or not Path(weights).is_file():
+        return None
+    status = Path(weights).stat()
+    return status.st_mtime_ns, status.st_size
+
+
+def check_whole(name: str, value: Any, *, at_least: int) -> None:
+    """Raise `ArgumentError` unless an option is a whole number, large enough."""
+    if not is_whole(value) or value < at_least:
+        raise ArgumentError(f"{name} must be a whole number of at least {at_least}, not {value!r:.80}.")
+
+
+def check_name(name: str, value: Any, *, example: str) -> None:
+    """Raise `ArgumentError` unless an option is text."""
+    if not isinstance(value, str):
+        raise ArgumentError(f"{name} must be a name such as {example!r}, not {value!r:.80}.")
+
+
+def is_whole(value: Any) -> bool:
+    """Whether the value is a whole number, of Python or of numpy.
+
+    >>> is_whole(3), is_whole(True), is_whole(3.0)
+    (True, False, False)
+    """
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def chosen_size(size: Size | None, backbone: Backbone) -> tuple[int, int]:
+    """Height and width to bring images to: as given and possible for the backbone, or as it was trained at."""
+    if size is None:
+        return backbone.input_size
+    sides = (size, size) if isinstance(size, Integral) else size
+    if not isinstance(sides, Sequence) or len(sides) != 2 or not all(is_whole(side) and side >= 1 for side in sides):
+        raise ArgumentError(f"input_size must be a side or (height, width) in pixels, not {size!r:.80}.")
+    height, width = sides
+    _check_takes(backbone, (height, width))
+    return height, width
+
+
+def _check_takes(backbone: Backbone, size: tuple[int, int]) -> None:
+    """Run one blank image through the backbone: some networks are bound to one size, others need a least one."""
+    import torch
+
+    try:
+        with torch.inference_mode():
+            backbone.module(torch.zeros(1, 3, *size))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ArgumentError(
+            f"Backbone {backbone.name!r} cannot take images of {size[0]} x {size[1]} pixels ({reason}). It was trained "
+            f"at {backbone.input_size[0]} x {backbone.input_size[1]}; leave input_size out to use that."
+        ) from error

@@ -1,0 +1,179 @@
+"""`FrozenFeatures`: a transformer from images to what a frozen backbone sees in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from sklearn.base import TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from headstart.backbones.registry import DEFAULT_BACKBONE
+from headstart.data.decode import WHITE_LEVEL
+from headstart.estimators.base import AnyPath, ImageEstimator, Size
+from headstart.estimators.inputs import Images
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+    from sklearn.utils import Tags
+
+
+class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
+    """Features of images from a pretrained network, as the first step of a scikit-learn pipeline.
+
+    Nothing is learned from the images: `fit` loads the backbone and checks the options, and an image's features do not
+    depend on the other images in the call. Use `TransferClassifier` for a whole classifier of images.
+
+    Parameters
+    ----------
+    backbone : str
+        A name that ``headstart backbones`` lists, or any timm name.
+    weights : path, optional
+        A file (``.safetensors``, or ``.pth`` in timm's layout), or ``"random"`` (a baseline, not transfer learning).
+        Default: pretrained ones, from a package that ships them, the local hub cache or a download.
+    input_size : int or (int, int), optional
+        Side, or height and width, in pixels that images are brought to. Default: what the weights were trained at.
+    resize : {"squash", "crop", "pad"}
+        ``squash`` keeps the whole picture and changes its proportions; ``crop`` keeps the proportions and the largest
+        centred rectangle; ``pad`` keeps both and adds black bars.
+    white_level : int in 1..65535
+        The 16-bit value shown as white; 4095 suits 12-bit cameras. Default: 65535.
+    device : {"auto", "cpu", "cuda", "mps"}
+        ``auto`` takes CUDA, then MPS, then the CPU.
+    n_threads : int, optional
+        Threads of the network on the CPU and of decoding. Default: the number of processors. Give 1 where the caller
+        runs several fits side by side (``GridSearchCV(..., n_jobs=2)``).
+    batch_size : int
+        Images per forward pass.
+    cache : path, optional
+        Folder that keeps features between calls, ``"default"`` for the user's own cache folder. Default: nothing is
+        kept. Worth its disk space in cross-validation, which otherwise computes the same features again in each fold.
+    offline : bool
+        Never look for weights in the network.
+    seed : int >= 0
+        Of random weights; nothing else is random.
+
+    Attributes
+    ----------
+    backbone_ : Backbone
+        The network; see `headstart.backbones.backbone.Backbone`.
+    preparation_ : Preparation
+        How an image becomes the network's input.
+    engine_ : Engine
+        Where and how the network runs.
+
+    Notes
+    -----
+    A pickle of the fitted transformer holds the network as code and tensors; as with any pickle, load only your own.
+    To share a model, save a `TransferClassifier` as a bundle (``to_model().save(folder)``), which holds no pickle.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from headstart import FrozenFeatures
+    >>> images = np.zeros((2, 8, 8), dtype=np.uint8)
+    >>> FrozenFeatures("test_vit", weights="random", input_size=32, n_threads=1).fit_transform(images).shape
+    (2, 64)
+    """
+
+    def __init__(
+        self,
+        backbone: str = DEFAULT_BACKBONE,
+        *,
+        weights: AnyPath | None = None,
+        input_size: Size | None = None,
+        resize: str = "squash",
+        white_level: int = WHITE_LEVEL,
+        device: str = "auto",
+        n_threads: int | None = None,
+        batch_size: int = 16,
+        cache: AnyPath | None = None,
+        offline: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self.backbone = backbone
+        self.weights = weights
+        self.input_size = input_size
+        self.resize = resize
+        self.white_level = white_level
+        self.device = device
+        self.n_threads = n_threads
+        self.batch_size = batch_size
+        self.cache = cache
+        self.offline = offline
+        self.seed = seed
+
+    def __sklearn_tags__(self) -> Tags:
+        """Features are float32 whatever the type of the pixels."""
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+    def fit(self, X: Images, y: ArrayLike | None = None) -> Self:
+        """Load the backbone.
+
+        Parameters
+        ----------
+        X : ImageDataset, array-like of paths, or ndarray of shape (n_images, height, width[, channels])
+            Only looked at for its form; no image is read. Arrays are uint8 or uint16.
+        y : ignored
+
+        Returns
+        -------
+        FrozenFeatures
+            Itself.
+
+        Raises
+        ------
+        ArgumentError
+            When X is none of these, or an option is of the wrong kind; also a ValueError.
+        InputError, WeightsError
+            When a name is unknown, or weights are missing or damaged.
+        """
+        self._dataset(X)
+        extractor = self._open_extractor()
+        self.backbone_ = extractor.backbone
+        self.preparation_ = extractor.preparation
+        self.engine_ = extractor.engine
+        return self
+
+    def transform(self, X: Images) -> NDArray[np.float32]:
+        """Features of every image.
+
+        Parameters
+        ----------
+        X : as in `fit`
+
+        Returns
+        -------
+        ndarray of shape (n_images, n_features), float32
+            Globally pooled output of the network's convolutional base, one row per image, in the order of X.
+
+        Raises
+        ------
+        ArgumentError
+            When X is no collection of images; also a ValueError.
+        ImageError
+            The first image that cannot be read.
+        """
+        from headstart.features.extract import Extractor
+
+        check_is_fitted(self)
+        dataset = self._dataset(X)
+        return self._extract(dataset, Extractor(self.backbone_, self.preparation_, self.engine_))
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Names of the features: the backbone's name and a number.
+
+        Parameters
+        ----------
+        input_features : ignored
+            Pixels have no names.
+
+        Returns
+        -------
+        ndarray of shape (n_features,), of str
+        """
+        check_is_fitted(self)
+        names = [f"{self.backbone_.name}_{number}" for number in range(self.backbone_.feature_width)]
+        return np.array(names, dtype=object)
