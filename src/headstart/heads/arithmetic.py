@@ -11,10 +11,13 @@ Floats = npt.NDArray[np.float64]
 Features = npt.NDArray[np.float32]
 
 BLOCK_ROWS = 64
-"""Rows that go through a matrix product at once.
+COLUMN_TILE = 64
+"""Rows that go through a matrix product at once, and what the columns of its result are a multiple of.
 
 BLAS picks its kernel by the shape of the matrices, and different kernels add in different orders. One fixed shape,
-filled up with zero rows, makes the last bits of a row the same whether it comes alone or among ten thousand.
+filled up with zero rows, makes the last bits of a row the same whether it comes alone or among ten thousand. Columns
+that do not fill a tile of the kernel are summed in an order that depends on where in the block the row stands
+(OpenBLAS 0.3.31 on AVX-512: 9 of 2,624 rows changed their last bit when shuffled), so columns are filled up too.
 """
 
 PROBABILITY_FLOOR = 1e-6
@@ -43,6 +46,19 @@ def in_blocks(features: Features, compute: Callable[[Floats], Floats], n_columns
         block[: len(rows)] = rows
         result[start : start + len(rows)] = compute(block)[: len(rows)]
     return result
+
+
+def linear_map(matrix: Floats) -> Callable[[Floats], Floats]:
+    """Function from a block (BLOCK_ROWS, n_inputs) to ``block @ matrix``, each row regardless of the others.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n_inputs, n_outputs), float64
+    """
+    n_inputs, n_outputs = matrix.shape
+    filled = np.zeros((n_outputs + -n_outputs % COLUMN_TILE, n_inputs))
+    filled[:n_outputs] = matrix.T
+    return lambda block: np.asarray((block @ filled.T)[:, :n_outputs])
 
 
 def softmax(scores: Floats) -> Floats:
@@ -76,17 +92,21 @@ def unit_rows(rows: Floats) -> Floats:
     return rows / np.where(lengths > 0, lengths, 1.0)[:, None]
 
 
-def rbf_kernel(rows: Floats, others: Floats, gamma: float) -> Floats:
-    """exp(-gamma |a - b|^2) for every pair; (n_rows, n_others).
+def squared_distances(products: Floats, norms: Floats, other_norms: Floats) -> Floats:
+    """Squared Euclidean distance of every pair, from inner products and squared norms; overwrites the products.
 
-    Worked out in place: for 10,000 rows against themselves the result alone takes 800 MB.
+    >>> squared_distances(np.array([[3.0]]), np.array([9.0]), np.array([1.0])).tolist()
+    [[4.0]]
     """
-    kernel = rows @ others.T
-    kernel *= 2.0
-    kernel -= squared_norms(rows)[:, None]
-    kernel -= squared_norms(others)
-    np.minimum(kernel, 0.0, out=kernel)  # rounding can leave a distance slightly below zero
-    kernel *= gamma
+    products *= -2.0
+    products += norms[:, None]
+    products += other_norms
+    return np.maximum(products, 0.0, out=products)  # rounding can leave one slightly below zero
+
+
+def rbf(distances: Floats, gamma: float) -> Floats:
+    """exp(-gamma * distance), element by element, of squared distances."""
+    kernel = distances * -gamma
     return np.asarray(np.exp(kernel, out=kernel))
 
 

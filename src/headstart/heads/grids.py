@@ -10,10 +10,14 @@ from headstart.storage import canonical_json
 
 GRIDS: dict[str, tuple[HeadSpec, ...]] = {
     "quick": (
-        *(HeadSpec("dense", {"epochs": epochs}) for epochs in (5, 10, 20)),
-        *(HeadSpec("logistic", {"C": C}) for C in (1e-3, 1e-2, 1e-1)),
-        *(HeadSpec("knn", {"k": k}) for k in (5, 15, 50)),
-        *(HeadSpec("svm", {"C": C}) for C in (1.0, 3.0, 10.0)),
+        *(HeadSpec("dense", {"epochs": epochs}) for epochs in (10, 20)),
+        *(HeadSpec("logistic", {"C": C}) for C in (1e-3, 3e-3, 1e-2, 3e-2)),
+        HeadSpec("knn", {"k": 5, "votes": "uniform"}),
+        HeadSpec("knn", {"k": 15, "votes": "uniform"}),
+        HeadSpec("knn", {"k": 50, "votes": "distance"}),
+        HeadSpec("svm", {"C": 3.0, "gamma": 0.25}),
+        HeadSpec("svm", {"C": 3.0, "gamma": 0.5}),
+        HeadSpec("svm", {"C": 10.0, "gamma": 0.25}),
     ),
     "wide": (
         *(
@@ -88,5 +92,5 @@ def _parts(spec: HeadSpec, n: int, d: int, n_classes: int) -> tuple[str, float, 
         iterations = 20 + 600 * spec.number("C") ** 0.4
         return "logistic", 0.0, iterations * n * d * 0.7e-9 * machines
     if spec.kind == "svm":
-        return f"svm {spec.number('gamma')}", n * n * (1.7e-11 * d + 1e-8), machines * n * n * 2.3e-8
+        return "svm", n * n * d * 1.7e-11, n * n * (1e-8 + 2.3e-8 * machines)
     return "knn", n * d * 2e-9, 0.0

@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from headstart.heads.arithmetic import Floats, rbf_kernel, sigmoid, softmax, unit_rows
+from headstart.heads.arithmetic import (
+    Floats,
+    linear_map,
+    rbf,
+    sigmoid,
+    softmax,
+    squared_distances,
+    squared_norms,
+    unit_rows,
+)
 from headstart.heads.spec import HeadSpec
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -38,8 +47,8 @@ def block_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
 
 def logistic_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
     """Softmax of a linear map."""
-    coefficients, intercepts = arrays["coefficients"].T, arrays["intercepts"]
-    return lambda block: softmax(block @ coefficients + intercepts)
+    score = linear_map(arrays["coefficients"].T)
+    return lambda block: softmax(score(block) + arrays["intercepts"])
 
 
 ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
@@ -51,27 +60,27 @@ ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
 
 def dense_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
     """One hidden layer, dropout switched off; weights learned in float32, applied in float64."""
-    hidden_weights = arrays["hidden_weights"].astype(np.float64).T  # (d, units)
-    output_weights = arrays["output_weights"].astype(np.float64).T  # (units, classes)
+    to_hidden = linear_map(arrays["hidden_weights"].T)  # (d, units)
+    to_scores = linear_map(arrays["output_weights"].T)  # (units, classes)
     activation = ACTIVATIONS[str(spec.settings["activation"])]
 
     def predict(block: Floats) -> Floats:
-        hidden = activation(block @ hidden_weights + arrays["hidden_bias"])
-        return softmax(hidden @ output_weights + arrays["output_bias"])
+        hidden = activation(to_hidden(block) + arrays["hidden_bias"])
+        return softmax(to_scores(hidden) + arrays["output_bias"])
 
     return predict
 
 
 def knn_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
     """Smoothed votes of the training rows most similar by the cosine of standardised features."""
-    neighbours = unit_rows(standardised(arrays["rows"], arrays)).T  # (d, n)
+    similarity = linear_map(unit_rows(standardised(arrays["rows"], arrays)).T)  # (d, n)
     n_classes = int(np.count_nonzero(arrays["present"]))
-    ballots = np.eye(n_classes)[arrays["row_classes"]] * arrays["row_weights"][:, None]  # (n, classes)
+    count = linear_map(np.eye(n_classes)[arrays["row_classes"]] * arrays["row_weights"][:, None])  # (n, classes)
     votes = {"distance": distance_votes, "uniform": uniform_votes}[str(spec.settings["votes"])]
     k, smoothing = spec.whole("k"), spec.number("smoothing")
 
     def predict(block: Floats) -> Floats:
-        counts = votes(unit_rows(block) @ neighbours, k) @ ballots + smoothing
+        counts = count(votes(similarity(unit_rows(block)), k)) + smoothing
         return np.asarray(counts / counts.sum(axis=1, keepdims=True))
 
     return predict
@@ -120,8 +129,14 @@ def svm_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
 def svm_decisions(arrays: Arrays) -> BlockPredictor:
     """Function from a block of standardised features to decision values (BLOCK_ROWS, n_present)."""
     rows = standardised(arrays["rows"], arrays)
-    dual, gamma = arrays["dual"].T, float(arrays["gamma"])  # (support, classes)
-    return lambda block: rbf_kernel(block, rows, gamma) @ dual + arrays["intercepts"]
+    norms, gamma = squared_norms(rows), float(arrays["gamma"])
+    products, combine = linear_map(rows.T), linear_map(arrays["dual"].T)  # (d, support), (support, classes)
+
+    def decide(block: Floats) -> Floats:
+        distances = squared_distances(products(block), squared_norms(block), norms)
+        return combine(rbf(distances, gamma)) + arrays["intercepts"]
+
+    return decide
 
 
 PREDICTORS: dict[str, Callable[[HeadSpec, Arrays], BlockPredictor]] = {

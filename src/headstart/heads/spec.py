@@ -49,10 +49,10 @@ SETTINGS: dict[str, dict[str, Setting]] = {
         "activation": Setting("relu", choices=("relu", "sigmoid", "tanh")),
         "dropout": Setting(0.5, high=1.0, may_be_low=True),
         "optimizer": Setting("adam", choices=("adam", "adamax")),
-        "learning_rate": Setting(3e-4),
+        "learning_rate": Setting(1e-4),
         "weight_decay": Setting(0.0, may_be_low=True),
         "batch_size": Setting(128),
-        "epochs": Setting(10),
+        "epochs": Setting(20),
     },
     "logistic": {"C": Setting(0.01)},
     "knn": {
@@ -60,7 +60,7 @@ SETTINGS: dict[str, dict[str, Setting]] = {
         "votes": Setting("distance", choices=("distance", "uniform")),
         "smoothing": Setting(1.0),
     },
-    "svm": {"C": Setting(3.0), "gamma": Setting(1.0)},
+    "svm": {"C": Setting(3.0), "gamma": Setting(0.5)},
 }
 
 
@@ -82,7 +82,7 @@ class HeadSpec:
 
     Examples
     --------
-    >>> HeadSpec("dense", {"epochs": 20}).label
+    >>> HeadSpec("dense").label
     'dense 256 relu, dropout 0.5, 20 epochs'
     >>> HeadSpec("logistic", {"C": 1}).to_json()
     {'kind': 'logistic', 'settings': {'C': 1.0}}
