@@ -1,0 +1,35 @@
+"""All benchmarks, one after the other, so that no two share the processor. Figures go to ``benchmarks/results``."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+SCRIPTS = ("startup", "demo", "elpv", "twins", "kills", "coverage")
+
+
+def main() -> int:
+    """Run the scripts named, or all; 1 when one misses what it must reach."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"which of {', '.join(SCRIPTS)} [default: all]")
+    names = parser.parse_args().names or SCRIPTS
+    unknown = [name for name in names if name not in SCRIPTS]
+    if unknown:
+        parser.error(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(SCRIPTS)}")
+    missed = []
+    for name in names:
+        print(f"\n## {name}\n", flush=True)
+        start = time.perf_counter()
+        done = subprocess.run([sys.executable, str(Path(__file__).parent / f"{name}.py")], check=False)
+        print(f"({time.perf_counter() - start:.0f} s)", flush=True)
+        if done.returncode:
+            missed.append(name)
+    print(f"\nmissed: {', '.join(missed) if missed else 'none'}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
