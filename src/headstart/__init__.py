@@ -1,1 +1,57 @@
-"""Transfer learning for small image data sets."""
+"""Transfer learning for small image data sets, with an honest estimate of how well it works.
+
+Heavy libraries are imported only when a name that needs them is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from headstart.version import __version__
+
+if TYPE_CHECKING:
+    from headstart.data import ImageDataset, read_dataset
+    from headstart.errors import HeadstartError
+    from headstart.estimators import FrozenFeatures, TransferClassifier
+    from headstart.model import Model, load_model
+    from headstart.workflow import compare, evaluate, fit
+
+__all__ = [
+    "FrozenFeatures",
+    "HeadstartError",
+    "ImageDataset",
+    "Model",
+    "TransferClassifier",
+    "__version__",
+    "compare",
+    "evaluate",
+    "fit",
+    "load_model",
+    "read_dataset",
+]
+
+_HOMES = {
+    "FrozenFeatures": "headstart.estimators",
+    "HeadstartError": "headstart.errors",
+    "ImageDataset": "headstart.data",
+    "Model": "headstart.model",
+    "TransferClassifier": "headstart.estimators",
+    "compare": "headstart.workflow",
+    "evaluate": "headstart.workflow",
+    "fit": "headstart.workflow",
+    "load_model": "headstart.model",
+    "read_dataset": "headstart.data",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'headstart' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

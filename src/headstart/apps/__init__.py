@@ -1,1 +1,1 @@
-"""."""
+"""Thin fronts for particular jobs."""

@@ -1,1 +1,1 @@
-"""."""
+"""The experiment: candidates, inner choice, outer judgement, resuming, and where the work runs."""

@@ -1,0 +1,194 @@
+"""Entry point: the verbs, and errors without tracebacks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from headstart.cli import options as opt
+from headstart.errors import HeadstartError
+from headstart.version import __version__
+
+
+class Verbs(click.Group):
+    """Group that answers every mistake of the user in words and leaves with 1 or 2."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Verbs in the order of a user's work."""
+        return list(self.commands)
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run a verb; a known error prints its message alone."""
+        try:
+            return super().invoke(context)
+        except HeadstartError as error:
+            click.echo(f"Error: {error}", err=True)
+            context.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("Interrupted; what was finished is kept. The same command goes on from there.", err=True)
+            context.exit(130)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            context.exit(1)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="headstart")
+def main() -> None:
+    """Transfer learning for small image data sets, with an honest estimate of how well it works."""
+
+
+@main.command()
+@opt.data_argument
+@opt.data_options
+@click.option("--backbone", default=None, help="Network that confirms near duplicates. [default: efficientnet_lite0]")
+@opt.weights_option
+@click.option("--no-features", is_flag=True, help="Look at the files only; near duplicates are not confirmed.")
+@opt.machine_options
+@opt.json_option
+@opt.quiet_option
+def check(**arguments: Any) -> None:
+    """Audit a data set: unreadable files, class counts, sizes, duplicates, warnings.
+
+    DATA is a folder of class folders, a CSV or Parquet manifest, or a .npz archive.
+    """
+    from headstart.cli.verbs import check as run
+
+    run(**arguments)
+
+
+@main.command()
+@opt.data_argument
+@click.option("-o", "--output", required=True, type=click.Path(), help="Run folder to write, or to go on with.")
+@opt.data_options
+@opt.fit_options
+@opt.machine_options
+@click.option("--estimate", is_flag=True, help="Print the plan and what it costs, and do nothing.")
+@opt.json_option
+@opt.quiet_option
+def fit(**arguments: Any) -> None:
+    """Train on labelled images: an honest estimate, a model and a report.
+
+    DATA is a folder of class folders, a CSV or Parquet manifest, or a .npz archive. The same command again goes on
+    after an interruption.
+    """
+    from headstart.cli.verbs import fit as run
+
+    run(**arguments)
+
+
+@main.command()
+@click.argument("model", type=click.Path())
+@click.argument("inputs", nargs=-1, required=True)
+@click.option("-o", "--output", type=click.Path(), default=None, help="File to write. [default: standard output]")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines instead of CSV.")
+@opt.device_option
+@opt.quiet_option
+def predict(**arguments: Any) -> None:
+    """Predict the class of images: files, folders or globs.
+
+    MODEL is RUN/model, or the run itself. One row per file, with a status; a bad file never stops the others.
+    """
+    from headstart.cli.verbs import predict as run
+
+    run(**arguments)
+
+
+@main.command()
+@click.argument("model", type=click.Path())
+@opt.data_argument
+@opt.data_options
+@click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out instead of stopping.")
+@opt.seed_option
+@opt.device_option
+@opt.json_option
+@opt.quiet_option
+def evaluate(**arguments: Any) -> None:
+    """Score a model on an outside, labelled test set."""
+    from headstart.cli.verbs import evaluate as run
+
+    run(**arguments)
+
+
+@main.command()
+@click.argument("first", type=click.Path())
+@click.argument("second", type=click.Path())
+@opt.seed_option
+@opt.json_option
+def compare(**arguments: Any) -> None:
+    """Compare two runs on one split in pairs: SECOND minus FIRST."""
+    from headstart.cli.verbs import compare as run
+
+    run(**arguments)
+
+
+@main.command()
+@click.argument("run", type=click.Path())
+@click.option("--no-images", is_flag=True, help="Leave pictures and file names out: images of patients.")
+@opt.quiet_option
+def report(**arguments: Any) -> None:
+    """Write the report of a finished run again."""
+    from headstart.cli.verbs import report as run
+
+    run(**arguments)
+
+
+@main.command()
+@opt.json_option
+def backbones(**arguments: Any) -> None:
+    """List the pretrained networks, and where their weights would come from."""
+    from headstart.cli.verbs import backbones as run
+
+    run(**arguments)
+
+
+@main.command()
+@click.option("-o", "--output", required=True, type=click.Path(), help="Run folder to write, or to go on with.")
+@opt.cache_options
+@opt.threads_option
+@opt.quiet_option
+def demo(**arguments: Any) -> None:
+    """Run the main job on 2,624 real images of solar cells.
+
+    Needs the packages of `pip install "headstart[demo]"`; nothing is downloaded.
+    """
+    from headstart.cli.verbs import demo as run
+
+    run(**arguments)
+
+
+@main.group()
+def cache() -> None:
+    """Look after the cache of computed features."""
+
+
+@cache.command("info")
+@opt.cache_folder_option
+@opt.json_option
+def cache_info(**arguments: Any) -> None:
+    """Say where the cache lies and how much it holds."""
+    from headstart.cli.verbs import cache_info as run
+
+    run(**arguments)
+
+
+@cache.command("verify")
+@opt.cache_folder_option
+def cache_verify(**arguments: Any) -> None:
+    """Check every file of the cache; damaged ones are removed."""
+    from headstart.cli.verbs import cache_verify as run
+
+    run(**arguments)
+
+
+@cache.command("clear")
+@opt.cache_folder_option
+@click.confirmation_option(prompt="Remove all computed features?")
+def cache_clear(**arguments: Any) -> None:
+    """Remove all computed features."""
+    from headstart.cli.verbs import cache_clear as run
+
+    run(**arguments)

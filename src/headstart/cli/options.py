@@ -1,0 +1,134 @@
+"""Options that several verbs share, said once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """Apply decorators so that help lists their options in the order given."""
+
+    def decorate(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+data_argument = click.argument("data", type=click.Path())
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bars.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed.")
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Threads and worker processes. [default: all processors]",
+)
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    default="auto",
+    show_default=True,
+    help="Where networks run.",
+)
+weights_option = click.option(
+    "--weights",
+    default=None,
+    help="File of weights (.safetensors or .pth), or random. [default: shipped, cached, or downloaded when named]",
+)
+offline_option = click.option("--offline", is_flag=True, help="Never touch the network.")
+cache_folder_option = click.option(
+    "--cache",
+    "cache_folder",
+    type=click.Path(),
+    default=None,
+    help="Cache folder. [default: $HEADSTART_CACHE or the user's]",
+)
+cache_options = _together(
+    cache_folder_option,
+    click.option("--no-cache", is_flag=True, help="Keep features in the run folder only."),
+)
+machine_options = _together(device_option, threads_option, offline_option, cache_options)
+
+data_options = _together(
+    click.option(
+        "--group-from",
+        metavar="REGEX",
+        default=None,
+        help="Take the group from the path: what the first parenthesis matches.",
+    ),
+    click.option("--image-column", default=None, help="Manifest column of the image path. [default: image]"),
+    click.option("--label-column", default=None, help="Manifest column of the class. [default: label]"),
+    click.option("--group-column", default=None, help="Manifest column of the group. [default: group, if there]"),
+    click.option("--weight-column", default=None, help="Manifest column of the weight. [default: weight, if there]"),
+    click.option("--fold-column", default=None, help="Manifest column of your own folds. [default: fold, if there]"),
+    click.option(
+        "--root", type=click.Path(), default=None, help="Folder that a manifest's paths start from. [default: its own]"
+    ),
+    click.option("--partition", default=None, help="Part of a MedMNIST file: train, val or test. [default: all]"),
+    click.option("--allow-outside", is_flag=True, help="Follow paths and links that lead out of the data folder."),
+)
+
+fit_options = _together(
+    click.option("--backbone", default=None, help="Pretrained network. [default: efficientnet_lite0]"),
+    weights_option,
+    click.option(
+        "--input-size",
+        type=click.IntRange(min=16),
+        default=None,
+        help="Side of the network's input in pixels. [default: the network's own]",
+    ),
+    click.option(
+        "--resize",
+        type=click.Choice(["squash", "crop", "pad"]),
+        default="squash",
+        show_default=True,
+        help="How an image becomes square.",
+    ),
+    click.option(
+        "--white-level",
+        type=click.IntRange(1, 65535),
+        default=65535,
+        show_default=True,
+        help="16-bit value shown as white.",
+    ),
+    click.option(
+        "--grid",
+        type=click.Choice(["quick", "wide"]),
+        default="quick",
+        show_default=True,
+        help="Which heads are tried.",
+    ),
+    click.option("--metric", default="log_loss", show_default=True, help="Score that the inner folds choose by."),
+    click.option("--positive", metavar="CLASS", default=None, help="Positive class of two. [default: the rarer]"),
+    click.option(
+        "--split",
+        default="nested:5x4",
+        show_default=True,
+        help="nested:OUTERxINNER, holdout:TRAIN/VAL/TEST in percent, or a split.json.",
+    ),
+    click.option(
+        "--folds", type=click.IntRange(min=2), default=None, help="Outer folds; short for --split nested:FOLDSx4."
+    ),
+    click.option(
+        "--repeats",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="Draw the outer folds so many times.",
+    ),
+    seed_option,
+    click.option(
+        "--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Images per forward pass."
+    ),
+    click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out instead of stopping."),
+    click.option("--leakage-tax", is_flag=True, help="Measure also what ignoring the groups would have claimed."),
+    click.option("--no-images", is_flag=True, help="No pictures in the report: images of patients."),
+)

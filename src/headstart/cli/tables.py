@@ -1,0 +1,104 @@
+"""Answers as tables on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+_SHOWN_ITEMS = 10
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table; text is never read as markup."""
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left")
+    for name in columns:
+        table.add_column(Text(name))
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(highlight=False, width=None if Console().is_terminal else 160).print(table)
+
+
+def print_scores(results: dict[str, Any]) -> None:
+    """Every score with its interval and, where there are folds, its spread across them."""
+    from headstart.metrics import find_metric
+
+    rows = []
+    for name, estimate in results["metrics"].items():
+        spread = estimate.get("fold_sd")
+        cells = [find_metric(name).title, number(estimate["value"]), interval(estimate["ci95"])]
+        rows.append([*cells, "" if spread is None else number(spread)])
+    print_table("Scores", ["score", "value", "95 % interval", "sd across folds"], rows)
+    print_table(
+        "Classes", ["class", "images", "precision", "recall", "specificity", "F1", "ROC AUC"], _class_rows(results)
+    )
+
+
+def _class_rows(results: dict[str, Any]) -> list[list[str]]:
+    names = ("precision", "recall", "specificity", "f1", "roc_auc")
+    return [
+        [label, f"{scores['support']:,}", *(number(scores[name]["value"]) for name in names)]
+        for label, scores in results["per_class"].items()
+    ]
+
+
+def print_comparison(found: dict[str, Any]) -> None:
+    """Differences of two runs with intervals and p values."""
+    from headstart.metrics import find_metric
+
+    rows = [
+        [
+            find_metric(name).title,
+            number(row["first"]),
+            number(row["second"]),
+            signed(row["difference"]),
+            interval(row["ci95"], sign=True),
+            number(row["p"]),
+        ]
+        for name, row in found["metrics"].items()
+    ]
+    print_table("Second minus first, in pairs", ["score", "first", "second", "difference", "95 % interval", "p"], rows)
+
+
+def print_audit(found: dict[str, Any]) -> None:
+    """What the audit found, lists cut to a few items."""
+    rows = [[name.replace("_", " "), _cell(value)] for name, value in found.items() if name != "warnings"]
+    print_table("Audit", ["item", "value"], rows)
+    for warning in found["warnings"]:
+        click.echo(f"Warning: {warning}")
+
+
+def print_plan(plan: dict[str, Any]) -> None:
+    """What a fit would do, and what it would cost."""
+    print_table("Plan", ["item", "value"], [[name.replace("_", " "), _cell(value)] for name, value in plan.items()])
+
+
+def number(value: float | None) -> str:
+    """Three decimals, or a dash for what is undefined."""
+    return "-" if value is None else f"{value:.3f}"
+
+
+def signed(value: float | None) -> str:
+    """Three decimals with a sign."""
+    return "-" if value is None else f"{value:+.3f}"
+
+
+def interval(ends: Sequence[float] | None, *, sign: bool = False) -> str:
+    """Both ends, or a dash."""
+    show = signed if sign else number
+    return "-" if ends is None else f"{show(ends[0])} to {show(ends[1])}"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{key}: {_cell(item)}" for key, item in list(value.items())[:_SHOWN_ITEMS]) or "none"
+    if isinstance(value, list):
+        shown = [str(item) for item in value[:_SHOWN_ITEMS]]
+        more = [f"... and {len(value) - _SHOWN_ITEMS:,} more"] if len(value) > _SHOWN_ITEMS else []
+        return "\n".join([*shown, *more]) or "none"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

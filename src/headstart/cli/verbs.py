@@ -1,0 +1,242 @@
+"""What the verbs do: call the library, print the answer on stdout, name what was written and what to try next."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from headstart.cli.bars import TerminalProgress
+from headstart.cli.tables import print_audit, print_comparison, print_plan, print_scores, print_table
+from headstart.errors import InputError
+from headstart.workflow.options import DataSource, FitOptions
+
+_COLUMNS = ("image", "label", "group", "weight", "fold")
+
+
+def check(
+    *,
+    data: str,
+    as_json: bool,
+    quiet: bool,
+    no_features: bool,
+    backbone: str | None,
+    weights: str | None,
+    device: str,
+    threads: int | None,
+    offline: bool,
+    cache_folder: str | None,
+    no_cache: bool,
+    **reading: Any,
+) -> None:
+    """Audit a data set."""
+    from headstart.workflow.check import check_data
+
+    options = FitOptions(
+        backbone=backbone,
+        weights=weights,
+        device=device,
+        n_threads=threads,
+        offline=offline,
+        cache=_cache(cache_folder, no_cache),
+    )
+    found = check_data(
+        _source(data, reading), options, features=not no_features, progress=TerminalProgress(quiet=quiet)
+    )
+    if as_json:
+        _print_json(found)
+    else:
+        print_audit(found)
+        click.echo(f"Next: headstart fit {data} -o runs/first")
+    if found["unreadable"]:
+        raise SystemExit(1)
+
+
+def fit(
+    *,
+    data: str,
+    output: str,
+    as_json: bool,
+    quiet: bool,
+    estimate: bool,
+    threads: int | None,
+    cache_folder: str | None,
+    no_cache: bool,
+    no_images: bool,
+    folds: int | None,
+    split: str,
+    **rest: Any,
+) -> None:
+    """Train and judge."""
+    from headstart.workflow import fit as run_fit
+    from headstart.workflow.estimate import estimate_fit
+
+    reading = {name: rest.pop(name) for name in list(rest) if name in _READING}
+    if folds is not None:
+        if split != "nested:5x4":
+            raise InputError("--folds is short for --split nested:FOLDSx4; give one of the two.")
+        split = f"nested:{folds}x4"
+    options = FitOptions(
+        split=split, n_threads=threads, cache=_cache(cache_folder, no_cache), images=not no_images, **rest
+    )
+    progress, source = TerminalProgress(quiet=quiet), _source(data, reading)
+    if estimate:
+        plan = estimate_fit(source, output, options, progress=progress)
+        _print_json(plan) if as_json else print_plan(plan)
+        return
+    run = run_fit(source, output, options, progress=progress)
+    _print_json(run.results) if as_json else _print_run(run)
+
+
+def _print_run(run: Any) -> None:
+    print_scores(run.results)
+    for warning in run.results["warnings"]:
+        click.echo(f"Warning: {warning}", err=True)
+    click.echo(run.headline)
+    click.echo(f"Report: {run.report}")
+    click.echo(f"Next: headstart predict {run.folder / 'model'} NEW_IMAGES/")
+
+
+def predict(
+    *, model: str, inputs: tuple[str, ...], output: str | None, as_json: bool, device: str, quiet: bool
+) -> None:
+    """Predict images."""
+    from headstart.model import load_model
+    from headstart.workflow.predict import predict_files
+
+    fitted = load_model(model, device=None if device == "auto" else device)
+    progress = TerminalProgress(quiet=quiet)
+    n_bad = predict_files(
+        fitted, inputs, output=None if output is None else Path(output), as_json=as_json, progress=progress
+    )
+    if output is not None:
+        click.echo(f"Wrote {output}")
+    if n_bad:
+        click.echo(f"{n_bad:,} inputs could not be read; the status column says why.", err=True)
+        raise SystemExit(1)
+
+
+def evaluate(
+    *,
+    model: str,
+    data: str,
+    skip_unreadable: bool,
+    seed: int,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+    **reading: Any,
+) -> None:
+    """Score a model on a test set."""
+    from headstart.model import load_model
+    from headstart.workflow import evaluate as run_evaluate
+
+    fitted = load_model(model, device=None if device == "auto" else device)
+    progress = TerminalProgress(quiet=quiet)
+    found = run_evaluate(fitted, _source(data, reading), skip_unreadable=skip_unreadable, seed=seed, progress=progress)
+    _print_json(found) if as_json else print_scores(found)
+
+
+def compare(*, first: str, second: str, seed: int, as_json: bool) -> None:
+    """Compare two runs in pairs."""
+    from headstart.workflow import compare as run_compare
+
+    found = run_compare(first, second, seed=seed)
+    _print_json(found) if as_json else print_comparison(found)
+
+
+def report(*, run: str, no_images: bool, quiet: bool) -> None:
+    """Write a report again."""
+    from headstart.workflow.fit import rewrite_report
+
+    path = rewrite_report(run, images=not no_images, progress=TerminalProgress(quiet=quiet))
+    click.echo(f"Report: {path}")
+
+
+def backbones(*, as_json: bool) -> None:
+    """List networks."""
+    from headstart.backbones.registry import list_backbones
+
+    rows = list_backbones()
+    if as_json:
+        _print_json(rows)
+        return
+    print_table("Backbones", list(rows[0]), [[str(value) for value in row.values()] for row in rows])
+    click.echo("Any timm name works too; its weights come from --weights FILE or the hub.")
+    click.echo("Next: headstart fit DATA -o runs/first --backbone NAME")
+
+
+def demo(*, output: str, cache_folder: str | None, no_cache: bool, threads: int | None, quiet: bool) -> None:
+    """Run the main job on the solar cells."""
+    from headstart.apps.demo import run_demo
+
+    run = run_demo(
+        output, cache=_cache(cache_folder, no_cache), n_threads=threads, progress=TerminalProgress(quiet=quiet)
+    )
+    _print_run(run)
+
+
+def cache_info(*, cache_folder: str | None, as_json: bool) -> None:
+    """Describe the cache."""
+    info = asdict(_open_cache(cache_folder).info())
+    if as_json:
+        _print_json(info)
+        return
+    print_table("Feature cache", ["item", "value"], [[name, str(value)] for name, value in info.items()])
+    click.echo("Next: headstart cache verify, or headstart cache clear")
+
+
+def cache_verify(*, cache_folder: str | None) -> None:
+    """Check the cache."""
+    damaged = _open_cache(cache_folder).verify()
+    click.echo(f"{len(damaged)} damaged files were removed." if damaged else "Every file of the cache is whole.")
+    if damaged:
+        raise SystemExit(1)
+
+
+def cache_clear(*, cache_folder: str | None) -> None:
+    """Empty the cache."""
+    cache = _open_cache(cache_folder)
+    click.echo(f"Freed {cache.clear() / 1e6:,.1f} MB in {cache.folder}")
+
+
+_READING = (
+    "group_from",
+    *(f"{name}_column" for name in _COLUMNS),
+    "root",
+    "partition",
+    "allow_outside",
+)
+
+
+def _source(data: str, reading: dict[str, Any]) -> DataSource:
+    columns = {name: reading[f"{name}_column"] for name in _COLUMNS if reading.get(f"{name}_column")}
+    return DataSource(
+        data,
+        group_from=reading.get("group_from"),
+        columns=columns or None,
+        root=reading.get("root"),
+        partition=reading.get("partition"),
+        allow_outside=bool(reading.get("allow_outside")),
+    )
+
+
+def _cache(folder: str | None, no_cache: bool) -> str | None:
+    if folder is not None and no_cache:
+        raise InputError("--cache and --no-cache exclude each other; give one of the two.")
+    return None if no_cache else folder or "default"
+
+
+def _open_cache(folder: str | None) -> Any:
+    from headstart.workflow.inspect import open_cache
+
+    return open_cache(folder or "default", progress=TerminalProgress())
+
+
+def _print_json(value: Any) -> None:
+    json.dump(value, sys.stdout, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write("\n")

@@ -1,0 +1,264 @@
+"""The fitted bundle: everything needed to predict, saved without a pickle and checked byte by byte when loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.backbones.backbone import Backbone, restore_backbone
+from headstart.backbones.weights import WeightsSource
+from headstart.data import ImageDataset, Preparation
+from headstart.errors import BundleError, HeadstartError
+from headstart.features.engine import Engine, resolve_device
+from headstart.features.extract import Extractor, stream_features
+from headstart.heads import FittedHead, HeadSpec
+from headstart.progress import Progress, Silent
+from headstart.storage import hash_file, hash_json, replacing, write_json
+from headstart.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+BUNDLE_FORMAT = 1
+_MANIFEST = "manifest.json"
+_DESCRIPTION = "model.json"
+_BACKBONE = "backbone.safetensors"
+_HEAD = "head.safetensors"
+_CONTENT = (_DESCRIPTION, _BACKBONE, _HEAD)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one image.
+
+    Attributes
+    ----------
+    image : str
+        Name in the data set.
+    probabilities : tuple of float
+        One per class; empty when the image could not be read.
+    predicted : str or None
+        Most probable class; None when the image could not be read.
+    error : str or None
+        Why the image could not be read.
+    """
+
+    image: str
+    probabilities: tuple[float, ...] = ()
+    predicted: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A fitted classifier of images.
+
+    Attributes
+    ----------
+    backbone : Backbone
+    preparation : Preparation
+    engine : Engine
+        The one the features were computed with, used again here.
+    head : FittedHead
+    classes : tuple of str
+    facts : dict
+        Where the model comes from: fingerprint and size of its data, its honest scores, versions.
+    """
+
+    backbone: Backbone
+    preparation: Preparation
+    engine: Engine
+    head: FittedHead
+    classes: tuple[str, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def predict_each(self, dataset: ImageDataset, *, progress: Progress | None = None) -> Iterator[Prediction]:
+        """Predictions in row order; an image that cannot be read gets a row with the reason and stops nothing.
+
+        Parameters
+        ----------
+        dataset : ImageDataset
+            Labels, if any, are not looked at.
+        progress : Progress, optional
+        """
+        extractor = Extractor(self.backbone, self.preparation, self.engine)
+        with (progress or Silent()).task("Predicting", len(dataset), "images") as advance:
+            for batch in stream_features(dataset, extractor):
+                found: dict[int, Prediction] = {
+                    row: Prediction(dataset.names[row], error=error.reason) for row, error in batch.failed
+                }
+                for row, values in zip(batch.rows, self.head.predict_proba(batch.features), strict=True):
+                    predicted = self.classes[int(np.argmax(values))]
+                    found[row] = Prediction(dataset.names[row], tuple(values.tolist()), predicted)
+                yield from (found[row] for row in sorted(found))
+                advance(len(found))
+
+    def predict_proba(self, images: ImageDataset | Sequence[str | os.PathLike[str]] | NDArray[Any]) -> NDArray[Any]:
+        """Probability of every class for every image.
+
+        Parameters
+        ----------
+        images : ImageDataset, sequence of paths, or ndarray of shape (n_images, height, width[, channels])
+            Arrays are uint8 or uint16.
+
+        Returns
+        -------
+        ndarray of shape (n_images, n_classes), float64
+            Columns in the order of `classes`.
+
+        Raises
+        ------
+        ImageError
+            The first image that cannot be read; `predict_each` goes on instead.
+        """
+        from headstart.errors import ImageError
+
+        rows = []
+        for prediction in self.predict_each(as_dataset(images)):
+            if prediction.error is not None:
+                raise ImageError(prediction.image, prediction.error)
+            rows.append(prediction.probabilities)
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.classes))
+
+    def predict(self, images: ImageDataset | Sequence[str | os.PathLike[str]] | NDArray[Any]) -> NDArray[np.str_]:
+        """Most probable class of every image, shape (n_images,); see `predict_proba`."""
+        best = np.argmax(self.predict_proba(images), axis=1)
+        return np.array([self.classes[index] for index in best.tolist()], dtype=np.str_)
+
+    def save(self, folder: Path) -> None:
+        """Write the bundle; the manifest is written last, so a half-written bundle is never taken for a whole one.
+
+        Raises
+        ------
+        StorageError
+            When the disk refuses.
+        """
+        from safetensors.numpy import save as save_numpy
+        from safetensors.torch import save as save_torch
+
+        write_json(folder / _DESCRIPTION, self._description())
+        for name, content in (
+            (_BACKBONE, save_torch(self.backbone.state())),
+            (_HEAD, save_numpy(self.head.to_tensors())),
+        ):
+            with replacing(folder / name) as handle:
+                handle.write(content)
+        hashes = {name: hash_file(folder / name) for name in _CONTENT}
+        manifest = {"format": BUNDLE_FORMAT, "headstart": __version__, "files": hashes}
+        write_json(folder / _MANIFEST, {**manifest, "sha256": hash_json(manifest)})
+
+    def _description(self) -> dict[str, Any]:
+        return {
+            "backbone": {"name": self.backbone.name, "weights": self.backbone.weights.to_json()},
+            "classes": list(self.classes),
+            "engine": self.engine.to_json(),
+            "facts": self.facts,
+            "head": self.head.spec.to_json(),
+            "holds_training_features": self.head.holds_training_features,
+            "preparation": self.preparation.settings(),
+        }
+
+
+def as_dataset(images: ImageDataset | Sequence[str | os.PathLike[str]] | NDArray[Any]) -> ImageDataset:
+    """Data set, paths or array of images as a data set."""
+    if isinstance(images, ImageDataset):
+        return images
+    if isinstance(images, np.ndarray) and images.ndim > 1:
+        return ImageDataset.from_arrays(images)
+    return ImageDataset.from_files([os.fspath(path) for path in images])
+
+
+def load_model(path: str | os.PathLike[str], *, device: str | None = None) -> Model:
+    """Load a bundle.
+
+    Parameters
+    ----------
+    path : path
+        A bundle, or the run folder that holds one.
+    device : {"auto", "cpu", "cuda", "mps"}, optional
+        Default: the device the model was made on, or the CPU where that is missing; on another device probabilities
+        agree to 1e-4.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    BundleError
+        When a file is missing or changed, or the bundle is from a newer version; said with the file's name.
+    """
+    folder = Path(path)
+    if not (folder / _MANIFEST).is_file() and (folder / "model" / _MANIFEST).is_file():
+        folder = folder / "model"
+    _check_manifest(folder)
+    description = _read_json(folder / _DESCRIPTION)
+    try:
+        model = _restore(folder, description)
+    except (KeyError, TypeError, ValueError, HeadstartError) as error:
+        raise BundleError(f"{folder / _DESCRIPTION}: cannot be understood ({error}). Fit the model again.") from error
+    wanted = device or model.engine.device
+    try:
+        found = resolve_device(wanted)
+    except HeadstartError:
+        if device is not None:
+            raise
+        found = "cpu"
+    return replace(model, engine=replace(model.engine, device=found))
+
+
+def _restore(folder: Path, description: Mapping[str, Any]) -> Model:
+    from safetensors.numpy import load_file as load_numpy
+    from safetensors.torch import load_file as load_torch
+
+    weights = WeightsSource(**description["backbone"]["weights"])
+    state = load_torch(folder / _BACKBONE)
+    backbone = restore_backbone(description["backbone"]["name"], state, weights, source=str(folder / _BACKBONE))
+    return Model(
+        backbone=backbone,
+        preparation=Preparation.from_settings(description["preparation"]),
+        engine=Engine.from_json(description["engine"]),
+        head=FittedHead.from_tensors(HeadSpec.from_json(description["head"]), load_numpy(folder / _HEAD)),
+        classes=tuple(str(name) for name in description["classes"]),
+        facts=dict(description["facts"]),
+    )
+
+
+def _check_manifest(folder: Path) -> None:
+    """Every file is there and has the bytes that were written, and the format is one this version knows."""
+    if not (folder / _MANIFEST).is_file():
+        raise BundleError(f"{folder} holds no model ({_MANIFEST} is missing). Give RUN/model of a finished run.")
+    manifest = _read_json(folder / _MANIFEST)
+    if isinstance(manifest.get("format"), int) and manifest["format"] > BUNDLE_FORMAT:
+        raise BundleError(
+            f"{folder / _MANIFEST}: made by headstart {manifest.get('headstart')}, whose bundles (format "
+            f"{manifest['format']}) are newer than this version ({__version__}, format {BUNDLE_FORMAT}) reads. "
+            "Install a newer headstart."
+        )
+    signed = {name: value for name, value in manifest.items() if name != "sha256"}
+    if manifest.get("sha256") != hash_json(signed) or set(manifest.get("files", {})) != set(_CONTENT):
+        raise BundleError(f"{folder / _MANIFEST}: the file was changed. Fit the model again or take a whole copy.")
+    for name in _CONTENT:
+        path = folder / name
+        if not path.is_file():
+            raise BundleError(f"{path}: the file is missing. Fit the model again or take a whole copy.")
+        if hash_file(path) != manifest["files"][name]:
+            raise BundleError(f"{path}: the content was changed or damaged. Fit the model again or take a whole copy.")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path}: cannot be read ({error}). Fit the model again or take a whole copy.") from error
+    if not isinstance(content, dict):
+        raise BundleError(f"{path}: is not an object. Fit the model again or take a whole copy.")
+    return content

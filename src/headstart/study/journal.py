@@ -1,0 +1,71 @@
+"""Finished pieces of work, kept so that an interrupted run goes on where it stopped."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.storage import hash_bytes, write_bytes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_DIGEST_LENGTH = 32
+
+
+class Journal:
+    """A folder with one file per finished piece of work: named arrays, whole or absent.
+
+    Parameters
+    ----------
+    folder : Path or None
+        None keeps the pieces in memory only.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._memory: dict[str, dict[str, NDArray[Any]]] = {}
+
+    def get(self, key: str) -> dict[str, NDArray[Any]] | None:
+        """Arrays kept under a key; None when there are none or their file is damaged."""
+        if key not in self._memory and self._folder is not None:
+            tensors = _read(self._folder / f"{key}.safetensors")
+            if tensors is not None:
+                self._memory[key] = tensors
+        return self._memory.get(key)
+
+    def put(self, key: str, tensors: Mapping[str, NDArray[Any]]) -> None:
+        """Keep arrays under a key.
+
+        Raises
+        ------
+        StorageError
+            When the disk refuses.
+        """
+        from safetensors.numpy import save
+
+        self._memory[key] = dict(tensors)
+        if self._folder is not None:
+            content = bytes(save(dict(tensors)))
+            digest = bytes.fromhex(hash_bytes(content))
+            write_bytes(self._folder / f"{key}.safetensors", digest + content)
+
+    def close(self) -> None:
+        """Remove the folder: the run is complete."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _read(path: Path) -> dict[str, NDArray[Any]] | None:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        content = path.read_bytes()
+        if content[:_DIGEST_LENGTH] != bytes.fromhex(hash_bytes(content[_DIGEST_LENGTH:])):
+            return None
+        return dict(load(content[_DIGEST_LENGTH:]))
+    except (OSError, SafetensorError):
+        return None

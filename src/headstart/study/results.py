@@ -1,0 +1,164 @@
+"""What a study found, as the documents of a run: results.json and predictions.csv."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.metrics import Evaluation, OutOfFold, find_metric, score
+from headstart.study.nested import FoldResult, StudyData, StudyPlan
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from headstart.data.dataset import ImageDataset
+
+HEADLINE = "balanced_accuracy"
+
+
+def gather(
+    data: StudyData, folds: Sequence[FoldResult], classes: tuple[str, ...], positive: int | None, n_repeats: int
+) -> OutOfFold:
+    """Out-of-fold predictions of every repeat, ready to be judged."""
+    n_images = len(data.labels)
+    probabilities = np.full((n_repeats, n_images, data.n_classes), 1.0 / data.n_classes)
+    fold = np.full((n_repeats, n_images), -1, dtype=np.int64)
+    for result in folds:
+        outer = result.outer
+        probabilities[outer.repeat, outer.test] = result.probabilities
+        fold[outer.repeat, outer.test] = outer.fold
+    return OutOfFold(
+        labels=data.labels,
+        probabilities=probabilities,
+        fold=fold,
+        classes=classes,
+        positive=positive,
+        weights=data.weights,
+        groups=data.groups,
+    )
+
+
+def fold_rows(data: StudyData, folds: Sequence[FoldResult], plan: StudyPlan) -> list[dict[str, Any]]:
+    """One row per outer fold: its size, what its inner folds chose, and its own scores."""
+    rows = []
+    for result in folds:
+        outer, spec = result.outer, plan.specs[result.chosen]
+        weights = None if data.weights is None else data.weights[outer.test]
+        scores = score(data.labels[outer.test], result.probabilities, weights, positive=plan.positive)
+        rows.append(
+            {
+                "repeat": outer.repeat,
+                "fold": outer.fold,
+                "n_train": len(outer.train),
+                "n_test": len(outer.test),
+                "chosen": {**spec.to_json(), "label": spec.label},
+                "inner_score": float(result.inner_scores[result.chosen]),
+                "inner_log_loss": float(result.inner_log_loss[result.chosen]),
+                "metrics": scores,
+            }
+        )
+    return rows
+
+
+def candidate_rows(folds: Sequence[FoldResult], plan: StudyPlan) -> list[dict[str, Any]]:
+    """One row per candidate: its inner scores over the outer folds, and how often it was chosen."""
+    by_metric = np.stack([result.inner_scores for result in folds])  # (outer folds, candidates)
+    log_loss = np.stack([result.inner_log_loss for result in folds])
+    chosen = np.bincount([result.chosen for result in folds], minlength=len(plan.specs))
+    return [
+        {
+            **spec.to_json(),
+            "label": spec.label,
+            "inner_score": _mean(by_metric[:, index]),
+            "inner_log_loss": _mean(log_loss[:, index]),
+            "inner_log_loss_sd": _spread(log_loss[:, index]),
+            "times_chosen": int(chosen[index]),
+        }
+        for index, spec in enumerate(plan.specs)
+    ]
+
+
+def optimism(folds: Sequence[FoldResult], evaluation: Evaluation, plan: StudyPlan) -> dict[str, Any]:
+    """How much better the best inner score looks than the outer judgement of the same choices."""
+    inner = _mean(np.array([result.inner_scores[result.chosen] for result in folds]))
+    outer = evaluation.metrics[plan.choose_by].to_json()["value"]
+    sign = 1.0 if find_metric(plan.choose_by).greater_is_better else -1.0
+    known = inner is not None and outer is not None
+    return {
+        "metric": plan.choose_by,
+        "inner": inner,
+        "outer": outer,
+        "difference": sign * (inner - outer) if known else None,
+    }
+
+
+def headline(evaluation: Evaluation, n_images: int, n_groups: int | None, *, random_weights: bool) -> dict[str, Any]:
+    """The result in one sentence, and the number it stands on."""
+    main = evaluation.metrics[HEADLINE].to_json()
+    parts = [_worded(name, evaluation) for name in (HEADLINE, "accuracy", "roc_auc")]
+    of_what = f"{n_images:,} images" + (f" in {n_groups:,} groups" if n_groups is not None else "")
+    text = f"{'; '.join(parts)}; {of_what}, 95 % intervals."
+    if random_weights:
+        text = f"Random weights, no transfer learning. {text}"
+    return {"metric": HEADLINE, "value": main["value"], "ci95": main["ci95"], "text": text[0].upper() + text[1:]}
+
+
+def _worded(name: str, evaluation: Evaluation) -> str:
+    estimate = evaluation.metrics[name].to_json()
+    title = find_metric(name).title
+    title = title if title[:3].isupper() else title[0].lower() + title[1:]
+    if estimate["value"] is None:
+        return f"{title} undefined"
+    if estimate["ci95"] is None:
+        return f"{title} {estimate['value']:.3f}"
+    low, high = estimate["ci95"]
+    return f"{title} {estimate['value']:.3f} ({low:.3f} to {high:.3f})"
+
+
+def leakage_tax(kept: Evaluation, ignored: Evaluation) -> dict[str, Any]:
+    """Scores with groups ignored minus scores with groups kept: what a careless split would have claimed."""
+    rows = {}
+    for name in (HEADLINE, "accuracy", "roc_auc", "log_loss"):
+        first, second = kept.metrics[name].to_json()["value"], ignored.metrics[name].to_json()["value"]
+        difference = None if first is None or second is None else second - first
+        rows[name] = {"groups_kept": first, "groups_ignored": second, "difference": difference}
+    return rows
+
+
+def predictions_csv(dataset: ImageDataset, oof: OutOfFold) -> bytes:
+    """Out-of-fold predictions as CSV, one row per image and repeat, numbers in full precision."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    extra = (["weight"] if oof.weights is not None else []) + (["group"] if oof.groups is not None else [])
+    columns = [f"probability:{name}" for name in oof.classes]
+    writer.writerow(["image", "label", "predicted", *columns, "repeat", "fold", *extra])
+    for repeat in range(oof.n_repeats):
+        for row in oof.rows_of(repeat).tolist():
+            probabilities = oof.probabilities[repeat, row]
+            predicted = oof.classes[int(np.argmax(probabilities))]
+            label = oof.classes[int(oof.labels[row])]
+            weight = [repr(float(oof.weights[row]))] if oof.weights is not None else []
+            group = [_group_name(dataset, oof.groups, row)] if oof.groups is not None else []
+            values = [repr(float(value)) for value in probabilities]
+            place = [repeat, int(oof.fold[repeat, row])]
+            writer.writerow([dataset.names[row], label, predicted, *values, *place, *weight, *group])
+    return text.getvalue().encode()
+
+
+def _group_name(dataset: ImageDataset, groups: NDArray[np.int64], row: int) -> str:
+    """The joined group's number; groups that twins joined have no name of the user's."""
+    return dataset.group_names[int(groups[row])] if dataset.group_names else str(int(groups[row]))
+
+
+def _mean(values: NDArray[np.float64]) -> float | None:
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else None
+
+
+def _spread(values: NDArray[np.float64]) -> float | None:
+    finite = values[np.isfinite(values)]
+    return float(finite.std(ddof=1)) if len(finite) > 1 else None

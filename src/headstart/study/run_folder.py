@@ -1,0 +1,141 @@
+"""The run folder: one run per folder, never overwritten, resumed when it is the same run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from headstart.errors import RunError
+from headstart.storage import storage_error, write_json
+
+RUN_FILE = "run.json"
+RESULTS_FILE = "results.json"
+PREDICTIONS_FILE = "predictions.csv"
+SPLIT_FILE = "split.json"
+TIMINGS_FILE = "timings.json"
+REPORT_FILE = "report.html"
+MODEL_FOLDER = "model"
+FOLDS_FOLDER = "folds"
+WORK_FOLDER = "work"
+_LOCK_FILE = ".lock"
+_FORMAT = 1
+
+
+def check_output_folder(path: Path) -> None:
+    """Refuse a folder that holds something other than a run, before any work is done.
+
+    Raises
+    ------
+    RunError
+        When `path` is a file, or a folder with other files in it.
+    """
+    if path.is_file():
+        raise RunError(f"{path} is a file. Give the name of a new folder, or of a run to go on with.")
+    others = [entry.name for entry in path.iterdir() if entry.name != _LOCK_FILE] if path.is_dir() else []
+    if others and RUN_FILE not in others:
+        raise RunError(
+            f"{path} already holds files that are no headstart run ({', '.join(sorted(others)[:3])}). "
+            "Give the name of a new folder."
+        )
+
+
+def stored_engine(path: Path) -> dict[str, Any] | None:
+    """Engine of the run that a folder holds, to be used again on resume; None for a new folder."""
+    if not (path / RUN_FILE).is_file():
+        return None
+    engine = read_run(path)["identity"].get("engine")
+    return engine if isinstance(engine, dict) else None
+
+
+@contextlib.contextmanager
+def claimed(path: Path, identity: dict[str, Any], source: dict[str, Any]) -> Iterator[None]:
+    """Hold a run folder for the length of a block: create it, or check that it holds the same run.
+
+    Parameters
+    ----------
+    path : Path
+    identity : dict
+        Everything that decides the results; a folder with another identity is refused.
+    source : dict
+        Where the data came from, for `headstart report`; decides nothing.
+
+    Raises
+    ------
+    RunError
+        When the folder holds another run, or another process is working in it.
+    StorageError
+        When the folder may not be written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path / _LOCK_FILE)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise RunError(f"Another process is working in {path}. Wait for it, or give another folder.") from error
+    except OSError as error:
+        raise storage_error(path, error) from error
+    try:
+        _claim(path, identity, source)
+        yield
+    finally:
+        lock.release()
+        with contextlib.suppress(OSError):
+            (path / _LOCK_FILE).unlink(missing_ok=True)
+
+
+def _claim(path: Path, identity: dict[str, Any], source: dict[str, Any]) -> None:
+    check_output_folder(path)
+    if not (path / RUN_FILE).is_file():
+        write_json(path / RUN_FILE, {"format": _FORMAT, "identity": identity, "source": source})
+        return
+    differing = differences(read_run(path)["identity"], identity)
+    if differing:
+        raise RunError(
+            f"{path} holds another run, which is never overwritten. It differs in: {'; '.join(differing[:6])}. "
+            "Give another folder, or the same data and options to go on with that run."
+        )
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """Content of ``run.json``.
+
+    Raises
+    ------
+    RunError
+        When the folder holds no run or the file is damaged.
+    """
+    file = path / RUN_FILE
+    if not file.is_file():
+        raise RunError(f"{path} holds no headstart run ({RUN_FILE} is missing). Give the folder of `headstart fit -o`.")
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(content["identity"], dict):
+            raise TypeError("identity")
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise RunError(f"{file} is damaged. Remove the folder and run `headstart fit` again.") from error
+    return dict(content)
+
+
+def differences(stored: Any, asked: Any, name: str = "") -> list[str]:
+    """What differs between two nested settings, in words.
+
+    >>> differences({"seed": 0, "split": {"outer": 5}}, {"seed": 1, "split": {"outer": 5}})
+    ['seed is 0 there, 1 here']
+    """
+    if isinstance(stored, dict) and isinstance(asked, dict):
+        keys = sorted(set(stored) | set(asked))
+        found = [differences(stored.get(key), asked.get(key), f"{name}.{key}" if name else key) for key in keys]
+        return [text for texts in found for text in texts]
+    if stored == asked:
+        return []
+    return [f"{name} is {_shown(stored)} there, {_shown(asked)} here"]
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,7 @@
+"""The whole job in one call each: fit, evaluate, compare; the command line and Python call the same functions."""
+
+from headstart.workflow.fit import Run, fit
+from headstart.workflow.judge import compare, evaluate
+from headstart.workflow.options import DataSource, FitOptions
+
+__all__ = ["DataSource", "FitOptions", "Run", "compare", "evaluate", "fit"]

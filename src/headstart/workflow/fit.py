@@ -1,0 +1,280 @@
+"""`fit`: from labelled images to an honest estimate, a model and a report."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.data.split import write_split
+from headstart.data.twins import join_groups
+from headstart.errors import HeadstartError, RunError
+from headstart.features.extract import Extractor, extract_features
+from headstart.model import Model, load_model
+from headstart.progress import Progress, Silent
+from headstart.report import write_report
+from headstart.storage import hash_bytes, hash_file, write_bytes, write_json
+from headstart.study import run_folder as files
+from headstart.study.journal import Journal
+from headstart.study.nested import FoldResult
+from headstart.study.results import predictions_csv
+from headstart.version import __version__
+from headstart.workflow.documents import results_document
+from headstart.workflow.inspect import (
+    Data,
+    Inspected,
+    Twins,
+    exact_pairs,
+    find_twins,
+    inspect_data,
+    open_cache,
+    open_data,
+    open_extractor,
+)
+from headstart.workflow.job import Job, Studied, choose_positive, make_run_split, run_study
+from headstart.workflow.options import DataSource, FitOptions
+from headstart.workflow.timing import Stopwatch, machine, versions
+
+if TYPE_CHECKING:
+    from headstart.data import ImageDataset
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes
+    ----------
+    folder : Path
+    results : dict
+        Content of ``results.json``.
+    """
+
+    folder: Path
+    results: dict[str, Any]
+
+    @property
+    def headline(self) -> str:
+        """The result in one sentence."""
+        return str(self.results["headline"]["text"])
+
+    @property
+    def report(self) -> Path:
+        """Path of the report."""
+        return self.folder / files.REPORT_FILE
+
+    def model(self) -> Model:
+        """The fitted model."""
+        return load_model(self.folder / files.MODEL_FOLDER)
+
+
+def fit(
+    data: Data,
+    output: str | os.PathLike[str],
+    options: FitOptions | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Run:
+    """Train on labelled images and say honestly how well it works.
+
+    The files are audited, features are computed once by the frozen backbone, twins are joined with the groups, inner
+    folds choose a head, outer folds judge the choice, the chosen procedure is fitted on all images, and a report is
+    written. Called again with the same arguments after an interruption it goes on where it stopped, with the same
+    results.
+
+    Parameters
+    ----------
+    data : path, DataSource or ImageDataset
+        A folder of class folders, a CSV or Parquet manifest, a ``.npz`` archive, or a data set.
+    output : path
+        The run folder; new, or of the same run.
+    options : FitOptions, optional
+    progress : Progress, optional
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    DataError, ImageError, SplitError, WeightsError, InputError
+        When the input cannot be used; nothing is written then.
+    RunError
+        When `output` holds something else.
+    StorageError
+        When the disk refuses.
+
+    Examples
+    --------
+    >>> import headstart
+    >>> run = headstart.fit("photographs/", "runs/first")  # doctest: +SKIP
+    >>> run.headline  # doctest: +SKIP
+    'Balanced accuracy 0.861 (0.832 to 0.886); ...'
+    """
+    options = options or FitOptions()
+    progress = progress or Silent()
+    folder, clock = Path(output), Stopwatch()
+    files.check_output_folder(folder)
+    with clock.step("audit"):
+        inspected = inspect_data(
+            data, skip_unreadable=options.skip_unreadable, n_threads=options.n_threads, progress=progress
+        )
+    positive = choose_positive(inspected.dataset, options.positive)
+    make_run_split(join_exact(inspected), options)  # a split that cannot be made is refused before anything is written
+    with clock.step("backbone"):
+        extractor = open_extractor(options, stored=files.stored_engine(folder))
+    identity = run_identity(inspected, extractor, options)
+    with files.claimed(folder, identity, {"data": inspected.source, "images": options.images}):
+        if is_complete(folder):
+            progress.note(f"{folder} is complete; nothing is left to do.")
+            return Run(folder, _read_results(folder))
+        journal = Journal(folder / files.WORK_FOLDER)
+        return _work(folder, Job(inspected, extractor, options, positive, journal, progress), clock)
+
+
+def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
+    """Everything after the run folder is claimed."""
+    images = job.inspected.dataset
+    cache = open_cache(job.options.cache, fallback=folder / files.WORK_FOLDER, progress=job.progress)
+    with clock.step("features"):
+        features = extract_features(images, job.extractor, cache=cache, progress=job.progress)
+        twins = find_twins(images, job.inspected.audit, features)
+    dataset = grouped(images, twins)
+    split = make_run_split(dataset, job.options)
+    with clock.step("study"):
+        study = run_study(job, dataset, features, split)
+    results = results_document(job, dataset, twins, split, study)
+    write_split(folder / files.SPLIT_FILE, split)
+    write_bytes(folder / files.PREDICTIONS_FILE, predictions_csv(dataset, study.oof))
+    _save_fold_heads(folder / files.FOLDS_FOLDER, study.folds)
+    _model(job.extractor, dataset, study, results).save(folder / files.MODEL_FOLDER)
+    write_json(folder / files.RESULTS_FILE, results)
+    _write_timings(folder, clock, len(dataset))
+    with clock.step("report"):
+        write_report(folder, dataset=images, images=job.options.images, progress=job.progress)
+    _write_timings(folder, clock, len(dataset))
+    job.journal.close()
+    return Run(folder, results)
+
+
+def grouped(dataset: ImageDataset, twins: Twins) -> ImageDataset:
+    """The data set with twins joined to groups; as it was where there are no twins."""
+    if twins.groups is None or not (twins.exact or twins.near):
+        return dataset
+    return dataset.with_groups(twins.groups)
+
+
+def join_exact(inspected: Inspected) -> ImageDataset:
+    """The data set with exact copies joined to groups, before features can tell of near ones."""
+    pairs = exact_pairs(inspected.audit)
+    dataset = inspected.dataset
+    return dataset if not pairs else dataset.with_groups(join_groups(dataset.groups, pairs, len(dataset)))
+
+
+def run_identity(inspected: Inspected, extractor: Extractor, options: FitOptions) -> dict[str, Any]:
+    """Everything that decides the results of a run."""
+    asked = options.identity()
+    if options.split_file is not None and options.split_file.is_file():
+        asked["split"] = f"file {hash_file(options.split_file)}"
+    return {
+        "headstart": __version__,
+        "data": inspected.dataset.fingerprint(),
+        "options": asked,
+        "backbone": extractor.backbone.name,
+        "weights": extractor.backbone.weights.to_json(),
+        "tensors": extractor.backbone.tensors_sha256,
+        "preparation": extractor.preparation.settings(),
+        "engine": extractor.engine.to_json(),
+    }
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a run has left everything it leaves, and no unfinished work."""
+    names = (files.RESULTS_FILE, files.PREDICTIONS_FILE, files.SPLIT_FILE, files.TIMINGS_FILE, files.REPORT_FILE)
+    there = all((folder / name).is_file() for name in (*names, f"{files.MODEL_FOLDER}/manifest.json"))
+    return there and not (folder / files.WORK_FOLDER).exists()
+
+
+def _model(extractor: Extractor, dataset: ImageDataset, study: Studied, results: dict[str, Any]) -> Model:
+    facts = {
+        "headline": results["headline"],
+        "metrics": results["metrics"],
+        "protocol": results["protocol"],
+        "positive": results["task"]["positive"],
+        "n_images": len(dataset),
+        "data_sha256": results["task"]["data_sha256"],
+        "versions": versions(),
+    }
+    return Model(
+        backbone=extractor.backbone,
+        preparation=extractor.preparation,
+        engine=extractor.engine,
+        head=study.final.head,
+        classes=dataset.classes,
+        facts=facts,
+    )
+
+
+def _save_fold_heads(folder: Path, folds: Sequence[FoldResult]) -> None:
+    """The small heads of the outer folds, for explanations and checks."""
+    from safetensors.numpy import save
+
+    entries = []
+    for result in folds:
+        content = bytes(save(result.head.to_tensors()))
+        name = f"{result.outer.key}.safetensors"
+        write_bytes(folder / name, content)
+        place = {"repeat": result.outer.repeat, "fold": result.outer.fold}
+        entries.append({**place, "file": name, "sha256": hash_bytes(content), "head": result.head.spec.to_json()})
+    write_json(folder / "heads.json", {"format": 1, "heads": entries})
+
+
+def _write_timings(folder: Path, clock: Stopwatch, n_images: int) -> None:
+    spent = clock.seconds["features"]
+    write_json(
+        folder / files.TIMINGS_FILE,
+        {
+            "seconds": clock.seconds,
+            "images_per_second": round(n_images / spent, 2) if spent else None,
+            "machine": machine(),
+            "versions": versions(),
+        },
+    )
+
+
+def _read_results(folder: Path) -> dict[str, Any]:
+    path = folder / files.RESULTS_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} is damaged. Remove the folder and run `headstart fit` again.") from error
+    return dict(content)
+
+
+def rewrite_report(run: str | os.PathLike[str], *, images: bool = True, progress: Progress | None = None) -> Path:
+    """Write the report of a finished run again, with pictures where the images are still there.
+
+    Returns
+    -------
+    Path
+        The report.
+
+    Raises
+    ------
+    RunError
+        When the folder holds no finished run.
+    """
+    folder = Path(run)
+    source = files.read_run(folder)["source"]
+    allowed = images and bool(source.get("images", True))
+    dataset = None
+    progress = progress or Silent()
+    if allowed:
+        try:
+            dataset = open_data(DataSource.from_json(source.get("data")))[0]
+        except HeadstartError as error:
+            progress.note(f"The report is written without pictures: {error}")
+    return write_report(folder, dataset=dataset, images=allowed, progress=progress)

@@ -1,0 +1,166 @@
+"""One fit in hand: what it works on, and what its study found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.data.split import Split, read_split, split_dataset
+from headstart.errors import InputError, unknown_name
+from headstart.features.engine import available_processors
+from headstart.features.extract import Extractor
+from headstart.heads import grid
+from headstart.metrics import Evaluation, OutOfFold, evaluate
+from headstart.progress import Progress
+from headstart.study.journal import Journal
+from headstart.study.nested import FoldResult, StudyData, StudyPlan, final_fold, outer_folds, run_folds
+from headstart.study.results import gather, leakage_tax
+from headstart.workflow.inspect import Inspected
+from headstart.workflow.options import FitOptions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from headstart.data import ImageDataset
+
+
+@dataclass(frozen=True)
+class Positive:
+    """The positive class of a two-class task: its code (None for more classes), and why it is that one."""
+
+    code: int | None
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One fit in hand.
+
+    Attributes
+    ----------
+    inspected : Inspected
+    extractor : Extractor
+    options : FitOptions
+    positive : Positive
+    journal : Journal
+        Finished pieces of work.
+    progress : Progress
+    """
+
+    inspected: Inspected
+    extractor: Extractor
+    options: FitOptions
+    positive: Positive
+    journal: Journal
+    progress: Progress
+
+
+@dataclass(frozen=True, eq=False)
+class Studied:
+    """Everything a study found, before it is written down.
+
+    Attributes
+    ----------
+    data : StudyData
+    plan : StudyPlan
+    folds : list of FoldResult
+        The outer folds of all repeats.
+    final : FoldResult
+        The refit on all images.
+    oof : OutOfFold
+    evaluation : Evaluation
+    tax : dict or None
+        Leakage tax, where asked for.
+    """
+
+    data: StudyData
+    plan: StudyPlan
+    folds: list[FoldResult]
+    final: FoldResult
+    oof: OutOfFold
+    evaluation: Evaluation
+    tax: dict[str, Any] | None
+
+
+def choose_positive(dataset: ImageDataset, name: str | None) -> Positive:
+    """The positive class: the one named, or the rarer of two.
+
+    Raises
+    ------
+    InputError
+        When `name` is no class, or there are more than two classes.
+    """
+    if name is not None:
+        if name not in dataset.classes:
+            raise InputError(unknown_name("class", name, dataset.classes))
+        if len(dataset.classes) != 2:
+            raise InputError(f"--positive is for two classes; this data set has {len(dataset.classes)}. Leave it out.")
+        return Positive(dataset.classes.index(name), "named by the user")
+    if len(dataset.classes) != 2:
+        return Positive(None, "more than two classes")
+    counts = np.bincount(labels_of(dataset), minlength=2)
+    if counts[0] == counts[1]:
+        return Positive(1, "both classes are equally frequent; the second is taken")
+    return Positive(int(np.argmin(counts)), "the rarer class")
+
+
+def make_run_split(dataset: ImageDataset, options: FitOptions) -> Split:
+    """The split asked for: made, or read from the file that holds it."""
+    if options.split_file is not None:
+        return read_split(options.split_file, dataset.names, labels=dataset.label_names(), groups=dataset.groups)
+    return split_dataset(dataset, scheme=options.split, repeats=options.repeats, seed=options.seed)
+
+
+def run_study(job: Job, dataset: ImageDataset, features: NDArray[np.float32], split: Split) -> Studied:
+    """Choose, judge and refit; with `leakage_tax` judge once more with the groups ignored.
+
+    Parameters
+    ----------
+    job : Job
+    dataset : ImageDataset
+        With twins joined to groups.
+    features : ndarray of shape (n_images, n_features), float32
+    split : Split
+    """
+    options = job.options
+    data = StudyData(features, labels_of(dataset), len(dataset.classes), dataset.weights, dataset.groups)
+    n_jobs = options.n_threads or available_processors()
+    plan = StudyPlan(tuple(grid(options.grid)), options.metric, job.positive.code, options.seed, n_jobs)
+    folds = [*outer_folds(split), final_fold(split)]
+    *judged, final = run_folds(data, folds, plan, journal=job.journal, progress=job.progress)
+    oof = gather(data, judged, dataset.classes, plan.positive, split.repeats)
+    evaluation = evaluate(oof, seed=options.seed)
+    tax = _tax(job, dataset, data, plan, evaluation) if options.leakage_tax else None
+    return Studied(data, plan, judged, final, oof, evaluation, tax)
+
+
+def _tax(job: Job, dataset: ImageDataset, data: StudyData, plan: StudyPlan, kept: Evaluation) -> dict[str, Any] | None:
+    """Scores of the same study with the groups ignored, beside those with groups kept."""
+    if dataset.groups is None:
+        job.progress.note("The data set has no groups, so there is no leakage tax to measure.")
+        return None
+    options = job.options
+    ungrouped = replace(dataset, groups=None, group_names=(), folds=None)
+    scheme = "nested:5x4" if options.split_file is not None else options.split
+    split = split_dataset(ungrouped, scheme=scheme, repeats=options.repeats, seed=options.seed)
+    loose = replace(data, groups=None)
+    folds = run_folds(
+        loose, outer_folds(split), plan, journal=job.journal, prefix="tax-", title="Leakage tax", progress=job.progress
+    )
+    oof = gather(loose, folds, dataset.classes, plan.positive, split.repeats)
+    return leakage_tax(kept, evaluate(oof, per_class=False, seed=options.seed))
+
+
+def labels_of(dataset: ImageDataset) -> NDArray[np.int64]:
+    """Class codes, which training needs.
+
+    Raises
+    ------
+    InputError
+        When there are none.
+    """
+    if dataset.labels is None:
+        raise InputError("The images have no labels; training needs one for each.")
+    return dataset.labels

@@ -1,0 +1,147 @@
+"""Judging from outside: a model on a labelled test set, and two runs against each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.data import ImageDataset
+from headstart.errors import DataError, SplitError
+from headstart.metrics import OutOfFold, compare_paired
+from headstart.metrics import evaluate as evaluate_predictions
+from headstart.model import Model, load_model
+from headstart.progress import Progress, Silent
+from headstart.report.curves import out_of_fold
+from headstart.report.record import read_run
+from headstart.workflow.inspect import Data, open_data
+
+
+def evaluate(
+    model: Model | str | os.PathLike[str],
+    data: Data,
+    *,
+    skip_unreadable: bool = False,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Score a model on a labelled test set that it has never seen.
+
+    Intervals speak of this very model on new data of this kind: the test groups are resampled as wholes, and nothing
+    is added for training. Images whose content the model was trained on make the score flatter; the data's fingerprint
+    is compared and the same data set refused.
+
+    Parameters
+    ----------
+    model : Model or path
+    data : path, DataSource or ImageDataset
+        Its classes must be among the model's.
+    skip_unreadable : bool
+        Leave unreadable images out instead of stopping.
+    seed : int
+        Of the resampling.
+    progress : Progress, optional
+
+    Returns
+    -------
+    dict
+        ``metrics``, ``per_class``, ``confusion``, ``interval``, ``classes``, ``positive``, ``n_images`` and
+        ``unreadable``.
+
+    Raises
+    ------
+    DataError
+        When labels are missing or unknown to the model, images are unreadable, or the data set is the one the model
+        was trained on.
+    """
+    progress = progress or Silent()
+    fitted = model if isinstance(model, Model) else load_model(model)
+    dataset, _ = open_data(data)
+    labels = _model_labels(dataset, fitted.classes)
+    predictions = list(fitted.predict_each(dataset, progress=progress))
+    bad = [f"{prediction.image}: {prediction.error}" for prediction in predictions if prediction.error is not None]
+    if bad and not skip_unreadable:
+        raise DataError(
+            f"{len(bad):,} of {len(dataset):,} images cannot be read:\n  " + "\n  ".join(bad[:20]) + "\n"
+            "Mend or remove them, or leave them out with --skip-unreadable."
+        )
+    rows = np.array([row for row, prediction in enumerate(predictions) if prediction.error is None], dtype=np.int64)
+    if len(rows) == 0:
+        raise DataError("None of the images can be read, so there is nothing to judge.")
+    judged = dataset.subset(rows)
+    if judged.fingerprint() == fitted.facts.get("data_sha256"):
+        raise DataError("This is the data set the model was trained on. Its honest scores stand in RUN/results.json.")
+    positive = fitted.facts.get("positive")
+    oof = OutOfFold.from_test_set(
+        labels[rows],
+        np.array([predictions[row].probabilities for row in rows.tolist()]),
+        classes=fitted.classes,
+        positive=None if positive is None else fitted.classes.index(positive),
+        weights=judged.weights,
+        groups=judged.groups,
+    )
+    found = evaluate_predictions(oof, correction="none", seed=seed).to_json()
+    about = {"classes": list(fitted.classes), "positive": positive, "n_images": len(rows), "unreadable": bad}
+    return {**about, **found}
+
+
+def _model_labels(dataset: ImageDataset, classes: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Labels of a data set in the codes of a model."""
+    if dataset.labels is None:
+        raise DataError("The images have no labels. Use `headstart predict` for images without labels.")
+    unknown = [name for name in dataset.classes if name not in classes]
+    if unknown:
+        raise DataError(
+            f"The model does not know the classes {', '.join(map(repr, unknown[:5]))}; it knows "
+            f"{', '.join(map(repr, classes))}. Rename the labels to the model's, or leave these images out."
+        )
+    codes = np.array([list(classes).index(name) for name in dataset.classes], dtype=np.int64)
+    return np.asarray(codes[dataset.labels])
+
+
+def compare(
+    first: str | os.PathLike[str],
+    second: str | os.PathLike[str],
+    *,
+    metrics: Sequence[str] | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Second run minus first, paired image by image on one split.
+
+    Parameters
+    ----------
+    first, second : path
+        Finished runs on the same images and the same split (``--split FIRST/split.json``).
+    metrics : sequence of str, optional
+        Default: all that exist for the task.
+    seed : int
+        Of the resampling.
+
+    Returns
+    -------
+    dict
+        ``metrics``: for every score ``first``, ``second``, ``difference`` (second minus first), ``ci95`` and the
+        two-sided ``p``; ``interval``: how the intervals were made.
+
+    Raises
+    ------
+    RunError
+        When a folder holds no finished run.
+    SplitError, InputError
+        When the runs do not share images, labels and folds.
+    """
+    one, other = read_run(Path(first)), read_run(Path(second))
+    if one.split["hash"] != other.split["hash"]:
+        raise SplitError(
+            f"{first} and {second} were judged on different splits, so they cannot be compared in pairs. Run one of "
+            f"them again with --split {Path(first) / 'split.json'}."
+        )
+    found = compare_paired(out_of_fold(other), out_of_fold(one), metrics=metrics, seed=seed).to_json()
+    rows = {
+        name: {"first": row["b"], "second": row["a"], **{key: row[key] for key in ("difference", "ci95", "p")}}
+        for name, row in found["metrics"].items()
+    }
+    return {"metrics": rows, "interval": found["interval"]}

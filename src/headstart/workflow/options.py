@@ -1,0 +1,157 @@
+"""What a user may ask of a fit, checked once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from headstart.data import ImageDataset, ManifestColumns, read_dataset
+from headstart.data.decode import WHITE_LEVEL
+from headstart.errors import InputError, RunError
+from headstart.metrics import find_metric
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Where a data set comes from, so that it can be opened again for a report.
+
+    Attributes
+    ----------
+    path : str
+        Folder, manifest or archive.
+    group_from, columns, root, partition, classes, allow_outside
+        As for `headstart.data.read_dataset`.
+    """
+
+    path: str
+    group_from: str | None = None
+    columns: dict[str, str] | None = None
+    root: str | None = None
+    partition: str | None = None
+    classes: tuple[str, ...] | None = None
+    allow_outside: bool = False
+
+    def open(self) -> ImageDataset:
+        """The data set; see `headstart.data.read_dataset` for the errors."""
+        return read_dataset(
+            self.path,
+            group_from=self.group_from,
+            columns=None if self.columns is None else ManifestColumns.of(self.columns),
+            root=self.root,
+            partition=self.partition,
+            classes=self.classes,
+            allow_outside=self.allow_outside,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dictionary with absolute paths."""
+        root = None if self.root is None else str(Path(self.root).resolve())
+        classes = None if self.classes is None else list(self.classes)
+        return {**asdict(self), "path": str(Path(self.path).resolve()), "root": root, "classes": classes}
+
+    @classmethod
+    def from_json(cls, value: Any) -> DataSource:
+        """The source that `to_json` wrote.
+
+        Raises
+        ------
+        RunError
+            When `value` is something else: the run was made from arrays in memory, say.
+        """
+        known = {item.name for item in fields(cls)}
+        if not isinstance(value, dict) or set(value) != known or not isinstance(value["path"], str):
+            raise RunError("The run does not say where its images lie (it was made from data in memory).")
+        classes = None if value["classes"] is None else tuple(str(name) for name in value["classes"])
+        return cls(**{**value, "classes": classes})
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What a user may ask of `fit`.
+
+    Attributes
+    ----------
+    backbone : str or None
+        A name that ``headstart backbones`` lists, or any timm name. None: EfficientNet-Lite0, never downloaded.
+    weights : str or None
+        File of weights, or ``random``. None: shipped, then cached, then (for a named backbone) downloaded.
+    input_size : int or None
+        Side of the square input in pixels. None: what the weights were trained at.
+    resize : {"squash", "crop", "pad"}
+        How an image is brought to a square.
+    white_level : int
+        The 16-bit value shown as white.
+    grid : {"quick", "wide"}
+        Which heads are tried.
+    metric : str
+        Score that the inner folds choose by.
+    positive : str or None
+        Positive class of a two-class task. None: the rarer one.
+    split : str
+        ``nested:5x4``, ``holdout:60/20/20``, or the path of a split.json.
+    repeats : int
+        Draw the outer folds so many times.
+    seed : int >= 0
+        Of the split, the heads and the resampling.
+    n_threads : int or None
+        Threads and worker processes. None: all processors.
+    device : {"auto", "cpu", "cuda", "mps"}
+    batch_size : int
+        Images per forward pass.
+    offline : bool
+        Never touch the network.
+    cache : str or None
+        Folder of the feature cache, ``default``, or None to keep features in the run only.
+    skip_unreadable : bool
+        Leave unreadable images out instead of stopping.
+    leakage_tax : bool
+        Measure also what a split that ignores the groups would have claimed.
+    images : bool
+        Whether the report may show pictures.
+    """
+
+    backbone: str | None = None
+    weights: str | None = None
+    input_size: int | None = None
+    resize: str = "squash"
+    white_level: int = WHITE_LEVEL
+    grid: str = "quick"
+    metric: str = "log_loss"
+    positive: str | None = None
+    split: str = "nested:5x4"
+    repeats: int = 1
+    seed: int = 0
+    n_threads: int | None = None
+    device: str = "auto"
+    batch_size: int = 16
+    offline: bool = False
+    cache: str | None = "default"
+    skip_unreadable: bool = False
+    leakage_tax: bool = False
+    images: bool = True
+
+    def __post_init__(self) -> None:
+        find_metric(self.metric)
+        if self.metric == "ece":
+            raise InputError("The calibration error alone is no score to choose by. Use log_loss or brier.")
+        for name, least in (("repeats", 1), ("seed", 0), ("batch_size", 1), ("n_threads", 1), ("input_size", 16)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InputError(f"{name} is {value}; expected at least {least}.")
+
+    @property
+    def split_file(self) -> Path | None:
+        """Path of the split.json asked for, if one is."""
+        return Path(self.split) if self.split.endswith(".json") else None
+
+    def identity(self) -> dict[str, Any]:
+        """The options that decide the results; the others change only where and how the work runs."""
+        names = ("grid", "metric", "positive", "split", "repeats", "seed", "skip_unreadable", "leakage_tax")
+        return {name: getattr(self, name) for name in names}
+
+
+def as_source(data: str | os.PathLike[str] | DataSource) -> DataSource:
+    """A path as a source of data."""
+    return data if isinstance(data, DataSource) else DataSource(os.fspath(data))

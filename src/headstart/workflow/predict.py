@@ -1,0 +1,113 @@
+"""Predictions for files, folders and globs, one row each, whatever single files are like."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import io
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from headstart.data import ImageDataset
+from headstart.data.folder import list_images
+from headstart.errors import DataError
+from headstart.model import Model, Prediction
+from headstart.progress import Progress
+from headstart.storage import replacing
+
+_MAGIC = "*?["
+
+
+def predict_files(
+    model: Model, inputs: Sequence[str], *, output: Path | None, as_json: bool, progress: Progress | None = None
+) -> int:
+    """Predict and write one row per file, with a status.
+
+    Parameters
+    ----------
+    model : Model
+    inputs : sequence of str
+        Files, folders (searched for images) and globs.
+    output : Path or None
+        File that is written whole or not at all; None writes to standard output.
+    as_json : bool
+        JSON lines instead of CSV.
+    progress : Progress, optional
+
+    Returns
+    -------
+    int
+        Number of inputs that could not be read.
+
+    Raises
+    ------
+    DataError
+        When nothing was found at all.
+    StorageError
+        When `output` cannot be written.
+    """
+    paths = expand(inputs)
+    predictions = model.predict_each(ImageDataset.from_files(paths), progress=progress)
+    if output is None:
+        return _write(sys.stdout.buffer, model, predictions, as_json=as_json)
+    with replacing(output) as handle:
+        return _write(handle, model, predictions, as_json=as_json)
+
+
+def expand(inputs: Sequence[str]) -> list[str]:
+    """Files named by the inputs, in order and each once; a missing file stays, to be reported in its row.
+
+    Raises
+    ------
+    DataError
+        When an input that is a folder or a glob has no images.
+    """
+    found: dict[str, None] = {}
+    for item in inputs:
+        if Path(item).is_dir():
+            names = [str(Path(item) / name) for name in list_images(Path(item))]
+        elif any(sign in item for sign in _MAGIC) and not Path(item).exists():
+            names = sorted(glob.glob(item, recursive=True))  # noqa: PTH207 (absolute and relative patterns alike)
+        else:
+            names = [item]
+        if not names:
+            raise DataError(f"{item}: no images there. Give image files, a folder that holds some, or a glob.")
+        found.update(dict.fromkeys(names))
+    return list(found)
+
+
+def _write(handle: BinaryIO, model: Model, predictions: Iterator[Prediction], *, as_json: bool) -> int:
+    n_bad = 0
+    line = _json_line if as_json else _csv_line
+    if not as_json:
+        columns = [f"probability:{name}" for name in model.classes]
+        handle.write(_csv(["image", "status", "predicted", *columns]))
+    for prediction in predictions:
+        n_bad += prediction.error is not None
+        handle.write(line(model, prediction))
+    handle.flush()
+    return n_bad
+
+
+def _csv_line(model: Model, prediction: Prediction) -> bytes:
+    values = [repr(value) for value in prediction.probabilities] or [""] * len(model.classes)
+    return _csv([prediction.image, prediction.error or "ok", prediction.predicted or "", *values])
+
+
+def _csv(cells: Sequence[str]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode()
+
+
+def _json_line(model: Model, prediction: Prediction) -> bytes:
+    row = {
+        "image": prediction.image,
+        "status": prediction.error or "ok",
+        "predicted": prediction.predicted,
+        "probabilities": dict(zip(model.classes, prediction.probabilities, strict=False)),
+    }
+    return (json.dumps(row, ensure_ascii=False) + "\n").encode()
