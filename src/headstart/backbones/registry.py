@@ -89,11 +89,17 @@ def find_entry(name: str) -> Entry:
 
     timm = import_timm()
     if not timm.is_model(name):
-        raise InputError(unknown_name("backbone", name, {*ENTRIES, *timm.list_models()}))
+        raise InputError(_unknown_backbone(name, [*ENTRIES, *timm.list_models()]))
     config = timm.get_pretrained_cfg(name)
     size = config.input_size[-1] if config is not None else 224
     licence = (config.license if config is not None else None) or "not stated"
     return Entry(name=name, timm_name=name, family="timm", input_size=size, feature_width=0, licence=licence)
+
+
+def _unknown_backbone(name: str, known: list[str]) -> str:
+    """Message with the close matches; timm's more than a thousand names are not listed."""
+    hint = unknown_name("backbone", name, known).partition(" Known: ")[0]
+    return f"{hint} `headstart backbones` lists the ready ones; any other name of timm's works too."
 
 
 def list_backbones() -> list[dict[str, str | int]]:

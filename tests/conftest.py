@@ -1,0 +1,44 @@
+"""What the tests share: a sealed environment, one finished run, real data where it is at hand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test touches the user's cache or the network; tests in subprocesses neither."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADSTART_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hub")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """48 images in two class folders; read only."""
+    return tiny.write_folders(tmp_path_factory.mktemp("images") / "data")
+
+
+@pytest.fixture(scope="session")
+def run(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A finished run on `folders`; read only."""
+    from headstart import fit
+
+    return fit(folders, tmp_path_factory.mktemp("runs") / "first", tiny.options())
+
+
+@pytest.fixture(scope="session")
+def ph2() -> Path:
+    """The table of the PH2 images: 200 dermoscopic images, columns ``image`` and ``diagnosis``."""
+    root = os.environ.get("HEADSTART_TEST_DATA")
+    if not root or not (Path(root) / "ph2" / "labels.csv").is_file():
+        pytest.skip("HEADSTART_TEST_DATA names no folder with ph2/labels.csv")
+    return Path(root) / "ph2" / "labels.csv"
