@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import os
 import subprocess
 import sys
@@ -253,6 +254,19 @@ def test_svm_on_noise_is_not_confident():
     probabilities = fit_one(HeadSpec("svm", {"C": 10.0}), features[:120], labels[:120], 2).predict_proba(features)
     assert log_loss(labels[120:], probabilities[120:]) < 0.75
     assert np.abs(probabilities[:120, 1] - 0.5).max() < 0.35
+
+
+def test_svm_calibration_keeps_twins_together():
+    """Noise labels on tripled rows: a twin left in training gives its label away unless groups forbid it."""
+    features, _ = blobs(60, 60, seed=3)
+    labels = np.random.default_rng(4).integers(2, size=60)
+    rows = np.repeat(np.arange(60), 3)
+
+    def confidence(groups):
+        head = fit_one(HeadSpec("svm"), features[rows], labels[rows], 2, groups=groups)
+        return np.abs(head.predict_proba(features)[:, 1] - 0.5).max()
+
+    assert confidence(rows) < 0.35 < 0.45 < confidence(None)
 
 
 @pytest.mark.parametrize("kind", kinds())
@@ -546,3 +560,9 @@ def test_a_logistic_head_that_has_not_converged_says_so(monkeypatch):
 def test_prediction_needs_neither_torch_nor_scikit_learn():
     code = "import headstart.heads, sys; sys.exit(bool({'torch', 'sklearn', 'scipy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], env=dict(os.environ), check=False).returncode == 0
+
+
+def test_the_examples_in_the_docs_run():
+    page = Path(__file__).parents[1] / "docs" / "heads.md"
+    failed, attempted = doctest.testfile(str(page), module_relative=False)
+    assert attempted > 5 and failed == 0

@@ -11,13 +11,11 @@ from headstart.storage import canonical_json
 GRIDS: dict[str, tuple[HeadSpec, ...]] = {
     "quick": (
         *(HeadSpec("dense", {"epochs": epochs}) for epochs in (10, 20)),
-        *(HeadSpec("logistic", {"C": C}) for C in (1e-3, 3e-3, 1e-2, 3e-2)),
-        HeadSpec("knn", {"k": 5, "votes": "uniform"}),
+        *(HeadSpec("logistic", {"C": C}) for C in (1e-3, 1e-2, 3e-2)),
         HeadSpec("knn", {"k": 15, "votes": "uniform"}),
         HeadSpec("knn", {"k": 50, "votes": "distance"}),
         HeadSpec("svm", {"C": 3.0, "gamma": 0.25}),
         HeadSpec("svm", {"C": 3.0, "gamma": 0.5}),
-        HeadSpec("svm", {"C": 10.0, "gamma": 0.25}),
     ),
     "wide": (
         *(
