@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import click
 from rich.console import Console
 from rich.table import Table
 
@@ -63,14 +62,6 @@ def print_comparison(found: dict[str, Any]) -> None:
         for name, row in found["metrics"].items()
     ]
     print_table("Second minus first, in pairs", ["score", "first", "second", "difference", "95 % interval", "p"], rows)
-
-
-def print_audit(found: dict[str, Any]) -> None:
-    """What the audit found, lists cut to a few items."""
-    rows = [[name.replace("_", " "), _cell(value)] for name, value in found.items() if name != "warnings"]
-    print_table("Audit", ["item", "value"], rows)
-    for warning in found["warnings"]:
-        click.echo(f"Warning: {warning}")
 
 
 def print_plan(plan: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import click
 
 from headstart.cli.bars import TerminalProgress
-from headstart.cli.tables import print_audit, print_comparison, print_plan, print_scores, print_table
+from headstart.cli.tables import print_comparison, print_plan, print_scores, print_table
 from headstart.errors import InputError
 from headstart.workflow.options import DataSource, FitOptions
 
@@ -48,11 +49,13 @@ def check(
         _source(data, reading), options, features=not no_features, progress=TerminalProgress(quiet=quiet)
     )
     if as_json:
-        _print_json(found)
+        _print_json(found.to_json())
     else:
-        print_audit(found)
-        click.echo(f"Next: headstart fit {data} -o runs/first")
-    if found["unreadable"]:
+        for line in found.lines():
+            click.echo(line)
+        again = [part for name, value in reading.items() for part in _option(name, value)]
+        click.echo(f"Next: headstart fit {shlex.join([data, *again])} -o runs/first")
+    if found.audit.unreadable:
         raise SystemExit(1)
 
 
@@ -223,6 +226,14 @@ def _source(data: str, reading: dict[str, Any]) -> DataSource:
         partition=reading.get("partition"),
         allow_outside=bool(reading.get("allow_outside")),
     )
+
+
+def _option(name: str, value: Any) -> list[str]:
+    """An option as it was given on the command line; nothing for one that was left out."""
+    if value is None or value is False:
+        return []
+    flag = f"--{name.replace('_', '-')}"
+    return [flag] if value is True else [flag, str(value)]
 
 
 def _cache(folder: str | None, no_cache: bool) -> str | None:

@@ -2,20 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from headstart.data.audit import audit_dataset
+from headstart.data.audit import Audit, audit_dataset
 from headstart.errors import WeightsError
 from headstart.features.engine import available_processors
 from headstart.features.extract import extract_features
 from headstart.progress import Progress, Silent
-from headstart.workflow.inspect import Data, find_twins, open_cache, open_data, open_extractor, readable_part
+from headstart.workflow.inspect import Data, Twins, find_twins, open_cache, open_data, open_extractor, readable_part
 from headstart.workflow.options import FitOptions
+
+_LISTED = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """What a check found.
+
+    Attributes
+    ----------
+    audit : Audit
+    twins : Twins or None
+        None where near duplicates were not confirmed in feature space.
+    unconfirmed : str
+        Why they were not; empty when they were, or when there was nothing to confirm.
+    """
+
+    audit: Audit
+    twins: Twins | None
+    unconfirmed: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The audit as plain values, with ``twins`` (or None) and ``unconfirmed``."""
+        twins = None if self.twins is None else self.twins.to_json()
+        return {**self.audit.to_json(), "twins": twins, "unconfirmed": self.unconfirmed}
+
+    def lines(self) -> list[str]:
+        """The findings for a terminal."""
+        found = self.audit.lines()
+        if self.twins is not None:
+            found.append(f"near duplicates confirmed in feature space: {len(self.twins.near):,} pairs")
+            found += [f"near duplicate: {first} = {second}" for first, second in self.twins.near[:_LISTED]]
+            if len(self.twins.near) > _LISTED:
+                found.append(f"... and {len(self.twins.near) - _LISTED:,} more; --json lists them all")
+        if self.unconfirmed:
+            found.append(f"near duplicates were not confirmed: {self.unconfirmed}")
+        return found
 
 
 def check_data(
     data: Data, options: FitOptions | None = None, *, features: bool = True, progress: Progress | None = None
-) -> dict[str, Any]:
+) -> Checked:
     """Audit a data set without training on it.
 
     Parameters
@@ -29,8 +67,7 @@ def check_data(
 
     Returns
     -------
-    dict
-        The audit as in ``results.json``; ``twins`` is None where near duplicates were not confirmed.
+    Checked
 
     Raises
     ------
@@ -42,16 +79,15 @@ def check_data(
     dataset, _ = open_data(data)
     n_workers = options.n_threads or available_processors()
     audit = audit_dataset(dataset, n_workers=n_workers, progress=progress)
-    found = audit.to_json()
-    found["twins"] = None
-    if features and audit.candidates:
-        try:
-            extractor = open_extractor(options)
-        except WeightsError as error:
-            found["warnings"].append(f"Near duplicates were not confirmed. {error}")
-            return found
-        readable = readable_part(dataset, audit)
-        cache = open_cache(options.cache, progress=progress)
-        computed = extract_features(readable, extractor, cache=cache, progress=progress)
-        found["twins"] = find_twins(readable, audit, computed).to_json()
-    return found
+    if not audit.candidates:
+        return Checked(audit, None)
+    if not features:
+        return Checked(audit, None, "asked to look at the files only")
+    try:
+        extractor = open_extractor(options)
+    except WeightsError as error:
+        return Checked(audit, None, str(error))
+    readable = readable_part(dataset, audit)
+    cache = open_cache(options.cache, progress=progress)
+    computed = extract_features(readable, extractor, cache=cache, progress=progress)
+    return Checked(audit, find_twins(readable, audit, computed))

@@ -22,6 +22,7 @@ from headstart.study.journal import Journal
 from headstart.study.nested import FoldResult
 from headstart.study.results import predictions_csv
 from headstart.version import __version__
+from headstart.workflow.cost import announce
 from headstart.workflow.documents import results_document
 from headstart.workflow.inspect import (
     Data,
@@ -139,6 +140,7 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
     """Everything after the run folder is claimed."""
     images = job.inspected.dataset
     cache = open_cache(job.options.cache, fallback=folder / files.WORK_FOLDER, progress=job.progress)
+    announce(job, cache, make_run_split(join_exact(job.inspected), job.options))
     with clock.step("features"):
         features = extract_features(images, job.extractor, cache=cache, progress=job.progress)
         twins = find_twins(images, job.inspected.audit, features)

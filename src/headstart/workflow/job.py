@@ -126,8 +126,8 @@ def run_study(job: Job, dataset: ImageDataset, features: NDArray[np.float32], sp
     """
     options = job.options
     data = StudyData(features, labels_of(dataset), len(dataset.classes), dataset.weights, dataset.groups)
-    n_jobs = options.n_threads or available_processors()
-    plan = StudyPlan(tuple(grid(options.grid)), options.metric, job.positive.code, options.seed, n_jobs)
+    specs = tuple(grid(options.grid))
+    plan = StudyPlan(specs, options.metric, job.positive.code, options.seed, n_worker_processes(options))
     folds = [*outer_folds(split), final_fold(split)]
     *judged, final = run_folds(data, folds, plan, journal=job.journal, progress=job.progress)
     oof = gather(data, judged, dataset.classes, plan.positive, split.repeats)
@@ -151,6 +151,11 @@ def _tax(job: Job, dataset: ImageDataset, data: StudyData, plan: StudyPlan, kept
     )
     oof = gather(loose, folds, dataset.classes, plan.positive, split.repeats)
     return leakage_tax(kept, evaluate(oof, per_class=False, seed=options.seed))
+
+
+def n_worker_processes(options: FitOptions) -> int:
+    """Worker processes of the study."""
+    return options.n_threads or available_processors()
 
 
 def labels_of(dataset: ImageDataset) -> NDArray[np.int64]:
