@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from headstart.errors import HeadstartError
     from headstart.estimators import FrozenFeatures, TransferClassifier
     from headstart.model import Model, load_model
-    from headstart.workflow import compare, evaluate, fit
+    from headstart.workflow import DataSource, FitOptions, compare, evaluate, fit
 
 __all__ = [
+    "DataSource",
+    "FitOptions",
     "FrozenFeatures",
     "HeadstartError",
     "ImageDataset",
@@ -32,6 +34,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "DataSource": "headstart.workflow",
+    "FitOptions": "headstart.workflow",
     "FrozenFeatures": "headstart.estimators",
     "HeadstartError": "headstart.errors",
     "ImageDataset": "headstart.data",

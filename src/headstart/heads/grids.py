@@ -78,7 +78,7 @@ def total_cost(specs: Iterable[HeadSpec], n_rows: int, n_features: int, n_classe
 def _parts(spec: HeadSpec, n: int, d: int, n_classes: int) -> tuple[str, float, float]:
     """Name of the work shared with others, its seconds, and the seconds of this head's own work.
 
-    The constants are fitted to timings of d = 1280, n = 200 to 2,100, 2 and 9 classes.
+    The constants are fitted to timings of d = 1280, n = 200 to 2,100, 2 classes.
     """
     machines = 1 if n_classes == 2 else n_classes
     if spec.kind == "dense":

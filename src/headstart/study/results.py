@@ -96,12 +96,11 @@ def optimism(folds: Sequence[FoldResult], evaluation: Evaluation, plan: StudyPla
     }
 
 
-def headline(evaluation: Evaluation, n_images: int, n_groups: int | None, *, random_weights: bool) -> dict[str, Any]:
-    """The result in one sentence, and the number it stands on."""
+def headline(evaluation: Evaluation, size: str, *, random_weights: bool) -> dict[str, Any]:
+    """The result in one sentence, and the number it stands on; `size` says of how many images."""
     main = evaluation.metrics[HEADLINE].to_json()
     parts = [_worded(name, evaluation) for name in (HEADLINE, "accuracy", "roc_auc")]
-    of_what = f"{n_images:,} images" + (f" in {n_groups:,} groups" if n_groups is not None else "")
-    text = f"{'; '.join(parts)}; {of_what}, 95 % intervals."
+    text = f"{'; '.join(parts)}; {size}, 95 % intervals."
     if random_weights:
         text = f"Random weights, no transfer learning. {text}"
     return {"metric": HEADLINE, "value": main["value"], "ci95": main["ci95"], "text": text[0].upper() + text[1:]}

@@ -30,7 +30,7 @@ def results_document(job: Job, dataset: ImageDataset, twins: Twins, split: Split
     return {
         "format": RESULTS_FORMAT,
         "headstart": __version__,
-        "headline": headline(study.evaluation, len(dataset), n_groups, random_weights=random_weights),
+        "headline": headline(study.evaluation, _size(job, dataset), random_weights=random_weights),
         "task": _task(job, dataset, n_groups),
         "protocol": {
             "scheme": split.scheme,
@@ -56,6 +56,16 @@ def results_document(job: Job, dataset: ImageDataset, twins: Twins, split: Split
         "leakage_tax": study.tax,
         "warnings": _warnings(job.inspected.warnings, split.notes),
     }
+
+
+def _size(job: Job, dataset: ImageDataset) -> str:
+    """Number of images and groups in words."""
+    if dataset.groups is None:
+        return f"{len(dataset):,} images"
+    n_groups = len(np.unique(dataset.groups))
+    if job.inspected.dataset.groups is None:
+        return f"{len(dataset):,} images (twins joined to {n_groups:,} groups)"
+    return f"{len(dataset):,} images in {n_groups:,} groups"
 
 
 def _task(job: Job, dataset: ImageDataset, n_groups: int | None) -> dict[str, Any]:
