@@ -19,7 +19,7 @@ from headstart.features.engine import Engine, resolve_device
 from headstart.features.extract import Extractor, stream_features
 from headstart.heads import FittedHead, HeadSpec
 from headstart.progress import Progress, Silent
-from headstart.storage import hash_file, hash_json, replacing, write_json
+from headstart.storage import hash_file, hash_json, json_bytes, replacing, write_json
 from headstart.version import __version__
 
 if TYPE_CHECKING:
@@ -196,6 +196,8 @@ def load_model(path: str | os.PathLike[str], *, device: str | None = None) -> Mo
     BundleError
         When a file is missing or changed, or the bundle is from a newer version; said with the file's name.
     """
+    from safetensors import SafetensorError
+
     folder = Path(path)
     if not (folder / _MANIFEST).is_file() and (folder / "model" / _MANIFEST).is_file():
         folder = folder / "model"
@@ -203,7 +205,7 @@ def load_model(path: str | os.PathLike[str], *, device: str | None = None) -> Mo
     description = _read_json(folder / _DESCRIPTION)
     try:
         model = _restore(folder, description)
-    except (KeyError, TypeError, ValueError, HeadstartError) as error:
+    except (KeyError, TypeError, ValueError, SafetensorError, HeadstartError) as error:
         raise BundleError(f"{folder / _DESCRIPTION}: cannot be understood ({error}). Fit the model again.") from error
     wanted = device or model.engine.device
     try:
@@ -222,12 +224,19 @@ def _restore(folder: Path, description: Mapping[str, Any]) -> Model:
     weights = WeightsSource(**description["backbone"]["weights"])
     state = load_torch(folder / _BACKBONE)
     backbone = restore_backbone(description["backbone"]["name"], state, weights, source=str(folder / _BACKBONE))
+    head = FittedHead.from_tensors(HeadSpec.from_json(description["head"]), load_numpy(folder / _HEAD))
+    classes = tuple(str(name) for name in description["classes"])
+    if (head.n_features, head.n_classes) != (backbone.feature_width, len(classes)):
+        raise BundleError(
+            f"the head takes {head.n_features} features for {head.n_classes} classes, but the backbone gives "
+            f"{backbone.feature_width} and {len(classes)} are named"
+        )
     return Model(
         backbone=backbone,
         preparation=Preparation.from_settings(description["preparation"]),
         engine=Engine.from_json(description["engine"]),
-        head=FittedHead.from_tensors(HeadSpec.from_json(description["head"]), load_numpy(folder / _HEAD)),
-        classes=tuple(str(name) for name in description["classes"]),
+        head=head,
+        classes=classes,
         facts=dict(description["facts"]),
     )
 
@@ -243,8 +252,7 @@ def _check_manifest(folder: Path) -> None:
             f"{manifest['format']}) are newer than this version ({__version__}, format {BUNDLE_FORMAT}) reads. "
             "Install a newer headstart."
         )
-    signed = {name: value for name, value in manifest.items() if name != "sha256"}
-    if manifest.get("sha256") != hash_json(signed) or set(manifest.get("files", {})) != set(_CONTENT):
+    if not _is_as_written(folder / _MANIFEST, manifest):
         raise BundleError(f"{folder / _MANIFEST}: the file was changed. Fit the model again or take a whole copy.")
     for name in _CONTENT:
         path = folder / name
@@ -252,6 +260,16 @@ def _check_manifest(folder: Path) -> None:
             raise BundleError(f"{path}: the file is missing. Fit the model again or take a whole copy.")
         if hash_file(path) != manifest["files"][name]:
             raise BundleError(f"{path}: the content was changed or damaged. Fit the model again or take a whole copy.")
+
+
+def _is_as_written(path: Path, manifest: Mapping[str, Any]) -> bool:
+    """Whether a manifest carries its own hash, names the right files and has the bytes that `Model.save` writes."""
+    signed = {name: value for name, value in manifest.items() if name != "sha256"}
+    try:
+        whole = path.read_bytes() == json_bytes(manifest) and manifest.get("sha256") == hash_json(signed)
+    except ValueError:  # NaN, which JSON does not have
+        return False
+    return whole and set(manifest.get("files", ())) == set(_CONTENT)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

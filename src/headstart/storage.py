@@ -71,9 +71,13 @@ def _umask() -> int:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write indented JSON with sorted keys and a final newline; equal values give equal bytes."""
-    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    write_bytes(path, (text + "\n").encode())
+    """Write `json_bytes` of a value, whole or not at all."""
+    write_bytes(path, json_bytes(value))
+
+
+def json_bytes(value: Any) -> bytes:
+    """Indented JSON with sorted keys and a final newline; equal values give equal bytes."""
+    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def canonical_json(value: Any) -> str:
