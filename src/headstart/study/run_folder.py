@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def stored_engine(path: Path) -> dict[str, Any] | None:
     return engine if isinstance(engine, dict) else None
 
 
-@contextlib.contextmanager
+@contextmanager
 def claimed(path: Path, identity: dict[str, Any], source: dict[str, Any]) -> Iterator[None]:
     """Hold a run folder for the length of a block: create it, or check that it holds the same run.
 
@@ -83,9 +83,7 @@ def claimed(path: Path, identity: dict[str, Any], source: dict[str, Any]) -> Ite
         _claim(path, identity, source)
         yield
     finally:
-        lock.release()
-        with contextlib.suppress(OSError):
-            (path / _LOCK_FILE).unlink(missing_ok=True)
+        lock.release()  # the file stays: removed at the wrong moment, it would let two processes in
 
 
 def _claim(path: Path, identity: dict[str, Any], source: dict[str, Any]) -> None:
