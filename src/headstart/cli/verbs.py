@@ -119,7 +119,7 @@ def predict(
     if output is not None:
         click.echo(f"Wrote {output}")
     if n_bad:
-        click.echo(f"{n_bad:,} inputs could not be read; the status column says why.", err=True)
+        click.echo(f"Inputs that could not be read: {n_bad:,}; the status column says why.", err=True)
         raise SystemExit(1)
 
 

@@ -16,6 +16,7 @@ from headstart.features.extract import Extractor, extract_features
 from headstart.model import Model, load_model
 from headstart.progress import Progress, Silent
 from headstart.report import write_report
+from headstart.report.record import read_run as read_record
 from headstart.storage import hash_bytes, hash_file, write_bytes, write_json
 from headstart.study import run_folder as files
 from headstart.study.journal import Journal
@@ -32,11 +33,11 @@ from headstart.workflow.inspect import (
     find_twins,
     inspect_data,
     open_cache,
-    open_data,
     open_extractor,
+    reopen_pictures,
 )
 from headstart.workflow.job import Job, Studied, choose_positive, make_run_split, run_study
-from headstart.workflow.options import DataSource, FitOptions
+from headstart.workflow.options import FitOptions
 from headstart.workflow.timing import Stopwatch, machine, versions
 
 if TYPE_CHECKING:
@@ -276,7 +277,7 @@ def rewrite_report(run: str | os.PathLike[str], *, images: bool = True, progress
     progress = progress or Silent()
     if allowed:
         try:
-            dataset = open_data(DataSource.from_json(source.get("data")))[0]
+            dataset = reopen_pictures(source.get("data"), read_record(folder).split["images"])
         except HeadstartError as error:
             progress.note(f"The report is written without pictures: {error}")
     return write_report(folder, dataset=dataset, images=allowed, progress=progress)

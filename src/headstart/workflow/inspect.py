@@ -12,6 +12,8 @@ from headstart.backbones.backbone import load_backbone
 from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.data import ImageDataset, Preparation
 from headstart.data.audit import Audit, audit_dataset
+from headstart.data.sources import FilePixels
+from headstart.data.table import Table
 from headstart.data.twins import join_groups
 from headstart.errors import DataError
 from headstart.features.cache import FeatureCache, default_cache_folder
@@ -80,11 +82,43 @@ def readable_part(dataset: ImageDataset, audit: Audit) -> ImageDataset:
 
 
 def open_data(data: Data) -> tuple[ImageDataset, dict[str, Any] | None]:
-    """The data set, and where it comes from if that can be said."""
+    """The data set, and where its pictures lie if that can be said."""
     if isinstance(data, ImageDataset):
-        return data, None
+        return data, _files(data)
     source = as_source(data)
-    return source.open(), source.to_json()
+    dataset = source.open()
+    return dataset, _files(dataset) or source.to_json()
+
+
+def _files(dataset: ImageDataset) -> dict[str, Any] | None:
+    """Folder of the files of a data set; None for arrays in memory."""
+    pixels = dataset.pixels
+    return {"root": str(pixels.root), "confined": pixels.confined} if isinstance(pixels, FilePixels) else None
+
+
+def reopen_pictures(source: dict[str, Any] | None, names: Sequence[str]) -> ImageDataset:
+    """The pictures of a run, for its report.
+
+    Parameters
+    ----------
+    source : dict or None
+        What `open_data` said of them.
+    names : sequence of str
+        Names of the images.
+
+    Raises
+    ------
+    RunError
+        When the run does not say where its pictures lie.
+    DataError
+        When they are no longer there.
+    """
+    if source is not None and set(source) == {"root", "confined"}:
+        root = Path(source["root"])
+        if not root.is_dir():
+            raise DataError(f"{root}, where the images lay, is gone.")
+        return ImageDataset.from_table(Table(names=names), FilePixels(root, confined=bool(source["confined"])))
+    return DataSource.from_json(source).open()
 
 
 def _stop_unless(skip: bool, audit: Audit, n_images: int) -> None:
