@@ -18,6 +18,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("HEADSTART_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("HF_HUB_OFFLINE", "1")
         patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hub")))
+        patch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("torch")))
         yield
 
 

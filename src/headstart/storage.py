@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -108,3 +109,14 @@ def hash_file(path: Path, *, on_bytes: Callable[[int], None] | None = None) -> s
             if on_bytes is not None:
                 on_bytes(len(block))
     return digest.hexdigest()
+
+
+def default_cache_folder() -> Path:
+    """Where features and weights are kept: ``$HEADSTART_CACHE``, else the user's cache folder of this platform."""
+    if named := os.environ.get("HEADSTART_CACHE"):
+        return Path(named)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "headstart"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "headstart"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headstart"

@@ -81,8 +81,9 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _extract(self, dataset: ImageDataset, extractor: Extractor) -> NDArray[np.float32]:
         """Features of every image, through the cache that was asked for."""
-        from headstart.features.cache import FeatureCache, default_cache_folder
+        from headstart.features.cache import FeatureCache
         from headstart.features.extract import extract_features
+        from headstart.storage import default_cache_folder
 
         if self.cache is None:
             return extract_features(dataset, extractor)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,17 +19,6 @@ if TYPE_CHECKING:
 
 _SUFFIX = ".safetensors"
 _NAME_LENGTH = 40
-
-
-def default_cache_folder() -> Path:
-    """Where features are kept: ``$HEADSTART_CACHE``, else the user's cache folder of this platform."""
-    if named := os.environ.get("HEADSTART_CACHE"):
-        return Path(named)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "headstart"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "headstart"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headstart"
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,12 @@ from headstart.data.sources import FilePixels
 from headstart.data.table import Table
 from headstart.data.twins import join_groups
 from headstart.errors import DataError
-from headstart.features.cache import FeatureCache, default_cache_folder
+from headstart.features.cache import FeatureCache
 from headstart.features.engine import Engine, available_processors, decide_engine
 from headstart.features.extract import Extractor
 from headstart.features.twins import BACKGROUND, RATIO, confirm_twins
 from headstart.progress import Progress, Silent
+from headstart.storage import default_cache_folder
 from headstart.workflow.options import DataSource, FitOptions, as_source
 
 if TYPE_CHECKING:
