@@ -136,11 +136,67 @@ def report(**arguments: Any) -> None:
     run(**arguments)
 
 
-@main.command()
+@main.group(invoke_without_command=True)
 @opt.json_option
-def backbones(**arguments: Any) -> None:
-    """List the pretrained networks, and where their weights would come from."""
-    from headstart.cli.verbs import backbones as run
+@click.pass_context
+def backbones(context: click.Context, as_json: bool) -> None:
+    """List the pretrained networks and where their weights would come from.
+
+    Without a verb: the table. The verbs show one network's stages, and carry weights to a machine without a network.
+    """
+    if context.invoked_subcommand is None:
+        from headstart.cli.backbones import list_all
+
+        list_all(as_json=as_json)
+    elif as_json:
+        raise click.UsageError(f"put --json after the verb: headstart backbones {context.invoked_subcommand} --json")
+
+
+@backbones.command("show")
+@click.argument("name")
+@click.option(
+    "--input-size",
+    type=click.IntRange(min=16),
+    default=None,
+    help="Side of the input in pixels. [default: the network's own]",
+)
+@opt.offline_option
+@opt.json_option
+def backbones_show(**arguments: Any) -> None:
+    """Show the stages of a network: output, stride, parameters, multiply-adds."""
+    from headstart.cli.backbones import show as run
+
+    run(**arguments)
+
+
+@backbones.command("fetch")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--to", "folder", required=True, type=click.Path(), help="Folder to write; it gets a manifest of hashes.")
+@click.option(
+    "--time-limit",
+    "minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Minutes after which the download of one network is given up.",
+)
+@opt.offline_option
+@opt.json_option
+@opt.quiet_option
+def backbones_fetch(**arguments: Any) -> None:
+    """Copy or download weights into a folder, to be carried to a machine without a network."""
+    from headstart.cli.backbones import fetch as run
+
+    run(**arguments)
+
+
+@backbones.command("add")
+@click.argument("folder", type=click.Path(), metavar="DIR")
+@opt.json_option
+@opt.quiet_option
+def backbones_add(**arguments: Any) -> None:
+    """Take the weights that `fetch` put into DIR into headstart's own folder, after checking every hash."""
+    from headstart.cli.backbones import add as run
 
     run(**arguments)
 

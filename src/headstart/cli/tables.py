@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,16 +13,24 @@ from rich.table import Table
 _SHOWN_ITEMS = 10
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table; text is never read as markup."""
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, whole: Sequence[str] = ()
+) -> None:
+    """A table; text is never read as markup, and the columns named in `whole` are never folded."""
     from rich.text import Text
 
     table = Table(title=title, title_justify="left")
     for name in columns:
-        table.add_column(Text(name))
+        table.add_column(Text(name), no_wrap=name in whole, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console(highlight=False, width=None if Console().is_terminal else 160).print(table)
+
+
+def print_json(value: Any) -> None:
+    """Print plain values as JSON."""
+    json.dump(value, sys.stdout, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write("\n")
 
 
 def print_scores(results: dict[str, Any]) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from typing import Any
 import click
 
 from headstart.cli.bars import TerminalProgress
-from headstart.cli.tables import print_comparison, print_plan, print_scores, print_table
+from headstart.cli.tables import print_comparison, print_json, print_plan, print_scores, print_table
 from headstart.errors import InputError
 from headstart.workflow.options import DataSource, FitOptions
 
@@ -49,7 +47,7 @@ def check(
         _source(data, reading), options, features=not no_features, progress=TerminalProgress(quiet=quiet)
     )
     if as_json:
-        _print_json(found.to_json())
+        print_json(found.to_json())
     else:
         for line in found.lines():
             click.echo(line)
@@ -89,10 +87,10 @@ def fit(
     progress, source = TerminalProgress(quiet=quiet), _source(data, reading)
     if estimate:
         plan = estimate_fit(source, output, options, progress=progress)
-        _print_json(plan) if as_json else print_plan(plan)
+        print_json(plan) if as_json else print_plan(plan)
         return
     run = run_fit(source, output, options, progress=progress)
-    _print_json(run.results) if as_json else _print_run(run)
+    print_json(run.results) if as_json else _print_run(run)
 
 
 def _print_run(run: Any) -> None:
@@ -141,7 +139,7 @@ def evaluate(
     fitted = load_model(model, device=None if device == "auto" else device)
     progress = TerminalProgress(quiet=quiet)
     found = run_evaluate(fitted, _source(data, reading), skip_unreadable=skip_unreadable, seed=seed, progress=progress)
-    _print_json(found) if as_json else print_scores(found)
+    print_json(found) if as_json else print_scores(found)
 
 
 def compare(*, first: str, second: str, seed: int, as_json: bool) -> None:
@@ -149,7 +147,7 @@ def compare(*, first: str, second: str, seed: int, as_json: bool) -> None:
     from headstart.workflow import compare as run_compare
 
     found = run_compare(first, second, seed=seed)
-    _print_json(found) if as_json else print_comparison(found)
+    print_json(found) if as_json else print_comparison(found)
 
 
 def report(*, run: str, no_images: bool, quiet: bool) -> None:
@@ -158,19 +156,6 @@ def report(*, run: str, no_images: bool, quiet: bool) -> None:
 
     path = rewrite_report(run, images=not no_images, progress=TerminalProgress(quiet=quiet))
     click.echo(f"Report: {path}")
-
-
-def backbones(*, as_json: bool) -> None:
-    """List networks."""
-    from headstart.backbones.registry import list_backbones
-
-    rows = list_backbones()
-    if as_json:
-        _print_json(rows)
-        return
-    print_table("Backbones", list(rows[0]), [[str(value) for value in row.values()] for row in rows])
-    click.echo("Any timm name works too; its weights come from --weights FILE or the hub.")
-    click.echo("Next: headstart fit DATA -o runs/first --backbone NAME")
 
 
 def demo(*, output: str, cache_folder: str | None, no_cache: bool, threads: int | None, quiet: bool) -> None:
@@ -187,7 +172,7 @@ def cache_info(*, cache_folder: str | None, as_json: bool) -> None:
     """Describe the cache."""
     info = asdict(_open_cache(cache_folder).info())
     if as_json:
-        _print_json(info)
+        print_json(info)
         return
     print_table("Feature cache", ["item", "value"], [[name, str(value)] for name, value in info.items()])
     click.echo("Next: headstart cache verify, or headstart cache clear")
@@ -246,8 +231,3 @@ def _open_cache(folder: str | None) -> Any:
     from headstart.workflow.inspect import open_cache
 
     return open_cache(folder or "default", progress=TerminalProgress())
-
-
-def _print_json(value: Any) -> None:
-    json.dump(value, sys.stdout, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    sys.stdout.write("\n")

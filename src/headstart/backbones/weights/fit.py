@@ -1,0 +1,96 @@
+"""Tensors held against a network: every name, every shape, every value."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from headstart.errors import WeightsError
+
+if TYPE_CHECKING:
+    import torch
+
+_SHOWN = 3
+
+
+def fit_state(
+    module: torch.nn.Module, state: Mapping[str, torch.Tensor], *, source: str, without: frozenset[str] = frozenset()
+) -> None:
+    """Load tensors into a network after checking every name, shape and value.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network, changed in place, and only when everything fits.
+    state : dict of str to Tensor
+        Tensors by the network's own names; see `layouts.translate` for files with other names.
+    source : str
+        The file or package, for messages.
+    without : frozenset of str
+        Names of the network that keep what they hold: a classifier that the file does not have.
+
+    Raises
+    ------
+    WeightsError
+        Naming what is missing, what is extra and which shapes differ, or when a value is not finite.
+    """
+    own = module.state_dict()
+    check_names(state, {name: tensor for name, tensor in own.items() if name not in without}, source=source)
+    check_values(state, source=source)
+    module.load_state_dict({**own, **state})
+
+
+def check_names(state: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], *, source: str) -> None:
+    """Hold names and shapes against those expected; reads no value.
+
+    Raises
+    ------
+    WeightsError
+        Naming what is missing, what is extra and which shapes differ.
+    """
+    missing = [name for name in expected if name not in state]
+    extra = [name for name in state if name not in expected]
+    shapes = [
+        f"{name}: {_shape(state[name])} instead of {_shape(expected[name])}"
+        for name in expected
+        if name in state and state[name].shape != expected[name].shape
+    ]
+    found = [("missing", missing), ("extra", extra), ("of another shape", shapes)]
+    listed = "; ".join(f"{len(names)} {what} ({_some(names)})" for what, names in found if names)
+    if listed:
+        raise WeightsError(f"{source}: the weights do not fit this network: {listed}. Was the right backbone named?")
+
+
+def _some(names: list[str]) -> str:
+    more = ", ..." if len(names) > _SHOWN else ""
+    return ", ".join(name[:120] for name in names[:_SHOWN]) + more
+
+
+def _shape(tensor: torch.Tensor) -> str:
+    return "x".join(str(length) for length in tensor.shape) or "a single number"
+
+
+def check_values(state: Mapping[str, torch.Tensor], *, source: str) -> None:
+    """Hold values against NaN and infinity.
+
+    Raises
+    ------
+    WeightsError
+        Naming the first tensor that is not finite.
+    """
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise WeightsError(f"{source}: tensor {name!r} holds NaN or infinity. Use another copy of the weights.")
+
+
+def hash_tensors(state: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 over names, types, shapes and bytes, the same however the tensors were stored."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
