@@ -29,6 +29,9 @@ _LASTING = (
     "GatedRepoError",
     "OfflineModeIsEnabled",
     "PermissionError",
+    "NotADirectoryError",
+    "FileExistsError",
+    "Read-only file system",
     "ModuleNotFoundError",
     "HFValidationError",
 )
