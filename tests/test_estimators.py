@@ -23,7 +23,8 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from headstart import FrozenFeatures, ImageDataset, TransferClassifier, load_model
-from headstart.backbones.backbone import build_network, load_backbone
+from headstart.backbones.backbone import load_backbone
+from headstart.backbones.networks import build
 from headstart.backbones.registry import find_entry
 from headstart.data import Preparation
 from headstart.data.split import split_dataset
@@ -242,7 +243,7 @@ def test_estimators_share_neither_backbones_nor_stale_weights(images, features, 
     np.testing.assert_array_equal(FrozenFeatures(**OPTIONS).fit_transform(images), features)
     found = []
     for seed in (1, 2):
-        network = build_network(find_entry("test_mambaout"), seed=seed)
+        network = build(find_entry("test_mambaout"), seed=seed)
         save_file(
             {name: tensor.contiguous() for name, tensor in network.state_dict().items()}, tmp_path / "w.safetensors"
         )

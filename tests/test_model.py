@@ -277,7 +277,7 @@ def test_backbone_of_the_bundle_is_read_from_the_bundle_alone(bundle: Path, monk
     def nowhere(*args: Any, **options: Any) -> None:
         pytest.fail("looked for weights")
 
-    monkeypatch.setattr("headstart.backbones.backbone.find_weights", nowhere)
+    monkeypatch.setattr("headstart.backbones.backbone.load_into", nowhere)
     stored = load_file(bundle / "backbone.safetensors")
     for name, tensor in load_model(bundle).backbone.state().items():
         assert np.array_equal(tensor.numpy(), stored[name])

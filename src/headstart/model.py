@@ -157,7 +157,12 @@ class Model:
 
     def _description(self) -> dict[str, Any]:
         return {
-            "backbone": {"name": self.backbone.name, "weights": self.backbone.weights.to_json()},
+            "backbone": {
+                "name": self.backbone.name,
+                "weights": self.backbone.weights.to_json(),
+                "normalisation": {"mean": list(self.backbone.mean), "std": list(self.backbone.std)},
+                "hub_config": self.backbone.hub_config,
+            },
             "classes": list(self.classes),
             "engine": self.engine.to_json(),
             "facts": self.facts,
@@ -221,9 +226,14 @@ def _restore(folder: Path, description: Mapping[str, Any]) -> Model:
     from safetensors.numpy import load_file as load_numpy
     from safetensors.torch import load_file as load_torch
 
-    weights = WeightsSource(**description["backbone"]["weights"])
-    state = load_torch(folder / _BACKBONE)
-    backbone = restore_backbone(description["backbone"]["name"], state, weights, source=str(folder / _BACKBONE))
+    stored = description["backbone"]
+    backbone = restore_backbone(
+        stored["name"],
+        load_torch(folder / _BACKBONE),
+        WeightsSource(**stored["weights"]),
+        source=str(folder / _BACKBONE),
+        hub_config=stored.get("hub_config"),
+    )
     head = FittedHead.from_tensors(HeadSpec.from_json(description["head"]), load_numpy(folder / _HEAD))
     classes = tuple(str(name) for name in description["classes"])
     if (head.n_features, head.n_classes) != (backbone.feature_width, len(classes)):

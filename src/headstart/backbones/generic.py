@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import takewhile
 from typing import Any
 
 import torch
 from torch import nn
 
-from headstart.backbones.layout import Layout, LibraryBody, LibraryHead, Stages, reset_classifier
+from headstart.backbones.layout import Layout, LibraryBody, LibraryHead, Stages, children_before_head, reset_classifier
 from headstart.backbones.transformers import rotary_transformer_stages, transformer_stages
 from headstart.errors import InputError
 
 _CONTAINERS = ("stages", "blocks", "layers")
-_AFTER = ("global_pool", "head", "head_drop", "fc_norm", "fc", "classifier", "attn_pool", "conv_head", "norm_head")
 _TRANSFORMERS: dict[str, Callable[[Any], Stages]] = {
     "VisionTransformer": transformer_stages,
     "Eva": rotary_transformer_stages,
@@ -55,7 +53,7 @@ def _candidate(network: Any) -> Stages:
 
 def _parts(network: nn.Module) -> Stages:
     """Children in the order of their definition: a stem, the parts of the first container, what follows it."""
-    children = dict(takewhile(lambda item: item[0] not in _AFTER, network.named_children()))
+    children = children_before_head(network)
     container = next((name for name in _CONTAINERS if name in children), None)
     if container is None:
         return list(children.items())

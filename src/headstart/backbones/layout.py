@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import torch
 from torch import nn
 
 Stages = list[tuple[str, nn.Module]]
+_HEAD_PARTS = ("global_pool", "head", "head_drop", "fc_norm", "fc", "classifier", "attn_pool", "conv_head", "norm_head")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,16 +61,25 @@ class LibraryHead(nn.Module):
 
 
 class LibraryBody(nn.Module):
-    """The library's features in one piece: the last resort."""
+    """The library's features in one piece, the last resort: owns all parameters but those of the head."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network = network
+        object.__setattr__(self, "network", network)
+        for name, child in children_before_head(network).items():
+            self.add_module(name, child)
+        for name, parameter in network.named_parameters(recurse=False):
+            self.register_parameter(name, parameter)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """What the library calls the network's features."""
         network: Any = self.network
         return torch.as_tensor(network.forward_features(images))
+
+
+def children_before_head(network: nn.Module) -> dict[str, nn.Module]:
+    """Parts of a network of timm's in the order of their definition, up to the first that belongs to its head."""
+    return dict(takewhile(lambda item: item[0] not in _HEAD_PARTS, network.named_children()))
 
 
 def sequence(network: Any, names: str) -> nn.Sequential:

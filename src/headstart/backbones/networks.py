@@ -14,10 +14,15 @@ from torch import nn
 
 from headstart.backbones.entry import Entry
 from headstart.backbones.libraries import import_timm, import_torchvision
+from headstart.backbones.registry import HUB_FAMILY
+from headstart.backbones.weights.carried import find_carried
+from headstart.backbones.weights.download import Limits, fetch_hub
+from headstart.backbones.weights.places import hub_file
 from headstart.errors import InputError, WeightsError
+from headstart.progress import Silent
 
 Triple = tuple[float, float, float]
-_ETAG_SECONDS = 10
+_HUB_CONFIG = "config.json"
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ def build(entry: Entry, *, seed: int = 0, offline: bool = False, device: str = "
         torch.manual_seed(seed)
         if entry.library == "torchvision":
             network = _build_torchvision(entry)
-        elif entry.hub_id is not None and entry.family == "Hugging Face hub":
+        elif entry.family == HUB_FAMILY:
             network = _build_from_config(with_hub_config(entry, offline=offline))
         else:
             network = import_timm().create_model(entry.library_name, pretrained=False)
@@ -119,41 +124,38 @@ def with_hub_config(entry: Entry, *, offline: bool) -> Entry:
     WeightsError
         When it cannot be had, is damaged, or describes no timm model.
     """
-    if entry.hub_id is None or entry.hub_config is not None or entry.family != "Hugging Face hub":
+    if entry.hub_id is None or entry.hub_config is not None or entry.family != HUB_FAMILY:
         return entry
-    path = _hub_config_path(entry.hub_id, offline=offline)
+    text = _hub_config(entry.name, entry.hub_id, offline=offline)
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path}: cannot be read ({error}). Remove it and fetch it again.") from error
+        config = json.loads(text)
+    except ValueError as error:
+        raise WeightsError(
+            f"{entry.name}: its config.json is damaged ({error}). Remove it and fetch it again."
+        ) from error
     if not isinstance(config, Mapping) or not isinstance(config.get("architecture"), str):
         raise WeightsError(f"{entry.name}: its config.json names no architecture; it is no model of timm's.")
     return replace(entry, hub_config=config)
 
 
-def _hub_config_path(hub_id: str, *, offline: bool) -> Path:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    repository, _, revision = hub_id.partition("@")
-    for local_only in (True,) if offline else (True, False):
-        try:
-            found = hf_hub_download(
-                repository,
-                "config.json",
-                revision=revision or None,
-                local_files_only=local_only,
-                etag_timeout=_ETAG_SECONDS,
-            )
-            return Path(found)
-        except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-            reason = str(error).strip().partition("\n")[0][:200]
-    ways = "Run once without --offline on a connected machine" if offline else "Check the id and the connection"
-    raise WeightsError(
-        f"hf-hub:{hub_id}: its config.json is not in the local Hugging Face cache"
-        f"{'' if offline else f' and cannot be downloaded ({reason})'}. {ways}, or copy the cache of a machine that "
-        "has it."
-    )
+def _hub_config(name: str, hub_id: str, *, offline: bool) -> str:
+    """Content of a hub network's configuration: as carried here, from the local cache, or from the hub."""
+    carried = find_carried(name)
+    if carried is not None and carried[1].config:
+        return carried[1].config
+    path = hub_file(hub_id, _HUB_CONFIG)
+    if path is None and offline:
+        raise WeightsError(
+            f"{name}: its {_HUB_CONFIG} is not in the local Hugging Face cache, and --offline forbids to ask the hub. "
+            f"Carry it here: `headstart backbones fetch {name} --to DIR` where there is a network, then `headstart "
+            "backbones add DIR` here."
+        )
+    if path is None:
+        path = fetch_hub(hub_id, _HUB_CONFIG, limits=Limits(), progress=Silent())
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: cannot be read ({error}). Remove it and fetch it again.") from error
 
 
 def _build_from_config(entry: Entry) -> Any:

@@ -14,9 +14,10 @@ __all__ = ["DEFAULT_BACKBONE", "ENTRIES", "Entry", "find_entry", "list_backbones
 
 DEFAULT_BACKBONE = "efficientnet_lite0"
 HUB_PREFIX = "hf-hub:"
+HUB_FAMILY = "Hugging Face hub"
 _DENSE_SUFFIX = ":fc"
 _DENSE_FAMILIES = ("AlexNet", "VGG")
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w.-]+)?")
 
 
 def find_entry(name: str) -> Entry:
@@ -57,7 +58,7 @@ def _hub_entry(name: str) -> Entry:
         raise InputError(
             f"{name!r} is no hub id. Expected {HUB_PREFIX}OWNER/MODEL, for example hf-hub:timm/vgg19.tv_in1k."
         )
-    return _unlisted(name, family="Hugging Face hub", hub_id=hub_id, licence="as the hub's page of the model states")
+    return _unlisted(name, family=HUB_FAMILY, hub_id=hub_id, licence="as the hub's page of the model states")
 
 
 def _timm_entry(name: str) -> Entry:

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 
 from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.data.preparation import Preparation
-from headstart.errors import ArgumentError
+from headstart.errors import ArgumentError, InputError
 from headstart.estimators.inputs import Images, image_dataset
 
 if TYPE_CHECKING:
@@ -142,20 +142,8 @@ def chosen_size(size: Size | None, backbone: Backbone) -> tuple[int, int]:
     if not isinstance(sides, Sequence) or len(sides) != 2 or not all(is_whole(side) and side >= 1 for side in sides):
         raise ArgumentError(f"input_size must be a side or (height, width) in pixels, not {size!r:.80}.")
     height, width = sides
-    _check_takes(backbone, (height, width))
-    return height, width
-
-
-def _check_takes(backbone: Backbone, size: tuple[int, int]) -> None:
-    """Run one blank image through the backbone: some networks are bound to one size, others need a least one."""
-    import torch
-
     try:
-        with torch.inference_mode():
-            backbone.module(torch.zeros(1, 3, *size))
-    except (RuntimeError, AssertionError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ArgumentError(
-            f"Backbone {backbone.name!r} cannot take images of {size[0]} x {size[1]} pixels ({reason}). It was trained "
-            f"at {backbone.input_size[0]} x {backbone.input_size[1]}; leave input_size out to use that."
-        ) from error
+        backbone.check_takes((height, width))
+    except InputError as error:
+        raise ArgumentError(str(error)) from error
+    return height, width

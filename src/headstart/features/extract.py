@@ -54,7 +54,7 @@ class Extractor:
             "tensors": self.backbone.tensors_sha256,
             "normalisation": [list(self.backbone.mean), list(self.backbone.std)],
             "preparation": self.preparation.settings(),
-            "stage": "pooled",
+            "stage": self.backbone.stage,
             "view": "identity",
             "engine": self.engine.settings(),
         }

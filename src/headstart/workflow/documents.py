@@ -88,10 +88,11 @@ def _backbone(job: Job) -> dict[str, Any]:
     return {
         "name": backbone.name,
         "weights": backbone.weights.to_json(),
-        "stage": "pooled",
+        "stage": backbone.stage,
         "feature_width": backbone.feature_width,
         "preparation": job.extractor.preparation.settings(),
         "normalisation": {"mean": list(backbone.mean), "std": list(backbone.std)},
+        "trained_at": {"input_size": list(backbone.input_size), "crop_fraction": backbone.crop_fraction},
         **job.extractor.engine.to_json(),
     }
 

@@ -149,6 +149,7 @@ def open_extractor(options: FitOptions, *, stored: dict[str, Any] | None = None)
         seed=options.seed,
     )
     size = (options.input_size, options.input_size) if options.input_size else backbone.input_size
+    backbone.check_takes(size)
     preparation = Preparation(
         size, resize=options.resize, interpolation=backbone.interpolation, white_level=options.white_level
     )
