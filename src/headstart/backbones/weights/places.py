@@ -81,11 +81,17 @@ def find_local(entry: Entry) -> Found | None:
 
 
 def available_from(entry: Entry) -> str:
-    """Where weights would come from: ``shipped``, ``in folder``, ``cached``, ``downloadable`` or ``--weights FILE``."""
+    """Where weights would come from: ``shipped``, ``in folder``, ``cached``, ``downloadable`` or ``--weights FILE``.
+
+    ``in folder, damaged`` says that what `headstart backbones add` put there can no longer be read.
+    """
     if _shipped(entry):
         return "shipped"
-    if _carried(entry):
-        return "in folder"
+    try:
+        if _carried(entry):
+            return "in folder"
+    except WeightsError:
+        return "in folder, damaged"
     if _cached(entry):
         return "cached"
     return "downloadable" if entry.hub_id or entry.weights_url else "--weights FILE"
