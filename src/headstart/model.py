@@ -234,6 +234,7 @@ def _restore(folder: Path, description: Mapping[str, Any]) -> Model:
         source=str(folder / _BACKBONE),
         hub_config=stored.get("hub_config"),
     )
+    backbone = replace(backbone, **{name: tuple(values) for name, values in stored.get("normalisation", {}).items()})
     head = FittedHead.from_tensors(HeadSpec.from_json(description["head"]), load_numpy(folder / _HEAD))
     classes = tuple(str(name) for name in description["classes"])
     if (head.n_features, head.n_classes) != (backbone.feature_width, len(classes)):

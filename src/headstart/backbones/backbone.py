@@ -17,6 +17,7 @@ from headstart.backbones.networks import Pixels, build, pixels_of, with_hub_conf
 from headstart.backbones.registry import find_entry
 from headstart.backbones.weights import RANDOM, WeightsSource, fit_state, hash_tensors, load_into
 from headstart.errors import InputError
+from headstart.progress import Progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -126,14 +127,21 @@ class Backbone:
             with torch.inference_mode():
                 self.module(torch.zeros(1, 3, *size, device=device))
         except _REFUSALS as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
             raise InputError(
                 f"Backbone {self.name!r} cannot take images of {size[0]} x {size[1]} pixels ({reason}). It was trained "
                 f"at {self.input_size[0]} x {self.input_size[1]}; leave the input size out to use that."
             ) from error
 
 
-def load_backbone(name: str, *, weights: str | Path | None = None, offline: bool = False, seed: int = 0) -> Backbone:
+def load_backbone(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    offline: bool = False,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Backbone:
     """A backbone by name, with pretrained weights.
 
     Parameters
@@ -148,6 +156,8 @@ def load_backbone(name: str, *, weights: str | Path | None = None, offline: bool
         Never touch the network.
     seed : int
         Of random weights.
+    progress : Progress, optional
+        Told of a download, and of what in a file was not used.
 
     Raises
     ------
@@ -161,7 +171,7 @@ def load_backbone(name: str, *, weights: str | Path | None = None, offline: bool
     if weights == RANDOM:
         source = WeightsSource(f"random (seed {seed})", hash_tensors(network.state_dict()), "none")
     else:
-        source = load_into(network, entry, weights, offline)
+        source = load_into(network, entry, weights, offline, progress=progress)
     return _backbone(entry, network, source)
 
 

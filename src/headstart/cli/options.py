@@ -41,7 +41,7 @@ device_option = click.option(
 weights_option = click.option(
     "--weights",
     default=None,
-    help="File of weights (.safetensors or .pth), or random. [default: shipped, cached, or downloaded when named]",
+    help="File of weights, or random. [default: shipped, added, cached, or (for a named backbone) downloaded]",
 )
 offline_option = click.option("--offline", is_flag=True, help="Never touch the network.")
 cache_folder_option = click.option(

@@ -84,7 +84,7 @@ def check_data(
     if not features:
         return Checked(audit, None, "asked to look at the files only")
     try:
-        extractor = open_extractor(options)
+        extractor = open_extractor(options, progress=progress)
     except WeightsError as error:
         return Checked(audit, None, str(error))
     readable = readable_part(dataset, audit)

@@ -40,7 +40,7 @@ def estimate_fit(
     )
     audit_s = time.perf_counter() - start
     split = make_run_split(join_exact(inspected), options)
-    extractor = open_extractor(options, stored=files.stored_engine(Path(output)))
+    extractor = open_extractor(options, stored=files.stored_engine(Path(output)), progress=progress)
     kept = n_cached(inspected.dataset, extractor, open_cache(options.cache, progress=progress))
     n_images = len(inspected.dataset)
     per_image_s = seconds_per_image(extractor)

@@ -127,7 +127,7 @@ def fit(
     positive = choose_positive(inspected.dataset, options.positive)
     make_run_split(join_exact(inspected), options)  # a split that cannot be made is refused before anything is written
     with clock.step("backbone"):
-        extractor = open_extractor(options, stored=files.stored_engine(folder))
+        extractor = open_extractor(options, stored=files.stored_engine(folder), progress=progress)
     identity = run_identity(inspected, extractor, options)
     with files.claimed(folder, identity, {"data": inspected.source, "images": options.images}):
         if is_complete(folder):

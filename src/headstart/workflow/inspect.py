@@ -133,7 +133,9 @@ def _stop_unless(skip: bool, audit: Audit, n_images: int) -> None:
     )
 
 
-def open_extractor(options: FitOptions, *, stored: dict[str, Any] | None = None) -> Extractor:
+def open_extractor(
+    options: FitOptions, *, stored: dict[str, Any] | None = None, progress: Progress | None = None
+) -> Extractor:
     """Backbone, preparation and engine as asked; a run that is resumed keeps the engine it began with.
 
     Parameters
@@ -141,12 +143,15 @@ def open_extractor(options: FitOptions, *, stored: dict[str, Any] | None = None)
     options : FitOptions
     stored : dict, optional
         Engine of the run to be resumed; what the options name explicitly still has its say, and then differs.
+    progress : Progress, optional
+        Told of a download.
     """
     backbone = load_backbone(
         options.backbone or DEFAULT_BACKBONE,
         weights=options.weights,
         offline=options.offline or options.backbone is None,
         seed=options.seed,
+        progress=progress,
     )
     size = (options.input_size, options.input_size) if options.input_size else backbone.input_size
     backbone.check_takes(size)

@@ -39,7 +39,7 @@ def load_into(
     offline : bool
         Never touch the network.
     progress : Progress, optional
-        Told of a download.
+        Told of a download, and of what in the file was not used.
 
     Returns
     -------
@@ -55,7 +55,10 @@ def load_into(
         found = find_weights(entry, offline=offline, progress=progress)
     else:
         found = Found(Path(path), f"file {Path(path).name}", _OF_A_FILE)
-    return load_found(module, found)
+    source = load_found(module, found)
+    if source.note and progress is not None:
+        progress.note(f"Weights: {source.note}.")
+    return source
 
 
 def load_found(module: torch.nn.Module, found: Found) -> WeightsSource:
