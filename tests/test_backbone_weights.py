@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import errno
 import hashlib
 import io
@@ -988,3 +989,18 @@ def test_fit_state_leaves_what_the_file_lacks_and_changes_nothing_on_refusal(sta
     fit_state(network, partial, source="x", without=frozenset({"fc.weight", "fc.bias"}))
     assert torch.equal(network.state_dict()["fc.weight"], before["fc.weight"])
     assert torch.equal(network.state_dict()["conv1.0.weight"], state["conv1.0.weight"])
+
+
+def test_the_examples_in_the_guide_run() -> None:
+    page = Path(__file__).parents[1] / "docs" / "weights.md"
+    found = doctest.testfile(str(page), module_relative=False)
+    assert (found.failed, found.attempted > 0) == (0, True)
+
+
+def test_what_of_a_file_was_not_used_is_said(state: State, tmp_path: Path) -> None:
+    save_file(
+        {name: tensor for name, tensor in state.items() if not name.startswith("fc.")}, tmp_path / "w.safetensors"
+    )
+    notes = tiny.Notes()
+    load_backbone(tiny.BACKBONE, weights=tmp_path / "w.safetensors", progress=notes)
+    assert notes.texts == ["Weights: the file has no classifier; only its features are used."]
