@@ -854,7 +854,7 @@ def test_the_hub_is_not_asked_when_told_so(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.fixture
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine without weights: no package, empty caches."""
-    monkeypatch.setattr("headstart.backbones.entry.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(Entry, "shipped_weights", lambda self: None)
     for variable in ("HEADSTART_CACHE", "HF_HOME", "TORCH_HOME"):
         monkeypatch.setenv(variable, str(tmp_path / variable))
     return tmp_path
