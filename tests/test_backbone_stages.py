@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import doctest
 import json
 import subprocess
 import sys
@@ -21,7 +22,9 @@ from headstart.backbones.libraries import import_timm, import_torchvision
 from headstart.backbones.networks import build, pixels_of, with_hub_config
 from headstart.backbones.registry import ENTRIES, find_entry, list_backbones
 from headstart.errors import InputError, WeightsError
+from headstart.workflow.inspect import open_extractor
 
+GUIDE = Path(__file__).parents[1] / "docs" / "backbones.md"
 SMALL_SIDE = {"inception_v3": 107, "inception_v4": 107, "inception_resnet_v2": 107, "xception": 96, "alexnet": 96}
 DENSE = ("alexnet:fc", "vgg16:fc", "vgg19:fc")
 TIMM = ("test_vit", "test_mambaout", "test_convnext", "test_nfnet", "mobilenetv3_small_050", "vit_tiny_patch16_224")
@@ -506,7 +509,18 @@ def test_input_size_is_changed_where_the_network_allows() -> None:
         load_backbone("inception_v3", weights="random").check_takes((32, 32))
 
 
+def test_an_input_size_that_does_not_fit_is_refused_before_a_run_begins() -> None:
+    options = tiny.options(backbone="vit_tiny_patch16_224", input_size=96)
+    with pytest.raises(InputError, match=r"cannot take images of 96 x 96 pixels \(Input height .* 224 x 224"):
+        open_extractor(options)
+
+
 # Names ----------------------------------------------------------------------------------------------------------------
+
+
+def test_close_matches_are_named_once() -> None:
+    with pytest.raises(InputError, match=r"Unknown backbone 'densnet121'\. Did you mean 'densenet121', 'densenet2"):
+        find_entry("densnet121")
 
 
 def test_timm_names_with_and_without_tags() -> None:
@@ -588,13 +602,19 @@ def test_damaged_hub_configurations_are_refused(hub_cache: Path, content: str, m
 # Documentation --------------------------------------------------------------------------------------------------------
 
 
-def test_tables_of_the_documentation_are_those_of_the_code() -> None:
-    text = (Path(__file__).parents[1] / "docs" / "backbones.md").read_text(encoding="utf-8")
+def test_examples_of_the_documentation_run() -> None:
+    found = doctest.testfile(str(GUIDE), module_relative=False, verbose=False)
+    assert found.attempted
+    assert not found.failed
+
+
+def test_tables_of_the_documentation_are_those_of_the_code(outlines: dict[str, nn.Module]) -> None:
+    text = GUIDE.read_text(encoding="utf-8")
     for entry in ENTRIES.values():
         row = next(line for line in text.splitlines() if line.startswith(f"| `{entry.name}` |"))
         cells = [cell.strip() for cell in row.strip("|").split("|")]
-        stages = staged(build(entry, device="meta"), entry).names
-        pixels = pixels_of(entry, build(entry, device="meta"))
+        network = outlines[entry.name]
+        stages, pixels = staged(network, entry).names, pixels_of(entry, network)
         expected = [
             f"`{entry.name}`",
             f"{entry.n_parameters / 1e6:.1f} M",

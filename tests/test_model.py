@@ -17,6 +17,8 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from headstart import ImageDataset, load_model
+from headstart.backbones.networks import build, pixels_of
+from headstart.backbones.registry import find_entry
 from headstart.errors import BundleError, ImageError, InputError, StorageError
 from headstart.features.extract import extract_features
 from headstart.heads import HeadSpec, fit_heads
@@ -271,6 +273,14 @@ def test_device_of_the_bundle_or_the_cpu(model: Model, tmp_path: Path, monkeypat
     assert load_model(tmp_path / "gpu").engine.device == "cpu"
     with pytest.raises(InputError, match="Device 'cuda' is not available"):
         load_model(tmp_path / "gpu", device="cuda")
+
+
+def test_normalisation_is_that_of_the_bundle(bundle: Path, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later library may state other values for the same name; a model goes on with those it was trained with."""
+    later = replace(pixels_of(find_entry(tiny.BACKBONE), build(find_entry(tiny.BACKBONE))), mean=(0.0, 0.0, 0.0))
+    monkeypatch.setattr("headstart.backbones.backbone.pixels_of", lambda *_: later)
+    loaded = load_model(bundle).backbone
+    assert (loaded.mean, loaded.std) == (model.backbone.mean, model.backbone.std)
 
 
 def test_backbone_of_the_bundle_is_read_from_the_bundle_alone(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

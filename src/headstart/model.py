@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.backbones.backbone import Backbone, restore_backbone
+from headstart.backbones.networks import triple
 from headstart.backbones.weights import WeightsSource
 from headstart.data import ImageDataset, Preparation
 from headstart.errors import BundleError, HeadstartError
@@ -232,9 +233,10 @@ def _restore(folder: Path, description: Mapping[str, Any]) -> Model:
         load_torch(folder / _BACKBONE),
         WeightsSource(**stored["weights"]),
         source=str(folder / _BACKBONE),
-        hub_config=stored.get("hub_config"),
+        hub_config=stored["hub_config"],
     )
-    backbone = replace(backbone, **{name: tuple(values) for name, values in stored.get("normalisation", {}).items()})
+    normalisation = stored["normalisation"]
+    backbone = replace(backbone, mean=triple(normalisation["mean"]), std=triple(normalisation["std"]))
     head = FittedHead.from_tensors(HeadSpec.from_json(description["head"]), load_numpy(folder / _HEAD))
     classes = tuple(str(name) for name in description["classes"])
     if (head.n_features, head.n_classes) != (backbone.feature_width, len(classes)):

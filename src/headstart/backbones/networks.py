@@ -105,13 +105,14 @@ def pixels_of(entry: Entry, network: nn.Module) -> Pixels:
     return Pixels(
         input_size=(int(config["input_size"][1]), int(config["input_size"][2])),
         interpolation=str(config["interpolation"]),
-        mean=_triple(config["mean"]),
-        std=_triple(config["std"]),
+        mean=triple(config["mean"]),
+        std=triple(config["std"]),
         crop_fraction=float(config["crop_pct"]),
     )
 
 
-def _triple(values: Any) -> Triple:
+def triple(values: Any) -> Triple:
+    """Three numbers, one per channel."""
     first, second, third = (float(value) for value in values)
     return first, second, third
 
