@@ -128,7 +128,13 @@ def test_other_networks_of_timm_fall_into_their_parts(name: str) -> None:
     chain, images = staged(network, entry), noise(pixels_of(entry, network).input_size[0], n_images=2)
     with torch.inference_mode():
         expected, pooled = network(images), network.forward_head(network.forward_features(images), pre_logits=True)
-        maps = chain.forward_features(images)
+        maps = images
+        for stage in chain.stages:
+            before = maps.clone()
+            outputs = stage.module(maps)
+            assert torch.equal(maps, before), f"{stage.name} changed what it was given"
+            maps = outputs
+        assert torch.equal(chain.forward_features(images), maps)
         assert torch.equal(chain.classifier(maps), expected)
         assert torch.equal(chain.pool(maps), pooled)
     assert chain.natural
@@ -591,6 +597,11 @@ def test_a_hub_network_is_restored_without_the_hub(hub_cache: Path) -> None:
         ("{", "config.json is damaged"),
         ("[]", "names no architecture"),
         ('{"architecture": "no_such_network"}', "timm cannot build its architecture 'no_such_network'"),
+        (
+            '{"architecture": "test_resnet", "num_classes": 2, "model_args": {"in_chans": 1}, '
+            '"pretrained_cfg": {"input_size": [1, 64, 64], "mean": [0.5], "std": [0.5]}}',
+            "takes images of 1 channels; headstart gives it three",
+        ),
     ],
 )
 def test_damaged_hub_configurations_are_refused(hub_cache: Path, content: str, message: str) -> None:

@@ -36,8 +36,8 @@ def prove_layout(network: Any) -> Layout:
     proved, so the answer is body and head.
     """
     pool, head = LibraryHead(network, pre_logits=True), LibraryHead(network)
-    stages = _candidate(network)
-    if stages and _is_chain(network, stages):
+    stages = _proved(network, _candidate(network))
+    if stages:
         return Layout(stages, pool, head, reset_classifier)
     return Layout([("body", LibraryBody(network))], pool, head, reset_classifier, natural=False)
 
@@ -72,19 +72,39 @@ def _does(module: nn.Module) -> bool:
     return not isinstance(module, nn.Identity)
 
 
-def _is_chain(network: Any, stages: Stages) -> bool:
-    """Whether the stages share no parameter and give the network's own features, tried on one image of noise."""
+class _OnCopy(nn.Module):
+    """A stage that would change the tensor it is given, as an activation in place does, at work on a copy of it."""
+
+    def __init__(self, stage: nn.Module) -> None:
+        super().__init__()
+        self.stage = stage
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        return torch.as_tensor(self.stage(maps.clone()))
+
+
+def _proved(network: Any, stages: Stages) -> Stages:
+    """The stages if they share no parameter and give the network's own features for one image of noise; else none."""
     owned = [id(parameter) for _, stage in stages for parameter in stage.parameters()]
     if len(owned) != len(set(owned)):
-        return False
+        return []
     height, width = network.pretrained_cfg["input_size"][1:]
     images = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
     try:
         with torch.inference_mode():
             expected = network.forward_features(images)
-            found = images
-            for _, stage in stages:
-                found = stage(found)
-            return isinstance(expected, torch.Tensor) and torch.equal(found, expected)
+            found, kept = _run(stages, images)
+            return kept if isinstance(expected, torch.Tensor) and torch.equal(found, expected) else []
     except _NO_CHAIN:
-        return False
+        return []
+
+
+def _run(stages: Stages, maps: torch.Tensor) -> tuple[torch.Tensor, Stages]:
+    """Output of the last stage, and the stages with those that change their input set to work on a copy."""
+    kept: Stages = []
+    for name, stage in stages:
+        before = maps.clone()
+        output = stage(maps)
+        kept.append((name, stage if torch.equal(maps, before) else _OnCopy(stage)))
+        maps = output
+    return maps, kept

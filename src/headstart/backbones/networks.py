@@ -98,10 +98,21 @@ def _build_torchvision(entry: Entry) -> Any:
 
 
 def pixels_of(entry: Entry, network: nn.Module) -> Pixels:
-    """What a built network expects of an image, from its library's own registry."""
+    """What a built network expects of an image, from its library's own registry.
+
+    Raises
+    ------
+    InputError
+        When it takes other than three channels.
+    """
     if entry.library == "torchvision":
         return _TORCHVISION_PIXELS[entry.library_name]
     config: Any = network.pretrained_cfg
+    if len(config["mean"]) != 3 or config["input_size"][0] != 3:
+        raise InputError(
+            f"Backbone {entry.name!r} takes images of {config['input_size'][0]} channels; headstart gives it three "
+            "(red, green, blue). Use another backbone."
+        )
     return Pixels(
         input_size=(int(config["input_size"][1]), int(config["input_size"][2])),
         interpolation=str(config["interpolation"]),
