@@ -462,6 +462,24 @@ def test_another_architectures_file_is_refused_and_the_network_left_alone(tmp_pa
     assert hash_tensors(network.state_dict()) == before
 
 
+@pytest.mark.parametrize("kind", [torch.int8, torch.float8_e4m3fn, torch.complex64])
+@pytest.mark.filterwarnings("ignore")  # of what complex numbers lose
+def test_values_of_another_kind_are_refused(state: State, tmp_path: Path, kind: torch.dtype) -> None:
+    save_file({**state, "fc.bias": state["fc.bias"].to(kind)}, tmp_path / "x.safetensors")
+    with pytest.raises(WeightsError, match=rf"1 of another type \(fc\.bias: {kind}\)"):
+        load_backbone(tiny.BACKBONE, weights=tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_another_precision_are_taken(state: State, tmp_path: Path, kind: torch.dtype) -> None:
+    other = {key: value.to(kind) if value.is_floating_point() else value for key, value in state.items()}
+    save_file(other, tmp_path / "x.safetensors")
+    network = build(find_entry(tiny.BACKBONE))
+    load_into(network, find_entry(tiny.BACKBONE), tmp_path / "x.safetensors", offline=True)
+    expected = {key: value.to(state[key].dtype) for key, value in other.items()}
+    assert hash_tensors(network.state_dict()) == hash_tensors(expected)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_values_that_are_not_finite_are_refused(state: State, tmp_path: Path, value: float) -> None:
     name = next(name for name, tensor in state.items() if tensor.is_floating_point())
@@ -658,7 +676,8 @@ class Misbehaving(BaseHTTPRequestHandler):
 
     def send_content(self, kind: str, *, head: bool) -> None:
         self.send_response(200)
-        self.send_header("Content-Length", str(5 << 30 if kind == "huge" else len(CONTENT)))
+        if kind != "endless":
+            self.send_header("Content-Length", str(5 << 30 if kind == "huge" else len(CONTENT)))
         self.send_header("X-Repo-Commit", COMMIT)
         self.send_header("ETag", f'"{DIGEST}"')
         self.end_headers()
@@ -728,6 +747,7 @@ def test_a_busy_server_is_asked_again(server: str, tmp_path: Path) -> None:
         ("cut", "the connection ended after 1,000 of 102,400 bytes", 2),
         ("huge", r"5\.4 GB is more than the limit", 1),
         ("elsewhere", "the server answered 302", 1),
+        ("endless", "does not say how long the file is, and no hash of it is known", 1),
     ],
 )
 def test_what_cannot_be_had_is_given_up_in_time_and_leaves_nothing(

@@ -132,7 +132,9 @@ def _fetch_once(
     url: str, target: Path, sha256: str | None, *, limits: Limits, deadline: float, progress: Progress
 ) -> Path:
     with _open(url, limits) as response:
-        length = int(response.headers.get("Content-Length") or 0)
+        length = int(response.length or 0)
+        if not (length or sha256 or response.chunked):
+            raise UnreachableError(f"{url}: the server does not say how long the file is, and no hash of it is known.")
         if length > limits.max_bytes:
             raise UnreachableError(
                 f"{url}: {length / 1e9:,.1f} GB is more than the limit of {limits.max_bytes / 1e9:,.1f}."

@@ -42,12 +42,12 @@ def fit_state(
 
 
 def check_names(state: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], *, source: str) -> None:
-    """Hold names and shapes against those expected; reads no value.
+    """Hold names, shapes and types against those expected; reads no value.
 
     Raises
     ------
     WeightsError
-        Naming what is missing, what is extra and which shapes differ.
+        Naming what is missing, what is extra and which shapes or types differ.
     """
     missing = [name for name in expected if name not in state]
     extra = [name for name in state if name not in expected]
@@ -56,10 +56,22 @@ def check_names(state: Mapping[str, torch.Tensor], expected: Mapping[str, torch.
         for name in expected
         if name in state and state[name].shape != expected[name].shape
     ]
-    found = [("missing", missing), ("extra", extra), ("of another shape", shapes)]
+    kinds = [
+        f"{name}: {state[name].dtype}" for name in expected if name in state and not _is_kind(state, expected, name)
+    ]
+    found = [("missing", missing), ("extra", extra), ("of another shape", shapes), ("of another type", kinds)]
     listed = "; ".join(f"{len(names)} {what} ({_some(names)})" for what, names in found if names)
     if listed:
         raise WeightsError(f"{source}: the weights do not fit this network: {listed}. Was the right backbone named?")
+
+
+def _is_kind(state: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], name: str) -> bool:
+    """Whether a tensor's type can be turned into the network's without a loss: quantised weights cannot."""
+    import torch
+
+    usual = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+    given, wanted = state[name].dtype, expected[name].dtype
+    return given in usual if wanted.is_floating_point else given in {wanted, torch.int64, torch.int32}
 
 
 def _some(names: list[str]) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -155,7 +156,8 @@ def _user_cache() -> Path:
 
 
 def _download(entry: Entry, tried: list[str], progress: Progress, limits: Limits) -> Found | None:
-    """The first of the entry's two addresses that answers; why the others did not is added to `tried`."""
+    """The first of the entry's two addresses that answers in time; why the other did not is added to `tried`."""
+    start = time.monotonic()
     if entry.hub_id:
         try:
             path = fetch_hub(entry.hub_id, HUB_FILES[0], limits=limits, progress=progress)
@@ -165,6 +167,7 @@ def _download(entry: Entry, tried: list[str], progress: Progress, limits: Limits
     if entry.weights_url:
         try:
             target = torch_hub_file(entry.weights_url)
+            limits = replace(limits, total_s=max(0.0, limits.total_s - (time.monotonic() - start)))
             fetch_url(entry.weights_url, target, sha256=entry.sha256_prefix, limits=limits, progress=progress)
             return Found(target, entry.weights_url, entry.licence, entry.sha256_prefix)
         except UnreachableError as error:
