@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+import re
 import subprocess
 import sys
 import time
@@ -25,7 +26,9 @@ _BUSY = (408, 425, 429, 500, 502, 503, 504)  # answers that another try may mend
 _LASTING = (
     "RepositoryNotFoundError",
     "RevisionNotFoundError",
+    "RemoteEntryNotFoundError",
     "EntryNotFoundError",
+    "LocalEntryNotFoundError",  # no connection: huggingface_hub has tried several times itself
     "GatedRepoError",
     "OfflineModeIsEnabled",
     "PermissionError",
@@ -250,7 +253,7 @@ def _ask_hub(hub_id: str, name: str, what: str, limits: Limits, deadline: float)
     if done.returncode == 0 and lines:
         return Path(lines[-1])
     reason = _reason(done.stderr)
-    if any(kind in done.stderr for kind in _LASTING):
+    if any(re.search(rf"\b{kind}\b", done.stderr) for kind in _LASTING):
         raise UnreachableError(f"{what}: {reason}.")
     raise _PassingError(reason)
 
