@@ -10,6 +10,7 @@ from headstart.report.document import Block, Bullets, Section, Table, Text
 from headstart.report.record import RunRecord
 
 MAX_ROWS = 50
+MAX_ITEMS = 8  # in one cell
 _LISTS = {
     "unreadable": "Unreadable files",
     "duplicates": "Sets of exact duplicates",
@@ -101,7 +102,7 @@ def _named(value: object) -> str:
     """A count for a long list, its items for a short one."""
     if isinstance(value, list):
         items = [text.listed([str(part) for part in item]) if isinstance(item, list) else str(item) for item in value]
-        return "; ".join(items[:MAX_ROWS]) + (f"; {len(items) - MAX_ROWS:,} more" if len(items) > MAX_ROWS else "")
+        return "; ".join(items[:MAX_ITEMS]) + (f"; {len(items) - MAX_ITEMS:,} more" if len(items) > MAX_ITEMS else "")
     return text.plain(value)
 
 
