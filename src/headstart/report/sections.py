@@ -42,7 +42,7 @@ def question_section(record: RunRecord) -> Section:
     n_images = text.plural(task["n_images"], "image")
     asked = f"To which of {len(task['classes'])} classes does an image belong? {n_images} were given"
     groups = (
-        f" in {text.plural(task['n_groups'], 'group')} that stay together in every split"
+        f"; the {text.plural(task['n_groups'], 'group')} that they form, twins joined, stay whole in every split"
         if task.get("n_groups")
         else ""
     )
