@@ -11,6 +11,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from headstart.errors import RunError
+from headstart.features.engine import Engine
 from headstart.storage import storage_error, write_json
 
 RUN_FILE = "run.json"
@@ -44,12 +45,20 @@ def check_output_folder(path: Path) -> None:
         )
 
 
-def stored_engine(path: Path) -> dict[str, Any] | None:
-    """Engine of the run that a folder holds, to be used again on resume; None for a new folder."""
+def stored_engine(path: Path) -> Engine | None:
+    """Engine of the run that a folder holds, to be used again on resume; None for a new folder.
+
+    Raises
+    ------
+    RunError
+        When the run is damaged.
+    """
     if not (path / RUN_FILE).is_file():
         return None
-    engine = read_run(path)["identity"].get("engine")
-    return engine if isinstance(engine, dict) else None
+    try:
+        return Engine.from_json(read_run(path)["identity"]["engine"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(_damaged(path / RUN_FILE)) from error
 
 
 @contextmanager
@@ -115,8 +124,12 @@ def read_run(path: Path) -> dict[str, Any]:
         if not isinstance(content["identity"], dict):
             raise TypeError("identity")
     except (ValueError, KeyError, TypeError, OSError) as error:
-        raise RunError(f"{file} is damaged. Remove the folder and run `headstart fit` again.") from error
+        raise RunError(_damaged(file)) from error
     return dict(content)
+
+
+def _damaged(file: Path) -> str:
+    return f"{file} is damaged. Remove the folder and run `headstart fit` again."
 
 
 def differences(stored: Any, asked: Any, name: str = "") -> list[str]:

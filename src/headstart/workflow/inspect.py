@@ -17,7 +17,7 @@ from headstart.data.table import Table
 from headstart.data.twins import join_groups
 from headstart.errors import DataError
 from headstart.features.cache import FeatureCache, default_cache_folder
-from headstart.features.engine import Engine, available_processors, decide_engine
+from headstart.features.engine import Engine, available_processors, decide_engine, resolve_device
 from headstart.features.extract import Extractor
 from headstart.features.twins import BACKGROUND, RATIO, confirm_twins
 from headstart.progress import Progress, Silent
@@ -132,14 +132,21 @@ def _stop_unless(skip: bool, audit: Audit, n_images: int) -> None:
     )
 
 
-def open_extractor(options: FitOptions, *, stored: dict[str, Any] | None = None) -> Extractor:
+def open_extractor(options: FitOptions, *, stored: Engine | None = None) -> Extractor:
     """Backbone, preparation and engine as asked; a run that is resumed keeps the engine it began with.
 
     Parameters
     ----------
     options : FitOptions
-    stored : dict, optional
-        Engine of the run to be resumed; what the options name explicitly still has its say, and then differs.
+    stored : Engine, optional
+        That of the run to be resumed; what the options name explicitly still has its say, and then differs.
+
+    Raises
+    ------
+    InputError
+        When the backbone, a setting or the device is unknown, or the device is not there.
+    WeightsError
+        When the weights are missing or do not fit.
     """
     backbone = load_backbone(
         options.backbone or DEFAULT_BACKBONE,
@@ -155,14 +162,13 @@ def open_extractor(options: FitOptions, *, stored: dict[str, Any] | None = None)
     return Extractor(backbone, preparation, _resumed(engine, options, stored))
 
 
-def _resumed(engine: Engine, options: FitOptions, stored: dict[str, Any] | None) -> Engine:
+def _resumed(engine: Engine, options: FitOptions, stored: Engine | None) -> Engine:
     if stored is None:
         return engine
-    before = Engine.from_json(stored)
     return replace(
-        before,
-        device=before.device if options.device == "auto" else engine.device,
-        n_threads=options.n_threads or before.n_threads,
+        stored,
+        device=resolve_device(stored.device) if options.device == "auto" else engine.device,
+        n_threads=options.n_threads or stored.n_threads,
         batch_size=options.batch_size,
     )
 

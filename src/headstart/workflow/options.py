@@ -10,6 +10,7 @@ from typing import Any
 from headstart.data import ImageDataset, ManifestColumns, read_dataset
 from headstart.data.decode import WHITE_LEVEL
 from headstart.errors import InputError, RunError
+from headstart.heads import grid
 from headstart.metrics import find_metric
 
 
@@ -134,6 +135,7 @@ class FitOptions:
 
     def __post_init__(self) -> None:
         find_metric(self.metric)
+        grid(self.grid)
         if self.metric == "ece":
             raise InputError("The calibration error alone is no score to choose by. Use log_loss or brier.")
         for name, least in (("repeats", 1), ("seed", 0), ("batch_size", 1), ("n_threads", 1), ("input_size", 16)):
