@@ -100,10 +100,11 @@ def headline(evaluation: Evaluation, size: str, *, random_weights: bool) -> dict
     """The result in one sentence, and the number it stands on; `size` says of how many images."""
     main = evaluation.metrics[HEADLINE].to_json()
     parts = [_worded(name, evaluation) for name in (HEADLINE, "accuracy", "roc_auc")]
-    text = f"{'; '.join(parts)}; {size}, 95 % intervals."
+    scores = "; ".join(parts)
+    text = f"{scores[0].upper()}{scores[1:]}; {size}, 95 % intervals."
     if random_weights:
         text = f"Random weights, no transfer learning. {text}"
-    return {"metric": HEADLINE, "value": main["value"], "ci95": main["ci95"], "text": text[0].upper() + text[1:]}
+    return {"metric": HEADLINE, "value": main["value"], "ci95": main["ci95"], "text": text}
 
 
 def _worded(name: str, evaluation: Evaluation) -> str:
