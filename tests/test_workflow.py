@@ -277,7 +277,7 @@ def test_other_options_never_overwrite_a_run(change: dict[str, Any], named: str,
 def test_other_data_never_overwrites_a_run(run: Run, folders: Path, tmp_path: Path) -> None:
     changed = Path(shutil.copytree(folders, tmp_path / "data"))
     (changed / "calm" / "000.png").unlink()
-    with pytest.raises(RunError, match="It differs in: data is"):
+    with pytest.raises(RunError, match="It differs in: the data set: its images, labels"):
         fit(changed, run.folder, tiny.options())
 
 
@@ -437,8 +437,15 @@ def test_a_part_of_the_classes_can_be_judged(run: Run, tmp_path: Path) -> None:
 
 
 def test_training_data_is_no_test_set(run: Run, folders: Path) -> None:
-    with pytest.raises(DataError, match=r"the data set the model was trained on.*results\.json"):
+    with pytest.raises(DataError, match=r"48 of 48 images were used to train this model.*results\.json"):
         evaluate(run.model(), folders)
+
+
+def test_a_training_image_among_others_is_known_by_its_content(run: Run, folders: Path, tmp_path: Path) -> None:
+    outside = tiny.write_folders(tmp_path / "outside", 16, seed=77)
+    shutil.copy(folders / "calm" / "004.png", outside / "rough" / "renamed.png")
+    with pytest.raises(DataError, match=r"1 of 17 images were used to train this model \(rough/renamed\.png\)"):
+        evaluate(run.model(), outside)
 
 
 def test_unknown_classes_missing_labels_and_bad_files_are_refused(run: Run, tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BUNDLE_FORMAT = 1
+KNOWN_DIGITS = 16
+"""How many hexadecimal digits of each training image's hash a bundle keeps, to know the image again."""
 _MANIFEST = "manifest.json"
 _DESCRIPTION = "model.json"
 _BACKBONE = "backbone.safetensors"
@@ -70,7 +72,8 @@ class Model:
     head : FittedHead
     classes : tuple of str
     facts : dict
-        Where the model comes from: fingerprint and size of its data, its honest scores, versions.
+        Where the model comes from: fingerprint and size of its data, short hashes of its images, its honest scores,
+        versions.
     """
 
     backbone: Backbone

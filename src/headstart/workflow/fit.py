@@ -13,7 +13,7 @@ from headstart.data.split import write_split
 from headstart.data.twins import join_groups
 from headstart.errors import HeadstartError, RunError
 from headstart.features.extract import Extractor, extract_features
-from headstart.model import Model, load_model
+from headstart.model import KNOWN_DIGITS, Model, load_model
 from headstart.progress import Progress, Silent
 from headstart.report import write_report
 from headstart.report.record import read_run as read_record
@@ -209,6 +209,7 @@ def _model(extractor: Extractor, dataset: ImageDataset, study: Studied, results:
         "positive": results["task"]["positive"],
         "n_images": len(dataset),
         "data_sha256": results["task"]["data_sha256"],
+        "images_sha256": sorted({dataset.content_hash(row)[:KNOWN_DIGITS] for row in range(len(dataset))}),
         "versions": versions(),
     }
     return Model(
