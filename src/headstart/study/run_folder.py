@@ -144,6 +144,8 @@ def differences(stored: Any, asked: Any, name: str = "") -> list[str]:
         return [text for texts in found for text in texts]
     if stored == asked:
         return []
+    if name == "data":
+        return ["the data set: its images, labels, groups, weights or folds"]
     return [f"{name} is {_shown(stored)} there, {_shown(asked)} here"]
 
 

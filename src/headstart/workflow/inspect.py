@@ -122,6 +122,12 @@ def reopen_pictures(source: dict[str, Any] | None, names: Sequence[str]) -> Imag
 
 
 def _stop_unless(skip: bool, audit: Audit, n_images: int) -> None:
+    if len(audit.unreadable) == n_images:
+        _, name, reason = audit.unreadable[0]
+        raise DataError(
+            f"None of the {n_images:,} images can be read; the first, {name}: {reason}. If the files are fine, the "
+            "paths do not lead to them: those of a table start from its own folder, or from the one named by --root."
+        )
     if skip:
         return
     listed = "\n".join(f"  {name}: {reason}" for _, name, reason in audit.unreadable[:_LISTED])
