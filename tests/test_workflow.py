@@ -427,6 +427,16 @@ def test_outside_data_is_judged_as_by_hand(run: Run, tmp_path: Path) -> None:
     assert found["n_images"] == 30
 
 
+def test_a_model_of_the_estimator_knows_its_training_images_too(folders: Path, tmp_path: Path) -> None:
+    dataset = ImageDataset.from_folder(folders)
+    network = {"backbone": tiny.BACKBONE, "weights": "random", "input_size": tiny.SIDE, "n_threads": 1}
+    classifier = headstart.TransferClassifier(**network, head="logistic", device="cpu")
+    classifier.fit([str(folders / name) for name in dataset.names], np.array(dataset.label_names()))
+    classifier.to_model().save(tmp_path / "model")
+    with pytest.raises(DataError, match="48 of 48 images were used to train this model"):
+        evaluate(tmp_path / "model", folders)
+
+
 def test_a_part_of_the_classes_can_be_judged(run: Run, tmp_path: Path) -> None:
     outside = tiny.write_folders(tmp_path / "outside", 16, seed=77)
     shutil.rmtree(outside / "rough")

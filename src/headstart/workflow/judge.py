@@ -13,7 +13,7 @@ from headstart.data import ImageDataset
 from headstart.errors import DataError, SplitError
 from headstart.metrics import OutOfFold, compare_paired
 from headstart.metrics import evaluate as evaluate_predictions
-from headstart.model import KNOWN_DIGITS, Model, load_model
+from headstart.model import Model, image_marks, load_model
 from headstart.progress import Progress, Silent
 from headstart.report.curves import out_of_fold
 from headstart.report.record import read_run
@@ -89,7 +89,7 @@ def evaluate(
 def _refuse_training_images(model: Model, dataset: ImageDataset) -> None:
     """Raise for images that the model was trained on."""
     known = set(model.facts.get("images_sha256", ()))
-    seen = [dataset.names[row] for row in range(len(dataset)) if dataset.content_hash(row)[:KNOWN_DIGITS] in known]
+    seen = [name for name, mark in zip(dataset.names, image_marks(dataset), strict=True) if mark in known]
     if seen:
         raise DataError(
             f"{len(seen):,} of {len(dataset):,} images were used to train this model ({', '.join(seen[:3])}), so its "
