@@ -267,6 +267,8 @@ def _cache(folder: str | None, no_cache: bool) -> str | None:
 def _open_cache(folder: str | None) -> Any:
     from headstart.workflow.inspect import open_cache
 
+    if folder is not None and not Path(folder).is_dir():
+        raise InputError(f"{folder} is no folder, so it holds no cache. Leave --cache out for the default one.")
     return open_cache(folder or "default", progress=TerminalProgress())
 
 

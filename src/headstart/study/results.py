@@ -120,7 +120,10 @@ def _worded(name: str, evaluation: Evaluation) -> str:
 
 
 def leakage_tax(kept: Evaluation, ignored: Evaluation) -> dict[str, Any]:
-    """Scores with groups ignored minus scores with groups kept: what a careless split would have claimed."""
+    """Scores with groups ignored minus scores with groups kept: what a careless split would have claimed.
+
+    Each comes from one random draw of the folds, so small differences are chance. For log loss less is better.
+    """
     rows = {}
     for name in (HEADLINE, "accuracy", "roc_auc", "log_loss"):
         first, second = kept.metrics[name].to_json()["value"], ignored.metrics[name].to_json()["value"]

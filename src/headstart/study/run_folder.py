@@ -10,7 +10,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from headstart.errors import RunError
+from headstart.errors import InputError, RunError
 from headstart.features.engine import Engine
 from headstart.storage import storage_error, write_json
 
@@ -37,12 +37,18 @@ def check_output_folder(path: Path) -> None:
     """
     if path.is_file():
         raise RunError(f"{path} is a file. Give the name of a new folder, or of a run to go on with.")
-    others = [entry.name for entry in path.iterdir() if entry.name != _LOCK_FILE] if path.is_dir() else []
+    found = [entry.name for entry in path.iterdir()] if path.is_dir() else []
+    others = [name for name in found if name != _LOCK_FILE and not _is_unfinished(name)]
     if others and RUN_FILE not in others:
         raise RunError(
             f"{path} already holds files that are no headstart run ({', '.join(sorted(others)[:3])}). "
             "Give the name of a new folder."
         )
+
+
+def _is_unfinished(name: str) -> bool:
+    """Whether this is the temporary name of a file that was being written when a process was killed."""
+    return name.startswith(".") and name.endswith(".tmp")
 
 
 def stored_engine(path: Path) -> Engine | None:
@@ -57,12 +63,12 @@ def stored_engine(path: Path) -> Engine | None:
         return None
     try:
         return Engine.from_json(read_run(path)["identity"]["engine"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, InputError) as error:
         raise RunError(_damaged(path / RUN_FILE)) from error
 
 
 @contextmanager
-def claimed(path: Path, identity: dict[str, Any], source: dict[str, Any]) -> Iterator[None]:
+def claimed(path: Path, identity: dict[str, Any], source: dict[str, Any], *, images: bool = True) -> Iterator[bool]:
     """Hold a run folder for the length of a block: create it, or check that it holds the same run.
 
     Parameters
@@ -72,6 +78,13 @@ def claimed(path: Path, identity: dict[str, Any], source: dict[str, Any]) -> Ite
         Everything that decides the results; a folder with another identity is refused.
     source : dict
         Where the data came from, for `headstart report`; decides nothing.
+    images : bool
+        Whether reports of this run may show pictures. Once forbidden it stays forbidden.
+
+    Yields
+    ------
+    bool
+        Whether they may: `images`, and never forbidden before.
 
     Raises
     ------
@@ -89,23 +102,36 @@ def claimed(path: Path, identity: dict[str, Any], source: dict[str, Any]) -> Ite
     except OSError as error:
         raise storage_error(path, error) from error
     try:
-        _claim(path, identity, source)
-        yield
+        yield _claim(path, identity, source, images=images)
     finally:
         lock.release()  # the file stays: removed at the wrong moment, it would let two processes in
 
 
-def _claim(path: Path, identity: dict[str, Any], source: dict[str, Any]) -> None:
+def _claim(path: Path, identity: dict[str, Any], source: dict[str, Any], *, images: bool) -> bool:
     check_output_folder(path)
+    _remove_unfinished(path)
+    content = {"format": _FORMAT, "identity": identity, "source": source, "images": images}
     if not (path / RUN_FILE).is_file():
-        write_json(path / RUN_FILE, {"format": _FORMAT, "identity": identity, "source": source})
-        return
-    differing = differences(read_run(path)["identity"], identity)
+        write_json(path / RUN_FILE, content)
+        return images
+    stored = read_run(path)
+    differing = differences(stored["identity"], identity)
     if differing:
         raise RunError(
             f"{path} holds another run, which is never overwritten. It differs in: {'; '.join(differing[:6])}. "
             "Give another folder, or the same data and options to go on with that run."
         )
+    allowed = images and bool(stored.get("images", True))
+    if allowed != stored.get("images"):
+        write_json(path / RUN_FILE, {**content, "images": allowed})
+    return allowed
+
+
+def _remove_unfinished(path: Path) -> None:
+    """Remove what a killed process left under temporary names."""
+    for entry in path.rglob(".*.tmp"):
+        if _is_unfinished(entry.name):
+            entry.unlink(missing_ok=True)
 
 
 def read_run(path: Path) -> dict[str, Any]:
@@ -123,7 +149,7 @@ def read_run(path: Path) -> dict[str, Any]:
         content = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(content["identity"], dict):
             raise TypeError("identity")
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise RunError(_damaged(file)) from error
     return dict(content)
 

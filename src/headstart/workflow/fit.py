@@ -131,8 +131,9 @@ def fit(
     identity = run_identity(inspected, extractor, options)
     with files.claimed(folder, identity, {"data": inspected.source}, images=options.images) as images:
         if is_complete(folder):
-            progress.note(f"{folder} is complete; nothing is left to do but its report.")
-            write_report(folder, dataset=inspected.dataset, images=images, progress=progress)
+            progress.note(f"{folder} is complete; nothing is left to do.")
+            if not images:  # forbidden now, perhaps not when the report was written
+                write_report(folder, images=False, progress=progress)
             return Run(folder, _read_results(folder))
         journal = Journal(folder / files.WORK_FOLDER)
         job = Job(inspected, extractor, replace(options, images=images), positive, journal, progress)
@@ -284,8 +285,8 @@ def rewrite_report(run: str | os.PathLike[str], *, images: bool = True, progress
         When the folder holds no finished run.
     """
     folder = Path(run)
-    run = files.read_run(folder)
-    source, allowed = run.get("source") or {}, images and bool(run.get("images", True))
+    stored = files.read_run(folder)
+    source, allowed = stored.get("source") or {}, images and bool(stored.get("images", True))
     dataset = None
     progress = progress or Silent()
     if allowed:
