@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from headstart.data.coded import code_texts, some
-from headstart.data.decode import IMAGE_SUFFIXES
+from headstart.data.formats import IMAGE_SUFFIXES
 from headstart.data.printable import check_printable, is_printable, shown
 from headstart.data.table import Table
 from headstart.errors import DataError
