@@ -71,8 +71,8 @@ def question_section(record: RunRecord) -> Section:
     if task["weighted"]:
         blocks.append(
             Text(
-                "Every score, curve and count of the confusion matrix is weighted by the given image weights; their "
-                "unit does not matter, an image of mean weight counts as one."
+                "Every score, curve and count of the confusion matrix is weighted by the given image weights, where an "
+                "image of mean weight counts as one."
             )
         )
     return Section("question", "What was asked", tuple(blocks))
