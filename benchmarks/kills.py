@@ -18,7 +18,7 @@ from common import headstart, write_results
 from headstart.apps.demo import CLASSES, solar_cells
 
 N_IMAGES = 600
-COMPARED = ("results.json", "predictions.csv", "split.json", "report.html")
+COMPARED = ("results.json", "predictions.csv", "split.json", "model/head.safetensors")
 
 
 def write_manifest(path: Path) -> None:

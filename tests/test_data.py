@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import random
+import shutil
 import struct
 import time
 import zipfile
@@ -13,6 +14,8 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 import tifffile
 from PIL import Image
@@ -243,6 +246,10 @@ def test_settings_round_trip_and_refuse_a_newer_decoder() -> None:
         Preparation.from_settings({})
     with pytest.raises(InputError, match="Did you mean 'squash'"):
         Preparation((3, 3), resize="squas")
+    assert Preparation((1, 4_096)).size == (1, 4_096)
+    for size in ((0, 3), (4_097, 3), (3, 70_000)):
+        with pytest.raises(InputError, match="in pixels, each from 1 to 4,096"):
+            Preparation(size)
     with pytest.raises(InputError, match="white_level is 0"):
         Preparation((3, 3), white_level=0)
 
@@ -351,6 +358,48 @@ def test_group_patterns_are_checked(folder: Path, pattern: str) -> None:
     message = {"(": "not a regular expression", "p[0-9]": "no parenthesis"}.get(pattern, "such as 'a/p1/0.png'")
     with pytest.raises(DataError, match=message):
         read_dataset(folder, group_from=pattern)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_names_with_control_characters_are_refused_or_left_out(folder: Path) -> None:
+    n_before = len(ImageDataset.from_folder(folder))
+    inside = next(path for path in sorted(folder.rglob("*.png")) if path.parent != folder)
+    for name in ("x\ny.png", "\x1b[2J.png", "z\u2028.png"):
+        shutil.copy(inside, inside.parent / name)
+    (folder / "stray.t\x1bx").touch()
+    (folder / "void\x07").mkdir()
+    dataset = ImageDataset.from_folder(folder)
+    assert len(dataset) == n_before
+    left_out = f"were left out (3 in {inside.relative_to(folder).parts[0]}). Rename them."
+    assert dataset.notes[0] == f"3 images whose names hold control characters, such as line breaks, {left_out}"
+    assert all(note.isprintable() for note in dataset.notes)
+    assert "x\ny.png" in "|".join(list_images(folder))  # to be predicted all the same
+    shutil.copytree(inside.parent, folder / "new\nline")
+    with pytest.raises(DataError, match=r"class folder 'new\\nline' holds a control character"):
+        ImageDataset.from_folder(folder)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_a_folder_of_nothing_but_control_characters_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "\n.png").touch()
+    with pytest.raises(DataError, match=r"holds other files \(1 with control characters in the name\)"):
+        ImageDataset.from_folder(tmp_path)
+
+
+@pytest.mark.parametrize("bad", ["\x1b[31m", "a\nb", "\x85z", "c\u2029d", "e\x00f"])
+def test_labels_groups_and_names_with_control_characters_name_their_row(bad: str, tmp_path: Path) -> None:
+    images, column = np.zeros((3, 2, 2), np.uint8), ["x", "y", f"k{bad}k"]
+    for kind, options in {"class": {"labels": column}, "group": {"groups": column}, "image": {"names": column}}.items():
+        with pytest.raises(DataError, match=rf"{kind} name 'k.*\\.*k' \(row 2, counted from 0\)"):
+            ImageDataset.from_arrays(images, **options)
+    with pytest.raises(DataError, match=r"class name 'k.*\\.*k' holds"):
+        ImageDataset.from_arrays(images, ["x", "x", "y"], classes=column)
+    for kind in ("image", "label", "group"):
+        table = {"image": ["1.png", "2.png", "3.png"], "label": ["p", "q", "p"], "group": ["g", "h", "i"], kind: column}
+        pa.parquet.write_table(pa.table(table), tmp_path / "m.parquet")
+        with pytest.raises(DataError, match=rf"column '{kind}' holds control .* 1 rows.*: row 3 has 'k.*\\.*k'"):
+            ImageDataset.from_manifest(tmp_path / "m.parquet")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need privileges on Windows")

@@ -349,7 +349,7 @@ def test_devices_that_are_unknown_or_absent_are_refused(monkeypatch: pytest.Monk
         resolve_device("gpu")
     with pytest.raises(InputError, match=r"Device 'cuda' is not available on this machine\. Use --device cpu\."):
         decide_engine(device="cuda")
-    with pytest.raises(InputError, match="at least 1, not 0"):
+    with pytest.raises(InputError, match="0 for threads is out of range; expected 1 to 256"):
         decide_engine(n_threads=0)
 
 

@@ -138,6 +138,28 @@ def test_a_batch_equals_a_loop_and_a_whole_weight_equals_repeated_rows(seed: int
             np.testing.assert_allclose(batch, repeated, rtol=1e-9, atol=1e-12, err_msg=metric.name)
 
 
+@pytest.mark.parametrize("scale", [1e-300, 2.0**-1000, 3.0, 1e300])
+def test_the_unit_of_the_weights_changes_nothing(scale: float) -> None:
+    plain = np.random.default_rng(5).random(120)
+    plain[:7] = 0.0
+    for weights in (np.ones(120), plain):
+        one, other = (out_of_fold(n_classes=3, weights=unit) for unit in (weights, weights * scale))
+        found, expected = (evaluate(oof, n_resamples=100) for oof in (other, one))
+        np.testing.assert_allclose(found.confusion, expected.confusion, rtol=1e-9, atol=1e-12)
+        assert found.confusion.sum() == pytest.approx((weights > 0).sum())
+        for name, estimate in expected.metrics.items():
+            near = pytest.approx([estimate.value, estimate.low, estimate.high], rel=1e-9, abs=1e-12, nan_ok=True)
+            assert [found.metrics[name].value, found.metrics[name].low, found.metrics[name].high] == near, name
+        expected_score = score(one.labels, one.probabilities[0], weights)
+        assert score(one.labels, one.probabilities[0], weights * scale) == pytest.approx(expected_score, rel=1e-9)
+        inside, scores = one.labels == 1, one.probabilities[0, :, 1]
+        for curve in (roc_curve, precision_recall_curve, reliability):
+            for name, values in vars(curve(inside, scores, weights)).items():
+                scaled = getattr(curve(inside, scores, weights * scale), name)
+                np.testing.assert_allclose(scaled, values, rtol=1e-9, atol=1e-12)
+    assert np.array_equal(out_of_fold(weights=np.full(120, scale)).row_weights, np.ones(120))
+
+
 def test_curves_equal_scikit_learn() -> None:
     for seed in range(30):
         labels, probabilities, weights = random_case(seed)

@@ -110,7 +110,7 @@ def _results(classes: tuple[str, ...], labels: Any, probabilities: Any, fold: An
     positive = 1 if n_classes == 2 else None
     pooled = [score(labels, p, weights, positive=positive) for p in probabilities]
     metrics = {name: _entry(name, float(np.mean([s[name] for s in pooled]))) for name in pooled[0]}
-    mass = np.ones(len(labels)) if weights is None else weights
+    mass = np.ones(len(labels)) if weights is None else weights / weights.mean()
     confusion = np.zeros((n_classes, n_classes))
     for p in probabilities:
         np.add.at(confusion, (labels, p.argmax(axis=1)), mass / repeats)
@@ -525,8 +525,36 @@ def test_no_images_leaves_out_pictures_and_names(hostile: tuple[Path, Page]) -> 
     source = (folder / "report.html").read_text(encoding="utf-8")
     assert "data:image/jpeg" not in source
     assert not re.search(r"cell\d{4}\.png", source)
-    assert "left out of this gallery on request" in page.text
+    assert "left out of this report on request" in page.text
     assert re.search(r"line \d+ true: ", page.text)
+
+
+def test_no_images_leaves_out_every_name_of_the_audit_too(tmp_path: Path) -> None:
+    names = make_run(tmp_path, n=60)
+    results = json.loads((tmp_path / "results.json").read_text())
+    said = [
+        f"1 sets of duplicates carry different labels: {names[3]} (functional) = {names[4]} (defective).",
+        f"3 files have several pages or frames: {names[5]}, {names[6]} and 1 more.",
+        "Fewer than 30 images in defective (12).",
+    ]
+    results["warnings"] = said
+    results["audit"].update(warnings=["cells/broken.png was left out."], notes=[f"{names[7]}, twice."])
+    _write_json(tmp_path / "results.json", results)
+    text = report(tmp_path, images=False).text
+    assert ".png" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+    for kept in (
+        "Unreadable files 1 Sets of exact duplicates 2 Sets whose labels disagree 1",
+        "names of unreadable files, duplicates and twins were left out on request; results.json has them",
+        "confirmed in feature space 1 near pairs 1",
+        "(image name left out) (functional) = (image name left out) (defective).",
+        "3 files have several pages or frames: (image name left out), (image name left out) and 1 more.",
+        "Fewer than 30 images in defective (12).",
+        "(image name left out) was left out.",
+        "(image name left out), twice.",
+    ):
+        assert kept in text
+    named = report(tmp_path).text
+    assert all(sentence in named for sentence in (*said, "cells/broken.png truncated", "cells/a.png = cells/b.png"))
 
 
 def test_without_a_data_set_the_gallery_says_so(tmp_path: Path) -> None:
@@ -624,7 +652,58 @@ def test_holdout_bands_know_of_the_images_that_were_not_judged(tmp_path: Path) -
     assert (oof.fold == -1).sum() == 80
     page = report(tmp_path)
     assert "n = 20" in page.text
-    assert "Training used 60 % of the images; the result was chosen by log loss on 20 % and judged once" in page.text
+    assert (
+        "After training on 60 % of the images, one candidate was chosen by log loss on another 20 %; it was then "
+        "fitted on both parts together, that is on 80 % of the images and judged once on the remaining 20 %, in a "
+        "stratified partition (seed 0, split 5eed5eed5eed)."
+    ) in page.text
+
+
+def test_methods_of_a_holdout_without_a_choice_and_with_repeats(two: tuple[Path, Page, FakeImages]) -> None:
+    results = json.loads((two[0] / "results.json").read_text())
+    results["protocol"].update(scheme="holdout:62.5/12.5/25", repeats=3)
+    results["candidates"] = results["candidates"][:1]
+    words = methods_text(results, {})
+    assert "It was fitted on 75 % of the images and judged once on the remaining 25 %, in 3 stratified" in words
+    assert "partitions, drawn anew and averaged (seed 0" in words
+    assert "chosen by" not in words
+
+
+def test_methods_claim_nothing_of_the_balance_of_own_folds(two: tuple[Path, Page, FakeImages], tmp_path: Path) -> None:
+    results = json.loads((two[0] / "results.json").read_text())
+    results["protocol"].update(scheme="nested:3x4", own_folds=True)
+    words = methods_text(results, {})
+    assert "estimated by nested cross-validation with 3 outer folds as given by the user (seed 0" in words
+    assert "stratified" not in words
+    assert "Outer folds drawn by headstart" in two[1].text
+    make_run(tmp_path, n=60)
+    _write_json(tmp_path / "results.json", {**json.loads((tmp_path / "results.json").read_text()), **_own(tmp_path)})
+    assert "Outer folds as given by the user" in report(tmp_path).text
+
+
+def _own(folder: Path) -> dict[str, Any]:
+    return {"protocol": {**json.loads((folder / "results.json").read_text())["protocol"], "own_folds": True}}
+
+
+def test_methods_of_random_weights_speak_of_no_pretraining(two: tuple[Path, Page, FakeImages]) -> None:
+    results = json.loads((two[0] / "results.json").read_text())
+    results["backbone"]["weights"]["source"] = "random (seed 7)"
+    paragraph, cited = methods_text(results, {}).split("\n\n")
+    assert (
+        "efficientnet_lite0 with weights drawn at random, which no image had ever trained, was kept frozen" in paragraph
+    )
+    assert not re.search("pretrain|transfer learning", paragraph, re.IGNORECASE)
+    assert cited.startswith("[1] A. Brodzicki")
+
+
+def test_the_paper_is_cited_as_in_the_citation_file() -> None:
+    paper = (Path(__file__).parents[1] / "CITATION.cff").read_text(encoding="utf-8").split("references:")[1]
+    cited = references({"protocol": {"interval": {"reference": ""}}})[0]
+    authors = re.findall(r"family-names: (.+)\n +given-names: (.)", paper)
+    assert ", ".join(f"{initial}. {family}" for family, initial in authors) in cited
+    facts = re.findall(r'(?:title|journal|year|doi): "?([^"\n]+)', paper)
+    assert (len(authors), len(facts)) == (5, 4)
+    assert all(fact in cited for fact in facts)
 
 
 def keep_holdout(folder: Path) -> None:

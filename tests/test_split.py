@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -227,6 +229,11 @@ def test_own_folds_are_kept_and_checked() -> None:
     split = make_split(labels, folds=folds, scheme="nested:5x4")
     check_contract(split)
     assert split.n_outer == 3
+    assert (split.scheme, split.own_folds) == ("nested:3x4", True)
+    assert (make_split(labels).scheme, make_split(labels).own_folds) == ("nested:5x4", False)
+    again = Split.from_json(json.loads(json.dumps(split.to_json()))).reordered(np.arange(60)[::-1])
+    assert (again.scheme, again.own_folds) == ("nested:3x4", True)
+    assert not Split.from_json({key: value for key, value in split.to_json().items() if key != "own_folds"}).own_folds
     assert split.fold_of(0).tolist() == np.repeat([2, 0, 1], 20).tolist()
     assert "3 of the fold column" in split.notes[0]
     with pytest.raises(SplitError, match=r"tears 1 groups .* apart, such as those of 000000"):
@@ -297,3 +304,48 @@ def test_damaged_split_files_are_refused(change: dict[str, object], message: str
         read_split(path, example().names)
     with pytest.raises(SplitError, match="cannot be read"):
         read_split(tmp_path / "missing.json", [])
+
+
+def forged(outer: np.ndarray, inner: np.ndarray, full: np.ndarray) -> dict[str, object]:
+    """A split file with other folds, whose hash fits them."""
+    return replace(example(), outer_codes=outer, inner_codes=inner, full_codes=full).to_json()
+
+
+def test_forged_folds_that_leak_or_are_empty_are_refused() -> None:
+    split = example()
+    outer, inner, full = split.outer_codes, split.inner_codes, split.full_codes
+    assert Split.from_json(forged(outer, inner, full)).hash == split.hash
+    tested, trained = np.flatnonzero(outer[1] == 2)[0], np.flatnonzero(outer[1] != 2)[0]
+
+    def changed(codes: np.ndarray, where: Any, value: Any) -> np.ndarray:
+        copy = codes.copy()
+        copy[where] = value
+        return copy
+
+    one_part = np.where(inner[0, 1] == 0, -2, inner[0, 1])  # inner fold 0 of outer fold 1 is empty
+    all_choose = np.where(inner[0, 1] == -2, 0, np.minimum(inner[0, 1], 0))  # inner fold 0 holds all of them
+    cases = [
+        ((outer, changed(inner, (1, 2, tested), 0), full), "test images of outer fold 2 of repeat 1 train or choose"),
+        ((outer, changed(inner, (1, 2, tested), -2), full), "test images of outer fold 2 of repeat 1 train or choose"),
+        ((outer, changed(inner, (1, 2, trained), -1), full), "training images of it do neither"),
+        ((changed(outer, (1, tested), 0), inner, full), "outer fold 0 of repeat 1 train or choose"),
+        ((changed(outer, (0, 0), -1), inner, full), "a code is none"),
+        ((outer, inner, changed(full, 0, -1)), "a code is none"),
+        ((outer, inner, changed(full, 0, -3)), "a code is none"),
+        ((changed(outer, (0, slice(None)), 0), inner, full), "outer folds of repeat 0 are not 3 folds"),
+        ((changed(outer, (0, outer[0] == 1), -2), inner, full), "outer folds of repeat 0 are not 3 folds"),
+        ((changed(outer, (0, 0), 3), inner, full), "outer folds of repeat 0 are not 3 folds"),
+        ((outer, changed(inner, (0, 1), one_part), full), "inner folds of outer fold 1 of repeat 0 are not 2 folds"),
+        ((outer, changed(inner, (0, 1), all_choose), full), "inner folds of outer fold 1 of repeat 0 are not 2 folds"),
+        ((outer, inner, np.zeros_like(full)), "inner folds over all images are not 1 folds"),
+        ((outer, inner, np.full_like(full, -2)), "inner folds over all images are not"),
+    ]
+    for codes, message in cases:
+        with pytest.raises(SplitError, match=f"damaged: .*{message}"):
+            Split.from_json(forged(*codes))
+
+
+@pytest.mark.parametrize("content", [[], "split", None, 3])
+def test_json_that_is_no_object_is_no_split(content: object) -> None:
+    with pytest.raises(SplitError, match="is no JSON object"):
+        Split.from_json(content)  # type: ignore[arg-type]

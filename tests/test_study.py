@@ -15,6 +15,7 @@ import tiny
 
 from headstart.data.split import Split, make_split
 from headstart.errors import RunError, StorageError
+from headstart.features.engine import Engine
 from headstart.heads import HeadSpec, fit_heads
 from headstart.metrics import evaluate, find_metric
 from headstart.study import nested
@@ -396,7 +397,8 @@ def test_optimism_and_tax_have_their_signs_right() -> None:
 
 # Run folder -----------------------------------------------------------------------------------------------------------
 
-IDENTITY = {"seed": 0, "engine": {"device": "cpu"}, "options": {"grid": "quick"}}
+ENGINE = Engine(n_threads=3)
+IDENTITY = {"seed": 0, "engine": ENGINE.to_json(), "options": {"grid": "quick"}}
 
 
 def test_a_new_folder_is_made_and_the_same_run_comes_back(tmp_path: Path) -> None:
@@ -406,7 +408,7 @@ def test_a_new_folder_is_made_and_the_same_run_comes_back(tmp_path: Path) -> Non
         assert read_run(folder)["source"] == {"data": "x"}
     with claimed(folder, IDENTITY, {"data": "moved"}):
         pass
-    assert stored_engine(folder) == {"device": "cpu"}
+    assert stored_engine(folder) == ENGINE
 
 
 def test_another_run_is_refused_and_the_differences_named(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ BACKBONE = "test_resnet"
 CLASSES = ("calm", "rough")
 
 
-def noise(n_images: int, *, seed: int = 0, spread: Sequence[float] = (24, 29), side: int = 20) -> np.ndarray:
+def noise(n_images: int, *, seed: int = 0, spread: Sequence[float] = (24, 25.5), side: int = 20) -> np.ndarray:
     """Grey-valued noise, class after class in turn; classes differ in its strength and are not quite separable."""
     strength = np.array([spread[row % len(spread)] for row in range(n_images)])
     values = np.random.default_rng(seed).normal(size=(n_images, side, side + 4, 3)) * strength[:, None, None, None]
@@ -28,7 +28,7 @@ def labels_of(n_images: int, classes: Sequence[str] = CLASSES) -> list[str]:
 
 def write_folders(root: Path, n_images: int = 48, *, seed: int = 0, classes: Sequence[str] = CLASSES) -> Path:
     """A folder of class folders with PNG files."""
-    images = noise(n_images, seed=seed, spread=np.linspace(24, 24 + 5 * (len(classes) - 1), len(classes)).tolist())
+    images = noise(n_images, seed=seed, spread=[24 + 1.5 * code for code in range(len(classes))])
     for row, (pixels, label) in enumerate(zip(images, labels_of(n_images, classes), strict=True)):
         write_image(root / label / f"{row:03d}.png", pixels)
     return root

@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BUNDLE_FORMAT = 1
+_MARK_LENGTH = 16
 _MANIFEST = "manifest.json"
 _DESCRIPTION = "model.json"
 _BACKBONE = "backbone.safetensors"
 _HEAD = "head.safetensors"
 _CONTENT = (_DESCRIPTION, _BACKBONE, _HEAD)
+_MISSHAPEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class Model:
     head : FittedHead
     classes : tuple of str
     facts : dict
-        Where the model comes from: fingerprint and size of its data, its honest scores, versions.
+        Where the model comes from: fingerprint and size of its data, short hashes of its images, its honest scores,
+        versions.
     """
 
     backbone: Backbone
@@ -182,6 +185,11 @@ def as_dataset(images: ImageDataset | Sequence[str | os.PathLike[str]] | NDArray
     return ImageDataset.from_files([os.fspath(path) for path in images])
 
 
+def image_marks(dataset: ImageDataset) -> list[str]:
+    """Short hash of every image's content, in row order, by which a bundle knows its training images again."""
+    return [dataset.content_hash(row)[:_MARK_LENGTH] for row in range(len(dataset))]
+
+
 def load_model(path: str | os.PathLike[str], *, device: str | None = None) -> Model:
     """Load a bundle.
 
@@ -211,7 +219,7 @@ def load_model(path: str | os.PathLike[str], *, device: str | None = None) -> Mo
     description = _read_json(folder / _DESCRIPTION)
     try:
         model = _restore(folder, description)
-    except (KeyError, TypeError, ValueError, SafetensorError, HeadstartError) as error:
+    except (*_MISSHAPEN, SafetensorError, HeadstartError) as error:
         raise BundleError(f"{folder / _DESCRIPTION}: cannot be understood ({error}). Fit the model again.") from error
     wanted = device or model.engine.device
     try:
@@ -259,7 +267,7 @@ def _check_manifest(folder: Path) -> None:
     if not (folder / _MANIFEST).is_file():
         raise BundleError(f"{folder} holds no model ({_MANIFEST} is missing). Give RUN/model of a finished run.")
     manifest = _read_json(folder / _MANIFEST)
-    if isinstance(manifest.get("format"), int) and manifest["format"] > BUNDLE_FORMAT:
+    if type(manifest.get("format")) is int and manifest["format"] > BUNDLE_FORMAT:
         raise BundleError(
             f"{folder / _MANIFEST}: made by headstart {manifest.get('headstart')}, whose bundles (format "
             f"{manifest['format']}) are newer than this version ({__version__}, format {BUNDLE_FORMAT}) reads. "
@@ -280,15 +288,16 @@ def _is_as_written(path: Path, manifest: Mapping[str, Any]) -> bool:
     signed = {name: value for name, value in manifest.items() if name != "sha256"}
     try:
         whole = path.read_bytes() == json_bytes(manifest) and manifest.get("sha256") == hash_json(signed)
-    except ValueError:  # NaN, which JSON does not have
+    except (ValueError, RecursionError):  # NaN, a lone surrogate, nesting without end
         return False
-    return whole and set(manifest.get("files", ())) == set(_CONTENT)
+    files, known = manifest.get("files"), type(manifest.get("format")) is int
+    return whole and known and isinstance(files, dict) and set(files) == set(_CONTENT)
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{path}: cannot be read ({error}). Fit the model again or take a whole copy.") from error
     if not isinstance(content, dict):
         raise BundleError(f"{path}: is not an object. Fit the model again or take a whole copy.")

@@ -29,7 +29,8 @@ class TerminalProgress:
 
     def note(self, text: str) -> None:
         """One line for the user."""
-        self._console.print(text, markup=False, style="yellow" if self._console.is_terminal else None)
+        style = "yellow" if self._console.is_terminal else None
+        self._console.print(text, markup=False, style=style, soft_wrap=True)
 
     @contextmanager
     def task(self, title: str, total: int, unit: str = "items") -> Iterator[Callable[[int], None]]:

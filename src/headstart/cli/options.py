@@ -24,10 +24,12 @@ def _together(*decorators: Callable[[F], F]) -> Callable[[F], F]:
 data_argument = click.argument("data", type=click.Path())
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bars.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed.")
+seed_option = click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Random seed."
+)
 threads_option = click.option(
     "--threads",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 256),
     default=None,
     help="Threads and worker processes. [default: all processors]",
 )
@@ -81,7 +83,7 @@ fit_options = _together(
     weights_option,
     click.option(
         "--input-size",
-        type=click.IntRange(min=16),
+        type=click.IntRange(16, 4096),
         default=None,
         help="Side of the network's input in pixels. [default: the network's own]",
     ),
@@ -126,7 +128,7 @@ fit_options = _together(
     ),
     seed_option,
     click.option(
-        "--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Images per forward pass."
+        "--batch-size", type=click.IntRange(1, 1024), default=16, show_default=True, help="Images per forward pass."
     ),
     click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out instead of stopping."),
     click.option("--leakage-tax", is_flag=True, help="Measure also what ignoring the groups would have claimed."),

@@ -37,12 +37,16 @@ def print_scores(results: dict[str, Any]) -> None:
     """Every score with its interval and, where there are folds, its spread across them."""
     from headstart.metrics import find_metric
 
-    rows = []
-    for name, estimate in results["metrics"].items():
-        spread = estimate.get("fold_sd")
-        cells = [find_metric(name).title, number(estimate["value"]), interval(estimate["ci95"])]
-        rows.append([*cells, "" if spread is None else number(spread)])
-    print_table("Scores", ["score", "value", "95 % interval", "sd across folds"], rows)
+    estimates = results["metrics"]
+    rows = [
+        [find_metric(name).title, number(estimate["value"]), interval(estimate["ci95"])]
+        for name, estimate in estimates.items()
+    ]
+    columns = ["score", "value", "95 % interval"]
+    if any(estimate.get("fold_sd") is not None for estimate in estimates.values()):
+        columns.append("sd across folds")
+        rows = [[*row, number(found.get("fold_sd"))] for row, found in zip(rows, estimates.values(), strict=True)]
+    print_table("Scores", columns, rows)
     print_table(
         "Classes", ["class", "images", "precision", "recall", "specificity", "F1", "ROC AUC"], _class_rows(results)
     )
@@ -72,6 +76,22 @@ def print_comparison(found: dict[str, Any]) -> None:
         for name, row in found["metrics"].items()
     ]
     print_table("Second minus first, in pairs", ["score", "first", "second", "difference", "95 % interval", "p"], rows)
+
+
+def print_tax(tax: dict[str, Any]) -> None:
+    """What ignoring the groups would have claimed."""
+    from headstart.metrics import find_metric
+
+    rows = [
+        [
+            find_metric(name).title,
+            number(row["groups_kept"]),
+            number(row["groups_ignored"]),
+            signed(row["difference"]),
+        ]
+        for name, row in tax.items()
+    ]
+    print_table("Leakage tax", ["score", "groups kept", "groups ignored", "difference"], rows)
 
 
 def print_plan(plan: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from headstart.cli.bars import TerminalProgress
-from headstart.cli.tables import print_comparison, print_json, print_plan, print_scores, print_table
+from headstart.cli.tables import print_comparison, print_json, print_plan, print_scores, print_table, print_tax
 from headstart.errors import InputError
 from headstart.workflow.options import DataSource, FitOptions
 
@@ -87,7 +87,11 @@ def fit(
     progress, source = TerminalProgress(quiet=quiet), _source(data, reading)
     if estimate:
         plan = estimate_fit(source, output, options, progress=progress)
-        print_json(plan) if as_json else print_plan(plan)
+        if as_json:
+            print_json(plan)
+        else:
+            print_plan(plan)
+            click.echo("Nothing was written. Next: the same command without --estimate")
         return
     run = run_fit(source, output, options, progress=progress)
     print_json(run.results) if as_json else _print_run(run)
@@ -95,11 +99,13 @@ def fit(
 
 def _print_run(run: Any) -> None:
     print_scores(run.results)
+    if run.results["leakage_tax"] is not None:
+        print_tax(run.results["leakage_tax"])
     for warning in run.results["warnings"]:
         click.echo(f"Warning: {warning}", err=True)
     click.echo(run.headline)
     click.echo(f"Report: {run.report}")
-    click.echo(f"Next: headstart predict {run.folder / 'model'} NEW_IMAGES/")
+    click.echo(f"Next: headstart predict {_quoted(run.folder / 'model')} NEW_IMAGES/")
 
 
 def predict(
@@ -116,6 +122,7 @@ def predict(
     )
     if output is not None:
         click.echo(f"Wrote {output}")
+        click.echo(f"Next, with labelled images: headstart evaluate {_quoted(model)} DATA")
     if n_bad:
         click.echo(f"Inputs that could not be read: {n_bad:,}; the status column says why.", err=True)
         raise SystemExit(1)
@@ -139,7 +146,12 @@ def evaluate(
     fitted = load_model(model, device=None if device == "auto" else device)
     progress = TerminalProgress(quiet=quiet)
     found = run_evaluate(fitted, _source(data, reading), skip_unreadable=skip_unreadable, seed=seed, progress=progress)
-    print_json(found) if as_json else print_scores(found)
+    if as_json:
+        print_json(found)
+        return
+    print_scores(found)
+    click.echo(f"{found['n_images']:,} images; the intervals speak of this very model on new images of this kind.")
+    click.echo(f"Next: headstart predict {_quoted(model)} NEW_IMAGES/")
 
 
 def compare(*, first: str, second: str, seed: int, as_json: bool) -> None:
@@ -147,7 +159,11 @@ def compare(*, first: str, second: str, seed: int, as_json: bool) -> None:
     from headstart.workflow import compare as run_compare
 
     found = run_compare(first, second, seed=seed)
-    print_json(found) if as_json else print_comparison(found)
+    if as_json:
+        print_json(found)
+        return
+    print_comparison(found)
+    click.echo(f"Next: headstart report {_quoted(second)}")
 
 
 def report(*, run: str, no_images: bool, quiet: bool) -> None:
@@ -156,6 +172,7 @@ def report(*, run: str, no_images: bool, quiet: bool) -> None:
 
     path = rewrite_report(run, images=not no_images, progress=TerminalProgress(quiet=quiet))
     click.echo(f"Report: {path}")
+    click.echo(f"Next: headstart predict {_quoted(Path(run) / 'model')} NEW_IMAGES/")
 
 
 def demo(*, output: str, cache_folder: str | None, no_cache: bool, threads: int | None, quiet: bool) -> None:
@@ -213,6 +230,11 @@ def _source(data: str, reading: dict[str, Any]) -> DataSource:
     )
 
 
+def _quoted(path: str | Path) -> str:
+    """A path as a shell takes it."""
+    return shlex.quote(str(path))
+
+
 def _option(name: str, value: Any) -> list[str]:
     """An option as it was given on the command line; nothing for one that was left out."""
     if value is None or value is False:
@@ -230,4 +252,6 @@ def _cache(folder: str | None, no_cache: bool) -> str | None:
 def _open_cache(folder: str | None) -> Any:
     from headstart.workflow.inspect import open_cache
 
+    if folder is not None and not Path(folder).is_dir():
+        raise InputError(f"{folder} is no folder, so it holds no cache. Leave --cache out for the default one.")
     return open_cache(folder or "default", progress=TerminalProgress())

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from headstart.data.foldcodes import OUTSIDE, check_codes
 from headstart.errors import SplitError
 from headstart.storage import hash_json
 
 FORMAT: Final = 1
-OUTSIDE: Final = -1  # in the inner codes: a test image of this outer fold
-TRAIN_ONLY: Final = -2  # never tested (outer codes), or never used for choosing (inner and full codes)
 
 Rows = NDArray[np.int64]
 
@@ -27,7 +26,7 @@ class Split:
     Attributes
     ----------
     scheme : str
-        As given to `make_split`.
+        As given to `make_split`; with the user's own outer folds their real number stands in it.
     repeats : int
         How often the outer folds were drawn.
     seed : int
@@ -45,6 +44,8 @@ class Split:
     groups : ndarray of shape (n_images,), int64, or None
     notes : tuple of str
         What the user should know about this split.
+    own_folds : bool
+        Whether the outer folds are the user's own; they need not be balanced by class.
     """
 
     scheme: str
@@ -57,6 +58,7 @@ class Split:
     labels: tuple[str, ...] | None = None
     groups: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
+    own_folds: bool = False
 
     def __len__(self) -> int:
         return len(self.names)
@@ -93,17 +95,14 @@ class Split:
     def reordered(self, rows: ArrayLike) -> Split:
         """The same split with its images in another order; `rows` is a permutation."""
         index = np.asarray(rows, dtype=np.int64)
-        return Split(
-            scheme=self.scheme,
-            repeats=self.repeats,
-            seed=self.seed,
+        return replace(
+            self,
             names=tuple(self.names[row] for row in index.tolist()),
             outer_codes=self.outer_codes[:, index],
             inner_codes=self.inner_codes[:, :, index],
             full_codes=self.full_codes[index],
             labels=None if self.labels is None else tuple(self.labels[row] for row in index.tolist()),
             groups=None if self.groups is None else self.groups[index],
-            notes=self.notes,
         )
 
     @cached_property
@@ -132,6 +131,7 @@ class Split:
             "n_images": len(self),
             "hash": self.hash,
             "notes": list(self.notes),
+            "own_folds": self.own_folds,
             "images": list(self.names),
             "labels": None if self.labels is None else list(self.labels),
             "groups": None if self.groups is None else self.groups.tolist(),
@@ -147,14 +147,19 @@ class Split:
         Raises
         ------
         SplitError
-            When a key is missing or of the wrong shape, the format is another, or the hash does not fit.
+            When it is no JSON object, a key is missing or of the wrong shape, the format is another, the hash does
+            not fit, or the folds would let a judged image train or choose.
         """
+        if not isinstance(content, Mapping):
+            raise SplitError(f"{source} is not a split file: it is no JSON object.")
         if content.get("format") != FORMAT:
             raise SplitError(f"{source} has format {content.get('format')!r}; this headstart reads format {FORMAT}.")
         try:
             split = _parsed(content)
-        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
-            raise SplitError(f"{source} is damaged ({type(error).__name__}: {error}).") from error
+        except KeyError as error:
+            raise SplitError(f"{source} is damaged: it has no key {error}. Make a new split.") from error
+        except (TypeError, ValueError, IndexError, OverflowError) as error:
+            raise SplitError(f"{source} is damaged: {error}. Make a new split.") from error
         if split.hash != content.get("hash"):
             raise SplitError(f"{source} was changed after it was written: its hash does not fit. Use the original.")
         return split
@@ -175,10 +180,9 @@ def _parsed(content: Mapping[str, Any]) -> Split:
         raise ValueError("the folds do not fit the images")
     if any(column is not None and len(column) != n_images for column in (labels, groups)):
         raise ValueError("labels or groups do not fit the images")
-    if len(set(names)) != n_images or n_images == 0 or min(outer.min(), inner.min(), full.min()) < -2:
-        raise ValueError("an image is listed twice, or a fold is none")
-    if outer.max() != inner.shape[1] - 1 or inner.max() != full.max():
-        raise ValueError("the numbers of folds do not fit")
+    if len(set(names)) != n_images or 0 in inner.shape:
+        raise ValueError("an image is listed twice, or there are no images or folds")
+    check_codes(outer, inner, full)
     return Split(
         scheme=str(content["scheme"]),
         repeats=repeats,
@@ -190,4 +194,5 @@ def _parsed(content: Mapping[str, Any]) -> Split:
         labels=None if labels is None else tuple(str(label) for label in labels),
         groups=None if groups is None else np.array(groups, dtype=np.int64),
         notes=tuple(str(note) for note in content.get("notes", ())),
+        own_folds=content.get("own_folds", False) is True,
     )

@@ -19,6 +19,7 @@ from headstart.data.folder import read_folder
 from headstart.data.manifest import ManifestColumns, read_manifest
 from headstart.data.npz import read_npz
 from headstart.data.preparation import Preparation
+from headstart.data.printable import check_printable
 from headstart.data.sources import ArrayPixels, FilePixels, PixelSource
 from headstart.data.table import Table
 from headstart.errors import DataError, ImageError
@@ -78,6 +79,10 @@ class ImageDataset:
         """Data set from a table that a reader made, with its checks."""
         check_names(table.names)
         labels = None if table.labels is None else code_in_order(table.labels, classes)
+        if labels is not None:
+            check_printable("class name", labels.names, labels.codes)
+        if table.groups is not None:
+            check_printable("group name", table.groups.names, table.groups.codes)
         weights = None if table.weights is None else checked_weights(table.weights, len(table.names))
         return cls(
             names=tuple(table.names),
@@ -105,7 +110,8 @@ class ImageDataset:
         Parameters
         ----------
         path : path
-            The folder. Hidden files and files that are no images are left out and counted in `notes`.
+            The folder. Hidden files, files that are no images and images whose names hold control characters are
+            left out and counted in `notes`.
         group_from : str, optional
             Regular expression searched in the name of every image (``class/sub/file.png``); what the group called
             ``group``, or else the first parenthesis, matches is the group.
@@ -117,7 +123,8 @@ class ImageDataset:
         Raises
         ------
         DataError
-            When the folder is missing, empty, unreadable, has no class folders or holds a link in a loop.
+            When the folder is missing, empty, unreadable, has no class folders, holds a link in a loop, or the name
+            of a class folder holds control characters.
         """
         root = Path(path).resolve()
         table = read_folder(root, allow_outside=allow_outside).grouped(group_from)
@@ -153,8 +160,8 @@ class ImageDataset:
         Raises
         ------
         DataError
-            When the table or a column is missing or damaged, a label is empty, a path leads outside, or one image
-            is listed with different labels.
+            When the table or a column is missing or damaged, a label is empty, a name holds control characters, a
+            path leads outside, or one image is listed with different labels.
         """
         folder = Path(path).parent if root is None else Path(root)
         table = read_manifest(Path(path), ManifestColumns.of(columns), allow_outside=allow_outside)
@@ -217,12 +224,13 @@ class ImageDataset:
         Raises
         ------
         DataError
-            When shapes, types or lengths do not fit.
+            When shapes, types or lengths do not fit, or a name holds control characters.
         """
         pixels = ArrayPixels.of(np.asanyarray(images))
         named = [f"{row:06d}" for row in range(len(images))] if names is None else list(names)
         if len(named) != len(images):
             raise DataError(f"There are {len(named):,} names for {len(images):,} images; expected one for each.")
+        check_printable("image name", named, np.arange(len(named)))
         table = column_table(named, labels, groups, weights, folds)
         return cls.from_table(table, pixels, classes=classes)
 
@@ -238,6 +246,8 @@ class ImageDataset:
         folds: ArrayLike | None = None,
     ) -> ImageDataset:
         """Data set from image files, named as they are given; relative paths start from the current folder.
+
+        Any name that a file system takes is accepted, as every file asked for gets its prediction.
 
         Parameters
         ----------

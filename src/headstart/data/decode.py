@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import io
 import struct
-import threading
-import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Final
 
 import numpy as np
@@ -20,13 +17,14 @@ from numpy.typing import NDArray
 from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
 from headstart.data.depth import UnsupportedPixelsError, read_deep, read_plain_tiff, scale_to_8_bit
+from headstart.data.formats import sniff_format, webp_size
+from headstart.data.quiet import QUIET_PILLOW
 from headstart.errors import ImageError
 
 DECODER_VERSION: Final = 1
 MAX_PIXELS: Final = 200_000_000
 MAX_FILE_BYTES: Final = 1 << 30
 WHITE_LEVEL: Final = 65_535
-IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".bmp", ".dib", ".webp"})
 
 _NOT_AN_IMAGE = "not an image headstart reads (JPEG, PNG, TIFF, BMP, WebP)"
 # A decoder fed hostile bytes fails in any of these ways; each means that the file is damaged.
@@ -137,7 +135,7 @@ def decode_details(
     if format_name is None:
         raise ImageError(name, "the file is empty" if not encoded else _NOT_AN_IMAGE)
     try:
-        with _PILLOW_WARNINGS:
+        with QUIET_PILLOW:
             return _decode(encoded, format_name, name, max_pixels, white_level)
     except ImageError:
         raise
@@ -147,23 +145,6 @@ def decode_details(
         raise ImageError(name, "decoding needs more memory than is free; make the image smaller") from error
     except _DAMAGE as error:
         raise ImageError(name, f"damaged or truncated ({_first_line(error)})") from error
-
-
-def sniff_format(encoded: bytes) -> str | None:
-    """Name of the image format that the first bytes declare, or None; file names are not trusted.
-
-    >>> sniff_format(b"BM....") , sniff_format(b"PK.zip")
-    ('BMP', None)
-    """
-    if encoded.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if encoded.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if encoded[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return "TIFF"
-    if encoded.startswith(b"RIFF") and encoded[8:12] == b"WEBP":
-        return "WebP"
-    return "BMP" if encoded.startswith(b"BM") else None
 
 
 def _decode(encoded: bytes, format_name: str, name: str, max_pixels: int, white_level: int) -> Decoded:
@@ -193,19 +174,6 @@ def _decode_plain_tiff(encoded: bytes, name: str, max_pixels: int, white_level: 
     mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[page.samples.shape[2]] + (";16" if page.bits == 16 else "")
     header = Header("TIFF", page.samples.shape[1], page.samples.shape[0], mode, page.bits, page.n_pages)
     return Decoded(_turn(rgb, page.orientation), header, peak)
-
-
-def webp_size(encoded: bytes) -> tuple[int, int]:
-    """Width and height that a WebP header declares (RFC 9649, section 2), or (0, 0) when it is damaged."""
-    kind, body = encoded[12:16], encoded[20:30]
-    if len(body) < 10:
-        return 0, 0
-    if kind == b"VP8X":
-        return int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1
-    if kind == b"VP8L":
-        packed = int.from_bytes(body[1:5], "little")
-        return (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
-    return int.from_bytes(body[6:8], "little") & 0x3FFF, int.from_bytes(body[8:10], "little") & 0x3FFF
 
 
 def _check_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
@@ -298,35 +266,3 @@ def _turn(rgb: Image.Image, orientation: object) -> Image.Image:
 def _first_line(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0][:160]
-
-
-class _QuietPillow:
-    """Context that mutes Pillow's warnings, nested and in threads alike.
-
-    ``warnings.catch_warnings`` alone is not safe in threads: two that overlap leave the filters changed.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._depth = 0
-        self._filters: warnings.catch_warnings[None] | None = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._depth == 0:
-                self._filters = warnings.catch_warnings()
-                self._filters.__enter__()
-                warnings.filterwarnings("ignore", module=r"PIL\.")
-            self._depth += 1
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._lock:
-            self._depth -= 1
-            if self._depth == 0 and self._filters is not None:
-                self._filters.__exit__(kind, error, trace)
-                self._filters = None
-
-
-_PILLOW_WARNINGS: Final = _QuietPillow()

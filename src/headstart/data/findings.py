@@ -66,7 +66,7 @@ def _class_warnings(dataset: ImageDataset) -> Iterator[str]:
         return
     counts = np.bincount(dataset.labels, minlength=len(dataset.classes))
     few = [
-        f"{name} {count}" for name, count in zip(dataset.classes, counts.tolist(), strict=True) if count < FEW_IMAGES
+        f"{name} ({count})" for name, count in zip(dataset.classes, counts.tolist(), strict=True) if count < FEW_IMAGES
     ]
     if few:
         yield (
@@ -93,7 +93,7 @@ def _group_warnings(dataset: ImageDataset) -> Iterator[str]:
         return
     pairs = np.unique(np.stack([dataset.labels, dataset.groups]), axis=1)
     n_groups = np.bincount(pairs[0], minlength=len(dataset.classes))
-    few = [f"{name} {n}" for name, n in zip(dataset.classes, n_groups.tolist(), strict=True) if n < FEW_GROUPS]
+    few = [f"{name} ({n})" for name, n in zip(dataset.classes, n_groups.tolist(), strict=True) if n < FEW_GROUPS]
     if few:
         yield (
             f"Fewer than {FEW_GROUPS} groups in {some(few)}: images of one group resemble each other, so the number "

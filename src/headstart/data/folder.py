@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from headstart.data.coded import code_texts, some
-from headstart.data.decode import IMAGE_SUFFIXES
+from headstart.data.formats import IMAGE_SUFFIXES
+from headstart.data.printable import check_printable, is_printable, shown
 from headstart.data.table import Table
 from headstart.errors import DataError
 
@@ -29,16 +30,20 @@ def read_folder(root: Path, *, allow_outside: bool = False) -> Table:
     Raises
     ------
     DataError
-        When the folder is missing, unreadable, without class folders or images, or holds a link that leads in a
-        circle, to a folder that is read anyway, or outside.
+        When the folder is missing, unreadable, without class folders or images, holds a link that leads in a
+        circle, to a folder that is read anyway, or outside, or a class folder's name holds control characters.
     """
     walk = _walk(root, allow_outside)
+    check_printable("class folder", sorted({name.split("/", 1)[0] for name in walk.images if "/" in name}))
+    hostile = [name for name in walk.images if not is_printable(name)]
+    walk.images = [name for name in walk.images if is_printable(name)]
     inside = sorted(name for name in walk.images if "/" in name)
     stray = [name for name in walk.images if "/" not in name]
     if not inside:
-        raise DataError(_nothing_found(root, stray, walk.ignored))
+        unnamable = Counter({"with control characters in the name": len(hostile)})
+        raise DataError(_nothing_found(root, stray, walk.ignored + unnamable))
     labels = code_texts([name.split("/", 1)[0] for name in inside])
-    return Table(names=inside, labels=labels, notes=tuple(_notes(walk, stray, set(labels.names))))
+    return Table(names=inside, labels=labels, notes=tuple(_notes(walk, stray, hostile, set(labels.names))))
 
 
 def list_images(root: Path) -> list[str]:
@@ -105,7 +110,7 @@ def _take(walk: _Walk, entry: os.DirEntry[str], name: str) -> bool:
     if suffix in IMAGE_SUFFIXES:
         walk.images.append(_checked_name(name))
     else:
-        walk.ignored[suffix or "no suffix"] += 1
+        walk.ignored[shown(suffix) or "no suffix"] += 1
     return False
 
 
@@ -153,7 +158,14 @@ def _nothing_found(root: Path, stray: list[str], ignored: Counter[str]) -> str:
     return f"{root} holds no images (JPEG, PNG, TIFF, BMP, WebP){found}. Give a folder with one folder per class."
 
 
-def _notes(walk: _Walk, stray: list[str], classes: set[str]) -> Iterator[str]:
+def _notes(walk: _Walk, stray: list[str], hostile: list[str], classes: set[str]) -> Iterator[str]:
+    if hostile:
+        counts = Counter(name.split("/", 1)[0] for name in hostile if "/" in name)
+        inside = some(f"{count:,} in {name}" for name, count in sorted(counts.items()))
+        yield (
+            f"{len(hostile):,} images whose names hold control characters, such as line breaks, were left out"
+            f"{f' ({inside})' if inside else ''}. Rename them."
+        )
     if stray:
         yield f"{len(stray):,} images directly in {walk.root.name}, outside any class folder, were left out."
     if walk.ignored:
@@ -163,4 +175,4 @@ def _notes(walk: _Walk, stray: list[str], classes: set[str]) -> Iterator[str]:
         yield f"{walk.n_hidden:,} hidden or system files and folders were left out."
     empty = sorted({name.split("/", 1)[0] for name in walk.folders.values()} - classes - {"."})
     if empty:
-        yield f"These folders hold no images and make no class: {some(empty)}."
+        yield f"These folders hold no images and make no class: {some(map(shown, empty))}."

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from headstart.data.coded import Coded, some, sort_names
+from headstart.data.printable import unprintable_rows
 from headstart.data.table import Table
 from headstart.data.tablefile import column_names, read_columns
 from headstart.errors import DataError, unknown_name
@@ -106,6 +107,9 @@ def read_manifest(path: Path, columns: ManifestColumns, *, allow_outside: bool =
         if kind in text:
             _check_present(path, kind, chosen[kind], text[kind])
     coded = {kind: _coded(column) for kind, column in text.items()}
+    for kind in ("image", "label", "group"):
+        if kind in coded:
+            _check_printable(path, chosen[kind], coded[kind])
     rows, notes = _distinct_rows(path, coded)
     return Table(
         names=pc.take(text["image"], pa.array(rows)).to_pylist(),
@@ -155,6 +159,16 @@ def _check_present(path: Path, kind: str, column: str, texts: pa.Array) -> None:
         raise DataError(
             f"{path}: the {kind} (column {column!r}) is missing (empty or NaN) in {len(rows):,} rows, counted "
             f"from 1 below the header: {listed}. Fill it in or remove these rows."
+        )
+
+
+def _check_printable(path: Path, column: str, coded: Coded) -> None:
+    rows = unprintable_rows(coded.names, coded.codes)
+    if len(rows):
+        listed = some(f"row {row + 1} has {coded.names[coded.codes[row]]!r}" for row in rows[:6].tolist())
+        raise DataError(
+            f"{path}: column {column!r} holds control characters, such as line breaks or escapes, in {len(rows):,} "
+            f"rows, counted from 1 below the header: {listed}. Remove them, and rename files that have them."
         )
 
 

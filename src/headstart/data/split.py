@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from headstart.data.contract import OUTSIDE, TRAIN_ONLY, Split
+from headstart.data.contract import Split
 from headstart.data.dataset import ImageDataset
+from headstart.data.foldcodes import OUTSIDE, TRAIN_ONLY
 from headstart.data.ownfolds import fold_notes, given_folds
 from headstart.data.scheme import Scheme, parse_scheme
 from headstart.data.splitcheck import check_class_sizes
@@ -107,7 +108,7 @@ def make_split(
     full = task.draw(np.arange(len(task.names)), plan.inner_fractions, np.random.SeedSequence([seed, 0, 0]), "inner")
     full = _single(full, plan, tested=0)
     return Split(
-        scheme=scheme,
+        scheme=scheme if given is None else f"nested:{plan.n_outer}x{plan.n_inner}",
         repeats=repeats,
         seed=seed,
         names=task.names,
@@ -117,6 +118,7 @@ def make_split(
         labels=task.label_names(),
         groups=None if not task.grouped else task.groups,
         notes=() if given is None else tuple(fold_notes(task, given)),
+        own_folds=given is not None,
     ).reordered(np.argsort(task.order))
 
 

@@ -65,8 +65,6 @@ def read_split(
         raise SplitError(f"{path} cannot be read: {error.strerror or error}.") from error
     except (ValueError, RecursionError) as error:
         raise SplitError(f"{path} is not a split file: it is no JSON ({error}).") from error
-    if not isinstance(content, dict):
-        raise SplitError(f"{path} is not a split file.")
     split = Split.from_json(content, source=str(path))
     _check_same("images", path, set(split.names), set(names))
     position = {name: row for row, name in enumerate(split.names)}

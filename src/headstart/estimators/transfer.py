@@ -225,9 +225,14 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         return found.head, list(zip(candidates, found.inner_log_loss.tolist(), strict=True))
 
     def _model(self, dataset: ImageDataset, extractor: Extractor, head: FittedHead) -> Model:
-        from headstart.model import Model
+        from headstart.model import Model, image_marks
 
-        facts = {"made_by": type(self).__name__, "n_images": len(dataset), "data_sha256": dataset.fingerprint()}
+        facts = {
+            "made_by": type(self).__name__,
+            "n_images": len(dataset),
+            "data_sha256": dataset.fingerprint(),
+            "images_sha256": sorted(set(image_marks(dataset))),
+        }
         return Model(
             backbone=extractor.backbone,
             preparation=extractor.preparation,

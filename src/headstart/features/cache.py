@@ -111,7 +111,7 @@ class FeatureCache:
                 write_json(place / "settings.json", settings)
             content = _encode_shard(digests, features)
             write_bytes(place / f"{hash_bytes(content)[:_NAME_LENGTH]}{_SUFFIX}", content)
-        except StorageError as error:
+        except (StorageError, OSError) as error:  # OSError: a folder that may not even be looked into
             self._writable = False
             self._progress.note(f"Features are not kept: {error} The work goes on without the cache.")
 

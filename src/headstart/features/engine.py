@@ -8,7 +8,11 @@ from typing import Any
 
 import torch
 
-from headstart.errors import InputError
+from headstart.errors import InputError, unknown_name
+
+DEVICES = ("cpu", "cuda", "mps")
+MAX_THREADS = 256
+MAX_BATCH = 1024
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,21 @@ class Engine:
     batch_size: int = 16
     precision: str = "fp32"
     name: str = "torch"
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("device", self.device, DEVICES),
+            ("precision", self.precision, ("fp32",)),
+            ("engine", self.name, ("torch",)),
+        ):
+            if value not in known:
+                raise InputError(unknown_name(name, value, known))
+        for name, number, most in (
+            ("threads", self.n_threads, MAX_THREADS),
+            ("batch size", self.batch_size, MAX_BATCH),
+        ):
+            if not 1 <= number <= most:
+                raise InputError(f"The number {number} for {name} is out of range; expected 1 to {most:,}.")
 
     def settings(self) -> dict[str, Any]:
         """Everything that may change the last bit of a feature, for the cache key."""
@@ -79,9 +98,8 @@ def decide_engine(*, device: str = "auto", n_threads: int | None = None, batch_s
     InputError
         When the device is unknown or not there.
     """
-    if n_threads is not None and n_threads < 1:
-        raise InputError(f"--threads must be at least 1, not {n_threads}.")
-    return Engine(device=resolve_device(device), n_threads=n_threads or available_processors(), batch_size=batch_size)
+    threads = available_processors() if n_threads is None else n_threads
+    return Engine(device=resolve_device(device), n_threads=threads, batch_size=batch_size)
 
 
 def resolve_device(device: str) -> str:
@@ -99,5 +117,5 @@ def resolve_device(device: str) -> str:
 def available_processors() -> int:
     """Number of processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return min(len(os.sched_getaffinity(0)), MAX_THREADS)
+    return min(os.cpu_count() or 1, MAX_THREADS)

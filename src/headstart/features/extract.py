@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import PIL
 import torch
 from numpy.typing import NDArray
 
@@ -57,6 +59,8 @@ class Extractor:
             "stage": self.backbone.stage,
             "view": "identity",
             "engine": self.engine.settings(),
+            "decoder": f"pillow {PIL.__version__}",
+            "architecture": f"timm {importlib.metadata.version('timm')}",
         }
 
     def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -77,9 +81,21 @@ class Extractor:
         if n_images < self.engine.batch_size:
             filling = np.zeros((self.engine.batch_size - n_images, *pixels.shape[1:]), dtype=np.uint8)
             pixels = np.concatenate([pixels, filling])
-        with torch.inference_mode(), torch_threads(self.engine.n_threads):
+        with torch.inference_mode(), torch_threads(self.engine.n_threads), full_precision():
             features = self._module(self.backbone.normalise(pixels, self._device))
         return np.ascontiguousarray(features[:n_images].float().cpu().numpy())
+
+
+@contextlib.contextmanager
+def full_precision() -> Iterator[None]:
+    """Run a block with fp32 meaning fp32 on CUDA too: no TF32, and always the same algorithms."""
+    matmul = torch.backends.cuda.matmul
+    before, matmul.allow_tf32 = matmul.allow_tf32, False
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        matmul.allow_tf32 = before
 
 
 @contextlib.contextmanager

@@ -86,6 +86,29 @@ def check_weights(weights: Any, n_rows: int) -> FloatArray:
     return array
 
 
+def relative_weights(weights: FloatArray) -> FloatArray:
+    """Weights with a mean of 1 over the positive ones, along the last axis; all zeros stay.
+
+    What a score means does not depend on the unit of the weights, so neither may its digits: the largest weight is
+    divided out first, so that sums neither overflow nor vanish, whatever the unit.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n,) or (batch, n)
+        Finite, none negative.
+
+    Examples
+    --------
+    >>> relative_weights(np.array([1e300, 3e300, 0.0]))
+    array([0.5, 1.5, 0. ])
+    """
+    largest = weights.max(axis=-1, keepdims=True)
+    shares = np.divide(weights, largest, out=np.zeros_like(weights), where=largest > 0)
+    mean = ratio(shares.sum(axis=-1, keepdims=True), (weights > 0).sum(axis=-1, keepdims=True))
+    relative: FloatArray = np.divide(shares, mean, out=shares, where=largest > 0)
+    return relative
+
+
 def plain(value: float) -> float | None:
     """Python float for JSON; None for nan, since JSON has no word for undefined."""
     return None if np.isnan(value) else float(value)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from headstart.errors import InputError
-from headstart.metrics.arrays import BoolArray, FloatArray, IntArray, check_weights, ratio
+from headstart.metrics.arrays import BoolArray, FloatArray, IntArray, check_weights, ratio, relative_weights
 from headstart.metrics.calibration import equal_count_bins
 from headstart.metrics.evaluate import resampled_deviation
 from headstart.metrics.intervals import Correction, count_units, score_interval, variance_factor
 from headstart.metrics.outoffold import OutOfFold
-from headstart.metrics.ranking import cumulative, rank
+from headstart.metrics.ranking import Ranking, cumulative, rank
 from headstart.metrics.registry import CLASS_METRICS
 from headstart.metrics.resample import Column, defined_mean, draw_counts
 
@@ -101,13 +101,11 @@ def roc_curve(positive: npt.ArrayLike, scores: npt.ArrayLike, weights: npt.Array
     InputError
         When the arrays do not fit together.
     """
-    rows, values, weight = _checked(positive, scores, weights)
-    ranking = rank(values)
-    true, false = cumulative(ranking, rows, weight[None])
+    ranking, true, false = _ranked(positive, scores, weights)
     start = np.zeros(1)
     return RocCurve(
-        false_positive_rate=np.concatenate([start, ratio(false[0], false[0, -1])]),
-        true_positive_rate=np.concatenate([start, ratio(true[0], true[0, -1])]),
+        false_positive_rate=np.concatenate([start, ratio(false, false[-1])]),
+        true_positive_rate=np.concatenate([start, ratio(true, true[-1])]),
         thresholds=np.append(np.inf, ranking.thresholds),
     )
 
@@ -116,12 +114,8 @@ def precision_recall_curve(
     positive: npt.ArrayLike, scores: npt.ArrayLike, weights: npt.ArrayLike | None = None
 ) -> PrecisionRecallCurve:
     """Precision and recall of one class against the rest; draw it as steps. Arguments as for `roc_curve`."""
-    rows, values, weight = _checked(positive, scores, weights)
-    ranking = rank(values)
-    true, false = cumulative(ranking, rows, weight[None])
-    return PrecisionRecallCurve(
-        recall=ratio(true[0], true[0, -1]), precision=ratio(true[0], true[0] + false[0]), thresholds=ranking.thresholds
-    )
+    ranking, true, false = _ranked(positive, scores, weights)
+    return PrecisionRecallCurve(ratio(true, true[-1]), ratio(true, true + false), ranking.thresholds)
 
 
 def reliability(
@@ -171,9 +165,9 @@ def roc_band(
     InputError
         When no class is given for more than two, or an option cannot be used.
     """
-    index = _class_index(oof, class_index)
     factor = variance_factor(oof, correction, n_train_fraction=n_train_fraction)
-    band = _band(oof, "recall", index, _rates_at, factor=factor, seed=seed, n_resamples=n_resamples)
+    draws = draw_counts(oof, n_resamples, seed)
+    band = _band(oof, "recall", class_index, _rates_at, draws=draws, factor=factor)
     band.low[-1], band.high[-1] = band.value[-1], band.value[-1]  # every ROC curve ends in (1, 1)
     return band
 
@@ -188,9 +182,9 @@ def precision_recall_band(
     n_resamples: int = 1000,
 ) -> Band:
     """Precision of one class with its pointwise 95 % band, at 101 recalls. Arguments as for `roc_band`."""
-    index = _class_index(oof, class_index)
     factor = variance_factor(oof, correction, n_train_fraction=n_train_fraction)
-    return _band(oof, "pr_auc", index, _precision_at, factor=factor, seed=seed, n_resamples=n_resamples)
+    draws = draw_counts(oof, n_resamples, seed)
+    return _band(oof, "pr_auc", class_index, _precision_at, draws=draws, factor=factor)
 
 
 def _rates_at(grid: FloatArray, true: FloatArray, false: FloatArray) -> FloatArray:
@@ -212,11 +206,15 @@ def _precision_at(grid: FloatArray, true: FloatArray, false: FloatArray) -> Floa
 _Reader = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
 
 
-def _band(oof: OutOfFold, name: str, index: int, read: _Reader, *, factor: float, seed: int, n_resamples: int) -> Band:
+def _band(
+    oof: OutOfFold, name: str, class_index: int | None, read: _Reader, *, draws: Iterable[FloatArray], factor: float
+) -> Band:
+    """Curve of a class with its band: of the metric `name`, resampled by `draws`, its variance times `factor`."""
+    index = _class_index(oof, class_index)
     grid = np.linspace(0, 1, GRID_POINTS)
     whole = oof.row_weights[None]
     value = _read_curves(oof, whole, index, grid, read)[0]
-    drawn = [_read_curves(oof, whole * counts, index, grid, read) for counts in draw_counts(oof, n_resamples, seed)]
+    drawn = [_read_curves(oof, whole * counts, index, grid, read) for counts in draws]
     deviation = resampled_deviation(oof, np.concatenate(drawn))
     units = count_units(oof, Column(CLASS_METRICS[name], index))
     low, high = score_interval(value, deviation, units, factor=factor)
@@ -242,6 +240,16 @@ def _class_index(oof: OutOfFold, class_index: int | None) -> int:
     return index
 
 
+def _ranked(
+    positive: npt.ArrayLike, scores: npt.ArrayLike, weights: npt.ArrayLike | None
+) -> tuple[Ranking, FloatArray, FloatArray]:
+    """The scores ranked, and weight of true and of false positives at each of the m thresholds, both (m,)."""
+    rows, values, weight = _checked(positive, scores, weights)
+    ranking = rank(values)
+    true, false = cumulative(ranking, rows, weight[None])
+    return ranking, true[0], false[0]
+
+
 def _checked(
     positive: npt.ArrayLike, scores: npt.ArrayLike, weights: npt.ArrayLike | None
 ) -> tuple[BoolArray, FloatArray, FloatArray]:
@@ -255,4 +263,4 @@ def _checked(
     weight = check_weights(weights, len(values))
     if weight.ndim != 1:
         raise InputError(f"Weights of a curve must have shape ({len(values)},); got {weight.shape}.")
-    return rows.astype(bool), values, weight
+    return rows.astype(bool), values, relative_weights(weight)

@@ -55,7 +55,7 @@ class Evaluation:
     support : dict of str to int
         Judged rows of each class.
     confusion : ndarray of shape (K, K)
-        Weighted, rows true, columns predicted, mean over repeats.
+        Weighted (the mean positive weight counts 1), rows true, columns predicted, mean over repeats.
     interval : IntervalMethod
         How the intervals were made.
     """

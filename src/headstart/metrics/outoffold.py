@@ -10,7 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.errors import InputError
-from headstart.metrics.arrays import BoolArray, FloatArray, IntArray, check_labels, check_probabilities, check_weights
+from headstart.metrics.arrays import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    check_labels,
+    check_probabilities,
+    check_weights,
+    relative_weights,
+)
 from headstart.metrics.registry import check_positive
 from headstart.metrics.tally import Outcome
 
@@ -32,7 +40,7 @@ class OutOfFold:
     positive : int or None
         Positive class of a two-class task, None meaning class 1; None for more classes.
     weights : ndarray of shape (n,) or None
-        Sample weights; None weighs all rows alike.
+        Sample weights, as given and of any scale; None weighs all rows alike.
     groups : ndarray of shape (n,), int, or None
         Rows that belong together (one patient, one panel) and are resampled as wholes; None: every row alone.
 
@@ -112,8 +120,8 @@ class OutOfFold:
 
     @cached_property
     def row_weights(self) -> FloatArray:
-        """Sample weights of shape (n,), ones by default."""
-        return np.ones(self.n_rows) if self.weights is None else self.weights
+        """Sample weights of shape (n,) that all scores use: the positive ones have a mean of 1; ones by default."""
+        return np.ones(self.n_rows) if self.weights is None else relative_weights(self.weights)
 
     @cached_property
     def judged(self) -> BoolArray:
@@ -178,7 +186,7 @@ def _check_row_weights(weights: FloatArray, fold: IntArray) -> FloatArray:
     array = check_weights(weights, n_rows)
     if array.ndim != 1:
         raise InputError(f"Sample weights must have shape ({n_rows},); got {array.shape}.")
-    if any(array[folds >= 0].sum() == 0 for folds in fold):
+    if not all(array[folds >= 0].any() for folds in fold):
         raise InputError("The judged rows of a repeat all weigh 0. Give at least one of them a weight above 0.")
     return array
 

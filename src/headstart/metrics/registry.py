@@ -16,7 +16,14 @@ import numpy.typing as npt
 
 from headstart.errors import InputError, unknown_name
 from headstart.metrics import confusion as counts
-from headstart.metrics.arrays import FloatArray, check_labels, check_probabilities, check_weights, plain
+from headstart.metrics.arrays import (
+    FloatArray,
+    check_labels,
+    check_probabilities,
+    check_weights,
+    plain,
+    relative_weights,
+)
 from headstart.metrics.tally import PROBABILITY_FLOOR, Outcome, Tally
 
 Evidence = Literal["all", "rarest", "class", "rest", "called", "both"]
@@ -226,12 +233,12 @@ def score(
 def checked_outcome(
     labels: npt.ArrayLike, probabilities: npt.ArrayLike, weights: npt.ArrayLike | None, positive: int | None
 ) -> tuple[Outcome, FloatArray]:
-    """Checked arrays as an outcome and its weights, of shape (n,) or (batch, n)."""
+    """Checked arrays as an outcome and its weights, of shape (n,) or (batch, n), with a mean of 1."""
     n_rows = len(np.atleast_1d(labels))
     columns = check_probabilities(probabilities, n_rows)
     n_classes = columns.shape[1]
     outcome = Outcome(check_labels(labels, n_classes), columns, check_positive(positive, n_classes))
-    return outcome, check_weights(weights, n_rows)
+    return outcome, relative_weights(check_weights(weights, n_rows))
 
 
 def check_positive(positive: int | None, n_classes: int) -> int:

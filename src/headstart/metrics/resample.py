@@ -45,7 +45,7 @@ class Replicates:
     resamples : ndarray of shape (n_resamples, C)
         As `values`, of each resample.
     confusion : ndarray of shape (K, K)
-        Weighted, rows true, mean over repeats.
+        Weighted (the mean positive weight counts 1), rows true, mean over repeats.
     """
 
     columns: tuple[Column, ...]

@@ -10,6 +10,7 @@ from headstart.report.document import Block, Bullets, Section, Table, Text
 from headstart.report.record import RunRecord
 
 MAX_ROWS = 50
+MAX_ITEMS = 8  # in one cell
 _LISTS = {
     "unreadable": "Unreadable files",
     "duplicates": "Sets of exact duplicates",
@@ -17,15 +18,26 @@ _LISTS = {
     "near_duplicate_candidates": "Near-duplicate candidates",
     "multi_page": "Files of several pages",
 }
+_NAMES_LEFT_OUT = "The names of unreadable files, duplicates and twins were left out on request; results.json has them."
 
 
-def audit_section(record: RunRecord) -> Section:
-    """Counts and sizes in one table, then unreadable files, duplicates, twins, notes and warnings."""
+def audit_section(record: RunRecord, *, named: bool = True) -> Section:
+    """Counts and sizes in one table, then unreadable files, duplicates, twins, notes and warnings.
+
+    Parameters
+    ----------
+    record : RunRecord
+    named : bool
+        False counts unreadable files, duplicates and twins instead of naming them.
+    """
     audit = record.results["audit"]
     blocks: list[Block] = [Table("What the image files are", ("Item", "Value"), _facts(record, audit), frozenset({1}))]
-    blocks += _unreadable(audit["unreadable"])
-    blocks += _duplicates(audit["duplicates"], audit["label_conflicts"])
-    blocks += _twins(audit.get("twins"))
+    if named:
+        blocks += _unreadable(audit["unreadable"])
+        blocks += _duplicates(audit["duplicates"], audit["label_conflicts"])
+    else:
+        blocks.append(Text(_NAMES_LEFT_OUT, tone="note"))
+    blocks += _twins(audit.get("twins"), named=named)
     blocks += _sentences(audit.get("notes", []), "plain")
     told = set(record.results["warnings"])
     blocks += _sentences([warning for warning in audit.get("warnings", []) if warning not in told], "warning")
@@ -82,11 +94,12 @@ def _duplicates(sets: Sequence[Sequence[str]], conflicts: Sequence[Sequence[str]
     return [table, *_cut(sets)] if rows else [Text("No two files hold the same image.", tone="good")]
 
 
-def _twins(twins: Any) -> list[Block]:
-    """Near duplicates, as the run recorded them."""
+def _twins(twins: Any, *, named: bool) -> list[Block]:
+    """Near duplicates, as the run recorded them; lists of them counted unless `named`."""
     if not isinstance(twins, dict) or not twins:
         return []
-    rows = tuple((text.words(key), _named(value)) for key, value in twins.items())
+    told = _named if named else _tallied
+    rows = tuple((text.words(key), told(value)) for key, value in twins.items())
     return [
         Table(
             "Twins: images with alike perceptual hashes, confirmed in feature space",
@@ -101,8 +114,13 @@ def _named(value: object) -> str:
     """A count for a long list, its items for a short one."""
     if isinstance(value, list):
         items = [text.listed([str(part) for part in item]) if isinstance(item, list) else str(item) for item in value]
-        return "; ".join(items[:MAX_ROWS]) + (f"; {len(items) - MAX_ROWS:,} more" if len(items) > MAX_ROWS else "")
+        return "; ".join(items[:MAX_ITEMS]) + (f"; {len(items) - MAX_ITEMS:,} more" if len(items) > MAX_ITEMS else "")
     return text.plain(value)
+
+
+def _tallied(value: object) -> str:
+    """The length of a list, whatever is in it."""
+    return f"{len(value):,}" if isinstance(value, list) else text.plain(value)
 
 
 def _cut(entries: Sequence[object]) -> list[Block]:

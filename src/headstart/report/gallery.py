@@ -101,8 +101,8 @@ def _explanation(dataset: ImageDataset | None, *, images: bool) -> str:
     )
     if not images:
         return (
-            f"{what} Pictures and image names were left out of this gallery on request; the numbers are lines of "
-            "predictions.csv. Names of unreadable or duplicate files still stand in the audit."
+            f"{what} Pictures and image names were left out of this report on request; the numbers are lines of "
+            "predictions.csv."
         )
     if dataset is None:
         return f"{what} The images were not at hand when this report was written, so no pictures are shown."

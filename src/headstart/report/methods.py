@@ -73,16 +73,24 @@ def _data(task: Mapping[str, Any]) -> str:
     return f"{sentence}.{weighted}"
 
 
+def random_weights(backbone: Mapping[str, Any]) -> bool:
+    """Whether the backbone of a run was never trained on any image."""
+    return str(backbone["weights"].get("source", "")).startswith("random")
+
+
 def _features(results: Mapping[str, Any]) -> str:
     backbone = results["backbone"]
     width = f"{backbone['feature_width']:,} " if backbone.get("feature_width") else ""
     stage = f" at stage {backbone['stage']}" if backbone.get("stage") else ""
+    kept = f"was kept frozen and its {width}features{stage} were computed once for every image."
     source = backbone["weights"].get("source")
+    if random_weights(backbone):
+        return (
+            f"As a baseline for the approach of [1], {backbone['name']} with weights drawn at random, which no image "
+            f"had ever trained, {kept}"
+        )
     weights = f" (pretrained weights: {source})" if source else ""
-    return (
-        f"Following the feature extraction strategy of transfer learning [1], {backbone['name']}{weights} was kept "
-        f"frozen and its {width}features{stage} were computed once for every image."
-    )
+    return f"Following the feature extraction strategy of transfer learning [1], {backbone['name']}{weights} {kept}"
 
 
 def _choice(results: Mapping[str, Any]) -> str:
@@ -95,20 +103,39 @@ def _choice(results: Mapping[str, Any]) -> str:
 
 
 def _protocol(protocol: Mapping[str, Any], score: str, *, choice: bool) -> str:
-    split = f"(seed {protocol['seed']}, split {protocol['split_hash'][:12]})"
     kind, _, shape = protocol["scheme"].partition(":")
-    if kind == "holdout":
-        train, validation, test = shape.split("/")
-        chosen = f"chosen by {score} on {validation} % and " if choice else ""
-        return (
-            f"Training used {train} % of the images; the result was {chosen}judged once on {test} %, "
-            f"in one stratified partition {split}."
-        )
+    describe = _holdout if kind == "holdout" else _cross_validation
+    return describe(protocol, shape, score, choice=choice)
+
+
+def _holdout(protocol: Mapping[str, Any], shape: str, score: str, *, choice: bool) -> str:
+    """Of the parts, training and validation together fit what the test part judges; validation alone chooses it."""
+    train, validation, test = (float(part) for part in shape.split("/"))
+    fitted = f"on {train + validation:g} % of the images and judged once on the remaining {test:g} %"
+    repeats = protocol["repeats"]
+    where = "a stratified partition" if repeats == 1 else f"{repeats} stratified partitions, drawn anew and averaged"
+    lead = (
+        f"After training on {train:g} % of the images, one candidate was chosen by {score} on another "
+        f"{validation:g} %; it was then fitted on both parts together, that is {fitted},"
+        if choice
+        else f"It was fitted {fitted},"
+    )
+    return f"{lead} in {where} {_identity(protocol)}."
+
+
+def _cross_validation(protocol: Mapping[str, Any], shape: str, score: str, *, choice: bool) -> str:
+    """With outer folds of the user nothing is claimed of their balance; the inner ones are drawn by class always."""
     outer, _, inner = shape.partition("x")
+    own = bool(protocol.get("own_folds"))
+    scheme = "nested cross-validation" if choice else "cross-validation"
+    drawn, folds = ("", "outer folds as given by the user") if own else ("stratified ", "outer folds")
     repeats = f", repeated {protocol['repeats']} times" if protocol["repeats"] > 1 else ""
     chosen = f" The choice was made by {score} on {inner} inner folds of the training part alone." if choice else ""
-    scheme = "nested cross-validation" if choice else "cross-validation"
-    return f"Performance was estimated by stratified {scheme} with {outer} outer folds{repeats} {split}.{chosen}"
+    return f"Performance was estimated by {drawn}{scheme} with {outer} {folds}{repeats} {_identity(protocol)}.{chosen}"
+
+
+def _identity(protocol: Mapping[str, Any]) -> str:
+    return f"(seed {protocol['seed']}, split {protocol['split_hash'][:12]})"
 
 
 def _scores(results: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from headstart.report import text
 from headstart.report.document import Block, Bullets, Headline, Section, Table, Text, Verbatim
-from headstart.report.methods import methods_text
+from headstart.report.methods import methods_text, random_weights
 from headstart.report.names import metric_title, ordered_metrics
 from headstart.report.record import RunRecord
 from headstart.report.style import class_labels
@@ -42,7 +42,7 @@ def question_section(record: RunRecord) -> Section:
     n_images = text.plural(task["n_images"], "image")
     asked = f"To which of {len(task['classes'])} classes does an image belong? {n_images} were given"
     groups = (
-        f" in {text.plural(task['n_groups'], 'group')} that stay together in every split"
+        f"; the {text.plural(task['n_groups'], 'group')} that they form, twins joined, stay whole in every split"
         if task.get("n_groups")
         else ""
     )
@@ -70,7 +70,10 @@ def question_section(record: RunRecord) -> Section:
         )
     if task["weighted"]:
         blocks.append(
-            Text("Every score, curve and count of the confusion matrix is weighted by the given image weights.")
+            Text(
+                "Every score, curve and count of the confusion matrix is weighted by the given image weights, where an "
+                "image of mean weight counts as one."
+            )
         )
     return Section("question", "What was asked", tuple(blocks))
 
@@ -144,6 +147,7 @@ def split_section(record: RunRecord) -> Section:
     protocol = record.results["protocol"]
     rows = (
         ("Scheme", protocol["scheme"]),
+        ("Outer folds", "as given by the user" if protocol.get("own_folds") else "drawn by headstart"),
         ("Repeats", text.count(protocol["repeats"])),
         ("Seed", str(protocol["seed"])),
         ("Chosen by", metric_title(protocol["choose_by"])),
@@ -190,7 +194,8 @@ def software_section(record: RunRecord) -> Section:
     first = {key: backbone[key] for key in ("name", "stage", "feature_width") if key in backbone}
     others = {key: value for key, value in backbone.items() if key not in ("weights", *first)}
     blocks: list[Block] = [mapping_table("Backbone and its preparation", first | others)]
-    blocks.append(mapping_table("Pretrained weights", backbone["weights"]))
+    caption = "Weights" if random_weights(backbone) else "Pretrained weights"
+    blocks.append(mapping_table(caption, backbone["weights"]))
     spent = {key: text.duration(value) for key, value in timings["seconds"].items() if value is not None}
     blocks.append(mapping_table("Time taken", spent | _speed(timings)))
     blocks.append(mapping_table("Versions", {"headstart": record.results["headstart"], **timings["versions"]}))

@@ -10,6 +10,7 @@ from headstart.metrics import OutOfFold, Reliability
 from headstart.progress import Progress, Silent
 from headstart.report import figure_sections as drawn_sections
 from headstart.report import plots, sections, text
+from headstart.report.anonymous import without_image_names
 from headstart.report.audit import audit_section
 from headstart.report.curves import calibration_bins, calibration_plot, calibration_table, curve_plots, out_of_fold
 from headstart.report.document import Picture, Plot, Section, Table
@@ -38,7 +39,7 @@ def write_report(
     dataset : ImageDataset, optional
         The images of the run, for the gallery. Without it the gallery lists names only.
     images : bool
-        False leaves pictures and image names out of the gallery, for images of patients.
+        False leaves pictures and image names out of the whole page, for images of patients.
     progress : Progress, optional
         Told of every figure drawn; None shows nothing.
 
@@ -54,14 +55,13 @@ def write_report(
     StorageError
         When the folder cannot be written.
     """
-    record = read_run(Path(run))
+    record = read_run(Path(run)) if images else without_image_names(read_run(Path(run)))
     oof = out_of_fold(record)
     bins = calibration_bins(oof)
     drawn = _draw(record, list(_plots(record, oof, bins)), progress or Silent())
     gallery = Section("gallery", "Mistakes and close calls", gallery_blocks(record, dataset=dataset, images=images))
-    page = render_page(
-        _title(record), _sections(record, drawn, calibration_table(bins), gallery), version=record.results["headstart"]
-    )
+    parts = _sections(record, drawn, calibration_table(bins), audit_section(record, named=images), gallery)
+    page = render_page(_title(record), parts, version=record.results["headstart"])
     path = record.folder / "report.html"
     write_bytes(path, page.encode())
     return path
@@ -97,7 +97,7 @@ def _draw(record: RunRecord, made: Sequence[Plot], progress: Progress) -> dict[s
 
 
 def _sections(
-    record: RunRecord, drawn: dict[str, Picture], calibration: Table, gallery: Section
+    record: RunRecord, drawn: dict[str, Picture], calibration: Table, audit: Section, gallery: Section
 ) -> tuple[Section, ...]:
     return (
         sections.headline_section(record),
@@ -110,7 +110,7 @@ def _sections(
         drawn_sections.folds_section(record, drawn),
         drawn_sections.candidates_section(record, drawn),
         sections.optimism_section(record),
-        audit_section(record),
+        audit,
         gallery,
         sections.split_section(record),
         sections.software_section(record),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.data.split import Split
+from headstart.errors import RunError
 from headstart.heads import FittedHead, HeadSpec, fit_heads
 from headstart.metrics import find_metric
 from headstart.progress import Progress, Silent
@@ -234,7 +235,18 @@ def fit_and_predict(data: StudyData, fold: OuterFold, spec: HeadSpec, seed: int)
 
 
 def choose(scores: NDArray[np.float64], metric: str) -> int:
-    """Index of the best score; the first of equals, so cheaper candidates stand first. A nan is never chosen."""
+    """Index of the best score; the first of equals. A nan is never chosen.
+
+    Raises
+    ------
+    RunError
+        When no candidate has a score.
+    """
+    if np.isnan(scores).all():
+        raise RunError(
+            f"No candidate has a {find_metric(metric).title} on the inner folds, so none can be chosen. Check the "
+            "weights and the sizes of the classes, or choose by another score with --metric."
+        )
     sign = 1.0 if find_metric(metric).greater_is_better else -1.0
     values = np.where(np.isnan(scores), -np.inf, sign * scores)
     return int(np.argmax(values))

@@ -100,10 +100,11 @@ def headline(evaluation: Evaluation, size: str, *, random_weights: bool) -> dict
     """The result in one sentence, and the number it stands on; `size` says of how many images."""
     main = evaluation.metrics[HEADLINE].to_json()
     parts = [_worded(name, evaluation) for name in (HEADLINE, "accuracy", "roc_auc")]
-    text = f"{'; '.join(parts)}; {size}, 95 % intervals."
+    scores = "; ".join(parts)
+    text = f"{scores[0].upper()}{scores[1:]}; {size}, 95 % intervals."
     if random_weights:
         text = f"Random weights, no transfer learning. {text}"
-    return {"metric": HEADLINE, "value": main["value"], "ci95": main["ci95"], "text": text[0].upper() + text[1:]}
+    return {"metric": HEADLINE, "value": main["value"], "ci95": main["ci95"], "text": text}
 
 
 def _worded(name: str, evaluation: Evaluation) -> str:
@@ -119,7 +120,10 @@ def _worded(name: str, evaluation: Evaluation) -> str:
 
 
 def leakage_tax(kept: Evaluation, ignored: Evaluation) -> dict[str, Any]:
-    """Scores with groups ignored minus scores with groups kept: what a careless split would have claimed."""
+    """Scores with groups ignored minus scores with groups kept: what a careless split would have claimed.
+
+    Each comes from one random draw of the folds, so small differences are chance. For log loss less is better.
+    """
     rows = {}
     for name in (HEADLINE, "accuracy", "roc_auc", "log_loss"):
         first, second = kept.metrics[name].to_json()["value"], ignored.metrics[name].to_json()["value"]

@@ -10,7 +10,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from headstart.errors import RunError
+from headstart.errors import InputError, RunError
+from headstart.features.engine import Engine
 from headstart.storage import storage_error, write_json
 
 RUN_FILE = "run.json"
@@ -36,7 +37,8 @@ def check_output_folder(path: Path) -> None:
     """
     if path.is_file():
         raise RunError(f"{path} is a file. Give the name of a new folder, or of a run to go on with.")
-    others = [entry.name for entry in path.iterdir() if entry.name != _LOCK_FILE] if path.is_dir() else []
+    found = [entry.name for entry in path.iterdir()] if path.is_dir() else []
+    others = [name for name in found if name != _LOCK_FILE and not _is_unfinished(name)]
     if others and RUN_FILE not in others:
         raise RunError(
             f"{path} already holds files that are no headstart run ({', '.join(sorted(others)[:3])}). "
@@ -44,16 +46,29 @@ def check_output_folder(path: Path) -> None:
         )
 
 
-def stored_engine(path: Path) -> dict[str, Any] | None:
-    """Engine of the run that a folder holds, to be used again on resume; None for a new folder."""
+def _is_unfinished(name: str) -> bool:
+    """Whether this is the temporary name of a file that was being written when a process was killed."""
+    return name.startswith(".") and name.endswith(".tmp")
+
+
+def stored_engine(path: Path) -> Engine | None:
+    """Engine of the run that a folder holds, to be used again on resume; None for a new folder.
+
+    Raises
+    ------
+    RunError
+        When the run is damaged.
+    """
     if not (path / RUN_FILE).is_file():
         return None
-    engine = read_run(path)["identity"].get("engine")
-    return engine if isinstance(engine, dict) else None
+    try:
+        return Engine.from_json(read_run(path)["identity"]["engine"])
+    except (KeyError, TypeError, ValueError, OverflowError, InputError) as error:
+        raise RunError(_damaged(path / RUN_FILE)) from error
 
 
 @contextmanager
-def claimed(path: Path, identity: dict[str, Any], source: dict[str, Any]) -> Iterator[None]:
+def claimed(path: Path, identity: dict[str, Any], source: dict[str, Any], *, images: bool = True) -> Iterator[bool]:
     """Hold a run folder for the length of a block: create it, or check that it holds the same run.
 
     Parameters
@@ -63,6 +78,13 @@ def claimed(path: Path, identity: dict[str, Any], source: dict[str, Any]) -> Ite
         Everything that decides the results; a folder with another identity is refused.
     source : dict
         Where the data came from, for `headstart report`; decides nothing.
+    images : bool
+        Whether reports of this run may show pictures. Once forbidden it stays forbidden.
+
+    Yields
+    ------
+    bool
+        Whether they may: `images`, and never forbidden before.
 
     Raises
     ------
@@ -80,23 +102,36 @@ def claimed(path: Path, identity: dict[str, Any], source: dict[str, Any]) -> Ite
     except OSError as error:
         raise storage_error(path, error) from error
     try:
-        _claim(path, identity, source)
-        yield
+        yield _claim(path, identity, source, images=images)
     finally:
         lock.release()  # the file stays: removed at the wrong moment, it would let two processes in
 
 
-def _claim(path: Path, identity: dict[str, Any], source: dict[str, Any]) -> None:
+def _claim(path: Path, identity: dict[str, Any], source: dict[str, Any], *, images: bool) -> bool:
     check_output_folder(path)
+    _remove_unfinished(path)
+    content = {"format": _FORMAT, "identity": identity, "source": source, "images": images}
     if not (path / RUN_FILE).is_file():
-        write_json(path / RUN_FILE, {"format": _FORMAT, "identity": identity, "source": source})
-        return
-    differing = differences(read_run(path)["identity"], identity)
+        write_json(path / RUN_FILE, content)
+        return images
+    stored = read_run(path)
+    differing = differences(stored["identity"], identity)
     if differing:
         raise RunError(
             f"{path} holds another run, which is never overwritten. It differs in: {'; '.join(differing[:6])}. "
             "Give another folder, or the same data and options to go on with that run."
         )
+    allowed = images and bool(stored.get("images", True))
+    if allowed != stored.get("images"):
+        write_json(path / RUN_FILE, {**content, "images": allowed})
+    return allowed
+
+
+def _remove_unfinished(path: Path) -> None:
+    """Remove what a killed process left under temporary names."""
+    for entry in path.rglob(".*.tmp"):
+        if _is_unfinished(entry.name):
+            entry.unlink(missing_ok=True)
 
 
 def read_run(path: Path) -> dict[str, Any]:
@@ -114,9 +149,13 @@ def read_run(path: Path) -> dict[str, Any]:
         content = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(content["identity"], dict):
             raise TypeError("identity")
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise RunError(f"{file} is damaged. Remove the folder and run `headstart fit` again.") from error
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+        raise RunError(_damaged(file)) from error
     return dict(content)
+
+
+def _damaged(file: Path) -> str:
+    return f"{file} is damaged. Remove the folder and run `headstart fit` again."
 
 
 def differences(stored: Any, asked: Any, name: str = "") -> list[str]:
@@ -131,6 +170,8 @@ def differences(stored: Any, asked: Any, name: str = "") -> list[str]:
         return [text for texts in found for text in texts]
     if stored == asked:
         return []
+    if name == "data":
+        return ["the data set: its images, labels, groups, weights or folds"]
     return [f"{name} is {_shown(stored)} there, {_shown(asked)} here"]
 
 

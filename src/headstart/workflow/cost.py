@@ -28,9 +28,10 @@ def announce(job: Job, cache: FeatureCache, split: Split) -> None:
     heads_s = study_seconds(split, specs, width, n_classes, n_worker_processes(options))
     heads_s *= 2 if options.leakage_tax and dataset.groups is not None else 1
     minutes = (features_s + heads_s + REPORT_S) / 60
+    repeated = f", drawn {split.repeats} times" if split.repeats > 1 else ""
     job.progress.note(
         f"Plan: features of {missing:,} images ({len(dataset) - missing:,} are cached), {len(specs)} heads tried in "
-        f"{split.scheme} folds, {split.repeats} time{'s' if split.repeats > 1 else ''}: about {minutes:.1f} minutes."
+        f"folds {split.scheme}{repeated}: about {minutes:.1f} minutes."
     )
 
 

@@ -34,6 +34,7 @@ def results_document(job: Job, dataset: ImageDataset, twins: Twins, split: Split
         "task": _task(job, dataset, n_groups),
         "protocol": {
             "scheme": split.scheme,
+            "own_folds": split.own_folds,
             "repeats": split.repeats,
             "choose_by": job.options.metric,
             "seed": job.options.seed,

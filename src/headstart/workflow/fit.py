@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from headstart.data import ImageDataset
 from headstart.data.split import write_split
 from headstart.data.twins import join_groups
 from headstart.errors import HeadstartError, RunError
 from headstart.features.extract import Extractor, extract_features
-from headstart.model import Model, load_model
+from headstart.metrics import find_metric
+from headstart.model import Model, image_marks, load_model
 from headstart.progress import Progress, Silent
 from headstart.report import write_report
 from headstart.report.record import read_run as read_record
@@ -37,11 +39,8 @@ from headstart.workflow.inspect import (
     reopen_pictures,
 )
 from headstart.workflow.job import Job, Studied, choose_positive, make_run_split, run_study
-from headstart.workflow.options import FitOptions
+from headstart.workflow.options import FitOptions, as_source
 from headstart.workflow.timing import Stopwatch, machine, versions
-
-if TYPE_CHECKING:
-    from headstart.data import ImageDataset
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,8 @@ def fit(
     Raises
     ------
     DataError, ImageError, SplitError, WeightsError, InputError
-        When the input cannot be used; nothing is written then.
+        When the input cannot be used; nothing is written then. (A split that only near duplicates make impossible is
+        found once features are computed; the run folder exists by then.)
     RunError
         When `output` holds something else.
     StorageError
@@ -118,23 +118,38 @@ def fit(
     """
     options = options or FitOptions()
     progress = progress or Silent()
-    folder, clock = Path(output), Stopwatch()
-    files.check_output_folder(folder)
+    folder, clock = _output_folder(data, output), Stopwatch()
     with clock.step("audit"):
         inspected = inspect_data(
             data, skip_unreadable=options.skip_unreadable, n_threads=options.n_threads, progress=progress
         )
+    find_metric(options.metric).check_classes(len(inspected.dataset.classes))
     positive = choose_positive(inspected.dataset, options.positive)
     make_run_split(join_exact(inspected), options)  # a split that cannot be made is refused before anything is written
     with clock.step("backbone"):
         extractor = open_extractor(options, stored=files.stored_engine(folder), progress=progress)
     identity = run_identity(inspected, extractor, options)
-    with files.claimed(folder, identity, {"data": inspected.source, "images": options.images}):
+    with files.claimed(folder, identity, {"data": inspected.source}, images=options.images) as images:
         if is_complete(folder):
             progress.note(f"{folder} is complete; nothing is left to do.")
+            if not images:  # forbidden now, perhaps not when the report was written
+                write_report(folder, images=False, progress=progress)
             return Run(folder, _read_results(folder))
         journal = Journal(folder / files.WORK_FOLDER)
-        return _work(folder, Job(inspected, extractor, options, positive, journal, progress), clock)
+        job = Job(inspected, extractor, replace(options, images=images), positive, journal, progress)
+        return _work(folder, job, clock)
+
+
+def _output_folder(data: Data, output: str | os.PathLike[str]) -> Path:
+    """The run folder, which must not lie inside the data: its pictures would become data."""
+    if not os.fspath(output):
+        raise RunError("The path of the run folder is empty. Name a new folder.")
+    folder = Path(output)
+    inside = None if isinstance(data, ImageDataset) else Path(as_source(data).path)
+    if inside is not None and inside.is_dir() and folder.resolve().is_relative_to(inside.resolve()):
+        raise RunError(f"{folder} lies inside the data, {inside}, whose folders are classes. Name a folder elsewhere.")
+    files.check_output_folder(folder)
+    return folder
 
 
 def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
@@ -186,10 +201,8 @@ def run_identity(inspected: Inspected, extractor: Extractor, options: FitOptions
         "headstart": __version__,
         "data": inspected.dataset.fingerprint(),
         "options": asked,
-        "backbone": extractor.backbone.name,
         "weights": extractor.backbone.weights.to_json(),
-        "tensors": extractor.backbone.tensors_sha256,
-        "preparation": extractor.preparation.settings(),
+        "features": extractor.settings(),
         "engine": extractor.engine.to_json(),
     }
 
@@ -209,6 +222,7 @@ def _model(extractor: Extractor, dataset: ImageDataset, study: Studied, results:
         "positive": results["task"]["positive"],
         "n_images": len(dataset),
         "data_sha256": results["task"]["data_sha256"],
+        "images_sha256": sorted(set(image_marks(dataset))),
         "versions": versions(),
     }
     return Model(
@@ -271,8 +285,8 @@ def rewrite_report(run: str | os.PathLike[str], *, images: bool = True, progress
         When the folder holds no finished run.
     """
     folder = Path(run)
-    source = files.read_run(folder)["source"]
-    allowed = images and bool(source.get("images", True))
+    stored = files.read_run(folder)
+    source, allowed = stored.get("source") or {}, images and bool(stored.get("images", True))
     dataset = None
     progress = progress or Silent()
     if allowed:

@@ -17,7 +17,7 @@ from headstart.data.table import Table
 from headstart.data.twins import join_groups
 from headstart.errors import DataError
 from headstart.features.cache import FeatureCache
-from headstart.features.engine import Engine, available_processors, decide_engine
+from headstart.features.engine import Engine, available_processors, decide_engine, resolve_device
 from headstart.features.extract import Extractor
 from headstart.features.twins import BACKGROUND, RATIO, confirm_twins
 from headstart.progress import Progress, Silent
@@ -123,6 +123,12 @@ def reopen_pictures(source: dict[str, Any] | None, names: Sequence[str]) -> Imag
 
 
 def _stop_unless(skip: bool, audit: Audit, n_images: int) -> None:
+    if len(audit.unreadable) == n_images:
+        _, name, reason = audit.unreadable[0]
+        raise DataError(
+            f"None of the {n_images:,} images can be read; the first, {name}: {reason}. If the files are fine, the "
+            "paths do not lead to them: those of a table start from its own folder, or from the one named by --root."
+        )
     if skip:
         return
     listed = "\n".join(f"  {name}: {reason}" for _, name, reason in audit.unreadable[:_LISTED])
@@ -133,18 +139,23 @@ def _stop_unless(skip: bool, audit: Audit, n_images: int) -> None:
     )
 
 
-def open_extractor(
-    options: FitOptions, *, stored: dict[str, Any] | None = None, progress: Progress | None = None
-) -> Extractor:
+def open_extractor(options: FitOptions, *, stored: Engine | None = None, progress: Progress | None = None) -> Extractor:
     """Backbone, preparation and engine as asked; a run that is resumed keeps the engine it began with.
 
     Parameters
     ----------
     options : FitOptions
-    stored : dict, optional
-        Engine of the run to be resumed; what the options name explicitly still has its say, and then differs.
+    stored : Engine, optional
+        That of the run to be resumed; what the options name explicitly still has its say, and then differs.
     progress : Progress, optional
         Told of a download.
+
+    Raises
+    ------
+    InputError
+        When the backbone, a setting or the device is unknown, or the device is not there.
+    WeightsError
+        When the weights are missing or do not fit.
     """
     backbone = load_backbone(
         options.backbone or DEFAULT_BACKBONE,
@@ -162,14 +173,13 @@ def open_extractor(
     return Extractor(backbone, preparation, _resumed(engine, options, stored))
 
 
-def _resumed(engine: Engine, options: FitOptions, stored: dict[str, Any] | None) -> Engine:
+def _resumed(engine: Engine, options: FitOptions, stored: Engine | None) -> Engine:
     if stored is None:
         return engine
-    before = Engine.from_json(stored)
     return replace(
-        before,
-        device=before.device if options.device == "auto" else engine.device,
-        n_threads=options.n_threads or before.n_threads,
+        stored,
+        device=resolve_device(stored.device) if options.device == "auto" else engine.device,
+        n_threads=options.n_threads or stored.n_threads,
         batch_size=options.batch_size,
     )
 

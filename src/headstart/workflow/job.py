@@ -132,25 +132,29 @@ def run_study(job: Job, dataset: ImageDataset, features: NDArray[np.float32], sp
     *judged, final = run_folds(data, folds, plan, journal=job.journal, progress=job.progress)
     oof = gather(data, judged, dataset.classes, plan.positive, split.repeats)
     evaluation = evaluate(oof, seed=options.seed)
-    tax = _tax(job, dataset, data, plan, evaluation) if options.leakage_tax else None
-    return Studied(data, plan, judged, final, oof, evaluation, tax)
+    studied = Studied(data, plan, judged, final, oof, evaluation, None)
+    return replace(studied, tax=_tax(job, dataset, split, studied)) if options.leakage_tax else studied
 
 
-def _tax(job: Job, dataset: ImageDataset, data: StudyData, plan: StudyPlan, kept: Evaluation) -> dict[str, Any] | None:
-    """Scores of the same study with the groups ignored, beside those with groups kept."""
+def _tax(job: Job, dataset: ImageDataset, split: Split, kept: Studied) -> dict[str, Any] | None:
+    """Scores of the same study with the groups ignored, beside those with groups kept; as many folds and repeats."""
     if dataset.groups is None:
         job.progress.note("The data set has no groups, so there is no leakage tax to measure.")
         return None
-    options = job.options
     ungrouped = replace(dataset, groups=None, group_names=(), folds=None)
-    scheme = "nested:5x4" if options.split_file is not None else options.split
-    split = split_dataset(ungrouped, scheme=scheme, repeats=options.repeats, seed=options.seed)
-    loose = replace(data, groups=None)
+    loose_split = split_dataset(ungrouped, scheme=split.scheme, repeats=split.repeats, seed=job.options.seed)
+    loose, plan = replace(kept.data, groups=None), kept.plan
     folds = run_folds(
-        loose, outer_folds(split), plan, journal=job.journal, prefix="tax-", title="Leakage tax", progress=job.progress
+        loose,
+        outer_folds(loose_split),
+        plan,
+        journal=job.journal,
+        prefix="tax-",
+        title="Leakage tax",
+        progress=job.progress,
     )
     oof = gather(loose, folds, dataset.classes, plan.positive, split.repeats)
-    return leakage_tax(kept, evaluate(oof, per_class=False, seed=options.seed))
+    return leakage_tax(kept.evaluation, evaluate(oof, per_class=False, seed=job.options.seed))
 
 
 def n_worker_processes(options: FitOptions) -> int:

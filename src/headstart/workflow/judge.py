@@ -13,7 +13,7 @@ from headstart.data import ImageDataset
 from headstart.errors import DataError, SplitError
 from headstart.metrics import OutOfFold, compare_paired
 from headstart.metrics import evaluate as evaluate_predictions
-from headstart.model import Model, load_model
+from headstart.model import Model, image_marks, load_model
 from headstart.progress import Progress, Silent
 from headstart.report.curves import out_of_fold
 from headstart.report.record import read_run
@@ -31,8 +31,8 @@ def evaluate(
     """Score a model on a labelled test set that it has never seen.
 
     Intervals speak of this very model on new data of this kind: the test groups are resampled as wholes, and nothing
-    is added for training. Images whose content the model was trained on make the score flatter; the data's fingerprint
-    is compared and the same data set refused.
+    is added for training. Images that the model was trained on would make the score flatter, so they are refused:
+    the bundle knows them by their content, whatever they are called.
 
     Parameters
     ----------
@@ -54,8 +54,7 @@ def evaluate(
     Raises
     ------
     DataError
-        When labels are missing or unknown to the model, images are unreadable, or the data set is the one the model
-        was trained on.
+        When labels are missing or unknown to the model, images are unreadable, or the model was trained on some.
     """
     progress = progress or Silent()
     fitted = model if isinstance(model, Model) else load_model(model)
@@ -72,8 +71,7 @@ def evaluate(
     if len(rows) == 0:
         raise DataError("None of the images can be read, so there is nothing to judge.")
     judged = dataset.subset(rows)
-    if judged.fingerprint() == fitted.facts.get("data_sha256"):
-        raise DataError("This is the data set the model was trained on. Its honest scores stand in RUN/results.json.")
+    _refuse_training_images(fitted, judged)
     positive = fitted.facts.get("positive")
     oof = OutOfFold.from_test_set(
         labels[rows],
@@ -86,6 +84,17 @@ def evaluate(
     found = evaluate_predictions(oof, correction="none", seed=seed).to_json()
     about = {"classes": list(fitted.classes), "positive": positive, "n_images": len(rows), "unreadable": bad}
     return {**about, **found}
+
+
+def _refuse_training_images(model: Model, dataset: ImageDataset) -> None:
+    """Raise for images that the model was trained on."""
+    known = set(model.facts.get("images_sha256", ()))
+    seen = [name for name, mark in zip(dataset.names, image_marks(dataset), strict=True) if mark in known]
+    if seen:
+        raise DataError(
+            f"{len(seen):,} of {len(dataset):,} images were used to train this model ({', '.join(seen[:3])}), so its "
+            "score on them would flatter. Leave them out; what to expect of them stands in RUN/results.json."
+        )
 
 
 def _model_labels(dataset: ImageDataset, classes: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int64]]:

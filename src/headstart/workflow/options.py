@@ -10,7 +10,18 @@ from typing import Any
 from headstart.data import ImageDataset, ManifestColumns, read_dataset
 from headstart.data.decode import WHITE_LEVEL
 from headstart.errors import InputError, RunError
+from headstart.features.engine import MAX_BATCH, MAX_THREADS
+from headstart.heads import grid
 from headstart.metrics import find_metric
+
+LIMITS = {
+    "repeats": (1, 1000),
+    "seed": (0, 2**32 - 1),
+    "batch_size": (1, MAX_BATCH),
+    "n_threads": (1, MAX_THREADS),
+    "input_size": (16, 4096),
+}
+"""Smallest and largest value of the options that are numbers."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,10 @@ class DataSource:
     partition: str | None = None
     classes: tuple[str, ...] | None = None
     allow_outside: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.path.strip():
+            raise InputError("The path of the data is empty. Give a folder, a manifest or an archive.")
 
     def open(self) -> ImageDataset:
         """The data set; see `headstart.data.read_dataset` for the errors."""
@@ -134,12 +149,13 @@ class FitOptions:
 
     def __post_init__(self) -> None:
         find_metric(self.metric)
+        grid(self.grid)
         if self.metric == "ece":
             raise InputError("The calibration error alone is no score to choose by. Use log_loss or brier.")
-        for name, least in (("repeats", 1), ("seed", 0), ("batch_size", 1), ("n_threads", 1), ("input_size", 16)):
+        for name, (least, most) in LIMITS.items():
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise InputError(f"{name} is {value}; expected at least {least}.")
+            if value is not None and not least <= value <= most:
+                raise InputError(f"{name} is {value}; expected {least} to {most:,}.")
 
     @property
     def split_file(self) -> Path | None:

@@ -6,6 +6,7 @@ import csv
 import glob
 import io
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -67,9 +68,9 @@ def expand(inputs: Sequence[str]) -> list[str]:
     """
     found: dict[str, None] = {}
     for item in inputs:
-        if Path(item).is_dir():
+        if os.path.isdir(item):  # noqa: PTH112 (pathlib raises for names that no file system takes)
             names = [str(Path(item) / name) for name in list_images(Path(item))]
-        elif any(sign in item for sign in _MAGIC) and not Path(item).exists():
+        elif any(sign in item for sign in _MAGIC) and not os.path.lexists(item):
             names = sorted(glob.glob(item, recursive=True))  # noqa: PTH207 (absolute and relative patterns alike)
         else:
             names = [item]
