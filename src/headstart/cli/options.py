@@ -132,5 +132,5 @@ fit_options = _together(
     ),
     click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out instead of stopping."),
     click.option("--leakage-tax", is_flag=True, help="Measure also what ignoring the groups would have claimed."),
-    click.option("--no-images", is_flag=True, help="No pictures in the report: images of patients."),
+    click.option("--no-images", is_flag=True, help="No pictures and no file names in the report: images of patients."),
 )
