@@ -42,7 +42,7 @@ from headstart.backbones.weights import (
     load_into,
     read_state,
 )
-from headstart.backbones.weights.download import Limits, UnreachableError, fetch_hub, fetch_url
+from headstart.backbones.weights.download import AbsentError, Limits, UnreachableError, fetch_hub, fetch_url
 from headstart.backbones.weights.layouts import translate
 from headstart.backbones.weights.load import classifier_name, load_found
 from headstart.backbones.weights.places import find_local, hub_file, torch_hub_file
@@ -488,6 +488,17 @@ def test_weights_of_another_precision_are_taken(state: State, tmp_path: Path, ki
     assert hash_tensors(network.state_dict()) == hash_tensors(expected)
 
 
+def test_variances_below_zero_and_numbers_beyond_float32_are_refused(state: State, tmp_path: Path) -> None:
+    variance = next(name for name in state if name.endswith("running_var"))
+    save_file({**state, variance: -state[variance] - 1}, tmp_path / "negative.safetensors")
+    with pytest.raises(WeightsError, match=f"variances '{variance}' are below zero"):
+        load_backbone(tiny.BACKBONE, weights=tmp_path / "negative.safetensors")
+    name = next(name for name in state if name.endswith("weight"))
+    save_file({**state, name: torch.full_like(state[name], 1e300, dtype=torch.float64)}, tmp_path / "huge.safetensors")
+    with pytest.raises(WeightsError, match="too large for float32"):
+        load_backbone(tiny.BACKBONE, weights=tmp_path / "huge.safetensors")
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_values_that_are_not_finite_are_refused(state: State, tmp_path: Path, value: float) -> None:
     name = next(name for name, tensor in state.items() if tensor.is_floating_point())
@@ -874,6 +885,26 @@ def test_the_hub_is_not_asked_when_told_so(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(UnreachableError, match="HF_HUB_OFFLINE is set"):
         asked_hub("good")
+
+
+def test_a_repository_without_safetensors_is_asked_for_its_other_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def answer(hub_id: str, name: str, **rest: object) -> Path:
+        asked.append(name)
+        if name == "model.safetensors":
+            raise AbsentError(f"{hub_id} ({name}): not there.")
+        return tmp_path / name
+
+    monkeypatch.setattr("headstart.backbones.weights.places.fetch_hub", answer)
+    monkeypatch.setattr(Entry, "shipped_weights", lambda self: None)
+    for variable in ("HEADSTART_CACHE", "HF_HOME", "TORCH_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    found = find_weights(an_entry(hub_id="owner/domain"), offline=False)
+    assert found.path == tmp_path / "pytorch_model.bin"
+    assert asked == ["model.safetensors", "pytorch_model.bin"]
 
 
 # The order of places --------------------------------------------------------------------------------------------------

@@ -313,7 +313,9 @@ def test_report(fitted: tuple[Path, Result], tmp_path: Path) -> None:
 def test_backbones() -> None:
     found = headstart("backbones")
     assert all(name in found.stdout for name in ENTRIES)
-    assert last_line(found) == "Next: headstart backbones show NAME, or headstart fit DATA -o runs/first --backbone NAME"
+    assert (
+        last_line(found) == "Next: headstart backbones show NAME, or headstart fit DATA -o runs/first --backbone NAME"
+    )
     assert {row["name"] for row in json.loads(headstart("backbones", "--json").stdout)} == set(ENTRIES)
 
 

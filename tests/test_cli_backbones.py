@@ -142,6 +142,17 @@ def test_show_gives_the_stages_as_table_and_json() -> None:
     assert text.splitlines()[-1] == "Next: headstart fit DATA -o runs/first --backbone vgg16"
 
 
+@pytest.mark.parametrize(("name", "size"), [("vit_tiny_patch16_224", 96), ("vgg19", 16), ("inception_v3", 32)])
+def test_show_refuses_a_size_that_the_network_cannot_take(name: str, size: int) -> None:
+    assert f"cannot take images of {size} x {size} pixels" in refused("backbones", "show", name, "--input-size", size)
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("VGG19", "vgg19"), ("dinov2", "dinov2")])
+def test_capitals_and_parts_of_names_find_their_match(typed: str, meant: str) -> None:
+    message = refused("backbones", "show", typed)
+    assert meant in message.partition("Did you mean")[2]
+
+
 def test_show_of_an_unknown_name_lists_the_close_matches() -> None:
     assert re.search(r"Unknown backbone 'vgg91'\. Did you mean .*'vgg19'", refused("backbones", "show", "vgg91"))
 

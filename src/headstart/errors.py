@@ -61,6 +61,17 @@ class StorageError(HeadstartError):
     """The disk refused: full, read-only or without permission."""
 
 
+_N_CLOSE = 3
+
+
+def _close(name: str, choices: list[str]) -> list[str]:
+    """Names much like this one, or that contain it, whatever the case of the letters; the likest first."""
+    by_lower = {choice.lower(): choice for choice in reversed(choices)}
+    alike = difflib.get_close_matches(name.lower(), by_lower, n=_N_CLOSE, cutoff=0.6)
+    containing = sorted((choice for choice in by_lower if name and name.lower() in choice), key=len)
+    return [by_lower[choice] for choice in dict.fromkeys([*alike, *containing])][:_N_CLOSE]
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """Message for an unknown name, with the close matches.
 
@@ -68,7 +79,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     "Unknown backbone 'vgg91'. Did you mean 'vgg19', 'vgg16'? Known: resnet50, vgg16, vgg19."
     """
     choices = sorted(known)
-    close = difflib.get_close_matches(name, choices, n=3, cutoff=0.6)
+    close = _close(name, choices)
     hint = " Did you mean " + ", ".join(repr(match) for match in close) + "?" if close else ""
     listed = ", ".join(choices[:20]) + (", ..." if len(choices) > 20 else "")
     return f"Unknown {kind} {name!r}.{hint} Known: {listed}."

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart.backbones.chain import StagedNetwork, staged
+from headstart.backbones.chain import REFUSALS, StagedNetwork, size_refused, staged
 from headstart.backbones.entry import Entry
 from headstart.backbones.networks import Pixels, build, pixels_of, with_hub_config
 from headstart.backbones.registry import find_entry
@@ -21,8 +21,6 @@ from headstart.progress import Progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-_REFUSALS = (RuntimeError, AssertionError, ValueError, InputError)
 
 
 class PooledBase(nn.Module):
@@ -126,11 +124,10 @@ class Backbone:
         try:
             with torch.inference_mode():
                 self.module(torch.zeros(1, 3, *size, device=device))
-        except _REFUSALS as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        except REFUSALS as error:
             raise InputError(
-                f"Backbone {self.name!r} cannot take images of {size[0]} x {size[1]} pixels ({reason}). It was trained "
-                f"at {self.input_size[0]} x {self.input_size[1]}; leave the input size out to use that."
+                f"{size_refused(f'Backbone {self.name!r}', size, error)} It was trained at {self.input_size[0]} x "
+                f"{self.input_size[1]}; leave the input size out to use that."
             ) from error
 
 

@@ -135,9 +135,28 @@ class StagedNetwork:
         return frozen.eval(), trainable.eval()
 
     def describe(self, input_size: tuple[int, int]) -> tuple[StageInfo, ...]:
-        """Output, stride, parameters and multiply-adds of every stage for one image of (height, width) pixels."""
+        """Output, stride, parameters and multiply-adds of every stage for one image of (height, width) pixels.
+
+        Raises
+        ------
+        InputError
+            When the network cannot take such images.
+        """
         stages = [(stage.name, stage.module) for stage in self.stages]
-        return census(stages, input_size, self.network)
+        try:
+            return census(stages, input_size, self.network)
+        except REFUSALS as error:
+            raise InputError(f"{size_refused('This network', input_size, error)} Leave the input size out.") from error
+
+
+REFUSALS = (RuntimeError, AssertionError, ValueError, InputError)
+"""What networks raise for images of a size they cannot take."""
+
+
+def size_refused(what: str, size: tuple[int, int], error: Exception) -> str:
+    """A network's refusal of a size, in words."""
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    return f"{what} cannot take images of {size[0]} x {size[1]} pixels ({reason})."
 
 
 class _Chain(nn.Module):

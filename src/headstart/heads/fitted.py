@@ -119,4 +119,6 @@ def check_features(features: Features) -> None:
         )
     if not np.isfinite(features).all():
         row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
-        raise InputError(f"Features of row {row} are not finite. Check the image and the backbone's precision.")
+        raise InputError(
+            f"Features of row {row} are not finite. Check the image, the weights and the backbone's precision."
+        )

@@ -68,6 +68,10 @@ class UnreachableError(WeightsError):
     """A file could not be downloaded; the message says from where and why."""
 
 
+class AbsentError(UnreachableError):
+    """The place answered, but does not have this file."""
+
+
 class _PassingError(Exception):
     """A failure that another try may mend."""
 
@@ -253,6 +257,8 @@ def _ask_hub(hub_id: str, name: str, what: str, limits: Limits, deadline: float)
     if done.returncode == 0 and lines:
         return Path(lines[-1])
     reason = _reason(done.stderr)
+    if re.search(r"\b(Remote)?EntryNotFoundError\b", done.stderr):
+        raise AbsentError(f"{what}: {reason}.")
     if any(re.search(rf"\b{kind}\b", done.stderr) for kind in _LASTING):
         raise UnreachableError(f"{what}: {reason}.")
     raise _PassingError(reason)

@@ -84,16 +84,21 @@ def _shape(tensor: torch.Tensor) -> str:
 
 
 def check_values(state: Mapping[str, torch.Tensor], *, source: str) -> None:
-    """Hold values against NaN and infinity.
+    """Hold values against NaN, infinity (also once they are float32) and variances below zero.
 
     Raises
     ------
     WeightsError
-        Naming the first tensor that is not finite.
+        Naming the first such tensor.
     """
     for name, tensor in state.items():
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            raise WeightsError(f"{source}: tensor {name!r} holds NaN or infinity. Use another copy of the weights.")
+        if tensor.is_floating_point() and not bool(tensor.float().isfinite().all()):
+            raise WeightsError(
+                f"{source}: tensor {name!r} holds NaN or infinity, or numbers too large for float32. "
+                "Use another copy of the weights."
+            )
+        if name.endswith("running_var") and bool((tensor < 0).any()):
+            raise WeightsError(f"{source}: the variances {name!r} are below zero. Use another copy of the weights.")
 
 
 def hash_tensors(state: Mapping[str, torch.Tensor]) -> str:

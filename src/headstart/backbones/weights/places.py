@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from headstart.backbones.entry import Entry
 from headstart.backbones.weights.carried import find_carried
-from headstart.backbones.weights.download import Limits, UnreachableError, fetch_hub, fetch_url
+from headstart.backbones.weights.download import AbsentError, Limits, UnreachableError, fetch_hub, fetch_url
 from headstart.errors import WeightsError
 from headstart.progress import Progress, Silent
 
@@ -159,11 +159,15 @@ def _download(entry: Entry, tried: list[str], progress: Progress, limits: Limits
     """The first of the entry's two addresses that answers in time; why the other did not is added to `tried`."""
     start = time.monotonic()
     if entry.hub_id:
-        try:
-            path = fetch_hub(entry.hub_id, HUB_FILES[0], limits=limits, progress=progress)
-            return Found(path, _hub_words(entry), entry.licence)
-        except UnreachableError as error:
-            tried.append(str(error))
+        for name in HUB_FILES:
+            try:
+                path = fetch_hub(entry.hub_id, name, limits=limits, progress=progress)
+                return Found(path, _hub_words(entry), entry.licence)
+            except AbsentError as error:  # the repository answers, but keeps its weights in the other form
+                tried.append(str(error))
+            except UnreachableError as error:
+                tried.append(str(error))
+                break
     if entry.weights_url:
         try:
             target = torch_hub_file(entry.weights_url)
