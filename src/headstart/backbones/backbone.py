@@ -125,8 +125,9 @@ class Backbone:
             with torch.inference_mode():
                 self.module(torch.zeros(1, 3, *size, device=device))
         except REFUSALS as error:
+            refused = size_refused(f"Backbone {self.name!r}", size, error)
             raise InputError(
-                f"{size_refused(f'Backbone {self.name!r}', size, error)} It was trained at {self.input_size[0]} x "
+                f"{refused} It was trained at {self.input_size[0]} x "
                 f"{self.input_size[1]}; leave the input size out to use that."
             ) from error
 
