@@ -7,11 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from headstart.features.extract import n_cached
-from headstart.heads import grid
 from headstart.progress import Progress
 from headstart.study import run_folder as files
-from headstart.workflow.cost import REPORT_S, seconds_per_image, study_seconds
+from headstart.workflow.cost import REPORT_S, fit_costs
 from headstart.workflow.fit import join_exact
 from headstart.workflow.inspect import Data, inspect_data, open_cache, open_extractor
 from headstart.workflow.job import make_run_split, n_worker_processes
@@ -41,28 +39,24 @@ def estimate_fit(
     audit_s = time.perf_counter() - start
     split = make_run_split(join_exact(inspected), options)
     extractor = open_extractor(options, stored=files.stored_engine(Path(output)), progress=progress)
-    kept = n_cached(inspected.dataset, extractor, open_cache(options.cache, progress=progress))
-    n_images = len(inspected.dataset)
-    per_image_s = seconds_per_image(extractor)
-    specs = grid(options.grid)
-    n_jobs = n_worker_processes(options)
-    heads_s = study_seconds(split, specs, extractor.backbone.feature_width, len(inspected.dataset.classes), n_jobs)
+    cache = open_cache(options.cache, progress=progress)
+    costs = fit_costs(inspected.dataset, extractor, cache, split, options)
     seconds = {
         "audit": round(audit_s, 1),
-        "features": round((n_images - kept) * per_image_s, 1),
-        "heads": round(heads_s * (2 if options.leakage_tax else 1), 1),
+        "features": round(costs.features_s, 1),
+        "heads": round(costs.heads_s, 1),
         "report": REPORT_S,
     }
     return {
-        "images": n_images,
+        "images": costs.n_images,
         "classes": list(inspected.dataset.classes),
         "backbone": extractor.backbone.name,
-        "images_per_second": round(1 / per_image_s, 1),
-        "features_in_cache": kept,
-        "candidates": len(specs),
+        "images_per_second": round(costs.n_missing / costs.features_s, 1) if costs.n_missing else None,
+        "features_in_cache": costs.n_cached,
+        "candidates": costs.n_candidates,
         "split": split.scheme,
         "repeats": split.repeats,
-        "worker_processes": n_jobs,
+        "worker_processes": n_worker_processes(options),
         "seconds": seconds,
         "total_minutes": round(sum(seconds.values()) / 60, 1),
     }

@@ -156,7 +156,7 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
     """Everything after the run folder is claimed."""
     images = job.inspected.dataset
     cache = open_cache(job.options.cache, fallback=folder / files.WORK_FOLDER, progress=job.progress)
-    announce(job, cache, make_run_split(join_exact(job.inspected), job.options))
+    costs = announce(job, cache, make_run_split(join_exact(job.inspected), job.options))
     with clock.step("features"):
         features = extract_features(images, job.extractor, cache=cache, progress=job.progress)
         twins = find_twins(images, job.inspected.audit, features)
@@ -170,10 +170,10 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
     _save_fold_heads(folder / files.FOLDS_FOLDER, study.folds)
     _model(job.extractor, dataset, study, results).save(folder / files.MODEL_FOLDER)
     write_json(folder / files.RESULTS_FILE, results)
-    _write_timings(folder, clock, len(dataset))
+    _write_timings(folder, clock, costs.n_missing)
     with clock.step("report"):
         write_report(folder, dataset=images, images=job.options.images, progress=job.progress)
-    _write_timings(folder, clock, len(dataset))
+    _write_timings(folder, clock, costs.n_missing)
     job.journal.close()
     return Run(folder, results)
 
@@ -249,13 +249,13 @@ def _save_fold_heads(folder: Path, folds: Sequence[FoldResult]) -> None:
     write_json(folder / "heads.json", {"format": 1, "heads": entries})
 
 
-def _write_timings(folder: Path, clock: Stopwatch, n_images: int) -> None:
+def _write_timings(folder: Path, clock: Stopwatch, n_computed: int) -> None:
     spent = clock.seconds["features"]
     write_json(
         folder / files.TIMINGS_FILE,
         {
             "seconds": clock.seconds,
-            "images_per_second": round(n_images / spent, 2) if spent else None,
+            "images_per_second": round(n_computed / spent, 2) if n_computed and spent else None,
             "machine": machine(),
             "versions": versions(),
         },

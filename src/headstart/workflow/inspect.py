@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 Data = str | os.PathLike[str] | DataSource | ImageDataset
 _LISTED = 20
-_PAIRS_KEPT = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,14 +209,14 @@ class Twins:
     groups: NDArray[np.int64] | None
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for results.json; long lists are cut, their length is not."""
+        """Plain values for results.json."""
         return {
             "exact_pairs": len(self.exact),
             "candidates_by_perceptual_hash": self.n_candidates,
             "confirmed_in_feature_space": len(self.near),
             "ratio": RATIO,
             "background_neighbour": BACKGROUND,
-            "near_pairs": [f"{first} = {second}" for first, second in self.near[:_PAIRS_KEPT]],
+            "near_pairs": [f"{first} = {second}" for first, second in self.near],
         }
 
 
