@@ -21,7 +21,8 @@ from headstart.apps.demo import INPUT_SIZE, solar_cells
 from headstart.data import ImageDataset, read_dataset
 from headstart.data.audit import audit_dataset
 from headstart.data.twins import MAX_HAMMING, perceptual_hash
-from headstart.features.extract import Extractor, extract_features
+from headstart.features.extract import extract_features
+from headstart.features.extractor import Extractor
 from headstart.features.twins import confirm_twins
 from headstart.workflow.inspect import find_twins, open_cache, open_extractor
 from headstart.workflow.options import FitOptions

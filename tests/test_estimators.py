@@ -30,7 +30,8 @@ from headstart.data import Preparation
 from headstart.data.split import split_dataset
 from headstart.errors import ArgumentError, HeadstartError, ImageError, InputError
 from headstart.features.engine import decide_engine
-from headstart.features.extract import Extractor, extract_features
+from headstart.features.extract import extract_features
+from headstart.features.extractor import Extractor
 from headstart.heads import HeadSpec, fit_heads, grid
 from headstart.study.nested import StudyData, StudyPlan, final_fold, run_folds
 

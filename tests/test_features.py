@@ -19,7 +19,9 @@ from headstart.data.decode import decode
 from headstart.errors import ImageError, InputError
 from headstart.features.cache import FeatureCache
 from headstart.features.engine import Engine, decide_engine, resolve_device
-from headstart.features.extract import ROWS_PER_SHARD, Extractor, extract_features, n_cached, stream_features
+from headstart.features.extract import ROWS_PER_SHARD, extract_features, n_cached
+from headstart.features.extractor import Extractor
+from headstart.features.pipeline import stream_features
 from headstart.features.twins import BACKGROUND, RATIO, confirm_twins
 from headstart.storage import default_cache_folder, hash_json
 

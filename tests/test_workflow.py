@@ -22,7 +22,7 @@ import headstart
 from headstart import ImageDataset, compare, evaluate, fit
 from headstart.data import read_split
 from headstart.errors import DataError, InputError, RunError, SplitError
-from headstart.features.extract import Extractor
+from headstart.features.extractor import Extractor
 from headstart.heads import grid
 from headstart.metrics import find_metric
 from headstart.study.journal import Journal

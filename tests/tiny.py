@@ -70,7 +70,7 @@ def extractor(**engine: Any) -> Any:
     from headstart.backbones.backbone import load_backbone
     from headstart.data import Preparation
     from headstart.features.engine import decide_engine
-    from headstart.features.extract import Extractor
+    from headstart.features.extractor import Extractor
 
     backbone = load_backbone(BACKBONE, weights="random")
     preparation = Preparation((SIDE, SIDE), interpolation=backbone.interpolation)

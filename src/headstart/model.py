@@ -17,7 +17,8 @@ from headstart.backbones.weights import WeightsSource
 from headstart.data import ImageDataset, Preparation
 from headstart.errors import BundleError, HeadstartError
 from headstart.features.engine import Engine, resolve_device
-from headstart.features.extract import Extractor, stream_features
+from headstart.features.extractor import Extractor
+from headstart.features.pipeline import stream_features
 from headstart.heads import FittedHead, HeadSpec
 from headstart.progress import Progress, Silent
 from headstart.storage import hash_file, hash_json, json_bytes, replacing, write_json

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from headstart.backbones.backbone import Backbone
     from headstart.data.dataset import ImageDataset
-    from headstart.features.extract import Extractor
+    from headstart.features.extractor import Extractor
 
 AnyPath = str | os.PathLike[str]
 Size = int | tuple[int, int]
@@ -61,7 +61,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
     def _open_extractor(self) -> Extractor:
         """Load the backbone, with every option of feature extraction checked."""
         from headstart.features.engine import decide_engine
-        from headstart.features.extract import Extractor
+        from headstart.features.extractor import Extractor
 
         check_name("backbone", self.backbone, example=DEFAULT_BACKBONE)
         check_whole("batch_size", self.batch_size, at_least=1)

@@ -156,7 +156,7 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         ImageError
             The first image that cannot be read.
         """
-        from headstart.features.extract import Extractor
+        from headstart.features.extractor import Extractor
 
         check_is_fitted(self)
         dataset = self._dataset(X)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from headstart.data.dataset import ImageDataset
-    from headstart.features.extract import Extractor
+    from headstart.features.extractor import Extractor
     from headstart.model import Model
 
 AUTO = "auto"
@@ -183,7 +183,7 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         ImageError
             The first image that cannot be read; ``to_model().predict_each`` goes on instead.
         """
-        from headstart.features.extract import Extractor
+        from headstart.features.extractor import Extractor
 
         check_is_fitted(self)
         dataset, model = self._dataset(X), self.model_

@@ -10,7 +10,8 @@ import numpy as np
 from headstart.data import ImageDataset
 from headstart.data.split import Split
 from headstart.features.cache import FeatureCache
-from headstart.features.extract import Extractor, n_cached
+from headstart.features.extract import n_cached
+from headstart.features.extractor import Extractor
 from headstart.heads import HeadSpec, cost, grid, total_cost
 from headstart.study.nested import OuterFold, final_fold, outer_folds
 from headstart.workflow.job import Job, n_worker_processes

@@ -13,7 +13,8 @@ from headstart.data import ImageDataset
 from headstart.data.split import write_split
 from headstart.data.twins import join_groups
 from headstart.errors import HeadstartError, RunError
-from headstart.features.extract import Extractor, extract_features
+from headstart.features.extract import extract_features
+from headstart.features.extractor import Extractor
 from headstart.metrics import find_metric
 from headstart.model import Model, image_marks, load_model
 from headstart.progress import Progress, Silent

@@ -18,7 +18,7 @@ from headstart.data.twins import join_groups
 from headstart.errors import DataError
 from headstart.features.cache import FeatureCache
 from headstart.features.engine import Engine, available_processors, decide_engine, resolve_device
-from headstart.features.extract import Extractor
+from headstart.features.extractor import Extractor
 from headstart.features.twins import BACKGROUND, RATIO, confirm_twins
 from headstart.progress import Progress, Silent
 from headstart.storage import default_cache_folder

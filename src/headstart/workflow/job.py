@@ -10,7 +10,7 @@ import numpy as np
 from headstart.data.split import Split, read_split, split_dataset
 from headstart.errors import InputError, unknown_name
 from headstart.features.engine import available_processors
-from headstart.features.extract import Extractor
+from headstart.features.extractor import Extractor
 from headstart.heads import grid
 from headstart.metrics import Evaluation, OutOfFold, evaluate
 from headstart.progress import Progress
