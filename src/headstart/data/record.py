@@ -80,7 +80,7 @@ def _array_details(dataset: ImageDataset, row: int, max_pixels: int) -> Decoded:
 
 
 def _pixel_hash(image: Image.Image) -> str:
-    """SHA-256 of size and RGB pixels, taken strip by strip: a copy of a photograph's pixels costs more than its hash."""
+    """SHA-256 of size and RGB pixels, strip by strip: copying a photograph costs more than hashing it."""
     digest = hashlib.sha256(f"{image.width}x{image.height}".encode())
     n_rows = max(1, _STRIP_BYTES // (3 * image.width))
     for top in range(0, image.height, n_rows):
