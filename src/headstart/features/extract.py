@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.data.dataset import ImageDataset
+from headstart.errors import StorageError
 from headstart.features.cache import FeatureCache
 from headstart.features.extractor import Extractor
 from headstart.features.pipeline import stream_features
@@ -79,7 +80,7 @@ def extract_features(
 
 def n_cached(dataset: ImageDataset, extractor: Extractor, cache: FeatureCache) -> int:
     """Number of images whose features the cache already has, by their content hashes alone."""
-    return cache.count(extractor.settings(), with_content_hashes(dataset).hashes or ())
+    return int(cache.kept(extractor.settings(), with_content_hashes(dataset).hashes or ()).sum())
 
 
 def with_content_hashes(dataset: ImageDataset) -> ImageDataset:
@@ -105,30 +106,36 @@ class ShardWriter:
     cache : FeatureCache
     settings : dict
         What shapes the rows beside the image.
+    n_writers : int
+        How many of these collect at once: they share the memory.
+    required : bool
+        Stop with `StorageError` when the cache keeps nothing, instead of going on.
     """
 
-    def __init__(self, cache: FeatureCache, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, cache: FeatureCache, settings: dict[str, Any], *, n_writers: int = 1, required: bool = False
+    ) -> None:
         self._cache = cache
         self._settings = settings
+        self._most_bytes = BYTES_PER_SHARD // n_writers
+        self._required = required
         self._digests: list[str] = []
         self._rows: list[NDArray[Any]] = []
         self._n_bytes = 0
 
     def add(self, digests: Sequence[str], rows: NDArray[Any]) -> None:
         """Keep some rows, now or with later ones: in shards of about 128 rows, or 32 MiB where rows are large."""
-        if not len(digests):
-            return
         self._digests += digests
         self._rows.append(rows)
         self._n_bytes += rows.nbytes
-        if len(self._digests) >= ROWS_PER_SHARD or self._n_bytes >= BYTES_PER_SHARD:
+        if len(self._digests) >= ROWS_PER_SHARD or self._n_bytes >= self._most_bytes:
             self._flush()
 
     def _flush(self) -> None:
         digests, rows = self._digests, self._rows
         self._digests, self._rows, self._n_bytes = [], [], 0
-        if digests:
-            self._cache.store(self._settings, digests, rows)
+        if digests and not self._cache.store(self._settings, digests, rows) and self._required:
+            raise self._cache.refusal or StorageError("The cache keeps nothing.")
 
     def __enter__(self) -> ShardWriter:
         return self

@@ -51,6 +51,8 @@ class FeatureCache(CacheUpkeep):
     folder : Path or None
     read_s, write_s : float
         Seconds spent so far on reading and on writing.
+    refusal : StorageError or None
+        Why nothing is kept any more.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class FeatureCache(CacheUpkeep):
     ) -> None:
         super().__init__(folder, limit=limit, progress=progress)
         self.read_s = self.write_s = 0.0
+        self.refusal: StorageError | None = None
         self._usable = folder is not None
         self._used: set[Path] = set()
         self._said_full = False
@@ -109,10 +112,12 @@ class FeatureCache(CacheUpkeep):
         filled = self.fill(settings, hashes, out)
         return {digest: out[row] for row, digest in enumerate(hashes) if filled[row]}
 
-    def count(self, settings: dict[str, Any], hashes: Sequence[str]) -> int:
-        """How many of the images are kept, by their keys alone: no row is read and nothing is verified."""
-        hits = find(as_keys(hashes), [shard.keys for shard in self._shards(settings)])
-        return sum(len(hit.positions) for hit in hits)
+    def kept(self, settings: dict[str, Any], hashes: Sequence[str]) -> NDArray[np.bool_]:
+        """Which of the images are kept, by their keys alone: no row is read and nothing is verified."""
+        found = np.zeros(len(hashes), dtype=np.bool_)
+        for hit in find(as_keys(hashes), [shard.keys for shard in self._shards(settings)]):
+            found[hit.positions] = True
+        return found
 
     def open_rows(
         self, settings: dict[str, Any], hashes: Sequence[str]
@@ -242,7 +247,7 @@ class FeatureCache(CacheUpkeep):
 
     def _give_up(self, error: StorageError) -> None:
         if self._usable:
-            self._usable = False
+            self._usable, self.refusal = False, error
             self._progress.note(f"Features are not kept: {error} The work goes on without the cache.")
 
     def _keep_within_limit(self, n_new: int) -> None:
