@@ -88,6 +88,6 @@ def check_data(
     except WeightsError as error:
         return Checked(audit, None, str(error))
     readable = readable_part(dataset, audit)
-    cache = open_cache(options.cache, progress=progress)
+    cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
     computed = extract_features(readable, extractor, cache=cache, progress=progress)
     return Checked(audit, find_twins(readable, audit, computed))

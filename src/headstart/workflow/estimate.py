@@ -39,7 +39,7 @@ def estimate_fit(
     audit_s = time.perf_counter() - start
     split = make_run_split(join_exact(inspected), options)
     extractor = open_extractor(options, stored=files.stored_engine(Path(output)), progress=progress)
-    cache = open_cache(options.cache, progress=progress)
+    cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
     costs = fit_costs(inspected.dataset, extractor, cache, split, options)
     seconds = {
         "audit": round(audit_s, 1),

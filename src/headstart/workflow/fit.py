@@ -13,6 +13,7 @@ from headstart.data import ImageDataset
 from headstart.data.split import write_split
 from headstart.data.twins import join_groups
 from headstart.errors import HeadstartError, RunError
+from headstart.features.cache import FeatureCache
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.metrics import find_metric
@@ -156,7 +157,12 @@ def _output_folder(data: Data, output: str | os.PathLike[str]) -> Path:
 def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
     """Everything after the run folder is claimed."""
     images = job.inspected.dataset
-    cache = open_cache(job.options.cache, fallback=folder / files.WORK_FOLDER, progress=job.progress)
+    cache = open_cache(
+        job.options.cache,
+        fallback=folder / files.WORK_FOLDER,
+        limit=job.options.cache_limit,
+        progress=job.progress,
+    )
     costs = announce(job, cache, make_run_split(join_exact(job.inspected), job.options))
     with clock.step("features"):
         features = extract_features(images, job.extractor, cache=cache, progress=job.progress)
@@ -171,10 +177,10 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
     _save_fold_heads(folder / files.FOLDS_FOLDER, study.folds)
     _model(job.extractor, dataset, study, results).save(folder / files.MODEL_FOLDER)
     write_json(folder / files.RESULTS_FILE, results)
-    _write_timings(folder, clock, costs.n_missing)
+    _write_timings(folder, clock, costs.n_missing, cache)
     with clock.step("report"):
         write_report(folder, dataset=images, images=job.options.images, progress=job.progress)
-    _write_timings(folder, clock, costs.n_missing)
+    _write_timings(folder, clock, costs.n_missing, cache)
     job.journal.close()
     return Run(folder, results)
 
@@ -250,12 +256,13 @@ def _save_fold_heads(folder: Path, folds: Sequence[FoldResult]) -> None:
     write_json(folder / "heads.json", {"format": 1, "heads": entries})
 
 
-def _write_timings(folder: Path, clock: Stopwatch, n_computed: int) -> None:
+def _write_timings(folder: Path, clock: Stopwatch, n_computed: int, cache: FeatureCache) -> None:
     spent = clock.seconds["features"]
     write_json(
         folder / files.TIMINGS_FILE,
         {
             "seconds": clock.seconds,
+            "feature_seconds": {"reading": round(cache.read_s, 3), "storing": round(cache.write_s, 3)},
             "images_per_second": round(n_computed / spent, 2) if n_computed and spent else None,
             "machine": machine(),
             "versions": versions(),

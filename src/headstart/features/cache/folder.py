@@ -18,6 +18,7 @@ FEATURES: Final = "features"
 SETTINGS_FILE: Final = "settings.json"
 _PLACE: Final = re.compile(rf"[0-9a-f]{{{NAME_LENGTH}}}")
 _UNFINISHED: Final = re.compile(r"\.(?P<name>.+)\.[^.]+\.tmp")
+_MADE: Final = re.compile(rf"[0-9a-f]{{{NAME_LENGTH}}}(\.[0-9a-f]{{{NAME_LENGTH}}})?\.(safetensors|json)")
 _ABANDONED_S: Final = 3600.0  # writing a file takes seconds; older unfinished ones were left by a killed process
 _TOUCH_EVERY_S: Final = 60.0
 
@@ -105,11 +106,16 @@ def remove_abandoned(place: Path, *, older_than_s: float = _ABANDONED_S) -> None
 
 def _is_unfinished(name: str) -> bool:
     match = _UNFINISHED.fullmatch(name)
-    return match is not None and (is_shard_name(match["name"]) or match["name"] == SETTINGS_FILE)
+    return match is not None and _is_own(match["name"])
+
+
+def _is_own(name: str) -> bool:
+    """Whether the name is one that headstart gives: a shard, a description, something else named by hashes."""
+    return name == SETTINGS_FILE or _MADE.fullmatch(name) is not None
 
 
 def empty(place: Path) -> int:
-    """Remove all that the cache put into a place, and the place if nothing else is there; bytes of shards freed.
+    """Remove all that headstart put into a place, and the place if nothing else is there; bytes of shards freed.
 
     Raises
     ------
@@ -119,9 +125,9 @@ def empty(place: Path) -> int:
     freed = 0
     for file in _files(place):
         name = file.path.name
-        if is_shard_name(name) or name == SETTINGS_FILE or _is_unfinished(name):
+        if _is_own(name) or _is_unfinished(name):
             remove(file.path)
-            freed += file.n_bytes if is_shard_name(name) else 0
+            freed += 0 if name == SETTINGS_FILE or _is_unfinished(name) else file.n_bytes
     drop_if_empty(place)
     return freed
 

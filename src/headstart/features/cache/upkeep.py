@@ -15,8 +15,9 @@ from headstart.features.cache.survey import CacheInfo, survey_place
 from headstart.progress import Progress, Silent
 from headstart.storage import storage_error
 
-_OTHER: Final = ("weights", "engines")
-"""Folders beside the features that headstart keeps in a cache folder, and that are not the cache's to remove."""
+_MADE_AGAIN: Final = ("networks", "engines")
+"""Folders beside the features whose files headstart can make again: converted networks, choices of an engine."""
+_OTHER: Final = ("weights", *_MADE_AGAIN)
 
 
 class CacheUpkeep:
@@ -105,7 +106,14 @@ class CacheUpkeep:
         return len(chosen), freed
 
     def clear(self) -> int:
-        """Remove all features and stage maps, and nothing that is not the cache's own; the number of bytes freed.
+        """Remove all that can be made again: features, stage maps, converted networks, choices of an engine.
+
+        Weights that were added stay, and so does every file that is not headstart's.
+
+        Returns
+        -------
+        int
+            Bytes freed.
 
         Raises
         ------
@@ -113,7 +121,9 @@ class CacheUpkeep:
             When the folder may not be read or changed.
         """
         with self._readable():
-            freed = sum(files.empty(place) for place in ([] if self.folder is None else files.places(self.folder)))
+            others = [] if self.folder is None else [self.folder / name for name in _MADE_AGAIN]
+            made = [] if self.folder is None else [*files.places(self.folder), *others]
+            freed = sum(files.empty(place) for place in made)
         self._n_bytes = 0
         return freed
 
