@@ -57,7 +57,13 @@ cache_options = _together(
     cache_folder_option,
     click.option("--no-cache", is_flag=True, help="Keep features in the run folder only."),
 )
-machine_options = _together(device_option, threads_option, offline_option, cache_options)
+cache_limit_option = click.option(
+    "--cache-limit",
+    default=None,
+    metavar="SIZE",
+    help="Size beyond which the cache drops what was not used for longest. [default: $HEADSTART_CACHE_LIMIT, or 20GB]",
+)
+machine_options = _together(device_option, threads_option, offline_option, cache_options, cache_limit_option)
 
 data_options = _together(
     click.option(

@@ -16,7 +16,7 @@ from headstart.data.sources import FilePixels
 from headstart.data.table import Table
 from headstart.data.twins import join_groups
 from headstart.errors import DataError
-from headstart.features.cache import FeatureCache
+from headstart.features.cache import CacheLimit, FeatureCache, parse_size
 from headstart.features.engine import Engine, available_processors, decide_engine, resolve_device
 from headstart.features.extractor import Extractor
 from headstart.features.twins import BACKGROUND, RATIO, confirm_twins
@@ -183,10 +183,12 @@ def _resumed(engine: Engine, options: FitOptions, stored: Engine | None) -> Engi
     )
 
 
-def open_cache(name: str | None, *, fallback: Path | None = None, progress: Progress | None = None) -> FeatureCache:
-    """The feature cache: the user's default one, a folder, or (for None) the fallback."""
+def open_cache(
+    name: str | None, *, fallback: Path | None = None, limit: str | None = None, progress: Progress | None = None
+) -> FeatureCache:
+    """The feature cache: the user's default one, a folder, or (for None) the fallback; see `FitOptions.cache_limit`."""
     folder = fallback if name is None else default_cache_folder() if name == "default" else Path(name)
-    return FeatureCache(folder, progress=progress)
+    return FeatureCache(folder, limit=None if limit is None else CacheLimit(parse_size(limit)), progress=progress)
 
 
 @dataclass(frozen=True, eq=False)

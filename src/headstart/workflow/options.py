@@ -10,6 +10,7 @@ from typing import Any
 from headstart.data import ImageDataset, ManifestColumns, read_dataset
 from headstart.data.decode import WHITE_LEVEL
 from headstart.errors import InputError, RunError
+from headstart.features.cache import parse_size
 from headstart.features.engine import MAX_BATCH, MAX_THREADS
 from headstart.heads import grid
 from headstart.metrics import find_metric
@@ -119,6 +120,9 @@ class FitOptions:
         Never touch the network.
     cache : str or None
         Folder of the feature cache, ``default``, or None to keep features in the run only.
+    cache_limit : str or None
+        Size such as ``20GB`` beyond which the least recently used features are removed. None:
+        ``$HEADSTART_CACHE_LIMIT``, else 20 GB or half of the room on the disk, whichever is less.
     skip_unreadable : bool
         Leave unreadable images out instead of stopping.
     leakage_tax : bool
@@ -143,6 +147,7 @@ class FitOptions:
     batch_size: int = 16
     offline: bool = False
     cache: str | None = "default"
+    cache_limit: str | None = None
     skip_unreadable: bool = False
     leakage_tax: bool = False
     images: bool = True
@@ -150,6 +155,8 @@ class FitOptions:
     def __post_init__(self) -> None:
         find_metric(self.metric)
         grid(self.grid)
+        if self.cache_limit is not None:
+            parse_size(self.cache_limit)
         if self.metric == "ece":
             raise InputError("The calibration error alone is no score to choose by. Use log_loss or brier.")
         for name, (least, most) in LIMITS.items():
