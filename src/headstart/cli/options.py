@@ -134,7 +134,24 @@ fit_options = _together(
     ),
     seed_option,
     click.option(
-        "--batch-size", type=click.IntRange(1, 1024), default=16, show_default=True, help="Images per forward pass."
+        "--engine",
+        type=click.Choice(["auto", "torch", "openvino"]),
+        default="auto",
+        show_default=True,
+        help="Library that runs the network. auto: the fastest, by a short trial.",
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(["auto", "fp32", "bf16", "int8"]),
+        default="auto",
+        show_default=True,
+        help="Of the network's arithmetic. auto: the fastest whose features agree with fp32 on your images.",
+    ),
+    click.option(
+        "--batch-size",
+        type=click.IntRange(1, 1024),
+        default=None,
+        help="Images per forward pass. [default: what suits the engine]",
     ),
     click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out instead of stopping."),
     click.option("--leakage-tax", is_flag=True, help="Measure also what ignoring the groups would have claimed."),

@@ -41,7 +41,9 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
     white_level: int
     device: str
     n_threads: int | None
-    batch_size: int
+    engine: str
+    precision: str
+    batch_size: int | None
     cache: AnyPath | None
     offline: bool
     seed: int
@@ -64,7 +66,8 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         from headstart.features.extractor import Extractor
 
         check_name("backbone", self.backbone, example=DEFAULT_BACKBONE)
-        check_whole("batch_size", self.batch_size, at_least=1)
+        if self.batch_size is not None:
+            check_whole("batch_size", self.batch_size, at_least=1)
         check_whole("seed", self.seed, at_least=0)
         if self.n_threads is not None:
             check_whole("n_threads", self.n_threads, at_least=1)

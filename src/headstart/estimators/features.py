@@ -43,8 +43,13 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
     n_threads : int, optional
         Threads of the network on the CPU and of decoding. Default: the number of processors. Give 1 where the caller
         runs several fits side by side (``GridSearchCV(..., n_jobs=2)``).
-    batch_size : int
-        Images per forward pass.
+    engine : {"auto", "torch", "openvino"}
+        Library that runs the network. ``auto``: the fastest, by a short trial on the images given to `fit`.
+    precision : {"fp32", "auto", "bf16", "int8"}
+        Of the network's arithmetic. ``auto``: the fastest whose features agree with fp32 on the images given to `fit`.
+        Default: fp32, so that fits on parts of one data set, as in cross-validation, see the same features.
+    batch_size : int, optional
+        Images per forward pass. Default: what suits the engine.
     cache : path, optional
         Folder that keeps features between calls, ``"default"`` for the user's own cache folder. Default: nothing is
         kept. Worth its disk space in cross-validation, which otherwise computes the same features again in each fold.
@@ -86,7 +91,9 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         white_level: int = WHITE_LEVEL,
         device: str = "auto",
         n_threads: int | None = None,
-        batch_size: int = 16,
+        engine: str = "auto",
+        precision: str = "fp32",
+        batch_size: int | None = None,
         cache: AnyPath | None = None,
         offline: bool = False,
         seed: int = 0,
@@ -98,6 +105,8 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         self.white_level = white_level
         self.device = device
         self.n_threads = n_threads
+        self.engine = engine
+        self.precision = precision
         self.batch_size = batch_size
         self.cache = cache
         self.offline = offline

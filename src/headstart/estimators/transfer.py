@@ -46,7 +46,9 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         folds and takes the candidate of the smallest log loss: the choice that `headstart.fit` makes for its model.
     settings : dict, optional
         Settings of the head that differ from its defaults, such as ``{"C": 0.1}``; not with ``auto``.
-    weights, input_size, resize, white_level, device, n_threads, batch_size, cache, offline : optional
+    weights, input_size, resize, white_level, device, n_threads : optional
+        See `FrozenFeatures`.
+    engine, precision, batch_size, cache, offline : optional
         See `FrozenFeatures`.
     seed : int >= 0
         Of the head's fit, the inner folds and random weights.
@@ -95,7 +97,9 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         white_level: int = WHITE_LEVEL,
         device: str = "auto",
         n_threads: int | None = None,
-        batch_size: int = 16,
+        engine: str = "auto",
+        precision: str = "fp32",
+        batch_size: int | None = None,
         cache: AnyPath | None = None,
         offline: bool = False,
         seed: int = 0,
@@ -109,6 +113,8 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         self.white_level = white_level
         self.device = device
         self.n_threads = n_threads
+        self.engine = engine
+        self.precision = precision
         self.batch_size = batch_size
         self.cache = cache
         self.offline = offline

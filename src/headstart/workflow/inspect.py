@@ -179,7 +179,7 @@ def _resumed(engine: Engine, options: FitOptions, stored: Engine | None) -> Engi
         stored,
         device=resolve_device(stored.device) if options.device == "auto" else engine.device,
         n_threads=options.n_threads or stored.n_threads,
-        batch_size=options.batch_size,
+        batch_size=options.batch_size or stored.batch_size,
     )
 
 

@@ -114,8 +114,12 @@ class FitOptions:
     n_threads : int or None
         Threads and worker processes. None: all processors.
     device : {"auto", "cpu", "cuda", "mps"}
-    batch_size : int
-        Images per forward pass.
+    engine : {"auto", "torch", "openvino"}
+        Library that runs the network. ``auto``: the fastest that gives the same features.
+    precision : {"auto", "fp32", "bf16", "int8"}
+        ``auto``: the fastest whose features agree with fp32 on these images.
+    batch_size : int or None
+        Images per forward pass. None: what suits the engine.
     offline : bool
         Never touch the network.
     cache : str or None
@@ -144,7 +148,9 @@ class FitOptions:
     seed: int = 0
     n_threads: int | None = None
     device: str = "auto"
-    batch_size: int = 16
+    engine: str = "auto"
+    precision: str = "auto"
+    batch_size: int | None = None
     offline: bool = False
     cache: str | None = "default"
     cache_limit: str | None = None
