@@ -216,7 +216,7 @@ def test_settings_are_json_and_differ_where_pixels_do() -> None:
 
 
 def test_views_asked_for_wrongly_are_refused_in_words() -> None:
-    with pytest.raises(InputError, match="Unknown augmentation policy 'flip'. Did you mean 'flips'"):
+    with pytest.raises(InputError, match=r"Unknown augmentation policy 'flip'\. Did you mean 'flips'"):
         views("flip", 2)
     with pytest.raises(InputError, match=r"Policy 'flips' has 4 different views; expected 1 to 4 of them, came 5\."):
         views("flips", 5)

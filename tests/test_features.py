@@ -103,20 +103,6 @@ def test_equal_images_are_computed_once(extractor: Extractor, computed: list[int
     assert found[0].tobytes() == found[2].tobytes() == found[5].tobytes()
 
 
-def test_memory_stays_bounded_however_slow_the_reader(extractor: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Images are decoded a few batches ahead of the forward pass, not all at once."""
-    decoded = []
-    plain = ImageDataset.prepared
-    monkeypatch.setattr(
-        ImageDataset, "prepared", lambda self, row, preparation: decoded.append(row) or plain(self, row, preparation)
-    )
-    small = Extractor(extractor.backbone, extractor.preparation, replace(extractor.engine, batch_size=2))
-    stream = stream_features(ImageDataset.from_arrays(tiny.noise(60)), small)
-    next(stream)
-    assert max(decoded) < 2 * 6
-    stream.close()
-
-
 def test_stream_hands_back_unreadable_images_in_their_place(extractor: Extractor, tmp_path: Path) -> None:
     paths = files(tmp_path, tiny.noise(6))
     paths[2].write_bytes(paths[2].read_bytes()[:60])
