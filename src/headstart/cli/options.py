@@ -108,6 +108,13 @@ fit_options = _together(
         help="16-bit value shown as white.",
     ),
     click.option(
+        "--decode",
+        type=click.Choice(["exact", "fast"]),
+        default="exact",
+        show_default=True,
+        help="fast: large JPEGs without the finest detail, several times quicker.",
+    ),
+    click.option(
         "--grid",
         type=click.Choice(["quick", "wide"]),
         default="quick",

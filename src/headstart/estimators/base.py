@@ -39,6 +39,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
     input_size: Size | None
     resize: str
     white_level: int
+    decode: str
     device: str
     n_threads: int | None
     engine: str
@@ -79,6 +80,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
             resize=self.resize,
             interpolation=backbone.interpolation,
             white_level=self.white_level,
+            decode=self.decode,
         )
         return Extractor(backbone, preparation, engine)
 

@@ -38,6 +38,8 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         centred rectangle; ``pad`` keeps both and adds black bars.
     white_level : int in 1..65535
         The 16-bit value shown as white; 4095 suits 12-bit cameras. Default: 65535.
+    decode : {"exact", "fast"}
+        ``fast`` lets the JPEG decoder leave out detail that the network's input is too small to show.
     device : {"auto", "cpu", "cuda", "mps"}
         ``auto`` takes CUDA, then MPS, then the CPU.
     n_threads : int, optional
@@ -89,6 +91,7 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         input_size: Size | None = None,
         resize: str = "squash",
         white_level: int = WHITE_LEVEL,
+        decode: str = "exact",
         device: str = "auto",
         n_threads: int | None = None,
         engine: str = "auto",
@@ -103,6 +106,7 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         self.input_size = input_size
         self.resize = resize
         self.white_level = white_level
+        self.decode = decode
         self.device = device
         self.n_threads = n_threads
         self.engine = engine

@@ -46,7 +46,7 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         folds and takes the candidate of the smallest log loss: the choice that `headstart.fit` makes for its model.
     settings : dict, optional
         Settings of the head that differ from its defaults, such as ``{"C": 0.1}``; not with ``auto``.
-    weights, input_size, resize, white_level, device, n_threads : optional
+    weights, input_size, resize, white_level, decode, device, n_threads : optional
         See `FrozenFeatures`.
     engine, precision, batch_size, cache, offline : optional
         See `FrozenFeatures`.
@@ -95,6 +95,7 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         input_size: Size | None = None,
         resize: str = "squash",
         white_level: int = WHITE_LEVEL,
+        decode: str = "exact",
         device: str = "auto",
         n_threads: int | None = None,
         engine: str = "auto",
@@ -111,6 +112,7 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         self.input_size = input_size
         self.resize = resize
         self.white_level = white_level
+        self.decode = decode
         self.device = device
         self.n_threads = n_threads
         self.engine = engine

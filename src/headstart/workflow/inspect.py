@@ -166,7 +166,11 @@ def open_extractor(options: FitOptions, *, stored: Engine | None = None, progres
     size = (options.input_size, options.input_size) if options.input_size else backbone.input_size
     backbone.check_takes(size)
     preparation = Preparation(
-        size, resize=options.resize, interpolation=backbone.interpolation, white_level=options.white_level
+        size,
+        resize=options.resize,
+        interpolation=backbone.interpolation,
+        white_level=options.white_level,
+        decode=options.decode,
     )
     engine = decide_engine(device=options.device, n_threads=options.n_threads, batch_size=options.batch_size)
     return Extractor(backbone, preparation, _resumed(engine, options, stored))

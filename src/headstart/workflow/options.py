@@ -99,6 +99,8 @@ class FitOptions:
         How an image is brought to a square.
     white_level : int
         The 16-bit value shown as white.
+    decode : {"exact", "fast"}
+        ``fast`` lets the JPEG decoder leave out detail that the network's input is too small to show.
     grid : {"quick", "wide"}
         Which heads are tried.
     metric : str
@@ -140,6 +142,7 @@ class FitOptions:
     input_size: int | None = None
     resize: str = "squash"
     white_level: int = WHITE_LEVEL
+    decode: str = "exact"
     grid: str = "quick"
     metric: str = "log_loss"
     positive: str | None = None
