@@ -98,7 +98,9 @@ class StageMaps:
 
     def __getitem__(self, rows: int | slice | ArrayLike) -> NDArray[np.float16]:
         """Maps of some images, with all of their views: a copy of shape (n_rows, *shape[1:]), or shape[1:] for one."""
-        taken = self._gather(self._place[np.asarray(rows) if not isinstance(rows, int | slice) else rows])
+        if not isinstance(rows, int | slice):
+            rows = np.asarray(rows) if np.size(rows) else np.empty(0, dtype=np.int64)
+        taken = self._gather(self._place[rows])
         return taken if self._viewed else taken.reshape(*taken.shape[: -len(self.row_shape) - 1], *self.row_shape)
 
     def take(self, rows: ArrayLike, views: int | ArrayLike) -> NDArray[np.float16]:
