@@ -3,10 +3,10 @@
 Each peer does what its documentation shows, on random weights of the same architecture, 224 pixels, solar cells as PNG
 files of 300 x 300 pixels: see `peer_keras.py` and `peer_fastai.py`. They run in an environment of their own,
 ``benchmarks/.peers``, which is made here on first use (from the package index that pip is set up for; 2 GB on disk).
-All take turns, round by round. Compiling, converting and opening the model, and the first batch, are not in the rounds:
-they are shown as seconds until ready. Keras is also run in its mixed precision, which its users must ask for; headstart
-must be 2.5 times as fast as the fastest of each peer. About 8 minutes on two cores besides the installation;
-``--quick`` about 4, without judging targets.
+All take turns, round by round. Compiling, converting and opening the model, choosing the engine and the first batch
+are not in the rounds: they are shown as seconds until ready. Keras is also run in its mixed precision, which its users
+must ask for; headstart must be 2.5 times as fast as the fastest way of each peer. About 8 minutes on two cores besides
+the installation; ``--quick`` about 5, without judging targets.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ from typing import IO, Any, Final
 
 from common import table, write_results
 from pictures import write_cells
-from pipeline import end_to_end, fastest_engine
+from pipeline import end_to_end
 from timing import in_turn, ratio, spread
 
 from headstart.backbones.backbone import load_backbone
 from headstart.data import ImageDataset, Preparation
+from headstart.features.choose import Chooser, Wish
+from headstart.features.engine import available_processors
 from headstart.features.extractor import Extractor
 
 TARGET: Final = 2.5
@@ -183,12 +185,13 @@ def measure(architecture: str, folder: Path, python: Path, n_rounds: int) -> dic
 
 
 def headstart_side(architecture: str, paths: list[Path]) -> tuple[ImageDataset, Extractor]:
-    """The files as a data set, and the engine, converted and warm."""
+    """The files as a data set, and the engine that headstart chooses for them unasked, converted and warm."""
     backbone = load_backbone(architecture, weights="random")
     preparation = Preparation(backbone.input_size, interpolation=backbone.interpolation)
-    extractor = Extractor(backbone, preparation, fastest_engine())
     files = ImageDataset.from_files(paths)
     dataset = files.with_hashes([files.content_hash(row) for row in range(len(files))])
+    chooser = Chooser(backbone, preparation, dataset, Wish(n_threads=available_processors()))
+    extractor = chooser.extractor(chooser.choose().engine)
     end_to_end(dataset, extractor, extractor.engine.batch_size)
     return dataset, extractor
 
@@ -215,14 +218,14 @@ def main() -> int:
     """Measure, print; 1 when a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="BACKBONE", help=f"which of {', '.join(N_IMAGES)} [default: all]")
-    parser.add_argument("--quick", action="store_true", help="1 short round; leaves the kept figures alone")
+    parser.add_argument("--quick", action="store_true", help="1 round; leaves the kept figures alone")
     options = parser.parse_args()
     python = environment()
-    n_rounds, shorter = (1, 2) if options.quick else (3, 1)
+    n_rounds = 1 if options.quick else 3
     found = {}
     for name in options.names or N_IMAGES:
         with tempfile.TemporaryDirectory() as folder:
-            write_cells(Path(folder) / "cells", N_IMAGES[name] // shorter)
+            write_cells(Path(folder) / "cells", N_IMAGES[name])
             found[name] = measure(name, Path(folder), python, n_rounds)
     write_results(
         "peers-quick" if options.quick or options.names else "peers",

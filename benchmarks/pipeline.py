@@ -6,7 +6,7 @@ allow n / (engine + decoding) images per second; end to end, without a cache, mu
 both include: the file's bytes, decoding, turning upright, resizing. Hashing, threads, batches and waiting are the
 pipeline's own affair and count against it. Every round takes decoding, engine and end to end in turn; the ratio is the
 median of the rounds' own. The engine is the fastest one, which is the hardest to feed: OpenVINO in bf16 where the
-machine has it. About 8 minutes on two cores; ``--quick`` about two, without judging targets.
+machine has it. About 5 minutes on two cores; ``--quick`` about one, without judging targets.
 """
 
 from __future__ import annotations
