@@ -250,7 +250,7 @@ def find_twins(dataset: ImageDataset, audit: Audit, features: NDArray[np.float32
         for first, second, bits in audit.candidates
         if row_of[first] in place and row_of[second] in place
     ]
-    near = [(unique[first], unique[second]) for first, second in confirm_twins(features[unique], candidates)]
+    near = [(unique[first], unique[second]) for first, second in confirm_twins(features, candidates, rows=unique)]
     pairs = [*exact, *near]
     joined = dataset.groups if not pairs else join_groups(dataset.groups, pairs, len(dataset))
     return Twins(_named(dataset, exact), _named(dataset, near), len(candidates), joined)
