@@ -100,7 +100,9 @@ def environment() -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(HOME)], check=True)
     for packages, options in ((PEERS, ()), (ALONE, ("--no-deps",)), (NEEDS_OF_FASTAI, ())):
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, *options, *packages], check=True)
+        done = subprocess.run([*pip, *options, *packages], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"The peers cannot be installed:\n{done.stderr}")
     note.write_text(wanted, encoding="utf-8")
     return python
 
