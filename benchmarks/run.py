@@ -8,8 +8,22 @@ import sys
 import time
 from pathlib import Path
 
-SCRIPTS = ("startup", "engines", "pipeline", "peers", "int8", "demo", "elpv", "twins", "kills", "coverage")
-WITH_QUICK = ("engines", "pipeline", "peers", "int8", "coverage")
+SCRIPTS = (
+    "startup",
+    "engines",
+    "decoders",
+    "pipeline",
+    "peers",
+    "int8",
+    "cache",
+    "scale",
+    "demo",
+    "elpv",
+    "twins",
+    "kills",
+    "coverage",
+)
+WITH_QUICK = ("engines", "pipeline", "peers", "int8", "cache", "scale", "coverage")
 
 
 def main() -> int:
