@@ -467,7 +467,7 @@ def test_a_file_that_cannot_be_read_is_neither_kept_nor_removed(
 ) -> None:
     path = put(cache, range(10))
 
-    def refuse(path: Path) -> None:
+    def refuse(path: Path, room: Any = None) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     with monkeypatch.context() as patch:
@@ -487,7 +487,7 @@ def test_a_file_that_vanishes_between_listing_and_reading(
     put(cache, range(10, 20))
     plain = reading.read_shard
 
-    def vanishing(path: Path) -> Any:
+    def vanishing(path: Path, room: Any = None) -> Any:
         if path == doomed:
             doomed.unlink(missing_ok=True)
         return plain(path)
@@ -506,7 +506,7 @@ def test_rows_that_another_process_moved_meanwhile_are_found(
     doomed = put(cache, range(10))
     plain = reading.read_shard
 
-    def moved(path: Path) -> Any:
+    def moved(path: Path, room: Any = None) -> Any:
         if path == doomed and doomed.exists():
             FeatureCache(cache.folder).store(SETTINGS, digests(range(12)), rows_of(range(12)))
             doomed.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,13 +58,29 @@ def copy_rows(shard: Shard, rows: NDArray[np.int64], positions: NDArray[np.int64
     OSError
         When it is gone or cannot be read.
     """
-    layout, content = read_shard(shard.path)
+    layout, content = read_shard(shard.path, _room_for(shard.layout.n_bytes))
     if layout.row_shape != out.shape[1:] or layout.dtype != out.dtype:
         raise DamagedShardError(
             f"{shard.path} holds rows of {layout.dtype} {layout.row_shape}; expected {out.dtype} {out.shape[1:]}. "
             "It is removed and its rows are computed again."
         )
     out[_slice_or_index(positions)] = layout.rows(content)[_slice_or_index(rows)]
+
+
+class _Room(threading.local):
+    """Memory that the reads of one thread share."""
+
+    content: NDArray[np.uint8] | None = None
+
+
+_ROOM = _Room()
+
+
+def _room_for(n_bytes: int) -> NDArray[np.uint8]:
+    """Memory of this thread for a whole shard; it goes with the thread."""
+    if _ROOM.content is None or len(_ROOM.content) < n_bytes:
+        _ROOM.content = np.empty(n_bytes, dtype=np.uint8)
+    return _ROOM.content
 
 
 def _slice_or_index(numbers: NDArray[np.int64]) -> slice | NDArray[np.int64]:

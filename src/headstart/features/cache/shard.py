@@ -147,8 +147,14 @@ def read_head(path: Path) -> tuple[Layout, NDArray[np.uint8]]:
     return layout, np.frombuffer(raw, dtype=np.uint8).reshape(layout.n_rows, KEY_BYTES)
 
 
-def read_shard(path: Path) -> tuple[Layout, NDArray[np.uint8]]:
+def read_shard(path: Path, room: NDArray[np.uint8] | None = None) -> tuple[Layout, NDArray[np.uint8]]:
     """Layout and bytes of a whole shard, its hash checked.
+
+    Parameters
+    ----------
+    path : Path
+    room : ndarray of uint8, optional
+        Memory to read into where it is large enough: new memory costs as much as reading.
 
     Raises
     ------
@@ -159,7 +165,7 @@ def read_shard(path: Path) -> tuple[Layout, NDArray[np.uint8]]:
     """
     with path.open("rb", buffering=0) as handle:
         size = os.fstat(handle.fileno()).st_size
-        content = np.empty(size, dtype=np.uint8)
+        content = np.empty(size, dtype=np.uint8) if room is None or len(room) < size else room[:size]
         n_read, view = 0, content.data
         while n_read < size and (more := handle.readinto(view[n_read:])):
             n_read += more
