@@ -1,11 +1,13 @@
 """Which decoder turns a JPEG or PNG into the network's pixels soonest, and whether the pixels are the same.
 
-Run ``python benchmarks/decoders.py`` in an environment that has some of opencv-python-headless, simplejpeg, PyTurboJPEG,
-imagecodecs and pyvips; those that are missing are left out. One thread each. `docs/decisions/0007-decoder.md` draws on it.
+Run ``python benchmarks/decoders.py`` in an environment that has headstart and some of opencv-python-headless,
+simplejpeg, PyTurboJPEG, imagecodecs and pyvips; those that are missing are left out. Processor time, not wall time, so
+that other work on the machine disturbs it little. `docs/decisions/0007-decoder.md` draws on it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import io
@@ -18,6 +20,9 @@ import numpy as np
 from common import machine, table, write_results
 from PIL import Image
 
+from headstart.data.blocks import PILLOW_BLOCKS
+from headstart.data.preparation import Preparation
+
 N_REPEATS = 15
 SIDE = 224
 
@@ -27,11 +32,12 @@ Decode = Callable[[bytes], Pixels]
 
 @dataclass(frozen=True)
 class Way:
-    """One way to do a piece of work: the package that does it, and how."""
+    """One way to do a piece of work: the package that does it, how, and whether Pillow keeps its memory meanwhile."""
 
     package: str
     label: str
     run: Callable[[Any], Any]
+    kept: bool = False
 
 
 def grain(height: int, width: int, *, channels: int, seed: int = 0) -> Pixels:
@@ -66,18 +72,10 @@ def pillow(content: bytes) -> Pixels:
     return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
 
 
-def pillow_reduced(content: bytes) -> Pixels:
-    """Through the JPEG decoder's own scaling, to no less than twice the target."""
-    image = Image.open(io.BytesIO(content))
-    image.draft("RGB", (2 * SIDE, 2 * SIDE))
-    return np.asarray(image.convert("RGB"))
-
-
 def ways_to_decode(kind: str) -> list[Way]:
     """Decoders of one format; each gives RGB."""
-    ways = [Way("pillow", "Pillow", pillow)]
+    ways = [Way("pillow", "Pillow", pillow), Way("pillow", "Pillow, memory kept", pillow, kept=True)]
     if kind == "JPEG":
-        ways.append(Way("pillow", "Pillow, reduced (draft)", pillow_reduced))
         ways += [Way(*row) for row in (("simplejpeg", "simplejpeg", _simplejpeg), ("PyTurboJPEG", "turbojpeg", _turbo))]
     codec = "jpeg_decode" if kind == "JPEG" else "png_decode"
     ways += [
@@ -113,6 +111,30 @@ def _codec(function: str, content: bytes) -> Pixels:
 def _vips(content: bytes) -> Pixels:
     pyvips = importlib.import_module("pyvips")
     return pyvips.Image.new_from_buffer(content, "").colourspace("srgb").numpy()
+
+
+def ways_to_read(kind: str) -> list[Way]:
+    """From the bytes to the network's square of pixels, each as its package does it best."""
+    exact, fast = Preparation((SIDE, SIDE)), Preparation((SIDE, SIDE), decode="fast")
+    ways = [
+        Way("pillow", "headstart, exact", lambda content: exact.read(content, "x"), kept=True),
+        Way("pillow", "headstart, fast", lambda content: fast.read(content, "x"), kept=True),
+        Way("pillow", "Pillow, plainly", lambda content: _pillow_resize(pillow(content), None)),
+    ]
+    if kind == "JPEG":
+        mixed = Way(
+            "simplejpeg", "simplejpeg + Pillow", lambda content: _pillow_resize(_simplejpeg(content), None), kept=True
+        )
+        ways.append(mixed)
+    ways.append(Way("opencv-python-headless", "OpenCV, area", lambda content: _opencv_resize(_opencv(content))))
+    ways.append(Way("pyvips", "libvips thumbnail", _vips_thumbnail))
+    return ways
+
+
+def _vips_thumbnail(content: bytes) -> Pixels:
+    pyvips = importlib.import_module("pyvips")
+    picture = pyvips.Image.thumbnail_buffer(content, SIDE, height=SIDE, size="force", no_rotate=True)
+    return picture.colourspace("srgb").numpy()
 
 
 def ways_to_resize() -> list[Way]:
@@ -153,16 +175,17 @@ def measured(ways: list[Way], argument: Any) -> list[dict[str, Any]]:
             print(f"left out: {way.label} ({type(error).__name__}: {str(error).splitlines()[0]})")
             continue
         reference = pixels if reference is None else reference
-        seconds = sorted(_seconds(way.run, argument) for _ in range(N_REPEATS))
+        with PILLOW_BLOCKS if way.kept else contextlib.nullcontext():
+            seconds = sorted(_seconds(way.run, argument) for _ in range(N_REPEATS))
         rows.append({"way": way.label, "version": version, "median_ms": round(1000 * seconds[N_REPEATS // 2], 3)})
         rows[-1] |= {"least_ms": round(1000 * seconds[0], 3), "difference": _difference(pixels, reference)}
     return rows
 
 
 def _seconds(run: Callable[[Any], Any], argument: Any) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     run(argument)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def _difference(pixels: Pixels, reference: Pixels) -> str:
@@ -175,10 +198,12 @@ def _difference(pixels: Pixels, reference: Pixels) -> str:
 def main() -> None:
     files = pictures()
     found = {f"decode {name}": measured(ways_to_decode(name.split()[0]), content) for name, content in files.items()}
+    for name, content in files.items():
+        found[f"read {name} to {SIDE}x{SIDE}"] = measured(ways_to_read(name.split()[0]), content)
     for name in ("JPEG 765x575", "JPEG 4000x3000"):
         found[f"resize {name.split()[1]} to {SIDE}x{SIDE}"] = measured(ways_to_resize(), pillow(files[name]))
     for title, rows in found.items():
-        print(f"\n{title} ({machine()['processor']}, one thread, least of {N_REPEATS})")
+        print(f"\n{title} ({machine()['processor']}, processor time, {N_REPEATS} repeats)")
         print(table(list(rows[0]), [list(row.values()) for row in rows]))
     write_results("decoders", {"n_repeats": N_REPEATS, "work": found})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -498,3 +499,26 @@ def test_a_file_that_cannot_be_read_stops_the_views_and_is_named_once(tmp_path: 
     with pytest.raises(ImageError, match=r"003\.png: no such file"):
         extract_views(audited, extractor, views("flips", 2), cache=cache)
     assert n_cached(audited, extractor, cache) == 3
+
+
+# From the command line to the bundle ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["exact", "fast"])
+def test_the_way_to_decode_goes_from_the_options_into_run_and_bundle(way: str, tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from headstart.cli import main
+    from headstart.model import load_model
+
+    for row in range(12):
+        name = tmp_path / "data" / tiny.CLASSES[row % 2] / f"{row}.jpg"
+        name.parent.mkdir(parents=True, exist_ok=True)
+        name.write_bytes(photograph(160 + row, 130))
+    asked = ["fit", str(tmp_path / "data"), "-o", str(tmp_path / "run"), "--decode", way, "--split", "nested:2x2"]
+    asked += ["--backbone", tiny.BACKBONE, "--weights", "random", "--input-size", "32", "--threads", "1", "--no-cache"]
+    done = CliRunner().invoke(main, [*asked, "--device", "cpu", "-q"])
+    assert done.exit_code == 0, done.output
+    results = json.loads((tmp_path / "run" / "results.json").read_text(encoding="utf-8"))
+    assert results["backbone"]["preparation"]["decode"] == way
+    assert load_model(tmp_path / "run" / "model").preparation.decode == way
