@@ -61,10 +61,12 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
     def _dataset(self, X: Images) -> ImageDataset:
         return image_dataset(X)
 
-    def _open_extractor(self) -> Extractor:
-        """Load the backbone, with every option of feature extraction checked."""
+    def _open_extractor(self, dataset: ImageDataset) -> Extractor:
+        """Load the backbone, with every option of feature extraction checked, and choose its engine."""
+        from headstart.features.cache import FeatureCache
+        from headstart.features.choose import Chooser, Wish
         from headstart.features.engine import decide_engine
-        from headstart.features.extractor import Extractor
+        from headstart.features.runners.machine import runs_on
 
         check_name("backbone", self.backbone, example=DEFAULT_BACKBONE)
         if self.batch_size is not None:
@@ -82,18 +84,33 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
             white_level=self.white_level,
             decode=self.decode,
         )
-        return Extractor(backbone, preparation, engine)
+        wish = Wish(
+            library=self.engine,
+            precision=self.precision,
+            device=runs_on(backbone, engine.device, preparation.size),
+            n_threads=engine.n_threads,
+            batch_size=self.batch_size,
+            seed=self.seed,
+        )
+        folder = self._cache_folder()
+        cache = None if folder is None else FeatureCache(folder)
+        chooser = Chooser(backbone, preparation, dataset, wish, cache=cache, folder=folder)
+        return chooser.extractor(chooser.choose().engine)
+
+    def _cache_folder(self) -> Path | None:
+        from headstart.storage import default_cache_folder
+
+        if self.cache is None:
+            return None
+        return default_cache_folder() if self.cache == "default" else Path(self.cache)
 
     def _extract(self, dataset: ImageDataset, extractor: Extractor) -> NDArray[np.float32]:
         """Features of every image, through the cache that was asked for."""
         from headstart.features.cache import FeatureCache
         from headstart.features.extract import extract_features
-        from headstart.storage import default_cache_folder
 
-        if self.cache is None:
-            return extract_features(dataset, extractor)
-        folder = default_cache_folder() if self.cache == "default" else Path(self.cache)
-        return extract_features(dataset, extractor, cache=FeatureCache(folder))
+        folder = self._cache_folder()
+        return extract_features(dataset, extractor, cache=None if folder is None else FeatureCache(folder))
 
 
 def own_backbone(name: str, weights: str | None, *, offline: bool, seed: int) -> Backbone:

@@ -45,11 +45,12 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
     n_threads : int, optional
         Threads of the network on the CPU and of decoding. Default: the number of processors. Give 1 where the caller
         runs several fits side by side (``GridSearchCV(..., n_jobs=2)``).
-    engine : {"auto", "torch", "openvino"}
-        Library that runs the network. ``auto``: the fastest, by a short trial on the images given to `fit`.
+    engine : {"torch", "auto", "openvino"}
+        Library that runs the network. ``auto``: the fastest, by a short trial on some of the images given to `fit`.
     precision : {"fp32", "auto", "bf16", "int8"}
-        Of the network's arithmetic. ``auto``: the fastest whose features agree with fp32 on the images given to `fit`.
-        Default: fp32, so that fits on parts of one data set, as in cross-validation, see the same features.
+        Of the network's arithmetic. ``auto``: the fastest whose features agree with fp32 on images given to `fit`.
+        The defaults, plain fp32 with torch, let fits on parts of one data set, as in cross-validation, see the same
+        features; ``engine="auto", precision="auto"`` may be several times as fast, best with a cache.
     batch_size : int, optional
         Images per forward pass. Default: what suits the engine.
     cache : path, optional
@@ -94,7 +95,7 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         decode: str = "exact",
         device: str = "auto",
         n_threads: int | None = None,
-        engine: str = "auto",
+        engine: str = "torch",
         precision: str = "fp32",
         batch_size: int | None = None,
         cache: AnyPath | None = None,
@@ -128,7 +129,7 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : ImageDataset, array-like of paths, or ndarray of shape (n_images, height, width[, channels])
-            Only looked at for its form; no image is read. Arrays are uint8 or uint16.
+            Only looked at for its form, unless a faster engine is to be tried on some. Arrays are uint8 or uint16.
         y : ignored
 
         Returns
@@ -143,8 +144,8 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         InputError, WeightsError
             When a name is unknown, or weights are missing or damaged.
         """
-        self._dataset(X)
-        extractor = self._open_extractor()
+        extractor = self._open_extractor(self._dataset(X))
+        self._extractor = extractor
         self.backbone_ = extractor.backbone
         self.preparation_ = extractor.preparation
         self.engine_ = extractor.engine
@@ -169,11 +170,8 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         ImageError
             The first image that cannot be read.
         """
-        from headstart.features.extractor import Extractor
-
         check_is_fitted(self)
-        dataset = self._dataset(X)
-        return self._extract(dataset, Extractor(self.backbone_, self.preparation_, self.engine_))
+        return self._extract(self._dataset(X), self._extractor)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Names of the features: the backbone's name and a number.

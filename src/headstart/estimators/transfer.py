@@ -98,7 +98,7 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         decode: str = "exact",
         device: str = "auto",
         n_threads: int | None = None,
-        engine: str = "auto",
+        engine: str = "torch",
         precision: str = "fp32",
         batch_size: int | None = None,
         cache: AnyPath | None = None,
@@ -160,8 +160,8 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         """
         dataset, classes = labelled(self._dataset(X), y, sample_weight, groups)
         candidates = self._candidates()
-        extractor = self._open_extractor()
         dataset = with_copies_joined(dataset)
+        extractor = self._open_extractor(dataset)
         if len(candidates) > 1:
             check_enough(dataset)
         data = study_data(dataset, self._extract(dataset, extractor))
@@ -191,11 +191,8 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         ImageError
             The first image that cannot be read; ``to_model().predict_each`` goes on instead.
         """
-        from headstart.features.extractor import Extractor
-
         check_is_fitted(self)
-        dataset, model = self._dataset(X), self.model_
-        features = self._extract(dataset, Extractor(model.backbone, model.preparation, model.engine))
+        features = self._extract(self._dataset(X), self.model_.extractor)
         return self.head_.predict_proba(features)
 
     def predict(self, X: Images) -> NDArray[Any]:
@@ -248,6 +245,7 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
             head=head,
             classes=dataset.classes,
             facts=facts,
+            network=extractor.network,
         )
 
 

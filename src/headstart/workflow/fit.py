@@ -37,10 +37,10 @@ from headstart.workflow.inspect import (
     find_twins,
     inspect_data,
     open_cache,
-    open_extractor,
     reopen_pictures,
 )
 from headstart.workflow.job import Job, Studied, choose_positive, make_run_split, run_study
+from headstart.workflow.opening import open_for
 from headstart.workflow.options import FitOptions, as_source
 from headstart.workflow.timing import Stopwatch, machine, versions
 
@@ -103,7 +103,7 @@ def fit(
 
     Raises
     ------
-    DataError, ImageError, SplitError, WeightsError, InputError
+    DataError, ImageError, SplitError, WeightsError, EngineError, InputError
         When the input cannot be used; nothing is written then. (A split that only near duplicates make impossible is
         found once features are computed; the run folder exists by then.)
     RunError
@@ -129,16 +129,26 @@ def fit(
     positive = choose_positive(inspected.dataset, options.positive)
     make_run_split(join_exact(inspected), options)  # a split that cannot be made is refused before anything is written
     with clock.step("backbone"):
-        extractor = open_extractor(options, stored=files.stored_engine(folder), progress=progress)
-    identity = run_identity(inspected, extractor, options)
-    with files.claimed(folder, identity, {"data": inspected.source}, images=options.images) as images:
+        opened = open_for(options, inspected.dataset, folder=folder, progress=progress)
+    identity = run_identity(inspected, opened.extractor, options)
+    source = {"data": inspected.source}
+    with files.claimed(folder, identity, source, images=options.images, engine=opened.record) as images:
         if is_complete(folder):
             progress.note(f"{folder} is complete; nothing is left to do.")
             if not images:  # forbidden now, perhaps not when the report was written
                 write_report(folder, images=False, progress=progress)
             return Run(folder, _read_results(folder))
-        journal = Journal(folder / files.WORK_FOLDER)
-        job = Job(inspected, extractor, replace(options, images=images), positive, journal, progress)
+        opened.keep_network(folder)
+        job = Job(
+            inspected,
+            opened.extractor,
+            replace(options, images=images),
+            positive,
+            Journal(folder / files.WORK_FOLDER),
+            progress,
+            opened.record,
+            opened.speeds,
+        )
         return _work(folder, job, clock)
 
 
@@ -239,6 +249,7 @@ def _model(extractor: Extractor, dataset: ImageDataset, study: Studied, results:
         head=study.final.head,
         classes=dataset.classes,
         facts=facts,
+        network=extractor.network,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from headstart.data.table import Table
 from headstart.data.twins import join_groups
 from headstart.errors import DataError
 from headstart.features.cache import CacheLimit, FeatureCache, parse_size
-from headstart.features.engine import Engine, available_processors, decide_engine, resolve_device
+from headstart.features.engine import available_processors, decide_engine
 from headstart.features.extractor import Extractor
 from headstart.features.twins import BACKGROUND, RATIO, confirm_twins
 from headstart.progress import Progress, Silent
@@ -138,14 +138,12 @@ def _stop_unless(skip: bool, audit: Audit, n_images: int) -> None:
     )
 
 
-def open_extractor(options: FitOptions, *, stored: Engine | None = None, progress: Progress | None = None) -> Extractor:
-    """Backbone, preparation and engine as asked; a run that is resumed keeps the engine it began with.
+def open_extractor(options: FitOptions, *, progress: Progress | None = None) -> Extractor:
+    """Backbone and preparation as asked, run by the plain fp32 engine; `open_for` chooses a faster one.
 
     Parameters
     ----------
     options : FitOptions
-    stored : Engine, optional
-        That of the run to be resumed; what the options name explicitly still has its say, and then differs.
     progress : Progress, optional
         Told of a download.
 
@@ -173,18 +171,7 @@ def open_extractor(options: FitOptions, *, stored: Engine | None = None, progres
         decode=options.decode,
     )
     engine = decide_engine(device=options.device, n_threads=options.n_threads, batch_size=options.batch_size)
-    return Extractor(backbone, preparation, _resumed(engine, options, stored))
-
-
-def _resumed(engine: Engine, options: FitOptions, stored: Engine | None) -> Engine:
-    if stored is None:
-        return engine
-    return replace(
-        stored,
-        device=resolve_device(stored.device) if options.device == "auto" else engine.device,
-        n_threads=options.n_threads or stored.n_threads,
-        batch_size=options.batch_size or stored.batch_size,
-    )
+    return Extractor(backbone, preparation, engine)
 
 
 def open_cache(
