@@ -18,6 +18,7 @@ import pytest
 import tiny
 from click.testing import CliRunner
 
+from headstart.augment import View
 from headstart.cli import main
 from headstart.cli.bars import TerminalProgress
 from headstart.data import ImageDataset
@@ -36,7 +37,7 @@ SETTINGS = {
     "view": "identity",
     "engine": {"name": "torch", "precision": "fp32"},
 }
-OTHER = SETTINGS | {"backbone": "other", "view": {"policy": "flips", "index": 1}}
+OTHER = SETTINGS | {"backbone": "other", "view": View("strong", seed=3, index=2).settings()}
 
 
 def digest(number: int) -> str:
@@ -707,6 +708,7 @@ def test_killed_in_the_middle_the_rest_is_computed(tmp_path: Path, monkeypatch: 
 
 
 FIT = """
+from headstart.augment import View
 from headstart.cli import main
 main({arguments!r})
 """
@@ -748,7 +750,7 @@ def test_info_tells_setting_by_setting(cache: FeatureCache) -> None:
     place = ["--cache", str(cache.folder)]
     found = json.loads(verb("info", *place, "--json"))
     assert {(one["backbone"], one["view"], one["n_images"], one["row"]) for one in found["settings"]} == {
-        ("other", "policy flips, index 1", 3, "5"),
+        ("other", "strong 2 (seed 3)", 3, "5"),
         ("net", "identity", 20, "5"),
     }
     assert found["n_bytes"] == sum(path.stat().st_size for path in shards(cache))

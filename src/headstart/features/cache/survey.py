@@ -129,5 +129,9 @@ def _described(place: Path) -> dict[str, str]:
 
 
 def _view_in_words(view: Any) -> str:
-    """``identity``, or the view's settings on one line."""
-    return ", ".join(f"{name} {value}" for name, value in view.items()) if isinstance(view, dict) else str(view)
+    """``identity``, the name of an exact symmetry, or policy, number and seed of a random view."""
+    if not isinstance(view, dict):
+        return str(view)
+    if "symmetry" in view:
+        return str(view["symmetry"])
+    return f"{view['policy']} {view['index']} (seed {view['seed']})"
