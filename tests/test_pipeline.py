@@ -239,6 +239,26 @@ def test_a_truncated_file_is_refused_in_the_decoder_s_words(tmp_path: Path) -> N
     assert error.reason.startswith("damaged or truncated")
 
 
+def test_an_image_too_large_for_the_memory_left_is_named_and_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Preparation.apply
+
+    def full(self: Preparation, image: Image.Image, box: Any = None) -> np.ndarray:
+        if image.width == 300:
+            raise MemoryError
+        return plain(self, image, box)
+
+    monkeypatch.setattr(Preparation, "apply", full)
+    paths = [*files(tmp_path, 2), tiny.write_image(tmp_path / "large.png", np.zeros((9, 300, 3), np.uint8))]
+    (batch,) = stream_features(ImageDataset.from_files(paths), Plain())
+    assert batch.rows == [0, 1]
+    ((row, error),) = batch.failed
+    assert row == 2
+    assert error.name.endswith("large.png")
+    assert "needs more memory than is free" in error.reason
+
+
 def test_what_was_computed_before_a_failure_is_not_computed_again(tmp_path: Path) -> None:
     paths = files(tmp_path / "data", 20)
     content = paths[13].read_bytes()
@@ -255,11 +275,18 @@ def test_what_was_computed_before_a_failure_is_not_computed_again(tmp_path: Path
     assert extract_features(audited, extractor, cache=cache).tobytes() == expected.tobytes()
 
 
-@pytest.mark.parametrize("how", ["closed", "interrupted", "engine failed"])
+@pytest.mark.parametrize("how", ["closed", "interrupted", "engine failed", "reader failed"])
 def test_a_stream_that_ends_early_leaves_no_thread_and_reads_no_more(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
     plain = pipeline._read
-    monkeypatch.setattr(pipeline, "_read", lambda dataset, row, how: read.append(row) or plain(dataset, row, how))
+
+    def noted(dataset: ImageDataset, row: int, preparation: Preparation) -> Any:
+        read.append(row)
+        if how == "reader failed" and row == 3:
+            raise ArithmeticError("the reader broke")
+        return plain(dataset, row, preparation)
+
+    monkeypatch.setattr(pipeline, "_read", noted)
 
     def fail(pixels: np.ndarray) -> None:
         raise ArithmeticError("the engine broke")
@@ -268,6 +295,10 @@ def test_a_stream_that_ends_early_leaves_no_thread_and_reads_no_more(how: str, m
     stream = stream_features(ImageDataset.from_arrays(tiny.noise(500)), extractor)
     if how == "engine failed":
         with pytest.raises(ArithmeticError, match="the engine broke"):
+            next(stream)
+    elif how == "reader failed":
+        assert next(stream).rows == [0, 1]
+        with pytest.raises(ArithmeticError, match="the reader broke"):
             next(stream)
     elif how == "interrupted":
         next(stream)

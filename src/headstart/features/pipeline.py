@@ -153,9 +153,12 @@ def _prepare(dataset: ImageDataset, row: int, preparation: Preparation, views: S
     """Pixels of every view of one image, or why it cannot be read; a file must still be the one that was hashed."""
     try:
         pixels, content_hash = _read(dataset, row, preparation)
+        return [pixels if view.is_identity else view.apply(pixels, content_hash) for view in views]
     except ImageError as error:
         return error
-    return [pixels if view.is_identity else view.apply(pixels, content_hash) for view in views]
+    except MemoryError:
+        reason = "preparing it needs more memory than is free; make the image smaller, or use fewer threads"
+        return ImageError(dataset.names[row], reason)
 
 
 def _read(dataset: ImageDataset, row: int, preparation: Preparation) -> tuple[NDArray[np.uint8], str]:
