@@ -16,11 +16,12 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from common import table, write_results
-from timing import ceiling, in_turn, keep_busy, multiply_adds, noise_pixels, ratio, spread
+from timing import busy_speed, ceiling, in_turn, multiply_adds, noise_pixels, ratio, spread
 
 from headstart.backbones.backbone import Backbone, load_backbone
 from headstart.data import Preparation
@@ -92,16 +93,13 @@ def measure(name: str, n_rounds: int, seconds: float) -> dict[str, Any]:
         PLAIN_LAST: plain_torch(backbone, torch.channels_last),
     }
     actions: dict[str, Callable[[], float]] = {
-        BF16: lambda: ceiling(torch.bfloat16),
-        FP32: lambda: ceiling(torch.float32),
+        BF16: partial(ceiling, torch.bfloat16),
+        FP32: partial(ceiling, torch.float32),
     }
-    actions |= {label: lambda run=run: run(seconds) for label, run in plain.items()}
-    actions |= {
-        label: lambda extractor=extractor: keep_busy(extractor, pixels, seconds).images_per_s
-        for label, extractor in engines.items()
-    }
+    actions |= {label: partial(run, seconds) for label, run in plain.items()}
+    actions |= {label: partial(busy_speed, extractor, pixels, seconds) for label, extractor in engines.items()}
     for extractor in engines.values():
-        extractor.compute(pixels[: extractor.engine.batch_size])  # converted and compiled before the clock starts
+        busy_speed(extractor, pixels, 0.0)  # converted, compiled and every stream used before the clock starts
     rounds = in_turn(actions, n_rounds)
     return summary(name, rounds, multiply_adds(next(iter(engines.values()))), list(engines))
 

@@ -14,11 +14,12 @@ from __future__ import annotations
 import argparse
 import statistics
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from common import table, write_results
-from timing import in_turn, keep_busy, noise_pixels, ratio, spread
+from timing import busy_speed, in_turn, noise_pixels, ratio, spread
 
 from headstart.apps.demo import INPUT_SIZE, solar_cells
 from headstart.backbones.backbone import Backbone, load_backbone
@@ -67,10 +68,7 @@ def measure_speed(name: str, dataset: ImageDataset, n_rounds: int, seconds: floa
     preparation = Preparation(backbone.input_size, interpolation=backbone.interpolation)
     found = extractors(backbone, preparation, dataset)
     pixels = noise_pixels(32, preparation.size)
-    actions = {
-        precision: lambda extractor=found[precision]: keep_busy(extractor, pixels, seconds).images_per_s
-        for precision in ("bf16", "int8")
-    }
+    actions = {precision: partial(busy_speed, found[precision], pixels, seconds) for precision in ("bf16", "int8")}
     in_turn(actions, 1)  # converted and compiled before the clock starts
     rounds = in_turn(actions, n_rounds)
     times = ratio(rounds["int8"], rounds["bf16"])

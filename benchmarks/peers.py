@@ -194,14 +194,14 @@ def headstart_side(architecture: str, paths: list[Path]) -> tuple[ImageDataset, 
     dataset = files.with_hashes([files.content_hash(row) for row in range(len(files))])
     chooser = Chooser(backbone, preparation, dataset, Wish(n_threads=available_processors()))
     extractor = chooser.extractor(chooser.choose().engine)
-    end_to_end(dataset, extractor, extractor.engine.batch_size)
+    end_to_end(dataset, extractor, 32)
     return dataset, extractor
 
 
 def summary(rounds: dict[str, list[float]], ready: dict[str, float], engine: str, n_images: int) -> dict[str, Any]:
     """Medians, and how many times as fast headstart is as the fastest way of each peer."""
     speeds = {label: statistics.median(values) for label, values in rounds.items()}
-    times = {}
+    times: dict[str, dict[str, Any]] = {}
     for name in dict.fromkeys(way.name for way in WAYS):
         best = max((way.label for way in WAYS if way.name == name), key=speeds.__getitem__)
         times[name] = {"fastest": best, "times": ratio(rounds[HEADSTART], rounds[best])}

@@ -81,7 +81,8 @@ def measure(paths: list[Path], extractor: Extractor, n_images: int, n_rounds: in
         [files.content_hash(row) for row in range(len(files))]
     )  # as `fit` has it: checked again
     pixels = noise_pixels(32, extractor.preparation.size)
-    end_to_end(dataset, extractor, extractor.engine.batch_size)  # converted and compiled before the clock starts
+    keep_busy(extractor, pixels, 0.0)  # converted, compiled and every stream used before the clock starts
+    end_to_end(dataset, extractor, 2 * extractor.engine.batch_size)
     rounds = in_turn(
         {
             "decode": lambda: decode_alone(paths, extractor.preparation),
