@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -248,3 +249,22 @@ def test_maps_that_vanish_again_and_again_are_an_error(
     monkeypatch.setattr(FeatureCache, "open_rows", vanished)
     with pytest.raises(StorageError, match="vanish as fast as they are computed"):
         extract_maps(ImageDataset.from_arrays(tiny.noise(3)), middle, cache=cache)
+
+
+def test_the_example_in_the_docs_runs(tmp_path: Path) -> None:
+    page = Path(__file__).parents[1] / "docs" / "cache.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    backbone = load_backbone(tiny.BACKBONE, weights="random")
+    names = {
+        "Extractor": Extractor,
+        "backbone": backbone,
+        "preparation": Preparation((tiny.SIDE, tiny.SIDE), interpolation=backbone.interpolation),
+        "engine": decide_engine(device="cpu", n_threads=1),
+        "views": views,
+        "dataset": ImageDataset.from_arrays(tiny.noise(6)),
+        "folder": tmp_path,
+        "rows": [5, 0],
+        "epoch": 7,
+    }
+    exec(code.replace("layer3", backbone.staged.names[-2]), names)
+    assert names["maps"].shape[:2] == (6, 4)
