@@ -668,6 +668,7 @@ def test_twin_pairs_equal_brute_force(rng: np.random.Generator) -> None:
     assert cut
     assert closest == sorted(expected, key=lambda pair: (pair[2], pair[0], pair[1]))[:10]
 
+
 def test_many_copies_of_many_alike_images_stay_bounded() -> None:
     """33 copies of each of 200 close hashes are 20 million pairs; only as many as asked for are ever made."""
     ones = itertools.islice(itertools.combinations(range(64), 3), 200)
