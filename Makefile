@@ -34,4 +34,4 @@ bench: setup
 	$(BIN)/python benchmarks/run.py $(BENCH)
 
 clean:
-	rm -rf $(VENV) benchmarks/.peers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist src/*.egg-info
+	rm -rf $(VENV) benchmarks/.peers benchmarks/.weights .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist src/*.egg-info
