@@ -2,7 +2,7 @@
 
 As its documentation has it: a `vision_learner` of torchvision's architecture, `test_dl` and `get_preds`, with the
 default batch of 64 and the default number of loader processes. ``python peer_fastai.py FOLDER ARCHITECTURE``. Its head
-comes on top of the base, at a thousandth of the base's cost. `to_bf16` exists, but switches itself off without CUDA.
+comes on top of the base, at less than a thousandth of its cost. `to_bf16` exists, but switches itself off without CUDA.
 """
 
 from __future__ import annotations
