@@ -56,10 +56,7 @@ def extract_views(
     ImageError
         The first image that cannot be read, or that changed since it was hashed. What was computed is kept.
     """
-    if not views:
-        raise InputError("No views were asked for; give at least one, such as headstart.augment.views('flips', 4).")
-    for view in views:
-        view.check_takes(extractor.preparation.size)
+    _check(views, extractor)
     cache, progress = cache or FeatureCache(None), progress or Silent()
     hashed = with_content_hashes(dataset)
     hashes = hashed.hashes or ()
@@ -68,25 +65,37 @@ def extract_views(
     if note:
         progress.note(note)
     settings = [view_settings(extractor, view) for view in views]
-    kept = np.array(
-        [cache.fill(one, hashes, out, wrote=rows.forget) for one, out in zip(settings, rows.array, strict=True)]
-    )
+    kept = [cache.fill(one, hashes, out, wrote=rows.forget) for one, out in zip(settings, rows.array, strict=True)]
     first = [first_rows(hashes, ~of_view) for of_view in kept]
     n_missing = sum(len(of_view) for of_view in first)
-    title = f"Features ({extractor.backbone.name}, {len(views)} views)"
-    with ExitStack() as stack:
-        if n_missing:
-            advance = stack.enter_context(progress.task(title, n_missing, "views"))
+    if n_missing:
+        title = f"Features ({extractor.backbone.name}, {len(views)} views)"
+        with progress.task(title, n_missing, "views") as advance, ExitStack() as stack:
             shards = [stack.enter_context(ShardWriter(cache, one)) for one in settings]
             for row, number, features in _computed(hashed, extractor, views, first):
                 rows.array[number, row] = features
                 rows.forget(features.nbytes)
                 shards[number].add([hashes[row]], features[None])
                 advance(1)
-    for number, of_view in enumerate(first):
-        for row in np.flatnonzero(~kept[number]).tolist():  # copies of an image computed above
-            rows.array[number, row] = rows.array[number, of_view[hashes[row]]]
+    for out, of_view, was_kept in zip(rows.array, first, kept, strict=True):
+        _copy_repeated(out, hashes, of_view, was_kept)
     return rows.array.swapaxes(0, 1)
+
+
+def _check(views: Sequence[View], extractor: Extractor) -> None:
+    """Refuse what cannot be computed, before anything is read."""
+    if not views:
+        raise InputError("No views were asked for; give at least one, such as headstart.augment.views('flips', 4).")
+    for view in views:
+        view.check_takes(extractor.preparation.size)
+
+
+def _copy_repeated(
+    rows: NDArray[Any], hashes: Sequence[str], first: dict[str, int], was_kept: NDArray[np.bool_]
+) -> None:
+    """Give copies of an image the row that was computed for the first of them."""
+    for row in np.flatnonzero(~was_kept).tolist():
+        rows[row] = rows[first[hashes[row]]]
 
 
 def view_settings(extractor: Extractor, view: View) -> dict[str, Any]:
