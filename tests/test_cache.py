@@ -535,24 +535,26 @@ def test_what_killed_processes_left_is_removed_in_time(cache: FeatureCache) -> N
 # Neighbours -----------------------------------------------------------------------------------------------------------
 
 HAMMER = """
-import sys
-sys.path.insert(0, {tests!r})
+import hashlib, sys
 import numpy as np
 from pathlib import Path
-from test_cache import SETTINGS, digests, rows_of
 from headstart.features.cache import CacheLimit, FeatureCache
 rng = np.random.default_rng({seed})
+def digests(numbers):
+    return [hashlib.sha256(str(number).encode()).hexdigest() for number in numbers]
+def rows_of(numbers):
+    return np.stack([np.random.default_rng(number).normal(size=5) for number in numbers]).astype(np.float32)
 print("ready", flush=True)
 sys.stdin.readline()
 for turn in range(60):
     cache = FeatureCache(Path({folder!r}), limit=CacheLimit(6_000, grace_s=0))
     numbers = rng.integers(0, 200, size=30)
     out = np.empty((30, 5), dtype=np.float32)
-    kept = cache.fill(SETTINGS, digests(numbers), out)
+    kept = cache.fill({settings!r}, digests(numbers), out)
     assert out[kept].tobytes() == rows_of(numbers)[kept].tobytes(), "wrong rows"
     missing = numbers[~kept]
     if len(missing):
-        assert cache.store(SETTINGS, digests(missing), rows_of(missing)), cache.refusal
+        assert cache.store({settings!r}, digests(missing), rows_of(missing)), cache.refusal
 print("done", flush=True)
 """
 
@@ -561,7 +563,7 @@ def test_processes_that_evict_each_other_never_see_a_wrong_row(tmp_path: Path) -
     folder = tmp_path / "cache"
     workers = []
     for seed in range(3):
-        code = HAMMER.format(tests=str(Path(__file__).parent), folder=str(folder), seed=seed)
+        code = HAMMER.format(settings=SETTINGS, folder=str(folder), seed=seed)
         pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         workers.append(subprocess.Popen([sys.executable, "-c", code], text=True, **pipes))
     for worker in workers:
