@@ -3,8 +3,8 @@
 The ceiling is the rate of a bf16 matrix product of side 2,048. A network's share of it is images per second x 2 x
 multiply-adds of its frozen part / ceiling; it may pass 1, since torch's product of that side is a yardstick, not the
 fastest the machine can multiply. Plain torch is eager, fp32, batch normalisation and all, in the library's own memory
-layout (NCHW), batches of 16. Every round measures ceiling, plain torch and each engine in turn; figures are medians over
-the rounds, shares and ratios medians of the rounds' own. All weights are random but EfficientNet-Lite0's. About 6
+layout (NCHW), batches of 16. Every round measures ceiling, plain torch and each engine in turn; figures are medians
+over the rounds, shares and ratios medians of the rounds' own. All weights are random but EfficientNet-Lite0's. About 6
 minutes on two cores; ``--quick`` less than two, without judging targets.
 """
 
