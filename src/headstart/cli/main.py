@@ -260,7 +260,7 @@ def cache_verify(**arguments: Any) -> None:
 @opt.cache_folder_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def cache_clear(**arguments: Any) -> None:
-    """Remove all computed features and stage maps; weights that were added stay."""
+    """Remove all computed features and stage maps, and converted networks; weights that were added stay."""
     from headstart.cli.cache import clear as run
 
     run(**arguments)

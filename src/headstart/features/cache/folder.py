@@ -18,7 +18,7 @@ FEATURES: Final = "features"
 SETTINGS_FILE: Final = "settings.json"
 _PLACE: Final = re.compile(rf"[0-9a-f]{{{NAME_LENGTH}}}")
 _UNFINISHED: Final = re.compile(r"\.(?P<name>.+)\.[^.]+\.tmp")
-_MADE: Final = re.compile(rf"[0-9a-f]{{{NAME_LENGTH}}}(\.[0-9a-f]{{{NAME_LENGTH}}})?\.(safetensors|json)")
+_MADE: Final = re.compile(rf"[0-9a-f]{{{NAME_LENGTH}}}(\.[0-9a-f]{{{NAME_LENGTH}}})?\.safetensors")
 _ABANDONED_S: Final = 3600.0  # writing a file takes seconds; older unfinished ones were left by a killed process
 _TOUCH_EVERY_S: Final = 60.0
 

@@ -65,7 +65,8 @@ class CacheInfo:
     n_bytes : int
         Size of features and stage maps on disk in bytes.
     other : dict of str to int
-        Bytes of what else headstart keeps in the folder: ``weights`` that were added, choices of ``engines``.
+        Bytes of what else headstart keeps in the folder: ``weights`` that were added, converted ``networks``,
+        measured ``speeds``.
     """
 
     folder: str

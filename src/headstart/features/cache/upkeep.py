@@ -15,9 +15,9 @@ from headstart.features.cache.survey import CacheInfo, survey_place
 from headstart.progress import Progress, Silent
 from headstart.storage import storage_error
 
-_MADE_AGAIN: Final = ("networks", "engines")
-"""Folders beside the features whose files headstart can make again: converted networks, choices of an engine."""
-_OTHER: Final = ("weights", *_MADE_AGAIN)
+_NETWORKS: Final = "networks"
+_OTHER: Final = ("weights", _NETWORKS, "speeds")
+"""What headstart keeps beside the features: added weights, converted networks, measured speeds of engines."""
 
 
 class CacheUpkeep:
@@ -106,9 +106,10 @@ class CacheUpkeep:
         return len(chosen), freed
 
     def clear(self) -> int:
-        """Remove all that can be made again: features, stage maps, converted networks, choices of an engine.
+        """Remove all that can be made again: features, stage maps, converted networks.
 
-        Weights that were added stay, and so does every file that is not headstart's.
+        Weights that were added stay, so do measured speeds, by which the next run chooses the same engine as the last,
+        and every file that is not headstart's.
 
         Returns
         -------
@@ -121,8 +122,7 @@ class CacheUpkeep:
             When the folder may not be read or changed.
         """
         with self._readable():
-            others = [] if self.folder is None else [self.folder / name for name in _MADE_AGAIN]
-            made = [] if self.folder is None else [*files.places(self.folder), *others]
+            made = [] if self.folder is None else [*files.places(self.folder), self.folder / _NETWORKS]
             freed = sum(files.empty(place) for place in made)
         self._n_bytes = 0
         return freed
