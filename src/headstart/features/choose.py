@@ -230,7 +230,7 @@ class Chooser:
             if not found or found[0].name == "torch":
                 found += [replace(engine, compiled=True) for engine in found if self._worth_compiling(work)]
         if wish.precision not in ("auto", *(engine.precision for engine in found)):
-            self._say(f"This machine has no {wish.precision} arithmetic for {wish.library}; fp32 is used instead.")
+            self._say(f"This machine has no {wish.precision} arithmetic; fp32 is used instead.")
             return [wish.engine("openvino", "fp32")] if self._has_openvino() else []
         return [engine for engine in found if not engine.is_reference]
 
@@ -366,4 +366,4 @@ def _divided(order: Sequence[int]) -> tuple[list[int], list[int]]:
 
 
 def _reason(n_tried: int) -> str:
-    return f"the fastest of {n_tried} engines whose features agree with fp32" if n_tried > 1 else "asked for"
+    return f"of {n_tried} engines tried, the fastest that agrees with fp32" if n_tried > 1 else "asked for"

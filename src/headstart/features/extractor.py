@@ -167,7 +167,7 @@ def _half(rows: NDArray[np.float32], stage: str) -> NDArray[np.float16]:
         When a value is too large for them.
     """
     largest = float(np.abs(rows).max(initial=0.0))
-    if largest > np.finfo(np.float16).max:
+    if largest > float(np.finfo(np.float16).max):
         raise EngineError(
             f"The output of stage {stage!r} reaches {largest:.3g}, more than 16-bit floats hold (65,504). "
             "Choose another stage."
