@@ -187,10 +187,10 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
     _save_fold_heads(folder / files.FOLDS_FOLDER, study.folds)
     _model(job.extractor, dataset, study, results).save(folder / files.MODEL_FOLDER)
     write_json(folder / files.RESULTS_FILE, results)
-    _write_timings(folder, clock, costs.n_missing, cache)
+    _write_timings(folder, clock, costs.n_missing, cache, job.speeds)
     with clock.step("report"):
         write_report(folder, dataset=images, images=job.options.images, progress=job.progress)
-    _write_timings(folder, clock, costs.n_missing, cache)
+    _write_timings(folder, clock, costs.n_missing, cache, job.speeds)
     job.journal.close()
     return Run(folder, results)
 
@@ -267,7 +267,9 @@ def _save_fold_heads(folder: Path, folds: Sequence[FoldResult]) -> None:
     write_json(folder / "heads.json", {"format": 1, "heads": entries})
 
 
-def _write_timings(folder: Path, clock: Stopwatch, n_computed: int, cache: FeatureCache) -> None:
+def _write_timings(
+    folder: Path, clock: Stopwatch, n_computed: int, cache: FeatureCache, speeds: dict[str, float]
+) -> None:
     spent = clock.seconds["features"]
     write_json(
         folder / files.TIMINGS_FILE,
@@ -275,6 +277,7 @@ def _write_timings(folder: Path, clock: Stopwatch, n_computed: int, cache: Featu
             "seconds": clock.seconds,
             "feature_seconds": {"reading": round(cache.read_s, 3), "storing": round(cache.write_s, 3)},
             "images_per_second": round(n_computed / spent, 2) if n_computed and spent else None,
+            "engine_trial_images_per_second": speeds,
             "machine": machine(),
             "versions": versions(),
         },
