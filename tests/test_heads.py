@@ -13,7 +13,8 @@ import pytest
 import safetensors.numpy
 import threadpoolctl
 import torch
-from sklearn.linear_model import LogisticRegression
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.svm import SVC
 
@@ -23,7 +24,8 @@ from headstart.heads.arithmetic import BLOCK_ROWS, PROBABILITY_FLOOR
 from headstart.heads.dense import batch_rows
 from headstart.heads.folds import stratified_folds
 from headstart.heads.platt import fit_platt
-from headstart.heads.predict import distance_votes, standardised, svm_decisions, uniform_votes
+from headstart.heads.predict import distance_votes, ridge_decisions, standardised, svm_decisions, uniform_votes
+from headstart.heads.ridge import fit_softmax_scale
 from headstart.heads.training import scaling
 
 SMALL = {
@@ -31,7 +33,10 @@ SMALL = {
     "logistic": HeadSpec("logistic", {"C": 0.1}),
     "knn": HeadSpec("knn", {"k": 7}),
     "svm": HeadSpec("svm", {"C": 3.0}),
+    "ridge": HeadSpec("ridge", {"alpha": 30.0}),
+    "lda": HeadSpec("lda", {"shrinkage": 0.3}),
 }
+AUTO_LDA = HeadSpec("lda")
 UNIFORM_KNN = HeadSpec("knn", {"k": 7, "votes": "uniform"})
 
 
@@ -86,6 +91,73 @@ def test_svm_decisions_equal_scikit_learn(n_classes):
     for label in range(n_classes):
         machine = SVC(C=2.0, gamma=0.7 / features.shape[1]).fit(rows, labels == label, sample_weight=weights)
         np.testing.assert_allclose(decisions[:, label], machine.decision_function(block), atol=2e-3)
+
+
+@pytest.mark.parametrize("d", [41, 400], ids=["n > d", "n < d"])
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_ridge_decisions_equal_scikit_learn(n_classes, d):
+    features, labels = blobs(d=d, n_classes=n_classes)
+    weights = np.random.default_rng(1).uniform(0.2, 3.0, len(labels))
+    specs = [HeadSpec("ridge", {"alpha": alpha}) for alpha in (0.5, 20.0, 3000.0)]
+    for head in fit_heads(specs, features, labels, n_classes=n_classes, weights=weights, seed=0):
+        rows = standardised(features, head.arrays)
+        theirs = RidgeClassifier(alpha=head.spec.number("alpha"), solver="svd").fit(rows, labels, sample_weight=weights)
+        expected = theirs.decision_function(rows[:BLOCK_ROWS])
+        if n_classes == 2:
+            expected = np.stack([-expected, expected], axis=1)
+        np.testing.assert_allclose(ridge_decisions(head.arrays)(rows[:BLOCK_ROWS]), expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_ridge_probabilities_rest_on_rows_left_out(grouped):
+    """The closed form against a regression fitted anew without each row, or each group."""
+    features, labels = blobs(60, 80, n_classes=3, shift=0.3)
+    weights = np.random.default_rng(1).uniform(0.5, 2.0, 60)
+    groups = np.random.default_rng(2).integers(15, size=60) if grouped else np.arange(60)
+    head = fit_one(SMALL["ridge"], features, labels, weights=weights, groups=groups if grouped else None)
+    rows = standardised(features, head.arrays)
+    signs, left_out = 2.0 * np.eye(3)[labels] - 1, np.zeros((60, 3))
+    for group in np.unique(groups):
+        out = groups == group
+        model = Ridge(alpha=30.0).fit(rows[~out], signs[~out], sample_weight=weights[~out])
+        left_out[out] = model.predict(rows[out])
+    slope, offsets = fit_softmax_scale(left_out, labels, weights)
+    np.testing.assert_allclose(head.arrays["slope"], slope, rtol=1e-4)
+    np.testing.assert_allclose(head.arrays["offsets"], offsets, atol=1e-4)
+
+
+def test_softmax_scale_of_two_classes_is_platt_scaling():
+    generator = np.random.default_rng(0)
+    decisions, weights = generator.standard_normal(80), generator.uniform(0.5, 2, 80)
+    positive = decisions + generator.standard_normal(80) > 0.4
+    slope, offset = fit_platt(decisions, positive, weights)
+    both = np.stack([-decisions, decisions], axis=1)
+    found, offsets = fit_softmax_scale(both, positive.astype(np.int64), weights)
+    assert (2 * found, offsets[1] - offsets[0]) == pytest.approx((slope, offset), abs=1e-5)
+    reversed_slope, shares = fit_softmax_scale(-both, positive.astype(np.int64), weights)
+    high, low = weights[positive].sum(), weights[~positive].sum()
+    assert reversed_slope == 0 and shares[1] - shares[0] == pytest.approx(np.log((high + 1) / (low + 1)), abs=1e-5)
+
+
+def test_ridge_on_noise_is_not_confident_and_one_group_gives_the_shares():
+    features, _ = blobs(200, 400, seed=3)
+    labels = np.random.default_rng(4).integers(2, size=200)
+    weak = HeadSpec("ridge", {"alpha": 1.0})
+    probabilities = fit_one(weak, features[:120], labels[:120], 2).predict_proba(features)
+    assert log_loss(labels[120:], probabilities[120:]) < 0.75
+    alone = fit_one(weak, features[:120], labels[:120], 2, groups=np.zeros(120)).predict_proba(features)
+    share = (labels[:120].sum() + 1) / 122
+    np.testing.assert_allclose(alone[:, 1], share, atol=1e-5)
+
+
+@pytest.mark.parametrize("shrinkage", [0.05, 0.7, "auto"])
+@pytest.mark.parametrize(("n_classes", "d"), [(2, 41), (4, 41), (3, 200)])
+def test_lda_equals_scikit_learn(n_classes, d, shrinkage):
+    features, labels = blobs(d=d, n_classes=n_classes, shift=0.2)
+    head = fit_one(HeadSpec("lda", {"shrinkage": shrinkage}), features, labels, n_classes)
+    rows = standardised(features, head.arrays)
+    theirs = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage).fit(rows, labels)
+    np.testing.assert_allclose(head.predict_proba(features), theirs.predict_proba(rows), atol=5e-6)
 
 
 def plain_torch_loop(features, labels, weights, spec: HeadSpec, seed: int) -> torch.nn.Sequential:
@@ -202,7 +274,7 @@ def test_platt_falls_back_to_the_share_of_the_class(positive):
 
 @pytest.mark.parametrize("n_train", [61, 190])
 @pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.parametrize("spec", [*SMALL.values(), UNIFORM_KNN], ids=lambda spec: spec.kind)
+@pytest.mark.parametrize("spec", [*SMALL.values(), UNIFORM_KNN, AUTO_LDA], ids=lambda spec: spec.label)
 def test_a_row_has_the_same_bits_in_any_company(spec, n_classes, n_train):
     features, labels = blobs(400, 301, n_classes)
     head = fit_one(spec, features[:n_train], labels[:n_train], n_classes)
@@ -290,7 +362,11 @@ def test_rows_of_weight_zero_are_as_if_absent(kind):
 @pytest.mark.parametrize("kind", kinds())
 def test_a_head_does_not_depend_on_its_siblings(kind):
     features, labels = blobs()
-    other = {"dense": {"epochs": 5}, "logistic": {"C": 1.0}, "knn": {"k": 3}, "svm": {"C": 1.0, "gamma": 2.0}}[kind]
+    other = {"dense": {"epochs": 5}, "logistic": {"C": 1.0}, "knn": {"k": 3}, "svm": {"C": 1.0, "gamma": 2.0}} | {
+        "ridge": {"alpha": 2.0},
+        "lda": {"shrinkage": "auto"},
+    }
+    other = other[kind]
     specs = [HeadSpec(kind, {**SMALL[kind].settings, **other}), SMALL[kind]]
     together = fit_heads(specs, features, labels, n_classes=3, seed=0)
     assert [head.spec for head in together] == specs
@@ -310,14 +386,14 @@ def test_the_seed_alone_decides(kind):
         assert not same_arrays(fit_one(SMALL[kind], features, labels, seed=4), first)
 
 
-@pytest.mark.parametrize(("kind", "tolerance"), [("logistic", 1e-6), ("svm", 2e-3)])
+@pytest.mark.parametrize(("kind", "tolerance"), [("logistic", 1e-6), ("svm", 2e-3), ("ridge", 1e-6), ("lda", 1e-9)])
 def test_weight_two_is_the_row_twice(kind, tolerance):
     features, labels = blobs(120)
     weights = np.where(np.arange(120) % 3 == 0, 2.0, 1.0)
     twice = np.repeat(np.arange(120), weights.astype(int))
     weighted = fit_one(SMALL[kind], features, labels, weights=weights, groups=np.arange(120))
-    doubled = fit_one(SMALL[kind], features[twice], labels[twice])
-    if kind == "logistic":
+    doubled = fit_one(SMALL[kind], features[twice], labels[twice], groups=twice if kind == "ridge" else None)
+    if kind != "svm":
         np.testing.assert_allclose(weighted.predict_proba(features), doubled.predict_proba(features), atol=tolerance)
     else:  # the calibration folds of doubled rows differ; the machine may not
         block = standardised(features[:BLOCK_ROWS], weighted.arrays)
@@ -441,6 +517,9 @@ def broken(kind: str, name: str, change) -> tuple[HeadSpec, dict]:
         ("knn", "rows", lambda a: a[:0], "'rows' must have shape"),
         ("svm", "gamma", lambda a: a * 0, "'gamma' must be positive"),
         ("svm", "dual", lambda a: a[:, :-1], "'dual' must have shape"),
+        ("ridge", "slope", lambda a: a - 1e6, "'slope' must not be negative"),
+        ("ridge", "offsets", lambda a: a[1:], r"'offsets' must have shape \(3,\)"),
+        ("lda", "coefficients", lambda a: a[:, 1:], r"'coefficients' must have shape \(3, 41\)"),
     ],
 )
 def test_damaged_arrays_are_refused(kind, name, change, words):
@@ -474,6 +553,9 @@ def test_specs_are_completed_compared_and_hashed_by_value():
         ("knn", {"k": 2.5}, "'k' of a knn head must be a whole number > 0, not 2.5"),
         ("knn", {"k": True}, "not True"),
         ("dense", {"dropout": 1.0}, "a number >= 0 and < 1, not 1.0"),
+        ("lda", {"shrinkage": 1.0}, "a number > 0 and < 1, or 'auto', not 1.0"),
+        ("lda", {"shrinkage": "none"}, "or 'auto', not 'none'"),
+        ("ridge", {"alpha": 0}, "'alpha' of a ridge head must be a number > 0, not 0"),
         ("dense", {"activation": "gelu"}, "one of relu, sigmoid, tanh, not 'gelu'"),
     ],
 )
@@ -491,7 +573,8 @@ def test_specs_from_other_json_are_refused():
 @pytest.mark.parametrize("name", ["quick", "wide"])
 def test_grids_hold_every_kind_once_and_labels_tell_them_apart(name):
     specs = grid(name)
-    assert {spec.kind for spec in specs} == set(kinds())
+    without_gain = {"ridge", "lda"} if name == "quick" else set()  # docs/heads.md
+    assert {spec.kind for spec in specs} == set(kinds()) - without_gain
     assert len(set(specs)) == len({spec.label for spec in specs}) == len(specs)
     assert [HeadSpec.from_json(spec.to_json()) for spec in specs] == specs
 

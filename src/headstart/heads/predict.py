@@ -51,6 +51,18 @@ def logistic_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
     return lambda block: softmax(score(block) + arrays["intercepts"])
 
 
+def ridge_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
+    """Softmax of scaled and shifted regression values."""
+    decide = ridge_decisions(arrays)
+    return lambda block: softmax(decide(block) * arrays["slope"] + arrays["offsets"])
+
+
+def ridge_decisions(arrays: Arrays) -> BlockPredictor:
+    """Function from a block of standardised features to regression values (BLOCK_ROWS, n_present)."""
+    decide = linear_map(arrays["coefficients"].T)
+    return lambda block: decide(block) + arrays["intercepts"]
+
+
 ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
     "relu": lambda values: np.maximum(values, 0.0),
     "sigmoid": sigmoid,
@@ -144,4 +156,6 @@ PREDICTORS: dict[str, Callable[[HeadSpec, Arrays], BlockPredictor]] = {
     "logistic": logistic_predictor,
     "knn": knn_predictor,
     "svm": svm_predictor,
+    "ridge": ridge_predictor,
+    "lda": logistic_predictor,
 }
