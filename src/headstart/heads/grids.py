@@ -27,7 +27,7 @@ GRIDS: dict[str, tuple[HeadSpec, ...]] = {
         *(HeadSpec("logistic", {"C": C}) for C in (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)),
         *(HeadSpec("knn", {"k": k, "votes": votes}) for votes in ("distance", "uniform") for k in (1, 5, 15, 50, 100)),
         *(HeadSpec("svm", {"C": C, "gamma": gamma}) for gamma in (0.25, 0.5, 1.0) for C in (0.3, 1.0, 3.0, 10.0)),
-        *(HeadSpec("ridge", {"alpha": alpha}) for alpha in (1e2, 1e3, 1e4, 1e5)),
+        *(HeadSpec("ridge", {"alpha": alpha}) for alpha in (3e2, 1e3, 3e3, 1e4)),
         *(HeadSpec("lda", {"shrinkage": shrinkage}) for shrinkage in ("auto", 0.1, 0.5, 0.9)),
     ),
 }

@@ -27,7 +27,8 @@ def fit_ridge(specs: Sequence[HeadSpec], rows: TrainingRows) -> list[dict[str, n
 
     Probabilities are ``softmax(slope * f + offset of the class)``. Slope and offsets maximise the likelihood of values
     of f that leave each row, with all rows of its group, out of the regression; closed form, so that no fold need be
-    fitted again. The standardisation, which knows no labels, is that of all training rows.
+    fitted again. The mean target is that of all rows: it is the same for every row and says nothing of the row's class,
+    while leaving a row out moves it away from the row's own class. So is the standardisation, which knows no labels.
 
     References
     ----------
@@ -86,7 +87,8 @@ def _fit_one(problem: _Problem, alpha: float, rows: TrainingRows) -> dict[str, n
     decisions = np.zeros_like(problem.targets)
     if rows.groups is None or np.unique(rows.groups).size > 1:  # one group alone leaves nothing to judge it by
         residuals = _left_out_residuals(problem, shrunk, problem.targets - problem.scores @ within, rows.groups)
-        decisions = problem.means + (problem.targets - residuals) / problem.roots[:, None]
+        moved = _left_out_means(problem, rows.groups)
+        decisions = problem.means + (problem.targets - residuals) / problem.roots[:, None] - moved
     slope, offsets = fit_softmax_scale(decisions, rows.labels, rows.weights)
     return {
         "coefficients": np.ascontiguousarray((problem.directions @ within).T),
@@ -115,6 +117,15 @@ def _left_out_residuals(
             hat = problem.scores[group] @ shrunk[group].T + np.outer(share[group], share[group])
             result[group] = np.linalg.solve(np.eye(len(group)) - hat, residuals[group])
     return result
+
+
+def _left_out_means(problem: _Problem, groups: npt.NDArray[Any] | None) -> Floats:
+    """Mean centred target (n, P) of the rows outside each row's group."""
+    members = np.arange(len(problem.roots)) if groups is None else np.unique(groups, return_inverse=True)[1].ravel()
+    weights = np.bincount(members, weights=problem.roots**2)
+    sums = np.zeros((len(weights), problem.targets.shape[1]))
+    np.add.at(sums, members, problem.targets * problem.roots[:, None])
+    return np.asarray((-sums / (weights.sum() - weights)[:, None])[members])  # the centred targets sum to zero
 
 
 def fit_softmax_scale(decisions: Floats, labels: Integers, weights: Floats) -> tuple[float, Floats]:

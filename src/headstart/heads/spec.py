@@ -74,7 +74,7 @@ SETTINGS: dict[str, dict[str, Setting]] = {
         "smoothing": Setting(1.0),
     },
     "svm": {"C": Setting(3.0), "gamma": Setting(0.5)},
-    "ridge": {"alpha": Setting(1000.0)},
+    "ridge": {"alpha": Setting(3000.0)},
     "lda": {"shrinkage": Setting("auto", high=1.0, word="auto")},
 }
 
