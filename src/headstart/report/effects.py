@@ -15,7 +15,7 @@ from headstart.study.records import SOURCE_COLUMNS, CandidateTable
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-N_RESAMPLES = 500
+N_RESAMPLES = 300
 SOURCE = "features"
 
 
@@ -49,15 +49,14 @@ class Design:
     kind : str
     factors : tuple of Factor
     scores : ndarray of shape (n,)
-    folds, trajectories : ndarray of shape (n,), int64
-        Outer fold of each row, and which of the trajectories (all settings but epochs) it belongs to.
+    folds : ndarray of shape (n,), int64
+        Outer fold of each row.
     """
 
     kind: str
     factors: tuple[Factor, ...]
     scores: Floats
     folds: Integers
-    trajectories: Integers
 
 
 @dataclass(frozen=True)
@@ -105,10 +104,8 @@ def _design(table: CandidateTable, kind: str, rows: Integers) -> Design:
     labels = np.array(source_labels(table), dtype=object)[rows]
     values = {SOURCE: labels, **{name: columns[name][rows] for name in SETTINGS[kind]}}
     factors = [_factor(kind, name, found) for name, found in values.items() if len({_text(v) for v in found}) > 1]
-    rest = [factor.codes for factor in factors if factor.name != "epochs"]
-    units = _joint(rest) if rest else np.zeros(len(rows), dtype=np.int64)
     folds = _joint([columns["repeat"][rows], columns["fold"][rows]])
-    return Design(kind, _without_decided(factors), columns["inner_score"][rows], folds, units)
+    return Design(kind, _without_decided(factors), columns["inner_score"][rows], folds)
 
 
 def _joint(codes: Sequence[Integers]) -> Integers:
@@ -170,30 +167,37 @@ def effects(design: Design, *, n_resamples: int = N_RESAMPLES, seed: int = 0) ->
     """Effect of every value of every factor, in their order.
 
     Effects are those of a least-squares fit with a term for every outer fold and every factor; in a full grid, the
-    difference of plain means. Intervals are percentiles over draws of outer folds and, independently, of trajectories,
-    both with replacement; where there is one fold, of trajectories alone.
+    difference of plain means. Intervals are percentiles over draws of outer folds and, independently, of combinations
+    of the other settings, both with replacement: the values of a setting are always compared within the same
+    combinations. Where there is one of either, the other alone is drawn.
 
     References
     ----------
     A. B. Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1, 2007, 386-411. DOI 10.1214/07-AOAS122
     """
     matrix, spans = _coded(design)
-    generator = np.random.default_rng(seed)
-    value = _fit(matrix, spans, design, np.ones(len(design.scores)))
-    n_folds, n_units = int(design.folds.max()) + 1, int(design.trajectories.max()) + 1
-    draws = np.full((n_resamples, len(value)), np.nan)
-    for draw in range(n_resamples):
-        folds = np.bincount(generator.integers(0, n_folds, n_folds), minlength=n_folds)
-        units = np.bincount(generator.integers(0, n_units, n_units), minlength=n_units)
-        draws[draw] = _fit(matrix, spans, design, (folds[design.folds] * units[design.trajectories]).astype(np.float64))
-    bounds = _percentiles(draws) if n_folds * n_units > 1 else np.full((2, len(value)), np.nan)
-    result, start = [], 0
-    for factor in design.factors:
-        end = start + len(factor.levels)
-        parts = zip(factor.levels, value[start:end], *bounds[:, start:end], strict=True)
+    values = _fit(matrix, spans, design, np.ones(len(design.scores)))
+    result = []
+    for place, factor in enumerate(design.factors):
+        others = [other.codes for other in design.factors if other is not factor]
+        units = _joint(others) if others else np.zeros(len(design.scores), dtype=np.int64)
+        draws = [
+            _fit(matrix, spans, design, weights)[place]
+            for weights in _draws(design.folds, units, n_resamples, np.random.default_rng([seed, place]))
+        ]
+        bounds = _percentiles(np.stack(draws)) if draws else np.full((2, len(factor.levels)), np.nan)
+        parts = zip(factor.levels, values[place], *bounds, strict=True)
         result.append([Effect(level, float(v), float(low), float(high)) for level, v, low, high in parts])
-        start = end
     return result
+
+
+def _draws(folds: Integers, units: Integers, n_resamples: int, generator: np.random.Generator) -> Iterator[Floats]:
+    """How often each row is drawn, as product of how often its fold and its unit are; nothing where both are single."""
+    n_folds, n_units = int(folds.max()) + 1, int(units.max()) + 1
+    for _ in range(n_resamples if n_folds * n_units > 1 else 0):
+        of_folds = np.bincount(generator.integers(0, n_folds, n_folds), minlength=n_folds)
+        of_units = np.bincount(generator.integers(0, n_units, n_units), minlength=n_units)
+        yield (of_folds[folds] * of_units[units]).astype(np.float64)
 
 
 def _percentiles(draws: Floats) -> Floats:
@@ -217,8 +221,8 @@ def _coded(design: Design) -> tuple[Floats, list[slice]]:
     return np.concatenate(blocks, axis=1), spans
 
 
-def _fit(matrix: Floats, spans: Sequence[slice], design: Design, weights: Floats) -> Floats:
-    """Effects of all levels of all factors, one after the other; nan for those of a factor with a level not drawn."""
+def _fit(matrix: Floats, spans: Sequence[slice], design: Design, weights: Floats) -> list[Floats]:
+    """Effects of the levels of every factor; nan for a factor with a level that was not drawn."""
     weighted = matrix * weights[:, None]
     solution = np.linalg.lstsq(weighted.T @ matrix, weighted.T @ design.scores, rcond=None)[0]
     result = []
@@ -226,4 +230,4 @@ def _fit(matrix: Floats, spans: Sequence[slice], design: Design, weights: Floats
         seen = np.bincount(factor.codes, weights=weights, minlength=len(factor.levels)) > 0
         levels = np.append(solution[span], -solution[span].sum())
         result.append(levels if seen.all() else np.full(len(levels), np.nan))
-    return np.concatenate(result)
+    return result

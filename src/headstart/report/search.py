@@ -1,9 +1,10 @@
-"""The section on the search: what was tried, what each setting did, what was chosen and what could not be told apart."""
+"""The section on the search: what was tried, what each setting did, what was chosen, what could not be told apart."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,36 +30,58 @@ from headstart.study.records import CandidateTable
 MAX_FACTORS = 6
 MAX_EFFECT_ROWS = 60
 MAX_TIED = 20
+_KINDS = {"dense": "Dense", "logistic": "Logistic", "knn": "kNN", "svm": "SVM", "ridge": "Ridge", "lda": "LDA"}
 _TABLE_SETTINGS = ("activation", "dropout", "optimizer", "batch_size", "epochs")
 
 
-def search_plots(table: CandidateTable) -> list[Plot]:
+@dataclass(frozen=True, eq=False)
+class Search:
+    """A search, and what each setting did in it.
+
+    Attributes
+    ----------
+    table : CandidateTable
+        Of the outer folds.
+    found : tuple of (Design, effects of its factors)
+        For each kind of head whose settings varied.
+    """
+
+    table: CandidateTable
+    found: tuple[tuple[Design, list[list[Effect]]], ...]
+
+
+def analysed(table: CandidateTable) -> Search:
+    """The effects of all settings, worked out once for figures and tables."""
+    outer = table.of_outer_folds()
+    return Search(outer, tuple((design, effects(design)) for design in designs(outer)))
+
+
+def search_plots(search: Search) -> list[Plot]:
     """The effects of all settings, then a figure of heatmaps for each kind of head with two settings or more."""
-    found = [(design, effects(design)) for design in designs(table.of_outer_folds())]
-    if not found:
+    if not search.found:
         return []
-    maps = [_heatmaps(table, design, made) for design, made in found if len(design.factors) > 1]
-    return [_effects_plot(table, found), *maps]
+    maps = [_heatmaps(search.table, design, made) for design, made in search.found if len(design.factors) > 1]
+    return [_effects_plot(search.table, search.found), *maps]
 
 
 def _effects_plot(table: CandidateTable, found: Sequence[tuple[Design, list[list[Effect]]]]) -> Plot:
     several = len({design.kind for design, _ in found}) > 1
     groups = [
-        _group(f"{design.kind}: {_name(factor)}" if several else _name(factor), made)
+        _group(f"{_KINDS[design.kind]}: {_name(factor)}" if several else _name(factor), made)
         for design, lists in found
         for factor, made in zip(design.factors, lists, strict=True)
     ]
     by_range = sorted(groups, key=lambda group: -_span(group.values))
-    shown, n_rows = set(), 0
+    shown: set[str] = set()
+    n_rows = 0
     for group in by_range:
         n_rows += len(group.levels) + 1
         if n_rows <= MAX_EFFECT_ROWS or not shown:
             shown.add(group.heading)
     title = (
-        f"{by_range[0].heading} moves inner {_score(table)} most, by {_span(by_range[0].values):.3f} "
-        "from its best value to its worst"
+        f"Inner {_score(table)} depends most on {by_range[0].heading}: {_span(by_range[0].values):.3f} between the "
+        "best of its values and the worst"
     )
-    title = title[0].upper() + title[1:]
     cut = f" The {len(shown)} settings that move it most are drawn." if len(shown) < len(groups) else ""
     return Plot(
         "search_effects",
@@ -71,7 +94,8 @@ def _effects_plot(table: CandidateTable, found: Sequence[tuple[Design, list[list
         f"Dot plot of the effect of every setting. {title}. The numbers stand in the table below.",
         "Each dot: mean score with this value less the mean over the setting's values, all other settings and the "
         "outer fold held alike (least squares; in a full grid plain means). Lines: 95 % of draws of outer folds and of "
-        f"settings with replacement; they tell how far an effect hangs on these, and are no test. Orange: best.{cut}",
+        "combinations of the other settings, with replacement; they tell how far an effect hangs on these. Orange: "
+        f"best.{_goes_with([design for design, _ in found])}{cut}",
     )
 
 
@@ -93,15 +117,14 @@ def _heatmaps(table: CandidateTable, design: Design, made: Sequence[Sequence[Eff
         tuple(design.factors[place] for place in chosen),
         design.scores,
         design.folds,
-        design.trajectories,
     )
-    panels, best, worst = [], "", ""
+    panels = []
     for one, other in pairs(kept):
         rows, columns = (one, other) if len(one.levels) >= len(other.levels) else (other, one)
         means, _ = cell_means(kept, rows, columns)
         panels.append(figures.Panel((_name(rows), _name(columns)), (rows.levels, columns.levels), means))
     best, worst = _extremes(panels, greater_is_better=_greater(table))
-    title = f"{text.words(design.kind).capitalize()} heads: best pair {best}; worst {worst}"
+    title = f"{_KINDS[design.kind]} heads: best pair {best}; worst {worst}"
     n_rows, n_folds = len(design.scores), len(np.unique(design.folds))
     cut = f" Of {len(design.factors)} settings the {MAX_FACTORS} that move the score most." if len(spans) > 6 else ""
     return Plot(
@@ -110,7 +133,7 @@ def _heatmaps(table: CandidateTable, design: Design, made: Sequence[Sequence[Eff
         f"Heatmaps of mean inner {_score(table)} for every pair of settings. {title}.",
         f"Each cell: mean over all other settings and {text.plural(n_folds, 'outer fold')}, "
         f"{text.count(n_rows)} scores in all. Colours span the middle 90 % of the cells; a grey cell holds no "
-        f"candidate.{cut}",
+        f"candidate.{_goes_with([design])}{cut}",
     )
 
 
@@ -133,16 +156,16 @@ def _cell(panel: figures.Panel, place: tuple[int, ...], *, value: float) -> str:
     return f"{names[0]} {panel.levels[0][row]} with {names[1]} {panel.levels[1][column]} ({text.score(value)})"
 
 
-def search_section(table: CandidateTable, drawn: Mapping[str, Picture]) -> Section:
+def search_section(search: Search, drawn: Mapping[str, Picture]) -> Section:
     """The search in words, figures and tables; readable however many candidates there were."""
-    outer = table.of_outer_folds()
+    outer = search.table
     pictures = [picture for name, picture in drawn.items() if name.startswith("search_")]
     blocks: list[Block] = [Text(_summary(outer)), Text(_rule(outer), tone="note")]
     if outer.halving is not None:
         blocks.append(Text(_halving_note(outer.halving), tone="warning"))
     blocks += [_best_table(outer), _tied_table(outer), _always_tied(outer)]
     blocks += [Pictures((picture,)) for picture in pictures]
-    blocks += [_effect_table(outer)] if designs(outer) else []
+    blocks += [_effect_table(search)] if search.found else []
     return Section("search", "The search", tuple(blocks))
 
 
@@ -200,8 +223,8 @@ def _best_table(table: CandidateTable) -> Table:
         f"Outer {_score(table)}",
     )
     caption = (
-        "Best candidate of each source of features, fold by fold: the value preferred most often and in how many folds; "
-        "mean scores of the folds' best"
+        "Best candidate of each source of features, fold by fold: the value preferred most often, and in how many "
+        "folds; mean scores of the folds' best"
     )
     return Table(caption, columns, rows, frozenset(range(1, 2 + len(names))))
 
@@ -311,15 +334,15 @@ def _mean_score(table: CandidateTable, number: int) -> float | None:
     return float(known.mean()) if known.size else None
 
 
-def _effect_table(table: CandidateTable) -> Table:
+def _effect_table(search: Search) -> Table:
     """The numbers of the effect plot."""
     rows = [
-        (f"{design.kind}: {_name(factor)}", effect.level, f"{effect.value:+.4f}", _bounds(effect))
-        for design in designs(table)
-        for factor, made in zip(design.factors, effects(design), strict=True)
+        (f"{_KINDS[design.kind]}: {_name(factor)}", effect.level, f"{effect.value:+.4f}", _bounds(effect))
+        for design, lists in search.found
+        for factor, made in zip(design.factors, lists, strict=True)
         for effect in made
     ]
-    names = ("Setting", "Value", f"Effect on inner {_score(table)}", "95 % interval")
+    names = ("Setting", "Value", f"Effect on inner {_score(search.table)}", "95 % interval")
     return Table("Effect of every value of every setting", names, tuple(rows), frozenset({1}))
 
 
@@ -328,9 +351,14 @@ def _bounds(effect: Effect) -> str:
 
 
 def _name(factor: Factor) -> str:
-    name = "features" if factor.name == SOURCE else text.words(factor.name)
-    others = ", ".join(text.words(other) for other in factor.goes_with)
-    return f"{name} (with its {others})" if others else name
+    return "features" if factor.name == SOURCE else text.words(factor.name)
+
+
+def _goes_with(found: Sequence[Design]) -> str:
+    """Which settings cannot be told from others, as a sentence with a space before it; empty where none."""
+    joined = [(factor, other) for design in found for factor in design.factors for other in factor.goes_with]
+    told = [f"each {_name(factor)} has its own {text.words(other)}" for factor, other in joined]
+    return f" Not told apart: {text.listed(list(dict.fromkeys(told)))}." if told else ""
 
 
 def _score(table: CandidateTable) -> str:

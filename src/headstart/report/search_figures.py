@@ -98,7 +98,7 @@ def _draw_panel(axes: Axes, panel: Panel, scale: Normalize, colours: Colormap, d
     row_levels, column_levels = ([_short(level) for level in levels] for levels in panel.levels)
     steep = max(map(len, column_levels)) * len(column_levels) > 22
     axes.set_xticks(
-        range(len(column_levels)), column_levels, rotation=35 if steep else 0, ha="right" if steep else None
+        range(len(column_levels)), column_levels, rotation=35 if steep else 0, ha="right" if steep else "center"
     )
     axes.set_yticks(range(len(row_levels)), row_levels)
     axes.tick_params(length=0, labelsize=8)
@@ -138,22 +138,18 @@ def effects(groups: Sequence[EffectGroup], *, score: str, greater_is_better: boo
     n_rows = sum(len(group.levels) + 1 for group in groups)
     figure = style.new_figure(6.4, 1.3 + _ROW_INCHES * n_rows)
     axes = figure.subplots()
-    height, ticks, labels = 0, [], []
+    labels: list[str] = []
+    headings = set()
     for group in groups:
-        ticks.append(height)
+        headings.add(len(labels))
         labels.append(group.heading)
-        for place in range(len(group.levels)):
-            height += 1
-            _draw_effect(axes, group, place, height, greater_is_better=greater_is_better)
-            ticks.append(height)
-            labels.append(_short(group.levels[place]))
-        height += 1
+        for place, level in enumerate(group.levels):
+            _draw_effect(axes, group, place, len(labels), greater_is_better=greater_is_better)
+            labels.append(_short(level))
     axes.axvline(0, color=style.GREY, linewidth=1, linestyle=(0, (4, 3)))
-    axes.set_yticks(ticks, labels)
-    headings = {group.heading for group in groups}
-    for label in axes.get_yticklabels():
-        if label.get_text() in headings:
-            label.set_fontweight("bold")
+    axes.set_yticks(range(n_rows), labels)
+    for height in headings:
+        axes.get_yticklabels()[height].set_fontweight("bold")
     axes.set(ylim=(n_rows - 0.4, -0.6))
     axes.tick_params(axis="y", length=0, labelsize=8.5)
     axes.grid(True, axis="x")

@@ -156,7 +156,7 @@ def write_candidates(
         metadata={_META: canonical_json(meta).encode()},
     )
     buffer = io.BytesIO()
-    pa.parquet.write_table(pa.Table.from_arrays(arrays, schema=schema), buffer, compression="zstd", store_schema=False)
+    pa.parquet.write_table(pa.Table.from_arrays(arrays, schema=schema), buffer, compression="zstd")
     write_bytes(path, buffer.getvalue())
 
 
