@@ -78,10 +78,8 @@ def _effects_plot(table: CandidateTable, found: Sequence[tuple[Design, list[list
         n_rows += len(group.levels) + 1
         if n_rows <= MAX_EFFECT_ROWS or not shown:
             shown.add(group.heading)
-    title = (
-        f"Inner {_score(table)} depends most on {by_range[0].heading}: {_span(by_range[0].values):.3f} between the "
-        "best of its values and the worst"
-    )
+    first, span = by_range[0].heading.replace(": ", " "), _span(by_range[0].values)
+    title = f"Inner {_score(table)} depends most on {first}: {span:.3f} between the best of its values and the worst"
     cut = f" The {len(shown)} settings that move it most are drawn." if len(shown) < len(groups) else ""
     return Plot(
         "search_effects",

@@ -15,12 +15,13 @@ from headstart.errors import RunError
 from headstart.heads.spec import SETTINGS
 from headstart.metrics import METRICS
 from headstart.storage import canonical_json, write_bytes
-from headstart.study.choose import Choice
-from headstart.study.halving import Halved
 from headstart.study.space import Candidate, Source
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from headstart.study.choose import Choice
+    from headstart.study.halving import Halved
 
 CANDIDATES_FILE = "candidates.parquet"
 SOURCE_COLUMNS = tuple(field.name for field in fields(Source))

@@ -274,7 +274,7 @@ def built_in_space(name: str, sources: Sequence[Source] = ()) -> Space:
 
 
 def tables_of(heads: Iterable[HeadSpec]) -> tuple[HeadTable, ...]:
-    """Tables that together hold these heads, each once: as few as halving by one setting after the other finds."""
+    """Tables that together hold these heads, each once: few, by splitting on the setting that leaves full tables."""
     kinds: dict[str, list[HeadSpec]] = {}
     for head in heads:
         kinds.setdefault(head.kind, []).append(head)
@@ -282,14 +282,32 @@ def tables_of(heads: Iterable[HeadSpec]) -> tuple[HeadTable, ...]:
 
 
 def _tables(kind: str, heads: list[HeadSpec]) -> Iterator[HeadTable]:
-    values = {name: list(dict.fromkeys(head.settings[name] for head in heads)) for name in SETTINGS[kind]}
-    varying = {name: listed for name, listed in values.items() if len(listed) > 1}
-    if math.prod(map(len, varying.values())) == len(heads):
+    values = _values(heads)
+    if _is_full(heads):
         yield HeadTable.of(kind, values)
         return
-    split = min(varying, key=lambda name: len(varying[name]))
-    for value in varying[split]:
-        yield from _tables(kind, [head for head in heads if head.settings[split] == value])
+    splits = [_split(heads, name) for name, listed in values.items() if len(listed) > 1]
+    fewest = min(splits, key=lambda parts: (sum(not _is_full(part) for part in parts), len(parts)))
+    for part in fewest:
+        yield from _tables(kind, part)
+
+
+def _values(heads: Sequence[HeadSpec]) -> dict[str, list[Scalar]]:
+    """Values of every setting, in the order met."""
+    return {name: list(dict.fromkeys(head.settings[name] for head in heads)) for name in heads[0].settings}
+
+
+def _is_full(heads: Sequence[HeadSpec]) -> bool:
+    """Whether the heads are every combination of their values."""
+    return math.prod(map(len, _values(heads).values())) == len(heads)
+
+
+def _split(heads: Sequence[HeadSpec], name: str) -> list[list[HeadSpec]]:
+    """The heads by their value of one setting."""
+    parts: dict[Scalar, list[HeadSpec]] = {}
+    for head in heads:
+        parts.setdefault(head.settings[name], []).append(head)
+    return list(parts.values())
 
 
 def expanded_sources(values: Mapping[str, Sequence[Any]]) -> tuple[Source, ...]:
