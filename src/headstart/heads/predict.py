@@ -51,18 +51,6 @@ def logistic_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
     return lambda block: softmax(score(block) + arrays["intercepts"])
 
 
-def ridge_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
-    """Softmax of scaled and shifted regression values."""
-    decide = ridge_decisions(arrays)
-    return lambda block: softmax(decide(block) * arrays["slope"] + arrays["offsets"])
-
-
-def ridge_decisions(arrays: Arrays) -> BlockPredictor:
-    """Function from a block of standardised features to regression values (BLOCK_ROWS, n_present)."""
-    decide = linear_map(arrays["coefficients"].T)
-    return lambda block: decide(block) + arrays["intercepts"]
-
-
 ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
     "relu": lambda values: np.maximum(values, 0.0),
     "sigmoid": sigmoid,
@@ -149,6 +137,18 @@ def svm_decisions(arrays: Arrays) -> BlockPredictor:
         return combine(rbf(distances, gamma)) + arrays["intercepts"]
 
     return decide
+
+
+def ridge_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
+    """Softmax of scaled and shifted regression values."""
+    decide = ridge_decisions(arrays)
+    return lambda block: softmax(decide(block) * arrays["slope"] + arrays["offsets"])
+
+
+def ridge_decisions(arrays: Arrays) -> BlockPredictor:
+    """Function from a block of standardised features to regression values (BLOCK_ROWS, n_present)."""
+    decide = linear_map(arrays["coefficients"].T)
+    return lambda block: decide(block) + arrays["intercepts"]
 
 
 PREDICTORS: dict[str, Callable[[HeadSpec, Arrays], BlockPredictor]] = {
