@@ -49,8 +49,9 @@ def prediction_seconds(head: HeadSpec, scale: Scale) -> float:
 
     Heads that keep training rows compare each image with all of them: kNN with every row, an SVM with about half.
     """
-    if head.kind == "dense":
-        units, layers = head.number("units"), float(head.settings.get("layers", 1))
+    layers = int(head.settings.get("layers", 1))  # of a dense head; without any it is a softmax on the features
+    if head.kind == "dense" and layers > 0:
+        units = head.number("units")
         products = scale.n_features * units + (layers - 1) * units**2 + units * scale.n_classes
     elif head.kind in ("knn", "svm"):
         products = scale.n_features * scale.n_rows * (1.0 if head.kind == "knn" else 0.5)
