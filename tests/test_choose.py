@@ -14,11 +14,13 @@ from scipy.stats import t as student
 from headstart.errors import RunError
 from headstart.heads import HeadSpec
 from headstart.metrics import METRICS, OutOfFold, compare_paired
-from headstart.study.choose import InnerTask, make_choice
+from headstart.study.choose import make_choice
 from headstart.study.costs import Scale, candidate_cost, prediction_seconds
-from headstart.study.halving import HalvingPlan, halve
+from headstart.study.halving import halve
+from headstart.study.innertask import InnerTask
 from headstart.study.nested import choose
 from headstart.study.records import FoldRecord, read_candidates, setting_columns, write_candidates
+from headstart.study.rungs import HalvingPlan
 from headstart.study.space import Candidate, HeadTable, Source, Space
 
 N = 200

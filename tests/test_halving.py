@@ -10,7 +10,8 @@ import pytest
 from headstart.errors import InputError
 from headstart.heads import HeadSpec, fit_heads
 from headstart.metrics import METRICS
-from headstart.study.halving import HalvingPlan, Request, halve, trajectories
+from headstart.study.halving import halve, trajectories
+from headstart.study.rungs import HalvingPlan, Request
 
 N_FOLDS = 4
 RATES = [10.0**-power for power in np.linspace(1, 4, 18)]

@@ -14,16 +14,19 @@ from test_report import make_run
 
 from headstart.heads.spec import SETTINGS
 from headstart.report import write_report
-from headstart.report.document import Pictures, Section, Table, Text
+from headstart.report.document import Pictures, Plot, Section, Table, Text
 from headstart.report.effects import SOURCE, cell_means, designs, effects
 from headstart.report.html import picture, render_page
-from headstart.report.search import MAX_TIED, analysed, search_plots, search_section
+from headstart.report.search import Search, analysed, search_section
 from headstart.report.search_figures import Panel, heatmaps
+from headstart.report.search_plots import search_plots
+from headstart.report.search_tables import MAX_TIED
 from headstart.report.style import render
 from headstart.report.write import _search
+from headstart.study.builtin import built_in_space
 from headstart.study.choose import Choice
 from headstart.study.records import CANDIDATES_FILE, CandidateTable, FoldRecord, read_candidates, write_candidates
-from headstart.study.space import HeadTable, Source, Space, built_in_space
+from headstart.study.space import HeadTable, Source, Space
 
 DENSE = {"activation": ["relu", "tanh"], "dropout": [0.3, 0.5, 0.7], "epochs": [10, 20]}
 BACKBONES = (Source("vgg19"), Source("densenet121"))
@@ -70,13 +73,17 @@ def space_of(*tables: HeadTable, sources: tuple[Source, ...] = BACKBONES) -> Spa
     return Space(sources, tables or (HeadTable.of("dense", DENSE),))
 
 
+def plots_of(search: Search) -> list[Plot]:
+    return search_plots(search.table, search.found)
+
+
 def tables_in(section: Section) -> list[Table]:
     return [block for block in section.blocks if isinstance(block, Table)]
 
 
 def drawn_section(table: CandidateTable) -> tuple[Section, dict[str, bytes]]:
     search = analysed(table)
-    rendered = {plot.name: (plot, render(plot.figure)) for plot in search_plots(search)}
+    rendered = {plot.name: (plot, render(plot.figure)) for plot in plots_of(search)}
     section = search_section(search, {name: picture(plot, svg) for name, (plot, (svg, _)) in rendered.items()})
     return section, {name: svg for name, (_, (svg, _)) in rendered.items()}
 
@@ -154,7 +161,7 @@ def test_settings_that_change_together_count_as_one(tmp_path: Path):
         ("dropout", ()),
         ("optimizer", ("learning_rate",)),
     ]
-    plot = search_plots(analysed(made_up(space_of(*tables), tmp_path)))[0]
+    plot = plots_of(analysed(made_up(space_of(*tables), tmp_path)))[0]
     assert "Not told apart: each optimizer has its own learning rate." in plot.caption
 
 
@@ -178,7 +185,7 @@ def test_the_best_is_bright_and_orange_whichever_way_the_score_runs(tmp_path: Pa
         colours = image.cmap(image.norm(means))[..., :3] @ np.array([0.299, 0.587, 0.114])
         assert np.unravel_index(colours.argmax(), (2, 2)) == best
     table = made_up(space_of(), tmp_path, metric="roc_auc")
-    title = search_plots(analysed(table))[1].alt
+    title = plots_of(analysed(table))[1].alt
     assert "best pair" in title and "roc auc" not in title
 
 

@@ -17,17 +17,15 @@ from headstart.errors import InputError
 from headstart.heads import HeadSpec, grid
 from headstart.heads import grids as head_grids
 from headstart.heads import spec as head_spec
-from headstart.study.halving import HalvingPlan
+from headstart.study.builtin import PAPER_BACKBONES, built_in_space, tables_of
+from headstart.study.rungs import HalvingPlan
 from headstart.study.space import (
     MAX_CANDIDATES,
-    PAPER_BACKBONES,
     HeadTable,
     Sample,
     Source,
     Space,
     batch_notes,
-    built_in_space,
-    tables_of,
 )
 from headstart.study.spacefile import SCHEMA_FILE, read_space
 from headstart.study.spacemodels import schema_bytes

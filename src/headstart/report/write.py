@@ -17,7 +17,8 @@ from headstart.report.document import Picture, Plot, Section, Table
 from headstart.report.gallery import gallery_blocks
 from headstart.report.html import picture, render_page
 from headstart.report.record import RunRecord, read_run
-from headstart.report.search import Search, analysed, search_plots, search_section
+from headstart.report.search import Search, analysed, search_section
+from headstart.report.search_plots import search_plots
 from headstart.report.style import render
 from headstart.storage import write_bytes
 from headstart.study.records import CANDIDATES_FILE, read_candidates
@@ -61,7 +62,7 @@ def write_report(
     oof = out_of_fold(record)
     bins = calibration_bins(oof)
     search = _search(record.folder)
-    made = [*_plots(record, oof, bins), *(() if search is None else search_plots(search))]
+    made = [*_plots(record, oof, bins), *(() if search is None else search_plots(search.table, search.found))]
     drawn = _draw(record, made, progress or Silent())
     gallery = Section("gallery", "Mistakes and close calls", gallery_blocks(record, dataset=dataset, images=images))
     parts = _sections(record, drawn, calibration_table(bins), audit_section(record, named=images), gallery)

@@ -1,4 +1,20 @@
-"""The choice among candidates from their inner predictions: winner, those tied with it, the cheapest of those."""
+"""The choice among candidates from their inner predictions: winner, those tied with it, the cheapest of those.
+
+Winner is the best score pooled over all validated rows. A candidate is tied with it where the paired difference of
+their scores is not significant at 5 % over all comparisons together: groups (rows where there are none) are drawn
+with replacement, the same for all candidates; the deviation of each difference over the draws is widened for the
+training rows that inner folds share (Nadeau and Bengio, as in `headstart.metrics.compare_paired`); and the
+critical value is the 95 % point of the largest standardised difference over the draws. Unlike Bonferroni's it
+knows that most candidates err on the same images. Hsu's comparisons with the best are of this form: whichever
+candidate is truly the best, it is in the set with a probability of about 95 %.
+
+References
+----------
+C. Nadeau, Y. Bengio, "Inference for the generalization error", Machine Learning 52, 2003, 239-281.
+DOI 10.1023/A:1024068626366
+J. C. Hsu, "Constrained simultaneous confidence intervals for multiple comparisons with the best", Annals of
+Statistics 12, 1984, 1136-1144. DOI 10.1214/aos/1176346732
+"""
 
 from __future__ import annotations
 
@@ -14,6 +30,7 @@ from headstart.metrics import OutOfFold, find_metric
 from headstart.metrics.evaluate import resampled_deviation
 from headstart.metrics.intervals import LEVEL, variance_factor
 from headstart.metrics.resample import columns_for, draw_counts, score_batch
+from headstart.study.innertask import InnerTask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,81 +42,6 @@ N_RESAMPLES = 400
 _N_SCREENED = 100
 _FAR = 8.0
 """A candidate so many deviations behind, by the first draws, is not compared further: no critical value comes near."""
-
-
-@dataclass(frozen=True, eq=False)
-class InnerTask:
-    """What inner predictions are judged against: the training rows of one outer fold, and their inner folds.
-
-    Attributes
-    ----------
-    labels : ndarray of shape (n,), int64
-        Of the outer fold's training rows, in the order of the predictions.
-    n_classes : int
-    fold : ndarray of shape (n,), int64
-        Inner fold that validates the row, from 0; -1 where none does.
-    metric : str
-        Score that chooses.
-    n_train : float
-        Mean number of rows that an inner fold trains on.
-    positive : int or None
-    weights : ndarray of shape (n,), float64, or None
-    groups : ndarray of shape (n,), int64, or None
-    """
-
-    labels: Integers
-    n_classes: int
-    fold: Integers
-    metric: str
-    n_train: float
-    positive: int | None = None
-    weights: Floats | None = None
-    groups: Integers | None = None
-
-    @property
-    def n_folds(self) -> int:
-        """Number of inner folds."""
-        return int(self.fold.max()) + 1
-
-    @classmethod
-    def of(
-        cls,
-        labels: Integers,
-        train: Integers,
-        inner: Sequence[tuple[Integers, Integers]],
-        *,
-        n_classes: int,
-        metric: str,
-        positive: int | None = None,
-        weights: Floats | None = None,
-        groups: Integers | None = None,
-    ) -> InnerTask:
-        """Task of an outer fold from its row numbers, as a split gives them.
-
-        Parameters
-        ----------
-        labels, weights, groups : ndarray of shape (n_images,)
-            Of the whole data set; only training rows are read.
-        train : ndarray of int64
-            Row numbers of the outer fold's training rows.
-        inner : sequence of (train rows, validation rows)
-        n_classes, metric, positive
-            As the attributes.
-        """
-        fold = np.full(len(train), -1, dtype=np.int64)
-        place = {int(row): position for position, row in enumerate(train)}
-        for number, (_, validation) in enumerate(inner):
-            fold[[place[int(row)] for row in validation]] = number
-        return cls(
-            labels[train],
-            n_classes,
-            fold,
-            metric,
-            float(np.mean([len(rows) for rows, _ in inner])),
-            positive,
-            None if weights is None else weights[train],
-            None if groups is None else groups[train],
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,13 +91,7 @@ def make_choice(
 ) -> Choice:
     """Winner, tied set and cheapest of the tied, from inner out-of-fold probabilities.
 
-    Winner is the best score pooled over all validated rows. A candidate is tied with it where the paired difference of
-    their scores is not significant at 5 % over all comparisons together: groups (rows where there are none) are drawn
-    with replacement, the same for all candidates; the deviation of each difference over the draws is widened for the
-    training rows that inner folds share (Nadeau and Bengio, as in `headstart.metrics.compare_paired`); and the
-    critical value is the 95 % point of the largest standardised difference over the draws. Unlike Bonferroni's it
-    knows that most candidates err on the same images. Hsu's comparisons with the best are of this form: whichever
-    candidate is truly the best, it is in the set with a probability of about 95 %.
+    The module says how ties are found.
 
     Parameters
     ----------
@@ -176,13 +112,6 @@ def make_choice(
     ------
     RunError
         When no candidate has a score.
-
-    References
-    ----------
-    C. Nadeau, Y. Bengio, "Inference for the generalization error", Machine Learning 52, 2003, 239-281.
-    DOI 10.1023/A:1024068626366
-    J. C. Hsu, "Constrained simultaneous confidence intervals for multiple comparisons with the best", Annals of
-    Statistics 12, 1984, 1136-1144. DOI 10.1214/aos/1176346732
     """
     sign = 1.0 if find_metric(task.metric).greater_is_better else -1.0
     table = _score_all(probabilities, task)

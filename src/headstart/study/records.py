@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.study.choose import Choice
-    from headstart.study.halving import Halved
+    from headstart.study.rungs import Halved
 
 CANDIDATES_FILE = "candidates.parquet"
 SOURCE_COLUMNS = tuple(field.name for field in fields(Source))

@@ -16,8 +16,9 @@ from headstart.errors import InputError, unknown_name
 from headstart.heads import grid, kinds
 from headstart.heads.spec import SETTINGS
 from headstart.storage import write_bytes
-from headstart.study.halving import HalvingPlan
-from headstart.study.space import HeadTable, Sample, Source, Space, expanded_sources, tables_of
+from headstart.study.builtin import tables_of
+from headstart.study.rungs import HalvingPlan
+from headstart.study.space import HeadTable, Sample, Source, Space, expanded_sources
 from headstart.study.spacemodels import SourceTable, StudyFile, keys_of, schema_bytes
 
 SCHEMA_FILE = Path(__file__).with_name("study.schema.json")
