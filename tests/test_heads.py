@@ -31,7 +31,10 @@ SMALL = {
     "logistic": HeadSpec("logistic", {"C": 0.1}),
     "knn": HeadSpec("knn", {"k": 7}),
     "svm": HeadSpec("svm", {"C": 3.0}),
+    "ridge": HeadSpec("ridge", {"alpha": 30.0}),
+    "lda": HeadSpec("lda", {"shrinkage": 0.3}),
 }
+AUTO_LDA = HeadSpec("lda")
 UNIFORM_KNN = HeadSpec("knn", {"k": 7, "votes": "uniform"})
 
 
@@ -202,7 +205,7 @@ def test_platt_falls_back_to_the_share_of_the_class(positive):
 
 @pytest.mark.parametrize("n_train", [61, 190])
 @pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.parametrize("spec", [*SMALL.values(), UNIFORM_KNN], ids=lambda spec: spec.kind)
+@pytest.mark.parametrize("spec", [*SMALL.values(), UNIFORM_KNN, AUTO_LDA], ids=lambda spec: spec.label)
 def test_a_row_has_the_same_bits_in_any_company(spec, n_classes, n_train):
     features, labels = blobs(400, 301, n_classes)
     head = fit_one(spec, features[:n_train], labels[:n_train], n_classes)
@@ -290,7 +293,11 @@ def test_rows_of_weight_zero_are_as_if_absent(kind):
 @pytest.mark.parametrize("kind", kinds())
 def test_a_head_does_not_depend_on_its_siblings(kind):
     features, labels = blobs()
-    other = {"dense": {"epochs": 5}, "logistic": {"C": 1.0}, "knn": {"k": 3}, "svm": {"C": 1.0, "gamma": 2.0}}[kind]
+    other = {"dense": {"epochs": 5}, "logistic": {"C": 1.0}, "knn": {"k": 3}, "svm": {"C": 1.0, "gamma": 2.0}} | {
+        "ridge": {"alpha": 2.0},
+        "lda": {"shrinkage": "auto"},
+    }
+    other = other[kind]
     specs = [HeadSpec(kind, {**SMALL[kind].settings, **other}), SMALL[kind]]
     together = fit_heads(specs, features, labels, n_classes=3, seed=0)
     assert [head.spec for head in together] == specs
@@ -310,14 +317,14 @@ def test_the_seed_alone_decides(kind):
         assert not same_arrays(fit_one(SMALL[kind], features, labels, seed=4), first)
 
 
-@pytest.mark.parametrize(("kind", "tolerance"), [("logistic", 1e-6), ("svm", 2e-3)])
+@pytest.mark.parametrize(("kind", "tolerance"), [("logistic", 1e-6), ("svm", 2e-3), ("ridge", 1e-6), ("lda", 1e-9)])
 def test_weight_two_is_the_row_twice(kind, tolerance):
     features, labels = blobs(120)
     weights = np.where(np.arange(120) % 3 == 0, 2.0, 1.0)
     twice = np.repeat(np.arange(120), weights.astype(int))
     weighted = fit_one(SMALL[kind], features, labels, weights=weights, groups=np.arange(120))
-    doubled = fit_one(SMALL[kind], features[twice], labels[twice])
-    if kind == "logistic":
+    doubled = fit_one(SMALL[kind], features[twice], labels[twice], groups=twice if kind == "ridge" else None)
+    if kind != "svm":
         np.testing.assert_allclose(weighted.predict_proba(features), doubled.predict_proba(features), atol=tolerance)
     else:  # the calibration folds of doubled rows differ; the machine may not
         block = standardised(features[:BLOCK_ROWS], weighted.arrays)
@@ -441,6 +448,9 @@ def broken(kind: str, name: str, change) -> tuple[HeadSpec, dict]:
         ("knn", "rows", lambda a: a[:0], "'rows' must have shape"),
         ("svm", "gamma", lambda a: a * 0, "'gamma' must be positive"),
         ("svm", "dual", lambda a: a[:, :-1], "'dual' must have shape"),
+        ("ridge", "slope", lambda a: a - 1e6, "'slope' must not be negative"),
+        ("ridge", "offsets", lambda a: a[1:], r"'offsets' must have shape \(3,\)"),
+        ("lda", "coefficients", lambda a: a[:, 1:], r"'coefficients' must have shape \(3, 41\)"),
     ],
 )
 def test_damaged_arrays_are_refused(kind, name, change, words):
@@ -474,6 +484,9 @@ def test_specs_are_completed_compared_and_hashed_by_value():
         ("knn", {"k": 2.5}, "'k' of a knn head must be a whole number > 0, not 2.5"),
         ("knn", {"k": True}, "not True"),
         ("dense", {"dropout": 1.0}, "a number >= 0 and < 1, not 1.0"),
+        ("lda", {"shrinkage": 1.0}, "a number > 0 and < 1, or 'auto', not 1.0"),
+        ("lda", {"shrinkage": "none"}, "or 'auto', not 'none'"),
+        ("ridge", {"alpha": 0}, "'alpha' of a ridge head must be a number > 0, not 0"),
         ("dense", {"activation": "gelu"}, "one of relu, sigmoid, tanh, not 'gelu'"),
     ],
 )
@@ -491,7 +504,8 @@ def test_specs_from_other_json_are_refused():
 @pytest.mark.parametrize("name", ["quick", "wide"])
 def test_grids_hold_every_kind_once_and_labels_tell_them_apart(name):
     specs = grid(name)
-    assert {spec.kind for spec in specs} == set(kinds())
+    without_gain = {"ridge", "lda"} if name == "quick" else set()  # docs/heads.md
+    assert {spec.kind for spec in specs} == set(kinds()) - without_gain
     assert len(set(specs)) == len({spec.label for spec in specs}) == len(specs)
     assert [HeadSpec.from_json(spec.to_json()) for spec in specs] == specs
 

@@ -43,7 +43,7 @@ def fit_heads(
     weights : ndarray of shape (n,), float >= 0, optional
         How often each row counts; 2 is the row twice, 0 leaves it out. Default: 1 each.
     groups : ndarray of shape (n,), optional
-        Rows with equal values stay together where a head splits its training rows (SVM calibration).
+        Rows with equal values stay together where a head splits its training rows (calibration of SVM and ridge).
     seed : int >= 0
         Governs the dense head's initial weights, order and dropout, and the SVM's calibration folds.
 
@@ -77,6 +77,10 @@ def _learn(specs: Sequence[HeadSpec], rows: TrainingRows) -> list[dict[str, npt.
             from headstart.heads.logistic import fit_logistic as learn
         case "knn":
             from headstart.heads.knn import fit_knn as learn
+        case "ridge":
+            from headstart.heads.ridge import fit_ridge as learn
+        case "lda":
+            from headstart.heads.lda import fit_lda as learn
         case _:
             from headstart.heads.svm import fit_svm as learn
     return learn(specs, rows)

@@ -27,6 +27,8 @@ GRIDS: dict[str, tuple[HeadSpec, ...]] = {
         *(HeadSpec("logistic", {"C": C}) for C in (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)),
         *(HeadSpec("knn", {"k": k, "votes": votes}) for votes in ("distance", "uniform") for k in (1, 5, 15, 50, 100)),
         *(HeadSpec("svm", {"C": C, "gamma": gamma}) for gamma in (0.25, 0.5, 1.0) for C in (0.3, 1.0, 3.0, 10.0)),
+        *(HeadSpec("ridge", {"alpha": alpha}) for alpha in (3e2, 1e3, 3e3, 1e4)),
+        *(HeadSpec("lda", {"shrinkage": shrinkage}) for shrinkage in ("auto", 0.1, 0.5, 0.9)),
     ),
 }
 
@@ -91,4 +93,10 @@ def _parts(spec: HeadSpec, n: int, d: int, n_classes: int) -> tuple[str, float, 
         return "logistic", 0.0, iterations * n * d * 0.7e-9 * machines
     if spec.kind == "svm":
         return "svm", n * n * d * 1.7e-11, n * n * (1e-8 + 2.3e-8 * machines)
+    if spec.kind == "ridge":
+        small = min(n, d)
+        return "ridge", 3.4e-11 * n * d * small + 4e-10 * small**3, 1e-9 * n * small * (2 + n_classes)
+    if spec.kind == "lda":
+        key = "lda" if spec.settings["shrinkage"] != "auto" else "lda auto"
+        return key, 3.4e-11 * n * d * d, 1.2e-11 * d**3
     return "knn", n * d * 2e-9, 0.0

@@ -25,6 +25,13 @@ LAYOUTS: dict[str, Layout] = {
         "output_bias": ("float32", "P"),
     },
     "logistic": {"coefficients": ("float64", "Pd"), "intercepts": ("float64", "P")},
+    "ridge": {
+        "coefficients": ("float64", "Pd"),
+        "intercepts": ("float64", "P"),
+        "slope": ("float64", ""),
+        "offsets": ("float64", "P"),
+    },
+    "lda": {"coefficients": ("float64", "Pd"), "intercepts": ("float64", "P")},
     "knn": {"rows": ("float32", "nd"), "row_classes": ("int64", "n"), "row_weights": ("float64", "n")},
     "svm": {
         "rows": ("float32", "nd"),
@@ -87,6 +94,8 @@ def _check_values(arrays: Mapping[str, npt.NDArray[Any]], n_present: int) -> Non
         raise BundleError(_damaged("array 'inverse_scale' holds negative values"))
     if "gamma" in arrays and arrays["gamma"] <= 0:
         raise BundleError(_damaged("array 'gamma' must be positive"))
+    if "slope" in arrays and arrays["slope"] < 0:
+        raise BundleError(_damaged("array 'slope' must not be negative"))
     if "row_classes" in arrays and not ((arrays["row_classes"] >= 0) & (arrays["row_classes"] < n_present)).all():
         raise BundleError(_damaged(f"array 'row_classes' holds values outside 0..{n_present - 1}"))
     if "row_weights" in arrays and (arrays["row_weights"] <= 0).any():

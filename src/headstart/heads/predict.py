@@ -139,9 +139,23 @@ def svm_decisions(arrays: Arrays) -> BlockPredictor:
     return decide
 
 
+def ridge_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
+    """Softmax of scaled and shifted regression values."""
+    decide = ridge_decisions(arrays)
+    return lambda block: softmax(decide(block) * arrays["slope"] + arrays["offsets"])
+
+
+def ridge_decisions(arrays: Arrays) -> BlockPredictor:
+    """Function from a block of standardised features to regression values (BLOCK_ROWS, n_present)."""
+    decide = linear_map(arrays["coefficients"].T)
+    return lambda block: decide(block) + arrays["intercepts"]
+
+
 PREDICTORS: dict[str, Callable[[HeadSpec, Arrays], BlockPredictor]] = {
     "dense": dense_predictor,
     "logistic": logistic_predictor,
     "knn": knn_predictor,
     "svm": svm_predictor,
+    "ridge": ridge_predictor,
+    "lda": logistic_predictor,
 }

@@ -15,17 +15,23 @@ Scalar = str | int | float
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of a kind of head: its default, whose type it keeps, and the values it may take."""
+    """One setting of a kind of head: its default, whose type it keeps, and the values it may take.
+
+    A number with a `word` may be that word instead: shrinkage is a share, or 'auto'.
+    """
 
     default: Scalar
     low: float = 0.0
     high: float = math.inf
     choices: tuple[str, ...] = ()
     may_be_low: bool = False
+    word: str = ""
 
     def accepts(self, value: Any) -> bool:
         """Whether `value` has the right type and lies in the range."""
-        if isinstance(self.default, str):
+        if self.word and value == self.word:
+            return True
+        if self.choices:
             return isinstance(value, str) and value in self.choices
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             return False
@@ -40,7 +46,14 @@ class Setting:
             return "one of " + ", ".join(self.choices)
         number = "a whole number" if isinstance(self.default, int) else "a number"
         below = "" if math.isinf(self.high) else f" and < {self.high:g}"
-        return f"{number} {'>=' if self.may_be_low else '>'} {self.low:g}{below}"
+        word = f", or {self.word!r}" if self.word else ""
+        return f"{number} {'>=' if self.may_be_low else '>'} {self.low:g}{below}{word}"
+
+    def completed(self, value: Scalar) -> Scalar:
+        """An accepted value in the setting's own type: 3 for a number becomes 3.0."""
+        if self.word:
+            return value if value == self.word else float(value)
+        return type(self.default)(value)
 
 
 SETTINGS: dict[str, dict[str, Setting]] = {
@@ -61,6 +74,8 @@ SETTINGS: dict[str, dict[str, Setting]] = {
         "smoothing": Setting(1.0),
     },
     "svm": {"C": Setting(3.0), "gamma": Setting(0.5)},
+    "ridge": {"alpha": Setting(3000.0)},
+    "lda": {"shrinkage": Setting("auto", high=1.0, word="auto")},
 }
 
 
@@ -70,7 +85,7 @@ class HeadSpec:
 
     Parameters
     ----------
-    kind : {"dense", "logistic", "knn", "svm"}
+    kind : {"dense", "logistic", "knn", "svm", "ridge", "lda"}
         What is trained on the frozen features; `docs/heads.md` describes each.
     settings : mapping of str to str, int or float
         Settings that differ from the defaults of the kind (`SETTINGS`).
@@ -140,7 +155,7 @@ def kinds() -> list[str]:
     """Kinds of head there are, in the order they are described in.
 
     >>> kinds()
-    ['dense', 'logistic', 'knn', 'svm']
+    ['dense', 'logistic', 'knn', 'svm', 'ridge', 'lda']
     """
     return list(SETTINGS)
 
@@ -152,7 +167,7 @@ def _completed(kind: str, given: Mapping[str, Scalar]) -> dict[str, Scalar]:
             raise InputError(unknown_name(f"setting of a {kind} head", name, known))
         if not known[name].accepts(value):
             raise InputError(f"{name!r} of a {kind} head must be {known[name].expected}, not {value!r}.")
-    return {name: type(setting.default)(given.get(name, setting.default)) for name, setting in known.items()}
+    return {name: setting.completed(given.get(name, setting.default)) for name, setting in known.items()}
 
 
 def _headline(kind: str, settings: Mapping[str, Scalar]) -> tuple[str, tuple[str, ...]]:
@@ -165,6 +180,10 @@ def _headline(kind: str, settings: Mapping[str, Scalar]) -> tuple[str, tuple[str
         return f"kNN k = {shown['k']}, {shown['votes']} votes", ("k", "votes")
     if kind == "svm":
         return f"RBF SVM C = {shown['C']}, gamma x {shown['gamma']}", ("C", "gamma")
+    if kind == "ridge":
+        return f"ridge alpha = {shown['alpha']}", ("alpha",)
+    if kind == "lda":
+        return f"LDA shrinkage {shown['shrinkage']}", ("shrinkage",)
     return f"logistic C = {shown['C']}", ("C",)
 
 

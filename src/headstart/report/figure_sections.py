@@ -11,6 +11,8 @@ from headstart.report.plots import sorted_candidates
 from headstart.report.record import RunRecord
 
 Drawn = Mapping[str, Picture]
+MAX_LISTED = 100
+"""Candidates that the page lists; all of a larger search stand in candidates.parquet."""
 
 
 def _side_by_side(drawn: Drawn, names: Sequence[str]) -> tuple[Pictures, ...]:
@@ -95,10 +97,12 @@ def _candidate_table(record: RunRecord) -> Table:
             _spread(entry["inner_log_loss"], entry.get("inner_log_loss_sd")),
             text.count(entry["times_chosen"]),
         )
-        for entry in sorted_candidates(record.results)
+        for entry in sorted_candidates(record.results)[:MAX_LISTED]
     )
     columns = ("Candidate", "Kind", "Settings", *other, "Inner log loss, mean ± SD", "Times chosen")
-    return Table(f"All {len(rows)} candidates, best first", columns, rows, frozenset({1, 2}))
+    n_all = len(record.results["candidates"])
+    shown = f"All {n_all}" if len(rows) == n_all else f"The best {len(rows)} of {n_all:,}"
+    return Table(f"{shown} candidates, best first", columns, rows, frozenset({1, 2}))
 
 
 def _spread(mean: float | None, deviation: float | None) -> str:

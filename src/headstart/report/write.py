@@ -17,8 +17,11 @@ from headstart.report.document import Picture, Plot, Section, Table
 from headstart.report.gallery import gallery_blocks
 from headstart.report.html import picture, render_page
 from headstart.report.record import RunRecord, read_run
+from headstart.report.search import Search, analysed, search_section
+from headstart.report.search_plots import search_plots
 from headstart.report.style import render
 from headstart.storage import write_bytes
+from headstart.study.records import CANDIDATES_FILE, read_candidates
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
@@ -58,9 +61,14 @@ def write_report(
     record = read_run(Path(run)) if images else without_image_names(read_run(Path(run)))
     oof = out_of_fold(record)
     bins = calibration_bins(oof)
-    drawn = _draw(record, list(_plots(record, oof, bins)), progress or Silent())
+    search = _search(record.folder)
+    made = [*_plots(record, oof, bins), *(() if search is None else search_plots(search.table, search.found))]
+    drawn = _draw(record, made, progress or Silent())
     gallery = Section("gallery", "Mistakes and close calls", gallery_blocks(record, dataset=dataset, images=images))
     parts = _sections(record, drawn, calibration_table(bins), audit_section(record, named=images), gallery)
+    if search is not None:
+        place = [part.anchor for part in parts].index("candidates") + 1
+        parts = (*parts[:place], search_section(search, drawn), *parts[place:])
     page = render_page(_title(record), parts, version=record.results["headstart"])
     path = record.folder / "report.html"
     write_bytes(path, page.encode())
@@ -70,6 +78,12 @@ def write_report(
 def _title(record: RunRecord) -> str:
     n_images = text.plural(record.results["task"]["n_images"], "image")
     return f"{record.folder.resolve().name}: {n_images}, {len(record.classes)} classes"
+
+
+def _search(run: Path) -> Search | None:
+    """The search that a run recorded; None where it recorded none."""
+    path = run / CANDIDATES_FILE
+    return analysed(read_candidates(path)) if path.is_file() else None
 
 
 def _plots(record: RunRecord, oof: OutOfFold, bins: Reliability) -> Iterator[Plot]:

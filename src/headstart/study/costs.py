@@ -1,0 +1,60 @@
+"""What a candidate costs whoever uses it: features, one fit and predictions, in rough seconds on one core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headstart.heads import HeadSpec, cost
+
+N_PREDICTED = 1000
+"""Images predicted after one fit: what the fit and the predictions are weighed by."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes that costs depend on.
+
+    Attributes
+    ----------
+    n_rows : int
+        Images trained on.
+    n_features, n_classes : int
+    seconds_per_image : float
+        Of the features' forward pass, preparation included; 0 where only heads are to be compared.
+    """
+
+    n_rows: int
+    n_features: int
+    n_classes: int
+    seconds_per_image: float = 0.0
+
+
+def candidate_cost(head: HeadSpec, scale: Scale) -> float:
+    """Rough seconds for the features of all images, one fit, and the predictions of 1,000 more images.
+
+    ``(n_rows + 1000) x seconds_per_image + fit + 1000 x prediction``. Searching is not counted: it is paid once, and
+    whoever uses the model pays for features and predictions ever after.
+
+    >>> scale = Scale(2000, 1280, 2)
+    >>> candidate_cost(HeadSpec("logistic"), scale) < candidate_cost(HeadSpec("svm"), scale)
+    True
+    """
+    features = (scale.n_rows + N_PREDICTED) * scale.seconds_per_image
+    fit = cost(head, scale.n_rows, scale.n_features, scale.n_classes)
+    return features + fit + N_PREDICTED * prediction_seconds(head, scale)
+
+
+def prediction_seconds(head: HeadSpec, scale: Scale) -> float:
+    """Rough seconds to predict one image from its features, at 30 GFLOP/s in float64.
+
+    Heads that keep training rows compare each image with all of them: kNN with every row, an SVM with about half.
+    """
+    layers = int(head.settings.get("layers", 1))  # of a dense head; without any it is a softmax on the features
+    if head.kind == "dense" and layers > 0:
+        units = head.number("units")
+        products = scale.n_features * units + (layers - 1) * units**2 + units * scale.n_classes
+    elif head.kind in ("knn", "svm"):
+        products = scale.n_features * scale.n_rows * (1.0 if head.kind == "knn" else 0.5)
+    else:
+        products = float(scale.n_features * scale.n_classes)
+    return 2 * products / 30e9

@@ -1,0 +1,277 @@
+"""The search space: sources of features times heads, counted without listing it, its candidates in one order."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from headstart.errors import InputError, unknown_name
+from headstart.heads import HeadSpec
+from headstart.heads.spec import SETTINGS, Scalar
+from headstart.study.rungs import HalvingPlan
+
+MAX_CANDIDATES = 20_000
+MAX_HALVED = 100_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the features of a candidate come from; None leaves a choice to the backbone or to the fit.
+
+    Attributes
+    ----------
+    backbone : str or None
+        A name that ``headstart backbones`` lists, or any timm name. None: the default backbone.
+    weights : str or None
+        File of weights, or ``random``.
+    input_size : int or None
+        Side of the square input in pixels. None: what the weights were trained at.
+    resize : {"squash", "crop", "pad"} or None
+        How an image is brought to a square.
+    white_level : int or None
+        The 16-bit value shown as white.
+    """
+
+    backbone: str | None = None
+    weights: str | None = None
+    input_size: int | None = None
+    resize: str | None = None
+    white_level: int | None = None
+
+    @property
+    def label(self) -> str:
+        """One line for people, naming what is not left open.
+
+        >>> Source("vgg19", input_size=300, resize="pad").label
+        'vgg19, 300 px, pad'
+        """
+        size = None if self.input_size is None else f"{self.input_size} px"
+        white = None if self.white_level is None else f"white {self.white_level}"
+        parts = [self.backbone or "default backbone", self.weights, size, self.resize, white]
+        return ", ".join(part for part in parts if part is not None)
+
+    def to_json(self) -> dict[str, Any]:
+        """The five attributes by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One point of the space: what the features come from, and the head trained on them."""
+
+    source: Source
+    head: HeadSpec
+
+    @property
+    def label(self) -> str:
+        """One line for people."""
+        return f"{self.source.label}: {self.head.label}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"source": self.source.to_json(), "head": self.head.to_json()}
+
+
+@dataclass(frozen=True)
+class HeadTable:
+    """Heads of one kind: every combination of the values listed for its settings.
+
+    Attributes
+    ----------
+    kind : str
+    values : tuple of (str, tuple)
+        Settings in the kind's own order, each with its values; settings not named keep their default.
+
+    Examples
+    --------
+    >>> table = HeadTable.of("dense", {"epochs": [10, 20], "dropout": [0.3, 0.5, 0.7]})
+    >>> table.count(), table.head(1).label
+    (6, 'dense 256 relu, dropout 0.3, 20 epochs')
+    """
+
+    kind: str
+    values: tuple[tuple[str, tuple[Scalar, ...]], ...]
+
+    @classmethod
+    def of(cls, kind: str, values: Mapping[str, Sequence[Scalar]]) -> HeadTable:
+        """Table of a kind, its settings and values checked.
+
+        Raises
+        ------
+        InputError
+            For an unknown kind or setting, a value out of range or given twice, or a setting without values.
+        """
+        if kind not in SETTINGS:
+            raise InputError(unknown_name("kind of head", kind, SETTINGS))
+        for name, listed in values.items():
+            if not listed:
+                raise InputError(f"{name!r} of the {kind} heads lists no value. Give one or leave {name!r} out.")
+            made = [HeadSpec(kind, {name: value}).settings[name] for value in listed]
+            if len(set(made)) < len(made):
+                raise InputError(f"{name!r} of the {kind} heads lists a value twice: {', '.join(map(str, made))}.")
+        ordered = {name: tuple(values[name]) for name in SETTINGS[kind] if name in values}
+        return cls(kind, tuple(ordered.items()))
+
+    def count(self) -> int:
+        """Number of heads."""
+        return math.prod(len(listed) for _, listed in self.values)
+
+    def head(self, index: int) -> HeadSpec:
+        """The head of this number; the last setting changes fastest."""
+        settings = {}
+        for name, listed in reversed(self.values):
+            index, place = divmod(index, len(listed))
+            settings[name] = listed[place]
+        return HeadSpec(self.kind, settings)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A random part of the space: `n` different candidates, all equally likely, drawn with `seed`.
+
+    References
+    ----------
+    J. Bergstra, Y. Bengio, "Random search for hyper-parameter optimization", JMLR 13, 2012, 281-305.
+    """
+
+    n: int
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.n < 1 or self.seed < 0:
+            raise InputError(f"A sample of n = {self.n} with seed {self.seed}; expected n >= 1 and a seed >= 0.")
+
+
+@dataclass(frozen=True)
+class Space:
+    """Everything a study may try: every source with every head of every table.
+
+    Attributes
+    ----------
+    sources : tuple of Source
+    tables : tuple of HeadTable
+    sample : Sample or None
+        Try a random part only.
+    halving : HalvingPlan or None
+        Drop the weaker candidates early.
+    name : str
+        How messages call it: the file it was read from, or the built-in grid.
+
+    Raises
+    ------
+    InputError
+        When it is empty, names a source twice, or holds more than 20,000 candidates (100,000 with halving).
+    """
+
+    sources: tuple[Source, ...]
+    tables: tuple[HeadTable, ...]
+    sample: Sample | None = None
+    halving: HalvingPlan | None = None
+    name: str = "the search space"
+
+    def __post_init__(self) -> None:
+        if not self.sources or not self.tables:
+            what = "heads" if self.sources else "sources of features"
+            raise InputError(f"{self.name} names no {what}, so there is nothing to try. Name at least one.")
+        if len(set(self.sources)) < len(self.sources):
+            twice = next(source for source in self.sources if self.sources.count(source) > 1)
+            raise InputError(f"{self.name} names the source '{twice.label}' twice. Name each once.")
+        self._check_size()
+
+    def count(self) -> int:
+        """Number of candidates that would be tried, without listing them."""
+        return self.n_points() if self.sample is None else min(self.sample.n, self.n_points())
+
+    def n_points(self) -> int:
+        """Number of candidates there are."""
+        return len(self.sources) * self._heads_per_source()
+
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Every candidate that is to be tried: sources outermost, then tables, then the settings of the kind in order.
+
+        Raises
+        ------
+        InputError
+            When two tables hold the same head.
+        """
+        if self.sample is None:
+            heads = self._heads()
+            return tuple(Candidate(source, head) for source in self.sources for head in heads)
+        generator = np.random.default_rng(self.sample.seed)
+        chosen = generator.choice(self.n_points(), size=self.count(), replace=False)
+        drawn = tuple(self._candidate(int(index)) for index in np.sort(chosen))
+        self._check_heads_differ([candidate.to_json() for candidate in drawn])
+        return drawn
+
+    def _heads(self) -> list[HeadSpec]:
+        heads = [table.head(index) for table in self.tables for index in range(table.count())]
+        self._check_heads_differ(heads)
+        return heads
+
+    def _check_heads_differ(self, found: list[Any]) -> None:
+        keys = [str(item.to_json() if isinstance(item, HeadSpec) else item) for item in found]
+        if len(set(keys)) < len(keys):
+            place = next(index for index, key in enumerate(keys) if keys.index(key) < index)
+            item = found[place]
+            label = item.label if isinstance(item, HeadSpec) else HeadSpec.from_json(item["head"]).label
+            raise InputError(
+                f"{self.name} holds the head '{label}' twice: two of its tables overlap. Take it out of one of them."
+            )
+
+    def _candidate(self, index: int) -> Candidate:
+        source, place = divmod(index, self._heads_per_source())
+        for table in self.tables:
+            if place < table.count():
+                return Candidate(self.sources[source], table.head(place))
+            place -= table.count()
+        raise IndexError(index)
+
+    def _heads_per_source(self) -> int:
+        return sum(table.count() for table in self.tables)
+
+    def _check_size(self) -> None:
+        limit = MAX_CANDIDATES if self.halving is None else MAX_HALVED
+        if self.count() <= limit:
+            return
+        longest = max(((name, len(listed)) for table in self.tables for name, listed in table.values), key=_length)
+        remedies = [f"list fewer values ({longest[0]!r} has {longest[1]})"]
+        if self.halving is None and self.count() <= MAX_HALVED:
+            remedies.append(f"drop the weaker ones early with a [halving] table (up to {MAX_HALVED:,} candidates)")
+        remedies.append("try a random part of it with a [sample] table, n = 2000 say")
+        raise InputError(
+            f"{self.name} holds {self.count():,} candidates ({len(self.sources):,} sources x "
+            f"{self._heads_per_source():,} heads); at most {limit:,} are tried. Either {', or '.join(remedies)}."
+        )
+
+
+def _length(named: tuple[str, int]) -> int:
+    return named[1]
+
+
+def expanded_sources(values: Mapping[str, Sequence[Any]]) -> tuple[Source, ...]:
+    """Every combination of the values listed for the attributes of a source; the last attribute changes fastest.
+
+    >>> [source.label for source in expanded_sources({"backbone": ["vgg19", "vgg16"], "input_size": [224]})]
+    ['vgg19, 224 px', 'vgg16, 224 px']
+    """
+    return tuple(Source(**dict(zip(values, point, strict=True))) for point in itertools.product(*values.values()))
+
+
+def batch_notes(heads: Iterable[HeadSpec], n_rows: int) -> tuple[str, ...]:
+    """What is to be said of batches that are larger than the smallest training part of `n_rows` rows.
+
+    >>> batch_notes([HeadSpec("dense", {"batch_size": 256})], 90)
+    ('batch_size 256 is more than the 90 rows of the smallest training part; such heads train on smaller batches.',)
+    """
+    sizes = {int(head.settings["batch_size"]) for head in heads if "batch_size" in head.settings}
+    return tuple(
+        f"batch_size {size} is more than the {n_rows} rows of the smallest training part; "
+        "such heads train on smaller batches."
+        for size in sorted(sizes)
+        if size > n_rows
+    )
