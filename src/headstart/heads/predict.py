@@ -60,8 +60,7 @@ ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
     "sigmoid": sigmoid,
     "tanh": np.tanh,
     "gelu": gelu,
-    "selu": lambda values: SELU_SCALE
-    * (np.maximum(values, 0.0) + SELU_ALPHA * np.expm1(np.minimum(values, 0.0))),
+    "selu": lambda values: SELU_SCALE * (np.maximum(values, 0.0) + SELU_ALPHA * np.expm1(np.minimum(values, 0.0))),
 }
 
 

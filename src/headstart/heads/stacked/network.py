@@ -19,8 +19,11 @@ from headstart.heads.stacked.draws import Draws
 from headstart.heads.stacked.optimizers import RULES, Clock, Pace, Rule
 from headstart.heads.stacked.plan import Lane, Shape
 
-BLOCK_NUMBERS = 2**17
-"""Weights of the first layer whose gradient is computed and used up at once on a CPU: it never leaves the level-2 cache."""
+UPDATED_NUMBERS = 150_000
+"""Weights of the first layer that are updated at once on a CPU: their gradient never leaves the level-2 cache."""
+
+PRODUCT_NUMBERS = {torch.float32: UPDATED_NUMBERS, torch.bfloat16: 2 * UPDATED_NUMBERS}
+"""Weights of the first layer whose gradient is one product on a CPU. Small products in bf16 cost more than they save."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Updated:
     stop: int
     rule: Rule
     pace: Pace
-    blocks: list[Block]
+    products: list[list[Block]]  # blocks whose gradient is computed at once
     upper: list[Tensor]  # weights of the layers after the first
     upper_moments: list[list[Tensor]]
 
@@ -70,9 +73,7 @@ class Stack:
         Of the two large products of a step. Weights, updates and all else are fp32.
     """
 
-    def __init__(
-        self, lanes: Sequence[Lane], shape: Shape, draws: Draws, device: torch.device, precision: str
-    ) -> None:
+    def __init__(self, lanes: Sequence[Lane], shape: Shape, draws: Draws, device: torch.device, precision: str) -> None:
         self.shape, self.device, self.n_lanes = shape, device, len(lanes)
         self.dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
         self.weights = [
@@ -82,8 +83,6 @@ class Stack:
         first = self.weights[0].flatten(0, 1)
         self.first = first if self.dtype == torch.float32 else first.to(self.dtype)  # (lanes * outputs, columns)
         self.clock = Clock(device)
-        rows = BLOCK_NUMBERS // shape.n_columns if device.type == "cpu" else len(first)
-        self.block_rows = min(max(1, rows), len(first))
         self.alike = [
             Alike(start, stop, ACTIVATIONS[str(activation)], float(dropout))
             for start, stop, (activation, dropout) in _runs(lanes, ("activation", "dropout"))
@@ -96,13 +95,24 @@ class Stack:
     def _updated(self, start: int, stop: int, rule: Rule, pace: Pace) -> Updated:
         outputs = self.shape.matrices[0][0]
         first = self.weights[0].flatten(0, 1)
-        blocks = []
-        for begin in range(start * outputs, stop * outputs, self.block_rows):
-            rows = slice(begin, min(begin + self.block_rows, stop * outputs))
+
+        def block(rows: slice) -> Block:
             low = None if self.dtype == torch.float32 else self.first[rows]
-            blocks.append(Block(rows, first[rows], low, _zeros([first[rows]], rule.n_moments)))
+            return Block(rows, first[rows], low, _zeros([first[rows]], rule.n_moments))
+
+        products = [
+            [block(rows) for rows in self._parts(product, UPDATED_NUMBERS)]
+            for product in self._parts(slice(start * outputs, stop * outputs), PRODUCT_NUMBERS[self.dtype])
+        ]
         upper = [weights[start:stop] for weights in self.weights[1:]]
-        return Updated(start, stop, rule, pace, blocks, upper, _zeros(upper, rule.n_moments))
+        return Updated(start, stop, rule, pace, products, upper, _zeros(upper, rule.n_moments))
+
+    def _parts(self, rows: slice, n_numbers: int) -> list[slice]:
+        """Rows of the first layer cut into equal parts of at most so many weights; whole on another device."""
+        n_rows = rows.stop - rows.start
+        n_parts = -(-n_rows * self.shape.n_columns // n_numbers) if self.device.type == "cpu" else 1
+        size = -(-n_rows // n_parts)
+        return [slice(begin, min(begin + size, rows.stop)) for begin in range(rows.start, rows.stop, size)]
 
     def finite(self) -> Tensor:
         """Whether all parameters of a lane are finite; (lanes,), bool."""
@@ -111,7 +121,8 @@ class Stack:
 
     def scores(self, inputs: Tensor) -> Tensor:
         """Unnormalised log probabilities (lanes, classes, rows) in fp32, dropout off, of inputs (rows, columns)."""
-        values = torch.mm(self.weights[0].flatten(0, 1), inputs.t()).view(self.n_lanes, -1, len(inputs))
+        outputs = self.shape.matrices[0][0]
+        values = torch.mm(self.weights[0].flatten(0, 1), inputs.t()).view(self.n_lanes, outputs, len(inputs))
         ones = torch.ones((self.n_lanes, 1, len(inputs)), device=self.device)
         for weights in self.weights[1:]:
             after = torch.empty_like(values)
@@ -165,8 +176,12 @@ class Workspace:
         self.product = first if stack.dtype == torch.float32 else torch.empty_like(first, dtype=stack.dtype)
         delta = self.deltas[0].flatten(0, 1)
         self.delta = delta if stack.dtype == torch.float32 else torch.empty_like(delta, dtype=stack.dtype)
-        self.gradient = empty(stack.block_rows, shape.n_columns)
-        self.low_gradient = empty(stack.block_rows, shape.n_columns, dtype=stack.dtype)
+        products = [blocks for updated in stack.updated for blocks in updated.products]
+        self.gradient = empty(max(len(block.weights) for blocks in products for block in blocks), shape.n_columns)
+        self.product_gradient = self.gradient
+        if stack.dtype != torch.float32:
+            n_rows_at_most = max(sum(len(block.weights) for block in blocks) for blocks in products)
+            self.product_gradient = empty(n_rows_at_most, shape.n_columns, dtype=stack.dtype)
         self.updates = [self._update(updated) for updated in stack.updated]
 
     def _pieces(self, layer: int) -> Iterator[Piece]:
@@ -182,31 +197,36 @@ class Workspace:
     def _update(self, updated: Updated) -> Callable[[], None]:
         """The update of some lanes, with every slice it needs made beforehand."""
         clock, rule, pace = self.stack.clock, updated.rule, updated.pace
-        blocks = [
-            (
-                block,
-                self.delta[block.rows],
-                self.gradient[: len(block.weights)],
-                self.low_gradient[: len(block.weights)],
-            )
-            for block in updated.blocks
-        ]
+        products = [self._product(blocks) for blocks in updated.products]
         upper_gradients = [gradient[updated.start : updated.stop] for gradient in self.upper_gradients]
 
         def update() -> None:
-            for block, delta, gradient, low_gradient in blocks:
-                if block.low is None:
-                    torch.mm(delta, self.inputs, out=gradient)
-                else:
-                    torch.mm(delta, self.inputs, out=low_gradient)
-                    gradient.copy_(low_gradient)
-                rule.update([block.weights], [gradient], block.moments, clock, pace)
-                if block.low is not None:
-                    block.low.copy_(block.weights)
+            for delta, product, parts in products:
+                torch.mm(delta, self.inputs, out=product)
+                for block, low_gradient, gradient in parts:
+                    if block.low is not None:
+                        gradient.copy_(low_gradient)
+                    rule.update([block.weights], [gradient], block.moments, clock, pace)
+                    if block.low is not None:
+                        block.low.copy_(block.weights)
             if upper_gradients:
                 rule.update(updated.upper, upper_gradients, updated.upper_moments, clock, pace)
 
         return update
+
+    def _product(self, blocks: Sequence[Block]) -> tuple[Tensor, Tensor, list[tuple[Block, Tensor, Tensor]]]:
+        """What one product of gradients reads and writes, and for each of its blocks its part and its fp32 gradient."""
+        rows = slice(blocks[0].rows.start, blocks[-1].rows.stop)
+        product = self.product_gradient[: rows.stop - rows.start]
+        parts = [
+            (
+                block,
+                product[block.rows.start - rows.start : block.rows.stop - rows.start],
+                self.gradient[: len(block.weights)],
+            )
+            for block in blocks
+        ]
+        return self.delta[rows], product, parts
 
     def step(self, targets: Tensor, totals: Tensor, draws: Draws) -> None:
         """Change the weights by one step on the rows in `inputs`.

@@ -153,7 +153,9 @@ def plan_chunks(
     for _, alike in _grouped(specs, ("layers", "units", "batch_size")):
         lanes = lanes_of([specs[index] for index in alike])
         for part in _within(lanes, n_features, n_classes, budget, max_lanes):
-            indices = tuple(sorted(alike[place] for lane in part for places in lane.places.values() for place in places))
+            indices = tuple(
+                sorted(alike[place] for lane in part for places in lane.places.values() for place in places)
+            )
             chunks.append(Chunk(indices, tuple(specs[index] for index in indices)))
     return chunks
 

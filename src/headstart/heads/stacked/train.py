@@ -177,12 +177,10 @@ def _epochs(lanes: Sequence[Lane], shape: Shape, inputs: Tensor, rows: TrainingR
         yield stack
 
 
-def _scored(stack: Stack, inputs: Tensor) -> npt.NDArray[np.float32]:
+def _scored(stack: Stack, inputs: Tensor) -> Floats:
     """Probabilities (lanes, rows, classes) of the classes seen in training."""
-    parts = [torch.softmax(stack.scores(part), dim=1) for part in torch.split(inputs, SCORED_ROWS)]
-    empty = torch.empty((stack.n_lanes, stack.shape.n_classes, 0))
-    scored: npt.NDArray[np.float32] = torch.cat(parts or [empty], dim=2).transpose(1, 2).cpu().numpy()
-    return scored
+    parts = [torch.softmax(stack.scores(part).double(), dim=1) for part in torch.split(inputs, SCORED_ROWS)]
+    return np.asarray(torch.cat(parts, dim=2).transpose(1, 2).cpu().numpy())
 
 
 def _arrays(stack: Stack, lane: int, *, failed: bool) -> dict[str, npt.NDArray[Any]]:
