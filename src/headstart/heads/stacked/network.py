@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from headstart.heads.spec import HeadSpec
 from headstart.heads.stacked.activations import ACTIVATIONS, Activation
 from headstart.heads.stacked.draws import Draws
 from headstart.heads.stacked.optimizers import RULES, Clock, Pace, Rule
@@ -23,7 +24,7 @@ UPDATED_NUMBERS = 150_000
 """Weights of the first layer that are updated at once on a CPU: their gradient never leaves the level-2 cache."""
 
 PRODUCT_NUMBERS = {torch.float32: UPDATED_NUMBERS, torch.bfloat16: 2 * UPDATED_NUMBERS}
-"""Weights of the first layer whose gradient is one product on a CPU. Small products in bf16 cost more than they save."""
+"""Weights of the first layer whose gradient is one product on a CPU; small products in bf16 are slow."""
 
 
 @dataclass(frozen=True)
@@ -84,15 +85,19 @@ class Stack:
         self.first = first if self.dtype == torch.float32 else first.to(self.dtype)  # (lanes * outputs, columns)
         self.clock = Clock(device)
         self.alike = [
-            Alike(start, stop, ACTIVATIONS[str(activation)], float(dropout))
-            for start, stop, (activation, dropout) in _runs(lanes, ("activation", "dropout"))
+            Alike(start, stop, ACTIVATIONS[str(first.settings["activation"])], first.number("dropout"))
+            for start, stop, first in _runs(lanes, ("activation", "dropout"))
         ]
         self.updated = [
-            self._updated(start, stop, RULES[str(name)], Pace(float(rate), float(decay)))
-            for start, stop, (name, rate, decay) in _runs(lanes, ("optimizer", "learning_rate", "weight_decay"))
+            self._updated(start, stop, first)
+            for start, stop, first in _runs(lanes, ("optimizer", "learning_rate", "weight_decay"))
         ]
 
-    def _updated(self, start: int, stop: int, rule: Rule, pace: Pace) -> Updated:
+    def _updated(self, start: int, stop: int, spec: HeadSpec) -> Updated:
+        rule, pace = (
+            RULES[str(spec.settings["optimizer"])],
+            Pace(spec.number("learning_rate"), spec.number("weight_decay")),
+        )
         outputs = self.shape.matrices[0][0]
         first = self.weights[0].flatten(0, 1)
 
@@ -293,10 +298,10 @@ def _zeros(tensors: Sequence[Tensor], n: int) -> list[list[Tensor]]:
     return [[torch.zeros_like(tensor) for tensor in tensors] for _ in range(n)]
 
 
-def _runs(lanes: Sequence[Lane], names: Sequence[str]) -> Iterator[tuple[int, int, tuple[object, ...]]]:
-    """First lane, lane after the last, and values, of neighbouring lanes that agree in the settings named."""
+def _runs(lanes: Sequence[Lane], names: Sequence[str]) -> Iterator[tuple[int, int, HeadSpec]]:
+    """First lane, lane after the last, and the first spec, of neighbouring lanes that agree in the settings named."""
     start = 0
-    for values, members in itertools.groupby(lanes, key=lambda lane: tuple(lane.spec.settings[n] for n in names)):
+    for _, members in itertools.groupby(lanes, key=lambda lane: tuple(lane.spec.settings[n] for n in names)):
         n = len(list(members))
-        yield start, start + n, values
+        yield start, start + n, lanes[start].spec
         start += n
