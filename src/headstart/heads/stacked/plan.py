@@ -12,7 +12,7 @@ from headstart.heads.spec import HeadSpec, Scalar
 from headstart.storage import canonical_json
 
 CHUNK_BYTES = 512 * 2**20
-"""Memory of a chunk unless said otherwise: two processes then stay far below 3 GB with the features and torch itself."""
+"""Memory of a chunk unless said otherwise: two processes, with features and torch itself, stay far below 3 GB."""
 
 CHUNK_LANES = 12
 """Trajectories of a chunk unless said otherwise. Chunks are what is kept when a run is interrupted."""
@@ -153,9 +153,8 @@ def plan_chunks(
     for _, alike in _grouped(specs, ("layers", "units", "batch_size")):
         lanes = lanes_of([specs[index] for index in alike])
         for part in _within(lanes, n_features, n_classes, budget, max_lanes):
-            indices = tuple(
-                sorted(alike[place] for lane in part for places in lane.places.values() for place in places)
-            )
+            taken = itertools.chain.from_iterable(places for lane in part for places in lane.places.values())
+            indices = tuple(sorted(alike[place] for place in taken))
             chunks.append(Chunk(indices, tuple(specs[index] for index in indices)))
     return chunks
 

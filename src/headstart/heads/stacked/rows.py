@@ -70,7 +70,7 @@ def row_weights(rows: TrainingRows, class_weight: str) -> npt.NDArray[np.float64
     """
     weights = rows.weights / rows.weights.mean()
     if class_weight == "none":
-        return weights
+        return np.asarray(weights)
     totals = np.bincount(rows.labels, weights=weights, minlength=rows.n_present)
     return np.asarray(weights * weights.sum() / (rows.n_present * totals[rows.labels]))
 

@@ -140,7 +140,8 @@ class _Collector:
         if self.probabilities is None:
             return None
         flat = self.probabilities.reshape(-1, self.rows.n_present)
-        return over_all_classes(flat, self.rows.present).reshape(*self.probabilities.shape[:2], -1)
+        size = (*self.probabilities.shape[:2], self.rows.present.size)
+        return over_all_classes(flat, self.rows.present).reshape(size)
 
 
 def tiles(lanes: Sequence[Lane], shape: Shape, device: torch.device) -> Iterator[list[Lane]]:
