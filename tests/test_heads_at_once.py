@@ -273,6 +273,23 @@ def test_several_training_sets_are_as_each_alone():
         assert np.array_equal(result.probabilities, trained(specs, rows, features).probabilities)
 
 
+def test_arrays_that_are_not_to_be_written_to_will_do():
+    rows, validation, _ = rows_of()
+    expected = trained([dense()], rows, validation).probabilities
+    for array in (rows.standardised, rows.labels, rows.weights, validation):
+        array.setflags(write=False)
+    assert np.array_equal(trained([dense()], rows, validation).probabilities, expected)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_cuda_device_comes_to_the_same(optimizer):
+    rows, validation, _ = rows_of()
+    specs = [dense(optimizer=optimizer, activation=activation) for activation in ACTIVATIONS]
+    cpu, cuda = (trained(specs, rows, validation, device=device).probabilities for device in ("cpu", "cuda"))
+    np.testing.assert_allclose(cpu, cuda, atol=1e-3)
+
+
 def test_threads_change_rounding_alone_and_are_put_back():
     rows, validation, _ = rows_of(200, 300)
     specs = [dense(units=64, dropout=0.5), dense(units=64, activation="tanh")]

@@ -44,7 +44,7 @@ class StackRows:
 def padded(values: npt.NDArray[np.float64], shape: Shape) -> Tensor:
     """Standardised features (n, d) as float32 with a column of ones and zeros up to `shape.n_columns`."""
     inputs = torch.zeros((len(values), shape.n_columns))
-    inputs[:, : shape.n_features] = torch.from_numpy(values)
+    inputs.numpy()[:, : shape.n_features] = values  # by numpy, which takes arrays that are not to be written to
     inputs[:, shape.n_features] = 1.0
     return inputs
 
