@@ -1,12 +1,12 @@
 """The paper's search over dense heads, trained at once against the plain loop of torch, on the same features.
 
-6,112 made-up rows of 1,024 features in 2 classes, 60/20/20; 324 settings, chosen by log loss on the 20 % for validation.
+6,112 made-up rows of 1,024 features in 2 classes, 60/20/20; 324 settings, chosen by log loss on the validation rows.
 The plain loop is what one would write: `torch.nn.Sequential`, `torch.optim`, features in memory, two threads, one
 setting after the other, each run for its own number of epochs. The trainer of headstart runs in two processes of one
 thread. Both take turns, batch size by batch size, so that what else the machine does meets both.
 
-``--quick`` runs 12 settings of the plain loop, one for each optimizer and batch size, for 10 epochs each, and multiplies by
-the epochs of all: a step costs much the same whatever the activation and dropout. The full run takes 5 to 10 minutes.
+``--quick`` runs 12 settings of the plain loop, one for each optimizer and batch size, for 10 epochs each, and
+multiplies by the epochs of all: a step costs much the same whatever the activation and dropout. The full run takes 5 to 10 minutes.
 """
 
 from __future__ import annotations
