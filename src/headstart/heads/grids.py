@@ -14,8 +14,8 @@ from headstart.storage import canonical_json
 PAPER_RATES = {"momentum": 3e-3, "rmsprop": 1e-4, "adam": 1e-4, "adamax": 5e-4}
 """Learning rates of the grid "paper", which the paper does not give.
 
-Measured on ELPV (docs/heads.md): with these, every optimizer comes to about its least log loss within 10 to 30 epochs at
-batches of 32 as well as of 256, so that the grid's epochs have something to choose between.
+Measured on ELPV (docs/heads.md): with these, every optimizer comes to about its least log loss within 10 to 30 epochs
+at batches of 32 as well as of 256, so that the grid's epochs have something to choose between.
 """
 
 
