@@ -1,9 +1,11 @@
-# One command each: `make demo` runs the main job on real images, `make test` proves the tree.
+# One command each: `make demo` runs the main job on real images, `make test` proves the tree, `make bench` measures;
+# `make bench BENCH="engines pipeline"` only these, `make bench BENCH="--quick engines"` for a first look.
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 JOBS ?= 2
+BENCH ?=
 
 .PHONY: setup demo test lint unit bench clean
 
@@ -29,7 +31,7 @@ unit: setup
 	$(BIN)/pytest -n $(JOBS)
 
 bench: setup
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/run.py $(BENCH)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist src/*.egg-info
+	rm -rf $(VENV) benchmarks/.peers benchmarks/.weights .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist src/*.egg-info

@@ -8,14 +8,31 @@ import sys
 import time
 from pathlib import Path
 
-SCRIPTS = ("startup", "demo", "elpv", "twins", "kills", "coverage")
+SCRIPTS = (
+    "startup",
+    "engines",
+    "decoders",
+    "pipeline",
+    "peers",
+    "int8",
+    "cache",
+    "scale",
+    "demo",
+    "elpv",
+    "twins",
+    "kills",
+    "coverage",
+)
+WITH_QUICK = ("engines", "pipeline", "peers", "int8", "cache", "scale", "coverage")
 
 
 def main() -> int:
     """Run the scripts named, or all; 1 when one misses what it must reach."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help=f"which of {', '.join(SCRIPTS)} [default: all]")
-    names = parser.parse_args().names or SCRIPTS
+    parser.add_argument("--quick", action="store_true", help=f"pass --quick to {', '.join(WITH_QUICK)}")
+    options = parser.parse_args()
+    names = options.names or SCRIPTS
     unknown = [name for name in names if name not in SCRIPTS]
     if unknown:
         parser.error(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(SCRIPTS)}")
@@ -23,7 +40,8 @@ def main() -> int:
     for name in names:
         print(f"\n## {name}\n", flush=True)
         start = time.perf_counter()
-        done = subprocess.run([sys.executable, str(Path(__file__).parent / f"{name}.py")], check=False)
+        quick = ["--quick"] if options.quick and name in WITH_QUICK else []
+        done = subprocess.run([sys.executable, str(Path(__file__).parent / f"{name}.py"), *quick], check=False)
         print(f"({time.perf_counter() - start:.0f} s)", flush=True)
         if done.returncode:
             missed.append(name)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import pickle
 import random
 import shutil
 import struct
 import time
+import tracemalloc
 import zipfile
 import zlib
 from pathlib import Path
@@ -665,6 +667,22 @@ def test_twin_pairs_equal_brute_force(rng: np.random.Generator) -> None:
     closest, cut = near_pairs(hashes, max_pairs=10)
     assert cut
     assert closest == sorted(expected, key=lambda pair: (pair[2], pair[0], pair[1]))[:10]
+
+
+def test_many_copies_of_many_alike_images_stay_bounded() -> None:
+    """33 copies of each of 200 close hashes are 20 million pairs; only as many as asked for are ever made."""
+    ones = itertools.islice(itertools.combinations(range(64), 3), 200)
+    distinct = np.array([sum(1 << bit for bit in bits) for bits in ones], dtype=np.uint64)
+    tracemalloc.start()
+    try:
+        pairs, cut = near_pairs(np.repeat(distinct, 33), max_pairs=110_000)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (len(pairs), cut) == (110_000, True)
+    assert [bits for _, _, bits in pairs] == sorted(bits for _, _, bits in pairs)
+    assert sum(bits == 0 for _, _, bits in pairs) == 200 * (32 * 31 // 2 + 1)
+    assert peak < 100e6
 
 
 def test_a_folder_of_equal_hashes_stays_small() -> None:

@@ -84,7 +84,7 @@ def test_threads_of_torch_are_put_back(extractor: Extractor) -> None:
     before = torch.get_num_threads()
     three = Extractor(extractor.backbone, extractor.preparation, replace(extractor.engine, n_threads=3))
     seen = []
-    hook = extractor.backbone.module.register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
+    hook = extractor.backbone.staged.stages[0].module.register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
     extract_features(ImageDataset.from_arrays(tiny.noise(2)), three)
     hook.remove()
     assert seen == [3]
@@ -101,20 +101,6 @@ def test_equal_images_are_computed_once(extractor: Extractor, computed: list[int
     found = extract_features(ImageDataset.from_arrays(images[[0, 1, 0, 2, 1, 0]]), extractor)
     assert sum(computed) == 3
     assert found[0].tobytes() == found[2].tobytes() == found[5].tobytes()
-
-
-def test_memory_stays_bounded_however_slow_the_reader(extractor: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Images are decoded a few batches ahead of the forward pass, not all at once."""
-    decoded = []
-    plain = ImageDataset.prepared
-    monkeypatch.setattr(
-        ImageDataset, "prepared", lambda self, row, preparation: decoded.append(row) or plain(self, row, preparation)
-    )
-    small = Extractor(extractor.backbone, extractor.preparation, replace(extractor.engine, batch_size=2))
-    stream = stream_features(ImageDataset.from_arrays(tiny.noise(60)), small)
-    next(stream)
-    assert max(decoded) < 2 * 6
-    stream.close()
 
 
 def test_stream_hands_back_unreadable_images_in_their_place(extractor: Extractor, tmp_path: Path) -> None:

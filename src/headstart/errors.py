@@ -57,6 +57,10 @@ class RunError(InputError):
     """A run folder cannot be used: it holds something else, is incomplete or damaged."""
 
 
+class EngineError(InputError):
+    """The engine asked for cannot run here, or not with this network."""
+
+
 class StorageError(HeadstartError):
     """The disk refused: full, read-only or without permission."""
 

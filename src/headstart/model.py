@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,9 +21,20 @@ from headstart.errors import BundleError, HeadstartError
 from headstart.features.engine import Engine, resolve_device
 from headstart.features.extractor import Extractor
 from headstart.features.pipeline import stream_features
+from headstart.features.runners.kept import NetworkStore
+from headstart.features.runners.machine import nearest_engine, on_device
 from headstart.heads import FittedHead, HeadSpec
 from headstart.progress import Progress, Silent
-from headstart.storage import hash_file, hash_json, json_bytes, replacing, write_json
+from headstart.storage import (
+    default_cache_folder,
+    hash_bytes,
+    hash_file,
+    hash_json,
+    json_bytes,
+    replacing,
+    write_bytes,
+    write_json,
+)
 from headstart.version import __version__
 
 if TYPE_CHECKING:
@@ -29,12 +42,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-BUNDLE_FORMAT = 1
+BUNDLE_FORMAT = 2
 _MARK_LENGTH = 16
 _MANIFEST = "manifest.json"
 _DESCRIPTION = "model.json"
 _BACKBONE = "backbone.safetensors"
 _HEAD = "head.safetensors"
+_NETWORK = "network.safetensors"
 _CONTENT = (_DESCRIPTION, _BACKBONE, _HEAD)
 _MISSHAPEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 
@@ -76,6 +90,10 @@ class Model:
     facts : dict
         Where the model comes from: fingerprint and size of its data, short hashes of its images, its honest scores,
         versions.
+    network : bytes or None
+        The quantised network of an int8 engine.
+    notes : tuple of str
+        Why the engine is not the one that the model was made with; told before anything is predicted.
     """
 
     backbone: Backbone
@@ -84,6 +102,14 @@ class Model:
     head: FittedHead
     classes: tuple[str, ...]
     facts: dict[str, Any] = field(default_factory=dict)
+    network: bytes | None = None
+    notes: tuple[str, ...] = ()
+
+    @functools.cached_property
+    def extractor(self) -> Extractor:
+        """What computes the features; its network is made ready once, when the first image comes."""
+        store = NetworkStore(default_cache_folder())
+        return Extractor(self.backbone, self.preparation, self.engine, network=self.network, store=store)
 
     def predict_each(self, dataset: ImageDataset, *, progress: Progress | None = None) -> Iterator[Prediction]:
         """Predictions in row order; an image that cannot be read gets a row with the reason and stops nothing.
@@ -94,7 +120,8 @@ class Model:
             Labels, if any, are not looked at.
         progress : Progress, optional
         """
-        extractor = Extractor(self.backbone, self.preparation, self.engine)
+        self._tell(progress)
+        extractor = self.extractor
         with (progress or Silent()).task("Predicting", len(dataset), "images") as advance:
             for batch in stream_features(dataset, extractor):
                 found: dict[int, Prediction] = {
@@ -156,9 +183,21 @@ class Model:
         ):
             with replacing(folder / name) as handle:
                 handle.write(content)
-        hashes = {name: hash_file(folder / name) for name in _CONTENT}
+        names: tuple[str, ...] = _CONTENT
+        if self.network is not None:
+            write_bytes(folder / _NETWORK, self.network)
+            names = (*_CONTENT, _NETWORK)
+        hashes = {name: hash_file(folder / name) for name in names}
         manifest = {"format": BUNDLE_FORMAT, "headstart": __version__, "files": hashes}
         write_json(folder / _MANIFEST, {**manifest, "sha256": hash_json(manifest)})
+
+    def _tell(self, progress: Progress | None) -> None:
+        """Say what is not as it was when the model was made; as warnings where nobody listens to the progress."""
+        for note in self.notes:
+            if progress is None:
+                warnings.warn(note, stacklevel=4)
+            else:
+                progress.note(note)
 
     def _description(self) -> dict[str, Any]:
         return {
@@ -199,8 +238,9 @@ def load_model(path: str | os.PathLike[str], *, device: str | None = None) -> Mo
     path : path
         A bundle, or the run folder that holds one.
     device : {"auto", "cpu", "cuda", "mps"}, optional
-        Default: the device the model was made on, or the CPU where that is missing; on another device probabilities
-        agree to 1e-4.
+        Default: the device the model was made on, or the CPU where that is missing. Where this machine lacks the
+        engine that the model was made with, plain fp32 with torch takes its place, which is said: on another device
+        or in fp32 instead of fp32 probabilities agree to 1e-4, otherwise to what the precision costs.
 
     Returns
     -------
@@ -220,16 +260,11 @@ def load_model(path: str | os.PathLike[str], *, device: str | None = None) -> Mo
     description = _read_json(folder / _DESCRIPTION)
     try:
         model = _restore(folder, description)
-    except (*_MISSHAPEN, SafetensorError, HeadstartError) as error:
+    except (*_MISSHAPEN, OSError, SafetensorError, HeadstartError) as error:
         raise BundleError(f"{folder / _DESCRIPTION}: cannot be understood ({error}). Fit the model again.") from error
-    wanted = device or model.engine.device
-    try:
-        found = resolve_device(wanted)
-    except HeadstartError:
-        if device is not None:
-            raise
-        found = "cpu"
-    return replace(model, engine=replace(model.engine, device=found))
+    wanted = model.engine if device is None else on_device(model.engine, resolve_device(device))
+    engine, note = nearest_engine(wanted)
+    return replace(model, engine=engine, notes=(note,) if note else ())
 
 
 def _restore(folder: Path, description: Mapping[str, Any]) -> Model:
@@ -253,13 +288,18 @@ def _restore(folder: Path, description: Mapping[str, Any]) -> Model:
             f"the head takes {head.n_features} features for {head.n_classes} classes, but the backbone gives "
             f"{backbone.feature_width} and {len(classes)} are named"
         )
+    engine = Engine.from_json(description["engine"])
+    network = (folder / _NETWORK).read_bytes() if engine.network_sha256 else None
+    if network is not None and hash_bytes(network) != engine.network_sha256:
+        raise BundleError(f"{folder / _NETWORK} is not the network that the engine names")
     return Model(
         backbone=backbone,
         preparation=Preparation.from_settings(description["preparation"]),
-        engine=Engine.from_json(description["engine"]),
+        engine=engine,
         head=head,
         classes=classes,
         facts=dict(description["facts"]),
+        network=network,
     )
 
 
@@ -276,7 +316,7 @@ def _check_manifest(folder: Path) -> None:
         )
     if not _is_as_written(folder / _MANIFEST, manifest):
         raise BundleError(f"{folder / _MANIFEST}: the file was changed. Fit the model again or take a whole copy.")
-    for name in _CONTENT:
+    for name in manifest["files"]:
         path = folder / name
         if not path.is_file():
             raise BundleError(f"{path}: the file is missing. Fit the model again or take a whole copy.")
@@ -292,7 +332,7 @@ def _is_as_written(path: Path, manifest: Mapping[str, Any]) -> bool:
     except (ValueError, RecursionError):  # NaN, a lone surrogate, nesting without end
         return False
     files, known = manifest.get("files"), type(manifest.get("format")) is int
-    return whole and known and isinstance(files, dict) and set(files) == set(_CONTENT)
+    return whole and known and isinstance(files, dict) and set(files) - {_NETWORK} == set(_CONTENT)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

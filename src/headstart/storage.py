@@ -29,8 +29,20 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Binary file handle whose content takes the name `path` only when the block ends without an error."""
+def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """Binary file handle whose content takes the name `path` only when the block ends without an error.
+
+    Parameters
+    ----------
+    path : Path
+    durable : bool
+        Wait until the content is on the disk. False is for what carries its own hash and can be made again.
+
+    Raises
+    ------
+    StorageError
+        When the disk refuses.
+    """
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +50,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         with os.fdopen(descriptor, "wb") as handle:
             yield handle
             handle.flush()
-            os.fsync(handle.fileno())
+            if durable:
+                os.fsync(handle.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
         temporary = None
@@ -50,8 +63,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
                 os.unlink(temporary)
 
 
-def storage_error(path: Path, error: OSError) -> StorageError:
-    """The disk's refusal in words, with the remedy."""
+def storage_error(path: Path, error: OSError, *, action: str = "write") -> StorageError:
+    """The disk's refusal to write or read in words, with the remedy."""
     remedies = {
         errno.ENOSPC: "the disk is full; free some space or choose another folder, then run the same command again",
         errno.EDQUOT: "the disk quota is used up; free some space, then run the same command again",
@@ -62,7 +75,7 @@ def storage_error(path: Path, error: OSError) -> StorageError:
         errno.EEXIST: "a part of this path is a file, not a folder; choose another folder",
     }
     reason = remedies.get(error.errno or 0, f"{error.strerror or error}; check the disk, then run the command again")
-    return StorageError(f"Cannot write {path}: {reason}.")
+    return StorageError(f"Cannot {action} {path}: {reason}.")
 
 
 def _umask() -> int:

@@ -96,9 +96,13 @@ class Backbone:
 
     def normalise(self, pixels: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
         """Network input (n, 3, height, width), float32, channels last, from uint8 pixels (n, height, width, 3)."""
-        images = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float()
-        mean = torch.tensor(self.mean, device=device).view(1, 3, 1, 1) * 255
-        std = torch.tensor(self.std, device=device).view(1, 3, 1, 1) * 255
+        return self.normalise_tensor(torch.from_numpy(pixels).to(device))
+
+    def normalise_tensor(self, pixels: torch.Tensor) -> torch.Tensor:
+        """As `normalise`, from a uint8 tensor (n, height, width, 3) on the device where the result stays."""
+        images = pixels.permute(0, 3, 1, 2).float()
+        mean = torch.tensor(self.mean, device=pixels.device).view(1, 3, 1, 1) * 255
+        std = torch.tensor(self.std, device=pixels.device).view(1, 3, 1, 1) * 255
         return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
 
     def state(self) -> dict[str, torch.Tensor]:

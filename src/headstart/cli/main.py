@@ -218,33 +218,49 @@ def demo(**arguments: Any) -> None:
 
 @main.group()
 def cache() -> None:
-    """Look after the cache of computed features."""
+    """Look after the cache of computed features and stage maps."""
 
 
 @cache.command("info")
 @opt.cache_folder_option
 @opt.json_option
 def cache_info(**arguments: Any) -> None:
-    """Say where the cache lies and how much it holds."""
-    from headstart.cli.verbs import cache_info as run
+    """Say where the cache lies and what it holds, setting by setting."""
+    from headstart.cli.cache import info as run
+
+    run(**arguments)
+
+
+@cache.command("prune")
+@opt.cache_folder_option
+@click.option(
+    "--limit",
+    default=None,
+    metavar="SIZE",
+    help="What may stay, such as 5GB or 500MB. [default: $HEADSTART_CACHE_LIMIT, else 20 GB or half of the room]",
+)
+def cache_prune(**arguments: Any) -> None:
+    """Remove the features and stage maps not used for longest, until the rest fits."""
+    from headstart.cli.cache import prune as run
 
     run(**arguments)
 
 
 @cache.command("verify")
 @opt.cache_folder_option
+@opt.quiet_option
 def cache_verify(**arguments: Any) -> None:
-    """Check every file of the cache; damaged ones are removed."""
-    from headstart.cli.verbs import cache_verify as run
+    """Check every file of the cache against its hash; damaged ones are removed."""
+    from headstart.cli.cache import verify as run
 
     run(**arguments)
 
 
 @cache.command("clear")
 @opt.cache_folder_option
-@click.confirmation_option(prompt="Remove all computed features?")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 def cache_clear(**arguments: Any) -> None:
-    """Remove all computed features."""
-    from headstart.cli.verbs import cache_clear as run
+    """Remove all computed features and stage maps, and converted networks; weights that were added stay."""
+    from headstart.cli.cache import clear as run
 
     run(**arguments)

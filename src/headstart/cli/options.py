@@ -57,7 +57,13 @@ cache_options = _together(
     cache_folder_option,
     click.option("--no-cache", is_flag=True, help="Keep features in the run folder only."),
 )
-machine_options = _together(device_option, threads_option, offline_option, cache_options)
+cache_limit_option = click.option(
+    "--cache-limit",
+    default=None,
+    metavar="SIZE",
+    help="Size beyond which the cache drops what was not used for longest. [default: $HEADSTART_CACHE_LIMIT, or 20GB]",
+)
+machine_options = _together(device_option, threads_option, offline_option, cache_options, cache_limit_option)
 
 data_options = _together(
     click.option(
@@ -102,6 +108,13 @@ fit_options = _together(
         help="16-bit value shown as white.",
     ),
     click.option(
+        "--decode",
+        type=click.Choice(["exact", "fast"]),
+        default="exact",
+        show_default=True,
+        help="fast: large JPEGs without the finest detail, several times quicker.",
+    ),
+    click.option(
         "--grid",
         type=click.Choice(["quick", "wide"]),
         default="quick",
@@ -128,7 +141,24 @@ fit_options = _together(
     ),
     seed_option,
     click.option(
-        "--batch-size", type=click.IntRange(1, 1024), default=16, show_default=True, help="Images per forward pass."
+        "--engine",
+        type=click.Choice(["auto", "torch", "openvino"]),
+        default="auto",
+        show_default=True,
+        help="Library that runs the network. auto: the fastest, by a short trial.",
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(["auto", "fp32", "bf16", "int8"]),
+        default="auto",
+        show_default=True,
+        help="Of the network's arithmetic. auto: the fastest whose features agree with fp32 on your images.",
+    ),
+    click.option(
+        "--batch-size",
+        type=click.IntRange(1, 1024),
+        default=None,
+        help="Images per forward pass. [default: what suits the engine]",
     ),
     click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out instead of stopping."),
     click.option("--leakage-tax", is_flag=True, help="Measure also what ignoring the groups would have claimed."),

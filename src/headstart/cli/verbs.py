@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
 from headstart.cli.bars import TerminalProgress
-from headstart.cli.tables import print_comparison, print_json, print_plan, print_scores, print_table, print_tax
+from headstart.cli.tables import print_comparison, print_json, print_plan, print_scores, print_tax
 from headstart.errors import InputError
 from headstart.workflow.options import DataSource, FitOptions
 
@@ -29,6 +28,7 @@ def check(
     threads: int | None,
     offline: bool,
     cache_folder: str | None,
+    cache_limit: str | None,
     no_cache: bool,
     **reading: Any,
 ) -> None:
@@ -42,6 +42,7 @@ def check(
         n_threads=threads,
         offline=offline,
         cache=_cache(cache_folder, no_cache),
+        cache_limit=cache_limit,
     )
     found = check_data(
         _source(data, reading), options, features=not no_features, progress=TerminalProgress(quiet=quiet)
@@ -185,30 +186,6 @@ def demo(*, output: str, cache_folder: str | None, no_cache: bool, threads: int 
     _print_run(run)
 
 
-def cache_info(*, cache_folder: str | None, as_json: bool) -> None:
-    """Describe the cache."""
-    info = asdict(_open_cache(cache_folder).info())
-    if as_json:
-        print_json(info)
-        return
-    print_table("Feature cache", ["item", "value"], [[name, str(value)] for name, value in info.items()])
-    click.echo("Next: headstart cache verify, or headstart cache clear")
-
-
-def cache_verify(*, cache_folder: str | None) -> None:
-    """Check the cache."""
-    damaged = _open_cache(cache_folder).verify()
-    click.echo(f"{len(damaged)} damaged files were removed." if damaged else "Every file of the cache is whole.")
-    if damaged:
-        raise SystemExit(1)
-
-
-def cache_clear(*, cache_folder: str | None) -> None:
-    """Empty the cache."""
-    cache = _open_cache(cache_folder)
-    click.echo(f"Freed {cache.clear() / 1e6:,.1f} MB in {cache.folder}")
-
-
 _READING = (
     "group_from",
     *(f"{name}_column" for name in _COLUMNS),
@@ -247,11 +224,3 @@ def _cache(folder: str | None, no_cache: bool) -> str | None:
     if folder is not None and no_cache:
         raise InputError("--cache and --no-cache exclude each other; give one of the two.")
     return None if no_cache else folder or "default"
-
-
-def _open_cache(folder: str | None) -> Any:
-    from headstart.workflow.inspect import open_cache
-
-    if folder is not None and not Path(folder).is_dir():
-        raise InputError(f"{folder} is no folder, so it holds no cache. Leave --cache out for the default one.")
-    return open_cache(folder or "default", progress=TerminalProgress())

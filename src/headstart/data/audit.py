@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from headstart.data.blocks import PILLOW_BLOCKS
 from headstart.data.coded import some
 from headstart.data.dataset import ImageDataset
 from headstart.data.decode import MAX_PIXELS
@@ -193,7 +194,8 @@ def _examine_all(dataset: ImageDataset, max_pixels: int, n_workers: int | None, 
 
     records: list[Record] = []
     n_threads = min(8, os.cpu_count() or 1) if n_workers is None else max(1, n_workers)
-    with progress.task("Audit", len(dataset), "images") as done, ThreadPoolExecutor(n_threads) as pool:
+    task = progress.task("Audit", len(dataset), "images")
+    with task as done, PILLOW_BLOCKS, ThreadPoolExecutor(n_threads) as pool:
         for found in pool.map(examine_chunk, chunks):
             records += found
             done(len(found))

@@ -277,6 +277,8 @@ class ImageDataset:
 
     def prepared(self, row: int, preparation: Preparation) -> NDArray[np.uint8]:
         """One row as the network takes it: array of shape (height, width, 3)."""
+        if isinstance(self.pixels, FilePixels):
+            return preparation.read(self.encoded(row), self.names[row])
         return preparation.apply(self.load(row, white_level=preparation.white_level))
 
     def encoded(self, row: int) -> bytes:

@@ -76,6 +76,8 @@ def near_pairs(
     distinct = values[[rows[0] for rows in members if len(rows)]]
     pairs = [(left, right, 0) for rows in members for left, right in _pairs_of_equals(rows)]
     for left, right, distance in _distinct_pairs(distinct, max_hamming, limit):
+        if len(pairs) > limit:  # closest first, so no closer pair comes; many alike would be many pairs of pairs
+            break
         for one in members[left][:_MAX_ALIKE].tolist():
             pairs += [(min(one, other), max(one, other), distance) for other in members[right][:_MAX_ALIKE].tolist()]
     pairs.sort(key=lambda pair: (pair[2], pair[0], pair[1]))
@@ -91,7 +93,7 @@ def _pairs_of_equals(rows: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
         yield alike[0], right
 
 
-def _distinct_pairs(hashes: NDArray[np.uint64], max_hamming: int, limit: int) -> list[tuple[int, int, int]]:
+def _distinct_pairs(hashes: NDArray[np.uint64], max_hamming: int, limit: int) -> Iterator[tuple[int, int, int]]:
     """Pairs of different hashes, closest first, at most one more than `limit`.
 
     Two hashes that differ in at most 6 bits agree in at least one of 7 bands of bits, so only those that share a
@@ -108,7 +110,8 @@ def _distinct_pairs(hashes: NDArray[np.uint64], max_hamming: int, limit: int) ->
                 found = [_closest(np.concatenate(found), limit + 1)]
                 n_found = len(found[0])
     kept = _closest(np.concatenate(found), limit + 1)
-    return [(int(left), int(right), int(distance)) for left, right, distance in kept.tolist()]
+    for start in range(0, len(kept), _BLOCK >> 6):  # millions of tuples at once would take more than the pairs
+        yield from (tuple(pair) for pair in kept[start : start + (_BLOCK >> 6)].tolist())
 
 
 def _closest(pairs: NDArray[np.int64], limit: int) -> NDArray[np.int64]:

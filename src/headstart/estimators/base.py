@@ -39,9 +39,12 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
     input_size: Size | None
     resize: str
     white_level: int
+    decode: str
     device: str
     n_threads: int | None
-    batch_size: int
+    engine: str
+    precision: str
+    batch_size: int | None
     cache: AnyPath | None
     offline: bool
     seed: int
@@ -58,13 +61,16 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
     def _dataset(self, X: Images) -> ImageDataset:
         return image_dataset(X)
 
-    def _open_extractor(self) -> Extractor:
-        """Load the backbone, with every option of feature extraction checked."""
+    def _open_extractor(self, dataset: ImageDataset) -> Extractor:
+        """Load the backbone, with every option of feature extraction checked, and choose its engine."""
+        from headstart.features.cache import FeatureCache
+        from headstart.features.choose import Chooser, Wish
         from headstart.features.engine import decide_engine
-        from headstart.features.extractor import Extractor
+        from headstart.features.runners.machine import runs_on
 
         check_name("backbone", self.backbone, example=DEFAULT_BACKBONE)
-        check_whole("batch_size", self.batch_size, at_least=1)
+        if self.batch_size is not None:
+            check_whole("batch_size", self.batch_size, at_least=1)
         check_whole("seed", self.seed, at_least=0)
         if self.n_threads is not None:
             check_whole("n_threads", self.n_threads, at_least=1)
@@ -76,19 +82,35 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
             resize=self.resize,
             interpolation=backbone.interpolation,
             white_level=self.white_level,
+            decode=self.decode,
         )
-        return Extractor(backbone, preparation, engine)
+        wish = Wish(
+            library=self.engine,
+            precision=self.precision,
+            device=runs_on(backbone, engine.device, preparation.size),
+            n_threads=engine.n_threads,
+            batch_size=self.batch_size,
+            seed=self.seed,
+        )
+        folder = self._cache_folder()
+        cache = None if folder is None else FeatureCache(folder)
+        chooser = Chooser(backbone, preparation, dataset, wish, cache=cache, folder=folder)
+        return chooser.extractor(chooser.choose().engine)
+
+    def _cache_folder(self) -> Path | None:
+        from headstart.storage import default_cache_folder
+
+        if self.cache is None:
+            return None
+        return default_cache_folder() if self.cache == "default" else Path(self.cache)
 
     def _extract(self, dataset: ImageDataset, extractor: Extractor) -> NDArray[np.float32]:
         """Features of every image, through the cache that was asked for."""
         from headstart.features.cache import FeatureCache
         from headstart.features.extract import extract_features
-        from headstart.storage import default_cache_folder
 
-        if self.cache is None:
-            return extract_features(dataset, extractor)
-        folder = default_cache_folder() if self.cache == "default" else Path(self.cache)
-        return extract_features(dataset, extractor, cache=FeatureCache(folder))
+        folder = self._cache_folder()
+        return extract_features(dataset, extractor, cache=None if folder is None else FeatureCache(folder))
 
 
 def own_backbone(name: str, weights: str | None, *, offline: bool, seed: int) -> Backbone:

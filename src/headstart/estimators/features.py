@@ -38,13 +38,21 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         centred rectangle; ``pad`` keeps both and adds black bars.
     white_level : int in 1..65535
         The 16-bit value shown as white; 4095 suits 12-bit cameras. Default: 65535.
+    decode : {"exact", "fast"}
+        ``fast`` lets the JPEG decoder leave out detail that the network's input is too small to show.
     device : {"auto", "cpu", "cuda", "mps"}
         ``auto`` takes CUDA, then MPS, then the CPU.
     n_threads : int, optional
         Threads of the network on the CPU and of decoding. Default: the number of processors. Give 1 where the caller
         runs several fits side by side (``GridSearchCV(..., n_jobs=2)``).
-    batch_size : int
-        Images per forward pass.
+    engine : {"torch", "auto", "openvino"}
+        Library that runs the network. ``auto``: the fastest, by a short trial on some of the images given to `fit`.
+    precision : {"fp32", "auto", "bf16", "int8"}
+        Of the network's arithmetic. ``auto``: the fastest whose features agree with fp32 on images given to `fit`.
+        The defaults, plain fp32 with torch, let fits on parts of one data set, as in cross-validation, see the same
+        features; ``engine="auto", precision="auto"`` may be several times as fast, best with a cache.
+    batch_size : int, optional
+        Images per forward pass. Default: what suits the engine.
     cache : path, optional
         Folder that keeps features between calls, ``"default"`` for the user's own cache folder. Default: nothing is
         kept. Worth its disk space in cross-validation, which otherwise computes the same features again in each fold.
@@ -84,9 +92,12 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         input_size: Size | None = None,
         resize: str = "squash",
         white_level: int = WHITE_LEVEL,
+        decode: str = "exact",
         device: str = "auto",
         n_threads: int | None = None,
-        batch_size: int = 16,
+        engine: str = "torch",
+        precision: str = "fp32",
+        batch_size: int | None = None,
         cache: AnyPath | None = None,
         offline: bool = False,
         seed: int = 0,
@@ -96,8 +107,11 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         self.input_size = input_size
         self.resize = resize
         self.white_level = white_level
+        self.decode = decode
         self.device = device
         self.n_threads = n_threads
+        self.engine = engine
+        self.precision = precision
         self.batch_size = batch_size
         self.cache = cache
         self.offline = offline
@@ -115,7 +129,7 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : ImageDataset, array-like of paths, or ndarray of shape (n_images, height, width[, channels])
-            Only looked at for its form; no image is read. Arrays are uint8 or uint16.
+            Only looked at for its form, unless a faster engine is to be tried on some. Arrays are uint8 or uint16.
         y : ignored
 
         Returns
@@ -130,8 +144,8 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         InputError, WeightsError
             When a name is unknown, or weights are missing or damaged.
         """
-        self._dataset(X)
-        extractor = self._open_extractor()
+        extractor = self._open_extractor(self._dataset(X))
+        self._extractor = extractor
         self.backbone_ = extractor.backbone
         self.preparation_ = extractor.preparation
         self.engine_ = extractor.engine
@@ -156,11 +170,8 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         ImageError
             The first image that cannot be read.
         """
-        from headstart.features.extractor import Extractor
-
         check_is_fitted(self)
-        dataset = self._dataset(X)
-        return self._extract(dataset, Extractor(self.backbone_, self.preparation_, self.engine_))
+        return self._extract(self._dataset(X), self._extractor)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Names of the features: the backbone's name and a number.

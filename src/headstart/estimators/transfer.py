@@ -46,7 +46,9 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         folds and takes the candidate of the smallest log loss: the choice that `headstart.fit` makes for its model.
     settings : dict, optional
         Settings of the head that differ from its defaults, such as ``{"C": 0.1}``; not with ``auto``.
-    weights, input_size, resize, white_level, device, n_threads, batch_size, cache, offline : optional
+    weights, input_size, resize, white_level, decode, device, n_threads : optional
+        See `FrozenFeatures`.
+    engine, precision, batch_size, cache, offline : optional
         See `FrozenFeatures`.
     seed : int >= 0
         Of the head's fit, the inner folds and random weights.
@@ -93,9 +95,12 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         input_size: Size | None = None,
         resize: str = "squash",
         white_level: int = WHITE_LEVEL,
+        decode: str = "exact",
         device: str = "auto",
         n_threads: int | None = None,
-        batch_size: int = 16,
+        engine: str = "torch",
+        precision: str = "fp32",
+        batch_size: int | None = None,
         cache: AnyPath | None = None,
         offline: bool = False,
         seed: int = 0,
@@ -107,8 +112,11 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         self.input_size = input_size
         self.resize = resize
         self.white_level = white_level
+        self.decode = decode
         self.device = device
         self.n_threads = n_threads
+        self.engine = engine
+        self.precision = precision
         self.batch_size = batch_size
         self.cache = cache
         self.offline = offline
@@ -152,8 +160,8 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         """
         dataset, classes = labelled(self._dataset(X), y, sample_weight, groups)
         candidates = self._candidates()
-        extractor = self._open_extractor()
         dataset = with_copies_joined(dataset)
+        extractor = self._open_extractor(dataset)
         if len(candidates) > 1:
             check_enough(dataset)
         data = study_data(dataset, self._extract(dataset, extractor))
@@ -183,11 +191,8 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         ImageError
             The first image that cannot be read; ``to_model().predict_each`` goes on instead.
         """
-        from headstart.features.extractor import Extractor
-
         check_is_fitted(self)
-        dataset, model = self._dataset(X), self.model_
-        features = self._extract(dataset, Extractor(model.backbone, model.preparation, model.engine))
+        features = self._extract(self._dataset(X), self.model_.extractor)
         return self.head_.predict_proba(features)
 
     def predict(self, X: Images) -> NDArray[Any]:
@@ -240,6 +245,7 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
             head=head,
             classes=dataset.classes,
             facts=facts,
+            network=extractor.network,
         )
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.data.dataset import ImageDataset
+from headstart.errors import StorageError
 from headstart.features.cache import FeatureCache
 from headstart.features.extractor import Extractor
 from headstart.features.pipeline import stream_features
+from headstart.features.rows import row_array_or_memory
 from headstart.progress import Progress, Silent
 
-ROWS_PER_SHARD = 128
+ROWS_PER_SHARD: Final = 128
+BYTES_PER_SHARD: Final = 1 << 25
 
 
 def extract_features(
@@ -23,8 +26,10 @@ def extract_features(
     *,
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
-) -> NDArray[np.float32]:
+) -> NDArray[Any]:
     """Features of every image, computed once per distinct image.
+
+    Memory does not grow with the data set: beyond 256 MB the array lies in a file, which is gone when the array is.
 
     Parameters
     ----------
@@ -37,8 +42,8 @@ def extract_features(
 
     Returns
     -------
-    ndarray of shape (n_images, feature_width), float32
-        One row per image, in data set order.
+    ndarray of shape (n_images, *row_shape), float32
+        One row per image, in data set order; float16 for stage maps.
 
     Raises
     ------
@@ -47,62 +52,92 @@ def extract_features(
     """
     cache = cache or FeatureCache(None)
     progress = progress or Silent()
-    hashes = [dataset.content_hash(row) for row in range(len(dataset))]
-    settings = extractor.settings()
-    known = cache.load(settings, hashes)
-    missing = _first_rows(hashes, known)
-    title = f"Features ({extractor.backbone.name})"
-    with progress.task(title, len(hashes), "images") as advance, _Shards(cache, settings) as shards:
-        advance(len(hashes) - len(missing))
-        for batch in stream_features(dataset.with_hashes(hashes), extractor, missing):
-            digests = [hashes[row] for row in batch.rows]
-            shards.add(digests, batch.features)
-            known.update(zip(digests, batch.features, strict=True))
+    hashed = with_content_hashes(dataset)
+    rows, note = row_array_or_memory((len(dataset), *extractor.row_shape), extractor.dtype, cache.folder)
+    if note:
+        progress.note(note)
+    hashes = hashed.hashes or ()
+    kept = cache.fill(extractor.settings(), hashes, rows.array, wrote=rows.forget)
+    first = first_rows(hashes, ~kept)
+    if not first:
+        return rows.array
+    with (
+        progress.task(f"Features ({extractor.backbone.name})", len(first), "images") as advance,
+        ShardWriter(cache, extractor.settings()) as shards,
+    ):
+        for batch in stream_features(hashed, extractor, list(first.values())):
+            shards.add([hashes[row] for row in batch.rows], batch.features)
+            rows.array[batch.rows] = batch.features
+            rows.forget(batch.features.nbytes)
             advance(len(batch.rows))
             if batch.failed:
                 raise batch.failed[0][1]
-    if not hashes:
-        return np.zeros((0, extractor.backbone.feature_width), dtype=np.float32)
-    return np.stack([known[digest] for digest in hashes])
+    for row in np.flatnonzero(~kept).tolist():  # copies of an image computed above
+        if first[hashes[row]] != row:
+            rows.array[row] = rows.array[first[hashes[row]]]
+    return rows.array
 
 
 def n_cached(dataset: ImageDataset, extractor: Extractor, cache: FeatureCache) -> int:
-    """Number of images whose features the cache already has."""
-    hashes = [dataset.content_hash(row) for row in range(len(dataset))]
-    known = cache.load(extractor.settings(), hashes)
-    return sum(digest in known for digest in hashes)
+    """Number of images whose features the cache already has, by their content hashes alone."""
+    return int(cache.kept(extractor.settings(), with_content_hashes(dataset).hashes or ()).sum())
 
 
-def _first_rows(hashes: Sequence[str], known: dict[str, NDArray[np.float32]]) -> list[int]:
-    """First row of every content that is not known yet, in data set order."""
+def with_content_hashes(dataset: ImageDataset) -> ImageDataset:
+    """The data set with its content hashes, computed where they are not known."""
+    if dataset.hashes is not None:
+        return dataset
+    return dataset.with_hashes([dataset.content_hash(row) for row in range(len(dataset))])
+
+
+def first_rows(hashes: Sequence[str], missing: NDArray[np.bool_]) -> dict[str, int]:
+    """First row of every content that is missing, in data set order."""
     first: dict[str, int] = {}
-    for row, digest in enumerate(hashes):
-        if digest not in known:
-            first.setdefault(digest, row)
-    return list(first.values())
+    for row in np.flatnonzero(missing).tolist():
+        first.setdefault(hashes[row], row)
+    return first
 
 
-class _Shards:
-    """Collects rows into shards for the cache; what is finished is kept also when the work is interrupted."""
+class ShardWriter:
+    """Collects rows into shards for the cache; what is finished is kept also when the work is interrupted.
 
-    def __init__(self, cache: FeatureCache, settings: dict[str, Any]) -> None:
+    Parameters
+    ----------
+    cache : FeatureCache
+    settings : dict
+        What shapes the rows beside the image.
+    n_writers : int
+        How many of these collect at once: they share the memory.
+    required : bool
+        Stop with `StorageError` when the cache keeps nothing, instead of going on.
+    """
+
+    def __init__(
+        self, cache: FeatureCache, settings: dict[str, Any], *, n_writers: int = 1, required: bool = False
+    ) -> None:
         self._cache = cache
         self._settings = settings
+        self._most_bytes = BYTES_PER_SHARD // n_writers
+        self._required = required
         self._digests: list[str] = []
-        self._features: list[NDArray[np.float32]] = []
+        self._rows: list[NDArray[Any]] = []
+        self._n_bytes = 0
 
-    def add(self, digests: Sequence[str], features: NDArray[np.float32]) -> None:
+    def add(self, digests: Sequence[str], rows: NDArray[Any]) -> None:
+        """Keep some rows, now or with later ones: in shards of about 128 rows, or 32 MiB where rows are large."""
         self._digests += digests
-        self._features.append(features)
-        if len(self._digests) >= ROWS_PER_SHARD:
+        self._rows.append(rows)
+        self._n_bytes += rows.nbytes
+        if len(self._digests) >= ROWS_PER_SHARD or self._n_bytes >= self._most_bytes:
             self._flush()
 
     def _flush(self) -> None:
-        if self._digests:
-            self._cache.store(self._settings, self._digests, np.concatenate(self._features))
-        self._digests, self._features = [], []
+        digests, rows = self._digests, self._rows
+        self._digests, self._rows, self._n_bytes = [], [], 0
+        if digests and not self._cache.store(self._settings, digests, rows) and self._required:
+            raise self._cache.refusal or StorageError("The cache keeps nothing.")
 
-    def __enter__(self) -> _Shards:
+    def __enter__(self) -> ShardWriter:
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
-from collections.abc import Iterator
-from typing import Any
+import threading
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import PIL
-import torch
 from numpy.typing import NDArray
 
 from headstart.backbones.backbone import Backbone
 from headstart.data.preparation import Preparation
+from headstart.errors import EngineError
 from headstart.features.engine import Engine
+
+if TYPE_CHECKING:
+    from headstart.augment import View
+    from headstart.features.runners import Runner
+    from headstart.features.runners.kept import NetworkStore
+
+Rows = NDArray[np.floating[Any]]
+"""float32 for pooled features, float16 for stage maps."""
 
 
 class Extractor:
     """The frozen part of a backbone, ready to turn images into features.
+
+    Nothing is converted or moved to a device before the first image comes, so an extractor costs nothing where the
+    cache has all features.
 
     Parameters
     ----------
@@ -27,14 +37,53 @@ class Extractor:
         From image to pixels of one size.
     engine : Engine
         Where and how the forward pass runs.
+    stage : str, optional
+        Give the output of this stage (its *stage map*) as float16. Default: the globally pooled output of the last
+        stage as float32.
+    view : View, optional
+        The version of every image that is looked at. Default: the image itself.
+    network : bytes, optional
+        The quantised network, which an int8 engine needs.
+    store : NetworkStore, optional
+        Where converted networks are kept between runs.
     """
 
-    def __init__(self, backbone: Backbone, preparation: Preparation, engine: Engine) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        preparation: Preparation,
+        engine: Engine,
+        *,
+        stage: str | None = None,
+        view: View | None = None,
+        network: bytes | None = None,
+        store: NetworkStore | None = None,
+    ) -> None:
         self.backbone = backbone
         self.preparation = preparation
         self.engine = engine
-        self._device = torch.device(engine.device)
-        self._module = backbone.module.to(self._device)
+        self.stage = stage
+        self.view = view
+        self.network = network
+        self.store = store
+        self._runner: Runner | None = None
+        self._lock = threading.Lock()
+        self._row_shape = self._find_row_shape()
+
+    @property
+    def n_streams(self) -> int:
+        """Calls of `compute` that run side by side when made from several threads."""
+        return self.engine.n_streams
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """Shape of the row of one image: (feature_width,), or that of the stage map."""
+        return self._row_shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 for pooled features, float16 for stage maps."""
+        return np.dtype(np.float32 if self.stage is None else np.float16)
 
     def settings(self) -> dict[str, Any]:
         """Everything beside the image that shapes its features: the cache key's second half."""
@@ -43,17 +92,18 @@ class Extractor:
             "tensors": self.backbone.tensors_sha256,
             "normalisation": [list(self.backbone.mean), list(self.backbone.std)],
             "preparation": self.preparation.settings(),
-            "stage": self.backbone.stage,
-            "view": "identity",
+            "stage": self.backbone.stage if self.stage is None else f"map of {self.stage}",
+            "view": "identity" if self.view is None else self.view.settings(),
             "engine": self.engine.settings(),
             "decoder": f"pillow {PIL.__version__}",
             "architecture": f"timm {importlib.metadata.version('timm')}",
         }
 
-    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def compute(self, pixels: NDArray[np.uint8]) -> Rows:
         """Features of prepared images.
 
-        The batch is filled up to the engine's batch size, so an image's features do not depend on its company.
+        The batch is filled up to the engine's batch size, so an image's features do not depend on its company. May be
+        called from several threads; `n_streams` calls run side by side.
 
         Parameters
         ----------
@@ -62,35 +112,64 @@ class Extractor:
 
         Returns
         -------
-        ndarray of shape (n_images, feature_width), float32
+        ndarray of shape (n_images, *row_shape), of `dtype`
+
+        Raises
+        ------
+        EngineError
+            When the machine lacks what the engine needs, or values leave the range of the engine's numbers.
         """
-        n_images = len(pixels)
-        if n_images < self.engine.batch_size:
-            filling = np.zeros((self.engine.batch_size - n_images, *pixels.shape[1:]), dtype=np.uint8)
-            pixels = np.concatenate([pixels, filling])
-        with torch.inference_mode(), torch_threads(self.engine.n_threads), full_precision():
-            features = self._module(self.backbone.normalise(pixels, self._device))
-        return np.ascontiguousarray(features[:n_images].float().cpu().numpy())
+        rows = self._ready().compute(pixels)
+        if self.engine.precision != "fp32" and not np.isfinite(rows).all():
+            raise EngineError(
+                f"Features of {self.backbone.name!r} leave the range of {self.engine.precision} numbers. "
+                "Use --precision fp32."
+            )
+        return rows if self.stage is None else _half(rows, self.stage)
+
+    def _ready(self) -> Runner:
+        """The runner, made when the first image comes."""
+        from headstart.features.runners import make_runner
+
+        with self._lock:
+            if self._runner is None:
+                self._runner = make_runner(
+                    self.backbone,
+                    self.engine,
+                    self.preparation.size,
+                    stage=self.stage,
+                    network=self.network,
+                    store=self.store,
+                )
+            return self._runner
+
+    def _find_row_shape(self) -> tuple[int, ...]:
+        if self.stage is None:
+            return (self.backbone.feature_width,)
+        place = self.backbone.staged.index(self.stage)
+        return self.backbone.staged.describe(self.preparation.size)[place].output_shape
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the runner, which is made anew where it is needed."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("_runner", "_lock")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._runner, self._lock = None, threading.Lock()
 
 
-@contextlib.contextmanager
-def full_precision() -> Iterator[None]:
-    """Run a block with fp32 meaning fp32 on CUDA too: no TF32, and always the same algorithms."""
-    matmul = torch.backends.cuda.matmul
-    before, matmul.allow_tf32 = matmul.allow_tf32, False
-    try:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            yield
-    finally:
-        matmul.allow_tf32 = before
+def _half(rows: NDArray[np.float32], stage: str) -> NDArray[np.float16]:
+    """Rows as 16-bit floats.
 
-
-@contextlib.contextmanager
-def torch_threads(n_threads: int) -> Iterator[None]:
-    """Run a block with a fixed number of torch threads, and put the former number back."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    Raises
+    ------
+    EngineError
+        When a value is too large for them.
+    """
+    largest = float(np.abs(rows).max(initial=0.0))
+    if largest > float(np.finfo(np.float16).max):
+        raise EngineError(
+            f"The output of stage {stage!r} reaches {largest:.3g}, more than 16-bit floats hold (65,504). "
+            "Choose another stage."
+        )
+    return rows.astype(np.float16)

@@ -1,24 +1,30 @@
-"""From files to features batch by batch: decoding runs ahead of the forward pass."""
+"""From files to features batch by batch: pictures are read by threads that run ahead of the forward passes."""
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.augment import IDENTITY, View
+from headstart.data.blocks import PILLOW_BLOCKS
 from headstart.data.dataset import ImageDataset
-from headstart.data.decode import decode
 from headstart.data.preparation import Preparation
 from headstart.errors import ImageError
-from headstart.features.extractor import Extractor
 from headstart.storage import hash_bytes
 
-_BATCHES_AHEAD = 4
-_Prepared = NDArray[np.uint8] | ImageError
+if TYPE_CHECKING:
+    from headstart.features.extractor import Extractor
+
+_IMAGES_AHEAD: Final = 32  # as many as the quickest network eats while a shard of features is being written
+_BYTES_AHEAD: Final = 64 << 20  # of prepared pixels: a bound for inputs of thousands of pixels a side
+_Prepared = list[NDArray[np.uint8]] | ImageError
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,74 +35,137 @@ class FeatureBatch:
     ----------
     rows : list of int
         Rows that could be read.
-    features : ndarray of shape (len(rows), feature_width), float32
+    features : ndarray of shape (len(rows), *row_shape)
+        Of the extractor's row shape and type.
     failed : list of (int, ImageError)
         Rows that could not, and why.
+    views : list of int
+        For each of `rows`, which of the views asked for it is.
     """
 
     rows: list[int]
-    features: NDArray[np.float32]
+    features: NDArray[Any]
     failed: list[tuple[int, ImageError]]
+    views: list[int]
 
 
 def stream_features(
     dataset: ImageDataset, extractor: Extractor, rows: Sequence[int] | None = None
 ) -> Iterator[FeatureBatch]:
-    """Features batch by batch in row order, images decoded by threads a few batches ahead of the forward pass.
+    """Features batch by batch in row order, pictures read a few batches ahead of the forward passes.
 
-    Unreadable images are handed back with their reason and stop nothing. Memory does not grow with the data set.
+    Unreadable images are handed back with their reason and stop nothing. Memory does not grow with the data set: at
+    most one picture in full size for each of the engine's threads, and a bounded number of prepared ones.
 
     Parameters
     ----------
     dataset : ImageDataset
         Where its hashes are known, a file whose content no longer fits is refused.
     extractor : Extractor
+        Its view is the one computed.
     rows : sequence of int, optional
         Default: all.
     """
-    rows = range(len(dataset)) if rows is None else rows
-    size = extractor.engine.batch_size
-    batches = [rows[start : start + size] for start in range(0, len(rows), size)]
-    waiting: deque[list[tuple[int, Future[_Prepared]]]] = deque()
-    with ThreadPoolExecutor(max(1, extractor.engine.n_threads)) as pool:
+    view = (extractor.view or IDENTITY,)
+    return stream_views(dataset, extractor, ((row, view) for row in (range(len(dataset)) if rows is None else rows)))
+
+
+def stream_views(
+    dataset: ImageDataset, extractor: Extractor, wanted: Iterable[tuple[int, Sequence[View]]]
+) -> Iterator[FeatureBatch]:
+    """Like `stream_features`, for several views of each image, which is read once.
+
+    Parameters
+    ----------
+    dataset : ImageDataset
+    extractor : Extractor
+        Its own view does not count.
+    wanted : iterable of (int, sequence of View)
+        Row and the views of it, taken in this order and no sooner than needed.
+    """
+    engine = extractor.engine
+    readers = ThreadPoolExecutor(engine.n_threads, "headstart-read")
+    streams = ThreadPoolExecutor(extractor.n_streams, "headstart-stream")
+    places = _submitted(readers, dataset, extractor.preparation, wanted)
+    n_ahead = extractor.n_streams + _batches_ahead(extractor)
+    waiting: deque[Future[FeatureBatch]] = deque()
+    with PILLOW_BLOCKS:
         try:
-            for batch in batches:
-                waiting.append([(row, pool.submit(_prepare, dataset, row, extractor.preparation)) for row in batch])
-                if len(waiting) > _BATCHES_AHEAD:
-                    yield _computed(waiting.popleft(), extractor)
+            while batch := list(itertools.islice(places, engine.batch_size)):
+                waiting.append(streams.submit(_computed, batch, extractor))
+                if len(waiting) > n_ahead:
+                    yield waiting.popleft().result()
             while waiting:
-                yield _computed(waiting.popleft(), extractor)
+                yield waiting.popleft().result()
         finally:
-            for futures in waiting:
-                for _, future in futures:
-                    future.cancel()
+            streams.shutdown(wait=False, cancel_futures=True)
+            readers.shutdown(cancel_futures=True)  # frees the streams that wait for pictures
+            streams.shutdown()
 
 
-def _computed(futures: list[tuple[int, Future[_Prepared]]], extractor: Extractor) -> FeatureBatch:
-    rows: list[int] = []
-    pixels: list[NDArray[np.uint8]] = []
+def _batches_ahead(extractor: Extractor) -> int:
+    height, width = extractor.preparation.size
+    n_readers = extractor.engine.n_threads
+    n_images = max(n_readers, min(_BYTES_AHEAD // (3 * height * width), max(_IMAGES_AHEAD, 2 * n_readers)))
+    return -(-n_images // extractor.engine.batch_size)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """One image of a batch: which view of which row, and the reading that gives its pixels."""
+
+    row: int
+    view: int
+    prepared: Future[_Prepared]
+
+
+def _submitted(
+    readers: ThreadPoolExecutor,
+    dataset: ImageDataset,
+    preparation: Preparation,
+    wanted: Iterable[tuple[int, Sequence[View]]],
+) -> Iterator[_Place]:
+    """Places in the order wanted; a row is given to the readers when its first place is asked for."""
+    for row, views in wanted:
+        prepared = readers.submit(_prepare, dataset, row, preparation, views)
+        for number in range(len(views)):
+            yield _Place(row, number, prepared)
+
+
+def _computed(places: Sequence[_Place], extractor: Extractor) -> FeatureBatch:
+    taken: list[_Place] = []
     failed: list[tuple[int, ImageError]] = []
-    for row, future in futures:
-        result = future.result()
-        if isinstance(result, ImageError):
-            failed.append((row, result))
-        else:
-            rows.append(row)
-            pixels.append(result)
-    if not rows:
-        return FeatureBatch(rows, np.zeros((0, extractor.backbone.feature_width), dtype=np.float32), failed)
-    return FeatureBatch(rows, extractor.compute(np.stack(pixels)), failed)
+    pixels = np.empty((len(places), *extractor.preparation.size, 3), dtype=np.uint8)
+    for place in places:
+        prepared = place.prepared.result()
+        if not isinstance(prepared, ImageError):
+            pixels[len(taken)] = prepared[place.view]
+            taken.append(place)
+        elif place.view == 0:  # said once, not for each view
+            failed.append((place.row, prepared))
+    rows, views = [place.row for place in taken], [place.view for place in taken]
+    if not taken:
+        return FeatureBatch(rows, np.zeros((0, *extractor.row_shape), dtype=extractor.dtype), failed, views)
+    return FeatureBatch(rows, extractor.compute(pixels[: len(taken)]), failed, views)
 
 
-def _prepare(dataset: ImageDataset, row: int, preparation: Preparation) -> _Prepared:
-    """Pixels of one image, or why it cannot be read; a file must still be the one that was hashed."""
-    name = dataset.names[row]
+def _prepare(dataset: ImageDataset, row: int, preparation: Preparation, views: Sequence[View]) -> _Prepared:
+    """Pixels of every view of one image, or why it cannot be read; a file must still be the one that was hashed."""
     try:
-        if dataset.path(row) is None:
-            return dataset.prepared(row, preparation)
-        encoded = dataset.encoded(row)
-        if dataset.hashes is not None and hash_bytes(encoded) != dataset.hashes[row]:
-            return ImageError(name, "the file changed while it was being used; run the command again")
-        return preparation.apply(decode(encoded, name, white_level=preparation.white_level))
+        pixels, content_hash = _read(dataset, row, preparation)
+        return [pixels if view.is_identity else view.apply(pixels, content_hash) for view in views]
     except ImageError as error:
         return error
+    except MemoryError:
+        reason = "preparing it needs more memory than is free; make the image smaller, or use fewer threads"
+        return ImageError(dataset.names[row], reason)
+
+
+def _read(dataset: ImageDataset, row: int, preparation: Preparation) -> tuple[NDArray[np.uint8], str]:
+    if dataset.path(row) is None:
+        return dataset.prepared(row, preparation), dataset.content_hash(row)
+    name, encoded = dataset.names[row], dataset.encoded(row)
+    content_hash = hash_bytes(encoded)
+    if dataset.hashes is not None and content_hash != dataset.hashes[row]:
+        raise ImageError(name, "the file changed while it was being used; run the command again")
+    return preparation.read(encoded, name), content_hash

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
 RATIO = 0.6
 BACKGROUND = 3
-_BLOCK = 256
+_BLOCK = 1024  # rows held as float64 at a time, so that memory does not grow with the data set
 
 
 def confirm_twins(
     features: NDArray[np.float32],
     candidates: Sequence[tuple[int, int, int]],
     *,
+    rows: Sequence[int] | None = None,
     ratio: float = RATIO,
     background: int = BACKGROUND,
 ) -> list[tuple[int, int]]:
@@ -35,6 +36,8 @@ def confirm_twins(
         Frozen features of distinct images (exact copies hide each other: hand in one of each).
     candidates : sequence of (int, int, int)
         Rows of two images with alike perceptual hashes, and the Hamming distance of these.
+    rows : sequence of int, optional
+        Take these rows of `features` for the images; candidates then count among them. Default: all.
     ratio : float in (0, 1)
         Largest ratio of the two distances at which a pair is confirmed.
     background : int >= 2
@@ -55,33 +58,55 @@ def confirm_twins(
     Lowe, "Distinctive Image Features from Scale-Invariant Keypoints", IJCV 2004,
     DOI 10.1023/B:VISI.0000029664.99615.94, section 7.1.
     """
-    if not candidates or len(features) <= background:
+    images = np.arange(len(features)) if rows is None else np.asarray(rows, dtype=np.int64)
+    if not candidates or len(images) <= background:
         return []
-    unit = centred_unit_rows(features)
-    rows = sorted({row for first, second, _ in candidates for row in (first, second)})
-    surroundings = _neighbour_distance(unit, rows, background)
-    confirmed = set()
-    for first, second, _ in candidates:
-        distance = 1.0 - float(unit[first] @ unit[second])
-        if distance <= ratio * min(surroundings[first], surroundings[second]):
-            confirmed.add((min(first, second), max(first, second)))
-    return sorted(confirmed)
+    space = _Space(features, images)
+    pairs = np.array([(first, second) for first, second, _ in candidates], dtype=np.int64)
+    involved = np.unique(pairs)
+    surroundings = np.full(len(images), np.nan)
+    surroundings[involved] = space.neighbour_distance(involved, background)
+    limit = ratio * np.minimum(surroundings[pairs[:, 0]], surroundings[pairs[:, 1]])
+    close = pairs[space.pair_distance(pairs) <= limit]
+    return sorted({(min(pair), max(pair)) for pair in close.tolist()})
 
 
-def centred_unit_rows(features: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Rows minus their mean, scaled to length one; a row equal to the mean stays zero."""
-    centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
-    lengths = np.linalg.norm(centred, axis=1, keepdims=True)
-    return np.asarray(centred / np.maximum(lengths, np.finfo(np.float64).tiny))
+class _Space:
+    """Images as unit vectors about their mean, made block by block: a row equal to the mean stays zero."""
+
+    def __init__(self, features: NDArray[np.float32], images: NDArray[np.int64]) -> None:
+        self._features = features
+        self._images = images
+        total = sum(features[block].sum(axis=0, dtype=np.float64) for block in _blocks(images))
+        self._mean = np.asarray(total) / len(images)
+
+    def unit(self, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Unit vectors of some images, by their numbers."""
+        centred = self._features[self._images[numbers]].astype(np.float64) - self._mean
+        lengths = np.linalg.norm(centred, axis=1, keepdims=True)
+        return np.asarray(centred / np.maximum(lengths, np.finfo(np.float64).tiny))
+
+    def pair_distance(self, pairs: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Distance of the two images of every pair."""
+        parts = [
+            1.0 - (self.unit(block[:, 0]) * self.unit(block[:, 1])).sum(axis=1)
+            for block in np.split(pairs, range(_BLOCK, len(pairs), _BLOCK))
+        ]
+        return np.concatenate(parts)
+
+    def neighbour_distance(self, numbers: NDArray[np.int64], nth: int) -> NDArray[np.float64]:
+        """Distance of some images to their nth nearest other image."""
+        return np.concatenate([self._nearest(block, nth) for block in _blocks(numbers)])
+
+    def _nearest(self, numbers: NDArray[np.int64], nth: int) -> NDArray[np.float64]:
+        own = self.unit(numbers)
+        nearest = np.full((len(numbers), nth), np.inf)
+        for others in _blocks(np.arange(len(self._images))):
+            distance = 1.0 - own @ self.unit(others).T  # (numbers, others)
+            distance[numbers[:, None] == others] = np.inf
+            nearest = np.partition(np.concatenate([nearest, distance], axis=1), nth - 1, axis=1)[:, :nth]
+        return np.asarray(nearest.max(axis=1))
 
 
-def _neighbour_distance(unit: NDArray[np.float64], rows: Sequence[int], nth: int) -> dict[int, float]:
-    """Distance of some rows to their nth nearest other row, in blocks that bound the memory."""
-    distances: dict[int, float] = {}
-    for start in range(0, len(rows), _BLOCK):
-        block = list(rows[start : start + _BLOCK])
-        to_all = 1.0 - unit[block] @ unit.T  # (rows of the block, all rows)
-        to_all[np.arange(len(block)), block] = np.inf
-        nearest = np.partition(to_all, nth - 1, axis=1)[:, nth - 1]
-        distances.update(zip(block, nearest.tolist(), strict=True))
-    return distances
+def _blocks(numbers: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    return np.split(numbers, range(_BLOCK, len(numbers), _BLOCK))

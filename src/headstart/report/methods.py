@@ -41,6 +41,7 @@ def methods_text(results: Mapping[str, Any], versions: Mapping[str, Any]) -> str
     sentences = [
         _data(results["task"]),
         _features(results),
+        *_engine(results),
         _choice(results),
         _scores(results),
         _interval(results),
@@ -91,6 +92,29 @@ def _features(results: Mapping[str, Any]) -> str:
         )
     weights = f" (pretrained weights: {source})" if source else ""
     return f"Following the feature extraction strategy of transfer learning [1], {backbone['name']}{weights} {kept}"
+
+
+def _engine(results: Mapping[str, Any]) -> list[str]:
+    """How the forward pass was computed, and how near that is to fp32; nothing for runs that do not say."""
+    record = results.get("engine") or {}
+    if "label" not in record:
+        return []
+    said = f"The forward pass was computed by {record['label']}"
+    parity = record.get("parity") or {}
+    if parity.get("relative_error") is None or parity.get("agreement") is None:
+        return [f"{said}."]
+    sentences = [
+        f"{said}; on {text.plural(parity['n_images'], 'image')} its features differed from those of fp32 by "
+        f"{parity['relative_error']:.2g} of their spread, and a linear probe agreed on "
+        f"{100 * parity['agreement']:.1f} %."
+    ]
+    if cost := record.get("accuracy_cost"):
+        low, high = cost["ci95"]
+        sentences.append(
+            f"The probe's accuracy was {cost['int8']:.3f} in int8 and {cost['fp32']:.3f} in fp32 (difference 95 % "
+            f"interval {low:+.3f} to {high:+.3f}, {text.plural(cost['n_images'], 'image')})."
+        )
+    return [" ".join(sentences)]
 
 
 def _choice(results: Mapping[str, Any]) -> str:

@@ -67,8 +67,29 @@ def stored_engine(path: Path) -> Engine | None:
         raise RunError(_damaged(path / RUN_FILE)) from error
 
 
+def stored_record(path: Path) -> dict[str, Any]:
+    """How the engine of the run in a folder was chosen; empty for a run of an older version.
+
+    Raises
+    ------
+    RunError
+        When the run is damaged.
+    """
+    record = read_run(path).get("engine", {})
+    if not isinstance(record, dict):
+        raise RunError(_damaged(path / RUN_FILE))
+    return record
+
+
 @contextmanager
-def claimed(path: Path, identity: dict[str, Any], source: dict[str, Any], *, images: bool = True) -> Iterator[bool]:
+def claimed(
+    path: Path,
+    identity: dict[str, Any],
+    source: dict[str, Any],
+    *,
+    images: bool = True,
+    engine: dict[str, Any] | None = None,
+) -> Iterator[bool]:
     """Hold a run folder for the length of a block: create it, or check that it holds the same run.
 
     Parameters
@@ -80,6 +101,8 @@ def claimed(path: Path, identity: dict[str, Any], source: dict[str, Any], *, ima
         Where the data came from, for `headstart report`; decides nothing.
     images : bool
         Whether reports of this run may show pictures. Once forbidden it stays forbidden.
+    engine : dict, optional
+        How the engine was chosen, for `stored_record`; that of the run's beginning stays.
 
     Yields
     ------
@@ -102,20 +125,20 @@ def claimed(path: Path, identity: dict[str, Any], source: dict[str, Any], *, ima
     except OSError as error:
         raise storage_error(path, error) from error
     try:
-        yield _claim(path, identity, source, images=images)
+        yield _claim(path, {"identity": identity, "source": source, "engine": engine or {}}, images=images)
     finally:
         lock.release()  # the file stays: removed at the wrong moment, it would let two processes in
 
 
-def _claim(path: Path, identity: dict[str, Any], source: dict[str, Any], *, images: bool) -> bool:
+def _claim(path: Path, run: dict[str, Any], *, images: bool) -> bool:
     check_output_folder(path)
     _remove_unfinished(path)
-    content = {"format": _FORMAT, "identity": identity, "source": source, "images": images}
+    content = {**run, "format": _FORMAT, "images": images}
     if not (path / RUN_FILE).is_file():
         write_json(path / RUN_FILE, content)
         return images
     stored = read_run(path)
-    differing = differences(stored["identity"], identity)
+    differing = differences(stored["identity"], run["identity"])
     if differing:
         raise RunError(
             f"{path} holds another run, which is never overwritten. It differs in: {'; '.join(differing[:6])}. "
@@ -123,7 +146,7 @@ def _claim(path: Path, identity: dict[str, Any], source: dict[str, Any], *, imag
         )
     allowed = images and bool(stored.get("images", True))
     if allowed != stored.get("images"):
-        write_json(path / RUN_FILE, {**content, "images": allowed})
+        write_json(path / RUN_FILE, {**content, "engine": stored.get("engine", {}), "images": allowed})
     return allowed
 
 

@@ -10,7 +10,8 @@ from headstart.errors import WeightsError
 from headstart.features.engine import available_processors
 from headstart.features.extract import extract_features
 from headstart.progress import Progress, Silent
-from headstart.workflow.inspect import Data, Twins, find_twins, open_cache, open_data, open_extractor, readable_part
+from headstart.workflow.inspect import Data, Twins, find_twins, open_cache, open_data, readable_part
+from headstart.workflow.opening import open_for
 from headstart.workflow.options import FitOptions
 
 _LISTED = 20
@@ -83,11 +84,11 @@ def check_data(
         return Checked(audit, None)
     if not features:
         return Checked(audit, None, "asked to look at the files only")
+    readable = readable_part(dataset, audit)
     try:
-        extractor = open_extractor(options, progress=progress)
+        extractor = open_for(options, readable, progress=progress).extractor
     except WeightsError as error:
         return Checked(audit, None, str(error))
-    readable = readable_part(dataset, audit)
-    cache = open_cache(options.cache, progress=progress)
+    cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
     computed = extract_features(readable, extractor, cache=cache, progress=progress)
     return Checked(audit, find_twins(readable, audit, computed))

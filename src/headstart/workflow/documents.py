@@ -42,6 +42,7 @@ def results_document(job: Job, dataset: ImageDataset, twins: Twins, split: Split
             "interval": found["interval"],
         },
         "backbone": _backbone(job),
+        "engine": job.engine_record,
         "metrics": found["metrics"],
         "per_class": found["per_class"],
         "confusion": found["confusion"],

@@ -11,8 +11,9 @@ from headstart.progress import Progress
 from headstart.study import run_folder as files
 from headstart.workflow.cost import REPORT_S, fit_costs
 from headstart.workflow.fit import join_exact
-from headstart.workflow.inspect import Data, inspect_data, open_cache, open_extractor
+from headstart.workflow.inspect import Data, inspect_data, open_cache
 from headstart.workflow.job import make_run_split, n_worker_processes
+from headstart.workflow.opening import open_for
 from headstart.workflow.options import FitOptions
 
 
@@ -38,8 +39,8 @@ def estimate_fit(
     )
     audit_s = time.perf_counter() - start
     split = make_run_split(join_exact(inspected), options)
-    extractor = open_extractor(options, stored=files.stored_engine(Path(output)), progress=progress)
-    cache = open_cache(options.cache, progress=progress)
+    extractor = open_for(options, inspected.dataset, folder=Path(output), progress=progress).extractor
+    cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
     costs = fit_costs(inspected.dataset, extractor, cache, split, options)
     seconds = {
         "audit": round(audit_s, 1),
@@ -51,6 +52,7 @@ def estimate_fit(
         "images": costs.n_images,
         "classes": list(inspected.dataset.classes),
         "backbone": extractor.backbone.name,
+        "engine": extractor.engine.label,
         "images_per_second": round(costs.n_missing / costs.features_s, 1) if costs.n_missing else None,
         "features_in_cache": costs.n_cached,
         "candidates": costs.n_candidates,

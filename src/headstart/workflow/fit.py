@@ -13,6 +13,7 @@ from headstart.data import ImageDataset
 from headstart.data.split import write_split
 from headstart.data.twins import join_groups
 from headstart.errors import HeadstartError, RunError
+from headstart.features.cache import FeatureCache
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.metrics import find_metric
@@ -36,10 +37,10 @@ from headstart.workflow.inspect import (
     find_twins,
     inspect_data,
     open_cache,
-    open_extractor,
     reopen_pictures,
 )
 from headstart.workflow.job import Job, Studied, choose_positive, make_run_split, run_study
+from headstart.workflow.opening import open_for
 from headstart.workflow.options import FitOptions, as_source
 from headstart.workflow.timing import Stopwatch, machine, versions
 
@@ -102,7 +103,7 @@ def fit(
 
     Raises
     ------
-    DataError, ImageError, SplitError, WeightsError, InputError
+    DataError, ImageError, SplitError, WeightsError, EngineError, InputError
         When the input cannot be used; nothing is written then. (A split that only near duplicates make impossible is
         found once features are computed; the run folder exists by then.)
     RunError
@@ -128,16 +129,26 @@ def fit(
     positive = choose_positive(inspected.dataset, options.positive)
     make_run_split(join_exact(inspected), options)  # a split that cannot be made is refused before anything is written
     with clock.step("backbone"):
-        extractor = open_extractor(options, stored=files.stored_engine(folder), progress=progress)
-    identity = run_identity(inspected, extractor, options)
-    with files.claimed(folder, identity, {"data": inspected.source}, images=options.images) as images:
+        opened = open_for(options, inspected.dataset, folder=folder, progress=progress)
+    identity = run_identity(inspected, opened.extractor, options)
+    source = {"data": inspected.source}
+    with files.claimed(folder, identity, source, images=options.images, engine=opened.record) as images:
         if is_complete(folder):
             progress.note(f"{folder} is complete; nothing is left to do.")
             if not images:  # forbidden now, perhaps not when the report was written
                 write_report(folder, images=False, progress=progress)
             return Run(folder, _read_results(folder))
-        journal = Journal(folder / files.WORK_FOLDER)
-        job = Job(inspected, extractor, replace(options, images=images), positive, journal, progress)
+        opened.keep_network(folder)
+        job = Job(
+            inspected,
+            opened.extractor,
+            replace(options, images=images),
+            positive,
+            Journal(folder / files.WORK_FOLDER),
+            progress,
+            opened.record,
+            opened.speeds,
+        )
         return _work(folder, job, clock)
 
 
@@ -156,7 +167,12 @@ def _output_folder(data: Data, output: str | os.PathLike[str]) -> Path:
 def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
     """Everything after the run folder is claimed."""
     images = job.inspected.dataset
-    cache = open_cache(job.options.cache, fallback=folder / files.WORK_FOLDER, progress=job.progress)
+    cache = open_cache(
+        job.options.cache,
+        fallback=folder / files.WORK_FOLDER,
+        limit=job.options.cache_limit,
+        progress=job.progress,
+    )
     costs = announce(job, cache, make_run_split(join_exact(job.inspected), job.options))
     with clock.step("features"):
         features = extract_features(images, job.extractor, cache=cache, progress=job.progress)
@@ -171,10 +187,10 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
     _save_fold_heads(folder / files.FOLDS_FOLDER, study.folds)
     _model(job.extractor, dataset, study, results).save(folder / files.MODEL_FOLDER)
     write_json(folder / files.RESULTS_FILE, results)
-    _write_timings(folder, clock, costs.n_missing)
+    _write_timings(folder, clock, costs.n_missing, cache, job.speeds)
     with clock.step("report"):
         write_report(folder, dataset=images, images=job.options.images, progress=job.progress)
-    _write_timings(folder, clock, costs.n_missing)
+    _write_timings(folder, clock, costs.n_missing, cache, job.speeds)
     job.journal.close()
     return Run(folder, results)
 
@@ -233,6 +249,7 @@ def _model(extractor: Extractor, dataset: ImageDataset, study: Studied, results:
         head=study.final.head,
         classes=dataset.classes,
         facts=facts,
+        network=extractor.network,
     )
 
 
@@ -250,13 +267,17 @@ def _save_fold_heads(folder: Path, folds: Sequence[FoldResult]) -> None:
     write_json(folder / "heads.json", {"format": 1, "heads": entries})
 
 
-def _write_timings(folder: Path, clock: Stopwatch, n_computed: int) -> None:
+def _write_timings(
+    folder: Path, clock: Stopwatch, n_computed: int, cache: FeatureCache, speeds: dict[str, float]
+) -> None:
     spent = clock.seconds["features"]
     write_json(
         folder / files.TIMINGS_FILE,
         {
             "seconds": clock.seconds,
+            "feature_seconds": {"reading": round(cache.read_s, 3), "storing": round(cache.write_s, 3)},
             "images_per_second": round(n_computed / spent, 2) if n_computed and spent else None,
+            "engine_trial_images_per_second": speeds,
             "machine": machine(),
             "versions": versions(),
         },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,8 @@ from headstart.data.sources import FilePixels
 from headstart.data.table import Table
 from headstart.data.twins import join_groups
 from headstart.errors import DataError
-from headstart.features.cache import FeatureCache
-from headstart.features.engine import Engine, available_processors, decide_engine, resolve_device
+from headstart.features.cache import CacheLimit, FeatureCache, parse_size
+from headstart.features.engine import available_processors, decide_engine
 from headstart.features.extractor import Extractor
 from headstart.features.twins import BACKGROUND, RATIO, confirm_twins
 from headstart.progress import Progress, Silent
@@ -138,14 +138,12 @@ def _stop_unless(skip: bool, audit: Audit, n_images: int) -> None:
     )
 
 
-def open_extractor(options: FitOptions, *, stored: Engine | None = None, progress: Progress | None = None) -> Extractor:
-    """Backbone, preparation and engine as asked; a run that is resumed keeps the engine it began with.
+def open_extractor(options: FitOptions, *, progress: Progress | None = None) -> Extractor:
+    """Backbone and preparation as asked, run by the plain fp32 engine; `open_for` chooses a faster one.
 
     Parameters
     ----------
     options : FitOptions
-    stored : Engine, optional
-        That of the run to be resumed; what the options name explicitly still has its say, and then differs.
     progress : Progress, optional
         Told of a download.
 
@@ -166,27 +164,22 @@ def open_extractor(options: FitOptions, *, stored: Engine | None = None, progres
     size = (options.input_size, options.input_size) if options.input_size else backbone.input_size
     backbone.check_takes(size)
     preparation = Preparation(
-        size, resize=options.resize, interpolation=backbone.interpolation, white_level=options.white_level
+        size,
+        resize=options.resize,
+        interpolation=backbone.interpolation,
+        white_level=options.white_level,
+        decode=options.decode,
     )
     engine = decide_engine(device=options.device, n_threads=options.n_threads, batch_size=options.batch_size)
-    return Extractor(backbone, preparation, _resumed(engine, options, stored))
+    return Extractor(backbone, preparation, engine)
 
 
-def _resumed(engine: Engine, options: FitOptions, stored: Engine | None) -> Engine:
-    if stored is None:
-        return engine
-    return replace(
-        stored,
-        device=resolve_device(stored.device) if options.device == "auto" else engine.device,
-        n_threads=options.n_threads or stored.n_threads,
-        batch_size=options.batch_size,
-    )
-
-
-def open_cache(name: str | None, *, fallback: Path | None = None, progress: Progress | None = None) -> FeatureCache:
-    """The feature cache: the user's default one, a folder, or (for None) the fallback."""
+def open_cache(
+    name: str | None, *, fallback: Path | None = None, limit: str | None = None, progress: Progress | None = None
+) -> FeatureCache:
+    """The feature cache: the user's default one, a folder, or (for None) the fallback; see `FitOptions.cache_limit`."""
     folder = fallback if name is None else default_cache_folder() if name == "default" else Path(name)
-    return FeatureCache(folder, progress=progress)
+    return FeatureCache(folder, limit=None if limit is None else CacheLimit(parse_size(limit)), progress=progress)
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,7 +237,7 @@ def find_twins(dataset: ImageDataset, audit: Audit, features: NDArray[np.float32
         for first, second, bits in audit.candidates
         if row_of[first] in place and row_of[second] in place
     ]
-    near = [(unique[first], unique[second]) for first, second in confirm_twins(features[unique], candidates)]
+    near = [(unique[first], unique[second]) for first, second in confirm_twins(features, candidates, rows=unique)]
     pairs = [*exact, *near]
     joined = dataset.groups if not pairs else join_groups(dataset.groups, pairs, len(dataset))
     return Twins(_named(dataset, exact), _named(dataset, near), len(candidates), joined)

@@ -47,6 +47,10 @@ class Job:
     journal : Journal
         Finished pieces of work.
     progress : Progress
+    engine_record : dict
+        How the engine was chosen.
+    speeds : dict
+        Images per second of the engines that were timed.
     """
 
     inspected: Inspected
@@ -55,6 +59,8 @@ class Job:
     positive: Positive
     journal: Journal
     progress: Progress
+    engine_record: dict[str, Any]
+    speeds: dict[str, float]
 
 
 @dataclass(frozen=True, eq=False)

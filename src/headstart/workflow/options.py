@@ -10,6 +10,7 @@ from typing import Any
 from headstart.data import ImageDataset, ManifestColumns, read_dataset
 from headstart.data.decode import WHITE_LEVEL
 from headstart.errors import InputError, RunError
+from headstart.features.cache import parse_size
 from headstart.features.engine import MAX_BATCH, MAX_THREADS
 from headstart.heads import grid
 from headstart.metrics import find_metric
@@ -98,6 +99,8 @@ class FitOptions:
         How an image is brought to a square.
     white_level : int
         The 16-bit value shown as white.
+    decode : {"exact", "fast"}
+        ``fast`` lets the JPEG decoder leave out detail that the network's input is too small to show.
     grid : {"quick", "wide"}
         Which heads are tried.
     metric : str
@@ -113,12 +116,19 @@ class FitOptions:
     n_threads : int or None
         Threads and worker processes. None: all processors.
     device : {"auto", "cpu", "cuda", "mps"}
-    batch_size : int
-        Images per forward pass.
+    engine : {"auto", "torch", "openvino"}
+        Library that runs the network. ``auto``: the fastest that gives the same features.
+    precision : {"auto", "fp32", "bf16", "int8"}
+        ``auto``: the fastest whose features agree with fp32 on these images.
+    batch_size : int or None
+        Images per forward pass. None: what suits the engine.
     offline : bool
         Never touch the network.
     cache : str or None
         Folder of the feature cache, ``default``, or None to keep features in the run only.
+    cache_limit : str or None
+        Size such as ``20GB`` beyond which the least recently used features are removed. None:
+        ``$HEADSTART_CACHE_LIMIT``, else 20 GB or half of the room on the disk, whichever is less.
     skip_unreadable : bool
         Leave unreadable images out instead of stopping.
     leakage_tax : bool
@@ -132,6 +142,7 @@ class FitOptions:
     input_size: int | None = None
     resize: str = "squash"
     white_level: int = WHITE_LEVEL
+    decode: str = "exact"
     grid: str = "quick"
     metric: str = "log_loss"
     positive: str | None = None
@@ -140,9 +151,12 @@ class FitOptions:
     seed: int = 0
     n_threads: int | None = None
     device: str = "auto"
-    batch_size: int = 16
+    engine: str = "auto"
+    precision: str = "auto"
+    batch_size: int | None = None
     offline: bool = False
     cache: str | None = "default"
+    cache_limit: str | None = None
     skip_unreadable: bool = False
     leakage_tax: bool = False
     images: bool = True
@@ -150,6 +164,8 @@ class FitOptions:
     def __post_init__(self) -> None:
         find_metric(self.metric)
         grid(self.grid)
+        if self.cache_limit is not None:
+            parse_size(self.cache_limit)
         if self.metric == "ece":
             raise InputError("The calibration error alone is no score to choose by. Use log_loss or brier.")
         for name, (least, most) in LIMITS.items():

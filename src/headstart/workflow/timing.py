@@ -12,7 +12,9 @@ from typing import Any
 
 _PACKAGES = (
     "headstart",
+    "nncf",
     "numpy",
+    "openvino",
     "pillow",
     "scikit-learn",
     "scipy",

@@ -1,0 +1,134 @@
+"""Small seeded changes of an image's geometry and tones, within stated ranges."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+Pixels = NDArray[np.uint8]  # (height, width, 3)
+
+_LUMA: Final = (np.float32(0.299), np.float32(0.587), np.float32(0.114))  # of red, green and blue, ITU-R BT.601
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """How far random views go; each value is drawn uniformly, factors on a logarithmic scale.
+
+    Attributes
+    ----------
+    rotation_deg : float
+        Turned by at most so many degrees to either side.
+    zoom : (float, float)
+        Factors; above 1 the edges are cut off, below 1 the picture is continued by its mirror image.
+    shift : float
+        Moved by at most this share of width and height.
+    gamma, brightness, contrast, saturation : (float, float)
+        Factors; contrast about the picture's own mean, brightness and contrast on gamma-coded values.
+    tint : (float, float)
+        Factors of each colour channel on its own.
+    blur_px : float
+        Largest standard deviation of a Gaussian blur, in pixels of a picture 224 wide.
+    noise : float
+        Largest standard deviation of the noise, in steps of 1/255.
+    """
+
+    rotation_deg: float = 10.0
+    zoom: tuple[float, float] = (0.9, 1.2)
+    shift: float = 0.05
+    gamma: tuple[float, float] = (0.8, 1.25)
+    brightness: tuple[float, float] = (0.85, 1.18)
+    contrast: tuple[float, float] = (0.8, 1.25)
+    saturation: tuple[float, float] = (0.7, 1.4)
+    tint: tuple[float, float] = (0.95, 1.05)
+    blur_px: float = 0.8
+    noise: float = 4.0
+
+
+RANGES: Final = Ranges()
+
+
+class Draws:
+    """Random numbers from a text; made of raw bits alone, so that they stay the same under any numpy."""
+
+    def __init__(self, text: str) -> None:
+        entropy = int.from_bytes(hashlib.sha256(text.encode()).digest(), "little")
+        self._bits = np.random.PCG64(entropy)
+
+    def between(self, low: float, high: float) -> float:
+        """Uniform in [low, high)."""
+        return low + (high - low) * (int(self._bits.random_raw()) >> 11) * 2.0**-53
+
+    def factor(self, limits: tuple[float, float]) -> float:
+        """Uniform on a logarithmic scale."""
+        return math.exp(self.between(math.log(limits[0]), math.log(limits[1])))
+
+    def bell(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Numbers of mean 0 and deviation 1: sums of four bytes, bell-shaped within 3.5 deviations."""
+        n_words = -(-math.prod(shape) // 2)
+        drawn = np.asarray(self._bits.random_raw(n_words), dtype="<u8").view(np.uint8).reshape(-1, 4)
+        sums = drawn.sum(axis=1, dtype=np.float32)[: math.prod(shape)]
+        scaled: NDArray[np.float32] = (sums - np.float32(510)) / np.float32(math.sqrt(4 * (256**2 - 1) / 12))
+        return scaled.reshape(shape)
+
+
+def move(pixels: Pixels, draws: Draws) -> Pixels:
+    """Turned, zoomed and shifted about the centre; beyond its edges the picture goes on as its mirror image."""
+    height, width = pixels.shape[:2]
+    angle = math.radians(draws.between(-RANGES.rotation_deg, RANGES.rotation_deg))
+    zoom = draws.factor(RANGES.zoom)
+    across = draws.between(-RANGES.shift, RANGES.shift) * width
+    down = draws.between(-RANGES.shift, RANGES.shift) * height
+    margin = math.ceil(0.3 * max(height, width)) + 2  # nothing any view asks for lies farther outside
+    wide = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="symmetric")
+    cosine, sine = math.cos(angle) / zoom, math.sin(angle) / zoom
+    left = margin + width / 2 + across - cosine * width / 2 - sine * height / 2
+    top = margin + height / 2 + down + sine * width / 2 - cosine * height / 2
+    terms = (cosine, sine, left, -sine, cosine, top)  # from a point of the view to one of the wide picture
+    moved = Image.fromarray(wide).transform((width, height), Image.Transform.AFFINE, terms, Image.Resampling.BICUBIC)
+    return np.array(moved, dtype=np.uint8)
+
+
+def tone(pixels: Pixels, draws: Draws) -> Pixels:
+    """Gamma, brightness, contrast, colour, blur and noise; a grey picture stays grey."""
+    grey = bool((pixels == pixels[..., :1]).all())
+    curves = _curves(float(pixels.mean()), draws, tinted=not grey)
+    saturation = np.float32(draws.factor(RANGES.saturation))
+    toned = np.stack([curves[channel][pixels[..., channel]] for channel in range(3)], axis=2)
+    if not grey:
+        red, green, blue = (weight * toned[..., [channel]] for channel, weight in enumerate(_LUMA))
+        luma = red + green + blue
+        toned = luma + saturation * (toned - luma)
+    blurred = _blurred(_rounded(toned), draws.between(0, RANGES.blur_px))
+    noise = np.float32(draws.between(0, RANGES.noise)) * draws.bell((*pixels.shape[:2], 1 if grey else 3))
+    return _rounded(blurred.astype(np.float32) + noise)
+
+
+def _curves(mean: float, draws: Draws, *, tinted: bool) -> NDArray[np.float32]:
+    """What each of the 256 values becomes, of shape (3 channels, 256), before clipping."""
+    gamma, brightness, contrast = (
+        draws.factor(limits) for limits in (RANGES.gamma, RANGES.brightness, RANGES.contrast)
+    )
+    tint = np.array([draws.factor(RANGES.tint) for _ in range(3)]) if tinted else np.ones(3)
+
+    def bright(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.power(values / 255, gamma) * 255 * brightness
+
+    middle = bright(np.array([mean]))
+    curve = middle + contrast * (bright(np.arange(256.0)) - middle)
+    return np.asarray(tint[:, None] * curve, dtype=np.float32)
+
+
+def _blurred(pixels: Pixels, radius_px: float) -> Pixels:
+    scaled = radius_px * pixels.shape[1] / 224
+    return np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(scaled)), dtype=np.uint8)
+
+
+def _rounded(values: NDArray[np.float32]) -> Pixels:
+    rounded: Pixels = np.floor(np.clip(values, 0, 255) + np.float32(0.5)).astype(np.uint8)
+    return rounded

@@ -1,0 +1,63 @@
+"""Upright pictures: the turn that EXIF asks for, of pixels and of boxes within them."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import Final
+
+from PIL import Image
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+
+# A decoder fed hostile bytes fails in any of these ways; each means that the file is damaged.
+DAMAGE = (
+    OSError,
+    ValueError,
+    TypeError,
+    SyntaxError,
+    EOFError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+ON_SIDE: Final = (5, 6, 7, 8)  # orientations whose stored width is the upright height
+
+
+def orientation_of(image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8; Pillow turns a TIFF, and drops the tag, on loading."""
+    try:
+        orientation = image.getexif().get(0x0112, 1)
+    except DAMAGE:  # damaged metadata around sound pixels: nothing to turn by
+        return 1
+    return orientation if isinstance(orientation, int) else 1
+
+
+def turned(picture: Image.Image, orientation: int) -> Image.Image:
+    """The picture upright."""
+    turn = _TURNS.get(orientation)
+    return picture if turn is None else picture.transpose(turn)
+
+
+def turned_box(box: Box, size: tuple[int, int], orientation: int) -> Box:
+    """Where `box` of an image of `size` lies once the image is turned."""
+    left, top, right, bottom = box
+    if orientation in (2, 3, 7, 8):
+        left, right = size[0] - right, size[0] - left
+    if orientation in (3, 4, 6, 7):
+        top, bottom = size[1] - bottom, size[1] - top
+    return (top, left, bottom, right) if orientation in ON_SIDE else (left, top, right, bottom)

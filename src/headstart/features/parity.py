@@ -1,0 +1,156 @@
+"""How far the features of a fast engine are from those of the fp32 reference, on the user's own images."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from headstart.data import ImageDataset
+
+MIN_IMAGES: Final = 8
+_RIDGE: Final = 0.1  # of the mean squared length of a centred row
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far features may be from the reference.
+
+    Attributes
+    ----------
+    relative_error : float
+        Largest root mean square difference, as a share of that between the reference and its own mean.
+    agreement : float
+        Smallest share of images for which a linear probe says the same; one image may always differ.
+    """
+
+    relative_error: float
+    agreement: float
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Features of a fast engine beside those of the reference.
+
+    Attributes
+    ----------
+    relative_error : float or None
+        As in `Tolerance`; None where it is not finite or the reference is the same for all images.
+    agreement : float or None
+        Share of images for which a linear probe, fitted on the reference of other images, says the same of both.
+    n_images : int
+    probe : {"labels", "principal components", "none"}
+        What the probe tells apart.
+    """
+
+    relative_error: float | None
+    agreement: float | None
+    n_images: int
+    probe: str
+
+    def within(self, tolerance: Tolerance) -> bool:
+        """Whether both figures are tolerable; figures that are missing are not."""
+        if self.relative_error is None or self.agreement is None:
+            return False
+        n_differing = round((1 - self.agreement) * self.n_images)
+        n_allowed = max(1, math.floor((1 - tolerance.agreement) * self.n_images + 1e-9))
+        return self.relative_error <= tolerance.relative_error and n_differing <= n_allowed
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dictionary, rounded to what the figures are worth."""
+        return {name: round(value, 6) if isinstance(value, float) else value for name, value in asdict(self).items()}
+
+    def __str__(self) -> str:
+        error = "undefined" if self.relative_error is None else f"{self.relative_error:.2g}"
+        agreement = "undefined" if self.agreement is None else f"{self.agreement:.3f}"
+        return f"relative error {error}, agreement {agreement} on {self.n_images} images"
+
+
+def compare_features(reference: ArrayLike, found: ArrayLike, labels: NDArray[np.int64] | None = None) -> Parity:
+    """Compare features of the same images.
+
+    Plain cosine says little: features have a large common mean, and even different images agree to 0.97. So both are
+    centred by the reference's mean, and a probe says whether the difference matters: a ridge classifier, fitted on the
+    reference of one half of the images and asked about both versions of the other half, and the other way round.
+
+    Parameters
+    ----------
+    reference, found : array-like of shape (n_images, n_features)
+    labels : ndarray of shape (n_images,), int64, optional
+        Default, or where a half holds one class only: quarters by the first two principal components.
+    """
+    plain, fast = np.asarray(reference, np.float64), np.asarray(found, np.float64)
+    n_images = len(plain)
+    if n_images < MIN_IMAGES or not np.isfinite(fast).all():
+        return Parity(None, None, n_images, "none")
+    spread = float(np.linalg.norm(plain - plain.mean(axis=0)))
+    if spread <= 1e-6 * float(np.linalg.norm(plain)):  # all images look the same to the network
+        return Parity(None, None, n_images, "none")
+    target, kind = _target(plain, labels)
+    agreed = cross_probe(plain, plain, target) == cross_probe(plain, fast, target)
+    error = float(np.linalg.norm(fast - plain)) / spread
+    return Parity(error, float(agreed.mean()), n_images, kind)
+
+
+def _target(plain: NDArray[np.float64], labels: NDArray[np.int64] | None) -> tuple[NDArray[np.int64], str]:
+    """What the probe is to tell apart: the labels, else the quarters by the first two principal components."""
+    if labels is not None and all(len(np.unique(labels[start::2])) > 1 for start in (0, 1)):
+        return labels, "labels"
+    scores = np.linalg.svd(plain - plain.mean(axis=0), full_matrices=False)[0][:, :2]
+    above = scores > np.median(scores, axis=0)
+    return above @ np.array([1, 2]), "principal components"
+
+
+def cross_probe(plain: NDArray[np.float64], rows: NDArray[np.float64], target: NDArray[np.int64]) -> NDArray[np.int64]:
+    """What a probe fitted on every other image of the reference says of the rest of `rows`, both ways round."""
+    said = np.empty(len(plain), np.int64)
+    for fitted, asked in ((slice(0, None, 2), slice(1, None, 2)), (slice(1, None, 2), slice(0, None, 2))):
+        said[asked] = probe(plain[fitted], target[fitted], rows[asked])
+    return said
+
+
+def probe(features: NDArray[np.float64], labels: NDArray[np.int64], asked: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Classes that a ridge classifier gives: least squares on one column per class, in closed form.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_images, n_features)
+    labels : ndarray of shape (n_images,), int64
+    asked : ndarray of shape (n_asked, n_features)
+
+    Returns
+    -------
+    ndarray of shape (n_asked,), int64
+    """
+    classes = np.unique(labels)
+    columns = (labels[:, None] == classes).astype(np.float64)  # (images, classes)
+    mean, share = features.mean(axis=0), columns.mean(axis=0)
+    rows = features - mean
+    kernel = rows @ rows.T
+    strength = _RIDGE * max(float(np.trace(kernel)) / len(rows), np.finfo(np.float64).tiny)
+    weights = rows.T @ np.linalg.solve(kernel + strength * np.eye(len(rows)), columns - share)
+    best = np.argmax((asked - mean) @ weights + share, axis=1)
+    return np.asarray(classes[best], dtype=np.int64)
+
+
+def sample_rows(dataset: ImageDataset, n_images: int, seed: int) -> list[int]:
+    """Rows of some distinct images, drawn by their content: images added to a data set change few of them.
+
+    Parameters
+    ----------
+    dataset : ImageDataset
+        With its content hashes.
+    n_images : int
+        At most so many.
+    seed : int
+    """
+    first: dict[str, int] = {}
+    for row in range(len(dataset)):
+        first.setdefault(dataset.content_hash(row), row)
+    drawn = sorted(first, key=lambda digest: hashlib.sha256(f"{seed}:{digest}".encode()).digest())
+    return [first[digest] for digest in drawn[:n_images]]  # not sorted: the probe's halves mix all of the data set
