@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from headstart.heads.stacked.network import Workspace
 from headstart.heads.stacked.plan import Lane, Shape
+from headstart.heads.stacked.step import Workspace
 from headstart.heads.training import TrainingRows
 
 

@@ -17,9 +17,10 @@ from headstart.heads.layout import dense_layers
 from headstart.heads.predict import standardised
 from headstart.heads.stacked.device import PRECISIONS, checked_device, checked_precision, threads
 from headstart.heads.stacked.draws import Draws
-from headstart.heads.stacked.network import Stack, Workspace
 from headstart.heads.stacked.plan import Chunk, Lane, Shape, batch_rows, lane_bytes
 from headstart.heads.stacked.rows import padded, stack_rows
+from headstart.heads.stacked.stack import Stack
+from headstart.heads.stacked.step import Workspace
 from headstart.heads.training import TrainingRows
 
 CACHE_BYTES = 16 * 2**20
