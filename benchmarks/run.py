@@ -17,13 +17,14 @@ SCRIPTS = (
     "int8",
     "cache",
     "scale",
+    "heads_at_once",
     "demo",
     "elpv",
     "twins",
     "kills",
     "coverage",
 )
-WITH_QUICK = ("engines", "pipeline", "peers", "int8", "cache", "scale", "coverage")
+WITH_QUICK = ("engines", "pipeline", "peers", "int8", "cache", "scale", "heads_at_once", "coverage")
 
 
 def main() -> int:

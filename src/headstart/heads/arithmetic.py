@@ -81,6 +81,17 @@ def sigmoid(scores: Floats) -> Floats:
     return np.where(scores >= 0, 1.0, small) / (1.0 + small)
 
 
+def gelu(values: Floats) -> Floats:
+    """Value times the probability that a standard normal number lies below it, element by element.
+
+    >>> gelu(np.array([-40.0, 0.0, 40.0])).tolist()
+    [-0.0, 0.0, 40.0]
+    """
+    from scipy.special import ndtr
+
+    return np.asarray(values * ndtr(values))
+
+
 def squared_norms(rows: Floats) -> Floats:
     """Squared Euclidean length of every row; (n_rows,)."""
     return np.asarray(np.einsum("ij,ij->i", rows, rows))

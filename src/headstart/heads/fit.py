@@ -24,11 +24,12 @@ def fit_heads(
     weights: npt.NDArray[Any] | None = None,
     groups: npt.NDArray[Any] | None = None,
     seed: int,
+    precision: str = "fp32",
 ) -> list[FittedHead]:
     """Heads fitted on one set of training rows, one for each spec, in their order.
 
     Give all settings of a kind in one call: kernels, standardisation and training trajectories are computed once.
-    A head comes out the same, to the last bit, whichever others it is fitted with.
+    A head comes out the same whichever others it is fitted with: dense heads to rounding, all others to the last bit.
 
     Parameters
     ----------
@@ -46,10 +47,13 @@ def fit_heads(
         Rows with equal values stay together where a head splits its training rows (calibration of SVM and ridge).
     seed : int >= 0
         Governs the dense head's initial weights, order and dropout, and the SVM's calibration folds.
+    precision : {"fp32", "bf16"}
+        Of the large products in training dense heads; no other kind heeds it.
 
     Returns
     -------
     list of FittedHead
+        A dense head that diverged has `failed` set.
 
     Raises
     ------
@@ -64,15 +68,17 @@ def fit_heads(
     if seed < 0:
         raise InputError(f"The seed must be a whole number >= 0, not {seed}.")
     rows = training_rows(features, labels, n_classes=n_classes, weights=weights, groups=groups, seed=seed)
-    learned = _learn(specs, rows) if rows.n_present > 1 else [{} for _ in specs]
+    learned = _learn(specs, rows, precision) if rows.n_present > 1 else [{} for _ in specs]
     return [FittedHead(spec, rows.common_arrays() | arrays) for spec, arrays in zip(specs, learned, strict=True)]
 
 
-def _learn(specs: Sequence[HeadSpec], rows: TrainingRows) -> list[dict[str, npt.NDArray[Any]]]:
+def _learn(specs: Sequence[HeadSpec], rows: TrainingRows, precision: str) -> list[dict[str, npt.NDArray[Any]]]:
     """Arrays of the kind for every spec; torch and scikit-learn are loaded only where they are used."""
     match specs[0].kind:
         case "dense":
-            from headstart.heads.dense import fit_dense as learn
+            from headstart.heads.dense import fit_dense
+
+            return fit_dense(specs, rows, precision=precision)
         case "logistic":
             from headstart.heads.logistic import fit_logistic as learn
         case "knn":

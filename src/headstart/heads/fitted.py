@@ -56,6 +56,11 @@ class FittedHead:
         """Whether the arrays contain features of training images: all of them (kNN), the support vectors (SVM)."""
         return "rows" in self.arrays
 
+    @property
+    def failed(self) -> bool:
+        """Whether training diverged: parameters are not finite, and so is no probability."""
+        return any(array.dtype.kind == "f" and not np.isfinite(array).all() for array in self.arrays.values())
+
     def predict_proba(self, features: Features) -> Floats:
         """Probability of every class for every row.
 

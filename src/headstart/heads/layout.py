@@ -18,12 +18,6 @@ Layout = dict[str, tuple[str, str]]
 COMMON: Layout = {"present": ("bool", "K"), "mean": ("float64", "d"), "inverse_scale": ("float64", "d")}
 
 LAYOUTS: dict[str, Layout] = {
-    "dense": {
-        "hidden_weights": ("float32", "ud"),
-        "hidden_bias": ("float32", "u"),
-        "output_weights": ("float32", "Pu"),
-        "output_bias": ("float32", "P"),
-    },
     "logistic": {"coefficients": ("float64", "Pd"), "intercepts": ("float64", "P")},
     "ridge": {
         "coefficients": ("float64", "Pd"),
@@ -42,6 +36,30 @@ LAYOUTS: dict[str, Layout] = {
         "gamma": ("float64", ""),
     },
 }
+DENSE_OUTPUT = ("output_weights", "output_bias")
+
+
+def dense_layers(n_hidden: int) -> list[tuple[str, str]]:
+    """Names of the weights and the bias of every layer of a dense head.
+
+    >>> dense_layers(2)
+    [('hidden_weights', 'hidden_bias'), ('hidden_weights_2', 'hidden_bias_2'), ('output_weights', 'output_bias')]
+    """
+    suffixes = ["", *(f"_{number}" for number in range(2, n_hidden + 1))][:n_hidden]
+    return [*((f"hidden_weights{suffix}", f"hidden_bias{suffix}") for suffix in suffixes), DENSE_OUTPUT]
+
+
+def layout_of(spec: HeadSpec) -> Layout:
+    """Arrays that a fitted head of this spec is made of, beside those common to all."""
+    if spec.kind != "dense":
+        return LAYOUTS[spec.kind]
+    layout: Layout = {}
+    inputs = "d"
+    for weights, bias in dense_layers(spec.whole("layers")):
+        outputs = "P" if (weights, bias) == DENSE_OUTPUT else "u"
+        layout |= {weights: ("float32", outputs + inputs), bias: ("float32", outputs)}
+        inputs = "u"
+    return layout
 
 
 def check_arrays(spec: HeadSpec, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -54,7 +72,7 @@ def check_arrays(spec: HeadSpec, arrays: Mapping[str, npt.NDArray[Any]]) -> None
     """
     _check_present(arrays)
     n_present = int(np.count_nonzero(arrays["present"]))
-    layout = COMMON | (LAYOUTS[spec.kind] if n_present > 1 else {})
+    layout = COMMON | (layout_of(spec) if n_present > 1 else {})
     _check_names(spec, layout, arrays)
     lengths = {"P": n_present} | ({"u": spec.whole("units")} if spec.kind == "dense" else {})
     for name, (dtype, letters) in layout.items():

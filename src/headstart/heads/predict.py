@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from headstart.heads.arithmetic import (
     Floats,
+    gelu,
     linear_map,
     rbf,
     sigmoid,
@@ -22,6 +23,7 @@ from headstart.heads.arithmetic import (
     squared_norms,
     unit_rows,
 )
+from headstart.heads.layout import dense_layers
 from headstart.heads.spec import HeadSpec
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -51,22 +53,31 @@ def logistic_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
     return lambda block: softmax(score(block) + arrays["intercepts"])
 
 
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+
 ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
     "relu": lambda values: np.maximum(values, 0.0),
     "sigmoid": sigmoid,
     "tanh": np.tanh,
+    "gelu": gelu,
+    "selu": lambda values: SELU_SCALE * (np.maximum(values, 0.0) + SELU_ALPHA * np.expm1(np.minimum(values, 0.0))),
 }
 
 
 def dense_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
-    """One hidden layer, dropout switched off; weights learned in float32, applied in float64."""
-    to_hidden = linear_map(arrays["hidden_weights"].T)  # (d, units)
-    to_scores = linear_map(arrays["output_weights"].T)  # (units, classes)
+    """Hidden layers and softmax, dropout switched off; weights learned in float32, applied in float64."""
+    layers = [
+        (linear_map(arrays[weights].T), arrays[bias])  # (inputs, outputs), (outputs,)
+        for weights, bias in dense_layers(spec.whole("layers"))
+    ]
+    *hidden_layers, (to_scores, output_bias) = layers
     activation = ACTIVATIONS[str(spec.settings["activation"])]
 
     def predict(block: Floats) -> Floats:
-        hidden = activation(to_hidden(block) + arrays["hidden_bias"])
-        return softmax(to_scores(hidden) + arrays["output_bias"])
+        values = block
+        for to_hidden, bias in hidden_layers:
+            values = activation(to_hidden(values) + bias)
+        return softmax(to_scores(values) + output_bias)
 
     return predict
 

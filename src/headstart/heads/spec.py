@@ -58,14 +58,17 @@ class Setting:
 
 SETTINGS: dict[str, dict[str, Setting]] = {
     "dense": {
+        "layers": Setting(1, high=4, may_be_low=True),
         "units": Setting(256),
-        "activation": Setting("relu", choices=("relu", "sigmoid", "tanh")),
+        "activation": Setting("relu", choices=("relu", "sigmoid", "tanh", "gelu", "selu")),
         "dropout": Setting(0.5, high=1.0, may_be_low=True),
-        "optimizer": Setting("adam", choices=("adam", "adamax")),
+        "optimizer": Setting("adam", choices=("sgd", "momentum", "rmsprop", "adam", "adamw", "adamax", "nadam")),
         "learning_rate": Setting(1e-4),
         "weight_decay": Setting(0.0, may_be_low=True),
         "batch_size": Setting(128),
         "epochs": Setting(20),
+        "label_smoothing": Setting(0.0, high=1.0, may_be_low=True),
+        "class_weight": Setting("none", choices=("none", "balanced")),
     },
     "logistic": {"C": Setting(0.01)},
     "knn": {

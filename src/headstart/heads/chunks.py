@@ -1,0 +1,35 @@
+"""Dense heads by the hundred: what to train together, and the training itself, torch loaded where it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from headstart.heads.arithmetic import Features
+from headstart.heads.stacked.plan import Chunk
+from headstart.heads.training import TrainingRows
+
+if TYPE_CHECKING:
+    from headstart.heads.stacked.train import TrainedSet
+
+
+def train_chunk(
+    chunk: Chunk,
+    training_sets: Sequence[TrainingRows],
+    validation: Sequence[Features] | None = None,
+    *,
+    device: str = "cpu",
+    precision: str = "fp32",
+    n_threads: int | None = None,
+) -> list[TrainedSet]:
+    """Train all heads of a chunk on every training set: `headstart.heads.stacked.train.train_chunk`."""
+    from headstart.heads.stacked.train import train_chunk as train
+
+    return train(chunk, training_sets, validation, device=device, precision=precision, n_threads=n_threads)
+
+
+def faster_precision(device: str = "cpu") -> str:
+    """The precision to train in, "bf16" where this machine's products gain by it: `stacked.device.faster_precision`."""
+    from headstart.heads.stacked.device import faster_precision as measure
+
+    return measure(device)

@@ -1,0 +1,260 @@
+"""Which dense heads are trained together, and the memory that takes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from headstart.errors import InputError
+from headstart.heads.spec import HeadSpec, Scalar
+from headstart.storage import canonical_json
+
+CHUNK_BYTES = 512 * 2**20
+"""Memory of a chunk unless said otherwise: two processes, with features and torch itself, stay far below 3 GB."""
+
+CHUNK_LANES = 12
+"""Trajectories of a chunk unless said otherwise. Chunks are what is kept when a run is interrupted."""
+
+STEPS_PER_EPOCH = 8
+LEAST_BATCH = 8
+COLUMN_TILE = 16
+"""The columns of the first layer are filled up to a multiple of this, so that rows begin where vectors do."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Size of a dense head.
+
+    Attributes
+    ----------
+    n_features, n_layers, n_units, n_classes : int
+        Inputs, hidden layers (0: softmax regression), units of each, outputs.
+    """
+
+    n_features: int
+    n_layers: int
+    n_units: int
+    n_classes: int
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of the first layer: features, a one whose weight is the bias, zeros up to a full tile."""
+        return self.n_features + 1 + -(self.n_features + 1) % COLUMN_TILE
+
+    @property
+    def layers(self) -> list[tuple[int, int]]:
+        """Inputs, bias left out, and outputs of every layer."""
+        widths = [self.n_features, *[self.n_units] * self.n_layers, self.n_classes]
+        return list(itertools.pairwise(widths))
+
+    @property
+    def matrices(self) -> list[tuple[int, int]]:
+        """Rows and columns of every layer's weights as they are stacked, the bias the column after the inputs."""
+        (_, first), *others = self.layers
+        return [(first, self.n_columns), *((outputs, inputs + 1) for inputs, outputs in others)]
+
+    @property
+    def n_parameters(self) -> int:
+        """Numbers that are learned, and the zeros that fill up the first layer."""
+        return sum(rows * columns for rows, columns in self.matrices)
+
+    @classmethod
+    def of(cls, spec: HeadSpec, n_features: int, n_classes: int) -> Shape:
+        """Size of the head a spec describes."""
+        return cls(n_features, spec.whole("layers"), spec.whole("units"), n_classes)
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One trajectory: settings, and the epochs after which a candidate wants its parameters.
+
+    Attributes
+    ----------
+    spec : HeadSpec
+        Of the candidate that trains longest.
+    places : mapping of int to tuple of int
+        Epoch to the chunk's candidates that end there.
+    """
+
+    spec: HeadSpec
+    places: Mapping[int, tuple[int, ...]]
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs of the trajectory."""
+        return max(self.places)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Dense heads of one shape and batch size, trained together and kept together.
+
+    Attributes
+    ----------
+    indices : tuple of int
+        Places of the candidates in the list that was planned.
+    specs : tuple of HeadSpec
+    """
+
+    indices: tuple[int, ...]
+    specs: tuple[HeadSpec, ...]
+
+    @cached_property
+    def lanes(self) -> list[Lane]:
+        """Trajectories, in an order that puts those that are alike side by side."""
+        return lanes_of(self.specs)
+
+
+def plan_chunks(
+    specs: Sequence[HeadSpec],
+    *,
+    n_features: int,
+    n_classes: int,
+    budget: int = CHUNK_BYTES,
+    max_lanes: int = CHUNK_LANES,
+) -> list[Chunk]:
+    """Chunks of dense heads; the same for the same arguments.
+
+    Candidates that differ in `epochs` alone are snapshots of one trajectory and always share a chunk. A chunk holds
+    trajectories of one shape and batch size, as many as the budget and `max_lanes` allow.
+
+    Parameters
+    ----------
+    specs : sequence of HeadSpec
+        All dense.
+    n_features, n_classes : int
+    budget : int
+        Bytes that a chunk may take: weights, running averages, activations and the snapshots it hands out.
+    max_lanes : int >= 1
+        Trajectories of a chunk at most.
+
+    Returns
+    -------
+    list of Chunk
+        Their `indices` cover the specs once.
+
+    Raises
+    ------
+    InputError
+        When a spec is of another kind or one head alone takes more than the budget.
+
+    Examples
+    --------
+    >>> specs = [HeadSpec("dense", {"epochs": epochs, "dropout": 0.3}) for epochs in (5, 10)]
+    >>> [chunk.indices for chunk in plan_chunks([*specs, HeadSpec("dense", {"layers": 2})], n_features=8, n_classes=2)]
+    [(0, 1), (2,)]
+    """
+    for spec in specs:
+        if spec.kind != "dense":
+            raise InputError(f"Dense heads are trained together, not {spec.kind} heads ({spec.label}). Give one kind.")
+    chunks = []
+    for _, alike in _grouped(specs, ("layers", "units", "batch_size")):
+        lanes = lanes_of([specs[index] for index in alike])
+        for part in _within(lanes, n_features, n_classes, budget, max_lanes):
+            taken = itertools.chain.from_iterable(places for lane in part for places in lane.places.values())
+            indices = tuple(sorted(alike[place] for place in taken))
+            chunks.append(Chunk(indices, tuple(specs[index] for index in indices)))
+    return chunks
+
+
+def lanes_of(specs: Sequence[HeadSpec]) -> list[Lane]:
+    """Trajectories of candidates of one shape and batch size.
+
+    Those that end together come first by length, then those of one activation and dropout: a product of the rates of a
+    grid then falls into tiles whose elementwise work is one call.
+    """
+    by_settings: dict[str, list[int]] = {}
+    for place, spec in enumerate(specs):
+        by_settings.setdefault(_without_epochs(spec), []).append(place)
+    lanes = []
+    for members in by_settings.values():
+        places: dict[int, tuple[int, ...]] = {}
+        for place in members:
+            epochs = specs[place].whole("epochs")
+            places[epochs] = (*places.get(epochs, ()), place)
+        longest = max(members, key=lambda place: specs[place].whole("epochs"))
+        lanes.append(Lane(specs[longest], dict(sorted(places.items()))))
+    return sorted(lanes, key=_rank)
+
+
+def lane_bytes(lane: Lane, shape: Shape, precision: str = "bf16") -> int:
+    """Bytes one trajectory takes while it is trained: weights, two running averages, bf16 weights, activations."""
+    states = 4 * 3 + (2 if precision == "bf16" else 0)
+    activations = 4 * 6 * shape.n_units * max(1, shape.n_layers) * lane.spec.whole("batch_size")
+    return states * shape.n_parameters + activations
+
+
+def batch_rows(batch_size: int, n_rows: int) -> int:
+    """Rows of a batch: `batch_size`, less where fewer than about 8 batches would make an epoch, but 8 at least.
+
+    >>> batch_rows(128, 60), batch_rows(128, 200), batch_rows(128, 2000)
+    (8, 25, 128)
+    """
+    return min(batch_size, max(LEAST_BATCH, n_rows // STEPS_PER_EPOCH))
+
+
+def batch_notes(specs: Sequence[HeadSpec], n_rows: int) -> list[str]:
+    """What to tell people about batch sizes that so few training rows do not allow; empty where all are kept.
+
+    Parameters
+    ----------
+    specs : sequence of HeadSpec
+        Of any kind; only dense heads have batches.
+    n_rows : int
+        Training rows of a fold.
+
+    Examples
+    --------
+    >>> batch_notes([HeadSpec("dense", {"batch_size": 256}), HeadSpec("svm")], 146)
+    ['Batch size 256 is too large for 146 training rows: batches of 18 rows are used, so that about 8 make an epoch.']
+    >>> batch_notes([HeadSpec("dense", {"batch_size": 256})], 3667)
+    []
+    """
+    asked = sorted({spec.whole("batch_size") for spec in specs if spec.kind == "dense"})
+    return [
+        f"Batch size {size} is too large for {n_rows} training rows: batches of {batch_rows(size, n_rows)} rows are "
+        f"used, so that about {STEPS_PER_EPOCH} make an epoch."
+        for size in asked
+        if batch_rows(size, n_rows) < size
+    ]
+
+
+def _within(lanes: list[Lane], n_features: int, n_classes: int, budget: int, max_lanes: int) -> Iterator[list[Lane]]:
+    """Lanes dealt into parts that keep to the budget."""
+    part: list[Lane] = []
+    taken = 0
+    for lane in lanes:
+        shape = Shape.of(lane.spec, n_features, n_classes)
+        needed = lane_bytes(lane, shape) + 4 * shape.n_parameters * len(lane.places)
+        if needed > budget:
+            raise InputError(
+                f"Training '{lane.spec.label}' on {n_features} features takes {needed / 2**20:,.0f} MiB, more than the "
+                f"{budget / 2**20:,.0f} MiB allowed. Use fewer units or layers, or allow more."
+            )
+        if part and (taken + needed > budget or len(part) == max_lanes):
+            yield part
+            part, taken = [], 0
+        part.append(lane)
+        taken += needed
+    if part:
+        yield part
+
+
+def _grouped(specs: Sequence[HeadSpec], names: Sequence[str]) -> list[tuple[tuple[Scalar, ...], list[int]]]:
+    """Places of the specs that agree in the settings named, in the order they first come."""
+    groups: dict[tuple[Scalar, ...], list[int]] = {}
+    for index, spec in enumerate(specs):
+        groups.setdefault(tuple(spec.settings[name] for name in names), []).append(index)
+    return list(groups.items())
+
+
+def _without_epochs(spec: HeadSpec) -> str:
+    return canonical_json({name: value for name, value in spec.settings.items() if name != "epochs"})
+
+
+def _rank(lane: Lane) -> tuple[int, str, float, str, str]:
+    settings = lane.spec.settings
+    alike = (str(settings["activation"]), float(settings["dropout"]), str(settings["optimizer"]))
+    return -lane.n_epochs, *alike, _without_epochs(lane.spec)
