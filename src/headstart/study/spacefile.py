@@ -26,7 +26,7 @@ MAX_SOURCES = 1000
 _MAX_SHOWN = 5
 
 
-def read_space(path: Path, *, source: Source | None = None) -> Space:
+def read_space(path: Path, *, source: Source | None = None, halving: HalvingPlan | None = None) -> Space:
     """The search space that a file describes.
 
     Parameters
@@ -35,6 +35,8 @@ def read_space(path: Path, *, source: Source | None = None) -> Space:
         A TOML file; docs/search.md describes it, ``study.schema.json`` in this package holds its schema.
     source : Source, optional
         Where features come from when the file names no source. Default: the default backbone.
+    halving : HalvingPlan, optional
+        How the weaker candidates are dropped when the file has no ``[halving]`` table. Default: all go to the end.
 
     Raises
     ------
@@ -55,7 +57,7 @@ def read_space(path: Path, *, source: Source | None = None) -> Space:
         tuple(sources) or (source or Source(),),
         tuple(tables),
         sample=None if file.sample is None else Sample(file.sample.n, file.sample.seed),
-        halving=None if file.halving is None else _halving(path, file.halving.model_dump()),
+        halving=halving if file.halving is None else _halving(path, file.halving.model_dump()),
         name=str(path),
     )
 

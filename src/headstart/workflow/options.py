@@ -9,12 +9,14 @@ from typing import Any
 
 from headstart.data import ImageDataset, ManifestColumns, read_dataset
 from headstart.data.decode import WHITE_LEVEL
-from headstart.errors import InputError, RunError
+from headstart.errors import InputError, RunError, unknown_name
 from headstart.features.cache import parse_size
 from headstart.features.engine import MAX_BATCH, MAX_THREADS
 from headstart.heads import grid
 from headstart.metrics import find_metric
+from headstart.study.space import Space
 
+SEARCHES = ("all", "halving")
 LIMITS = {
     "repeats": (1, 1000),
     "seed": (0, 2**32 - 1),
@@ -90,7 +92,8 @@ class FitOptions:
     Attributes
     ----------
     backbone : str or None
-        A name that ``headstart backbones`` lists, or any timm name. None: EfficientNet-Lite0, never downloaded.
+        A name that ``headstart backbones`` lists, or any timm name; or several, separated by commas, which then
+        compete. None: those of the study or the grid, else EfficientNet-Lite0, never downloaded.
     weights : str or None
         File of weights, or ``random``. None: shipped, then cached, then (for a named backbone) downloaded.
     input_size : int or None
@@ -101,8 +104,13 @@ class FitOptions:
         The 16-bit value shown as white.
     decode : {"exact", "fast"}
         ``fast`` lets the JPEG decoder leave out detail that the network's input is too small to show.
-    grid : {"quick", "wide"}
-        Which heads are tried.
+    grid : {"quick", "wide", "paper"} or None
+        Which heads are tried; ``paper`` on the paper's four backbones unless others are named. None: what the study
+        says, else ``quick``.
+    study : path, Space or None
+        The search space: a ``study.toml`` (docs/search.md), or what `headstart.study.space` makes. Not with a grid.
+    search : {"all", "halving"} or None
+        Try every candidate to the end, or drop the weaker ones early. None: as the study says, else all.
     metric : str
         Score that the inner folds choose by.
     positive : str or None
@@ -143,7 +151,9 @@ class FitOptions:
     resize: str = "squash"
     white_level: int = WHITE_LEVEL
     decode: str = "exact"
-    grid: str = "quick"
+    grid: str | None = None
+    study: str | os.PathLike[str] | Space | None = None
+    search: str | None = None
     metric: str = "log_loss"
     positive: str | None = None
     split: str = "nested:5x4"
@@ -163,7 +173,7 @@ class FitOptions:
 
     def __post_init__(self) -> None:
         find_metric(self.metric)
-        grid(self.grid)
+        self._check_search()
         if self.cache_limit is not None:
             parse_size(self.cache_limit)
         if self.metric == "ece":
@@ -173,14 +183,35 @@ class FitOptions:
             if value is not None and not least <= value <= most:
                 raise InputError(f"{name} is {value}; expected {least} to {most:,}.")
 
+    def _check_search(self) -> None:
+        if self.grid is not None:
+            grid(self.grid)
+        if self.grid is not None and self.study is not None:
+            raise InputError(
+                "--grid and --study exclude each other; give one of the two. A study.toml takes the heads of a "
+                f'built-in grid with the line grid = "{self.grid}".'
+            )
+        if self.search not in (None, *SEARCHES):
+            raise InputError(unknown_name("search", self.search, SEARCHES))
+        if not all(self.backbones) or len(set(self.backbones)) < len(self.backbones):
+            raise InputError(
+                f"--backbone {self.backbone!r} should name each backbone once, separated by single commas, as in "
+                "vgg19,resnet50."
+            )
+
+    @property
+    def backbones(self) -> tuple[str, ...]:
+        """Names of the backbones asked for; none where that is left open."""
+        return () if self.backbone is None else tuple(name.strip() for name in self.backbone.split(","))
+
     @property
     def split_file(self) -> Path | None:
         """Path of the split.json asked for, if one is."""
         return Path(self.split) if self.split.endswith(".json") else None
 
     def identity(self) -> dict[str, Any]:
-        """The options that decide the results; the others change only where and how the work runs."""
-        names = ("grid", "metric", "positive", "split", "repeats", "seed", "skip_unreadable", "leakage_tax")
+        """The options that decide the results beside data, search space and sources; others change where work runs."""
+        names = ("metric", "positive", "split", "repeats", "seed", "skip_unreadable", "leakage_tax")
         return {name: getattr(self, name) for name in names}
 
 
