@@ -14,11 +14,10 @@ from scipy.stats import t as student
 from headstart.errors import RunError
 from headstart.heads import HeadSpec
 from headstart.metrics import METRICS, OutOfFold, compare_paired
-from headstart.study.choose import make_choice
+from headstart.study.choose import make_choice, ranked
 from headstart.study.costs import Scale, candidate_cost, prediction_seconds
 from headstart.study.halving import halve
 from headstart.study.innertask import InnerTask
-from headstart.study.nested import choose
 from headstart.study.records import FoldRecord, read_candidates, setting_columns, write_candidates
 from headstart.study.rungs import HalvingPlan
 from headstart.study.space import Candidate, HeadTable, Source, Space
@@ -57,7 +56,7 @@ def test_scores_are_pooled_and_of_each_fold_and_the_best_wins(metric):
             rows = task.fold == fold
             expected = METRICS[metric](task.labels[rows], probabilities[index, rows], weights[rows])
             assert choice.fold_scores[index, fold] == pytest.approx(expected, rel=1e-12)
-    assert choice.winner == choose(choice.scores, metric) == 1
+    assert choice.winner == ranked(choice.scores, metric)[0] == 1
     assert choice.rank.tolist() == [3, 1, 2, 4] and choice.tied[choice.winner]
 
 

@@ -16,25 +16,18 @@ import tiny
 from headstart.data.split import Split, make_split
 from headstart.errors import RunError, StorageError
 from headstart.features.engine import Engine
-from headstart.heads import HeadSpec, fit_heads
+from headstart.heads import HeadSpec, fit_heads, training_rows
 from headstart.metrics import evaluate, find_metric
-from headstart.study import nested
+from headstart.study import inner, pieces
+from headstart.study.choose import pooled_scores, ranked
+from headstart.study.innertask import InnerTask
 from headstart.study.journal import Journal
-from headstart.study.nested import (
-    FoldResult,
-    StudyData,
-    StudyPlan,
-    choose,
-    final_fold,
-    fit_and_predict,
-    inner_predictions,
-    inner_score,
-    outer_folds,
-    run_folds,
-)
+from headstart.study.nested import FoldResult, run_folds
+from headstart.study.pieces import fit_and_predict, fit_seed, inner_predictions
+from headstart.study.plan import StudyData, StudyPlan, final_fold, outer_folds
 from headstart.study.results import candidate_rows, fold_rows, gather, leakage_tax, optimism
 from headstart.study.run_folder import check_output_folder, claimed, differences, read_run, stored_engine
-from headstart.study.workers import Piece, run_piece, run_pieces
+from headstart.study.workers import Piece, Workers, run_piece, run_pieces
 
 SPECS = (
     HeadSpec("logistic", {"C": 0.01}),
@@ -43,8 +36,8 @@ SPECS = (
     HeadSpec("dense", {"epochs": 2, "units": 8}),
     HeadSpec("svm", {"C": 1.0}),
 )
-PLAN = StudyPlan(SPECS, seed=3)
-CHEAP = replace(PLAN, specs=SPECS[:3])
+PLAN = StudyPlan.of_heads(SPECS, seed=3)
+CHEAP = StudyPlan.of_heads(SPECS[:3], seed=3)
 
 
 def make_data(n_images: int = 60, *, shift: float = 1.0, seed: int = 0, groups: bool = False) -> StudyData:
@@ -54,7 +47,7 @@ def make_data(n_images: int = 60, *, shift: float = 1.0, seed: int = 0, groups: 
     features = rng.normal(size=(n_images, 8))
     features[:, ::2] += shift * labels[:, None]
     numbers = rng.integers(0, n_images // 4, n_images) if groups else None
-    return StudyData(features.astype(np.float32), labels, 2, groups=numbers)
+    return StudyData((features.astype(np.float32),), labels, 2, groups=numbers)
 
 
 def make_folds(data: StudyData, scheme: str = "nested:3x2", **options: Any) -> Split:
@@ -79,7 +72,7 @@ def test_noise_scores_at_chance_however_much_is_tried() -> None:
     specs = tuple(HeadSpec("logistic", {"C": C}) for C in (1e-3, 1e-2, 0.1, 1.0, 10.0)) + tuple(
         HeadSpec("knn", {"k": k}) for k in (1, 3, 5, 9, 15)
     )
-    plan = StudyPlan(specs, choose_by="accuracy")
+    plan = replace(StudyPlan.of_heads(specs), choose_by="accuracy")
     judged, looked = [], []
     for seed in range(12):
         data = make_data(60, shift=0.0, seed=seed)
@@ -98,8 +91,8 @@ def test_test_rows_leave_the_fitted_head_as_it_was(scheme: str) -> None:
     """Poison: features and labels of the test rows replaced; the choice and the head stay the same to the last bit."""
     data = make_data()
     for fold in outer_folds(make_folds(data, scheme)):
-        poisoned = replace(data, features=data.features.copy(), labels=data.labels.copy())
-        poisoned.features[fold.test] = 1e3 * np.random.default_rng(9).normal(size=(len(fold.test), 8))
+        poisoned = replace(data, features=(data.features[0].copy(),), labels=data.labels.copy())
+        poisoned.features[0][fold.test] = 1e3 * np.random.default_rng(9).normal(size=(len(fold.test), 8))
         poisoned.labels[fold.test] = 1 - poisoned.labels[fold.test]
         (clean,), (other,) = run_folds(data, [fold], PLAN), run_folds(poisoned, [fold], PLAN)
         assert fingerprint(clean)[:2] == fingerprint(other)[:2]
@@ -111,8 +104,8 @@ def test_a_training_row_does_change_the_head() -> None:
     """The poison test above can fail."""
     data = make_data()
     fold = outer_folds(make_folds(data))[0]
-    changed = replace(data, features=data.features.copy())
-    changed.features[fold.train[0]] += 3
+    changed = replace(data, features=(data.features[0].copy(),))
+    changed.features[0][fold.train[0]] += 3
     (clean,), (other,) = run_folds(data, [fold], CHEAP), run_folds(changed, [fold], CHEAP)
     assert fingerprint(clean)[3] != fingerprint(other)[3]
 
@@ -121,17 +114,21 @@ def test_a_training_row_does_change_the_head() -> None:
 def test_no_fit_ever_sees_a_test_row_or_its_group(grouped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spy on every fit: rows are recognised by a feature that numbers them."""
     data = make_data(groups=grouped)
-    data.features[:, 7] = np.arange(len(data.labels))
+    data.features[0][:, 7] = np.arange(len(data.labels))
     fitted: list[set[int]] = []
 
-    def spy(specs: Any, features: np.ndarray, *rest: Any, **options: Any) -> Any:
+    def note(features: np.ndarray) -> None:
         fitted.append(set(features[:, 7].astype(int).tolist()))
-        return fit_heads(specs, features, *rest, **options)
 
-    monkeypatch.setattr(nested, "fit_heads", spy)
+    fit, stack = fit_heads, training_rows
+    monkeypatch.setattr(
+        pieces, "fit_heads", lambda specs, features, *a, **o: note(features) or fit(specs, features, *a, **o)
+    )
+    monkeypatch.setattr(pieces, "training_rows", lambda features, *a, **o: note(features) or stack(features, *a, **o))
     for fold in outer_folds(make_folds(data)):
         fitted.clear()
-        run_folds(data, [fold], CHEAP)
+        run_folds(data, [fold], PLAN)
+        assert len(fitted) >= 4 * 2 + 1  # four kinds on two inner folds, and the last fit
         allowed = [set(train.tolist()) for train, _ in fold.inner] + [set(fold.train.tolist())]
         assert {frozenset(rows) for rows in fitted} == {frozenset(rows) for rows in allowed}
         assert all(not rows & set(fold.test.tolist()) for rows in fitted)
@@ -140,23 +137,23 @@ def test_no_fit_ever_sees_a_test_row_or_its_group(grouped: bool, monkeypatch: py
             assert all(not held & set(data.groups[sorted(rows)].tolist()) for rows in fitted)
 
 
-def test_inner_probabilities_are_those_of_a_plain_loop() -> None:
+@pytest.mark.parametrize("specs", [SPECS[:2], SPECS[3:4], SPECS[4:]])
+def test_inner_probabilities_are_those_of_a_plain_loop(specs: tuple[HeadSpec, ...]) -> None:
     data = make_data()
     fold = outer_folds(make_folds(data))[1]
-    found = inner_predictions(data, fold, SPECS[:2], seed=3)["probabilities"]
     for number, (train, validation) in enumerate(fold.inner):
-        seed = nested._seed(3, fold, number, "logistic")
-        for index, spec in enumerate(SPECS[:2]):
-            head = fit_heads([spec], data.features[train], data.labels[train], n_classes=2, seed=seed)[0]
-            places = [fold.train.tolist().index(row) for row in validation.tolist()]
-            assert np.array_equal(found[index, places], head.predict_proba(data.features[validation]))
-    assert np.isfinite(found).all()
+        seed = fit_seed(3, fold, number, specs[0].kind)
+        found = inner_predictions(data, (train, validation), specs, seed, "fp32")["probabilities"]
+        for index, spec in enumerate(specs):
+            head = fit_heads([spec], data.features[0][train], data.labels[train], n_classes=2, seed=seed)[0]
+            expected = head.predict_proba(data.features[0][validation])
+            np.testing.assert_allclose(found[index], expected, atol=1e-5 if spec.kind == "dense" else 1e-7)
 
 
 def test_outer_probabilities_are_those_of_the_head_kept() -> None:
     data = make_data()
     for result in run_folds(data, outer_folds(make_folds(data)), PLAN):
-        again = result.head.predict_proba(data.features[result.outer.test])
+        again = result.head.predict_proba(data.features[0][result.outer.test])
         assert again.tobytes() == result.probabilities.tobytes()
 
 
@@ -170,24 +167,26 @@ def test_weights_count_as_copies_in_fits_and_in_choices() -> None:
     fold = outer_folds(make_folds(weighted))[0]
     (found,) = run_folds(weighted, [fold], CHEAP)
     kept = np.setdiff1d(fold.train, off)
-    seed = nested._seed(3, fold, len(fold.inner), CHEAP.specs[found.chosen].kind)
-    spec = CHEAP.specs[found.chosen]
-    alone = fit_heads([spec], data.features[kept], data.labels[kept], n_classes=2, seed=seed)[0]
-    np.testing.assert_allclose(alone.predict_proba(data.features[fold.test]), found.probabilities, atol=1e-6)
-    predicted = inner_predictions(weighted, fold, [spec], 3)["probabilities"][0]
-    in_train = np.isin(fold.train, kept)
-    expected = -np.log(predicted[in_train, data.labels[kept]]).mean()
-    assert inner_score(weighted, fold, predicted, "log_loss", None) == pytest.approx(expected)
+    spec = CHEAP.heads[found.chosen]
+    seed = fit_seed(3, fold, len(fold.inner), spec.kind)
+    alone = fit_heads([spec], data.features[0][kept], data.labels[kept], n_classes=2, seed=seed)[0]
+    np.testing.assert_allclose(alone.predict_proba(data.features[0][fold.test]), found.probabilities, atol=1e-6)
+    losses = []
+    for number, (train, validation) in enumerate(fold.inner):
+        seed = fit_seed(3, fold, number, spec.kind)
+        predicted = inner_predictions(weighted, (train, validation), [spec], seed, "fp32")["probabilities"][0]
+        losses += [-np.log(row[data.labels[i]]) for i, row in zip(validation, predicted, strict=True) if i not in off]
+    assert found.inner_scores[found.chosen] == pytest.approx(np.mean(losses), rel=1e-6)
 
 
 def test_groups_stay_whole_in_the_calibration_of_the_svm(monkeypatch: pytest.MonkeyPatch) -> None:
     data = make_data(groups=True)
     seen = []
     monkeypatch.setattr(
-        nested, "fit_heads", lambda *a, groups, **o: seen.append(groups.copy()) or fit_heads(*a, groups=groups, **o)
+        pieces, "fit_heads", lambda *a, groups, **o: seen.append(groups.copy()) or fit_heads(*a, groups=groups, **o)
     )
     fold = outer_folds(make_folds(data))[0]
-    fit_and_predict(data, fold, SPECS[4], 0)
+    fit_and_predict(data, fold, SPECS[4], 0, "fp32")
     assert np.array_equal(seen[0], data.groups[fold.train])
 
 
@@ -207,7 +206,7 @@ def test_groups_stay_whole_in_the_calibration_of_the_svm(monkeypatch: pytest.Mon
     ],
 )
 def test_the_best_is_chosen_the_first_of_equals_and_never_nan(scores: list[float], metric: str, best: int) -> None:
-    assert choose(np.array(scores), metric) == best
+    assert ranked(np.array(scores), metric)[0] == best
 
 
 def test_the_chosen_candidate_has_the_best_inner_score() -> None:
@@ -222,10 +221,10 @@ def test_the_chosen_candidate_has_the_best_inner_score() -> None:
 def test_a_candidate_without_finite_probabilities_is_not_scored() -> None:
     data = make_data()
     fold = outer_folds(make_folds(data))[0]
-    predicted = np.full((len(fold.train), 2), 0.5)
-    assert inner_score(data, fold, predicted, "log_loss", None) == pytest.approx(np.log(2))
-    predicted[3] = np.nan
-    assert np.isnan(inner_score(data, fold, predicted, "log_loss", None))
+    predicted = np.full((2, len(fold.train), 2), 0.5)
+    predicted[1, 3] = np.nan
+    task = InnerTask.of(data.labels, fold.train, fold.inner, n_classes=2, metric="log_loss")
+    np.testing.assert_allclose(pooled_scores(predicted, task), [np.log(2), np.nan])
 
 
 def test_holdout_chooses_on_validation_rows_alone_and_judges_test_rows_alone() -> None:
@@ -234,10 +233,10 @@ def test_holdout_chooses_on_validation_rows_alone_and_judges_test_rows_alone() -
     ((train, validation),) = fold.inner
     assert (len(train), len(validation), len(fold.test)) == (60, 20, 20)
     (result,) = run_folds(data, [fold], CHEAP)
-    spec = CHEAP.specs[result.chosen]
-    seed = nested._seed(3, fold, 0, spec.kind)
-    head = fit_heads([spec], data.features[train], data.labels[train], n_classes=2, seed=seed)[0]
-    expected = -np.log(head.predict_proba(data.features[validation])[np.arange(20), data.labels[validation]]).mean()
+    spec = CHEAP.heads[result.chosen]
+    seed = fit_seed(3, fold, 0, spec.kind)
+    head = fit_heads([spec], data.features[0][train], data.labels[train], n_classes=2, seed=seed)[0]
+    expected = -np.log(head.predict_proba(data.features[0][validation])[np.arange(20), data.labels[validation]]).mean()
     assert result.inner_scores[result.chosen] == pytest.approx(expected)
     oof = gather(data, [result], ("a", "b"), None, 1)
     assert oof.rows_of(0).tolist() == fold.test.tolist()
@@ -268,7 +267,7 @@ def test_worker_processes_and_company_never_change_the_results(tmp_path: Path) -
 def test_the_seed_reaches_the_heads() -> None:
     data = make_data()
     folds = outer_folds(make_folds(data))[:1]
-    plan = replace(PLAN, specs=(SPECS[3],))
+    plan = StudyPlan.of_heads(SPECS[3:4], seed=3)
     assert not same(run_folds(data, folds, plan), run_folds(data, folds, replace(plan, seed=4)))
 
 
@@ -279,7 +278,7 @@ class StoppedError(Exception):
     pass
 
 
-@pytest.mark.parametrize("n_finished", [0, 1, 4, 8])
+@pytest.mark.parametrize("n_finished", [0, 1, 7, 14])
 def test_pieces_from_disk_give_the_same_results(
     n_finished: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,10 +299,10 @@ def test_pieces_from_disk_give_the_same_results(
             run_folds(data, folds, CHEAP, journal=Journal(tmp_path))
     assert len(list(tmp_path.iterdir())) == n_finished
     ran = []
-    plain = nested.inner_predictions
-    monkeypatch.setattr(nested, "inner_predictions", lambda *a: ran.append(1) or plain(*a))
+    plain = inner.inner_predictions
+    monkeypatch.setattr(inner, "inner_predictions", lambda *a: ran.append(1) or plain(*a))
     resumed = run_folds(data, folds, CHEAP, journal=Journal(tmp_path))
-    assert len(ran) == max(0, 6 - n_finished)  # two kinds of heads on three folds
+    assert len(ran) == max(0, 12 - n_finished)  # two kinds of heads on two inner folds of three folds
     assert same(resumed, run_folds(data, folds, CHEAP))
 
 
@@ -314,12 +313,12 @@ def test_a_damaged_piece_is_computed_again(damage: Any, tmp_path: Path) -> None:
     data = make_data()
     folds = outer_folds(make_folds(data))
     expected = run_folds(data, folds, CHEAP, journal=Journal(tmp_path))
-    pieces = sorted(tmp_path.iterdir())
-    for piece in pieces[::2]:
+    files = sorted(tmp_path.iterdir())
+    for piece in files[::2]:
         piece.write_bytes(damage(piece.read_bytes()))
         assert Journal(tmp_path).get(piece.stem) is None
     assert same(run_folds(data, folds, CHEAP, journal=Journal(tmp_path)), expected)
-    assert all(Journal(tmp_path).get(piece.stem) is not None for piece in pieces)
+    assert all(Journal(tmp_path).get(piece.stem) is not None for piece in files)
 
 
 def test_two_studies_of_one_run_are_kept_apart(tmp_path: Path) -> None:
@@ -352,7 +351,7 @@ def test_a_piece_that_fails_keeps_those_before_it(tmp_path: Path) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        run_pieces([Piece("a", good, ()), Piece("b", bad, ())], Journal(tmp_path), n_jobs=1)
+        run_pieces([Piece("a", good, ()), Piece("b", bad, ())], Journal(tmp_path), Workers(1))
     assert Journal(tmp_path).get("a")["x"].tolist() == [0, 1, 2]
     assert Journal(tmp_path).get("b") is None
 
@@ -376,7 +375,7 @@ def test_rows_of_the_results_are_those_of_the_folds() -> None:
     for row, result in zip(rows, folds, strict=True):
         right = result.probabilities.argmax(axis=1) == data.labels[result.outer.test]
         assert row["metrics"]["accuracy"] == pytest.approx(right.mean())
-        assert row["chosen"]["label"] == PLAN.specs[result.chosen].label
+        assert row["chosen"]["label"] == PLAN.heads[result.chosen].label
     tried = candidate_rows(folds, PLAN)
     assert sum(row["times_chosen"] for row in tried) == len(folds)
     assert tried[0]["inner_score"] == pytest.approx(np.mean([result.inner_scores[0] for result in folds]))

@@ -115,14 +115,9 @@ def make_choice(
     """
     sign = 1.0 if find_metric(task.metric).greater_is_better else -1.0
     table = _score_all(probabilities, task)
-    scored = np.flatnonzero(~np.isnan(table.scores))
-    if not scored.size:
-        raise RunError(
-            f"None of {len(table.scores):,} candidates has a {find_metric(task.metric).title} on the inner folds "
-            f"({int(table.failed.sum()):,} failed), so none can be chosen. Check the weights and the sizes of the "
-            "classes, or choose by another score with --metric."
-        )
-    order = scored[np.argsort(-sign * table.scores[scored], kind="stable")]
+    order = ranked(table.scores, task.metric)
+    if not order.size:
+        raise no_choice(len(table.scores), int(table.failed.sum()), task.metric)
     rank = np.zeros(len(table.scores), dtype=np.int64)
     rank[order] = np.arange(1, len(order) + 1)
     winner = int(order[0])
@@ -144,6 +139,36 @@ def make_choice(
         found.deviation,
         found.critical,
     )
+
+
+def ranked(scores: Floats, metric: str) -> Integers:
+    """Places of the scores, the best first, the first of equals first; those that are nan left out.
+
+    >>> ranked(np.array([0.5, np.nan, 0.2]), "log_loss").tolist()
+    [2, 0]
+    """
+    scored = np.flatnonzero(~np.isnan(scores))
+    sign = 1.0 if find_metric(metric).greater_is_better else -1.0
+    return np.asarray(scored[np.argsort(-sign * scores[scored], kind="stable")])
+
+
+def no_choice(n_candidates: int, n_failed: int, metric: str) -> RunError:
+    """What to say when no candidate has a score."""
+    return RunError(
+        f"None of {n_candidates:,} candidates has a {find_metric(metric).title} on the inner folds "
+        f"({n_failed:,} failed), so none can be chosen. Check the weights and the sizes of the classes, or choose by "
+        "another score with --metric."
+    )
+
+
+def pooled_scores(probabilities: Floats | Sequence[Floats], task: InnerTask) -> Floats:
+    """Score of every candidate over all validated rows, (C,); nan for one that failed. Arguments as `make_choice`."""
+    whole = (task.fold >= 0)[None].astype(np.float64)
+    scores = np.full(len(probabilities), np.nan)
+    for index, predicted in enumerate(probabilities):
+        if np.isfinite(predicted[whole[0] > 0]).all():
+            scores[index] = _scores(predicted, task, whole)[0]
+    return scores
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ class Journal:
     Parameters
     ----------
     folder : Path or None
-        None keeps the pieces in memory only.
+        None keeps the pieces in memory, a folder on the disk alone.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -30,11 +30,9 @@ class Journal:
 
     def get(self, key: str) -> dict[str, NDArray[Any]] | None:
         """Arrays kept under a key; None when there are none or their file is damaged."""
-        if key not in self._memory and self._folder is not None:
-            tensors = _read(self._folder / f"{key}.safetensors")
-            if tensors is not None:
-                self._memory[key] = tensors
-        return self._memory.get(key)
+        if self._folder is None:
+            return self._memory.get(key)
+        return _read(self._folder / f"{key}.safetensors")
 
     def put(self, key: str, tensors: Mapping[str, NDArray[Any]]) -> None:
         """Keep arrays under a key.
@@ -46,11 +44,12 @@ class Journal:
         """
         from safetensors.numpy import save
 
-        self._memory[key] = dict(tensors)
-        if self._folder is not None:
-            content = bytes(save(dict(tensors)))
-            digest = bytes.fromhex(hash_bytes(content))
-            write_bytes(self._folder / f"{key}.safetensors", digest + content)
+        if self._folder is None:
+            self._memory[key] = dict(tensors)
+            return
+        content = bytes(save(dict(tensors)))
+        digest = bytes.fromhex(hash_bytes(content))
+        write_bytes(self._folder / f"{key}.safetensors", digest + content)
 
     def close(self) -> None:
         """Remove the folder: the run is complete."""

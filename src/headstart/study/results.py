@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.metrics import Evaluation, OutOfFold, find_metric, score
-from headstart.study.nested import FoldResult, StudyData, StudyPlan
+from headstart.study.choose import ranked
+from headstart.study.nested import FoldResult
+from headstart.study.plan import StudyData, StudyPlan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from headstart.data.dataset import ImageDataset
 
 HEADLINE = "balanced_accuracy"
+
+MAX_CANDIDATE_ROWS = 50
+"""Candidates that ``results.json`` lists; all of them stand in ``candidates.parquet``."""
 
 
 def gather(
@@ -42,44 +47,116 @@ def gather(
     )
 
 
+def described(plan: StudyPlan, index: int) -> dict[str, Any]:
+    """A candidate as JSON values: number, source, kind, settings, and one line for people."""
+    candidate = plan.candidates[index]
+    return {
+        "number": index,
+        "source": candidate.source,
+        **candidate.head.to_json(),
+        "label": plan.label(index),
+    }
+
+
 def fold_rows(data: StudyData, folds: Sequence[FoldResult], plan: StudyPlan) -> list[dict[str, Any]]:
-    """One row per outer fold: its size, what its inner folds chose, and its own scores."""
+    """One row per outer fold: its size, what its inner folds chose and could not tell apart, and its own scores.
+
+    ``best_of_sources`` holds the best candidate of each source by the inner folds, with its score on the test rows.
+    """
     rows = []
     for result in folds:
-        outer, spec = result.outer, plan.specs[result.chosen]
+        outer, record, choice = result.outer, result.record, result.choice
         weights = None if data.weights is None else data.weights[outer.test]
         scores = score(data.labels[outer.test], result.probabilities, weights, positive=plan.positive)
+        failed = choice.failed.sum() if record.halved is None else record.halved.failed.sum()
         rows.append(
             {
                 "repeat": outer.repeat,
                 "fold": outer.fold,
                 "n_train": len(outer.train),
                 "n_test": len(outer.test),
-                "chosen": {**spec.to_json(), "label": spec.label},
+                "chosen": described(plan, result.chosen),
+                "cheapest_tied": described(plan, record.compared[choice.cheapest]),
+                "n_compared": len(record.compared),
+                "n_tied": int(choice.tied.sum()),
+                "n_failed": int(failed),
                 "inner_score": float(result.inner_scores[result.chosen]),
                 "inner_log_loss": float(result.inner_log_loss[result.chosen]),
+                "best_of_sources": _best_of_sources(result, plan),
                 "metrics": scores,
             }
         )
     return rows
 
 
-def candidate_rows(folds: Sequence[FoldResult], plan: StudyPlan) -> list[dict[str, Any]]:
-    """One row per candidate: its inner scores over the outer folds, and how often it was chosen."""
-    by_metric = np.stack([result.inner_scores for result in folds])  # (outer folds, candidates)
-    log_loss = np.stack([result.inner_log_loss for result in folds])
-    chosen = np.bincount([result.chosen for result in folds], minlength=len(plan.specs))
+def _best_of_sources(result: FoldResult, plan: StudyPlan) -> list[dict[str, Any]]:
+    best: dict[int, int] = {}
+    for index in ranked(result.inner_scores, plan.choose_by).tolist():
+        best.setdefault(plan.candidates[index].source, index)
     return [
         {
-            **spec.to_json(),
-            "label": spec.label,
+            **described(plan, index),
+            "inner_score": float(result.inner_scores[index]),
+            "outer_score": _known(result.record.outer_scores.get(index)),
+        }
+        for _, index in sorted(best.items())
+    ]
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else value
+
+
+def candidate_rows(folds: Sequence[FoldResult], plan: StudyPlan) -> list[dict[str, Any]]:
+    """One row for each of at most 50 candidates: its inner scores over the outer folds, and how often it was chosen.
+
+    Those ever chosen come first, then those most often tied with the winner, then those with the best mean score;
+    the rows stand in the order of the plan. Means are over the outer folds in which halving kept the candidate.
+    """
+    by_metric = np.stack([result.inner_scores for result in folds])  # (outer folds, candidates)
+    log_loss = np.stack([result.inner_log_loss for result in folds])
+    chosen = np.bincount([result.chosen for result in folds], minlength=len(plan.candidates))
+    tied = np.zeros(len(plan.candidates), dtype=np.int64)
+    for result in folds:
+        tied[np.array(result.record.compared)[result.choice.tied]] += 1
+    return [
+        {
+            **described(plan, index),
             "inner_score": _mean(by_metric[:, index]),
             "inner_log_loss": _mean(log_loss[:, index]),
             "inner_log_loss_sd": _spread(log_loss[:, index]),
             "times_chosen": int(chosen[index]),
+            "times_tied": int(tied[index]),
         }
-        for index, spec in enumerate(plan.specs)
+        for index in _listed(by_metric, chosen, tied, plan.choose_by)
     ]
+
+
+def _listed(
+    by_metric: NDArray[np.float64], chosen: NDArray[np.int64], tied: NDArray[np.int64], metric: str
+) -> list[int]:
+    """Numbers of the candidates to list, in the order of the plan."""
+    n = by_metric.shape[1]
+    means = np.array([_mean(column) for column in by_metric.T], dtype=np.float64)  # None becomes nan
+    place = np.full(n, n)
+    order = ranked(means, metric)
+    place[order] = np.arange(len(order))
+    best = np.lexsort((np.arange(n), place, -tied, -chosen))
+    return sorted(best[:MAX_CANDIDATE_ROWS].tolist())
+
+
+def halving_words(folds: Sequence[FoldResult]) -> str | None:
+    """One sentence on what successive halving saved over all folds; None where it was not used."""
+    halved = [result.record.halved for result in folds if result.record.halved is not None]
+    if not halved:
+        return None
+    fits, epochs = (np.sum([getattr(one, name) for one in halved], axis=0).tolist() for name in ("fits", "epochs"))
+    with_epochs = f" and {epochs[0]:,} of {epochs[1]:,} epochs" if epochs[1] else ""
+    kept = ", ".join(f"{len(one.kept):,}" for one in halved)
+    return (
+        f"Successive halving ran {fits[0]:,} of {fits[1]:,} fits{with_epochs}; of {len(halved[0].rung):,} candidates "
+        f"it kept {kept} (one number for each fold)."
+    )
 
 
 def optimism(folds: Sequence[FoldResult], evaluation: Evaluation, plan: StudyPlan) -> dict[str, Any]:

@@ -33,11 +33,46 @@ class Piece:
     arguments: tuple[Any, ...]
 
 
+class Workers:
+    """Worker processes that stay while a block lasts; large arrays reach them as memory maps, written once.
+
+    Parameters
+    ----------
+    n_jobs : int
+        Processes; 1 runs everything in this one.
+    """
+
+    def __init__(self, n_jobs: int) -> None:
+        self._parallel: Any = None
+        if n_jobs > 1:
+            from joblib import Parallel
+
+            self._parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
+
+    def __enter__(self) -> Workers:
+        if self._parallel is not None:
+            self._parallel.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._parallel is not None:
+            self._parallel.__exit__(*error)
+
+    def finished(self, pieces: Sequence[Piece]) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
+        """Key and arrays of each piece as it is finished, in any order."""
+        if self._parallel is None or len(pieces) < 2:
+            yield from map(run_piece, pieces)
+            return
+        from joblib import delayed
+
+        yield from self._parallel(delayed(run_piece)(piece) for piece in pieces)
+
+
 def run_pieces(
     pieces: Sequence[Piece],
     journal: Journal,
+    workers: Workers,
     *,
-    n_jobs: int,
     advance: Callable[[int], None] = lambda n: None,
 ) -> None:
     """Run the pieces that the journal does not hold yet, and put each into it as soon as it is finished.
@@ -48,27 +83,15 @@ def run_pieces(
     ----------
     pieces : sequence of Piece
     journal : Journal
-    n_jobs : int
-        Worker processes; 1 runs in this process.
+    workers : Workers
     advance : callable
         Told of every finished piece.
     """
     waiting = [piece for piece in pieces if journal.get(piece.key) is None]
     advance(len(pieces) - len(waiting))
-    for key, tensors in _finished(waiting, n_jobs):
+    for key, tensors in workers.finished(waiting):
         journal.put(key, tensors)
         advance(1)
-
-
-def _finished(pieces: Sequence[Piece], n_jobs: int) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
-    if n_jobs == 1 or len(pieces) < 2:
-        for piece in pieces:
-            yield run_piece(piece)
-        return
-    from joblib import Parallel, delayed
-
-    parallel = Parallel(n_jobs=min(n_jobs, len(pieces)), return_as="generator_unordered", batch_size=1)
-    yield from parallel(delayed(run_piece)(piece) for piece in pieces)
 
 
 def run_piece(piece: Piece) -> tuple[str, dict[str, NDArray[Any]]]:

@@ -1,0 +1,137 @@
+"""The two pieces of work of a study: inner predictions of some candidates, and one candidate fitted and judged."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.heads import Chunk, FittedHead, HeadSpec, fit_heads, plan_chunks, train_chunk, training_rows
+from headstart.storage import hash_json
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from headstart.study.plan import OuterFold, StudyData
+
+    Integers = NDArray[np.int64]
+
+
+def work_groups(heads: Sequence[HeadSpec], n_features: int, n_classes: int) -> list[list[int]]:
+    """Places of the heads that one piece trains: a chunk of dense heads, or all of another kind.
+
+    Parameters
+    ----------
+    heads : sequence of HeadSpec
+        All on the features of one source.
+    n_features, n_classes : int
+    """
+    kinds: dict[str, list[int]] = {}
+    for place, head in enumerate(heads):
+        kinds.setdefault(head.kind, []).append(place)
+    dense = kinds.pop("dense", [])
+    chunks = plan_chunks([heads[place] for place in dense], n_features=n_features, n_classes=n_classes)
+    return [*([dense[index] for index in chunk.indices] for chunk in chunks), *kinds.values()]
+
+
+def piece_name(heads: Sequence[HeadSpec]) -> str:
+    """Kind and a short hash of the heads that a piece trains, for its name in the journal."""
+    return f"{heads[0].kind}-{hash_json([head.to_json() for head in heads])[:16]}"
+
+
+def inner_predictions(
+    data: StudyData, rows: tuple[Integers, Integers], heads: Sequence[HeadSpec], seed: int, precision: str
+) -> dict[str, NDArray[Any]]:
+    """Probabilities of one inner fold's validation rows for heads of one kind, trained on its training rows.
+
+    Parameters
+    ----------
+    data : StudyData
+        Of one source.
+    rows : (ndarray, ndarray) of int64
+        Numbers of the training and of the validation rows.
+    heads : sequence of HeadSpec
+        Of one kind; dense ones of one shape and batch size, as `work_groups` gives them.
+    seed : int
+        Of the fit.
+    precision : {"fp32", "bf16"}
+
+    Returns
+    -------
+    dict
+        ``probabilities`` of shape (n_heads, n_validation, n_classes), float32; nan for a head that diverged.
+    """
+    train, validation = rows
+    features = data.features[0][validation]
+    if heads[0].kind == "dense":
+        found = _dense_probabilities(data.take(train), features, heads, seed, precision)
+    else:
+        fitted = _fit(data.take(train), heads, seed, precision)
+        found = np.stack([head.predict_proba(features) for head in fitted])
+    return {"probabilities": found.astype(np.float32)}
+
+
+def _dense_probabilities(
+    data: StudyData, features: NDArray[np.float32], heads: Sequence[HeadSpec], seed: int, precision: str
+) -> NDArray[np.float64]:
+    """As `inner_predictions`, without ever holding the parameters of all heads."""
+    rows = training_rows(
+        data.features[0],
+        data.labels,
+        n_classes=data.n_classes,
+        weights=data.weights,
+        groups=data.groups,
+        seed=seed,
+    )
+    chunk = Chunk(tuple(range(len(heads))), tuple(heads))
+    (trained,) = train_chunk(chunk, [rows], [features], precision=precision)
+    if trained.probabilities is None:
+        raise ValueError("the trainer was given validation rows and handed out no probabilities")
+    return trained.probabilities
+
+
+def fit_and_predict(
+    data: StudyData, fold: OuterFold, head: HeadSpec, seed: int, precision: str
+) -> dict[str, NDArray[Any]]:
+    """One candidate fitted on a fold's training rows: its arrays, and the probabilities of the test rows.
+
+    Returns
+    -------
+    dict
+        ``probabilities`` of shape (n_test, n_classes), float64, and the head's arrays as ``head.NAME``. Of a head
+        that diverged: ``failed`` alone.
+    """
+    fitted = _fit(data.take(fold.train), [head], fit_seed(seed, fold, len(fold.inner), head.kind), precision)[0]
+    if fitted.failed:
+        return {"failed": np.array([True])}
+    probabilities = fitted.predict_proba(data.features[0][fold.test])
+    tensors = {f"head.{name}": value for name, value in fitted.to_tensors().items()}
+    return {"probabilities": probabilities, **tensors}
+
+
+def stored_head(head: HeadSpec, tensors: dict[str, NDArray[Any]]) -> FittedHead:
+    """The head among what `fit_and_predict` gave."""
+    arrays = {name.removeprefix("head."): value for name, value in tensors.items() if name.startswith("head.")}
+    return FittedHead.from_tensors(head, arrays)
+
+
+def fit_seed(seed: int, fold: OuterFold, number: int, kind: str) -> int:
+    """Seed of one fit, the same wherever and whenever it runs; `number` is the inner fold's, or how many there are."""
+    kind_number = int.from_bytes(hashlib.sha256(kind.encode()).digest()[:4], "big")
+    sequence = np.random.SeedSequence([seed, fold.repeat, fold.fold + 1, number, kind_number])
+    return int(sequence.generate_state(1)[0])
+
+
+def _fit(data: StudyData, heads: Sequence[HeadSpec], seed: int, precision: str) -> list[FittedHead]:
+    return fit_heads(
+        heads,
+        data.features[0],
+        data.labels,
+        n_classes=data.n_classes,
+        weights=data.weights,
+        groups=data.groups,
+        seed=seed,
+        precision=precision,
+    )

@@ -1,0 +1,200 @@
+"""What a study works on: its data, what it tries, and the folds it chooses and judges on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.data.split import Split
+from headstart.errors import InputError
+from headstart.heads import HeadSpec
+from headstart.study.costs import Scale, candidate_cost
+from headstart.study.rungs import HalvingPlan
+from headstart.study.space import Candidate, Source
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+
+Inner = tuple[tuple["Integers", "Integers"], ...]
+FINAL = -1
+
+
+@dataclass(frozen=True, eq=False)
+class StudyData:
+    """What heads are trained and judged on.
+
+    Attributes
+    ----------
+    features : tuple of ndarray of shape (n_images, n_features), float32
+        One array for each source, widths as they come; memory maps where they are large.
+    labels : ndarray of shape (n_images,), int64
+    n_classes : int
+    weights : ndarray of shape (n_images,), float64, or None
+    groups : ndarray of shape (n_images,), int64, or None
+    """
+
+    features: tuple[NDArray[np.float32], ...]
+    labels: Integers
+    n_classes: int
+    weights: Floats | None = None
+    groups: Integers | None = None
+
+    def of_source(self, source: int) -> StudyData:
+        """The same images with the features of one source alone."""
+        return replace(self, features=(self.features[source],))
+
+    def take(self, rows: Integers) -> StudyData:
+        """The rows named, in their order."""
+        return replace(
+            self,
+            features=tuple(features[rows] for features in self.features),
+            labels=self.labels[rows],
+            weights=None if self.weights is None else self.weights[rows],
+            groups=None if self.groups is None else self.groups[rows],
+        )
+
+
+@dataclass(frozen=True)
+class StudyCandidate:
+    """A head, and the number of the source whose features it is trained on."""
+
+    source: int
+    head: HeadSpec
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """What is tried, and how the choice is made.
+
+    Attributes
+    ----------
+    candidates : tuple of StudyCandidate
+    sources : tuple of Source
+        What the features come from, in the order of `StudyData.features`.
+    choose_by : str
+        Name of the metric that the inner folds choose by.
+    positive : int or None
+        Positive class of a two-class task.
+    seed : int
+    n_jobs : int
+        Worker processes; never changes the results.
+    halving : HalvingPlan or None
+        Drop the weaker candidates early.
+    train_precision : {"fp32", "bf16"}
+        Of the large products in training dense heads; decides last digits.
+    seconds_per_image : tuple of float
+        Of the features of each source, for the cost of a candidate; empty: the cost counts heads alone. It decides
+        which of the tied is the cheapest, so it must be the same when a run is resumed.
+
+    Raises
+    ------
+    InputError
+        When there is no candidate, or a candidate names a source that is not there.
+    """
+
+    candidates: tuple[StudyCandidate, ...]
+    sources: tuple[Source, ...] = (Source(),)
+    choose_by: str = "log_loss"
+    positive: int | None = None
+    seed: int = 0
+    n_jobs: int = 1
+    halving: HalvingPlan | None = None
+    train_precision: str = "fp32"
+    seconds_per_image: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.candidates:
+            raise InputError("There is no candidate to try. Name at least one head.")
+        wrong = [candidate.source for candidate in self.candidates if not 0 <= candidate.source < len(self.sources)]
+        if wrong:
+            raise InputError(
+                f"A candidate names source {wrong[0]}, but there are {len(self.sources)}, numbered from 0."
+            )
+        if self.seconds_per_image and len(self.seconds_per_image) != len(self.sources):
+            raise InputError(
+                f"{len(self.sources)} sources need as many seconds per image, not {len(self.seconds_per_image)}."
+            )
+
+    @classmethod
+    def of_heads(cls, heads: Sequence[HeadSpec], *, seed: int = 0) -> StudyPlan:
+        """Plan of heads on the features of one source."""
+        return cls(tuple(StudyCandidate(0, head) for head in heads), seed=seed)
+
+    @property
+    def heads(self) -> tuple[HeadSpec, ...]:
+        """Head of every candidate."""
+        return tuple(candidate.head for candidate in self.candidates)
+
+    def named(self) -> tuple[Candidate, ...]:
+        """The candidates with their sources in full, as ``candidates.parquet`` wants them."""
+        return tuple(Candidate(self.sources[candidate.source], candidate.head) for candidate in self.candidates)
+
+    def label(self, index: int) -> str:
+        """One line for people; the source is named where there are several."""
+        candidate = self.candidates[index]
+        if len(self.sources) == 1:
+            return candidate.head.label
+        return Candidate(self.sources[candidate.source], candidate.head).label
+
+    def of_source(self, source: int, among: Sequence[int] | None = None) -> list[int]:
+        """Numbers of the candidates of one source, of all or of those given, in their order."""
+        numbers = range(len(self.candidates)) if among is None else among
+        return [index for index in numbers if self.candidates[index].source == source]
+
+    def costs(self, data: StudyData, n_rows: int) -> Floats:
+        """What every candidate costs whoever uses it, for `n_rows` training rows; see `candidate_cost`."""
+        scales = [
+            Scale(
+                n_rows,
+                features.shape[1],
+                data.n_classes,
+                self.seconds_per_image[source] if self.seconds_per_image else 0.0,
+            )
+            for source, features in enumerate(data.features)
+        ]
+        return np.array([candidate_cost(item.head, scales[item.source]) for item in self.candidates])
+
+
+@dataclass(frozen=True, eq=False)
+class OuterFold:
+    """One outer fold, or with ``fold == FINAL`` the refit on all rows.
+
+    Attributes
+    ----------
+    repeat, fold : int
+    train, test : ndarray of int64
+        Row numbers; the refit has no test rows.
+    inner : tuple of (train rows, validation rows)
+    """
+
+    repeat: int
+    fold: int
+    train: Integers
+    test: Integers
+    inner: Inner
+
+    @property
+    def key(self) -> str:
+        """Name in the journal and of the saved head."""
+        return "final" if self.fold == FINAL else f"repeat{self.repeat}-fold{self.fold}"
+
+
+def outer_folds(split: Split) -> list[OuterFold]:
+    """Every outer fold of a split, all repeats, in order."""
+    return [
+        OuterFold(repeat, fold, train, test, tuple(split.inner(repeat, fold)))
+        for repeat in range(split.repeats)
+        for fold, train, test in split.outer(repeat)
+    ]
+
+
+def final_fold(split: Split) -> OuterFold:
+    """The refit on all rows: the inner folds that choose its candidate cover the whole data set."""
+    everything = np.arange(len(split), dtype=np.int64)
+    return OuterFold(0, FINAL, everything, everything[:0], tuple(split.full_inner()))
