@@ -51,8 +51,10 @@ def _is_unfinished(name: str) -> bool:
     return name.startswith(".") and name.endswith(".tmp")
 
 
-def stored_engine(path: Path) -> Engine | None:
-    """Engine of the run that a folder holds, to be used again on resume; None for a new folder.
+def stored_engine(path: Path, number: int = 1) -> Engine | None:
+    """Engine of a source of the run that a folder holds, to be used again on resume.
+
+    None for a new folder, and for a source that its run has not: numbers are from 1, in the order of the sources.
 
     Raises
     ------
@@ -62,20 +64,22 @@ def stored_engine(path: Path) -> Engine | None:
     if not (path / RUN_FILE).is_file():
         return None
     try:
-        return Engine.from_json(read_run(path)["identity"]["engine"])
-    except (KeyError, TypeError, ValueError, OverflowError, InputError) as error:
+        stored = read_run(path)["identity"]["sources"].get(str(number))
+        return None if stored is None else Engine.from_json(stored["engine"])
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, InputError) as error:
         raise RunError(_damaged(path / RUN_FILE)) from error
 
 
-def stored_record(path: Path) -> dict[str, Any]:
-    """How the engine of the run in a folder was chosen; empty for a run of an older version.
+def stored_record(path: Path, number: int = 1) -> dict[str, Any]:
+    """How the engine of a source of the run in a folder was chosen; empty where that was not recorded.
 
     Raises
     ------
     RunError
         When the run is damaged.
     """
-    record = read_run(path).get("engine", {})
+    records = read_run(path).get("engines", {})
+    record = records.get(str(number), {}) if isinstance(records, dict) else None
     if not isinstance(record, dict):
         raise RunError(_damaged(path / RUN_FILE))
     return record
@@ -88,7 +92,7 @@ def claimed(
     source: dict[str, Any],
     *,
     images: bool = True,
-    engine: dict[str, Any] | None = None,
+    engines: dict[str, Any] | None = None,
 ) -> Iterator[bool]:
     """Hold a run folder for the length of a block: create it, or check that it holds the same run.
 
@@ -101,8 +105,9 @@ def claimed(
         Where the data came from, for `headstart report`; decides nothing.
     images : bool
         Whether reports of this run may show pictures. Once forbidden it stays forbidden.
-    engine : dict, optional
-        How the engine was chosen, for `stored_record`; that of the run's beginning stays.
+    engines : dict, optional
+        How the engine of every source was chosen, by its number as text, for `stored_record`; what was written at the
+        run's beginning stays.
 
     Yields
     ------
@@ -125,7 +130,7 @@ def claimed(
     except OSError as error:
         raise storage_error(path, error) from error
     try:
-        yield _claim(path, {"identity": identity, "source": source, "engine": engine or {}}, images=images)
+        yield _claim(path, {"identity": identity, "source": source, "engines": engines or {}}, images=images)
     finally:
         lock.release()  # the file stays: removed at the wrong moment, it would let two processes in
 
@@ -146,7 +151,7 @@ def _claim(path: Path, run: dict[str, Any], *, images: bool) -> bool:
         )
     allowed = images and bool(stored.get("images", True))
     if allowed != stored.get("images"):
-        write_json(path / RUN_FILE, {**content, "engine": stored.get("engine", {}), "images": allowed})
+        write_json(path / RUN_FILE, {**content, "engines": stored.get("engines", {}), "images": allowed})
     return allowed
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.backbones.backbone import load_backbone
+from headstart.backbones.backbone import Backbone, load_backbone
 from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.data import ImageDataset, Preparation
 from headstart.data.audit import Audit, audit_dataset
@@ -138,14 +138,19 @@ def _stop_unless(skip: bool, audit: Audit, n_images: int) -> None:
     )
 
 
-def open_extractor(options: FitOptions, *, progress: Progress | None = None) -> Extractor:
+def open_extractor(
+    options: FitOptions, *, progress: Progress | None = None, loaded: dict[str, Backbone] | None = None
+) -> Extractor:
     """Backbone and preparation as asked, run by the plain fp32 engine; `open_for` chooses a faster one.
 
     Parameters
     ----------
     options : FitOptions
+        Of one source: one backbone at the most.
     progress : Progress, optional
         Told of a download.
+    loaded : dict of str to Backbone, optional
+        Backbones that other sources have loaded, taken from here and added: sources may differ in the view alone.
 
     Raises
     ------
@@ -154,13 +159,17 @@ def open_extractor(options: FitOptions, *, progress: Progress | None = None) -> 
     WeightsError
         When the weights are missing or do not fit.
     """
-    backbone = load_backbone(
-        options.backbone or DEFAULT_BACKBONE,
-        weights=options.weights,
-        offline=options.offline or options.backbone is None,
-        seed=options.seed,
-        progress=progress,
-    )
+    loaded = {} if loaded is None else loaded
+    key = f"{options.backbone} {options.weights}"
+    if key not in loaded:
+        loaded[key] = load_backbone(
+            options.backbone or DEFAULT_BACKBONE,
+            weights=options.weights,
+            offline=options.offline or options.backbone is None,
+            seed=options.seed,
+            progress=progress,
+        )
+    backbone = loaded[key]
     size = (options.input_size, options.input_size) if options.input_size else backbone.input_size
     backbone.check_takes(size)
     preparation = Preparation(

@@ -1,30 +1,34 @@
-"""The backbone of a job with the engine that runs it: chosen once per run, kept on resume."""
+"""The backbones of a job with the engines that run them: chosen once per run, kept on resume."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from headstart.backbones.backbone import Backbone
 from headstart.data import ImageDataset
-from headstart.errors import EngineError, RunError
+from headstart.errors import EngineError, RunError, WeightsError
 from headstart.features.choose import Chooser, Wish
 from headstart.features.engine import Engine, resolve_device
 from headstart.features.extractor import Extractor
 from headstart.features.runners.kept import NetworkStore
 from headstart.features.runners.machine import runs_on
 from headstart.progress import Progress, Silent
-from headstart.storage import write_bytes
+from headstart.storage import hash_file, write_bytes
 from headstart.study import run_folder as files
+from headstart.study.space import Source, Space
 from headstart.workflow.inspect import open_cache, open_extractor
 from headstart.workflow.options import FitOptions
+from headstart.workflow.wanted import source_options
 
 NETWORK_FILE = "network.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A backbone ready to run.
+    """A source ready to run.
 
     Attributes
     ----------
@@ -33,39 +37,117 @@ class Opened:
         How its engine was chosen, for results.json.
     speeds : dict
         Images per second of the engines that were timed; for timings.json.
+    source : Source
+        With the name of its backbone filled in.
+    number : int
+        Its place among the sources of the run, from 1.
     """
 
     extractor: Extractor
     record: dict[str, Any]
     speeds: dict[str, float]
+    source: Source = Source()
+    number: int = 1
 
     def keep_network(self, folder: Path) -> None:
-        """Write the quantised network, if there is one, into the unfinished work of a run, for its resumption.
+        """Write the quantised network, if there is one, into a folder, for the resumption of its run.
 
         Raises
         ------
         StorageError
             When the disk refuses.
         """
-        path = folder / files.WORK_FOLDER / NETWORK_FILE
+        path = folder / network_file(self.number)
         if self.extractor.network is not None and not path.is_file():
             write_bytes(path, self.extractor.network)
 
 
+def network_file(number: int) -> str:
+    """Name of the quantised network of a source."""
+    return NETWORK_FILE if number == 1 else f"network-{number}.safetensors"
+
+
+def open_sources(
+    options: FitOptions,
+    space: Space,
+    dataset: ImageDataset,
+    *,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+) -> tuple[Opened, ...]:
+    """Every source of a search space, each with an engine of its own; weights are loaded before any engine is tried.
+
+    Parameters
+    ----------
+    options, dataset, folder, progress
+        As for `open_for`.
+    space : Space
+
+    Raises
+    ------
+    InputError
+        Also when two sources give the same features.
+    WeightsError
+        When weights are missing or do not fit; those of several backbones are named together.
+    EngineError, RunError
+        As for `open_for`.
+    """
+    wanted = [source_options(options, source) for source in space.sources]
+    plain = _load_all(wanted, space, progress)
+    named = [
+        replace(source, backbone=extractor.backbone.name)
+        for source, extractor in zip(space.sources, plain, strict=True)
+    ]
+    replace(space, sources=tuple(named))  # refuses the default backbone beside its name
+    found = []
+    for number, (asked, source) in enumerate(zip(wanted, named, strict=True), start=1):
+        opened = open_for(asked, dataset, folder=folder, progress=progress, plain=plain[number - 1], number=number)
+        found.append(replace(opened, source=source))
+    return tuple(found)
+
+
+def _load_all(wanted: Sequence[FitOptions], space: Space, progress: Progress | None) -> list[Extractor]:
+    """Backbone and preparation of every source; what is wrong with the weights of several is said at once."""
+    loaded: dict[str, Backbone] = {}
+    found, refusals = [], {}
+    for asked, source in zip(wanted, space.sources, strict=True):
+        try:
+            found.append(open_extractor(asked, progress=progress, loaded=loaded))
+        except WeightsError as error:
+            refusals[source.backbone] = error
+    if len(refusals) > 1:
+        reasons = "\n".join(str(error) for error in refusals.values())
+        raise WeightsError(f"Weights of {len(refusals)} backbones cannot be used.\n{reasons}")
+    for error in refusals.values():
+        raise error
+    return found
+
+
 def open_for(
-    options: FitOptions, dataset: ImageDataset, *, folder: Path | None = None, progress: Progress | None = None
+    options: FitOptions,
+    dataset: ImageDataset,
+    *,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+    plain: Extractor | None = None,
+    number: int = 1,
 ) -> Opened:
     """Backbone, preparation and engine for a data set; a run that is resumed keeps the engine it began with.
 
     Parameters
     ----------
     options : FitOptions
+        Of one source.
     dataset : ImageDataset
         Readable images with their hashes: some of them show which engine is fast and right.
     folder : Path, optional
         The run folder, which may hold a run to be resumed.
     progress : Progress, optional
         Told of a download, of the engine chosen and of what was not used.
+    plain : Extractor, optional
+        What `open_extractor` gave for these options.
+    number : int
+        Place of the source in the run, from 1.
 
     Raises
     ------
@@ -79,11 +161,11 @@ def open_for(
         When the run in `folder` was begun with another engine than the one asked for.
     """
     progress = progress or Silent()
-    plain = open_extractor(options, progress=progress)
+    plain = plain or open_extractor(options, progress=progress)
     cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
-    stored = None if folder is None else files.stored_engine(folder)
+    stored = None if folder is None else files.stored_engine(folder, number)
     if folder is not None and stored is not None:
-        return _resumed(plain, options, stored, folder, cache.folder)
+        return replace(_resumed(plain, options, stored, folder, cache.folder, number), number=number)
     device = runs_on(plain.backbone, plain.engine.device, plain.preparation.size, progress=progress)
     wish = Wish(
         library=options.engine,
@@ -97,12 +179,14 @@ def open_for(
         plain.backbone, plain.preparation, dataset, wish, cache=cache, folder=cache.folder, progress=progress
     )
     choice = chooser.choose()
-    return Opened(chooser.extractor(choice.engine), choice.record, choice.speeds)
+    return Opened(chooser.extractor(choice.engine), choice.record, choice.speeds, number=number)
 
 
-def _resumed(plain: Extractor, options: FitOptions, stored: Engine, folder: Path, cache_folder: Path | None) -> Opened:
+def _resumed(
+    plain: Extractor, options: FitOptions, stored: Engine, folder: Path, cache_folder: Path | None, number: int
+) -> Opened:
     """The engine that a run began with; what the options name explicitly still has its say, and then differs."""
-    record = files.stored_record(folder)
+    record = files.stored_record(folder, number)
     asked = record.get("asked", {})
     _refuse_other(folder, "engine", options.engine, {asked.get("engine"), stored.name})
     _refuse_other(folder, "precision", options.precision, {asked.get("precision"), stored.precision})
@@ -114,7 +198,7 @@ def _resumed(plain: Extractor, options: FitOptions, stored: Engine, folder: Path
         n_streams=stored.n_streams if n_threads == stored.n_threads else min(stored.n_streams, n_threads),
         batch_size=options.batch_size or stored.batch_size,
     )
-    network = _stored_network(folder, engine)
+    network = _stored_network(folder, engine, number)
     extractor = Extractor(plain.backbone, plain.preparation, engine, network=network, store=NetworkStore(cache_folder))
     return Opened(extractor, record, {})
 
@@ -128,15 +212,15 @@ def _refuse_other(folder: Path, name: str, asked: str, known: set[Any]) -> None:
         )
 
 
-def _stored_network(folder: Path, engine: Engine) -> bytes | None:
-    """The quantised network of a run: in its unfinished work, or in the bundle."""
+def _stored_network(folder: Path, engine: Engine, number: int) -> bytes | None:
+    """The quantised network of a source: in the unfinished work of its run, beside the fold heads, or in the bundle."""
     if not engine.network_sha256:
         return None
-    for place in (files.WORK_FOLDER, files.MODEL_FOLDER):
-        path = folder / place / NETWORK_FILE
-        if path.is_file():
+    places = [folder / name / network_file(number) for name in (files.WORK_FOLDER, files.FOLDS_FOLDER)]
+    for path in (*places, folder / files.MODEL_FOLDER / NETWORK_FILE):
+        if path.is_file() and hash_file(path) == engine.network_sha256:
             return path.read_bytes()
     raise EngineError(
-        f"{folder / files.WORK_FOLDER / NETWORK_FILE} is missing: the quantised network that this run began with. "
+        f"{places[0]} is missing: the quantised network that this run began with. "
         "Remove the folder and run `headstart fit` again."
     )
