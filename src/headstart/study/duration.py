@@ -1,0 +1,217 @@
+"""About how long a study takes on this machine: the cost model of the heads, set right by a trial of a moment."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from headstart.heads import Chunk, HeadSpec, faster_precision, plan_chunks, total_cost, train_chunk, training_rows
+from headstart.heads.stacked.plan import STEPS_PER_EPOCH
+from headstart.study.choose import N_RESAMPLES
+from headstart.study.halving import trajectories
+from headstart.study.inner import shortened
+from headstart.study.plan import OuterFold, StudyCandidate, StudyPlan
+from headstart.study.workers import single_thread
+
+if TYPE_CHECKING:
+    from headstart.study.rungs import HalvingPlan
+
+Item = TypeVar("Item")
+
+START_WORKERS_S = 4.0
+COMPARED_ROW_S = 1.5e-9
+"""Seconds to count one row once in the comparison of candidates."""
+
+_TRIAL_LANES = 4
+_TRIAL_RUNS = 2
+_TRIAL_SHAPES = 4
+_TRIAL_SIDE = 512
+_MODELLED_FLOPS = 60e9
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many times longer this machine takes than the cost model of the heads says.
+
+    Attributes
+    ----------
+    dense : mapping of int to float
+        Of dense heads, by batch size; of other batch sizes the mean.
+    other : float
+        Of all other kinds.
+    """
+
+    dense: Mapping[int, float]
+    other: float
+
+    def of(self, head: HeadSpec) -> float:
+        """Factor for one head."""
+        if head.kind != "dense":
+            return self.other
+        usual = float(np.mean(list(self.dense.values()))) if self.dense else self.other
+        return self.dense.get(head.whole("batch_size"), usual)
+
+
+def measured_pace(plan: StudyPlan, widths: Sequence[int], n_classes: int) -> Pace:
+    """Pace of this machine with all worker processes at work, from some steps of the plan's own heads.
+
+    Takes about a second: at most four batch sizes are tried, and one matrix product for the other kinds. Threads stand
+    for the processes that the study will use, since starting those takes longer than the trial.
+
+    Parameters
+    ----------
+    plan : StudyPlan
+    widths : sequence of int
+        Features of each source.
+    n_classes : int
+    """
+    faster_precision()  # loads torch and its kernels, which no trial should count
+    found: dict[int, float] = {}
+    with single_thread(), ThreadPoolExecutor(plan.n_jobs) as threads:
+        for chunk, width in _trial_chunks(plan, widths, n_classes):
+            size = chunk.specs[0].whole("batch_size")
+            trial = _dense_trial(chunk, width, n_classes, plan.train_precision)
+            modelled = total_cost(chunk.specs, STEPS_PER_EPOCH * size, width, n_classes, precision=plan.train_precision)
+            found[size] = _at_once(trial, plan.n_jobs, threads) / modelled
+        other = _at_once(_product_trial, plan.n_jobs, threads) / (2 * _TRIAL_SIDE**3 / _MODELLED_FLOPS)
+    return Pace(found, other)
+
+
+def _trial_chunks(plan: StudyPlan, widths: Sequence[int], n_classes: int) -> list[tuple[Chunk, int]]:
+    """A few lanes of one epoch for each of some batch sizes, spread over the settings; with their features' width."""
+    by_size: dict[int, dict[HeadSpec, int]] = {}
+    for candidate in plan.candidates:
+        if candidate.head.kind == "dense":
+            brief = HeadSpec("dense", {**candidate.head.settings, "epochs": 1})
+            by_size.setdefault(brief.whole("batch_size"), {}).setdefault(brief, widths[candidate.source])
+    chunks = []
+    for size in _spread(sorted(by_size), _TRIAL_SHAPES):
+        heads = _spread(list(by_size[size]), _TRIAL_LANES)
+        width = by_size[size][heads[0]]
+        chunks.append((plan_chunks(heads, n_features=width, n_classes=n_classes)[0], width))
+    return chunks
+
+
+def _spread(items: Sequence[Item], n: int) -> list[Item]:
+    """At most `n` of the items, evenly spread."""
+    if len(items) <= n:
+        return list(items)
+    return [items[index] for index in np.linspace(0, len(items) - 1, n).round().astype(int).tolist()]
+
+
+def _dense_trial(chunk: Chunk, width: int, n_classes: int, precision: str) -> Callable[[], object]:
+    n_rows = STEPS_PER_EPOCH * chunk.specs[0].whole("batch_size")
+    generator = np.random.default_rng(0)
+    features = generator.standard_normal((n_rows, width), dtype=np.float32)
+    labels = np.arange(n_rows) % n_classes
+    rows = training_rows(features, labels, n_classes=n_classes, weights=None, groups=None, seed=0)
+    return lambda: train_chunk(chunk, [rows], precision=precision)
+
+
+def _product_trial() -> object:
+    square = np.ones((_TRIAL_SIDE, _TRIAL_SIDE))
+    return square @ square
+
+
+def _at_once(trial: Callable[[], object], n_jobs: int, threads: ThreadPoolExecutor) -> float:
+    """Least seconds of a trial that runs in all threads at the same time."""
+    best = math.inf
+    for _ in range(_TRIAL_RUNS):
+        start = time.perf_counter()
+        list(threads.map(lambda _: trial(), range(n_jobs)))
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def study_seconds(
+    folds: Sequence[OuterFold],
+    plan: StudyPlan,
+    widths: Sequence[int],
+    n_classes: int,
+    *,
+    pace: Pace | None = None,
+) -> float:
+    """About how many seconds `run_folds` takes: inner fits, comparisons, and the fits that are judged.
+
+    For searches over dense heads usually within a factor of 1.5; for the other kinds half or double is usual, since
+    how long they take depends on the features.
+
+    Parameters
+    ----------
+    folds : sequence of OuterFold
+        The refit among them.
+    plan : StudyPlan
+    widths : sequence of int
+        Features of each source.
+    n_classes : int
+    pace : Pace, optional
+        Default: measured now.
+    """
+    pace = pace or measured_pace(plan, widths, n_classes)
+    seconds = sum(_fold_seconds(fold, plan, widths, n_classes, pace) for fold in folds)
+    compared = len(folds) * _compared_seconds(folds[0], plan)
+    return seconds / plan.n_jobs + compared + (START_WORKERS_S if plan.n_jobs > 1 else 0.0)
+
+
+def _compared_seconds(fold: OuterFold, plan: StudyPlan) -> float:
+    share = 1.0 if plan.halving is None else plan.halving.keep ** len(plan.halving.folds)
+    return len(plan.candidates) * share * N_RESAMPLES * len(fold.train) * COMPARED_ROW_S
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Seconds of fitting heads on so many rows, the work they share counted once."""
+
+    n_rows: int
+    plan: StudyPlan
+    widths: Sequence[int]
+    n_classes: int
+    pace: Pace
+
+    def seconds(self, candidates: Iterable[StudyCandidate]) -> float:
+        groups: dict[tuple[int, float], list[HeadSpec]] = {}
+        for candidate in candidates:
+            groups.setdefault((candidate.source, self.pace.of(candidate.head)), []).append(candidate.head)
+        precision = self.plan.train_precision
+        return sum(
+            factor * total_cost(heads, self.n_rows, self.widths[source], self.n_classes, precision=precision)
+            for (source, factor), heads in groups.items()
+        )
+
+
+def _fold_seconds(fold: OuterFold, plan: StudyPlan, widths: Sequence[int], n_classes: int, pace: Pace) -> float:
+    n_inner = round(float(np.mean([len(train) for train, _ in fold.inner])))
+    inner = _Rows(n_inner, plan, widths, n_classes, pace)
+    if plan.halving is None:
+        seconds = inner.seconds(plan.candidates) * len(fold.inner)
+    else:
+        kinds = dict.fromkeys(head.kind for head in plan.heads)
+        seconds = sum(_halved_seconds(kind, inner, plan.halving, len(fold.inner)) for kind in kinds)
+    outer = _Rows(len(fold.train), plan, widths, n_classes, pace)
+    n_judged = len({candidate.source for candidate in plan.candidates}) if len(fold.test) else 1
+    some = _spread(plan.candidates, _TRIAL_LANES**2)
+    return seconds + n_judged * sum(outer.seconds([candidate]) for candidate in some) / len(some)
+
+
+def _halved_seconds(kind: str, rows: _Rows, halving: HalvingPlan, n_folds: int) -> float:
+    """Expected seconds of a race of one kind, as if those that pass took as long as those that do not."""
+    members = [candidate for candidate in rows.plan.candidates if candidate.head.kind == kind]
+    found = trajectories([str(member.source) for member in members], [member.head for member in members])
+    first = [members[trajectory[0]] for trajectory in found]
+    short = [StudyCandidate(one.source, shortened(one.head, halving.epochs)) for one in first]
+    brief, full = rows.seconds(short) / len(found), rows.seconds(members) / len(found)
+    alive, seconds = len(found), len(found) * brief * halving.folds[0]
+    seen = halving.folds[0] if brief == full else 0  # folds that were seen to the end
+    news = True
+    for n_seen in (*halving.folds[1:], n_folds):
+        if news:
+            alive = min(alive, max(halving.least, math.ceil(halving.keep * alive)))
+        seconds += alive * full * (n_seen - seen)
+        news, seen = n_seen > seen, n_seen
+    return seconds
