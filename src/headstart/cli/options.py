@@ -85,7 +85,12 @@ data_options = _together(
 )
 
 fit_options = _together(
-    click.option("--backbone", default=None, help="Pretrained network. [default: efficientnet_lite0]"),
+    click.option(
+        "--backbone",
+        default=None,
+        metavar="NAME[,NAME...]",
+        help="Pretrained network, or several that compete. [default: efficientnet_lite0]",
+    ),
     weights_option,
     click.option(
         "--input-size",
@@ -116,10 +121,18 @@ fit_options = _together(
     ),
     click.option(
         "--grid",
-        type=click.Choice(["quick", "wide"]),
-        default="quick",
-        show_default=True,
-        help="Which heads are tried.",
+        type=click.Choice(["quick", "wide", "paper"]),
+        default=None,
+        help="Which heads are tried; paper: 324, on the paper's four networks. [default: quick]",
+    ),
+    click.option(
+        "--study", type=click.Path(), default=None, help="File that says what is tried, a study.toml; not with --grid."
+    ),
+    click.option(
+        "--search",
+        type=click.Choice(["all", "halving"]),
+        default=None,
+        help="Try every candidate to the end, or drop the weaker ones early. [default: as the study says, or all]",
     ),
     click.option("--metric", default="log_loss", show_default=True, help="Score that the inner folds choose by."),
     click.option("--positive", metavar="CLASS", default=None, help="Positive class of two. [default: the rarer]"),

@@ -17,7 +17,8 @@ from headstart.errors import ArgumentError, unknown_name
 from headstart.estimators.base import AnyPath, ImageEstimator, Size, check_name
 from headstart.estimators.inputs import Images, labelled
 from headstart.heads import FittedHead, HeadSpec, fit_heads, grid, kinds
-from headstart.study.nested import StudyData, StudyPlan, final_fold, run_folds
+from headstart.study.nested import run_folds
+from headstart.study.plan import StudyData, StudyPlan, final_fold
 from headstart.study.workers import single_thread
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         if len(candidates) == 1:
             return fitted_head(data, candidates[0], self.seed), []
         fold = final_fold(split_dataset(dataset, seed=self.seed))
-        found = run_folds(data, [fold], StudyPlan(candidates, seed=self.seed))[0]
+        found = run_folds(data, [fold], StudyPlan.of_heads(candidates, seed=self.seed))[0]
         return found.head, list(zip(candidates, found.inner_log_loss.tolist(), strict=True))
 
     def _model(self, dataset: ImageDataset, extractor: Extractor, head: FittedHead) -> Model:
@@ -272,7 +273,7 @@ def with_copies_joined(dataset: ImageDataset) -> ImageDataset:
 def study_data(dataset: ImageDataset, features: NDArray[np.float32]) -> StudyData:
     """What heads are trained on."""
     labels = np.asarray(dataset.labels, dtype=np.int64)
-    return StudyData(features, labels, len(dataset.classes), dataset.weights, dataset.groups)
+    return StudyData((features,), labels, len(dataset.classes), dataset.weights, dataset.groups)
 
 
 def fitted_head(data: StudyData, spec: HeadSpec, seed: int) -> FittedHead:
@@ -280,7 +281,7 @@ def fitted_head(data: StudyData, spec: HeadSpec, seed: int) -> FittedHead:
     with single_thread():
         return fit_heads(
             [spec],
-            data.features,
+            data.features[0],
             data.labels,
             n_classes=data.n_classes,
             weights=data.weights,

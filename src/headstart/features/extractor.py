@@ -127,6 +127,11 @@ class Extractor:
             )
         return rows if self.stage is None else _half(rows, self.stage)
 
+    def rest(self) -> None:
+        """Let go of the network that was made ready; it is made ready anew when another image comes."""
+        with self._lock:
+            self._runner = None
+
     def _ready(self) -> Runner:
         """The runner, made when the first image comes."""
         from headstart.features.runners import make_runner

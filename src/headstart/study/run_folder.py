@@ -51,10 +51,10 @@ def _is_unfinished(name: str) -> bool:
     return name.startswith(".") and name.endswith(".tmp")
 
 
-def stored_engine(path: Path, number: int = 1) -> Engine | None:
+def stored_engine(path: Path, number: int = 0) -> Engine | None:
     """Engine of a source of the run that a folder holds, to be used again on resume.
 
-    None for a new folder, and for a source that its run has not: numbers are from 1, in the order of the sources.
+    None for a new folder, and for a source that its run has not: sources are numbered from 0, in their order.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def stored_engine(path: Path, number: int = 1) -> Engine | None:
         raise RunError(_damaged(path / RUN_FILE)) from error
 
 
-def stored_record(path: Path, number: int = 1) -> dict[str, Any]:
+def stored_record(path: Path, number: int = 0) -> dict[str, Any]:
     """How the engine of a source of the run in a folder was chosen; empty where that was not recorded.
 
     Raises

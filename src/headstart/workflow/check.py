@@ -13,6 +13,7 @@ from headstart.progress import Progress, Silent
 from headstart.workflow.inspect import Data, Twins, find_twins, open_cache, open_data, readable_part
 from headstart.workflow.opening import open_for
 from headstart.workflow.options import FitOptions
+from headstart.workflow.wanted import search_space, source_options
 
 _LISTED = 20
 
@@ -61,7 +62,7 @@ def check_data(
     ----------
     data : path, DataSource or ImageDataset
     options : FitOptions, optional
-        Backbone, engine and cache for the confirmation of near duplicates.
+        Backbone (of several the first), engine and cache for the confirmation of near duplicates.
     features : bool
         Confirm near duplicates in feature space; False looks at the files only.
     progress : Progress, optional
@@ -86,7 +87,8 @@ def check_data(
         return Checked(audit, None, "asked to look at the files only")
     readable = readable_part(dataset, audit)
     try:
-        extractor = open_for(options, readable, progress=progress).extractor
+        first = source_options(options, search_space(options).sources[0])
+        extractor = open_for(first, readable, progress=progress).extractor
     except WeightsError as error:
         return Checked(audit, None, str(error))
     cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -13,14 +14,24 @@ from headstart.data.split import Split
 from headstart.features.cache import FeatureCache
 from headstart.features.extract import n_cached
 from headstart.features.extractor import Extractor
-from headstart.heads import HeadSpec, cost, grid, total_cost
-from headstart.study.nested import OuterFold, final_fold, outer_folds
-from headstart.workflow.job import Job, n_worker_processes
-from headstart.workflow.options import FitOptions
+from headstart.study.duration import study_seconds
+from headstart.study.plan import StudyPlan, final_fold, outer_folds
+from headstart.study.space import batch_notes
+from headstart.workflow.job import Job
+from headstart.workflow.opening import Opened
 
 _TRIAL_BATCHES = 3
-_START_WORKERS_S = 4.0
 REPORT_S = 5.0
+
+
+@dataclass(frozen=True)
+class SourceCosts:
+    """Features of one source: what it is, images whose features the cache has, and seconds for those it has not."""
+
+    label: str
+    engine: str
+    n_cached: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -29,50 +40,96 @@ class Costs:
 
     Attributes
     ----------
-    n_images, n_cached : int
-        All images, and those whose features the cache has.
+    n_images : int
     n_candidates : int
-        Heads to be tried.
-    features_s, heads_s : float
-        Seconds of computing features and of the study.
+        Heads to be tried, on all sources together.
+    sources : tuple of SourceCosts
+    heads_s : float
+        Seconds of the study.
     """
 
     n_images: int
-    n_cached: int
     n_candidates: int
-    features_s: float
+    sources: tuple[SourceCosts, ...]
     heads_s: float
 
     @property
+    def n_cached(self) -> int:
+        """Features that are there, counted over images and sources."""
+        return sum(source.n_cached for source in self.sources)
+
+    @property
     def n_missing(self) -> int:
-        """Images whose features are to be computed."""
-        return self.n_images - self.n_cached
+        """Features that are to be computed, counted over images and sources."""
+        return self.n_images * len(self.sources) - self.n_cached
+
+    @property
+    def features_s(self) -> float:
+        """Seconds of computing the features of all sources."""
+        return sum(source.seconds for source in self.sources)
 
 
 def fit_costs(
-    dataset: ImageDataset, extractor: Extractor, cache: FeatureCache, split: Split, options: FitOptions
+    dataset: ImageDataset, plan: StudyPlan, sources: Sequence[Opened], cache: FeatureCache, split: Split, *, taxed: bool
 ) -> Costs:
-    """Costs of a fit, its features tried on a few batches where any are missing."""
+    """Costs of a fit, features tried on a few batches where any are missing, heads on a few steps.
+
+    Parameters
+    ----------
+    dataset : ImageDataset
+    plan : StudyPlan
+    sources : sequence of Opened
+    cache : FeatureCache
+    split : Split
+    taxed : bool
+        The study runs twice, for the leakage tax.
+    """
+    features = tuple(_source_costs(dataset, opened, cache) for opened in sources)
+    widths = [opened.extractor.backbone.feature_width for opened in sources]
+    folds = [*outer_folds(split), final_fold(split)]
+    heads_s = study_seconds(folds, plan, widths, len(dataset.classes))
+    return Costs(len(dataset), len(plan.candidates), features, heads_s * (2 if taxed else 1))
+
+
+def _source_costs(dataset: ImageDataset, opened: Opened, cache: FeatureCache) -> SourceCosts:
+    extractor = opened.extractor
     cached = n_cached(dataset, extractor, cache)
     missing = len(dataset) - cached
-    features_s = missing * seconds_per_image(extractor) if missing else 0.0
-    specs = grid(options.grid)
-    width, n_classes = extractor.backbone.feature_width, len(dataset.classes)
-    heads_s = study_seconds(split, specs, width, n_classes, n_worker_processes(options))
-    taxed = options.leakage_tax and dataset.groups is not None
-    return Costs(len(dataset), cached, len(specs), features_s, heads_s * (2 if taxed else 1))
+    seconds = missing * seconds_per_image(extractor) if missing else 0.0
+    return SourceCosts(opened.source.label, extractor.engine.label, cached, seconds)
 
 
 def announce(job: Job, cache: FeatureCache, split: Split) -> Costs:
     """Tell the user what is about to be done and about how long it will take."""
-    costs = fit_costs(job.inspected.dataset, job.extractor, cache, split, job.options)
+    dataset, plan = job.inspected.dataset, job.plan()
+    taxed = job.options.leakage_tax and dataset.groups is not None
+    costs = fit_costs(dataset, plan, job.sources, cache, split, taxed=taxed)
     minutes = (costs.features_s + costs.heads_s + REPORT_S) / 60
     repeated = f", drawn {split.repeats} times" if split.repeats > 1 else ""
+    halved = ", the weaker ones dropped early," if plan.halving is not None else ""
     job.progress.note(
-        f"Plan: features of {costs.n_missing:,} images ({costs.n_cached:,} are cached), {costs.n_candidates} heads "
-        f"tried in folds {split.scheme}{repeated}: about {minutes:.1f} minutes."
+        f"Plan: {_features_words(costs)}, {costs.n_candidates:,} candidates{halved} tried in folds "
+        f"{split.scheme}{repeated}: about {minutes:.1f} minutes."
     )
+    for note in search_notes(plan, split):
+        job.progress.note(f"Note: {note}")
     return costs
+
+
+def _features_words(costs: Costs) -> str:
+    n_sources = len(costs.sources)
+    if n_sources == 1:
+        return f"features of {costs.n_missing:,} images ({costs.n_cached:,} are cached)"
+    return (
+        f"features of {costs.n_images:,} images from each of {n_sources} sources ({costs.n_missing:,} to be computed, "
+        f"{costs.n_cached:,} are cached)"
+    )
+
+
+def search_notes(plan: StudyPlan, split: Split) -> tuple[str, ...]:
+    """What is to be said of settings that the folds are too small for."""
+    folds = [*outer_folds(split), final_fold(split)]
+    return batch_notes(plan.heads, min(len(train) for fold in folds for train, _ in fold.inner))
 
 
 def seconds_per_image(extractor: Extractor) -> float:
@@ -84,15 +141,3 @@ def seconds_per_image(extractor: Extractor) -> float:
         start = time.perf_counter()
         list(streams.map(extractor.compute, [pixels] * n_batches))
         return (time.perf_counter() - start) / (n_batches * extractor.engine.batch_size)
-
-
-def study_seconds(split: Split, specs: list[HeadSpec], n_features: int, n_classes: int, n_jobs: int) -> float:
-    """Rough seconds of choosing, judging and refitting all heads."""
-    folds = [*outer_folds(split), final_fold(split)]
-    work = sum(_fold_seconds(fold, specs, n_features, n_classes) for fold in folds)
-    return work / n_jobs + _START_WORKERS_S
-
-
-def _fold_seconds(fold: OuterFold, specs: list[HeadSpec], n_features: int, n_classes: int) -> float:
-    inner = sum(total_cost(specs, len(train), n_features, n_classes) for train, _ in fold.inner)
-    return inner + max(cost(spec, len(fold.train), n_features, n_classes) for spec in specs)

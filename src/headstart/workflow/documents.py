@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.backbones.weights import RANDOM
-from headstart.study.results import candidate_rows, fold_rows, headline, optimism
+from headstart.study.results import candidate_rows, described, fold_rows, headline, optimism
 from headstart.version import __version__
+from headstart.workflow.cost import search_notes
 from headstart.workflow.inspect import Twins
 from headstart.workflow.job import Job, Studied
+from headstart.workflow.opening import Opened
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
     from headstart.data.audit import Audit
     from headstart.data.split import Split
+    from headstart.study.nested import FoldResult
 
 RESULTS_FORMAT = 1
 
@@ -25,12 +28,11 @@ def results_document(job: Job, dataset: ImageDataset, twins: Twins, split: Split
     """Content of ``results.json``: the same bytes for the same input, seed and machine kind."""
     found = study.evaluation.to_json()
     n_groups = None if dataset.groups is None else len(np.unique(dataset.groups))
-    random_weights = job.options.weights == RANDOM
-    final = study.plan.specs[study.final.chosen]
+    final = final_source(job, study)
     return {
         "format": RESULTS_FORMAT,
         "headstart": __version__,
-        "headline": headline(study.evaluation, _size(job, dataset), random_weights=random_weights),
+        "headline": headline(study.evaluation, _size(job, dataset), random_weights=_is_random(final)),
         "task": _task(job, dataset, n_groups),
         "protocol": {
             "scheme": split.scheme,
@@ -41,23 +43,41 @@ def results_document(job: Job, dataset: ImageDataset, twins: Twins, split: Split
             "split_hash": split.hash,
             "interval": found["interval"],
         },
-        "backbone": _backbone(job),
-        "engine": job.engine_record,
+        "backbone": _backbone(final),
+        "engine": final.record,
+        "sources": [_source(opened, study) for opened in job.sources],
+        "search": _search(job, split, study),
         "metrics": found["metrics"],
         "per_class": found["per_class"],
         "confusion": found["confusion"],
         "folds": fold_rows(study.data, study.folds, study.plan),
         "candidates": candidate_rows(study.folds, study.plan),
         "optimism": optimism(study.folds, study.evaluation, study.plan),
-        "audit": audit_document(job.inspected.audit, twins),
+        "audit": audit_document(job.inspected.audit, twins, confirmed_by=job.sources[0].source.label),
         "final_model": {
-            **final.to_json(),
-            "label": final.label,
+            **described(study.plan, study.final.chosen),
             "inner_score": float(study.final.inner_scores[study.final.chosen]),
         },
         "leakage_tax": study.tax,
-        "warnings": _warnings(job.inspected.warnings, split.notes),
+        "warnings": _warnings(job.inspected.warnings, split.notes, _random_among(job)),
     }
+
+
+def final_source(job: Job, study: Studied) -> Opened:
+    """What the features of the final model come from."""
+    return job.sources[study.plan.candidates[study.final.chosen].source]
+
+
+def _is_random(opened: Opened) -> bool:
+    return opened.extractor.backbone.weights.source.startswith(RANDOM)
+
+
+def _random_among(job: Job) -> list[str]:
+    """A warning where random weights compete with pretrained ones."""
+    names = [opened.source.label for opened in job.sources if _is_random(opened)]
+    if not names or len(names) == len(job.sources):
+        return []
+    return [f"Weights of {', '.join(names)} are random, a baseline; where they are chosen, nothing is transferred."]
 
 
 def _size(job: Job, dataset: ImageDataset) -> str:
@@ -85,26 +105,81 @@ def _task(job: Job, dataset: ImageDataset, n_groups: int | None) -> dict[str, An
     }
 
 
-def _backbone(job: Job) -> dict[str, Any]:
-    backbone = job.extractor.backbone
+def _backbone(opened: Opened) -> dict[str, Any]:
+    extractor = opened.extractor
+    backbone = extractor.backbone
     return {
         "name": backbone.name,
         "weights": backbone.weights.to_json(),
         "stage": backbone.stage,
         "feature_width": backbone.feature_width,
-        "preparation": job.extractor.preparation.settings(),
+        "preparation": extractor.preparation.settings(),
         "normalisation": {"mean": list(backbone.mean), "std": list(backbone.std)},
         "trained_at": {"input_size": list(backbone.input_size), "crop_fraction": backbone.crop_fraction},
-        **job.extractor.engine.to_json(),
+        **extractor.engine.to_json(),
     }
 
 
-def audit_document(audit: Audit, twins: Twins) -> dict[str, Any]:
-    """The audit as kept in results.json: near duplicates that were confirmed instead of every candidate."""
+def source_document(opened: Opened) -> dict[str, Any]:
+    """What features come from, so that they can be computed again: its label, backbone, weights and preparation."""
+    extractor = opened.extractor
+    return {
+        "label": opened.source.label,
+        "number": opened.number,
+        "backbone": extractor.backbone.name,
+        "weights": extractor.backbone.weights.to_json(),
+        "stage": extractor.backbone.stage,
+        "preparation": extractor.preparation.settings(),
+        "engine": extractor.engine.to_json(),
+    }
+
+
+def _source(opened: Opened, study: Studied) -> dict[str, Any]:
+    """One source: how its engine was chosen, and in how many outer folds one of its candidates was."""
+    chosen = [study.plan.candidates[result.chosen].source for result in study.folds]
+    return {
+        **source_document(opened),
+        "feature_width": opened.extractor.backbone.feature_width,
+        "engine_record": opened.record,
+        "times_chosen": chosen.count(opened.number),
+    }
+
+
+def _search(job: Job, split: Split, study: Studied) -> dict[str, Any]:
+    """What was searched, in numbers; ``candidates.parquet`` has every candidate."""
+    space = job.space
+    return {
+        "space": space.name.removeprefix("grid ").strip("'") if job.options.study is None else "study",
+        "n_candidates": len(study.plan.candidates),
+        "n_points": space.n_points(),
+        "kinds": sorted({head.kind for head in study.plan.heads}),
+        "method": "all" if space.halving is None else "halving",
+        "halving": halving_words(study.folds),
+        "notes": list(search_notes(study.plan, split)),
+    }
+
+
+def halving_words(folds: Sequence[FoldResult]) -> str | None:
+    """One sentence on what successive halving saved in all outer folds; None where it was not used."""
+    halved = [result.record.halved for result in folds if result.record.halved is not None]
+    if not halved:
+        return None
+    fits, epochs = (np.sum([getattr(one, name) for one in halved], axis=0).tolist() for name in ("fits", "epochs"))
+    with_epochs = f", {epochs[0]:,} of {epochs[1]:,} epochs" if epochs[1] else ""
+    kept = [len(one.kept) for one in halved]
+    came = f"{min(kept):,}" if min(kept) == max(kept) else f"{min(kept):,} to {max(kept):,}"
+    return (
+        f"Successive halving: {fits[0]:,} of {fits[1]:,} fits{with_epochs}; {came} of {len(halved[0].rung):,} "
+        "candidates came to the end of each choice."
+    )
+
+
+def audit_document(audit: Audit, twins: Twins, *, confirmed_by: str) -> dict[str, Any]:
+    """The audit as kept in results.json: near duplicates that were confirmed, and by which features."""
     found = audit.to_json()
     for name in ("near_duplicate_candidates", "near_duplicate_candidates_cut", "warnings", "notes"):
         del found[name]
-    return {**found, "twins": twins.to_json()}
+    return {**found, "twins": {**twins.to_json(), "features": confirmed_by}}
 
 
 def _warnings(*sources: Sequence[str]) -> list[str]:

@@ -9,12 +9,13 @@ from typing import Any
 
 from headstart.progress import Progress
 from headstart.study import run_folder as files
-from headstart.workflow.cost import REPORT_S, fit_costs
+from headstart.workflow.cost import REPORT_S, SourceCosts, fit_costs
 from headstart.workflow.fit import join_exact
 from headstart.workflow.inspect import Data, inspect_data, open_cache
-from headstart.workflow.job import make_run_split, n_worker_processes
-from headstart.workflow.opening import open_for
+from headstart.workflow.job import make_run_split, n_worker_processes, study_plan
+from headstart.workflow.opening import named_space, open_sources
 from headstart.workflow.options import FitOptions
+from headstart.workflow.wanted import check_weights, search_space
 
 
 def estimate_fit(
@@ -30,6 +31,8 @@ def estimate_fit(
         What would be done, ``seconds`` per step and ``total_minutes``.
     """
     files.check_output_folder(Path(output))
+    space = search_space(options)
+    check_weights(options, space)
     start = time.perf_counter()
     inspected = inspect_data(
         data,
@@ -39,9 +42,12 @@ def estimate_fit(
     )
     audit_s = time.perf_counter() - start
     split = make_run_split(join_exact(inspected), options)
-    extractor = open_for(options, inspected.dataset, folder=Path(output), progress=progress).extractor
+    dataset = inspected.dataset
+    sources = open_sources(options, space, dataset, folder=Path(output), progress=progress)
+    space = named_space(space, sources)
     cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
-    costs = fit_costs(inspected.dataset, extractor, cache, split, options)
+    taxed = options.leakage_tax and dataset.groups is not None
+    costs = fit_costs(dataset, study_plan(space, sources, options), sources, cache, split, taxed=taxed)
     seconds = {
         "audit": round(audit_s, 1),
         "features": round(costs.features_s, 1),
@@ -51,14 +57,19 @@ def estimate_fit(
     return {
         "images": costs.n_images,
         "classes": list(inspected.dataset.classes),
-        "backbone": extractor.backbone.name,
-        "engine": extractor.engine.label,
-        "images_per_second": round(costs.n_missing / costs.features_s, 1) if costs.n_missing else None,
+        "sources": {source.label: _source(source, costs.n_images) for source in costs.sources},
         "features_in_cache": costs.n_cached,
         "candidates": costs.n_candidates,
+        "search": "all" if space.halving is None else "halving",
         "split": split.scheme,
         "repeats": split.repeats,
         "worker_processes": n_worker_processes(options),
         "seconds": seconds,
         "total_minutes": round(sum(seconds.values()) / 60, 1),
     }
+
+
+def _source(source: SourceCosts, n_images: int) -> dict[str, Any]:
+    missing = n_images - source.n_cached
+    speed = round(missing / source.seconds, 1) if missing else None
+    return {"engine": source.engine, "images_per_second": speed, "features_in_cache": source.n_cached}

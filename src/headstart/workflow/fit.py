@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.data import ImageDataset
 from headstart.data.split import write_split
@@ -24,11 +24,12 @@ from headstart.report.record import read_run as read_record
 from headstart.storage import hash_bytes, hash_file, write_bytes, write_json
 from headstart.study import run_folder as files
 from headstart.study.journal import Journal
-from headstart.study.nested import FoldResult
+from headstart.study.records import CANDIDATES_FILE, write_candidates
 from headstart.study.results import predictions_csv
+from headstart.study.space import Space
 from headstart.version import __version__
 from headstart.workflow.cost import announce
-from headstart.workflow.documents import results_document
+from headstart.workflow.documents import final_source, halving_words, results_document, source_document
 from headstart.workflow.inspect import (
     Data,
     Inspected,
@@ -40,9 +41,14 @@ from headstart.workflow.inspect import (
     reopen_pictures,
 )
 from headstart.workflow.job import Job, Studied, choose_positive, make_run_split, run_study
-from headstart.workflow.opening import open_for
+from headstart.workflow.opening import Opened, named_space, open_sources
 from headstart.workflow.options import FitOptions, as_source
 from headstart.workflow.timing import Stopwatch, machine, versions
+from headstart.workflow.wanted import check_weights, search_space, space_identity
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,8 @@ def fit(
     options = options or FitOptions()
     progress = progress or Silent()
     folder, clock = _output_folder(data, output), Stopwatch()
+    space = search_space(options)
+    check_weights(options, space)
     with clock.step("audit"):
         inspected = inspect_data(
             data, skip_unreadable=options.skip_unreadable, n_threads=options.n_threads, progress=progress
@@ -129,26 +137,20 @@ def fit(
     positive = choose_positive(inspected.dataset, options.positive)
     make_run_split(join_exact(inspected), options)  # a split that cannot be made is refused before anything is written
     with clock.step("backbone"):
-        opened = open_for(options, inspected.dataset, folder=folder, progress=progress)
-    identity = run_identity(inspected, opened.extractor, options)
-    source = {"data": inspected.source}
-    with files.claimed(folder, identity, source, images=options.images, engine=opened.record) as images:
+        sources = open_sources(options, space, inspected.dataset, folder=folder, progress=progress)
+    space = named_space(space, sources)
+    identity = run_identity(inspected, space, sources, options)
+    source, engines = {"data": inspected.source}, {str(opened.number): opened.record for opened in sources}
+    with files.claimed(folder, identity, source, images=options.images, engines=engines) as images:
         if is_complete(folder):
             progress.note(f"{folder} is complete; nothing is left to do.")
             if not images:  # forbidden now, perhaps not when the report was written
                 write_report(folder, images=False, progress=progress)
             return Run(folder, _read_results(folder))
-        opened.keep_network(folder)
-        job = Job(
-            inspected,
-            opened.extractor,
-            replace(options, images=images),
-            positive,
-            Journal(folder / files.WORK_FOLDER),
-            progress,
-            opened.record,
-            opened.speeds,
-        )
+        for opened in sources:
+            opened.keep_network(folder / files.WORK_FOLDER)
+        journal = Journal(folder / files.WORK_FOLDER)
+        job = Job(inspected, space, sources, replace(options, images=images), positive, journal, progress)
         return _work(folder, job, clock)
 
 
@@ -175,8 +177,8 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
     )
     costs = announce(job, cache, make_run_split(join_exact(job.inspected), job.options))
     with clock.step("features"):
-        features = extract_features(images, job.extractor, cache=cache, progress=job.progress)
-        twins = find_twins(images, job.inspected.audit, features)
+        features = _extract_all(job, cache)
+        twins = find_twins(images, job.inspected.audit, features[0])
     dataset = grouped(images, twins)
     split = make_run_split(dataset, job.options)
     with clock.step("study"):
@@ -184,15 +186,27 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
     results = results_document(job, dataset, twins, split, study)
     write_split(folder / files.SPLIT_FILE, split)
     write_bytes(folder / files.PREDICTIONS_FILE, predictions_csv(dataset, study.oof))
-    _save_fold_heads(folder / files.FOLDS_FOLDER, study.folds)
-    _model(job.extractor, dataset, study, results).save(folder / files.MODEL_FOLDER)
+    _write_search(folder / CANDIDATES_FILE, study)
+    _save_fold_heads(folder / files.FOLDS_FOLDER, job.sources, study)
+    _model(final_source(job, study).extractor, dataset, study, results).save(folder / files.MODEL_FOLDER)
     write_json(folder / files.RESULTS_FILE, results)
-    _write_timings(folder, clock, costs.n_missing, cache, job.speeds)
+    _write_timings(folder, clock, costs.n_missing, cache, job.sources)
     with clock.step("report"):
         write_report(folder, dataset=images, images=job.options.images, progress=job.progress)
-    _write_timings(folder, clock, costs.n_missing, cache, job.speeds)
+    _write_timings(folder, clock, costs.n_missing, cache, job.sources)
     job.journal.close()
     return Run(folder, results)
+
+
+def _extract_all(job: Job, cache: FeatureCache) -> tuple[NDArray[np.float32], ...]:
+    """Features of every source, one after the other; networks that are done with are let go."""
+    found = []
+    for opened in job.sources:
+        found.append(extract_features(job.inspected.dataset, opened.extractor, cache=cache, progress=job.progress))
+        opened.extractor.rest()
+    if len(found) > 1 and job.inspected.audit.candidates:
+        job.progress.note(f"Near duplicates are confirmed by the features of {job.sources[0].source.label}.")
+    return tuple(found)
 
 
 def grouped(dataset: ImageDataset, twins: Twins) -> ImageDataset:
@@ -209,7 +223,7 @@ def join_exact(inspected: Inspected) -> ImageDataset:
     return dataset if not pairs else dataset.with_groups(join_groups(dataset.groups, pairs, len(dataset)))
 
 
-def run_identity(inspected: Inspected, extractor: Extractor, options: FitOptions) -> dict[str, Any]:
+def run_identity(inspected: Inspected, space: Space, sources: Sequence[Opened], options: FitOptions) -> dict[str, Any]:
     """Everything that decides the results of a run."""
     asked = options.identity()
     if options.split_file is not None and options.split_file.is_file():
@@ -218,6 +232,13 @@ def run_identity(inspected: Inspected, extractor: Extractor, options: FitOptions
         "headstart": __version__,
         "data": inspected.dataset.fingerprint(),
         "options": asked,
+        "search": space_identity(space),
+        "sources": {str(opened.number): _source_identity(opened.extractor) for opened in sources},
+    }
+
+
+def _source_identity(extractor: Extractor) -> dict[str, Any]:
+    return {
         "weights": extractor.backbone.weights.to_json(),
         "features": extractor.settings(),
         "engine": extractor.engine.to_json(),
@@ -226,8 +247,9 @@ def run_identity(inspected: Inspected, extractor: Extractor, options: FitOptions
 
 def is_complete(folder: Path) -> bool:
     """Whether a run has left everything it leaves, and no unfinished work."""
-    names = (files.RESULTS_FILE, files.PREDICTIONS_FILE, files.SPLIT_FILE, files.TIMINGS_FILE, files.REPORT_FILE)
-    there = all((folder / name).is_file() for name in (*names, f"{files.MODEL_FOLDER}/manifest.json"))
+    names = (files.RESULTS_FILE, files.PREDICTIONS_FILE, CANDIDATES_FILE, files.SPLIT_FILE, files.TIMINGS_FILE)
+    last = (files.REPORT_FILE, f"{files.MODEL_FOLDER}/manifest.json")
+    there = all((folder / name).is_file() for name in (*names, *last))
     return there and not (folder / files.WORK_FOLDER).exists()
 
 
@@ -253,22 +275,33 @@ def _model(extractor: Extractor, dataset: ImageDataset, study: Studied, results:
     )
 
 
-def _save_fold_heads(folder: Path, folds: Sequence[FoldResult]) -> None:
-    """The small heads of the outer folds, for explanations and checks."""
+def _write_search(path: Path, study: Studied) -> None:
+    """Every candidate of every outer fold and of the refit."""
+    records = [result.record for result in (*study.folds, study.final)]
+    write_candidates(path, study.plan.named(), records, metric=study.plan.choose_by, halving=halving_words(study.folds))
+
+
+def _save_fold_heads(folder: Path, sources: Sequence[Opened], study: Studied) -> None:
+    """The small heads of the outer folds, for explanations and checks, each with what its features come from."""
     from safetensors.numpy import save
 
     entries = []
-    for result in folds:
+    for result in study.folds:
         content = bytes(save(result.head.to_tensors()))
         name = f"{result.outer.key}.safetensors"
         write_bytes(folder / name, content)
         place = {"repeat": result.outer.repeat, "fold": result.outer.fold}
-        entries.append({**place, "file": name, "sha256": hash_bytes(content), "head": result.head.spec.to_json()})
-    write_json(folder / "heads.json", {"format": 1, "heads": entries})
+        opened = sources[study.plan.candidates[result.chosen].source]
+        head = {"file": name, "sha256": hash_bytes(content), "head": result.head.spec.to_json()}
+        entries.append({**place, **head, "source": source_document(opened)})
+    write_json(folder / "heads.json", {"format": 2, "heads": entries})
+    if len(sources) > 1:  # the bundle holds the quantised network of one source only
+        for opened in sources:
+            opened.keep_network(folder)
 
 
 def _write_timings(
-    folder: Path, clock: Stopwatch, n_computed: int, cache: FeatureCache, speeds: dict[str, float]
+    folder: Path, clock: Stopwatch, n_computed: int, cache: FeatureCache, sources: Sequence[Opened]
 ) -> None:
     spent = clock.seconds["features"]
     write_json(
@@ -277,7 +310,7 @@ def _write_timings(
             "seconds": clock.seconds,
             "feature_seconds": {"reading": round(cache.read_s, 3), "storing": round(cache.write_s, 3)},
             "images_per_second": round(n_computed / spent, 2) if n_computed and spent else None,
-            "engine_trial_images_per_second": speeds,
+            "engine_trial_images_per_second": {opened.source.label: opened.speeds for opened in sources},
             "machine": machine(),
             "versions": versions(),
         },

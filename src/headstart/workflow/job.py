@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +11,15 @@ import numpy as np
 from headstart.data.split import Split, read_split, split_dataset
 from headstart.errors import InputError, unknown_name
 from headstart.features.engine import available_processors
-from headstart.features.extractor import Extractor
-from headstart.heads import grid
 from headstart.metrics import Evaluation, OutOfFold, evaluate
 from headstart.progress import Progress
 from headstart.study.journal import Journal
-from headstart.study.nested import FoldResult, StudyData, StudyPlan, final_fold, outer_folds, run_folds
+from headstart.study.nested import FoldResult, run_folds
+from headstart.study.plan import StudyCandidate, StudyData, StudyPlan, final_fold, outer_folds
 from headstart.study.results import gather, leakage_tax
+from headstart.study.space import Space
 from headstart.workflow.inspect import Inspected
+from headstart.workflow.opening import Opened
 from headstart.workflow.options import FitOptions
 
 if TYPE_CHECKING:
@@ -41,26 +43,28 @@ class Job:
     Attributes
     ----------
     inspected : Inspected
-    extractor : Extractor
+    space : Space
+        What is tried; its sources are named in full.
+    sources : tuple of Opened
+        Where features come from, in the order of the space.
     options : FitOptions
     positive : Positive
     journal : Journal
         Finished pieces of work.
     progress : Progress
-    engine_record : dict
-        How the engine was chosen.
-    speeds : dict
-        Images per second of the engines that were timed.
     """
 
     inspected: Inspected
-    extractor: Extractor
+    space: Space
+    sources: tuple[Opened, ...]
     options: FitOptions
     positive: Positive
     journal: Journal
     progress: Progress
-    engine_record: dict[str, Any]
-    speeds: dict[str, float]
+
+    def plan(self) -> StudyPlan:
+        """What the study tries, and how it chooses."""
+        return study_plan(self.space, self.sources, self.options, self.positive.code)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +123,41 @@ def make_run_split(dataset: ImageDataset, options: FitOptions) -> Split:
     return split_dataset(dataset, scheme=options.split, repeats=options.repeats, seed=options.seed)
 
 
-def run_study(job: Job, dataset: ImageDataset, features: NDArray[np.float32], split: Split) -> Studied:
+def study_plan(space: Space, sources: Sequence[Opened], options: FitOptions, positive: int | None = None) -> StudyPlan:
+    """The candidates of a space as a plan of a study.
+
+    Parameters
+    ----------
+    space : Space
+        Its sources in the order of `sources`.
+    sources : sequence of Opened
+    options : FitOptions
+    positive : int or None
+        Positive class of a two-class task.
+    """
+    number = {source: place for place, source in enumerate(space.sources)}
+    return StudyPlan(
+        tuple(StudyCandidate(number[candidate.source], candidate.head) for candidate in space.candidates()),
+        tuple(opened.source for opened in sources),
+        choose_by=options.metric,
+        positive=positive,
+        seed=options.seed,
+        n_jobs=n_worker_processes(options),
+        halving=space.halving,
+        seconds_per_image=tuple(rough_seconds_per_image(opened) for opened in sources),
+    )
+
+
+def rough_seconds_per_image(opened: Opened) -> float:
+    """Seconds of the forward pass by its multiply-adds at 30 GFLOP/s, as the other costs of a candidate are counted.
+
+    Never measured: the cheapest of the tied must be the same when a run is resumed or made again.
+    """
+    stages = opened.extractor.backbone.staged.describe(opened.extractor.preparation.size)
+    return 2 * sum(stage.multiply_adds for stage in stages) / 30e9
+
+
+def run_study(job: Job, dataset: ImageDataset, features: tuple[NDArray[np.float32], ...], split: Split) -> Studied:
     """Choose, judge and refit; with `leakage_tax` judge once more with the groups ignored.
 
     Parameters
@@ -127,13 +165,12 @@ def run_study(job: Job, dataset: ImageDataset, features: NDArray[np.float32], sp
     job : Job
     dataset : ImageDataset
         With twins joined to groups.
-    features : ndarray of shape (n_images, n_features), float32
+    features : tuple of ndarray of shape (n_images, n_features), float32
+        One array for each source.
     split : Split
     """
-    options = job.options
+    options, plan = job.options, job.plan()
     data = StudyData(features, labels_of(dataset), len(dataset.classes), dataset.weights, dataset.groups)
-    specs = tuple(grid(options.grid))
-    plan = StudyPlan(specs, options.metric, job.positive.code, options.seed, n_worker_processes(options))
     folds = [*outer_folds(split), final_fold(split)]
     *judged, final = run_folds(data, folds, plan, journal=job.journal, progress=job.progress)
     oof = gather(data, judged, dataset.classes, plan.positive, split.repeats)

@@ -40,14 +40,14 @@ class Opened:
     source : Source
         With the name of its backbone filled in.
     number : int
-        Its place among the sources of the run, from 1.
+        Its place among the sources of the run, from 0.
     """
 
     extractor: Extractor
     record: dict[str, Any]
     speeds: dict[str, float]
     source: Source = Source()
-    number: int = 1
+    number: int = 0
 
     def keep_network(self, folder: Path) -> None:
         """Write the quantised network, if there is one, into a folder, for the resumption of its run.
@@ -64,7 +64,7 @@ class Opened:
 
 def network_file(number: int) -> str:
     """Name of the quantised network of a source."""
-    return NETWORK_FILE if number == 1 else f"network-{number}.safetensors"
+    return NETWORK_FILE if number == 0 else f"network-{number}.safetensors"
 
 
 def open_sources(
@@ -94,16 +94,19 @@ def open_sources(
     """
     wanted = [source_options(options, source) for source in space.sources]
     plain = _load_all(wanted, space, progress)
-    named = [
-        replace(source, backbone=extractor.backbone.name)
-        for source, extractor in zip(space.sources, plain, strict=True)
-    ]
-    replace(space, sources=tuple(named))  # refuses the default backbone beside its name
+    names = [extractor.backbone.name for extractor in plain]
+    named = tuple(replace(source, backbone=name) for source, name in zip(space.sources, names, strict=True))
+    replace(space, sources=named)  # refuses the default backbone beside its own name
     found = []
-    for number, (asked, source) in enumerate(zip(wanted, named, strict=True), start=1):
-        opened = open_for(asked, dataset, folder=folder, progress=progress, plain=plain[number - 1], number=number)
+    for number, (asked, source, given) in enumerate(zip(wanted, named, plain, strict=True)):
+        opened = open_for(asked, dataset, folder=folder, progress=progress, plain=given, number=number)
         found.append(replace(opened, source=source))
     return tuple(found)
+
+
+def named_space(space: Space, sources: Sequence[Opened]) -> Space:
+    """The space with the sources that were opened for it, named in full."""
+    return replace(space, sources=tuple(opened.source for opened in sources))
 
 
 def _load_all(wanted: Sequence[FitOptions], space: Space, progress: Progress | None) -> list[Extractor]:
@@ -130,7 +133,7 @@ def open_for(
     folder: Path | None = None,
     progress: Progress | None = None,
     plain: Extractor | None = None,
-    number: int = 1,
+    number: int = 0,
 ) -> Opened:
     """Backbone, preparation and engine for a data set; a run that is resumed keeps the engine it began with.
 
@@ -147,7 +150,7 @@ def open_for(
     plain : Extractor, optional
         What `open_extractor` gave for these options.
     number : int
-        Place of the source in the run, from 1.
+        Place of the source in the run, from 0.
 
     Raises
     ------
