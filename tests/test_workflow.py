@@ -32,7 +32,7 @@ from headstart.workflow.estimate import estimate_fit
 from headstart.workflow.fit import Run, rewrite_report
 
 FITTING = importlib.import_module("headstart.workflow.fit")  # the package gives its function that name
-SAME = ("results.json", "predictions.csv", "split.json")
+SAME = ("results.json", "predictions.csv", "split.json", "candidates.parquet")
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_results_follow_from_the_predictions(run: Run) -> None:
 def test_what_a_run_leaves(run: Run) -> None:
     left = {path.name for path in run.folder.iterdir() if not path.name.startswith(".")}
     named = {"report.html", "results.json", "predictions.csv", "split.json", "timings.json", "model", "folds"}
-    assert left == named | {"run.json", "figures"}
+    assert left == named | {"run.json", "figures", "candidates.parquet"}
     heads = json.loads((run.folder / "folds" / "heads.json").read_text())["heads"]
     assert [(entry["repeat"], entry["fold"]) for entry in heads] == [(0, 0), (0, 1), (0, 2)]
     assert not [name for name in tiny.tree(run.folder) if name.endswith((".pkl", ".pickle", ".pt", ".tmp"))]
@@ -194,7 +194,9 @@ def test_killed_after_some_pieces(
     assert computed == []  # the features were kept in the run folder
 
 
-@pytest.mark.parametrize("where", ["write_split", "predictions_csv", "_save_fold_heads", "_model", "_write_timings"])
+@pytest.mark.parametrize(
+    "where", ["write_split", "predictions_csv", "_write_search", "_save_fold_heads", "_model", "_write_timings"]
+)
 def test_killed_while_the_results_are_written(
     where: str, folders: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_report: None
 ) -> None:
@@ -292,11 +294,11 @@ def test_a_run_begun_on_a_device_that_is_gone_is_refused(
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     copy = Path(shutil.copytree(run.folder, tmp_path / "run"))
     stored = json.loads((copy / "run.json").read_text())
-    stored["identity"]["engine"]["device"] = "cuda"
+    stored["identity"]["sources"]["0"]["engine"]["device"] = "cuda"
     (copy / "run.json").write_text(json.dumps(stored))
     with pytest.raises(InputError, match="Device 'cuda' is not available"):
         fit(folders, copy, tiny.options(device="auto"))
-    del stored["identity"]["engine"]["n_threads"]
+    del stored["identity"]["sources"]["0"]["engine"]["n_threads"]
     (copy / "run.json").write_text(json.dumps(stored))
     with pytest.raises(RunError, match=r"run\.json is damaged"):
         fit(folders, copy, tiny.options(device="auto"))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from headstart.report import text
 from headstart.report.document import Block, Picture, Pictures, Section, Table, Text
+from headstart.report.methods import n_tried
 from headstart.report.names import metric_in_sentence, metric_title, ordered_metrics
 from headstart.report.plots import sorted_candidates
 from headstart.report.record import RunRecord
@@ -74,13 +75,14 @@ def folds_section(record: RunRecord, drawn: Drawn) -> Section:
 def candidates_section(record: RunRecord, drawn: Drawn) -> Section:
     """Everything that was tried, the failures too."""
     results = record.results
-    n_tried = text.plural(len(results["candidates"]), "candidate")
+    halving = (results.get("search") or {}).get("halving")
     how = Text(
-        f"{n_tried} competed in {text.plural(len(results['folds']), 'choice')}, by "
+        f"{text.plural(n_tried(results), 'candidate')} competed in {text.plural(len(results['folds']), 'choice')}, by "
         f"{metric_in_sentence(results['protocol']['choose_by'])} on inner folds; no test image took part in "
         f"any of them. Final model: {results['final_model']['label']}."
     )
-    blocks: tuple[Block, ...] = (how, *_side_by_side(drawn, ["candidates"]), _candidate_table(record))
+    dropped = (Text(halving),) if halving else ()
+    blocks: tuple[Block, ...] = (how, *dropped, *_side_by_side(drawn, ["candidates"]), _candidate_table(record))
     return Section("candidates", "Everything that was tried", blocks)
 
 
@@ -100,7 +102,7 @@ def _candidate_table(record: RunRecord) -> Table:
         for entry in sorted_candidates(record.results)[:MAX_LISTED]
     )
     columns = ("Candidate", "Kind", "Settings", *other, "Inner log loss, mean ± SD", "Times chosen")
-    n_all = len(record.results["candidates"])
+    n_all = n_tried(record.results)
     shown = f"All {n_all}" if len(rows) == n_all else f"The best {len(rows)} of {n_all:,}"
     return Table(f"{shown} candidates, best first", columns, rows, frozenset({1, 2}))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headstart.report import text
@@ -80,6 +80,8 @@ def random_weights(backbone: Mapping[str, Any]) -> bool:
 
 
 def _features(results: Mapping[str, Any]) -> str:
+    if len(results.get("sources", ())) > 1:
+        return _features_of_several(results["sources"])
     backbone = results["backbone"]
     width = f"{backbone['feature_width']:,} " if backbone.get("feature_width") else ""
     stage = f" at stage {backbone['stage']}" if backbone.get("stage") else ""
@@ -94,15 +96,42 @@ def _features(results: Mapping[str, Any]) -> str:
     return f"Following the feature extraction strategy of transfer learning [1], {backbone['name']}{weights} {kept}"
 
 
+def _features_of_several(sources: Sequence[Mapping[str, Any]]) -> str:
+    """Every source with its weights; random ones are named as such."""
+    told = [
+        f"{source['label']} ({_weights_words(source)}; {source['feature_width']:,} features at stage {source['stage']})"
+        for source in sources
+    ]
+    return (
+        f"Following the feature extraction strategy of transfer learning [1], {len(sources)} sources of features "
+        f"competed: {text.listed(told, limit=40)}. Their networks were kept frozen and the features of each were "
+        "computed once for every image."
+    )
+
+
+def _weights_words(source: Mapping[str, Any]) -> str:
+    if random_weights(source):
+        return "weights drawn at random, which no image had ever trained"
+    return f"pretrained weights: {source['weights'].get('source')}"
+
+
 def _engine(results: Mapping[str, Any]) -> list[str]:
-    """How the forward pass was computed, and how near that is to fp32; nothing for runs that do not say."""
-    record = results.get("engine") or {}
+    """How the forward passes were computed, and how near that is to fp32; nothing for runs that do not say."""
+    sources = results.get("sources", ())
+    if len(sources) > 1:
+        found = [_engine_words(source["engine_record"], f" of {source['label']}") for source in sources]
+    else:
+        found = [_engine_words(results.get("engine") or {}, "")]
+    return [words for words in found if words]
+
+
+def _engine_words(record: Mapping[str, Any], of_what: str) -> str:
     if "label" not in record:
-        return []
-    said = f"The forward pass was computed by {record['label']}"
+        return ""
+    said = f"The forward pass{of_what} was computed by {record['label']}"
     parity = record.get("parity") or {}
     if parity.get("relative_error") is None or parity.get("agreement") is None:
-        return [f"{said}."]
+        return f"{said}."
     sentences = [
         f"{said}; on {text.plural(parity['n_images'], 'image')} its features differed from those of fp32 by "
         f"{parity['relative_error']:.2g} of their spread, and a linear probe agreed on "
@@ -114,16 +143,27 @@ def _engine(results: Mapping[str, Any]) -> list[str]:
             f"The probe's accuracy was {cost['int8']:.3f} in int8 and {cost['fp32']:.3f} in fp32 (difference 95 % "
             f"interval {low:+.3f} to {high:+.3f}, {text.plural(cost['n_images'], 'image')})."
         )
-    return [" ".join(sentences)]
+    return " ".join(sentences)
 
 
 def _choice(results: Mapping[str, Any]) -> str:
-    n_candidates = len(results["candidates"])
-    kinds = text.listed(sorted({text.words(candidate["kind"]) for candidate in results["candidates"]}))
+    n_candidates = n_tried(results)
+    tried_kinds = results.get("search", {}).get("kinds") or {entry["kind"] for entry in results["candidates"]}
+    kinds = text.listed(sorted({text.words(kind) for kind in tried_kinds}))
     score = metric_in_sentence(results["protocol"]["choose_by"])
     choice = n_candidates > 1
-    tried = f"{n_candidates} candidates ({kinds}) were" if choice else f"One candidate ({kinds}) was"
-    return f"{tried} trained on these features. {_protocol(results['protocol'], score, choice=choice)}"
+    tried = f"{n_candidates:,} candidates ({kinds}) were" if choice else f"One candidate ({kinds}) was"
+    halved = (
+        " Successive halving on the inner folds dropped the weaker candidates early."
+        if results.get("search", {}).get("halving")
+        else ""
+    )
+    return f"{tried} trained on these features.{halved} {_protocol(results['protocol'], score, choice=choice)}"
+
+
+def n_tried(results: Mapping[str, Any]) -> int:
+    """Number of candidates that were tried; ``results.json`` lists the best of many only."""
+    return int(results.get("search", {}).get("n_candidates", len(results["candidates"])))
 
 
 def _protocol(protocol: Mapping[str, Any], score: str, *, choice: bool) -> str:

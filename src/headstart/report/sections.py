@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headstart.report import text
@@ -193,7 +193,10 @@ def software_section(record: RunRecord) -> Section:
     timings, backbone = record.timings, record.results["backbone"]
     first = {key: backbone[key] for key in ("name", "stage", "feature_width") if key in backbone}
     others = {key: value for key, value in backbone.items() if key not in ("weights", *first)}
-    blocks: list[Block] = [mapping_table("Backbone and its preparation", first | others)]
+    sources = record.results.get("sources", ())
+    blocks: list[Block] = [_source_table(sources)] if len(sources) > 1 else []
+    of_model = "Backbone of the final model" if len(sources) > 1 else "Backbone"
+    blocks.append(mapping_table(f"{of_model} and its preparation", first | others))
     caption = "Weights" if random_weights(backbone) else "Pretrained weights"
     blocks.append(mapping_table(caption, backbone["weights"]))
     spent = {key: text.duration(value) for key, value in timings["seconds"].items() if value is not None}
@@ -202,6 +205,23 @@ def software_section(record: RunRecord) -> Section:
     if timings.get("machine"):
         blocks.append(mapping_table("Machine", timings["machine"]))
     return Section("software", "Weights, versions and time", tuple(blocks))
+
+
+def _source_table(sources: Sequence[Mapping[str, Any]]) -> Table:
+    """What the features of a search came from."""
+    rows = tuple(
+        (
+            source["label"],
+            str(source["weights"].get("source")),
+            f"{source['preparation']['size'][0]} x {source['preparation']['size'][1]}",
+            text.count(source["feature_width"]),
+            str(source["engine_record"].get("label")),
+            text.count(source["times_chosen"]),
+        )
+        for source in sources
+    )
+    columns = ("Source", "Weights", "Input, pixels", "Features", "Computed by", "Times chosen")
+    return Table(f"{len(sources)} sources of features competed", columns, rows, frozenset({1}))
 
 
 def _speed(timings: Mapping[str, Any]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class Opened:
     extractor: Extractor
     record: dict[str, Any]
     speeds: dict[str, float]
-    source: Source = Source()
+    source: Source = field(default_factory=Source)
     number: int = 0
 
     def keep_network(self, folder: Path) -> None:
@@ -121,8 +121,8 @@ def _load_all(wanted: Sequence[FitOptions], space: Space, progress: Progress | N
     if len(refusals) > 1:
         reasons = "\n".join(str(error) for error in refusals.values())
         raise WeightsError(f"Weights of {len(refusals)} backbones cannot be used.\n{reasons}")
-    for error in refusals.values():
-        raise error
+    if refusals:
+        raise next(iter(refusals.values()))
     return found
 
 
@@ -168,7 +168,7 @@ def open_for(
     cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
     stored = None if folder is None else files.stored_engine(folder, number)
     if folder is not None and stored is not None:
-        return replace(_resumed(plain, options, stored, folder, cache.folder, number), number=number)
+        return _resumed(plain, options, stored, folder, cache_folder=cache.folder, number=number)
     device = runs_on(plain.backbone, plain.engine.device, plain.preparation.size, progress=progress)
     wish = Wish(
         library=options.engine,
@@ -186,7 +186,7 @@ def open_for(
 
 
 def _resumed(
-    plain: Extractor, options: FitOptions, stored: Engine, folder: Path, cache_folder: Path | None, number: int
+    plain: Extractor, options: FitOptions, stored: Engine, folder: Path, *, cache_folder: Path | None, number: int
 ) -> Opened:
     """The engine that a run began with; what the options name explicitly still has its say, and then differs."""
     record = files.stored_record(folder, number)
@@ -203,7 +203,7 @@ def _resumed(
     )
     network = _stored_network(folder, engine, number)
     extractor = Extractor(plain.backbone, plain.preparation, engine, network=network, store=NetworkStore(cache_folder))
-    return Opened(extractor, record, {})
+    return Opened(extractor, record, {}, number=number)
 
 
 def _refuse_other(folder: Path, name: str, asked: str, known: set[Any]) -> None:
