@@ -3,7 +3,7 @@
 Four made-up sources of 6,112 x 1,024 features in 2 classes, as of four networks that see the same images, each with
 324 dense heads: 1,296 candidates. The estimate is made first, then the study is run for real and both are compared;
 memory is that of this process and all its workers together, shared pages counted once. The full run takes an hour and
-a half on 2 free cores; ``--quick`` runs a small form of both in about 2 minutes. On a busy machine the figures mean
+a half on 2 free cores; ``--quick`` runs a small form of both in a minute or two. On a busy machine the figures mean
 little.
 """
 
@@ -79,7 +79,7 @@ class PeakMemory:
 
 
 def family(root: int) -> list[int]:
-    """This process and all that descend from it."""
+    """Numbers of a process and of all that descend from it."""
     parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
@@ -169,7 +169,7 @@ def outcome(data: StudyData, found: list[FoldResult], folds: Sequence[OuterFold]
 def main() -> int:
     """Both searches; 1 when one misses what it must reach (the full run alone)."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a small form that takes 2 minutes")
+    parser.add_argument("--quick", action="store_true", help="a small form that takes a minute or two")
     parser.add_argument("--precision", choices=["fp32", "bf16"], help="[default: the faster here]")
     parser.add_argument("--jobs", type=int, default=2, help="worker processes [default: 2]")
     parser.add_argument("--only", choices=list(ALLOWED_MINUTES), help="one of the two [default: both]")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from headstart.heads import Chunk, HeadSpec, faster_precision, plan_chunks, total_cost, train_chunk, training_rows
+from headstart.heads import Chunk, HeadSpec, TrainingRows, faster_precision, total_cost, train_chunk, training_rows
 from headstart.heads.stacked.plan import STEPS_PER_EPOCH
 from headstart.study.choose import N_RESAMPLES
 from headstart.study.halving import trajectories
@@ -30,6 +30,7 @@ COMPARED_ROW_S = 1.5e-9
 
 _TRIAL_LANES = 4
 _TRIAL_RUNS = 2
+_TRIAL_EPOCHS = (1, 3)
 _TRIAL_SHAPES = 4
 _TRIAL_SIDE = 512
 _MODELLED_FLOPS = 60e9
@@ -61,7 +62,7 @@ class Pace:
 def measured_pace(plan: StudyPlan, widths: Sequence[int], n_classes: int) -> Pace:
     """Pace of this machine with all worker processes at work, from some steps of the plan's own heads.
 
-    Takes about a second: at most four batch sizes are tried, and one matrix product for the other kinds. Threads stand
+    Takes a second or two: at most four batch sizes are tried, and one matrix product for the other kinds. Threads stand
     for the processes that the study will use, since starting those takes longer than the trial.
 
     Parameters
@@ -74,28 +75,33 @@ def measured_pace(plan: StudyPlan, widths: Sequence[int], n_classes: int) -> Pac
     faster_precision()  # loads torch and its kernels, which no trial should count
     found: dict[int, float] = {}
     with single_thread(), ThreadPoolExecutor(plan.n_jobs) as threads:
-        for chunk, width in _trial_chunks(plan, widths, n_classes):
-            size = chunk.specs[0].whole("batch_size")
-            trial = _dense_trial(chunk, width, n_classes, plan.train_precision)
-            modelled = total_cost(chunk.specs, STEPS_PER_EPOCH * size, width, n_classes, precision=plan.train_precision)
-            found[size] = _at_once(trial, plan.n_jobs, threads) / modelled
+        for heads, width in _trials(plan, widths):
+            size = heads[0].whole("batch_size")
+            rows, n_rows = _made_up_rows(size, width, n_classes), STEPS_PER_EPOCH * size
+            brief, longer = (
+                _at_once(_dense_trial(heads, n_epochs, rows, plan.train_precision), plan.n_jobs, threads)
+                for n_epochs in _TRIAL_EPOCHS
+            )
+            modelled = total_cost(heads, n_rows, width, n_classes, precision=plan.train_precision)
+            # What is done once for a stack drops out of the difference; noise may leave less than nothing of it.
+            taken = max(longer - brief, longer / 4) / (_TRIAL_EPOCHS[1] - _TRIAL_EPOCHS[0])
+            found[size] = taken / modelled
         other = _at_once(_product_trial, plan.n_jobs, threads) / (2 * _TRIAL_SIDE**3 / _MODELLED_FLOPS)
     return Pace(found, other)
 
 
-def _trial_chunks(plan: StudyPlan, widths: Sequence[int], n_classes: int) -> list[tuple[Chunk, int]]:
-    """A few lanes of one epoch for each of some batch sizes, spread over the settings; with their features' width."""
-    by_size: dict[int, dict[HeadSpec, int]] = {}
+def _trials(plan: StudyPlan, widths: Sequence[int]) -> list[tuple[list[HeadSpec], int]]:
+    """A few dense heads of one epoch for each of some batch sizes, spread over the settings; their features' width."""
+    by_size: dict[tuple[int, int, int], dict[HeadSpec, int]] = {}
     for candidate in plan.candidates:
         if candidate.head.kind == "dense":
             brief = HeadSpec("dense", {**candidate.head.settings, "epochs": 1})
-            by_size.setdefault(brief.whole("batch_size"), {}).setdefault(brief, widths[candidate.source])
-    chunks = []
-    for size in _spread(sorted(by_size), _TRIAL_SHAPES):
-        heads = _spread(list(by_size[size]), _TRIAL_LANES)
-        width = by_size[size][heads[0]]
-        chunks.append((plan_chunks(heads, n_features=width, n_classes=n_classes)[0], width))
-    return chunks
+            shape = (brief.whole("batch_size"), brief.whole("layers"), brief.whole("units"))
+            by_size.setdefault(shape, {}).setdefault(brief, widths[candidate.source])
+    first = {shape[0]: shape for shape in sorted(by_size, reverse=True)}  # of each batch size the smallest shape
+    sizes = _spread(sorted(first), _TRIAL_SHAPES)
+    found = [by_size[first[size]] for size in sizes]
+    return [(_spread(list(heads), _TRIAL_LANES), next(iter(heads.values()))) for heads in found]
 
 
 def _spread(items: Sequence[Item], n: int) -> list[Item]:
@@ -105,12 +111,17 @@ def _spread(items: Sequence[Item], n: int) -> list[Item]:
     return [items[index] for index in np.linspace(0, len(items) - 1, n).round().astype(int).tolist()]
 
 
-def _dense_trial(chunk: Chunk, width: int, n_classes: int, precision: str) -> Callable[[], object]:
-    n_rows = STEPS_PER_EPOCH * chunk.specs[0].whole("batch_size")
-    generator = np.random.default_rng(0)
-    features = generator.standard_normal((n_rows, width), dtype=np.float32)
+def _made_up_rows(size: int, width: int, n_classes: int) -> TrainingRows:
+    """Training rows that make as few batches of this size as an epoch may have."""
+    n_rows = max(STEPS_PER_EPOCH * size, n_classes)
+    features = np.random.default_rng(0).standard_normal((n_rows, width), dtype=np.float32)
     labels = np.arange(n_rows) % n_classes
-    rows = training_rows(features, labels, n_classes=n_classes, weights=None, groups=None, seed=0)
+    return training_rows(features, labels, n_classes=n_classes, weights=None, groups=None, seed=0)
+
+
+def _dense_trial(heads: Sequence[HeadSpec], n_epochs: int, rows: TrainingRows, precision: str) -> Callable[[], object]:
+    longer = tuple(HeadSpec("dense", {**head.settings, "epochs": n_epochs}) for head in heads)
+    chunk = Chunk(tuple(range(len(longer))), longer)
     return lambda: train_chunk(chunk, [rows], precision=precision)
 
 
