@@ -33,7 +33,8 @@ from headstart.features.engine import decide_engine
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.heads import HeadSpec, fit_heads, grid
-from headstart.study.nested import StudyData, StudyPlan, final_fold, run_folds
+from headstart.study.nested import run_folds
+from headstart.study.plan import StudyData, StudyPlan, final_fold
 
 SIDE = 32
 OPTIONS = {"backbone": "test_mambaout", "weights": "random", "input_size": SIDE, "n_threads": 1, "device": "cpu"}
@@ -109,8 +110,8 @@ def test_auto_makes_the_choice_of_the_study(images, labels, features):
     groups = np.arange(N_IMAGES) // 2
     classifier = TransferClassifier(head="auto", **OPTIONS).fit(images, labels, groups=groups)
     dataset = ImageDataset.from_arrays(images, labels, groups=groups)
-    data = StudyData(features, dataset.labels, 2, groups=dataset.groups)
-    [found] = run_folds(data, [final_fold(split_dataset(dataset))], StudyPlan(tuple(grid("quick"))))
+    data = StudyData((features,), dataset.labels, 2, groups=dataset.groups)
+    [found] = run_folds(data, [final_fold(split_dataset(dataset))], StudyPlan.of_heads(grid("quick")))
     assert classifier.head_.spec == grid("quick")[found.chosen]
     assert [spec for spec, _ in classifier.candidates_] == grid("quick")
     np.testing.assert_array_equal([loss for _, loss in classifier.candidates_], found.inner_log_loss)
@@ -312,7 +313,7 @@ def test_bad_labels_weights_and_groups_are_refused_in_words(words, arguments, im
     [
         ("Unknown backbone 'test_mambaot'.*test_mambaout", {"backbone": "test_mambaot"}),
         ("backbone must be a name", {"backbone": None}),
-        ("Unknown head 'logistics'.*auto, dense, knn, logistic", {"head": "logistics"}),
+        ("Unknown head 'logistics'.*auto, dense, knn, lda, logistic", {"head": "logistics"}),
         ("head must be a name", {"head": ["knn"]}),
         ("'C' of a logistic head must be a number > 0", {"settings": {"C": -1}}),
         ("settings must be a dict", {"settings": "C=1"}),

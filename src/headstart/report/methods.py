@@ -80,7 +80,7 @@ def random_weights(backbone: Mapping[str, Any]) -> bool:
 
 
 def _features(results: Mapping[str, Any]) -> str:
-    if len(results.get("sources", ())) > 1:
+    if len(results["sources"]) > 1:
         return _features_of_several(results["sources"])
     backbone = results["backbone"]
     width = f"{backbone['feature_width']:,} " if backbone.get("feature_width") else ""
@@ -117,7 +117,7 @@ def _weights_words(source: Mapping[str, Any]) -> str:
 
 def _engine(results: Mapping[str, Any]) -> list[str]:
     """How the forward passes were computed, and how near that is to fp32; nothing for runs that do not say."""
-    sources = results.get("sources", ())
+    sources = results["sources"]
     if len(sources) > 1:
         found = [_engine_words(source["engine_record"], f" of {source['label']}") for source in sources]
     else:
@@ -148,14 +148,13 @@ def _engine_words(record: Mapping[str, Any], of_what: str) -> str:
 
 def _choice(results: Mapping[str, Any]) -> str:
     n_candidates = n_tried(results)
-    tried_kinds = results.get("search", {}).get("kinds") or {entry["kind"] for entry in results["candidates"]}
-    kinds = text.listed(sorted({text.words(kind) for kind in tried_kinds}))
+    kinds = text.listed(sorted({text.words(kind) for kind in results["search"]["kinds"]}))
     score = metric_in_sentence(results["protocol"]["choose_by"])
     choice = n_candidates > 1
     tried = f"{n_candidates:,} candidates ({kinds}) were" if choice else f"One candidate ({kinds}) was"
     halved = (
         " Successive halving on the inner folds dropped the weaker candidates early."
-        if results.get("search", {}).get("halving")
+        if results["search"]["halving"]
         else ""
     )
     return f"{tried} trained on these features.{halved} {_protocol(results['protocol'], score, choice=choice)}"
@@ -163,7 +162,7 @@ def _choice(results: Mapping[str, Any]) -> str:
 
 def n_tried(results: Mapping[str, Any]) -> int:
     """Number of candidates that were tried; ``results.json`` lists the best of many only."""
-    return int(results.get("search", {}).get("n_candidates", len(results["candidates"])))
+    return int(results["search"]["n_candidates"])
 
 
 def _protocol(protocol: Mapping[str, Any], score: str, *, choice: bool) -> str:

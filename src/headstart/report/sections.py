@@ -193,7 +193,7 @@ def software_section(record: RunRecord) -> Section:
     timings, backbone = record.timings, record.results["backbone"]
     first = {key: backbone[key] for key in ("name", "stage", "feature_width") if key in backbone}
     others = {key: value for key, value in backbone.items() if key not in ("weights", *first)}
-    sources = record.results.get("sources", ())
+    sources = record.results["sources"]
     blocks: list[Block] = [_source_table(sources)] if len(sources) > 1 else []
     of_model = "Backbone of the final model" if len(sources) > 1 else "Backbone"
     blocks.append(mapping_table(f"{of_model} and its preparation", first | others))

@@ -94,7 +94,11 @@ def space_identity(space: Space) -> dict[str, Any]:
     sample = None if space.sample is None else [space.sample.n, space.sample.seed]
     plan = space.halving
     halving = None if plan is None else [plan.keep, list(plan.folds), plan.epochs, plan.least]
-    return {"candidates": space.count(), "content": hash_json([tables, sample, halving])}
+    return {
+        "candidates": space.count(),
+        "content": hash_json([tables, sample, halving]),
+        "sources": len(space.sources),
+    }
 
 
 def check_weights(options: FitOptions, space: Space) -> None:
