@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,8 @@ from headstart.data.split import split_dataset
 from headstart.features.extract import extract_features
 from headstart.heads import grid
 from headstart.metrics import OutOfFold, evaluate
-from headstart.study.nested import StudyData, StudyPlan, outer_folds, run_folds
+from headstart.study.nested import run_folds
+from headstart.study.plan import StudyData, StudyPlan, outer_folds
 from headstart.study.results import gather
 from headstart.workflow.inspect import find_twins, open_cache, open_extractor
 from headstart.workflow.options import FitOptions
@@ -66,8 +67,8 @@ def judge(
     )
     joined = None if groups is None else groups[rows]
     split = split_dataset(dataset, groups=joined, strata=strata.reshape(-1), seed=seed)
-    data = StudyData(features[rows], dataset.labels, 2, dataset.weights, joined)
-    plan = StudyPlan(tuple(grid()), positive=1, seed=seed, n_jobs=2)
+    data = StudyData((features[rows],), dataset.labels, 2, dataset.weights, joined)
+    plan = replace(StudyPlan.of_heads(grid(), seed=seed), positive=1, n_jobs=2)
     folds = run_folds(data, outer_folds(split), plan)
     return gather(data, folds, dataset.classes, 1, split.repeats)
 
