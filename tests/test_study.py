@@ -397,7 +397,12 @@ def test_optimism_and_tax_have_their_signs_right() -> None:
 # Run folder -----------------------------------------------------------------------------------------------------------
 
 ENGINE = Engine(n_threads=3)
-IDENTITY = {"seed": 0, "engine": ENGINE.to_json(), "options": {"grid": "quick"}}
+SECOND = Engine(n_threads=2)
+IDENTITY = {
+    "seed": 0,
+    "sources": {str(number): {"engine": engine.to_json()} for number, engine in enumerate((ENGINE, SECOND))},
+    "options": {"grid": "quick"},
+}
 
 
 def test_a_new_folder_is_made_and_the_same_run_comes_back(tmp_path: Path) -> None:
@@ -407,7 +412,7 @@ def test_a_new_folder_is_made_and_the_same_run_comes_back(tmp_path: Path) -> Non
         assert read_run(folder)["source"] == {"data": "x"}
     with claimed(folder, IDENTITY, {"data": "moved"}):
         pass
-    assert stored_engine(folder) == ENGINE
+    assert [stored_engine(folder, number) for number in range(3)] == [ENGINE, SECOND, None]
 
 
 def test_another_run_is_refused_and_the_differences_named(tmp_path: Path) -> None:

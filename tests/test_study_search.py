@@ -187,11 +187,12 @@ def test_halving_fits_less_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 # Truth ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("scheme", ["nested:2x2", "holdout:60/20/20"])
 @pytest.mark.parametrize("halving", [None, HalvingPlan(least=2)])
-def test_test_rows_change_no_choice_and_no_head(halving: HalvingPlan | None) -> None:
+def test_test_rows_change_no_choice_and_no_head(halving: HalvingPlan | None, scheme: str) -> None:
     """Poison: features of both sources and labels of the test rows replaced."""
     data, plan = make_data(), make_plan(halving=halving)
-    for fold in make_folds(data):
+    for fold in make_folds(data, scheme):
         poisoned = replace(data, features=tuple(map(np.copy, data.features)), labels=data.labels.copy())
         for features in poisoned.features:
             features[fold.test] = 50 * np.random.default_rng(9).normal(size=(len(fold.test), features.shape[1]))
@@ -463,6 +464,7 @@ def test_the_pace_of_this_machine_is_measured_for_every_batch_size(heads: tuple[
     pace = measured_pace(make_plan(heads, n_jobs=2), (6, 10), 2)
     assert sorted(pace.dense) == sorted({head.whole("batch_size") for head in heads if head.kind == "dense"})
     assert all(0 < factor < 1e4 for factor in (*pace.dense.values(), pace.other))
+    assert 0 < pace.compared_s < 1e-3
     assert pace.of(HEADS[-1]) == pace.other
     assert study_seconds(make_folds(make_data()), make_plan(heads), (6, 10), 2) > 0
 

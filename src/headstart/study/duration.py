@@ -13,6 +13,8 @@ import numpy as np
 
 from headstart.heads import Chunk, HeadSpec, TrainingRows, faster_precision, total_cost, train_chunk, training_rows
 from headstart.heads.stacked.plan import STEPS_PER_EPOCH
+from headstart.metrics import OutOfFold
+from headstart.metrics.resample import columns_for, score_batch
 from headstart.study.choose import N_RESAMPLES
 from headstart.study.halving import trajectories
 from headstart.study.inner import shortened
@@ -25,14 +27,12 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 START_WORKERS_S = 4.0
-COMPARED_ROW_S = 1.5e-9
-"""Seconds to count one row once in the comparison of candidates."""
-
 _TRIAL_LANES = 4
 _TRIAL_RUNS = 2
 _TRIAL_EPOCHS = (1, 3)
 _TRIAL_SHAPES = 4
 _TRIAL_SIDE = 512
+_TRIAL_ROWS, _TRIAL_DRAWS = 2000, 20
 _MODELLED_FLOPS = 60e9
 
 
@@ -46,10 +46,13 @@ class Pace:
         Of dense heads, by batch size; of other batch sizes the mean.
     other : float
         Of all other kinds.
+    compared_s : float
+        Seconds to count one row once in the comparison of candidates by the score that chooses.
     """
 
     dense: Mapping[int, float]
     other: float
+    compared_s: float = 2e-9
 
     def of(self, head: HeadSpec) -> float:
         """Factor for one head."""
@@ -87,7 +90,19 @@ def measured_pace(plan: StudyPlan, widths: Sequence[int], n_classes: int) -> Pac
             taken = max(longer - brief, longer / 4) / (_TRIAL_EPOCHS[1] - _TRIAL_EPOCHS[0])
             found[size] = taken / modelled
         other = _at_once(_product_trial, plan.n_jobs, threads) / (2 * _TRIAL_SIDE**3 / _MODELLED_FLOPS)
-    return Pace(found, other)
+        compared_s = _compared_seconds(plan.choose_by, n_classes)
+    return Pace(found, other, compared_s)
+
+
+def _compared_seconds(metric: str, n_classes: int) -> float:
+    """Seconds that one row takes in one draw of a comparison."""
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(n_classes), _TRIAL_ROWS)
+    labels = np.arange(_TRIAL_ROWS) % n_classes
+    oof = OutOfFold.from_test_set(labels, probabilities, classes=[str(code) for code in range(n_classes)])
+    columns, counts = columns_for(n_classes, [metric], per_class=False), np.ones((_TRIAL_DRAWS, _TRIAL_ROWS))
+    start = time.perf_counter()
+    score_batch(oof, counts, columns)
+    return (time.perf_counter() - start) / counts.size
 
 
 def _trials(plan: StudyPlan, widths: Sequence[int]) -> list[tuple[list[HeadSpec], int]]:
@@ -166,13 +181,14 @@ def study_seconds(
     """
     pace = pace or measured_pace(plan, widths, n_classes)
     seconds = sum(_fold_seconds(fold, plan, widths, n_classes, pace) for fold in folds)
-    compared = len(folds) * _compared_seconds(folds[0], plan)
+    compared = sum(_n_compared(plan) * N_RESAMPLES * len(fold.train) * pace.compared_s for fold in folds)
     return seconds / plan.n_jobs + compared + (START_WORKERS_S if plan.n_jobs > 1 else 0.0)
 
 
-def _compared_seconds(fold: OuterFold, plan: StudyPlan) -> float:
+def _n_compared(plan: StudyPlan) -> float:
+    """Candidates that the choice compares."""
     share = 1.0 if plan.halving is None else plan.halving.keep ** len(plan.halving.folds)
-    return len(plan.candidates) * share * N_RESAMPLES * len(fold.train) * COMPARED_ROW_S
+    return len(plan.candidates) * share
 
 
 @dataclass(frozen=True)
