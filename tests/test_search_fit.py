@@ -16,10 +16,11 @@ from click.testing import CliRunner, Result
 from headstart import FitOptions, fit, load_model
 from headstart.cli import main
 from headstart.data import ImageDataset
-from headstart.errors import InputError, RunError, WeightsError
+from headstart.errors import EngineError, InputError, RunError, WeightsError
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.heads import FittedHead, HeadSpec
+from headstart.storage import hash_file
 from headstart.study.journal import Journal
 from headstart.study.records import read_candidates
 from headstart.study.space import HeadTable, Source, Space
@@ -231,6 +232,26 @@ def test_report_shows_the_search_and_both_sources(searched: Run) -> None:
     assert (searched.folder / "figures" / "search_effects.svg").is_file()
 
 
+def test_int8_of_two_sources_is_resumed_from_what_the_run_kept(folders: Path, tmp_path: Path, no_report: None) -> None:
+    """The bundle holds the quantised network of one source; that of the other lies beside the fold heads."""
+    pytest.importorskip("openvino")
+    pytest.importorskip("nncf")
+    space = Space(
+        tuple(Source(name, input_size=32) for name in BACKBONES), (HeadTable.of("logistic", {"C": [0.01, 0.1]}),)
+    )
+    first = fit(folders, tmp_path / "run", asked(space, precision="int8"))
+    hashes = [source["engine"]["network_sha256"] for source in first.results["sources"]]
+    assert len(set(hashes)) == 2
+    networks = [tmp_path / "run" / "folds" / name for name in ("network.safetensors", "network-1.safetensors")]
+    assert [hash_file(path) for path in networks] == hashes
+    before = lasting(first.folder)
+    (first.folder / "report.html").unlink()
+    assert lasting(fit(folders, tmp_path / "run", asked(space, precision="int8")).folder) == before
+    networks[1 - first.results["final_model"]["source"]].unlink()
+    with pytest.raises(EngineError, match="the quantised network that this run began with"):
+        fit(folders, tmp_path / "run", asked(space, precision="int8"))
+
+
 # Through the command line ---------------------------------------------------------------------------------------------
 
 MACHINE = ["--weights", "random", "--device", "cpu", "--threads", 1, "--no-cache", "--split", "nested:3x2", "-q"]
@@ -378,7 +399,7 @@ def test_views_of_one_backbone_share_it(folders: Path, tmp_path: Path, no_report
     run = fit(data, tmp_path / "run", asked(space), progress=notes)
     assert [source["preparation"]["size"] for source in run.results["sources"]] == [[32, 32], [48, 48]]
     assert "Near duplicates are confirmed by the features of test_resnet, 32 px." in notes.texts
-    assert run.results["audit"]["twins"]["features"] == "test_resnet, 32 px"
+    assert run.results["audit"]["twins"]["features_of"] == "test_resnet, 32 px"
     assert any("features of 50 images from each of 2 sources (100 to be computed" in text for text in notes.texts)
 
 

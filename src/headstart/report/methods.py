@@ -102,8 +102,14 @@ def _features_of_several(sources: Sequence[Mapping[str, Any]]) -> str:
         f"{source['label']} ({_weights_words(source)}; {source['feature_width']:,} features at stage {source['stage']})"
         for source in sources
     ]
+    all_random = all(random_weights(source) for source in sources)
+    approach = (
+        "As baselines for the approach of"
+        if all_random
+        else "Following the feature extraction strategy of transfer learning"
+    )
     return (
-        f"Following the feature extraction strategy of transfer learning [1], {len(sources)} sources of features "
+        f"{approach} [1], {len(sources)} sources of features "
         f"competed: {text.listed(told, limit=40)}. Their networks were kept frozen and the features of each were "
         "computed once for every image."
     )

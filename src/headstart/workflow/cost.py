@@ -84,18 +84,20 @@ def fit_costs(
     taxed : bool
         The study runs twice, for the leakage tax.
     """
-    features = tuple(_source_costs(dataset, opened, cache) for opened in sources)
+    features = tuple(_source_costs(dataset, opened, cache, alone=len(sources) == 1) for opened in sources)
     widths = [opened.extractor.backbone.feature_width for opened in sources]
     folds = [*outer_folds(split), final_fold(split)]
     heads_s = study_seconds(folds, plan, widths, len(dataset.classes))
     return Costs(len(dataset), len(plan.candidates), features, heads_s * (2 if taxed else 1))
 
 
-def _source_costs(dataset: ImageDataset, opened: Opened, cache: FeatureCache) -> SourceCosts:
+def _source_costs(dataset: ImageDataset, opened: Opened, cache: FeatureCache, *, alone: bool) -> SourceCosts:
     extractor = opened.extractor
     cached = n_cached(dataset, extractor, cache)
     missing = len(dataset) - cached
     seconds = missing * seconds_per_image(extractor) if missing else 0.0
+    if not alone:
+        extractor.rest()  # sources may share a network, which the next one may move to another device
     return SourceCosts(opened.source.label, extractor.engine.label, cached, seconds)
 
 

@@ -179,7 +179,7 @@ def audit_document(audit: Audit, twins: Twins, *, confirmed_by: str) -> dict[str
     found = audit.to_json()
     for name in ("near_duplicate_candidates", "near_duplicate_candidates_cut", "warnings", "notes"):
         del found[name]
-    return {**found, "twins": {**twins.to_json(), "features": confirmed_by}}
+    return {**found, "twins": {**twins.to_json(), "features_of": confirmed_by}}
 
 
 def _warnings(*sources: Sequence[str]) -> list[str]:
