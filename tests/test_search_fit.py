@@ -420,3 +420,26 @@ def test_estimate_and_check_with_several_sources(folders: Path, study: Path, tmp
     assert plan["total_minutes"] == pytest.approx(sum(plan["seconds"].values()) / 60, abs=0.06)
     assert not (tmp_path / "run").exists()
     assert check_data(folders, asked(backbone="test_resnet,test_vit")).audit.n_images == 48
+
+
+def test_random_weights_among_others_are_warned_of(folders: Path, tmp_path: Path, no_report: None) -> None:
+    """Weights of a file beside random ones: warned of, and the headline says what the final model has."""
+    from safetensors.torch import save_file
+
+    from headstart.backbones.networks import build
+    from headstart.backbones.registry import find_entry
+
+    weights = tmp_path / "weights.safetensors"
+    save_file(build(find_entry("test_resnet"), seed=5).state_dict(), weights)
+    sources = (Source("test_resnet", weights=str(weights), input_size=32), Source("test_efficientnet", input_size=32))
+    space = Space(sources, (HeadTable.of("logistic", {"C": [0.01]}),))
+    with pytest.raises(InputError, match="one file of weights cannot fit 2 backbones"):
+        fit(folders, tmp_path / "run", asked(space, weights=str(weights)))
+    sources = (sources[0], Source("test_efficientnet", weights="random", input_size=32))
+    run = fit(folders, tmp_path / "run", asked(Space(sources, space.tables), weights=None))
+    assert any(
+        "Random weights compete, a baseline (test_efficientnet, random, 32 px)" in text
+        for text in run.results["warnings"]
+    )
+    final = run.results["sources"][run.results["final_model"]["source"]]
+    assert run.headline.startswith("Random weights") == final["weights"]["source"].startswith("random")

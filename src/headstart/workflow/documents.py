@@ -77,7 +77,7 @@ def _random_among(job: Job) -> list[str]:
     names = [opened.source.label for opened in job.sources if _is_random(opened)]
     if not names or len(names) == len(job.sources):
         return []
-    return [f"Weights of {', '.join(names)} are random, a baseline; where they are chosen, nothing is transferred."]
+    return [f"Random weights compete, a baseline ({'; '.join(names)}); where they are chosen, nothing is transferred."]
 
 
 def _size(job: Job, dataset: ImageDataset) -> str:
