@@ -774,7 +774,17 @@ def test_info_as_a_table(cache: FeatureCache, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("COLUMNS", "160")
     put(cache, range(10))
     text = verb("info", "--cache", str(cache.folder))
-    for word in ("net", "s4", "8 x 9", "identity", "torch fp32", "last used", "10", " of at most ", "Next: headstart cache"):
+    for word in (
+        "net",
+        "s4",
+        "8 x 9",
+        "identity",
+        "torch fp32",
+        "last used",
+        "10",
+        " of at most ",
+        "Next: headstart cache",
+    ):
         assert word in text
 
 
