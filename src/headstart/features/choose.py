@@ -261,7 +261,8 @@ class Chooser:
         if not speeds:
             rows = self._sample[:_TIMED]
             pixels = np.stack([self.dataset.prepared(row, self.preparation) for row in rows])
-            speeds, refusals = measure_engines(candidates, self.extractor, pixels)
+            with self._progress.task("Trial", len(candidates), "engines") as advance:
+                speeds, refusals = measure_engines(candidates, self.extractor, pixels, advance=advance)
             for reason in refusals.values():
                 self._say(reason)
             if not refusals:
@@ -287,8 +288,8 @@ class Chooser:
             why = (
                 f"fewer than {MIN_IMAGES} images cannot show that it gives the same features"
                 if parity.n_images < MIN_IMAGES
-                else f"its features differ too much from fp32 on your images: {parity}; tolerated are "
-                f"{tolerance.relative_error:g} and {tolerance.agreement:g}"
+                else f"its features differ too much from fp32 on your images: {parity}; at most "
+                f"{tolerance.relative_error:g} and at least {tolerance.agreement:g} are tolerated"
             )
             self._say(f"{engine.label} is not used: {why}.")
         return within
@@ -326,6 +327,7 @@ class Chooser:
         held_out, calibration = _divided(order)
         engine = self.wish.engine("openvino", "int8")
         pixels = np.stack([self.dataset.prepared(row, self.preparation) for row in calibration])
+        self._progress.note(f"Quantising {self.backbone.name} on {len(calibration)} images; this may take minutes.")
         network = quantise(self.backbone, self.preparation.size, engine.batch_size, pixels)
         engine = replace(engine, network_sha256=hash_bytes(network))
         self._networks[engine.network_sha256] = network

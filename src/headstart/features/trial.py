@@ -68,6 +68,7 @@ def measure_engines(
     pixels: NDArray[np.uint8],
     *,
     clock: Callable[[], float] = time.perf_counter,
+    advance: Callable[[int], None] = lambda n: None,
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Images per second of every engine, in the order of preference.
 
@@ -80,6 +81,8 @@ def measure_engines(
         Some of the user's images, as prepared.
     clock : callable
         Seconds.
+    advance : callable
+        Told of every engine when its trial is over.
 
     Returns
     -------
@@ -94,6 +97,7 @@ def measure_engines(
             speeds[engine.label] = _speed(make(small), pixels, max(speeds.values(), default=0.0), clock)
         except EngineError as error:
             refusals[engine.label] = str(error)
+        advance(1)
     return speeds, refusals
 
 

@@ -41,7 +41,7 @@ def methods_text(results: Mapping[str, Any], versions: Mapping[str, Any]) -> str
     sentences = [
         _data(results["task"]),
         _features(results),
-        *_engine(results),
+        *_engine(results, versions),
         _choice(results),
         _scores(results),
         _interval(results),
@@ -94,19 +94,19 @@ def _features(results: Mapping[str, Any]) -> str:
     return f"Following the feature extraction strategy of transfer learning [1], {backbone['name']}{weights} {kept}"
 
 
-def _engine(results: Mapping[str, Any]) -> list[str]:
-    """How the forward pass was computed, and how near that is to fp32; nothing for runs that do not say."""
-    record = results.get("engine") or {}
-    if "label" not in record:
-        return []
-    said = f"The forward pass was computed by {record['label']}"
+def _engine(results: Mapping[str, Any], versions: Mapping[str, Any]) -> list[str]:
+    """How the forward pass was computed, and how near that is to the plain one."""
+    record = results["engine"]
+    openvino = record["used"].get("engine") == "openvino" and "openvino" in versions
+    version = f" (version {versions['openvino']})" if openvino else ""
+    said = f"The forward pass was computed by {record['label']}{version}"
     parity = record.get("parity") or {}
     if parity.get("relative_error") is None or parity.get("agreement") is None:
         return [f"{said}."]
     sentences = [
-        f"{said}; on {text.plural(parity['n_images'], 'image')} its features differed from those of fp32 by "
-        f"{parity['relative_error']:.2g} of their spread, and a linear probe agreed on "
-        f"{100 * parity['agreement']:.1f} %."
+        f"{said}; on {text.plural(parity['n_images'], 'image')} its features differed from those of plain "
+        f"torch in fp32 by {parity['relative_error']:.2g} of their spread (root mean square), and a linear probe gave "
+        f"the same class for {100 * parity['agreement']:.1f} %."
     ]
     if cost := record.get("accuracy_cost"):
         low, high = cost["ci95"]

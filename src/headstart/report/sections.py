@@ -192,8 +192,9 @@ def software_section(record: RunRecord) -> Section:
     """Weights, versions, machine and time."""
     timings, backbone = record.timings, record.results["backbone"]
     first = {key: backbone[key] for key in ("name", "stage", "feature_width") if key in backbone}
-    others = {key: value for key, value in backbone.items() if key not in ("weights", *first)}
-    blocks: list[Block] = [mapping_table("Backbone and its preparation", first | others)]
+    others = {key: value for key, value in backbone.items() if key not in ("weights", *first) and value != ""}
+    blocks: list[Block] = [mapping_table("Backbone, preparation and engine", first | others)]
+    blocks += _engine_blocks(record.results["engine"])
     caption = "Weights" if random_weights(backbone) else "Pretrained weights"
     blocks.append(mapping_table(caption, backbone["weights"]))
     spent = {key: text.duration(value) for key, value in timings["seconds"].items() if value is not None}
@@ -202,6 +203,30 @@ def software_section(record: RunRecord) -> Section:
     if timings.get("machine"):
         blocks.append(mapping_table("Machine", timings["machine"]))
     return Section("software", "Weights, versions and time", tuple(blocks))
+
+
+def _engine_blocks(engine: Mapping[str, Any]) -> list[Block]:
+    """Engines that were compared with plain fp32, how far each was off, and what else was said of the choice."""
+    rows = tuple(
+        (
+            entry["engine"],
+            *_held_against(entry["parity"]["relative_error"], entry["tolerance"]["relative_error"], "at most"),
+            *_held_against(entry["parity"]["agreement"], entry["tolerance"]["agreement"], "at least"),
+            text.count(entry["parity"]["n_images"]),
+            "yes" if entry["within"] else "no",
+        )
+        for entry in engine["tried"]
+    )
+    columns = ("Engine", "Relative error", "Tolerated", "Agreement", "Tolerated", "Images", "Within")
+    caption = "Engines compared with the plain one, torch fp32, on images of this data set"
+    told = {f"{entry['engine']} is not used" for entry in engine["tried"]}
+    notes = tuple(note for note in engine["notes"] if note.split(":")[0] not in told)
+    blocks: list[Block] = [Table(caption, columns, rows, frozenset({6}))] if rows else []
+    return [*blocks, Bullets(notes)] if notes else blocks
+
+
+def _held_against(found: float | None, tolerated: float, word: str) -> tuple[str, str]:
+    return text.MISSING if found is None else f"{found:.2g}", f"{word} {tolerated:g}"
 
 
 def _speed(timings: Mapping[str, Any]) -> dict[str, str]:

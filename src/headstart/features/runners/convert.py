@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import tempfile
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from headstart.data.quiet import QUIET
 from headstart.errors import EngineError
 from headstart.features.runners.capabilities import import_openvino
 from headstart.features.runners.frozen import FrozenPass
@@ -71,8 +71,7 @@ def convert(backbone: Backbone, size: tuple[int, int], batch_size: int, stage: s
     blank = torch.zeros(batch_size, 3, *size)
     module = FrozenPass(backbone.staged, stage).cpu()
     try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # of shapes that become constants: they are constant here
+        with QUIET, torch.no_grad():  # of warnings about shapes that become constants: they are constant here
             traced = torch.jit.trace(module, blank, check_trace=False)  # type: ignore[no-untyped-call]
             model = openvino.convert_model(traced, example_input=blank, input=[list(blank.shape)])
     except _FAILURES as error:
