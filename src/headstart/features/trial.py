@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,21 +37,25 @@ class Speeds:
         Cache folder; None keeps nothing.
     settings : Mapping
         Machine kind, versions, network and input size: what the speeds depend on.
+    labels : sequence of str
+        Of the engines that were or will be measured.
     """
 
-    def __init__(self, folder: Path | None, settings: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path | None, settings: Mapping[str, Any], labels: Sequence[str]) -> None:
         self._settings = dict(settings)
+        self._labels = list(labels)
         self._path = None if folder is None else folder / "speeds" / f"{hash_json(self._settings)[:_KEY_LENGTH]}.json"
 
     def load(self) -> dict[str, float]:
-        """Images per second by the label of the engine; empty when none are kept or the file is damaged."""
+        """Images per second by the label of the engine; empty when they are not kept for every engine, or damaged."""
         if self._path is None:
             return {}
         try:
             found = json.loads(self._path.read_text(encoding="utf-8"))["images_per_second"]
-            return {str(label): float(speed) for label, speed in found.items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            speeds = {label: float(found[label]) for label in self._labels}
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return {}
+        return speeds if all(0 < speed < math.inf for speed in speeds.values()) else {}
 
     def keep(self, speeds: Mapping[str, float]) -> None:
         """Keep what was measured; a folder that refuses is left alone, and the next run tries again."""

@@ -99,17 +99,36 @@ def _takes_pixels(model: Any, backbone: Backbone) -> Any:
 
 
 def to_bytes(model: Any) -> bytes:
-    """An OpenVINO model as the bytes of one safetensors file: its graph and its weights."""
+    """An OpenVINO model as the bytes of one safetensors file: its graph and its weights.
+
+    Equal models give equal bytes: the parts are named by their order, since the names that OpenVINO and nncf give hold
+    a count of everything the process has made so far.
+
+    Raises
+    ------
+    EngineError
+        When the folder for temporary files has no room.
+    """
     from safetensors.numpy import save
 
-    with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
-        path = Path(folder) / "network.xml"
-        import_openvino().save_model(model, str(path), compress_to_fp16=False)
-        parts = {
-            "graph": np.frombuffer(path.read_bytes(), dtype=np.uint8),
-            "weights": np.frombuffer(path.with_suffix(".bin").read_bytes(), dtype=np.uint8),
-        }
-        return bytes(save(parts))
+    for number, part in enumerate(model.get_ordered_ops()):
+        part.set_friendly_name(f"part{number}")
+    model.set_friendly_name("network")
+    try:
+        with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
+            path = Path(folder) / "network.xml"
+            import_openvino().save_model(model, str(path), compress_to_fp16=False)
+            parts = {
+                "graph": np.frombuffer(path.read_bytes(), dtype=np.uint8),
+                "weights": np.frombuffer(path.with_suffix(".bin").read_bytes(), dtype=np.uint8),
+            }
+    except (OSError, RuntimeError) as error:  # RuntimeError is what OpenVINO makes of a full disk
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise EngineError(
+            f"The converted network cannot be written to the folder for temporary files ({reason}). Free some space "
+            "there, or name another folder in the environment variable TMPDIR."
+        ) from error
+    return bytes(save(parts))
 
 
 def from_bytes(core: Any, content: bytes) -> Any:
