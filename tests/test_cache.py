@@ -40,6 +40,7 @@ SETTINGS = {
 }
 OTHER = SETTINGS | {
     "backbone": "other",
+    "engine": {"name": "torch", "precision": "bf16", "folded": True, "compiled": False},
     "view": View("strong", seed=3, index=2).settings(),
     "preparation": {"size": [8, 9], "resize": "pad", "decode": "fast", "white_level": 65_535},
 }
@@ -757,10 +758,10 @@ def test_info_tells_setting_by_setting(cache: FeatureCache) -> None:
     put(cache, range(3), OTHER)
     place = ["--cache", str(cache.folder)]
     found = json.loads(verb("info", *place, "--json"))
-    told = ("backbone", "input", "view", "n_images", "row")
+    told = ("backbone", "precision", "input", "view", "n_images", "row")
     assert {tuple(one[name] for name in told) for one in found["settings"]} == {
-        ("other", "8 x 9, resize pad, decode fast", "strong 2 (seed 3)", 3, "5"),
-        ("net", "8 x 9", "identity", 20, "5"),
+        ("other", "torch bf16 (folded)", "8 x 9, resize pad, decode fast", "strong 2 (seed 3)", 3, "5"),
+        ("net", "torch fp32", "8 x 9", "identity", 20, "5"),
     }
     assert found["n_bytes"] == sum(path.stat().st_size for path in shards(cache))
     assert found["n_rows"] == 23

@@ -129,7 +129,7 @@ def _described(place: Path) -> dict[str, str]:
             "stage": str(settings["stage"]),
             "input": _input_in_words(settings["preparation"]),
             "view": _view_in_words(settings["view"]),
-            "precision": f"{engine['name']} {engine['precision']}",
+            "precision": _engine_in_words(engine),
         }
     except (OSError, ValueError, KeyError, TypeError):
         return dict.fromkeys(("backbone", "stage", "input", "view", "precision"), _UNKNOWN)
@@ -141,6 +141,12 @@ def _input_in_words(preparation: Any) -> str:
     usual = {"resize": "squash", "decode": "exact", "white_level": WHITE_LEVEL}
     unusual = [name for name, value in usual.items() if preparation.get(name, value) != value]
     return ", ".join([size, *(f"{name.replace('_', ' ')} {preparation[name]}" for name in unusual)])
+
+
+def _engine_in_words(engine: Any) -> str:
+    """Library and precision, and what else of the engine changes the last digits."""
+    details = [word for word in ("folded", "compiled") if engine.get(word)]
+    return f"{engine['name']} {engine['precision']}" + (f" ({', '.join(details)})" if details else "")
 
 
 def _view_in_words(view: Any) -> str:
