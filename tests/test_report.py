@@ -754,8 +754,8 @@ def test_methods_paragraph_tells_the_protocol_and_cites_it(two: tuple[Path, Page
 
 def test_the_engine_is_told_with_what_it_was_held_against(two: tuple[Path, Page, FakeImages]) -> None:
     results, (_, page, _) = json.loads((two[0] / "results.json").read_text()), two
-    assert "OpenVINO bf16 0.14 at most 0.05 0.98 at least 0.97 30 no" in page.text
-    assert "OpenVINO fp32 4e-06 at most 0.05 1 at least 0.97 30 yes" in page.text
+    assert "OpenVINO bf16 0.14 at most 0.05 0.984 at least 0.97 30 no" in page.text
+    assert "OpenVINO fp32 4e-06 at most 0.05 1.000 at least 0.97 30 yes" in page.text
     assert "is not used" not in page.text  # the table says it
     assert "int8: a probe <costs> nothing." in page.text
     words = methods_text(results, {"openvino": "2026.1"})

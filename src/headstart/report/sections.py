@@ -210,8 +210,10 @@ def _engine_blocks(engine: Mapping[str, Any]) -> list[Block]:
     rows = tuple(
         (
             entry["engine"],
-            *_held_against(entry["parity"]["relative_error"], entry["tolerance"]["relative_error"], "at most"),
-            *_held_against(entry["parity"]["agreement"], entry["tolerance"]["agreement"], "at least"),
+            _two_digits(entry["parity"]["relative_error"]),
+            f"at most {entry['tolerance']['relative_error']:g}",
+            text.score(entry["parity"]["agreement"]),
+            f"at least {entry['tolerance']['agreement']:g}",
             text.count(entry["parity"]["n_images"]),
             "yes" if entry["within"] else "no",
         )
@@ -225,8 +227,8 @@ def _engine_blocks(engine: Mapping[str, Any]) -> list[Block]:
     return [*blocks, Bullets(notes)] if notes else blocks
 
 
-def _held_against(found: float | None, tolerated: float, word: str) -> tuple[str, str]:
-    return text.MISSING if found is None else f"{found:.2g}", f"{word} {tolerated:g}"
+def _two_digits(value: float | None) -> str:
+    return text.MISSING if value is None else f"{value:.2g}"
 
 
 def _speed(timings: Mapping[str, Any]) -> dict[str, str]:
