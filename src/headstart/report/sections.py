@@ -223,7 +223,7 @@ def _engine_blocks(engine: Mapping[str, Any]) -> list[Block]:
     caption = "Engines compared with the plain one, torch fp32, on images of this data set"
     told = {f"{entry['engine']} is not used" for entry in engine["tried"]}
     notes = tuple(note for note in engine["notes"] if note.split(":")[0] not in told)
-    blocks: list[Block] = [Table(caption, columns, rows, frozenset({6}))] if rows else []
+    blocks: list[Block] = [Table(caption, columns, rows)] if rows else []
     return [*blocks, Bullets(notes)] if notes else blocks
 
 
