@@ -84,7 +84,9 @@ def test_threads_of_torch_are_put_back(extractor: Extractor) -> None:
     before = torch.get_num_threads()
     three = Extractor(extractor.backbone, extractor.preparation, replace(extractor.engine, n_threads=3))
     seen = []
-    hook = extractor.backbone.staged.stages[0].module.register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
+    hook = extractor.backbone.staged.stages[0].module.register_forward_hook(
+        lambda *_: seen.append(torch.get_num_threads())
+    )
     extract_features(ImageDataset.from_arrays(tiny.noise(2)), three)
     hook.remove()
     assert seen == [3]

@@ -295,7 +295,7 @@ def test_a_run_begun_on_a_device_that_is_gone_is_refused(
     stored = json.loads((copy / "run.json").read_text())
     stored["identity"]["engine"]["device"] = "cuda"
     (copy / "run.json").write_text(json.dumps(stored))
-    with pytest.raises(InputError, match="begun with the engine torch fp32 on cuda. The device 'cuda' is not there"):
+    with pytest.raises(InputError, match="The device 'cuda' is not there"):
         fit(folders, copy, tiny.options(device="auto"))
     del stored["identity"]["engine"]["n_threads"]
     (copy / "run.json").write_text(json.dumps(stored))
