@@ -34,10 +34,16 @@ from headstart.features.rows import new_row_array
 SETTINGS = {
     "backbone": "net",
     "stage": "s4",
+    "preparation": {"size": [8, 9], "resize": "squash", "decode": "exact", "white_level": 65_535},
     "view": "identity",
     "engine": {"name": "torch", "precision": "fp32"},
 }
-OTHER = SETTINGS | {"backbone": "other", "view": View("strong", seed=3, index=2).settings()}
+OTHER = SETTINGS | {
+    "backbone": "other",
+    "engine": {"name": "torch", "precision": "bf16", "folded": True, "compiled": False},
+    "view": View("strong", seed=3, index=2).settings(),
+    "preparation": {"size": [8, 9], "resize": "pad", "decode": "fast", "white_level": 65_535},
+}
 
 
 def digest(number: int) -> str:
@@ -154,7 +160,7 @@ def test_many_small_files_become_one(cache: FeatureCache) -> None:
     assert len(shards(cache)) == 1
     assert get(FeatureCache(cache.folder), [69, 0, 70]).tolist() == [True, True, False]
     assert cache.verify() == []
-    assert cache.info().n_images == 70
+    assert cache.info().n_rows == 70
 
 
 # Damage ---------------------------------------------------------------------------------------------------------------
@@ -653,8 +659,10 @@ def test_moved_is_a_hit_one_changed_pixel_a_miss_and_ten_more_are_ten(
     assert sum(computed) == 31
 
 
+# A process started in the background by a shell ignores SIGINT, and so would its children.
 SLOW = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, {tests!r})
 from headstart.features import extract
 from headstart.features.extractor import Extractor
@@ -727,12 +735,12 @@ def test_interrupted_in_the_middle_says_so_in_a_line_and_goes_on(folders: Path, 
     assert process.returncode == 130, err
     assert "Traceback" not in err
     assert err.splitlines()[-1] == "Interrupted; what was finished is kept. The same command goes on from there."
-    n_kept = FeatureCache(place).info().n_images
+    n_kept = FeatureCache(place).info().n_rows
     assert 4 <= n_kept < 48
     again = CliRunner().invoke(main, arguments)
     assert again.exit_code == 0, again.output
     assert f"features of {48 - n_kept} images ({n_kept} are cached)" in again.output
-    assert FeatureCache(place).info().n_images == 48
+    assert FeatureCache(place).info().n_rows == 48
 
 
 # Command line ---------------------------------------------------------------------------------------------------------
@@ -750,12 +758,13 @@ def test_info_tells_setting_by_setting(cache: FeatureCache) -> None:
     put(cache, range(3), OTHER)
     place = ["--cache", str(cache.folder)]
     found = json.loads(verb("info", *place, "--json"))
-    assert {(one["backbone"], one["view"], one["n_images"], one["row"]) for one in found["settings"]} == {
-        ("other", "strong 2 (seed 3)", 3, "5"),
-        ("net", "identity", 20, "5"),
+    told = ("backbone", "precision", "input", "view", "n_images", "row")
+    assert {tuple(one[name] for name in told) for one in found["settings"]} == {
+        ("other", "torch bf16 (folded)", "8 x 9, resize pad, decode fast", "strong 2 (seed 3)", 3, "5"),
+        ("net", "torch fp32", "8 x 9", "identity", 20, "5"),
     }
     assert found["n_bytes"] == sum(path.stat().st_size for path in shards(cache))
-    assert found["n_images"] == 23
+    assert found["n_rows"] == 23
     for setting in (cache.folder / "features").iterdir():
         (setting / "settings.json").write_text("{")
     assert {one["backbone"] for one in json.loads(verb("info", *place, "--json"))["settings"]} == {"unknown"}
@@ -766,7 +775,17 @@ def test_info_as_a_table(cache: FeatureCache, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("COLUMNS", "160")
     put(cache, range(10))
     text = verb("info", "--cache", str(cache.folder))
-    for word in ("net", "s4", "identity", "torch fp32", "last used", "10", " of at most ", "Next: headstart cache"):
+    for word in (
+        "net",
+        "s4",
+        "8 x 9",
+        "identity",
+        "torch fp32",
+        "last used",
+        "10",
+        " of at most ",
+        "Next: headstart cache",
+    ):
         assert word in text
 
 
@@ -775,11 +794,11 @@ def test_prune_and_clear(cache: FeatureCache) -> None:
     put(cache, range(10))
     assert "Removed 0 files" in verb("prune", *place)
     assert "is no size" in verb("prune", *place, "--limit", "lots", code=2)
-    assert "Removed 1 files" in verb("prune", *place, "--limit", "10B")
+    assert "Removed 1 file," in verb("prune", *place, "--limit", "10B")
     path = put(cache, range(10))
     asked = CliRunner().invoke(main, ["cache", "clear", *place], input="n\n")
     assert asked.exit_code == 1
-    assert "features of 10 images" in asked.output
+    assert "Remove all features and stage maps (10 rows, " in asked.output
     assert path.exists()
     assert verb("clear", *place, "--yes").startswith("Freed ")
     assert not path.exists()

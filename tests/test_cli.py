@@ -327,16 +327,16 @@ def test_cache(folders: Path, tmp_path: Path) -> None:
     place = ["--cache", tmp_path / "cache"]
     extract_features(ImageDataset.from_folder(folders), tiny.extractor(), cache=FeatureCache(tmp_path / "cache"))
     info = json.loads(headstart("cache", "info", *place, "--json").stdout)
-    assert (info["n_images"], info["n_settings"]) == (48, 1)
+    assert (info["n_rows"], info["n_settings"]) == (48, 1)
     assert str(tmp_path / "cache") in headstart("cache", "info", *place).stdout.replace("\n", "")
     assert headstart("cache", "verify", *place).stdout == "Every file of the cache is whole.\n"
     (shard,) = (tmp_path / "cache").rglob("*.safetensors")
     shard.write_bytes(b"damaged")
-    assert "1 damaged" in headstart("cache", "verify", *place, code=1).stdout
+    assert "removed: 1 file." in headstart("cache", "verify", *place, code=1).stdout
     refused = CliRunner().invoke(main, ["cache", "clear", *map(str, place)], input="n\n")
     assert refused.exit_code == 1
     assert headstart("cache", "clear", *place, "--yes").stdout.startswith("Freed ")
-    assert json.loads(headstart("cache", "info", *place, "--json").stdout)["n_images"] == 0
+    assert json.loads(headstart("cache", "info", *place, "--json").stdout)["n_rows"] == 0
 
 
 def test_demo_without_its_images_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

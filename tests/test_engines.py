@@ -301,7 +301,7 @@ def fake_speeds(monkeypatch: pytest.MonkeyPatch, **speeds: float) -> list[str]:
     """Trial with made-up speeds by label; hands back the labels that were asked for, call after call."""
     asked: list[str] = []
 
-    def measured(engines: Any, make: Any, images: Any) -> tuple[dict[str, float], dict[str, str]]:
+    def measured(engines: Any, make: Any, images: Any, **_: Any) -> tuple[dict[str, float], dict[str, str]]:
         asked.extend(engine.label for engine in engines)
         return {engine.label: speeds.get(f"{engine.name}_{engine.precision}", 1.0) for engine in engines}, {}
 
@@ -381,7 +381,7 @@ def test_a_named_precision_is_held_to_the_wider_limit_and_falls_back_beyond_it(
     monkeypatch.setattr(choose, "compare_features", lambda *_: Parity(0.26, 0.95, 48, "labels"))
     notes = tiny.Notes()
     assert chooser(resnet18, notes, precision="bf16").choose().engine.is_reference
-    assert "tolerated are 0.25 and 0.9" in notes.texts[0]
+    assert "at most 0.25 and at least 0.9 are tolerated" in notes.texts[0]
     assert ASKED["bf16"] == Tolerance(0.25, 0.90)
 
 

@@ -251,20 +251,18 @@ def test_maps_that_vanish_again_and_again_are_an_error(
         extract_maps(ImageDataset.from_arrays(tiny.noise(3)), middle, cache=cache)
 
 
-def test_the_example_in_the_docs_runs(tmp_path: Path) -> None:
-    page = Path(__file__).parents[1] / "docs" / "cache.md"
-    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
-    backbone = load_backbone(tiny.BACKBONE, weights="random")
-    names = {
-        "Extractor": Extractor,
-        "backbone": backbone,
-        "preparation": Preparation((tiny.SIDE, tiny.SIDE), interpolation=backbone.interpolation),
-        "engine": decide_engine(device="cpu", n_threads=1),
-        "views": views,
-        "dataset": ImageDataset.from_arrays(tiny.noise(6)),
-        "folder": tmp_path,
-        "rows": [5, 0],
-        "epoch": 7,
-    }
-    exec(code.replace("layer3", backbone.staged.names[-2]), names)
-    assert names["maps"].shape[:2] == (6, 4)
+def test_the_examples_in_the_docs_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path(__file__).parents[1] / "docs" / "views.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    tiny.write_folders(tmp_path / "photographs", 6)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(block, names)
+    assert names["features"].shape == (6, 4, 1280)
+    assert names["n_bytes"] == names["maps"].nbytes
+    assert names["batch"].shape == (3, 4, 112, 14, 14)
+    assert names["one_each"].shape == (3, 112, 14, 14)
+    assert (names["one_each"] == names["batch"][:, 2]).all()
+    assert names["engine"].is_reference

@@ -7,6 +7,7 @@ import io
 import json
 import threading
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from headstart.data import ImageDataset, Preparation, decode
 from headstart.data.blocks import N_BLOCKS, PILLOW_BLOCKS
 from headstart.data.decode import decode_details
 from headstart.data.preparation import FAST_MARGIN
+from headstart.data.quiet import QUIET, QUIET_PILLOW
 from headstart.data.record import examine
 from headstart.errors import DataError, ImageError, InputError
 from headstart.features import pipeline
@@ -143,6 +145,19 @@ def test_rows_of_any_shape_and_type_are_carried(tmp_path: Path) -> None:
     first, second = stream_features(ImageDataset.from_files(paths), Maps(batch_size=4))
     assert (first.features.shape, first.features.dtype) == ((4, 3, 8, 8), np.float16)
     assert (second.features.shape, second.features.dtype) == ((0, 3, 8, 8), np.float16)
+
+
+def test_muted_warnings_stay_muted_until_the_last_context_is_left() -> None:
+    """One thread decodes while another converts a network: neither may end the other's silence, nor keep its own."""
+    before = list(warnings.filters)
+    QUIET_PILLOW.__enter__()
+    QUIET.__enter__()
+    QUIET_PILLOW.__exit__(None, None, None)
+    warnings.warn("of a library, which is an error in the tests where it is not muted", UserWarning, stacklevel=1)
+    QUIET.__exit__(None, None, None)
+    assert list(warnings.filters) == before
+    with pytest.raises(UserWarning, match="heard"):
+        warnings.warn("heard", UserWarning, stacklevel=1)
 
 
 # Overlap and bounds ---------------------------------------------------------------------------------------------------

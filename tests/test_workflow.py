@@ -6,6 +6,7 @@ import csv
 import importlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -296,7 +297,7 @@ def test_a_run_begun_on_a_device_that_is_gone_is_refused(
     stored = json.loads((copy / "run.json").read_text())
     stored["identity"]["sources"]["0"]["engine"]["device"] = "cuda"
     (copy / "run.json").write_text(json.dumps(stored))
-    with pytest.raises(InputError, match="Device 'cuda' is not available"):
+    with pytest.raises(InputError, match="The device 'cuda' is not there"):
         fit(folders, copy, tiny.options(device="auto"))
     del stored["identity"]["sources"]["0"]["engine"]["n_threads"]
     (copy / "run.json").write_text(json.dumps(stored))
@@ -603,3 +604,14 @@ def test_real_images_of_skin(skin: tuple[Path, Path], tmp_path: Path) -> None:
     assert found.results["task"]["n_images"] == 40
     outside = evaluate(found.folder, test)
     assert outside["metrics"]["accuracy"]["value"] > 0.75
+
+
+def test_the_example_of_the_page_on_speed_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path(__file__).parents[1] / "docs" / "speed.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    tiny.write_folders(tmp_path / "photographs")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"quick": tiny.options}
+    exec(code.replace("headstart.FitOptions(", "quick("), names)
+    assert names["run"].results["engine"]["label"] == "torch fp32"
+    assert names["run"].results["engine"]["asked"] == {"engine": "auto", "precision": "fp32"}

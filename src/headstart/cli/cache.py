@@ -14,7 +14,7 @@ from headstart.errors import InputError
 if TYPE_CHECKING:
     from headstart.features.cache import CacheInfo, FeatureCache
 
-_COLUMNS = ("backbone", "stage", "view", "precision", "row", "images", "size", "last used (UTC)")
+_COLUMNS = ("backbone", "stage", "input", "view", "precision", "row", "images", "size", "last used (UTC)")
 
 
 def info(*, cache_folder: str | None, as_json: bool) -> None:
@@ -27,8 +27,9 @@ def info(*, cache_folder: str | None, as_json: bool) -> None:
         print_table("Features and stage maps", _COLUMNS, _rows(found))
     click.echo(f"Cache: {found.folder}")
     click.echo(f"Features and stage maps: {size_in_words(found.n_bytes)} of at most {size_in_words(found.limit)}")
-    for name, n_bytes in found.other.items():
-        click.echo(f"Beside them, not counted in the limit: {name} {size_in_words(n_bytes)}")
+    if found.other:
+        others = ", ".join(f"{name} {size_in_words(n_bytes)}" for name, n_bytes in found.other.items())
+        click.echo(f"Beside them, not counted in the limit: {others}")
     click.echo("Next: headstart cache verify, headstart cache prune --limit SIZE, or headstart cache clear")
 
 
@@ -37,6 +38,7 @@ def _rows(found: CacheInfo) -> list[list[str]]:
         [
             setting.backbone,
             setting.stage,
+            setting.input,
             setting.view,
             setting.precision,
             setting.row,
@@ -55,14 +57,14 @@ def prune(*, cache_folder: str | None, limit: str | None) -> None:
     cache = _open(cache_folder)
     n_bytes = cache.info().limit if limit is None else parse_size(limit)
     n_files, freed = cache.prune(n_bytes)
-    click.echo(f"Removed {n_files:,} files, {size_in_words(freed)}; at most {size_in_words(n_bytes)} are kept.")
+    click.echo(f"Removed {_files(n_files)}, {size_in_words(freed)}; at most {size_in_words(n_bytes)} are kept.")
     click.echo("Next: headstart cache info")
 
 
 def verify(*, cache_folder: str | None, quiet: bool) -> None:
     """Check the cache."""
     damaged = _open(cache_folder, quiet=quiet).verify()
-    click.echo(f"{len(damaged)} damaged files were removed." if damaged else "Every file of the cache is whole.")
+    click.echo(f"Damaged and removed: {_files(len(damaged))}." if damaged else "Every file of the cache is whole.")
     if damaged:
         raise SystemExit(1)
 
@@ -72,9 +74,15 @@ def clear(*, cache_folder: str | None, yes: bool) -> None:
     cache = _open(cache_folder)
     if not yes:
         found = cache.info()
-        what = f"all computed features of {found.n_images:,} images ({size_in_words(found.n_bytes)}) in {found.folder}"
-        click.confirm(f"Remove {what}?", abort=True)
+        what = f"all features and stage maps ({found.n_rows:,} rows, {size_in_words(found.n_bytes)})"
+        if "networks" in found.other:
+            what += f" and converted networks ({size_in_words(found.other['networks'])})"
+        click.confirm(f"Remove {what} in {found.folder}?", abort=True)
     click.echo(f"Freed {size_in_words(cache.clear())} in {cache.folder}")
+
+
+def _files(n_files: int) -> str:
+    return "1 file" if n_files == 1 else f"{n_files:,} files"
 
 
 def size_in_words(n_bytes: int) -> str:

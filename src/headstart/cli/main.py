@@ -51,7 +51,9 @@ def main() -> None:
 @opt.json_option
 @opt.quiet_option
 def check(**arguments: Any) -> None:
-    """Audit a data set: unreadable files, class counts, sizes, duplicates, warnings.
+    """Audit a data set before anything is trained on it.
+
+    Unreadable files, class counts, sizes, duplicates, and warnings with their reasons.
 
     DATA is a folder of class folders, a CSV or Parquet manifest, or a .npz archive.
     """
@@ -70,7 +72,7 @@ def check(**arguments: Any) -> None:
 @opt.json_option
 @opt.quiet_option
 def fit(**arguments: Any) -> None:
-    """Train on labelled images: an honest estimate, a model and a report.
+    """Train on labelled images: estimate, model and report.
 
     DATA is a folder of class folders, a CSV or Parquet manifest, or a .npz archive. The same command again goes on
     after an interruption.
@@ -140,7 +142,9 @@ def report(**arguments: Any) -> None:
 @opt.json_option
 @click.pass_context
 def backbones(context: click.Context, as_json: bool) -> None:
-    """List the pretrained networks and where their weights would come from.
+    """List the pretrained networks and their weights.
+
+    Says of each where its weights would come from.
 
     Without a verb: the table. The verbs show one network's stages, and carry weights to a machine without a network.
     """
@@ -225,7 +229,7 @@ def cache() -> None:
 @opt.cache_folder_option
 @opt.json_option
 def cache_info(**arguments: Any) -> None:
-    """Say where the cache lies and what it holds, setting by setting."""
+    """Say where the cache lies and what it holds."""
     from headstart.cli.cache import info as run
 
     run(**arguments)
@@ -240,7 +244,10 @@ def cache_info(**arguments: Any) -> None:
     help="What may stay, such as 5GB or 500MB. [default: $HEADSTART_CACHE_LIMIT, else 20 GB or half of the room]",
 )
 def cache_prune(**arguments: Any) -> None:
-    """Remove the features and stage maps not used for longest, until the rest fits."""
+    """Remove what was not used for longest, down to a limit.
+
+    Features and stage maps count, and go; weights, converted networks and measured speeds stay.
+    """
     from headstart.cli.cache import prune as run
 
     run(**arguments)
@@ -250,7 +257,10 @@ def cache_prune(**arguments: Any) -> None:
 @opt.cache_folder_option
 @opt.quiet_option
 def cache_verify(**arguments: Any) -> None:
-    """Check every file of the cache against its hash; damaged ones are removed."""
+    """Check every file of the cache against its hash.
+
+    Damaged files are removed, and computed again when they are next needed; exit code 1 when there were any.
+    """
     from headstart.cli.cache import verify as run
 
     run(**arguments)
@@ -260,7 +270,10 @@ def cache_verify(**arguments: Any) -> None:
 @opt.cache_folder_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def cache_clear(**arguments: Any) -> None:
-    """Remove all computed features and stage maps, and converted networks; weights that were added stay."""
+    """Remove all features, stage maps and converted networks.
+
+    Weights that were added and measured speeds stay.
+    """
     from headstart.cli.cache import clear as run
 
     run(**arguments)

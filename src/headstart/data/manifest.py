@@ -75,7 +75,8 @@ class ManifestColumns:
             if name is not None and name not in present:
                 listed = unknown_name("column", name, present)
                 raise DataError(
-                    f"{path} has no {kind} column. {listed} Name the {kind} column if it is called otherwise."
+                    f"{path} has no {kind} column. {listed} If it is called otherwise, name it: "
+                    f"--{kind}-column NAME, or columns={{{kind!r}: NAME}} in Python."
                 )
         return {kind: name for kind, name in wanted.items() if name is not None}
 

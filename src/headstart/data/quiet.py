@@ -1,40 +1,50 @@
-"""Pillow without its warnings, also where threads decode side by side."""
+"""Libraries without their warnings, also where threads work side by side."""
 
 from __future__ import annotations
 
 import threading
 import warnings
 from types import TracebackType
-from typing import Final
+from typing import ClassVar, Final
 
 
-class QuietPillow:
-    """Context that mutes Pillow's warnings, nested and in threads alike.
+class Quiet:
+    """Context that mutes warnings that code of some modules gives, nested and in threads alike.
 
-    ``warnings.catch_warnings`` alone is not safe in threads: two that overlap leave the filters changed.
+    ``warnings.catch_warnings`` alone is not safe in threads: two that overlap leave the filters changed. All `Quiet`
+    together save the filters once, when the first is entered, and restore them when the last is left; what one of them
+    mutes stays muted until then.
+
+    Parameters
+    ----------
+    module : str
+        Pattern that the name of the warning module begins with; empty for all.
     """
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._depth = 0
-        self._filters: warnings.catch_warnings[None] | None = None
+    _lock: ClassVar = threading.Lock()
+    _depth: ClassVar[int] = 0
+    _filters: ClassVar[warnings.catch_warnings[None] | None] = None
+
+    def __init__(self, module: str) -> None:
+        self._module = module
 
     def __enter__(self) -> None:
-        with self._lock:
-            if self._depth == 0:
-                self._filters = warnings.catch_warnings()
-                self._filters.__enter__()
-                warnings.filterwarnings("ignore", module=r"PIL\.")
-            self._depth += 1
+        with Quiet._lock:
+            if Quiet._depth == 0:
+                Quiet._filters = warnings.catch_warnings()
+                Quiet._filters.__enter__()
+            Quiet._depth += 1
+            warnings.filterwarnings("ignore", module=self._module)  # moved to the front where it stands already
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._lock:
-            self._depth -= 1
-            if self._depth == 0 and self._filters is not None:
-                self._filters.__exit__(kind, error, trace)
-                self._filters = None
+        with Quiet._lock:
+            Quiet._depth -= 1
+            if Quiet._depth == 0 and Quiet._filters is not None:
+                Quiet._filters.__exit__(kind, error, trace)
+                Quiet._filters = None
 
 
-QUIET_PILLOW: Final = QuietPillow()
+QUIET_PILLOW: Final = Quiet(r"PIL\.")
+QUIET: Final = Quiet("")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from headstart.errors import InputError, unknown_name
+from headstart.errors import EngineError, InputError, unknown_name
 from headstart.features.engine import Engine, engine_for, reference_engine
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
@@ -19,6 +18,7 @@ from headstart.features.parity import MIN_IMAGES, Parity, Tolerance, compare_fea
 from headstart.features.quantise import MAX_CALIBRATION, MAX_JUDGED, accuracy_cost, check_int8, quantise
 from headstart.features.runners.capabilities import (
     build_facts,
+    has_compiler,
     openvino_absence,
     openvino_precisions,
     torch_precisions,
@@ -203,8 +203,8 @@ class Chooser:
         able = [engine for engine in candidates if engine.label in speeds]
         while able:
             engine = fastest(able, speeds)
-            parity = self._parity(engine)
-            if self._keeps(engine, parity):
+            parity = self._parity_or_refusal(engine)
+            if parity is not None and self._keeps(engine, parity):
                 return self._chosen(engine, parity, _reason(len(speeds)), speeds)
             able.remove(engine)
         return self._chosen(wish.reference, None, "no faster engine agreed with it", speeds)
@@ -242,8 +242,7 @@ class Chooser:
         return [name for name in asked if name in there]
 
     def _worth_compiling(self, work: float) -> bool:
-        compiler = any(shutil.which(name) for name in ("g++", "clang++", "c++"))
-        return compiler and self.wish.device == "cpu" and work >= WORTH_COMPILING
+        return self.wish.device == "cpu" and work >= WORTH_COMPILING and has_compiler()
 
     def _speeds(self, candidates: Sequence[Engine]) -> dict[str, float]:
         """Images per second of the candidates that run, measured or remembered; of a single one nothing is timed."""
@@ -256,12 +255,13 @@ class Chooser:
             "engines": [engine.settings() for engine in candidates],
             "machine": build_facts("openvino" if self._has_openvino() else "torch", self.wish.device),
         }
-        kept = Speeds(self._folder, settings)
+        kept = Speeds(self._folder, settings, [engine.label for engine in candidates])
         speeds = kept.load()
         if not speeds:
             rows = self._sample[:_TIMED]
             pixels = np.stack([self.dataset.prepared(row, self.preparation) for row in rows])
-            speeds, refusals = measure_engines(candidates, self.extractor, pixels)
+            with self._progress.task("Trial", len(candidates), "engines") as advance:
+                speeds, refusals = measure_engines(candidates, self.extractor, pixels, advance=advance)
             for reason in refusals.values():
                 self._say(reason)
             if not refusals:
@@ -273,6 +273,14 @@ class Chooser:
         compared = self.dataset.subset(list(self._sample if rows is None else rows))
         reference = self._features(compared, self.wish.reference)
         return compare_features(reference, self._features(compared, engine), compared.labels)
+
+    def _parity_or_refusal(self, engine: Engine) -> Parity | None:
+        """Parity of the engine; None, and the reason told, where it cannot compute these images at all."""
+        try:
+            return self._parity(engine)
+        except EngineError as error:
+            self._say(f"{engine.label} is not used: {error}")
+            return None
 
     def _features(self, dataset: ImageDataset, engine: Engine) -> NDArray[Any]:
         return extract_features(dataset, self.extractor(engine), cache=self._cache)
@@ -287,8 +295,8 @@ class Chooser:
             why = (
                 f"fewer than {MIN_IMAGES} images cannot show that it gives the same features"
                 if parity.n_images < MIN_IMAGES
-                else f"its features differ too much from fp32 on your images: {parity}; tolerated are "
-                f"{tolerance.relative_error:g} and {tolerance.agreement:g}"
+                else f"its features differ too much from fp32 on your images: {parity}; at most "
+                f"{tolerance.relative_error:g} and at least {tolerance.agreement:g} are tolerated"
             )
             self._say(f"{engine.label} is not used: {why}.")
         return within
@@ -326,6 +334,7 @@ class Chooser:
         held_out, calibration = _divided(order)
         engine = self.wish.engine("openvino", "int8")
         pixels = np.stack([self.dataset.prepared(row, self.preparation) for row in calibration])
+        self._progress.note(f"Quantising {self.backbone.name} on {len(calibration)} images; this may take minutes.")
         network = quantise(self.backbone, self.preparation.size, engine.batch_size, pixels)
         engine = replace(engine, network_sha256=hash_bytes(network))
         self._networks[engine.network_sha256] = network

@@ -73,7 +73,7 @@ class StageMaps:
         return len(self._place)
 
     def __repr__(self) -> str:
-        return f"<StageMaps: {self.shape}, float16, {self.nbytes / 1e9:,.2f} GB on disk>"
+        return f"<StageMaps: {self.shape}, float16, {self.nbytes / 1e6:,.1f} MB on disk>"
 
     @property
     def n_views(self) -> int:

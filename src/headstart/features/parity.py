@@ -40,7 +40,7 @@ class Parity:
     Attributes
     ----------
     relative_error : float or None
-        As in `Tolerance`; None where it is not finite or the reference is the same for all images.
+        As in `Tolerance`; None where features are not finite or the reference is the same for all images.
     agreement : float or None
         Share of images for which a linear probe, fitted on the reference of other images, says the same of both.
     n_images : int
@@ -86,7 +86,7 @@ def compare_features(reference: ArrayLike, found: ArrayLike, labels: NDArray[np.
     """
     plain, fast = np.asarray(reference, np.float64), np.asarray(found, np.float64)
     n_images = len(plain)
-    if n_images < MIN_IMAGES or not np.isfinite(fast).all():
+    if n_images < MIN_IMAGES or not (np.isfinite(plain).all() and np.isfinite(fast).all()):
         return Parity(None, None, n_images, "none")
     spread = float(np.linalg.norm(plain - plain.mean(axis=0)))
     if spread <= 1e-6 * float(np.linalg.norm(plain)):  # all images look the same to the network
@@ -103,7 +103,7 @@ def _target(plain: NDArray[np.float64], labels: NDArray[np.int64] | None) -> tup
         return labels, "labels"
     scores = np.linalg.svd(plain - plain.mean(axis=0), full_matrices=False)[0][:, :2]
     above = scores > np.median(scores, axis=0)
-    return above @ np.array([1, 2]), "principal components"
+    return above @ np.array([1, 2])[: above.shape[1]], "principal components"
 
 
 def cross_probe(plain: NDArray[np.float64], rows: NDArray[np.float64], target: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -6,11 +6,11 @@ import contextlib
 import io
 import logging
 import math
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.data.quiet import QUIET
 from headstart.errors import EngineError
 from headstart.features.parity import cross_probe
 from headstart.features.runners.capabilities import openvino_absence, openvino_precisions, silence_telemetry
@@ -124,6 +124,5 @@ def _import_nncf() -> Any:
 def _quiet() -> Any:
     """Without nncf's bars and warnings, which speak to its developers."""
     nothing = io.StringIO()
-    with warnings.catch_warnings(), contextlib.redirect_stdout(nothing), contextlib.redirect_stderr(nothing):
-        warnings.simplefilter("ignore")
+    with QUIET, contextlib.redirect_stdout(nothing), contextlib.redirect_stderr(nothing):
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ CLEARLY_FASTER: Final = 1.25
 _HOPELESS: Final = 3.0
 _SMALL_BATCH: Final = 4
 _ROUND_S: Final = 0.3
+_LEAST_ROUNDS: Final = 3  # one round alone may meet another program
 _MAX_ROUNDS: Final = 5
 _KEY_LENGTH: Final = 40
 
@@ -36,21 +38,25 @@ class Speeds:
         Cache folder; None keeps nothing.
     settings : Mapping
         Machine kind, versions, network and input size: what the speeds depend on.
+    labels : sequence of str
+        Of the engines that were or will be measured.
     """
 
-    def __init__(self, folder: Path | None, settings: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path | None, settings: Mapping[str, Any], labels: Sequence[str]) -> None:
         self._settings = dict(settings)
+        self._labels = list(labels)
         self._path = None if folder is None else folder / "speeds" / f"{hash_json(self._settings)[:_KEY_LENGTH]}.json"
 
     def load(self) -> dict[str, float]:
-        """Images per second by the label of the engine; empty when none are kept or the file is damaged."""
+        """Images per second by the label of the engine; empty when they are not kept for every engine, or damaged."""
         if self._path is None:
             return {}
         try:
             found = json.loads(self._path.read_text(encoding="utf-8"))["images_per_second"]
-            return {str(label): float(speed) for label, speed in found.items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            speeds = {label: float(found[label]) for label in self._labels}
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return {}
+        return speeds if all(0 < speed < math.inf for speed in speeds.values()) else {}
 
     def keep(self, speeds: Mapping[str, float]) -> None:
         """Keep what was measured; a folder that refuses is left alone, and the next run tries again."""
@@ -68,6 +74,7 @@ def measure_engines(
     pixels: NDArray[np.uint8],
     *,
     clock: Callable[[], float] = time.perf_counter,
+    advance: Callable[[int], None] = lambda n: None,
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Images per second of every engine, in the order of preference.
 
@@ -80,6 +87,8 @@ def measure_engines(
         Some of the user's images, as prepared.
     clock : callable
         Seconds.
+    advance : callable
+        Told of every engine when its trial is over.
 
     Returns
     -------
@@ -94,6 +103,7 @@ def measure_engines(
             speeds[engine.label] = _speed(make(small), pixels, max(speeds.values(), default=0.0), clock)
         except EngineError as error:
             refusals[engine.label] = str(error)
+        advance(1)
     return speeds, refusals
 
 
@@ -105,13 +115,13 @@ def _speed(extractor: Extractor, pixels: NDArray[np.uint8], best: float, clock: 
     fastest = float("inf")
     with ThreadPoolExecutor(extractor.n_streams) as pool:
         begun = clock()
-        for _ in range(_MAX_ROUNDS):
+        for n_done in range(1, _MAX_ROUNDS + 1):
             start = clock()
             for done in [pool.submit(extractor.compute, batch) for _ in range(extractor.n_streams)]:
                 done.result()
             fastest = min(fastest, clock() - start)
             hopeless = n_images / max(fastest, 1e-9) * _HOPELESS < best
-            if hopeless or clock() - begun > _ROUND_S:
+            if hopeless or (n_done >= _LEAST_ROUNDS and clock() - begun > _ROUND_S):
                 break
     return round(n_images / max(fastest, 1e-9), 3)
 

@@ -41,7 +41,7 @@ def methods_text(results: Mapping[str, Any], versions: Mapping[str, Any]) -> str
     sentences = [
         _data(results["task"]),
         _features(results),
-        *_engine(results),
+        *_engine(results, versions),
         _choice(results),
         _scores(results),
         _interval(results),
@@ -121,27 +121,29 @@ def _weights_words(source: Mapping[str, Any]) -> str:
     return f"pretrained weights: {source['weights'].get('source')}"
 
 
-def _engine(results: Mapping[str, Any]) -> list[str]:
+def _engine(results: Mapping[str, Any], versions: Mapping[str, Any]) -> list[str]:
     """How the forward passes were computed, and how near that is to fp32; nothing for runs that do not say."""
     sources = results["sources"]
     if len(sources) > 1:
-        found = [_engine_words(source["engine_record"], f" of {source['label']}") for source in sources]
+        found = [_engine_words(source["engine_record"], versions, f" of {source['label']}") for source in sources]
     else:
-        found = [_engine_words(results.get("engine") or {}, "")]
+        found = [_engine_words(results["engine"], versions, "")]
     return [words for words in found if words]
 
 
-def _engine_words(record: Mapping[str, Any], of_what: str) -> str:
+def _engine_words(record: Mapping[str, Any], versions: Mapping[str, Any], of_what: str) -> str:
     if "label" not in record:
         return ""
-    said = f"The forward pass{of_what} was computed by {record['label']}"
+    openvino = record["used"].get("engine") == "openvino" and "openvino" in versions
+    version = f" (version {versions['openvino']})" if openvino else ""
+    said = f"The forward pass{of_what} was computed by {record['label']}{version}"
     parity = record.get("parity") or {}
     if parity.get("relative_error") is None or parity.get("agreement") is None:
         return f"{said}."
     sentences = [
-        f"{said}; on {text.plural(parity['n_images'], 'image')} its features differed from those of fp32 by "
-        f"{parity['relative_error']:.2g} of their spread, and a linear probe agreed on "
-        f"{100 * parity['agreement']:.1f} %."
+        f"{said}; on {text.plural(parity['n_images'], 'image')} its features differed from those of plain "
+        f"torch in fp32 by {parity['relative_error']:.2g} of their spread (root mean square), and a linear probe gave "
+        f"the same class for {100 * parity['agreement']:.1f} %."
     ]
     if cost := record.get("accuracy_cost"):
         low, high = cost["ci95"]

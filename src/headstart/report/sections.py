@@ -192,11 +192,12 @@ def software_section(record: RunRecord) -> Section:
     """Weights, versions, machine and time."""
     timings, backbone = record.timings, record.results["backbone"]
     first = {key: backbone[key] for key in ("name", "stage", "feature_width") if key in backbone}
-    others = {key: value for key, value in backbone.items() if key not in ("weights", *first)}
+    others = {key: value for key, value in backbone.items() if key not in ("weights", *first) and value != ""}
     sources = record.results["sources"]
     blocks: list[Block] = [_source_table(sources)] if len(sources) > 1 else []
     of_model = "Backbone of the final model" if len(sources) > 1 else "Backbone"
-    blocks.append(mapping_table(f"{of_model} and its preparation", first | others))
+    blocks.append(mapping_table(f"{of_model} with preparation and engine", first | others))
+    blocks += _engine_blocks(record.results["engine"])
     caption = "Weights" if random_weights(backbone) else "Pretrained weights"
     blocks.append(mapping_table(caption, backbone["weights"]))
     spent = {key: text.duration(value) for key, value in timings["seconds"].items() if value is not None}
@@ -222,6 +223,32 @@ def _source_table(sources: Sequence[Mapping[str, Any]]) -> Table:
     )
     columns = ("Source", "Weights", "Input, pixels", "Features", "Computed by", "Times chosen")
     return Table(f"{len(sources)} sources of features competed", columns, rows, frozenset({1}))
+
+
+def _engine_blocks(engine: Mapping[str, Any]) -> list[Block]:
+    """Engines that were compared with plain fp32, how far each was off, and what else was said of the choice."""
+    rows = tuple(
+        (
+            entry["engine"],
+            _two_digits(entry["parity"]["relative_error"]),
+            f"at most {entry['tolerance']['relative_error']:g}",
+            text.score(entry["parity"]["agreement"]),
+            f"at least {entry['tolerance']['agreement']:g}",
+            text.count(entry["parity"]["n_images"]),
+            "yes" if entry["within"] else "no",
+        )
+        for entry in engine["tried"]
+    )
+    columns = ("Engine", "Relative error", "Tolerated", "Agreement", "Tolerated", "Images", "Within")
+    caption = "Engines compared with the plain one, torch fp32, on images of this data set"
+    told = {f"{entry['engine']} is not used" for entry in engine["tried"]}
+    notes = tuple(note for note in engine["notes"] if note.split(":")[0] not in told)
+    blocks: list[Block] = [Table(caption, columns, rows)] if rows else []
+    return [*blocks, Bullets(notes)] if notes else blocks
+
+
+def _two_digits(value: float | None) -> str:
+    return text.MISSING if value is None else f"{value:.2g}"
 
 
 def _speed(timings: Mapping[str, Any]) -> dict[str, str]:

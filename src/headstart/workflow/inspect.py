@@ -16,7 +16,7 @@ from headstart.data.sources import FilePixels
 from headstart.data.table import Table
 from headstart.data.twins import join_groups
 from headstart.errors import DataError
-from headstart.features.cache import CacheLimit, FeatureCache, parse_size
+from headstart.features.cache import CacheLimit, FeatureCache, named_limit, parse_size
 from headstart.features.engine import available_processors, decide_engine
 from headstart.features.extractor import Extractor
 from headstart.features.twins import BACKGROUND, RATIO, confirm_twins
@@ -188,7 +188,8 @@ def open_cache(
 ) -> FeatureCache:
     """The feature cache: the user's default one, a folder, or (for None) the fallback; see `FitOptions.cache_limit`."""
     folder = fallback if name is None else default_cache_folder() if name == "default" else Path(name)
-    return FeatureCache(folder, limit=None if limit is None else CacheLimit(parse_size(limit)), progress=progress)
+    asked = named_limit() if limit is None else CacheLimit(parse_size(limit))  # a limit that is none is said at once
+    return FeatureCache(folder, limit=asked, progress=progress)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,13 +10,14 @@ from typing import Any
 from headstart.backbones.backbone import Backbone
 from headstart.data import ImageDataset
 from headstart.errors import EngineError, RunError, WeightsError
+from headstart.features.cache import FeatureCache
 from headstart.features.choose import Chooser, Wish
 from headstart.features.engine import Engine, resolve_device
 from headstart.features.extractor import Extractor
 from headstart.features.runners.kept import NetworkStore
-from headstart.features.runners.machine import runs_on
+from headstart.features.runners.machine import runs_on, what_lacks
 from headstart.progress import Progress, Silent
-from headstart.storage import hash_file, write_bytes
+from headstart.storage import hash_file, storage_error, write_bytes
 from headstart.study import run_folder as files
 from headstart.study.space import Source, Space
 from headstart.workflow.inspect import open_cache, open_extractor
@@ -168,7 +169,7 @@ def open_for(
     cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
     stored = None if folder is None else files.stored_engine(folder, number)
     if folder is not None and stored is not None:
-        return _resumed(plain, options, stored, folder, cache_folder=cache.folder, number=number)
+        return _resumed(plain, options, stored, folder, _Remaking(dataset, cache, progress, number))
     device = runs_on(plain.backbone, plain.engine.device, plain.preparation.size, progress=progress)
     wish = Wish(
         library=options.engine,
@@ -185,14 +186,27 @@ def open_for(
     return Opened(chooser.extractor(choice.engine), choice.record, choice.speeds, number=number)
 
 
-def _resumed(
-    plain: Extractor, options: FitOptions, stored: Engine, folder: Path, *, cache_folder: Path | None, number: int
-) -> Opened:
+@dataclass(frozen=True, eq=False)
+class _Remaking:
+    """What a quantised network is made from again, where that of a run is lost, and the number of its source."""
+
+    dataset: ImageDataset
+    cache: FeatureCache
+    progress: Progress
+    number: int
+
+
+def _resumed(plain: Extractor, options: FitOptions, stored: Engine, folder: Path, remaking: _Remaking) -> Opened:
     """The engine that a run began with; what the options name explicitly still has its say, and then differs."""
-    record = files.stored_record(folder, number)
+    record = files.stored_record(folder, remaking.number)
     asked = record.get("asked", {})
     _refuse_other(folder, "engine", options.engine, {asked.get("engine"), stored.name})
     _refuse_other(folder, "precision", options.precision, {asked.get("precision"), stored.precision})
+    if lacking := what_lacks(stored):
+        raise EngineError(
+            f"{folder} was begun with the engine {stored.label}. {lacking}. Go on where it was begun, or give another "
+            "folder to begin anew."
+        )
     n_threads = options.n_threads or stored.n_threads
     engine = replace(
         stored,
@@ -201,9 +215,12 @@ def _resumed(
         n_streams=stored.n_streams if n_threads == stored.n_threads else min(stored.n_streams, n_threads),
         batch_size=options.batch_size or stored.batch_size,
     )
-    network = _stored_network(folder, engine, number)
-    extractor = Extractor(plain.backbone, plain.preparation, engine, network=network, store=NetworkStore(cache_folder))
-    return Opened(extractor, record, {}, number=number)
+    network = _stored_network(folder, engine, remaking.number)
+    if network is None and engine.network_sha256:
+        network = _made_again(plain, options, stored, folder, remaking)
+    store = NetworkStore(remaking.cache.folder)
+    extractor = Extractor(plain.backbone, plain.preparation, engine, network=network, store=store)
+    return Opened(extractor, record, {}, number=remaking.number)
 
 
 def _refuse_other(folder: Path, name: str, asked: str, known: set[Any]) -> None:
@@ -216,14 +233,39 @@ def _refuse_other(folder: Path, name: str, asked: str, known: set[Any]) -> None:
 
 
 def _stored_network(folder: Path, engine: Engine, number: int) -> bytes | None:
-    """The quantised network of a source: in the unfinished work of its run, beside the fold heads, or in the bundle."""
+    """The quantised network of a source: in the unfinished work of its run, beside the fold heads, or in the bundle.
+
+    None where it is in none of them, or was damaged.
+    """
     if not engine.network_sha256:
         return None
     places = [folder / name / network_file(number) for name in (files.WORK_FOLDER, files.FOLDS_FOLDER)]
     for path in (*places, folder / files.MODEL_FOLDER / NETWORK_FILE):
-        if path.is_file() and hash_file(path) == engine.network_sha256:
-            return path.read_bytes()
-    raise EngineError(
-        f"{places[0]} is missing: the quantised network that this run began with. "
-        "Remove the folder and run `headstart fit` again."
+        try:
+            if path.is_file() and hash_file(path) == engine.network_sha256:
+                return path.read_bytes()
+        except OSError as error:
+            raise storage_error(path, error, action="read") from error
+    return None
+
+
+def _made_again(plain: Extractor, options: FitOptions, stored: Engine, folder: Path, remaking: _Remaking) -> bytes:
+    """The network of a run that was stopped, by a full disk say, before it could be written: the same bytes again."""
+    wish = Wish(precision=stored.precision, n_threads=stored.n_threads, batch_size=stored.batch_size, seed=options.seed)
+    cache = remaking.cache
+    chooser = Chooser(
+        plain.backbone,
+        plain.preparation,
+        remaking.dataset,
+        wish,
+        cache=cache,
+        folder=cache.folder,
+        progress=remaking.progress,
     )
+    choice = chooser.choose()
+    if choice.network is None or choice.engine.network_sha256 != stored.network_sha256:
+        raise EngineError(
+            f"{folder / files.WORK_FOLDER / network_file(remaking.number)} is missing: the quantised network that this run began with, "
+            "and these images and options make another one. Remove the folder and run `headstart fit` again."
+        )
+    return choice.network

@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from headstart.features.runners.capabilities import processor_name
+
 _PACKAGES = (
     "headstart",
     "nncf",
@@ -55,6 +57,6 @@ def machine() -> dict[str, Any]:
     return {
         "system": platform.system(),
         "architecture": platform.machine(),
-        "processor": platform.processor() or "not stated",
+        "processor": processor_name(),
         "n_processors": os.cpu_count(),
     }

@@ -89,12 +89,24 @@ def default_limit(folder: Path | None, n_stored: int) -> CacheLimit:
     InputError
         When the environment variable holds no size.
     """
-    if named := os.environ.get(LIMIT_VARIABLE):
-        try:
-            return CacheLimit(parse_size(named))
-        except InputError as error:
-            raise InputError(f"The environment variable {LIMIT_VARIABLE}: {error}") from error
-    return CacheLimit(min(DEFAULT_BYTES, (free_bytes(folder) + n_stored) // 2))
+    return named_limit() or CacheLimit(min(DEFAULT_BYTES, (free_bytes(folder) + n_stored) // 2))
+
+
+def named_limit() -> CacheLimit | None:
+    """The limit that ``$HEADSTART_CACHE_LIMIT`` names, if it is set.
+
+    Raises
+    ------
+    InputError
+        When it holds no size.
+    """
+    named = os.environ.get(LIMIT_VARIABLE)
+    if not named:
+        return None
+    try:
+        return CacheLimit(parse_size(named))
+    except InputError as error:
+        raise InputError(f"The environment variable {LIMIT_VARIABLE}: {error}") from error
 
 
 def free_bytes(folder: Path | None) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.data.decode import WHITE_LEVEL
 from headstart.features.cache import folder as files
 from headstart.features.cache.shard import DamagedShardError, read_head
 
@@ -30,6 +31,9 @@ class SettingInfo:
         Name of its folder.
     backbone, stage, view, precision : str
         ``unknown`` where the description of the settings is lost; the rows still serve.
+    input : str
+        How images were prepared: height and width in pixels, and what differs from the defaults, such as
+        ``224 x 224, decode fast``.
     row : str
         Shape of one image's row: ``1280`` or ``512 x 14 x 14``.
     n_images : int
@@ -43,6 +47,7 @@ class SettingInfo:
     key: str
     backbone: str
     stage: str
+    input: str
     view: str
     precision: str
     row: str
@@ -81,13 +86,13 @@ class CacheInfo:
         return len(self.settings)
 
     @property
-    def n_images(self) -> int:
-        """Rows of features and stage maps, over all settings."""
+    def n_rows(self) -> int:
+        """Rows of features and stage maps over all settings; an image has one in each setting that saw it."""
         return sum(setting.n_images for setting in self.settings)
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionary."""
-        return {**asdict(self), "n_settings": self.n_settings, "n_images": self.n_images}
+        return {**asdict(self), "n_settings": self.n_settings, "n_rows": self.n_rows}
 
 
 def survey_place(place: Path) -> SettingInfo | None:
@@ -122,11 +127,26 @@ def _described(place: Path) -> dict[str, str]:
         return {
             "backbone": str(settings["backbone"]),
             "stage": str(settings["stage"]),
+            "input": _input_in_words(settings["preparation"]),
             "view": _view_in_words(settings["view"]),
-            "precision": f"{engine['name']} {engine['precision']}",
+            "precision": _engine_in_words(engine),
         }
     except (OSError, ValueError, KeyError, TypeError):
-        return dict.fromkeys(("backbone", "stage", "view", "precision"), _UNKNOWN)
+        return dict.fromkeys(("backbone", "stage", "input", "view", "precision"), _UNKNOWN)
+
+
+def _input_in_words(preparation: Any) -> str:
+    """Size in pixels, and what differs from the defaults: rows that differ in nothing else are told apart by it."""
+    size = " x ".join(str(side) for side in preparation["size"])
+    usual = {"resize": "squash", "decode": "exact", "white_level": WHITE_LEVEL}
+    unusual = [name for name, value in usual.items() if preparation.get(name, value) != value]
+    return ", ".join([size, *(f"{name.replace('_', ' ')} {preparation[name]}" for name in unusual)])
+
+
+def _engine_in_words(engine: Any) -> str:
+    """Library and precision, and what else of the engine changes the last digits."""
+    details = [word for word in ("folded", "compiled") if engine.get(word)]
+    return f"{engine['name']} {engine['precision']}" + (f" ({', '.join(details)})" if details else "")
 
 
 def _view_in_words(view: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import platform
+import shutil
 import sys
 from typing import Any
 
@@ -75,6 +76,11 @@ def torch_precisions(device: str) -> tuple[str, ...]:
     if device == "mps" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return ("fp32",)
     return ("fp32", "bf16") if torch.ops.mkldnn._is_mkldnn_bf16_supported() else ("fp32",)
+
+
+def has_compiler() -> bool:
+    """Whether there is a C++ compiler, which ``torch.compile`` needs."""
+    return any(shutil.which(name) for name in ("g++", "clang++", "c++"))
 
 
 @functools.cache

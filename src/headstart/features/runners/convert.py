@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import tempfile
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from headstart.data.quiet import QUIET
 from headstart.errors import EngineError
 from headstart.features.runners.capabilities import import_openvino
 from headstart.features.runners.frozen import FrozenPass
@@ -71,8 +71,7 @@ def convert(backbone: Backbone, size: tuple[int, int], batch_size: int, stage: s
     blank = torch.zeros(batch_size, 3, *size)
     module = FrozenPass(backbone.staged, stage).cpu()
     try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # of shapes that become constants: they are constant here
+        with QUIET, torch.no_grad():  # of warnings about shapes that become constants: they are constant here
             traced = torch.jit.trace(module, blank, check_trace=False)  # type: ignore[no-untyped-call]
             model = openvino.convert_model(traced, example_input=blank, input=[list(blank.shape)])
     except _FAILURES as error:
@@ -100,17 +99,36 @@ def _takes_pixels(model: Any, backbone: Backbone) -> Any:
 
 
 def to_bytes(model: Any) -> bytes:
-    """An OpenVINO model as the bytes of one safetensors file: its graph and its weights."""
+    """An OpenVINO model as the bytes of one safetensors file: its graph and its weights.
+
+    Equal models give equal bytes: the parts are named by their order, since the names that OpenVINO and nncf give hold
+    a count of everything the process has made so far.
+
+    Raises
+    ------
+    EngineError
+        When the folder for temporary files has no room.
+    """
     from safetensors.numpy import save
 
-    with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
-        path = Path(folder) / "network.xml"
-        import_openvino().save_model(model, str(path), compress_to_fp16=False)
-        parts = {
-            "graph": np.frombuffer(path.read_bytes(), dtype=np.uint8),
-            "weights": np.frombuffer(path.with_suffix(".bin").read_bytes(), dtype=np.uint8),
-        }
-        return bytes(save(parts))
+    for number, part in enumerate(model.get_ordered_ops()):
+        part.set_friendly_name(f"part{number}")
+    model.set_friendly_name("network")
+    try:
+        with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
+            path = Path(folder) / "network.xml"
+            import_openvino().save_model(model, str(path), compress_to_fp16=False)
+            parts = {
+                "graph": np.frombuffer(path.read_bytes(), dtype=np.uint8),
+                "weights": np.frombuffer(path.with_suffix(".bin").read_bytes(), dtype=np.uint8),
+            }
+    except (OSError, RuntimeError) as error:  # RuntimeError is what OpenVINO makes of a full disk
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise EngineError(
+            f"The converted network cannot be written to the folder for temporary files ({reason}). Free some space "
+            "there, or name another folder in the environment variable TMPDIR."
+        ) from error
+    return bytes(save(parts))
 
 
 def from_bytes(core: Any, content: bytes) -> Any:

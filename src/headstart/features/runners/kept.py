@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ class NetworkStore:
             try:
                 content = path.read_bytes()
                 if hash_bytes(content)[:_LENGTH] == path.name.split(".")[1]:
-                    path.touch()
+                    with contextlib.suppress(OSError):  # a cache that is only read cannot keep count, and need not
+                        path.touch()
                     return content
                 path.unlink()
             except OSError:  # unreadable, or another process was faster: it is made again

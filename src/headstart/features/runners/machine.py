@@ -9,7 +9,12 @@ import torch
 
 from headstart.errors import HeadstartError
 from headstart.features.engine import Engine, resolve_device
-from headstart.features.runners.capabilities import openvino_absence, openvino_precisions, torch_precisions
+from headstart.features.runners.capabilities import (
+    has_compiler,
+    openvino_absence,
+    openvino_precisions,
+    torch_precisions,
+)
 from headstart.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -25,7 +30,7 @@ def nearest_engine(engine: Engine) -> tuple[Engine, str]:
     reason : str
         Empty where the engine is there.
     """
-    reason = _lacks(engine)
+    reason = what_lacks(engine)
     if not reason:
         return engine, ""
     device = engine.device if engine.device == "cpu" or not _lacks_device(engine.device) else "cpu"
@@ -36,7 +41,8 @@ def nearest_engine(engine: Engine) -> tuple[Engine, str]:
     )
 
 
-def _lacks(engine: Engine) -> str:
+def what_lacks(engine: Engine) -> str:
+    """What this machine lacks of an engine, in words without a final stop; empty where it has all."""
     if _lacks_device(engine.device):
         return f"The device {engine.device!r} is not there"
     if engine.name == "openvino":
@@ -45,6 +51,8 @@ def _lacks(engine: Engine) -> str:
         there: tuple[str, ...] = openvino_precisions()
     else:
         there = torch_precisions(engine.device)
+    if engine.compiled and not has_compiler():
+        return "torch.compile needs a C++ compiler (g++ or clang++), which is not there"
     return "" if engine.precision in there else f"This machine has no {engine.precision} arithmetic"
 
 

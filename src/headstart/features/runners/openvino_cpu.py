@@ -40,7 +40,8 @@ class OpenVinoRunner:
     Raises
     ------
     EngineError
-        When OpenVINO or the precision is not there, or the quantised network is missing or another one.
+        When OpenVINO or the precision is not there, it cannot run the network, or the quantised network is missing or
+        another one.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class OpenVinoRunner:
         else:
             model = from_bytes(core, converted(backbone, size, engine.batch_size, stage, store))
         self._batch_size = engine.batch_size
-        compiled = core.compile_model(model, "CPU", _settings(engine))
+        compiled = _compiled(core, model, backbone.name, engine)
         # as many requests as streams: a request is one caller's at a time, and holds its own input and output
         self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(engine.n_streams):
@@ -76,6 +77,16 @@ class OpenVinoRunner:
             return np.array(request.get_output_tensor(0).data[: len(pixels)], dtype=np.float32)  # a copy
         finally:
             self._requests.put(request)
+
+
+def _compiled(core: Any, model: Any, name: str, engine: Engine) -> Any:
+    try:
+        return core.compile_model(model, "CPU", _settings(engine))
+    except RuntimeError as error:  # too little memory, or an operation that the CPU lacks
+        reason = " ".join(str(error).split())[:300]  # its first line names only a file of OpenVINO's own source
+        raise EngineError(
+            f"OpenVINO cannot make the backbone {name!r} ready in {engine.precision} ({reason}). Use --engine torch."
+        ) from error
 
 
 def _settings(engine: Engine) -> dict[str, Any]:

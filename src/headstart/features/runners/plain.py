@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from headstart.errors import EngineError
 from headstart.features.engine import Engine
 from headstart.features.runners.base import fill_up
 from headstart.features.runners.folding import fold_batch_norms
@@ -33,6 +34,11 @@ class TorchRunner:
     size : (int, int)
         Height and width of the images in pixels.
     stage : str, optional
+
+    Raises
+    ------
+    EngineError
+        By `compute`, when ``torch.compile`` finds no compiler that works.
     """
 
     def __init__(self, backbone: Backbone, engine: Engine, size: tuple[int, int], *, stage: str | None = None) -> None:
@@ -51,8 +57,23 @@ class TorchRunner:
         """See `Runner.compute`; one call at a time, each on all threads."""
         filled = fill_up(pixels, self._engine.batch_size)
         with self._lock, torch.inference_mode(), torch_threads(self._engine.n_threads), self._precision():
-            rows = self._module(self._backbone.normalise(filled, self._device))
+            images = self._backbone.normalise(filled, self._device)
+            rows = self._compiled(images) if self._engine.compiled else self._module(images)
         return np.ascontiguousarray(rows[: len(pixels)].float().cpu().numpy())
+
+    def _compiled(self, images: torch.Tensor) -> torch.Tensor:
+        """As the module gives it; the first call compiles, which a broken compiler or missing headers refuse."""
+        from torch._dynamo.exc import TorchDynamoException
+
+        try:
+            rows: torch.Tensor = self._module(images)
+        except TorchDynamoException as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise EngineError(
+                f"torch.compile cannot build {self._backbone.name!r} on this machine ({reason}). It needs a C++ "
+                "compiler and Python's header files; `--engine torch --precision fp32` needs neither."
+            ) from error
+        return rows
 
     def _precision(self) -> contextlib.AbstractContextManager[object]:
         if self._engine.precision == "fp32":
