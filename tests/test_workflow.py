@@ -600,7 +600,9 @@ def test_real_images_of_skin(skin: tuple[Path, Path], tmp_path: Path) -> None:
     train, test = (DataSource(str(path), columns={"label": "diagnosis"}, allow_outside=True) for path in skin)
     options = tiny.options(backbone=None, weights=None, input_size=None, split="nested:4x3")
     found = fit(train, tmp_path / "run", options)
-    assert found.results["metrics"]["roc_auc"]["value"] > 0.85
+    # Three standard errors above chance: with 20 images of each class one of the area is sqrt(41 / (12 x 400)) = 0.092.
+    assert found.results["metrics"]["roc_auc"]["value"] > 0.78
+    assert found.results["metrics"]["roc_auc"]["ci95"][0] > 0.5
     assert found.results["task"]["n_images"] == 40
     outside = evaluate(found.folder, test)
     assert outside["metrics"]["accuracy"]["value"] > 0.75
