@@ -5,7 +5,7 @@ files of 300 x 300 pixels: see `peer_keras.py` and `peer_fastai.py`. They run in
 ``benchmarks/.peers``, which is made here on first use (from the package index that pip is set up for; 2 GB on disk).
 All take turns, round by round. Compiling, converting and opening the model, choosing the engine and the first batch
 are not in the rounds: they are shown as seconds until ready. Keras is also run in its mixed precision, which its users
-must ask for; headstart must be 2.5 times as fast as the fastest way of each peer. About 8 minutes on two cores besides
+must ask for; headstart must be 2.5 times as fast as the fastest way of each peer. About 13 minutes on two cores besides
 the installation; ``--quick`` about 5, without judging targets.
 """
 
@@ -223,7 +223,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="1 round; leaves the kept figures alone")
     options = parser.parse_args()
     python = environment()
-    n_rounds = 1 if options.quick else 3
+    n_rounds = 1 if options.quick else 5
     found = {}
     for name in options.names or N_IMAGES:
         with tempfile.TemporaryDirectory() as folder:

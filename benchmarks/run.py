@@ -18,13 +18,14 @@ SCRIPTS = (
     "cache",
     "scale",
     "heads_at_once",
+    "search",
     "demo",
     "elpv",
     "twins",
     "kills",
     "coverage",
 )
-WITH_QUICK = ("engines", "pipeline", "peers", "int8", "cache", "scale", "heads_at_once", "coverage")
+WITH_QUICK = ("engines", "pipeline", "peers", "int8", "cache", "scale", "heads_at_once", "search", "coverage")
 
 
 def main() -> int:
