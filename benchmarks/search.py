@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import table, write_results
+from common import RESULTS, read, table, write_results
 
 from headstart.data.split import Split, make_split
 from headstart.heads import faster_precision, grid
@@ -186,7 +186,8 @@ def main() -> int:
             plan = paper_plan(size, precision=precision, n_jobs=options.jobs, halving=halving)
             found[name] = measured(name, data, make_split(data.labels, scheme=scheme, seed=0), plan)
     if not options.quick:
-        write_results("search", {"precision": precision, "n_jobs": options.jobs, "searches": found})
+        kept = read("search")["searches"] if options.only and (RESULTS / "search.json").is_file() else {}
+        write_results("search", {"precision": precision, "n_jobs": options.jobs, "searches": kept | found})
     return report(found, precision, quick=options.quick)
 
 
