@@ -12,7 +12,7 @@ from headstart.study import run_folder as files
 from headstart.workflow.cost import REPORT_S, SourceCosts, fit_costs
 from headstart.workflow.fit import join_exact
 from headstart.workflow.inspect import Data, inspect_data, open_cache
-from headstart.workflow.job import make_run_split, n_worker_processes, study_plan
+from headstart.workflow.job import check_halving, check_memory, make_run_split, n_worker_processes, study_plan
 from headstart.workflow.opening import named_space, open_sources
 from headstart.workflow.options import FitOptions
 from headstart.workflow.wanted import check_weights, search_space
@@ -42,12 +42,15 @@ def estimate_fit(
     )
     audit_s = time.perf_counter() - start
     split = make_run_split(join_exact(inspected), options)
+    check_halving(space, split)
     dataset = inspected.dataset
     sources = open_sources(options, space, dataset, folder=Path(output), progress=progress)
     space = named_space(space, sources)
     cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
     taxed = options.leakage_tax and dataset.groups is not None
-    costs = fit_costs(dataset, study_plan(space, sources, options), sources, cache, split, taxed=taxed)
+    plan = study_plan(space, sources, options)
+    check_memory(plan, split, sources, len(dataset.classes))
+    costs = fit_costs(dataset, plan, sources, cache, split, taxed=taxed)
     seconds = {
         "audit": round(audit_s, 1),
         "features": round(costs.features_s, 1),
