@@ -321,6 +321,7 @@ def test_batches_larger_than_the_folds_allow_are_said_and_run(folders: Path, tmp
     (said,) = run.results["search"]["notes"]
     assert re.match(r"Batch sizes 64, 1000000 are too large for \d\d training rows: batches of 8 rows are used", said)
     assert f"Note: {said}" in notes.texts
+    assert estimate_fit(folders, tmp_path / "other", options)["notes"] == [said]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 
 from headstart.progress import Progress
 from headstart.study import run_folder as files
-from headstart.workflow.cost import REPORT_S, SourceCosts, fit_costs
+from headstart.workflow.cost import REPORT_S, SourceCosts, fit_costs, search_notes
 from headstart.workflow.fit import join_exact
 from headstart.workflow.inspect import Data, inspect_data, open_cache
 from headstart.workflow.job import check_halving, check_memory, make_run_split, n_worker_processes, study_plan
@@ -28,7 +28,8 @@ def estimate_fit(
     Returns
     -------
     dict
-        What would be done, ``seconds`` per step and ``total_minutes``.
+        What would be done, ``notes`` on settings that the folds are too small for, ``seconds`` per step and
+        ``total_minutes``.
     """
     files.check_output_folder(Path(output))
     space = search_space(options)
@@ -66,6 +67,7 @@ def estimate_fit(
         "search": "all" if space.halving is None else "halving",
         "split": split.scheme,
         "repeats": split.repeats,
+        "notes": list(search_notes(plan, split)),
         "worker_processes": n_worker_processes(options),
         "seconds": seconds,
         "total_minutes": round(sum(seconds.values()) / 60, 1),
