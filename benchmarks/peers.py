@@ -39,7 +39,9 @@ TARGET: Final = 2.5
 HERE: Final = Path(__file__).parent
 HOME: Final = HERE / ".peers"
 TORCH: Final = tuple(f"{name}=={importlib.metadata.version(name).split('+')[0]}" for name in ("torch", "torchvision"))
-PEERS: Final = (*TORCH, "keras==3.15.1", "jax==0.10.2", "grain==0.2.18", "pillow==13.0.0")
+# keras-tuner imports six without asking for it
+TUNER: Final = ("keras-tuner==1.4.8", "six==1.17.0")
+PEERS: Final = (*TORCH, "keras==3.15.1", *TUNER, "jax==0.10.2", "grain==0.2.18", "pillow==13.0.0")
 # fastai wants torch below 3 and spacy, which only its text models use: its own needs for pictures are listed instead
 ALONE: Final = ("fastai==2.8.12",)
 NEEDS_OF_FASTAI: Final = (
@@ -57,7 +59,7 @@ NEEDS_OF_FASTAI: Final = (
     "packaging",
     "cloudpickle",
 )
-SHOWN: Final = ("keras", "jax", "jaxlib", "grain", "fastai", "torch", "torchvision", "pillow", "numpy")
+SHOWN: Final = ("keras", "keras-tuner", "jax", "jaxlib", "grain", "fastai", "torch", "torchvision", "pillow", "numpy")
 N_IMAGES: Final = {"vgg19": 64, "resnet50": 192, "densenet121": 192}
 HEADSTART: Final = "headstart"
 
@@ -115,7 +117,7 @@ def versions(python: Path) -> dict[str, str]:
 
 
 class Worker:
-    """A peer in a process of its own, which does one round for every line it is given.
+    """A peer in a process of its own, which does one piece of work for every line it is given.
 
     Parameters
     ----------
@@ -123,10 +125,10 @@ class Worker:
     log : Path
         What it says on stderr.
     n_images : int
-        Rows that a round must give.
+        Rows that a round of `images_per_s` must give.
     """
 
-    def __init__(self, command: Sequence[str], log: Path, n_images: int) -> None:
+    def __init__(self, command: Sequence[str], log: Path, n_images: int = 0) -> None:
         self._log = log
         self._n_images = n_images
         with log.open("w", encoding="utf-8") as errors:
@@ -137,13 +139,17 @@ class Worker:
 
     def images_per_s(self) -> float:
         """One round."""
-        stdin = self._pipe(self._process.stdin)
-        stdin.write("go\n")
-        stdin.flush()
-        answer = self._answer()
+        answer = self.ask("go")
         if answer["shape"][0] != self._n_images:
             raise SystemExit(f"{self._log.name}: {answer['shape'][0]} rows for {self._n_images} files")
         return self._n_images / float(answer["seconds"])
+
+    def ask(self, line: str) -> dict[str, Any]:
+        """Answer to one line."""
+        stdin = self._pipe(self._process.stdin)
+        stdin.write(line + "\n")
+        stdin.flush()
+        return self._answer()
 
     def close(self) -> None:
         """End the process."""

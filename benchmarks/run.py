@@ -19,13 +19,14 @@ SCRIPTS = (
     "scale",
     "heads_at_once",
     "search",
+    "tuners",
     "demo",
     "elpv",
     "twins",
     "kills",
     "coverage",
 )
-WITH_QUICK = ("engines", "pipeline", "peers", "int8", "cache", "scale", "heads_at_once", "search", "coverage")
+WITH_QUICK = ("engines", "pipeline", "peers", "int8", "cache", "scale", "heads_at_once", "search", "tuners", "coverage")
 
 
 def main() -> int:

@@ -171,6 +171,16 @@ def test_images_of_one_group_do_not_count_as_many():
     assert 0 < loose.deviation[behind] < 0.6 * plain.deviation[behind]
 
 
+@pytest.mark.parametrize("metric", ["roc_auc", "balanced_accuracy"])
+def test_where_hardly_a_draw_has_a_score_nothing_is_told_apart(metric):
+    """Three classes, each one group: most draws of groups lack a class, so that the score is undefined in them."""
+    labels = np.repeat([0, 1, 2], 10)
+    task = InnerTask(labels, 3, np.tile([0, 1], 15), metric, 15.0, groups=labels)
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(3), (4, 30))
+    choice = make_choice(probabilities, task, np.array([3.0, 1.0, 2.0, 4.0]))
+    assert choice.tied.all() and choice.cheapest == 1
+
+
 def test_the_same_seed_gives_the_same_choice():
     task = task_of()
     probabilities = predictions(task, [0.5, 0.6, 0.7])

@@ -433,6 +433,8 @@ def test_specs_are_completed_compared_and_hashed_by_value():
         ("logistic", {"C": 0}, "'C' of a logistic head must be a number > 0, not 0"),
         ("logistic", {"C": float("nan")}, "a number > 0, not nan"),
         ("knn", {"k": 2.5}, "'k' of a knn head must be a whole number > 0, not 2.5"),
+        ("knn", {"k": 10**20}, "'k' of a knn head must be a whole number > 0 and at most 2..53, not 1000000"),
+        ("logistic", {"C": 10**400}, "a number > 0 and at most 2..53, not 1000000"),
         ("knn", {"k": True}, "not True"),
         ("dense", {"dropout": 1.0}, "a number >= 0 and < 1, not 1.0"),
         ("lda", {"shrinkage": 1.0}, "a number > 0 and < 1, or 'auto', not 1.0"),

@@ -317,6 +317,16 @@ def test_one_that_diverges_is_marked_and_leaves_its_neighbours_as_they_are(preci
         np.testing.assert_array_equal(wild.probabilities[others], quiet.probabilities[others])
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("wild", [{"learning_rate": 1e300}, {"weight_decay": 1e300}, {"learning_rate": 1e38}])
+def test_numbers_beyond_float32_fail_alone(optimizer, wild):
+    rows, validation, _ = rows_of()
+    fine, bad = dense(optimizer=optimizer, epochs=2), dense(optimizer=optimizer, epochs=2, **wild)
+    found = trained([fine, bad], rows, validation)
+    assert found.failed.tolist() == [False, True] and np.isnan(found.probabilities[1]).all()
+    np.testing.assert_allclose(found.probabilities[0], trained([fine], rows, validation).probabilities[0], atol=1e-5)
+
+
 def test_snapshots_before_the_end_of_a_diverging_one_are_kept():
     rows, validation, _ = rows_of()
     growing = [dense(optimizer="sgd", weight_decay=1.0, learning_rate=5.0, epochs=n) for n in range(1, 40, 4)]
@@ -383,9 +393,11 @@ def test_a_plan_keeps_to_its_budget():
 
 def test_batches_too_large_for_a_fold_are_said():
     specs = [dense(batch_size=size) for size in (8, 32, 256)]
-    (said, more) = batch_notes(specs, 200)
-    assert said.startswith("Batch size 32 is too large for 200 training rows: batches of 25 rows are used")
-    assert "256" in more and batch_notes(specs, 3667) == []
+    assert batch_notes(specs, 3667) == []
+    (said,) = batch_notes(specs, 300)
+    assert said.startswith("Batch size 256 is too large for 300 training rows: batches of 37 rows are used")
+    (said,) = batch_notes(specs, 200)
+    assert said.startswith("Batch sizes 32, 256 are too large for 200 training rows: batches of 25 rows are used")
     rows, validation, _ = rows_of(60)
     probabilities = trained([dense(batch_size=10_000)], rows, validation).probabilities
     assert np.array_equal(probabilities, trained([dense(batch_size=8)], rows, validation).probabilities)
@@ -406,6 +418,16 @@ def test_wrong_calls_are_refused(change, words):
     (chunk,) = plan_chunks([dense()], n_features=21, n_classes=3)
     with pytest.raises(InputError, match=words):
         train_chunk(chunk, [rows], **change)
+
+
+def test_a_batch_far_larger_than_the_training_rows_takes_no_memory_that_is_not_used():
+    specs = [dense(units=256, batch_size=10**6, epochs=1, learning_rate=rate) for rate in (1e-4, 1e-3)]
+    with pytest.raises(InputError, match="MiB allowed"):
+        plan_chunks(specs, n_features=21, n_classes=3)
+    assert len(plan_chunks(specs, n_features=21, n_classes=3, n_rows=60)) == 1
+    _, features, labels = rows_of(60)
+    for head in fit_heads(specs, features, labels, n_classes=3, seed=0):
+        assert np.isfinite(head.predict_proba(features)).all()
 
 
 def test_other_kinds_are_not_planned():

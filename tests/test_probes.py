@@ -95,6 +95,21 @@ def test_lda_of_integer_weights_is_lda_of_repeated_rows():
         np.testing.assert_allclose(weighted, repeated, atol=1e-9)
 
 
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_penalty_of_next_to_nothing_still_judges_by_rows_left_out(grouped):
+    """More features than rows: the regression passes through every row, whose residual is then 0 divided by 0."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    features = (generator.standard_normal((60, 200)) + 0.5 * labels[:, None]).astype(np.float32)
+    groups = np.arange(60) // 3 if grouped else None
+    specs = [HeadSpec("ridge", {"alpha": alpha}) for alpha in (1e-300, 1e-12, 1e-4)]
+    heads = fit_heads(specs, features, labels, n_classes=2, groups=groups, seed=0)
+    least, less, small = (head.predict_proba(features) for head in heads)
+    np.testing.assert_allclose(least, small, atol=1e-3)
+    np.testing.assert_allclose(less, small, atol=1e-3)
+    assert (small.argmax(axis=1) == labels).all()
+
+
 def test_a_strong_penalty_is_no_worse_than_guessing():
     """Left out with its row, the mean target would move away from the row's class and turn the slope around."""
     features, labels = blobs(80, 300, n_classes=2, shift=0.25)

@@ -31,6 +31,7 @@ from headstart.report.record import read_run
 from headstart.report.style import class_labels
 
 HOSTILE = '<script>alert("x")</script>'
+NOTE = "Batch size 256 is too large for 146 training rows: batches of 18 rows are used."
 
 
 @dataclass
@@ -165,7 +166,7 @@ def _results(classes: tuple[str, ...], labels: Any, probabilities: Any, fold: An
             "batch_size": 32,
         },
         "sources": [_source("efficientnet_lite0", 5)],
-        "search": {"n_candidates": 6, "kinds": ["dense", "logistic"], "halving": None},
+        "search": {"n_candidates": 6, "kinds": ["dense", "logistic"], "halving": None, "notes": [NOTE]},
         "engine": _engine(),
         "metrics": metrics,
         "per_class": _per_class(classes, labels, probabilities, weights, mass),
@@ -710,7 +711,7 @@ def test_methods_and_tables_of_several_sources(tmp_path: Path) -> None:
         _source("resnet50", 1, weights="random (seed 0)"),
     ]
     halving = "Successive halving: 10 of 30 fits; 2 of 1,296 candidates came to the end of each choice."
-    results["search"] = {"n_candidates": 1296, "kinds": ["dense"], "halving": halving}
+    results["search"] = {"n_candidates": 1296, "kinds": ["dense"], "halving": halving, "notes": []}
     path.write_text(json.dumps(results))
     words = methods_text(results, {})
     assert (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -300,6 +301,51 @@ def test_mistakes_in_a_study_leave_with_2(text: str, message: str, folders: Path
     assert message in found.stderr
     assert str(path) in found.stderr
     assert found.stdout == ""
+    assert not (tmp_path / "run").exists()
+
+
+LARGE = """
+[[head]]
+kind = "dense"
+units = 8
+batch_size = [4, 64, 1_000_000]
+epochs = 2
+"""
+
+
+def test_batches_larger_than_the_folds_allow_are_said_and_run(folders: Path, tmp_path: Path, no_report: None) -> None:
+    path, notes = tmp_path / "large.toml", tiny.Notes()
+    path.write_text(LARGE)
+    options = asked(path, backbone="test_resnet", input_size=32)
+    run = fit(folders, tmp_path / "run", options, progress=notes)
+    (said,) = run.results["search"]["notes"]
+    assert re.match(r"Batch sizes 64, 1000000 are too large for \d\d training rows: batches of 8 rows are used", said)
+    assert f"Note: {said}" in notes.texts
+    assert estimate_fit(folders, tmp_path / "other", options)["notes"] == [said]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[[head]]\nkind = "dense"\nunits = 30_000_000', "Training 'dense 30000000 relu"),
+        ('grid = "quick"\n[halving]\nfolds = [1, 3]', "Halving sees folds [1, 3], but there are 2 inner folds"),
+        ('grid = "quick"\n[[head]]\nkind = "svm"\ngamma = [0.25, 1.0]', "'RBF SVM C = 3, gamma x 0.25' twice"),
+    ],
+)
+@pytest.mark.parametrize("estimate", [False, True])
+def test_what_folds_or_memory_do_not_allow_is_refused_before_anything_is_written(
+    text: str, message: str, estimate: bool, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def computed(*arguments: object) -> None:
+        raise AssertionError("features were computed, or the pace measured, for a study that cannot be")
+
+    path = tmp_path / "my.toml"
+    path.write_text(text)
+    monkeypatch.setattr(FITTING, "extract_features", computed)
+    monkeypatch.setattr("headstart.study.duration.measured_pace", computed)
+    options = ["--study", path, "--backbone", "test_resnet", *(["--estimate"] if estimate else [])]
+    found = command("fit", folders, "-o", tmp_path / "run", *options, *MACHINE, code=2)
+    assert message in found.stderr
     assert not (tmp_path / "run").exists()
 
 

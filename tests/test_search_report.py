@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_report import make_run
+from test_report import NOTE, make_run
 
 from headstart.heads.spec import SETTINGS
 from headstart.report import write_report
@@ -271,6 +271,7 @@ def test_a_run_with_a_table_of_candidates_gets_the_section(tmp_path: Path):
     assert _search(run) is None
     table = made_up(space_of(sources=(*BACKBONES, hostile)), run)
     page = write_report(run).read_text(encoding="utf-8")
+    assert page.count(NOTE) == 1
     assert '<section id="search"' in page and "<script>" not in page and "&lt;script&gt;" in page
     assert page.index('id="candidates"') < page.index('id="search"') < page.index('id="split"')
     _, again = drawn_section(table)

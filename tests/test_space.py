@@ -11,6 +11,7 @@ import tomllib
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from headstart.errors import InputError
@@ -24,7 +25,6 @@ from headstart.study.space import (
     Sample,
     Source,
     Space,
-    batch_notes,
 )
 from headstart.study.spacefile import SCHEMA_FILE, read_space
 from headstart.study.spacemodels import schema_bytes
@@ -135,6 +135,14 @@ def test_a_sample_of_a_huge_space_is_different_candidates_of_it_and_repeats():
     assert all(candidate.head.settings["units"] in MANY["units"] for candidate in found)
 
 
+def test_a_space_whose_candidates_cannot_be_numbered_is_refused():
+    many = {name: list(range(1, 1001)) for name in ("units", "batch_size", "epochs")}
+    many |= {name: np.linspace(0.0, 0.9, 1000).tolist() for name in ("dropout", "weight_decay", "label_smoothing")}
+    table = HeadTable.of("dense", many | {"learning_rate": np.linspace(1e-4, 1.0, 1000).tolist()})
+    with pytest.raises(InputError, match=r"holds 1.0e\+21 candidates, more than the 9.2e\+18 .* List fewer values"):
+        Space((Source(),), (table,), sample=Sample(50))
+
+
 def test_a_sample_larger_than_the_space_is_the_space():
     assert small_space(sample=Sample(10_000)).candidates() == small_space().candidates()
 
@@ -161,12 +169,6 @@ def test_spaces_that_make_no_sense_are_refused(make, words):
     with pytest.raises(InputError, match=re.escape(words)):
         made = make()
         made.candidates()
-
-
-def test_batches_larger_than_the_training_part_are_said():
-    heads = [HeadSpec("dense", {"batch_size": size}) for size in (32, 128, 256)] + [HeadSpec("svm")]
-    assert [note.split()[1] for note in batch_notes(heads, 100)] == ["128", "256"]
-    assert batch_notes(heads, 5000) == ()
 
 
 # study.toml

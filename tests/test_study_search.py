@@ -278,12 +278,25 @@ def test_pieces_cover_every_candidate_and_inner_fold_once() -> None:
     covered = [(index, one.number) for one in pieces for index in one.candidates]
     assert sorted(covered) == [(index, number) for index in range(len(plan.candidates)) for number in range(2)]
     assert len({one.piece.key for one in pieces}) == len(pieces)
-    groups = work_groups(HEADS, 6, 2)
-    chunks = plan_chunks(DENSE, n_features=6, n_classes=2)
+    groups = work_groups(HEADS, 6, 2, 40)
+    chunks = plan_chunks(DENSE, n_features=6, n_classes=2, n_rows=40)
     assert groups[:2] == [list(chunk.indices) for chunk in chunks] and groups[2:] == [[12, 13], [14]]
     assert not {one.piece.key for one in brief} & {one.piece.key for one in pieces}
     assert {head.whole("epochs") for one in brief for head in one.piece.arguments[2]} == {2}
     assert shortened(HEADS[-1], 2) is HEADS[-1] and shortened(DENSE[0], 9) is DENSE[0]
+
+
+def test_many_heads_of_another_kind_are_several_pieces() -> None:
+    """Each SVM holds training rows of its own: hundreds in one piece would not fit into memory, nor survive a kill."""
+    machines = [HeadSpec("svm", {"C": 1.0 + number}) for number in range(30)]
+    heads = [*machines, HeadSpec("lda"), *DENSE[:1]]
+    groups = work_groups(heads, 6, 2, 40)
+    assert [len(group) for group in groups] == [1, 12, 12, 6, 1]
+    assert sorted(place for group in groups for place in group) == list(range(32))
+    data, fold = make_data(), make_folds(make_data())[0]
+    whole = inner_predictions(data, fold.inner[0], machines[:14], 0, "fp32")["probabilities"]
+    parts = [inner_predictions(data, fold.inner[0], part, 0, "fp32") for part in (machines[:12], machines[12:14])]
+    assert np.array_equal(whole, np.concatenate([part["probabilities"] for part in parts]))
 
 
 @pytest.mark.parametrize("limit", [0, 2**20])
@@ -461,12 +474,21 @@ def test_the_expected_epochs_of_a_race_are_those_it_runs() -> None:
 
 @pytest.mark.parametrize("heads", [HEADS, HEADS[-2:]])
 def test_the_pace_of_this_machine_is_measured_for_every_batch_size(heads: tuple[HeadSpec, ...]) -> None:
-    pace = measured_pace(make_plan(heads, n_jobs=2), (6, 10), 2)
+    pace = measured_pace(make_plan(heads, n_jobs=2), (6, 10), 2, 40)
     assert sorted(pace.dense) == sorted({head.whole("batch_size") for head in heads if head.kind == "dense"})
     assert all(0 < factor < 1e4 for factor in (*pace.dense.values(), pace.other))
     assert 0 < pace.compared_s < 1e-3
     assert pace.of(HEADS[-1]) == pace.other
     assert study_seconds(make_folds(make_data()), make_plan(heads), (6, 10), 2) > 0
+
+
+def test_the_trial_makes_up_no_more_rows_than_an_epoch_of_the_folds_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    rows = duration._made_up_rows
+    monkeypatch.setattr(duration, "_made_up_rows", lambda size, *rest: made.append(size) or rows(size, *rest))
+    plan = make_plan((HeadSpec("dense", {"units": 8, "batch_size": 10**6, "epochs": 1}),))
+    assert study_seconds(make_folds(make_data()), plan, (6, 10), 2) < 100
+    assert made == [8]
 
 
 def test_dense_pieces_in_bf16_are_close_and_not_the_same() -> None:

@@ -27,7 +27,8 @@ def fit_dense(
     epochs, measured on standardised features (docs/heads.md).
     """
     arrays: list[dict[str, npt.NDArray[Any]]] = [{} for _ in specs]
-    for chunk in plan_chunks(specs, n_features=rows.standardised.shape[1], n_classes=rows.n_present):
+    n_rows, n_features = rows.standardised.shape
+    for chunk in plan_chunks(specs, n_features=n_features, n_classes=rows.n_present, n_rows=n_rows):
         (trained,) = train_chunk(chunk, [rows], precision=precision)
         for index, learned in zip(chunk.indices, trained.arrays, strict=True):
             arrays[index] = learned

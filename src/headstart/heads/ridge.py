@@ -18,6 +18,10 @@ from headstart.heads.training import Integers, TrainingRows
 RANK_TOLERANCE = 1e-12
 """Directions whose eigenvalue is below this share of the largest are rounding alone."""
 
+LEAST_PENALTY = 1e-10
+"""Share of the largest eigenvalue that an alpha counts for at least. With more features than rows a smaller one lets
+the regression pass through every row to the last digit: residuals of rows left out would be 0 divided by 0."""
+
 
 def fit_ridge(specs: Sequence[HeadSpec], rows: TrainingRows) -> list[dict[str, npt.NDArray[Any]]]:
     """Arrays of a ridge head for every spec.
@@ -82,7 +86,8 @@ def _decompose(rows: TrainingRows) -> _Problem:
 
 
 def _fit_one(problem: _Problem, alpha: float, rows: TrainingRows) -> dict[str, npt.NDArray[Any]]:
-    shrunk = problem.scores / (problem.squares + alpha)  # (n, r)
+    penalty = max(alpha, LEAST_PENALTY * float(problem.squares.max(initial=0.0)))
+    shrunk = problem.scores / (problem.squares + penalty)  # (n, r)
     within = shrunk.T @ problem.targets  # (r, P)
     decisions = np.zeros_like(problem.targets)
     if rows.groups is None or np.unique(rows.groups).size > 1:  # one group alone leaves nothing to judge it by

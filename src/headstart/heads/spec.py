@@ -12,6 +12,9 @@ from headstart.storage import canonical_json
 
 Scalar = str | int | float
 
+LARGEST_WHOLE = 2**53
+"""Beyond it tables of candidates and costs, which hold floating-point numbers, would tell of another one."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -33,9 +36,9 @@ class Setting:
             return True
         if self.choices:
             return isinstance(value, str) and value in self.choices
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or _too_large(value):
             return False
-        if isinstance(self.default, int) and not isinstance(value, int):
+        if not math.isfinite(value) or (isinstance(self.default, int) and not isinstance(value, int)):
             return False
         return (value >= self.low if self.may_be_low else value > self.low) and value < self.high
 
@@ -169,8 +172,13 @@ def _completed(kind: str, given: Mapping[str, Scalar]) -> dict[str, Scalar]:
         if name not in known:
             raise InputError(unknown_name(f"setting of a {kind} head", name, known))
         if not known[name].accepts(value):
-            raise InputError(f"{name!r} of a {kind} head must be {known[name].expected}, not {value!r}.")
+            most = " and at most 2**53" if _too_large(value) else ""
+            raise InputError(f"{name!r} of a {kind} head must be {known[name].expected}{most}, not {value!r:.80}.")
     return {name: setting.completed(given.get(name, setting.default)) for name, setting in known.items()}
+
+
+def _too_large(value: Any) -> bool:
+    return isinstance(value, int) and abs(value) > LARGEST_WHOLE
 
 
 def _headline(kind: str, settings: Mapping[str, Scalar]) -> tuple[str, tuple[str, ...]]:

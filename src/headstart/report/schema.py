@@ -50,6 +50,7 @@ RESULTS: Schema = {
     "search.n_candidates": (int,),
     "search.kinds[]": (str,),
     "search.halving": _OPTIONAL_TEXT,
+    "search.notes[]": (str,),
     "engine.label": (str,),
     "engine.used": (dict,),
     "engine.parity": (dict, type(None)),

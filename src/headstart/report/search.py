@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,11 +37,15 @@ def analysed(table: CandidateTable) -> Search:
     return Search(outer, tuple((design, effects(design)) for design in designs(outer)))
 
 
-def search_section(search: Search, drawn: Mapping[str, Picture]) -> Section:
-    """The search in words, figures and tables; readable however many candidates there were."""
+def search_section(search: Search, drawn: Mapping[str, Picture], notes: Sequence[str] = ()) -> Section:
+    """The search in words, figures and tables; readable however many candidates there were.
+
+    `notes` are sentences on settings that the folds are too small for.
+    """
     outer = search.table
     pictures = [picture for name, picture in drawn.items() if name.startswith("search_")]
     blocks: list[Block] = [Text(_summary(outer)), Text(_rule(outer), tone="note")]
+    blocks += [Text(note, tone="note") for note in notes]
     if outer.halving is not None:
         blocks.append(Text(_halving_note(outer.halving), tone="warning"))
     blocks += [best_table(outer), tied_table(outer), often_tied_table(outer)]

@@ -68,7 +68,7 @@ def write_report(
     parts = _sections(record, drawn, calibration_table(bins), audit_section(record, named=images), gallery)
     if search is not None:
         place = [part.anchor for part in parts].index("candidates") + 1
-        parts = (*parts[:place], search_section(search, drawn), *parts[place:])
+        parts = (*parts[:place], search_section(search, drawn, record.results["search"]["notes"]), *parts[place:])
     page = render_page(_title(record), parts, version=record.results["headstart"])
     path = record.folder / "report.html"
     write_bytes(path, page.encode())

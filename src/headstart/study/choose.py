@@ -66,7 +66,7 @@ class Choice:
         How much worse than the winner, and the corrected standard deviation of that difference; infinite where a
         score is undefined in most draws or altogether.
     critical : float
-        A candidate is tied where ``behind <= critical x deviation``.
+        A candidate is tied where ``behind <= critical x deviation``, and where the deviation is infinite.
     """
 
     scores: Floats
@@ -124,7 +124,7 @@ def make_choice(
     behind = sign * (table.scores[winner] - table.scores)
     counts = np.concatenate(list(draw_counts(_out_of_fold(probabilities[winner], task), n_resamples, seed)))
     found = _compare(probabilities, task, behind, winner, counts)
-    tied = (rank > 0) & (behind <= found.critical * found.deviation)
+    tied = (rank > 0) & (behind <= _reach(found))
     tied[winner] = True
     by_cost = np.lexsort((rank, np.where(tied, np.asarray(costs, dtype=np.float64), np.inf)))
     return Choice(
@@ -246,6 +246,12 @@ def _compare(
     factor = variance_factor(oof, "nadeau-bengio", n_train_fraction=min(1.0, task.n_train / len(task.labels)))
     critical = _critical(gaps, deviation[near], oof.n_units)
     return _Differences(np.where(np.isnan(deviation), np.inf, deviation) * np.sqrt(factor), critical)
+
+
+def _reach(found: _Differences) -> Floats:
+    """How far behind a candidate may be and still be tied, (C,): any distance where its deviation is unknown."""
+    known = np.isfinite(found.deviation)
+    return np.where(known, found.critical * np.where(known, found.deviation, 0.0), np.inf)
 
 
 def _critical(gaps: Floats, deviation: Floats, n_units: int) -> float:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from headstart.heads import Chunk, HeadSpec, TrainingRows, faster_precision, total_cost, train_chunk, training_rows
-from headstart.heads.stacked.plan import STEPS_PER_EPOCH
+from headstart.heads.stacked.plan import STEPS_PER_EPOCH, batch_rows
 from headstart.metrics import OutOfFold
 from headstart.metrics.resample import columns_for, score_batch
 from headstart.study.choose import N_RESAMPLES
@@ -62,7 +62,7 @@ class Pace:
         return self.dense.get(head.whole("batch_size"), usual)
 
 
-def measured_pace(plan: StudyPlan, widths: Sequence[int], n_classes: int) -> Pace:
+def measured_pace(plan: StudyPlan, widths: Sequence[int], n_classes: int, n_rows: int) -> Pace:
     """Pace of this machine with all worker processes at work, from some steps of the plan's own heads.
 
     Takes a second or two: at most four batch sizes are tried, and one matrix product for the other kinds. Threads stand
@@ -74,18 +74,21 @@ def measured_pace(plan: StudyPlan, widths: Sequence[int], n_classes: int) -> Pac
     widths : sequence of int
         Features of each source.
     n_classes : int
+    n_rows : int
+        Training rows of an inner fold, which bound the batches.
     """
     faster_precision()  # loads torch and its kernels, which no trial should count
     found: dict[int, float] = {}
     with single_thread(), ThreadPoolExecutor(plan.n_jobs) as threads:
         for heads, width in _trials(plan, widths):
             size = heads[0].whole("batch_size")
-            rows, n_rows = _made_up_rows(size, width, n_classes), STEPS_PER_EPOCH * size
+            rows = _made_up_rows(batch_rows(size, n_rows), width, n_classes)
             brief, longer = (
                 _at_once(_dense_trial(heads, n_epochs, rows, plan.train_precision), plan.n_jobs, threads)
                 for n_epochs in _TRIAL_EPOCHS
             )
-            modelled = total_cost(heads, n_rows, width, n_classes, precision=plan.train_precision)
+            n_tried = len(rows.labels)
+            modelled = total_cost(heads, n_tried, width, n_classes, precision=plan.train_precision)
             # What is done once for a stack drops out of the difference; noise may leave less than nothing of it.
             taken = max(longer - brief, longer / 4) / (_TRIAL_EPOCHS[1] - _TRIAL_EPOCHS[0])
             found[size] = taken / modelled
@@ -179,10 +182,15 @@ def study_seconds(
     pace : Pace, optional
         Default: measured now.
     """
-    pace = pace or measured_pace(plan, widths, n_classes)
+    pace = pace or measured_pace(plan, widths, n_classes, round(_mean_inner_rows(folds)))
     seconds = sum(_fold_seconds(fold, plan, widths, n_classes, pace) for fold in folds)
     compared = sum(_n_compared(plan) * N_RESAMPLES * len(fold.train) * pace.compared_s for fold in folds)
     return seconds / plan.n_jobs + compared + (START_WORKERS_S if plan.n_jobs > 1 else 0.0)
+
+
+def _mean_inner_rows(folds: Sequence[OuterFold]) -> float:
+    """Rows that an inner fold trains on."""
+    return float(np.mean([len(train) for fold in folds for train, _ in fold.inner]))
 
 
 def _n_compared(plan: StudyPlan) -> float:
@@ -213,7 +221,7 @@ class _Rows:
 
 
 def _fold_seconds(fold: OuterFold, plan: StudyPlan, widths: Sequence[int], n_classes: int, pace: Pace) -> float:
-    n_inner = round(float(np.mean([len(train) for train, _ in fold.inner])))
+    n_inner = round(_mean_inner_rows([fold]))
     inner = _Rows(n_inner, plan, widths, n_classes, pace)
     if plan.halving is None:
         seconds = inner.seconds(plan.candidates) * len(fold.inner)

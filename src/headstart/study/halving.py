@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.errors import InputError
 from headstart.heads import HeadSpec
 from headstart.metrics import find_metric
 from headstart.storage import canonical_json
@@ -124,8 +123,7 @@ def halve(
     InputError
         When the plan wants to see more inner folds than there are.
     """
-    if max(plan.folds) > n_folds:
-        raise InputError(f"Halving sees folds {list(plan.folds)}, but there are {n_folds} inner folds. Name fewer.")
+    plan.check_folds(n_folds)
     n = len(heads)
     state = _State(
         heads,

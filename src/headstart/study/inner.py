@@ -152,11 +152,12 @@ def _zeros(shape: tuple[int, ...]) -> NDArray[np.float32]:
 def inner_pieces(study: Study, fold: OuterFold, request: Request) -> list[InnerPiece]:
     """The pieces that score the candidates of a request on its inner folds, source by source."""
     plan, pieces = study.plan, []
+    n_rows = max(len(train) for train, _ in fold.inner)
     for source, features in enumerate(study.data.features):
         members = plan.of_source(source, request.candidates)
         heads = [shortened(plan.candidates[index].head, request.epochs) for index in members]
         data = study.data.of_source(source)
-        for group in work_groups(heads, features.shape[1], data.n_classes):
+        for group in work_groups(heads, features.shape[1], data.n_classes, n_rows):
             taken = tuple(heads[place] for place in group)
             for number in request.folds:
                 seed = fit_seed(plan.seed, fold, number, taken[0].kind)

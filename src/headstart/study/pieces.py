@@ -19,21 +19,35 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
 
 
-def work_groups(heads: Sequence[HeadSpec], n_features: int, n_classes: int) -> list[list[int]]:
-    """Places of the heads that one piece trains: a chunk of dense heads, or all of another kind.
+MOST_HEADS = 12
+"""Heads of another kind than dense that a piece fits at most: an interruption costs no more, and while it lasts every
+SVM holds training rows of its own."""
+
+
+def work_groups(heads: Sequence[HeadSpec], n_features: int, n_classes: int, n_rows: int) -> list[list[int]]:
+    """Places of the heads that one piece trains: a chunk of dense heads, or some of another kind.
 
     Parameters
     ----------
     heads : sequence of HeadSpec
         All on the features of one source.
     n_features, n_classes : int
+    n_rows : int
+        Training rows.
+
+    Raises
+    ------
+    InputError
+        When one dense head alone takes more memory than a chunk may.
     """
     kinds: dict[str, list[int]] = {}
     for place, head in enumerate(heads):
         kinds.setdefault(head.kind, []).append(place)
     dense = kinds.pop("dense", [])
-    chunks = plan_chunks([heads[place] for place in dense], n_features=n_features, n_classes=n_classes)
-    return [*([dense[index] for index in chunk.indices] for chunk in chunks), *kinds.values()]
+    specs = [heads[place] for place in dense]
+    chunks = plan_chunks(specs, n_features=n_features, n_classes=n_classes, n_rows=n_rows)
+    others = [places[at : at + MOST_HEADS] for places in kinds.values() for at in range(0, len(places), MOST_HEADS)]
+    return [*([dense[index] for index in chunk.indices] for chunk in chunks), *others]
 
 
 def piece_name(heads: Sequence[HeadSpec]) -> str:

@@ -55,6 +55,16 @@ class HalvingPlan:
         if self.least < 1:
             raise InputError(f"least is {self.least}; expected a whole number > 0.")
 
+    def check_folds(self, n_folds: int) -> None:
+        """Refuse to see more inner folds than there are.
+
+        Raises
+        ------
+        InputError
+        """
+        if max(self.folds) > n_folds:
+            raise InputError(f"Halving sees folds {list(self.folds)}, but there are {n_folds} inner folds. Name fewer.")
+
 
 @dataclass(frozen=True)
 class Request:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from headstart.study.rungs import HalvingPlan
 
 MAX_CANDIDATES = 20_000
 MAX_HALVED = 100_000
+MAX_POINTS = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -214,14 +215,16 @@ class Space:
         return heads
 
     def _check_heads_differ(self, found: list[Any]) -> None:
-        keys = [str(item.to_json() if isinstance(item, HeadSpec) else item) for item in found]
-        if len(set(keys)) < len(keys):
-            place = next(index for index, key in enumerate(keys) if keys.index(key) < index)
-            item = found[place]
-            label = item.label if isinstance(item, HeadSpec) else HeadSpec.from_json(item["head"]).label
-            raise InputError(
-                f"{self.name} holds the head '{label}' twice: two of its tables overlap. Take it out of one of them."
-            )
+        seen: set[str] = set()
+        for item in found:
+            key = str(item.to_json() if isinstance(item, HeadSpec) else item)
+            if key in seen:
+                label = item.label if isinstance(item, HeadSpec) else HeadSpec.from_json(item["head"]).label
+                raise InputError(
+                    f"{self.name} holds the head '{label}' twice: two of its tables overlap. Take it out of one of "
+                    "them."
+                )
+            seen.add(key)
 
     def _candidate(self, index: int) -> Candidate:
         source, place = divmod(index, self._heads_per_source())
@@ -235,6 +238,11 @@ class Space:
         return sum(table.count() for table in self.tables)
 
     def _check_size(self) -> None:
+        if self.sample is not None and self.n_points() > MAX_POINTS:
+            raise InputError(
+                f"{self.name} holds {self.n_points():.1e} candidates, more than the {MAX_POINTS:.1e} that a sample can "
+                "be drawn from. List fewer values."
+            )
         limit = MAX_CANDIDATES if self.halving is None else MAX_HALVED
         if self.count() <= limit:
             return
@@ -260,18 +268,3 @@ def expanded_sources(values: Mapping[str, Sequence[Any]]) -> tuple[Source, ...]:
     ['vgg19, 224 px', 'vgg16, 224 px']
     """
     return tuple(Source(**dict(zip(values, point, strict=True))) for point in itertools.product(*values.values()))
-
-
-def batch_notes(heads: Iterable[HeadSpec], n_rows: int) -> tuple[str, ...]:
-    """What is to be said of batches that are larger than the smallest training part of `n_rows` rows.
-
-    >>> batch_notes([HeadSpec("dense", {"batch_size": 256})], 90)
-    ('batch_size 256 is more than the 90 rows of the smallest training part; such heads train on smaller batches.',)
-    """
-    sizes = {int(head.settings["batch_size"]) for head in heads if "batch_size" in head.settings}
-    return tuple(
-        f"batch_size {size} is more than the {n_rows} rows of the smallest training part; "
-        "such heads train on smaller batches."
-        for size in sorted(sizes)
-        if size > n_rows
-    )

@@ -14,9 +14,9 @@ from headstart.data.split import Split
 from headstart.features.cache import FeatureCache
 from headstart.features.extract import n_cached
 from headstart.features.extractor import Extractor
+from headstart.heads import batch_notes
 from headstart.study.duration import study_seconds
 from headstart.study.plan import StudyPlan, final_fold, outer_folds
-from headstart.study.space import batch_notes
 from headstart.workflow.job import Job
 from headstart.workflow.opening import Opened
 
@@ -131,7 +131,7 @@ def _features_words(costs: Costs) -> str:
 def search_notes(plan: StudyPlan, split: Split) -> tuple[str, ...]:
     """What is to be said of settings that the folds are too small for."""
     folds = [*outer_folds(split), final_fold(split)]
-    return batch_notes(plan.heads, min(len(train) for fold in folds for train, _ in fold.inner))
+    return tuple(batch_notes(plan.heads, min(len(train) for fold in folds for train, _ in fold.inner)))
 
 
 def seconds_per_image(extractor: Extractor) -> float:

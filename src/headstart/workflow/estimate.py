@@ -9,10 +9,10 @@ from typing import Any
 
 from headstart.progress import Progress
 from headstart.study import run_folder as files
-from headstart.workflow.cost import REPORT_S, SourceCosts, fit_costs
+from headstart.workflow.cost import REPORT_S, SourceCosts, fit_costs, search_notes
 from headstart.workflow.fit import join_exact
 from headstart.workflow.inspect import Data, inspect_data, open_cache
-from headstart.workflow.job import make_run_split, n_worker_processes, study_plan
+from headstart.workflow.job import check_halving, check_memory, make_run_split, n_worker_processes, study_plan
 from headstart.workflow.opening import named_space, open_sources
 from headstart.workflow.options import FitOptions
 from headstart.workflow.wanted import check_weights, search_space
@@ -28,7 +28,8 @@ def estimate_fit(
     Returns
     -------
     dict
-        What would be done, ``seconds`` per step and ``total_minutes``.
+        What would be done, ``notes`` on settings that the folds are too small for, ``seconds`` per step and
+        ``total_minutes``.
     """
     files.check_output_folder(Path(output))
     space = search_space(options)
@@ -42,12 +43,15 @@ def estimate_fit(
     )
     audit_s = time.perf_counter() - start
     split = make_run_split(join_exact(inspected), options)
+    check_halving(space, split)
     dataset = inspected.dataset
     sources = open_sources(options, space, dataset, folder=Path(output), progress=progress)
     space = named_space(space, sources)
     cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
     taxed = options.leakage_tax and dataset.groups is not None
-    costs = fit_costs(dataset, study_plan(space, sources, options), sources, cache, split, taxed=taxed)
+    plan = study_plan(space, sources, options)
+    check_memory(plan, split, sources, len(dataset.classes))
+    costs = fit_costs(dataset, plan, sources, cache, split, taxed=taxed)
     seconds = {
         "audit": round(audit_s, 1),
         "features": round(costs.features_s, 1),
@@ -63,6 +67,7 @@ def estimate_fit(
         "search": "all" if space.halving is None else "halving",
         "split": split.scheme,
         "repeats": split.repeats,
+        "notes": list(search_notes(plan, split)),
         "worker_processes": n_worker_processes(options),
         "seconds": seconds,
         "total_minutes": round(sum(seconds.values()) / 60, 1),

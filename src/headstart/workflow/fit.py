@@ -40,7 +40,16 @@ from headstart.workflow.inspect import (
     open_cache,
     reopen_pictures,
 )
-from headstart.workflow.job import Job, Studied, choose_positive, make_run_split, run_study
+from headstart.workflow.job import (
+    Job,
+    Studied,
+    check_halving,
+    check_memory,
+    choose_positive,
+    make_run_split,
+    run_study,
+    study_plan,
+)
 from headstart.workflow.opening import Opened, named_space, open_sources
 from headstart.workflow.options import FitOptions, as_source
 from headstart.workflow.timing import Stopwatch, machine, versions
@@ -135,10 +144,12 @@ def fit(
         )
     find_metric(options.metric).check_classes(len(inspected.dataset.classes))
     positive = choose_positive(inspected.dataset, options.positive)
-    make_run_split(join_exact(inspected), options)  # a split that cannot be made is refused before anything is written
+    split = make_run_split(join_exact(inspected), options)  # what cannot be is refused before anything is written
+    check_halving(space, split)
     with clock.step("backbone"):
         sources = open_sources(options, space, inspected.dataset, folder=folder, progress=progress)
     space = named_space(space, sources)
+    check_memory(study_plan(space, sources, options), split, sources, len(inspected.dataset.classes))
     identity = run_identity(inspected, space, sources, options)
     source, engines = {"data": inspected.source}, {str(opened.number): opened.record for opened in sources}
     with files.claimed(folder, identity, source, images=options.images, engines=engines) as images:

@@ -15,6 +15,7 @@ from headstart.metrics import Evaluation, OutOfFold, evaluate
 from headstart.progress import Progress
 from headstart.study.journal import Journal
 from headstart.study.nested import FoldResult, run_folds
+from headstart.study.pieces import work_groups
 from headstart.study.plan import StudyCandidate, StudyData, StudyPlan, final_fold, outer_folds
 from headstart.study.results import gather, leakage_tax
 from headstart.study.space import Space
@@ -146,6 +147,30 @@ def study_plan(space: Space, sources: Sequence[Opened], options: FitOptions, pos
         halving=space.halving,
         seconds_per_image=tuple(rough_seconds_per_image(opened) for opened in sources),
     )
+
+
+def check_halving(space: Space, split: Split) -> None:
+    """Refuse a halving that wants more inner folds than there are.
+
+    Raises
+    ------
+    InputError
+    """
+    if space.halving is not None:
+        space.halving.check_folds(split.n_inner)
+
+
+def check_memory(plan: StudyPlan, split: Split, sources: Sequence[Opened], n_classes: int) -> None:
+    """Refuse a head that alone takes more memory than it may, before anything is written or computed.
+
+    Raises
+    ------
+    InputError
+    """
+    n_rows = max(len(fold.train) for fold in [*outer_folds(split), final_fold(split)])
+    for number, opened in enumerate(sources):
+        heads = [plan.candidates[index].head for index in plan.of_source(number)]
+        work_groups(heads, opened.extractor.backbone.feature_width, n_classes, n_rows)
 
 
 def rough_seconds_per_image(opened: Opened) -> float:

@@ -43,6 +43,7 @@ def search_space(options: FitOptions) -> Space:
         )
     if options.search == "all" and space.halving is not None:
         raise InputError(f"--search all, but {space.name} asks for halving. Leave one of the two out.")
+    space.candidates()  # tables that overlap are refused here, before any image is read
     return space
 
 

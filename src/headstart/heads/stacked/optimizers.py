@@ -8,6 +8,7 @@ and NAdam have no fused kernel and are written out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ BETA_1, BETA_2 = 0.9, 0.999
 MOMENTUM = 0.9
 RMS_SMOOTHING = 0.99  # alpha of torch.optim.RMSprop
 MOMENTUM_DECAY = 0.004  # of torch.optim.NAdam
+LARGEST = float(torch.finfo(torch.float32).max)
 ENDLESS = 1e9
 """Number of steps after which a bias correction is 1 to the last bit."""
 
@@ -135,10 +137,11 @@ def _fused_adam(
 
 
 def _adamax(weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, pace: Pace) -> None:
-    rate = pace.learning_rate / (1.0 - BETA_1**clock.step)
+    rate = _float32(pace.learning_rate / (1.0 - BETA_1**clock.step))
+    decay = _float32(pace.weight_decay)
     for weight, gradient, mean, largest in zip(weights, gradients, *moments, strict=True):
-        if pace.weight_decay:
-            gradient.add_(weight, alpha=pace.weight_decay)
+        if decay:
+            gradient.add_(weight, alpha=decay)
         mean.lerp_(gradient, 1.0 - BETA_1)
         gradient.abs_().add_(EPSILON)
         torch.maximum(largest.mul_(BETA_2), gradient, out=largest)
@@ -147,15 +150,21 @@ def _adamax(weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], cl
 
 def _nadam(weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, pace: Pace) -> None:
     now, following = nadam_momentum(clock.step), nadam_momentum(clock.step + 1)
-    own = pace.learning_rate * (1.0 - now) / (1.0 - clock.momentum_product)
-    averaged = pace.learning_rate * following / (1.0 - clock.momentum_product * following)
+    own = _float32(pace.learning_rate * (1.0 - now) / (1.0 - clock.momentum_product))
+    averaged = _float32(pace.learning_rate * following / (1.0 - clock.momentum_product * following))
+    decay = _float32(pace.weight_decay)
     for weight, gradient, mean, square in zip(weights, gradients, *moments, strict=True):
-        if pace.weight_decay:
-            gradient.add_(weight, alpha=pace.weight_decay)
+        if decay:
+            gradient.add_(weight, alpha=decay)
         mean.lerp_(gradient, 1.0 - BETA_1)
         square.mul_(BETA_2).addcmul_(gradient, gradient, value=1.0 - BETA_2)
         scale = square.div(1.0 - BETA_2**clock.step).sqrt_().add_(EPSILON)
         weight.addcdiv_(gradient, scale, value=-own).addcdiv_(mean, scale, value=-averaged)
+
+
+def _float32(factor: float) -> float:
+    """The factor, infinite beyond float32: such a head is to fail alone, where torch would refuse the whole stack."""
+    return factor if abs(factor) <= LARGEST else math.inf
 
 
 def nadam_momentum(step: int) -> float:

@@ -112,6 +112,7 @@ def plan_chunks(
     *,
     n_features: int,
     n_classes: int,
+    n_rows: int | None = None,
     budget: int = CHUNK_BYTES,
     max_lanes: int = CHUNK_LANES,
 ) -> list[Chunk]:
@@ -125,6 +126,8 @@ def plan_chunks(
     specs : sequence of HeadSpec
         All dense.
     n_features, n_classes : int
+    n_rows : int, optional
+        Training rows, which decide how large a batch can be at all. Default: as large as the specs say.
     budget : int
         Bytes that a chunk may take: weights, running averages, activations and the snapshots it hands out.
     max_lanes : int >= 1
@@ -152,7 +155,7 @@ def plan_chunks(
     chunks = []
     for _, alike in _grouped(specs, ("layers", "units", "batch_size")):
         lanes = lanes_of([specs[index] for index in alike])
-        for part in _within(lanes, n_features, n_classes, budget, max_lanes):
+        for part in _within(lanes, (n_features, n_classes, n_rows), budget, max_lanes):
             taken = itertools.chain.from_iterable(places for lane in part for places in lane.places.values())
             indices = tuple(sorted(alike[place] for place in taken))
             chunks.append(Chunk(indices, tuple(specs[index] for index in indices)))
@@ -179,10 +182,15 @@ def lanes_of(specs: Sequence[HeadSpec]) -> list[Lane]:
     return sorted(lanes, key=_rank)
 
 
-def lane_bytes(lane: Lane, shape: Shape, precision: str = "bf16") -> int:
-    """Bytes one trajectory takes while it is trained: weights, two running averages, bf16 weights, activations."""
+def lane_bytes(lane: Lane, shape: Shape, n_rows: int | None = None, precision: str = "bf16") -> int:
+    """Bytes one trajectory takes while it is trained: weights, two running averages, bf16 weights, activations.
+
+    `n_rows` training rows bound the batch; None: it is as large as the spec says.
+    """
     states = 4 * 3 + (2 if precision == "bf16" else 0)
-    activations = 4 * 6 * shape.n_units * max(1, shape.n_layers) * lane.spec.whole("batch_size")
+    asked = lane.spec.whole("batch_size")
+    size = asked if n_rows is None else batch_rows(asked, n_rows)
+    activations = 4 * 6 * shape.n_units * max(1, shape.n_layers) * size
     return states * shape.n_parameters + activations
 
 
@@ -198,6 +206,8 @@ def batch_rows(batch_size: int, n_rows: int) -> int:
 def batch_notes(specs: Sequence[HeadSpec], n_rows: int) -> list[str]:
     """What to tell people about batch sizes that so few training rows do not allow; empty where all are kept.
 
+    Sizes that are too large all come to the same batches, so one sentence speaks of all of them.
+
     Parameters
     ----------
     specs : sequence of HeadSpec
@@ -209,25 +219,28 @@ def batch_notes(specs: Sequence[HeadSpec], n_rows: int) -> list[str]:
     --------
     >>> batch_notes([HeadSpec("dense", {"batch_size": 256}), HeadSpec("svm")], 146)
     ['Batch size 256 is too large for 146 training rows: batches of 18 rows are used, so that about 8 make an epoch.']
+    >>> batch_notes([HeadSpec("dense", {"batch_size": size}) for size in (16, 128, 256)], 146)[0][:58]
+    'Batch sizes 128, 256 are too large for 146 training rows: '
     >>> batch_notes([HeadSpec("dense", {"batch_size": 256})], 3667)
     []
     """
     asked = sorted({spec.whole("batch_size") for spec in specs if spec.kind == "dense"})
-    return [
-        f"Batch size {size} is too large for {n_rows} training rows: batches of {batch_rows(size, n_rows)} rows are "
-        f"used, so that about {STEPS_PER_EPOCH} make an epoch."
-        for size in asked
-        if batch_rows(size, n_rows) < size
-    ]
+    large = [size for size in asked if batch_rows(size, n_rows) < size]
+    if not large:
+        return []
+    named = f"Batch size {large[0]} is" if len(large) == 1 else f"Batch sizes {', '.join(map(str, large))} are"
+    used = f"batches of {batch_rows(large[0], n_rows)} rows are used, so that about {STEPS_PER_EPOCH} make an epoch"
+    return [f"{named} too large for {n_rows} training rows: {used}."]
 
 
-def _within(lanes: list[Lane], n_features: int, n_classes: int, budget: int, max_lanes: int) -> Iterator[list[Lane]]:
-    """Lanes dealt into parts that keep to the budget."""
+def _within(lanes: list[Lane], sizes: tuple[int, int, int | None], budget: int, max_lanes: int) -> Iterator[list[Lane]]:
+    """Lanes dealt into parts that keep to the budget; `sizes` are features, classes and training rows."""
+    n_features, n_classes, n_rows = sizes
     part: list[Lane] = []
     taken = 0
     for lane in lanes:
         shape = Shape.of(lane.spec, n_features, n_classes)
-        needed = lane_bytes(lane, shape) + 4 * shape.n_parameters * len(lane.places)
+        needed = lane_bytes(lane, shape, n_rows) + 4 * shape.n_parameters * len(lane.places)
         if needed > budget:
             raise InputError(
                 f"Training '{lane.spec.label}' on {n_features} features takes {needed / 2**20:,.0f} MiB, more than the "

@@ -118,7 +118,7 @@ class _Collector:
         """Train, and hand out everything gathered."""
         if self.rows.n_present > 1:  # else there is nothing to learn
             inputs = padded(self.rows.standardised, self.shape).to(self.device, PRECISIONS[precision])
-            for lanes in tiles(self.chunk.lanes, self.shape, self.device):
+            for lanes in tiles(self.chunk.lanes, self.shape, self.device, len(inputs)):
                 for epoch, stack in enumerate(_epochs(lanes, self.shape, inputs, self.rows), start=1):
                     if any(epoch in lane.places for lane in lanes):
                         self._take(epoch, lanes, stack)
@@ -145,15 +145,15 @@ class _Collector:
         return over_all_classes(flat, self.rows.present).reshape(size)
 
 
-def tiles(lanes: Sequence[Lane], shape: Shape, device: torch.device) -> Iterator[list[Lane]]:
-    """Lanes that are trained at a time.
+def tiles(lanes: Sequence[Lane], shape: Shape, device: torch.device, n_rows: int) -> Iterator[list[Lane]]:
+    """Lanes that are trained at a time on `n_rows` training rows.
 
     On a CPU as many as fit into the cache, since a step reads and writes all their weights; and only such as train
     equally long. A CUDA device takes them all: many small kernels are what costs there.
     """
     size = len(lanes)
     if device.type == "cpu":
-        size = max(1, CACHE_BYTES // max(lane_bytes(lane, shape) for lane in lanes))
+        size = max(1, CACHE_BYTES // max(lane_bytes(lane, shape, n_rows) for lane in lanes))
     start = 0
     while start < len(lanes):
         alike = [lane for lane in lanes[start : start + size] if lane.n_epochs == lanes[start].n_epochs]
