@@ -215,6 +215,11 @@ def test_settings_are_json_and_differ_where_pixels_do() -> None:
     assert len(set(keys.values())) == len(keys) == 8 + 3 * 2 * 7
 
 
+def test_numbers_of_numpy_name_the_same_view() -> None:
+    view = View("strong", seed=np.int64(3), index=np.uint8(2))
+    assert json.dumps(view.settings()) == json.dumps(View("strong", seed=3, index=2).settings())
+
+
 def test_views_asked_for_wrongly_are_refused_in_words() -> None:
     with pytest.raises(InputError, match=r"Unknown augmentation policy 'flip'\. Did you mean 'flips'"):
         views("flip", 2)
@@ -226,6 +231,9 @@ def test_views_asked_for_wrongly_are_refused_in_words() -> None:
         View("dihedral", index=8)
     with pytest.raises(InputError, match="The seed of a view is -1; expected a whole number from 0"):
         View("strong", seed=-1)
+    for name in ("seed", "index"):
+        with pytest.raises(InputError, match=f"The {name} of a view is 1.5; expected a whole number"):
+            View("strong", **{name: 1.5})
     with pytest.raises(ValueError, match=r"pixels are float64 of shape \(4, 4, 3\); expected uint8"):
         View("strong", index=1).apply(np.zeros((4, 4, 3)), HASH)
     with pytest.raises(ValueError, match="needs the content hash of its image"):

@@ -24,7 +24,7 @@ from headstart.features.quantise import quantise
 from headstart.features.runners import capabilities, convert, machine, openvino_cpu
 from headstart.features.runners.kept import NetworkStore
 from headstart.features.runners.machine import nearest_engine
-from headstart.features.trial import Speeds
+from headstart.features.trial import Speeds, measure_engines
 from headstart.storage import hash_bytes, json_bytes
 from headstart.workflow import fit
 from headstart.workflow.inspect import open_cache
@@ -135,6 +135,34 @@ def test_without_a_compiler_a_compiled_engine_is_replaced(monkeypatch: pytest.Mo
     found, why = nearest_engine(compiled)
     assert found == reference_engine()
     assert why.startswith("torch.compile needs a C++ compiler (g++ or clang++), which is not there, so torch fp32")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("DefaultCPUAllocator: can't allocate memory\nat 0x1"), MemoryError()])
+def test_a_batch_that_memory_cannot_hold_is_an_error_in_words(
+    error: Exception, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any, **options: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr("headstart.features.runners.make_runner", refuse)
+    found = extractor(backbone, engine("torch", "bf16"))
+    with pytest.raises(
+        EngineError, match=r"torch bf16 .* cannot compute 'test_resnet' .* 16 images .*--batch-size"
+    ) as it:
+        found.compute(blank())
+    assert (str(error).splitlines() or ["MemoryError"])[0] in str(it.value)
+    speeds, refusals = measure_engines([found.engine], lambda one: found, blank())  # so it is left out of the choice
+    assert (speeds, list(refusals)) == ({}, [found.engine.label])
+
+
+@needs_openvino
+def test_a_network_made_for_another_size_is_an_error_in_words(backbone: Backbone) -> None:
+    pytest.importorskip("nncf")
+    network = quantise(backbone, (SIDE, SIDE), 4, blank(4))
+    fast = replace(engine("openvino", "int8"), network_sha256=hash_bytes(network))
+    wider = Extractor(backbone, Preparation((SIDE, 2 * SIDE)), fast, network=network)
+    with pytest.raises(EngineError, match=r"OpenVINO int8 cannot compute 'test_resnet' .* 32 x 64 pixels"):
+        wider.compute(np.zeros((2, SIDE, 2 * SIDE, 3), np.uint8))
 
 
 @needs_openvino

@@ -403,6 +403,28 @@ def test_the_measured_choice_is_remembered(
     assert chooser(resnet18, folder=tmp_path).choose().engine.name == "openvino"
 
 
+def test_speeds_of_another_processor_are_not_believed(
+    backbone: Backbone, worth: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of a cache folder that several machines share."""
+    for name in ("one", "another"):
+        monkeypatch.setattr(choose, "processor_name", lambda name=name: name)
+        for _ in range(2):
+            asked = fake_speeds(monkeypatch)
+            chooser(backbone, folder=tmp_path, library="torch").choose()
+        assert asked == []
+    assert len(list((tmp_path / "speeds").iterdir())) == 2
+
+
+def test_a_machine_with_no_other_engine_says_so(
+    backbone: Backbone, worth: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Chooser, "_candidates", lambda self, work: [])
+    choice = chooser(backbone).choose()
+    assert choice.engine.is_reference
+    assert choice.record["reason"] == "no other engine runs here"
+
+
 @needs_openvino
 def test_a_cache_that_cannot_be_written_does_not_stop_the_choice(
     resnet18: Backbone, worth: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -410,6 +432,24 @@ def test_a_cache_that_cannot_be_written_does_not_stop_the_choice(
     fake_speeds(monkeypatch, openvino_fp32=500)
     (tmp_path / "file").write_text("no folder")
     assert chooser(resnet18, folder=tmp_path / "file").choose().engine.name == "openvino"
+
+
+@pytest.mark.parametrize(("device", "batch_size"), [("cpu", 4), ("cuda", 64)])
+def test_trial_takes_small_batches_only_where_they_show_the_speed(device: str, batch_size: int) -> None:
+    tried: list[Engine] = []
+
+    class Idle:
+        n_streams = 1
+
+        def __init__(self, one: Engine) -> None:
+            tried.append(one)
+            self.engine = one
+
+        def compute(self, images: np.ndarray) -> np.ndarray:
+            return images
+
+    measure_engines([reference_engine(device=device, batch_size=64)], Idle, pixels(8))
+    assert [one.batch_size for one in tried] == [batch_size]
 
 
 def test_trial_leaves_out_what_cannot_run_and_gives_up_the_hopeless(backbone: Backbone) -> None:
@@ -699,6 +739,26 @@ def test_int8_is_near_fp32_and_the_same_every_time(resnet18: Backbone) -> None:
         rows.append(in_batches(found, images))
     assert rows[0].tobytes() == rows[1].tobytes()
     assert relative(rows[0], plain_features(resnet18, images)) < 0.15
+
+
+def test_int8_gives_no_stage_maps(backbone: Backbone) -> None:
+    """The quantised network ends in pooled features; they must not be kept as the output of a stage."""
+    fast = replace(engine("openvino", "int8"), network_sha256="0" * 64)
+    with pytest.raises(EngineError, match="int8 gives pooled features only, not the output of stage 'layer2'"):
+        extractor(backbone, fast, stage="layer2", network=b"")
+
+
+@needs_openvino
+def test_int8_is_not_made_where_too_few_images_could_judge_it(
+    backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("nncf")
+    monkeypatch.setattr(choose, "quantise", None)
+    notes = tiny.Notes()
+    few = Chooser(backbone, Preparation((SIDE, SIDE)), labelled(23), Wish(precision="int8"), progress=notes).choose()
+    assert few.engine.precision == "fp32"
+    assert few.record["reason"] == "too few images to judge int8"
+    assert notes.texts[0].startswith("int8 is not used: it is judged on a third of the images, and 7 of 23 cannot show")
 
 
 def test_accuracy_cost_by_hand() -> None:

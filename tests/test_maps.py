@@ -208,7 +208,7 @@ def test_a_disk_without_room_is_met_before_any_work(
 ) -> None:
     dataset = ImageDataset.from_arrays(tiny.noise(5))
     monkeypatch.setattr("headstart.features.maps.free_bytes", lambda folder: 10**9)
-    with pytest.raises(StorageError, match=r"stage maps need .* GB more in .* where 1\.0 GB are free.*later stage"):
+    with pytest.raises(StorageError, match=r"stage maps need 7\.68 kB more in .* where 1 GB are free.*later stage"):
         extract_maps(dataset, middle, cache=cache)
     assert computed == []
     monkeypatch.setattr("headstart.features.maps.free_bytes", lambda folder: 2 * 10**9)
@@ -224,6 +224,27 @@ def test_a_limit_that_is_too_small_is_met_before_any_work(
     with pytest.raises(StorageError, match=r"more than the cache's limit .*raise --cache-limit"):
         extract_maps(ImageDataset.from_arrays(tiny.noise(5)), middle, cache=small)
     assert computed == []
+
+
+def test_room_is_asked_for_what_is_missing_and_once_for_copies(
+    middle: Extractor, cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies = ImageDataset.from_arrays(np.repeat(tiny.noise(2), 50, axis=0))
+    needed = StageMaps.estimate_bytes(middle.row_shape, 2)
+    monkeypatch.setattr("headstart.features.maps.free_bytes", lambda folder: 10**9 + needed)
+    found = extract_maps(copies, middle, cache=cache)[:]
+    small = FeatureCache(cache.folder, limit=CacheLimit(1_000))
+    assert extract_maps(copies, middle, cache=small)[:].tobytes() == found.tobytes()  # all are there
+
+
+def test_rows_of_another_kind_under_the_same_key_are_computed_again(
+    middle: Extractor, cache: FeatureCache, tmp_path: Path
+) -> None:
+    dataset = ImageDataset.from_arrays(tiny.noise(3))
+    hashes = [dataset.content_hash(row) for row in range(3)]
+    cache.store(middle.settings(), hashes, np.zeros((3, 7), dtype=np.float16))
+    found = extract_maps(dataset, middle, cache=cache)
+    assert found[:].tobytes() == extract_maps(dataset, middle, cache=FeatureCache(tmp_path / "other"))[:].tobytes()
 
 
 def test_a_disk_that_fills_up_meanwhile_stops_the_work(

@@ -512,6 +512,20 @@ def test_an_image_is_read_once_for_all_its_views_and_only_for_what_is_missing(
     assert n_read == []
 
 
+def test_the_views_of_a_call_share_the_memory_of_its_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset, extractor = ImageDataset.from_arrays(tiny.noise(8)), tiny.extractor(batch_size=4)
+    monkeypatch.setattr("headstart.features.extract.BYTES_PER_SHARD", 8 * 4 * extractor.backbone.feature_width)
+    sizes: list[int] = []
+    store = FeatureCache.store
+    monkeypatch.setattr(
+        FeatureCache,
+        "store",
+        lambda self, one, digests, rows: sizes.append(len(digests)) or store(self, one, digests, rows),
+    )
+    extract_views(dataset, extractor, views("flips", 4), cache=FeatureCache(tmp_path))
+    assert sizes == [2] * 16  # room for eight rows, shared by four
+
+
 def test_copies_of_an_image_share_their_views_and_other_images_do_not(n_read: list[int]) -> None:
     images = np.repeat(tiny.noise(1), 3, axis=0)
     images[2, 0, 0, 0] ^= 1

@@ -6,6 +6,7 @@ of policy, seed, index and the image's content hash, so whoever asks for view 3 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
@@ -86,6 +87,8 @@ class View:
     index: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("seed", "index"):
+            object.__setattr__(self, name, _whole(name, getattr(self, name)))
         n_views = n_distinct(self.policy)
         if not 0 <= self.index < n_views:
             raise InputError(
@@ -167,6 +170,14 @@ class View:
         if self.policy in ("geometric", "strong"):
             pixels = move(pixels, draws)
         return tone(pixels, draws) if self.policy in ("photometric", "strong") else pixels
+
+
+def _whole(name: str, value: Any) -> int:
+    """A whole number as Python has it: numpy's would not go into the JSON of a cache key."""
+    try:
+        return int(operator.index(value))
+    except TypeError as error:
+        raise InputError(f"The {name} of a view is {value!r}; expected a whole number.") from error
 
 
 IDENTITY: Final = View("none")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,9 +27,9 @@ def info(*, cache_folder: str | None, as_json: bool) -> None:
     if found.settings:
         print_table("Features and stage maps", _COLUMNS, _rows(found))
     click.echo(f"Cache: {found.folder}")
-    click.echo(f"Features and stage maps: {size_in_words(found.n_bytes)} of at most {size_in_words(found.limit)}")
+    click.echo(f"Features and stage maps: {_size(found.n_bytes)} of at most {_size(found.limit)}")
     if found.other:
-        others = ", ".join(f"{name} {size_in_words(n_bytes)}" for name, n_bytes in found.other.items())
+        others = ", ".join(f"{name} {_size(n_bytes)}" for name, n_bytes in found.other.items())
         click.echo(f"Beside them, not counted in the limit: {others}")
     click.echo("Next: headstart cache verify, headstart cache prune --limit SIZE, or headstart cache clear")
 
@@ -43,7 +44,7 @@ def _rows(found: CacheInfo) -> list[list[str]]:
             setting.precision,
             setting.row,
             f"{setting.n_images:,}",
-            size_in_words(setting.n_bytes),
+            _size(setting.n_bytes),
             setting.last_used[:16].replace("T", " "),
         ]
         for setting in found.settings
@@ -57,7 +58,7 @@ def prune(*, cache_folder: str | None, limit: str | None) -> None:
     cache = _open(cache_folder)
     n_bytes = cache.info().limit if limit is None else parse_size(limit)
     n_files, freed = cache.prune(n_bytes)
-    click.echo(f"Removed {_files(n_files)}, {size_in_words(freed)}; at most {size_in_words(n_bytes)} are kept.")
+    click.echo(f"Removed {_files(n_files)}, {_size(freed)}; at most {_size(n_bytes)} are kept.")
     click.echo("Next: headstart cache info")
 
 
@@ -74,34 +75,39 @@ def clear(*, cache_folder: str | None, yes: bool) -> None:
     cache = _open(cache_folder)
     if not yes:
         found = cache.info()
-        what = f"all features and stage maps ({found.n_rows:,} rows, {size_in_words(found.n_bytes)})"
+        what = f"all features and stage maps ({found.n_rows:,} rows, {_size(found.n_bytes)})"
         if "networks" in found.other:
-            what += f" and converted networks ({size_in_words(found.other['networks'])})"
+            what += f" and converted networks ({_size(found.other['networks'])})"
         click.confirm(f"Remove {what} in {found.folder}?", abort=True)
-    click.echo(f"Freed {size_in_words(cache.clear())} in {cache.folder}")
+    click.echo(f"Freed {_size(cache.clear())} in {cache.folder}")
+
+
+def _size(n_bytes: int) -> str:
+    from headstart.features.cache import size_in_words
+
+    return size_in_words(n_bytes)
 
 
 def _files(n_files: int) -> str:
     return "1 file" if n_files == 1 else f"{n_files:,} files"
 
 
-def size_in_words(n_bytes: int) -> str:
-    """A size with three figures and its unit.
-
-    >>> [size_in_words(n) for n in (20_000_000_000, 81_920_000, 4_096, 12)]
-    ['20 GB', '81.9 MB', '4.1 kB', '12 B']
-    """
-    for factor, unit in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
-        if n_bytes >= factor:
-            return f"{n_bytes / factor:.3g} {unit}"
-    return f"{n_bytes} B"
-
-
 def _open(folder: str | None, *, quiet: bool = True) -> FeatureCache:
     from headstart.features.cache import FeatureCache
     from headstart.storage import default_cache_folder
 
-    if folder is not None and not Path(folder).is_dir():
+    if folder is not None and not _is_folder(Path(folder)):
         raise InputError(f"{folder} is no folder, so it holds no cache. Leave --cache out for the default one.")
     place = default_cache_folder() if folder is None else Path(folder)
+    if os.path.lexists(place) and not _is_folder(place):  # one that is not there yet is an empty cache
+        raise InputError(f"The cache folder {place} is a file. Name a folder with --cache or in HEADSTART_CACHE.")
     return FeatureCache(place, progress=TerminalProgress(quiet=quiet))
+
+
+def _is_folder(path: Path) -> bool:
+    from headstart.storage import storage_error
+
+    try:
+        return path.is_dir()
+    except OSError as error:  # behind a folder that may not be looked into
+        raise storage_error(path, error, action="read") from error

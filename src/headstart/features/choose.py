@@ -21,6 +21,7 @@ from headstart.features.runners.capabilities import (
     has_compiler,
     openvino_absence,
     openvino_precisions,
+    processor_name,
     torch_precisions,
 )
 from headstart.features.runners.kept import NetworkStore
@@ -207,7 +208,8 @@ class Chooser:
             if parity is not None and self._keeps(engine, parity):
                 return self._chosen(engine, parity, _reason(len(speeds)), speeds)
             able.remove(engine)
-        return self._chosen(wish.reference, None, "no faster engine agreed with it", speeds)
+        reason = "no faster engine agreed with it" if self._tried else "no other engine runs here"
+        return self._chosen(wish.reference, None, reason, speeds)
 
     def extractor(self, engine: Engine) -> Extractor:
         """The extractor of an engine."""
@@ -254,6 +256,7 @@ class Chooser:
             "size": list(self.preparation.size),
             "engines": [engine.settings() for engine in candidates],
             "machine": build_facts("openvino" if self._has_openvino() else "torch", self.wish.device),
+            "processor": processor_name(),
         }
         kept = Speeds(self._folder, settings, [engine.label for engine in candidates])
         speeds = kept.load()
@@ -332,6 +335,12 @@ class Chooser:
         check_int8()
         order = sample_rows(self.dataset, len(self.dataset), self.wish.seed)
         held_out, calibration = _divided(order)
+        if len(held_out) < MIN_IMAGES:
+            self._say(
+                f"int8 is not used: it is judged on a third of the images, and {len(held_out)} of {len(order)} cannot "
+                f"show that it gives the same features; expected {MIN_IMAGES} at least."
+            )
+            return self._instead_of_int8("too few images to judge int8")
         engine = self.wish.engine("openvino", "int8")
         pixels = np.stack([self.dataset.prepared(row, self.preparation) for row in calibration])
         self._progress.note(f"Quantising {self.backbone.name} on {len(calibration)} images; this may take minutes.")
@@ -340,7 +349,7 @@ class Chooser:
         self._networks[engine.network_sha256] = network
         parity = self._parity(engine, held_out)
         if not self._keeps(engine, parity):
-            return self._instead_of_int8()
+            return self._instead_of_int8("int8 differs too much")
         cost = self._accuracy_cost(engine, held_out)
         if cost is not None:
             low, high = cost["ci95"]
@@ -359,12 +368,12 @@ class Chooser:
         plain = self._features(judged, self.wish.reference)
         return accuracy_cost(plain, self._features(judged, engine), labels)
 
-    def _instead_of_int8(self) -> Choice:
+    def _instead_of_int8(self, reason: str) -> Choice:
         engine = self.wish.engine("openvino", "fp32")
         parity = self._parity(engine)
         if self._keeps(engine, parity):
-            return self._chosen(engine, parity, "int8 differs too much")
-        return self._chosen(self.wish.reference, None, "int8 differs too much")
+            return self._chosen(engine, parity, reason)
+        return self._chosen(self.wish.reference, None, reason)
 
 
 def _divided(order: Sequence[int]) -> tuple[list[int], list[int]]:

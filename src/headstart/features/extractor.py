@@ -46,6 +46,13 @@ class Extractor:
         The quantised network, which an int8 engine needs.
     store : NetworkStore, optional
         Where converted networks are kept between runs.
+
+    Raises
+    ------
+    InputError
+        When the backbone has no such stage.
+    EngineError
+        For a stage in int8: the network is quantised as a whole, and gives pooled features only.
     """
 
     def __init__(
@@ -59,6 +66,11 @@ class Extractor:
         network: bytes | None = None,
         store: NetworkStore | None = None,
     ) -> None:
+        if stage is not None and engine.precision == "int8":
+            raise EngineError(
+                f"int8 gives pooled features only, not the output of stage {stage!r}. Use another precision for stage "
+                "maps, such as bf16."
+            )
         self.backbone = backbone
         self.preparation = preparation
         self.engine = engine
@@ -117,9 +129,18 @@ class Extractor:
         Raises
         ------
         EngineError
-            When the machine lacks what the engine needs, or values leave the range of the engine's numbers.
+            When the machine lacks what the engine needs, memory for a batch above all, or values leave the range of
+            the engine's numbers.
         """
-        rows = self._ready().compute(pixels)
+        try:
+            rows = self._ready().compute(pixels)
+        except (RuntimeError, MemoryError) as error:  # what torch and OpenVINO make of every refusal
+            height, width = self.preparation.size
+            raise EngineError(
+                f"{self.engine.label} cannot compute {self.backbone.name!r} for batches of {self.engine.batch_size} "
+                f"images of {height} x {width} pixels ({_reason(error)}). Where memory is short, use a smaller "
+                "--batch-size or --input-size; else try --engine torch --precision fp32."
+            ) from error
         if self.engine.precision != "fp32" and not np.isfinite(rows).all():
             raise EngineError(
                 f"Features of {self.backbone.name!r} leave the range of {self.engine.precision} numbers. "
@@ -178,3 +199,8 @@ def _half(rows: NDArray[np.float32], stage: str) -> NDArray[np.float16]:
             "Choose another stage."
         )
     return rows.astype(np.float16)
+
+
+def _reason(error: BaseException) -> str:
+    """The error on one line, which for OpenVINO's begins with names of its source files."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -18,7 +18,7 @@ from headstart.augment import IDENTITY, View
 from headstart.data.dataset import ImageDataset
 from headstart.errors import InputError, StorageError
 from headstart.features.cache import FeatureCache
-from headstart.features.cache.limits import free_bytes
+from headstart.features.cache.limits import free_bytes, size_in_words
 from headstart.features.extract import ShardWriter, first_rows, with_content_hashes
 from headstart.features.pipeline import stream_views
 from headstart.progress import Progress, Silent
@@ -197,7 +197,7 @@ class _Work:
     def run(self, cache: FeatureCache, *, viewed: bool) -> StageMaps:
         """Compute what is missing, then open everything; again for what another process removed meanwhile."""
         kept = [cache.kept(settings, self.hashes) for settings in self.settings]
-        self._check_room(cache, sum(int((~mask).sum()) for mask in kept))
+        self._check_room(cache, sum(len(first_rows(self.hashes, ~mask)) for mask in kept))
         for _ in range(_ROUNDS):
             self._compute(cache, kept)
             maps, place = self._open(cache)
@@ -210,20 +210,22 @@ class _Work:
         )
 
     def _check_room(self, cache: FeatureCache, n_missing: int) -> None:
-        """Refuse before hours of work what the disk or the limit cannot hold."""
+        """Refuse before hours of work what the disk or the limit cannot hold; `n_missing` maps are to be computed."""
+        if not n_missing:
+            return
         row_shape = self.extractor.row_shape
         whole = StageMaps.estimate_bytes(row_shape, len(set(self.hashes)), len(self.views))
         new, free = StageMaps.estimate_bytes(row_shape, n_missing), free_bytes(cache.folder)
         remedy = "Choose a later stage, fewer views or a smaller input size"
-        if n_missing and new + _SPARE_BYTES > free:
+        if new + _SPARE_BYTES > free:
             raise StorageError(
-                f"The stage maps need {new / 1e9:,.1f} GB more in {cache.folder}, where {free / 1e9:,.1f} GB are free "
-                f"(1 GB stays free). {remedy}, or name a folder on a larger disk with --cache."
+                f"The stage maps need {size_in_words(new)} more in {cache.folder}, where {size_in_words(free)} are "
+                f"free (1 GB stays free). {remedy}, or name a folder on a larger disk with --cache."
             )
         if whole > cache.limit.n_bytes:
             raise StorageError(
-                f"The stage maps take {whole / 1e9:,.1f} GB, more than the cache's limit of "
-                f"{cache.limit.n_bytes / 1e9:,.1f} GB. {remedy}, or raise --cache-limit."
+                f"The stage maps take {size_in_words(whole)}, more than the cache's limit of "
+                f"{size_in_words(cache.limit.n_bytes)}. {remedy}, or raise --cache-limit."
             )
 
     def _compute(self, cache: FeatureCache, kept: Sequence[NDArray[np.bool_]]) -> None:
@@ -261,7 +263,7 @@ class _Work:
         maps: list[NDArray[Any]] = []
         place = np.empty((len(self.hashes), len(self.views), 2), dtype=np.int64)
         for number, settings in enumerate(self.settings):
-            found, shard, row = cache.open_rows(settings, self.hashes)
+            found, shard, row = cache.open_rows(settings, self.hashes, self.extractor.row_shape, self.extractor.dtype)
             place[:, number, 0] = np.where(shard < 0, -1, shard + len(maps))
             place[:, number, 1] = row
             maps += found

@@ -71,7 +71,7 @@ def extract_views(
     if n_missing:
         title = f"Features ({extractor.backbone.name}, {len(views)} views)"
         with progress.task(title, n_missing, "views") as advance, ExitStack() as stack:
-            shards = [stack.enter_context(ShardWriter(cache, one)) for one in settings]
+            shards = [stack.enter_context(ShardWriter(cache, one, n_writers=len(views))) for one in settings]
             for row, number, features in _computed(hashed, extractor, views, first):
                 rows.array[number, row] = features
                 rows.forget(features.nbytes)

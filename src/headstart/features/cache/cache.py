@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +13,14 @@ import numpy as np
 
 from headstart.errors import StorageError
 from headstart.features.cache import folder as files
-from headstart.features.cache.limits import LOW_WATER, CacheLimit, to_evict
+from headstart.features.cache.limits import LOW_WATER, CacheLimit, size_in_words, to_evict
 from headstart.features.cache.lookup import as_keys, find
 from headstart.features.cache.reading import Shard, copy_rows, map_rows, merge_shards
-from headstart.features.cache.shard import DamagedShardError, read_head, write_shard
+from headstart.features.cache.shard import DamagedShardError, read_head
 from headstart.features.cache.upkeep import CacheUpkeep
+from headstart.features.cache.writing import write_rows
 from headstart.progress import Progress
-from headstart.storage import storage_error, write_json
+from headstart.storage import storage_error
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,6 +64,7 @@ class FeatureCache(CacheUpkeep):
         self.refusal: StorageError | None = None
         self._usable = folder is not None
         self._used: set[Path] = set()
+        self._tidied: set[Path] = set()
         self._said_full = False
 
     def fill(
@@ -101,17 +103,6 @@ class FeatureCache(CacheUpkeep):
             self._merge_small(settings, shards)
         return filled
 
-    def load(self, settings: dict[str, Any], wanted: Sequence[str]) -> dict[str, NDArray[Any]]:
-        """Rows that are kept for these settings, by content hash; for many rows `fill` is the way."""
-        hashes = list(dict.fromkeys(wanted))
-        shards = self._shards(settings)
-        if not shards or not hashes:
-            return {}
-        layout = shards[0].layout
-        out = np.empty((len(hashes), *layout.row_shape), dtype=layout.dtype)
-        filled = self.fill(settings, hashes, out)
-        return {digest: out[row] for row, digest in enumerate(hashes) if filled[row]}
-
     def kept(self, settings: dict[str, Any], hashes: Sequence[str]) -> NDArray[np.bool_]:
         """Which of the images are kept, by their keys alone: no row is read and nothing is verified."""
         found = np.zeros(len(hashes), dtype=np.bool_)
@@ -121,11 +112,19 @@ class FeatureCache(CacheUpkeep):
         return found
 
     def open_rows(
-        self, settings: dict[str, Any], hashes: Sequence[str]
+        self, settings: dict[str, Any], hashes: Sequence[str], row_shape: tuple[int, ...], dtype: np.dtype[Any]
     ) -> tuple[list[NDArray[Any]], NDArray[np.int64], NDArray[np.int64]]:
         """Memory maps of the shards that hold some rows, each verified once, now.
 
         What is open stays readable, even when another process removes the file.
+
+        Parameters
+        ----------
+        settings, hashes
+            As in `fill`.
+        row_shape : tuple of int
+        dtype : numpy dtype
+            Of a row; a shard with others is damaged.
 
         Returns
         -------
@@ -143,7 +142,7 @@ class FeatureCache(CacheUpkeep):
             maps: list[NDArray[Any]] = []
             for hit in find(as_keys(hashes), [shard.keys for shard in shards]):
                 with self._passing_over(shards[hit.shard].path):
-                    mapped = map_rows(shards[hit.shard])
+                    mapped = map_rows(shards[hit.shard], row_shape, dtype)
                     self._mark_used(shards[hit.shard])
                     number[hit.positions], row[hit.positions] = len(maps), hit.rows
                     maps.append(mapped)
@@ -232,10 +231,9 @@ class FeatureCache(CacheUpkeep):
         place = files.place_of(self.folder, settings)
         with self._timed("write_s"):
             try:
-                if not (place / files.SETTINGS_FILE).is_file():
-                    write_json(place / files.SETTINGS_FILE, settings)
-                    files.remove_abandoned(place)
-                path, n_bytes = write_shard(place, as_keys(digests), [rows] if isinstance(rows, np.ndarray) else rows)
+                self._tidy(place)
+                parts = [rows] if isinstance(rows, np.ndarray) else rows
+                path, n_bytes = write_rows(place, settings, as_keys(digests), parts)
             except StorageError as error:
                 self._give_up(error)
                 return False
@@ -245,6 +243,13 @@ class FeatureCache(CacheUpkeep):
             self._used.add(path)
             self._keep_within_limit(n_bytes)
         return True
+
+    def _tidy(self, place: Path) -> None:
+        """Remove, once, what killed processes left in a place."""
+        if place not in self._tidied:
+            self._tidied.add(place)
+            with suppress(StorageError):  # another user's, on a folder that both write to
+                files.remove_abandoned(place)
 
     def _give_up(self, error: StorageError) -> None:
         if self._usable:
@@ -274,8 +279,8 @@ class FeatureCache(CacheUpkeep):
         if over and not self._said_full:
             self._said_full = True
             self._progress.note(
-                f"The cache {self.folder} holds {(self._n_bytes or 0) / 1e9:,.2f} GB, more than its limit of "
-                f"{self.limit.n_bytes / 1e9:,.2f} GB: runs in progress need all of it. Raise --cache-limit, or run "
+                f"The cache {self.folder} holds {size_in_words(self._n_bytes or 0)}, more than its limit of "
+                f"{size_in_words(self.limit.n_bytes)}: runs in progress need all of it. Raise --cache-limit, or run "
                 "`headstart cache prune` later."
             )
 

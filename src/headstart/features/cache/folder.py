@@ -25,7 +25,12 @@ _TOUCH_EVERY_S: Final = 60.0
 
 def place_of(folder: Path, settings: dict[str, Any]) -> Path:
     """Folder of the shards of these settings."""
-    return folder / FEATURES / hash_json(settings)[:NAME_LENGTH]
+    return folder / FEATURES / place_name(settings)
+
+
+def place_name(settings: dict[str, Any]) -> str:
+    """Name of that folder: the hash of the settings."""
+    return hash_json(settings)[:NAME_LENGTH]
 
 
 def places(folder: Path) -> list[Path]:

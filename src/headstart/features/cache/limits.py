@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -67,9 +68,22 @@ def parse_size(text: str) -> int:
     """
     match = _SIZE.fullmatch(text)
     factor = None if match is None else (_UNITS | _UNITS_BINARY).get(match[2].lower())
-    if match is None or factor is None:
+    if match is None or factor is None or math.isinf(float(match[1]) * factor):
         raise InputError(f"{text!r} is no size. Expected a number with a unit, such as 20GB, 500MB or 1.5TB.")
     return round(float(match[1]) * factor)
+
+
+def size_in_words(n_bytes: int) -> str:
+    """A size with three figures and its unit.
+
+    >>> [size_in_words(n) for n in (20_000_000_000, 81_920_000, 999_600, 4_096, 12, 3_000 * 10**12)]
+    ['20 GB', '81.9 MB', '1 MB', '4.1 kB', '12 B', '3,000 TB']
+    """
+    for factor, unit in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        size = float(f"{n_bytes / factor:.3g}")
+        if size >= 1:
+            return f"{size:,.3g} {unit}" if size < 1000 else f"{size:,.0f} {unit}"
+    return f"{n_bytes} B"
 
 
 def default_limit(folder: Path | None, n_stored: int) -> CacheLimit:
@@ -112,7 +126,7 @@ def named_limit() -> CacheLimit | None:
 def free_bytes(folder: Path | None) -> int:
     """Bytes that may still be written below a folder, which need not exist yet."""
     place = Path("." if folder is None else folder).absolute()
-    while not place.is_dir() and place != place.parent:
+    while not os.path.isdir(place) and place != place.parent:  # noqa: PTH112 (pathlib raises where it may not look)
         place = place.parent
     return shutil.disk_usage(place).free
 

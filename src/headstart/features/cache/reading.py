@@ -59,12 +59,16 @@ def copy_rows(shard: Shard, rows: NDArray[np.int64], positions: NDArray[np.int64
         When it is gone or cannot be read.
     """
     layout, content = read_shard(shard.path, _room_for(shard.layout.n_bytes))
-    if layout.row_shape != out.shape[1:] or layout.dtype != out.dtype:
+    _check_kind(shard.path, layout, out.shape[1:], out.dtype)
+    out[_slice_or_index(positions)] = layout.rows(content)[_slice_or_index(rows)]
+
+
+def _check_kind(path: Path, layout: Layout, row_shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    if layout.row_shape != row_shape or layout.dtype != dtype:
         raise DamagedShardError(
-            f"{shard.path} holds rows of {layout.dtype} {layout.row_shape}; expected {out.dtype} {out.shape[1:]}. "
+            f"{path} holds rows of {layout.dtype} {layout.row_shape}; expected {dtype} {row_shape}. "
             "It is removed and its rows are computed again."
         )
-    out[_slice_or_index(positions)] = layout.rows(content)[_slice_or_index(rows)]
 
 
 class _Room(threading.local):
@@ -91,8 +95,9 @@ def _slice_or_index(numbers: NDArray[np.int64]) -> slice | NDArray[np.int64]:
     return numbers
 
 
-def map_rows(shard: Shard) -> NDArray[Any]:
+def map_rows(shard: Shard, row_shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Rows of a shard mapped into memory, read-only, its hash checked once; raises as `copy_rows` does."""
+    _check_kind(shard.path, shard.layout, row_shape, dtype)
     content = _mapped(shard.path, shard.layout.n_bytes)
     check_name(shard.path, content)
     rows = shard.layout.rows(content)

@@ -203,7 +203,7 @@ def _parse(path: Path, head: bytes, size: int, handle: BinaryIO | Any) -> Layout
             and rows_end - rows_at == n_rows * math.prod(row_shape) * dtype.itemsize
             and max(keys_end, rows_end) == size - start
         )
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise _damaged(path, "its header cannot be read") from error
     if not fits:
         raise _damaged(path, "its header does not fit its size")

@@ -120,9 +120,11 @@ def survey_place(place: Path) -> SettingInfo | None:
 
 
 def _described(place: Path) -> dict[str, str]:
-    """Backbone, stage, view and precision, as the place's description says."""
+    """Backbone, stage, view and precision, as the place's description says; its name is the hash of that."""
     try:
         settings = json.loads((place / files.SETTINGS_FILE).read_text(encoding="utf-8"))
+        if files.place_name(settings) != place.name:
+            raise ValueError("damaged")
         engine = settings["engine"]
         return {
             "backbone": str(settings["backbone"]),
@@ -131,7 +133,7 @@ def _described(place: Path) -> dict[str, str]:
             "view": _view_in_words(settings["view"]),
             "precision": _engine_in_words(engine),
         }
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return dict.fromkeys(("backbone", "stage", "input", "view", "precision"), _UNKNOWN)
 
 

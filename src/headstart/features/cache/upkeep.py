@@ -97,7 +97,7 @@ class CacheUpkeep:
         """
         with self._readable():
             stored = [] if self.folder is None else files.all_shards(self.folder)
-            for place in {file.path.parent for file in stored}:
+            for place in [] if self.folder is None else files.places(self.folder):
                 files.remove_abandoned(place)
         self._n_bytes = sum(file.n_bytes for file in stored)
         chosen = to_evict(stored, self.limit.n_bytes if n_bytes is None else n_bytes)

@@ -7,6 +7,7 @@ import importlib.metadata
 import platform
 import shutil
 import sys
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -99,5 +100,14 @@ def build_facts(name: str, device: str) -> dict[str, Any]:
 def processor_name() -> str:
     """The processor by name, as OpenVINO reads it; its kernels depend on its caches too."""
     if openvino_absence():
-        return platform.processor() or platform.machine()
+        return _name_by_the_system() or platform.processor() or platform.machine()
     return str(import_openvino().Core().get_property("CPU", "FULL_DEVICE_NAME")).strip()
+
+
+def _name_by_the_system() -> str:
+    """The processor as Linux names it; empty where it does not."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
