@@ -74,7 +74,7 @@ def weights_of(path: Path, column: str, coded: Coded) -> NDArray[np.float64]:
         column,
         coded,
         ~(np.isfinite(values) & (values >= 0)),
-        expected="a finite number, at least 0",
+        expected="a finite number, not negative",
         remedy=remedy,
     )
     if not values.any():

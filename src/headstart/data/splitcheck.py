@@ -1,9 +1,13 @@
-"""Are there enough images of every class? If not, what would work."""
+"""Are there enough images of every class, and do they count? If not, what would work."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.data.contract import Split
 from headstart.data.scheme import Scheme
 from headstart.errors import SplitError
 
@@ -38,6 +42,50 @@ def check_class_sizes(classes: Mapping[str, tuple[int, int]], scheme: Scheme, *,
         f"Class {name!r} has {has} but {_asked(scheme)} need at least {needed}{' groups' if grouped else ''}. "
         f"{_remedy(n_groups, scheme, needed - n_groups, unit)}"
     )
+
+
+def check_fold_weights(split: Split, weights: NDArray[np.float64] | None, *, source: str) -> None:
+    """Refuse a split of which some part holds images of weight 0 alone: nothing would be learned or judged there.
+
+    Parameters
+    ----------
+    split : Split
+    weights : ndarray of shape (n_images,), float64, or None
+    source : str
+        What the split is called in the message: its file, say.
+
+    Raises
+    ------
+    SplitError
+        Naming the fold and the remedy.
+    """
+    if weights is None:
+        return
+    for where, rows in _parts(split):
+        if len(rows) and not weights[rows].any():
+            raise SplitError(
+                f"{source}: all {len(rows):,} images of {where} have weight 0, such as {split.names[rows[0]]}, so "
+                "nothing can be learned or judged there. Give some of them a positive weight, or make other folds."
+            )
+
+
+def _parts(split: Split) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    """Name and rows of everything that trains, chooses or judges."""
+    for repeat in range(split.repeats):
+        for fold, train, test in split.outer(repeat):
+            outer = f"outer fold {fold + 1}" + (f" of repeat {repeat + 1}" if split.repeats > 1 else "")
+            yield f"the training part of {outer}", train
+            yield f"the test part of {outer}", test
+            yield from _inner_parts(split.inner(repeat, fold), f" of {outer}")
+    yield from _inner_parts(split.full_inner(), " over all images")
+
+
+def _inner_parts(
+    folds: Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]], of: str
+) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    for number, (train, validation) in enumerate(folds):
+        yield f"the training part of inner fold {number + 1}{of}", train
+        yield f"the validation part of inner fold {number + 1}{of}", validation
 
 
 def n_needed(scheme: Scheme) -> int:

@@ -18,8 +18,8 @@ class DoubtfulLabels:
     ----------
     rows : ndarray of shape (n_listed,), int64
         Rows of the data set, the most doubtful first.
-    suggested : ndarray of shape (n_listed,), int64
-        Class that the held-out models are confident of instead.
+    labels, suggested : ndarray of shape (n_listed,), int64
+        The given label, and the class that the held-out models are confident of instead.
     own, other : ndarray of shape (n_listed,), float64
         Probability of the given label (its self-confidence, by which the list is ranked) and of the suggested one;
         means over the repeats.
@@ -36,6 +36,7 @@ class DoubtfulLabels:
     """
 
     rows: IntArray
+    labels: IntArray
     suggested: IntArray
     own: FloatArray
     other: FloatArray
@@ -87,6 +88,7 @@ def find_doubtful(oof: OutOfFold) -> DoubtfulLabels:
     joint = _joint(labels, confident, oof.n_classes)
     return DoubtfulLabels(
         rows=rows[order],
+        labels=labels[order],
         suggested=confident[order],
         own=own[order],
         other=other[order],

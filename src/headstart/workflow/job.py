@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.data.split import Split, read_split, split_dataset
+from headstart.data.splitcheck import check_fold_weights
 from headstart.errors import InputError, unknown_name
 from headstart.features.engine import available_processors
 from headstart.metrics import Evaluation, OutOfFold, evaluate
@@ -120,8 +121,11 @@ def choose_positive(dataset: ImageDataset, name: str | None) -> Positive:
 def make_run_split(dataset: ImageDataset, options: FitOptions) -> Split:
     """The split asked for: made, or read from the file that holds it."""
     if options.split_file is not None:
-        return read_split(options.split_file, dataset.names, labels=dataset.label_names(), groups=dataset.groups)
-    return split_dataset(dataset, scheme=options.split, repeats=options.repeats, seed=options.seed)
+        split = read_split(options.split_file, dataset.names, labels=dataset.label_names(), groups=dataset.groups)
+    else:
+        split = split_dataset(dataset, scheme=options.split, repeats=options.repeats, seed=options.seed)
+    check_fold_weights(split, dataset.weights, source=str(options.split_file or "The split"))
+    return split
 
 
 def study_plan(space: Space, sources: Sequence[Opened], options: FitOptions, positive: int | None = None) -> StudyPlan:
