@@ -45,7 +45,7 @@ def check_class_sizes(classes: Mapping[str, tuple[int, int]], scheme: Scheme, *,
 
 
 def check_fold_weights(split: Split, weights: NDArray[np.float64] | None, *, source: str) -> None:
-    """Refuse a split of which some part holds images of weight 0 alone: nothing would be learned or judged there.
+    """Refuse a split of which some training part holds images of weight 0 alone: nothing would be learned there.
 
     Parameters
     ----------
@@ -61,31 +61,25 @@ def check_fold_weights(split: Split, weights: NDArray[np.float64] | None, *, sou
     """
     if weights is None:
         return
-    for where, rows in _parts(split):
+    for where, rows in _training_parts(split):
         if len(rows) and not weights[rows].any():
             raise SplitError(
-                f"{source}: all {len(rows):,} images of {where} have weight 0, such as {split.names[rows[0]]}, so "
-                "nothing can be learned or judged there. Give some of them a positive weight, or make other folds."
+                f"{source}: all {len(rows):,} images that train in {where} have weight 0, such as "
+                f"{split.names[rows[0]]}, so nothing can be learned there. Give some of them a positive weight, or "
+                "make other folds."
             )
 
 
-def _parts(split: Split) -> Iterator[tuple[str, NDArray[np.int64]]]:
-    """Name and rows of everything that trains, chooses or judges."""
+def _training_parts(split: Split) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    """Name and training rows of every outer and inner fold."""
     for repeat in range(split.repeats):
-        for fold, train, test in split.outer(repeat):
+        for fold, train, _ in split.outer(repeat):
             outer = f"outer fold {fold + 1}" + (f" of repeat {repeat + 1}" if split.repeats > 1 else "")
-            yield f"the training part of {outer}", train
-            yield f"the test part of {outer}", test
-            yield from _inner_parts(split.inner(repeat, fold), f" of {outer}")
-    yield from _inner_parts(split.full_inner(), " over all images")
-
-
-def _inner_parts(
-    folds: Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]], of: str
-) -> Iterator[tuple[str, NDArray[np.int64]]]:
-    for number, (train, validation) in enumerate(folds):
-        yield f"the training part of inner fold {number + 1}{of}", train
-        yield f"the validation part of inner fold {number + 1}{of}", validation
+            yield outer, train
+            for number, (inner, _) in enumerate(split.inner(repeat, fold)):
+                yield f"inner fold {number + 1} of {outer}", inner
+    for number, (inner, _) in enumerate(split.full_inner()):
+        yield f"inner fold {number + 1} over all images", inner
 
 
 def n_needed(scheme: Scheme) -> int:
