@@ -23,7 +23,7 @@ from headstart.study.choose import pooled_scores, ranked
 from headstart.study.innertask import InnerTask
 from headstart.study.journal import Journal
 from headstart.study.nested import FoldResult, run_folds
-from headstart.study.pieces import fit_and_predict, fit_seed, inner_predictions
+from headstart.study.pieces import Way, fit_and_predict, fit_seed, inner_predictions
 from headstart.study.plan import StudyData, StudyPlan, final_fold, outer_folds
 from headstart.study.results import candidate_rows, fold_rows, gather, leakage_tax, optimism
 from headstart.study.run_folder import check_output_folder, claimed, differences, read_run, stored_engine
@@ -143,7 +143,7 @@ def test_inner_probabilities_are_those_of_a_plain_loop(specs: tuple[HeadSpec, ..
     fold = outer_folds(make_folds(data))[1]
     for number, (train, validation) in enumerate(fold.inner):
         seed = fit_seed(3, fold, number, specs[0].kind)
-        found = inner_predictions(data, (train, validation), specs, seed, "fp32")["probabilities"]
+        found = inner_predictions(data, (train, validation), specs, Way(seed))["probabilities"]
         for index, spec in enumerate(specs):
             head = fit_heads([spec], data.features[0][train], data.labels[train], n_classes=2, seed=seed)[0]
             expected = head.predict_proba(data.features[0][validation])
@@ -174,7 +174,7 @@ def test_weights_count_as_copies_in_fits_and_in_choices() -> None:
     losses = []
     for number, (train, validation) in enumerate(fold.inner):
         seed = fit_seed(3, fold, number, spec.kind)
-        predicted = inner_predictions(weighted, (train, validation), [spec], seed, "fp32")["probabilities"][0]
+        predicted = inner_predictions(weighted, (train, validation), [spec], Way(seed))["probabilities"][0]
         losses += [-np.log(row[data.labels[i]]) for i, row in zip(validation, predicted, strict=True) if i not in off]
     assert found.inner_scores[found.chosen] == pytest.approx(np.mean(losses), rel=1e-6)
 
@@ -186,7 +186,7 @@ def test_groups_stay_whole_in_the_calibration_of_the_svm(monkeypatch: pytest.Mon
         pieces, "fit_heads", lambda *a, groups, **o: seen.append(groups.copy()) or fit_heads(*a, groups=groups, **o)
     )
     fold = outer_folds(make_folds(data))[0]
-    fit_and_predict(data, fold, SPECS[4], 0, "fp32")
+    fit_and_predict(data, fold, SPECS[4], Way(0))
     assert np.array_equal(seen[0], data.groups[fold.train])
 
 

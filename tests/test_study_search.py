@@ -25,7 +25,7 @@ from headstart.study.inner import Predictions, inner_pieces, shortened
 from headstart.study.innertask import InnerTask
 from headstart.study.journal import Journal
 from headstart.study.nested import FoldResult, run_folds
-from headstart.study.pieces import fit_seed, inner_predictions, work_groups
+from headstart.study.pieces import Way, fit_seed, inner_predictions, work_groups
 from headstart.study.plan import StudyCandidate, StudyData, StudyPlan, final_fold, outer_folds
 from headstart.study.records import read_candidates, write_candidates
 from headstart.study.results import candidate_rows, fold_rows, gather, halving_words, optimism
@@ -294,8 +294,8 @@ def test_many_heads_of_another_kind_are_several_pieces() -> None:
     assert [len(group) for group in groups] == [1, 12, 12, 6, 1]
     assert sorted(place for group in groups for place in group) == list(range(32))
     data, fold = make_data(), make_folds(make_data())[0]
-    whole = inner_predictions(data, fold.inner[0], machines[:14], 0, "fp32")["probabilities"]
-    parts = [inner_predictions(data, fold.inner[0], part, 0, "fp32") for part in (machines[:12], machines[12:14])]
+    whole = inner_predictions(data, fold.inner[0], machines[:14], Way(0))["probabilities"]
+    parts = [inner_predictions(data, fold.inner[0], part, Way(0)) for part in (machines[:12], machines[12:14])]
     assert np.array_equal(whole, np.concatenate([part["probabilities"] for part in parts]))
 
 
@@ -494,6 +494,6 @@ def test_the_trial_makes_up_no_more_rows_than_an_epoch_of_the_folds_has(monkeypa
 def test_dense_pieces_in_bf16_are_close_and_not_the_same() -> None:
     data, fold = make_data(), make_folds(make_data())[0]
     fp32, bf16 = (
-        inner_predictions(data, fold.inner[0], DENSE[:2], 0, name)["probabilities"] for name in ("fp32", "bf16")
+        inner_predictions(data, fold.inner[0], DENSE[:2], Way(0, name))["probabilities"] for name in ("fp32", "bf16")
     )
     assert 0 < np.abs(fp32 - bf16).max() < 0.02

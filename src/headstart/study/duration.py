@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -237,9 +237,10 @@ def _fold_seconds(fold: OuterFold, plan: StudyPlan, widths: Sequence[int], n_cla
 def _halved_seconds(kind: str, rows: _Rows, halving: HalvingPlan, n_folds: int) -> float:
     """Expected seconds of a race of one kind, as if those that pass took as long as those that do not."""
     members = [candidate for candidate in rows.plan.candidates if candidate.head.kind == kind]
-    found = trajectories([str(member.source) for member in members], [member.head for member in members])
+    keys = [f"{member.source} {member.treatment.label}" for member in members]
+    found = trajectories(keys, [member.head for member in members])
     first = [members[trajectory[0]] for trajectory in found]
-    short = [StudyCandidate(one.source, shortened(one.head, halving.epochs)) for one in first]
+    short = [replace(one, head=shortened(one.head, halving.epochs)) for one in first]
     brief, full = rows.seconds(short) / len(found), rows.seconds(members) / len(found)
     alive, seconds = len(found), len(found) * brief * halving.folds[0]
     seen = halving.folds[0] if brief == full else 0  # folds that were seen to the end

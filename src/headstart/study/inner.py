@@ -16,7 +16,7 @@ from headstart.study.choose import Choice, make_choice, no_choice, pooled_scores
 from headstart.study.halving import halve
 from headstart.study.innertask import InnerTask
 from headstart.study.journal import Journal
-from headstart.study.pieces import fit_seed, inner_predictions, piece_name, work_groups
+from headstart.study.pieces import Way, fit_seed, inner_predictions, piece_name, work_groups
 from headstart.study.plan import OuterFold, StudyData, StudyPlan
 from headstart.study.rungs import Halved, HalvingPlan, Request
 from headstart.study.workers import Piece, Workers, run_pieces, single_thread
@@ -154,18 +154,27 @@ def inner_pieces(study: Study, fold: OuterFold, request: Request) -> list[InnerP
     plan, pieces = study.plan, []
     n_rows = max(len(train) for train, _ in fold.inner)
     for source, features in enumerate(study.data.features):
-        members = plan.of_source(source, request.candidates)
-        heads = [shortened(plan.candidates[index].head, request.epochs) for index in members]
-        data = study.data.of_source(source)
-        for group in work_groups(heads, features.shape[1], data.n_classes, n_rows):
-            taken = tuple(heads[place] for place in group)
-            for number in request.folds:
-                seed = fit_seed(plan.seed, fold, number, taken[0].kind)
-                key = f"{study.prefix}{fold.key}-source{source}-inner{number}-{piece_name(taken)}"
-                arguments = (data, fold.inner[number], taken, seed, plan.train_precision)
-                piece = Piece(key, inner_predictions, arguments)
-                pieces.append(InnerPiece(piece, tuple(members[place] for place in group), number))
+        of_source = plan.treatments(plan.of_source(source, request.candidates))
+        for members in of_source.values():
+            heads = [shortened(plan.candidates[index].head, request.epochs) for index in members]
+            for group in work_groups(heads, features.shape[1], study.data.n_classes, n_rows):
+                taken = tuple(heads[place] for place in group)
+                named = tuple(members[place] for place in group)
+                pieces += [_inner_piece(study, fold, number, named, taken) for number in request.folds]
     return pieces
+
+
+def _inner_piece(
+    study: Study, fold: OuterFold, number: int, members: tuple[int, ...], heads: tuple[HeadSpec, ...]
+) -> InnerPiece:
+    """One piece for candidates of one source and one treatment in one inner fold."""
+    plan, first = study.plan, study.plan.candidates[members[0]]
+    seed = fit_seed(plan.seed, fold, number, heads[0].kind)
+    name = piece_name(heads, first.treatment)
+    key = f"{study.prefix}{fold.key}-source{first.source}-inner{number}-{name}"
+    data = study.data.of_source(first.source)
+    arguments = (data, fold.inner[number], heads, Way(seed, plan.train_precision, first.treatment))
+    return InnerPiece(Piece(key, inner_predictions, arguments), members, number)
 
 
 def everything(study: Study, fold: OuterFold) -> Request:
@@ -198,7 +207,7 @@ def compare_halved(study: Study, fold: OuterFold, halving: HalvingPlan, advance:
         n_folds=len(fold.inner),
         metric=plan.choose_by,
         plan=halving,
-        keys=[str(candidate.source) for candidate in plan.candidates],
+        keys=[f"{one.source} {one.treatment.label}" for one in plan.candidates],
     )
     if not halved.kept:
         raise no_choice(len(plan.candidates), int(halved.failed.sum()), plan.choose_by)

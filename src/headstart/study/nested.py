@@ -15,7 +15,7 @@ from headstart.progress import Progress, Silent
 from headstart.study.choose import Choice, ranked
 from headstart.study.inner import Found, Study, compare_all, compare_halved, everything, inner_pieces
 from headstart.study.journal import Journal
-from headstart.study.pieces import fit_and_predict, stored_head
+from headstart.study.pieces import Way, fit_and_predict, fit_seed, stored_head
 from headstart.study.plan import FINAL, OuterFold, StudyData, StudyPlan, final_fold, outer_folds
 from headstart.study.records import FoldRecord
 from headstart.study.workers import Piece, Workers, run_pieces
@@ -168,7 +168,8 @@ def _to_judge(study: Study, fold: OuterFold, found: Found) -> list[int]:
 def _outer_piece(study: Study, fold: OuterFold, index: int) -> Piece:
     plan, candidate = study.plan, study.plan.candidates[index]
     data = study.data.of_source(candidate.source)
-    arguments = (data, fold, candidate.head, plan.seed, plan.train_precision)
+    seed = fit_seed(plan.seed, fold, len(fold.inner), candidate.head.kind)
+    arguments = (data, fold, candidate.head, Way(seed, plan.train_precision, candidate.treatment))
     return Piece(_outer_key(study, fold, index), fit_and_predict, arguments)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from headstart.heads import Chunk, FittedHead, HeadSpec, fit_heads, plan_chunks, train_chunk, training_rows
 from headstart.storage import hash_json
+from headstart.study.treatment import PLAIN, Treatment, treated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +24,25 @@ if TYPE_CHECKING:
 MOST_HEADS = 12
 """Heads of another kind than dense that a piece fits at most: an interruption costs no more, and while it lasts every
 SVM holds training rows of its own."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the heads of a piece are fitted.
+
+    Attributes
+    ----------
+    seed : int
+        Of the fit and of what is done to the training rows.
+    precision : {"fp32", "bf16"}
+        Of the large products in training dense heads.
+    treatment : Treatment
+        Of the training rows.
+    """
+
+    seed: int
+    precision: str = "fp32"
+    treatment: Treatment = PLAIN
 
 
 def work_groups(heads: Sequence[HeadSpec], n_features: int, n_classes: int, n_rows: int) -> list[list[int]]:
@@ -50,13 +71,13 @@ def work_groups(heads: Sequence[HeadSpec], n_features: int, n_classes: int, n_ro
     return [*([dense[index] for index in chunk.indices] for chunk in chunks), *others]
 
 
-def piece_name(heads: Sequence[HeadSpec]) -> str:
+def piece_name(heads: Sequence[HeadSpec], treatment: Treatment = PLAIN) -> str:
     """Kind and a short hash of the heads that a piece trains, for its name in the journal."""
-    return f"{heads[0].kind}-{hash_json([head.to_json() for head in heads])[:16]}"
+    return f"{heads[0].kind}-{hash_json([treatment.to_json(), *(head.to_json() for head in heads)])[:16]}"
 
 
 def inner_predictions(
-    data: StudyData, rows: tuple[Integers, Integers], heads: Sequence[HeadSpec], seed: int, precision: str
+    data: StudyData, rows: tuple[Integers, Integers], heads: Sequence[HeadSpec], way: Way
 ) -> dict[str, NDArray[Any]]:
     """Probabilities of one inner fold's validation rows for heads of one kind, trained on its training rows.
 
@@ -68,9 +89,7 @@ def inner_predictions(
         Numbers of the training and of the validation rows.
     heads : sequence of HeadSpec
         Of one kind; dense ones of one shape and batch size, as `work_groups` gives them.
-    seed : int
-        Of the fit.
-    precision : {"fp32", "bf16"}
+    way : Way
 
     Returns
     -------
@@ -79,16 +98,17 @@ def inner_predictions(
     """
     train, validation = rows
     features = data.features[0][validation]
+    trained_on = treated(data, train, way.treatment, way.seed)
     if heads[0].kind == "dense":
-        found = _dense_probabilities(data.take(train), features, heads, seed, precision)
+        found = _dense_probabilities(trained_on, features, heads, way)
     else:
-        fitted = _fit(data.take(train), heads, seed, precision)
+        fitted = _fit(trained_on, heads, way)
         found = np.stack([head.predict_proba(features) for head in fitted])
     return {"probabilities": found.astype(np.float32)}
 
 
 def _dense_probabilities(
-    data: StudyData, features: NDArray[np.float32], heads: Sequence[HeadSpec], seed: int, precision: str
+    data: StudyData, features: NDArray[np.float32], heads: Sequence[HeadSpec], way: Way
 ) -> NDArray[np.float64]:
     """As `inner_predictions`, without ever holding the parameters of all heads."""
     rows = training_rows(
@@ -97,18 +117,16 @@ def _dense_probabilities(
         n_classes=data.n_classes,
         weights=data.weights,
         groups=data.groups,
-        seed=seed,
+        seed=way.seed,
     )
     chunk = Chunk(tuple(range(len(heads))), tuple(heads))
-    (trained,) = train_chunk(chunk, [rows], [features], precision=precision)
+    (trained,) = train_chunk(chunk, [rows], [features], precision=way.precision)
     if trained.probabilities is None:
         raise ValueError("the trainer was given validation rows and handed out no probabilities")
     return trained.probabilities
 
 
-def fit_and_predict(
-    data: StudyData, fold: OuterFold, head: HeadSpec, seed: int, precision: str
-) -> dict[str, NDArray[Any]]:
+def fit_and_predict(data: StudyData, fold: OuterFold, head: HeadSpec, way: Way) -> dict[str, NDArray[Any]]:
     """One candidate fitted on a fold's training rows: its arrays, and the probabilities of the test rows.
 
     Returns
@@ -117,7 +135,7 @@ def fit_and_predict(
         ``probabilities`` of shape (n_test, n_classes), float64, and the head's arrays as ``head.NAME``. Of a head
         that diverged: ``failed`` alone.
     """
-    fitted = _fit(data.take(fold.train), [head], fit_seed(seed, fold, len(fold.inner), head.kind), precision)[0]
+    fitted = _fit(treated(data, fold.train, way.treatment, way.seed), [head], way)[0]
     if fitted.failed:
         return {"failed": np.array([True])}
     probabilities = fitted.predict_proba(data.features[0][fold.test])
@@ -138,7 +156,7 @@ def fit_seed(seed: int, fold: OuterFold, number: int, kind: str) -> int:
     return int(sequence.generate_state(1)[0])
 
 
-def _fit(data: StudyData, heads: Sequence[HeadSpec], seed: int, precision: str) -> list[FittedHead]:
+def _fit(data: StudyData, heads: Sequence[HeadSpec], way: Way) -> list[FittedHead]:
     return fit_heads(
         heads,
         data.features[0],
@@ -146,6 +164,6 @@ def _fit(data: StudyData, heads: Sequence[HeadSpec], seed: int, precision: str) 
         n_classes=data.n_classes,
         weights=data.weights,
         groups=data.groups,
-        seed=seed,
-        precision=precision,
+        seed=way.seed,
+        precision=way.precision,
     )

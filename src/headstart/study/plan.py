@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from headstart.heads import HeadSpec
 from headstart.study.costs import Scale, candidate_cost
 from headstart.study.rungs import HalvingPlan
 from headstart.study.space import Candidate, Source
+from headstart.study.treatment import PLAIN, Treatment
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,6 +38,13 @@ class StudyData:
     n_classes : int
     weights : ndarray of shape (n_images,), float64, or None
     groups : ndarray of shape (n_images,), int64, or None
+    soft : ndarray of shape (n_images, n_classes), float64, or None
+        Probability of every class by the label itself, rows summing to one; heads are trained on it, `labels` are
+        judged by.
+    views : tuple of mappings of str to ndarray of shape (n_images, n_views, n_features), float32
+        For each source the features of views, by the name of their policy; empty where nothing is augmented.
+    parents : ndarray of shape (n_images,), int64, or None
+        Of rows made for training: number of the image each comes from.
     """
 
     features: tuple[NDArray[np.float32], ...]
@@ -44,28 +52,35 @@ class StudyData:
     n_classes: int
     weights: Floats | None = None
     groups: Integers | None = None
+    soft: Floats | None = None
+    views: tuple[Mapping[str, NDArray[np.float32]], ...] = ()
+    parents: Integers | None = None
 
     def of_source(self, source: int) -> StudyData:
         """The same images with the features of one source alone."""
-        return replace(self, features=(self.features[source],))
+        return replace(self, features=(self.features[source],), views=self.views[source : source + 1])
 
     def take(self, rows: Integers) -> StudyData:
-        """The rows named, in their order."""
+        """The rows named, in their order, without their views."""
         return replace(
             self,
             features=tuple(features[rows] for features in self.features),
             labels=self.labels[rows],
             weights=None if self.weights is None else self.weights[rows],
             groups=None if self.groups is None else self.groups[rows],
+            soft=None if self.soft is None else self.soft[rows],
+            views=(),
+            parents=None if self.parents is None else self.parents[rows],
         )
 
 
 @dataclass(frozen=True)
 class StudyCandidate:
-    """A head, and the number of the source whose features it is trained on."""
+    """A head, the number of the source whose features it is trained on, and what is done to the rows before."""
 
     source: int
     head: HeadSpec
+    treatment: Treatment = PLAIN
 
 
 @dataclass(frozen=True)
@@ -133,19 +148,25 @@ class StudyPlan:
 
     def named(self) -> tuple[Candidate, ...]:
         """The candidates with their sources in full, as ``candidates.parquet`` wants them."""
-        return tuple(Candidate(self.sources[candidate.source], candidate.head) for candidate in self.candidates)
+        return tuple(Candidate(self.sources[one.source], one.head, one.treatment) for one in self.candidates)
 
     def label(self, index: int) -> str:
         """One line for people; the source is named where there are several."""
         candidate = self.candidates[index]
-        if len(self.sources) == 1:
-            return candidate.head.label
-        return Candidate(self.sources[candidate.source], candidate.head).label
+        named = Candidate(self.sources[candidate.source], candidate.head, candidate.treatment)
+        return named.short_label if len(self.sources) == 1 else named.label
 
     def of_source(self, source: int, among: Sequence[int] | None = None) -> list[int]:
         """Numbers of the candidates of one source, of all or of those given, in their order."""
         numbers = range(len(self.candidates)) if among is None else among
         return [index for index in numbers if self.candidates[index].source == source]
+
+    def treatments(self, among: Sequence[int]) -> dict[Treatment, list[int]]:
+        """Those of the candidates named that share a treatment, by treatment, in their order."""
+        found: dict[Treatment, list[int]] = {}
+        for index in among:
+            found.setdefault(self.candidates[index].treatment, []).append(index)
+        return found
 
     def costs(self, data: StudyData, n_rows: int) -> Floats:
         """What every candidate costs whoever uses it, for `n_rows` training rows; see `candidate_cost`."""

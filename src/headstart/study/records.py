@@ -16,6 +16,7 @@ from headstart.heads.spec import SETTINGS
 from headstart.metrics import METRICS
 from headstart.storage import canonical_json, write_bytes
 from headstart.study.space import Candidate, Source
+from headstart.study.treatment import Treatment
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,13 +26,15 @@ if TYPE_CHECKING:
 
 CANDIDATES_FILE = "candidates.parquet"
 SOURCE_COLUMNS = tuple(field.name for field in fields(Source))
-_FORMAT = 1
+TREATMENT_COLUMNS = tuple(field.name for field in fields(Treatment))
+_FORMAT = 2
 _META = b"headstart"
 _FIXED = {
     "repeat": "int32",
     "fold": "int32",
     "candidate": "int32",
     **{name: "int32" if name in ("input_size", "white_level") else "string" for name in SOURCE_COLUMNS},
+    **dict.fromkeys(TREATMENT_COLUMNS, "string"),
     "kind": "string",
     "label": "string",
 }
@@ -181,8 +184,9 @@ def _fold_columns(candidates: Sequence[Candidate], record: FoldRecord, n_inner: 
         "fold": [record.fold] * n,
         "candidate": list(range(n)),
         **{name: [getattr(candidate.source, name) for candidate in candidates] for name in SOURCE_COLUMNS},
+        **{name: [getattr(candidate.treatment, name) for candidate in candidates] for name in TREATMENT_COLUMNS},
         "kind": [candidate.head.kind for candidate in candidates],
-        "label": [candidate.head.label for candidate in candidates],
+        "label": [candidate.short_label for candidate in candidates],
         **_setting_values(candidates),
         "inner_score": [float(choice.scores[place[i]]) if i in place else None for i in range(n)],
         "rung": [0 if halved is None else int(halved.rung[i]) for i in range(n)],

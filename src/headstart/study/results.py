@@ -54,6 +54,7 @@ def described(plan: StudyPlan, index: int) -> dict[str, Any]:
         "number": index,
         "source": candidate.source,
         **candidate.head.to_json(),
+        "treatment": candidate.treatment.to_json(),
         "label": plan.label(index),
     }
 

@@ -14,6 +14,7 @@ from headstart.errors import InputError, unknown_name
 from headstart.heads import HeadSpec
 from headstart.heads.spec import SETTINGS, Scalar
 from headstart.study.rungs import HalvingPlan
+from headstart.study.treatment import PLAIN, Treatment
 
 MAX_CANDIDATES = 20_000
 MAX_HALVED = 100_000
@@ -63,19 +64,30 @@ class Source:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One point of the space: what the features come from, and the head trained on them."""
+    """One point of the space: what the features come from, the head trained on them, and what is done before."""
 
     source: Source
     head: HeadSpec
+    treatment: Treatment = PLAIN
+
+    @property
+    def short_label(self) -> str:
+        """One line for people, without the source."""
+        treatment = self.treatment.label
+        return f"{self.head.label}; {treatment}" if treatment else self.head.label
 
     @property
     def label(self) -> str:
         """One line for people."""
-        return f"{self.source.label}: {self.head.label}"
+        return f"{self.source.label}: {self.short_label}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {"source": self.source.to_json(), "head": self.head.to_json()}
+        return {
+            "source": self.source.to_json(),
+            "treatment": self.treatment.to_json(),
+            "head": self.head.to_json(),
+        }
 
 
 @dataclass(frozen=True)
@@ -150,12 +162,14 @@ class Sample:
 
 @dataclass(frozen=True)
 class Space:
-    """Everything a study may try: every source with every head of every table.
+    """Everything a study may try: every source with every treatment and every head of every table.
 
     Attributes
     ----------
     sources : tuple of Source
     tables : tuple of HeadTable
+    treatments : tuple of Treatment
+        What may be done to the training rows.
     sample : Sample or None
         Try a random part only.
     halving : HalvingPlan or None
@@ -171,6 +185,7 @@ class Space:
 
     sources: tuple[Source, ...]
     tables: tuple[HeadTable, ...]
+    treatments: tuple[Treatment, ...] = (PLAIN,)
     sample: Sample | None = None
     halving: HalvingPlan | None = None
     name: str = "the search space"
@@ -179,6 +194,8 @@ class Space:
         if not self.sources or not self.tables:
             what = "heads" if self.sources else "sources of features"
             raise InputError(f"{self.name} names no {what}, so there is nothing to try. Name at least one.")
+        if not self.treatments or len(set(self.treatments)) < len(self.treatments):
+            raise InputError(f"{self.name} should name each treatment of the training rows once, at least one.")
         if len(set(self.sources)) < len(self.sources):
             twice = next(source for source in self.sources if self.sources.count(source) > 1)
             raise InputError(f"{self.name} names the source '{twice.label}' twice. Name each once.")
@@ -190,10 +207,10 @@ class Space:
 
     def n_points(self) -> int:
         """Number of candidates there are."""
-        return len(self.sources) * self._heads_per_source()
+        return len(self.sources) * len(self.treatments) * self._heads_per_source()
 
     def candidates(self) -> tuple[Candidate, ...]:
-        """Every candidate that is to be tried: sources outermost, then tables, then the settings of the kind in order.
+        """Every candidate to be tried: sources outermost, then treatments, tables, the settings of the kind in order.
 
         Raises
         ------
@@ -202,7 +219,12 @@ class Space:
         """
         if self.sample is None:
             heads = self._heads()
-            return tuple(Candidate(source, head) for source in self.sources for head in heads)
+            return tuple(
+                Candidate(source, head, treatment)
+                for source in self.sources
+                for treatment in self.treatments
+                for head in heads
+            )
         generator = np.random.default_rng(self.sample.seed)
         chosen = generator.choice(self.n_points(), size=self.count(), replace=False)
         drawn = tuple(self._candidate(int(index)) for index in np.sort(chosen))
@@ -227,10 +249,11 @@ class Space:
             seen.add(key)
 
     def _candidate(self, index: int) -> Candidate:
-        source, place = divmod(index, self._heads_per_source())
+        block, place = divmod(index, self._heads_per_source())
+        source, treatment = divmod(block, len(self.treatments))
         for table in self.tables:
             if place < table.count():
-                return Candidate(self.sources[source], table.head(place))
+                return Candidate(self.sources[source], table.head(place), self.treatments[treatment])
             place -= table.count()
         raise IndexError(index)
 
@@ -251,8 +274,9 @@ class Space:
         if self.halving is None and self.count() <= MAX_HALVED:
             remedies.append(f"drop the weaker ones early with a [halving] table (up to {MAX_HALVED:,} candidates)")
         remedies.append("try a random part of it with a [sample] table, n = 2000 say")
+        treatments = f"{len(self.treatments):,} treatments x " if len(self.treatments) > 1 else ""
         raise InputError(
-            f"{self.name} holds {self.count():,} candidates ({len(self.sources):,} sources x "
+            f"{self.name} holds {self.count():,} candidates ({len(self.sources):,} sources x {treatments}"
             f"{self._heads_per_source():,} heads); at most {limit:,} are tried. Either {', or '.join(remedies)}."
         )
 

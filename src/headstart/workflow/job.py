@@ -142,7 +142,7 @@ def study_plan(space: Space, sources: Sequence[Opened], options: FitOptions, pos
     """
     number = {source: place for place, source in enumerate(space.sources)}
     return StudyPlan(
-        tuple(StudyCandidate(number[candidate.source], candidate.head) for candidate in space.candidates()),
+        tuple(StudyCandidate(number[one.source], one.head, one.treatment) for one in space.candidates()),
         tuple(opened.source for opened in sources),
         choose_by=options.metric,
         positive=positive,

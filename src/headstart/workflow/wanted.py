@@ -97,7 +97,7 @@ def space_identity(space: Space) -> dict[str, Any]:
     halving = None if plan is None else [plan.keep, list(plan.folds), plan.epochs, plan.least]
     return {
         "candidates": space.count(),
-        "content": hash_json([tables, sample, halving]),
+        "content": hash_json([tables, [one.to_json() for one in space.treatments], sample, halving]),
         "sources": len(space.sources),
     }
 
