@@ -574,3 +574,47 @@ def test_protocols_of_the_solar_cells() -> None:
     assert (soft.labels == a.dataset.labels).all()
     with pytest.raises(InputError, match=r"Unknown protocol 'D'"):
         protocol(cells, "D")  # type: ignore[arg-type]
+
+
+def test_soft_labels_are_trained_on_and_hard_ones_judged(tmp_path: Path) -> None:
+    from headstart import fit
+
+    dataset = read_dataset(table(tmp_path, soft_rows(tmp_path)))
+    hard = ImageDataset.from_files([tmp_path / name for name in dataset.names], dataset.label_names())
+    soft_run = fit(dataset, tmp_path / "soft", tiny.options(split="nested:2x2"))
+    hard_run = fit(hard, tmp_path / "hard", tiny.options(split="nested:2x2"))
+    assert soft_run.results["labels"]["n_soft"] == 16 and hard_run.results["labels"]["n_soft"] is None
+    assert soft_run.results["task"]["class_counts"] == hard_run.results["task"]["class_counts"]
+
+    def spread(run: Any) -> float:
+        rows = csv.DictReader(io.StringIO((run.folder / "predictions.csv").read_text()))
+        return float(np.std([float(row["probability:rough"]) for row in rows]))
+
+    assert spread(soft_run) != spread(hard_run)
+    assert "16 of 24 images are shared between classes" in soft_run.report.read_text(encoding="utf-8").replace(
+        "\n", " "
+    )
+
+
+def test_soft_labels_of_test_images_reach_no_model() -> None:
+    """The poison test: other soft labels of the images that are judged leave their predictions as they were."""
+    from headstart.data.split import make_split
+    from headstart.heads import HeadSpec
+    from headstart.study.nested import run_folds
+    from headstart.study.plan import StudyData, StudyPlan, outer_folds
+
+    generator = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    features = (generator.normal(size=(60, 5)) + labels[:, None]).astype(np.float32)
+    soft = np.eye(2)[labels] * 0.8 + 0.1
+    fold = outer_folds(make_split(labels, scheme="nested:3x2"))[0]
+    plan = StudyPlan.of_heads([HeadSpec("logistic", {"C": 1.0}), HeadSpec("svm", {"C": 1.0})])
+
+    def predicted(changed: np.ndarray) -> np.ndarray:
+        shares = soft.copy()
+        shares[changed] = shares[changed, ::-1]
+        return run_folds(StudyData((features,), labels, 2, soft=shares), [fold], plan)[0].probabilities
+
+    plain = predicted(fold.test[:0])
+    assert (predicted(fold.test) == plain).all()
+    assert (predicted(fold.train[:5]) != plain).any()

@@ -199,7 +199,9 @@ def run_study(job: Job, dataset: ImageDataset, features: tuple[NDArray[np.float3
     split : Split
     """
     options, plan = job.options, job.plan()
-    data = StudyData(features, labels_of(dataset), len(dataset.classes), dataset.weights, dataset.groups)
+    data = StudyData(
+        features, labels_of(dataset), len(dataset.classes), dataset.weights, dataset.groups, soft=dataset.soft
+    )
     folds = [*outer_folds(split), final_fold(split)]
     *judged, final = run_folds(data, folds, plan, journal=job.journal, progress=job.progress)
     oof = gather(data, judged, dataset.classes, plan.positive, split.repeats)
