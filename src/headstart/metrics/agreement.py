@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.errors import InputError, unknown_name
-from headstart.metrics.arrays import BoolArray, FloatArray, IntArray, plain, ratio
+from headstart.metrics.arrays import FloatArray, IntArray, plain, ratio
 
 Level = Literal["nominal", "ordinal"]
 
@@ -19,6 +19,7 @@ GAP: Final = -1
 N_RESAMPLES: Final = 1000
 _MOSTLY: Final = 0.9  # share of the resamples in which alpha must be defined for an interval to be given
 _TAIL: Final = 2.5  # percent on either side
+_BLOCK_ENTRIES: Final = 1 << 22  # numbers held at once
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,8 @@ def krippendorff_alpha(counts: npt.ArrayLike, *, level: Level = "nominal") -> fl
     0.095
     """
     _check_level(level)
-    votes, pairing = _pairable(np.asarray(counts))
-    return float(_alpha(_coincidences(votes, pairing), level))
+    pairs = _pairs(np.asarray(counts)).sum(axis=0, keepdims=True)
+    return float(_alphas(pairs, level)[0])
 
 
 def rater_agreement(
@@ -143,15 +144,17 @@ def rater_agreement(
     -------
     Agreement
     """
-    value = krippendorff_alpha(counts, level=level)
-    if np.isnan(value):
-        return Agreement(level, value, None, _why_undefined(np.asarray(counts)))
     table = np.asarray(counts)
+    value = krippendorff_alpha(table, level=level)
+    if np.isnan(value):
+        return Agreement(level, value, None, _why_undefined(table))
     several = table.sum(axis=1) >= 2
-    votes, pairing = _pairable(table)
-    units = np.arange(len(votes)) if groups is None else np.unique(np.asarray(groups)[several], return_inverse=True)[1]
-    interval = _interval(votes, pairing, units.ravel(), level=level, n_resamples=n_resamples, seed=seed)
-    return Agreement(level, value, interval)
+    named = np.arange(several.sum()) if groups is None else np.asarray(groups)[several]
+    units = np.unique(named, return_inverse=True)[1].ravel()
+    if not ((table > 0).sum(axis=1) > 1).any():
+        return Agreement(level, value, _without_disagreement(table, int(units.max()) + 1, level))
+    drawn = _resampled(table[several], units, level, n_resamples, seed)
+    return Agreement(level, value, _percentiles(drawn))
 
 
 def _check_level(level: str) -> None:
@@ -159,64 +162,80 @@ def _check_level(level: str) -> None:
         raise InputError(unknown_name("level of agreement", level, get_args(Level)))
 
 
-def _pairable(counts: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Votes of the images with at least two, and the weight 1 / (votes - 1) of each such image."""
-    several = counts.sum(axis=1) >= 2
-    votes = counts[several].astype(np.float64)
-    return votes, 1.0 / (votes.sum(axis=1) - 1)
-
-
-def _coincidences(votes: FloatArray, weights: FloatArray) -> FloatArray:
-    """Coincidence matrix, shape (n_classes, n_classes): pairs of votes for two classes on one image, weighted."""
-    weighted = votes * weights[:, None]
-    return np.asarray(weighted.T @ votes - np.diag(weighted.sum(axis=0)))
+def _pairs(counts: IntArray) -> FloatArray:
+    """Coincidences of each image, shape (n_images, n_classes, n_classes): ordered pairs of votes over (votes - 1)."""
+    votes = counts.astype(np.float64)
+    others = votes.sum(axis=1) - 1
+    weight = np.where(others >= 1, ratio(1.0, np.maximum(others, 1.0)), 0.0)
+    pairs = votes[:, :, None] * votes[:, None, :]
+    diagonal = np.arange(votes.shape[1])
+    pairs[:, diagonal, diagonal] -= votes
+    return np.asarray(pairs * weight[:, None, None])
 
 
 def _differences(frequencies: FloatArray, level: Level) -> FloatArray:
-    """Squared difference of every two classes, shape (n_classes, n_classes)."""
+    """Squared difference of every two classes, shape (batch, n_classes, n_classes), by their frequencies (batch, n)."""
     if level == "nominal":
-        return 1.0 - np.eye(len(frequencies))
-    middle = np.cumsum(frequencies) - frequencies / 2
-    return np.asarray((middle[:, None] - middle[None, :]) ** 2)
+        return np.broadcast_to(1.0 - np.eye(frequencies.shape[1]), (*frequencies.shape, frequencies.shape[1]))
+    middle = np.cumsum(frequencies, axis=1) - frequencies / 2
+    return np.asarray((middle[:, :, None] - middle[:, None, :]) ** 2)
 
 
-def _alpha(coincidences: FloatArray, level: Level) -> FloatArray:
-    frequencies = coincidences.sum(axis=1)
+def _alphas(coincidences: FloatArray, level: Level) -> FloatArray:
+    """Alpha of each coincidence matrix, shape (batch,); nan where it is undefined."""
+    frequencies = coincidences.sum(axis=2)  # (batch, n_classes)
     differences = _differences(frequencies, level)
-    observed = (coincidences * differences).sum()
-    expected = frequencies @ differences @ frequencies
-    return np.asarray(1.0 - ratio((frequencies.sum() - 1) * observed, expected))
+    observed = (coincidences * differences).sum(axis=(1, 2))
+    expected = np.einsum("bc,bck,bk->b", frequencies, differences, frequencies)
+    return np.asarray(1.0 - ratio((frequencies.sum(axis=1) - 1) * observed, expected))
 
 
-def _interval(
-    votes: FloatArray, pairing: FloatArray, units: IntArray, *, level: Level, n_resamples: int, seed: int
-) -> tuple[float, float] | None:
-    """Percentiles of alpha over resamples of whole units; None where too few resamples have one."""
-    if not _disagreeing(votes).any():
-        return _without_disagreement(votes, pairing, int(units.max()) + 1, level)
+def _resampled(counts: IntArray, units: IntArray, level: Level, n_resamples: int, seed: int) -> FloatArray:
+    """Alpha of each resample of whole units, shape (n_resamples,).
+
+    Coincidences add up over images, so those of a resample are sums weighted by how often each unit was drawn.
+    """
     generator = np.random.default_rng(seed)
     n_units = int(units.max()) + 1
-    drawn = np.empty(n_resamples)
-    for number in range(n_resamples):
-        times = np.bincount(generator.integers(0, n_units, n_units), minlength=n_units)
-        drawn[number] = _alpha(_coincidences(votes, pairing * times[units]), level)
+    batch = max(1, _BLOCK_ENTRIES // n_units)
+    found = []
+    for start in range(0, n_resamples, batch):
+        size = min(batch, n_resamples - start)
+        drawn = [generator.integers(0, n_units, n_units) for _ in range(size)]
+        times = np.stack([np.bincount(one, minlength=n_units) for one in drawn]).astype(np.float64)
+        found.append(_alphas(_weighted_pairs(counts, units, times), level))
+    return np.concatenate(found)
+
+
+def _weighted_pairs(counts: IntArray, units: IntArray, times: FloatArray) -> FloatArray:
+    """Coincidences with every unit counted so often, shape (batch, n_classes, n_classes); `times` is (batch, n_units).
+
+    Images are taken a block at a time, so that memory stays bounded whatever the number of images and classes.
+    """
+    n_classes = counts.shape[1]
+    sums = np.zeros((len(times), n_classes * n_classes))
+    block = max(1, _BLOCK_ENTRIES // max(n_classes * n_classes, len(times)))
+    for start in range(0, len(counts), block):
+        part = slice(start, start + block)
+        sums += times[:, units[part]] @ _pairs(counts[part]).reshape(-1, n_classes * n_classes)
+    return sums.reshape(len(times), n_classes, n_classes)
+
+
+def _percentiles(drawn: FloatArray) -> tuple[float, float] | None:
+    """95 % of the resamples; None where too few have an alpha."""
     defined = drawn[~np.isnan(drawn)]
-    if len(defined) < _MOSTLY * n_resamples:
+    if len(defined) < _MOSTLY * len(drawn):
         return None
     low, high = np.percentile(defined, (_TAIL, 100 - _TAIL))
     return float(low), float(high)
 
 
-def _disagreeing(votes: FloatArray) -> BoolArray:
-    return np.asarray((votes > 0).sum(axis=1) > 1)
-
-
-def _without_disagreement(votes: FloatArray, pairing: FloatArray, n_units: int, level: Level) -> tuple[float, float]:
+def _without_disagreement(counts: IntArray, n_units: int, level: Level) -> tuple[float, float]:
     """Interval of a perfect agreement: as many images as could disagree with probability 2.5 % of showing none."""
-    frequencies = _coincidences(votes, pairing).sum(axis=1)
-    differences = _differences(frequencies, level)
+    frequencies = _pairs(counts).sum(axis=(0, 2))[None]
+    differences = _differences(frequencies, level)[0]
     total = frequencies.sum()
-    expected = float(frequencies @ differences @ frequencies / (total * (total - 1)))
+    expected = float(frequencies[0] @ differences @ frequencies[0] / (total * (total - 1)))
     share = 1.0 - (_TAIL / 100) ** (1.0 / n_units)
     return max(-1.0, 1.0 - share * float(differences.max()) / expected), 1.0
 
