@@ -22,11 +22,26 @@ SCRIPTS = (
     "tuners",
     "demo",
     "elpv",
+    "protocols",
+    "labels",
     "twins",
     "kills",
     "coverage",
 )
-WITH_QUICK = ("engines", "pipeline", "peers", "int8", "cache", "scale", "heads_at_once", "search", "tuners", "coverage")
+WITH_QUICK = (
+    "engines",
+    "pipeline",
+    "peers",
+    "int8",
+    "cache",
+    "scale",
+    "heads_at_once",
+    "search",
+    "tuners",
+    "protocols",
+    "labels",
+    "coverage",
+)
 
 
 def main() -> int:

@@ -533,6 +533,8 @@ def test_the_report_shows_doubtful_labels_and_agreement(rated: tuple[Path, Any],
     section = page[page.index('id="labels"') :]
     section = section[: section.index("<section", 10)] if "<section" in section[10:] else section
     first = run.results["labels"]["doubtful"]["top"][0]
+    assert "The images were labelled by 3 raters; Krippendorff's alpha was 0." in page.replace("&#39;", "'")
+    assert "Computing Krippendorff" in page[page.index('id="methods"') :]
     assert "not a correction" in section and first["image"] in section and "Krippendorff" in section
     assert section.count("data:image/jpeg") == min(12, run.results["labels"]["doubtful"]["n_listed"])
     assert "of 2 repeats agree" in section and re.search(r"votes: \w+ \d", section)

@@ -13,6 +13,10 @@ from headstart.report.record import RunRecord
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
 
+_KRIPPENDORFF = (
+    "K. Krippendorff. Computing Krippendorff's Alpha-Reliability. University of Pennsylvania, Annenberg School for "
+    "Communication, 2011."
+)
 N_TILES = 12
 N_ROWS = 20
 
@@ -48,6 +52,33 @@ def labels_section(record: RunRecord, *, dataset: ImageDataset | None, images: b
         blocks.append(Text(_soft_words(found["n_soft"], record.results["task"]["n_images"])))
     blocks += _doubtful_blocks(record, found["doubtful"], dataset if images else None, images=images)
     return Section("labels", "Labels to look at again", tuple(blocks))
+
+
+def labels_sentences(results: Mapping[str, Any]) -> list[str]:
+    """What the methods paragraph says of raters and soft labels; nothing where there are neither."""
+    said = []
+    agreement = results["audit"].get("agreement")
+    if agreement is not None:
+        n_raters = text.plural(len(agreement["raters"]), "rater")
+        said.append(f"The images were labelled by {n_raters}; Krippendorff's alpha was {_alphas(agreement)}.")
+    n_soft = (results.get("labels") or {}).get("n_soft")
+    if n_soft is not None:
+        said.append(
+            f"The labels of {text.plural(n_soft, 'image')} were soft: in training each counted for every class as much "
+            "as the share its label gives it, in judging by its hard label."
+        )
+    return said
+
+
+def label_references(results: Mapping[str, Any]) -> tuple[str, ...]:
+    """What `labels_sentences` rests on."""
+    return (_KRIPPENDORFF,) if results["audit"].get("agreement") is not None else ()
+
+
+def _alphas(agreement: Mapping[str, Any]) -> str:
+    nominal, ordinal = agreement["alpha_nominal"], agreement["alpha_ordinal"]
+    told = f"{_alpha(nominal)} for classes without order"
+    return told if ordinal is None else f"{told} and {_alpha(ordinal)} for classes in the order given"
 
 
 def _soft_words(n_soft: int, n_images: int) -> str:
@@ -161,7 +192,7 @@ def _ranked(top: Sequence[Mapping[str, Any]], *, named: bool) -> Table:
         for entry in top[:N_ROWS]
     )
     words = ("Image",) if named else ()
-    columns = ("Rank", *words, "Label", "Suggested", "Probability of label", "of suggested", "Repeats that agree")
+    columns = ("Rank", *words, "Label", "Suggested", "Probability of label", "of suggestion", "Repeats that agree")
     first = f"The first {len(rows)} of the list" if len(rows) > 1 else "The list"
     return Table(first, columns, rows, frozenset(range(1, 3 + len(words))))
 
