@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.backbones.weights import RANDOM
-from headstart.study.results import candidate_rows, described, fold_rows, headline, optimism
+from headstart.study.results import candidate_rows, described, fold_rows, headline, optimism, treatment_rows
 from headstart.version import __version__
 from headstart.workflow.cost import search_notes
 from headstart.workflow.inspect import Twins
@@ -46,7 +46,7 @@ def results_document(job: Job, dataset: ImageDataset, twins: Twins, split: Split
         "backbone": _backbone(final),
         "engine": final.record,
         "sources": [_source(opened, study) for opened in job.sources],
-        "search": _search(job, split, study),
+        "search": _search(job, dataset, split, study),
         "metrics": found["metrics"],
         "per_class": found["per_class"],
         "confusion": found["confusion"],
@@ -145,7 +145,7 @@ def _source(opened: Opened, study: Studied) -> dict[str, Any]:
     }
 
 
-def _search(job: Job, split: Split, study: Studied) -> dict[str, Any]:
+def _search(job: Job, dataset: ImageDataset, split: Split, study: Studied) -> dict[str, Any]:
     """What was searched, in numbers; ``candidates.parquet`` has every candidate."""
     space = job.space
     return {
@@ -155,7 +155,9 @@ def _search(job: Job, split: Split, study: Studied) -> dict[str, Any]:
         "kinds": sorted({head.kind for head in study.plan.heads}),
         "method": "all" if space.halving is None else "halving",
         "halving": halving_words(study.folds),
-        "notes": list(search_notes(study.plan, split)),
+        "notes": list(search_notes(study.plan, split, dataset)),
+        "treatments": treatment_rows(study.plan, study.folds),
+        "views": job.views().to_json(),
     }
 
 
