@@ -21,6 +21,7 @@ from headstart.study.duration import study_seconds
 from headstart.study.plan import StudyPlan, final_fold, outer_folds
 from headstart.workflow.job import Job
 from headstart.workflow.opening import Opened
+from headstart.workflow.treatments import left_out_notes
 
 _TRIAL_BATCHES = 3
 REPORT_S = 5.0
@@ -131,7 +132,8 @@ def announce(job: Job, cache: FeatureCache, split: Split) -> Costs:
         f"Plan: {_features_words(costs)}, {costs.n_candidates:,} candidates{halved} tried in folds "
         f"{split.scheme}{repeated}: about {minutes:.1f} minutes."
     )
-    for note in search_notes(plan, split, dataset):
+    left_out = left_out_notes(job.space, job.views(), len(dataset))
+    for note in (*search_notes(plan, split, dataset), *left_out):
         job.progress.note(f"Note: {note}")
     return costs
 

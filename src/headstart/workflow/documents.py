@@ -14,6 +14,7 @@ from headstart.workflow.cost import search_notes
 from headstart.workflow.inspect import Twins
 from headstart.workflow.job import Job, Studied
 from headstart.workflow.opening import Opened
+from headstart.workflow.treatments import left_out_notes
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
@@ -155,7 +156,7 @@ def _search(job: Job, dataset: ImageDataset, split: Split, study: Studied) -> di
         "kinds": sorted({head.kind for head in study.plan.heads}),
         "method": "all" if space.halving is None else "halving",
         "halving": halving_words(study.folds),
-        "notes": list(search_notes(study.plan, split, dataset)),
+        "notes": [*search_notes(study.plan, split, dataset), *left_out_notes(space, job.views(), len(dataset))],
         "treatments": treatment_rows(study.plan, study.folds),
         "views": job.views().to_json(),
     }

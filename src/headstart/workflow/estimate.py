@@ -22,7 +22,7 @@ from headstart.workflow.job import (
 )
 from headstart.workflow.opening import named_space, open_sources
 from headstart.workflow.options import FitOptions
-from headstart.workflow.treatments import wanted_views
+from headstart.workflow.treatments import left_out_notes, wanted_views
 from headstart.workflow.wanted import check_weights, search_space
 
 
@@ -57,9 +57,10 @@ def estimate_fit(
     space = named_space(space, sources)
     cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
     taxed = options.leakage_tax and dataset.groups is not None
-    plan = study_plan(space, sources, options)
+    plan = study_plan(space, sources, options, n_images=len(dataset))
     check_memory(plan, split, sources, len(dataset.classes))
-    views = wanted_views(space, options).all()
+    wanted = wanted_views(space, options)
+    views = wanted.all()
     check_views(views, sources)
     costs = fit_costs(dataset, plan, sources, cache, split, taxed=taxed, views=views)
     seconds = {
@@ -78,7 +79,7 @@ def estimate_fit(
         "search": "all" if space.halving is None else "halving",
         "split": split.scheme,
         "repeats": split.repeats,
-        "notes": list(search_notes(plan, split, dataset)),
+        "notes": [*search_notes(plan, split, dataset), *left_out_notes(space, wanted, len(dataset))],
         "worker_processes": n_worker_processes(options),
         "seconds": seconds,
         "total_minutes": round(sum(seconds.values()) / 60, 1),

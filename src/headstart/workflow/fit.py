@@ -152,7 +152,8 @@ def fit(
     with clock.step("backbone"):
         sources = open_sources(options, space, inspected.dataset, folder=folder, progress=progress)
     space = named_space(space, sources)
-    check_memory(study_plan(space, sources, options), split, sources, len(inspected.dataset.classes))
+    n_images, n_classes = len(inspected.dataset), len(inspected.dataset.classes)
+    check_memory(study_plan(space, sources, options, n_images=n_images), split, sources, n_classes)
     check_views(wanted_views(space, options).all(), sources)
     identity = run_identity(inspected, space, sources, options)
     source, engines = {"data": inspected.source}, {str(opened.number): opened.record for opened in sources}

@@ -23,7 +23,7 @@ from headstart.study.space import Space
 from headstart.workflow.inspect import Inspected
 from headstart.workflow.opening import Opened
 from headstart.workflow.options import FitOptions
-from headstart.workflow.treatments import Views, wanted_views
+from headstart.workflow.treatments import Views, too_many_rows, wanted_views
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +67,8 @@ class Job:
 
     def plan(self) -> StudyPlan:
         """What the study tries, and how it chooses."""
-        return study_plan(self.space, self.sources, self.options, self.positive.code)
+        n_images = len(self.inspected.dataset)
+        return study_plan(self.space, self.sources, self.options, self.positive.code, n_images=n_images)
 
     def views(self) -> Views:
         """The views that the search needs."""
@@ -130,7 +131,9 @@ def make_run_split(dataset: ImageDataset, options: FitOptions) -> Split:
     return split_dataset(dataset, scheme=options.split, repeats=options.repeats, seed=options.seed)
 
 
-def study_plan(space: Space, sources: Sequence[Opened], options: FitOptions, positive: int | None = None) -> StudyPlan:
+def study_plan(
+    space: Space, sources: Sequence[Opened], options: FitOptions, positive: int | None = None, *, n_images: int
+) -> StudyPlan:
     """The candidates of a space as a plan of a study.
 
     Parameters
@@ -141,10 +144,17 @@ def study_plan(space: Space, sources: Sequence[Opened], options: FitOptions, pos
     options : FitOptions
     positive : int or None
         Positive class of a two-class task.
+    n_images : int
+        Heads that hold all rows are left out where views make too many.
     """
     number = {source: place for place, source in enumerate(space.sources)}
+    n_views = {name: len(listed) for name, listed in wanted_views(space, options).of_policy.items()}
     return StudyPlan(
-        tuple(StudyCandidate(number[one.source], one.head, one.treatment) for one in space.candidates()),
+        tuple(
+            StudyCandidate(number[one.source], one.head, one.treatment)
+            for one in space.candidates()
+            if not too_many_rows(one.treatment, one.head.kind, n_views, n_images)
+        ),
         tuple(opened.source for opened in sources),
         choose_by=options.metric,
         positive=positive,
@@ -152,7 +162,7 @@ def study_plan(space: Space, sources: Sequence[Opened], options: FitOptions, pos
         n_jobs=n_worker_processes(options),
         halving=space.halving,
         seconds_per_image=tuple(rough_seconds_per_image(opened) for opened in sources),
-        n_views={name: len(listed) for name, listed in wanted_views(space, options).of_policy.items()},
+        n_views=n_views,
     )
 
 
