@@ -61,6 +61,10 @@ class EngineError(InputError):
     """The engine asked for cannot run here, or not with this network."""
 
 
+class LeakError(HeadstartError):
+    """Rows made for training, or the images they come from, were about to be judged."""
+
+
 class StorageError(HeadstartError):
     """The disk refused: full, read-only or without permission."""
 

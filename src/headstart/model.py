@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.augment import IDENTITY, View, view_from_json
 from headstart.backbones.backbone import Backbone, restore_backbone
 from headstart.backbones.networks import triple
 from headstart.backbones.weights import WeightsSource
@@ -20,7 +21,7 @@ from headstart.data import ImageDataset, Preparation
 from headstart.errors import BundleError, HeadstartError
 from headstart.features.engine import Engine, resolve_device
 from headstart.features.extractor import Extractor
-from headstart.features.pipeline import stream_features
+from headstart.features.pipeline import stream_views
 from headstart.features.runners.kept import NetworkStore
 from headstart.features.runners.machine import nearest_engine, on_device
 from headstart.heads import FittedHead, HeadSpec
@@ -42,7 +43,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-BUNDLE_FORMAT = 2
+    from headstart.errors import ImageError
+
+    _Predicted = tuple[list[int], NDArray[np.float64], list[tuple[int, ImageError]]]
+
+BUNDLE_FORMAT = 3
 _MARK_LENGTH = 16
 _MANIFEST = "manifest.json"
 _DESCRIPTION = "model.json"
@@ -92,6 +97,8 @@ class Model:
         versions.
     network : bytes or None
         The quantised network of an int8 engine.
+    views : tuple of View
+        Views that a prediction is the mean over; empty: the image alone.
     notes : tuple of str
         Why the engine is not the one that the model was made with; told before anything is predicted.
     """
@@ -103,6 +110,7 @@ class Model:
     classes: tuple[str, ...]
     facts: dict[str, Any] = field(default_factory=dict)
     network: bytes | None = None
+    views: tuple[View, ...] = ()
     notes: tuple[str, ...] = ()
 
     @functools.cached_property
@@ -123,15 +131,30 @@ class Model:
         self._tell(progress)
         extractor = self.extractor
         with (progress or Silent()).task("Predicting", len(dataset), "images") as advance:
-            for batch in stream_features(dataset, extractor):
+            for rows, probabilities, failed in self._head_probabilities(dataset, extractor):
                 found: dict[int, Prediction] = {
-                    row: Prediction(dataset.names[row], error=error.reason) for row, error in batch.failed
+                    row: Prediction(dataset.names[row], error=error.reason) for row, error in failed
                 }
-                for row, values in zip(batch.rows, self.head.predict_proba(batch.features), strict=True):
+                for row, values in zip(rows, probabilities, strict=True):
                     predicted = self.classes[int(np.argmax(values))]
                     found[row] = Prediction(dataset.names[row], tuple(values.tolist()), predicted)
                 yield from (found[row] for row in sorted(found))
                 advance(len(found))
+
+    def _head_probabilities(self, dataset: ImageDataset, extractor: Extractor) -> Iterator[_Predicted]:
+        """Rows with what the head says of them, the mean over the views where there are any, and rows that failed."""
+        wanted = ((row, self.views or (IDENTITY,)) for row in range(len(dataset)))
+        n_views = max(len(self.views), 1)
+        rows: list[int] = []
+        parts: list[NDArray[np.float64]] = []  # of images whose views have not all come yet
+        for batch in stream_views(dataset, extractor, wanted):
+            rows += batch.rows
+            parts.append(self.head.predict_proba(batch.features))
+            n_whole = len(rows) // n_views
+            of_views = np.concatenate(parts)[: n_whole * n_views].reshape(n_whole, n_views, len(self.classes))
+            parts = [np.concatenate(parts)[n_whole * n_views :]]
+            yield rows[: n_whole * n_views : n_views], of_views.mean(axis=1), batch.failed
+            rows = rows[n_whole * n_views :]
 
     def predict_proba(self, images: ImageDataset | Sequence[str | os.PathLike[str]] | NDArray[Any]) -> NDArray[Any]:
         """Probability of every class for every image.
@@ -213,6 +236,7 @@ class Model:
             "head": self.head.spec.to_json(),
             "holds_training_features": self.head.holds_training_features,
             "preparation": self.preparation.settings(),
+            "views": [view.to_json() for view in self.views],
         }
 
 
@@ -300,6 +324,7 @@ def _restore(folder: Path, description: Mapping[str, Any]) -> Model:
         classes=classes,
         facts=dict(description["facts"]),
         network=network,
+        views=tuple(view_from_json(view) for view in description.get("views", ())),
     )
 
 

@@ -1,6 +1,21 @@
 """Views of an image: fixed, seeded variants for cached features, training and test time."""
 
 from headstart.augment.change import RANGES, Ranges
-from headstart.augment.view import IDENTITY, POLICIES, SYMMETRIES, View, n_distinct, views
+from headstart.augment.policy import KINDS, Custom, policy_for_kind, read_policy
+from headstart.augment.view import IDENTITY, POLICIES, SYMMETRIES, View, n_distinct, view_from_json, views
 
-__all__ = ["IDENTITY", "POLICIES", "RANGES", "SYMMETRIES", "Ranges", "View", "n_distinct", "views"]
+__all__ = [
+    "IDENTITY",
+    "KINDS",
+    "POLICIES",
+    "RANGES",
+    "SYMMETRIES",
+    "Custom",
+    "Ranges",
+    "View",
+    "n_distinct",
+    "policy_for_kind",
+    "read_policy",
+    "view_from_json",
+    "views",
+]

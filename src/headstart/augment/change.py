@@ -49,6 +49,13 @@ class Ranges:
     blur_px: float = 0.8
     noise: float = 4.0
 
+    @property
+    def reach(self) -> float:
+        """How far outside the picture a view may look, as a share of its longer side; 0.3 for the usual ranges."""
+        angle = math.radians(min(self.rotation_deg, 45.0))  # a corner reaches farthest along an axis at 45 degrees
+        corner = (math.cos(angle) + math.sin(angle)) / (2 * min(self.zoom[0], 1.0))
+        return max(0.3, corner - 0.5 + self.shift + 0.01)
+
 
 RANGES: Final = Ranges()
 
@@ -77,14 +84,14 @@ class Draws:
         return scaled.reshape(shape)
 
 
-def move(pixels: Pixels, draws: Draws) -> Pixels:
+def move(pixels: Pixels, draws: Draws, ranges: Ranges = RANGES) -> Pixels:
     """Turned, zoomed and shifted about the centre; beyond its edges the picture goes on as its mirror image."""
     height, width = pixels.shape[:2]
-    angle = math.radians(draws.between(-RANGES.rotation_deg, RANGES.rotation_deg))
-    zoom = draws.factor(RANGES.zoom)
-    across = draws.between(-RANGES.shift, RANGES.shift) * width
-    down = draws.between(-RANGES.shift, RANGES.shift) * height
-    margin = math.ceil(0.3 * max(height, width)) + 2  # nothing any view asks for lies farther outside
+    angle = math.radians(draws.between(-ranges.rotation_deg, ranges.rotation_deg))
+    zoom = draws.factor(ranges.zoom)
+    across = draws.between(-ranges.shift, ranges.shift) * width
+    down = draws.between(-ranges.shift, ranges.shift) * height
+    margin = math.ceil(ranges.reach * max(height, width)) + 2  # nothing any view asks for lies farther outside
     wide = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="symmetric")
     cosine, sine = math.cos(angle) / zoom, math.sin(angle) / zoom
     left = margin + width / 2 + across - cosine * width / 2 - sine * height / 2
@@ -94,27 +101,27 @@ def move(pixels: Pixels, draws: Draws) -> Pixels:
     return np.array(moved, dtype=np.uint8)
 
 
-def tone(pixels: Pixels, draws: Draws) -> Pixels:
+def tone(pixels: Pixels, draws: Draws, ranges: Ranges = RANGES) -> Pixels:
     """Gamma, brightness, contrast, colour, blur and noise; a grey picture stays grey."""
     grey = bool((pixels == pixels[..., :1]).all())
-    curves = _curves(float(pixels.mean()), draws, tinted=not grey)
-    saturation = np.float32(draws.factor(RANGES.saturation))
+    curves = _curves(float(pixels.mean()), draws, ranges, tinted=not grey)
+    saturation = np.float32(draws.factor(ranges.saturation))
     toned = np.stack([curves[channel][pixels[..., channel]] for channel in range(3)], axis=2)
     if not grey:
         red, green, blue = (weight * toned[..., [channel]] for channel, weight in enumerate(_LUMA))
         luma = red + green + blue
         toned = luma + saturation * (toned - luma)
-    blurred = _blurred(_rounded(toned), draws.between(0, RANGES.blur_px))
-    noise = np.float32(draws.between(0, RANGES.noise)) * draws.bell((*pixels.shape[:2], 1 if grey else 3))
+    blurred = _blurred(_rounded(toned), draws.between(0, ranges.blur_px))
+    noise = np.float32(draws.between(0, ranges.noise)) * draws.bell((*pixels.shape[:2], 1 if grey else 3))
     return _rounded(blurred.astype(np.float32) + noise)
 
 
-def _curves(mean: float, draws: Draws, *, tinted: bool) -> NDArray[np.float32]:
+def _curves(mean: float, draws: Draws, ranges: Ranges, *, tinted: bool) -> NDArray[np.float32]:
     """What each of the 256 values becomes, of shape (3 channels, 256), before clipping."""
     gamma, brightness, contrast = (
-        draws.factor(limits) for limits in (RANGES.gamma, RANGES.brightness, RANGES.contrast)
+        draws.factor(limits) for limits in (ranges.gamma, ranges.brightness, ranges.contrast)
     )
-    tint = np.array([draws.factor(RANGES.tint) for _ in range(3)]) if tinted else np.ones(3)
+    tint = np.array([draws.factor(ranges.tint) for _ in range(3)]) if tinted else np.ones(3)
 
     def bright(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.power(values / 255, gamma) * 255 * brightness

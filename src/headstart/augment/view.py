@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from headstart.augment.change import RANGES, Draws, Pixels, move, tone
+from headstart.augment.policy import Custom, custom_policy
 from headstart.errors import InputError, unknown_name
 
 VIEWS_VERSION: Final = 1
@@ -39,6 +40,7 @@ SYMMETRIES: Final[Mapping[str, Callable[[Pixels], Pixels]]] = MappingProxyType(
 _RECTANGULAR: Final = 4
 
 _EXACT: Final = {"none": 1, "flips": _RECTANGULAR, "dihedral": len(SYMMETRIES)}
+CUSTOM: Final = "custom"
 POLICIES: Final = (*_EXACT, "geometric", "photometric", "strong")
 """Names of the policies, mildest first; ``strong`` is ``geometric`` and then ``photometric``."""
 
@@ -51,7 +53,7 @@ def n_distinct(policy: str) -> int:
     InputError
         For an unknown policy.
     """
-    if policy not in POLICIES:
+    if policy not in (*POLICIES, CUSTOM):
         raise InputError(unknown_name("augmentation policy", policy, POLICIES))
     return _EXACT.get(policy, MAX_VIEWS)
 
@@ -69,6 +71,8 @@ class View:
         Of the random policies; the exact ones do without.
     index : int >= 0
         Which of the policy's views. View 0 is the image as it is, under every policy.
+    custom : Custom, optional
+        What the policy ``custom`` does.
 
     Raises
     ------
@@ -85,8 +89,11 @@ class View:
     policy: str
     seed: int = 0
     index: int = 0
+    custom: Custom | None = None
 
     def __post_init__(self) -> None:
+        if (self.policy == CUSTOM) != (self.custom is not None):
+            raise InputError("The policy 'custom', and it alone, needs to be told what it does. Read it from a file.")
         for name in ("seed", "index"):
             object.__setattr__(self, name, _whole(name, getattr(self, name)))
         n_views = n_distinct(self.policy)
@@ -103,6 +110,12 @@ class View:
         return list(SYMMETRIES)[self.index] if self.index == 0 or self.policy in _EXACT else None
 
     @property
+    def turn(self) -> str:
+        """Name of the symmetry that a policy of one's own begins with."""
+        n = _EXACT[self.custom.symmetries] if self.custom else 1
+        return list(SYMMETRIES)[self.index % n]
+
+    @property
     def is_identity(self) -> bool:
         """Whether this view is the image as it is."""
         return self.index == 0
@@ -114,7 +127,15 @@ class View:
         if self.symmetry is not None:
             return {"version": VIEWS_VERSION, "symmetry": self.symmetry}
         chosen = {"policy": self.policy, "seed": self.seed, "index": self.index}
+        if self.custom is not None:
+            return {"version": VIEWS_VERSION, **chosen, **asdict(self.custom)}
         return {"version": VIEWS_VERSION, **chosen, "ranges": asdict(RANGES)}
+
+    def to_json(self) -> dict[str, Any]:
+        """The attributes by name, as `view_from_json` takes them."""
+        about = {"policy": self.policy, "seed": self.seed, "index": self.index}
+        custom = self.custom
+        return {**about, "custom": custom and {"symmetries": custom.symmetries, **asdict(custom.ranges)}}
 
     def check_takes(self, size: tuple[int, int]) -> None:
         """Refuse a size whose height and width this view would exchange.
@@ -130,10 +151,11 @@ class View:
             When the view lays the image on its side and the size is no square.
         """
         height, width = size
-        turns = self.symmetry is not None and self.index >= _RECTANGULAR
+        turned = self.turn if self.symmetry is None else self.symmetry
+        turns = list(SYMMETRIES).index(turned) >= _RECTANGULAR
         if turns and height != width:
             raise InputError(
-                f"View {self.index} of policy {self.policy!r} ({self.symmetry}) exchanges height and width; expected "
+                f"View {self.index} of policy {self.policy!r} ({turned}) exchanges height and width; expected "
                 f"square pixels, came {height} x {width}. Use a square input size, the policy 'flips', or at most "
                 f"{_RECTANGULAR} views."
             )
@@ -167,9 +189,31 @@ class View:
         if not content_hash:
             raise ValueError("a random view needs the content hash of its image; none came")
         draws = Draws(f"{VIEWS_VERSION} {self.policy} {self.seed} {self.index} {content_hash}")
+        if self.custom is not None:
+            return self._own(self.custom, pixels, draws)
         if self.policy in ("geometric", "strong"):
             pixels = move(pixels, draws)
         return tone(pixels, draws) if self.policy in ("photometric", "strong") else pixels
+
+    def _own(self, custom: Custom, pixels: Pixels, draws: Draws) -> Pixels:
+        self.check_takes((pixels.shape[0], pixels.shape[1]))
+        pixels = np.ascontiguousarray(SYMMETRIES[self.turn](pixels))
+        pixels = move(pixels, draws, custom.ranges) if custom.moves else pixels
+        return tone(pixels, draws, custom.ranges) if custom.tones else pixels
+
+
+def view_from_json(value: Mapping[str, Any]) -> View:
+    """The view that `View.to_json` described.
+
+    Raises
+    ------
+    InputError
+        When the values are out of range.
+    KeyError, TypeError
+        When it is something else.
+    """
+    custom = value["custom"] and custom_policy(dict(value["custom"]))
+    return View(str(value["policy"]), value["seed"], value["index"], custom)
 
 
 def _whole(name: str, value: Any) -> int:
@@ -184,7 +228,7 @@ IDENTITY: Final = View("none")
 """The image as it is."""
 
 
-def views(policy: str, k: int, seed: int = 0) -> tuple[View, ...]:
+def views(policy: str, k: int, seed: int = 0, custom: Custom | None = None) -> tuple[View, ...]:
     """The first k views of a policy, the image as it is among them.
 
     Parameters
@@ -195,6 +239,8 @@ def views(policy: str, k: int, seed: int = 0) -> tuple[View, ...]:
         ``none`` has 1 view, ``flips`` 4, ``dihedral`` 8, the random ones 10,000.
     seed : int
         See `View`.
+    custom : Custom, optional
+        What the policy ``custom`` does.
 
     Raises
     ------
@@ -209,4 +255,4 @@ def views(policy: str, k: int, seed: int = 0) -> tuple[View, ...]:
     most = n_distinct(policy)
     if not 1 <= k <= most:
         raise InputError(f"Policy {policy!r} has {most:,} different views; expected 1 to {most:,} of them, came {k}.")
-    return tuple(View(policy, seed, index) for index in range(k))
+    return tuple(View(policy, seed, index, custom) for index in range(k))

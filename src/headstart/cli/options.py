@@ -148,6 +148,35 @@ fit_options = _together(
         default=None,
         help="Try every candidate to the end, or drop the weaker ones early. [default: as the study says, or all]",
     ),
+    click.option(
+        "--balance",
+        default=None,
+        metavar="METHOD[,...]",
+        help="Uneven classes: none, weights, oversample, undersample, smote, borderline-smote, views or a sampler of "
+        "imbalanced-learn; several compete. [default: none]",
+    ),
+    click.option(
+        "--augment",
+        default=None,
+        metavar="POLICY[,...]",
+        help="Train on views: none, flips, dihedral, geometric, photometric, strong, auto or a TOML file; several "
+        "compete. [default: none]",
+    ),
+    click.option(
+        "--image-kind",
+        default=None,
+        metavar="KIND",
+        help="What the images show, for --augment auto: micrograph, dermoscopy, aerial, solar-cell, photograph, face, "
+        "signal, digit or document.",
+    ),
+    click.option(
+        "--views",
+        "n_views",
+        type=click.IntRange(2, 64),
+        default=None,
+        help="Views of each image, itself among them. [default: 8 of dihedral, 4 of others]",
+    ),
+    click.option("--tta", is_flag=True, default=None, help="Predict the mean over the views of an image."),
     click.option("--metric", default="log_loss", show_default=True, help="Score that the inner folds choose by."),
     click.option("--positive", metavar="CLASS", default=None, help="Positive class of two. [default: the rarer]"),
     click.option(

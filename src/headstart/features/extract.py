@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.augment import IDENTITY, View
 from headstart.data.dataset import ImageDataset
 from headstart.errors import StorageError
 from headstart.features.cache import FeatureCache
@@ -78,9 +79,10 @@ def extract_features(
     return rows.array
 
 
-def n_cached(dataset: ImageDataset, extractor: Extractor, cache: FeatureCache) -> int:
-    """Number of images whose features the cache already has, by their content hashes alone."""
-    return int(cache.kept(extractor.settings(), with_content_hashes(dataset).hashes or ()).sum())
+def n_cached(dataset: ImageDataset, extractor: Extractor, cache: FeatureCache, view: View = IDENTITY) -> int:
+    """Number of images whose features, or those of a view, the cache already has, by their content hashes alone."""
+    settings = {**extractor.settings(), "view": view.settings()}
+    return int(cache.kept(settings, with_content_hashes(dataset).hashes or ()).sum())
 
 
 def with_content_hashes(dataset: ImageDataset) -> ImageDataset:

@@ -44,6 +44,7 @@ def methods_text(results: Mapping[str, Any], versions: Mapping[str, Any]) -> str
         *labels_sentences(results),
         _features(results),
         *_engine(results, versions),
+        *_treatment(results),
         _choice(results),
         _scores(results),
         _interval(results),
@@ -115,6 +116,35 @@ def _features_of_several(sources: Sequence[Mapping[str, Any]]) -> str:
         f"competed: {text.listed(told, limit=40)}. Their networks were kept frozen and the features of each were "
         "computed once for every image."
     )
+
+
+_BALANCING = {
+    "weights": "class weights",
+    "oversample": "random oversampling",
+    "undersample": "random undersampling",
+    "smote": "SMOTE",
+    "borderline-smote": "Borderline-SMOTE",
+    "views": "views of the smaller classes",
+}
+
+
+def _treatment(results: Mapping[str, Any]) -> list[str]:
+    """What competed in the training folds beside heads, in words; nothing where nothing did."""
+    rows = results["search"].get("treatments", ())
+    balance = [_BALANCING.get(name, name) for name in dict.fromkeys(row["balance"] for row in rows) if name != "none"]
+    augment = [name for name in dict.fromkeys(row["augment"] for row in rows) if name != "none"]
+    found = []
+    if balance:
+        found.append(
+            f"Uneven classes were treated within training folds alone ({text.listed(balance, limit=20)}), in the space "
+            "of features."
+        )
+    if augment:
+        mean = " Predictions are means over the views of an image." if any(row["tta"] for row in rows) else ""
+        found.append(f"Heads were trained on views of the images too ({text.listed(augment, limit=20)}).{mean}")
+    if found and len(rows) > 1:
+        found.append(f"The {len(rows)} combinations competed as settings of the candidates.")
+    return found
 
 
 def _weights_words(source: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from headstart.report.record import RunRecord, read_run
 from headstart.report.search import Search, analysed, search_section
 from headstart.report.search_plots import search_plots
 from headstart.report.style import render
+from headstart.report.treatment import treatment_section
 from headstart.storage import write_bytes
 from headstart.study.records import CANDIDATES_FILE, read_candidates
 
@@ -73,6 +74,9 @@ def write_report(
     if search is not None:
         found = search_section(search, drawn, record.results["search"]["notes"])
         parts = inserted(parts, found, after="candidates")
+    treatment = treatment_section(record, dataset=dataset, images=images)
+    if treatment is not None:
+        parts = inserted(parts, treatment, after="candidates")
     page = render_page(_title(record), parts, version=record.results["headstart"])
     path = record.folder / "report.html"
     write_bytes(path, page.encode())

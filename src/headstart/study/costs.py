@@ -16,32 +16,46 @@ class Scale:
 
     Attributes
     ----------
-    n_rows : int
+    n_images : int
         Images trained on.
     n_features, n_classes : int
     seconds_per_image : float
         Of the features' forward pass, preparation included; 0 where only heads are to be compared.
+    n_rows_per_image : float
+        Rows trained on for each image.
+    n_views_trained, n_views_predicted : int
+        Views of each image that features are computed of.
     """
 
-    n_rows: int
+    n_images: int
     n_features: int
     n_classes: int
     seconds_per_image: float = 0.0
+    n_rows_per_image: float = 1.0
+    n_views_trained: int = 1
+    n_views_predicted: int = 1
+
+    @property
+    def n_rows(self) -> int:
+        """Rows trained on."""
+        return round(self.n_images * self.n_rows_per_image)
 
 
 def candidate_cost(head: HeadSpec, scale: Scale) -> float:
     """Rough seconds for the features of all images, one fit, and the predictions of 1,000 more images.
 
-    ``(n_rows + 1000) x seconds_per_image + fit + 1000 x prediction``. Searching is not counted: it is paid once, and
+    ``(n_images + 1000) x seconds_per_image + fit + 1000 x prediction``, every
+    view counted. Searching is not counted: it is paid once, and
     whoever uses the model pays for features and predictions ever after.
 
     >>> scale = Scale(2000, 1280, 2)
     >>> candidate_cost(HeadSpec("logistic"), scale) < candidate_cost(HeadSpec("svm"), scale)
     True
     """
-    features = (scale.n_rows + N_PREDICTED) * scale.seconds_per_image
+    n_forward = scale.n_images * scale.n_views_trained + N_PREDICTED * scale.n_views_predicted
+    features = n_forward * scale.seconds_per_image
     fit = cost(head, scale.n_rows, scale.n_features, scale.n_classes)
-    return features + fit + N_PREDICTED * prediction_seconds(head, scale)
+    return features + fit + N_PREDICTED * scale.n_views_predicted * prediction_seconds(head, scale)
 
 
 def prediction_seconds(head: HeadSpec, scale: Scale) -> float:

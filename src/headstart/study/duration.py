@@ -19,6 +19,7 @@ from headstart.study.choose import N_RESAMPLES
 from headstart.study.halving import trajectories
 from headstart.study.inner import shortened
 from headstart.study.plan import OuterFold, StudyCandidate, StudyPlan
+from headstart.study.treatment import Treatment
 from headstart.study.workers import single_thread
 
 if TYPE_CHECKING:
@@ -210,14 +211,16 @@ class _Rows:
     pace: Pace
 
     def seconds(self, candidates: Iterable[StudyCandidate]) -> float:
-        groups: dict[tuple[int, float], list[HeadSpec]] = {}
-        for candidate in candidates:
-            groups.setdefault((candidate.source, self.pace.of(candidate.head)), []).append(candidate.head)
-        precision = self.plan.train_precision
-        return sum(
-            factor * total_cost(heads, self.n_rows, self.widths[source], self.n_classes, precision=precision)
-            for (source, factor), heads in groups.items()
-        )
+        groups: dict[tuple[int, Treatment, float], list[StudyCandidate]] = {}
+        for one in candidates:
+            groups.setdefault((one.source, one.treatment, self.pace.of(one.head)), []).append(one)
+        return sum(factor * self._cost(members) for (_, _, factor), members in groups.items())
+
+    def _cost(self, members: Sequence[StudyCandidate]) -> float:
+        """Modelled seconds of candidates of one source and one treatment."""
+        n_rows, heads = self.plan.rows_of(members[0], self.n_rows), [one.head for one in members]
+        width, precision = self.widths[members[0].source], self.plan.train_precision
+        return total_cost(heads, n_rows, width, self.n_classes, precision=precision)
 
 
 def _fold_seconds(fold: OuterFold, plan: StudyPlan, widths: Sequence[int], n_classes: int, pace: Pace) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.heads import Chunk, FittedHead, HeadSpec, fit_heads, plan_chunks, train_chunk, training_rows
 from headstart.storage import hash_json
-from headstart.study.treatment import PLAIN, Treatment, treated
+from headstart.study.treatment import PLAIN, Treatment, check_apart, judged_features, mean_over_views, treated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,14 +97,15 @@ def inner_predictions(
         ``probabilities`` of shape (n_heads, n_validation, n_classes), float32; nan for a head that diverged.
     """
     train, validation = rows
-    features = data.features[0][validation]
+    features = judged_features(data, validation, way.treatment)
     trained_on = treated(data, train, way.treatment, way.seed)
+    check_apart(data, trained_on, validation)
     if heads[0].kind == "dense":
         found = _dense_probabilities(trained_on, features, heads, way)
     else:
         fitted = _fit(trained_on, heads, way)
         found = np.stack([head.predict_proba(features) for head in fitted])
-    return {"probabilities": found.astype(np.float32)}
+    return {"probabilities": mean_over_views(found, len(validation)).astype(np.float32)}
 
 
 def _dense_probabilities(
@@ -135,10 +136,13 @@ def fit_and_predict(data: StudyData, fold: OuterFold, head: HeadSpec, way: Way) 
         ``probabilities`` of shape (n_test, n_classes), float64, and the head's arrays as ``head.NAME``. Of a head
         that diverged: ``failed`` alone.
     """
-    fitted = _fit(treated(data, fold.train, way.treatment, way.seed), [head], way)[0]
+    trained_on = treated(data, fold.train, way.treatment, way.seed)
+    check_apart(data, trained_on, fold.test)
+    fitted = _fit(trained_on, [head], way)[0]
     if fitted.failed:
         return {"failed": np.array([True])}
-    probabilities = fitted.predict_proba(data.features[0][fold.test])
+    predicted = fitted.predict_proba(judged_features(data, fold.test, way.treatment))
+    probabilities = mean_over_views(predicted, len(fold.test))
     tensors = {f"head.{name}": value for name, value in fitted.to_tensors().items()}
     return {"probabilities": probabilities, **tensors}
 

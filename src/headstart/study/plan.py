@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,8 +43,9 @@ class StudyData:
         judged by.
     views : tuple of mappings of str to ndarray of shape (n_images, n_views, n_features), float32
         For each source the features of views, by the name of their policy; empty where nothing is augmented.
-    parents : ndarray of shape (n_images,), int64, or None
-        Of rows made for training: number of the image each comes from.
+    parents : ndarray of shape (n_images, 2), int64, or None
+        Numbers of the rows that each was made of; a real image is its own, -1 stands for rows of the training fold
+        that the sampler does not tell. None: all are real images.
     """
 
     features: tuple[NDArray[np.float32], ...]
@@ -106,6 +107,8 @@ class StudyPlan:
     seconds_per_image : tuple of float
         Of the features of each source, for the cost of a candidate; empty: the cost counts heads alone. It decides
         which of the tied is the cheapest, so it must be the same when a run is resumed.
+    n_views : mapping of str to int
+        Views of each image under every policy, for the cost of training on them and of predicting from them.
 
     Raises
     ------
@@ -122,6 +125,7 @@ class StudyPlan:
     halving: HalvingPlan | None = None
     train_precision: str = "fp32"
     seconds_per_image: tuple[float, ...] = ()
+    n_views: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.candidates:
@@ -170,16 +174,25 @@ class StudyPlan:
 
     def costs(self, data: StudyData, n_rows: int) -> Floats:
         """What every candidate costs whoever uses it, for `n_rows` training rows; see `candidate_cost`."""
-        scales = [
-            Scale(
-                n_rows,
-                features.shape[1],
-                data.n_classes,
-                self.seconds_per_image[source] if self.seconds_per_image else 0.0,
-            )
-            for source, features in enumerate(data.features)
-        ]
-        return np.array([candidate_cost(item.head, scales[item.source]) for item in self.candidates])
+        return np.array([candidate_cost(one.head, self._scale(one, data, n_rows)) for one in self.candidates])
+
+    def rows_of(self, candidate: StudyCandidate, n_images: int) -> int:
+        """About how many rows a candidate is fitted on, views counted and balancing not."""
+        treatment = candidate.treatment
+        return n_images * (1 if treatment.balance == "views" else self.n_views.get(treatment.augment, 1))
+
+    def _scale(self, candidate: StudyCandidate, data: StudyData, n_images: int) -> Scale:
+        seconds = self.seconds_per_image[candidate.source] if self.seconds_per_image else 0.0
+        n_views = self.n_views.get(candidate.treatment.augment, 1)
+        return Scale(
+            n_images,
+            data.features[candidate.source].shape[1],
+            data.n_classes,
+            seconds,
+            n_rows_per_image=self.rows_of(candidate, n_images) / n_images,
+            n_views_trained=n_views,
+            n_views_predicted=n_views if candidate.treatment.tta else 1,
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -184,7 +184,7 @@ def _fold_columns(candidates: Sequence[Candidate], record: FoldRecord, n_inner: 
         "fold": [record.fold] * n,
         "candidate": list(range(n)),
         **{name: [getattr(candidate.source, name) for candidate in candidates] for name in SOURCE_COLUMNS},
-        **{name: [getattr(candidate.treatment, name) for candidate in candidates] for name in TREATMENT_COLUMNS},
+        **{name: [str(getattr(candidate.treatment, name)) for candidate in candidates] for name in TREATMENT_COLUMNS},
         "kind": [candidate.head.kind for candidate in candidates],
         "label": [candidate.short_label for candidate in candidates],
         **_setting_values(candidates),

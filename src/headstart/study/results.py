@@ -90,6 +90,22 @@ def fold_rows(data: StudyData, folds: Sequence[FoldResult], plan: StudyPlan) -> 
     return rows
 
 
+def treatment_rows(plan: StudyPlan, folds: Sequence[FoldResult]) -> list[dict[str, Any]]:
+    """Every treatment of the training rows with how often it was chosen, and the mean inner score of its best."""
+    rows = []
+    for treatment, members in plan.treatments(range(len(plan.candidates))).items():
+        chosen = sum(result.chosen in members for result in folds)
+        best = [_best(result.inner_scores[members], plan.choose_by) for result in folds]
+        score = _mean(np.array(best))
+        rows.append({**treatment.to_json(), "label": treatment.label, "times_chosen": chosen, "inner_score": score})
+    return rows
+
+
+def _best(scores: NDArray[np.float64], metric: str) -> float:
+    order = ranked(scores, metric)
+    return float(scores[order[0]]) if len(order) else float("nan")
+
+
 def _best_of_sources(result: FoldResult, plan: StudyPlan) -> list[dict[str, Any]]:
     best: dict[int, int] = {}
     for index in ranked(result.inner_scores, plan.choose_by).tolist():

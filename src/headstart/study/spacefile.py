@@ -19,7 +19,8 @@ from headstart.storage import write_bytes
 from headstart.study.builtin import tables_of
 from headstart.study.rungs import HalvingPlan
 from headstart.study.space import HeadTable, Sample, Source, Space, expanded_sources
-from headstart.study.spacemodels import SourceTable, StudyFile, keys_of, schema_bytes
+from headstart.study.spacemodels import SourceTable, StudyFile, TrainingTable, keys_of, schema_bytes
+from headstart.study.treatment import PLAIN, Treatment, treatments
 
 SCHEMA_FILE = Path(__file__).with_name("study.schema.json")
 MAX_SOURCES = 1000
@@ -56,6 +57,7 @@ def read_space(path: Path, *, source: Source | None = None, halving: HalvingPlan
     return Space(
         tuple(sources) or (source or Source(),),
         tuple(tables),
+        _treatments(path, file.training),
         sample=None if file.sample is None else Sample(file.sample.n, file.sample.seed),
         halving=halving if file.halving is None else _halving(path, file.halving.model_dump()),
         name=str(path),
@@ -71,6 +73,15 @@ def _parsed(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is not UTF-8 text. Save it as UTF-8.") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}). Give the path of a study.toml.") from error
+
+
+def _treatments(path: Path, table: TrainingTable | None) -> tuple[Treatment, ...]:
+    if table is None:
+        return (PLAIN,)
+    try:
+        return treatments(table.balance, table.augment, table.tta)
+    except InputError as error:
+        raise InputError(f"{path}: [training]: {error}") from error
 
 
 def _halving(path: Path, values: Mapping[str, Any]) -> HalvingPlan:
@@ -163,7 +174,7 @@ def _where(place: Sequence[Any], table: str, kind: str) -> tuple[str, str]:
     if table in ("head", "source") and rest and isinstance(rest[0], int):
         of_kind = f" ({kind})" if kind else ""
         where = f"[[{table}]] number {rest.pop(0) + 1}{of_kind}"
-    elif table in ("sample", "halving") and rest:
+    elif table in ("training", "sample", "halving") and rest:
         where = f"[{table}]"
     else:
         return "", str(place[0]) if place else ""

@@ -107,6 +107,17 @@ class HalvingTable(BaseModel):
     least: Annotated[int, Field(ge=1)] = Field(default=3, description="Trajectories of a kind that always pass.")
 
 
+class TrainingTable(BaseModel):
+    """What is done to the training rows: every combination of the values listed that makes sense."""
+
+    model_config = _STRICT
+    balance: _Text = Field(default=["none"], description="Methods for uneven classes; docs/balance.md lists them.")
+    augment: _Text = Field(default=["none"], description="Policies of views; docs/views.md lists them.")
+    tta: _listable(bool) = Field(  # type: ignore[valid-type]
+        default=[False], description="Predict the mean over the views of an image."
+    )
+
+
 class StudyFile(BaseModel):
     """The search space of a study."""
 
@@ -116,6 +127,7 @@ class StudyFile(BaseModel):
     )
     source: list[SourceTable] = Field(default=[], description="Sources of features; none: that of the command line.")
     head: list[_AnyHeads] = Field(default=[], description="Heads to try.")
+    training: TrainingTable | None = None
     sample: SampleTable | None = None
     halving: HalvingTable | None = None
 
@@ -130,6 +142,7 @@ def keys_of(table: str, kind: str = "") -> list[str]:
     models: Mapping[str, type[BaseModel]] = {
         "": StudyFile,
         "source": SourceTable,
+        "training": TrainingTable,
         "sample": SampleTable,
         "halving": HalvingTable,
     }

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from headstart.augment import IDENTITY, View
+from headstart.balance import balance_notes
 from headstart.data import ImageDataset
 from headstart.data.split import Split
 from headstart.features.cache import FeatureCache
@@ -19,6 +21,7 @@ from headstart.study.duration import study_seconds
 from headstart.study.plan import StudyPlan, final_fold, outer_folds
 from headstart.workflow.job import Job
 from headstart.workflow.opening import Opened
+from headstart.workflow.treatments import left_out_notes
 
 _TRIAL_BATCHES = 3
 REPORT_S = 5.0
@@ -46,22 +49,25 @@ class Costs:
     sources : tuple of SourceCosts
     heads_s : float
         Seconds of the study.
+    n_views : int
+        Views of each image, itself among them.
     """
 
     n_images: int
     n_candidates: int
     sources: tuple[SourceCosts, ...]
     heads_s: float
+    n_views: int = 1
 
     @property
     def n_cached(self) -> int:
-        """Features that are there, counted over images and sources."""
+        """Features that are there, counted over images, views and sources."""
         return sum(source.n_cached for source in self.sources)
 
     @property
     def n_missing(self) -> int:
-        """Features that are to be computed, counted over images and sources."""
-        return self.n_images * len(self.sources) - self.n_cached
+        """Features that are to be computed, counted over images, views and sources."""
+        return self.n_images * self.n_views * len(self.sources) - self.n_cached
 
     @property
     def features_s(self) -> float:
@@ -70,7 +76,14 @@ class Costs:
 
 
 def fit_costs(
-    dataset: ImageDataset, plan: StudyPlan, sources: Sequence[Opened], cache: FeatureCache, split: Split, *, taxed: bool
+    dataset: ImageDataset,
+    plan: StudyPlan,
+    sources: Sequence[Opened],
+    cache: FeatureCache,
+    split: Split,
+    *,
+    taxed: bool,
+    views: Sequence[View] = (),
 ) -> Costs:
     """Costs of a fit, features tried on a few batches where any are missing, heads on a few steps.
 
@@ -83,18 +96,24 @@ def fit_costs(
     split : Split
     taxed : bool
         The study runs twice, for the leakage tax.
+    views : sequence of View
+        That features are computed of beside the images.
     """
-    features = tuple(_source_costs(dataset, opened, cache, alone=len(sources) == 1) for opened in sources)
+    features = tuple(_source_costs(dataset, opened, cache, views, alone=len(sources) == 1) for opened in sources)
     widths = [opened.extractor.backbone.feature_width for opened in sources]
     folds = [*outer_folds(split), final_fold(split)]
     heads_s = study_seconds(folds, plan, widths, len(dataset.classes))
-    return Costs(len(dataset), len(plan.candidates), features, heads_s * (2 if taxed else 1))
+    n_each = max(len(views), 1)
+    return Costs(len(dataset), len(plan.candidates), features, heads_s * (2 if taxed else 1), n_views=n_each)
 
 
-def _source_costs(dataset: ImageDataset, opened: Opened, cache: FeatureCache, *, alone: bool) -> SourceCosts:
+def _source_costs(
+    dataset: ImageDataset, opened: Opened, cache: FeatureCache, views: Sequence[View], *, alone: bool
+) -> SourceCosts:
     extractor = opened.extractor
-    cached = n_cached(dataset, extractor, cache)
-    missing = len(dataset) - cached
+    every = views or (IDENTITY,)
+    cached = sum(n_cached(dataset, extractor, cache, view) for view in every)
+    missing = len(dataset) * len(every) - cached
     seconds = missing * seconds_per_image(extractor) if missing else 0.0
     if not alone:
         extractor.rest()  # sources may share a network, which the next one may move to another device
@@ -105,7 +124,7 @@ def announce(job: Job, cache: FeatureCache, split: Split) -> Costs:
     """Tell the user what is about to be done and about how long it will take."""
     dataset, plan = job.inspected.dataset, job.plan()
     taxed = job.options.leakage_tax and dataset.groups is not None
-    costs = fit_costs(dataset, plan, job.sources, cache, split, taxed=taxed)
+    costs = fit_costs(dataset, plan, job.sources, cache, split, taxed=taxed, views=job.views().all())
     minutes = (costs.features_s + costs.heads_s + REPORT_S) / 60
     repeated = f", drawn {split.repeats} times" if split.repeats > 1 else ""
     halved = ", the weaker ones dropped early," if plan.halving is not None else ""
@@ -113,25 +132,31 @@ def announce(job: Job, cache: FeatureCache, split: Split) -> Costs:
         f"Plan: {_features_words(costs)}, {costs.n_candidates:,} candidates{halved} tried in folds "
         f"{split.scheme}{repeated}: about {minutes:.1f} minutes."
     )
-    for note in search_notes(plan, split):
+    left_out = left_out_notes(job.space, job.views(), len(dataset))
+    for note in (*search_notes(plan, split, dataset), *left_out):
         job.progress.note(f"Note: {note}")
     return costs
 
 
 def _features_words(costs: Costs) -> str:
     n_sources = len(costs.sources)
+    what = "images" if costs.n_views == 1 else "views"
     if n_sources == 1:
-        return f"features of {costs.n_missing:,} images ({costs.n_cached:,} are cached)"
+        return f"features of {costs.n_missing:,} {what} ({costs.n_cached:,} are cached)"
+    each = "" if costs.n_views == 1 else f", {costs.n_views} views each,"
     return (
-        f"features of {costs.n_images:,} images from each of {n_sources} sources ({costs.n_missing:,} to be computed, "
-        f"{costs.n_cached:,} are cached)"
+        f"features of {costs.n_images:,} images{each} from each of {n_sources} sources ({costs.n_missing:,} to be "
+        f"computed, {costs.n_cached:,} are cached)"
     )
 
 
-def search_notes(plan: StudyPlan, split: Split) -> tuple[str, ...]:
-    """What is to be said of settings that the folds are too small for."""
-    folds = [*outer_folds(split), final_fold(split)]
-    return tuple(batch_notes(plan.heads, min(len(train) for fold in folds for train, _ in fold.inner)))
+def search_notes(plan: StudyPlan, split: Split, dataset: ImageDataset) -> tuple[str, ...]:
+    """What is to be said of settings that the folds, or their smallest classes, are too small for."""
+    trains = [train for fold in (*outer_folds(split), final_fold(split)) for train, _ in fold.inner]
+    labels, n_classes = np.asarray(dataset.labels), len(dataset.classes)
+    counts = np.stack([np.bincount(labels[train], minlength=n_classes) for train in trains])
+    methods = [candidate.treatment.balance for candidate in plan.candidates]
+    return (*batch_notes(plan.heads, min(map(len, trains))), *balance_notes(methods, counts, dataset.classes))
 
 
 def seconds_per_image(extractor: Extractor) -> float:

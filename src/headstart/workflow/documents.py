@@ -9,7 +9,7 @@ import numpy as np
 
 from headstart.backbones.weights import RANDOM
 from headstart.metrics.doubtful import find_doubtful
-from headstart.study.results import candidate_rows, described, fold_rows, headline, optimism
+from headstart.study.results import candidate_rows, described, fold_rows, headline, optimism, treatment_rows
 from headstart.version import __version__
 from headstart.workflow.agreement import agreement_document
 from headstart.workflow.cost import search_notes
@@ -17,6 +17,7 @@ from headstart.workflow.doubtful import labels_document
 from headstart.workflow.inspect import Twins
 from headstart.workflow.job import Job, Studied
 from headstart.workflow.opening import Opened
+from headstart.workflow.treatments import left_out_notes
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
@@ -49,7 +50,7 @@ def results_document(job: Job, dataset: ImageDataset, twins: Twins, split: Split
         "backbone": _backbone(final),
         "engine": final.record,
         "sources": [_source(opened, study) for opened in job.sources],
-        "search": _search(job, split, study),
+        "search": _search(job, dataset, split, study),
         "metrics": found["metrics"],
         "per_class": found["per_class"],
         "confusion": found["confusion"],
@@ -152,7 +153,7 @@ def _source(opened: Opened, study: Studied) -> dict[str, Any]:
     }
 
 
-def _search(job: Job, split: Split, study: Studied) -> dict[str, Any]:
+def _search(job: Job, dataset: ImageDataset, split: Split, study: Studied) -> dict[str, Any]:
     """What was searched, in numbers; ``candidates.parquet`` has every candidate."""
     space = job.space
     return {
@@ -162,7 +163,9 @@ def _search(job: Job, split: Split, study: Studied) -> dict[str, Any]:
         "kinds": sorted({head.kind for head in study.plan.heads}),
         "method": "all" if space.halving is None else "halving",
         "halving": halving_words(study.folds),
-        "notes": list(search_notes(study.plan, split)),
+        "notes": [*search_notes(study.plan, split, dataset), *left_out_notes(space, job.views(), len(dataset))],
+        "treatments": treatment_rows(study.plan, study.folds),
+        "views": job.views().to_json(),
     }
 
 

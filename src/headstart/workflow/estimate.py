@@ -12,9 +12,17 @@ from headstart.study import run_folder as files
 from headstart.workflow.cost import REPORT_S, SourceCosts, fit_costs, search_notes
 from headstart.workflow.fit import join_exact
 from headstart.workflow.inspect import Data, inspect_data, open_cache
-from headstart.workflow.job import check_halving, check_memory, make_run_split, n_worker_processes, study_plan
+from headstart.workflow.job import (
+    check_halving,
+    check_memory,
+    check_views,
+    make_run_split,
+    n_worker_processes,
+    study_plan,
+)
 from headstart.workflow.opening import named_space, open_sources
 from headstart.workflow.options import FitOptions
+from headstart.workflow.treatments import left_out_notes, wanted_views
 from headstart.workflow.wanted import check_weights, search_space
 
 
@@ -49,9 +57,12 @@ def estimate_fit(
     space = named_space(space, sources)
     cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
     taxed = options.leakage_tax and dataset.groups is not None
-    plan = study_plan(space, sources, options)
+    plan = study_plan(space, sources, options, n_images=len(dataset))
     check_memory(plan, split, sources, len(dataset.classes))
-    costs = fit_costs(dataset, plan, sources, cache, split, taxed=taxed)
+    wanted = wanted_views(space, options)
+    views = wanted.all()
+    check_views(views, sources)
+    costs = fit_costs(dataset, plan, sources, cache, split, taxed=taxed, views=views)
     seconds = {
         "audit": round(audit_s, 1),
         "features": round(costs.features_s, 1),
@@ -60,14 +71,15 @@ def estimate_fit(
     }
     return {
         "images": costs.n_images,
+        "views": costs.n_views,
         "classes": list(inspected.dataset.classes),
-        "sources": {source.label: _source(source, costs.n_images) for source in costs.sources},
+        "sources": {source.label: _source(source, costs.n_images * costs.n_views) for source in costs.sources},
         "features_in_cache": costs.n_cached,
         "candidates": costs.n_candidates,
         "search": "all" if space.halving is None else "halving",
         "split": split.scheme,
         "repeats": split.repeats,
-        "notes": list(search_notes(plan, split)),
+        "notes": [*search_notes(plan, split, dataset), *left_out_notes(space, wanted, len(dataset))],
         "worker_processes": n_worker_processes(options),
         "seconds": seconds,
         "total_minutes": round(sum(seconds.values()) / 60, 1),

@@ -16,6 +16,7 @@ from headstart.errors import HeadstartError, RunError
 from headstart.features.cache import FeatureCache
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
+from headstart.features.views import extract_views
 from headstart.metrics import find_metric
 from headstart.metrics.doubtful import find_doubtful
 from headstart.model import Model, image_marks, load_model
@@ -47,6 +48,7 @@ from headstart.workflow.job import (
     Studied,
     check_halving,
     check_memory,
+    check_views,
     choose_positive,
     make_run_split,
     run_study,
@@ -55,6 +57,7 @@ from headstart.workflow.job import (
 from headstart.workflow.opening import Opened, named_space, open_sources
 from headstart.workflow.options import FitOptions, as_source
 from headstart.workflow.timing import Stopwatch, machine, versions
+from headstart.workflow.treatments import wanted_views
 from headstart.workflow.wanted import check_weights, search_space, space_identity
 
 if TYPE_CHECKING:
@@ -151,7 +154,9 @@ def fit(
     with clock.step("backbone"):
         sources = open_sources(options, space, inspected.dataset, folder=folder, progress=progress)
     space = named_space(space, sources)
-    check_memory(study_plan(space, sources, options), split, sources, len(inspected.dataset.classes))
+    n_images, n_classes = len(inspected.dataset), len(inspected.dataset.classes)
+    check_memory(study_plan(space, sources, options, n_images=n_images), split, sources, n_classes)
+    check_views(wanted_views(space, options).all(), sources)
     identity = run_identity(inspected, space, sources, options)
     source, engines = {"data": inspected.source}, {str(opened.number): opened.record for opened in sources}
     with files.claimed(folder, identity, source, images=options.images, engines=engines) as images:
@@ -191,18 +196,19 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
     costs = announce(job, cache, make_run_split(join_exact(job.inspected), job.options))
     with clock.step("features"):
         features = _extract_all(job, cache)
+        views = extract_all_views(job, cache)
         twins = find_twins(images, job.inspected.audit, features[0])
     dataset = grouped(images, twins)
     split = make_run_split(dataset, job.options)
     with clock.step("study"):
-        study = run_study(job, dataset, features, split)
+        study = run_study(job, dataset, features, split, views)
     results = results_document(job, dataset, twins, split, study)
     write_split(folder / files.SPLIT_FILE, split)
     write_bytes(folder / files.PREDICTIONS_FILE, predictions_csv(dataset, study.oof))
     write_bytes(folder / DOUBTFUL_FILE, doubtful_csv(dataset, find_doubtful(study.oof)))
     _write_search(folder / CANDIDATES_FILE, study)
     _save_fold_heads(folder / files.FOLDS_FOLDER, job.sources, study)
-    _model(final_source(job, study).extractor, dataset, study, results).save(folder / files.MODEL_FOLDER)
+    _model(job, dataset, study, results).save(folder / files.MODEL_FOLDER)
     write_json(folder / files.RESULTS_FILE, results)
     _write_timings(folder, clock, costs.n_missing, cache, job.sources)
     with clock.step("report"):
@@ -221,6 +227,31 @@ def _extract_all(job: Job, cache: FeatureCache) -> tuple[NDArray[np.float32], ..
     if len(found) > 1 and job.inspected.audit.candidates:
         job.progress.note(f"Near duplicates are confirmed by the features of {job.sources[0].source.label}.")
     return tuple(found)
+
+
+def extract_all_views(job: Job, cache: FeatureCache) -> tuple[dict[str, NDArray[np.float32]], ...]:
+    """Features of the views of every policy, for every source; nothing where nothing is augmented."""
+    wanted = job.views()
+    every = wanted.all()
+    if not every:
+        return ()
+    place = {str(view.settings()): number for number, view in enumerate(every)}
+    found = []
+    for opened in job.sources:
+        rows = extract_views(job.inspected.dataset, opened.extractor, every, cache=cache, progress=job.progress)
+        opened.extractor.rest()
+        of_policy = {
+            name: [place[str(view.settings())] for view in listed] for name, listed in wanted.of_policy.items()
+        }
+        found.append({name: _some_views(rows, numbers) for name, numbers in of_policy.items()})
+    return tuple(found)
+
+
+def _some_views(rows: NDArray[np.float32], numbers: list[int]) -> NDArray[np.float32]:
+    """Views of one policy, as a slice where they lie side by side: large arrays stay in their file."""
+    if numbers == list(range(numbers[0], numbers[0] + len(numbers))):
+        return rows[:, numbers[0] : numbers[0] + len(numbers)]
+    return rows[:, numbers]
 
 
 def grouped(dataset: ImageDataset, twins: Twins) -> ImageDataset:
@@ -246,7 +277,7 @@ def run_identity(inspected: Inspected, space: Space, sources: Sequence[Opened], 
         "headstart": __version__,
         "data": inspected.dataset.fingerprint(),
         "options": asked,
-        "search": space_identity(space),
+        "search": space_identity(space, options),
         "sources": {str(opened.number): _source_identity(opened.extractor) for opened in sources},
     }
 
@@ -274,7 +305,9 @@ def is_complete(folder: Path) -> bool:
     return there and not (folder / files.WORK_FOLDER).exists()
 
 
-def _model(extractor: Extractor, dataset: ImageDataset, study: Studied, results: dict[str, Any]) -> Model:
+def _model(job: Job, dataset: ImageDataset, study: Studied, results: dict[str, Any]) -> Model:
+    extractor = final_source(job, study).extractor
+    treatment = study.plan.candidates[study.final.chosen].treatment
     facts = {
         "headline": results["headline"],
         "metrics": results["metrics"],
@@ -293,6 +326,7 @@ def _model(extractor: Extractor, dataset: ImageDataset, study: Studied, results:
         classes=dataset.classes,
         facts=facts,
         network=extractor.network,
+        views=job.views().of_policy[treatment.augment] if treatment.tta else (),
     )
 
 

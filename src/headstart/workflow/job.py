@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.augment import View
 from headstart.data.split import Split, read_split, split_dataset
 from headstart.data.splitcheck import check_fold_weights
 from headstart.errors import InputError, unknown_name
@@ -23,6 +24,7 @@ from headstart.study.space import Space
 from headstart.workflow.inspect import Inspected
 from headstart.workflow.opening import Opened
 from headstart.workflow.options import FitOptions
+from headstart.workflow.treatments import Views, too_many_rows, wanted_views
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,7 +68,12 @@ class Job:
 
     def plan(self) -> StudyPlan:
         """What the study tries, and how it chooses."""
-        return study_plan(self.space, self.sources, self.options, self.positive.code)
+        n_images = len(self.inspected.dataset)
+        return study_plan(self.space, self.sources, self.options, self.positive.code, n_images=n_images)
+
+    def views(self) -> Views:
+        """The views that the search needs."""
+        return wanted_views(self.space, self.options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +135,9 @@ def make_run_split(dataset: ImageDataset, options: FitOptions) -> Split:
     return split
 
 
-def study_plan(space: Space, sources: Sequence[Opened], options: FitOptions, positive: int | None = None) -> StudyPlan:
+def study_plan(
+    space: Space, sources: Sequence[Opened], options: FitOptions, positive: int | None = None, *, n_images: int
+) -> StudyPlan:
     """The candidates of a space as a plan of a study.
 
     Parameters
@@ -139,10 +148,17 @@ def study_plan(space: Space, sources: Sequence[Opened], options: FitOptions, pos
     options : FitOptions
     positive : int or None
         Positive class of a two-class task.
+    n_images : int
+        Heads that hold all rows are left out where views make too many.
     """
     number = {source: place for place, source in enumerate(space.sources)}
+    n_views = {name: len(listed) for name, listed in wanted_views(space, options).of_policy.items()}
     return StudyPlan(
-        tuple(StudyCandidate(number[one.source], one.head, one.treatment) for one in space.candidates()),
+        tuple(
+            StudyCandidate(number[one.source], one.head, one.treatment)
+            for one in space.candidates()
+            if not too_many_rows(one.treatment, one.head.kind, n_views, n_images)
+        ),
         tuple(opened.source for opened in sources),
         choose_by=options.metric,
         positive=positive,
@@ -150,6 +166,7 @@ def study_plan(space: Space, sources: Sequence[Opened], options: FitOptions, pos
         n_jobs=n_worker_processes(options),
         halving=space.halving,
         seconds_per_image=tuple(rough_seconds_per_image(opened) for opened in sources),
+        n_views=n_views,
     )
 
 
@@ -177,6 +194,18 @@ def check_memory(plan: StudyPlan, split: Split, sources: Sequence[Opened], n_cla
         work_groups(heads, opened.extractor.backbone.feature_width, n_classes, n_rows)
 
 
+def check_views(views: Sequence[View], sources: Sequence[Opened]) -> None:
+    """Refuse views that do not fit the shape of the prepared pixels, before anything is written or computed.
+
+    Raises
+    ------
+    InputError
+    """
+    for opened in sources:
+        for view in views:
+            view.check_takes(opened.extractor.preparation.size)
+
+
 def rough_seconds_per_image(opened: Opened) -> float:
     """Seconds of the forward pass by its multiply-adds at 30 GFLOP/s, as the other costs of a candidate are counted.
 
@@ -186,7 +215,13 @@ def rough_seconds_per_image(opened: Opened) -> float:
     return 2 * sum(stage.multiply_adds for stage in stages) / 30e9
 
 
-def run_study(job: Job, dataset: ImageDataset, features: tuple[NDArray[np.float32], ...], split: Split) -> Studied:
+def run_study(
+    job: Job,
+    dataset: ImageDataset,
+    features: tuple[NDArray[np.float32], ...],
+    split: Split,
+    views: tuple[Mapping[str, NDArray[np.float32]], ...] = (),
+) -> Studied:
     """Choose, judge and refit; with `leakage_tax` judge once more with the groups ignored.
 
     Parameters
@@ -197,10 +232,18 @@ def run_study(job: Job, dataset: ImageDataset, features: tuple[NDArray[np.float3
     features : tuple of ndarray of shape (n_images, n_features), float32
         One array for each source.
     split : Split
+    views : tuple of mappings of str to ndarray of shape (n_images, n_views, n_features), float32
+        Of the policies of the search, for each source.
     """
     options, plan = job.options, job.plan()
     data = StudyData(
-        features, labels_of(dataset), len(dataset.classes), dataset.weights, dataset.groups, soft=dataset.soft
+        features,
+        labels_of(dataset),
+        len(dataset.classes),
+        dataset.weights,
+        dataset.groups,
+        soft=dataset.soft,
+        views=views,
     )
     folds = [*outer_folds(split), final_fold(split)]
     *judged, final = run_folds(data, folds, plan, journal=job.journal, progress=job.progress)

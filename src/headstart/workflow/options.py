@@ -23,6 +23,7 @@ LIMITS = {
     "batch_size": (1, MAX_BATCH),
     "n_threads": (1, MAX_THREADS),
     "input_size": (16, 4096),
+    "n_views": (2, 64),
 }
 """Smallest and largest value of the options that are numbers."""
 
@@ -113,6 +114,21 @@ class FitOptions:
         The search space: a ``study.toml`` (docs/search.md), or what `headstart.study.space` makes. Not with a grid.
     search : {"all", "halving"} or None
         Try every candidate to the end, or drop the weaker ones early. None: as the study says, else all.
+    balance : str or None
+        What is done about uneven classes in a training fold: a method of `headstart.balance`, or several, separated by
+        commas, which compete. None: what the study says, else nothing.
+    augment : str or None
+        Views that heads are trained on beside the images: a policy of `headstart.augment`, ``auto`` (that of
+        `image_kind`, competing with none) or the path of a policy's TOML file; or several, separated by commas, which
+        compete. None: what the study says, else ``none``.
+    image_kind : str or None
+        What the images show, for ``auto``: a key of `headstart.augment.KINDS`.
+    n_views : int or None
+        Views of each image under each policy, the image itself among them. None: 4 of ``flips``, 8 of ``dihedral``, 4
+        of the others.
+    tta : bool or None
+        Candidates trained on views predict the mean over the views of an image (test-time augmentation). None: what
+        the study says, else False.
     metric : str
         Score that the inner folds choose by.
     positive : str or None
@@ -156,6 +172,11 @@ class FitOptions:
     grid: str | None = None
     study: str | os.PathLike[str] | Space | None = None
     search: str | None = None
+    balance: str | None = None
+    augment: str | None = None
+    image_kind: str | None = None
+    n_views: int | None = None
+    tta: bool | None = None
     metric: str = "log_loss"
     positive: str | None = None
     split: str = "nested:5x4"
@@ -213,7 +234,7 @@ class FitOptions:
 
     def identity(self) -> dict[str, Any]:
         """The options that decide the results beside data, search space and sources; others change where work runs."""
-        names = ("metric", "positive", "split", "repeats", "seed", "skip_unreadable", "leakage_tax")
+        names = ("metric", "positive", "split", "repeats", "seed", "skip_unreadable", "leakage_tax", "n_views")
         return {name: getattr(self, name) for name in names}
 
 

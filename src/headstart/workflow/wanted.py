@@ -18,6 +18,7 @@ from headstart.study.rungs import HalvingPlan
 from headstart.study.space import Source, Space
 from headstart.study.spacefile import read_space
 from headstart.workflow.options import FitOptions
+from headstart.workflow.treatments import wanted_views, with_treatments
 
 _OPEN = Source()
 _SILENT = {"weights": None, "input_size": None, "resize": FitOptions.resize, "white_level": FitOptions.white_level}
@@ -32,7 +33,8 @@ def search_space(options: FitOptions) -> Space:
     InputError
         When the study cannot be used, is too large, or says something else than the options.
     """
-    space = _with_sources(_heads(options), options.backbones)
+    space = with_treatments(_with_sources(_heads(options), options.backbones), options)
+    wanted_views(space, options)
     for name, silent in _SILENT.items():
         _check_agrees(space, name, getattr(options, name), silent)
     named = {source.backbone for source in space.sources}
@@ -89,7 +91,7 @@ def source_options(options: FitOptions, source: Source) -> FitOptions:
     return replace(options, backbone=source.backbone, grid=None, study=None, search=None, **named)
 
 
-def space_identity(space: Space) -> dict[str, Any]:
+def space_identity(space: Space, options: FitOptions) -> dict[str, Any]:
     """What of a space decides the results, beside its sources: those are told apart by their features."""
     tables = [[table.kind, [[name, list(values)] for name, values in table.values]] for table in space.tables]
     sample = None if space.sample is None else [space.sample.n, space.sample.seed]
@@ -99,6 +101,7 @@ def space_identity(space: Space) -> dict[str, Any]:
         "candidates": space.count(),
         "content": hash_json([tables, [one.to_json() for one in space.treatments], sample, halving]),
         "sources": len(space.sources),
+        "views": hash_json(wanted_views(space, options).to_json()),
     }
 
 
