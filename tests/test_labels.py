@@ -620,3 +620,22 @@ def test_soft_labels_of_test_images_reach_no_model() -> None:
     plain = predicted(fold.test[:0])
     assert (predicted(fold.test) == plain).all()
     assert (predicted(fold.train[:5]) != plain).any()
+
+
+def test_interval_of_alpha_is_efrons_by_the_slow_way() -> None:
+    """Resampled, and left out one by one, image for image."""
+    from scipy.stats import norm, t
+
+    generator = np.random.default_rng(2)
+    truth = generator.integers(0, 3, 40)[:, None]
+    counts = vote_counts(np.where(generator.random((40, 3)) < 0.25, generator.integers(0, 3, (40, 3)), truth), 3)
+    found = rater_agreement(counts, level="ordinal", seed=4, n_resamples=300)
+    draws = np.random.default_rng(4)
+    drawn = [krippendorff_alpha(counts[draws.integers(0, 40, 40)], level="ordinal") for _ in range(300)]
+    left = [krippendorff_alpha(np.delete(counts, row, axis=0), level="ordinal") for row in range(40)]
+    push = np.mean(left) - np.array(left)
+    skew = (push**3).sum() / (6 * (push**2).sum() ** 1.5)
+    bias = norm.ppf(np.mean(np.array(drawn) < found.value))
+    for end, side in zip(found.interval or (), (-1, 1), strict=True):
+        point = bias + side * t.ppf(0.975, 39) * np.sqrt(40 / 39)
+        assert end == pytest.approx(np.percentile(drawn, 100 * norm.cdf(bias + point / (1 - skew * point))))

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtr, ndtri, stdtrit  # scipy.stats takes most of a second to import
 
 from headstart.errors import InputError, unknown_name
 from headstart.metrics.arrays import FloatArray, IntArray, plain, ratio
@@ -127,9 +128,10 @@ def rater_agreement(
     """Krippendorff's alpha with a 95 % interval from resampling the images.
 
     Where we depart from Krippendorff: he resamples single pairs of votes, as if they were independent. Images are
-    drawn as wholes here (groups of images, where there are any), since the votes on one image hang together. Where
-    nobody ever disagreed the resamples do not differ either; the lower end is then what as many images without a
-    disagreement leave possible (Clopper and Pearson's bound).
+    drawn as wholes here (groups of images, where there are any), since the votes on one image hang together; ends
+    are those of Efron's BCa bootstrap, widened by Student's quantile (docs/labels.md has their coverage). Where nobody
+    ever disagreed the resamples do not differ either; the lower end is then what as many images without a disagreement
+    leave possible (Clopper and Pearson's bound).
 
     Parameters
     ----------
@@ -154,7 +156,8 @@ def rater_agreement(
     if not ((table > 0).sum(axis=1) > 1).any():
         return Agreement(level, value, _without_disagreement(table, int(units.max()) + 1, level))
     drawn = _resampled(table[several], units, level, n_resamples, seed)
-    return Agreement(level, value, _percentiles(drawn))
+    left_out = value - _without_each(table[several], units, level)
+    return Agreement(level, value, _interval(value, drawn, left_out))
 
 
 def _check_level(level: str) -> None:
@@ -221,13 +224,64 @@ def _weighted_pairs(counts: IntArray, units: IntArray, times: FloatArray) -> Flo
     return sums.reshape(len(times), n_classes, n_classes)
 
 
-def _percentiles(drawn: FloatArray) -> tuple[float, float] | None:
-    """95 % of the resamples; None where too few have an alpha."""
+def _without_each(counts: IntArray, units: IntArray, level: Level) -> FloatArray:
+    """Alpha without each unit in turn, shape (n_units,)."""
+    n_units, n_classes = int(units.max()) + 1, counts.shape[1]
+    total = _weighted_pairs(counts, units, np.ones((1, n_units)))[0]
+    order = np.argsort(units, kind="stable")
+    block = max(1, _BLOCK_ENTRIES // (n_classes * n_classes))
+    found = np.empty(n_units)
+    for start in range(0, n_units, block):
+        rows = order[np.searchsorted(units[order], start) : np.searchsorted(units[order], start + block)]
+        own = np.zeros((min(block, n_units - start), n_classes, n_classes))
+        np.add.at(own, units[rows] - start, _pairs(counts[rows]))
+        found[start : start + len(own)] = _alphas(total - own, level)
+    return found
+
+
+def _interval(value: float, drawn: FloatArray, influence: FloatArray) -> tuple[float, float] | None:
+    """Interval from the resamples: percentiles moved for bias and skewness, with Student's quantile for few units.
+
+    Parameters
+    ----------
+    value : float
+    drawn : ndarray of shape (n_resamples,)
+    influence : ndarray of shape (n_units,)
+        What each unit adds to the value.
+
+    Returns
+    -------
+    (float, float) or None
+        None for a single unit, and where too few resamples have an alpha.
+
+    References
+    ----------
+    B. Efron 1987, "Better bootstrap confidence intervals", DOI 10.1080/01621459.1987.10478410
+    """
     defined = drawn[~np.isnan(drawn)]
-    if len(defined) < _MOSTLY * len(drawn):
+    n_units = len(influence)
+    if n_units < 2 or len(defined) < _MOSTLY * len(drawn):
         return None
-    low, high = np.percentile(defined, (_TAIL, 100 - _TAIL))
-    return float(low), float(high)
+    below = ((defined < value).mean() + (defined <= value).mean()) / 2
+    bias = ndtri(np.clip(below, 1 / len(defined), 1 - 1 / len(defined)))
+    skewness = _acceleration(influence)
+    reach = stdtrit(n_units - 1, 1 - _TAIL / 100) * np.sqrt(n_units / (n_units - 1))
+    low, high = np.percentile(defined, [100 * _moved(side * reach, float(bias), skewness) for side in (-1, 1)])
+    return min(float(low), value), max(float(high), value)
+
+
+def _acceleration(influence: FloatArray) -> float:
+    """Skewness of the influence of the units over 6 and the square root of their number."""
+    centred = influence[~np.isnan(influence)]
+    centred = centred - centred.mean() if len(centred) else centred
+    squares = float((centred**2).sum())
+    return float((centred**3).sum()) / (6 * squares**1.5) if squares > 0 else 0.0
+
+
+def _moved(point: float, bias: float, acceleration: float) -> float:
+    """Share of the resamples below an end of the interval, for a standard normal quantile."""
+    shrunk = 1 - acceleration * (bias + point)
+    return float(ndtr(bias + (bias + point) / shrunk)) if shrunk > 0 else float(point > 0)
 
 
 def _without_disagreement(counts: IntArray, n_units: int, level: Level) -> tuple[float, float]:
