@@ -23,10 +23,25 @@ SCRIPTS = (
     "demo",
     "elpv",
     "twins",
+    "leaks",
+    "imbalance",
     "kills",
     "coverage",
 )
-WITH_QUICK = ("engines", "pipeline", "peers", "int8", "cache", "scale", "heads_at_once", "search", "tuners", "coverage")
+WITH_QUICK = (
+    "engines",
+    "pipeline",
+    "peers",
+    "int8",
+    "cache",
+    "scale",
+    "heads_at_once",
+    "search",
+    "tuners",
+    "leaks",
+    "imbalance",
+    "coverage",
+)
 
 
 def main() -> int:
