@@ -25,6 +25,8 @@ SCRIPTS = (
     "protocols",
     "labels",
     "twins",
+    "leaks",
+    "imbalance",
     "kills",
     "coverage",
 )
@@ -40,6 +42,8 @@ WITH_QUICK = (
     "tuners",
     "protocols",
     "labels",
+    "leaks",
+    "imbalance",
     "coverage",
 )
 

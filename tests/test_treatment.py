@@ -37,7 +37,7 @@ def test_rows_as_they_are_are_the_training_rows() -> None:
     assert np.array_equal(rows.features[0], data.features[0][train])
     assert rows.weights is None
     assert rows.parents is not None
-    assert rows.parents.tolist() == [3, 1, 8]
+    assert rows.parents.tolist() == [[3, 3], [1, 1], [8, 8]]
 
 
 def test_soft_labels_become_weighted_rows_that_stay_together() -> None:
@@ -51,7 +51,7 @@ def test_soft_labels_become_weighted_rows_that_stay_together() -> None:
     assert rows.groups is not None
     assert rows.groups.tolist() == [0, 1, 1]
     assert rows.parents is not None
-    assert rows.parents.tolist() == [0, 1, 1]
+    assert rows.parents[:, 0].tolist() == [0, 1, 1]
     assert rows.soft is None
 
 
@@ -77,7 +77,7 @@ def test_views_share_the_weight_of_their_image() -> None:
     assert rows.weights is not None
     np.testing.assert_allclose(rows.weights, 1 / 3)
     assert rows.parents is not None
-    assert rows.parents.tolist() == [7, 7, 7, 2, 2, 2]
+    assert rows.parents[:, 0].tolist() == [7, 7, 7, 2, 2, 2]
     assert rows.groups is not None
     assert rows.groups.tolist() == [0, 0, 0, 1, 1, 1]
 

@@ -1,0 +1,68 @@
+"""The solar cells as benchmarks use them: features at 300 px, and those of views, from the user's cache."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from headstart.apps.demo import INPUT_SIZE, SolarCells, solar_cells
+from headstart.augment import views
+from headstart.data import ImageDataset
+from headstart.data.audit import audit_dataset
+from headstart.data.split import Split, split_dataset
+from headstart.features.extract import extract_features
+from headstart.features.extractor import Extractor
+from headstart.features.views import extract_views
+from headstart.workflow.inspect import find_twins, open_cache, open_extractor
+from headstart.workflow.options import FitOptions
+from headstart.workflow.treatments import N_VIEWS
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Solar cells with their features.
+
+    Attributes
+    ----------
+    cells : SolarCells
+    dataset : ImageDataset
+        Defective where the probability is above 1/2, with content hashes.
+    extractor : Extractor
+    features : ndarray of shape (2624, 1280), float32
+    groups : ndarray of shape (2624,), int64, or None
+        Sister wafers (twins) joined.
+    """
+
+    cells: SolarCells
+    dataset: ImageDataset
+    extractor: Extractor
+    features: np.ndarray
+    groups: np.ndarray | None
+
+    @classmethod
+    def read(cls) -> Cells:
+        """Frozen EfficientNet-Lite0 in plain fp32, so that figures do not depend on the machine's engines."""
+        cells = solar_cells()
+        plain = cells.dataset(cells.probability > 0.5)
+        audit = audit_dataset(plain)
+        dataset = plain.with_hashes(audit.hashes)
+        extractor = open_extractor(FitOptions(input_size=INPUT_SIZE, offline=True))
+        features = extract_features(dataset, extractor, cache=open_cache("default"))
+        return cls(cells, dataset, extractor, features, find_twins(dataset, audit, features).groups)
+
+    def views(self, policies: Sequence[str], rows: np.ndarray | None = None) -> Mapping[str, np.ndarray]:
+        """Features of the views of every policy, of all cells or of some."""
+        some = self.dataset if rows is None else self.dataset.subset(rows)
+        cache = open_cache("default")
+        return {name: extract_views(some, self.extractor, views(name, N_VIEWS[name]), cache=cache) for name in policies}
+
+    def strata(self) -> np.ndarray:
+        """Probability and type of every cell, as one number."""
+        both = np.stack([np.round(self.cells.probability * 3), self.cells.cell_type == "mono"], axis=1)
+        return np.asarray(np.unique(both, axis=0, return_inverse=True)[1].reshape(-1))
+
+    def split(self, seed: int) -> Split:
+        """Nested 5 x 4 folds, stratified by probability and type of cell, twins on one side."""
+        return split_dataset(self.dataset, groups=self.groups, strata=self.strata(), seed=seed)
