@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +27,7 @@ from headstart.heads import grid
 from headstart.metrics import score
 from headstart.study.nested import FoldResult, run_folds
 from headstart.study.plan import OuterFold, StudyCandidate, StudyData, StudyPlan, outer_folds
-from headstart.study.treatment import Treatment
+from headstart.study.treatment import treatments
 from headstart.workflow.inspect import find_twins, open_cache, open_extractor
 from headstart.workflow.options import FitOptions
 
@@ -51,9 +52,9 @@ def ways(one: Protocol) -> dict[str, np.ndarray]:
     return {"hard": called, "weighted": called * one.certainty[:, None], "soft": one.soft}
 
 
-def treatments() -> tuple[Treatment, ...]:
-    """What may be done to the training rows, each with every head; further balancing and views are added here."""
-    return (Treatment(),)
+def candidates(balance: Sequence[str]) -> tuple[StudyCandidate, ...]:
+    """Every head of the grid with every way of balancing the training rows."""
+    return tuple(StudyCandidate(0, head, one) for one in treatments(balance, ["none"], [False]) for head in grid())
 
 
 def study_data(one: Protocol, features: np.ndarray, groups: np.ndarray, shares: np.ndarray) -> StudyData:
@@ -66,14 +67,17 @@ def study_data(one: Protocol, features: np.ndarray, groups: np.ndarray, shares: 
     return StudyData((features[one.rows],), one.dataset.labels, 2, weights, groups[one.rows], soft=soft)
 
 
-def judge(one: Protocol, features: np.ndarray, groups: np.ndarray, repeats: int, seed: int) -> list[dict[str, Any]]:
+def judge(
+    one: Protocol, features: np.ndarray, groups: np.ndarray, arguments: argparse.Namespace
+) -> list[dict[str, Any]]:
     """One entry per repetition: what each way came to, and the way that the inner folds chose."""
+    seed, repeats = arguments.seed, 2 if arguments.quick else 10
     split = split_dataset(
         one.dataset, groups=groups[one.rows], strata=one.strata, scheme="nested:4x4", repeats=repeats, seed=seed
     )
     folds = [fold for fold in outer_folds(split) if fold.fold == 0]  # the first of four folds: 25 %
-    candidates = tuple(StudyCandidate(0, head, treatment) for treatment in treatments() for head in grid())
-    plan = replace(StudyPlan.of_heads(grid(), seed=seed), candidates=candidates, positive=1, n_jobs=2)
+    tried = candidates(arguments.balance.split(","))
+    plan = replace(StudyPlan.of_heads(grid(), seed=seed), candidates=tried, positive=1, n_jobs=2)
     found = {
         name: run_folds(study_data(one, features, groups, shares), folds, plan) for name, shares in ways(one).items()
     }
@@ -166,8 +170,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="two repetitions; writes no figures")
+    parser.add_argument("--balance", default="none", help="ways of balancing that compete, such as none,weights,smote")
     arguments = parser.parse_args()
-    repeats = 2 if arguments.quick else 10
     cells = solar_cells()
     dataset = protocol(cells, "A").dataset
     audit = audit_dataset(dataset)
@@ -175,11 +179,11 @@ def main() -> int:
     features = extract_features(dataset.with_hashes(audit.hashes), extractor, cache=open_cache("default"))
     groups = find_twins(dataset, audit, features).groups
     reading = published_reading(cells.certainty())
-    results: dict[str, Any] = {"seed": arguments.seed, "repetitions": repeats, "published": PUBLISHED}
-    results |= {"published_reading": reading, "treatments": [one.to_json() for one in treatments()], "protocols": {}}
+    results: dict[str, Any] = {"seed": arguments.seed, "balance": arguments.balance, "published": PUBLISHED}
+    results |= {"published_reading": reading, "protocols": {}}
     for name in ("A", "B", "C"):
         start = time.perf_counter()
-        found = summary(judge(protocol(cells, name), features, groups, repeats, arguments.seed))
+        found = summary(judge(protocol(cells, name), features, groups, arguments))
         results["protocols"][name] = {**found, "seconds": round(time.perf_counter() - start, 1)}
         print(f"{name}: {results['protocols'][name]['seconds']} s", flush=True)
     if not arguments.quick:
