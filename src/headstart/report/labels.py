@@ -72,7 +72,7 @@ def labels_sentences(results: Mapping[str, Any]) -> list[str]:
 
 def label_references(results: Mapping[str, Any]) -> tuple[str, ...]:
     """What `labels_sentences` rests on."""
-    return (_KRIPPENDORFF,) if results["audit"].get("agreement") is not None else ()
+    return (_KRIPPENDORFF,) if results.get("audit", {}).get("agreement") is not None else ()
 
 
 def _alphas(agreement: Mapping[str, Any]) -> str:
