@@ -2,7 +2,7 @@
 
 The protocols are those of `headstart.apps.solar`. Each repetition draws a split stratified by probability and type of
 cell, sister wafers (twins) on one side; four inner folds of the 75 % choose, by log loss under the protocol's weights,
-among the heads of the grid, two of them also with balanced training rows, and what is done with doubtful labels:
+among the heads of the grid (two of them also on balanced rows with --balance) and what is done with doubtful labels:
 ``hard`` (every cell counts alike as what it is called), ``weighted`` (by certainty: 1, 1/3, 2/3, 1) or ``soft`` (a cell
 of probability 1/3 counts one third as defective and two thirds as functional). What the choice comes to is judged on
 the 25 %.
@@ -175,7 +175,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="two repetitions; writes no figures")
-    parser.add_argument("--balance", nargs="*", default=["weights", "smote"], help="ways of balancing that compete")
+    parser.add_argument("--balance", nargs="*", default=[], help="ways of balancing that compete too: weights smote")
     arguments = parser.parse_args()
     cells = solar_cells()
     dataset = protocol(cells, "A").dataset
