@@ -1,8 +1,8 @@
 """Learning curves of solar cells: the law of points up to 700 images against the score at 2,000.
 
 20 times the 2,624 cells are put into another random order: the first 2,000 are trained on, the other 624 judged. From
-the first 700, eight subsets of every size (the smaller ones nested in eight orders) give the points; the law is fitted to
-their means and carried to 2,000, where one head is trained on all 2,000. Frozen EfficientNet-Lite0 at 300 px, one
+the first 700, eight subsets of every size (the smaller ones nested in eight orders) give the points; the law is fitted
+to their means and carried to 2,000, where one head is trained on all 2,000. Frozen EfficientNet-Lite0 at 300 px, one
 logistic head of fixed strength, balanced accuracy and accuracy; nothing is set by a reordering. Asked: mean absolute
 error at most 0.015, the 90 % band right in at least 16 of 20, both for balanced accuracy, the default of `curve`; and a
 refusal beyond 3 times the images.
