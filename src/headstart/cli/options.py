@@ -77,6 +77,20 @@ data_options = _together(
     click.option("--group-column", default=None, help="Manifest column of the group. [default: group, if there]"),
     click.option("--weight-column", default=None, help="Manifest column of the weight. [default: weight, if there]"),
     click.option("--fold-column", default=None, help="Manifest column of your own folds. [default: fold, if there]"),
+    click.option("--soft-prefix", default=None, help="Start of the columns of soft labels. [default: p:, if there]"),
+    click.option("--rater-column", default=None, help="Manifest column of the rater. [default: rater, if there]"),
+    click.option(
+        "--rater-columns", default=None, metavar="NAME,NAME...", help="Columns that each hold one rater's labels."
+    ),
+    click.option(
+        "--votes",
+        type=click.Choice(["majority", "shares"]),
+        default=None,
+        help="What several raters come to: most votes, or soft labels, their shares. [default: majority]",
+    ),
+    click.option(
+        "--classes", default=None, metavar="NAME,NAME...", help="Classes in their order. [default: natural order]"
+    ),
     click.option(
         "--root", type=click.Path(), default=None, help="Folder that a manifest's paths start from. [default: its own]"
     ),

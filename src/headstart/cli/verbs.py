@@ -13,7 +13,11 @@ from headstart.cli.tables import print_comparison, print_curve, print_json, prin
 from headstart.errors import InputError
 from headstart.workflow.options import DataSource, FitOptions
 
-_COLUMNS = ("image", "label", "group", "weight", "fold")
+_COLUMNS = {
+    **{name: f"{name}_column" for name in ("image", "label", "group", "weight", "fold", "rater")},
+    "soft": "soft_prefix",
+    "raters": "rater_columns",
+}
 
 
 def check(
@@ -221,7 +225,9 @@ def demo(*, output: str, cache_folder: str | None, no_cache: bool, threads: int 
 
 _READING = (
     "group_from",
-    *(f"{name}_column" for name in _COLUMNS),
+    *_COLUMNS.values(),
+    "votes",
+    "classes",
     "root",
     "partition",
     "allow_outside",
@@ -229,13 +235,16 @@ _READING = (
 
 
 def _source(data: str, reading: dict[str, Any]) -> DataSource:
-    columns = {name: reading[f"{name}_column"] for name in _COLUMNS if reading.get(f"{name}_column")}
+    columns = {name: reading[option] for name, option in _COLUMNS.items() if reading.get(option)}
+    classes = reading.get("classes")
     return DataSource(
         data,
         group_from=reading.get("group_from"),
         columns=columns or None,
         root=reading.get("root"),
         partition=reading.get("partition"),
+        classes=None if classes is None else tuple(name.strip() for name in classes.split(",")),
+        votes=reading.get("votes"),
         allow_outside=bool(reading.get("allow_outside")),
     )
 
