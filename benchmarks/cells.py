@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.apps.demo import INPUT_SIZE, SolarCells, solar_cells
+from headstart.apps.solar import INPUT_SIZE, SolarCells, solar_cells
 from headstart.augment import views
 from headstart.data import ImageDataset
 from headstart.data.audit import audit_dataset

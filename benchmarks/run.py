@@ -27,6 +27,7 @@ SCRIPTS = (
     "twins",
     "leaks",
     "imbalance",
+    "curve",
     "kills",
     "coverage",
 )
@@ -44,6 +45,7 @@ WITH_QUICK = (
     "labels",
     "leaks",
     "imbalance",
+    "curve",
     "coverage",
 )
 

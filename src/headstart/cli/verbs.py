@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from headstart.cli.bars import TerminalProgress
-from headstart.cli.tables import print_comparison, print_json, print_plan, print_scores, print_tax
+from headstart.cli.tables import print_comparison, print_curve, print_json, print_plan, print_scores, print_tax
 from headstart.errors import InputError
 from headstart.workflow.options import DataSource, FitOptions
 
@@ -100,6 +100,39 @@ def fit(
         return
     run = run_fit(source, output, options, progress=progress)
     print_json(run.results) if as_json else _print_run(run)
+
+
+def curve(
+    *,
+    data: str,
+    output: str,
+    as_json: bool,
+    quiet: bool,
+    threads: int | None,
+    cache_folder: str | None,
+    no_cache: bool,
+    metric: str,
+    n_sizes: int,
+    n_repeats: int,
+    n_folds: int,
+    at: tuple[int, ...],
+    **rest: Any,
+) -> None:
+    """Draw a learning curve."""
+    from headstart.workflow.curve import CurveOptions
+    from headstart.workflow.curve import curve as run_curve
+
+    reading = {name: rest.pop(name) for name in list(rest) if name in _READING}
+    options = FitOptions(n_threads=threads, cache=_cache(cache_folder, no_cache), **rest)
+    wanted = CurveOptions(metric, n_sizes, n_repeats, n_folds, at)
+    found = run_curve(_source(data, reading), output, options, wanted, progress=TerminalProgress(quiet=quiet))
+    if as_json:
+        print_json(found.results)
+        return
+    print_curve(found.results)
+    click.echo(found.verdict)
+    click.echo(f"Page: {found.page}")
+    click.echo(f"Next: headstart fit {_quoted(Path(data))} -o runs/first")
 
 
 def _print_run(run: Any) -> None:

@@ -190,8 +190,10 @@ def check_memory(plan: StudyPlan, split: Split, sources: Sequence[Opened], n_cla
     """
     n_rows = max(len(fold.train) for fold in [*outer_folds(split), final_fold(split)])
     for number, opened in enumerate(sources):
-        heads = [plan.candidates[index].head for index in plan.of_source(number)]
-        work_groups(heads, opened.extractor.backbone.feature_width, n_classes, n_rows)
+        width = opened.extractor.backbone.feature_width
+        for members in plan.treatments(plan.of_source(number)).values():
+            heads = [plan.candidates[index].head for index in members]
+            work_groups(heads, width, n_classes, plan.rows_of(plan.candidates[members[0]], n_rows))
 
 
 def check_views(views: Sequence[View], sources: Sequence[Opened]) -> None:
