@@ -4,8 +4,8 @@ References
 ----------
 A. Niculescu-Mizil, R. Caruana, "Predicting good probabilities with supervised learning", ICML 2005,
 DOI 10.1145/1102351.1102430: Platt's two parameters beat isotonic regression below about 1,000 calibration rows, and
-from there isotonic regression is as good or better. C. Guo et al. 2017, arXiv:1706.04599, table 1: with several classes one
-temperature beats isotonic and matrix maps of many parameters.
+from there isotonic regression is as good or better. C. Guo et al. 2017, arXiv:1706.04599, table 1: with several
+classes one temperature beats isotonic and matrix maps of many parameters.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def _checked(
 
 
 def _dealt_out(labels: IntArray) -> IntArray:
-    """Folds of about equal size, each class shuffled (always alike: rows may come in a rhythm) and dealt out in turn."""
+    """Folds of about equal size, each class shuffled (always alike; rows may come in a rhythm) and dealt out."""
     folds = np.empty(len(labels), dtype=np.int64)
     shuffled = np.random.default_rng(0).permutation(len(labels))
     folds[shuffled[np.argsort(labels[shuffled], kind="stable")]] = np.arange(len(labels)) % _N_FOLDS
