@@ -25,6 +25,7 @@ SCRIPTS = (
     "twins",
     "leaks",
     "imbalance",
+    "conformal",
     "kills",
     "coverage",
 )
@@ -40,6 +41,7 @@ WITH_QUICK = (
     "tuners",
     "leaks",
     "imbalance",
+    "conformal",
     "coverage",
 )
 

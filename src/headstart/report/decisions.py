@@ -242,7 +242,7 @@ def _set_blocks(record: RunRecord, found: Mapping[str, Any]) -> list[Block]:
         f"Prediction sets at {text.percent(level)}, class by class: mean size {text.score(found['mean_size'])} of "
         f"{len(record.classes)}. A set of several classes says that the image could be any of them, an empty one that "
         f"it is unlike the images of every class. A class of fewer than {found['least_images']} calibration images "
-        "has too few for the level and is in every set. The level is proven for heads calibrated on images of their own; "
+        "has too few for the level and is in every set. The level is proven only for heads that never saw them; "
         "here the heads that calibrate are those of the inner folds, so it is nominal, and the coverage is measured."
     )
     shown = (
