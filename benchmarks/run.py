@@ -28,6 +28,7 @@ SCRIPTS = (
     "leaks",
     "imbalance",
     "curve",
+    "conformal",
     "kills",
     "coverage",
 )
@@ -46,6 +47,7 @@ WITH_QUICK = (
     "leaks",
     "imbalance",
     "curve",
+    "conformal",
     "coverage",
 )
 

@@ -9,9 +9,9 @@ from sklearn.linear_model import Ridge, RidgeClassifier
 from sklearn.metrics import log_loss
 from test_heads import SMALL, blobs, fit_one
 
+from headstart.decide.platt import fit_platt
 from headstart.heads import HeadSpec, fit_heads
 from headstart.heads.arithmetic import BLOCK_ROWS
-from headstart.heads.platt import fit_platt
 from headstart.heads.predict import ridge_decisions, standardised
 from headstart.heads.ridge import fit_softmax_scale
 

@@ -19,14 +19,16 @@ from headstart.errors import InputError, RunError
 from headstart.heads import HeadSpec, fit_heads, plan_chunks
 from headstart.metrics import evaluate, find_metric
 from headstart.study import duration, inner, nested
+from headstart.study import predictions as stored
 from headstart.study.choose import make_choice
 from headstart.study.duration import Pace, measured_pace, study_seconds
-from headstart.study.inner import Predictions, inner_pieces, shortened
+from headstart.study.inner import inner_pieces, shortened
 from headstart.study.innertask import InnerTask
 from headstart.study.journal import Journal
 from headstart.study.nested import FoldResult, run_folds
 from headstart.study.pieces import Way, fit_seed, inner_predictions, work_groups
 from headstart.study.plan import StudyCandidate, StudyData, StudyPlan, final_fold, outer_folds
+from headstart.study.predictions import Predictions
 from headstart.study.records import read_candidates, write_candidates
 from headstart.study.results import candidate_rows, fold_rows, gather, halving_words, optimism
 from headstart.study.rungs import HalvingPlan, Request
@@ -301,7 +303,7 @@ def test_many_heads_of_another_kind_are_several_pieces() -> None:
 
 @pytest.mark.parametrize("limit", [0, 2**20])
 def test_predictions_come_back_as_they_were_from_memory_and_from_a_file(limit: int, monkeypatch) -> None:
-    monkeypatch.setattr(inner, "IN_MEMORY_BYTES", limit)
+    monkeypatch.setattr(stored, "IN_MEMORY_BYTES", limit)
     data, plan, fold = make_data(), make_plan(HEADS[-2:]), make_folds(make_data())[0]
     (found,) = run_folds(data, [fold], plan)
     np.testing.assert_allclose(

@@ -18,7 +18,8 @@ from headstart.backbones.backbone import Backbone, restore_backbone
 from headstart.backbones.networks import triple
 from headstart.backbones.weights import WeightsSource
 from headstart.data import ImageDataset, Preparation
-from headstart.errors import BundleError, HeadstartError
+from headstart.decide import AS_THEY_ARE, Decided, Decisions
+from headstart.errors import BundleError, HeadstartError, InputError
 from headstart.features.engine import Engine, resolve_device
 from headstart.features.extractor import Extractor
 from headstart.features.pipeline import stream_views
@@ -67,17 +68,20 @@ class Prediction:
     image : str
         Name in the data set.
     probabilities : tuple of float
-        One per class; empty when the image could not be read.
+        One per class, calibrated; empty when the image could not be read.
     predicted : str or None
-        Most probable class; None when the image could not be read.
+        Class called: by the operating point, or the most probable; None when the image could not be read.
     error : str or None
         Why the image could not be read.
+    members : tuple of str, or None
+        The prediction set, perhaps empty; None where the model makes none or the image could not be read.
     """
 
     image: str
     probabilities: tuple[float, ...] = ()
     predicted: str | None = None
     error: str | None = None
+    members: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +103,8 @@ class Model:
         The quantised network of an int8 engine.
     views : tuple of View
         Views that a prediction is the mean over; empty: the image alone.
+    decisions : Decisions
+        Calibration, operating point and prediction sets; applied to what the head says.
     notes : tuple of str
         Why the engine is not the one that the model was made with; told before anything is predicted.
     """
@@ -111,6 +117,7 @@ class Model:
     facts: dict[str, Any] = field(default_factory=dict)
     network: bytes | None = None
     views: tuple[View, ...] = ()
+    decisions: Decisions = AS_THEY_ARE
     notes: tuple[str, ...] = ()
 
     @functools.cached_property
@@ -135,11 +142,17 @@ class Model:
                 found: dict[int, Prediction] = {
                     row: Prediction(dataset.names[row], error=error.reason) for row, error in failed
                 }
-                for row, values in zip(rows, probabilities, strict=True):
-                    predicted = self.classes[int(np.argmax(values))]
-                    found[row] = Prediction(dataset.names[row], tuple(values.tolist()), predicted)
+                decided = self.decisions.apply(probabilities)
+                for place, row in enumerate(rows):
+                    found[row] = self._prediction(dataset.names[row], decided, place)
                 yield from (found[row] for row in sorted(found))
                 advance(len(found))
+
+    def _prediction(self, name: str, decided: Decided, place: int) -> Prediction:
+        predicted = self.classes[int(decided.calls[place])]
+        sets = decided.sets
+        members = None if sets is None else tuple(self.classes[code] for code in np.flatnonzero(sets[place]).tolist())
+        return Prediction(name, tuple(decided.probabilities[place].tolist()), predicted, members=members)
 
     def _head_probabilities(self, dataset: ImageDataset, extractor: Extractor) -> Iterator[_Predicted]:
         """Rows with what the head says of them, the mean over the views where there are any, and rows that failed."""
@@ -174,19 +187,39 @@ class Model:
         ImageError
             The first image that cannot be read; `predict_each` goes on instead.
         """
-        from headstart.errors import ImageError
-
-        rows = []
-        for prediction in self.predict_each(as_dataset(images)):
-            if prediction.error is not None:
-                raise ImageError(prediction.image, prediction.error)
-            rows.append(prediction.probabilities)
+        rows = [prediction.probabilities for prediction in self._readable(images)]
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.classes))
 
     def predict(self, images: ImageDataset | Sequence[str | os.PathLike[str]] | NDArray[Any]) -> NDArray[np.str_]:
-        """Most probable class of every image, shape (n_images,); see `predict_proba`."""
-        best = np.argmax(self.predict_proba(images), axis=1)
-        return np.array([self.classes[index] for index in best.tolist()], dtype=np.str_)
+        """Class called for every image, shape (n_images,): by the operating point, or the most probable.
+
+        Arguments and errors as for `predict_proba`.
+        """
+        return np.array([prediction.predicted for prediction in self._readable(images)], dtype=np.str_)
+
+    def predict_sets(self, images: ImageDataset | Sequence[str | os.PathLike[str]] | NDArray[Any]) -> NDArray[np.bool_]:
+        """Whether each class is in the prediction set of each image, shape (n_images, n_classes).
+
+        Arguments and errors as for `predict_proba`.
+
+        Raises
+        ------
+        InputError
+            When the model makes no sets.
+        """
+        if self.decisions.conformal is None:
+            raise InputError("The model makes no prediction sets. Fit it with --conformal 0.9, say.")
+        rows = [[name in (found.members or ()) for name in self.classes] for found in self._readable(images)]
+        return np.array(rows, dtype=bool).reshape(len(rows), len(self.classes))
+
+    def _readable(self, images: ImageDataset | Sequence[str | os.PathLike[str]] | NDArray[Any]) -> Iterator[Prediction]:
+        """Predictions in row order, up to the first image that cannot be read: ImageError."""
+        from headstart.errors import ImageError
+
+        for prediction in self.predict_each(as_dataset(images)):
+            if prediction.error is not None:
+                raise ImageError(prediction.image, prediction.error)
+            yield prediction
 
     def save(self, folder: Path) -> None:
         """Write the bundle; the manifest is written last, so a half-written bundle is never taken for a whole one.
@@ -231,6 +264,7 @@ class Model:
                 "hub_config": self.backbone.hub_config,
             },
             "classes": list(self.classes),
+            "decisions": self.decisions.to_json(),
             "engine": self.engine.to_json(),
             "facts": self.facts,
             "head": self.head.spec.to_json(),
@@ -325,7 +359,14 @@ def _restore(folder: Path, description: Mapping[str, Any]) -> Model:
         facts=dict(description["facts"]),
         network=network,
         views=tuple(view_from_json(view) for view in description.get("views", ())),
+        decisions=_stored_decisions(description, len(classes)),
     )
+
+
+def _stored_decisions(description: Mapping[str, Any], n_classes: int) -> Decisions:
+    """Those of the bundle; bundles older than format 3 have none."""
+    stored = description.get("decisions")
+    return AS_THEY_ARE if stored is None else Decisions.from_json(stored, n_classes)
 
 
 def _check_manifest(folder: Path) -> None:

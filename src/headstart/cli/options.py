@@ -204,6 +204,27 @@ fit_options = _together(
     ),
     click.option("--tta", is_flag=True, default=None, help="Predict the mean over the views of an image."),
     click.option("--metric", default="log_loss", show_default=True, help="Score that the inner folds choose by."),
+    click.option(
+        "--calibrate",
+        type=click.Choice(["auto", "none", "temperature", "platt", "isotonic"]),
+        default="auto",
+        show_default=True,
+        help="Make probabilities agree with frequencies. auto: by the size of the data, none where none helps.",
+    ),
+    click.option(
+        "--operating-point",
+        default=None,
+        metavar="RULE",
+        help="Threshold of two classes: youden, sensitivity=0.95, specificity=0.95 or cost:10 (of a missed positive, "
+        "in false alarms). [default: the most probable class]",
+    ),
+    click.option(
+        "--conformal",
+        type=float,
+        default=None,
+        metavar="LEVEL",
+        help="Add prediction sets that hold the true class of this share of images, such as 0.9. [default: none]",
+    ),
     click.option("--positive", metavar="CLASS", default=None, help="Positive class of two. [default: the rarer]"),
     click.option(
         "--split",

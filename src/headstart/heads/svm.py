@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.svm import SVC
 
+from headstart.decide.platt import fit_platt
 from headstart.errors import InputError
 from headstart.heads.arithmetic import Floats, rbf, squared_distances, squared_norms
 from headstart.heads.folds import stratified_folds
-from headstart.heads.platt import fit_platt
 from headstart.heads.spec import HeadSpec
 from headstart.heads.training import Integers, TrainingRows
 

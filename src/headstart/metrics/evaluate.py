@@ -84,6 +84,7 @@ def evaluate(
     *,
     metrics: Sequence[str] | None = None,
     per_class: bool = True,
+    class_metrics: Sequence[str] | None = None,
     correction: Correction = "nadeau-bengio",
     n_train_fraction: float | None = None,
     seed: int = 0,
@@ -99,6 +100,8 @@ def evaluate(
         Names from `METRICS`; None takes all that exist for this number of classes.
     per_class : bool
         Whether to score each class against the rest as well.
+    class_metrics : sequence of str, optional
+        By which of `CLASS_METRICS`; None takes those among `metrics`.
     correction : 'nadeau-bengio' or 'none'
         The default widens the interval because folds share training data: it speaks of the procedure trained on data
         of this size. 'none' takes the models as fixed: use it for an outside test set.
@@ -126,7 +129,7 @@ def evaluate(
     0.75
     """
     factor = variance_factor(oof, correction, n_train_fraction=n_train_fraction)
-    columns = columns_for(oof.n_classes, metrics, per_class=per_class)
+    columns = columns_for(oof.n_classes, metrics, per_class=per_class, class_names=class_metrics)
     replicates = resample(oof, columns, n_resamples=n_resamples, seed=seed)
     estimates = dict(zip(columns, estimates_of(oof, replicates, factor), strict=True))
     return Evaluation(

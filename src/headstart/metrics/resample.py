@@ -55,8 +55,16 @@ class Replicates:
     confusion: FloatArray
 
 
-def columns_for(n_classes: int, names: Sequence[str] | None = None, *, per_class: bool = True) -> tuple[Column, ...]:
+def columns_for(
+    n_classes: int,
+    names: Sequence[str] | None = None,
+    *,
+    per_class: bool = True,
+    class_names: Sequence[str] | None = None,
+) -> tuple[Column, ...]:
     """Columns for the named metrics (None: all that exist for so many classes), then for each class.
+
+    Those of a class are the same metrics where they exist for one class, or those of `class_names`.
 
     Raises
     ------
@@ -64,7 +72,8 @@ def columns_for(n_classes: int, names: Sequence[str] | None = None, *, per_class
         For an unknown metric, or one that needs two classes when there are more.
     """
     chosen = metrics_for(n_classes) if names is None else [find_metric(name) for name in names]
-    wanted = [metric for name, metric in CLASS_METRICS.items() if names is None or name in names]
+    listed = names if class_names is None else class_names
+    wanted = [metric for name, metric in CLASS_METRICS.items() if listed is None or name in listed]
     if names is not None:
         for metric in chosen:
             metric.check_classes(n_classes)

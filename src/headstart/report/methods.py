@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headstart.report import text
+from headstart.report.decisions import decision_sentences
 from headstart.report.labels import label_references, labels_sentences
 from headstart.report.names import metric_in_sentence, ordered_metrics
 
@@ -47,6 +48,7 @@ def methods_text(results: Mapping[str, Any], versions: Mapping[str, Any]) -> str
         *_treatment(results),
         _choice(results),
         _scores(results),
+        *decision_sentences(results),
         _interval(results),
         f"The final model ({results['final_model']['label']}) was then trained on all images.",
         _software(results, versions),

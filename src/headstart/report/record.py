@@ -83,6 +83,7 @@ def read_run(run: Path) -> RunRecord:
         raise RunError(f"{run} is not a folder. Give the folder that `headstart fit DATA -o RUN` wrote.")
     results = read_json(run / "results.json", schema.RESULTS)
     _check_task(run / "results.json", results)
+    _check_decisions(run / "results.json", results)
     split = read_json(run / "split.json", schema.SPLIT)
     if split["hash"] != results["protocol"]["split_hash"]:
         damaged(run / "split.json", "its hash is not the one results.json names, so it belongs to another run")
@@ -106,6 +107,20 @@ def _check_task(path: Path, results: Mapping[str, Any]) -> None:
             damaged(path, f"{key} should have one entry for every class")
     if not results["folds"]:
         damaged(path, "folds is empty")
+
+
+def _check_decisions(path: Path, results: Mapping[str, Any]) -> None:
+    """Runs before decisions came say nothing of them; those that do say all that the report needs."""
+    if "decisions" not in results:
+        return
+    schema.check(path, results, schema.DECISIONS)
+    decisions = results["decisions"]
+    if decisions["operating_point"] is not None:
+        schema.check(path, results, schema.OPERATING_POINT)
+    if decisions["conformal"] is not None:
+        schema.check(path, results, schema.CONFORMAL)
+        if set(decisions["conformal"]["per_class"]) != set(results["task"]["classes"]):
+            damaged(path, "decisions.conformal.per_class should have one entry for every class")
 
 
 def _read_predictions(path: Path, classes: Sequence[str]) -> Predictions:

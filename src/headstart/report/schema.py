@@ -93,6 +93,51 @@ RESULTS: Schema = {
     "leakage_tax": (dict, type(None)),
     "warnings[]": (str,),
 }
+DECISIONS: Schema = {
+    "decisions.asked.calibrate": (str,),
+    "decisions.asked.operating_point": _OPTIONAL_TEXT,
+    "decisions.asked.conformal": _OPTIONAL_NUMBER,
+    "decisions.calibration.scores.log_loss.before.value": _OPTIONAL_NUMBER,
+    "decisions.calibration.scores{}.before.value": _OPTIONAL_NUMBER,
+    "decisions.calibration.scores{}.after.value": _OPTIONAL_NUMBER,
+    **{
+        f"decisions.calibration.bins.{key}.{name}[]": _NUMBER
+        for key in ("before", "after")
+        for name in ("probability", "frequency", "low", "high")
+    },
+    "decisions.operating_point": (dict, type(None)),
+    "decisions.conformal": (dict, type(None)),
+    "decisions.abstention.area": _NUMBER,
+    "decisions.abstention.points[].answered": _NUMBER,
+    "decisions.abstention.points[].certainty": _NUMBER,
+    "decisions.abstention.points[].accuracy.value": _OPTIONAL_NUMBER,
+    "decisions.folds[].repeat": (int,),
+    "decisions.folds[].fold": (int,),
+    "decisions.folds[].n_calibration": (int,),
+    "decisions.folds[].reason": (str,),
+    "decisions.folds[].calibrator.kind": (str,),
+    "decisions.final.n_calibration": (int,),
+    "decisions.final.reason": (str,),
+    "decisions.final.calibrator.kind": (str,),
+}
+"""Of runs that say how they decide."""
+OPERATING_POINT: Schema = {
+    "decisions.operating_point.metrics{}.value": _OPTIONAL_NUMBER,
+    "decisions.operating_point.metrics{}.ci95": (list, type(None)),
+    "decisions.folds[].operating_point.threshold": _NUMBER,
+    "decisions.final.operating_point.threshold": _NUMBER,
+}
+CONFORMAL: Schema = {
+    "decisions.conformal.level": _NUMBER,
+    "decisions.conformal.least_images": (int,),
+    "decisions.conformal.n_folds": (int,),
+    "decisions.conformal.mean_size": _NUMBER,
+    "decisions.conformal.share_of_size[]": _NUMBER,
+    "decisions.conformal.coverage.value": _OPTIONAL_NUMBER,
+    "decisions.conformal.per_class{}.coverage.value": _OPTIONAL_NUMBER,
+    "decisions.conformal.per_class{}.n_calibration_least": (int,),
+    "decisions.conformal.per_class{}.uninformative_folds": (int,),
+}
 SPLIT: Schema = {
     "hash": (str,),
     "images": (list,),
@@ -140,10 +185,21 @@ def read_json(path: Path, schema: Schema) -> dict[str, Any]:
     if not isinstance(value, dict):
         damaged(path, "it holds no JSON object")
     _check_format(path, value)
+    check(path, value, schema)
+    return value
+
+
+def check(path: Path, value: Mapping[str, Any], schema: Schema) -> None:
+    """Refuse a file without something that the schema names.
+
+    Raises
+    ------
+    RunError
+        Saying where.
+    """
     for dotted, types in schema.items():
         for where, item in _reach(path, value, dotted):
             _check_type(path, where, item, types)
-    return value
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -13,6 +13,7 @@ from headstart.report import plots, sections, text
 from headstart.report.anonymous import without_image_names
 from headstart.report.audit import audit_section
 from headstart.report.curves import calibration_bins, calibration_plot, calibration_table, curve_plots, out_of_fold
+from headstart.report.decisions import decision_plots, decision_section
 from headstart.report.document import Picture, Plot, Section, Table
 from headstart.report.gallery import gallery_blocks
 from headstart.report.html import picture, render_page
@@ -64,7 +65,11 @@ def write_report(
     oof = out_of_fold(record)
     bins = calibration_bins(oof)
     search = _search(record.folder)
-    made = [*_plots(record, oof, bins), *(() if search is None else search_plots(search.table, search.found))]
+    made = [
+        *_plots(record, oof, bins),
+        *decision_plots(record, oof),
+        *(() if search is None else search_plots(search.table, search.found)),
+    ]
     drawn = _draw(record, made, progress or Silent())
     gallery = Section("gallery", "Mistakes and close calls", gallery_blocks(record, dataset=dataset, images=images))
     parts = _sections(record, drawn, calibration_table(bins), audit_section(record, named=images), gallery)
@@ -74,6 +79,9 @@ def write_report(
     if search is not None:
         found = search_section(search, drawn, record.results["search"]["notes"])
         parts = inserted(parts, found, after="candidates")
+    decisions = decision_section(record, drawn)
+    if decisions is not None:
+        parts = inserted(parts, decisions, after="calibration")
     treatment = treatment_section(record, dataset=dataset, images=images)
     if treatment is not None:
         parts = inserted(parts, treatment, after="candidates")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, overload
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +16,7 @@ from headstart.study.innertask import InnerTask
 from headstart.study.journal import Journal
 from headstart.study.pieces import Way, fit_seed, inner_predictions, piece_name, work_groups
 from headstart.study.plan import OuterFold, StudyData, StudyPlan
+from headstart.study.predictions import InnerPredictions, Predictions
 from headstart.study.rungs import Halved, HalvingPlan, Request
 from headstart.study.workers import Piece, Workers, run_pieces, single_thread
 
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-IN_MEMORY_BYTES = 256 * 2**20
-"""Predictions of one outer fold beyond this lie in a file without a name, which the system keeps in memory or not."""
+N_KEPT = 3
+"""Candidates whose inner predictions are kept after the choice, to calibrate by; nearly always it is the winner's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +70,15 @@ class Found:
     log_loss : ndarray of shape (n_compared,)
         Pooled over the validated rows.
     halved : Halved or None
+    best : mapping of int to ndarray of shape (n_train, n_classes), float32
+        Inner predictions of the few best, by number; rows that no fold validates are zeros.
     """
 
     choice: Choice
     compared: tuple[int, ...]
     log_loss: Floats
     halved: Halved | None = None
+    best: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,67 +88,6 @@ class InnerPiece:
     piece: Piece
     candidates: tuple[int, ...]
     number: int
-
-
-class Predictions(Sequence["Floats"]):
-    """Probabilities (n_train, n_classes) of each candidate for the training rows of an outer fold.
-
-    They are stored as float32 and handed out as float64; rows that no fold has predicted yet are zeros.
-    """
-
-    def __init__(self, n_candidates: int, fold: OuterFold, n_classes: int) -> None:
-        self._place = np.full(int(fold.train.max()) + 1, -1, dtype=np.int64)
-        self._place[fold.train] = np.arange(len(fold.train))
-        self._fold = fold
-        self._table = _zeros((n_candidates, len(fold.train), n_classes))
-
-    def fill(self, done: InnerPiece, probabilities: NDArray[np.float32]) -> None:
-        """Take over what a piece predicted."""
-        rows = self._place[self._fold.inner[done.number][1]]
-        for index, predicted in zip(done.candidates, probabilities, strict=True):
-            self._table[index, rows] = predicted
-
-    def of(self, candidates: Sequence[int]) -> Selected:
-        """Those of some candidates."""
-        return Selected(self, tuple(candidates))
-
-    def __len__(self) -> int:
-        return len(self._table)
-
-    @overload
-    def __getitem__(self, index: int) -> Floats: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Floats]: ...
-    def __getitem__(self, index: int | slice) -> Floats | Sequence[Floats]:
-        if isinstance(index, slice):
-            return self.of(range(len(self))[index])
-        return np.asarray(self._table[index], dtype=np.float64)
-
-
-class Selected(Sequence["Floats"]):
-    """Predictions of some candidates, counted from 0."""
-
-    def __init__(self, predictions: Predictions, candidates: tuple[int, ...]) -> None:
-        self._predictions, self._candidates = predictions, candidates
-
-    def __len__(self) -> int:
-        return len(self._candidates)
-
-    @overload
-    def __getitem__(self, index: int) -> Floats: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Floats]: ...
-    def __getitem__(self, index: int | slice) -> Floats | Sequence[Floats]:
-        if isinstance(index, slice):
-            return Selected(self._predictions, self._candidates[index])
-        return self._predictions[self._candidates[index]]
-
-
-def _zeros(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    if 4 * math.prod(shape) <= IN_MEMORY_BYTES:
-        return np.zeros(shape, dtype=np.float32)
-    with tempfile.TemporaryFile() as file:  # the map outlives the handle, and with it the file is gone
-        return np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
 
 
 def inner_pieces(study: Study, fold: OuterFold, request: Request) -> list[InnerPiece]:
@@ -194,7 +135,7 @@ def compare_all(study: Study, fold: OuterFold) -> Found:
     """The choice among all candidates, whose pieces the journal holds."""
     predictions = Predictions(len(study.plan.candidates), fold, study.data.n_classes)
     for done in inner_pieces(study, fold, everything(study, fold)):
-        predictions.fill(done, study.kept(done.piece.key)["probabilities"])
+        predictions.fill(done.candidates, done.number, study.kept(done.piece.key)["probabilities"])
     return _found(study, fold, predictions, tuple(range(len(predictions))))
 
 
@@ -230,7 +171,9 @@ class _Runner:
         scores = np.full((len(row), len(column)), np.nan)
         for done in pieces:
             probabilities = self.study.kept(done.piece.key)["probabilities"]
-            self.predictions.fill(done, probabilities)  # a shortened head's are overwritten before they are compared
+            self.predictions.fill(
+                done.candidates, done.number, probabilities
+            )  # a shortened head's are overwritten before they are compared
             for index, predicted in zip(done.candidates, probabilities, strict=True):
                 scores[row[index], column[done.number]] = self._score(predicted, done.number)
         self.advance(1)
@@ -255,7 +198,31 @@ def _found(
         choice = make_choice(selected, task, costs, seed=plan.seed)
         by_loss = plan.choose_by == "log_loss"
         log_loss = choice.scores if by_loss else pooled_scores(selected, inner_task(study, fold, "log_loss"))
-    return Found(choice, compared, log_loss, halved)
+    best = {
+        compared[place]: predictions.stored(compared[place])
+        for place in np.argsort(choice.rank)
+        if choice.rank[place] in range(1, N_KEPT + 1)
+    }
+    return Found(choice, compared, log_loss, halved, best)
+
+
+def predictions_of(study: Study, fold: OuterFold, found: Found, index: int) -> InnerPredictions:
+    """Inner predictions of one candidate that was compared.
+
+    Those of the best are at hand. Another one comes to be asked for only where all of these diverge on all training
+    rows; its inner fits are then made once more, alone.
+    """
+    table = found.best.get(index)
+    if table is None:
+        pieces = inner_pieces(study, fold, Request((index,), tuple(range(len(fold.inner)))))
+        run_pieces([done.piece for done in pieces], study.journal, study.workers)
+        again = Predictions(len(study.plan.candidates), fold, study.data.n_classes)
+        for done in pieces:
+            again.fill(done.candidates, done.number, study.kept(done.piece.key)["probabilities"])
+        table = again.stored(index)
+    number = inner_task(study, fold, study.plan.choose_by).fold
+    there = number >= 0
+    return InnerPredictions(fold.train[there], table[there].astype(np.float64), number[there])
 
 
 def inner_task(study: Study, fold: OuterFold, metric: str) -> InnerTask:

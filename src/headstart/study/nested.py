@@ -13,10 +13,19 @@ from headstart.heads import FittedHead
 from headstart.metrics import find_metric
 from headstart.progress import Progress, Silent
 from headstart.study.choose import Choice, ranked
-from headstart.study.inner import Found, Study, compare_all, compare_halved, everything, inner_pieces
+from headstart.study.inner import (
+    Found,
+    Study,
+    compare_all,
+    compare_halved,
+    everything,
+    inner_pieces,
+    predictions_of,
+)
 from headstart.study.journal import Journal
 from headstart.study.pieces import Way, fit_and_predict, fit_seed, stored_head
 from headstart.study.plan import FINAL, OuterFold, StudyData, StudyPlan, final_fold, outer_folds
+from headstart.study.predictions import InnerPredictions
 from headstart.study.records import FoldRecord
 from headstart.study.workers import Piece, Workers, run_pieces
 
@@ -47,6 +56,8 @@ class FoldResult:
         Probabilities of the candidate chosen and of the best of each source, by number; no choice looks at them.
     record : FoldRecord
         What is to be written down of the search.
+    inner : InnerPredictions
+        Of the candidate chosen, for the training rows: what `headstart.study.decisions` fits on.
     """
 
     outer: OuterFold
@@ -57,6 +68,7 @@ class FoldResult:
     probabilities: Floats
     judged: Mapping[int, Floats]
     record: FoldRecord
+    inner: InnerPredictions
 
     @property
     def choice(self) -> Choice:
@@ -194,6 +206,7 @@ def _fold_result(study: Study, fold: OuterFold, found: Found, judged: Sequence[i
         probabilities[chosen],
         probabilities,
         record,
+        predictions_of(study, fold, found, chosen),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.data.dataset import ImageDataset
+    from headstart.study.decided import DecidedOutOfFold
 
 HEADLINE = "balanced_accuracy"
 
@@ -226,24 +228,42 @@ def leakage_tax(kept: Evaluation, ignored: Evaluation) -> dict[str, Any]:
     return rows
 
 
-def predictions_csv(dataset: ImageDataset, oof: OutOfFold) -> bytes:
-    """Out-of-fold predictions as CSV, one row per image and repeat, numbers in full precision."""
+def predictions_csv(dataset: ImageDataset, oof: OutOfFold, said: DecidedOutOfFold | None = None) -> bytes:
+    """Out-of-fold predictions as CSV, one row per image and repeat, numbers in full precision.
+
+    Parameters
+    ----------
+    dataset : ImageDataset
+    oof : OutOfFold
+    said : DecidedOutOfFold, optional
+        What is called and the prediction sets, each set as a JSON list; None: the most probable class, no sets.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    extra = (["weight"] if oof.weights is not None else []) + (["group"] if oof.groups is not None else [])
     columns = [f"probability:{name}" for name in oof.classes]
+    sets = None if said is None else said.sets
+    kept = {"set": sets, "weight": oof.weights, "group": oof.groups}
+    extra = [name for name, values in kept.items() if values is not None]
     writer.writerow(["image", "label", "predicted", *columns, "repeat", "fold", *extra])
+    calls = oof.probabilities.argmax(axis=2) if said is None else said.calls
     for repeat in range(oof.n_repeats):
         for row in oof.rows_of(repeat).tolist():
-            probabilities = oof.probabilities[repeat, row]
-            predicted = oof.classes[int(np.argmax(probabilities))]
-            label = oof.classes[int(oof.labels[row])]
-            weight = [repr(float(oof.weights[row]))] if oof.weights is not None else []
-            group = [_group_name(dataset, oof.groups, row)] if oof.groups is not None else []
-            values = [repr(float(value)) for value in probabilities]
-            place = [repeat, int(oof.fold[repeat, row])]
-            writer.writerow([dataset.names[row], label, predicted, *values, *place, *weight, *group])
+            names = [dataset.names[row], oof.classes[int(oof.labels[row])], oof.classes[int(calls[repeat, row])]]
+            values = [repr(float(value)) for value in oof.probabilities[repeat, row]]
+            chosen = [] if sets is None else [set_words(oof.classes, sets[repeat, row])]
+            weight = [] if oof.weights is None else [repr(float(oof.weights[row]))]
+            group = [] if oof.groups is None else [_group_name(dataset, oof.groups, row)]
+            writer.writerow([*names, *values, repeat, int(oof.fold[repeat, row]), *chosen, *weight, *group])
     return text.getvalue().encode()
+
+
+def set_words(classes: Sequence[str], inside: NDArray[np.bool_]) -> str:
+    """A prediction set as a JSON list of names: names may hold any sign.
+
+    >>> set_words(("dead", "living"), np.array([True, True]))
+    '["dead", "living"]'
+    """
+    return json.dumps([name for name, is_in in zip(classes, inside.tolist(), strict=True) if is_in], ensure_ascii=False)
 
 
 def _group_name(dataset: ImageDataset, groups: NDArray[np.int64], row: int) -> str:

@@ -9,6 +9,8 @@ import numpy as np
 
 from headstart.backbones.weights import RANDOM
 from headstart.metrics.doubtful import find_doubtful
+from headstart.study.decided import decisions_document
+from headstart.study.decisions import decision_notes
 from headstart.study.results import candidate_rows, described, fold_rows, headline, optimism, treatment_rows
 from headstart.version import __version__
 from headstart.workflow.agreement import agreement_document
@@ -56,19 +58,31 @@ def results_document(job: Job, dataset: ImageDataset, twins: Twins, split: Split
         "confusion": found["confusion"],
         "folds": fold_rows(study.data, study.folds, study.plan),
         "candidates": candidate_rows(study.folds, study.plan),
-        "optimism": optimism(study.folds, study.evaluation, study.plan),
         "audit": {
             **audit_document(job.inspected.audit, twins, confirmed_by=job.sources[0].source.label),
             "agreement": agreement_document(dataset, seed=job.options.seed),
         },
         "labels": labels_document(dataset, find_doubtful(study.oof)),
+        "optimism": optimism(study.folds, study.judged.raw, study.plan),
+        "decisions": _decisions(job, study),
         "final_model": {
             **described(study.plan, study.final.chosen),
             "inner_score": float(study.final.inner_scores[study.final.chosen]),
         },
         "leakage_tax": study.tax,
-        "warnings": _warnings(job.inspected.warnings, split.notes, _random_among(job)),
+        "warnings": _warnings(job.inspected.warnings, split.notes, _random_among(job), _decision_warnings(study)),
     }
+
+
+def _decisions(job: Job, study: Studied) -> dict[str, Any]:
+    options = job.options
+    return decisions_document(
+        options.decision_rules, study.judged, study.decided, study.final_decisions, seed=options.seed
+    )
+
+
+def _decision_warnings(study: Studied) -> list[str]:
+    return decision_notes([*study.decided, study.final_decisions], study.oof.classes)
 
 
 def final_source(job: Job, study: Studied) -> Opened:

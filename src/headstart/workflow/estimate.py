@@ -50,6 +50,7 @@ def estimate_fit(
         progress=progress,
     )
     audit_s = time.perf_counter() - start
+    options.decision_rules.check_classes(len(inspected.dataset.classes))
     split = make_run_split(join_exact(inspected), options)
     check_halving(space, split)
     dataset = inspected.dataset

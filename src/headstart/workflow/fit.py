@@ -148,6 +148,7 @@ def fit(
             data, skip_unreadable=options.skip_unreadable, n_threads=options.n_threads, progress=progress
         )
     find_metric(options.metric).check_classes(len(inspected.dataset.classes))
+    options.decision_rules.check_classes(len(inspected.dataset.classes))
     positive = choose_positive(inspected.dataset, options.positive)
     split = make_run_split(join_exact(inspected), options)  # what cannot be is refused before anything is written
     check_halving(space, split)
@@ -204,7 +205,7 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
         study = run_study(job, dataset, features, split, views)
     results = results_document(job, dataset, twins, split, study)
     write_split(folder / files.SPLIT_FILE, split)
-    write_bytes(folder / files.PREDICTIONS_FILE, predictions_csv(dataset, study.oof))
+    write_bytes(folder / files.PREDICTIONS_FILE, predictions_csv(dataset, study.oof, study.judged.said))
     write_bytes(folder / DOUBTFUL_FILE, doubtful_csv(dataset, find_doubtful(study.oof)))
     _write_search(folder / CANDIDATES_FILE, study)
     _save_fold_heads(folder / files.FOLDS_FOLDER, job.sources, study)
@@ -327,6 +328,7 @@ def _model(job: Job, dataset: ImageDataset, study: Studied, results: dict[str, A
         facts=facts,
         network=extractor.network,
         views=job.views().of_policy[treatment.augment] if treatment.tta else (),
+        decisions=study.final_decisions.decisions,
     )
 
 
@@ -341,14 +343,15 @@ def _save_fold_heads(folder: Path, sources: Sequence[Opened], study: Studied) ->
     from safetensors.numpy import save
 
     entries = []
-    for result in study.folds:
+    for result, decided in zip(study.folds, study.decided, strict=True):
         content = bytes(save(result.head.to_tensors()))
         name = f"{result.outer.key}.safetensors"
         write_bytes(folder / name, content)
         place = {"repeat": result.outer.repeat, "fold": result.outer.fold}
         opened = sources[study.plan.candidates[result.chosen].source]
         head = {"file": name, "sha256": hash_bytes(content), "head": result.head.spec.to_json()}
-        entries.append({**place, **head, "source": source_document(opened)})
+        said = {"decisions": decided.decisions.to_json()}
+        entries.append({**place, **head, **said, "source": source_document(opened)})
     write_json(folder / "heads.json", {"format": 2, "heads": entries})
     if len(sources) > 1:  # the bundle holds the quantised network of one source only
         for opened in sources:

@@ -15,6 +15,8 @@ from headstart.errors import InputError, unknown_name
 from headstart.features.engine import available_processors
 from headstart.metrics import Evaluation, OutOfFold, evaluate
 from headstart.progress import Progress
+from headstart.study.decided import CALIBRATION_SCORES, Judged, gather_decided
+from headstart.study.decisions import FoldDecisions, decide_folds, with_decisions
 from headstart.study.journal import Journal
 from headstart.study.nested import FoldResult, run_folds
 from headstart.study.pieces import work_groups
@@ -88,8 +90,12 @@ class Studied:
         The outer folds of all repeats.
     final : FoldResult
         The refit on all images.
-    oof : OutOfFold
-    evaluation : Evaluation
+    decided : list of FoldDecisions
+        Of the outer folds.
+    final_decisions : FoldDecisions
+        Of the refit.
+    judged : Judged
+        Predictions before and after calibration, and their scores.
     tax : dict or None
         Leakage tax, where asked for.
     """
@@ -98,9 +104,20 @@ class Studied:
     plan: StudyPlan
     folds: list[FoldResult]
     final: FoldResult
-    oof: OutOfFold
-    evaluation: Evaluation
+    decided: list[FoldDecisions]
+    final_decisions: FoldDecisions
+    judged: Judged
     tax: dict[str, Any] | None
+
+    @property
+    def oof(self) -> OutOfFold:
+        """Out-of-fold predictions, calibrated."""
+        return self.judged.after
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """Scores of `oof`."""
+        return self.judged.evaluation
 
 
 def choose_positive(dataset: ImageDataset, name: str | None) -> Positive:
@@ -224,7 +241,7 @@ def run_study(
     split: Split,
     views: tuple[Mapping[str, NDArray[np.float32]], ...] = (),
 ) -> Studied:
-    """Choose, judge and refit; with `leakage_tax` judge once more with the groups ignored.
+    """Choose, judge, refit and decide; with `leakage_tax` judge once more with the groups ignored.
 
     Parameters
     ----------
@@ -248,11 +265,23 @@ def run_study(
         views=views,
     )
     folds = [*outer_folds(split), final_fold(split)]
-    *judged, final = run_folds(data, folds, plan, journal=job.journal, progress=job.progress)
-    oof = gather(data, judged, dataset.classes, plan.positive, split.repeats)
-    evaluation = evaluate(oof, seed=options.seed)
-    studied = Studied(data, plan, judged, final, oof, evaluation, None)
+    found = run_folds(data, folds, plan, journal=job.journal, progress=job.progress)
+    *decided, final = decide_folds(data, found, plan, options.decision_rules)
+    judged = _judge(job, data, found[:-1], decided, split.repeats)
+    studied = Studied(data, plan, with_decisions(found[:-1], decided), found[-1], decided, final, judged, None)
     return replace(studied, tax=_tax(job, dataset, split, studied)) if options.leakage_tax else studied
+
+
+def _judge(
+    job: Job, data: StudyData, folds: Sequence[FoldResult], decided: Sequence[FoldDecisions], n_repeats: int
+) -> Judged:
+    """The outer folds' predictions as they are and calibrated, with their scores."""
+    classes, positive, seed = job.inspected.dataset.classes, job.positive.code, job.options.seed
+    before = gather(data, folds, classes, positive, n_repeats)
+    after = gather(data, with_decisions(folds, decided), classes, positive, n_repeats)
+    few = tuple(dict.fromkeys((job.options.metric, *CALIBRATION_SCORES)))
+    raw = evaluate(before, metrics=few, per_class=False, seed=seed)
+    return Judged(before, after, raw, evaluate(after, seed=seed), gather_decided(decided, after))
 
 
 def _tax(job: Job, dataset: ImageDataset, split: Split, kept: Studied) -> dict[str, Any] | None:
@@ -272,7 +301,8 @@ def _tax(job: Job, dataset: ImageDataset, split: Split, kept: Studied) -> dict[s
         title="Leakage tax",
         progress=job.progress,
     )
-    oof = gather(loose, folds, dataset.classes, plan.positive, split.repeats)
+    decided = decide_folds(loose, folds, plan, job.options.decision_rules)
+    oof = gather(loose, with_decisions(folds, decided), dataset.classes, plan.positive, split.repeats)
     return leakage_tax(kept.evaluation, evaluate(oof, per_class=False, seed=job.options.seed))
 
 

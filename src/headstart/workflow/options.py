@@ -9,6 +9,9 @@ from typing import Any
 
 from headstart.data import ImageDataset, ManifestColumns, read_dataset
 from headstart.data.decode import WHITE_LEVEL
+from headstart.decide import DecisionRules, parse_rule
+from headstart.decide.conformal import check_level
+from headstart.decide.fitting import CHOICES
 from headstart.errors import InputError, RunError, unknown_name
 from headstart.features.cache import parse_size
 from headstart.features.engine import MAX_BATCH, MAX_THREADS
@@ -131,6 +134,14 @@ class FitOptions:
         the study says, else False.
     metric : str
         Score that the inner folds choose by.
+    calibrate : {"auto", "none", "temperature", "platt", "isotonic"}
+        How probabilities are calibrated, on inner predictions. ``auto``: by the size of the data, none where none
+        helps.
+    operating_point : str or None
+        Rule for the threshold of two classes: ``youden``, ``sensitivity>=0.95``, ``specificity>=0.95``, ``cost:10``
+        (of a missed positive, in false alarms). None: the most probable class.
+    conformal : float or None
+        Share of each class's images whose prediction set is to hold their class, such as 0.9. None: no sets.
     positive : str or None
         Positive class of a two-class task. None: the rarer one.
     split : str
@@ -178,6 +189,9 @@ class FitOptions:
     n_views: int | None = None
     tta: bool | None = None
     metric: str = "log_loss"
+    calibrate: str = "auto"
+    operating_point: str | None = None
+    conformal: float | None = None
     positive: str | None = None
     split: str = "nested:5x4"
     repeats: int = 1
@@ -197,6 +211,11 @@ class FitOptions:
     def __post_init__(self) -> None:
         find_metric(self.metric)
         self._check_search()
+        if self.calibrate not in CHOICES:
+            raise InputError(unknown_name("calibration", self.calibrate, CHOICES))
+        if self.conformal is not None:
+            check_level(self.conformal)
+        _ = self.decision_rules
         if self.cache_limit is not None:
             parse_size(self.cache_limit)
         if self.metric == "ece":
@@ -232,10 +251,22 @@ class FitOptions:
         """Path of the split.json asked for, if one is."""
         return Path(self.split) if self.split.endswith(".json") else None
 
+    @property
+    def decision_rules(self) -> DecisionRules:
+        """What is decided from probabilities, and how.
+
+        Raises
+        ------
+        InputError
+            When the operating point is no rule.
+        """
+        rule = None if self.operating_point is None else parse_rule(self.operating_point)
+        return DecisionRules(self.calibrate, rule, self.conformal)
+
     def identity(self) -> dict[str, Any]:
         """The options that decide the results beside data, search space and sources; others change where work runs."""
         names = ("metric", "positive", "split", "repeats", "seed", "skip_unreadable", "leakage_tax", "n_views")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | {"decisions": self.decision_rules.to_json()}
 
 
 def as_source(data: str | os.PathLike[str] | DataSource) -> DataSource:

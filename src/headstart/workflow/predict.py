@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from headstart.data import ImageDataset
 from headstart.data.folder import list_images
@@ -85,7 +85,7 @@ def _write(handle: BinaryIO, model: Model, predictions: Iterator[Prediction], *,
     line = _json_line if as_json else _csv_line
     if not as_json:
         columns = [f"probability:{name}" for name in model.classes]
-        handle.write(_csv(["image", "status", "predicted", *columns]))
+        handle.write(_csv(["image", "status", "predicted", *columns, *(["set"] if _makes_sets(model) else [])]))
     for prediction in predictions:
         n_bad += prediction.error is not None
         handle.write(line(model, prediction))
@@ -95,7 +95,14 @@ def _write(handle: BinaryIO, model: Model, predictions: Iterator[Prediction], *,
 
 def _csv_line(model: Model, prediction: Prediction) -> bytes:
     values = [repr(value) for value in prediction.probabilities] or [""] * len(model.classes)
-    return _csv([prediction.image, prediction.error or "ok", prediction.predicted or "", *values])
+    members = prediction.members
+    chosen = "" if members is None else json.dumps(members, ensure_ascii=False)
+    said = [prediction.image, prediction.error or "ok", prediction.predicted or "", *values]
+    return _csv([*said, chosen] if _makes_sets(model) else said)
+
+
+def _makes_sets(model: Model) -> bool:
+    return model.decisions.conformal is not None
 
 
 def _csv(cells: Sequence[str]) -> bytes:
@@ -105,10 +112,12 @@ def _csv(cells: Sequence[str]) -> bytes:
 
 
 def _json_line(model: Model, prediction: Prediction) -> bytes:
-    row = {
+    row: dict[str, Any] = {
         "image": prediction.image,
         "status": prediction.error or "ok",
         "predicted": prediction.predicted,
         "probabilities": dict(zip(model.classes, prediction.probabilities, strict=False)),
     }
+    if _makes_sets(model):
+        row["set"] = None if prediction.members is None else list(prediction.members)
     return (json.dumps(row, ensure_ascii=False) + "\n").encode()

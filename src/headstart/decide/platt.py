@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
-from headstart.heads.arithmetic import Floats, sigmoid
+Floats = npt.NDArray[np.float64]
 
 MAX_ITERATIONS = 100
 MAX_HALVINGS = 30
@@ -58,7 +59,7 @@ def _newton(decisions: Floats, targets: Floats, weights: Floats, prior: float) -
 
     parameters: Floats = np.array([0.0, prior])
     for _ in range(MAX_ITERATIONS):
-        probabilities = sigmoid(design @ parameters)
+        probabilities = np.asarray(expit(design @ parameters))
         gradient = design.T @ (weights * (probabilities - targets))
         if np.abs(gradient).max() <= TOLERANCE * weights.sum():
             break

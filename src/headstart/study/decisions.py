@@ -1,0 +1,173 @@
+"""Decisions inside the folds: fitted on inner predictions for its training rows, applied to its test rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.decide import Decided, DecisionRules, Decisions, fit_calibrator, fit_conformal, fit_operating_point
+from headstart.decide.conformal import least_images
+from headstart.decide.fitting import speaks_of_calls
+from headstart.errors import LeakError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from headstart.study.nested import FoldResult
+    from headstart.study.plan import OuterFold, StudyData, StudyPlan
+    from headstart.study.predictions import InnerPredictions
+
+
+@dataclass(frozen=True, eq=False)
+class FoldDecisions:
+    """The decisions of one outer fold.
+
+    Attributes
+    ----------
+    outer : OuterFold
+    decisions : Decisions
+    decided : Decided
+        Of the test rows; empty for the refit on all rows.
+    n_calibration : int
+        Training rows that the decisions were fitted on.
+    reason : str
+        Why the calibrator is of its kind.
+    n_groups : tuple of int, or None
+        For each class the groups that its calibration rows come from; None where there are no groups.
+    """
+
+    outer: OuterFold
+    decisions: Decisions
+    decided: Decided
+    n_calibration: int
+    reason: str
+    n_groups: tuple[int, ...] | None
+
+
+def decide_folds(
+    data: StudyData, folds: Sequence[FoldResult], plan: StudyPlan, rules: DecisionRules
+) -> list[FoldDecisions]:
+    """For every fold a calibrator, an operating point and prediction sets, as asked for, and what they say of its test.
+
+    Everything is fitted on the inner predictions of the fold's chosen candidate: each training row predicted by a fit
+    without its inner fold, and so without its group. Test rows are read only to be decided on.
+
+    Parameters
+    ----------
+    data : StudyData
+    folds : sequence of FoldResult
+    plan : StudyPlan
+        Where it chooses by a score of calls, such as balanced accuracy, ``auto`` takes only a calibrator that leaves
+        the calls as they are.
+    rules : DecisionRules
+
+    Returns
+    -------
+    list of FoldDecisions
+        In the order of `folds`.
+
+    Raises
+    ------
+    LeakError
+        When a row to be fitted on is a test row.
+    InputError
+        When the rules do not fit the classes.
+    """
+    rules.check_classes(data.n_classes)
+    return [_decide(data, result, plan, rules) for result in folds]
+
+
+def _decide(data: StudyData, result: FoldResult, plan: StudyPlan, rules: DecisionRules) -> FoldDecisions:
+    inner = result.inner
+    check_training_rows(result.outer, inner.rows)
+    labels = data.labels[inner.rows]
+    weights = None if data.weights is None else data.weights[inner.rows]
+    decisions, reason = fit_decisions(inner, labels, weights, plan, rules)
+    n_groups = None if data.groups is None else _groups_of_classes(labels, data.groups[inner.rows], data.n_classes)
+    decided = decisions.apply(result.probabilities)
+    return FoldDecisions(result.outer, decisions, decided, len(inner.rows), reason, n_groups)
+
+
+def check_training_rows(fold: OuterFold, rows: NDArray[np.int64]) -> None:
+    """Refuse to fit decisions on anything but training rows of a fold.
+
+    Raises
+    ------
+    LeakError
+    """
+    strange = np.setdiff1d(rows, np.setdiff1d(fold.train, fold.test))
+    if len(strange):
+        raise LeakError(
+            f"Decisions of {fold.key} would be fitted on row {strange[0]} and {len(strange) - 1:,} others that are not "
+            "among its training rows alone. Fit calibration, thresholds and prediction sets inside the training fold."
+        )
+
+
+def fit_decisions(
+    inner: InnerPredictions,
+    labels: NDArray[np.int64],
+    weights: NDArray[np.float64] | None,
+    plan: StudyPlan,
+    rules: DecisionRules,
+) -> tuple[Decisions, str]:
+    """Decisions from inner predictions, and why the calibrator is of its kind.
+
+    Parameters
+    ----------
+    inner : InnerPredictions
+        Of m rows.
+    labels : ndarray of shape (m,), int64
+    weights : ndarray of shape (m,), or None
+    plan : StudyPlan
+    rules : DecisionRules
+    """
+    raw = inner.probabilities / inner.probabilities.sum(axis=1, keepdims=True)  # they were stored in single precision
+    keep_calls = speaks_of_calls(plan.choose_by)
+    fitted = fit_calibrator(raw, labels, weights, kind=rules.calibrate, folds=inner.fold, keep_calls=keep_calls)
+    found = Decisions(fitted.calibrator)
+    if rules.operating_point is not None:
+        positive = 1 if plan.positive is None else plan.positive
+        calibrated = found.calibrator.apply(raw)
+        point = fit_operating_point(calibrated, labels, rules.operating_point, weights, positive=positive)
+        found = replace(found, operating_point=point)
+    if rules.level is not None:
+        found = replace(found, conformal=fit_conformal(raw, labels, rules.level, weights))
+    return found, fitted.reason
+
+
+def _groups_of_classes(labels: NDArray[np.int64], groups: NDArray[np.int64], n_classes: int) -> tuple[int, ...]:
+    return tuple(len(np.unique(groups[labels == code])) for code in range(n_classes))
+
+
+def with_decisions(folds: Sequence[FoldResult], decided: Sequence[FoldDecisions]) -> list[FoldResult]:
+    """The folds with the calibrated probabilities of their test rows."""
+    return [
+        replace(result, probabilities=one.decided.probabilities) for result, one in zip(folds, decided, strict=True)
+    ]
+
+
+def decision_notes(decided: Sequence[FoldDecisions], classes: Sequence[str]) -> list[str]:
+    """What weakens the decisions: thresholds that follow no rule, sets that say nothing or rest on little."""
+    points = [(one.outer.key, one.decisions.operating_point) for one in decided]
+    notes = [f"Operating point of {key}: {point.note}" for key, point in points if point is not None and point.note]
+    sets = [one.decisions.conformal for one in decided if one.decisions.conformal is not None]
+    if not sets:
+        return notes
+    level, least = sets[0].level, least_images(sets[0].level)
+    for code, name in enumerate(classes):
+        fewest = min(one.n_calibration[code] for one in sets)
+        if fewest < least:
+            notes.append(
+                f"Prediction sets say nothing of class {name!r}: it has {fewest:,} calibration images in some fold and "
+                f"a level of {level:g} needs {least:,}, so every set there contains it."
+            )
+        groups = [one.n_groups[code] for one in decided if one.n_groups is not None]
+        if groups and fewest >= least > min(groups):
+            notes.append(
+                f"Prediction sets of class {name!r} rest on {min(groups):,} groups, fewer than the {least:,} that a "
+                f"level of {level:g} needs of independent images: take their coverage as rough."
+            )
+    return notes

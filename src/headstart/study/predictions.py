@@ -1,0 +1,104 @@
+"""Inner predictions: a table of all candidates while they are compared, and those of one candidate to decide by."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+
+from headstart.study.plan import OuterFold
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+IN_MEMORY_BYTES = 256 * 2**20
+"""Predictions of one outer fold beyond this lie in a file without a name, which the system keeps in memory or not."""
+
+
+@dataclass(frozen=True, eq=False)
+class InnerPredictions:
+    """What one candidate's inner fits say of the training rows that they left out.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (m,), int64
+        Row numbers; training rows of the outer fold that an inner fold validates.
+    probabilities : ndarray of shape (m, n_classes), float64
+    fold : ndarray of shape (m,), int64
+        The inner fold that validates the row.
+    """
+
+    rows: NDArray[np.int64]
+    probabilities: Floats
+    fold: NDArray[np.int64]
+
+
+class Predictions(Sequence["Floats"]):
+    """Probabilities (n_train, n_classes) of each candidate for the training rows of an outer fold.
+
+    They are stored as float32 and handed out as float64; rows that no fold has predicted yet are zeros.
+    """
+
+    def __init__(self, n_candidates: int, fold: OuterFold, n_classes: int) -> None:
+        self._place = np.full(int(fold.train.max()) + 1, -1, dtype=np.int64)
+        self._place[fold.train] = np.arange(len(fold.train))
+        self._fold = fold
+        self._table = _zeros((n_candidates, len(fold.train), n_classes))
+
+    def fill(self, candidates: Sequence[int], number: int, probabilities: NDArray[np.float32]) -> None:
+        """Take over what some candidates predict for the validation rows of an inner fold."""
+        rows = self._place[self._fold.inner[number][1]]
+        for index, predicted in zip(candidates, probabilities, strict=True):
+            self._table[index, rows] = predicted
+
+    def stored(self, index: int) -> NDArray[np.float32]:
+        """A copy of those of one candidate, as they are stored."""
+        return np.array(self._table[index])
+
+    def of(self, candidates: Sequence[int]) -> Selected:
+        """Those of some candidates."""
+        return Selected(self, tuple(candidates))
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    @overload
+    def __getitem__(self, index: int) -> Floats: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Floats]: ...
+    def __getitem__(self, index: int | slice) -> Floats | Sequence[Floats]:
+        if isinstance(index, slice):
+            return self.of(range(len(self))[index])
+        return np.asarray(self._table[index], dtype=np.float64)
+
+
+class Selected(Sequence["Floats"]):
+    """Predictions of some candidates, counted from 0."""
+
+    def __init__(self, predictions: Predictions, candidates: tuple[int, ...]) -> None:
+        self._predictions, self._candidates = predictions, candidates
+
+    def __len__(self) -> int:
+        return len(self._candidates)
+
+    @overload
+    def __getitem__(self, index: int) -> Floats: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Floats]: ...
+    def __getitem__(self, index: int | slice) -> Floats | Sequence[Floats]:
+        if isinstance(index, slice):
+            return Selected(self._predictions, self._candidates[index])
+        return self._predictions[self._candidates[index]]
+
+
+def _zeros(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    if 4 * math.prod(shape) <= IN_MEMORY_BYTES:
+        return np.zeros(shape, dtype=np.float32)
+    with tempfile.TemporaryFile() as file:  # the map outlives the handle, and with it the file is gone
+        return np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
