@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from common import table, write_results
 
-from headstart.apps.demo import INPUT_SIZE, SolarCells, solar_cells
+from headstart.apps.solar import INPUT_SIZE, Protocol, protocol, solar_cells
 from headstart.data.audit import audit_dataset
 from headstart.data.split import split_dataset
 from headstart.features.extract import extract_features
@@ -31,56 +31,23 @@ TARGET_A = 0.84
 SHOWN = ("accuracy", "balanced_accuracy", "roc_auc", "log_loss")
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """Who counts as defective, who takes part, and how much each cell counts."""
-
-    name: str
-    defective: np.ndarray
-    rows: np.ndarray
-    weights: np.ndarray | None
-
-
-def protocols(probability: np.ndarray) -> list[Protocol]:
-    """The three readings of the labels."""
-    everyone, certain = np.arange(len(probability)), np.flatnonzero((probability == 0) | (probability == 1))
-    return [
-        Protocol("A", probability > 0.5, everyone, None),
-        Protocol("B", probability > 0, everyone, certainty(probability)),
-        Protocol("C", probability > 0.5, certain, None),
-    ]
-
-
-def certainty(probability: np.ndarray) -> np.ndarray:
-    """Weights 1, 1/3, 2/3, 1 for probabilities 0, 1/3, 2/3, 1."""
-    return np.where(probability == 0, 1.0, probability)
-
-
-def judge(
-    protocol: Protocol, cells: SolarCells, features: np.ndarray, groups: np.ndarray | None, seed: int
-) -> OutOfFold:
+def judge(protocol: Protocol, features: np.ndarray, groups: np.ndarray | None, seed: int) -> OutOfFold:
     """Out-of-fold predictions of the nested study under one protocol."""
-    rows = protocol.rows
-    dataset = cells.dataset(protocol.defective, protocol.weights).subset(rows)
-    _, strata = np.unique(
-        np.stack([np.round(cells.probability[rows] * 3), cells.cell_type[rows] == "mono"]), axis=1, return_inverse=True
-    )
+    rows, dataset = protocol.rows, protocol.dataset
     joined = None if groups is None else groups[rows]
-    split = split_dataset(dataset, groups=joined, strata=strata.reshape(-1), seed=seed)
+    split = split_dataset(dataset, groups=joined, strata=protocol.strata, seed=seed)
     data = StudyData((features[rows],), dataset.labels, 2, dataset.weights, joined)
     plan = replace(StudyPlan.of_heads(grid(), seed=seed), positive=1, n_jobs=2)
     folds = run_folds(data, outer_folds(split), plan)
     return gather(data, folds, dataset.classes, 1, split.repeats)
 
 
-def measure(protocol: Protocol, oof: OutOfFold, weights: np.ndarray) -> dict[str, Any]:
+def measure(protocol: Protocol, oof: OutOfFold) -> dict[str, Any]:
     """Scores of one protocol; for A also with the cells weighted by certainty, from the same predictions."""
     found = {name: estimate.to_json() for name, estimate in evaluate(oof, per_class=False).metrics.items()}
     scores = {name: found[name] for name in SHOWN}
-    if protocol.weights is None:
-        weighted = OutOfFold(
-            oof.labels, oof.probabilities, oof.fold, oof.classes, oof.positive, weights[protocol.rows], oof.groups
-        )
+    if protocol.dataset.weights is None:
+        weighted = replace(oof, weights=protocol.certainty)
         scores["weighted_accuracy"] = (
             evaluate(weighted, metrics=["accuracy"], per_class=False).metrics["accuracy"].to_json()
         )
@@ -99,13 +66,13 @@ def main() -> int:
     features = extract_features(dataset.with_hashes(audit.hashes), extractor, cache=open_cache("default"))
     twins = find_twins(dataset, audit, features)
     results: dict[str, Any] = {"seed": seed, "twins_joined": len(twins.near), "protocols": {}}
-    for protocol in protocols(cells.probability):
+    for one in (protocol(cells, name) for name in ("A", "B", "C")):
         start = time.perf_counter()
-        oof = judge(protocol, cells, features, twins.groups, seed)
-        scores = measure(protocol, oof, certainty(cells.probability))
-        results["protocols"][protocol.name] = {
-            "n_images": len(protocol.rows),
-            "weighted": protocol.weights is not None,
+        oof = judge(one, features, twins.groups, seed)
+        scores = measure(one, oof)
+        results["protocols"][one.name] = {
+            "n_images": len(one.rows),
+            "weighted": one.dataset.weights is not None,
             "seconds": round(time.perf_counter() - start, 1),
             "metrics": scores,
         }

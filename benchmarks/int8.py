@@ -23,7 +23,7 @@ import numpy as np
 from common import table, write_results
 from timing import busy_speed, in_turn, noise_pixels, ratio, spread
 
-from headstart.apps.demo import INPUT_SIZE, solar_cells
+from headstart.apps.solar import INPUT_SIZE, solar_cells
 from headstart.backbones.backbone import Backbone, load_backbone
 from headstart.data import ImageDataset, Preparation
 from headstart.data.split import Split, split_dataset

@@ -17,7 +17,7 @@ import numpy as np
 from common import table, write_results
 from PIL import Image, ImageEnhance
 
-from headstart.apps.demo import INPUT_SIZE, solar_cells
+from headstart.apps.solar import INPUT_SIZE, solar_cells
 from headstart.data import ImageDataset, read_dataset
 from headstart.data.audit import audit_dataset
 from headstart.data.twins import MAX_HAMMING, perceptual_hash

@@ -319,7 +319,7 @@ def test_the_refit_is_left_out_of_the_outer_folds(tmp_path: Path):
             lambda path: _rewritten(
                 path,
                 lambda table: table.replace_schema_metadata(
-                    {b"headstart": b'{"format":2,"metric":"log_loss","n_inner":4,"halving":null}'}
+                    {b"headstart": b'{"format":3,"metric":"log_loss","n_inner":4,"halving":null}'}
                 ),
             ),
             "was written by another version",

@@ -340,7 +340,7 @@ def test_cache(folders: Path, tmp_path: Path) -> None:
 
 
 def test_demo_without_its_images_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headstart.apps.demo.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("headstart.apps.solar.importlib.util.find_spec", lambda name: None)
     found = headstart("demo", "-o", tmp_path / "run", code=2)
     assert 'pip install "headstart[demo]"' in found.stderr
     assert not (tmp_path / "run").exists()
@@ -351,7 +351,7 @@ def test_cells_of_the_demo() -> None:
 
     if importlib.util.find_spec("elpv_dataset") is None:
         pytest.skip("the package elpv-dataset is not installed")
-    from headstart.apps.demo import solar_cells
+    from headstart.apps.solar import solar_cells
 
     cells = solar_cells()
     dataset = cells.dataset(cells.probability > 0.5)

@@ -98,7 +98,7 @@ def test_every_candidate_of_every_source_is_written_down(searched: Run) -> None:
     assert set(table.columns["backbone"]) == set(BACKBONES)
     assert np.isfinite(table.columns["inner_score"]).all()
     results = searched.results
-    assert results["search"] | {"notes": None} == {
+    assert results["search"] | {"notes": None, "treatments": None} == {
         "space": "study",
         "n_candidates": 16,
         "n_points": 16,
@@ -106,6 +106,8 @@ def test_every_candidate_of_every_source_is_written_down(searched: Run) -> None:
         "method": "all",
         "halving": None,
         "notes": None,
+        "treatments": None,
+        "views": {},
     }
     assert [source["backbone"] for source in results["sources"]] == list(BACKBONES)
     assert [source["number"] for source in results["sources"]] == [0, 1]

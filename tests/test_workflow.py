@@ -92,7 +92,7 @@ def test_results_follow_from_the_predictions(run: Run) -> None:
 def test_what_a_run_leaves(run: Run) -> None:
     left = {path.name for path in run.folder.iterdir() if not path.name.startswith(".")}
     named = {"report.html", "results.json", "predictions.csv", "split.json", "timings.json", "model", "folds"}
-    assert left == named | {"run.json", "figures", "candidates.parquet"}
+    assert left == named | {"run.json", "figures", "candidates.parquet", "doubtful.csv"}
     heads = json.loads((run.folder / "folds" / "heads.json").read_text())["heads"]
     assert [(entry["repeat"], entry["fold"]) for entry in heads] == [(0, 0), (0, 1), (0, 2)]
     assert not [name for name in tiny.tree(run.folder) if name.endswith((".pkl", ".pickle", ".pt", ".tmp"))]

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from headstart.errors import HeadstartError
     from headstart.estimators import FrozenFeatures, TransferClassifier
     from headstart.model import Model, load_model
-    from headstart.workflow import DataSource, FitOptions, compare, evaluate, fit
+    from headstart.workflow import CurveOptions, DataSource, FitOptions, compare, curve, evaluate, fit
 
 __all__ = [
+    "CurveOptions",
     "DataSource",
     "FitOptions",
     "FrozenFeatures",
@@ -27,6 +28,7 @@ __all__ = [
     "TransferClassifier",
     "__version__",
     "compare",
+    "curve",
     "evaluate",
     "fit",
     "load_model",
@@ -34,6 +36,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "CurveOptions": "headstart.workflow",
     "DataSource": "headstart.workflow",
     "FitOptions": "headstart.workflow",
     "FrozenFeatures": "headstart.estimators",
@@ -42,6 +45,7 @@ _HOMES = {
     "Model": "headstart.model",
     "TransferClassifier": "headstart.estimators",
     "compare": "headstart.workflow",
+    "curve": "headstart.workflow",
     "evaluate": "headstart.workflow",
     "fit": "headstart.workflow",
     "load_model": "headstart.model",

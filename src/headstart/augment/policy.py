@@ -6,15 +6,10 @@ import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Any, Final
 
 from headstart.augment.change import Ranges
 from headstart.errors import InputError, unknown_name
-
-_Factor = Annotated[float, Field(ge=0.25, le=4.0, allow_inf_nan=False)]
-_Factors = Annotated[list[_Factor], Field(min_length=2, max_length=2)]
 
 STILL: Final = Ranges(0.0, (1.0, 1.0), 0.0, (1.0, 1.0), (1.0, 1.0), (1.0, 1.0), (1.0, 1.0), (1.0, 1.0), 0.0, 0.0)
 """Ranges that change nothing: where a policy of one's own starts from."""
@@ -85,23 +80,6 @@ class Custom:
         return any(getattr(self.ranges, name) != getattr(STILL, name) for name in named)
 
 
-class _PolicyFile(BaseModel):
-    """What a policy's TOML file may hold."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    symmetries: Literal["none", "flips", "dihedral"] = "none"
-    rotation_deg: Annotated[float, Field(ge=0, le=180, allow_inf_nan=False)] = 0.0
-    zoom: _Factors = [1.0, 1.0]
-    shift: Annotated[float, Field(ge=0, le=0.5, allow_inf_nan=False)] = 0.0
-    gamma: _Factors = [1.0, 1.0]
-    brightness: _Factors = [1.0, 1.0]
-    contrast: _Factors = [1.0, 1.0]
-    saturation: _Factors = [1.0, 1.0]
-    tint: _Factors = [1.0, 1.0]
-    blur_px: Annotated[float, Field(ge=0, le=20, allow_inf_nan=False)] = 0.0
-    noise: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 0.0
-
-
 def read_policy(path: Path) -> Custom:
     """A policy from a TOML file; docs/views.md lists its keys.
 
@@ -110,17 +88,15 @@ def read_policy(path: Path) -> Custom:
     InputError
         When the file is missing or no TOML, a key is unknown, a value out of range, or nothing would be changed.
     """
+    from headstart.augment.policyfile import checked_values  # pydantic takes a tenth of a second to import
+
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is no valid TOML: {error}. docs/views.md shows an example.") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}). Give the path of a policy's TOML file.") from error
-    try:
-        file = _PolicyFile.model_validate(content)
-    except ValidationError as error:
-        raise InputError("\n".join(f"{path}: {_worded(details)}" for details in error.errors())) from error
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in file.model_dump().items()}
+    values = checked_values(path, content)
     crossed = [name for name, value in values.items() if isinstance(value, tuple) and value[0] > value[1]]
     if crossed:
         raise InputError(f"{path}: key {crossed[0]!r} must go from the smaller to the larger value.")
@@ -138,10 +114,3 @@ def custom_policy(values: dict[str, Any]) -> Custom:
         if name != "symmetries"
     }
     return Custom(str(values["symmetries"]), Ranges(**ranges))
-
-
-def _worded(details: Any) -> str:
-    key = ".".join(str(step) for step in details["loc"][:1])
-    if details["type"] == "extra_forbidden":
-        return unknown_name("key", key, _PolicyFile.model_fields)
-    return f"key {key!r}: {details['msg']}, not {details['input']!r:.80}."

@@ -83,6 +83,25 @@ def fit(**arguments: Any) -> None:
 
 
 @main.command()
+@opt.data_argument
+@click.option("-o", "--output", required=True, type=click.Path(), help="Folder to write, or to go on with.")
+@opt.data_options
+@opt.curve_options
+@opt.machine_options
+@opt.json_option
+@opt.quiet_option
+def curve(**arguments: Any) -> None:
+    """Say what more images would bring: the learning curve and its law.
+
+    DATA is a folder of class folders, a CSV or Parquet manifest, or a .npz archive. The same command again goes on
+    after an interruption.
+    """
+    from headstart.cli.verbs import curve as run
+
+    run(**arguments)
+
+
+@main.command()
 @click.argument("model", type=click.Path())
 @click.argument("inputs", nargs=-1, required=True)
 @click.option("-o", "--output", type=click.Path(), default=None, help="File to write. [default: standard output]")

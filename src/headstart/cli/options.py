@@ -77,6 +77,20 @@ data_options = _together(
     click.option("--group-column", default=None, help="Manifest column of the group. [default: group, if there]"),
     click.option("--weight-column", default=None, help="Manifest column of the weight. [default: weight, if there]"),
     click.option("--fold-column", default=None, help="Manifest column of your own folds. [default: fold, if there]"),
+    click.option("--soft-prefix", default=None, help="Start of the columns of soft labels. [default: p:, if there]"),
+    click.option("--rater-column", default=None, help="Manifest column of the rater. [default: rater, if there]"),
+    click.option(
+        "--rater-columns", default=None, metavar="NAME,NAME...", help="Columns that each hold one rater's labels."
+    ),
+    click.option(
+        "--votes",
+        type=click.Choice(["majority", "shares"]),
+        default=None,
+        help="What several raters come to: most votes, or soft labels, their shares. [default: majority]",
+    ),
+    click.option(
+        "--classes", default=None, metavar="NAME,NAME...", help="Classes in their order. [default: natural order]"
+    ),
     click.option(
         "--root", type=click.Path(), default=None, help="Folder that a manifest's paths start from. [default: its own]"
     ),
@@ -84,7 +98,7 @@ data_options = _together(
     click.option("--allow-outside", is_flag=True, help="Follow paths and links that lead out of the data folder."),
 )
 
-fit_options = _together(
+network_options = _together(
     click.option(
         "--backbone",
         default=None,
@@ -119,6 +133,32 @@ fit_options = _together(
         show_default=True,
         help="fast: large JPEGs without the finest detail, several times quicker.",
     ),
+)
+engine_options = _together(
+    click.option(
+        "--engine",
+        type=click.Choice(["auto", "torch", "openvino"]),
+        default="auto",
+        show_default=True,
+        help="Library that runs the network. auto: the fastest, by a short trial.",
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(["auto", "fp32", "bf16", "int8"]),
+        default="auto",
+        show_default=True,
+        help="Of the network's arithmetic. auto: the fastest whose features agree with fp32 on your images.",
+    ),
+    click.option(
+        "--batch-size",
+        type=click.IntRange(1, 1024),
+        default=None,
+        help="Images per forward pass. [default: what suits the engine]",
+    ),
+    click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out instead of stopping."),
+)
+fit_options = _together(
+    network_options,
     click.option(
         "--grid",
         type=click.Choice(["quick", "wide", "paper"]),
@@ -203,27 +243,44 @@ fit_options = _together(
         help="Draw the outer folds so many times.",
     ),
     seed_option,
-    click.option(
-        "--engine",
-        type=click.Choice(["auto", "torch", "openvino"]),
-        default="auto",
-        show_default=True,
-        help="Library that runs the network. auto: the fastest, by a short trial.",
-    ),
-    click.option(
-        "--precision",
-        type=click.Choice(["auto", "fp32", "bf16", "int8"]),
-        default="auto",
-        show_default=True,
-        help="Of the network's arithmetic. auto: the fastest whose features agree with fp32 on your images.",
-    ),
-    click.option(
-        "--batch-size",
-        type=click.IntRange(1, 1024),
-        default=None,
-        help="Images per forward pass. [default: what suits the engine]",
-    ),
-    click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out instead of stopping."),
+    engine_options,
     click.option("--leakage-tax", is_flag=True, help="Measure also what ignoring the groups would have claimed."),
     click.option("--no-images", is_flag=True, help="No pictures and no file names in the report: images of patients."),
+)
+
+curve_options = _together(
+    network_options,
+    click.option(
+        "--metric",
+        default="balanced_accuracy",
+        show_default=True,
+        help="Score of the curve; heads are chosen by log loss.",
+    ),
+    click.option("--positive", metavar="CLASS", default=None, help="Positive class of two. [default: the rarer]"),
+    click.option(
+        "--sizes",
+        "n_sizes",
+        type=click.IntRange(4, 30),
+        default=8,
+        show_default=True,
+        help="Numbers of images, rising by one factor.",
+    ),
+    click.option(
+        "--repeats",
+        "n_repeats",
+        type=click.IntRange(2, 100),
+        default=5,
+        show_default=True,
+        help="Draws of folds and subsets.",
+    ),
+    click.option("--folds", "n_folds", type=click.IntRange(2, 20), default=5, show_default=True, help="Outer folds."),
+    click.option(
+        "--at",
+        type=click.IntRange(min=1),
+        multiple=True,
+        metavar="N",
+        help="Predict the score after training on N images; may be given several times.",
+    ),
+    seed_option,
+    engine_options,
 )

@@ -115,6 +115,20 @@ def print_tax(tax: dict[str, Any]) -> None:
     print_table("Leakage tax", ["score", "groups kept", "groups ignored", "difference"], rows)
 
 
+def print_curve(results: dict[str, Any]) -> None:
+    """What was measured at every size, and what was asked of the law."""
+    from headstart.metrics import find_metric
+
+    title = find_metric(results["metric"]).title
+    measured = zip(results["sizes"], results["mean"], strict=True)
+    rows = [[f"{size:,}", number(score), "measured"] for size, score in measured]
+    rows += [
+        [f"{row['n']:,}", number(row["score"]), "law, 90 % band {:.3f} to {:.3f}".format(*row["band90"])]
+        for row in results["asked"]
+    ]
+    print_table("Learning curve", ["images trained on", title, "from"], rows)
+
+
 def print_plan(plan: dict[str, Any]) -> None:
     """What a fit would do, and what it would cost."""
     print_table("Plan", ["item", "value"], [[name.replace("_", " "), _cell(value)] for name, value in plan.items()])

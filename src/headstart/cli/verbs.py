@@ -9,11 +9,23 @@ from typing import Any
 import click
 
 from headstart.cli.bars import TerminalProgress
-from headstart.cli.tables import decision_lines, print_comparison, print_json, print_plan, print_scores, print_tax
+from headstart.cli.tables import (
+    decision_lines,
+    print_comparison,
+    print_curve,
+    print_json,
+    print_plan,
+    print_scores,
+    print_tax,
+)
 from headstart.errors import InputError
 from headstart.workflow.options import DataSource, FitOptions
 
-_COLUMNS = ("image", "label", "group", "weight", "fold")
+_COLUMNS = {
+    **{name: f"{name}_column" for name in ("image", "label", "group", "weight", "fold", "rater")},
+    "soft": "soft_prefix",
+    "raters": "rater_columns",
+}
 
 
 def check(
@@ -96,6 +108,39 @@ def fit(
         return
     run = run_fit(source, output, options, progress=progress)
     print_json(run.results) if as_json else _print_run(run)
+
+
+def curve(
+    *,
+    data: str,
+    output: str,
+    as_json: bool,
+    quiet: bool,
+    threads: int | None,
+    cache_folder: str | None,
+    no_cache: bool,
+    metric: str,
+    n_sizes: int,
+    n_repeats: int,
+    n_folds: int,
+    at: tuple[int, ...],
+    **rest: Any,
+) -> None:
+    """Draw a learning curve."""
+    from headstart.workflow.curve import CurveOptions
+    from headstart.workflow.curve import curve as run_curve
+
+    reading = {name: rest.pop(name) for name in list(rest) if name in _READING}
+    options = FitOptions(n_threads=threads, cache=_cache(cache_folder, no_cache), **rest)
+    wanted = CurveOptions(metric, n_sizes, n_repeats, n_folds, at)
+    found = run_curve(_source(data, reading), output, options, wanted, progress=TerminalProgress(quiet=quiet))
+    if as_json:
+        print_json(found.results)
+        return
+    print_curve(found.results)
+    click.echo(found.verdict)
+    click.echo(f"Page: {found.page}")
+    click.echo(f"Next: headstart fit {_quoted(Path(data))} -o runs/first")
 
 
 def _print_run(run: Any) -> None:
@@ -192,7 +237,9 @@ def demo(*, output: str, cache_folder: str | None, no_cache: bool, threads: int 
 
 _READING = (
     "group_from",
-    *(f"{name}_column" for name in _COLUMNS),
+    *_COLUMNS.values(),
+    "votes",
+    "classes",
     "root",
     "partition",
     "allow_outside",
@@ -200,13 +247,16 @@ _READING = (
 
 
 def _source(data: str, reading: dict[str, Any]) -> DataSource:
-    columns = {name: reading[f"{name}_column"] for name in _COLUMNS if reading.get(f"{name}_column")}
+    columns = {name: reading[option] for name, option in _COLUMNS.items() if reading.get(option)}
+    classes = reading.get("classes")
     return DataSource(
         data,
         group_from=reading.get("group_from"),
         columns=columns or None,
         root=reading.get("root"),
         partition=reading.get("partition"),
+        classes=None if classes is None else tuple(name.strip() for name in classes.split(",")),
+        votes=reading.get("votes"),
         allow_outside=bool(reading.get("allow_outside")),
     )
 

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.errors import DataError, unknown_name
+
 
 class Coded(NamedTuple):
     """A text column: ``names[codes[i]]`` is the text of row i."""
@@ -67,3 +69,18 @@ def some(items: Iterable[str], limit: int = 5) -> str:
     listed = list(items)
     more = f" and {len(listed) - limit:,} more" if len(listed) > limit else ""
     return ", ".join(listed[:limit]) + more
+
+
+def code_in_order(labels: Coded, classes: Sequence[str] | None, *, source: str = "") -> Coded:
+    """Labels coded by the given classes, or as they are; `source` begins the message."""
+    if classes is None:
+        return labels
+    if len(set(classes)) != len(classes):
+        raise DataError(f"The class names {some(map(repr, classes))} are not all different.")
+    unknown = [name for name in labels.names if name not in set(classes)]
+    if unknown:
+        said = unknown_name("class", unknown[0], classes)
+        raise DataError(f"{source}{said} Add it to the classes, mend the label, or leave its images out.")
+    position = {name: code for code, name in enumerate(classes)}
+    codes = np.array([position[name] for name in labels.names], dtype=np.int64)[labels.codes]
+    return Coded(codes, tuple(classes))

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from headstart.data.coded import Coded, code_texts, some
 from headstart.data.table import Table
-from headstart.errors import DataError, unknown_name
+from headstart.errors import DataError
 
 
 def column_table(
@@ -23,11 +23,22 @@ def column_table(
     """Table from the caller's own columns; text or whole numbers become codes."""
     return Table(
         names=names,
-        labels=None if labels is None else _coded_column("labels", labels, len(names)),
+        labels=None if labels is None else coded_labels(labels, len(names)),
         groups=None if groups is None else _coded_column("groups", groups, len(names)),
         weights=None if weights is None else np.asarray(weights, dtype=np.float64),
         folds=None if folds is None else np.asarray(folds),
     )
+
+
+def coded_labels(labels: ArrayLike, n_images: int) -> Coded:
+    """Labels of all images as codes.
+
+    Raises
+    ------
+    DataError
+        When there are more or fewer, or some are missing.
+    """
+    return _coded_column("labels", labels, n_images)
 
 
 def _coded_column(kind: str, values: ArrayLike, n_images: int) -> Coded:
@@ -57,20 +68,6 @@ def check_names(names: Sequence[str]) -> None:
     seen: set[str] = set()
     twice = [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
     raise DataError(f"These images are listed more than once: {some(dict.fromkeys(twice))}. Names must be unique.")
-
-
-def code_in_order(labels: Coded, classes: Sequence[str] | None) -> Coded:
-    """Labels coded by the given classes, or as they are."""
-    if classes is None:
-        return labels
-    if len(set(classes)) != len(classes):
-        raise DataError(f"The class names {some(map(repr, classes))} are not all different.")
-    unknown = [name for name in labels.names if name not in set(classes)]
-    if unknown:
-        raise DataError(unknown_name("class", unknown[0], classes) + " Add it to the classes or leave its images out.")
-    position = {name: code for code, name in enumerate(classes)}
-    codes = np.array([position[name] for name in labels.names], dtype=np.int64)[labels.codes]
-    return Coded(codes, tuple(classes))
 
 
 def checked_weights(weights: NDArray[np.float64], n_images: int) -> NDArray[np.float64]:

@@ -12,16 +12,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from headstart.data.coded import code_texts, some
-from headstart.data.columns import check_names, checked_folds, checked_weights, code_in_order, column_table
+from headstart.data.coded import code_texts
+from headstart.data.columns import check_names, checked_folds, checked_weights, column_table
 from headstart.data.decode import MAX_PIXELS, WHITE_LEVEL
 from headstart.data.folder import read_folder
 from headstart.data.manifest import ManifestColumns, read_manifest
 from headstart.data.npz import read_npz
+from headstart.data.opinions import with_opinions
 from headstart.data.preparation import Preparation
 from headstart.data.printable import check_printable
+from headstart.data.raters import Ratings
 from headstart.data.sources import ArrayPixels, FilePixels, PixelSource
 from headstart.data.table import Table
+from headstart.data.trainable import check_trainable
 from headstart.errors import DataError, ImageError
 from headstart.storage import hash_json
 
@@ -50,6 +53,11 @@ class ImageDataset:
         How much each image counts, finite and >= 0; None counts all alike.
     folds : ndarray of shape (n_images,), int64, or None
         The user's own outer folds, >= 0.
+    soft : ndarray of shape (n_images, n_classes), float64, or None
+        Soft labels: the probability of each class, rows summing to one. `labels` is what images are stratified and
+        judged by; training weighs each class by its probability.
+    ratings : Ratings or None
+        The labels of several raters, where there are such.
     notes : tuple of str
         What reading left out or changed, one sentence each, for the user.
     hashes : tuple of str or None
@@ -66,6 +74,8 @@ class ImageDataset:
     folds: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
     hashes: tuple[str, ...] | None = field(default=None, repr=False)
+    soft: NDArray[np.float64] | None = None
+    ratings: Ratings | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -78,12 +88,12 @@ class ImageDataset:
     def from_table(cls, table: Table, pixels: PixelSource, *, classes: Sequence[str] | None = None) -> ImageDataset:
         """Data set from a table that a reader made, with its checks."""
         check_names(table.names)
-        labels = None if table.labels is None else code_in_order(table.labels, classes)
+        table = table.in_classes(classes)
+        labels = table.labels
         if labels is not None:
             check_printable("class name", labels.names, labels.codes)
         if table.groups is not None:
             check_printable("group name", table.groups.names, table.groups.codes)
-        weights = None if table.weights is None else checked_weights(table.weights, len(table.names))
         return cls(
             names=tuple(table.names),
             pixels=pixels,
@@ -91,9 +101,11 @@ class ImageDataset:
             classes=tuple(classes or ()) if labels is None else labels.names,
             groups=None if table.groups is None else table.groups.codes,
             group_names=() if table.groups is None else table.groups.names,
-            weights=weights,
+            weights=None if table.weights is None else checked_weights(table.weights, len(table.names)),
             folds=None if table.folds is None else checked_folds(table.folds, len(table.names)),
             notes=tuple(table.notes),
+            soft=table.soft,
+            ratings=table.ratings,
         )
 
     @classmethod
@@ -139,9 +151,10 @@ class ImageDataset:
         root: str | os.PathLike[str] | None = None,
         group_from: str | None = None,
         classes: Sequence[str] | None = None,
+        votes: str = "majority",
         allow_outside: bool = False,
     ) -> ImageDataset:
-        """Data set from a CSV or Parquet table with one row per image.
+        """Data set from a CSV or Parquet table with one row per image, or one per image and rater.
 
         Parameters
         ----------
@@ -149,22 +162,25 @@ class ImageDataset:
             The table; a name that ends with ``.parquet`` or ``.pq`` is read as Parquet, any other as CSV.
         columns : ManifestColumns or mapping, optional
             Names of the columns, such as ``{"label": "diagnosis"}``. Default: image, label and, where the table
-            has them, group, weight and fold.
+            has them, group, weight, fold, rater and soft labels ``p:CLASS``.
         root : path, optional
             Folder that the image paths start from and must stay in. Default: the table's own folder.
         group_from, classes
             As for `from_folder`.
+        votes : {"majority", "shares"}
+            What several raters' labels come to: the class with most votes, ties made soft, or soft labels throughout,
+            the shares of the votes.
         allow_outside : bool
             Accept absolute paths and paths that leave the root.
 
         Raises
         ------
         DataError
-            When the table or a column is missing or damaged, a label is empty, a name holds control characters, a
-            path leads outside, or one image is listed with different labels.
+            When the table or a column is missing or damaged, a label is empty, soft labels do not sum to one, a name
+            holds control characters, a path leads outside, or one image is listed with different labels.
         """
         folder = Path(path).parent if root is None else Path(root)
-        table = read_manifest(Path(path), ManifestColumns.of(columns), allow_outside=allow_outside)
+        table = read_manifest(Path(path), ManifestColumns.of(columns), allow_outside=allow_outside, votes=votes)
         pixels = FilePixels(folder.resolve(), confined=not allow_outside)
         return cls.from_table(table.grouped(group_from), pixels, classes=classes)
 
@@ -207,6 +223,9 @@ class ImageDataset:
         groups: ArrayLike | None = None,
         weights: ArrayLike | None = None,
         folds: ArrayLike | None = None,
+        soft: ArrayLike | None = None,
+        ratings: ArrayLike | None = None,
+        votes: str = "majority",
     ) -> ImageDataset:
         """Data set from an array of images.
 
@@ -220,6 +239,13 @@ class ImageDataset:
             Default: ``000000``, ``000001`` and so on.
         classes, groups, weights, folds : optional
             See the attributes of `ImageDataset`; groups are text or whole numbers.
+        soft : array-like of shape (n_images, n_classes), optional
+            Probability of each class, columns in class order; without `labels` the most probable class is the label,
+            of equal ones the first.
+        ratings : array-like of shape (n_images, n_raters), optional
+            Labels of several raters, None or empty text where one did not see the image. Without `labels` they vote.
+        votes : {"majority", "shares"}
+            As for `from_manifest`.
 
         Raises
         ------
@@ -232,6 +258,7 @@ class ImageDataset:
             raise DataError(f"There are {len(named):,} names for {len(images):,} images; expected one for each.")
         check_printable("image name", named, np.arange(len(named)))
         table = column_table(named, labels, groups, weights, folds)
+        table = with_opinions(table, soft=soft, ratings=ratings, classes=classes, votes=votes)
         return cls.from_table(table, pixels, classes=classes)
 
     @classmethod
@@ -244,6 +271,9 @@ class ImageDataset:
         classes: Sequence[str] | None = None,
         weights: ArrayLike | None = None,
         folds: ArrayLike | None = None,
+        soft: ArrayLike | None = None,
+        ratings: ArrayLike | None = None,
+        votes: str = "majority",
     ) -> ImageDataset:
         """Data set from image files, named as they are given; relative paths start from the current folder.
 
@@ -252,7 +282,7 @@ class ImageDataset:
         Parameters
         ----------
         paths : sequence of paths
-        labels, groups, classes, weights, folds : optional
+        labels, groups, classes, weights, folds, soft, ratings, votes : optional
             As for `from_arrays`.
 
         Raises
@@ -261,9 +291,9 @@ class ImageDataset:
             When lengths do not fit or a path is given twice.
         """
         names = [Path(path).as_posix() for path in paths]
-        return cls.from_table(
-            column_table(names, labels, groups, weights, folds), FilePixels(Path.cwd(), confined=False), classes=classes
-        )
+        table = column_table(names, labels, groups, weights, folds)
+        table = with_opinions(table, soft=soft, ratings=ratings, classes=classes, votes=votes)
+        return cls.from_table(table, FilePixels(Path.cwd(), confined=False), classes=classes)
 
     def load(self, row: int, *, white_level: int = WHITE_LEVEL, max_pixels: int = MAX_PIXELS) -> Image.Image:
         """Upright RGB image of one row; see `headstart.data.decode.decode`.
@@ -333,6 +363,8 @@ class ImageDataset:
             groups=None if self.groups is None else self.groups[chosen],
             weights=None if self.weights is None else self.weights[chosen],
             folds=None if self.folds is None else self.folds[chosen],
+            soft=None if self.soft is None else self.soft[chosen],
+            ratings=None if self.ratings is None else self.ratings.take(chosen),
             hashes=None if self.hashes is None else tuple(self.hashes[row] for row in chosen.tolist()),
         )
 
@@ -347,7 +379,7 @@ class ImageDataset:
         return [] if self.labels is None else [self.classes[code] for code in self.labels.tolist()]
 
     def fingerprint(self) -> str:
-        """Hash over names, contents, labels, groups, weights and folds, in row order.
+        """Hash over names, contents, labels of every kind, groups, weights and folds, in row order.
 
         Reads every file unless the hashes are known (`with_hashes`).
 
@@ -366,6 +398,8 @@ class ImageDataset:
                 "groups": groups,
                 "weights": None if self.weights is None else self.weights.tolist(),
                 "folds": None if self.folds is None else self.folds.tolist(),
+                **({} if self.soft is None else {"soft": self.soft.tolist()}),
+                **({} if self.ratings is None else {"ratings": self.ratings.to_json()}),
             }
         )
 
@@ -378,22 +412,4 @@ class ImageDataset:
             Without images or labels, with one class, or when a class has fewer than two images (counting those
             of positive weight).
         """
-        if len(self) == 0:
-            raise DataError("The data set holds no images; nothing can be learned from it.")
-        if self.labels is None:
-            raise DataError("The images have no labels; put them into class folders or name a label column.")
-        if len(self.classes) < 2:
-            raise DataError(
-                f"All {len(self):,} images are of one class ({some(map(repr, self.classes))}); training needs at "
-                "least two. Add images of another class, or check the folder or label column."
-            )
-        counted = np.ones(len(self), dtype=np.bool_) if self.weights is None else self.weights > 0
-        counts = np.bincount(self.labels[counted], minlength=len(self.classes))
-        for name, count in zip(self.classes, counts.tolist(), strict=True):
-            if count < 2:
-                found = "no image" if count == 0 else "one image"
-                weighted = "" if self.weights is None else " of positive weight"
-                raise DataError(
-                    f"Class {name!r} has {found}{weighted}; training and testing need at least two. "
-                    "Add images of this class, or remove it."
-                )
+        check_trainable(len(self), self.labels, self.classes, self.weights, self.ratings)

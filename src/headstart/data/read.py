@@ -21,6 +21,7 @@ def read_dataset(
     root: str | os.PathLike[str] | None = None,
     classes: Sequence[str] | None = None,
     partition: str | None = None,
+    votes: str | None = None,
     allow_outside: bool = False,
 ) -> ImageDataset:
     """Data set from whatever `path` is: a folder, a CSV or Parquet manifest, a ``.npz`` archive, or a data set.
@@ -37,6 +38,8 @@ def read_dataset(
         Class names in the order wanted. Default: natural order.
     partition : str, optional
         For archives; see `ImageDataset.from_npz`.
+    votes : {"majority", "shares"}, optional
+        For manifests with several raters; see `ImageDataset.from_manifest`. Default: "majority".
     allow_outside : bool
         Let links and paths lead out of the folder.
 
@@ -53,13 +56,19 @@ def read_dataset(
         return path
     source = Path(path)
     kind = _kind(source)
-    _check_options(source, kind, {"columns": columns, "root": root, "partition": partition})
+    _check_options(source, kind, {"columns": columns, "root": root, "partition": partition, "votes": votes})
     if kind == "folder":
         return ImageDataset.from_folder(source, group_from=group_from, classes=classes, allow_outside=allow_outside)
     if kind == "archive":
         return ImageDataset.from_npz(source, partition=partition, group_from=group_from, classes=classes)
     return ImageDataset.from_manifest(
-        source, columns=columns, root=root, group_from=group_from, classes=classes, allow_outside=allow_outside
+        source,
+        columns=columns,
+        root=root,
+        group_from=group_from,
+        classes=classes,
+        votes=votes or "majority",
+        allow_outside=allow_outside,
     )
 
 
@@ -79,7 +88,7 @@ def _kind(path: Path) -> str:
 
 
 def _check_options(path: Path, kind: str, options: Mapping[str, object]) -> None:
-    belongs = {"columns": "manifest", "root": "manifest", "partition": "archive"}
+    belongs = {"columns": "manifest", "root": "manifest", "partition": "archive", "votes": "manifest"}
     for name, value in options.items():
         if value is not None and belongs[name] != kind:
             raise DataError(f"{path} is read as a {kind}, for which there is no option {name!r}; leave it out.")

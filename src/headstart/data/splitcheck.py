@@ -1,9 +1,13 @@
-"""Are there enough images of every class? If not, what would work."""
+"""Are there enough images of every class, and do they count? If not, what would work."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.data.contract import Split
 from headstart.data.scheme import Scheme
 from headstart.errors import SplitError
 
@@ -38,6 +42,44 @@ def check_class_sizes(classes: Mapping[str, tuple[int, int]], scheme: Scheme, *,
         f"Class {name!r} has {has} but {_asked(scheme)} need at least {needed}{' groups' if grouped else ''}. "
         f"{_remedy(n_groups, scheme, needed - n_groups, unit)}"
     )
+
+
+def check_fold_weights(split: Split, weights: NDArray[np.float64] | None, *, source: str) -> None:
+    """Refuse a split of which some training part holds images of weight 0 alone: nothing would be learned there.
+
+    Parameters
+    ----------
+    split : Split
+    weights : ndarray of shape (n_images,), float64, or None
+    source : str
+        What the split is called in the message: its file, say.
+
+    Raises
+    ------
+    SplitError
+        Naming the fold and the remedy.
+    """
+    if weights is None:
+        return
+    for where, rows in _training_parts(split):
+        if len(rows) and not weights[rows].any():
+            raise SplitError(
+                f"{source}: all {len(rows):,} images that train in {where} have weight 0, such as "
+                f"{split.names[rows[0]]}, so nothing can be learned there. Give some of them a positive weight, or "
+                "make other folds."
+            )
+
+
+def _training_parts(split: Split) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    """Name and training rows of every outer and inner fold."""
+    for repeat in range(split.repeats):
+        for fold, train, _ in split.outer(repeat):
+            outer = f"outer fold {fold + 1}" + (f" of repeat {repeat + 1}" if split.repeats > 1 else "")
+            yield outer, train
+            for number, (inner, _) in enumerate(split.inner(repeat, fold)):
+                yield f"inner fold {number + 1} of {outer}", inner
+    for number, (inner, _) in enumerate(split.full_inner()):
+        yield f"inner fold {number + 1} over all images", inner
 
 
 def n_needed(scheme: Scheme) -> int:

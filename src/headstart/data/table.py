@@ -10,13 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.data.coded import Coded, code_texts
+from headstart.data.coded import Coded, code_in_order, code_texts
+from headstart.data.raters import Ratings
 from headstart.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Columns of equal length; see `headstart.data.dataset.ImageDataset` for their meaning."""
+    """Columns of equal length; see `headstart.data.dataset.ImageDataset` for their meaning.
+
+    `soft` has a column, and `ratings` a code, for every name of `labels`. `source` begins messages about the columns:
+    ``"table.csv: "``.
+    """
 
     names: Sequence[str]
     labels: Coded | None = None
@@ -24,6 +29,27 @@ class Table:
     weights: NDArray[np.float64] | None = None
     folds: NDArray[Any] | None = None
     notes: tuple[str, ...] = ()
+    soft: NDArray[np.float64] | None = None
+    ratings: Ratings | None = None
+    source: str = ""
+
+    def in_classes(self, classes: Sequence[str] | None) -> Table:
+        """The table with labels, soft labels and ratings coded by the given classes; as it is for None.
+
+        Raises
+        ------
+        DataError
+            When a label is none of the classes.
+        """
+        if self.labels is None or classes is None:
+            return self
+        ordered = code_in_order(self.labels, classes, source=self.source)
+        position = np.array([ordered.names.index(name) for name in self.labels.names], dtype=np.int64)
+        soft = None if self.soft is None else np.zeros((len(self.soft), len(ordered.names)))
+        if soft is not None:
+            soft[:, position] = self.soft
+        ratings = None if self.ratings is None else self.ratings.recoded(position)
+        return replace(self, labels=ordered, soft=soft, ratings=ratings)
 
     def grouped(self, pattern: str | None) -> Table:
         """The table with groups taken from the names, or itself without a pattern.

@@ -82,7 +82,7 @@ def gallery_blocks(record: RunRecord, *, dataset: ImageDataset | None, images: b
         False leaves out pictures and image names; a case is then found by its line in ``predictions.csv``.
     """
     cases = judge_images(record.predictions)
-    show = _Show(record, dataset if images else None, named=images)
+    show = Show(record, dataset if images else None, named=images)
     mistakes, hits = confident_mistakes(cases), unsure_hits(cases)
     blocks: list[Block] = [Text(_explanation(dataset, images=images), tone="note")]
     if mistakes:
@@ -109,7 +109,7 @@ def _explanation(dataset: ImageDataset | None, *, images: bool) -> str:
     return what
 
 
-class _Show:
+class Show:
     """Turns cases into tiles, looking pictures up by name."""
 
     def __init__(self, record: RunRecord, dataset: ImageDataset | None, *, named: bool) -> None:
@@ -122,14 +122,15 @@ class _Show:
     def tile(self, case: Case) -> Tile:
         """The case with its picture, where there is one to show."""
         true, predicted = self._classes[case.label], self._classes[case.predicted]
-        source = self._source(case.image)
+        source = self.picture(case.image)
         lines = [f"true: {true}", f"predicted: {predicted}", f"probability {case.probability:.3f}"]
         if source is None and self._dataset is not None:
             lines.append("picture not readable in the data set given")
         title = case.image if self._named else f"line {case.line}"
         return Tile(source, title, f"Image {title}, true class {true}, predicted {predicted}", tuple(lines))
 
-    def _source(self, name: str) -> str | None:
+    def picture(self, name: str) -> str | None:
+        """Picture of an image by its name; None where there is none to show."""
         row = self._rows.get(name)
         if self._dataset is None or row is None:
             return None

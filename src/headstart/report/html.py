@@ -18,7 +18,9 @@ def picture(plot: Plot, svg: bytes) -> Picture:
     return Picture(plot.name, source, width, plot.alt, plot.caption)
 
 
-def render_page(title: str, sections: Sequence[Section], *, version: str) -> str:
+def render_page(
+    title: str, sections: Sequence[Section], *, version: str, beside: str = "results.json and predictions.csv"
+) -> str:
     """The whole page; every text is escaped, and its content policy forbids loading anything from outside."""
     environment = Environment(
         loader=PackageLoader("headstart.report"),
@@ -27,4 +29,5 @@ def render_page(title: str, sections: Sequence[Section], *, version: str) -> str
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.j2").render(title=title, sections=sections, version=version)
+    page = environment.get_template("report.html.j2")
+    return page.render(title=title, sections=sections, version=version, beside=beside)

@@ -7,6 +7,7 @@ from typing import Any
 
 from headstart.report import text
 from headstart.report.decisions import decision_sentences
+from headstart.report.labels import label_references, labels_sentences
 from headstart.report.names import metric_in_sentence, ordered_metrics
 
 SOURCE = (
@@ -41,6 +42,7 @@ def methods_text(results: Mapping[str, Any], versions: Mapping[str, Any]) -> str
     """
     sentences = [
         _data(results["task"]),
+        *labels_sentences(results),
         _features(results),
         *_engine(results, versions),
         *_treatment(results),
@@ -56,9 +58,9 @@ def methods_text(results: Mapping[str, Any], versions: Mapping[str, Any]) -> str
 
 
 def references(results: Mapping[str, Any]) -> tuple[str, ...]:
-    """The source of the approach, then what the interval rests on."""
+    """The source of the approach, then what the interval and the agreement of raters rest on."""
     named = [part.strip() for part in results["protocol"]["interval"]["reference"].split(";")]
-    return (SOURCE, *dict.fromkeys(_spelled_out(part) for part in named if part))
+    return (SOURCE, *dict.fromkeys(_spelled_out(part) for part in named if part), *label_references(results))
 
 
 def _spelled_out(reference: str) -> str:

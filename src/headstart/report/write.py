@@ -17,6 +17,7 @@ from headstart.report.decisions import decision_plots, decision_section
 from headstart.report.document import Picture, Plot, Section, Table
 from headstart.report.gallery import gallery_blocks
 from headstart.report.html import picture, render_page
+from headstart.report.labels import labels_section
 from headstart.report.record import RunRecord, read_run
 from headstart.report.search import Search, analysed, search_section
 from headstart.report.search_plots import search_plots
@@ -72,21 +73,28 @@ def write_report(
     drawn = _draw(record, made, progress or Silent())
     gallery = Section("gallery", "Mistakes and close calls", gallery_blocks(record, dataset=dataset, images=images))
     parts = _sections(record, drawn, calibration_table(bins), audit_section(record, named=images), gallery)
+    labels = labels_section(record, dataset=dataset, images=images)
+    if labels is not None:
+        parts = inserted(parts, labels, after="gallery")
     if search is not None:
-        place = [part.anchor for part in parts].index("candidates") + 1
-        parts = (*parts[:place], search_section(search, drawn, record.results["search"]["notes"]), *parts[place:])
+        found = search_section(search, drawn, record.results["search"]["notes"])
+        parts = inserted(parts, found, after="candidates")
     decisions = decision_section(record, drawn)
     if decisions is not None:
-        place = [part.anchor for part in parts].index("calibration") + 1
-        parts = (*parts[:place], decisions, *parts[place:])
+        parts = inserted(parts, decisions, after="calibration")
     treatment = treatment_section(record, dataset=dataset, images=images)
     if treatment is not None:
-        place = [part.anchor for part in parts].index("candidates") + 1
-        parts = (*parts[:place], treatment, *parts[place:])
+        parts = inserted(parts, treatment, after="candidates")
     page = render_page(_title(record), parts, version=record.results["headstart"])
     path = record.folder / "report.html"
     write_bytes(path, page.encode())
     return path
+
+
+def inserted(parts: tuple[Section, ...], section: Section, *, after: str) -> tuple[Section, ...]:
+    """The sections with one more behind the one whose anchor is `after`."""
+    place = [part.anchor for part in parts].index(after) + 1
+    return (*parts[:place], section, *parts[place:])
 
 
 def _title(record: RunRecord) -> str:

@@ -98,7 +98,8 @@ def inner_pieces(study: Study, fold: OuterFold, request: Request) -> list[InnerP
         of_source = plan.treatments(plan.of_source(source, request.candidates))
         for members in of_source.values():
             heads = [shortened(plan.candidates[index].head, request.epochs) for index in members]
-            for group in work_groups(heads, features.shape[1], study.data.n_classes, n_rows):
+            rows = plan.rows_of(plan.candidates[members[0]], n_rows)
+            for group in work_groups(heads, features.shape[1], study.data.n_classes, rows):
                 taken = tuple(heads[place] for place in group)
                 named = tuple(members[place] for place in group)
                 pieces += [_inner_piece(study, fold, number, named, taken) for number in request.folds]

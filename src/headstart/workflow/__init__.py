@@ -1,7 +1,8 @@
 """The whole job in one call each: fit, evaluate, compare; the command line and Python call the same functions."""
 
+from headstart.workflow.curve import Curve, CurveOptions, curve
 from headstart.workflow.fit import Run, fit
 from headstart.workflow.judge import compare, evaluate
 from headstart.workflow.options import DataSource, FitOptions
 
-__all__ = ["DataSource", "FitOptions", "Run", "compare", "evaluate", "fit"]
+__all__ = ["Curve", "CurveOptions", "DataSource", "FitOptions", "Run", "compare", "curve", "evaluate", "fit"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from headstart.data.audit import Audit, audit_dataset
@@ -10,6 +10,7 @@ from headstart.errors import WeightsError
 from headstart.features.engine import available_processors
 from headstart.features.extract import extract_features
 from headstart.progress import Progress, Silent
+from headstart.workflow.agreement import agreement_document, agreement_lines
 from headstart.workflow.inspect import Data, Twins, find_twins, open_cache, open_data, readable_part
 from headstart.workflow.opening import open_for
 from headstart.workflow.options import FitOptions
@@ -29,16 +30,20 @@ class Checked:
         None where near duplicates were not confirmed in feature space.
     unconfirmed : str
         Why they were not; empty when they were, or when there was nothing to confirm.
+    agreement : dict or None
+        How far the raters agree, where there are several; see `headstart.workflow.agreement`.
     """
 
     audit: Audit
     twins: Twins | None
     unconfirmed: str = ""
+    agreement: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The audit as plain values, with ``twins`` (or None) and ``unconfirmed``."""
+        """The audit as plain values, with ``twins`` (or None), ``unconfirmed`` and ``agreement`` (or None)."""
         twins = None if self.twins is None else self.twins.to_json()
-        return {**self.audit.to_json(), "twins": twins, "unconfirmed": self.unconfirmed}
+        beside = {"twins": twins, "unconfirmed": self.unconfirmed, "agreement": self.agreement}
+        return {**self.audit.to_json(), **beside}
 
     def lines(self) -> list[str]:
         """The findings for a terminal."""
@@ -50,6 +55,8 @@ class Checked:
                 found.append(f"... and {len(self.twins.near) - _LISTED:,} more; --json lists them all")
         if self.unconfirmed:
             found.append(f"near duplicates were not confirmed: {self.unconfirmed}")
+        if self.agreement is not None:
+            found += agreement_lines(self.agreement)
         return found
 
 
@@ -81,16 +88,17 @@ def check_data(
     dataset, _ = open_data(data)
     n_workers = options.n_threads or available_processors()
     audit = audit_dataset(dataset, n_workers=n_workers, progress=progress)
+    checked = Checked(audit, None, agreement=agreement_document(dataset))
     if not audit.candidates:
-        return Checked(audit, None)
+        return checked
     if not features:
-        return Checked(audit, None, "asked to look at the files only")
+        return replace(checked, unconfirmed="asked to look at the files only")
     readable = readable_part(dataset, audit)
     try:
         first = source_options(options, search_space(options).sources[0])
         extractor = open_for(first, readable, progress=progress).extractor
     except WeightsError as error:
-        return Checked(audit, None, str(error))
+        return replace(checked, unconfirmed=str(error))
     cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
     computed = extract_features(readable, extractor, cache=cache, progress=progress)
-    return Checked(audit, find_twins(readable, audit, computed))
+    return replace(checked, twins=find_twins(readable, audit, computed))

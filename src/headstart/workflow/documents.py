@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.backbones.weights import RANDOM
+from headstart.metrics.doubtful import find_doubtful
 from headstart.study.decided import decisions_document
 from headstart.study.decisions import decision_notes
 from headstart.study.results import candidate_rows, described, fold_rows, headline, optimism, treatment_rows
 from headstart.version import __version__
+from headstart.workflow.agreement import agreement_document
 from headstart.workflow.cost import search_notes
+from headstart.workflow.doubtful import labels_document
 from headstart.workflow.inspect import Twins
 from headstart.workflow.job import Job, Studied
 from headstart.workflow.opening import Opened
@@ -57,7 +60,11 @@ def results_document(job: Job, dataset: ImageDataset, twins: Twins, split: Split
         "candidates": candidate_rows(study.folds, study.plan),
         "optimism": optimism(study.folds, study.judged.raw, study.plan),
         "decisions": _decisions(job, study),
-        "audit": audit_document(job.inspected.audit, twins, confirmed_by=job.sources[0].source.label),
+        "audit": {
+            **audit_document(job.inspected.audit, twins, confirmed_by=job.sources[0].source.label),
+            "agreement": agreement_document(dataset, seed=job.options.seed),
+        },
+        "labels": labels_document(dataset, find_doubtful(study.oof)),
         "final_model": {
             **described(study.plan, study.final.chosen),
             "inner_score": float(study.final.inner_scores[study.final.chosen]),

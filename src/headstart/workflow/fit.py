@@ -18,6 +18,7 @@ from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.features.views import extract_views
 from headstart.metrics import find_metric
+from headstart.metrics.doubtful import find_doubtful
 from headstart.model import Model, image_marks, load_model
 from headstart.progress import Progress, Silent
 from headstart.report import write_report
@@ -31,6 +32,7 @@ from headstart.study.space import Space
 from headstart.version import __version__
 from headstart.workflow.cost import announce
 from headstart.workflow.documents import final_source, halving_words, results_document, source_document
+from headstart.workflow.doubtful import DOUBTFUL_FILE, doubtful_csv
 from headstart.workflow.inspect import (
     Data,
     Inspected,
@@ -204,6 +206,7 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
     results = results_document(job, dataset, twins, split, study)
     write_split(folder / files.SPLIT_FILE, split)
     write_bytes(folder / files.PREDICTIONS_FILE, predictions_csv(dataset, study.oof, study.judged.said))
+    write_bytes(folder / DOUBTFUL_FILE, doubtful_csv(dataset, find_doubtful(study.oof)))
     _write_search(folder / CANDIDATES_FILE, study)
     _save_fold_heads(folder / files.FOLDS_FOLDER, job.sources, study)
     _model(job, dataset, study, results).save(folder / files.MODEL_FOLDER)
@@ -290,7 +293,14 @@ def _source_identity(extractor: Extractor) -> dict[str, Any]:
 
 def is_complete(folder: Path) -> bool:
     """Whether a run has left everything it leaves, and no unfinished work."""
-    names = (files.RESULTS_FILE, files.PREDICTIONS_FILE, CANDIDATES_FILE, files.SPLIT_FILE, files.TIMINGS_FILE)
+    names = (
+        files.RESULTS_FILE,
+        files.PREDICTIONS_FILE,
+        DOUBTFUL_FILE,
+        CANDIDATES_FILE,
+        files.SPLIT_FILE,
+        files.TIMINGS_FILE,
+    )
     last = (files.REPORT_FILE, f"{files.MODEL_FOLDER}/manifest.json")
     there = all((folder / name).is_file() for name in (*names, *last))
     return there and not (folder / files.WORK_FOLDER).exists()

@@ -10,6 +10,7 @@ import numpy as np
 
 from headstart.augment import View
 from headstart.data.split import Split, read_split, split_dataset
+from headstart.data.splitcheck import check_fold_weights
 from headstart.errors import InputError, unknown_name
 from headstart.features.engine import available_processors
 from headstart.metrics import Evaluation, OutOfFold, evaluate
@@ -144,8 +145,11 @@ def choose_positive(dataset: ImageDataset, name: str | None) -> Positive:
 def make_run_split(dataset: ImageDataset, options: FitOptions) -> Split:
     """The split asked for: made, or read from the file that holds it."""
     if options.split_file is not None:
-        return read_split(options.split_file, dataset.names, labels=dataset.label_names(), groups=dataset.groups)
-    return split_dataset(dataset, scheme=options.split, repeats=options.repeats, seed=options.seed)
+        split = read_split(options.split_file, dataset.names, labels=dataset.label_names(), groups=dataset.groups)
+    else:
+        split = split_dataset(dataset, scheme=options.split, repeats=options.repeats, seed=options.seed)
+    check_fold_weights(split, dataset.weights, source=str(options.split_file or "The split"))
+    return split
 
 
 def study_plan(
@@ -203,8 +207,10 @@ def check_memory(plan: StudyPlan, split: Split, sources: Sequence[Opened], n_cla
     """
     n_rows = max(len(fold.train) for fold in [*outer_folds(split), final_fold(split)])
     for number, opened in enumerate(sources):
-        heads = [plan.candidates[index].head for index in plan.of_source(number)]
-        work_groups(heads, opened.extractor.backbone.feature_width, n_classes, n_rows)
+        width = opened.extractor.backbone.feature_width
+        for members in plan.treatments(plan.of_source(number)).values():
+            heads = [plan.candidates[index].head for index in members]
+            work_groups(heads, width, n_classes, plan.rows_of(plan.candidates[members[0]], n_rows))
 
 
 def check_views(views: Sequence[View], sources: Sequence[Opened]) -> None:
@@ -249,7 +255,15 @@ def run_study(
         Of the policies of the search, for each source.
     """
     options, plan = job.options, job.plan()
-    data = StudyData(features, labels_of(dataset), len(dataset.classes), dataset.weights, dataset.groups, views=views)
+    data = StudyData(
+        features,
+        labels_of(dataset),
+        len(dataset.classes),
+        dataset.weights,
+        dataset.groups,
+        soft=dataset.soft,
+        views=views,
+    )
     folds = [*outer_folds(split), final_fold(split)]
     found = run_folds(data, folds, plan, journal=job.journal, progress=job.progress)
     *decided, final = decide_folds(data, found, plan, options.decision_rules)

@@ -39,7 +39,7 @@ class DataSource:
     ----------
     path : str
         Folder, manifest or archive.
-    group_from, columns, root, partition, classes, allow_outside
+    group_from, columns, root, partition, classes, votes, allow_outside
         As for `headstart.data.read_dataset`.
     """
 
@@ -49,6 +49,7 @@ class DataSource:
     root: str | None = None
     partition: str | None = None
     classes: tuple[str, ...] | None = None
+    votes: str | None = None
     allow_outside: bool = False
 
     def __post_init__(self) -> None:
@@ -64,6 +65,7 @@ class DataSource:
             root=self.root,
             partition=self.partition,
             classes=self.classes,
+            votes=self.votes,
             allow_outside=self.allow_outside,
         )
 

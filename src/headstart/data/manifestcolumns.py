@@ -1,0 +1,160 @@
+"""Which column of a manifest serves as what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Final
+
+from headstart.errors import DataError, unknown_name
+
+SOFT_PREFIX: Final = "p:"
+KINDS: Final = ("image", "label", "group", "weight", "fold", "rater")
+_IF_THERE: Final = ("group", "weight", "fold", "rater")
+
+
+@dataclass(frozen=True)
+class ManifestColumns:
+    """Names of a manifest's columns.
+
+    Attributes
+    ----------
+    image : str
+        Path of the image file, relative to the root.
+    label : str or None
+        Class; None for a manifest without labels. May be missing where soft labels or raters give the class.
+    group, weight, fold : str or None
+        None takes the column called ``group``, ``weight`` or ``fold`` where the table has one.
+    soft : str or None
+        What the columns of soft labels begin with, the class after it. None takes ``p:`` where the table has such
+        columns.
+    rater : str or None
+        Who gave the label, in a table with one row for each image and rater. None takes the column called ``rater``
+        where the table has one.
+    raters : str, sequence of str or None
+        Columns that each hold one rater's label of the image; a text is split at its commas.
+    """
+
+    image: str = "image"
+    label: str | None = "label"
+    group: str | None = None
+    weight: str | None = None
+    fold: str | None = None
+    soft: str | None = None
+    rater: str | None = None
+    raters: str | Sequence[str] | None = None
+
+    @classmethod
+    def of(cls, columns: ManifestColumns | Mapping[str, str] | None) -> ManifestColumns:
+        """The columns from a mapping such as ``{"label": "diagnosis"}``, or the default ones.
+
+        Raises
+        ------
+        DataError
+            When the mapping speaks of something that is no column of a manifest.
+        """
+        if isinstance(columns, ManifestColumns):
+            return columns
+        known = [field.name for field in fields(cls)]
+        for kind in columns or {}:
+            if kind not in known:
+                raise DataError(unknown_name("manifest column", kind, known))
+        return cls(**(columns or {}))
+
+    def found_in(self, path: Path, present: list[str]) -> FoundColumns:
+        """Which column of the table serves as what.
+
+        Raises
+        ------
+        DataError
+            When a column that is needed, or was named, is not there, or labels come from two places.
+        """
+        wanted = {kind: getattr(self, kind) for kind in KINDS}
+        for kind in _IF_THERE:
+            if wanted[kind] is None and kind in present:
+                wanted[kind] = kind
+        soft, raters = self._soft_columns(path, present), self._rater_columns(path, present)
+        if (raters or soft) and self.rater is None:
+            wanted["rater"] = None  # some other use of the name
+        if (soft or raters) and self.label == "label" and "label" not in present:
+            wanted["label"] = None
+        for kind, name in wanted.items():
+            if name is not None and name not in present:
+                raise DataError(_missing_column(path, kind, name, present))
+        found = FoundColumns({kind: name for kind, name in wanted.items() if name is not None}, soft, raters)
+        found.check(path)
+        return found
+
+    def _soft_columns(self, path: Path, present: list[str]) -> dict[str, str]:
+        """Column of every class with soft labels."""
+        prefix = SOFT_PREFIX if self.soft is None else self.soft
+        columns = {name.removeprefix(prefix).strip(): name for name in present if name.startswith(prefix)}
+        if self.soft is None and not columns:
+            return {}
+        columns.pop("", None)
+        if len(columns) < 2:
+            raise DataError(
+                f"{path} has {len(columns)} columns that begin with {prefix!r}; soft labels need one for each class, "
+                f"such as {prefix + 'functional'!r} and {prefix + 'defective'!r}. Other names: --soft-prefix PREFIX, "
+                "or columns={'soft': PREFIX} in Python."
+            )
+        return columns
+
+    def _rater_columns(self, path: Path, present: list[str]) -> tuple[str, ...]:
+        if self.raters is None:
+            return ()
+        given = self.raters.split(",") if isinstance(self.raters, str) else self.raters
+        names = tuple(name.strip() for name in given)
+        for name in names:
+            if name not in present:
+                raise DataError(
+                    f"{path}: {unknown_name('column', name, present)} Name the raters' columns as they are."
+                )
+        if len(set(names)) < len(names):
+            raise DataError(f"{path}: the raters' columns {', '.join(names)} are not all different; name each once.")
+        return names
+
+
+@dataclass(frozen=True)
+class FoundColumns:
+    """The columns of one table.
+
+    Attributes
+    ----------
+    single : dict of str to str
+        Name of the column of the image, label, group, weight, fold and rater, as far as there is one.
+    soft : dict of str to str
+        Column of every class with soft labels.
+    raters : tuple of str
+        Columns that each hold one rater's labels.
+    """
+
+    single: dict[str, str]
+    soft: dict[str, str]
+    raters: tuple[str, ...]
+
+    @property
+    def every(self) -> list[str]:
+        """All columns to be read, each once."""
+        return list(dict.fromkeys([*self.single.values(), *self.soft.values(), *self.raters]))
+
+    def check(self, path: Path) -> None:
+        """Refuse labels that come from two places, and raters without labels."""
+        ways = {
+            f"soft labels ({', '.join(list(self.soft.values())[:3])})": bool(self.soft),
+            f"one row for each rater (column {self.single.get('rater')!r})": "rater" in self.single,
+            f"one column for each rater ({', '.join(self.raters[:3])})": bool(self.raters),
+        }
+        used = [way for way, there in ways.items() if there]
+        if len(used) > 1:
+            raise DataError(f"{path} gives labels in two ways: {' and '.join(used)}. Keep one and rename the others.")
+        if "rater" in self.single and "label" not in self.single:
+            raise DataError(f"{path} names raters (column {self.single['rater']!r}) but has no column of their labels.")
+
+
+def _missing_column(path: Path, kind: str, name: str, present: list[str]) -> str:
+    return (
+        f"{path} has no {kind} column. {unknown_name('column', name, present)} If it is called otherwise, name it: "
+        f"--{kind}-column NAME, or columns={{{kind!r}: NAME}} in Python."
+    )
