@@ -12,6 +12,7 @@ from headstart.augment import views
 from headstart.data import ImageDataset
 from headstart.data.audit import audit_dataset
 from headstart.data.split import Split, split_dataset
+from headstart.features.choose import Chooser, Wish
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.features.views import extract_views
@@ -43,12 +44,12 @@ class Cells:
 
     @classmethod
     def read(cls) -> Cells:
-        """Frozen EfficientNet-Lite0 in plain fp32, so that figures do not depend on the machine's engines."""
+        """Frozen EfficientNet-Lite0, by the engine that `fit` would choose."""
         cells = solar_cells()
         plain = cells.dataset(cells.probability > 0.5)
         audit = audit_dataset(plain)
         dataset = plain.with_hashes(audit.hashes)
-        extractor = open_extractor(FitOptions(input_size=INPUT_SIZE, offline=True))
+        extractor = chosen_extractor(dataset)
         features = extract_features(dataset, extractor, cache=open_cache("default"))
         return cls(cells, dataset, extractor, features, find_twins(dataset, audit, features).groups)
 
@@ -66,3 +67,10 @@ class Cells:
     def split(self, seed: int) -> Split:
         """Nested 5 x 4 folds, stratified by probability and type of cell, twins on one side."""
         return split_dataset(self.dataset, groups=self.groups, strata=self.strata(), seed=seed)
+
+
+def chosen_extractor(dataset: ImageDataset) -> Extractor:
+    """The network with the fastest engine whose features agree with fp32 on these images."""
+    plain, cache = open_extractor(FitOptions(input_size=INPUT_SIZE, offline=True)), open_cache("default")
+    chooser = Chooser(plain.backbone, plain.preparation, dataset, Wish(n_threads=2), cache=cache, folder=cache.folder)
+    return Extractor(plain.backbone, plain.preparation, chooser.choose().engine, store=plain.store)

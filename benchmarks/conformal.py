@@ -12,16 +12,12 @@ import time
 from typing import Any
 
 import numpy as np
+from cells import Cells
 from common import table, write_results
 
-from headstart.apps.demo import INPUT_SIZE, solar_cells
-from headstart.data.audit import audit_dataset
 from headstart.decide import cross_conformal_sets, fit_conformal
 from headstart.decide.conformal import rank_of
-from headstart.features.extract import extract_features
 from headstart.heads import FittedHead, HeadSpec, fit_heads
-from headstart.workflow.inspect import open_cache, open_extractor
-from headstart.workflow.options import FitOptions
 
 LEVEL = 0.9
 TOLERANCE = 0.02
@@ -100,22 +96,13 @@ def summarised(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def features_and_labels() -> tuple[np.ndarray, np.ndarray]:
-    """Features of all cells, and protocol A's labels: defective where p > 1/2."""
-    cells = solar_cells()
-    dataset = cells.dataset(cells.probability > 0.5)
-    extractor = open_extractor(FitOptions(input_size=INPUT_SIZE, offline=True))
-    hashed = dataset.with_hashes(audit_dataset(dataset).hashes)
-    found = extract_features(hashed, extractor, cache=open_cache("default"))
-    return np.asarray(found), np.asarray(dataset.labels)
-
-
 def main() -> int:
     """Measure; 1 when split-conformal coverage is not what theory says."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help=f"{N_QUICK} splits, nothing is kept")
+    parser.add_argument("--quick", action="store_true", help=f"{N_QUICK} splits; nothing is kept")
     quick = parser.parse_args().quick
-    features, labels = features_and_labels()
+    cells = Cells.read()
+    features, labels = np.asarray(cells.features), np.asarray(cells.dataset.labels)
     start = time.perf_counter()
     splits = [one_split(features, labels, seed) for seed in range(N_QUICK if quick else N_SPLITS)]
     found = {way: summarised([split[way] for split in splits]) for way in splits[0]}

@@ -73,11 +73,12 @@ def test_a_process_that_never_saw_the_data_gives_the_same_bytes(model: Model, bu
 
 
 def test_equal_to_the_head_on_cached_features(run: Any, folders: Path) -> None:
-    """The bundle of a run predicts its own images as its final head does on the features the run computed."""
+    """The bundle of a run predicts its own images as its final head and its decisions do on the run's features."""
     dataset = ImageDataset.from_folder(folders)
     fitted = run.model()
     features = extract_features(dataset, tiny.extractor())
-    assert fitted.predict_proba(dataset).tobytes() == fitted.head.predict_proba(features).tobytes()
+    expected = fitted.decisions.apply(fitted.head.predict_proba(features)).probabilities
+    assert fitted.predict_proba(dataset).tobytes() == expected.tobytes()
 
 
 def test_company_and_order_are_of_no_account(model: Model, paths: list[Path]) -> None:

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from headstart import FitOptions, fit, load_model
 from headstart.cli import main
 from headstart.data import ImageDataset
+from headstart.decide import Decisions
 from headstart.errors import InputError, RunError, WeightsError
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
@@ -155,7 +156,8 @@ def test_fold_heads_say_what_their_features_come_from(searched: Run, folders: Pa
         features = extract_features(dataset, open_extractor(source_options(options, source)))
         arrays = load_file(searched.folder / "folds" / entry["file"])
         head = FittedHead.from_tensors(HeadSpec.from_json(entry["head"]), arrays)
-        for name, given in zip(dataset.names, head.predict_proba(features), strict=True):
+        said = Decisions.from_json(entry["decisions"], head.n_classes).apply(head.predict_proba(features))
+        for name, given in zip(dataset.names, said.probabilities, strict=True):
             if (name, entry["fold"]) in found:
                 assert found[name, entry["fold"]] == given.tolist()
 

@@ -60,6 +60,27 @@ def _class_rows(results: dict[str, Any]) -> list[list[str]]:
     ]
 
 
+def decision_lines(results: dict[str, Any]) -> list[str]:
+    """What was found at the operating point and of the prediction sets, a line each; for ``fit`` and ``evaluate``."""
+    decisions = results.get("decisions", results)
+    lines = []
+    if (point := decisions.get("operating_point")) is not None:
+        rule = point.get("rule") or decisions["asked"]["operating_point"]
+        told = {"sensitivity": "recall", "specificity": "specificity", "PPV": "precision", "NPV": "npv"}
+        scores = "; ".join(f"{title} {_estimate(point['metrics'][name])}" for title, name in told.items())
+        lines.append(f"At {rule}: {scores}")
+    if (sets := decisions.get("conformal")) is not None:
+        lines.append(
+            f"Prediction sets at {100 * sets['level']:g} % hold the true class of {_estimate(sets['coverage'])}; "
+            f"mean size {number(sets['mean_size'])}"
+        )
+    return lines
+
+
+def _estimate(entry: dict[str, Any]) -> str:
+    return number(entry["value"]) + ("" if entry["ci95"] is None else f" ({interval(entry['ci95'])})")
+
+
 def print_comparison(found: dict[str, Any]) -> None:
     """Differences of two runs with intervals and p values."""
     from headstart.metrics import find_metric

@@ -9,7 +9,15 @@ from typing import Any
 import click
 
 from headstart.cli.bars import TerminalProgress
-from headstart.cli.tables import print_comparison, print_curve, print_json, print_plan, print_scores, print_tax
+from headstart.cli.tables import (
+    decision_lines,
+    print_comparison,
+    print_curve,
+    print_json,
+    print_plan,
+    print_scores,
+    print_tax,
+)
 from headstart.errors import InputError
 from headstart.workflow.options import DataSource, FitOptions
 
@@ -139,6 +147,8 @@ def _print_run(run: Any) -> None:
     print_scores(run.results)
     if run.results["leakage_tax"] is not None:
         print_tax(run.results["leakage_tax"])
+    for line in decision_lines(run.results):
+        click.echo(line)
     for warning in run.results["warnings"]:
         click.echo(f"Warning: {warning}", err=True)
     click.echo(run.headline)
@@ -188,6 +198,8 @@ def evaluate(
         print_json(found)
         return
     print_scores(found)
+    for line in decision_lines(found):
+        click.echo(line)
     click.echo(f"{found['n_images']:,} images; the intervals speak of this very model on new images of this kind.")
     click.echo(f"Next: headstart predict {_quoted(model)} NEW_IMAGES/")
 

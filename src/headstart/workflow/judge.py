@@ -13,10 +13,11 @@ from headstart.data import ImageDataset
 from headstart.errors import DataError, SplitError
 from headstart.metrics import OutOfFold, compare_paired
 from headstart.metrics import evaluate as evaluate_predictions
-from headstart.model import Model, image_marks, load_model
+from headstart.model import Model, Prediction, image_marks, load_model
 from headstart.progress import Progress, Silent
 from headstart.report.curves import out_of_fold
 from headstart.report.record import read_run
+from headstart.study.decided import DecidedOutOfFold, coverage, operating_point
 from headstart.workflow.inspect import Data, open_data
 
 
@@ -49,7 +50,8 @@ def evaluate(
     -------
     dict
         ``metrics``, ``per_class``, ``confusion``, ``interval``, ``classes``, ``positive``, ``n_images`` and
-        ``unreadable``.
+        ``unreadable``; ``operating_point`` and ``conformal``, None where the model has none. Other scores are of the
+        most probable class.
 
     Raises
     ------
@@ -83,7 +85,25 @@ def evaluate(
     )
     found = evaluate_predictions(oof, correction="none", seed=seed).to_json()
     about = {"classes": list(fitted.classes), "positive": positive, "n_images": len(rows), "unreadable": bad}
-    return {**about, **found}
+    return {**about, **found, **_decided(fitted, oof, [predictions[row] for row in rows.tolist()], seed)}
+
+
+def _decided(model: Model, oof: OutOfFold, predictions: Sequence[Prediction], seed: int) -> dict[str, Any]:
+    """Scores of the calls at the model's operating point and of its prediction sets, where it has them."""
+    decisions = model.decisions
+    calls = np.array([[model.classes.index(str(one.predicted)) for one in predictions]], dtype=np.int64)
+    sets = np.array([[[name in (one.members or ()) for name in model.classes] for one in predictions]], dtype=bool)
+    found: dict[str, Any] = {"operating_point": None, "conformal": None}
+    if decisions.operating_point is not None:
+        point = decisions.operating_point
+        scores = operating_point(oof, DecidedOutOfFold(calls, None), seed, correction="none")
+        found["operating_point"] = {"rule": str(point.rule), "threshold": point.threshold, **scores}
+    if decisions.conformal is not None:
+        found["conformal"] = {
+            "level": decisions.conformal.level,
+            **coverage(oof, sets, seed=seed, correction="none"),
+        }
+    return found
 
 
 def _refuse_training_images(model: Model, dataset: ImageDataset) -> None:
