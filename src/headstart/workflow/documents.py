@@ -58,21 +58,13 @@ def results_document(job: Job, dataset: ImageDataset, twins: Twins, split: Split
         "confusion": found["confusion"],
         "folds": fold_rows(study.data, study.folds, study.plan),
         "candidates": candidate_rows(study.folds, study.plan),
-<<<<<<< HEAD
-=======
-        "optimism": optimism(study.folds, study.judged.raw, study.plan),
-        "decisions": _decisions(job, study),
->>>>>>> 79f98ac2069671ffca8380d77a3f57a18c95df48
         "audit": {
             **audit_document(job.inspected.audit, twins, confirmed_by=job.sources[0].source.label),
             "agreement": agreement_document(dataset, seed=job.options.seed),
         },
         "labels": labels_document(dataset, find_doubtful(study.oof)),
-<<<<<<< HEAD
         "optimism": optimism(study.folds, study.judged.raw, study.plan),
         "decisions": _decisions(job, study),
-=======
->>>>>>> 79f98ac2069671ffca8380d77a3f57a18c95df48
         "final_model": {
             **described(study.plan, study.final.chosen),
             "inner_score": float(study.final.inner_scores[study.final.chosen]),
