@@ -22,7 +22,8 @@ from headstart.data.audit import audit_dataset
 from headstart.data.split import split_dataset
 from headstart.features.extract import extract_features
 from headstart.heads import HeadSpec
-from headstart.metrics.agreement import krippendorff_alpha, rater_agreement, vote_counts
+from headstart.metrics.agreement import rater_agreement
+from headstart.metrics.alpha import krippendorff_alpha, vote_counts
 from headstart.metrics.doubtful import find_doubtful
 from headstart.study.nested import run_folds
 from headstart.study.plan import StudyData, StudyPlan, outer_folds
