@@ -22,7 +22,8 @@ from headstart.data.audit import audit_dataset
 from headstart.data.split import split_dataset
 from headstart.features.extract import extract_features
 from headstart.heads import HeadSpec
-from headstart.metrics.agreement import krippendorff_alpha, rater_agreement, vote_counts
+from headstart.metrics.agreement import rater_agreement
+from headstart.metrics.alpha import krippendorff_alpha, vote_counts
 from headstart.metrics.doubtful import find_doubtful
 from headstart.study.nested import run_folds
 from headstart.study.plan import StudyData, StudyPlan, outer_folds
@@ -34,8 +35,8 @@ RATES = (0.02, 0.05, 0.1, 0.2)
 HEADS = (*(HeadSpec("logistic", {"C": C}) for C in (1e-3, 1e-2)), HeadSpec("svm", {"C": 3.0, "gamma": 0.25}))
 REGIMES = [(n_images, error) for n_images in (30, 100, 300) for error in (0.05, 0.2)]
 N_CLASSES, N_RATERS, GAPS = 3, 3, 0.2
-LEAST_COVERAGE = 0.9
-"""Of intervals meant to cover 95 %: what the smallest regime must reach for the benchmark to pass."""
+LEAST_COVERAGE = 0.92
+"""Of intervals meant to cover 95 %: what every regime must reach for the benchmark to pass."""
 
 
 def flipped_labels(one: Protocol, features: np.ndarray, groups: np.ndarray, rate: float, seed: int) -> dict[str, Any]:

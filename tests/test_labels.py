@@ -21,7 +21,8 @@ from headstart.data import ImageDataset, read_dataset
 from headstart.data.raters import Ratings
 from headstart.errors import DataError, HeadstartError, InputError, SplitError
 from headstart.metrics import OutOfFold
-from headstart.metrics.agreement import krippendorff_alpha, rater_agreement, vote_counts
+from headstart.metrics.agreement import rater_agreement
+from headstart.metrics.alpha import krippendorff_alpha, vote_counts
 from headstart.metrics.doubtful import class_thresholds, confident_class, find_doubtful
 from headstart.workflow.agreement import agreement_document
 
