@@ -123,7 +123,7 @@ def decision_section(record: RunRecord, drawn: Mapping[str, Picture]) -> Section
         return None
     blocks: list[Block] = [
         Text(_calibration_words(decisions)),
-        *_beside(drawn, "decision_calibration", _calibration_table(decisions)),
+        *_above(drawn, "decision_calibration", _calibration_table(decisions)),
         _fold_table(record, decisions),
     ]
     if decisions["operating_point"] is not None:
@@ -140,6 +140,11 @@ def decision_section(record: RunRecord, drawn: Mapping[str, Picture]) -> Section
         )
     )
     return Section("decisions", "From probabilities to decisions", tuple(blocks))
+
+
+def _above(drawn: Mapping[str, Picture], name: str, table: Table) -> list[Block]:
+    """A figure too wide for a table beside it, and the table."""
+    return [Pictures((drawn[name],)), table] if name in drawn else [table]
 
 
 def _beside(drawn: Mapping[str, Picture], name: str, table: Table) -> list[Block]:
