@@ -3,7 +3,8 @@
 Protocol A, nested 5 x 4 folds, twins on one side. In every training fold only one defective cell for every 50
 functional ones is kept, drawn at random; test folds stay as they are. Two studies on the same folds: heads alone, and
 heads with every way of balancing and augmenting as a setting of the candidates, both chosen on the inner folds by the
-score that is judged, PR AUC (average precision). Reported is the paired difference with its interval, as it comes.
+score that is judged, PR AUC (average precision), and both calibrated inside the folds as `fit` does, which brings the
+folds' probabilities to one scale. Reported is the paired difference with its interval, as it comes.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ import numpy as np
 from cells import Cells
 from common import table, write_results
 
+from headstart.decide import DecisionRules
 from headstart.heads import HeadSpec
-from headstart.metrics import OutOfFold, compare_paired, evaluate
+from headstart.metrics import OutOfFold, compare_paired, evaluate, find_metric
+from headstart.study.decisions import decide_folds, with_decisions
 from headstart.study.nested import FoldResult, run_folds
 from headstart.study.plan import OuterFold, StudyCandidate, StudyData, StudyPlan, outer_folds
 from headstart.study.results import gather
@@ -58,7 +61,14 @@ def judged(
     candidates = tuple(StudyCandidate(0, head, way) for way in ways for head in HEADS)
     plan = StudyPlan(candidates, choose_by="pr_auc", positive=1, n_jobs=2, n_views={"dihedral": n_views})
     found = run_folds(data, folds, plan)
-    return found, gather(data, found, ("functional", "defective"), 1, 1)
+    calibrated = with_decisions(found, decide_folds(data, found, plan, DecisionRules()))
+    return found, gather(data, calibrated, ("functional", "defective"), 1, 1)
+
+
+def of_folds(data: StudyData, folds: list[FoldResult]) -> list[float]:
+    """PR AUC of every outer fold by itself, which no scale of probabilities can touch."""
+    metric = find_metric("pr_auc")
+    return [round(float(metric(data.labels[one.outer.test], one.probabilities, None, positive=1)), 4) for one in folds]
 
 
 def main() -> int:
@@ -73,7 +83,7 @@ def main() -> int:
     generator = np.random.default_rng(0)
     folds = [thinned(fold, labels, generator) for fold in outer_folds(cells.split(0))[: 2 if quick else None]]
     start = time.perf_counter()
-    _, plain = judged(data, folds, (PLAIN,), views["dihedral"].shape[1])
+    alone, plain = judged(data, folds, (PLAIN,), views["dihedral"].shape[1])
     results, chosen = judged(data, folds, WAYS, views["dihedral"].shape[1])
     differences = compare_paired(chosen, plain, metrics=list(SHOWN)).to_json()["metrics"]
     scores = {name: evaluate(oof, per_class=False).metrics for name, oof in (("none", plain), ("chosen", chosen))}
@@ -84,11 +94,13 @@ def main() -> int:
         "chosen": [(HEADS * len(WAYS))[one.chosen].label + "; " + _way(one.chosen).label for one in results],
         "scores": {way: {name: found[name].to_json() for name in SHOWN} for way, found in scores.items()},
         "differences": {name: differences[name] for name in SHOWN},
+        "pr_auc_of_folds": {"none": of_folds(data, alone), "chosen": of_folds(data, results)},
         "seconds": round(time.perf_counter() - start, 1),
     }
     if not quick:
         write_results("imbalance", report)
     print("\n".join(report["chosen"]))
+    print(report["pr_auc_of_folds"])
     print(table(["score", "none", "chosen on inner folds", "difference"], [_row(name, report) for name in SHOWN]))
     return 0
 
