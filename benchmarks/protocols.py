@@ -4,8 +4,9 @@ The protocols are those of `headstart.apps.solar`. Each repetition draws a split
 cell, sister wafers (twins) on one side; four inner folds of the 75 % choose, by log loss under the protocol's weights,
 among the heads of the grid (two of them also on balanced rows with --balance) and what is done with doubtful labels:
 ``hard`` (every cell counts alike as what it is called), ``weighted`` (by certainty: 1, 1/3, 2/3, 1) or ``soft`` (a cell
-of probability 1/3 counts one third as defective and two thirds as functional). What the choice comes to is judged on
-the 25 %.
+of probability 1/3 counts one third as defective and two thirds as functional); and, beside these, logistic heads trained
+on the eight symmetries of every cell that predict the mean over them (``views``; doubtful labels weighted). What the
+choice comes to is judged on the 25 %.
 """
 
 from __future__ import annotations
@@ -13,24 +14,21 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from cells import Cells
 from common import table, write_results
 from scipy.special import stdtrit
 
-from headstart.apps.solar import INPUT_SIZE, Protocol, protocol, solar_cells
-from headstart.data.audit import audit_dataset
+from headstart.apps.solar import Protocol, protocol
 from headstart.data.split import split_dataset
-from headstart.features.extract import extract_features
 from headstart.heads import HeadSpec, grid
 from headstart.metrics import score
 from headstart.study.nested import FoldResult, run_folds
 from headstart.study.plan import OuterFold, StudyCandidate, StudyData, StudyPlan, outer_folds
 from headstart.study.treatment import Treatment
-from headstart.workflow.inspect import find_twins, open_cache, open_extractor
-from headstart.workflow.options import FitOptions
 
 PUBLISHED = {"SVM on hand-made features": 0.8244, "fine-tuned VGG-19": 0.8842}
 """Deitsch et al. 2019, arXiv 1807.02894, abstract; 1,968 training and 656 test cells."""
@@ -40,6 +38,11 @@ DIGITS = {"SVM on hand-made features": ("0.8243847875", 10), "fine-tuned VGG-19"
 
 BALANCED_HEADS = (HeadSpec("logistic", {"C": 1e-2}), HeadSpec("svm", {"C": 3.0, "gamma": 0.5}))
 """Heads that are tried with balanced rows too; both are among those chosen most without."""
+
+ON_VIEWS = tuple(
+    StudyCandidate(0, HeadSpec("logistic", {"C": C}), Treatment(augment="dihedral", tta=True)) for C in (1e-3, 1e-2)
+)
+"""Logistic heads on views: dense ones would take an hour."""
 
 N_TEST = 656
 SHOWN = ("accuracy", "balanced_accuracy", "roc_auc", "log_loss")
@@ -62,37 +65,47 @@ def candidates(balance: Sequence[str]) -> tuple[StudyCandidate, ...]:
     return (*plain, *(StudyCandidate(0, head, Treatment(method)) for method in balance for head in BALANCED_HEADS))
 
 
-def study_data(one: Protocol, features: np.ndarray, groups: np.ndarray, shares: np.ndarray) -> StudyData:
+def study_data(one: Protocol, given: Given, shares: np.ndarray) -> StudyData:
     """Data whose scores are weighted by the protocol and whose training rows count as `shares` says.
 
     The study multiplies the weight of an image with its share of each class, so the shares are divided by the weight.
     """
     weights = one.dataset.weights
     soft = shares if weights is None else shares / weights[:, None]
-    return StudyData((features[one.rows],), one.dataset.labels, 2, weights, groups[one.rows], soft=soft)
+    views = {"dihedral": given.views[one.rows]}
+    features, groups = given.features[one.rows], given.groups[one.rows]
+    return StudyData((features,), one.dataset.labels, 2, weights, groups, soft=soft, views=(views,))
 
 
-def judge(
-    one: Protocol, features: np.ndarray, groups: np.ndarray, arguments: argparse.Namespace
-) -> list[dict[str, Any]]:
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Features of all cells (n, d), of their views (n, 8, d), and groups that joined twins (n,)."""
+
+    features: np.ndarray
+    views: np.ndarray
+    groups: np.ndarray
+
+
+def judge(one: Protocol, given: Given, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """One entry per repetition: what each way came to, and the way that the inner folds chose."""
     seed, repeats = arguments.seed, 2 if arguments.quick else 10
     split = split_dataset(
-        one.dataset, groups=groups[one.rows], strata=one.strata, scheme="nested:4x4", repeats=repeats, seed=seed
+        one.dataset, groups=given.groups[one.rows], strata=one.strata, scheme="nested:4x4", repeats=repeats, seed=seed
     )
     folds = [fold for fold in outer_folds(split) if fold.fold == 0]  # the first of four folds: 25 %
     tried = candidates(arguments.balance)
     plan = replace(StudyPlan.of_heads(grid(), seed=seed), candidates=tried, positive=1, n_jobs=2)
-    found = {
-        name: run_folds(study_data(one, features, groups, shares), folds, plan) for name, shares in ways(one).items()
-    }
+    found = {name: (plan, run_folds(study_data(one, given, shares), folds, plan)) for name, shares in ways(one).items()}
+    on_views = replace(plan, candidates=ON_VIEWS, n_views={"dihedral": given.views.shape[1]})
+    shares = ways(one).get("weighted", ways(one)["hard"])
+    found["views"] = (on_views, run_folds(study_data(one, given, shares), folds, on_views))
     return [
-        repetition(one, fold, plan, {name: results[number] for name, results in found.items()})
+        repetition(one, fold, {name: (plan, results[number]) for name, (plan, results) in found.items()})
         for number, fold in enumerate(folds)
     ]
 
 
-def repetition(one: Protocol, fold: OuterFold, plan: StudyPlan, results: dict[str, FoldResult]) -> dict[str, Any]:
+def repetition(one: Protocol, fold: OuterFold, results: dict[str, tuple[StudyPlan, FoldResult]]) -> dict[str, Any]:
     """The scores of every way on the held-out cells, and which way has the best inner score."""
     rows = {
         name: {
@@ -100,7 +113,7 @@ def repetition(one: Protocol, fold: OuterFold, plan: StudyPlan, results: dict[st
             "chosen": plan.label(result.chosen),
             **scores(one, fold, result.probabilities),
         }
-        for name, result in results.items()
+        for name, (plan, result) in results.items()
     }
     best = min(rows, key=lambda name: rows[name]["inner_log_loss"])
     return {"repeat": fold.repeat, "n_train": len(fold.train), "n_test": len(fold.test), "way": best, "ways": rows}
@@ -177,18 +190,15 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="two repetitions; writes no figures")
     parser.add_argument("--balance", nargs="*", default=[], help="ways of balancing that compete too: weights smote")
     arguments = parser.parse_args()
-    cells = solar_cells()
-    dataset = protocol(cells, "A").dataset
-    audit = audit_dataset(dataset)
-    extractor = open_extractor(FitOptions(input_size=INPUT_SIZE, offline=True))
-    features = extract_features(dataset.with_hashes(audit.hashes), extractor, cache=open_cache("default"))
-    groups = find_twins(dataset, audit, features).groups
+    read = Cells.read()
+    cells, groups = read.cells, np.arange(len(read.features)) if read.groups is None else read.groups
+    given = Given(read.features, read.views(("dihedral",))["dihedral"], groups)
     reading = published_reading(cells.certainty())
     results: dict[str, Any] = {"seed": arguments.seed, "balance": arguments.balance, "published": PUBLISHED}
     results |= {"published_reading": reading, "protocols": {}}
     for name in ("A", "B", "C"):
         start = time.perf_counter()
-        found = summary(judge(protocol(cells, name), features, groups, arguments))
+        found = summary(judge(protocol(cells, name), given, arguments))
         results["repetitions"] = len(found["repetitions"])
         results["protocols"][name] = {**found, "seconds": round(time.perf_counter() - start, 1)}
         print(f"{name}: {results['protocols'][name]['seconds']} s", flush=True)
