@@ -4,9 +4,9 @@ The protocols are those of `headstart.apps.solar`. Each repetition draws a split
 cell, sister wafers (twins) on one side; four inner folds of the 75 % choose, by log loss under the protocol's weights,
 among the heads of the grid (two of them also on balanced rows with --balance) and what is done with doubtful labels:
 ``hard`` (every cell counts alike as what it is called), ``weighted`` (by certainty: 1, 1/3, 2/3, 1) or ``soft`` (a cell
-of probability 1/3 counts one third as defective and two thirds as functional); and, beside these, logistic heads trained
-on the eight symmetries of every cell that predict the mean over them (``views``; doubtful labels weighted). What the
-choice comes to is judged on the 25 %.
+of probability 1/3 counts one third as defective and two thirds as functional); and, beside these, logistic heads
+trained on the eight symmetries of every cell that predict the mean over them (``views``; doubtful labels weighted).
+What the choice comes to is judged on the 25 %.
 """
 
 from __future__ import annotations
