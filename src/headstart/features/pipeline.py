@@ -152,13 +152,26 @@ def _computed(places: Sequence[_Place], extractor: Extractor) -> FeatureBatch:
 def _prepare(dataset: ImageDataset, row: int, preparation: Preparation, views: Sequence[View]) -> _Prepared:
     """Pixels of every view of one image, or why it cannot be read; a file must still be the one that was hashed."""
     try:
-        pixels, content_hash = _read(dataset, row, preparation)
-        return [pixels if view.is_identity else view.apply(pixels, content_hash) for view in views]
+        return prepared_views(dataset, row, preparation, views)
     except ImageError as error:
         return error
     except MemoryError:
         reason = "preparing it needs more memory than is free; make the image smaller, or use fewer threads"
         return ImageError(dataset.names[row], reason)
+
+
+def prepared_views(
+    dataset: ImageDataset, row: int, preparation: Preparation, views: Sequence[View]
+) -> list[NDArray[np.uint8]]:
+    """Pixels (height, width, 3) of every view of one image, which is read once.
+
+    Raises
+    ------
+    ImageError
+        When it cannot be read, or is not the file any more that was hashed.
+    """
+    pixels, content_hash = _read(dataset, row, preparation)
+    return [pixels if view.is_identity else view.apply(pixels, content_hash) for view in views]
 
 
 def _read(dataset: ImageDataset, row: int, preparation: Preparation) -> tuple[NDArray[np.uint8], str]:

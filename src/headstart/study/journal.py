@@ -51,6 +51,13 @@ class Journal:
         digest = bytes.fromhex(hash_bytes(content))
         write_bytes(self._folder / f"{key}.safetensors", digest + content)
 
+    def drop(self, *keys: str) -> None:
+        """Forget what is kept under some keys, if anything: it is of no use any more."""
+        for key in keys:
+            self._memory.pop(key, None)
+            if self._folder is not None:
+                (self._folder / f"{key}.safetensors").unlink(missing_ok=True)
+
     def close(self) -> None:
         """Remove the folder: the run is complete."""
         if self._folder is not None:

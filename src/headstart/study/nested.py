@@ -32,6 +32,8 @@ from headstart.study.workers import Piece, Workers, run_pieces
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from headstart.study.tuning import TunedFold
+
     Floats = NDArray[np.float64]
 
 __all__ = ["FINAL", "FoldResult", "OuterFold", "StudyData", "StudyPlan", "final_fold", "outer_folds", "run_folds"]
@@ -58,6 +60,8 @@ class FoldResult:
         What is to be written down of the search.
     inner : InnerPredictions
         Of the candidate chosen, for the training rows: what `headstart.study.decisions` fits on.
+    tuned : TunedFold or None
+        What costly candidates gave, where there are any; see `headstart.study.tuning`.
     """
 
     outer: OuterFold
@@ -69,6 +73,7 @@ class FoldResult:
     judged: Mapping[int, Floats]
     record: FoldRecord
     inner: InnerPredictions
+    tuned: TunedFold | None = None
 
     @property
     def choice(self) -> Choice:

@@ -30,7 +30,7 @@ def fold_batch_norms(module: nn.Module, size: tuple[int, int]) -> nn.Module:
     """
     generator = torch.Generator().manual_seed(_PROBE_SEED)
     noise = torch.randn(2, 3, *size, generator=generator).contiguous(memory_format=torch.channels_last)
-    pairs, expected = _followed(module, noise)
+    pairs, expected = followed_by_norm(module, noise)
     if not pairs:
         return module
     folded = copy.deepcopy(module)
@@ -42,8 +42,16 @@ def fold_batch_norms(module: nn.Module, size: tuple[int, int]) -> nn.Module:
     return folded if bool((found - expected).abs().max() <= TOLERANCE * scale) else module
 
 
-def _followed(module: nn.Module, images: torch.Tensor) -> tuple[list[tuple[str, str]], torch.Tensor]:
-    """Names of every convolution and the batch normalisation that is given its output; and the network's output."""
+def followed_by_norm(module: nn.Module, images: torch.Tensor) -> tuple[list[tuple[str, str]], torch.Tensor]:
+    """Names of every convolution and the batch normalisation that is given its output; and the module's output.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        In evaluation mode.
+    images : Tensor
+        An input of it.
+    """
     made_by: dict[int, str] = {}
     kept: list[torch.Tensor] = []  # alive until the end, so that no two tensors share an id
     pairs: list[tuple[str, str]] = []

@@ -1,0 +1,186 @@
+"""What a fine-tuning is before it is run: how much is unlocked and how that is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final
+
+from headstart.errors import InputError, unknown_name
+
+ALL: Final = "all"
+NORMS: Final = ("keep", "adapt")
+MIXES: Final = ("none", "mixup", "cutmix")
+AVERAGES: Final = ("none", "ema", "swa")
+PRECISIONS: Final = ("auto", "fp32", "bf16")
+
+_RANGES: Final = {
+    "epochs": (1, 10_000),
+    "batch_size": (1, 4_096),
+    "learning_rate": (1e-8, 10.0),
+    "head_factor": (0.0, 1_000.0),
+    "stage_decay": (0.01, 1.0),
+    "warmup_epochs": (0.0, 1_000.0),
+    "weight_decay": (0.0, 10.0),
+    "label_smoothing": (0.0, 0.9),
+    "clip_norm": (0.0, 1e6),
+    "mix_alpha": (0.01, 10.0),
+    "ema_epochs": (0.01, 1_000.0),
+    "patience": (0, 10_000),
+}
+
+
+@dataclass(frozen=True)
+class FineTuneSpec:
+    """How the last stages of a backbone are trained on.
+
+    Attributes
+    ----------
+    unlock : int or "all"
+        Stages unlocked, counted from the last.
+    epochs : int
+        Passes over the training images; in each every image is seen in one of its views.
+    batch_size : int
+        Images per step; the batches of an epoch are equal in size to within one image.
+    learning_rate : float
+        Peak rate of AdamW for the last stage.
+    head_factor : float >= 0
+        The head's rate as a multiple of `learning_rate`.
+    stage_decay : float in (0, 1]
+        Rate of a stage as a multiple of that of the stage after it (discriminative learning rates).
+    warmup_epochs : float
+        Epochs in which the rate rises to its peak; then it falls to 0 along a cosine.
+    weight_decay : float
+        Decoupled; of kernels and matrices, not of biases and normalisations.
+    label_smoothing : float in [0, 0.9]
+    clip_norm : float
+        Longest gradient, over all parameters; 0: as long as it comes.
+    norms : {"keep", "adapt"}
+        Whether batch normalisation keeps the statistics of the pretraining, or takes those of the batches.
+    mix : {"none", "mixup", "cutmix"}
+        Pairs of training images mixed, on the level of what is trained on: stage maps.
+    mix_alpha : float
+        Parameter of the Beta distribution of the mixing share.
+    average : {"none", "ema", "swa"}
+        Weights that are kept: the last ones, their exponential moving average, or the mean over the last quarter of
+        the epochs.
+    ema_epochs : float
+        Time constant of the moving average.
+    patience : int
+        Stop early after so many epochs without a better validation loss, where there are validation images; 0: never.
+    precision : {"auto", "fp32", "bf16"}
+        Of the convolutions and matrix products in training. ``auto``: bf16 where a trial of this very step is faster.
+
+    References
+    ----------
+    A. Kumar et al., "Fine-tuning can distort pretrained features and underperform out-of-distribution", ICLR 2022:
+    first the head, then the network. J. Howard, S. Ruder, ACL 2018: discriminative learning rates. I. Loshchilov,
+    F. Hutter, ICLR 2017 and 2019: cosine schedule, decoupled weight decay. P. Izmailov et al., UAI 2018: averaging.
+
+    Raises
+    ------
+    InputError
+        For a value out of range.
+    """
+
+    unlock: int | str = 2
+    epochs: int = 12
+    batch_size: int = 32
+    learning_rate: float = 3e-4
+    head_factor: float = 1.0
+    stage_decay: float = 0.7
+    warmup_epochs: float = 1.0
+    weight_decay: float = 0.02
+    label_smoothing: float = 0.05
+    clip_norm: float = 5.0
+    norms: str = "keep"
+    mix: str = "none"
+    mix_alpha: float = 0.2
+    average: str = "ema"
+    ema_epochs: float = 1.0
+    patience: int = 0
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        self._check_unlock()
+        for name, known in (("norms", NORMS), ("mix", MIXES), ("average", AVERAGES), ("precision", PRECISIONS)):
+            if getattr(self, name) not in known:
+                raise InputError(unknown_name(name, str(getattr(self, name)), known))
+        for name, (least, most) in _RANGES.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+                raise InputError(f"{name} of a fine-tuning is {value}; expected {least:g} to {most:g}.")
+        for name in ("epochs", "batch_size", "patience"):
+            if not isinstance(getattr(self, name), int):
+                raise InputError(f"{name} of a fine-tuning is {getattr(self, name)}; expected a whole number.")
+
+    def _check_unlock(self) -> None:
+        whole = isinstance(self.unlock, int) and not isinstance(self.unlock, bool) and self.unlock >= 1
+        if self.unlock != ALL and not whole:
+            raise InputError(f"unlock is {self.unlock!r}; expected a number of stages, 1 or more, or {ALL!r}.")
+
+    @property
+    def label(self) -> str:
+        """One line for people, naming what is not at its default.
+
+        >>> FineTuneSpec(unlock=3, epochs=8, mix="mixup").label
+        'fine-tuning of the last 3 stages, 8 epochs, mix mixup'
+        """
+        some = "the last stage" if self.unlock == 1 else f"the last {self.unlock} stages"
+        what = "all stages" if self.unlock == ALL else some
+        rest = [
+            f"{item.name.replace('_', ' ')} {getattr(self, item.name)}"
+            for item in fields(self)
+            if item.name not in ("unlock", "epochs", "precision") and getattr(self, item.name) != item.default
+        ]
+        return ", ".join([f"fine-tuning of {what}", f"{self.epochs} epochs", *rest])
+
+    def to_json(self) -> dict[str, Any]:
+        """The attributes by name."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> FineTuneSpec:
+        """Spec from what `to_json` gave, or from some of its names.
+
+        Raises
+        ------
+        InputError
+            For an unknown name, or a value out of range.
+        """
+        known = [item.name for item in fields(cls)]
+        for name in value:
+            if name not in known:
+                raise InputError(unknown_name("setting of a fine-tuning", name, known))
+        return cls(**value)
+
+
+def frozen_stage(unlock: int | str, names: tuple[str, ...], *, backbone: str) -> str | None:
+    """The last stage that stays frozen; None where all are unlocked.
+
+    Parameters
+    ----------
+    unlock : int or "all"
+    names : tuple of str
+        Stages of the backbone, in order.
+    backbone : str
+        For the message.
+
+    Raises
+    ------
+    InputError
+        When more stages are to be unlocked than there are.
+
+    Examples
+    --------
+    >>> frozen_stage(1, ("stem", "block1", "block2"), backbone="tiny")
+    'block1'
+    """
+    if unlock == ALL or unlock == len(names):
+        return None
+    if isinstance(unlock, str) or unlock > len(names):
+        raise InputError(
+            f"unlock is {unlock}, but {backbone} has {len(names)} stages ({', '.join(names)}). Unlock 1 to "
+            f"{len(names)} of them, or {ALL!r}."
+        )
+    return names[-unlock - 1]

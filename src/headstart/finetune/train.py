@@ -1,0 +1,334 @@
+"""Training of the last stages of a backbone, from the best frozen head on."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+from torch import nn
+
+from headstart.errors import InputError
+from headstart.features.runners.plain import torch_threads
+from headstart.finetune.averaging import Average
+from headstart.finetune.mixing import mixed
+from headstart.finetune.network import UnlockedNetwork
+from headstart.finetune.predict import probabilities_of
+from headstart.finetune.result import FineTuned, History, Store
+from headstart.finetune.schedule import epoch_batches, epoch_views, n_batches, rate_factor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from headstart.backbones.backbone import Backbone
+    from headstart.finetune.maps import Maps
+    from headstart.finetune.spec import FineTuneSpec
+    from headstart.heads import FittedHead
+
+    Integers = NDArray[np.int64]
+
+LOWERED: Final = 0.1
+"""The learning rate of the second try, as a share of the first, where training diverges."""
+
+_CHECKPOINT_S: Final = 20.0
+_DIVERGED: Final = 3.0  # times the loss of a guess by chance
+_BETAS: Final = (0.9, 0.999)
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What is learned: images by their rows, as the unlocked stages read them.
+
+    Attributes
+    ----------
+    maps : Maps
+    targets : ndarray of shape (n_images, n_classes), float64
+        Share of every class in the label of every image; a plain label is a row of zeros with a one.
+    weights : ndarray of shape (n_images,), float64, or None
+    train : ndarray of int64
+        Rows that are trained on; those of weight 0 are left out.
+    valid : ndarray of int64
+        Rows that show when to stop; may be empty.
+    """
+
+    maps: Maps
+    targets: NDArray[np.float64]
+    weights: NDArray[np.float64] | None
+    train: Integers
+    valid: Integers
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """Where and from what a training starts.
+
+    Attributes
+    ----------
+    backbone : Backbone
+    stage : str or None
+        Last stage that stays frozen.
+    head : FittedHead
+        A logistic head on the frozen features of the training rows.
+    seed : int
+    n_threads : int
+    device : str
+    stop_after : int or None
+        Epoch of the schedule after which training ends; None: the last.
+    store : Store or None
+        Where checkpoints are kept.
+    key : str
+        Their name there.
+    on_step : callable
+        Told of every image that was trained on.
+    """
+
+    backbone: Backbone
+    stage: str | None
+    head: FittedHead
+    seed: int = 0
+    n_threads: int = 1
+    device: str = "cpu"
+    stop_after: int | None = None
+    store: Store | None = None
+    key: str = "fine-tuning"
+    on_step: Callable[[int], None] = lambda n: None
+
+
+def fine_tune(task: Task, spec: FineTuneSpec, setting: Setting) -> FineTuned:
+    """Train the unlocked stages and the head.
+
+    With validation rows the weights of the epoch with the lowest log loss on them are given back (perhaps those of the
+    start); without, the last ones. Interrupted and called again with the same arguments and store it goes on from its
+    last checkpoint, with the same result to the last bit.
+
+    Parameters
+    ----------
+    task : Task
+    spec : FineTuneSpec
+    setting : Setting
+
+    Returns
+    -------
+    FineTuned
+
+    Raises
+    ------
+    InputError
+        When there is no training row, or single images would have to give batch normalisation its statistics.
+    """
+    rows = task.train if task.weights is None else task.train[task.weights[task.train] > 0]
+    if len(rows) == 0:
+        raise InputError("Fine-tuning needs at least one training image with a positive weight.")
+    if spec.norms == "adapt" and len(rows) // n_batches(len(rows), spec.batch_size) < 2:
+        raise InputError(
+            f"Batch normalisation takes no statistics of a single image: {len(rows)} training images in batches of "
+            f"{spec.batch_size}. Use a batch size of 2 or more, or norms = 'keep'."
+        )
+    task = replace(task, train=rows)
+    with torch_threads(setting.n_threads), torch.random.fork_rng(devices=[]):
+        for number, rate in enumerate((spec.learning_rate, spec.learning_rate * LOWERED)):
+            tried = _Training(task, replace(spec, learning_rate=rate), setting, attempt=number).run()
+            if tried is not None:
+                return tried
+    lost = np.full(1, np.nan)
+    return FineTuned({}, setting.head, History(lost, lost, lost), spec.learning_rate * LOWERED, failed=True)
+
+
+class _Training:
+    """One training in hand; `attempt` counts from 0 and tells the checkpoints of two learning rates apart."""
+
+    def __init__(self, task: Task, spec: FineTuneSpec, setting: Setting, *, attempt: int) -> None:
+        self.task, self.spec, self.setting = task, spec, setting
+        self.key = f"{setting.key}-attempt{attempt}"
+        self.device = torch.device(setting.device)
+        self.n_steps_each = n_batches(len(task.train), spec.batch_size)
+        self.network = UnlockedNetwork(
+            setting.backbone, setting.stage, setting.head, adapt_norms=spec.norms == "adapt", device=self.device
+        )
+        self.network.fold(self._maps(task.train[:2], np.zeros(len(task.train[:2]), dtype=np.int64)))
+        self.optimizer, self.factors = _optimizer(self.network, spec, self.device)
+        self.average = Average(self.network.live(), spec, self.n_steps_each)
+        self.epoch = 0
+        self.columns: dict[str, list[float]] = {"train_loss": [], "valid_loss": [], "rate": []}
+        self.best: dict[str, NDArray[np.float32]] | None = None
+        present = setting.head.arrays["present"]
+        self.targets = task.targets[:, present]
+        self.mean_weight = 1.0 if task.weights is None else float(task.weights[task.train].mean())
+        self.scaler = torch.amp.GradScaler("cuda", enabled=self.device.type == "cuda" and spec.precision == "fp16")
+
+    def run(self) -> FineTuned | None:
+        """Train to the end; None where the loss diverges."""
+        if not self._resume():
+            self._begin()
+        last = self.setting.stop_after if self.setting.stop_after is not None else self.spec.epochs
+        saved = time.monotonic()
+        while self.epoch < last and not self._is_enough():
+            if not self._one_epoch():
+                return None
+            if time.monotonic() - saved > _CHECKPOINT_S and self.epoch < last:
+                self._checkpoint()
+                saved = time.monotonic()
+        return self._result()
+
+    def _begin(self) -> None:
+        self._note(math.nan, self._validate(), self._rate(0))
+        self._keep_best()
+
+    def _one_epoch(self) -> bool:
+        """One pass; false where the loss is not finite any more, or worse than any guess."""
+        task, spec = self.task, self.spec
+        generator = np.random.default_rng([self.setting.seed, 1, self.epoch])
+        torch.manual_seed(int(generator.integers(2**62)))  # of dropout: the same whether resumed or not
+        views = epoch_views(len(task.train), task.maps.n_views, self.epoch, self.setting.seed)
+        self.network.train()
+        losses = []
+        for number, batch in enumerate(epoch_batches(len(task.train), spec.batch_size, generator)):
+            step = self.epoch * self.n_steps_each + number
+            losses.append(self._one_step(step, task.train[batch], views[batch], generator))
+            if not math.isfinite(losses[-1]):
+                return False
+            self.setting.on_step(len(batch))
+        if np.mean(losses) > _DIVERGED * math.log(max(self.targets.shape[1], 2)):
+            return False
+        if self.epoch == 0:
+            self.columns["train_loss"][0] = losses[0]
+        self.average.after_epoch(self.epoch)
+        self.epoch += 1
+        self._note(float(np.mean(losses)), self._validate(), self._rate(self.epoch * self.n_steps_each))
+        self._keep_best()
+        return True
+
+    def _one_step(self, step: int, rows: Integers, views: Integers, generator: np.random.Generator) -> float:
+        rate = self._rate(step)
+        for group, factor in zip(self.optimizer.param_groups, self.factors, strict=True):
+            group["lr"] = rate * factor
+        maps, targets = self._maps(rows, views), torch.from_numpy(self.targets[rows]).float().to(self.device)
+        maps, targets = mixed(maps, targets, self.spec, generator)
+        with self._precision():
+            logits = self.network(maps)
+        each = nn.functional.cross_entropy(
+            logits.float(), targets, reduction="none", label_smoothing=self.spec.label_smoothing
+        )
+        if self.task.weights is not None:
+            each = each * torch.from_numpy(self.task.weights[rows] / self.mean_weight).float().to(self.device)
+        loss = each.mean()
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            return value
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        if self.spec.clip_norm > 0:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(list(self.network.parameters()), self.spec.clip_norm, foreach=True)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.average.after_step(step)
+        return value
+
+    def _maps(self, rows: Integers, views: Integers) -> torch.Tensor:
+        maps = torch.from_numpy(self.task.maps.take(rows, views)).to(self.device).float()
+        return maps.contiguous(memory_format=torch.channels_last) if maps.ndim == 4 else maps
+
+    def _precision(self) -> Any:
+        kind = self.device.type
+        if self.spec.precision == "bf16":
+            return torch.autocast(kind, dtype=torch.bfloat16)
+        return torch.autocast(kind, enabled=False)
+
+    def _rate(self, step: int) -> float:
+        n_warmup = round(self.spec.warmup_epochs * self.n_steps_each)
+        n_steps = self.spec.epochs * self.n_steps_each
+        return self.spec.learning_rate * rate_factor(step, n_steps=n_steps, n_warmup=n_warmup)
+
+    def _validate(self) -> float:
+        """Log loss of the validation rows as they are, by the weights that would be kept."""
+        rows = self.task.valid
+        if len(rows) == 0:
+            return math.nan
+        with self.average.in_place():
+            head, maps = self.network.head(), self.task.maps  # one view: eight would cost as much as the training
+            found = probabilities_of(self.network, head, maps, rows, device=self.device, n_views=1)
+        each = -(self.task.targets[rows] * np.log(found)).sum(axis=1)
+        weights = np.ones(len(rows)) if self.task.weights is None else self.task.weights[rows]
+        return float(np.average(each, weights=weights))
+
+    def _note(self, train: float, valid: float, rate: float) -> None:
+        for name, value in (("train_loss", train), ("valid_loss", valid), ("rate", rate)):
+            self.columns[name].append(value)
+
+    def _history(self) -> History:
+        return History(*(np.array(self.columns[name]) for name in ("train_loss", "valid_loss", "rate")))
+
+    def _keep_best(self) -> None:
+        history = self._history()
+        if len(self.task.valid) and history.best_epoch == self.epoch:
+            with self.average.in_place():
+                self.best = self.network.to_arrays()
+
+    def _is_enough(self) -> bool:
+        """Whether validation has not become better for as many epochs as patience goes."""
+        waited = self.epoch - self._history().best_epoch
+        return bool(self.spec.patience) and len(self.task.valid) > 0 and waited >= self.spec.patience
+
+    def _result(self) -> FineTuned:
+        if self.best is None:
+            with self.average.in_place():
+                self.best = self.network.to_arrays()
+        self.network.load(self.best)
+        return FineTuned(self.best, self.network.head(), self._history(), self.spec.learning_rate)
+
+    def _checkpoint(self) -> None:
+        if self.setting.store is None:
+            return
+        live = list(self.network.live())
+        state: dict[str, NDArray[Any]] = {f"live.{name}": array for name, array in self.network.to_arrays().items()}
+        state |= {f"kept.{name}": kept.numpy(force=True) for name, kept in zip(live, self.average.kept, strict=False)}
+        state |= {f"best.{name}": array for name, array in (self.best or {}).items()}
+        state |= {f"column.{name}": np.array(values) for name, values in self.columns.items()}
+        for number, moments in enumerate(self.optimizer.state_dict()["state"].values()):
+            state |= {f"moment.{number}.{name}": value.numpy(force=True) for name, value in moments.items()}
+        self.setting.store.put(self.key, state)
+
+    def _resume(self) -> bool:
+        """Take up the last checkpoint; false where there is none."""
+        state = None if self.setting.store is None else self.setting.store.get(self.key)
+        if state is None:
+            return False
+        self.columns = {name: state[f"column.{name}"].tolist() for name in self.columns}
+        self.epoch = len(self.columns["rate"]) - 1
+        self.network.load(_under(state, "live."))
+        kept = _under(state, "kept.")
+        self.average.kept = [torch.from_numpy(array.copy()).to(self.device) for array in kept.values()]
+        self.best = _under(state, "best.") or None
+        saved = self.optimizer.state_dict()
+        n_parameters = sum(len(group["params"]) for group in saved["param_groups"])
+        saved["state"] = {
+            number: {name: torch.from_numpy(value.copy()) for name, value in _under(state, f"moment.{number}.").items()}
+            for number in range(n_parameters)
+        }
+        self.optimizer.load_state_dict(saved)
+        self.setting.on_step(self.epoch * len(self.task.train))
+        return True
+
+
+def _under(state: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
+
+
+def _optimizer(
+    network: UnlockedNetwork, spec: FineTuneSpec, device: torch.device
+) -> tuple[torch.optim.Optimizer, list[float]]:
+    """AdamW with a group for each stage, kernels and the rest apart; and the rate of each group in peak rates."""
+    groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
+    for distance, _, parameter in network.groups():
+        groups.setdefault((distance, parameter.ndim > 1), []).append(parameter)
+    factors = [spec.head_factor if distance < 0 else spec.stage_decay**distance for distance, _ in groups]
+    listed = [
+        {"params": some, "weight_decay": spec.weight_decay if decays else 0.0}
+        for (_, decays), some in groups.items()
+    ]
+    return torch.optim.AdamW(listed, lr=spec.learning_rate, betas=_BETAS, fused=device.type != "mps"), factors
