@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from headstart.augment import IDENTITY, View, view_from_json
 from headstart.backbones.backbone import Backbone, restore_backbone
@@ -25,6 +26,8 @@ from headstart.features.extractor import Extractor
 from headstart.features.pipeline import stream_views
 from headstart.features.runners.kept import NetworkStore
 from headstart.features.runners.machine import nearest_engine, on_device
+from headstart.features.runners.plain import torch_threads
+from headstart.finetune import UnlockedNetwork, features_of
 from headstart.heads import FittedHead, HeadSpec
 from headstart.progress import Progress, Silent
 from headstart.storage import (
@@ -48,7 +51,7 @@ if TYPE_CHECKING:
 
     _Predicted = tuple[list[int], NDArray[np.float64], list[tuple[int, ImageError]]]
 
-BUNDLE_FORMAT = 3
+BUNDLE_FORMAT = 4
 _MARK_LENGTH = 16
 _MANIFEST = "manifest.json"
 _DESCRIPTION = "model.json"
@@ -84,6 +87,29 @@ class Prediction:
     members: tuple[str, ...] | None = None
 
 
+@dataclass(frozen=True)
+class Unlocked:
+    """How the last stages of a model were trained.
+
+    Attributes
+    ----------
+    stage : str or None
+        The last stage that stayed as it was; None: every stage was trained.
+    settings : dict
+        Of `headstart.finetune.FineTuneSpec`.
+    epochs : int
+        That were trained.
+    """
+
+    stage: str | None
+    settings: Mapping[str, Any]
+    epochs: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The attributes by name."""
+        return {"stage": self.stage, "settings": dict(self.settings), "epochs": self.epochs}
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
     """A fitted classifier of images.
@@ -105,6 +131,8 @@ class Model:
         Views that a prediction is the mean over; empty: the image alone.
     decisions : Decisions
         Calibration, operating point and prediction sets; applied to what the head says.
+    unlocked : Unlocked or None
+        Where stages were fine-tuned: the engine computes what stayed frozen, torch in fp32 the rest.
     notes : tuple of str
         Why the engine is not the one that the model was made with; told before anything is predicted.
     """
@@ -118,13 +146,32 @@ class Model:
     network: bytes | None = None
     views: tuple[View, ...] = ()
     decisions: Decisions = AS_THEY_ARE
+    unlocked: Unlocked | None = None
     notes: tuple[str, ...] = ()
 
     @functools.cached_property
     def extractor(self) -> Extractor:
         """What computes the features; its network is made ready once, when the first image comes."""
         store = NetworkStore(default_cache_folder())
-        return Extractor(self.backbone, self.preparation, self.engine, network=self.network, store=store)
+        stage = None if self.unlocked is None else self.unlocked.stage
+        return Extractor(
+            self.backbone, self.preparation, self.engine, stage=stage, network=self.network, store=store
+        )
+
+    @functools.cached_property
+    def _finish(self) -> UnlockedNetwork | None:
+        """What was trained, where that is not all of the network; the extractor gives the maps it reads."""
+        if self.unlocked is None or self.unlocked.stage is None:
+            return None
+        device = torch.device(self.engine.device)
+        return UnlockedNetwork(self.backbone, self.unlocked.stage, self.head, adapt_norms=False, device=device).eval()
+
+    def _features(self, rows: NDArray[Any]) -> NDArray[np.float32]:
+        """Features from what the extractor gave."""
+        if self._finish is None:
+            return rows
+        with torch_threads(self.engine.n_threads):
+            return features_of(self._finish, rows, device=torch.device(self.engine.device))
 
     def predict_each(self, dataset: ImageDataset, *, progress: Progress | None = None) -> Iterator[Prediction]:
         """Predictions in row order; an image that cannot be read gets a row with the reason and stops nothing.
@@ -162,7 +209,7 @@ class Model:
         parts: list[NDArray[np.float64]] = []  # of images whose views have not all come yet
         for batch in stream_views(dataset, extractor, wanted):
             rows += batch.rows
-            parts.append(self.head.predict_proba(batch.features))
+            parts.append(self.head.predict_proba(self._features(batch.features)))
             n_whole = len(rows) // n_views
             of_views = np.concatenate(parts)[: n_whole * n_views].reshape(n_whole, n_views, len(self.classes))
             parts = [np.concatenate(parts)[n_whole * n_views :]]
@@ -270,6 +317,7 @@ class Model:
             "head": self.head.spec.to_json(),
             "holds_training_features": self.head.holds_training_features,
             "preparation": self.preparation.settings(),
+            "unlocked": None if self.unlocked is None else self.unlocked.to_json(),
             "views": [view.to_json() for view in self.views],
         }
 
@@ -360,7 +408,19 @@ def _restore(folder: Path, description: Mapping[str, Any]) -> Model:
         network=network,
         views=tuple(view_from_json(view) for view in description.get("views", ())),
         decisions=_stored_decisions(description, len(classes)),
+        unlocked=_stored_unlocked(description, backbone),
     )
+
+
+def _stored_unlocked(description: Mapping[str, Any], backbone: Backbone) -> Unlocked | None:
+    """That of the bundle; bundles older than format 4 have none."""
+    stored = description.get("unlocked")
+    if stored is None:
+        return None
+    stage = None if stored["stage"] is None else str(stored["stage"])
+    if stage is not None:
+        backbone.staged.index(stage)  # refuses a stage that is not there
+    return Unlocked(stage, dict(stored["settings"]), int(stored["epochs"]))
 
 
 def _stored_decisions(description: Mapping[str, Any], n_classes: int) -> Decisions:

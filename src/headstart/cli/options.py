@@ -203,6 +203,32 @@ fit_options = _together(
         help="Views of each image, itself among them. [default: 8 of dihedral, 4 of others]",
     ),
     click.option("--tta", is_flag=True, default=None, help="Predict the mean over the views of an image."),
+    click.option(
+        "--strategy",
+        type=click.Choice(["feature-extraction", "fine-tune"]),
+        default="feature-extraction",
+        show_default=True,
+        help="fine-tune: unlocked stages compete with heads on frozen features.",
+    ),
+    click.option(
+        "--unlock",
+        default=None,
+        metavar="K[,K...]",
+        help="How many last stages fine-tuning unlocks: numbers, or all. [default: half of the parameters]",
+    ),
+    click.option(
+        "--fine-tuning",
+        default=None,
+        metavar="NAME=VALUE,...",
+        help="Settings of fine-tuning, such as epochs=20,mix=mixup (docs/finetune.md).",
+    ),
+    click.option(
+        "--budget",
+        type=click.FloatRange(0, min_open=True),
+        default=None,
+        metavar="MINUTES",
+        help="Minutes that fine-tuning may take; the rest is trimmed. [default: as long as it takes]",
+    ),
     click.option("--metric", default="log_loss", show_default=True, help="Score that the inner folds choose by."),
     click.option(
         "--calibrate",

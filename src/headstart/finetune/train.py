@@ -179,7 +179,7 @@ class _Training:
         self._keep_best()
 
     def _one_epoch(self) -> bool:
-        """One pass; false where the loss is not finite any more, or worse than any guess."""
+        """One pass; false where the loss is not finite any more, or after the first epoch far worse than a guess."""
         task, spec = self.task, self.spec
         generator = np.random.default_rng([self.setting.seed, 1, self.epoch])
         torch.manual_seed(int(generator.integers(2**62)))  # of dropout: the same whether resumed or not
@@ -192,8 +192,8 @@ class _Training:
             if not math.isfinite(losses[-1]):
                 return False
             self.setting.on_step(len(batch))
-        if np.mean(losses) > _DIVERGED * math.log(max(self.targets.shape[1], 2)):
-            return False
+        if self.epoch > 0 and np.mean(losses) > _DIVERGED * math.log(max(self.targets.shape[1], 2)):
+            return False  # the first epoch may start high, where batch normalisation turns to new statistics
         if self.epoch == 0:
             self.columns["train_loss"][0] = losses[0]
         self.average.after_epoch(self.epoch)

@@ -23,6 +23,7 @@ from headstart.report.search import Search, analysed, search_section
 from headstart.report.search_plots import search_plots
 from headstart.report.style import render
 from headstart.report.treatment import treatment_section
+from headstart.report.tuning import tuning_plots, tuning_section
 from headstart.storage import write_bytes
 from headstart.study.records import CANDIDATES_FILE, read_candidates
 
@@ -68,6 +69,7 @@ def write_report(
     made = [
         *_plots(record, oof, bins),
         *decision_plots(record, oof),
+        *tuning_plots(record),
         *(() if search is None else search_plots(search.table, search.found)),
     ]
     drawn = _draw(record, made, progress or Silent())
@@ -82,6 +84,9 @@ def write_report(
     decisions = decision_section(record, drawn)
     if decisions is not None:
         parts = inserted(parts, decisions, after="calibration")
+    tuning = tuning_section(record, drawn)
+    if tuning is not None:
+        parts = inserted(parts, tuning, after="candidates")
     treatment = treatment_section(record, dataset=dataset, images=images)
     if treatment is not None:
         parts = inserted(parts, treatment, after="candidates")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 
-from headstart.errors import InputError
+from headstart.errors import InputError, LeakError
 from headstart.finetune import (
     FineTuned,
     FineTuneSpec,
@@ -29,7 +29,6 @@ from headstart.study.choose import ranked
 from headstart.study.journal import Journal
 from headstart.study.pieces import fit_seed
 from headstart.study.predictions import InnerPredictions
-from headstart.study.treatment import check_apart
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -227,7 +226,7 @@ class _Work:
         kept = self.journal.get(key)
         if kept is not None:
             return kept
-        check_apart(self.data, self.data.take(rows[0]), judged)
+        _check_apart(rows[0], judged)
         stage, start = self.tuning.stage(source, spec), self._start(rows[0], source)
         maps = self._opened(source, stage)
         setting = Setting(
@@ -285,6 +284,21 @@ def _start_spec(plan: StudyPlan) -> HeadSpec:
     """The logistic head of the study in the middle of its penalties, or the default one where it has none."""
     listed = sorted({one.head.number("C") for one in plan.candidates if one.head.kind == "logistic"})
     return HeadSpec("logistic", {"C": listed[len(listed) // 2]}) if listed else HeadSpec("logistic")
+
+
+def _check_apart(train: Integers, judged: Integers) -> None:
+    """Refuse to judge images that are trained on.
+
+    Raises
+    ------
+    LeakError
+    """
+    both = np.intersect1d(train, judged)
+    if len(both):
+        raise LeakError(
+            f"Row {both[0]} and {len(both) - 1:,} others would be fine-tuned on and judged. Split first, and train "
+            "inside the training fold."
+        )
 
 
 def _name(source: int, spec: FineTuneSpec) -> str:

@@ -20,6 +20,7 @@ from headstart.workflow.inspect import Twins
 from headstart.workflow.job import Job, Studied
 from headstart.workflow.opening import Opened
 from headstart.workflow.treatments import left_out_notes
+from headstart.workflow.tuned import final_words, frozen_scores, tuning_document, with_tuned
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
@@ -56,17 +57,19 @@ def results_document(job: Job, dataset: ImageDataset, twins: Twins, split: Split
         "metrics": found["metrics"],
         "per_class": found["per_class"],
         "confusion": found["confusion"],
-        "folds": fold_rows(study.data, study.folds, study.plan),
+        "folds": with_tuned(fold_rows(study.data, study.folds, study.plan), study),
         "candidates": candidate_rows(study.folds, study.plan),
         "audit": {
             **audit_document(job.inspected.audit, twins, confirmed_by=job.sources[0].source.label),
             "agreement": agreement_document(dataset, seed=job.options.seed),
         },
         "labels": labels_document(dataset, find_doubtful(study.oof)),
-        "optimism": optimism(study.folds, study.judged.raw, study.plan),
+        "fine_tuning": tuning_document(job, study),
+        "optimism": optimism(study.folds, frozen_scores(job, study), study.plan),
         "decisions": _decisions(job, study),
         "final_model": {
             **described(study.plan, study.final.chosen),
+            **final_words(study),
             "inner_score": float(study.final.inner_scores[study.final.chosen]),
         },
         "leakage_tax": study.tax,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.augment import IDENTITY
 from headstart.data import ImageDataset
 from headstart.data.split import write_split
 from headstart.data.twins import join_groups
@@ -19,7 +20,8 @@ from headstart.features.extractor import Extractor
 from headstart.features.views import extract_views
 from headstart.metrics import find_metric
 from headstart.metrics.doubtful import find_doubtful
-from headstart.model import Model, image_marks, load_model
+from headstart.finetune import tuned_backbone
+from headstart.model import Model, Unlocked, image_marks, load_model
 from headstart.progress import Progress, Silent
 from headstart.report import write_report
 from headstart.report.record import read_run as read_record
@@ -58,11 +60,14 @@ from headstart.workflow.opening import Opened, named_space, open_sources
 from headstart.workflow.options import FitOptions, as_source
 from headstart.workflow.timing import Stopwatch, machine, versions
 from headstart.workflow.treatments import wanted_views
+from headstart.workflow.tuning import check_tuning, decide_tuning, tuning_views, wanted_specs
 from headstart.workflow.wanted import check_weights, search_space, space_identity
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from headstart.study.tuning import TunedFold
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,7 @@ def fit(
     progress = progress or Silent()
     folder, clock = _output_folder(data, output), Stopwatch()
     space = search_space(options)
+    wanted_specs(options)  # refused here where it makes no sense, before any image is read
     check_weights(options, space)
     with clock.step("audit"):
         inspected = inspect_data(
@@ -158,6 +164,7 @@ def fit(
     n_images, n_classes = len(inspected.dataset), len(inspected.dataset.classes)
     check_memory(study_plan(space, sources, options, n_images=n_images), split, sources, n_classes)
     check_views(wanted_views(space, options).all(), sources)
+    check_tuning(options, sources)
     identity = run_identity(inspected, space, sources, options)
     source, engines = {"data": inspected.source}, {str(opened.number): opened.record for opened in sources}
     with files.claimed(folder, identity, source, images=options.images, engines=engines) as images:
@@ -201,8 +208,9 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
         twins = find_twins(images, job.inspected.audit, features[0])
     dataset = grouped(images, twins)
     split = make_run_split(dataset, job.options)
+    tuning = decide_tuning(job, images, split, cache, folder / files.WORK_FOLDER)
     with clock.step("study"):
-        study = run_study(job, dataset, features, split, views)
+        study = run_study(job, dataset, features, split, views, tuning=tuning)
     results = results_document(job, dataset, twins, split, study)
     write_split(folder / files.SPLIT_FILE, split)
     write_bytes(folder / files.PREDICTIONS_FILE, predictions_csv(dataset, study.oof, study.judged.said))
@@ -319,6 +327,8 @@ def _model(job: Job, dataset: ImageDataset, study: Studied, results: dict[str, A
         "images_sha256": sorted(set(image_marks(dataset))),
         "versions": versions(),
     }
+    if study.final.tuned is not None and study.final.tuned.fitted is not None:
+        return _tuned_model(job, dataset, study, extractor, study.final.tuned, facts)
     return Model(
         backbone=extractor.backbone,
         preparation=extractor.preparation,
@@ -329,6 +339,28 @@ def _model(job: Job, dataset: ImageDataset, study: Studied, results: dict[str, A
         network=extractor.network,
         views=job.views().of_policy[treatment.augment] if treatment.tta else (),
         decisions=study.final_decisions.decisions,
+    )
+
+
+def _tuned_model(
+    job: Job, dataset: ImageDataset, study: Studied, extractor: Extractor, tuned: TunedFold, facts: dict[str, Any]
+) -> Model:
+    """The bundle where stages were unlocked: it predicts from the maps of the last frozen stage, as it was judged."""
+    fitted = tuned.fitted
+    if fitted is None or study.tuning is None or tuned.chosen is None:
+        raise ValueError("no costly candidate was chosen")
+    views = tuning_views(job)
+    unlocked = Unlocked(tuned.stage, study.tuning.specs[tuned.chosen].to_json(), fitted.best_epoch)
+    return Model(
+        backbone=tuned_backbone(extractor.backbone, tuned.stage, fitted.arrays),
+        preparation=extractor.preparation,
+        engine=extractor.engine,
+        head=fitted.head,
+        classes=dataset.classes,
+        facts=facts,
+        views=() if views == (IDENTITY,) else views,
+        decisions=study.final_decisions.decisions,
+        unlocked=unlocked,
     )
 
 

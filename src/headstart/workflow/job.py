@@ -23,6 +23,7 @@ from headstart.study.pieces import work_groups
 from headstart.study.plan import StudyCandidate, StudyData, StudyPlan, final_fold, outer_folds
 from headstart.study.results import gather, leakage_tax
 from headstart.study.space import Space
+from headstart.study.tuning import Tuning, tune_folds
 from headstart.workflow.inspect import Inspected
 from headstart.workflow.opening import Opened
 from headstart.workflow.options import FitOptions
@@ -98,6 +99,10 @@ class Studied:
         Predictions before and after calibration, and their scores.
     tax : dict or None
         Leakage tax, where asked for.
+    tuning : Tuning or None
+        Costly candidates, where there are any.
+    frozen : OutOfFold or None
+        What the winners among the heads on frozen features say, calibrated, where costly candidates compete with them.
     """
 
     data: StudyData
@@ -108,6 +113,8 @@ class Studied:
     final_decisions: FoldDecisions
     judged: Judged
     tax: dict[str, Any] | None
+    tuning: Tuning | None = None
+    frozen: OutOfFold | None = None
 
     @property
     def oof(self) -> OutOfFold:
@@ -240,6 +247,8 @@ def run_study(
     features: tuple[NDArray[np.float32], ...],
     split: Split,
     views: tuple[Mapping[str, NDArray[np.float32]], ...] = (),
+    *,
+    tuning: Tuning | None = None,
 ) -> Studied:
     """Choose, judge, refit and decide; with `leakage_tax` judge once more with the groups ignored.
 
@@ -253,6 +262,8 @@ def run_study(
     split : Split
     views : tuple of mappings of str to ndarray of shape (n_images, n_views, n_features), float32
         Of the policies of the search, for each source.
+    tuning : Tuning, optional
+        Costly candidates that compete with the winners.
     """
     options, plan = job.options, job.plan()
     data = StudyData(
@@ -266,9 +277,16 @@ def run_study(
     )
     folds = [*outer_folds(split), final_fold(split)]
     found = run_folds(data, folds, plan, journal=job.journal, progress=job.progress)
+    frozen = None
+    if tuning is not None:
+        few = decide_folds(data, found[:-1], plan, options.decision_rules)
+        kept = with_decisions(found[:-1], few)
+        frozen = gather(data, kept, job.inspected.dataset.classes, job.positive.code, split.repeats)
+        found = tune_folds(data, found, plan, tuning, journal=job.journal, progress=job.progress)
     *decided, final = decide_folds(data, found, plan, options.decision_rules)
     judged = _judge(job, data, found[:-1], decided, split.repeats)
-    studied = Studied(data, plan, with_decisions(found[:-1], decided), found[-1], decided, final, judged, None)
+    judged_folds = with_decisions(found[:-1], decided)
+    studied = Studied(data, plan, judged_folds, found[-1], decided, final, judged, None, tuning, frozen)
     return replace(studied, tax=_tax(job, dataset, split, studied)) if options.leakage_tax else studied
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,15 @@ class FitOptions:
     tta : bool or None
         Candidates trained on views predict the mean over the views of an image (test-time augmentation). None: what
         the study says, else False.
+    strategy : {"feature-extraction", "fine-tune"}
+        ``fine-tune``: unlocked stages, trained on from the best linear head, compete with the heads on frozen features.
+    unlock : int, str or None
+        How many of the last stages are unlocked: a number, ``all``, or several, separated by commas, which compete.
+        None: as many as hold half of the network's parameters.
+    fine_tuning : str, mapping or None
+        Settings of `headstart.finetune.FineTuneSpec`, such as ``epochs=20,mix=mixup``. None: the defaults.
+    budget : float or None
+        Minutes that fine-tuning may take; what takes longer is trimmed, and said. None: as long as it takes.
     metric : str
         Score that the inner folds choose by.
     calibrate : {"auto", "none", "temperature", "platt", "isotonic"}
@@ -188,6 +198,10 @@ class FitOptions:
     image_kind: str | None = None
     n_views: int | None = None
     tta: bool | None = None
+    strategy: str = "feature-extraction"
+    unlock: int | str | None = None
+    fine_tuning: str | Mapping[str, Any] | None = None
+    budget: float | None = None
     metric: str = "log_loss"
     calibrate: str = "auto"
     operating_point: str | None = None
@@ -266,7 +280,10 @@ class FitOptions:
     def identity(self) -> dict[str, Any]:
         """The options that decide the results beside data, search space and sources; others change where work runs."""
         names = ("metric", "positive", "split", "repeats", "seed", "skip_unreadable", "leakage_tax", "n_views")
-        return {name: getattr(self, name) for name in names} | {"decisions": self.decision_rules.to_json()}
+        costly = ("strategy", "unlock", "fine_tuning", "budget")
+        tuned = {name: getattr(self, name) for name in costly if self.strategy != FitOptions.strategy}
+        kept = {name: dict(value) if isinstance(value, Mapping) else value for name, value in tuned.items()}
+        return {name: getattr(self, name) for name in names} | {"decisions": self.decision_rules.to_json()} | kept
 
 
 def as_source(data: str | os.PathLike[str] | DataSource) -> DataSource:

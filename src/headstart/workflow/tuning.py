@@ -1,0 +1,341 @@
+"""Costly candidates of a fit: which there are, about how long they take, and what a budget leaves of them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+
+from headstart.augment import IDENTITY, View
+from headstart.errors import InputError, unknown_name
+from headstart.features.extractor import Extractor
+from headstart.features.runners.capabilities import torch_precisions
+from headstart.features.runners.plain import torch_threads
+from headstart.finetune import FineTuneSpec, Maps, UnlockedNetwork, frozen_stage, open_maps
+from headstart.heads import FittedHead, HeadSpec
+from headstart.storage import hash_json, write_json
+from headstart.study.plan import final_fold, outer_folds
+from headstart.study.tuning import HOLDOUT, Tuning
+
+if TYPE_CHECKING:
+    from headstart.data import ImageDataset
+    from headstart.data.split import Split
+    from headstart.features.cache import FeatureCache
+    from headstart.workflow.job import Job
+    from headstart.workflow.opening import Opened
+    from headstart.workflow.options import FitOptions
+
+FEATURE_EXTRACTION: Final = "feature-extraction"
+FINE_TUNE: Final = "fine-tune"
+STRATEGIES: Final = (FEATURE_EXTRACTION, FINE_TUNE)
+
+DECIDED_FILE: Final = "fine-tuning.json"
+LEAST_EPOCHS: Final = 3
+_TRIAL_STEPS: Final = 3
+_SHARE: Final = 0.5  # of the parameters: as many last stages as hold it are unlocked where nothing is said
+
+
+def wanted_specs(options: FitOptions) -> tuple[FineTuneSpec, ...]:
+    """The costly candidates that the options ask for, with ``unlock`` 0 where its depth is left open; perhaps none.
+
+    Raises
+    ------
+    InputError
+        For an unknown strategy or setting, or settings of a fine-tuning that is not asked for.
+    """
+    if options.strategy not in STRATEGIES:
+        raise InputError(unknown_name("strategy", options.strategy, STRATEGIES))
+    if options.strategy == FEATURE_EXTRACTION:
+        named = {"--unlock": options.unlock, "--fine-tuning": options.fine_tuning, "--budget": options.budget}
+        given = [name for name, value in named.items() if value is not None]
+        if given:
+            raise InputError(f"{given[0]} belongs to fine-tuning. Add --strategy fine-tune, or leave it out.")
+        return ()
+    settings = parse_settings(options.fine_tuning)
+    depths = [None] if options.unlock is None else [_depth(part) for part in str(options.unlock).split(",")]
+    if len(set(depths)) < len(depths):
+        raise InputError(f"--unlock {options.unlock} names a depth twice.")
+    return tuple(FineTuneSpec(**{**settings, **({} if depth is None else {"unlock": depth})}) for depth in depths)
+
+
+def parse_settings(given: Any) -> dict[str, Any]:
+    """Settings of a fine-tuning from ``epochs=20,mix=mixup`` or a mapping.
+
+    Raises
+    ------
+    InputError
+        For what is no ``name=value``, an unknown name or a value out of range.
+
+    Examples
+    --------
+    >>> parse_settings("epochs=20, learning_rate=1e-3,mix=mixup")
+    {'epochs': 20, 'learning_rate': 0.001, 'mix': 'mixup'}
+    """
+    if given is None:
+        return {}
+    if isinstance(given, str):
+        pairs = [part.partition("=") for part in given.split(",")]
+        if not all(name.strip() and sign and value.strip() for name, sign, value in pairs):
+            raise InputError(f"--fine-tuning {given!r} should read name=value,name=value, such as epochs=20,mix=mixup.")
+        given = {name.strip(): _value(value.strip()) for name, _, value in pairs}
+    settings = dict(given)
+    if "unlock" in settings:
+        raise InputError("The depth of a fine-tuning is given by --unlock, not among its settings.")
+    FineTuneSpec.from_json(settings)
+    return settings
+
+
+def _value(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _depth(text: str) -> int | str:
+    text = text.strip()
+    return int(text) if text.isdigit() else text
+
+
+def default_unlock(opened: Opened) -> int:
+    """The fewest last stages that hold half of a backbone's parameters."""
+    staged = opened.extractor.backbone.staged
+    sizes = [sum(parameter.numel() for parameter in stage.module.parameters()) for stage in staged.stages]
+    held = np.cumsum(sizes[::-1]) / max(sum(sizes), 1)
+    return int(np.argmax(held >= _SHARE)) + 1
+
+
+def check_tuning(options: FitOptions, sources: Sequence[Opened]) -> None:
+    """Refuse what cannot be unlocked, before anything is written.
+
+    Raises
+    ------
+    InputError
+        When more stages are to be unlocked than there are, or the engine gives no stage maps.
+    """
+    for spec in wanted_specs(options):
+        for opened in sources:
+            extractor = opened.extractor
+            if options.unlock is not None:
+                frozen_stage(spec.unlock, extractor.backbone.staged.names, backbone=extractor.backbone.name)
+            if extractor.engine.precision == "int8":
+                raise InputError(
+                    "Fine-tuning needs the maps of a stage, which int8 does not give: the network is quantised as a "
+                    "whole. Use another --precision."
+                )
+
+
+def tuning_views(job: Job) -> tuple[View, ...]:
+    """The views that are trained on: of the first policy that the search names; the images alone where it names none."""
+    policies = job.views().of_policy
+    return next(iter(policies.values())) if policies else (IDENTITY,)
+
+
+def decide_tuning(job: Job, dataset: ImageDataset, split: Split, cache: FeatureCache, folder: Path) -> Tuning | None:
+    """The costly candidates of a run, within its budget; None where there are none.
+
+    What a trial on this machine decides (precision, what the budget leaves) is written down before it is used, so a
+    run that is resumed goes on with it.
+
+    Parameters
+    ----------
+    job : Job
+    dataset : ImageDataset
+    split : Split
+    cache : FeatureCache
+    folder : Path
+        Unfinished work of the run.
+    """
+    specs = wanted_specs(job.options)
+    if not specs:
+        return None
+    path = folder / DECIDED_FILE
+    asked = hash_json([spec.to_json() for spec in specs])
+    decided = _read_decided(path, asked)
+    if decided is None:
+        if job.options.unlock is None:
+            specs = tuple(replace(spec, unlock=default_unlock(job.sources[0])) for spec in specs)
+        estimate = _Estimate(job, split)
+        specs = tuple(replace(spec, precision=estimate.precision(spec)) for spec in specs)
+        specs, notes = within_budget(specs, estimate.seconds, job.options.budget)
+        decided = {"asked": asked, "specs": [spec.to_json() for spec in specs], "notes": notes}
+        write_json(path, decided)
+    for note in decided["notes"]:
+        job.progress.note(note)
+    kept = tuple(FineTuneSpec.from_json(spec) for spec in decided["specs"])
+    if not kept:
+        return None
+    views = tuning_views(job)
+
+    def opened_maps(source: int, stage: str | None) -> Maps:
+        extractor = staged_extractor(job.sources[source].extractor, stage)
+        return open_maps(dataset, extractor, views, cache=cache, progress=job.progress)
+
+    engine = job.sources[0].extractor.engine
+    backbones = tuple(opened.extractor.backbone for opened in job.sources)
+    return Tuning(kept, backbones, opened_maps, n_threads=engine.n_threads, device=engine.device)
+
+
+def staged_extractor(extractor: Extractor, stage: str | None) -> Extractor:
+    """An extractor of the maps of a stage, on the same engine."""
+    if stage is None:
+        return Extractor(extractor.backbone, extractor.preparation, extractor.engine)
+    return Extractor(
+        extractor.backbone, extractor.preparation, extractor.engine, stage=stage, store=extractor.store
+    )
+
+
+def _read_decided(path: Path, asked: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and found.get("asked") == asked else None
+
+
+def within_budget(
+    specs: Sequence[FineTuneSpec], seconds: Callable[[Sequence[FineTuneSpec]], float], minutes: float | None
+) -> tuple[tuple[FineTuneSpec, ...], list[str]]:
+    """What a budget leaves of the costly candidates, and in words what was trimmed and about how long the rest takes.
+
+    Parameters
+    ----------
+    specs : sequence of FineTuneSpec
+    seconds : callable
+        About how long some candidates take.
+    minutes : float or None
+        The budget; None: as long as it takes.
+
+    Notes
+    -----
+    The candidates that take longest go first, then epochs of the last one left, down to 3; then that one goes too.
+    """
+    kept, notes = list(specs), []
+    limit = np.inf if minutes is None else minutes * 60
+    while kept and seconds(kept) > limit:
+        if len(kept) > 1:
+            worst = max(kept, key=lambda spec: seconds([spec]))
+            kept.remove(worst)
+            notes.append(f"Budget of {minutes:g} minutes: left out is {worst.label}.")
+        elif kept[0].epochs > LEAST_EPOCHS:
+            fewer = max(LEAST_EPOCHS, kept[0].epochs * 2 // 3)
+            kept[0] = replace(kept[0], epochs=fewer, warmup_epochs=min(kept[0].warmup_epochs, fewer / 3))
+        else:
+            notes.append(
+                f"Budget of {minutes:g} minutes: nothing is fine-tuned, since {LEAST_EPOCHS} epochs take about "
+                f"{seconds(kept) / 60:.1f} minutes."
+            )
+            kept.clear()
+    if kept and kept[0].epochs < specs[0].epochs and len(kept) == 1:
+        longer = next(spec for spec in specs if spec.unlock == kept[0].unlock)
+        if longer.epochs > kept[0].epochs:
+            notes.append(f"Budget of {minutes:g} minutes: {kept[0].epochs} epochs instead of {longer.epochs}.")
+    if kept:
+        listed = "; ".join(spec.label for spec in kept)
+        notes.insert(0, f"Fine-tuning ({listed}): about {seconds(kept) / 60:.1f} minutes at most.")
+    return tuple(kept), notes
+
+
+class _Estimate:
+    """About how long trainings take, from a few steps on blank maps."""
+
+    def __init__(self, job: Job, split: Split) -> None:
+        self.job = job
+        self.folds = [*outer_folds(split), final_fold(split)]
+        self._trials: dict[tuple[int | str, int, str], tuple[float, float]] = {}
+
+    def precision(self, spec: FineTuneSpec) -> str:
+        """bf16 where the machine computes it in hardware and a trial of this very step is faster, otherwise fp32."""
+        if spec.precision != "auto":
+            return spec.precision
+        device = self.job.sources[0].extractor.engine.device
+        if "bf16" not in torch_precisions(device):
+            return "fp32"
+        return min(("fp32", "bf16"), key=lambda name: self._trial(replace(spec, precision=name))[0])
+
+    def seconds(self, specs: Sequence[FineTuneSpec]) -> float:
+        """Seconds of all trainings of some candidates at most, their maps and predictions."""
+        total = 0.0
+        n_views = len(tuning_views(self.job))
+        for spec in specs:
+            train, forward = self._trial(spec)
+            for fold in self.folds:
+                n_train, n_valid = (len(rows) for rows in fold.inner[HOLDOUT])
+                total += n_train * spec.epochs * train + n_valid * (spec.epochs + n_views) * forward
+        train, forward = max((self._trial(spec) for spec in specs), default=(0.0, 0.0))
+        epochs = max((spec.epochs for spec in specs), default=0)
+        total += sum(len(fold.train) * epochs * train + len(fold.test) * n_views * forward for fold in self.folds)
+        n_images = len(self.job.inspected.dataset)
+        return total + n_images * n_views * self._trunk_seconds() * len(specs)
+
+    def _trunk_seconds(self) -> float:
+        from headstart.workflow.job import rough_seconds_per_image
+
+        return rough_seconds_per_image(self.job.sources[0])
+
+    def _trial(self, spec: FineTuneSpec) -> tuple[float, float]:
+        """Seconds of training and of predicting, per image."""
+        name = (spec.unlock, spec.batch_size, spec.precision)
+        if name not in self._trials:
+            opened = self.job.sources[0]
+            n_classes = len(self.job.inspected.dataset.classes)
+            self._trials[name] = step_seconds(opened.extractor, spec, n_classes)
+        return self._trials[name]
+
+
+def step_seconds(extractor: Extractor, spec: FineTuneSpec, n_classes: int) -> tuple[float, float]:
+    """Seconds per image of a training step and of a forward pass, from a few of them on blank maps.
+
+    Parameters
+    ----------
+    extractor : Extractor
+    spec : FineTuneSpec
+    n_classes : int
+    """
+    backbone, engine = extractor.backbone, extractor.engine
+    stage = frozen_stage(spec.unlock, backbone.staged.names, backbone=backbone.name)
+    device = torch.device(engine.device)
+    with torch_threads(engine.n_threads):
+        images = torch.zeros(spec.batch_size, 3, *extractor.preparation.size, device=device)
+        images = images.contiguous(memory_format=torch.channels_last)
+        with torch.no_grad():
+            maps = images if stage is None else backbone.staged.forward_features(images[:1], stage)
+            maps = maps.expand(spec.batch_size, *maps.shape[1:]).clone()
+            if maps.ndim == 4:
+                maps = maps.contiguous(memory_format=torch.channels_last)
+        network = UnlockedNetwork(
+            backbone, stage, blank_head(backbone.feature_width, n_classes), adapt_norms=False, device=device
+        )
+        network.fold(maps)
+        network.train()
+        labels = torch.zeros(spec.batch_size, dtype=torch.int64, device=device)
+        train, forward = [], []
+        for _ in range(_TRIAL_STEPS):
+            start = time.perf_counter()
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=spec.precision == "bf16"):
+                logits = network(maps)
+            middle = time.perf_counter()
+            torch.nn.functional.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
+            train.append(time.perf_counter() - start)
+            forward.append(middle - start)
+    return min(train) / spec.batch_size, min(forward) / spec.batch_size
+
+
+def blank_head(n_features: int, n_classes: int) -> FittedHead:
+    """A logistic head that says the same of every image."""
+    arrays = {
+        "present": np.ones(n_classes, dtype=bool),
+        "mean": np.zeros(n_features),
+        "inverse_scale": np.ones(n_features),
+        "coefficients": np.zeros((n_classes, n_features)),
+        "intercepts": np.zeros(n_classes),
+    }
+    return FittedHead(HeadSpec("logistic"), arrays)
