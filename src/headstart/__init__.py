@@ -15,9 +15,20 @@ if TYPE_CHECKING:
     from headstart.errors import HeadstartError
     from headstart.estimators import FrozenFeatures, TransferClassifier
     from headstart.model import Model, load_model
-    from headstart.workflow import CurveOptions, DataSource, FitOptions, compare, curve, evaluate, fit
+    from headstart.workflow import (
+        BackboneRanking,
+        CurveOptions,
+        DataSource,
+        FitOptions,
+        compare,
+        curve,
+        evaluate,
+        fit,
+        rank_backbones,
+    )
 
 __all__ = [
+    "BackboneRanking",
     "CurveOptions",
     "DataSource",
     "FitOptions",
@@ -32,10 +43,12 @@ __all__ = [
     "evaluate",
     "fit",
     "load_model",
+    "rank_backbones",
     "read_dataset",
 ]
 
 _HOMES = {
+    "BackboneRanking": "headstart.workflow",
     "CurveOptions": "headstart.workflow",
     "DataSource": "headstart.workflow",
     "FitOptions": "headstart.workflow",
@@ -49,6 +62,7 @@ _HOMES = {
     "evaluate": "headstart.workflow",
     "fit": "headstart.workflow",
     "load_model": "headstart.model",
+    "rank_backbones": "headstart.workflow",
     "read_dataset": "headstart.data",
 }
 

@@ -192,6 +192,24 @@ def backbones_show(**arguments: Any) -> None:
     run(**arguments)
 
 
+@backbones.command("rank")
+@opt.data_argument
+@opt.data_options
+@opt.rank_options
+@opt.machine_options
+@opt.json_option
+@opt.quiet_option
+def backbones_rank(**arguments: Any) -> None:
+    """Score several networks on your images before any search: LogME, neighbours, a logistic probe.
+
+    DATA is a folder of class folders, a CSV or Parquet manifest, or a .npz archive. Features are cached, so a fit
+    finds them.
+    """
+    from headstart.cli.verbs import rank as run
+
+    run(**arguments)
+
+
 @backbones.command("fetch")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option("--to", "folder", required=True, type=click.Path(), help="Folder to write; it gets a manifest of hashes.")

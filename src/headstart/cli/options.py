@@ -284,3 +284,16 @@ curve_options = _together(
     seed_option,
     engine_options,
 )
+
+rank_options = _together(
+    network_options,
+    click.option("--study", type=click.Path(), default=None, help="File whose [[source]] tables are ranked."),
+    click.option(
+        "--split",
+        default="nested:5x4",
+        show_default=True,
+        help="nested:OUTERxINNER, holdout:TRAIN/VAL/TEST in percent, or a split.json; test rows are never read.",
+    ),
+    seed_option,
+    engine_options,
+)
