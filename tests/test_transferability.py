@@ -332,3 +332,14 @@ def test_a_fit_ends_with_the_table_in_the_terminal(fitted: Run, folders: Path, c
     told = capsys.readouterr().out
     assert "Transferability" in told
     assert fitted.results["transferability"]["agreement"]["words"] in told
+
+
+def test_words_name_three_disputed_pairs_at_most() -> None:
+    logme_falls = np.arange(4.0)
+    scores = np.zeros((2, 4, 5))
+    scores[..., 0] = -logme_falls
+    scores[..., 1] = scores[..., 3] = -logme_falls  # log loss: the last is the best
+    words = room.transfer_document(scores, list("ABCD"))["words"]
+    assert words[0] == "The scores disagree on the best: LogME prefers A; kNN and the logistic probe prefer D."
+    assert words[1].count("LogME alone") == 3
+    assert words[1].endswith("; and 3 pairs more.")

@@ -33,6 +33,7 @@ MOST_ROWS: Final = 10_000
 """Training rows that the scores look at; of more, so many are drawn."""
 PROBE: Final = HeadSpec("logistic")
 N_NEIGHBOURS: Final = 15
+_MOST_DISPUTED: Final = 3
 SCORES: Final = ("logme", "knn_log_loss", "knn_accuracy", "logistic_log_loss", "logistic_accuracy")
 RANKED: Final = {"logme": "LogME", "knn_log_loss": "kNN", "logistic_log_loss": "the logistic probe"}
 """The three scores that sources are ranked by, and their names in a sentence."""
@@ -217,7 +218,8 @@ def _words(labels: Sequence[str], ranks: dict[str, Integers]) -> list[str]:
         said = [f"The scores disagree on the best: {'; '.join(told)}."]
     disputed = _disputed(labels, ranks)
     if disputed:
-        said.append(f"They order differently: {'; '.join(disputed)}.")
+        more = f"; and {len(disputed) - _MOST_DISPUTED:,} pairs more" if len(disputed) > _MOST_DISPUTED else ""
+        said.append(f"They order differently: {'; '.join(disputed[:_MOST_DISPUTED])}{more}.")
     elif len(first) == 1 and len(labels) > 2:
         said.append("They order all sources alike.")
     return said
