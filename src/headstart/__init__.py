@@ -15,15 +15,19 @@ if TYPE_CHECKING:
     from headstart.errors import HeadstartError
     from headstart.estimators import FrozenFeatures, TransferClassifier
     from headstart.model import Model, load_model
+    from headstart.pretraining import PretrainSettings
     from headstart.workflow import (
         BackboneRanking,
         CurveOptions,
         DataSource,
         FitOptions,
+        Pretrained,
+        PretrainOptions,
         compare,
         curve,
         evaluate,
         fit,
+        pretrain,
         rank_backbones,
     )
 
@@ -36,6 +40,9 @@ __all__ = [
     "HeadstartError",
     "ImageDataset",
     "Model",
+    "PretrainOptions",
+    "PretrainSettings",
+    "Pretrained",
     "TransferClassifier",
     "__version__",
     "compare",
@@ -43,6 +50,7 @@ __all__ = [
     "evaluate",
     "fit",
     "load_model",
+    "pretrain",
     "rank_backbones",
     "read_dataset",
 ]
@@ -56,12 +64,16 @@ _HOMES = {
     "HeadstartError": "headstart.errors",
     "ImageDataset": "headstart.data",
     "Model": "headstart.model",
+    "PretrainOptions": "headstart.workflow",
+    "PretrainSettings": "headstart.pretraining",
+    "Pretrained": "headstart.workflow",
     "TransferClassifier": "headstart.estimators",
     "compare": "headstart.workflow",
     "curve": "headstart.workflow",
     "evaluate": "headstart.workflow",
     "fit": "headstart.workflow",
     "load_model": "headstart.model",
+    "pretrain": "headstart.workflow",
     "rank_backbones": "headstart.workflow",
     "read_dataset": "headstart.data",
 }

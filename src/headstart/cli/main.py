@@ -102,6 +102,24 @@ def curve(**arguments: Any) -> None:
 
 
 @main.command()
+@opt.data_argument
+@click.option("-o", "--output", required=True, type=click.Path(), help="File of weights to write: NAME.safetensors.")
+@opt.data_options
+@opt.pretrain_options
+@opt.json_option
+@opt.quiet_option
+def pretrain(**arguments: Any) -> None:
+    """Train a network on a source task of your own, and write weights that `fit --weights` takes.
+
+    DATA is a folder of class folders, a CSV or Parquet manifest, or a .npz archive, of any size. The same command
+    again goes on after an interruption.
+    """
+    from headstart.cli.pretrain import pretrain as run
+
+    run(**arguments)
+
+
+@main.command()
 @click.argument("model", type=click.Path())
 @click.argument("inputs", nargs=-1, required=True)
 @click.option("-o", "--output", type=click.Path(), default=None, help="File to write. [default: standard output]")

@@ -152,7 +152,7 @@ def _computed(places: Sequence[_Place], extractor: Extractor) -> FeatureBatch:
 def _prepare(dataset: ImageDataset, row: int, preparation: Preparation, views: Sequence[View]) -> _Prepared:
     """Pixels of every view of one image, or why it cannot be read; a file must still be the one that was hashed."""
     try:
-        pixels, content_hash = _read(dataset, row, preparation)
+        pixels, content_hash = read_prepared(dataset, row, preparation)
         return [pixels if view.is_identity else view.apply(pixels, content_hash) for view in views]
     except ImageError as error:
         return error
@@ -161,7 +161,14 @@ def _prepare(dataset: ImageDataset, row: int, preparation: Preparation, views: S
         return ImageError(dataset.names[row], reason)
 
 
-def _read(dataset: ImageDataset, row: int, preparation: Preparation) -> tuple[NDArray[np.uint8], str]:
+def read_prepared(dataset: ImageDataset, row: int, preparation: Preparation) -> tuple[NDArray[np.uint8], str]:
+    """Prepared pixels and content hash of one image; a file whose content no longer fits its hash is refused.
+
+    Raises
+    ------
+    ImageError
+        When it cannot be read, or has changed.
+    """
     if dataset.path(row) is None:
         return dataset.prepared(row, preparation), dataset.content_hash(row)
     name, encoded = dataset.names[row], dataset.encoded(row)

@@ -4,6 +4,7 @@ from headstart.workflow.curve import Curve, CurveOptions, curve
 from headstart.workflow.fit import Run, fit
 from headstart.workflow.judge import compare, evaluate
 from headstart.workflow.options import DataSource, FitOptions
+from headstart.workflow.pretrain import Pretrained, PretrainOptions, pretrain
 from headstart.workflow.rank import BackboneRanking, rank_backbones
 
 __all__ = [
@@ -12,10 +13,13 @@ __all__ = [
     "CurveOptions",
     "DataSource",
     "FitOptions",
+    "PretrainOptions",
+    "Pretrained",
     "Run",
     "compare",
     "curve",
     "evaluate",
     "fit",
+    "pretrain",
     "rank_backbones",
 ]
