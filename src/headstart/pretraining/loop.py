@@ -163,7 +163,8 @@ class _Learner:
             kinds[parameter.ndim > 1].append(parameter)
         decays = {True: settings.weight_decay, False: 0.0}
         groups = [{"params": kinds[kind], "weight_decay": decays[kind]} for kind in (True, False) if kinds[kind]]
-        self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate)
+        fused = machine.device.partition(":")[0] in ("cpu", "cuda")  # a tenth of the time of the update on a CPU
+        self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=fused)
         self.mean = torch.tensor(lesson.mean, device=machine.device).view(1, 3, 1, 1) * 255
         self.std = torch.tensor(lesson.std, device=machine.device).view(1, 3, 1, 1) * 255
 
