@@ -1,18 +1,19 @@
-"""Pretraining on a source task of one's own: does it help where images are few?
+"""Pretraining on a source task of one's own, against random weights, where images are few.
 
-Source: 20,000 Fashion-MNIST images of seven classes. Target: 200 images of the three classes that were kept out and are hard
-to tell apart (pullover, coat, shirt). Frozen ResNet-18 at 32 px, logistic heads of three strengths chosen on the inner
-folds of nested 5 x 4, with the pretrained weights and with random weights of the same network, in pairs on the same
-folds; ten draws of 200 images that share none. Everything was fixed before the first run. The mean gain in balanced
-accuracy must have a 95 % interval above 0 (Student's t over the draws).
+Source: 20,000 Fashion-MNIST images of seven classes. Target: 200 images of the three classes that were kept out and are
+hard to tell apart (pullover, coat, shirt). Frozen ResNet-18 at 32 px, logistic heads of three strengths chosen on the
+inner folds of nested 5 x 4, with the pretrained weights and with random weights of the same network, in pairs on the
+same folds; ten draws of 200 images that share none. Everything was fixed before the first full run. The mean gain in
+balanced accuracy must have a 95 % interval above 0 (Student's t over the draws).
 
-The images come with the Debian package dataset-fashion-mnist (``apt-get install dataset-fashion-mnist``), or as the four
-files of github.com/zalandoresearch/fashion-mnist in a folder that $FASHION_MNIST names.
+The images come with the Debian package dataset-fashion-mnist (``apt-get install dataset-fashion-mnist``), or as the
+four files of github.com/zalandoresearch/fashion-mnist in a folder that $FASHION_MNIST names.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
 import os
 import tempfile
@@ -52,13 +53,18 @@ def main() -> int:
     """1 when the interval of the mean gain reaches 0."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="1,000 images, 2 epochs, 2 draws, to see that it runs")
-    quick = parser.parse_args().quick
+    parser.add_argument("--threads", type=int, default=None, help="threads of the training [default: all processors]")
+    parser.add_argument("--folder", type=Path, default=None, help="where a stopped run leaves its work [default: none]")
+    asked = parser.parse_args()
+    quick = asked.quick
     images, labels = read_images()
     n_source, n_draws = (1_000, 2) if quick else (N_SOURCE, N_DRAWS)
     settings = PretrainSettings(**{**SETTINGS.described(), "epochs": 2}) if quick else SETTINGS
-    with tempfile.TemporaryDirectory() as folder:
+    with contextlib.ExitStack() as stack:
+        folder = asked.folder or stack.enter_context(tempfile.TemporaryDirectory())
         start = time.perf_counter()
-        options = PretrainOptions(BACKBONE, input_size=SIDE, settings=settings, domain="Fashion-MNIST, seven classes")
+        domain = "Fashion-MNIST, seven classes"
+        options = PretrainOptions(BACKBONE, input_size=SIDE, settings=settings, domain=domain, n_threads=asked.threads)
         path = Path(folder) / "source.safetensors"
         made = pretrain(source(images, labels, n_source), path, options, progress=TerminalProgress())
         seconds = time.perf_counter() - start
@@ -69,7 +75,11 @@ def main() -> int:
         write_results("pretrain", {**about, "draws": draws, "summary": found})
     print(made.headline, f"{seconds:,.0f} s")
     columns = ["score", "random weights", "pretrained", "gain", "95 % interval over draws"]
-    print(table(columns, [[name, *(f"{value:.3f}" for value in row["shown"]), row["words"]] for name, row in found.items()]))
+    print(
+        table(
+            columns, [[name, *(f"{value:.3f}" for value in row["shown"]), row["words"]] for name, row in found.items()]
+        )
+    )
     return 0 if quick or found["balanced_accuracy"]["ci95"][0] > 0 else 1
 
 

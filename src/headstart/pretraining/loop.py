@@ -30,6 +30,10 @@ _LARGEST_GRADIENT: Final = 1.0  # norm of the whole gradient, beyond which it is
 _TRIED_STEPS: Final = 3
 
 
+class DivergedError(InputError):
+    """The training loss is no number any more."""
+
+
 @dataclass(frozen=True)
 class Machine:
     """Where and how the arithmetic runs; decided once, kept on resume.
@@ -89,7 +93,7 @@ def train(
     *,
     checkpoint: Path,
     progress: Progress,
-    every_s: float = CHECKPOINT_S,
+    every_s: float | None = None,
 ) -> list[float]:
     """Train all parameters of a network; a checkpoint that is there is gone on from.
 
@@ -102,8 +106,8 @@ def train(
     machine : Machine
     checkpoint : Path
     progress : Progress
-    every_s : float
-        Seconds between checkpoints, at least; more where saving takes long.
+    every_s : float, optional
+        Seconds between checkpoints, at least; more where saving takes long. Default: a minute.
 
     Returns
     -------
@@ -112,7 +116,7 @@ def train(
 
     Raises
     ------
-    InputError
+    DivergedError
         When the loss is no number any more: the rate is too high for this network and task.
     ImageError, StorageError
     """
@@ -120,7 +124,7 @@ def train(
     with arithmetic(machine):
         learner = _Learner(network.to(machine.device), lesson, settings, machine, n_steps * settings.epochs)
         losses = learner.resume(checkpoint)
-        saving = _Saving(lambda: learner.save(checkpoint, losses), every_s)
+        saving = _Saving(lambda: learner.save(checkpoint, losses), CHECKPOINT_S if every_s is None else every_s)
         first, size = int(losses.shape[0]), len(lesson.batches(settings, 0)[0])
         with progress.task("Training", n_steps * settings.epochs * size, "images") as advance:
             advance(first * size)
@@ -186,7 +190,7 @@ class _Learner:
         for number, pixels in enumerate(self.lesson.pictures.batches(seen)):
             loss = self.step(first + number, pixels, batches[number])
             if not bool(loss.isfinite()):
-                raise InputError(
+                raise DivergedError(
                     f"The training loss is no number any more in epoch {epoch + 1} of {self.settings.epochs}. Use a "
                     f"learning rate below {self.settings.learning_rate:g}, a longer warm-up or larger batches."
                 )

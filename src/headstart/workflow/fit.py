@@ -56,6 +56,7 @@ from headstart.workflow.job import (
 )
 from headstart.workflow.opening import Opened, named_space, open_sources
 from headstart.workflow.options import FitOptions, as_source
+from headstart.workflow.overlap import warned_of_overlap
 from headstart.workflow.timing import Stopwatch, machine, versions
 from headstart.workflow.transferability import transferability
 from headstart.workflow.treatments import wanted_views
@@ -155,6 +156,7 @@ def fit(
     check_halving(space, split)
     with clock.step("backbone"):
         sources = open_sources(options, space, inspected.dataset, folder=folder, progress=progress)
+    inspected = warned_of_overlap(inspected, space, options, progress)
     space = named_space(space, sources)
     n_images, n_classes = len(inspected.dataset), len(inspected.dataset.classes)
     check_memory(study_plan(space, sources, options, n_images=n_images), split, sources, n_classes)

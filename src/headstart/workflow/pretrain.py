@@ -20,14 +20,15 @@ from headstart.data import ImageDataset, Preparation
 from headstart.data.splittask import SplitTask
 from headstart.errors import InputError, RunError
 from headstart.features.engine import available_processors, resolve_device
+from headstart.features.runners.capabilities import torch_precisions
 from headstart.metrics import OutOfFold, evaluate
 from headstart.pretraining import PretrainSettings
 from headstart.pretraining.checkpoint import CHECKPOINT_FILE
-from headstart.pretraining.loop import Lesson, Machine, faster_machine, predict, train
+from headstart.pretraining.loop import DivergedError, Lesson, Machine, faster_machine, predict, train
 from headstart.pretraining.network import build_network, pixels_for
 from headstart.pretraining.pictures import Pictures
 from headstart.progress import Progress, Silent
-from headstart.storage import hash_file, hash_json, storage_error, write_bytes, write_json
+from headstart.storage import canonical_json, hash_file, hash_json, storage_error, write_bytes, write_json
 from headstart.study import run_folder as files
 from headstart.version import __version__
 from headstart.workflow.fit import join_exact
@@ -70,7 +71,7 @@ class PretrainOptions:
     settings : PretrainSettings
         Of the training itself.
     precision : {"auto", "fp32", "bf16"}
-        ``auto``: the faster of the two, by a few steps.
+        ``auto``: the faster of those that the machine computes in hardware, by a few steps.
     n_threads : int or None
         None: all processors.
     device : {"auto", "cpu", "cuda", "mps"}
@@ -193,10 +194,15 @@ def pretrain(
         "data": inspected.dataset.fingerprint(),
         "options": {**asked, "domain": domain},
     }
+    identity = json.loads(canonical_json(identity))  # as it will be read again
     if path.exists():
         return Pretrained(path, _finished(path, identity, progress))
     job = _Job(path, work, inspected, replace(options, domain=domain), identity, progress)
-    found = job.run()
+    try:
+        found = job.run()
+    except DivergedError:  # with these settings there is nothing to go on with
+        shutil.rmtree(work, ignore_errors=True)
+        raise
     shutil.rmtree(work, ignore_errors=True)
     return Pretrained(path, found)
 
@@ -268,11 +274,7 @@ class _Job:
             lesson = self._lesson(dataset, training, pixels)
             machine = self._machine(network, lesson)
             checkpoint = self.work / CHECKPOINT_FILE
-            try:
-                losses = train(network, lesson, settings, machine, checkpoint=checkpoint, progress=self.progress)
-            except InputError:  # diverged: with these settings nothing can be gone on with
-                checkpoint.unlink(missing_ok=True)
-                raise
+            losses = train(network, lesson, settings, machine, checkpoint=checkpoint, progress=self.progress)
             score = self._score(dataset, heldout, predict(network, lesson, heldout, machine))
             found = self._about(pixels, start, machine, losses, len(training)) | {"heldout": score}
             self._write(network, found)
@@ -302,8 +304,9 @@ class _Job:
             return stored
         device = resolve_device(options.device)
         n_threads = options.n_threads or available_processors()
-        asked = ("fp32", "bf16") if options.precision == "auto" and device != "mps" else (options.precision,)
-        machines = [Machine(device, "fp32" if name == "auto" else name, n_threads) for name in asked]
+        there = [name for name in torch_precisions(device.partition(":")[0]) if name in PRECISIONS]
+        asked = there if options.precision == "auto" else [options.precision]
+        machines = [Machine(device, name, n_threads) for name in asked]
         chosen, speeds = faster_machine(network, lesson, options.settings, machines)
         self.progress.note(self._plan(lesson, chosen, speeds))
         write_json(path, asdict(chosen))

@@ -14,16 +14,16 @@ from headstart.errors import WeightsError
 from headstart.storage import canonical_json
 
 KEY: Final = "headstart.pretraining"
-IMAGES_KEY: Final = "headstart.images"
-"""Marks of the source images: 16 hexadecimal digits of each content hash, sorted, one after the other."""
 FORMAT: Final = 1
 MARK_LENGTH: Final = 16
+"""Hexadecimal digits of each source image's content hash; the marks stand sorted, one after the other."""
+_IMAGES: Final = "images"
 _LOWEST, _HIGHEST = 16, 4096  # side of an input in pixels
 
 
 def header_of(pretraining: Mapping[str, Any], images: str) -> dict[str, str]:
-    """Metadata for the header of a safetensors file."""
-    return {KEY: canonical_json(pretraining), IMAGES_KEY: images}
+    """Metadata for the header of a safetensors file: one entry, since safetensors writes several in any order."""
+    return {KEY: canonical_json({**pretraining, _IMAGES: images})}
 
 
 def read_pretraining(path: Path) -> dict[str, Any] | None:
@@ -39,6 +39,34 @@ def read_pretraining(path: Path) -> dict[str, Any] | None:
     WeightsError
         When what it says is damaged, or of a format that this version does not read.
     """
+    value = _read(path)
+    if value is not None:
+        del value[_IMAGES]
+    return value
+
+
+def read_image_marks(path: Path) -> frozenset[str]:
+    """Marks of the images that the weights were pretrained on, held-out ones among them; empty where none are kept."""
+    value = _read(path)
+    text = "" if value is None else value[_IMAGES]
+    return frozenset(text[at : at + MARK_LENGTH] for at in range(0, len(text), MARK_LENGTH))
+
+
+def image_marks_text(hashes: Any) -> str:
+    """Marks of images by their content hashes, for the header."""
+    return "".join(sorted({str(one)[:MARK_LENGTH] for one in hashes}))
+
+
+def in_words(pretraining: Mapping[str, Any]) -> str:
+    """Source domain, task and score in a clause, for reports and methods."""
+    source, heldout = pretraining["source"], pretraining["heldout"]
+    return (
+        f"pretrained by headstart on {source['domain']}: {source['n_images']:,} images of {len(source['classes'])} "
+        f"classes, held-out accuracy {heldout['metrics']['accuracy']['value']:.3f}"
+    )
+
+
+def _read(path: Path) -> dict[str, Any] | None:
     text = _metadata(path).get(KEY)
     if text is None:
         return None
@@ -55,26 +83,6 @@ def read_pretraining(path: Path) -> dict[str, Any] | None:
             "version that wrote it, or pretrain again."
         )
     return dict(value)
-
-
-def read_image_marks(path: Path) -> frozenset[str]:
-    """Marks of the images that the weights were pretrained on, held-out ones among them; empty where none are kept."""
-    text = _metadata(path).get(IMAGES_KEY, "")
-    return frozenset(text[at : at + MARK_LENGTH] for at in range(0, len(text), MARK_LENGTH))
-
-
-def image_marks_text(hashes: Any) -> str:
-    """Marks of images by their content hashes, for the header."""
-    return "".join(sorted({str(one)[:MARK_LENGTH] for one in hashes}))
-
-
-def in_words(pretraining: Mapping[str, Any]) -> str:
-    """Source domain, task and score in a clause, for reports and methods."""
-    source, heldout = pretraining["source"], pretraining["heldout"]
-    return (
-        f"pretrained by headstart on {source['domain']}: {source['n_images']:,} images of {len(source['classes'])} "
-        f"classes, held-out accuracy {heldout['metrics']['accuracy']['value']:.3f}"
-    )
 
 
 def _metadata(path: Path) -> dict[str, str]:
@@ -95,6 +103,7 @@ def _check(value: Any) -> None:
     wanted = (
         (value["format"], int),
         (value["backbone"], str),
+        (value[_IMAGES], str),
         (source["domain"], str),
         (source["classes"], list),
         (source["n_images"], int),
