@@ -173,8 +173,10 @@ def test_as_many_forward_passes_run_side_by_side_as_there_are_streams() -> None:
 def test_pictures_are_read_ahead_of_a_busy_engine_but_not_far(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine is held; meanwhile the readers prepare what the next passes need, and then they rest."""
     read: list[int] = []
-    plain = pipeline._read
-    monkeypatch.setattr(pipeline, "_read", lambda dataset, row, how: read.append(row) or plain(dataset, row, how))
+    plain = pipeline.read_prepared
+    monkeypatch.setattr(
+        pipeline, "read_prepared", lambda dataset, row, how: read.append(row) or plain(dataset, row, how)
+    )
     gate = threading.Event()
     extractor = Plain(batch_size=4, n_streams=2, before=lambda pixels: gate.wait(PATIENCE_S))
     stream = stream_features(ImageDataset.from_arrays(tiny.noise(400)), extractor)
@@ -293,7 +295,7 @@ def test_what_was_computed_before_a_failure_is_not_computed_again(tmp_path: Path
 @pytest.mark.parametrize("how", ["closed", "interrupted", "engine failed", "reader failed"])
 def test_a_stream_that_ends_early_leaves_no_thread_and_reads_no_more(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
-    plain = pipeline._read
+    plain = pipeline.read_prepared
 
     def noted(dataset: ImageDataset, row: int, preparation: Preparation) -> Any:
         read.append(row)
@@ -301,7 +303,7 @@ def test_a_stream_that_ends_early_leaves_no_thread_and_reads_no_more(how: str, m
             raise ArithmeticError("the reader broke")
         return plain(dataset, row, preparation)
 
-    monkeypatch.setattr(pipeline, "_read", noted)
+    monkeypatch.setattr(pipeline, "read_prepared", noted)
 
     def fail(pixels: np.ndarray) -> None:
         raise ArithmeticError("the engine broke")
@@ -467,8 +469,10 @@ def with_view(extractor: Extractor, view: View) -> Extractor:
 def n_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Rows of the images read."""
     rows: list[int] = []
-    plain = pipeline._read
-    monkeypatch.setattr(pipeline, "_read", lambda dataset, row, how: rows.append(row) or plain(dataset, row, how))
+    plain = pipeline.read_prepared
+    monkeypatch.setattr(
+        pipeline, "read_prepared", lambda dataset, row, how: rows.append(row) or plain(dataset, row, how)
+    )
     return rows
 
 

@@ -15,9 +15,24 @@ if TYPE_CHECKING:
     from headstart.errors import HeadstartError
     from headstart.estimators import FrozenFeatures, TransferClassifier
     from headstart.model import Model, load_model
-    from headstart.workflow import CurveOptions, DataSource, FitOptions, compare, curve, evaluate, fit
+    from headstart.pretraining import PretrainSettings
+    from headstart.workflow import (
+        BackboneRanking,
+        CurveOptions,
+        DataSource,
+        FitOptions,
+        Pretrained,
+        PretrainOptions,
+        compare,
+        curve,
+        evaluate,
+        fit,
+        pretrain,
+        rank_backbones,
+    )
 
 __all__ = [
+    "BackboneRanking",
     "CurveOptions",
     "DataSource",
     "FitOptions",
@@ -25,6 +40,9 @@ __all__ = [
     "HeadstartError",
     "ImageDataset",
     "Model",
+    "PretrainOptions",
+    "PretrainSettings",
+    "Pretrained",
     "TransferClassifier",
     "__version__",
     "compare",
@@ -32,10 +50,13 @@ __all__ = [
     "evaluate",
     "fit",
     "load_model",
+    "pretrain",
+    "rank_backbones",
     "read_dataset",
 ]
 
 _HOMES = {
+    "BackboneRanking": "headstart.workflow",
     "CurveOptions": "headstart.workflow",
     "DataSource": "headstart.workflow",
     "FitOptions": "headstart.workflow",
@@ -43,12 +64,17 @@ _HOMES = {
     "HeadstartError": "headstart.errors",
     "ImageDataset": "headstart.data",
     "Model": "headstart.model",
+    "PretrainOptions": "headstart.workflow",
+    "PretrainSettings": "headstart.pretraining",
+    "Pretrained": "headstart.workflow",
     "TransferClassifier": "headstart.estimators",
     "compare": "headstart.workflow",
     "curve": "headstart.workflow",
     "evaluate": "headstart.workflow",
     "fit": "headstart.workflow",
     "load_model": "headstart.model",
+    "pretrain": "headstart.workflow",
+    "rank_backbones": "headstart.workflow",
     "read_dataset": "headstart.data",
 }
 

@@ -178,7 +178,7 @@ def load_backbone(
 
 
 def _backbone(entry: Entry, network: nn.Module, source: WeightsSource) -> Backbone:
-    pixels = pixels_of(entry, network)
+    pixels = _as_trained(pixels_of(entry, network), source)
     module = _frozen_part(network, entry)
     return Backbone(
         name=entry.name,
@@ -193,6 +193,14 @@ def _backbone(entry: Entry, network: nn.Module, source: WeightsSource) -> Backbo
         tensors_sha256=hash_tensors(module.state_dict()),
         hub_config=entry.hub_config,
     )
+
+
+def _as_trained(pixels: Pixels, source: WeightsSource) -> Pixels:
+    """What the weights expect: weights of `headstart pretrain` say at which size they were trained."""
+    if source.pretraining is None:
+        return pixels
+    height, width = source.pretraining["input_size"]
+    return replace(pixels, input_size=(int(height), int(width)), crop_fraction=1.0)
 
 
 def _frozen_part(network: nn.Module, entry: Entry) -> PooledBase:

@@ -102,6 +102,24 @@ def curve(**arguments: Any) -> None:
 
 
 @main.command()
+@opt.data_argument
+@click.option("-o", "--output", required=True, type=click.Path(), help="File of weights to write: NAME.safetensors.")
+@opt.data_options
+@opt.pretrain_options
+@opt.json_option
+@opt.quiet_option
+def pretrain(**arguments: Any) -> None:
+    """Train a network on a source task of your own, and write weights that `fit --weights` takes.
+
+    DATA is a folder of class folders, a CSV or Parquet manifest, or a .npz archive, of any size. The same command
+    again goes on after an interruption.
+    """
+    from headstart.cli.pretrain import pretrain as run
+
+    run(**arguments)
+
+
+@main.command()
 @click.argument("model", type=click.Path())
 @click.argument("inputs", nargs=-1, required=True)
 @click.option("-o", "--output", type=click.Path(), default=None, help="File to write. [default: standard output]")
@@ -188,6 +206,24 @@ def backbones(context: click.Context, as_json: bool) -> None:
 def backbones_show(**arguments: Any) -> None:
     """Show the stages of a network: output, stride, parameters, multiply-adds."""
     from headstart.cli.backbones import show as run
+
+    run(**arguments)
+
+
+@backbones.command("rank")
+@opt.data_argument
+@opt.data_options
+@opt.rank_options
+@opt.machine_options
+@opt.json_option
+@opt.quiet_option
+def backbones_rank(**arguments: Any) -> None:
+    """Score several networks on your images before any search: LogME, neighbours, a logistic probe.
+
+    DATA is a folder of class folders, a CSV or Parquet manifest, or a .npz archive. Features are cached, so a fit
+    finds them.
+    """
+    from headstart.cli.verbs import rank as run
 
     run(**arguments)
 

@@ -310,3 +310,86 @@ curve_options = _together(
     seed_option,
     engine_options,
 )
+
+rank_options = _together(
+    network_options,
+    click.option("--study", type=click.Path(), default=None, help="File whose [[source]] tables are ranked."),
+    click.option(
+        "--split",
+        default="nested:5x4",
+        show_default=True,
+        help="nested:OUTERxINNER, holdout:TRAIN/VAL/TEST in percent, or a split.json; test rows are never read.",
+    ),
+    seed_option,
+    engine_options,
+)
+
+pretrain_options = _together(
+    click.option("--backbone", required=True, metavar="NAME", help="Network to train: see headstart backbones."),
+    click.option("--weights", default=None, help="File of weights to start from. [default: random weights]"),
+    click.option(
+        "--input-size",
+        type=click.IntRange(16, 4096),
+        default=None,
+        help="Side of the network's input in pixels; later fits take it over. [default: the network's own]",
+    ),
+    click.option(
+        "--resize",
+        type=click.Choice(["squash", "crop", "pad"]),
+        default="squash",
+        show_default=True,
+        help="How an image becomes square.",
+    ),
+    click.option(
+        "--white-level",
+        type=click.IntRange(1, 65535),
+        default=65535,
+        show_default=True,
+        help="16-bit value shown as white.",
+    ),
+    click.option("--domain", default=None, metavar="TEXT", help="What the images show, for reports. [default: DATA]"),
+    click.option(
+        "--holdout", type=float, default=0.1, show_default=True, help="Share kept out of training for the score."
+    ),
+    click.option("--epochs", type=int, default=30, show_default=True, help="Passes over the training images."),
+    click.option("--batch-size", type=int, default=64, show_default=True, help="Images per step."),
+    click.option("--learning-rate", type=float, default=1e-3, show_default=True, help="Highest, of AdamW."),
+    click.option(
+        "--warmup", type=float, default=0.05, show_default=True, help="Share of the steps in which the rate rises."
+    ),
+    click.option("--weight-decay", type=float, default=0.05, show_default=True, help="Of AdamW."),
+    click.option(
+        "--label-smoothing",
+        type=float,
+        default=0.1,
+        show_default=True,
+        help="Share of a label spread over all.",
+    ),
+    click.option(
+        "--augment",
+        default="geometric",
+        show_default=True,
+        metavar="POLICY",
+        help="Views: none, flips, dihedral, geometric, photometric, strong or a TOML file.",
+    ),
+    click.option(
+        "--views",
+        "n_views",
+        type=int,
+        default=8,
+        show_default=True,
+        help="Fixed views of each image.",
+    ),
+    seed_option,
+    click.option(
+        "--precision",
+        type=click.Choice(["auto", "fp32", "bf16"]),
+        default="auto",
+        show_default=True,
+        help="Of the arithmetic. auto: the faster, by a few steps.",
+    ),
+    click.option("--skip-unreadable", is_flag=True, help="Leave unreadable images out instead of stopping."),
+    device_option,
+    threads_option,
+    offline_option,
+)

@@ -129,6 +129,31 @@ def print_curve(results: dict[str, Any]) -> None:
     print_table("Learning curve", ["images trained on", title, "from"], rows)
 
 
+def print_transfer(found: dict[str, Any]) -> None:
+    """Three scores of every source of features with their ranks and, where the outer folds have judged, theirs."""
+    sources = found["sources"]
+    judged = found.get("agreement") is not None
+    rows = [
+        [
+            source["label"],
+            _ranked(source, "logme"),
+            _ranked(source, "knn_log_loss"),
+            number(source["scores"]["knn_accuracy"]),
+            _ranked(source, "logistic_log_loss"),
+            number(source["scores"]["logistic_accuracy"]),
+            *([f"{number(source['outer_score'])} ({source['outer_rank'] or '-'})"] if judged else []),
+        ]
+        for source in sources
+    ]
+    names = ["features", "LogME", "kNN log loss", "kNN accuracy", "probe log loss", "probe accuracy"]
+    columns = [*names, f"outer {found['agreement']['metric']}"] if judged else names
+    print_table("Transferability, from training rows alone (rank)", columns, rows)
+
+
+def _ranked(source: dict[str, Any], name: str) -> str:
+    return f"{number(source['scores'][name])} ({source['ranks'][name]})"
+
+
 def print_plan(plan: dict[str, Any]) -> None:
     """What a fit would do, and what it would cost."""
     print_table("Plan", ["item", "value"], [[name.replace("_", " "), _cell(value)] for name, value in plan.items()])

@@ -17,6 +17,7 @@ from headstart.cli.tables import (
     print_plan,
     print_scores,
     print_tax,
+    print_transfer,
 )
 from headstart.errors import InputError
 from headstart.workflow.options import DataSource, FitOptions
@@ -147,6 +148,8 @@ def _print_run(run: Any) -> None:
     print_scores(run.results)
     if run.results["leakage_tax"] is not None:
         print_tax(run.results["leakage_tax"])
+    if run.results.get("transferability") is not None:
+        _print_transfer(run.results["transferability"])
     for line in decision_lines(run.results):
         click.echo(line)
     for warning in run.results["warnings"]:
@@ -154,6 +157,40 @@ def _print_run(run: Any) -> None:
     click.echo(run.headline)
     click.echo(f"Report: {run.report}")
     click.echo(f"Next: headstart predict {_quoted(run.folder / 'model')} NEW_IMAGES/")
+
+
+def _print_transfer(found: dict[str, Any]) -> None:
+    print_transfer(found)
+    for line in found["words"]:
+        click.echo(line)
+    if found["agreement"] is not None:
+        click.echo(found["agreement"]["words"])
+
+
+def rank(
+    *,
+    data: str,
+    as_json: bool,
+    quiet: bool,
+    threads: int | None,
+    cache_folder: str | None,
+    no_cache: bool,
+    **rest: Any,
+) -> None:
+    """Score backbones before any study."""
+    from headstart.workflow import rank_backbones
+
+    reading = {name: rest.pop(name) for name in list(rest) if name in _READING}
+    options = FitOptions(n_threads=threads, cache=_cache(cache_folder, no_cache), **rest)
+    found = rank_backbones(_source(data, reading), options, progress=TerminalProgress(quiet=quiet))
+    if as_json:
+        print_json(found.results)
+        return
+    _print_transfer(found.results)
+    click.echo(found.results["caution"])
+    labels = found.favoured if len(found.favoured) > 1 else [source["label"] for source in found.results["sources"]]
+    names = ",".join(dict.fromkeys(label.split(", ")[0] for label in labels))
+    click.echo(f"Next: headstart fit {_quoted(data)} -o runs/first --backbone {names}")
 
 
 def predict(

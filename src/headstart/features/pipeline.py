@@ -168,13 +168,20 @@ def prepared_views(
     Raises
     ------
     ImageError
-        When it cannot be read, or is not the file any more that was hashed.
+        When it cannot be read, or has changed.
     """
-    pixels, content_hash = _read(dataset, row, preparation)
+    pixels, content_hash = read_prepared(dataset, row, preparation)
     return [pixels if view.is_identity else view.apply(pixels, content_hash) for view in views]
 
 
-def _read(dataset: ImageDataset, row: int, preparation: Preparation) -> tuple[NDArray[np.uint8], str]:
+def read_prepared(dataset: ImageDataset, row: int, preparation: Preparation) -> tuple[NDArray[np.uint8], str]:
+    """Prepared pixels and content hash of one image; a file whose content no longer fits its hash is refused.
+
+    Raises
+    ------
+    ImageError
+        When it cannot be read, or has changed.
+    """
     if dataset.path(row) is None:
         return dataset.prepared(row, preparation), dataset.content_hash(row)
     name, encoded = dataset.names[row], dataset.encoded(row)

@@ -22,6 +22,7 @@ from headstart.report.record import RunRecord, read_run
 from headstart.report.search import Search, analysed, search_section
 from headstart.report.search_plots import search_plots
 from headstart.report.style import render
+from headstart.report.ranking import transfer_section
 from headstart.report.treatment import treatment_section
 from headstart.report.tuning import tuning_plots, tuning_section
 from headstart.storage import write_bytes
@@ -81,6 +82,9 @@ def write_report(
     if search is not None:
         found = search_section(search, drawn, record.results["search"]["notes"])
         parts = inserted(parts, found, after="candidates")
+    transfer = transfer_section(record)
+    if transfer is not None:
+        parts = inserted(parts, transfer, after="candidates")
     decisions = decision_section(record, drawn)
     if decisions is not None:
         parts = inserted(parts, decisions, after="calibration")

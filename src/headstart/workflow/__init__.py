@@ -4,5 +4,22 @@ from headstart.workflow.curve import Curve, CurveOptions, curve
 from headstart.workflow.fit import Run, fit
 from headstart.workflow.judge import compare, evaluate
 from headstart.workflow.options import DataSource, FitOptions
+from headstart.workflow.pretrain import Pretrained, PretrainOptions, pretrain
+from headstart.workflow.rank import BackboneRanking, rank_backbones
 
-__all__ = ["Curve", "CurveOptions", "DataSource", "FitOptions", "Run", "compare", "curve", "evaluate", "fit"]
+__all__ = [
+    "BackboneRanking",
+    "Curve",
+    "CurveOptions",
+    "DataSource",
+    "FitOptions",
+    "PretrainOptions",
+    "Pretrained",
+    "Run",
+    "compare",
+    "curve",
+    "evaluate",
+    "fit",
+    "pretrain",
+    "rank_backbones",
+]

@@ -58,7 +58,9 @@ from headstart.workflow.job import (
 )
 from headstart.workflow.opening import Opened, named_space, open_sources
 from headstart.workflow.options import FitOptions, as_source
+from headstart.workflow.overlap import warned_of_overlap
 from headstart.workflow.timing import Stopwatch, machine, versions
+from headstart.workflow.transferability import transferability
 from headstart.workflow.treatments import wanted_views
 from headstart.workflow.tuning import check_tuning, decide_tuning, tuning_views, wanted_specs
 from headstart.workflow.wanted import check_weights, search_space, space_identity
@@ -160,6 +162,7 @@ def fit(
     check_halving(space, split)
     with clock.step("backbone"):
         sources = open_sources(options, space, inspected.dataset, folder=folder, progress=progress)
+    inspected = warned_of_overlap(inspected, space, options, progress)
     space = named_space(space, sources)
     n_images, n_classes = len(inspected.dataset), len(inspected.dataset.classes)
     check_memory(study_plan(space, sources, options, n_images=n_images), split, sources, n_classes)
@@ -203,7 +206,7 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
     )
     costs = announce(job, cache, make_run_split(join_exact(job.inspected), job.options))
     with clock.step("features"):
-        features = _extract_all(job, cache)
+        features = extract_all(job, cache)
         views = extract_all_views(job, cache)
         twins = find_twins(images, job.inspected.audit, features[0])
     dataset = grouped(images, twins)
@@ -212,6 +215,8 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
     with clock.step("study"):
         study = run_study(job, dataset, features, split, views, tuning=tuning)
     results = results_document(job, dataset, twins, split, study)
+    with clock.step("transferability"):
+        results["transferability"] = transferability(job, study, split, results["folds"])
     write_split(folder / files.SPLIT_FILE, split)
     write_bytes(folder / files.PREDICTIONS_FILE, predictions_csv(dataset, study.oof, study.judged.said))
     write_bytes(folder / DOUBTFUL_FILE, doubtful_csv(dataset, find_doubtful(study.oof)))
@@ -227,7 +232,7 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
     return Run(folder, results)
 
 
-def _extract_all(job: Job, cache: FeatureCache) -> tuple[NDArray[np.float32], ...]:
+def extract_all(job: Job, cache: FeatureCache) -> tuple[NDArray[np.float32], ...]:
     """Features of every source, one after the other; networks that are done with are let go."""
     found = []
     for opened in job.sources:

@@ -10,6 +10,7 @@ from headstart.backbones.weights.files import read_checked
 from headstart.backbones.weights.fit import fit_state
 from headstart.backbones.weights.layouts import translate
 from headstart.backbones.weights.places import Found, find_weights
+from headstart.backbones.weights.pretraining import in_words, read_pretraining
 from headstart.backbones.weights.source import WeightsSource
 from headstart.progress import Progress
 
@@ -68,13 +69,15 @@ def load_found(module: torch.nn.Module, found: Found) -> WeightsSource:
     state, sha256 = read_checked(found.path, sha256=found.sha256, expected_bytes=n_bytes)
     translated = translate(state, own, classifier=classifier_name(module))
     fit_state(module, translated.state, source=str(found.path), without=translated.without)
+    pretraining = read_pretraining(found.path)
     return WeightsSource(
-        found.source,
+        found.source if pretraining is None else f"{found.source}, {in_words(pretraining)}",
         sha256,
         found.licence,
         file=found.path.name,
         layout=translated.layout,
         note=translated.note,
+        pretraining=pretraining,
     )
 
 

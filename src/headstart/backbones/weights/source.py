@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 RANDOM = "random"
 
@@ -25,6 +26,8 @@ class WeightsSource:
         Whose names the file's tensors bore, when they had to be translated; empty where they were the network's own.
     note : str
         What of the file was not used, in words; empty where all was.
+    pretraining : dict or None
+        What a file of `headstart pretrain` says of its source images, task, held-out score and settings.
     """
 
     source: str
@@ -33,8 +36,9 @@ class WeightsSource:
     file: str = ""
     layout: str = ""
     note: str = ""
+    pretraining: dict[str, Any] | None = None
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Any]:
         """Plain dictionary for results and bundles, without what is empty."""
         return {name: value for name, value in asdict(self).items() if value or name in _ALWAYS}
 

@@ -1,0 +1,408 @@
+"""`pretrain`: a network trained on a source task of the user's own, written as weights that later fits take."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from headstart.backbones.networks import Pixels, with_hub_config
+from headstart.backbones.registry import find_entry
+from headstart.backbones.weights import RANDOM, WeightsSource
+from headstart.backbones.weights.pretraining import FORMAT, header_of, image_marks_text, in_words, read_pretraining
+from headstart.data import ImageDataset, Preparation
+from headstart.data.splittask import SplitTask
+from headstart.errors import InputError, RunError
+from headstart.features.engine import available_processors, resolve_device
+from headstart.features.runners.capabilities import torch_precisions
+from headstart.metrics import OutOfFold, evaluate
+from headstart.pretraining import PretrainSettings
+from headstart.pretraining.checkpoint import CHECKPOINT_FILE
+from headstart.pretraining.loop import DivergedError, Lesson, Machine, faster_machine, predict, train
+from headstart.pretraining.network import build_network, pixels_for
+from headstart.pretraining.pictures import Pictures
+from headstart.progress import Progress, Silent
+from headstart.storage import canonical_json, hash_file, hash_json, storage_error, write_bytes, write_json
+from headstart.study import run_folder as files
+from headstart.version import __version__
+from headstart.workflow.fit import join_exact
+from headstart.workflow.inspect import Data, Inspected, inspect_data
+from headstart.workflow.job import labels_of
+from headstart.workflow.options import as_source
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+    Rows = NDArray[np.int64]
+
+MACHINE_FILE: Final = "machine.json"
+MOST_MARKS: Final = 500_000
+"""Source images of which the file keeps marks, so that a fit on the same images is warned of."""
+PRECISIONS: Final = ("auto", "fp32", "bf16")
+_SCORES: Final = ("accuracy", "balanced_accuracy", "log_loss")
+
+
+@dataclass(frozen=True)
+class PretrainOptions:
+    """What a user may ask of `pretrain`.
+
+    Attributes
+    ----------
+    backbone : str
+        A name that ``headstart backbones`` lists, or any timm name.
+    weights : str or None
+        A file to start from; None or ``random``: weights drawn by the seed.
+    input_size : int or None
+        Side of the square input in pixels. None: the network's own. Later fits take it as their default.
+    resize : {"squash", "crop", "pad"}
+    white_level : int
+        The 16-bit value shown as white.
+    holdout : float in (0, 0.5]
+        Share of the images, groups whole, that is kept out of training for the score.
+    domain : str or None
+        What the source images show, in words, for reports of later fits. None: the name of the data.
+    settings : PretrainSettings
+        Of the training itself.
+    precision : {"auto", "fp32", "bf16"}
+        ``auto``: the faster of those that the machine computes in hardware, by a few steps.
+    n_threads : int or None
+        None: all processors.
+    device : {"auto", "cpu", "cuda", "mps"}
+    offline : bool
+        Never touch the network.
+    skip_unreadable : bool
+        Leave unreadable images out instead of stopping.
+
+    Raises
+    ------
+    InputError
+        When a value is out of range.
+    """
+
+    backbone: str
+    weights: str | None = None
+    input_size: int | None = None
+    resize: str = "squash"
+    white_level: int = 65535
+    holdout: float = 0.1
+    domain: str | None = None
+    settings: PretrainSettings = field(default_factory=PretrainSettings)
+    precision: str = "auto"
+    n_threads: int | None = None
+    device: str = "auto"
+    offline: bool = False
+    skip_unreadable: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.holdout <= 0.5:
+            raise InputError(f"The held-out share is {self.holdout:g}; expected more than 0, and 0.5 at the most.")
+        if self.precision not in PRECISIONS:
+            raise InputError(f"Unknown precision {self.precision!r}. Expected {', '.join(PRECISIONS)}.")
+        if "," in self.backbone:
+            raise InputError(f"One backbone is pretrained at a time, not {self.backbone}. Name one.")
+
+    def identity(self) -> dict[str, Any]:
+        """What of the options decides the weights; the file to start from by its content."""
+        start = RANDOM if self.weights in (None, RANDOM) else f"file {_hash(Path(str(self.weights)))}"
+        names = ("backbone", "input_size", "resize", "white_level", "holdout", "domain", "precision", "device")
+        asked = {name: getattr(self, name) for name in names}
+        return {**asked, "weights": start, "settings": self.settings.to_json(), "skip": self.skip_unreadable}
+
+
+def _hash(path: Path) -> str:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file of weights. Check the path given to --weights.")
+    return hash_file(path)
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """Finished weights.
+
+    Attributes
+    ----------
+    path : Path
+    results : dict
+        What the file says of itself: source, settings, held-out score.
+    """
+
+    path: Path
+    results: dict[str, Any]
+
+    @property
+    def headline(self) -> str:
+        """Source, task and score in one sentence."""
+        return f"{self.results['backbone']}, {in_words(self.results)}."
+
+
+def pretrain(
+    data: Data, output: str | os.PathLike[str], options: PretrainOptions, *, progress: Progress | None = None
+) -> Pretrained:
+    """Train a whole network on labelled images of a source task, and write its weights.
+
+    A share of the images is held out, stratified, groups (and exact copies) whole, and judged once, after the last
+    epoch. Called again with the same arguments after an interruption it goes on where it stopped, with the same bytes.
+
+    Parameters
+    ----------
+    data : path, DataSource or ImageDataset
+    output : path
+        File to write, ending with ``.safetensors``. Unfinished work lies beside it, in a folder of that name with
+        ``.work`` behind it, which is removed at the end.
+    options : PretrainOptions
+    progress : Progress, optional
+
+    Returns
+    -------
+    Pretrained
+
+    Raises
+    ------
+    DataError, ImageError, SplitError, WeightsError, InputError
+        When the input cannot be used, or the training diverges.
+    RunError
+        When `output` holds something else.
+    StorageError
+        When the disk refuses.
+
+    Examples
+    --------
+    >>> import headstart
+    >>> made = headstart.pretrain(
+    ...     "clothes/", "clothes.safetensors", headstart.PretrainOptions("resnet18", input_size=64)
+    ... )  # doctest: +SKIP
+    >>> headstart.fit("coats/", "runs/coats", headstart.FitOptions("resnet18", str(made.path)))  # doctest: +SKIP
+    """
+    progress = progress or Silent()
+    path = _output_file(output)
+    work = path.with_name(f"{path.name}.work")
+    find_entry(options.backbone)
+    asked = options.identity()
+    inspected = inspect_data(
+        data, skip_unreadable=options.skip_unreadable, n_threads=options.n_threads, progress=progress
+    )
+    domain = options.domain or _domain(data)
+    identity = {
+        "headstart": __version__,
+        "data": inspected.dataset.fingerprint(),
+        "options": {**asked, "domain": domain},
+    }
+    identity = json.loads(canonical_json(identity))  # as it will be read again
+    if path.exists():
+        return Pretrained(path, _finished(path, identity, progress))
+    job = _Job(path, work, inspected, replace(options, domain=domain), identity, progress)
+    try:
+        found = job.run()
+    except DivergedError:  # with these settings there is nothing to go on with
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    shutil.rmtree(work, ignore_errors=True)
+    return Pretrained(path, found)
+
+
+def _output_file(output: str | os.PathLike[str]) -> Path:
+    path = Path(output)
+    if path.suffix != ".safetensors":
+        raise RunError(f"{path or 'The output'} does not end with .safetensors, as files of weights do. Name it so.")
+    if path.is_dir():
+        raise RunError(f"{path} is a folder. Name a file to write.")
+    return path
+
+
+def _domain(data: Data) -> str:
+    return "images in memory" if isinstance(data, ImageDataset) else Path(as_source(data).path).resolve().stem
+
+
+def _finished(path: Path, identity: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """What a file that is there says, if these very arguments made it."""
+    found = read_pretraining(path)
+    if found is None or found["identity_sha256"] != hash_json(identity):
+        raise RunError(
+            f"{path} exists already and was not made from these data and options; weights are never overwritten. "
+            "Name another file, or remove it."
+        )
+    progress.note(f"{path} is complete; nothing is left to do.")
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One pretraining in hand."""
+
+    path: Path
+    work: Path
+    inspected: Inspected
+    options: PretrainOptions
+    identity: dict[str, Any]
+    progress: Progress
+
+    @property
+    def dataset(self) -> ImageDataset:
+        """The readable images, exact copies joined to groups."""
+        return join_exact(self.inspected)
+
+    def run(self) -> dict[str, Any]:
+        """Pixels, training, the score of the held-out images; the file of weights is written last."""
+        options, settings = self.options, self.options.settings
+        dataset = self.dataset
+        training, heldout = divided(dataset, options.holdout, settings.seed)
+        if len(training) < settings.batch_size:
+            raise InputError(
+                f"A batch is of {settings.batch_size} images, but there are {len(training):,} training images. Use "
+                f"--batch-size {max(2, len(training) // 4)} or less, or add images."
+            )
+        entry = with_hub_config(find_entry(options.backbone), offline=options.offline)
+        network, start = build_network(
+            entry,
+            len(dataset.classes),
+            weights=options.weights,
+            seed=settings.seed,
+            offline=options.offline,
+            progress=self.progress,
+        )
+        pixels = pixels_for(entry, network, options.input_size)
+        for view in settings.views():
+            view.check_takes(pixels.input_size)
+        with files.claimed(self.work, self.identity, {}, images=False):
+            lesson = self._lesson(dataset, training, pixels)
+            machine = self._machine(network, lesson)
+            checkpoint = self.work / CHECKPOINT_FILE
+            losses = train(network, lesson, settings, machine, checkpoint=checkpoint, progress=self.progress)
+            score = self._score(dataset, heldout, predict(network, lesson, heldout, machine))
+            found = self._about(pixels, start, machine, losses, len(training)) | {"heldout": score}
+            self._write(network, found)
+        return found
+
+    def _lesson(self, dataset: ImageDataset, rows: Rows, pixels: Pixels) -> Lesson:
+        options = self.options
+        preparation = Preparation(
+            pixels.input_size,
+            resize=options.resize,
+            interpolation=pixels.interpolation,
+            white_level=options.white_level,
+        )
+        n_threads = options.n_threads or available_processors()
+        pictures = Pictures(dataset, preparation, self.work, n_threads)
+        pictures.keep(self.progress)
+        certain = np.eye(len(dataset.classes))[labels_of(dataset)]
+        targets = certain if dataset.soft is None else dataset.soft
+        weights = np.ones(len(dataset)) if dataset.weights is None else dataset.weights / dataset.weights.mean()
+        return Lesson(pictures, rows, targets.astype(np.float32), weights.astype(np.float32), pixels.mean, pixels.std)
+
+    def _machine(self, network: torch.nn.Module, lesson: Lesson) -> Machine:
+        """Device, precision and threads: decided once, before the first step, and kept on resume."""
+        path, options = self.work / MACHINE_FILE, self.options
+        stored = _stored_machine(path)
+        if stored is not None:
+            return stored
+        device = resolve_device(options.device)
+        n_threads = options.n_threads or available_processors()
+        there = [name for name in torch_precisions(device.partition(":")[0]) if name in PRECISIONS]
+        asked = there if options.precision == "auto" else [options.precision]
+        machines = [Machine(device, name, n_threads) for name in asked]
+        chosen, speeds = faster_machine(network, lesson, options.settings, machines)
+        self.progress.note(self._plan(lesson, chosen, speeds))
+        write_json(path, asdict(chosen))
+        return chosen
+
+    def _plan(self, lesson: Lesson, machine: Machine, speeds: dict[str, float]) -> str:
+        settings = self.options.settings
+        n_images = settings.epochs * lesson.n_batches(settings) * settings.batch_size
+        minutes = n_images / speeds[machine.precision] / 60
+        tried = ", ".join(f"{name} {speed:,.0f}" for name, speed in speeds.items())
+        return (
+            f"Plan: {settings.epochs:,} epochs of {len(lesson.rows):,} images in {machine.precision} (images per "
+            f"second: {tried}): about {minutes:,.1f} minutes."
+        )
+
+    def _score(self, dataset: ImageDataset, rows: Rows, probabilities: NDArray[np.float64]) -> dict[str, Any]:
+        """Scores of the held-out images with 95 % intervals that speak of these very weights."""
+        oof = OutOfFold.from_test_set(
+            labels_of(dataset)[rows],
+            probabilities,
+            classes=dataset.classes,
+            weights=None if dataset.weights is None else dataset.weights[rows],
+            groups=None if dataset.groups is None else dataset.groups[rows],
+        )
+        seed = self.options.settings.seed
+        found = evaluate(oof, metrics=_SCORES, per_class=False, correction="none", seed=seed).metrics
+        scores = {name: estimate.to_json() for name, estimate in found.items()}
+        kept = {name: {key: scores[name][key] for key in ("value", "ci95")} for name in _SCORES}
+        return {"n_images": len(rows), "share": self.options.holdout, "metrics": kept}
+
+    def _about(
+        self, pixels: Pixels, start: WeightsSource, machine: Machine, losses: Sequence[float], n_training: int
+    ) -> dict[str, Any]:
+        """What the file says of itself, but for the score."""
+        dataset, options = self.inspected.dataset, self.options
+        counts = np.bincount(labels_of(dataset), minlength=len(dataset.classes)).tolist()
+        return {
+            "format": FORMAT,
+            "headstart": __version__,
+            "backbone": find_entry(options.backbone).name,
+            "input_size": list(pixels.input_size),
+            "resize": options.resize,
+            "source": {
+                "domain": options.domain,
+                "classes": list(dataset.classes),
+                "class_counts": counts,
+                "n_images": len(dataset),
+                "n_training": n_training,
+                "data_sha256": dataset.fingerprint(),
+            },
+            "start": start.to_json(),
+            "settings": options.settings.described(),
+            "machine": asdict(machine),
+            "training_loss": losses[-1],
+            "identity_sha256": hash_json(self.identity),
+        }
+
+    def _write(self, network: torch.nn.Module, found: dict[str, Any]) -> None:
+        """Into the work folder first, so that a killed process leaves nothing beside the weights."""
+        from safetensors.torch import save
+
+        hashes = self.inspected.dataset.hashes or ()
+        marks = image_marks_text(hashes) if len(hashes) <= MOST_MARKS else ""
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+        whole = self.work / "weights.safetensors"
+        write_bytes(whole, save(tensors, metadata=header_of(found, marks)))
+        try:
+            os.replace(whole, self.path)
+        except OSError as error:
+            raise storage_error(self.path, error) from error
+
+
+def divided(dataset: ImageDataset, share: float, seed: int) -> tuple[Rows, Rows]:
+    """Training and held-out rows, stratified, groups whole, every class on both sides.
+
+    Raises
+    ------
+    SplitError
+        When the groups, or too few images of a class, do not allow it.
+    """
+    task = SplitTask.of(
+        labels_of(dataset),
+        groups=dataset.groups,
+        weights=dataset.weights,
+        strata=None,
+        names=dataset.names,
+        classes=dataset.classes,
+    )
+    every = np.arange(len(dataset))
+    dealt = task.draw(every, (1 - share, share), np.random.SeedSequence([seed, len(dataset)]), "held-out")
+    return np.sort(task.order[dealt == 0]), np.sort(task.order[dealt == 1])
+
+
+def _stored_machine(path: Path) -> Machine | None:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        return Machine(str(value["device"]), str(value["precision"]), int(value["n_threads"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,124 @@
+"""`rank_backbones`: which backbones are worth a fit, by three scores that need no search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from headstart.errors import InputError
+from headstart.progress import Progress, Silent
+from headstart.study.journal import Journal
+from headstart.study.plan import StudyData, final_fold, outer_folds
+from headstart.study.transferability import score_sources, transfer_document
+from headstart.version import __version__
+from headstart.workflow.fit import extract_all, grouped, join_exact
+from headstart.workflow.inspect import Data, find_twins, inspect_data, open_cache
+from headstart.workflow.job import Job, Positive, labels_of, make_run_split, n_worker_processes
+from headstart.workflow.opening import named_space, open_sources
+from headstart.workflow.options import FitOptions
+from headstart.workflow.wanted import check_weights, search_space
+
+
+@dataclass(frozen=True)
+class BackboneRanking:
+    """Three scores of every source of features, none of which decides alone.
+
+    Attributes
+    ----------
+    results : dict
+        ``sources``: label, ``scores``, ``ranks`` and ``refit`` of each; ``between``: Kendall's tau-b of every two
+        rankings; ``words``; ``caution``; ``settings``; the task and the split that the scores saw the training rows of.
+    """
+
+    results: dict[str, Any]
+
+    @property
+    def favoured(self) -> tuple[str, ...]:
+        """Labels of the sources that one of the scores at least puts first."""
+        return tuple(source["label"] for source in self.results["sources"] if 1 in source["ranks"].values())
+
+    def lines(self) -> list[str]:
+        """What the scores say in words, for a terminal."""
+        return [*self.results["words"], self.results["caution"]]
+
+
+def rank_backbones(
+    data: Data, options: FitOptions | None = None, *, progress: Progress | None = None
+) -> BackboneRanking:
+    """Score several backbones on a data set before any study is run.
+
+    Features of every backbone are computed once (and cached, so that a fit finds them); on the training rows of every
+    outer fold LogME, neighbours that vote and a logistic probe are computed, and averaged over the folds: the numbers
+    that `fit` with the same options writes beside its results.
+
+    Parameters
+    ----------
+    data : path, DataSource or ImageDataset
+    options : FitOptions, optional
+        With two sources at least: ``backbone="A,B"``, or a study with several. Heads, balancing and views of a study
+        have no part in the scores.
+    progress : Progress, optional
+
+    Returns
+    -------
+    BackboneRanking
+
+    Raises
+    ------
+    InputError
+        When there is one source alone, or an option cannot be used.
+    DataError, ImageError, SplitError, WeightsError, EngineError
+        As for `fit`.
+
+    Examples
+    --------
+    >>> import headstart
+    >>> options = headstart.FitOptions(backbone="resnet18,densenet121")
+    >>> headstart.rank_backbones("photographs/", options).favoured  # doctest: +SKIP
+    ('densenet121',)
+    """
+    options, progress = options or FitOptions(), progress or Silent()
+    space = search_space(options)
+    if len(space.sources) < 2:
+        raise InputError(
+            "Ranking needs two backbones at least, and one is named. Name them all, separated by commas, as in "
+            "--backbone resnet18,densenet121."
+        )
+    check_weights(options, space)
+    inspected = inspect_data(
+        data, skip_unreadable=options.skip_unreadable, n_threads=options.n_threads, progress=progress
+    )
+    make_run_split(join_exact(inspected), options)  # what cannot be split is refused before anything is computed
+    sources = open_sources(options, space, inspected.dataset, progress=progress)
+    space = named_space(space, sources)
+    return BackboneRanking(_scored(Job(inspected, space, sources, options, _NO_PART, Journal(None), progress)))
+
+
+_NO_PART = Positive(None, "no part in the scores")
+
+
+def _scored(job: Job) -> dict[str, Any]:
+    """Features, folds and scores of the sources of a job, as plain values."""
+    options, inspected = job.options, job.inspected
+    cache = open_cache(options.cache, limit=options.cache_limit, progress=job.progress)
+    features = extract_all(job, cache)
+    dataset = grouped(inspected.dataset, find_twins(inspected.dataset, inspected.audit, features[0]))
+    split, n_classes = make_run_split(dataset, options), len(dataset.classes)
+    data = StudyData(features, labels_of(dataset), n_classes, dataset.weights, dataset.groups, soft=dataset.soft)
+    folds, n_jobs = [*outer_folds(split), final_fold(split)], n_worker_processes(options)
+    scores = score_sources(data, folds, seed=options.seed, n_jobs=n_jobs, progress=job.progress)
+    about = {
+        "format": 1,
+        "headstart": __version__,
+        "task": {"classes": list(dataset.classes), "n_images": len(dataset)},
+        "protocol": {"scheme": split.scheme, "repeats": split.repeats, "seed": options.seed, "split_hash": split.hash},
+        "caution": CAUTION,
+        "data_sha256": inspected.dataset.fingerprint(),
+    }
+    return about | transfer_document(scores, [opened.source.label for opened in job.sources])
+
+
+CAUTION = (
+    "Whoever keeps one backbone by these scores has chosen with the labels of all images: let the backbones worth a "
+    "try compete in one fit, whose inner folds choose and whose outer folds judge the choice."
+)
