@@ -170,6 +170,8 @@ class FitOptions:
         Leave unreadable images out instead of stopping.
     leakage_tax : bool
         Measure also what a split that ignores the groups would have claimed.
+    baselines : bool
+        Judge simple rivals on the same folds, and say whether transfer helped.
     images : bool
         Whether the report may show pictures.
     """
@@ -206,6 +208,7 @@ class FitOptions:
     cache_limit: str | None = None
     skip_unreadable: bool = False
     leakage_tax: bool = False
+    baselines: bool = True
     images: bool = True
 
     def __post_init__(self) -> None:
@@ -266,7 +269,8 @@ class FitOptions:
     def identity(self) -> dict[str, Any]:
         """The options that decide the results beside data, search space and sources; others change where work runs."""
         names = ("metric", "positive", "split", "repeats", "seed", "skip_unreadable", "leakage_tax", "n_views")
-        return {name: getattr(self, name) for name in names} | {"decisions": self.decision_rules.to_json()}
+        asked = {name: getattr(self, name) for name in (*names, "baselines")}
+        return asked | {"decisions": self.decision_rules.to_json()}
 
 
 def as_source(data: str | os.PathLike[str] | DataSource) -> DataSource:
