@@ -22,6 +22,7 @@ from headstart.report.record import RunRecord, read_run
 from headstart.report.search import Search, analysed, search_section
 from headstart.report.search_plots import search_plots
 from headstart.report.style import render
+from headstart.report.transfer import transfer_plot, transfer_section
 from headstart.report.treatment import treatment_section
 from headstart.storage import write_bytes
 from headstart.study.records import CANDIDATES_FILE, read_candidates
@@ -82,6 +83,9 @@ def write_report(
     decisions = decision_section(record, drawn)
     if decisions is not None:
         parts = inserted(parts, decisions, after="calibration")
+    transfer = transfer_section(record, drawn)
+    if transfer is not None:
+        parts = inserted(parts, transfer, after="scores")
     treatment = treatment_section(record, dataset=dataset, images=images)
     if treatment is not None:
         parts = inserted(parts, treatment, after="candidates")
@@ -113,7 +117,7 @@ def _plots(record: RunRecord, oof: OutOfFold, bins: Reliability) -> Iterator[Plo
     yield from plots.confusion_plots(record)
     yield from curve_plots(record, oof)
     yield calibration_plot(record, oof, bins)
-    for plot in (plots.fold_plot(record), plots.candidate_plot(record)):
+    for plot in (plots.fold_plot(record), plots.candidate_plot(record), transfer_plot(record)):
         if plot is not None:
             yield plot
 

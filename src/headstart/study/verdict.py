@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from headstart.metrics.compare import Difference
 
 HELPS, NO_EVIDENCE, HURTS = "helps", "no evidence", "hurts"
-DECIDED_BY = "brier"
+DECIDED_BY = "log_loss"
 """Score that decides the verdict; docs/decisions/0009 says why it is not the headline's."""
 GAINS = ("balanced_accuracy", "accuracy", "roc_auc", "log_loss", "brier")
 
@@ -133,9 +133,11 @@ def judge_transfer(run: OutOfFold, outcomes: Sequence[RivalOutcome], *, choose_b
     return Transfer(tuple(outcomes), tuple(best), oof, transfer_gains(run, oof, seed=seed), evaluations, together)
 
 
-def transfer_gains(run: OutOfFold, rival: OutOfFold, *, seed: int = 0) -> dict[str, Gain]:
-    """Gains of the run over the rival on the same images, in pairs, by every score of `GAINS`."""
-    found = compare_paired(run, rival, metrics=GAINS, seed=seed).metrics
+def transfer_gains(
+    run: OutOfFold, rival: OutOfFold, *, metrics: Sequence[str] = GAINS, seed: int = 0
+) -> dict[str, Gain]:
+    """Gains of the run over the rival on the same images, in pairs, by score."""
+    found = compare_paired(run, rival, metrics=metrics, seed=seed).metrics
     return {
         name: Gain.of(difference, greater_is_better=find_metric(name).greater_is_better)
         for name, difference in found.items()
@@ -192,7 +194,7 @@ def verdict_text(transfer: Transfer, *, transferred: bool) -> str:
     headline, deciding = transfer.gains[HEADLINE], transfer.gains[DECIDED_BY]
     usual = transfer.outcomes[int(np.bincount(transfer.best).argmax())].title
     points = f"{_points(headline)} in {find_metric(HEADLINE).title.lower()} against the best simple rival"
-    decided = f"{find_metric(DECIDED_BY).title} better by {_signed(deciding)}"
+    decided = f"gain in {find_metric(DECIDED_BY).title.lower()} {_signed(deciding)}"
     named = f"mostly {usual}" if len(set(transfer.best)) > 1 else usual
     if not transferred:
         return f"Nothing was transferred, the weights are random, so there is no verdict: {points} ({named})."
