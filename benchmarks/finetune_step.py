@@ -136,7 +136,9 @@ class PlainNetwork(nn.Module):
         self.trained = nn.ModuleList([stage.module for stage in self.base.staged.stages[first:]])
         self.base.requires_grad_(False)
         self.trained.requires_grad_(True)
-        arrays = {name: torch.tensor(head.arrays[name], dtype=torch.float32) for name in head.arrays if name != "present"}
+        arrays = {
+            name: torch.tensor(head.arrays[name], dtype=torch.float32) for name in head.arrays if name != "present"
+        }
         self.mean, self.inverse = arrays["mean"], arrays["inverse_scale"]
         self.coefficients, self.intercepts = (nn.Parameter(arrays[name]) for name in ("coefficients", "intercepts"))
 
@@ -151,9 +153,13 @@ def plain(given: Ready, train: np.ndarray, epochs: int) -> tuple[PlainNetwork, l
     network = PlainNetwork(given, given.start(train)).eval()  # no dropout in the trained stages of these networks
     stages = list(network.trained)[::-1]
     groups = [
-        {"params": [p for p in stage.parameters() if (p.ndim > 1) == decays], "factor": spec.stage_decay**number,
-         "weight_decay": spec.weight_decay if decays else 0.0}
-        for number, stage in enumerate(stages) for decays in (True, False)
+        {
+            "params": [p for p in stage.parameters() if (p.ndim > 1) == decays],
+            "factor": spec.stage_decay**number,
+            "weight_decay": spec.weight_decay if decays else 0.0,
+        }
+        for number, stage in enumerate(stages)
+        for decays in (True, False)
     ]
     groups += [
         {"params": [network.coefficients], "factor": 1.0, "weight_decay": spec.weight_decay},
@@ -188,7 +194,9 @@ def speeds(given: Ready, epochs: int) -> dict[str, Any]:
     train = np.arange(len(given.labels))
     ways: dict[str, Callable[[], tuple[Any, float]]] = {
         "cached": lambda: _curve(trained(given, given.maps, train, epochs)),
-        "recomputed": lambda: _curve(trained(given, Recomputed(given.backbone, given.stage, given.pixels), train, epochs)),
+        "recomputed": lambda: _curve(
+            trained(given, Recomputed(given.backbone, given.stage, given.pixels), train, epochs)
+        ),
         "plain": lambda: plain(given, train, epochs)[1:],
     }
     found = {name: [way() for _ in range(2)] for name, way in ways.items()}
@@ -226,8 +234,13 @@ def accuracy(given: Ready, dataset: ImageDataset, epochs: int) -> dict[str, Any]
         fold[test] = number
     oof = {
         name: OutOfFold(
-            labels=given.labels, probabilities=values[None], fold=fold[None], classes=dataset.classes, positive=1,
-            weights=None, groups=None,
+            labels=given.labels,
+            probabilities=values[None],
+            fold=fold[None],
+            classes=dataset.classes,
+            positive=1,
+            weights=None,
+            groups=None,
         )
         for name, values in said.items()
     }
@@ -250,21 +263,46 @@ def main() -> int:
         for case in CASES[:1] if quick else CASES:
             given = ready(case, dataset, Path(name))
             n_fast = 64 if quick else 128
-            few = Ready(case, given.backbone, given.stage, given.pixels[:n_fast], given.maps, given.labels[:n_fast],
-                        given.features[:n_fast])
+            few = Ready(
+                case,
+                given.backbone,
+                given.stage,
+                given.pixels[:n_fast],
+                given.maps,
+                given.labels[:n_fast],
+                given.features[:n_fast],
+            )
             found = speeds(few, 2)
             if case.asked_plain is not None:
                 found["accuracy"] = accuracy(given, dataset, 2 if quick else 4)
-            results[case.backbone] = {**found, "unlock": case.unlock, "asked": case.asked, "asked_plain": case.asked_plain}
+            results[case.backbone] = {
+                **found,
+                "unlock": case.unlock,
+                "asked": case.asked,
+                "asked_plain": case.asked_plain,
+            }
             rows.append(
-                [case.backbone, case.unlock, *(f"{found['images_per_s'][way]:.1f}" for way in ("cached", "recomputed", "plain")),
-                 f"{found['times_recomputed']:.2f} ({case.asked})", f"{found['times_plain']:.2f} ({case.asked_plain or '-'})",
-                 f"{found['largest_distance_of_losses']['recomputed']:.1e}"]
+                [
+                    case.backbone,
+                    case.unlock,
+                    *(f"{found['images_per_s'][way]:.1f}" for way in ("cached", "recomputed", "plain")),
+                    f"{found['times_recomputed']:.2f} ({case.asked})",
+                    f"{found['times_plain']:.2f} ({case.asked_plain or '-'})",
+                    f"{found['largest_distance_of_losses']['recomputed']:.1e}",
+                ]
             )
             if found["times_recomputed"] < case.asked or found["times_plain"] < (case.asked_plain or 0):
                 missed.append(case.backbone)
-    columns = ["backbone", "unlocked", "cached, images/s", "recomputed", "plain", "times recomputed (asked)",
-               "times plain (asked)", "losses apart"]
+    columns = [
+        "backbone",
+        "unlocked",
+        "cached, images/s",
+        "recomputed",
+        "plain",
+        "times recomputed (asked)",
+        "times plain (asked)",
+        "losses apart",
+    ]
     print(table(columns, rows))
     if "accuracy" in results["efficientnet_lite0"]:
         print("Accuracy, 5 folds:", results["efficientnet_lite0"]["accuracy"])

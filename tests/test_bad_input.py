@@ -24,7 +24,7 @@ from headstart.errors import DataError
 from headstart.workflow.fit import Run
 
 QUICK = ["--backbone", tiny.BACKBONE, "--weights", "random", "--device", "cpu", "--threads", "1"]
-QUICK += ["--input-size", str(tiny.SIDE), "--split", "nested:3x2", "--no-cache", "-q"]
+QUICK += ["--input-size", str(tiny.SIDE), "--split", "nested:3x2", "--no-cache", "-q", "--no-baselines"]
 
 
 def headstart(*arguments: object) -> Result:

@@ -22,7 +22,7 @@ from headstart.cli import main
 from headstart.workflow.fit import Run
 
 NETWORK = ["--backbone", tiny.BACKBONE, "--weights", "random", "--device", "cpu", "--threads", "1"]
-QUICK = [*NETWORK, "--input-size", str(tiny.SIDE), "--split", "nested:3x2", "--no-cache"]
+QUICK = [*NETWORK, "--input-size", str(tiny.SIDE), "--split", "nested:3x2", "--no-cache", "--no-baselines"]
 VERBS = ("check", "fit", "predict", "evaluate", "compare", "report", "backbones", "demo", "cache")
 
 

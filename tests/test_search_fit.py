@@ -261,7 +261,19 @@ def test_int8_of_two_sources_is_resumed_from_what_the_run_kept(folders: Path, tm
 
 # Through the command line ---------------------------------------------------------------------------------------------
 
-MACHINE = ["--weights", "random", "--device", "cpu", "--threads", 1, "--no-cache", "--split", "nested:3x2", "-q"]
+MACHINE = [
+    "--weights",
+    "random",
+    "--device",
+    "cpu",
+    "--threads",
+    1,
+    "--no-cache",
+    "--split",
+    "nested:3x2",
+    "-q",
+    "--no-baselines",
+]
 
 
 def test_halving_and_two_backbones_by_the_command_line(folders: Path, tmp_path: Path, no_report: None) -> None:

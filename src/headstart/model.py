@@ -154,9 +154,7 @@ class Model:
         """What computes the features; its network is made ready once, when the first image comes."""
         store = NetworkStore(default_cache_folder())
         stage = None if self.unlocked is None else self.unlocked.stage
-        return Extractor(
-            self.backbone, self.preparation, self.engine, stage=stage, network=self.network, store=store
-        )
+        return Extractor(self.backbone, self.preparation, self.engine, stage=stage, network=self.network, store=store)
 
     @functools.cached_property
     def _finish(self) -> UnlockedNetwork | None:

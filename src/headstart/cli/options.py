@@ -270,6 +270,12 @@ fit_options = _together(
     ),
     seed_option,
     engine_options,
+    click.option(
+        "--baselines/--no-baselines",
+        default=True,
+        show_default=True,
+        help="Judge simple rivals on the same folds and say whether transfer helped.",
+    ),
     click.option("--leakage-tax", is_flag=True, help="Measure also what ignoring the groups would have claimed."),
     click.option("--no-images", is_flag=True, help="No pictures and no file names in the report: images of patients."),
 )

@@ -115,6 +115,17 @@ def print_tax(tax: dict[str, Any]) -> None:
     print_table("Leakage tax", ["score", "groups kept", "groups ignored", "difference"], rows)
 
 
+def print_rivals(transfer: dict[str, Any]) -> None:
+    """Every simple rival with its own scores, and how often it was the best."""
+    names = ("balanced_accuracy", "accuracy", "roc_auc", "log_loss", "brier")
+    rows = [
+        [rival["title"], f"{rival['times_best']:,}", *(_estimate(rival["metrics"][name]) for name in names)]
+        for rival in transfer["rivals"]
+    ]
+    columns = ["rival", "times best", "balanced accuracy", "accuracy", "ROC AUC", "log loss", "Brier"]
+    print_table("Simple rivals on the same folds, with 95 % intervals", columns, rows)
+
+
 def print_curve(results: dict[str, Any]) -> None:
     """What was measured at every size, and what was asked of the law."""
     from headstart.metrics import find_metric

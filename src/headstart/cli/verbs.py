@@ -15,6 +15,7 @@ from headstart.cli.tables import (
     print_curve,
     print_json,
     print_plan,
+    print_rivals,
     print_scores,
     print_tax,
     print_transfer,
@@ -152,6 +153,9 @@ def _print_run(run: Any) -> None:
         _print_transfer(run.results["transferability"])
     for line in decision_lines(run.results):
         click.echo(line)
+    if (transfer := run.results.get("transfer")) is not None:
+        print_rivals(transfer)
+        click.echo(transfer["text"])
     for warning in run.results["warnings"]:
         click.echo(f"Warning: {warning}", err=True)
     click.echo(run.headline)

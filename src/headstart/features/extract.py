@@ -12,8 +12,8 @@ from headstart.augment import IDENTITY, View
 from headstart.data.dataset import ImageDataset
 from headstart.errors import StorageError
 from headstart.features.cache import FeatureCache
-from headstart.features.extractor import Extractor
 from headstart.features.pipeline import stream_features
+from headstart.features.rowmaker import RowMaker
 from headstart.features.rows import row_array_or_memory
 from headstart.progress import Progress, Silent
 
@@ -23,7 +23,7 @@ BYTES_PER_SHARD: Final = 1 << 25
 
 def extract_features(
     dataset: ImageDataset,
-    extractor: Extractor,
+    extractor: RowMaker,
     *,
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
@@ -36,7 +36,8 @@ def extract_features(
     ----------
     dataset : ImageDataset
         With its content hashes where they are known (`ImageDataset.with_hashes`); they are computed otherwise.
-    extractor : Extractor
+    extractor : RowMaker
+        An `Extractor`, usually.
     cache : FeatureCache, optional
         Default: nothing is kept.
     progress : Progress, optional
@@ -63,7 +64,7 @@ def extract_features(
     if not first:
         return rows.array
     with (
-        progress.task(f"Features ({extractor.backbone.name})", len(first), "images") as advance,
+        progress.task(f"Features ({extractor.label})", len(first), "images") as advance,
         ShardWriter(cache, extractor.settings()) as shards,
     ):
         for batch in stream_features(hashed, extractor, list(first.values())):
@@ -79,7 +80,7 @@ def extract_features(
     return rows.array
 
 
-def n_cached(dataset: ImageDataset, extractor: Extractor, cache: FeatureCache, view: View = IDENTITY) -> int:
+def n_cached(dataset: ImageDataset, extractor: RowMaker, cache: FeatureCache, view: View = IDENTITY) -> int:
     """Number of images whose features, or those of a view, the cache already has, by their content hashes alone."""
     settings = {**extractor.settings(), "view": view.settings()}
     return int(cache.kept(settings, with_content_hashes(dataset).hashes or ()).sum())

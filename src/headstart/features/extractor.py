@@ -83,6 +83,11 @@ class Extractor:
         self._row_shape = self._find_row_shape()
 
     @property
+    def label(self) -> str:
+        """Name of the backbone."""
+        return self.backbone.name
+
+    @property
     def n_streams(self) -> int:
         """Calls of `compute` that run side by side when made from several threads."""
         return self.engine.n_streams

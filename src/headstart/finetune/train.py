@@ -328,7 +328,6 @@ def _optimizer(
         groups.setdefault((distance, parameter.ndim > 1), []).append(parameter)
     factors = [spec.head_factor if distance < 0 else spec.stage_decay**distance for distance, _ in groups]
     listed = [
-        {"params": some, "weight_decay": spec.weight_decay if decays else 0.0}
-        for (_, decays), some in groups.items()
+        {"params": some, "weight_decay": spec.weight_decay if decays else 0.0} for (_, decays), some in groups.items()
     ]
     return torch.optim.AdamW(listed, lr=spec.learning_rate, betas=_BETAS, fused=device.type != "mps"), factors

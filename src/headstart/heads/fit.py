@@ -87,6 +87,10 @@ def _learn(specs: Sequence[HeadSpec], rows: TrainingRows, precision: str) -> lis
             from headstart.heads.ridge import fit_ridge as learn
         case "lda":
             from headstart.heads.lda import fit_lda as learn
+        case "forest":
+            from headstart.heads.forest import fit_forest as learn
+        case "majority":
+            from headstart.heads.majority import fit_majority as learn
         case _:
             from headstart.heads.svm import fit_svm as learn
     return learn(specs, rows)

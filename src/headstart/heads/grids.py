@@ -11,6 +11,8 @@ from headstart.heads.spec import HeadSpec
 from headstart.heads.stacked.plan import Shape, batch_rows
 from headstart.storage import canonical_json
 
+FOREST_SECONDS = 6e-8
+"""Seconds to look at one row by one feature, once in every level of a tree."""
 PAPER_RATES = {"momentum": 3e-3, "rmsprop": 1e-4, "adam": 1e-4, "adamax": 5e-4}
 """Learning rates of the grid "paper", which the paper does not give.
 
@@ -138,7 +140,14 @@ def _parts(spec: HeadSpec, n: int, d: int, n_classes: int, precision: str) -> tu
     if spec.kind == "lda":
         key = "lda" if spec.settings["shrinkage"] != "auto" else "lda auto"
         return key, 3.4e-11 * n * d * d, 1.2e-11 * d**3
-    return "knn", n * d * 2e-9, 0.0
+    return spec.kind, *_other_parts(spec, n, d)
+
+
+def _other_parts(spec: HeadSpec, n: int, d: int) -> tuple[float, float]:
+    """Shared and own seconds of kNN and of the rivals' kinds."""
+    if spec.kind == "forest":
+        return 0.0, spec.number("trees") * n * math.log2(max(n, 2)) * math.sqrt(d) * FOREST_SECONDS
+    return (n * d * 2e-9 if spec.kind == "knn" else 0.0), 0.0
 
 
 def _epoch_seconds(shape: Shape, spec: HeadSpec, n_rows: int, precision: str) -> float:

@@ -12,7 +12,7 @@ from headstart.errors import BundleError
 from headstart.heads.spec import HeadSpec
 
 # Letters stand for lengths that must agree: K classes, P of them seen in training, d features, u hidden units,
-# n stored training rows.
+# n stored training rows, t trees with m nodes together.
 Layout = dict[str, tuple[str, str]]
 
 COMMON: Layout = {"present": ("bool", "K"), "mean": ("float64", "d"), "inverse_scale": ("float64", "d")}
@@ -34,6 +34,15 @@ LAYOUTS: dict[str, Layout] = {
         "platt_slope": ("float64", "P"),
         "platt_offset": ("float64", "P"),
         "gamma": ("float64", ""),
+    },
+    "majority": {"shares": ("float64", "P")},
+    "forest": {
+        "roots": ("int32", "t"),
+        "feature": ("int32", "m"),
+        "threshold": ("float64", "m"),
+        "left": ("int32", "m"),
+        "right": ("int32", "m"),
+        "shares": ("float64", "mP"),
     },
 }
 DENSE_OUTPUT = ("output_weights", "output_bias")
@@ -116,8 +125,22 @@ def _check_values(arrays: Mapping[str, npt.NDArray[Any]], n_present: int) -> Non
         raise BundleError(_damaged("array 'slope' must not be negative"))
     if "row_classes" in arrays and not ((arrays["row_classes"] >= 0) & (arrays["row_classes"] < n_present)).all():
         raise BundleError(_damaged(f"array 'row_classes' holds values outside 0..{n_present - 1}"))
+    if "roots" in arrays:
+        _check_trees(arrays)
     if "row_weights" in arrays and (arrays["row_weights"] <= 0).any():
         raise BundleError(_damaged("array 'row_weights' must be positive"))
+
+
+def _check_trees(arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Every node leads to nodes behind it, or is a leaf and leads to itself, so that every walk ends."""
+    n_nodes, places = len(arrays["feature"]), np.arange(len(arrays["feature"]))
+    children = np.stack([arrays["left"], arrays["right"]])
+    leaf = (children == places).all(axis=0)
+    forward = ((children > places) & (children < n_nodes)).all(axis=0)
+    starts = (arrays["roots"] >= 0) & (arrays["roots"] < n_nodes)
+    looked_at = (arrays["feature"] >= 0) & (arrays["feature"] < len(arrays["mean"]))
+    if not (starts.all() and looked_at.all() and (leaf | forward).all()):
+        raise BundleError(_damaged("its trees name nodes or features that are not there"))
 
 
 def _damaged(what: str) -> str:

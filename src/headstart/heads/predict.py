@@ -162,6 +162,31 @@ def ridge_decisions(arrays: Arrays) -> BlockPredictor:
     return lambda block: decide(block) + arrays["intercepts"]
 
 
+def majority_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
+    """The classes' shares, whatever the features."""
+    return lambda block: np.tile(arrays["shares"], (len(block), 1))
+
+
+def forest_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
+    """Mean over the trees of the shares in the leaf that a row comes to, with one vote more for each class."""
+    feature, threshold = arrays["feature"], arrays["threshold"]
+    children = np.stack([arrays["left"], arrays["right"]])  # (2, nodes)
+    n_trees, n_classes = len(arrays["roots"]), arrays["shares"].shape[1]
+
+    def predict(block: Floats) -> Floats:
+        rows, places = block.astype(np.float32), np.tile(arrays["roots"], (len(block), 1))  # (rows, trees)
+        below = np.arange(len(block))[:, None]
+        while True:
+            right = rows[below, feature[places]] > threshold[places]
+            further = children[right.astype(np.intp), places]
+            if np.array_equal(further, places):
+                votes = arrays["shares"][places].sum(axis=1)  # (rows, classes)
+                return np.asarray((votes + 1.0) / (n_trees + n_classes))
+            places = further
+
+    return predict
+
+
 PREDICTORS: dict[str, Callable[[HeadSpec, Arrays], BlockPredictor]] = {
     "dense": dense_predictor,
     "logistic": logistic_predictor,
@@ -169,4 +194,6 @@ PREDICTORS: dict[str, Callable[[HeadSpec, Arrays], BlockPredictor]] = {
     "svm": svm_predictor,
     "ridge": ridge_predictor,
     "lda": logistic_predictor,
+    "majority": majority_predictor,
+    "forest": forest_predictor,
 }

@@ -83,6 +83,11 @@ SETTINGS: dict[str, dict[str, Setting]] = {
     "ridge": {"alpha": Setting(3000.0)},
     "lda": {"shrinkage": Setting("auto", high=1.0, word="auto")},
 }
+RIVAL_SETTINGS: dict[str, dict[str, Setting]] = {
+    "majority": {},
+    "forest": {"trees": Setting(100), "leaf": Setting(3)},
+}
+"""Kinds that transfer is judged against: fitted like the others, never searched."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +97,10 @@ class HeadSpec:
     Parameters
     ----------
     kind : {"dense", "logistic", "knn", "svm", "ridge", "lda"}
-        What is trained on the frozen features; `docs/heads.md` describes each.
+        What is trained on the frozen features; `docs/heads.md` describes each. Rivals may also be "majority" or
+        "forest".
     settings : mapping of str to str, int or float
-        Settings that differ from the defaults of the kind (`SETTINGS`).
+        Settings that differ from the defaults of the kind (`SETTINGS`, `RIVAL_SETTINGS`).
 
     Raises
     ------
@@ -113,7 +119,7 @@ class HeadSpec:
     settings: Mapping[str, Scalar] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.kind not in SETTINGS:
+        if self.kind not in (*SETTINGS, *RIVAL_SETTINGS):
             raise InputError(unknown_name("kind of head", self.kind, SETTINGS))
         object.__setattr__(self, "settings", _completed(self.kind, self.settings))
 
@@ -144,7 +150,7 @@ class HeadSpec:
         rest = [
             f"{name.replace('_', ' ')} {_shown(value)}"
             for name, value in self.settings.items()
-            if name not in named and value != SETTINGS[self.kind][name].default
+            if name not in named and value != _known(self.kind)[name].default
         ]
         return ", ".join([headline, *rest])
 
@@ -158,7 +164,7 @@ class HeadSpec:
 
 
 def kinds() -> list[str]:
-    """Kinds of head there are, in the order they are described in.
+    """Kinds of head that can be searched, in the order they are described in.
 
     >>> kinds()
     ['dense', 'logistic', 'knn', 'svm', 'ridge', 'lda']
@@ -166,8 +172,13 @@ def kinds() -> list[str]:
     return list(SETTINGS)
 
 
+def _known(kind: str) -> dict[str, Setting]:
+    """Settings of a kind."""
+    return SETTINGS[kind] if kind in SETTINGS else RIVAL_SETTINGS[kind]
+
+
 def _completed(kind: str, given: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    known = SETTINGS[kind]
+    known = _known(kind)
     for name, value in given.items():
         if name not in known:
             raise InputError(unknown_name(f"setting of a {kind} head", name, known))
@@ -189,13 +200,18 @@ def _headline(kind: str, settings: Mapping[str, Scalar]) -> tuple[str, tuple[str
         return text, ("units", "activation", "dropout", "epochs")
     if kind == "knn":
         return f"kNN k = {shown['k']}, {shown['votes']} votes", ("k", "votes")
-    if kind == "svm":
-        return f"RBF SVM C = {shown['C']}, gamma x {shown['gamma']}", ("C", "gamma")
-    if kind == "ridge":
-        return f"ridge alpha = {shown['alpha']}", ("alpha",)
-    if kind == "lda":
-        return f"LDA shrinkage {shown['shrinkage']}", ("shrinkage",)
-    return f"logistic C = {shown['C']}", ("C",)
+    text, named = _HEADLINES[kind]
+    return text.format(**shown), named
+
+
+_HEADLINES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "logistic": ("logistic C = {C}", ("C",)),
+    "svm": ("RBF SVM C = {C}, gamma x {gamma}", ("C", "gamma")),
+    "ridge": ("ridge alpha = {alpha}", ("alpha",)),
+    "lda": ("LDA shrinkage {shrinkage}", ("shrinkage",)),
+    "majority": ("majority class", ()),
+    "forest": ("random forest, {trees} trees", ("trees",)),
+}
 
 
 def _shown(value: Scalar) -> str:

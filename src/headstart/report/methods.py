@@ -9,6 +9,7 @@ from headstart.report import text
 from headstart.report.decisions import decision_sentences
 from headstart.report.labels import label_references, labels_sentences
 from headstart.report.names import metric_in_sentence, ordered_metrics
+from headstart.report.transfer import transfer_sentences
 
 SOURCE = (
     "A. Brodzicki, M. Piekarski, D. Kucharski, J. Jaworek-Korjakowska, M. Gorgon. Transfer Learning Methods as a New "
@@ -48,6 +49,7 @@ def methods_text(results: Mapping[str, Any], versions: Mapping[str, Any]) -> str
         *_treatment(results),
         _choice(results),
         _scores(results),
+        *transfer_sentences(results),
         *decision_sentences(results),
         _interval(results),
         f"The final model ({results['final_model']['label']}) was then trained on all images.",

@@ -24,7 +24,7 @@ TRANSFER: Schema = {
 }
 
 
-def transfer_section(record: RunRecord) -> Section | None:
+def ranking_section(record: RunRecord) -> Section | None:
     """The scores, ranks and rank agreement; None for a run of one source, or of a version that did not keep them."""
     found = record.results.get("transferability")
     if found is None:

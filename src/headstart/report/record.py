@@ -84,6 +84,8 @@ def read_run(run: Path) -> RunRecord:
     results = read_json(run / "results.json", schema.RESULTS)
     _check_task(run / "results.json", results)
     _check_decisions(run / "results.json", results)
+    if results.get("transfer") is not None:  # None without baselines; runs before there were any do not say
+        schema.check(run / "results.json", results, schema.TRANSFER)
     split = read_json(run / "split.json", schema.SPLIT)
     if split["hash"] != results["protocol"]["split_hash"]:
         damaged(run / "split.json", "its hash is not the one results.json names, so it belongs to another run")

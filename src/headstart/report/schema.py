@@ -138,6 +138,20 @@ CONFORMAL: Schema = {
     "decisions.conformal.per_class{}.n_calibration_least": (int,),
     "decisions.conformal.per_class{}.uninformative_folds": (int,),
 }
+TRANSFER: Schema = {
+    "transfer.verdict": _OPTIONAL_TEXT,
+    "transfer.decided_by": (str,),
+    "transfer.text": (str,),
+    "transfer.notes[]": (str,),
+    "transfer.gains{}.gain": _OPTIONAL_NUMBER,
+    "transfer.gains{}.ci95": (list, type(None)),
+    "transfer.gains{}.p": _OPTIONAL_NUMBER,
+    "transfer.best_rival{}.value": _OPTIONAL_NUMBER,
+    "transfer.rivals[].title": (str,),
+    "transfer.rivals[].times_best": (int,),
+    "transfer.rivals[].metrics{}.value": _OPTIONAL_NUMBER,
+}
+"""Of runs that judged simple rivals."""
 SPLIT: Schema = {
     "hash": (str,),
     "images": (list,),

@@ -123,9 +123,7 @@ def _stage_strips(axes: Any, stages: Sequence[str], candidates: Sequence[Mapping
         unlock = len(stages) if candidate["unlock"] == "all" else int(candidate["unlock"])
         for column, name in enumerate(stages):
             free = column >= len(stages) - unlock
-            axes.barh(
-                row, 0.94, left=column, height=0.7, color=style.BLUE if free else style.PALE, edgecolor="none"
-            )
+            axes.barh(row, 0.94, left=column, height=0.7, color=style.BLUE if free else style.PALE, edgecolor="none")
             axes.text(
                 column + 0.47,
                 row,
@@ -158,7 +156,11 @@ def tuning_section(record: RunRecord, drawn: Mapping[str, Picture]) -> Section |
 
 def _summary(found: Mapping[str, Any]) -> str:
     labels = "; ".join(candidate["label"] for candidate in found["candidates"])
-    views = "" if found["n_views"] == 1 else f", each image in {found['n_views']} views, over which predictions are averaged"
+    views = (
+        ""
+        if found["n_views"] == 1
+        else f", each image in {found['n_views']} views, over which predictions are averaged"
+    )
     return (
         f"{_finding(found)}. Tried: {labels}{views}. Training starts from a linear head on frozen features. In every "
         "outer fold the number of epochs, the depth and whether to fine-tune at all were chosen on one inner holdout; "

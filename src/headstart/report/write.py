@@ -18,11 +18,12 @@ from headstart.report.document import Picture, Plot, Section, Table
 from headstart.report.gallery import gallery_blocks
 from headstart.report.html import picture, render_page
 from headstart.report.labels import labels_section
+from headstart.report.ranking import ranking_section
 from headstart.report.record import RunRecord, read_run
 from headstart.report.search import Search, analysed, search_section
 from headstart.report.search_plots import search_plots
 from headstart.report.style import render
-from headstart.report.ranking import transfer_section
+from headstart.report.transfer import transfer_plot, transfer_section
 from headstart.report.treatment import treatment_section
 from headstart.report.tuning import tuning_plots, tuning_section
 from headstart.storage import write_bytes
@@ -82,15 +83,18 @@ def write_report(
     if search is not None:
         found = search_section(search, drawn, record.results["search"]["notes"])
         parts = inserted(parts, found, after="candidates")
-    transfer = transfer_section(record)
-    if transfer is not None:
-        parts = inserted(parts, transfer, after="candidates")
+    ranking = ranking_section(record)
+    if ranking is not None:
+        parts = inserted(parts, ranking, after="candidates")
     decisions = decision_section(record, drawn)
     if decisions is not None:
         parts = inserted(parts, decisions, after="calibration")
     tuning = tuning_section(record, drawn)
     if tuning is not None:
         parts = inserted(parts, tuning, after="candidates")
+    transfer = transfer_section(record, drawn)
+    if transfer is not None:
+        parts = inserted(parts, transfer, after="scores")
     treatment = treatment_section(record, dataset=dataset, images=images)
     if treatment is not None:
         parts = inserted(parts, treatment, after="candidates")
@@ -122,7 +126,7 @@ def _plots(record: RunRecord, oof: OutOfFold, bins: Reliability) -> Iterator[Plo
     yield from plots.confusion_plots(record)
     yield from curve_plots(record, oof)
     yield calibration_plot(record, oof, bins)
-    for plot in (plots.fold_plot(record), plots.candidate_plot(record)):
+    for plot in (plots.fold_plot(record), plots.candidate_plot(record), transfer_plot(record)):
         if plot is not None:
             yield plot
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,6 +51,8 @@ class Costs:
         Seconds of the study.
     n_views : int
         Views of each image, itself among them.
+    rivals_s : float
+        Seconds of the simple rivals' features and studies.
     """
 
     n_images: int
@@ -58,6 +60,7 @@ class Costs:
     sources: tuple[SourceCosts, ...]
     heads_s: float
     n_views: int = 1
+    rivals_s: float = 0.0
 
     @property
     def n_cached(self) -> int:
@@ -120,17 +123,19 @@ def _source_costs(
     return SourceCosts(opened.source.label, extractor.engine.label, cached, seconds)
 
 
-def announce(job: Job, cache: FeatureCache, split: Split) -> Costs:
-    """Tell the user what is about to be done and about how long it will take."""
+def announce(job: Job, cache: FeatureCache, split: Split, rivals_s: float = 0.0) -> Costs:
+    """Tell the user what is about to be done and about how long it will take, `rivals_s` of it for the rivals."""
     dataset, plan = job.inspected.dataset, job.plan()
     taxed = job.options.leakage_tax and dataset.groups is not None
     costs = fit_costs(dataset, plan, job.sources, cache, split, taxed=taxed, views=job.views().all())
-    minutes = (costs.features_s + costs.heads_s + REPORT_S) / 60
+    costs = replace(costs, rivals_s=rivals_s)
+    minutes = (costs.features_s + costs.heads_s + costs.rivals_s + REPORT_S) / 60
     repeated = f", drawn {split.repeats} times" if split.repeats > 1 else ""
     halved = ", the weaker ones dropped early," if plan.halving is not None else ""
+    rivals = ", simple rivals beside them" if job.options.baselines else ""
     job.progress.note(
         f"Plan: {_features_words(costs)}, {costs.n_candidates:,} candidates{halved} tried in folds "
-        f"{split.scheme}{repeated}: about {minutes:.1f} minutes."
+        f"{split.scheme}{repeated}{rivals}: about {minutes:.1f} minutes."
     )
     left_out = left_out_notes(job.space, job.views(), len(dataset))
     for note in (*search_notes(plan, split, dataset), *left_out):

@@ -73,8 +73,17 @@ def results_document(job: Job, dataset: ImageDataset, twins: Twins, split: Split
             "inner_score": float(study.final.inner_scores[study.final.chosen]),
         },
         "leakage_tax": study.tax,
+        "transfer": None,
         "warnings": _warnings(job.inspected.warnings, split.notes, _random_among(job), _decision_warnings(study)),
     }
+
+
+def with_transfer(results: dict[str, Any], transfer: dict[str, Any]) -> dict[str, Any]:
+    """The results with the verdict whether transfer helped, in the headline too."""
+    headline = results["headline"]
+    if transfer["verdict"] is not None:
+        headline = {**headline, "text": f"{headline['text']} {transfer['brief']}", "verdict": transfer["verdict"]}
+    return {**results, "headline": headline, "transfer": transfer}
 
 
 def _decisions(job: Job, study: Studied) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from headstart.workflow.job import (
 )
 from headstart.workflow.opening import named_space, open_sources
 from headstart.workflow.options import FitOptions
+from headstart.workflow.rivals import open_rivals, rival_seconds
 from headstart.workflow.treatments import left_out_notes, wanted_views
 from headstart.workflow.wanted import check_weights, search_space
 
@@ -64,10 +65,14 @@ def estimate_fit(
     views = wanted.all()
     check_views(views, sources)
     costs = fit_costs(dataset, plan, sources, cache, split, taxed=taxed, views=views)
+    rivals_s = 0.0
+    if options.baselines:
+        rivals_s = rival_seconds(open_rivals(options, sources), dataset, cache, split, plan)
     seconds = {
         "audit": round(audit_s, 1),
         "features": round(costs.features_s, 1),
         "heads": round(costs.heads_s, 1),
+        "rivals": round(rivals_s, 1),
         "report": REPORT_S,
     }
     return {

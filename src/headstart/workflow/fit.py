@@ -18,9 +18,9 @@ from headstart.features.cache import FeatureCache
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.features.views import extract_views
+from headstart.finetune import tuned_backbone
 from headstart.metrics import find_metric
 from headstart.metrics.doubtful import find_doubtful
-from headstart.finetune import tuned_backbone
 from headstart.model import Model, Unlocked, image_marks, load_model
 from headstart.progress import Progress, Silent
 from headstart.report import write_report
@@ -33,7 +33,7 @@ from headstart.study.results import predictions_csv
 from headstart.study.space import Space
 from headstart.version import __version__
 from headstart.workflow.cost import announce
-from headstart.workflow.documents import final_source, halving_words, results_document, source_document
+from headstart.workflow.documents import final_source, halving_words, results_document, source_document, with_transfer
 from headstart.workflow.doubtful import DOUBTFUL_FILE, doubtful_csv
 from headstart.workflow.inspect import (
     Data,
@@ -59,6 +59,14 @@ from headstart.workflow.job import (
 from headstart.workflow.opening import Opened, named_space, open_sources
 from headstart.workflow.options import FitOptions, as_source
 from headstart.workflow.overlap import warned_of_overlap
+from headstart.workflow.rivals import (
+    BASELINES_FILE,
+    baselines_csv,
+    judge_rivals,
+    open_rivals,
+    rival_seconds,
+    rivals_document,
+)
 from headstart.workflow.timing import Stopwatch, machine, versions
 from headstart.workflow.transferability import transferability
 from headstart.workflow.treatments import wanted_views
@@ -171,7 +179,7 @@ def fit(
     identity = run_identity(inspected, space, sources, options)
     source, engines = {"data": inspected.source}, {str(opened.number): opened.record for opened in sources}
     with files.claimed(folder, identity, source, images=options.images, engines=engines) as images:
-        if is_complete(folder):
+        if is_complete(folder, options):
             progress.note(f"{folder} is complete; nothing is left to do.")
             if not images:  # forbidden now, perhaps not when the report was written
                 write_report(folder, images=False, progress=progress)
@@ -204,7 +212,10 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
         limit=job.options.cache_limit,
         progress=job.progress,
     )
-    costs = announce(job, cache, make_run_split(join_exact(job.inspected), job.options))
+    split = make_run_split(join_exact(job.inspected), job.options)
+    rivals = open_rivals(job.options, job.sources) if job.options.baselines else None
+    rivals_s = 0.0 if rivals is None else rival_seconds(rivals, images, cache, split, job.plan())
+    costs = announce(job, cache, split, rivals_s)
     with clock.step("features"):
         features = extract_all(job, cache)
         views = extract_all_views(job, cache)
@@ -217,6 +228,11 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
     results = results_document(job, dataset, twins, split, study)
     with clock.step("transferability"):
         results["transferability"] = transferability(job, study, split, results["folds"])
+    if rivals is not None:
+        with clock.step("rivals"):
+            transfer = judge_rivals(job, study, split, *rivals.features(images, cache, job.progress))
+        results = with_transfer(results, rivals_document(rivals, transfer))
+        write_bytes(folder / BASELINES_FILE, baselines_csv(dataset, transfer))
     write_split(folder / files.SPLIT_FILE, split)
     write_bytes(folder / files.PREDICTIONS_FILE, predictions_csv(dataset, study.oof, study.judged.said))
     write_bytes(folder / DOUBTFUL_FILE, doubtful_csv(dataset, find_doubtful(study.oof)))
@@ -304,7 +320,7 @@ def _source_identity(extractor: Extractor) -> dict[str, Any]:
     }
 
 
-def is_complete(folder: Path) -> bool:
+def is_complete(folder: Path, options: FitOptions) -> bool:
     """Whether a run has left everything it leaves, and no unfinished work."""
     names = (
         files.RESULTS_FILE,
@@ -315,7 +331,8 @@ def is_complete(folder: Path) -> bool:
         files.TIMINGS_FILE,
     )
     last = (files.REPORT_FILE, f"{files.MODEL_FOLDER}/manifest.json")
-    there = all((folder / name).is_file() for name in (*names, *last))
+    of_rivals = (BASELINES_FILE,) if options.baselines else ()
+    there = all((folder / name).is_file() for name in (*names, *of_rivals, *last))
     return there and not (folder / files.WORK_FOLDER).exists()
 
 

@@ -180,6 +180,8 @@ class FitOptions:
         Leave unreadable images out instead of stopping.
     leakage_tax : bool
         Measure also what a split that ignores the groups would have claimed.
+    baselines : bool
+        Judge simple rivals on the same folds, and say whether transfer helped.
     images : bool
         Whether the report may show pictures.
     """
@@ -220,6 +222,7 @@ class FitOptions:
     cache_limit: str | None = None
     skip_unreadable: bool = False
     leakage_tax: bool = False
+    baselines: bool = True
     images: bool = True
 
     def __post_init__(self) -> None:
@@ -283,7 +286,8 @@ class FitOptions:
         costly = ("strategy", "unlock", "fine_tuning", "budget")
         tuned = {name: getattr(self, name) for name in costly if self.strategy != FitOptions.strategy}
         kept = {name: dict(value) if isinstance(value, Mapping) else value for name, value in tuned.items()}
-        return {name: getattr(self, name) for name in names} | {"decisions": self.decision_rules.to_json()} | kept
+        asked = {name: getattr(self, name) for name in (*names, "baselines")}
+        return asked | {"decisions": self.decision_rules.to_json()} | kept
 
 
 def as_source(data: str | os.PathLike[str] | DataSource) -> DataSource:

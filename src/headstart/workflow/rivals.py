@@ -1,0 +1,166 @@
+"""The simple rivals of a fit: their features, their studies, and what is written of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.baselines.describer import SECONDS_PER_IMAGE, Describer
+from headstart.baselines.random_weights import is_random, random_twin
+from headstart.features.extract import extract_features, n_cached
+from headstart.study.duration import measured_pace, study_seconds
+from headstart.study.plan import StudyCandidate, StudyPlan, outer_folds
+from headstart.study.rivals import Rival, run_rival, standard_rivals
+from headstart.study.space import Source
+from headstart.study.verdict import Transfer, judge_transfer, transfer_document
+from headstart.workflow.cost import seconds_per_image
+from headstart.workflow.job import n_worker_processes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from headstart.data import ImageDataset
+    from headstart.data.split import Split
+    from headstart.features.cache import FeatureCache
+    from headstart.features.extractor import Extractor
+    from headstart.progress import Progress
+    from headstart.study.plan import OuterFold
+    from headstart.workflow.job import Job, Studied
+    from headstart.workflow.opening import Opened
+    from headstart.workflow.options import FitOptions
+
+BASELINES_FILE = "baselines.csv"
+
+
+@dataclass(frozen=True, eq=False)
+class RivalSources:
+    """Where the features of the rivals come from.
+
+    Attributes
+    ----------
+    describer : Describer
+        Descriptors made by hand.
+    twin : Extractor or None
+        The first pretrained backbone of the run with random weights; None where the run has random weights alone.
+    """
+
+    describer: Describer
+    twin: Extractor | None
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said of the rivals."""
+        if self.twin is None:
+            return ["The run's own weights are random: a rival with random weights would be the run itself."]
+        backbone, engine = self.twin.backbone, self.twin.engine
+        return [f"Random weights: {backbone.name}, {backbone.weights.source}, computed by {engine.label}."]
+
+    def features(
+        self, dataset: ImageDataset, cache: FeatureCache, progress: Progress
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Descriptors and features of the random twin, computed once per image and kept like those of the run."""
+        descriptors = extract_features(dataset, self.describer, cache=cache, progress=progress)
+        if self.twin is None:
+            return descriptors, None
+        rows = extract_features(dataset, self.twin, cache=cache, progress=progress)
+        self.twin.rest()
+        return descriptors, rows
+
+
+def open_rivals(options: FitOptions, sources: Sequence[Opened]) -> RivalSources:
+    """Where the rivals' features come from: the pixels of the first source, and its backbone with random weights."""
+    pretrained = [opened.extractor for opened in sources if not is_random(opened.extractor.backbone)]
+    twin = random_twin(pretrained[0], seed=options.seed) if pretrained else None
+    preparation = (pretrained or [opened.extractor for opened in sources])[0].preparation
+    return RivalSources(Describer(preparation, n_threads=n_worker_processes(options)), twin)
+
+
+def rival_seconds(
+    rivals: RivalSources, dataset: ImageDataset, cache: FeatureCache, split: Split, plan: StudyPlan
+) -> float:
+    """About how long features and studies of the rivals take."""
+    missing = len(dataset) - n_cached(dataset, rivals.describer, cache)
+    seconds = missing * SECONDS_PER_IMAGE / rivals.describer.engine.n_threads
+    if rivals.twin is not None and (missing := len(dataset) - n_cached(dataset, rivals.twin, cache)):
+        seconds += missing * seconds_per_image(rivals.twin)
+    width = rivals.describer.row_shape[0]
+    blank = np.zeros((0, width), dtype=np.float32)
+    wide = None if rivals.twin is None else np.zeros((0, *rivals.twin.row_shape), dtype=np.float32)
+    found = standard_rivals(0, blank, wide)
+    folds, n_classes = outer_folds(split), len(dataset.classes)
+    n_rows = max(len(fold.train) for fold in folds)
+    widths = [rival.features.shape[1] for rival in found]
+    together = _together(found, plan)
+    pace = measured_pace(together, widths, n_classes, n_rows)
+    return seconds + study_seconds(folds, together, widths, n_classes, pace=pace)
+
+
+def _together(rivals: Sequence[Rival], plan: StudyPlan) -> StudyPlan:
+    """All rivals as the sources of one plan, for its duration."""
+    candidates = tuple(StudyCandidate(place, head) for place, rival in enumerate(rivals) for head in rival.heads)
+    return StudyPlan(
+        candidates, tuple(Source(backbone=rival.name) for rival in rivals), plan.choose_by, n_jobs=plan.n_jobs
+    )
+
+
+def judge_rivals(
+    job: Job,
+    study: Studied,
+    split: Split,
+    descriptors: NDArray[np.float32],
+    random_features: NDArray[np.float32] | None,
+) -> Transfer:
+    """Every rival chosen and judged on the run's outer folds, and the run against the best of them."""
+    folds: list[OuterFold] = outer_folds(split)
+    rivals = standard_rivals(len(study.data.labels), descriptors, random_features)
+    outcomes = [
+        run_rival(
+            rival,
+            study.data,
+            folds,
+            study.plan,
+            job.options.decision_rules,
+            journal=job.journal,
+            progress=job.progress,
+        )
+        for rival in rivals
+    ]
+    return judge_transfer(study.oof, outcomes, choose_by=job.options.metric, seed=job.options.seed)
+
+
+def rivals_document(rivals: RivalSources, transfer: Transfer) -> dict[str, Any]:
+    """``transfer`` of results.json."""
+    return transfer_document(transfer, transferred=rivals.twin is not None, notes=rivals.notes)
+
+
+def baselines_csv(dataset: ImageDataset, transfer: Transfer) -> bytes:
+    """Out-of-fold predictions of every rival as CSV, one row per rival, image and repeat.
+
+    The column ``best`` is 1 where the inner folds of the row's outer fold prefer that rival: those rows together are
+    what the run is compared with.
+    """
+    like = transfer.oof
+    place_of = {
+        (fold.outer.repeat, fold.outer.fold): transfer.best[number]
+        for number, fold in enumerate(transfer.outcomes[0].folds)
+    }
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    columns = [f"probability:{name}" for name in like.classes]
+    writer.writerow(["rival", "best", "image", "label", "predicted", *columns, "repeat", "fold"])
+    for place, outcome in enumerate(transfer.outcomes):
+        oof = outcome.oof(like)
+        for repeat in range(like.n_repeats):
+            for row in like.rows_of(repeat).tolist():
+                probabilities, fold = oof.probabilities[repeat, row], int(like.fold[repeat, row])
+                best = int(place_of[repeat, fold] == place)
+                names = [dataset.names[row], like.classes[int(like.labels[row])]]
+                called = like.classes[int(probabilities.argmax())]
+                numbers = [repr(float(value)) for value in probabilities]
+                writer.writerow([outcome.name, best, *names, called, *numbers, repeat, fold])
+    return text.getvalue().encode()
