@@ -82,7 +82,7 @@ class _Convolution(torch.autograd.Function):
         return nn.functional.conv2d(maps, kernel, bias, *how)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         maps, kernel = ctx.saved_tensors
         stride, padding, dilation, groups = ctx.how
         gradient = gradient.contiguous(memory_format=torch.channels_last)
@@ -117,7 +117,7 @@ def fold_for_training(module: nn.Module, sample: torch.Tensor) -> bool:
     """
     pairs, expected = followed_by_norm(module, sample)
     before = [(name, module.get_submodule(name)) for pair in pairs for name in pair]
-    owned = {name: (layer.weight, layer.bias) for name, layer in before}  # type: ignore[union-attr]
+    owned = {name: (layer.weight, layer.bias) for name, layer in before}
     for convolution, norm in pairs:
         _fold(module, convolution, norm)
     with torch.no_grad():

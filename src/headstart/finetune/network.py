@@ -55,7 +55,8 @@ class UnlockedNetwork(nn.Module):
         super().__init__()
         if head.spec.kind != "logistic" or "coefficients" not in head.arrays:
             raise InputError(
-                f"Fine-tuning starts from a logistic head that has seen two classes or more, not from {head.spec.label}."
+                "Fine-tuning starts from a logistic head that has seen two classes or more, not from "
+                f"{head.spec.label}."
             )
         self.start = head
         self.backbone = [backbone]  # in a list: no part of this module
@@ -132,7 +133,7 @@ def _copied(backbone: Backbone, stage: str | None, *, adapt_norms: bool) -> Any:
     _, trainable = backbone.staged.cut(stage, update_norms=adapt_norms)
     copied = copy.deepcopy(trainable)
     backbone.module.requires_grad_(False)
-    return copied.to(memory_format=torch.channels_last)
+    return copied.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def tuned_backbone(backbone: Backbone, stage: str | None, arrays: Mapping[str, NDArray[np.float32]]) -> Backbone:

@@ -220,7 +220,7 @@ class _Training:
         if not math.isfinite(value):
             return value
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         if self.spec.clip_norm > 0:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(list(self.network.parameters()), self.spec.clip_norm, foreach=True)
@@ -302,13 +302,16 @@ class _Training:
         self.epoch = len(self.columns["rate"]) - 1
         self.network.load(_under(state, "live."))
         kept = _under(state, "kept.")
-        self.average.kept = [torch.from_numpy(array.copy()).to(self.device) for array in kept.values()]
+        live = self.network.live().values()
+        self.average.kept = [
+            _laid_out(array, one).to(self.device) for array, one in zip(kept.values(), live, strict=False)
+        ]
         self.best = _under(state, "best.") or None
         saved = self.optimizer.state_dict()
-        n_parameters = sum(len(group["params"]) for group in saved["param_groups"])
+        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         saved["state"] = {
-            number: {name: torch.from_numpy(value.copy()) for name, value in _under(state, f"moment.{number}.").items()}
-            for number in range(n_parameters)
+            number: {name: _laid_out(value, like) for name, value in _under(state, f"moment.{number}.").items()}
+            for number, like in enumerate(parameters)
         }
         self.optimizer.load_state_dict(saved)
         self.setting.on_step(self.epoch * len(self.task.train))
@@ -317,6 +320,12 @@ class _Training:
 
 def _under(state: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
     return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
+
+
+def _laid_out(values: NDArray[Any], like: torch.Tensor) -> torch.Tensor:
+    """Values in the memory order of a tensor, which the fused update takes for granted."""
+    found = torch.from_numpy(np.array(values, order="C"))
+    return found.clone() if found.ndim == 0 else torch.empty_like(like.detach(), device="cpu").copy_(found)
 
 
 def _optimizer(

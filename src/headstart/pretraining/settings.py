@@ -10,6 +10,7 @@ from typing import Any, Final
 from headstart.augment import POLICIES, View, read_policy, views
 from headstart.augment.view import CUSTOM, n_distinct
 from headstart.errors import InputError
+from headstart.finetune.schedule import rate_factor
 
 _RANGES: Final = {
     "epochs": (1, 10_000),
@@ -101,8 +102,4 @@ def learning_rate_at(step: int, n_steps: int, settings: PretrainSettings) -> flo
     >>> [round(learning_rate_at(step, 10, settings), 3) for step in (0, 1, 2, 6, 9)]
     [0.5, 1.0, 1.0, 0.5, 0.038]
     """
-    n_warm = round(settings.warmup * n_steps)
-    if step < n_warm:
-        return settings.learning_rate * (step + 1) / n_warm
-    done = (step - n_warm) / (n_steps - n_warm)
-    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+    return settings.learning_rate * rate_factor(step, n_steps=n_steps, n_warmup=round(settings.warmup * n_steps))

@@ -156,11 +156,8 @@ def tuning_section(record: RunRecord, drawn: Mapping[str, Picture]) -> Section |
 
 def _summary(found: Mapping[str, Any]) -> str:
     labels = "; ".join(candidate["label"] for candidate in found["candidates"])
-    views = (
-        ""
-        if found["n_views"] == 1
-        else f", each image in {found['n_views']} views, over which predictions are averaged"
-    )
+    n_views = found["n_views"]
+    views = "" if n_views == 1 else f", each image in {n_views} views, over which predictions are averaged"
     return (
         f"{_finding(found)}. Tried: {labels}{views}. Training starts from a linear head on frozen features. In every "
         "outer fold the number of epochs, the depth and whether to fine-tune at all were chosen on one inner holdout; "

@@ -150,6 +150,19 @@ def tune_folds(
         return [work.tune(result, advance) for result in results]
 
 
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """One training: its name in the journal, what is trained on which rows, and the rows it then speaks of."""
+
+    key: str
+    source: int
+    spec: FineTuneSpec
+    rows: tuple[Integers, Integers]
+    judged: Integers
+    name: str
+    epochs: int | None = None
+
+
 class _Work:
     def __init__(self, data: StudyData, plan: StudyPlan, tuning: Tuning, journal: Journal) -> None:
         self.data, self.plan, self.tuning, self.journal = data, plan, tuning, journal
@@ -175,7 +188,7 @@ class _Work:
         scores = self._scores(result, holdout, [one.get("holdout") for one in tried])
         found = tuple(FineTuned.from_arrays(one, self._start(fold.inner[HOLDOUT][0], source)) for one in tried)
         plain = TunedFold(source, scores, found, None, None, None, result.probabilities)
-        best = ranked(scores, self.plan.choose_by)[0]
+        best = int(ranked(scores, self.plan.choose_by)[0])
         tuned = replace(result, tuned=plain)
         if best > 0:
             tuned = self._with(tuned, plain, best - 1, tried[best - 1]["holdout"], step)
@@ -200,8 +213,8 @@ class _Work:
     def _tried(self, fold: OuterFold, source: int, spec: FineTuneSpec, step: Callable[[int], None]) -> Arrays:
         """One costly candidate trained on the training part of the holdout, with what it says of the rest."""
         train, valid = fold.inner[HOLDOUT]
-        key = f"{fold.key}-tuning-{_name(source, spec)}"
-        return self._piece(key, fold, source, spec, (train, valid), valid, None, step, "holdout")
+        piece = _Piece(f"{fold.key}-tuning-{_name(source, spec)}", source, spec, (train, valid), valid, "holdout")
+        return self._done(piece, fold, step)
 
     def _fitted(
         self, fold: OuterFold, source: int, spec: FineTuneSpec, epochs: int, step: Callable[[int], None]
@@ -209,43 +222,34 @@ class _Work:
         """One costly candidate trained on all training rows, with what it says of the test rows."""
         key = f"{fold.key}-tuned-{_name(source, spec)}"
         rows = (fold.train, np.zeros(0, dtype=np.int64))
-        return self._piece(key, fold, source, spec, rows, fold.test, epochs, step, "probabilities")
+        return self._done(_Piece(key, source, spec, rows, fold.test, "probabilities", epochs), fold, step)
 
-    def _piece(
-        self,
-        key: str,
-        fold: OuterFold,
-        source: int,
-        spec: FineTuneSpec,
-        rows: tuple[Integers, Integers],
-        judged: Integers,
-        epochs: int | None,
-        step: Callable[[int], None],
-        name: str,
-    ) -> Arrays:
-        kept = self.journal.get(key)
+    def _done(self, piece: _Piece, fold: OuterFold, step: Callable[[int], None]) -> Arrays:
+        """What a piece gives, from the journal or now."""
+        kept = self.journal.get(piece.key)
         if kept is not None:
             return kept
-        _check_apart(rows[0], judged)
-        stage, start = self.tuning.stage(source, spec), self._start(rows[0], source)
-        maps = self._opened(source, stage)
+        train, valid = piece.rows
+        _check_apart(train, piece.judged)
+        stage, start = self.tuning.stage(piece.source, piece.spec), self._start(train, piece.source)
+        maps = self._opened(piece.source, stage)
         setting = Setting(
-            self.tuning.backbones[source],
+            self.tuning.backbones[piece.source],
             stage,
             start,
-            seed=fit_seed(self.plan.seed, fold, len(rows[1]), "fine-tuning"),
+            seed=fit_seed(self.plan.seed, fold, len(valid), "fine-tuning"),
             n_threads=self.tuning.n_threads,
             device=self.tuning.device,
-            stop_after=epochs,
+            stop_after=piece.epochs,
             store=self.journal,
-            key=f"{key}-checkpoint",
+            key=f"{piece.key}-checkpoint",
             on_step=step,
         )
-        found = fine_tune(Task(maps, self.targets, self.data.weights, *rows), spec, setting)
+        found = fine_tune(Task(maps, self.targets, self.data.weights, train, valid), piece.spec, setting)
         arrays = found.to_arrays()
         if not found.failed:
-            arrays[name] = predicted(found, setting, maps, judged)
-        self.journal.put(key, arrays)
+            arrays[piece.name] = predicted(found, setting, maps, piece.judged)
+        self.journal.put(piece.key, arrays)
         self.journal.drop(f"{setting.key}-attempt0", f"{setting.key}-attempt1")
         return arrays
 

@@ -77,8 +77,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from headstart.study.tuning import TunedFold
-
 
 @dataclass(frozen=True)
 class Run:
@@ -350,7 +348,7 @@ def _model(job: Job, dataset: ImageDataset, study: Studied, results: dict[str, A
         "versions": versions(),
     }
     if study.final.tuned is not None and study.final.tuned.fitted is not None:
-        return _tuned_model(job, dataset, study, extractor, study.final.tuned, facts)
+        return _tuned_model(job, study, facts)
     return Model(
         backbone=extractor.backbone,
         preparation=extractor.preparation,
@@ -364,13 +362,12 @@ def _model(job: Job, dataset: ImageDataset, study: Studied, results: dict[str, A
     )
 
 
-def _tuned_model(
-    job: Job, dataset: ImageDataset, study: Studied, extractor: Extractor, tuned: TunedFold, facts: dict[str, Any]
-) -> Model:
+def _tuned_model(job: Job, study: Studied, facts: dict[str, Any]) -> Model:
     """The bundle where stages were unlocked: it predicts from the maps of the last frozen stage, as it was judged."""
-    fitted = tuned.fitted
-    if fitted is None or study.tuning is None or tuned.chosen is None:
+    tuned, extractor = study.final.tuned, final_source(job, study).extractor
+    if tuned is None or tuned.fitted is None or study.tuning is None or tuned.chosen is None:
         raise ValueError("no costly candidate was chosen")
+    fitted = tuned.fitted
     views = tuning_views(job)
     unlocked = Unlocked(tuned.stage, study.tuning.specs[tuned.chosen].to_json(), fitted.best_epoch)
     return Model(
@@ -378,7 +375,7 @@ def _tuned_model(
         preparation=extractor.preparation,
         engine=extractor.engine,
         head=fitted.head,
-        classes=dataset.classes,
+        classes=job.inspected.dataset.classes,
         facts=facts,
         views=() if views == (IDENTITY,) else views,
         decisions=study.final_decisions.decisions,

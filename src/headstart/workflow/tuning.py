@@ -134,7 +134,7 @@ def check_tuning(options: FitOptions, sources: Sequence[Opened]) -> None:
 
 
 def tuning_views(job: Job) -> tuple[View, ...]:
-    """The views that are trained on: of the first policy that the search names; the images alone where it names none."""
+    """The views that are trained on: of the first policy that the search names, or the images alone."""
     policies = job.views().of_policy
     return next(iter(policies.values())) if policies else (IDENTITY,)
 
