@@ -43,7 +43,7 @@ from headstart.study.nested import run_folds
 from headstart.study.plan import StudyData, StudyPlan, outer_folds
 from headstart.study.results import gather
 from headstart.study.rivals import HEADS, MAJORITY, RANDOM_WEIGHTS, Rival, best_rival, pooled, run_rival
-from headstart.study.verdict import DECIDED_BY, transfer_gains
+from headstart.study.verdict import DECIDED_BY, Gain, transfer_gains
 
 N_IMAGES = 300
 WIDTH = 20
@@ -112,8 +112,8 @@ def features(case: Case, labels: np.ndarray, generator: np.random.Generator) -> 
     return rival.astype(np.float32), (np.concatenate([rival, further], axis=1) @ turn).astype(np.float32)
 
 
-def one(case: Case, seed: int) -> dict[str, tuple[str, float]]:
-    """Verdict and gain of one made-up task, by every score."""
+def one(case: Case, seed: int) -> dict[str, Gain]:
+    """Gains of one made-up task, by every score."""
     generator = np.random.default_rng(seed)
     labels = np.arange(N_IMAGES) % 2
     known, source = features(case, labels, generator)
@@ -129,11 +129,10 @@ def one(case: Case, seed: int) -> dict[str, tuple[str, float]]:
     outcomes = [run_rival(rival, data, folds, plan, RULES) for rival in rivals]
     best = best_rival(outcomes, plan.choose_by)
     rival = pooled([outcomes[place].folds[number] for number, place in enumerate(best)], run)
-    gains = transfer_gains(run, rival, metrics=SCORES, seed=seed)
-    return {name: (gain.verdict, gain.value) for name, gain in gains.items()}
+    return transfer_gains(run, rival, metrics=SCORES, seed=seed)
 
 
-def some(case: Case, seeds: range) -> list[dict[str, tuple[str, float]]]:
+def some(case: Case, seeds: range) -> list[dict[str, Gain]]:
     """A block of simulations in one process, held to one thread once and not anew for each of a hundred small fits."""
     usual = workers.single_thread
     with usual():
@@ -145,15 +144,21 @@ def some(case: Case, seeds: range) -> list[dict[str, tuple[str, float]]]:
 
 
 def measure(case: Case, n: int) -> dict[str, Any]:
-    """Shares of the verdicts over the simulations of a case, by every score, and the mean gain."""
+    """Shares of the verdicts over the simulations of a case by every score, the gain, and what its interval allows.
+
+    ``deviation`` is that of the gain over the simulations, ``half_width`` half of the mean interval: 1.97 times the
+    deviation would make the interval exact.
+    """
     start = time.perf_counter()
     blocks = [range(first, min(first + BLOCK, n)) for first in range(0, n, BLOCK)]
     rows = [row for part in Parallel(n_jobs=2)(delayed(some)(case, block) for block in blocks) for row in part]
     scores = {
         name: {
-            "helps": float(np.mean([row[name][0] == "helps" for row in rows])),
-            "hurts": float(np.mean([row[name][0] == "hurts" for row in rows])),
-            "mean_gain": float(np.mean([row[name][1] for row in rows])),
+            "helps": float(np.mean([row[name].verdict == "helps" for row in rows])),
+            "hurts": float(np.mean([row[name].verdict == "hurts" for row in rows])),
+            "mean_gain": float(np.mean([row[name].value for row in rows])),
+            "deviation": float(np.std([row[name].value for row in rows], ddof=1)),
+            "half_width": float(np.mean([(row[name].high - row[name].low) / 2 for row in rows])),
         }
         for name in SCORES
     }
