@@ -233,7 +233,7 @@ def test_rivals_kinds_are_not_searched() -> None:
             HeadTable.of(kind, {})
     with pytest.raises(InputError, match="trees"):
         HeadSpec("forest", {"trees": 0})
-    assert HeadSpec("forest", {"leaf": 5}).label == "random forest, 100 trees, leaf 5"
+    assert HeadSpec("forest", {"leaf": 5}).label == "random forest, 50 trees, leaf 5"
     assert cost(HeadSpec("majority"), 1000, 300, 2) == 0 < cost(HeadSpec("forest"), 1000, 300, 2)
 
 

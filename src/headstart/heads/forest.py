@@ -11,11 +11,15 @@ import numpy.typing as npt
 from headstart.heads.spec import HeadSpec
 from headstart.heads.training import TrainingRows
 
+MOST_DRAWN = 1000
+"""Rows that a tree is grown on at most: a forest's strength is in its many trees, its time in their rows."""
+
 
 def fit_forest(specs: Sequence[HeadSpec], rows: TrainingRows) -> list[dict[str, npt.NDArray[Any]]]:
     """Arrays of a random forest for every spec: the nodes of all trees in one row.
 
-    Every tree is grown on a bootstrap sample of the rows, every split looks at a random square root of the features.
+    Every tree is grown on a bootstrap sample of the rows, 1,000 at most; every split looks at a random square root of
+    the features.
 
     References
     ----------
@@ -27,8 +31,13 @@ def fit_forest(specs: Sequence[HeadSpec], rows: TrainingRows) -> list[dict[str, 
 def _fit_one(spec: HeadSpec, rows: TrainingRows) -> dict[str, npt.NDArray[Any]]:
     from sklearn.ensemble import RandomForestClassifier
 
+    n_rows = len(rows.labels)
     forest = RandomForestClassifier(
-        n_estimators=spec.whole("trees"), min_samples_leaf=spec.whole("leaf"), random_state=rows.seed, n_jobs=1
+        n_estimators=spec.whole("trees"),
+        min_samples_leaf=spec.whole("leaf"),
+        max_samples=None if n_rows <= MOST_DRAWN else MOST_DRAWN / n_rows,
+        random_state=rows.seed,
+        n_jobs=1,
     )
     forest.fit(rows.standardised.astype(np.float32), rows.labels, rows.weights)
     trees = [estimator.tree_ for estimator in forest.estimators_]

@@ -85,7 +85,7 @@ SETTINGS: dict[str, dict[str, Setting]] = {
 }
 RIVAL_SETTINGS: dict[str, dict[str, Setting]] = {
     "majority": {},
-    "forest": {"trees": Setting(100), "leaf": Setting(3)},
+    "forest": {"trees": Setting(50), "leaf": Setting(3)},
 }
 """Kinds that transfer is judged against: fitted like the others, never searched."""
 
