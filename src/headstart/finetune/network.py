@@ -102,7 +102,13 @@ class UnlockedNetwork(nn.Module):
             for name, tensor in self._tensors.items()
             if tensor.is_floating_point() and (isinstance(tensor, nn.Parameter) or self.adapt_norms)
         }
-        return found | {"head.coefficients": self.coefficients, "head.intercepts": self.intercepts}
+        return found | {f"head.{name}": getattr(self, name) for name in _HEAD}
+
+    def start_from(self, head: FittedHead) -> None:
+        """Take over another logistic head, fitted on the features that these stages give now."""
+        with torch.no_grad():
+            for name in _HEAD:
+                getattr(self, name).copy_(torch.tensor(head.arrays[name], dtype=torch.float32))
 
     def to_arrays(self) -> dict[str, NDArray[np.float32]]:
         """Copies of what training changes, by name."""
@@ -124,7 +130,7 @@ _HEAD = ("mean", "inverse_scale", "coefficients", "intercepts")
 
 def head_of(start: FittedHead, arrays: Mapping[str, NDArray[np.float32]]) -> FittedHead:
     """The head that training made of the one it started from."""
-    changed = {name: arrays[f"head.{name}"].astype(np.float64) for name in ("coefficients", "intercepts")}
+    changed = {name: arrays[f"head.{name}"].astype(np.float64) for name in _HEAD}
     return FittedHead(HeadSpec("logistic", start.spec.settings), {**start.arrays, **changed})
 
 

@@ -17,9 +17,10 @@ from headstart.features.runners.plain import torch_threads
 from headstart.finetune.averaging import Average
 from headstart.finetune.mixing import mixed
 from headstart.finetune.network import UnlockedNetwork
-from headstart.finetune.predict import probabilities_of
+from headstart.finetune.predict import features_of, probabilities_of
 from headstart.finetune.result import FineTuned, History, Store
 from headstart.finetune.schedule import epoch_batches, epoch_views, n_batches, rate_factor
+from headstart.heads import fit_heads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,7 +36,7 @@ LOWERED: Final = 0.1
 """The learning rate of the second try, as a share of the first, where training diverges."""
 
 _CHECKPOINT_S: Final = 20.0
-_DIVERGED: Final = 3.0  # times the loss of a guess by chance
+_DIVERGED: Final = 10.0  # times the loss of a guess by chance
 _BETAS: Final = (0.9, 0.999)
 
 
@@ -175,8 +176,46 @@ class _Training:
         return self._result()
 
     def _begin(self) -> None:
+        if self.spec.norms == "adapt":
+            self._adapt()
         self._note(math.nan, self._validate(), self._rate(0))
         self._keep_best()
+
+    def _adapt(self) -> None:
+        """Statistics of the training images in place of the pretraining's, and a head on the features they give.
+
+        A head that was fitted on features with the old statistics would start out worse than a guess.
+        """
+        norms = [layer for layer in self.network.trained.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+        momenta = [layer.momentum for layer in norms]
+        for layer in norms:
+            layer.reset_running_stats()
+            layer.momentum = None  # the plain mean over the batches
+        rows, size = self.task.train, self.spec.batch_size
+        batches = epoch_batches(len(rows), size, np.random.default_rng([self.setting.seed, 2]))
+        self.network.train()
+        with torch.no_grad():
+            for batch in batches:
+                self.network.features(self._maps(rows[batch], np.zeros(len(batch), dtype=np.int64)))
+        for layer, momentum in zip(norms, momenta, strict=True):
+            layer.momentum = momentum
+        self.network.eval()
+        maps = self.task.maps
+        parts = [
+            features_of(self.network, maps.take(rows[at : at + 256], 0), device=self.device)
+            for at in range(0, len(rows), 256)
+        ]
+        head = self.setting.head
+        (fitted,) = fit_heads(
+            [head.spec],
+            np.concatenate(parts),
+            self.task.targets[rows].argmax(axis=1),
+            n_classes=head.n_classes,
+            weights=None if self.task.weights is None else self.task.weights[rows],
+            seed=self.setting.seed,
+        )
+        self.network.start_from(fitted)
+        self.average = Average(self.network.live(), self.spec, self.n_steps_each)
 
     def _one_epoch(self) -> bool:
         """One pass; false where the loss is not finite any more, or after the first epoch far worse than a guess."""
