@@ -43,7 +43,7 @@ FOLDER = Path(os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnist
 NAMES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 HELD_OUT = ("pullover", "coat", "shirt")
 BACKBONE, SIDE = "resnet18", 32
-SETTINGS = PretrainSettings(epochs=8, batch_size=128, augment="geometric", n_views=8, seed=0)
+SETTINGS = PretrainSettings(epochs=4, batch_size=128, augment="geometric", n_views=8, seed=0)
 N_SOURCE, N_TARGET, N_DRAWS = 20_000, 200, 10
 HEADS = [HeadSpec("logistic", {"C": C}) for C in (0.001, 0.01, 0.1)]
 SCORES = ("balanced_accuracy", "accuracy", "log_loss")

@@ -150,6 +150,25 @@ def test_a_checkpoint_is_whole_or_nothing(tmp_path: Path) -> None:
     assert checkpoints.load_checkpoint(tmp_path / "none", other, beside) is None
 
 
+def test_moments_lie_as_their_parameters(tmp_path: Path) -> None:
+    """Found by a resumed run whose last digits differed: fused AdamW walks parameter and moments as they lie."""
+    network = torch.nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(network.parameters(), fused=True)
+    network(torch.ones(1, 3, 5, 5)).sum().backward()
+    optimizer.step()
+    checkpoints.save_checkpoint(tmp_path / "c", network, optimizer, {})
+    other = torch.nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    beside = torch.optim.AdamW(other.parameters(), fused=True)
+    checkpoints.load_checkpoint(tmp_path / "c", other, beside)
+    for one in (network, other):
+        one.zero_grad()
+        one(torch.arange(75.0).reshape(1, 3, 5, 5)).square().sum().backward()
+    optimizer.step()
+    beside.step()
+    assert beside.state[other.weight]["exp_avg"].stride() == other.weight.stride()
+    torch.testing.assert_close(other.weight, network.weight, rtol=0, atol=0)
+
+
 def test_training_is_plain_adamw_with_its_schedule(tmp_path: Path) -> None:
     """The slow, obvious loop with torch's own pieces gives the same parameters."""
     lesson = lesson_of(tiny.noise(12, spread=(5, 60)), tmp_path)
@@ -178,7 +197,7 @@ def test_training_is_plain_adamw_with_its_schedule(tmp_path: Path) -> None:
         optimizer.step()
         expected.append(float(loss.detach()))
     for one, other in zip(network.parameters(), slow.parameters(), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=2e-4)  # the rate is 0.01
     assert losses == pytest.approx([np.mean(expected[:3]), np.mean(expected[3:])], rel=1e-4)
 
 
@@ -471,7 +490,7 @@ def test_options_that_cannot_be(source: Path, tmp_path: Path) -> None:
         ({"backbone": "test_resnet,vgg19"}, "One backbone"),
         ({"backbone": "resnet81"}, "Did you mean"),
         ({"weights": str(tmp_path / "no.safetensors")}, "no such file of weights"),
-        ({"backbone": "test_vit", "input_size": 32}, "cannot take images of 32 x 32"),
+        ({"backbone": "vit_tiny_patch16_224", "input_size": 32}, "cannot take images of 32 x 32"),
         ({"settings": replace(QUICK, batch_size=64)}, "A batch is of 64 images, but there are 54"),
     ]
     for changes, words in cases:

@@ -27,8 +27,8 @@ _SETTINGS = (
 def pretrain(*, data: str, output: str, as_json: bool, quiet: bool, threads: int | None, **rest: Any) -> None:
     """Train a network on a source task."""
     from headstart.pretraining import PretrainSettings
-    from headstart.workflow.pretrain import PretrainOptions
     from headstart.workflow.pretrain import pretrain as run_pretrain
+    from headstart.workflow.pretrainoptions import PretrainOptions
 
     reading = {name: rest.pop(name) for name in list(rest) if name in _READING}
     settings = PretrainSettings(**{name: rest.pop(name) for name in _SETTINGS})

@@ -237,7 +237,7 @@ def kendall_tau_b(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     0.3333333333333333
     """
     one, two = (_signs(values) for values in (first, second))
-    length = np.sqrt(float((one**2).sum()) * float((two**2).sum()))
+    length = float(np.sqrt((one**2).sum() * (two**2).sum()))
     return float((one * two).sum()) / length if length > 0 else float("nan")
 
 

@@ -49,12 +49,20 @@ def load_checkpoint(
     except (OSError, SafetensorError):
         return None
     network.load_state_dict(_under(tensors, _NETWORK))
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     states: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in _under(tensors, _OPTIMIZER).items():
         place, _, key = name.partition(".")
-        states.setdefault(int(place), {})[key] = tensor
+        states.setdefault(int(place), {})[key] = _laid_out(tensor, parameters[int(place)])
     optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
     return _under(tensors, _RECORD)
+
+
+def _laid_out(tensor: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
+    """A moment in the memory order of its parameter: fused kernels walk both as they lie."""
+    if tensor.shape != parameter.shape:
+        return tensor
+    return torch.empty_like(parameter, dtype=tensor.dtype, requires_grad=False).copy_(tensor)
 
 
 def _under(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

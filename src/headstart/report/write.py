@@ -83,21 +83,15 @@ def write_report(
     if search is not None:
         found = search_section(search, drawn, record.results["search"]["notes"])
         parts = inserted(parts, found, after="candidates")
-    ranking = ranking_section(record)
-    if ranking is not None:
-        parts = inserted(parts, ranking, after="candidates")
-    decisions = decision_section(record, drawn)
-    if decisions is not None:
-        parts = inserted(parts, decisions, after="calibration")
-    tuning = tuning_section(record, drawn)
-    if tuning is not None:
-        parts = inserted(parts, tuning, after="candidates")
-    transfer = transfer_section(record, drawn)
-    if transfer is not None:
-        parts = inserted(parts, transfer, after="scores")
-    treatment = treatment_section(record, dataset=dataset, images=images)
-    if treatment is not None:
-        parts = inserted(parts, treatment, after="candidates")
+    more = (
+        (ranking_section(record), "candidates"),
+        (decision_section(record, drawn), "calibration"),
+        (tuning_section(record, drawn), "candidates"),
+        (transfer_section(record, drawn), "scores"),
+        (treatment_section(record, dataset=dataset, images=images), "candidates"),
+    )
+    for section, after in more:
+        parts = parts if section is None else inserted(parts, section, after=after)
     page = render_page(_title(record), parts, version=record.results["headstart"])
     path = record.folder / "report.html"
     write_bytes(path, page.encode())

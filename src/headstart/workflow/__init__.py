@@ -4,7 +4,8 @@ from headstart.workflow.curve import Curve, CurveOptions, curve
 from headstart.workflow.fit import Run, fit
 from headstart.workflow.judge import compare, evaluate
 from headstart.workflow.options import DataSource, FitOptions
-from headstart.workflow.pretrain import Pretrained, PretrainOptions, pretrain
+from headstart.workflow.pretrain import Pretrained, pretrain
+from headstart.workflow.pretrainoptions import PretrainOptions
 from headstart.workflow.rank import BackboneRanking, rank_backbones
 
 __all__ = [

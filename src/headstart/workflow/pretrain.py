@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from headstart.backbones.networks import Pixels, with_hub_config
 from headstart.backbones.registry import find_entry
-from headstart.backbones.weights import RANDOM, WeightsSource
+from headstart.backbones.weights import WeightsSource
 from headstart.backbones.weights.pretraining import FORMAT, header_of, image_marks_text, in_words, read_pretraining
 from headstart.data import ImageDataset, Preparation
 from headstart.data.splittask import SplitTask
@@ -22,19 +22,19 @@ from headstart.errors import InputError, RunError
 from headstart.features.engine import available_processors, resolve_device
 from headstart.features.runners.capabilities import torch_precisions
 from headstart.metrics import OutOfFold, evaluate
-from headstart.pretraining import PretrainSettings
 from headstart.pretraining.checkpoint import CHECKPOINT_FILE
 from headstart.pretraining.loop import DivergedError, Lesson, Machine, faster_machine, predict, train
 from headstart.pretraining.network import build_network, pixels_for
 from headstart.pretraining.pictures import Pictures
 from headstart.progress import Progress, Silent
-from headstart.storage import canonical_json, hash_file, hash_json, storage_error, write_bytes, write_json
+from headstart.storage import canonical_json, hash_json, storage_error, write_bytes, write_json
 from headstart.study import run_folder as files
 from headstart.version import __version__
 from headstart.workflow.fit import join_exact
 from headstart.workflow.inspect import Data, Inspected, inspect_data
 from headstart.workflow.job import labels_of
 from headstart.workflow.options import as_source
+from headstart.workflow.pretrainoptions import PRECISIONS, PretrainOptions
 
 if TYPE_CHECKING:
     import torch
@@ -45,81 +45,7 @@ if TYPE_CHECKING:
 MACHINE_FILE: Final = "machine.json"
 MOST_MARKS: Final = 500_000
 """Source images of which the file keeps marks, so that a fit on the same images is warned of."""
-PRECISIONS: Final = ("auto", "fp32", "bf16")
 _SCORES: Final = ("accuracy", "balanced_accuracy", "log_loss")
-
-
-@dataclass(frozen=True)
-class PretrainOptions:
-    """What a user may ask of `pretrain`.
-
-    Attributes
-    ----------
-    backbone : str
-        A name that ``headstart backbones`` lists, or any timm name.
-    weights : str or None
-        A file to start from; None or ``random``: weights drawn by the seed.
-    input_size : int or None
-        Side of the square input in pixels. None: the network's own. Later fits take it as their default.
-    resize : {"squash", "crop", "pad"}
-    white_level : int
-        The 16-bit value shown as white.
-    holdout : float in (0, 0.5]
-        Share of the images, groups whole, that is kept out of training for the score.
-    domain : str or None
-        What the source images show, in words, for reports of later fits. None: the name of the data.
-    settings : PretrainSettings
-        Of the training itself.
-    precision : {"auto", "fp32", "bf16"}
-        ``auto``: the faster of those that the machine computes in hardware, by a few steps.
-    n_threads : int or None
-        None: all processors.
-    device : {"auto", "cpu", "cuda", "mps"}
-    offline : bool
-        Never touch the network.
-    skip_unreadable : bool
-        Leave unreadable images out instead of stopping.
-
-    Raises
-    ------
-    InputError
-        When a value is out of range.
-    """
-
-    backbone: str
-    weights: str | None = None
-    input_size: int | None = None
-    resize: str = "squash"
-    white_level: int = 65535
-    holdout: float = 0.1
-    domain: str | None = None
-    settings: PretrainSettings = field(default_factory=PretrainSettings)
-    precision: str = "auto"
-    n_threads: int | None = None
-    device: str = "auto"
-    offline: bool = False
-    skip_unreadable: bool = False
-
-    def __post_init__(self) -> None:
-        if not 0 < self.holdout <= 0.5:
-            raise InputError(f"The held-out share is {self.holdout:g}; expected more than 0, and 0.5 at the most.")
-        if self.precision not in PRECISIONS:
-            raise InputError(f"Unknown precision {self.precision!r}. Expected {', '.join(PRECISIONS)}.")
-        if "," in self.backbone:
-            raise InputError(f"One backbone is pretrained at a time, not {self.backbone}. Name one.")
-
-    def identity(self) -> dict[str, Any]:
-        """What of the options decides the weights; the file to start from by its content."""
-        start = RANDOM if self.weights in (None, RANDOM) else f"file {_hash(Path(str(self.weights)))}"
-        names = ("backbone", "input_size", "resize", "white_level", "holdout", "domain", "precision", "device")
-        asked = {name: getattr(self, name) for name in names}
-        return {**asked, "weights": start, "settings": self.settings.to_json(), "skip": self.skip_unreadable}
-
-
-def _hash(path: Path) -> str:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file of weights. Check the path given to --weights.")
-    return hash_file(path)
 
 
 @dataclass(frozen=True)
@@ -147,15 +73,14 @@ def pretrain(
 ) -> Pretrained:
     """Train a whole network on labelled images of a source task, and write its weights.
 
-    A share of the images is held out, stratified, groups (and exact copies) whole, and judged once, after the last
-    epoch. Called again with the same arguments after an interruption it goes on where it stopped, with the same bytes.
+    A share of the images, groups whole, is held out and judged once, after the last epoch. Called again with the same
+    arguments after an interruption it goes on where it stopped, with the same bytes.
 
     Parameters
     ----------
     data : path, DataSource or ImageDataset
     output : path
-        File to write, ending with ``.safetensors``. Unfinished work lies beside it, in a folder of that name with
-        ``.work`` behind it, which is removed at the end.
+        File to write, ending with ``.safetensors``; unfinished work lies beside it, in a folder ending with ``.work``.
     options : PretrainOptions
     progress : Progress, optional
 
@@ -178,7 +103,6 @@ def pretrain(
     >>> made = headstart.pretrain(
     ...     "clothes/", "clothes.safetensors", headstart.PretrainOptions("resnet18", input_size=64)
     ... )  # doctest: +SKIP
-    >>> headstart.fit("coats/", "runs/coats", headstart.FitOptions("resnet18", str(made.path)))  # doctest: +SKIP
     """
     progress = progress or Silent()
     path = _output_file(output)
