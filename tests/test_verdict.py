@@ -75,14 +75,14 @@ def judged(source: np.ndarray, rival: np.ndarray, labels: np.ndarray, folds: lis
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "verdict"),
-    [(0.01, 0.1, "helps"), (-0.1, -0.01, "hurts"), (-0.01, 0.1, "no evidence"), (0.0, 0.1, "no evidence")],
+    ("gain", "p_value", "verdict"),
+    [(0.05, 0.099, "helps"), (-0.05, 0.099, "hurts"), (0.05, 0.101, "no evidence"), (0.0, 1.0, "no evidence")],
 )
-def test_the_whole_interval_decides(low: float, high: float, verdict: str) -> None:
-    difference = Difference(0.9, 0.8, (low + high) / 2, low, high, 0.5)
+def test_a_risk_of_5_percent_on_either_side_decides(gain: float, p_value: float, verdict: str) -> None:
+    difference = Difference(0.9, 0.9 - gain, gain, gain - 0.06, gain + 0.06, p_value)
     assert Gain.of(difference, greater_is_better=True).verdict == verdict
-    loss = Gain.of(Difference(0.4, 0.5, -(low + high) / 2, -high, -low, 0.5), greater_is_better=False)
-    assert (loss.verdict, loss.low, loss.high) == (verdict, low, high)
+    loss = Gain.of(Difference(0.4, 0.4 + gain, -gain, -gain - 0.06, -gain + 0.06, p_value), greater_is_better=False)
+    assert (loss.verdict, loss.low, loss.high) == (verdict, gain - 0.06, gain + 0.06)
 
 
 def test_an_undefined_interval_is_no_evidence() -> None:

@@ -126,8 +126,8 @@ def _how(record: RunRecord, transfer: Mapping[str, Any]) -> str:
     return (
         f"In every outer fold the best rival is the one that the inner folds prefer, by {chooser}; pooled over the "
         f"folds its predictions are compared with the run's, image by image, groups resampled as wholes. The verdict "
-        f"is helps where the whole 95 % interval of the gain in {decider} lies above zero, hurts where it lies below, "
-        "else no evidence. Rivals are calibrated as the run is."
+        f"is helps where the 90 % interval of the gain in {decider} lies above zero (p < 0.10, a risk of 5 % of saying "
+        "it of nothing), hurts where it lies below, else no evidence. Rivals are calibrated as the run is."
     )
 
 

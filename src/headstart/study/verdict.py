@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 HELPS, NO_EVIDENCE, HURTS = "helps", "no evidence", "hurts"
 DECIDED_BY = "log_loss"
 """Score that decides the verdict; docs/decisions/0009 says why it is not the headline's."""
+RISK = 0.05
+"""Of a false *helps*, and of a false *hurts*."""
 GAINS = ("balanced_accuracy", "accuracy", "roc_auc", "log_loss", "brier")
 
 
@@ -63,10 +65,13 @@ class Gain:
 
     @property
     def verdict(self) -> str:
-        """``helps`` where the whole interval lies above zero, ``hurts`` where it lies below, else ``no evidence``."""
-        if self.low > 0:
-            return HELPS
-        return HURTS if self.high < 0 else NO_EVIDENCE
+        """``helps`` or ``hurts`` where the gain's 90 % interval holds no zero, else ``no evidence``.
+
+        That is a risk of 5 % on either side: of *helps* where nothing is gained, and of *hurts* where nothing is lost.
+        """
+        if not self.p_value < 2 * RISK:
+            return NO_EVIDENCE
+        return HELPS if self.value > 0 else HURTS
 
     def to_json(self) -> dict[str, Any]:
         """``run``, ``rival``, ``gain``, ``ci95`` and ``p``; None for what is undefined."""
@@ -216,5 +221,5 @@ def _points(gain: Gain) -> str:
 
 
 def _signed(gain: Gain) -> str:
-    ends = "" if np.isnan(gain.low) else f" ({gain.low:+.3f} to {gain.high:+.3f})"
+    ends = "" if np.isnan(gain.low) else f" ({gain.low:+.3f} to {gain.high:+.3f}; p = {gain.p_value:.2g})"
     return f"{gain.value:+.3f}{ends}"
