@@ -1,10 +1,10 @@
-"""A training step of fine-tuning: from cached stage maps, with the frozen trunk recomputed, and in a plain torch loop.
+"""A training step of fine-tuning: from cached stage maps, with the trunk recomputed, and in a plain torch loop.
 
-Solar cells at the networks' own size, batch 32, fp32. *Cached*: `fine_tune` reads stage maps from the disk. *Recomputed*:
-the same training, the trunk run by torch at every step on pixels that lie ready in memory. *Plain*: what one writes
-without a library: the whole network with the frozen parameters' gradients switched off, batch normalisation in
-evaluation mode, the same batches, AdamW with the same rates. Rates are of the steps after the first; each way is run in
-turn, twice, and the faster run counts. Equal accuracy is shown by 5 folds of some cells, paired.
+Solar cells at the networks' own size, batch 32, fp32. *Cached*: `fine_tune` reads stage maps from the disk.
+*Recomputed*: the same training, the trunk run by torch at every step on pixels that lie ready in memory. *Plain*: what
+one writes without a library: the whole network with the frozen parameters' gradients switched off, batch normalisation
+in evaluation mode, the same batches, AdamW with the same rates. Rates are of the steps after the first; each way is run
+in turn, twice, and the faster run counts. Equal accuracy is shown by 5 folds of some cells, paired.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class Recomputed:
         self.backbone, self.stage, self.pixels = backbone, stage, pixels
 
     def take(self, rows: Any, views: Any) -> np.ndarray:
+        """Maps of some images, float16."""
         with torch.inference_mode():
             images = self.backbone.normalise(self.pixels[np.asarray(rows)], torch.device("cpu"))
             return self.backbone.staged.forward_features(images, self.stage).half().numpy()
@@ -85,6 +86,7 @@ class Ready:
     features: np.ndarray
 
     def start(self, train: np.ndarray) -> FittedHead:
+        """The linear head that training starts from."""
         (head,) = fit_heads([HeadSpec("logistic")], self.features[train], self.labels[train], n_classes=2, seed=0)
         return head
 
@@ -143,6 +145,7 @@ class PlainNetwork(nn.Module):
         self.coefficients, self.intercepts = (nn.Parameter(arrays[name]) for name in ("coefficients", "intercepts"))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits."""
         standard = (self.base(images) - self.mean) * self.inverse
         return nn.functional.linear(standard, self.coefficients, self.intercepts)
 

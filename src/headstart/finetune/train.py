@@ -186,7 +186,9 @@ class _Training:
 
         A head that was fitted on features with the old statistics would start out worse than a guess.
         """
-        norms = [layer for layer in self.network.trained.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+        norms = [
+            layer for layer in self.network.trained.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)
+        ]
         momenta = [layer.momentum for layer in norms]
         for layer in norms:
             layer.reset_running_stats()
