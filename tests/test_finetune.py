@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from headstart.errors import InputError, LeakError, StorageError
 from headstart.features.extractor import Extractor
 from headstart.features.maps import extract_maps
 from headstart.finetune import (
+    FROM_SCRATCH,
     FineTuned,
     FineTuneSpec,
     PreparedPixels,
@@ -589,6 +591,34 @@ def test_a_killed_fit_goes_on_to_the_same_bytes(folder: Path, tmp_path: Path, mo
     resumed = headstart.fit(folder, tmp_path / "killed", options)
     for name in ("results.json", "predictions.csv"):
         assert (resumed.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+
+
+def test_from_scratch_is_a_candidate_and_a_rival(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from headstart.workflow import tuning as workflow_tuning
+
+    short = dataclasses.replace(FROM_SCRATCH, epochs=2, batch_size=8, warmup_epochs=0.0)
+    monkeypatch.setattr(workflow_tuning, "FROM_SCRATCH", short)
+    prefer_tuned(monkeypatch)
+    options = tiny.options(strategy="scratch", split="nested:2x2", baselines=True)
+    run = headstart.fit(folder, tmp_path / "run", options)
+    assert run.results["final_model"]["label"].startswith("training from scratch, 2 epochs")
+    rivals = {rival["name"]: rival for rival in run.results["transfer"]["rivals"]}
+    assert "from_scratch" in rivals and all(fold["inner_score"] is not None for fold in rivals["from_scratch"]["folds"])
+    model = run.model()
+    assert model.unlocked is not None and model.unlocked.stage is None
+    assert model.predict_proba(headstart.read_dataset(folder)).shape == (30, 2)
+
+
+def test_a_budget_with_room_adds_training_from_scratch() -> None:
+    from headstart.workflow.tuning import wanted_specs
+
+    with_room = tiny.options(strategy="fine-tune", unlock=1, budget=10.0, baselines=True)
+    assert [spec.start for spec in wanted_specs(with_room)] == ["pretrained", "random"]
+    assert [spec.start for spec in wanted_specs(tiny.options(strategy="fine-tune", unlock=1))] == ["pretrained"]
+    assert [spec.start for spec in wanted_specs(tiny.options(strategy="fine-tune,scratch", unlock=1))] == [
+        "pretrained",
+        "random",
+    ]
 
 
 def test_a_fit_refuses_before_it_writes(folder: Path, tmp_path: Path) -> None:

@@ -205,10 +205,10 @@ fit_options = _together(
     click.option("--tta", is_flag=True, default=None, help="Predict the mean over the views of an image."),
     click.option(
         "--strategy",
-        type=click.Choice(["feature-extraction", "fine-tune"]),
         default="feature-extraction",
         show_default=True,
-        help="fine-tune: unlocked stages compete with heads on frozen features.",
+        metavar="NAME[,NAME...]",
+        help="fine-tune: unlocked stages compete with heads on frozen features; scratch: training from random weights.",
     ),
     click.option(
         "--unlock",

@@ -4,10 +4,11 @@ from headstart.finetune.maps import Maps, PreparedPixels, RecomputedMaps, open_m
 from headstart.finetune.network import UnlockedNetwork, tuned_backbone
 from headstart.finetune.predict import features_of, probabilities_of
 from headstart.finetune.result import FineTuned, History, Store
-from headstart.finetune.spec import FineTuneSpec, frozen_stage
+from headstart.finetune.spec import FROM_SCRATCH, FineTuneSpec, frozen_stage
 from headstart.finetune.train import Setting, Task, fine_tune
 
 __all__ = [
+    "FROM_SCRATCH",
     "FineTuneSpec",
     "FineTuned",
     "History",

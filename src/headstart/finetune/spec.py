@@ -13,7 +13,9 @@ NORMS: Final = ("keep", "adapt")
 MIXES: Final = ("none", "mixup", "cutmix")
 AVERAGES: Final = ("none", "ema", "swa")
 PRECISIONS: Final = ("auto", "fp32", "bf16")
+STARTS: Final = ("pretrained", "random")
 
+_CHOICES: Final = {"norms": NORMS, "mix": MIXES, "average": AVERAGES, "start": STARTS, "precision": PRECISIONS}
 _RANGES: Final = {
     "epochs": (1, 10_000),
     "batch_size": (1, 4_096),
@@ -68,6 +70,9 @@ class FineTuneSpec:
         Time constant of the moving average.
     patience : int
         Stop early after so many epochs without a better validation loss, where there are validation images; 0: never.
+    start : {"pretrained", "random"}
+        Weights that the training starts from; ``random`` is training from scratch, of all stages, with batch
+        normalisation that adapts.
     precision : {"auto", "fp32", "bf16"}
         Of the convolutions and matrix products in training. ``auto``: bf16 where a trial of this very step is faster.
 
@@ -99,11 +104,12 @@ class FineTuneSpec:
     average: str = "ema"
     ema_epochs: float = 1.0
     patience: int = 0
+    start: str = "pretrained"
     precision: str = "auto"
 
     def __post_init__(self) -> None:
         self._check_unlock()
-        for name, known in (("norms", NORMS), ("mix", MIXES), ("average", AVERAGES), ("precision", PRECISIONS)):
+        for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise InputError(unknown_name(name, str(getattr(self, name)), known))
         for name, (least, most) in _RANGES.items():
@@ -115,6 +121,8 @@ class FineTuneSpec:
                 raise InputError(f"{name} of a fine-tuning is {getattr(self, name)}; expected a whole number.")
 
     def _check_unlock(self) -> None:
+        if self.start == "random" and (self.unlock != ALL or self.norms != "adapt"):
+            raise InputError("Training from scratch unlocks all stages, and its batch normalisation adapts.")
         whole = isinstance(self.unlock, int) and not isinstance(self.unlock, bool) and self.unlock >= 1
         if self.unlock != ALL and not whole:
             raise InputError(f"unlock is {self.unlock!r}; expected a number of stages, 1 or more, or {ALL!r}.")
@@ -127,13 +135,16 @@ class FineTuneSpec:
         'fine-tuning of the last 3 stages, 8 epochs, mix mixup'
         """
         some = "the last stage" if self.unlock == 1 else f"the last {self.unlock} stages"
-        what = "all stages" if self.unlock == ALL else some
+        what = f"fine-tuning of {'all stages' if self.unlock == ALL else some}"
+        if self.start == "random":
+            what = "training from scratch"
+        silent = ("unlock", "epochs", "precision", "start", *(() if self.start == "pretrained" else ("norms",)))
         rest = [
             f"{item.name.replace('_', ' ')} {getattr(self, item.name)}"
             for item in fields(self)
-            if item.name not in ("unlock", "epochs", "precision") and getattr(self, item.name) != item.default
+            if item.name not in silent and getattr(self, item.name) != item.default
         ]
-        return ", ".join([f"fine-tuning of {what}", f"{self.epochs} epochs", *rest])
+        return ", ".join([what, f"{self.epochs} epochs", *rest])
 
     def to_json(self) -> dict[str, Any]:
         """The attributes by name."""
@@ -153,6 +164,19 @@ class FineTuneSpec:
             if name not in known:
                 raise InputError(unknown_name("setting of a fine-tuning", name, known))
         return cls(**value)
+
+
+FROM_SCRATCH: Final = FineTuneSpec(
+    unlock=ALL,
+    epochs=30,
+    learning_rate=1e-3,
+    stage_decay=1.0,
+    warmup_epochs=3.0,
+    weight_decay=0.05,
+    norms="adapt",
+    start="random",
+)
+"""Training from scratch, as a rival of everything that transfers."""
 
 
 def frozen_stage(unlock: int | str, names: tuple[str, ...], *, backbone: str) -> str | None:

@@ -57,6 +57,8 @@ class Tuning:
         One for each source.
     open_maps : callable
         From the number of a source and its last frozen stage to the maps of all images; asked once for each pair.
+    random_backbones : tuple of Backbone
+        With random weights, one for each source, where a candidate starts from them.
     n_threads : int
     device : str
     """
@@ -64,8 +66,13 @@ class Tuning:
     specs: tuple[FineTuneSpec, ...]
     backbones: tuple[Backbone, ...]
     open_maps: Callable[[int, str | None], Maps]
+    random_backbones: tuple[Backbone, ...] = ()
     n_threads: int = 1
     device: str = "cpu"
+
+    def backbone(self, source: int, spec: FineTuneSpec) -> Backbone:
+        """What a candidate starts from."""
+        return (self.random_backbones if spec.start == "random" else self.backbones)[source]
 
     def stage(self, source: int, spec: FineTuneSpec) -> str | None:
         """Last stage of a source that stays frozen.
@@ -163,6 +170,31 @@ class _Piece:
     epochs: int | None = None
 
 
+def judge_alone(
+    data: StudyData,
+    results: Sequence[FoldResult],
+    plan: StudyPlan,
+    tuning: Tuning,
+    number: int,
+    *,
+    journal: Journal | None = None,
+    progress: Progress | None = None,
+) -> list[FoldResult]:
+    """One costly candidate judged in every outer fold, chosen there or not: a rival. Arguments as for `tune_folds`.
+
+    Returns
+    -------
+    list of FoldResult
+        As given, with the candidate's probabilities, inner predictions and ``tuned``; a fold where it diverges keeps
+        ``tuned.chosen`` None.
+    """
+    work = _Work(data, plan, tuning, journal or Journal(None))
+    spec = tuning.specs[number]
+    total = sum(len(result.outer.train) * spec.epochs for result in results)
+    with (progress or Silent()).task(spec.label.partition(",")[0].capitalize(), total, "images") as advance:
+        return [work.alone(result, number, advance) for result in results]
+
+
 class _Work:
     def __init__(self, data: StudyData, plan: StudyPlan, tuning: Tuning, journal: Journal) -> None:
         self.data, self.plan, self.tuning, self.journal = data, plan, tuning, journal
@@ -194,6 +226,16 @@ class _Work:
             tuned = self._with(tuned, plain, best - 1, tried[best - 1]["holdout"], step)
         advance(left[0])
         return tuned
+
+    def alone(self, result: FoldResult, number: int, advance: Callable[[int], None]) -> FoldResult:
+        """One candidate in one outer fold, whatever the holdout prefers."""
+        if result.tuned is None:
+            raise ValueError("the fold was not tuned")
+        source, spec = result.tuned.source, self.tuning.specs[number]
+        holdout = self._tried(result.outer, source, spec, lambda n: None).get("holdout")  # the journal has it
+        plain = replace(result.tuned, chosen=None, fitted=None, stage=None)
+        alone = replace(result, tuned=plain, probabilities=plain.frozen_probabilities)
+        return alone if holdout is None else self._with(alone, plain, number, holdout, advance)
 
     def _with(
         self, result: FoldResult, plain: TunedFold, number: int, holdout: Floats, step: Callable[[int], None]
@@ -234,7 +276,7 @@ class _Work:
         stage, start = self.tuning.stage(piece.source, piece.spec), self._start(train, piece.source)
         maps = self._opened(piece.source, stage)
         setting = Setting(
-            self.tuning.backbones[piece.source],
+            self.tuning.backbone(piece.source, piece.spec),
             stage,
             start,
             seed=fit_seed(self.plan.seed, fold, len(valid), "fine-tuning"),

@@ -15,6 +15,7 @@ from headstart.data.split import write_split
 from headstart.data.twins import join_groups
 from headstart.errors import HeadstartError, RunError
 from headstart.features.cache import FeatureCache
+from headstart.features.engine import Engine
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.features.views import extract_views
@@ -66,6 +67,7 @@ from headstart.workflow.rivals import (
     open_rivals,
     rival_seconds,
     rivals_document,
+    scratch_rival,
 )
 from headstart.workflow.timing import Stopwatch, machine, versions
 from headstart.workflow.transferability import transferability
@@ -228,7 +230,8 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
         results["transferability"] = transferability(job, study, split, results["folds"])
     if rivals is not None:
         with clock.step("rivals"):
-            transfer = judge_rivals(job, study, split, *rivals.features(images, cache, job.progress))
+            scratch = scratch_rival(job, study)
+            transfer = judge_rivals(job, study, split, *rivals.features(images, cache, job.progress), scratch=scratch)
         results = with_transfer(results, rivals_document(rivals, transfer))
         write_bytes(folder / BASELINES_FILE, baselines_csv(dataset, transfer))
     write_split(folder / files.SPLIT_FILE, split)
@@ -368,12 +371,15 @@ def _tuned_model(job: Job, study: Studied, facts: dict[str, Any]) -> Model:
     if tuned is None or tuned.fitted is None or study.tuning is None or tuned.chosen is None:
         raise ValueError("no costly candidate was chosen")
     fitted = tuned.fitted
-    views = tuning_views(job)
-    unlocked = Unlocked(tuned.stage, study.tuning.specs[tuned.chosen].to_json(), fitted.best_epoch)
+    views, engine = tuning_views(job), extractor.engine
+    spec = study.tuning.specs[tuned.chosen]
+    if tuned.stage is None:  # nothing is left of the network that the engine was tried on
+        engine = Engine(device=engine.device, n_threads=engine.n_threads)
+    unlocked = Unlocked(tuned.stage, spec.to_json(), fitted.best_epoch)
     return Model(
-        backbone=tuned_backbone(extractor.backbone, tuned.stage, fitted.arrays),
+        backbone=tuned_backbone(study.tuning.backbone(tuned.source, spec), tuned.stage, fitted.arrays),
         preparation=extractor.preparation,
-        engine=extractor.engine,
+        engine=engine,
         head=fitted.head,
         classes=job.inspected.dataset.classes,
         facts=facts,

@@ -133,8 +133,10 @@ class FitOptions:
     tta : bool or None
         Candidates trained on views predict the mean over the views of an image (test-time augmentation). None: what
         the study says, else False.
-    strategy : {"feature-extraction", "fine-tune"}
-        ``fine-tune``: unlocked stages, trained on from the best linear head, compete with the heads on frozen features.
+    strategy : str
+        ``feature-extraction``, ``fine-tune`` (unlocked stages, trained on from a linear head, compete with the heads on
+        frozen features), ``scratch`` (the same network trained from random weights does), or several, separated by
+        commas. With a budget that leaves room, training from scratch is a rival of fine-tuning unasked.
     unlock : int, str or None
         How many of the last stages are unlocked: a number, ``all``, or several, separated by commas, which compete.
         None: as many as hold half of the network's parameters.

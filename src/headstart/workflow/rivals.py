@@ -12,11 +12,14 @@ import numpy as np
 
 from headstart.baselines.describer import SECONDS_PER_IMAGE, Describer
 from headstart.baselines.random_weights import is_random, random_twin
+from headstart.decide import DecisionRules
 from headstart.features.extract import extract_features, n_cached
+from headstart.study.decisions import decide_folds, with_decisions
 from headstart.study.duration import measured_pace, study_seconds
 from headstart.study.plan import StudyCandidate, StudyPlan, outer_folds
-from headstart.study.rivals import Rival, run_rival, standard_rivals
+from headstart.study.rivals import Rival, RivalFold, RivalOutcome, run_rival, standard_rivals
 from headstart.study.space import Source
+from headstart.study.tuning import judge_alone
 from headstart.study.verdict import Transfer, judge_transfer, transfer_document
 from headstart.workflow.cost import seconds_per_image
 from headstart.workflow.job import n_worker_processes
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from headstart.workflow.options import FitOptions
 
 BASELINES_FILE = "baselines.csv"
+SCRATCH = "from_scratch"
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +118,8 @@ def judge_rivals(
     split: Split,
     descriptors: NDArray[np.float32],
     random_features: NDArray[np.float32] | None,
+    *,
+    scratch: RivalOutcome | None = None,
 ) -> Transfer:
     """Every rival chosen and judged on the run's outer folds, and the run against the best of them."""
     folds: list[OuterFold] = outer_folds(split)
@@ -130,7 +136,27 @@ def judge_rivals(
         )
         for rival in rivals
     ]
+    if scratch is not None:
+        outcomes.append(scratch)
     return judge_transfer(study.oof, outcomes, choose_by=job.options.metric, seed=job.options.seed)
+
+
+def scratch_rival(job: Job, study: Studied) -> RivalOutcome | None:
+    """The network trained from scratch as a rival, where it is among the costly candidates; else None."""
+    tuning = study.tuning
+    places = [] if tuning is None else [place for place, spec in enumerate(tuning.specs) if spec.start == "random"]
+    if tuning is None or not places:
+        return None
+    number = places[0]
+    found = judge_alone(study.data, study.folds, study.plan, tuning, number, journal=job.journal, progress=job.progress)
+    decided = decide_folds(study.data, found, study.plan, DecisionRules(job.options.calibrate, None, None))
+    label = tuning.specs[number].label
+    folds = []
+    for one in with_decisions(found, decided):
+        lost = one.tuned is None or one.tuned.chosen is None
+        score = float("nan") if one.tuned is None or lost else float(one.tuned.scores[number + 1])
+        folds.append(RivalFold(one.outer, score, one.probabilities, label))
+    return RivalOutcome(SCRATCH, "same network from scratch", tuple(folds))
 
 
 def rivals_document(rivals: RivalSources, transfer: Transfer) -> dict[str, Any]:

@@ -13,11 +13,13 @@ import numpy as np
 import torch
 
 from headstart.augment import IDENTITY, View
+from headstart.backbones.backbone import Backbone, load_backbone
+from headstart.backbones.weights import RANDOM
 from headstart.errors import InputError, unknown_name
 from headstart.features.extractor import Extractor
 from headstart.features.runners.capabilities import torch_precisions
 from headstart.features.runners.plain import torch_threads
-from headstart.finetune import FineTuneSpec, Maps, UnlockedNetwork, frozen_stage, open_maps
+from headstart.finetune import FROM_SCRATCH, FineTuneSpec, Maps, UnlockedNetwork, frozen_stage, open_maps
 from headstart.heads import FittedHead, HeadSpec
 from headstart.storage import hash_json, write_json
 from headstart.study.plan import final_fold, outer_folds
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
 
 FEATURE_EXTRACTION: Final = "feature-extraction"
 FINE_TUNE: Final = "fine-tune"
-STRATEGIES: Final = (FEATURE_EXTRACTION, FINE_TUNE)
+SCRATCH: Final = "scratch"
+STRATEGIES: Final = (FEATURE_EXTRACTION, FINE_TUNE, SCRATCH)
 
 DECIDED_FILE: Final = "fine-tuning.json"
 LEAST_EPOCHS: Final = 3
@@ -49,19 +52,24 @@ def wanted_specs(options: FitOptions) -> tuple[FineTuneSpec, ...]:
     InputError
         For an unknown strategy or setting, or settings of a fine-tuning that is not asked for.
     """
-    if options.strategy not in STRATEGIES:
-        raise InputError(unknown_name("strategy", options.strategy, STRATEGIES))
-    if options.strategy == FEATURE_EXTRACTION:
-        named = {"--unlock": options.unlock, "--fine-tuning": options.fine_tuning, "--budget": options.budget}
+    asked = [name.strip() for name in options.strategy.split(",")]
+    for name in asked:
+        if name not in STRATEGIES:
+            raise InputError(unknown_name("strategy", name, STRATEGIES))
+    if FINE_TUNE not in asked:
+        named: dict[str, Any] = {"--unlock": options.unlock, "--fine-tuning": options.fine_tuning}
+        named |= {} if SCRATCH in asked else {"--budget": options.budget}
         given = [name for name, value in named.items() if value is not None]
         if given:
             raise InputError(f"{given[0]} belongs to fine-tuning. Add --strategy fine-tune, or leave it out.")
-        return ()
+        return (FROM_SCRATCH,) if SCRATCH in asked else ()
     settings = parse_settings(options.fine_tuning)
     depths = [None] if options.unlock is None else [_depth(part) for part in str(options.unlock).split(",")]
     if len(set(depths)) < len(depths):
         raise InputError(f"--unlock {options.unlock} names a depth twice.")
-    return tuple(FineTuneSpec(**{**settings, **({} if depth is None else {"unlock": depth})}) for depth in depths)
+    found = [FineTuneSpec(**{**settings, **({} if depth is None else {"unlock": depth})}) for depth in depths]
+    scratch = SCRATCH in asked or (options.budget is not None and options.baselines)  # trimmed first where too long
+    return (*found, FROM_SCRATCH) if scratch else tuple(found)
 
 
 def parse_settings(given: Any) -> dict[str, Any]:
@@ -124,7 +132,7 @@ def check_tuning(options: FitOptions, sources: Sequence[Opened]) -> None:
     for spec in wanted_specs(options):
         for opened in sources:
             extractor = opened.extractor
-            if options.unlock is not None:
+            if options.unlock is not None or spec.start == "random":
                 frozen_stage(spec.unlock, extractor.backbone.staged.names, backbone=extractor.backbone.name)
             if extractor.engine.precision == "int8":
                 raise InputError(
@@ -162,7 +170,8 @@ def decide_tuning(job: Job, dataset: ImageDataset, split: Split, cache: FeatureC
     decided = _read_decided(path, asked)
     if decided is None:
         if job.options.unlock is None:
-            specs = tuple(replace(spec, unlock=default_unlock(job.sources[0])) for spec in specs)
+            depth = default_unlock(job.sources[0])
+            specs = tuple(spec if spec.start == "random" else replace(spec, unlock=depth) for spec in specs)
         estimate = _Estimate(job, split)
         specs = tuple(replace(spec, precision=estimate.precision(spec)) for spec in specs)
         specs, notes = within_budget(specs, estimate.seconds, job.options.budget)
@@ -181,7 +190,13 @@ def decide_tuning(job: Job, dataset: ImageDataset, split: Split, cache: FeatureC
 
     engine = job.sources[0].extractor.engine
     backbones = tuple(opened.extractor.backbone for opened in job.sources)
-    return Tuning(kept, backbones, opened_maps, n_threads=engine.n_threads, device=engine.device)
+    random = _random_backbones(job) if any(spec.start == "random" for spec in kept) else ()
+    return Tuning(kept, backbones, opened_maps, random, n_threads=engine.n_threads, device=engine.device)
+
+
+def _random_backbones(job: Job) -> tuple[Backbone, ...]:
+    names = [opened.extractor.backbone.name for opened in job.sources]
+    return tuple(load_backbone(name, weights=RANDOM, offline=True, seed=job.options.seed) for name in names)
 
 
 def staged_extractor(extractor: Extractor, stage: str | None) -> Extractor:
