@@ -159,7 +159,6 @@ class _Training:
         present = setting.head.arrays["present"]
         self.targets = task.targets[:, present]
         self.mean_weight = 1.0 if task.weights is None else float(task.weights[task.train].mean())
-        self.scaler = torch.amp.GradScaler("cuda", enabled=self.device.type == "cuda" and spec.precision == "fp16")
 
     def run(self) -> FineTuned | None:
         """Train to the end; None where the loss diverges."""
@@ -261,12 +260,10 @@ class _Training:
         if not math.isfinite(value):
             return value
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]
         if self.spec.clip_norm > 0:
-            self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(list(self.network.parameters()), self.spec.clip_norm, foreach=True)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+        self.optimizer.step()
         self.average.after_step(step)
         return value
 

@@ -9,33 +9,30 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.augment import IDENTITY
 from headstart.data import ImageDataset
 from headstart.data.split import write_split
 from headstart.data.twins import join_groups
 from headstart.errors import HeadstartError, RunError
 from headstart.features.cache import FeatureCache
-from headstart.features.engine import Engine
-from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
-from headstart.features.views import extract_views
-from headstart.finetune import tuned_backbone
 from headstart.metrics import find_metric
 from headstart.metrics.doubtful import find_doubtful
-from headstart.model import Model, Unlocked, image_marks, load_model
+from headstart.model import Model, load_model
 from headstart.progress import Progress, Silent
 from headstart.report import write_report
 from headstart.report.record import read_run as read_record
-from headstart.storage import hash_bytes, hash_file, write_bytes, write_json
+from headstart.storage import hash_file, write_bytes, write_json
 from headstart.study import run_folder as files
 from headstart.study.journal import Journal
 from headstart.study.records import CANDIDATES_FILE, write_candidates
 from headstart.study.results import predictions_csv
 from headstart.study.space import Space
 from headstart.version import __version__
+from headstart.workflow.bundle import final_model, save_fold_heads
 from headstart.workflow.cost import announce
-from headstart.workflow.documents import final_source, halving_words, results_document, source_document, with_transfer
+from headstart.workflow.documents import halving_words, results_document, with_transfer
 from headstart.workflow.doubtful import DOUBTFUL_FILE, doubtful_csv
+from headstart.workflow.extraction import extract_all, extract_all_views
 from headstart.workflow.inspect import (
     Data,
     Inspected,
@@ -72,12 +69,11 @@ from headstart.workflow.rivals import (
 from headstart.workflow.timing import Stopwatch, machine, versions
 from headstart.workflow.transferability import transferability
 from headstart.workflow.treatments import wanted_views
-from headstart.workflow.tuning import check_tuning, decide_tuning, tuning_views, wanted_specs
+from headstart.workflow.tuning import check_tuning, decide_tuning, wanted_specs
 from headstart.workflow.wanted import check_weights, search_space, space_identity
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    pass
 
 
 @dataclass(frozen=True)
@@ -238,8 +234,8 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
     write_bytes(folder / files.PREDICTIONS_FILE, predictions_csv(dataset, study.oof, study.judged.said))
     write_bytes(folder / DOUBTFUL_FILE, doubtful_csv(dataset, find_doubtful(study.oof)))
     _write_search(folder / CANDIDATES_FILE, study)
-    _save_fold_heads(folder / files.FOLDS_FOLDER, job.sources, study)
-    _model(job, dataset, study, results).save(folder / files.MODEL_FOLDER)
+    save_fold_heads(folder / files.FOLDS_FOLDER, job.sources, study)
+    final_model(job, dataset, study, results).save(folder / files.MODEL_FOLDER)
     write_json(folder / files.RESULTS_FILE, results)
     _write_timings(folder, clock, costs.n_missing, cache, job.sources)
     with clock.step("report"):
@@ -247,42 +243,6 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
     _write_timings(folder, clock, costs.n_missing, cache, job.sources)
     job.journal.close()
     return Run(folder, results)
-
-
-def extract_all(job: Job, cache: FeatureCache) -> tuple[NDArray[np.float32], ...]:
-    """Features of every source, one after the other; networks that are done with are let go."""
-    found = []
-    for opened in job.sources:
-        found.append(extract_features(job.inspected.dataset, opened.extractor, cache=cache, progress=job.progress))
-        opened.extractor.rest()
-    if len(found) > 1 and job.inspected.audit.candidates:
-        job.progress.note(f"Near duplicates are confirmed by the features of {job.sources[0].source.label}.")
-    return tuple(found)
-
-
-def extract_all_views(job: Job, cache: FeatureCache) -> tuple[dict[str, NDArray[np.float32]], ...]:
-    """Features of the views of every policy, for every source; nothing where nothing is augmented."""
-    wanted = job.views()
-    every = wanted.all()
-    if not every:
-        return ()
-    place = {str(view.settings()): number for number, view in enumerate(every)}
-    found = []
-    for opened in job.sources:
-        rows = extract_views(job.inspected.dataset, opened.extractor, every, cache=cache, progress=job.progress)
-        opened.extractor.rest()
-        of_policy = {
-            name: [place[str(view.settings())] for view in listed] for name, listed in wanted.of_policy.items()
-        }
-        found.append({name: _some_views(rows, numbers) for name, numbers in of_policy.items()})
-    return tuple(found)
-
-
-def _some_views(rows: NDArray[np.float32], numbers: list[int]) -> NDArray[np.float32]:
-    """Views of one policy, as a slice where they lie side by side: large arrays stay in their file."""
-    if numbers == list(range(numbers[0], numbers[0] + len(numbers))):
-        return rows[:, numbers[0] : numbers[0] + len(numbers)]
-    return rows[:, numbers]
 
 
 def grouped(dataset: ImageDataset, twins: Twins) -> ImageDataset:
@@ -337,82 +297,10 @@ def is_complete(folder: Path, options: FitOptions) -> bool:
     return there and not (folder / files.WORK_FOLDER).exists()
 
 
-def _model(job: Job, dataset: ImageDataset, study: Studied, results: dict[str, Any]) -> Model:
-    extractor = final_source(job, study).extractor
-    treatment = study.plan.candidates[study.final.chosen].treatment
-    facts = {
-        "headline": results["headline"],
-        "metrics": results["metrics"],
-        "protocol": results["protocol"],
-        "positive": results["task"]["positive"],
-        "n_images": len(dataset),
-        "data_sha256": results["task"]["data_sha256"],
-        "images_sha256": sorted(set(image_marks(dataset))),
-        "versions": versions(),
-    }
-    if study.final.tuned is not None and study.final.tuned.fitted is not None:
-        return _tuned_model(job, study, facts)
-    return Model(
-        backbone=extractor.backbone,
-        preparation=extractor.preparation,
-        engine=extractor.engine,
-        head=study.final.head,
-        classes=dataset.classes,
-        facts=facts,
-        network=extractor.network,
-        views=job.views().of_policy[treatment.augment] if treatment.tta else (),
-        decisions=study.final_decisions.decisions,
-    )
-
-
-def _tuned_model(job: Job, study: Studied, facts: dict[str, Any]) -> Model:
-    """The bundle where stages were unlocked: it predicts from the maps of the last frozen stage, as it was judged."""
-    tuned, extractor = study.final.tuned, final_source(job, study).extractor
-    if tuned is None or tuned.fitted is None or study.tuning is None or tuned.chosen is None:
-        raise ValueError("no costly candidate was chosen")
-    fitted = tuned.fitted
-    views, engine = tuning_views(job), extractor.engine
-    spec = study.tuning.specs[tuned.chosen]
-    if tuned.stage is None:  # nothing is left of the network that the engine was tried on
-        engine = Engine(device=engine.device, n_threads=engine.n_threads)
-    unlocked = Unlocked(tuned.stage, spec.to_json(), fitted.best_epoch)
-    return Model(
-        backbone=tuned_backbone(study.tuning.backbone(tuned.source, spec), tuned.stage, fitted.arrays),
-        preparation=extractor.preparation,
-        engine=engine,
-        head=fitted.head,
-        classes=job.inspected.dataset.classes,
-        facts=facts,
-        views=() if views == (IDENTITY,) else views,
-        decisions=study.final_decisions.decisions,
-        unlocked=unlocked,
-    )
-
-
 def _write_search(path: Path, study: Studied) -> None:
     """Every candidate of every outer fold and of the refit."""
     records = [result.record for result in (*study.folds, study.final)]
     write_candidates(path, study.plan.named(), records, metric=study.plan.choose_by, halving=halving_words(study.folds))
-
-
-def _save_fold_heads(folder: Path, sources: Sequence[Opened], study: Studied) -> None:
-    """The small heads of the outer folds, for explanations and checks, each with what its features come from."""
-    from safetensors.numpy import save
-
-    entries = []
-    for result, decided in zip(study.folds, study.decided, strict=True):
-        content = bytes(save(result.head.to_tensors()))
-        name = f"{result.outer.key}.safetensors"
-        write_bytes(folder / name, content)
-        place = {"repeat": result.outer.repeat, "fold": result.outer.fold}
-        opened = sources[study.plan.candidates[result.chosen].source]
-        head = {"file": name, "sha256": hash_bytes(content), "head": result.head.spec.to_json()}
-        said = {"decisions": decided.decisions.to_json()}
-        entries.append({**place, **head, **said, "source": source_document(opened)})
-    write_json(folder / "heads.json", {"format": 2, "heads": entries})
-    if len(sources) > 1:  # the bundle holds the quantised network of one source only
-        for opened in sources:
-            opened.keep_network(folder)
 
 
 def _write_timings(

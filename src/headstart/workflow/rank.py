@@ -11,7 +11,8 @@ from headstart.study.journal import Journal
 from headstart.study.plan import StudyData, final_fold, outer_folds
 from headstart.study.transferability import score_sources, transfer_document
 from headstart.version import __version__
-from headstart.workflow.fit import extract_all, grouped, join_exact
+from headstart.workflow.extraction import extract_all
+from headstart.workflow.fit import grouped, join_exact
 from headstart.workflow.inspect import Data, find_twins, inspect_data, open_cache
 from headstart.workflow.job import Job, Positive, labels_of, make_run_split, n_worker_processes
 from headstart.workflow.opening import named_space, open_sources

@@ -1,0 +1,103 @@
+"""What a fit leaves to predict with: the bundle, and the small heads of the outer folds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.augment import IDENTITY
+from headstart.features.engine import Engine
+from headstart.finetune import tuned_backbone
+from headstart.model import Model, Unlocked, image_marks
+from headstart.storage import hash_bytes, write_bytes, write_json
+from headstart.workflow.documents import final_source, source_document
+from headstart.workflow.job import Job, Studied
+from headstart.workflow.opening import Opened
+from headstart.workflow.timing import versions
+from headstart.workflow.tuning import tuning_views
+
+if TYPE_CHECKING:
+    from headstart.data import ImageDataset
+
+
+def final_model(job: Job, dataset: ImageDataset, study: Studied, results: dict[str, Any]) -> Model:
+    """The bundle of a run, from its refit on all images.
+
+    Parameters
+    ----------
+    job : Job
+    dataset : ImageDataset
+    study : Studied
+    results : dict
+        Content of ``results.json``, parts of which the bundle repeats.
+    """
+    extractor = final_source(job, study).extractor
+    treatment = study.plan.candidates[study.final.chosen].treatment
+    facts = {
+        "headline": results["headline"],
+        "metrics": results["metrics"],
+        "protocol": results["protocol"],
+        "positive": results["task"]["positive"],
+        "n_images": len(dataset),
+        "data_sha256": results["task"]["data_sha256"],
+        "images_sha256": sorted(set(image_marks(dataset))),
+        "versions": versions(),
+    }
+    if study.final.tuned is not None and study.final.tuned.fitted is not None:
+        return _tuned_model(job, study, facts)
+    return Model(
+        backbone=extractor.backbone,
+        preparation=extractor.preparation,
+        engine=extractor.engine,
+        head=study.final.head,
+        classes=dataset.classes,
+        facts=facts,
+        network=extractor.network,
+        views=job.views().of_policy[treatment.augment] if treatment.tta else (),
+        decisions=study.final_decisions.decisions,
+    )
+
+
+def _tuned_model(job: Job, study: Studied, facts: dict[str, Any]) -> Model:
+    """The bundle where stages were unlocked: it predicts from the maps of the last frozen stage, as it was judged."""
+    tuned, extractor = study.final.tuned, final_source(job, study).extractor
+    if tuned is None or tuned.fitted is None or study.tuning is None or tuned.chosen is None:
+        raise ValueError("no costly candidate was chosen")
+    fitted = tuned.fitted
+    views, engine = tuning_views(job), extractor.engine
+    spec = study.tuning.specs[tuned.chosen]
+    if tuned.stage is None:  # nothing is left of the network that the engine was tried on
+        engine = Engine(device=engine.device, n_threads=engine.n_threads)
+    unlocked = Unlocked(tuned.stage, spec.to_json(), fitted.best_epoch)
+    return Model(
+        backbone=tuned_backbone(study.tuning.backbone(tuned.source, spec), tuned.stage, fitted.arrays),
+        preparation=extractor.preparation,
+        engine=engine,
+        head=fitted.head,
+        classes=job.inspected.dataset.classes,
+        facts=facts,
+        views=() if views == (IDENTITY,) else views,
+        decisions=study.final_decisions.decisions,
+        unlocked=unlocked,
+    )
+
+
+def save_fold_heads(folder: Path, sources: Sequence[Opened], study: Studied) -> None:
+    """The small heads of the outer folds, for explanations and checks, each with what its features come from."""
+    from safetensors.numpy import save
+
+    entries = []
+    for result, decided in zip(study.folds, study.decided, strict=True):
+        content = bytes(save(result.head.to_tensors()))
+        name = f"{result.outer.key}.safetensors"
+        write_bytes(folder / name, content)
+        place = {"repeat": result.outer.repeat, "fold": result.outer.fold}
+        opened = sources[study.plan.candidates[result.chosen].source]
+        head = {"file": name, "sha256": hash_bytes(content), "head": result.head.spec.to_json()}
+        said = {"decisions": decided.decisions.to_json()}
+        entries.append({**place, **head, **said, "source": source_document(opened)})
+    write_json(folder / "heads.json", {"format": 2, "heads": entries})
+    if len(sources) > 1:  # the bundle holds the quantised network of one source only
+        for opened in sources:
+            opened.keep_network(folder)
