@@ -34,7 +34,7 @@ from headstart.features.engine import available_processors, decide_engine
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.heads import HeadSpec
-from headstart.metrics import OutOfFold, compare_paired
+from headstart.metrics import OutOfFold, compare_paired, find_metric
 from headstart.study.nested import run_folds
 from headstart.study.plan import StudyData, StudyPlan, outer_folds
 from headstart.study.results import gather
@@ -139,9 +139,10 @@ def summary(draws: list[dict[str, Any]]) -> dict[str, Any]:
         reach = student.ppf(0.975, len(gains) - 1) * gains.std(ddof=1) / np.sqrt(len(gains))
         means = [float(np.mean([draw[name][kind] for draw in draws])) for kind in ("random", "pretrained")]
         ends = [float(gains.mean() - reach), float(gains.mean() + reach)]
-        alone = sum(draw[name]["ci95"][0] > 0 for draw in draws)
-        words = f"{ends[0]:+.3f} to {ends[1]:+.3f}; above 0 within {alone} of {len(draws)} draws alone"
-        found[name] = {"shown": [*means, float(gains.mean())], "ci95": ends, "n_above_alone": alone, "words": words}
+        sign = 1 if find_metric(name).greater_is_better else -1
+        alone = sum(min(sign * end for end in draw[name]["ci95"]) > 0 for draw in draws)
+        words = f"{ends[0]:+.3f} to {ends[1]:+.3f}; better for certain within {alone} of {len(draws)} draws alone"
+        found[name] = {"shown": [*means, float(gains.mean())], "ci95": ends, "n_better_alone": alone, "words": words}
     return found
 
 
