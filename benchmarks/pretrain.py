@@ -3,7 +3,7 @@
 Source: 20,000 Fashion-MNIST images of seven classes. Target: 200 images of the three classes that were kept out and are
 hard to tell apart (pullover, coat, shirt). Frozen ResNet-18 at 32 px, logistic heads of three strengths chosen on the
 inner folds of nested 5 x 4, with the pretrained weights and with random weights of the same network, in pairs on the
-same folds; ten draws of 200 images that share none. Everything was fixed before the first full run. The mean gain in
+same folds; ten draws of 200 images that share none. Fixed before the first full run. The mean gain in
 balanced accuracy must have a 95 % interval above 0 (Student's t over the draws).
 
 The images come with the Debian package dataset-fashion-mnist (``apt-get install dataset-fashion-mnist``), or as the
