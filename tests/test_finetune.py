@@ -448,6 +448,10 @@ def test_a_budget_trims_the_longest_first() -> None:
     assert within_budget(specs, seconds, None)[0] == specs
     kept, notes = within_budget(specs, seconds, 1.0)
     assert kept == specs[:1] and any("left out is fine-tuning of the last 3 stages" in note for note in notes)
+    kept, _ = within_budget(
+        (specs[0], FROM_SCRATCH), lambda some: 30.0 * sum(1 if spec.start == "random" else 2 for spec in some), 1.1
+    )
+    assert [spec.start for spec in kept] == ["pretrained"]  # though it takes longer than training from scratch
     kept, notes = within_budget(specs, seconds, 0.5)
     assert [spec.epochs for spec in kept] == [5] and any("5 epochs instead of 12" in note for note in notes)
     kept, notes = within_budget(specs, seconds, 0.01)
@@ -642,3 +646,19 @@ def test_a_budget_too_small_leaves_frozen_features(folder: Path, tmp_path: Path)
     assert any("nothing is fine-tuned" in note for note in told.texts)
     assert run.results["fine_tuning"] is None
     assert json.loads((run.folder / "results.json").read_text())["fine_tuning"] is None
+    (said,) = [warning for warning in run.results["warnings"] if "Budget" in warning]
+    assert (
+        said == "Budget of 1e-06 minutes: fine-tuning of the last stage was left out. Give it more time for the rest."
+    )
+    assert "was left out" in run.report.read_text()
+
+
+def test_a_depth_left_open_suits_every_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    from headstart.workflow import tuning as workflow_tuning
+
+    deep = {"deep": 8, "shallow": 2}
+    monkeypatch.setattr(workflow_tuning, "default_unlock", lambda opened: deep[opened.name])
+    sources = [SimpleNamespace(name=name) for name in deep]
+    assert workflow_tuning.open_depth(sources) == 2

@@ -20,7 +20,7 @@ from headstart.workflow.inspect import Twins
 from headstart.workflow.job import Job, Studied
 from headstart.workflow.opening import Opened
 from headstart.workflow.treatments import left_out_notes
-from headstart.workflow.tuned import final_words, frozen_scores, tuning_document, with_tuned
+from headstart.workflow.tuned import budget_warnings, final_words, frozen_scores, tuning_document, with_tuned
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
@@ -74,7 +74,13 @@ def results_document(job: Job, dataset: ImageDataset, twins: Twins, split: Split
         },
         "leakage_tax": study.tax,
         "transfer": None,
-        "warnings": _warnings(job.inspected.warnings, split.notes, _random_among(job), _decision_warnings(study)),
+        "warnings": _warnings(
+            job.inspected.warnings,
+            split.notes,
+            _random_among(job),
+            budget_warnings(job, study),
+            _decision_warnings(study),
+        ),
     }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from headstart.finetune import FineTuned
 from headstart.metrics import Evaluation, compare_paired, evaluate, find_metric
 from headstart.study.results import HEADLINE, gather
-from headstart.workflow.tuning import FINE_TUNE, tuning_views
+from headstart.workflow.tuning import FINE_TUNE, SCRATCH, tuning_views, wanted_specs
 
 if TYPE_CHECKING:
     from headstart.study.nested import FoldResult
@@ -43,6 +43,28 @@ def tuning_document(job: Job, study: Studied) -> dict[str, Any] | None:
         "against_frozen": {"metrics": gain["metrics"], "interval": gain["interval"]},
         "signs": overfitting_signs(study),
     }
+
+
+def budget_warnings(job: Job, study: Studied) -> list[str]:
+    """What was asked for and the budget had no room for: a run without it must not look like one with it.
+
+    No durations are told, so the same decision gives the same bytes.
+    """
+    budget = job.options.budget
+    if budget is None:
+        return []
+    kept = () if study.tuning is None else study.tuning.specs
+    unasked = () if SCRATCH in [name.strip() for name in job.options.strategy.split(",")] else ("random",)
+    told = []
+    for spec in wanted_specs(job.options):
+        open_depth = job.options.unlock is None and spec.start != "random"
+        label = "fine-tuning" if open_depth else spec.label.partition(",")[0]
+        alike = [one for one in kept if one.start == spec.start and (open_depth or one.unlock == spec.unlock)]
+        if not alike and spec.start not in unasked:
+            told.append(f"{label} was left out")
+        elif alike and alike[0].epochs < spec.epochs:
+            told.append(f"{label} has {alike[0].epochs} epochs instead of {spec.epochs}")
+    return [f"Budget of {budget:g} minutes: {'; '.join(told)}. Give it more time for the rest."] if told else []
 
 
 def final_words(study: Studied) -> dict[str, Any]:

@@ -121,6 +121,11 @@ def default_unlock(opened: Opened) -> int:
     return int(np.argmax(held >= _SHARE)) + 1
 
 
+def open_depth(sources: Sequence[Opened]) -> int:
+    """The depth where none is asked for: the least default of the sources, so that each has as many stages."""
+    return min(default_unlock(opened) for opened in sources)
+
+
 def check_tuning(options: FitOptions, sources: Sequence[Opened]) -> None:
     """Refuse what cannot be unlocked, before anything is written.
 
@@ -170,7 +175,7 @@ def decide_tuning(job: Job, dataset: ImageDataset, split: Split, cache: FeatureC
     decided = _read_decided(path, asked)
     if decided is None:
         if job.options.unlock is None:
-            depth = default_unlock(job.sources[0])
+            depth = open_depth(job.sources)
             specs = tuple(spec if spec.start == "random" else replace(spec, unlock=depth) for spec in specs)
         estimate = _Estimate(job, split)
         specs = tuple(replace(spec, precision=estimate.precision(spec)) for spec in specs)
@@ -229,13 +234,14 @@ def within_budget(
 
     Notes
     -----
-    The candidates that take longest go first, then epochs of the last one left, down to 3; then that one goes too.
+    Training from scratch goes first, then the candidates that take longest, then epochs of the last one left, down to
+    3; then that one goes too.
     """
     kept, notes = list(specs), []
     limit = np.inf if minutes is None else minutes * 60
     while kept and seconds(kept) > limit:
         if len(kept) > 1:
-            worst = max(kept, key=lambda spec: seconds([spec]))
+            worst = max(kept, key=lambda spec: (spec.start == "random", seconds([spec])))
             kept.remove(worst)
             notes.append(f"Budget of {minutes:g} minutes: left out is {worst.label}.")
         elif kept[0].epochs > LEAST_EPOCHS:
@@ -244,7 +250,7 @@ def within_budget(
         else:
             notes.append(
                 f"Budget of {minutes:g} minutes: nothing is fine-tuned, since {LEAST_EPOCHS} epochs take about "
-                f"{seconds(kept) / 60:.1f} minutes."
+                f"{seconds(kept) / 60:.2g} minutes."
             )
             kept.clear()
     if kept and kept[0].epochs < specs[0].epochs and len(kept) == 1:
