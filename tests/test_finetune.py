@@ -40,6 +40,7 @@ from headstart.finetune import maps as maps_module
 from headstart.finetune import train as train_module
 from headstart.finetune.averaging import Average
 from headstart.finetune.mixing import mixed
+from headstart.finetune.result import History
 from headstart.finetune.schedule import epoch_batches, epoch_views, rate_factor
 from headstart.heads import FittedHead, HeadSpec, fit_heads
 from headstart.study import tuning as study_tuning
@@ -528,6 +529,15 @@ def prefer_tuned(monkeypatch: pytest.MonkeyPatch) -> None:
         return found
 
     monkeypatch.setattr(study_tuning._Work, "_scores", scores)
+    monkeypatch.setattr(study_tuning, "_eligible", lambda scores, tried: scores)  # noise may be best untrained
+
+
+def test_what_is_best_untrained_is_not_chosen(start: FittedHead) -> None:
+    def tried(*losses: float) -> FineTuned:
+        return FineTuned({}, start, History(np.zeros(len(losses)), np.array(losses), np.zeros(len(losses))), 1e-3)
+
+    found = study_tuning._eligible(np.array([0.7, 0.5, 0.6]), [tried(0.5, 0.9), tried(0.9, 0.6)])
+    assert np.isnan(found[1]) and found[0] == 0.7 and found[2] == 0.6
 
 
 def test_a_fit_judges_bundles_and_reports_what_it_tuned(
@@ -608,6 +618,7 @@ def test_from_scratch_is_a_candidate_and_a_rival(folder: Path, tmp_path: Path, m
     assert run.results["final_model"]["label"].startswith("training from scratch, 2 epochs")
     rivals = {rival["name"]: rival for rival in run.results["transfer"]["rivals"]}
     assert "from_scratch" in rivals and all(fold["inner_score"] is not None for fold in rivals["from_scratch"]["folds"])
+    assert run.results["transfer"]["verdict"] is None
     model = run.model()
     assert model.unlocked is not None and model.unlocked.stage is None
     assert model.predict_proba(headstart.read_dataset(folder)).shape == (30, 2)
@@ -662,3 +673,20 @@ def test_a_depth_left_open_suits_every_backbone(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(workflow_tuning, "default_unlock", lambda opened: deep[opened.name])
     sources = [SimpleNamespace(name=name) for name in deep]
     assert workflow_tuning.open_depth(sources) == 2
+
+
+def test_what_was_never_pretrained_transfers_nothing(backbone: Backbone) -> None:
+    from types import SimpleNamespace as Some
+
+    from headstart.backbones.weights import WeightsSource
+    from headstart.workflow.rivals import is_untransferred
+
+    trained = dataclasses.replace(backbone, weights=WeightsSource("shipped", "0" * 64, "MIT"))
+    sources = [Some(extractor=Some(backbone=one)) for one in (trained, backbone)]
+    specs = (FineTuneSpec(), FROM_SCRATCH)
+    study = Some(tuning=Some(specs=specs), plan=Some(candidates=[Some(source=0), Some(source=1)]))
+
+    def said(chosen: int, tuned: int | None) -> bool:
+        return is_untransferred(Some(sources=sources), study, Some(chosen=chosen, tuned=Some(chosen=tuned)))
+
+    assert [said(0, None), said(0, 0), said(0, 1), said(1, None)] == [False, False, True, True]

@@ -130,9 +130,9 @@ def tune_folds(
     """Let costly candidates compete with the winner of the cheap ones, outer fold by outer fold.
 
     Each is trained on the training part of one inner fold; the epoch with the lowest log loss on the rest is its
-    number of epochs. Where the best of them beats the cheap winner there, by the choosing score, it is trained on all
-    training rows of the outer fold for as many epochs, and its predictions of the test rows take the place of the
-    winner's. Test rows decide nothing.
+    number of epochs. Where the best of them beats the cheap winner there, by the choosing score, and some epoch beat
+    the linear head it started from, it is trained on all training rows of the outer fold for as many epochs, and its
+    predictions of the test rows take the place of the winner's. Test rows decide nothing.
 
     Parameters
     ----------
@@ -220,7 +220,8 @@ class _Work:
         scores = self._scores(result, holdout, [one.get("holdout") for one in tried])
         found = tuple(FineTuned.from_arrays(one, self._start(fold.inner[HOLDOUT][0], source)) for one in tried)
         plain = TunedFold(source, scores, found, None, None, None, result.probabilities)
-        best = int(ranked(scores, self.plan.choose_by)[0])
+        order = ranked(_eligible(scores, found), self.plan.choose_by)
+        best = int(order[0]) if len(order) else 0  # no score at all: the frozen winner stands
         tuned = replace(result, tuned=plain)
         if best > 0:
             tuned = self._with(tuned, plain, best - 1, tried[best - 1]["holdout"], step)
@@ -324,6 +325,12 @@ class _Work:
                 for given in (frozen / frozen.sum(axis=1, keepdims=True), *tuned)
             ]
         )
+
+
+def _eligible(scores: Floats, tried: Sequence[FineTuned]) -> Floats:
+    """The scores that choose: what is best before its first epoch was not fine-tuned, so the frozen winner stands."""
+    untrained = [False, *(one.best_epoch == 0 for one in tried)]
+    return np.where(untrained, np.nan, scores)
 
 
 def _start_spec(plan: StudyPlan) -> HeadSpec:

@@ -228,7 +228,7 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
         with clock.step("rivals"):
             scratch = scratch_rival(job, study)
             transfer = judge_rivals(job, study, split, *rivals.features(images, cache, job.progress), scratch=scratch)
-        results = with_transfer(results, rivals_document(rivals, transfer))
+        results = with_transfer(results, rivals_document(job, study, rivals, transfer))
         write_bytes(folder / BASELINES_FILE, baselines_csv(dataset, transfer))
     write_split(folder / files.SPLIT_FILE, split)
     write_bytes(folder / files.PREDICTIONS_FILE, predictions_csv(dataset, study.oof, study.judged.said))

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from headstart.features.cache import FeatureCache
     from headstart.features.extractor import Extractor
     from headstart.progress import Progress
+    from headstart.study.nested import FoldResult
     from headstart.study.plan import OuterFold
     from headstart.workflow.job import Job, Studied
     from headstart.workflow.opening import Opened
@@ -159,9 +160,26 @@ def scratch_rival(job: Job, study: Studied) -> RivalOutcome | None:
     return RivalOutcome(SCRATCH, "same network from scratch", tuple(folds))
 
 
-def rivals_document(rivals: RivalSources, transfer: Transfer) -> dict[str, Any]:
-    """``transfer`` of results.json."""
-    return transfer_document(transfer, transferred=rivals.twin is not None, notes=rivals.notes)
+def rivals_document(job: Job, study: Studied, rivals: RivalSources, transfer: Transfer) -> dict[str, Any]:
+    """``transfer`` of results.json; without a verdict where no outer fold's choice was pretrained."""
+    without = sum(is_untransferred(job, study, result) for result in study.folds)
+    notes = rivals.notes
+    if rivals.twin is not None and without:
+        notes = [
+            *notes,
+            f"In {without} of {len(study.folds)} outer folds the run itself chose a network that was never pretrained: "
+            "nothing is transferred there.",
+        ]
+    transferred = rivals.twin is not None and without < len(study.folds)
+    return transfer_document(transfer, transferred=transferred, notes=notes)
+
+
+def is_untransferred(job: Job, study: Studied, result: FoldResult) -> bool:
+    """Whether what an outer fold chose started from random weights."""
+    place = None if result.tuned is None else result.tuned.chosen
+    if place is not None and study.tuning is not None and study.tuning.specs[place].start == "random":
+        return True
+    return is_random(job.sources[study.plan.candidates[result.chosen].source].extractor.backbone)
 
 
 def baselines_csv(dataset: ImageDataset, transfer: Transfer) -> bytes:
