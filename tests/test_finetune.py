@@ -435,6 +435,7 @@ def test_settings_in_words() -> None:
         ("epoch=3", "epochs"),
         ("unlock=2", "--unlock"),
         ("epochs=x", "epochs"),
+        ("epochs=2, epochs=3", "gives epochs twice. Give it once"),
     ):
         with pytest.raises(InputError, match=words):
             parse_settings(text)

@@ -303,6 +303,20 @@ def test_what_is_finished_is_left_alone_and_never_overwritten(made: Pretrained, 
         pretrain(source, foreign, asked())
 
 
+def test_other_files_stay_and_finished_work_is_swept_up(made: Pretrained, source: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(b"notes")
+    with pytest.raises(RunError, match="never overwritten"):
+        pretrain(source, other, asked())
+    assert other.read_bytes() == b"notes"
+    copy = tmp_path / "made.safetensors"
+    copy.write_bytes(made.path.read_bytes())
+    left = tmp_path / "made.safetensors.work"  # of a process that was killed right after it wrote the weights
+    left.mkdir()
+    pretrain(source, copy, asked())
+    assert not left.exists()
+
+
 @pytest.mark.parametrize("n_steps", [1, 4, 8])
 def test_killed_between_steps_it_goes_on_with_the_same_bytes(
     n_steps: int, made: Pretrained, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -144,7 +144,7 @@ class FineTuneSpec:
             for item in fields(self)
             if item.name not in silent and getattr(self, item.name) != item.default
         ]
-        return ", ".join([what, f"{self.epochs} epochs", *rest])
+        return ", ".join([what, f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}", *rest])
 
     def to_json(self) -> dict[str, Any]:
         """The attributes by name."""

@@ -18,7 +18,7 @@ from headstart.backbones.weights import WeightsSource
 from headstart.backbones.weights.pretraining import FORMAT, header_of, image_marks_text, in_words, read_pretraining
 from headstart.data import ImageDataset, Preparation
 from headstart.data.splittask import SplitTask
-from headstart.errors import InputError, RunError
+from headstart.errors import InputError, RunError, WeightsError
 from headstart.features.engine import available_processors, resolve_device
 from headstart.features.runners.capabilities import torch_precisions
 from headstart.metrics import OutOfFold, evaluate
@@ -120,7 +120,11 @@ def pretrain(
     }
     identity = json.loads(canonical_json(identity))  # as it will be read again
     if path.exists():
-        return Pretrained(path, _finished(path, identity, progress))
+        found = _finished(path, identity, progress)
+        shutil.rmtree(
+            work, ignore_errors=True
+        )  # left where the process was killed right after the weights were written
+        return Pretrained(path, found)
     job = _Job(path, work, inspected, replace(options, domain=domain), identity, progress)
     try:
         found = job.run()
@@ -146,7 +150,10 @@ def _domain(data: Data) -> str:
 
 def _finished(path: Path, identity: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """What a file that is there says, if these very arguments made it."""
-    found = read_pretraining(path)
+    try:
+        found = read_pretraining(path)
+    except WeightsError:  # no file of ours, or a damaged one: not to be overwritten either
+        found = None
     if found is None or found["identity_sha256"] != hash_json(identity):
         raise RunError(
             f"{path} exists already and was not made from these data and options; weights are never overwritten. "

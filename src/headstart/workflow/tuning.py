@@ -91,6 +91,10 @@ def parse_settings(given: Any) -> dict[str, Any]:
         pairs = [part.partition("=") for part in given.split(",")]
         if not all(name.strip() and sign and value.strip() for name, sign, value in pairs):
             raise InputError(f"--fine-tuning {given!r} should read name=value,name=value, such as epochs=20,mix=mixup.")
+        names = [name.strip() for name, _, _ in pairs]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise InputError(f"--fine-tuning {given!r} gives {twice} twice. Give it once.")
         given = {name.strip(): _value(value.strip()) for name, _, value in pairs}
     settings = dict(given)
     if "unlock" in settings:
