@@ -568,6 +568,18 @@ def test_a_fit_judges_bundles_and_reports_what_it_tuned(
     assert "Fine-tuning was chosen in 2 of 2 folds" in page and (run.folder / "figures" / "fine_tuning.png").is_file()
 
 
+def test_the_leakage_tax_compares_frozen_with_frozen(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefer_tuned(monkeypatch)
+    grouped = headstart.read_dataset(folder)
+    grouped = grouped.with_groups(np.arange(len(grouped)) // 2)
+    run = headstart.fit(grouped, tmp_path / "run", tiny.options(**TUNED, leakage_tax=True))
+    gain = run.results["fine_tuning"]["against_frozen"]["metrics"]["log_loss"]
+    kept = run.results["leakage_tax"]["log_loss"]["groups_kept"]
+    assert kept == pytest.approx(gain["b"]) and gain["a"] != pytest.approx(gain["b"])
+
+
 def test_the_bundle_predicts_as_the_study_did(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prefer_tuned(monkeypatch)
     kept: list[Any] = []

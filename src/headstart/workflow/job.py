@@ -303,7 +303,10 @@ def _judge(
 
 
 def _tax(job: Job, dataset: ImageDataset, split: Split, kept: Studied) -> dict[str, Any] | None:
-    """Scores of the same study with the groups ignored, beside those with groups kept; as many folds and repeats."""
+    """Scores of the same study with the groups ignored, beside those with groups kept; as many folds and repeats.
+
+    Of heads on frozen features alone on both sides: costly candidates would have to be trained a second time.
+    """
     if dataset.groups is None:
         job.progress.note("The data set has no groups, so there is no leakage tax to measure.")
         return None
@@ -321,7 +324,11 @@ def _tax(job: Job, dataset: ImageDataset, split: Split, kept: Studied) -> dict[s
     )
     decided = decide_folds(loose, folds, plan, job.options.decision_rules)
     oof = gather(loose, with_decisions(folds, decided), dataset.classes, plan.positive, split.repeats)
-    return leakage_tax(kept.evaluation, evaluate(oof, per_class=False, seed=job.options.seed))
+    reference = kept.evaluation
+    if kept.frozen is not None:
+        job.progress.note("The leakage tax is that of heads on frozen features; nothing is fine-tuned for it.")
+        reference = evaluate(kept.frozen, per_class=False, seed=job.options.seed)
+    return leakage_tax(reference, evaluate(oof, per_class=False, seed=job.options.seed))
 
 
 def n_worker_processes(options: FitOptions) -> int:
