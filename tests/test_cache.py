@@ -803,7 +803,7 @@ def test_interrupted_in_the_middle_says_so_in_a_line_and_goes_on(folders: Path, 
     place = tmp_path / "cache"
     arguments = ["fit", str(folders), "-o", str(tmp_path / "run"), "--backbone", tiny.BACKBONE, "--weights", "random"]
     arguments += ["--input-size", str(tiny.SIDE), "--split", "nested:3x2", "--threads", "1", "--batch-size", "2"]
-    arguments += ["--engine", "torch", "--precision", "fp32", "--cache", str(place)]
+    arguments += ["--engine", "torch", "--precision", "fp32", "--cache", str(place), "--no-baselines"]
     code = (SLOW + FIT).format(tests=str(Path(__file__).parent), arguments=arguments)
     process = started(code, 14)  # four of them are the trial that tells the time needed
     process.send_signal(signal.SIGINT)

@@ -367,7 +367,7 @@ def test_where_every_engine_fails_the_plain_one_is_left(
     choice = chooser(resnet18).choose()
     assert choice.engine == reference_engine(n_threads=2)
     assert choice.record["reason"] == "no faster engine agreed with it"
-    assert len(choice.record["tried"]) >= 3
+    assert len(choice.record["tried"]) >= (3 if "bf16" in capabilities.openvino_precisions() else 2)
 
 
 @bf16
@@ -403,6 +403,7 @@ def test_the_measured_choice_is_remembered(
     assert chooser(resnet18, folder=tmp_path).choose().engine.name == "openvino"
 
 
+@bf16  # without it torch alone leaves nothing to choose
 def test_speeds_of_another_processor_are_not_believed(
     backbone: Backbone, worth: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -357,7 +357,7 @@ def test_what_folds_or_memory_do_not_allow_is_refused_before_anything_is_written
 
     path = tmp_path / "my.toml"
     path.write_text(text)
-    monkeypatch.setattr(FITTING, "extract_features", computed)
+    monkeypatch.setattr("headstart.workflow.extraction.extract_features", computed)
     monkeypatch.setattr("headstart.study.duration.measured_pace", computed)
     options = ["--study", path, "--backbone", "test_resnet", *(["--estimate"] if estimate else [])]
     found = command("fit", folders, "-o", tmp_path / "run", *options, *MACHINE, code=2)

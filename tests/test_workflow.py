@@ -196,7 +196,7 @@ def test_killed_after_some_pieces(
 
 
 @pytest.mark.parametrize(
-    "where", ["write_split", "predictions_csv", "_write_search", "_save_fold_heads", "_model", "_write_timings"]
+    "where", ["write_split", "predictions_csv", "_write_search", "save_fold_heads", "final_model", "_write_timings"]
 )
 def test_killed_while_the_results_are_written(
     where: str, folders: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_report: None
