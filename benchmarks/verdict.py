@@ -29,7 +29,7 @@ import torch
 from common import headstart, table, write_results
 from joblib import Parallel, delayed
 from safetensors.torch import save_file
-from scipy.special import ndtri
+from scipy import special
 
 from headstart.apps.solar import CLASSES, solar_cells
 from headstart.backbones.networks import build
@@ -96,7 +96,7 @@ CASES = (
 def evidence(labels: np.ndarray, accuracy: float, generator: np.random.Generator) -> np.ndarray:
     """Normal features, one direction of which tells two classes apart with this accuracy at best."""
     direction = generator.normal(size=WIDTH)
-    shift = ndtri(accuracy) * direction / np.linalg.norm(direction)
+    shift = special.ndtri(accuracy) * direction / np.linalg.norm(direction)
     return generator.normal(size=(len(labels), WIDTH)) + np.outer(2 * labels - 1, shift)
 
 
@@ -105,7 +105,7 @@ def features(case: Case, labels: np.ndarray, generator: np.random.Generator) -> 
     rival = evidence(labels, case.rival, generator)
     if not case.shared:
         return rival.astype(np.float32), evidence(labels, case.source, generator).astype(np.float32)
-    more = np.sqrt(max(ndtri(case.source) ** 2 - ndtri(case.rival) ** 2, 0.0))
+    more = np.sqrt(max(special.ndtri(case.source) ** 2 - special.ndtri(case.rival) ** 2, 0.0))
     further = generator.normal(size=(len(labels), WIDTH))
     further[:, 0] += (2 * labels - 1) * more
     turn = np.linalg.qr(generator.normal(size=(2 * WIDTH, 2 * WIDTH)))[0]
