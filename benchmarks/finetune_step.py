@@ -265,7 +265,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         for case in CASES[:1] if quick else CASES:
             given = ready(case, dataset, Path(name))
-            n_fast = 64 if quick else 128
+            n_fast = 64 if quick else 96
             few = Ready(
                 case,
                 given.backbone,
@@ -277,7 +277,7 @@ def main() -> int:
             )
             found = speeds(few, 2)
             if case.asked_plain is not None:
-                found["accuracy"] = accuracy(given, dataset, 2 if quick else 4)
+                found["accuracy"] = accuracy(given, dataset, 2 if quick else 3)
             results[case.backbone] = {
                 **found,
                 "unlock": case.unlock,
