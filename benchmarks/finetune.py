@@ -1,7 +1,8 @@
 """Fine-tuning of EfficientNet-Lite0 on the solar cells, three protocols, 5 outer folds, one fixed candidate.
 
-Nothing is chosen here: unlocked stages, epochs, rates and views were fixed beforehand, on a holdout inside the training
-images of the first fold. The last three stages (blocks 6 and 7, the last convolution) are trained at 256 px from the
+Nothing is chosen here: unlocked stages, rates and views were fixed beforehand, on a holdout inside the training images
+of the first fold of another split. Those are test images of other folds, so the settings have seen some of them. The
+last three stages (blocks 6 and 7, the last convolution) are trained at 256 px from the
 best frozen head on; each epoch sees every cell in one of its eight flips and rotations, and predictions are the mean
 over all eight. Doubtful cells are trained on as shares under protocol A (a probability of 1/3 is one third defective),
 by weight under B, and not at all under C. Folds are stratified by probability and type of cell, sister wafers (twins)

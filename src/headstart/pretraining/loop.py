@@ -6,7 +6,7 @@ import contextlib
 import copy
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -261,11 +261,6 @@ def faster_machine(
                 learner.step(step, pixels, rows)
             speeds[machine.precision] = len(rows) * _TRIED_STEPS / (time.perf_counter() - start)
     return max(machines, key=lambda machine: speeds[machine.precision]), speeds
-
-
-def with_precision(machine: Machine, precision: str) -> Machine:
-    """The same machine in another precision."""
-    return replace(machine, precision=precision)
 
 
 @contextlib.contextmanager
