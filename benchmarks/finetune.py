@@ -2,11 +2,11 @@
 
 Nothing is chosen here: unlocked stages, rates and views were fixed beforehand, on a holdout inside the training images
 of the first fold of another split. Those are test images of other folds, so the settings have seen some of them. The
-last three stages (blocks 6 and 7, the last convolution) are trained at 256 px from the
-best frozen head on; each epoch sees every cell in one of its eight flips and rotations, and predictions are the mean
-over all eight. Doubtful cells are trained on as shares under protocol A (a probability of 1/3 is one third defective),
-by weight under B, and not at all under C. Folds are stratified by probability and type of cell, sister wafers (twins)
-on one side. Every fold is judged once, after its last epoch. Frozen features (a logistic head on the same images) stand
+last three stages (blocks 6 and 7, the last convolution) are trained at 300 px, the size of the pictures, from a frozen
+head on; each epoch sees every cell in one of its eight flips and rotations, and predictions are the mean over all
+eight. Doubtful cells are trained on as shares under protocol A (a probability of 1/3 is one third defective), by weight
+under B, and not at all under C. Folds are stratified by probability and type of cell, sister wafers (twins) on one
+side. Every fold is judged once, after its last epoch. Frozen features (a logistic head on the same images) stand
 beside it, with the paired difference.
 """
 
@@ -39,8 +39,8 @@ from headstart.study.tuning import predicted
 from headstart.workflow.inspect import find_twins, open_cache, open_extractor
 from headstart.workflow.options import FitOptions
 
-PIXELS = 256
-SPEC = FineTuneSpec(unlock=3, epochs=10, batch_size=32, learning_rate=3e-4, precision="fp32")
+PIXELS = 300
+SPEC = FineTuneSpec(unlock=3, epochs=12, batch_size=32, learning_rate=3e-4, precision="fp32")
 START = HeadSpec("logistic", {"C": 0.003})
 ASKED = {"A": {"accuracy": 0.897, "weighted": 0.912}, "B": {"weighted": 0.884}, "C": {"accuracy": 0.93}}
 N_THREADS = 2
@@ -169,16 +169,18 @@ def main() -> int:
         kept[name] = found
         if not arguments.quick:
             write_results("finetune", {"spec": SPEC.to_json(), "pixels": PIXELS, "protocols": kept})
+    maps = max(found["maps_seconds"] for found in kept.values())  # those of later calls come from the cache
+    minutes = {name: (found["seconds"] + maps) / 60 for name, found in kept.items()}
     rows = [
         [name, kind, f"{kept[name][kind]['value']:.4f}", _span(kept[name][kind]["ci95"]), asked,
          f"{kept[name][kind]['gain']:+.4f}", _span(kept[name][kind]["gain_ci95"]),
-         f"{kept[name]['seconds'] / 60:.1f}", f"{kept[name]['peak_mb']:,.0f}"]
+         f"{minutes[name]:.1f}", f"{kept[name]['peak_mb']:,.0f}"]
         for name in kept for kind, asked in ASKED[name].items()
     ]  # fmt: skip
     columns = ["protocol", "accuracy", "value", "95 %", "asked", "over frozen", "95 %", "minutes", "peak MB"]
     print(table(columns, rows))
     missed = [row for row in rows if float(row[2]) < float(row[4])]
-    slow = [name for name in kept if kept[name]["seconds"] > 3600 or kept[name]["peak_mb"] > 8192]
+    slow = [name for name in kept if minutes[name] > 60 or kept[name]["peak_mb"] > 8192]
     return 1 if missed or slow else 0
 
 
