@@ -91,18 +91,23 @@ def transfer_section(record: RunRecord, drawn: Mapping[str, Picture]) -> Section
 
 def _rival_table(record: RunRecord, transfer: Mapping[str, Any]) -> Table:
     names = ordered_metrics(transfer["gains"])
-    run = ("This run", text.MISSING, *(text.estimate(record.results["metrics"][name]) for name in names))
-    best = ("Best rival of each fold", text.MISSING, *(text.estimate(transfer["best_rival"][name]) for name in names))
+    run = ("This run", text.MISSING, *(_on_two_lines(record.results["metrics"][name]) for name in names))
+    best = ("Best rival of each fold", text.MISSING, *(_on_two_lines(transfer["best_rival"][name]) for name in names))
     rivals = [
         (
             rival["title"][0].upper() + rival["title"][1:],
             text.count(rival["times_best"]),
-            *(text.estimate(rival["metrics"][name]) for name in names),
+            *(_on_two_lines(rival["metrics"][name]) for name in names),
         )
         for rival in transfer["rivals"]
     ]
     columns = ("Judged", "Times best", *(metric_title(name) for name in names))
     return Table(f"The run and its rivals, n = {record.n_judged:,}", columns, (run, *rivals, best))
+
+
+def _on_two_lines(entry: Mapping[str, Any]) -> str:
+    """An estimate with its interval below it, so that many scores fit beside each other."""
+    return text.estimate(entry).replace(" (", "\n(", 1)
 
 
 def _gain_table(transfer: Mapping[str, Any]) -> Table:
