@@ -272,6 +272,18 @@ def test_keeps_the_epoch_that_was_best_on_the_validation_rows(
     assert loss == pytest.approx(history.valid_loss.min(), abs=1e-5)
 
 
+@pytest.mark.parametrize("norms", ["keep", "adapt"])
+def test_a_fold_is_judged_by_the_network_that_the_validation_saw(
+    backbone: Backbone, given: Given, labels: np.ndarray, start: FittedHead, norms: str
+) -> None:
+    spec = dataclasses.replace(QUICK, norms=norms, average="none")
+    found = fine_tune(task(given, labels), spec, setting(backbone, start))
+    one_view = Given(given.values[:, :1])
+    said = study_tuning.predicted(found, setting(backbone, start), one_view, np.arange(30, 40))
+    loss = -np.log(said[np.arange(10), labels[30:]]).mean()
+    assert loss == pytest.approx(found.history.valid_loss.min(), abs=1e-5)
+
+
 def test_patience_ends_a_training(backbone: Backbone, given: Given, labels: np.ndarray, start: FittedHead) -> None:
     spec = FineTuneSpec(
         unlock=1, epochs=30, batch_size=8, learning_rate=0.02, average="none", patience=2, precision="fp32"

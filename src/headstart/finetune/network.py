@@ -115,10 +115,11 @@ class UnlockedNetwork(nn.Module):
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.live().items()}
 
     def load(self, arrays: Mapping[str, NDArray[np.float32]]) -> None:
-        """Take over what `to_arrays` gave."""
+        """Take over what `to_arrays` gave, adapted statistics too where this network keeps its own."""
+        own = self._tensors | {f"head.{name}": getattr(self, name) for name in _HEAD}
         with torch.no_grad():
-            for name, tensor in self.live().items():
-                tensor.copy_(torch.from_numpy(np.ascontiguousarray(arrays[name])))
+            for name in dict.fromkeys([*self.live(), *arrays]):
+                own[name].copy_(torch.from_numpy(np.ascontiguousarray(arrays[name])))
 
     def head(self) -> FittedHead:
         """The head as it is now."""
