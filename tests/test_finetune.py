@@ -39,11 +39,15 @@ from headstart.finetune import (
 from headstart.finetune import maps as maps_module
 from headstart.finetune import train as train_module
 from headstart.finetune.averaging import Average
+from headstart.finetune.folding import fold_for_training
 from headstart.finetune.mixing import mixed
 from headstart.finetune.result import History
 from headstart.finetune.schedule import epoch_batches, epoch_views, rate_factor
 from headstart.heads import FittedHead, HeadSpec, fit_heads
 from headstart.study import tuning as study_tuning
+from headstart.study.journal import Journal
+from headstart.study.plan import StudyCandidate, StudyData, StudyPlan
+from headstart.study.space import Source
 from headstart.workflow.tuned import signs_of
 from headstart.workflow.tuning import parse_settings, within_budget
 
@@ -110,15 +114,15 @@ def setting(backbone: Backbone, start: FittedHead, **changes: Any) -> Setting:
     return Setting(**({"backbone": backbone, "stage": stage, "head": start, "seed": 3} | changes))
 
 
-class Store(dict):  # type: ignore[type-arg]
-    """A store in memory that can die after some writes."""
+class Store(Journal):
+    """The journal of runs, on disk, which can die after some writes."""
 
-    def __init__(self, dies_after: int = 10**9) -> None:
-        super().__init__()
+    def __init__(self, folder: Path, dies_after: int = 10**9) -> None:
+        super().__init__(folder)
         self.left = dies_after
 
     def put(self, key: str, tensors: Any) -> None:
-        self[key] = {name: np.array(value) for name, value in tensors.items()}
+        super().put(key, tensors)
         self.left -= 1
         if self.left == 0:
             raise KeyboardInterrupt
@@ -224,6 +228,7 @@ def test_resumes_to_the_last_bit(
     start: FittedHead,
     average: str,
     norms: str,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(train_module, "_CHECKPOINT_S", -1.0)
@@ -238,12 +243,10 @@ def test_resumes_to_the_last_bit(
         precision="fp32",
     )
     whole = fine_tune(task(given, labels), spec, setting(backbone, start))
-    store = Store(dies_after=2)
     with pytest.raises(KeyboardInterrupt):
-        fine_tune(task(given, labels), spec, setting(backbone, start, store=store))
+        fine_tune(task(given, labels), spec, setting(backbone, start, store=Store(tmp_path, dies_after=2)))
     passed: list[int] = []
-    again = Store()
-    again.update(store)
+    again = Store(tmp_path)
     resumed = fine_tune(task(given, labels), spec, setting(backbone, start, store=again, on_step=passed.append))
     assert passed[0] == 2 * 30  # the epochs that were done already
     assert same(whole, resumed)
@@ -328,6 +331,55 @@ def test_rows_of_weight_0_teach_nothing(
         fine_tune(task(maps, labels, weights=weights), QUICK, setting(backbone, start)) for maps in (given, changed)
     ]
     assert same(*found)
+
+
+def test_mixed_images_bring_their_own_weights(
+    backbone: Backbone, given: Given, labels: np.ndarray, start: FittedHead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cross-entropy is linear in its targets, so targets that are weighted before they are mixed weigh every share."""
+    weights = np.linspace(0.5, 4.0, N)
+    seen = []
+
+    def spy(maps: Any, targets: Any, spec: Any, generator: Any) -> Any:
+        seen.append(targets.sum(dim=1).numpy())
+        return mixed(maps, targets, spec, generator)
+
+    monkeypatch.setattr(train_module, "mixed", spy)
+    spec = dataclasses.replace(QUICK, epochs=1, mix="mixup")
+    fine_tune(task(given, labels, weights=weights), spec, setting(backbone, start))
+    expected = weights[:30] / weights[:30].mean()
+    np.testing.assert_allclose(np.sort(np.concatenate(seen)), np.sort(expected), rtol=1e-5)
+
+
+def test_soft_labels_are_started_from_as_shares(backbone: Backbone) -> None:
+    """Where every image is most likely of one class, the head still knows both."""
+    soft = np.tile([[0.9, 0.1], [0.6, 0.4]], (8, 1))
+    features = np.random.default_rng(0).normal(size=(16, 3)).astype(np.float32)
+    data = StudyData((features,), np.zeros(16, dtype=np.int64), 2, soft=soft)
+    plan = StudyPlan((StudyCandidate(0, HeadSpec("logistic")),), (Source(backbone="x"),))
+    tuning = study_tuning.Tuning((QUICK,), (backbone,), lambda source, stage: None)  # type: ignore[arg-type, return-value]
+    head = study_tuning._Work(data, plan, tuning, Journal(None))._start(np.arange(16), 0)
+    assert head.arrays["present"].all()
+    assert head.predict_proba(features)[:, 1].mean() == pytest.approx(0.25, abs=0.01)
+
+
+def test_a_layer_reached_by_two_ways_is_not_folded() -> None:
+    class Body(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.bn = nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4)
+            self.other_way = [self.conv, self.bn]
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for layer in self.other_way:
+                x = layer(x)
+            return x
+
+    body = Body().eval()
+    maps = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    expected = body(maps)
+    assert not fold_for_training(body, maps)
+    assert torch.equal(body(maps), expected)
 
 
 def test_validation_rows_change_no_weight(
@@ -576,6 +628,9 @@ def test_a_fit_judges_bundles_and_reports_what_it_tuned(
     names = sorted(str(path) for path in folder.rglob("*.png"))
     said = model.predict_proba(names)
     assert np.allclose(said.sum(axis=1), 1)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    assert [one.error for one in model.predict_each(ImageDataset.from_files([str(broken)]))] != [None]
     page = run.report.read_text(encoding="utf-8")
     assert "Fine-tuning was chosen in 2 of 2 folds" in page and (run.folder / "figures" / "fine_tuning.png").is_file()
 

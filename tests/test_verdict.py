@@ -36,6 +36,7 @@ from headstart.study.rivals import (
     RivalOutcome,
     best_rival,
     pooled,
+    rival_plan,
     run_rival,
     standard_rivals,
 )
@@ -158,6 +159,33 @@ def test_each_fold_has_its_own_best_rival_the_first_of_equals_and_never_nan() ->
         best_rival([], "log_loss")
     with pytest.raises(InputError, match="same outer folds"):
         best_rival([outcome("x", [0.3]), outcome("y", [0.3, 0.2])], "log_loss")
+
+
+def test_where_one_was_scored_on_the_holdout_all_are() -> None:
+    nan = float("nan")
+    known = outcome("x", [0.3, 0.3])
+    known = replace(known, folds=tuple(replace(one, holdout_score=0.1) for one in known.folds))
+    other = outcome("y", [0.2, 0.4])
+    other = replace(other, folds=tuple(replace(one, holdout_score=0.5) for one in other.folds))
+    scratch = outcome("z", [0.15, nan])
+    held = tuple(replace(one, holdout_score=one.inner_score) for one in scratch.folds)
+    scratch = replace(scratch, folds=held, on_holdout=True)
+    assert best_rival([known, other, scratch], "log_loss") == [0, 0]
+    assert best_rival([other, known, scratch], "log_loss") == [1, 1]
+    lost = replace(scratch, folds=tuple(replace(one, holdout_score=nan) for one in held))
+    assert best_rival([known, other, lost], "log_loss") == [1, 0]  # diverged: the others' own inner folds decide
+
+
+def test_rivals_are_scored_on_the_holdout_too() -> None:
+    labels, folds = task()
+    data = StudyData((features(labels, 1.0, 1),), labels, 2)
+    rival = Rival("made", "made features", features(labels, 1.0, 2), HEADS[RANDOM_WEIGHTS])
+    (first, *_) = run_rival(rival, data, folds, PLAN, RULES).folds
+    own = replace(data, features=(rival.features,))
+    (result, *_) = run_folds(own, folds, rival_plan(rival, PLAN))
+    held = folds[0].inner[0][1]
+    said = result.inner.of_rows(held)[np.arange(len(held)), labels[held]]
+    assert first.holdout_score == pytest.approx(-np.log(said).mean(), rel=1e-6)
 
 
 def test_pooled_predictions_are_those_of_the_best_of_each_fold() -> None:

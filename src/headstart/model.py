@@ -24,6 +24,7 @@ from headstart.errors import BundleError, HeadstartError, InputError
 from headstart.features.engine import Engine, resolve_device
 from headstart.features.extractor import Extractor
 from headstart.features.pipeline import stream_views
+from headstart.features.runners.cuda import full_precision
 from headstart.features.runners.kept import NetworkStore
 from headstart.features.runners.machine import nearest_engine, on_device
 from headstart.features.runners.plain import torch_threads
@@ -168,7 +169,9 @@ class Model:
         """Features from what the extractor gave."""
         if self._finish is None:
             return rows
-        with torch_threads(self.engine.n_threads):
+        if len(rows) == 0:  # no image of a batch could be read
+            return np.zeros((0, self.backbone.feature_width), dtype=np.float32)
+        with torch_threads(self.engine.n_threads), full_precision():
             return features_of(self._finish, rows, device=torch.device(self.engine.device))
 
     def predict_each(self, dataset: ImageDataset, *, progress: Progress | None = None) -> Iterator[Prediction]:

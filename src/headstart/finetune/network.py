@@ -61,6 +61,7 @@ class UnlockedNetwork(nn.Module):
         self.start = head
         self.backbone = [backbone]  # in a list: no part of this module
         self.stage = stage
+        backbone.module.to(device)  # some hold their network out of reach of a later move of the copies
         self.trained = _copied(backbone, stage, adapt_norms=adapt_norms)
         self.pool = copy.deepcopy(backbone.staged.pool).eval()
         arrays = {name: torch.tensor(head.arrays[name], dtype=torch.float32) for name in _HEAD}

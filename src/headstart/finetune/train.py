@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart.errors import InputError
+from headstart.errors import InputError, StorageError
+from headstart.features.runners.cuda import full_precision
 from headstart.features.runners.plain import torch_threads
 from headstart.finetune.averaging import Average
 from headstart.finetune.mixing import mixed
@@ -130,7 +131,7 @@ def fine_tune(task: Task, spec: FineTuneSpec, setting: Setting) -> FineTuned:
             f"{spec.batch_size}. Use a batch size of 2 or more, or norms = 'keep'."
         )
     task = replace(task, train=rows)
-    with torch_threads(setting.n_threads), torch.random.fork_rng(devices=[]):
+    with torch_threads(setting.n_threads), torch.random.fork_rng(devices=[]), full_precision():
         for number, rate in enumerate((spec.learning_rate, spec.learning_rate * LOWERED)):
             tried = _Training(task, replace(spec, learning_rate=rate), setting, attempt=number).run()
             if tried is not None:
@@ -207,12 +208,15 @@ class _Training:
             for at in range(0, len(rows), 256)
         ]
         head = self.setting.head
+        places, labels = np.nonzero(self.task.targets[rows] > 0)  # a soft label counts as one row for each share
+        shares = self.task.targets[rows[places], labels]
+        weights = shares if self.task.weights is None else shares * self.task.weights[rows[places]]
         (fitted,) = fit_heads(
             [head.spec],
-            np.concatenate(parts),
-            self.task.targets[rows].argmax(axis=1),
+            np.concatenate(parts)[places],
+            labels,
             n_classes=head.n_classes,
-            weights=None if self.task.weights is None else self.task.weights[rows],
+            weights=None if (weights == 1).all() else weights,
             seed=self.setting.seed,
         )
         self.network.start_from(fitted)
@@ -246,16 +250,10 @@ class _Training:
         rate = self._rate(step)
         for group, factor in zip(self.optimizer.param_groups, self.factors, strict=True):
             group["lr"] = rate * factor
-        maps, targets = self._maps(rows, views), torch.from_numpy(self.targets[rows]).float().to(self.device)
-        maps, targets = mixed(maps, targets, self.spec, generator)
+        maps, targets = mixed(self._maps(rows, views), self._targets(rows), self.spec, generator)
         with self._precision():
             logits = self.network(maps)
-        each = nn.functional.cross_entropy(
-            logits.float(), targets, reduction="none", label_smoothing=self.spec.label_smoothing
-        )
-        if self.task.weights is not None:
-            each = each * torch.from_numpy(self.task.weights[rows] / self.mean_weight).float().to(self.device)
-        loss = each.mean()
+        loss = nn.functional.cross_entropy(logits.float(), targets)
         value = float(loss.detach())
         if not math.isfinite(value):
             return value
@@ -266,6 +264,17 @@ class _Training:
         self.optimizer.step()
         self.average.after_step(step)
         return value
+
+    def _targets(self, rows: Integers) -> torch.Tensor:
+        """Smoothed shares of the classes times the weight of the image, so that mixed images bring their own weights.
+
+        Cross-entropy is linear in them.
+        """
+        smoothing = self.spec.label_smoothing
+        shares = self.targets[rows] * (1 - smoothing) + smoothing / self.targets.shape[1]
+        if self.task.weights is not None:
+            shares = shares * (self.task.weights[rows, None] / self.mean_weight)
+        return torch.from_numpy(shares).float().to(self.device)
 
     def _maps(self, rows: Integers, views: Integers) -> torch.Tensor:
         maps = torch.from_numpy(self.task.maps.take(rows, views)).to(self.device).float()
@@ -339,11 +348,8 @@ class _Training:
         self.columns = {name: state[f"column.{name}"].tolist() for name in self.columns}
         self.epoch = len(self.columns["rate"]) - 1
         self.network.load(_under(state, "live."))
-        kept = _under(state, "kept.")
-        live = self.network.live().values()
-        self.average.kept = [
-            _laid_out(array, one).to(self.device) for array, one in zip(kept.values(), live, strict=False)
-        ]
+        kept, live = _under(state, "kept."), self.network.live()  # by name: files keep no order
+        self.average.kept = [_laid_out(kept[name], live[name]).to(self.device) for name in live] if kept else []
         self.best = _under(state, "best.") or None
         saved = self.optimizer.state_dict()
         parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
@@ -363,6 +369,8 @@ def _under(state: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any
 def _laid_out(values: NDArray[Any], like: torch.Tensor) -> torch.Tensor:
     """Values in the memory order of a tensor, which the fused update takes for granted."""
     found = torch.from_numpy(np.array(values, order="C"))
+    if found.ndim and found.shape != like.shape:
+        raise StorageError(f"A checkpoint holds {tuple(found.shape)} where the network has {tuple(like.shape)}.")
     return found.clone() if found.ndim == 0 else torch.empty_like(like.detach(), device="cpu").copy_(found)
 
 

@@ -35,6 +35,8 @@ from headstart.study.innertask import InnerTask
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from headstart.study.plan import StudyData, StudyPlan
+
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
@@ -139,6 +141,15 @@ def make_choice(
         found.deviation,
         found.critical,
     )
+
+
+def score_of_rows(
+    data: StudyData, plan: StudyPlan, rows: NDArray[np.int64], probabilities: NDArray[np.float64]
+) -> float:
+    """The choosing score of what is said of some rows; nan where these rows have none."""
+    weights = None if data.weights is None else data.weights[rows]
+    metric = find_metric(plan.choose_by)
+    return float(metric(data.labels[rows], probabilities, weights, positive=plan.positive))
 
 
 def ranked(scores: Floats, metric: str) -> Integers:

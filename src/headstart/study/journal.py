@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from headstart.storage import hash_bytes, write_bytes
 
 if TYPE_CHECKING:
@@ -47,7 +49,8 @@ class Journal:
         if self._folder is None:
             self._memory[key] = dict(tensors)
             return
-        content = bytes(save(dict(tensors)))
+        # the library writes memory as it lies; ascontiguousarray would make vectors of scalars
+        content = bytes(save({name: np.asarray(array, order="C") for name, array in tensors.items()}))
         digest = bytes.fromhex(hash_bytes(content))
         write_bytes(self._folder / f"{key}.safetensors", digest + content)
 

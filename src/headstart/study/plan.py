@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Inner = tuple[tuple["Integers", "Integers"], ...]
 FINAL = -1
+HOLDOUT: Final = 0
+"""The inner fold that costly candidates are chosen on."""
 
 
 @dataclass(frozen=True, eq=False)

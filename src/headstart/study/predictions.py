@@ -38,6 +38,13 @@ class InnerPredictions:
     probabilities: Floats
     fold: NDArray[np.int64]
 
+    def of_rows(self, rows: NDArray[np.int64]) -> Floats:
+        """Probabilities (n, n_classes) of some of the rows, each with the sum 1."""
+        place = {row: number for number, row in enumerate(self.rows.tolist())}
+        found = self.probabilities[[place[row] for row in rows.tolist()]]
+        normalised: Floats = found / found.sum(axis=1, keepdims=True)
+        return normalised
+
 
 class Predictions(Sequence["Floats"]):
     """Probabilities (n_train, n_classes) of each candidate for the training rows of an outer fold.

@@ -6,6 +6,7 @@ others: `best_rival` asks of it no more than an inner score and test probabiliti
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -16,11 +17,11 @@ from headstart.decide import DecisionRules
 from headstart.errors import InputError, RunError
 from headstart.heads import HeadSpec, grid
 from headstart.metrics import OutOfFold
-from headstart.study.choose import ranked
+from headstart.study.choose import ranked, score_of_rows
 from headstart.study.decisions import decide_folds, with_decisions
 from headstart.study.journal import Journal
 from headstart.study.nested import run_folds
-from headstart.study.plan import StudyCandidate, StudyPlan
+from headstart.study.plan import HOLDOUT, StudyCandidate, StudyPlan
 from headstart.study.space import Source
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ class RivalFold:
     outer : OuterFold
     inner_score : float
         By the score that chooses, on the inner folds; nan where it has none, and then it is never the best.
+    holdout_score : float
+        The same on the first inner fold alone.
     probabilities : ndarray of shape (n_test, n_classes), float64
         Of the test rows, calibrated as the run's own are.
     settings : str
@@ -85,15 +88,20 @@ class RivalFold:
     inner_score: float
     probabilities: NDArray[np.float64]
     settings: str
+    holdout_score: float = math.nan
 
 
 @dataclass(frozen=True, eq=False)
 class RivalOutcome:
-    """What a rival did in all outer folds, in the order of the run's."""
+    """What a rival did in all outer folds, in the order of the run's.
+
+    One that knows `on_holdout` only the first inner fold is compared with the others there, where it has a score.
+    """
 
     name: str
     title: str
     folds: tuple[RivalFold, ...]
+    on_holdout: bool = False
 
     def oof(self, like: OutOfFold) -> OutOfFold:
         """Its out-of-fold predictions, of the same rows and folds as `like`."""
@@ -172,18 +180,19 @@ def run_rival(
         progress=progress,
     )
     decided = decide_folds(own, found, asked, DecisionRules(rules.calibrate, None, None))
-    return RivalOutcome(
-        rival.name,
-        rival.title,
-        tuple(
-            RivalFold(one.outer, float(one.inner_scores[one.chosen]), one.probabilities, asked.label(one.chosen))
-            for one in with_decisions(found, decided)
-        ),
-    )
+    rows = [one.outer.inner[HOLDOUT][1] for one in found]
+    held_out = [score_of_rows(own, asked, held, one.inner.of_rows(held)) for held, one in zip(rows, found, strict=True)]
+    folds_of_rival = [
+        RivalFold(one.outer, float(one.inner_scores[one.chosen]), one.probabilities, asked.label(one.chosen), score)
+        for one, score in zip(with_decisions(found, decided), held_out, strict=True)
+    ]
+    return RivalOutcome(rival.name, rival.title, tuple(folds_of_rival))
 
 
 def best_rival(outcomes: Sequence[RivalOutcome], metric: str) -> list[int]:
     """For every outer fold the place of the rival that its inner folds prefer; the first of equals.
+
+    Where one of them was scored on the first inner fold alone, all are compared on that fold's rows.
 
     Parameters
     ----------
@@ -203,7 +212,10 @@ def best_rival(outcomes: Sequence[RivalOutcome], metric: str) -> list[int]:
         raise InputError("Rivals are compared fold by fold. Give at least one, all judged on the same outer folds.")
     best = []
     for place, fold in enumerate(outcomes[0].folds):
-        order = ranked(np.array([one.folds[place].inner_score for one in outcomes]), metric)
+        scores = np.array([math.nan if one.on_holdout else one.folds[place].inner_score for one in outcomes])
+        if any(one.on_holdout and math.isfinite(one.folds[place].holdout_score) for one in outcomes):
+            scores = np.array([one.folds[place].holdout_score for one in outcomes])
+        order = ranked(scores, metric)
         if not len(order):
             raise RunError(f"No rival has a score on the inner folds of {fold.outer.key}, so none can be chosen.")
         best.append(int(order[0]))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from headstart.errors import InputError, LeakError
+from headstart.features.runners.cuda import full_precision
 from headstart.finetune import (
     FineTuned,
     FineTuneSpec,
@@ -22,13 +23,14 @@ from headstart.finetune import (
     probabilities_of,
 )
 from headstart.heads import FittedHead, HeadSpec, fit_heads
-from headstart.metrics import find_metric
 from headstart.progress import Progress, Silent
 from headstart.storage import hash_json
-from headstart.study.choose import ranked
+from headstart.study.choose import ranked, score_of_rows
 from headstart.study.journal import Journal
 from headstart.study.pieces import fit_seed
+from headstart.study.plan import HOLDOUT
 from headstart.study.predictions import InnerPredictions
+from headstart.study.treatment import with_shares
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,9 +42,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
     Arrays = dict[str, NDArray[Any]]
-
-HOLDOUT: Final = 0
-"""The inner fold that costly candidates are chosen on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -303,7 +302,7 @@ class _Work:
 
     def _start(self, train: Integers, source: int) -> FittedHead:
         """The linear head that training starts from, on the frozen features of the training rows alone."""
-        rows = self.data.of_source(source).take(train)
+        rows = with_shares(self.data.of_source(source).take(train))
         spec = _start_spec(self.plan)
         (head,) = fit_heads(
             [spec], rows.features[0], rows.labels, n_classes=rows.n_classes, weights=rows.weights, seed=self.plan.seed
@@ -314,15 +313,11 @@ class _Work:
 
     def _scores(self, result: FoldResult, rows: Integers, tuned: Sequence[Floats | None]) -> Floats:
         """The choosing score on the holdout, of the frozen winner first."""
-        place = {row: number for number, row in enumerate(result.inner.rows.tolist())}
-        frozen = result.inner.probabilities[[place[row] for row in rows.tolist()]]
-        weights = None if self.data.weights is None else self.data.weights[rows]
-        metric = find_metric(self.plan.choose_by)
-        labels = self.data.labels[rows]
+        frozen = result.inner.of_rows(rows)
         return np.array(
             [
-                np.nan if given is None else metric(labels, given, weights, positive=self.plan.positive)
-                for given in (frozen / frozen.sum(axis=1, keepdims=True), *tuned)
+                np.nan if given is None else score_of_rows(self.data, self.plan, rows, given)
+                for given in (frozen, *tuned)
             ]
         )
 
@@ -373,7 +368,8 @@ def predicted(found: FineTuned, setting: Setting, maps: Maps, rows: Integers) ->
         return np.zeros((0, found.head.n_classes))
     network = ready_network(setting.backbone, setting.stage, found.head, device=setting.device)
     network.load(found.arrays)
-    return probabilities_of(network, found.head, maps, rows, device=torch.device(setting.device))
+    with full_precision():
+        return probabilities_of(network, found.head, maps, rows, device=torch.device(setting.device))
 
 
 def ready_network(backbone: Backbone, stage: str | None, head: FittedHead, *, device: str) -> UnlockedNetwork:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from headstart.features.extractor import Extractor
     from headstart.progress import Progress
     from headstart.study.nested import FoldResult
-    from headstart.study.plan import OuterFold
+    from headstart.study.plan import OuterFold, StudyData
     from headstart.workflow.job import Job, Studied
     from headstart.workflow.opening import Opened
     from headstart.workflow.options import FitOptions
@@ -154,10 +155,20 @@ def scratch_rival(job: Job, study: Studied) -> RivalOutcome | None:
     label = tuning.specs[number].label
     folds = []
     for one in with_decisions(found, decided):
-        lost = one.tuned is None or one.tuned.chosen is None
-        score = float("nan") if one.tuned is None or lost else float(one.tuned.scores[number + 1])
-        folds.append(RivalFold(one.outer, score, one.probabilities, label))
-    return RivalOutcome(SCRATCH, "same network from scratch", tuple(folds))
+        if one.tuned is None or one.tuned.chosen is None:
+            shares = _class_shares(study.data, one.outer.train)
+            said = np.tile(shares, (len(one.outer.test), 1))
+            folds.append(RivalFold(one.outer, math.nan, said, "training diverged: shares of the classes"))
+            continue
+        score = float(one.tuned.scores[number + 1])
+        folds.append(RivalFold(one.outer, score, one.probabilities, label, score))
+    return RivalOutcome(SCRATCH, "same network from scratch", tuple(folds), on_holdout=True)
+
+
+def _class_shares(data: StudyData, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What the training images say of one that nothing is known of."""
+    each = np.eye(data.n_classes)[data.labels[rows]] if data.soft is None else data.soft[rows]
+    return np.average(each, axis=0, weights=None if data.weights is None else data.weights[rows])
 
 
 def rivals_document(job: Job, study: Studied, rivals: RivalSources, transfer: Transfer) -> dict[str, Any]:

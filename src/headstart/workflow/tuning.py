@@ -22,8 +22,8 @@ from headstart.features.runners.plain import torch_threads
 from headstart.finetune import FROM_SCRATCH, FineTuneSpec, Maps, UnlockedNetwork, frozen_stage, open_maps
 from headstart.heads import FittedHead, HeadSpec
 from headstart.storage import hash_json, write_json
-from headstart.study.plan import final_fold, outer_folds
-from headstart.study.tuning import HOLDOUT, Tuning
+from headstart.study.plan import HOLDOUT, final_fold, outer_folds
+from headstart.study.tuning import Tuning
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
@@ -273,7 +273,7 @@ class _Estimate:
     def __init__(self, job: Job, split: Split) -> None:
         self.job = job
         self.folds = [*outer_folds(split), final_fold(split)]
-        self._trials: dict[tuple[int | str, int, str], tuple[float, float]] = {}
+        self._trials: dict[tuple[int | str, int, str, str], tuple[float, float]] = {}
 
     def precision(self, spec: FineTuneSpec) -> str:
         """bf16 where the machine computes it in hardware and a trial of this very step is faster, otherwise fp32."""
@@ -296,6 +296,10 @@ class _Estimate:
         train, forward = max((self._trial(spec) for spec in specs), default=(0.0, 0.0))
         epochs = max((spec.epochs for spec in specs), default=0)
         total += sum(len(fold.train) * epochs * train + len(fold.test) * n_views * forward for fold in self.folds)
+        for spec in specs:  # judged as a rival in every outer fold, chosen or not
+            if spec.start == "random":
+                train, forward = self._trial(spec)
+                total += sum(len(f.train) * spec.epochs * train + len(f.test) * n_views * forward for f in self.folds)
         n_images = len(self.job.inspected.dataset)
         return total + n_images * n_views * self._trunk_seconds() * len(specs)
 
@@ -306,7 +310,7 @@ class _Estimate:
 
     def _trial(self, spec: FineTuneSpec) -> tuple[float, float]:
         """Seconds of training and of predicting, per image."""
-        name = (spec.unlock, spec.batch_size, spec.precision)
+        name = (spec.unlock, spec.batch_size, spec.precision, spec.norms)
         if name not in self._trials:
             opened = self.job.sources[0]
             n_classes = len(self.job.inspected.dataset.classes)
@@ -327,6 +331,7 @@ def step_seconds(extractor: Extractor, spec: FineTuneSpec, n_classes: int) -> tu
     stage = frozen_stage(spec.unlock, backbone.staged.names, backbone=backbone.name)
     device = torch.device(engine.device)
     with torch_threads(engine.n_threads):
+        backbone.module.to(device)
         images = torch.zeros(spec.batch_size, 3, *extractor.preparation.size, device=device)
         images = images.contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
@@ -335,7 +340,11 @@ def step_seconds(extractor: Extractor, spec: FineTuneSpec, n_classes: int) -> tu
             if maps.ndim == 4:
                 maps = maps.contiguous(memory_format=torch.channels_last)
         network = UnlockedNetwork(
-            backbone, stage, blank_head(backbone.feature_width, n_classes), adapt_norms=False, device=device
+            backbone,
+            stage,
+            blank_head(backbone.feature_width, n_classes),
+            adapt_norms=spec.norms == "adapt",
+            device=device,
         )
         network.fold(maps)
         network.train()
