@@ -630,7 +630,8 @@ def test_a_fit_judges_bundles_and_reports_what_it_tuned(
     assert np.allclose(said.sum(axis=1), 1)
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
-    assert [one.error for one in model.predict_each(ImageDataset.from_files([str(broken)]))] != [None]
+    (unread,) = model.predict_each(ImageDataset.from_files([str(broken)]))
+    assert unread.error and unread.predicted is None
     page = run.report.read_text(encoding="utf-8")
     assert "Fine-tuning was chosen in 2 of 2 folds" in page and (run.folder / "figures" / "fine_tuning.png").is_file()
 

@@ -146,7 +146,7 @@ def make_choice(
 def score_of_rows(
     data: StudyData, plan: StudyPlan, rows: NDArray[np.int64], probabilities: NDArray[np.float64]
 ) -> float:
-    """The choosing score of what is said of some rows; nan where these rows have none."""
+    """The choosing score of probabilities (n, n_classes) of rows (n,) of a data set; nan where these rows have none."""
     weights = None if data.weights is None else data.weights[rows]
     metric = find_metric(plan.choose_by)
     return float(metric(data.labels[rows], probabilities, weights, positive=plan.positive))

@@ -76,12 +76,12 @@ class RivalFold:
     outer : OuterFold
     inner_score : float
         By the score that chooses, on the inner folds; nan where it has none, and then it is never the best.
-    holdout_score : float
-        The same on the first inner fold alone.
     probabilities : ndarray of shape (n_test, n_classes), float64
         Of the test rows, calibrated as the run's own are.
     settings : str
         What was fitted, in words.
+    holdout_score : float
+        As `inner_score`, on the first inner fold alone; nan where it has none.
     """
 
     outer: OuterFold

@@ -296,10 +296,11 @@ class _Estimate:
         train, forward = max((self._trial(spec) for spec in specs), default=(0.0, 0.0))
         epochs = max((spec.epochs for spec in specs), default=0)
         total += sum(len(fold.train) * epochs * train + len(fold.test) * n_views * forward for fold in self.folds)
-        for spec in specs:  # judged as a rival in every outer fold, chosen or not
-            if spec.start == "random":
-                train, forward = self._trial(spec)
-                total += sum(len(f.train) * spec.epochs * train + len(f.test) * n_views * forward for f in self.folds)
+        judged_alone = [spec for spec in specs if spec.start == "random" and self.job.options.baselines]
+        for spec in judged_alone:  # a rival in every outer fold, chosen or not, without a refit
+            train, forward = self._trial(spec)
+            each = [len(f.train) * spec.epochs * train + len(f.test) * n_views * forward for f in self.folds[:-1]]
+            total += sum(each)
         n_images = len(self.job.inspected.dataset)
         return total + n_images * n_views * self._trunk_seconds() * len(specs)
 
