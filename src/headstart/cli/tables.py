@@ -84,6 +84,7 @@ def _estimate(entry: dict[str, Any]) -> str:
 def print_comparison(found: dict[str, Any]) -> None:
     """Differences of two runs with intervals and p values."""
     from headstart.metrics import find_metric
+    from headstart.report.text import p_value
 
     rows = [
         [
@@ -92,7 +93,7 @@ def print_comparison(found: dict[str, Any]) -> None:
             number(row["second"]),
             signed(row["difference"]),
             interval(row["ci95"], sign=True),
-            number(row["p"]),
+            p_value(row["p"]),
         ]
         for name, row in found["metrics"].items()
     ]

@@ -117,7 +117,7 @@ def _gain_table(transfer: Mapping[str, Any]) -> Table:
             metric_title(name) + (" (decides)" if name == decided_by else ""),
             text.score(gain["gain"]),
             text.interval(gain["ci95"]),
-            text.score(gain["p"]),
+            text.p_value(gain["p"]),
         )
         for name, gain in ((name, transfer["gains"][name]) for name in ordered_metrics(transfer["gains"]))
     )
