@@ -745,6 +745,20 @@ def test_a_budget_too_small_leaves_frozen_features(folder: Path, tmp_path: Path)
     assert "was left out" in run.report.read_text()
 
 
+def test_a_budget_counts_the_slowest_network(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from headstart.workflow import tuning as workflow_tuning
+
+    def seconds(extractor: Extractor, spec: FineTuneSpec, n_classes: int) -> tuple[float, float]:
+        return (60.0, 20.0) if extractor.backbone.name == "test_vit" else (1e-6, 1e-6)
+
+    monkeypatch.setattr(workflow_tuning, "step_seconds", seconds)
+    told = tiny.Notes()
+    options = tiny.options(**TUNED, backbone=f"{tiny.BACKBONE},test_vit", budget=5.0)
+    run = headstart.fit(folder, tmp_path / "run", options, progress=told)
+    assert any("nothing is fine-tuned" in note for note in told.texts)
+    assert run.results["fine_tuning"] is None
+
+
 def test_a_depth_left_open_suits_every_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
     from types import SimpleNamespace
 

@@ -268,7 +268,10 @@ def within_budget(
 
 
 class _Estimate:
-    """About how long trainings take, from a few steps on blank maps."""
+    """About how long trainings take at most, from a few steps on blank maps.
+
+    A fold trains the network that its frozen features chose, which is not known yet: the slowest counts.
+    """
 
     def __init__(self, job: Job, split: Split) -> None:
         self.job = job
@@ -305,17 +308,18 @@ class _Estimate:
         return total + n_images * n_views * self._trunk_seconds() * len(specs)
 
     def _trunk_seconds(self) -> float:
+        """Seconds per image and view for the maps of all networks, each of which some fold may choose."""
         from headstart.workflow.job import rough_seconds_per_image
 
-        return rough_seconds_per_image(self.job.sources[0])
+        return sum(rough_seconds_per_image(opened) for opened in self.job.sources)
 
     def _trial(self, spec: FineTuneSpec) -> tuple[float, float]:
-        """Seconds of training and of predicting, per image."""
+        """Seconds of training and of predicting, per image, of the network that takes longest."""
         name = (spec.unlock, spec.batch_size, spec.precision, spec.norms)
         if name not in self._trials:
-            opened = self.job.sources[0]
             n_classes = len(self.job.inspected.dataset.classes)
-            self._trials[name] = step_seconds(opened.extractor, spec, n_classes)
+            each = [step_seconds(opened.extractor, spec, n_classes) for opened in self.job.sources]
+            self._trials[name] = max(each, key=sum)
         return self._trials[name]
 
 
