@@ -48,6 +48,7 @@ from headstart.study import tuning as study_tuning
 from headstart.study.journal import Journal
 from headstart.study.plan import StudyCandidate, StudyData, StudyPlan
 from headstart.study.space import Source
+from headstart.workflow.estimate import estimate_fit
 from headstart.workflow.tuned import signs_of
 from headstart.workflow.tuning import parse_settings, within_budget
 
@@ -398,9 +399,11 @@ def test_validation_rows_change_no_weight(
 def test_single_images_give_batch_norm_no_statistics(
     backbone: Backbone, given: Given, labels: np.ndarray, start: FittedHead
 ) -> None:
-    alone = FineTuneSpec(unlock=1, epochs=1, batch_size=1, norms="adapt")
-    with pytest.raises(InputError, match=r"statistics of a single image.*batch size of 2"):
-        fine_tune(task(given, labels), alone, setting(backbone, start))
+    with pytest.raises(InputError, match=r"statistics of a single image.*batch_size of 2"):
+        FineTuneSpec(unlock=1, epochs=1, batch_size=1, norms="adapt")
+    one = Task(given, np.eye(2)[labels], None, np.zeros(1, dtype=np.int64), np.arange(3))
+    with pytest.raises(InputError, match=r"statistics of a single image: 1 training images.*norms = 'keep'"):
+        fine_tune(one, FineTuneSpec(unlock=1, epochs=1, norms="adapt"), setting(backbone, start))
     kept = FineTuneSpec(unlock=1, epochs=1, batch_size=1, precision="fp32")
     assert not fine_tune(task(given, labels), kept, setting(backbone, start)).failed
     none = Task(given, np.eye(2)[labels], None, np.zeros(0, dtype=np.int64), np.arange(3))
@@ -725,10 +728,33 @@ def test_a_fit_refuses_before_it_writes(folder: Path, tmp_path: Path) -> None:
         ({"unlock": 2}, "Add --strategy fine-tune"),
         ({"budget": 3.0}, "Add --strategy fine-tune"),
         ({"strategy": "fine-tune", "fine_tuning": "epochs=0"}, "epochs"),
+        ({"strategy": "fine-tune", "fine_tuning": "batch_size=1,norms=adapt"}, "single image"),
+        ({"strategy": "fine-tune", "budget": float("nan")}, "--budget is nan; expected minutes"),
+        ({"strategy": "fine-tune", "budget": float("inf")}, "--budget is inf; expected minutes"),
     ):
         with pytest.raises(InputError, match=words):
             headstart.fit(folder, tmp_path / "run", tiny.options(**changes))
+        with pytest.raises(InputError, match=words):
+            estimate_fit(folder, tmp_path / "run", tiny.options(**changes))
     assert not (tmp_path / "run").exists()
+
+
+def test_the_plan_counts_fine_tuning(folder: Path, tmp_path: Path) -> None:
+    plan = estimate_fit(folder, tmp_path / "run", tiny.options(**TUNED))
+    assert plan["seconds"]["fine_tuning"] > 0
+    assert any(note.startswith("Fine-tuning (fine-tuning of the last stage, 2 epochs") for note in plan["notes"])
+    assert estimate_fit(folder, tmp_path / "run", tiny.options())["seconds"]["fine_tuning"] == 0
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_diverges_everywhere_is_warned_of(folder: Path, tmp_path: Path) -> None:
+    wild = "epochs=3,batch_size=8,learning_rate=10,clip_norm=0"
+    run = headstart.fit(folder, tmp_path / "run", tiny.options(**{**TUNED, "unlock": "all", "fine_tuning": wild}))
+    (said,) = [warning for warning in run.results["warnings"] if "diverged" in warning]
+    failed = [sign for sign in run.results["fine_tuning"]["signs"] if "diverged, also" in sign]
+    assert len(failed) == 3  # two outer folds and the final model
+    assert said.startswith("The loss of fine-tuning of all stages diverged in 3 of 3 trainings that choose")
+    assert said.endswith("Try a lower learning rate.")
 
 
 def test_a_budget_too_small_leaves_frozen_features(folder: Path, tmp_path: Path) -> None:

@@ -119,6 +119,11 @@ class FineTuneSpec:
         for name in ("epochs", "batch_size", "patience"):
             if not isinstance(getattr(self, name), int):
                 raise InputError(f"{name} of a fine-tuning is {getattr(self, name)}; expected a whole number.")
+        if self.norms == "adapt" and self.batch_size == 1:
+            raise InputError(
+                "Batch normalisation takes no statistics of a single image. Use a batch_size of 2 or more, or "
+                "norms=keep."
+            )
 
     def _check_unlock(self) -> None:
         if self.start == "random" and (self.unlock != ALL or self.norms != "adapt"):

@@ -20,7 +20,14 @@ from headstart.workflow.inspect import Twins
 from headstart.workflow.job import Job, Studied
 from headstart.workflow.opening import Opened
 from headstart.workflow.treatments import left_out_notes
-from headstart.workflow.tuned import budget_warnings, final_words, frozen_scores, tuning_document, with_tuned
+from headstart.workflow.tuned import (
+    budget_warnings,
+    divergence_warnings,
+    final_words,
+    frozen_scores,
+    tuning_document,
+    with_tuned,
+)
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
@@ -79,6 +86,7 @@ def results_document(job: Job, dataset: ImageDataset, twins: Twins, split: Split
             split.notes,
             _random_among(job),
             budget_warnings(job, study),
+            divergence_warnings(study),
             _decision_warnings(study),
         ),
     }

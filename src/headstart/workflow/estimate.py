@@ -7,15 +7,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-from headstart.progress import Progress
+from headstart.progress import Progress, Silent
 from headstart.study import run_folder as files
+from headstart.study.journal import Journal
 from headstart.workflow.cost import REPORT_S, SourceCosts, fit_costs, search_notes
 from headstart.workflow.fit import join_exact
 from headstart.workflow.inspect import Data, inspect_data, open_cache
 from headstart.workflow.job import (
+    Job,
     check_halving,
     check_memory,
     check_views,
+    choose_positive,
     make_run_split,
     n_worker_processes,
     study_plan,
@@ -24,6 +27,7 @@ from headstart.workflow.opening import named_space, open_sources
 from headstart.workflow.options import FitOptions
 from headstart.workflow.rivals import open_rivals, rival_seconds
 from headstart.workflow.treatments import left_out_notes, wanted_views
+from headstart.workflow.tuning import check_tuning, plan_tuning, wanted_specs
 from headstart.workflow.wanted import check_weights, search_space
 
 
@@ -42,6 +46,7 @@ def estimate_fit(
     """
     files.check_output_folder(Path(output))
     space = search_space(options)
+    wanted_specs(options)
     check_weights(options, space)
     start = time.perf_counter()
     inspected = inspect_data(
@@ -64,14 +69,19 @@ def estimate_fit(
     wanted = wanted_views(space, options)
     views = wanted.all()
     check_views(views, sources)
+    check_tuning(options, sources)
     costs = fit_costs(dataset, plan, sources, cache, split, taxed=taxed, views=views)
     rivals_s = 0.0
     if options.baselines:
         rivals_s = rival_seconds(open_rivals(options, sources), dataset, cache, split, plan)
+    positive = choose_positive(dataset, options.positive)
+    job = Job(inspected, space, sources, options, positive, Journal(None), progress or Silent())
+    _, tuning_notes, tuning_s = plan_tuning(job, split)
     seconds = {
         "audit": round(audit_s, 1),
         "features": round(costs.features_s, 1),
         "heads": round(costs.heads_s, 1),
+        "fine_tuning": round(tuning_s, 1),
         "rivals": round(rivals_s, 1),
         "report": REPORT_S,
     }
@@ -85,7 +95,7 @@ def estimate_fit(
         "search": "all" if space.halving is None else "halving",
         "split": split.scheme,
         "repeats": split.repeats,
-        "notes": [*search_notes(plan, split, dataset), *left_out_notes(space, wanted, len(dataset))],
+        "notes": [*search_notes(plan, split, dataset), *left_out_notes(space, wanted, len(dataset)), *tuning_notes],
         "worker_processes": n_worker_processes(options),
         "seconds": seconds,
         "total_minutes": round(sum(seconds.values()) / 60, 1),

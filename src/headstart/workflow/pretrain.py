@@ -187,7 +187,7 @@ class _Job:
         if len(training) < settings.batch_size:
             raise InputError(
                 f"A batch is of {settings.batch_size} images, but there are {len(training):,} training images. Use "
-                f"--batch-size {max(2, len(training) // 4)} or less, or add images."
+                f"--batch-size {len(training)} or less, or add images."
             )
         entry = with_hub_config(find_entry(options.backbone), offline=options.offline)
         network, start = build_network(

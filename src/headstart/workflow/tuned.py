@@ -67,6 +67,21 @@ def budget_warnings(job: Job, study: Studied) -> list[str]:
     return [f"Budget of {budget:g} minutes: {'; '.join(told)}. Give it more time for the rest."] if told else []
 
 
+def divergence_warnings(study: Studied) -> list[str]:
+    """Costly candidates whose loss diverged also at a tenth of the rate; there, nothing of them was compared."""
+    if study.tuning is None:
+        return []
+    told = []
+    for place, spec in enumerate(study.tuning.specs):
+        tried = [fold.tuned.tried[place].failed for fold in [*study.folds, study.final] if fold.tuned is not None]
+        if any(tried):
+            told.append(
+                f"The loss of {spec.label.partition(',')[0]} diverged in {sum(tried)} of {len(tried)} trainings that "
+                "choose, also at a tenth of the learning rate; it was left out there. Try a lower learning rate."
+            )
+    return told
+
+
 def final_words(study: Studied) -> dict[str, Any]:
     """Label of the final model where its last stages were trained on: what that started from stands beside it."""
     tuned = study.final.tuned

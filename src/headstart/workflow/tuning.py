@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -50,8 +51,11 @@ def wanted_specs(options: FitOptions) -> tuple[FineTuneSpec, ...]:
     Raises
     ------
     InputError
-        For an unknown strategy or setting, or settings of a fine-tuning that is not asked for.
+        For an unknown strategy or setting, settings of a fine-tuning that is not asked for, or a budget that is no
+        number of minutes.
     """
+    if options.budget is not None and not (math.isfinite(options.budget) and options.budget > 0):
+        raise InputError(f"--budget is {options.budget:g}; expected minutes, more than 0. Leave it out for no limit.")
     asked = [name.strip() for name in options.strategy.split(",")]
     for name in asked:
         if name not in STRATEGIES:
@@ -171,19 +175,14 @@ def decide_tuning(job: Job, dataset: ImageDataset, split: Split, cache: FeatureC
     folder : Path
         Unfinished work of the run.
     """
-    specs = wanted_specs(job.options)
-    if not specs:
+    asked_for = wanted_specs(job.options)
+    if not asked_for:
         return None
     path = folder / DECIDED_FILE
-    asked = hash_json([spec.to_json() for spec in specs])
+    asked = hash_json([spec.to_json() for spec in asked_for])
     decided = _read_decided(path, asked)
     if decided is None:
-        if job.options.unlock is None:
-            depth = open_depth(job.sources)
-            specs = tuple(spec if spec.start == "random" else replace(spec, unlock=depth) for spec in specs)
-        estimate = _Estimate(job, split)
-        specs = tuple(replace(spec, precision=estimate.precision(spec)) for spec in specs)
-        specs, notes = within_budget(specs, estimate.seconds, job.options.budget)
+        specs, notes, _ = plan_tuning(job, split)
         decided = {"asked": asked, "specs": [spec.to_json() for spec in specs], "notes": notes}
         write_json(path, decided)
     for note in decided["notes"]:
@@ -201,6 +200,28 @@ def decide_tuning(job: Job, dataset: ImageDataset, split: Split, cache: FeatureC
     backbones = tuple(opened.extractor.backbone for opened in job.sources)
     random = _random_backbones(job) if any(spec.start == "random" for spec in kept) else ()
     return Tuning(kept, backbones, opened_maps, random, n_threads=engine.n_threads, device=engine.device)
+
+
+def plan_tuning(job: Job, split: Split) -> tuple[tuple[FineTuneSpec, ...], list[str], float]:
+    """The costly candidates that fit the budget, what is to be said of them, and their seconds at most.
+
+    Each is tried for a few steps on blank maps; nothing is written.
+
+    Parameters
+    ----------
+    job : Job
+    split : Split
+    """
+    specs = wanted_specs(job.options)
+    if not specs:
+        return (), [], 0.0
+    if job.options.unlock is None:
+        depth = open_depth(job.sources)
+        specs = tuple(spec if spec.start == "random" else replace(spec, unlock=depth) for spec in specs)
+    estimate = _Estimate(job, split)
+    specs = tuple(replace(spec, precision=estimate.precision(spec)) for spec in specs)
+    specs, notes = within_budget(specs, estimate.seconds, job.options.budget)
+    return specs, notes, estimate.seconds(specs) if specs else 0.0
 
 
 def _random_backbones(job: Job) -> tuple[Backbone, ...]:
