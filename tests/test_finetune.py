@@ -755,6 +755,8 @@ def test_a_loss_that_diverges_everywhere_is_warned_of(folder: Path, tmp_path: Pa
     assert len(failed) == 3  # two outer folds and the final model
     assert said.startswith("The loss of fine-tuning of all stages diverged in 3 of 3 trainings that choose")
     assert said.endswith("Try a lower learning rate.")
+    report = run.report.read_text(encoding="utf-8")
+    assert "Every fold kept frozen features" in report and "What fine-tuning brought" not in report
 
 
 def test_a_budget_too_small_leaves_frozen_features(folder: Path, tmp_path: Path) -> None:

@@ -146,7 +146,8 @@ def tuning_section(record: RunRecord, drawn: Mapping[str, Picture]) -> Section |
     blocks: list[Block] = [Text(_summary(found))]
     if PLOT in drawn:
         blocks.append(Pictures((drawn[PLOT],)))
-    blocks += [_gain_table(found), _fold_table(found)]
+    same = Text("Every fold kept frozen features, so the run's predictions are theirs: there is no gain to speak of.")
+    blocks += [_gain_table(found) if found["times_chosen"] else same, _fold_table(found)]
     if found["signs"]:
         blocks.append(Text("Warning signs: " + "; ".join(found["signs"]) + "."))
     else:

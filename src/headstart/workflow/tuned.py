@@ -194,6 +194,8 @@ def tuning_words(found: dict[str, Any]) -> str:
     """One sentence for people: how often fine-tuning was chosen, and its gain."""
     row = found["against_frozen"]["metrics"][HEADLINE]
     n_folds = len(found["folds"])
+    if not found["times_chosen"]:
+        return f"Fine-tuning was chosen in none of {n_folds} outer folds: the run is that of frozen features alone."
     title = find_metric(HEADLINE).title.lower()
     low, high = row["ci95"] or (None, None)
     interval = "" if low is None else f" ({low:+.3f} to {high:+.3f})"
