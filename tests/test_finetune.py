@@ -17,6 +17,7 @@ from torch import nn
 import headstart
 from headstart.augment import IDENTITY, views
 from headstart.backbones.backbone import Backbone, load_backbone
+from headstart.cli.verbs import _print_run
 from headstart.data import ImageDataset
 from headstart.errors import InputError, LeakError, StorageError
 from headstart.features.extractor import Extractor
@@ -609,7 +610,7 @@ def test_what_is_best_untrained_is_not_chosen(start: FittedHead) -> None:
 
 
 def test_a_fit_judges_bundles_and_reports_what_it_tuned(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prefer_tuned(monkeypatch)
     run = headstart.fit(folder, tmp_path / "run", tiny.options(**TUNED, augment="flips", n_views=2))
@@ -636,6 +637,8 @@ def test_a_fit_judges_bundles_and_reports_what_it_tuned(
     (unread,) = model.predict_each(ImageDataset.from_files([str(broken)]))
     assert unread.error and unread.predicted is None
     page = run.report.read_text(encoding="utf-8")
+    _print_run(run)
+    assert "Fine-tuning was chosen in 2 of 2 outer folds; balanced accuracy against frozen" in capsys.readouterr().out
     assert "Fine-tuning was chosen in 2 of 2 folds" in page and (run.folder / "figures" / "fine_tuning.png").is_file()
 
 
@@ -747,7 +750,9 @@ def test_the_plan_counts_fine_tuning(folder: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_a_loss_that_diverges_everywhere_is_warned_of(folder: Path, tmp_path: Path) -> None:
+def test_a_loss_that_diverges_everywhere_is_warned_of(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     wild = "epochs=3,batch_size=8,learning_rate=10,clip_norm=0"
     run = headstart.fit(folder, tmp_path / "run", tiny.options(**{**TUNED, "unlock": "all", "fine_tuning": wild}))
     (said,) = [warning for warning in run.results["warnings"] if "diverged" in warning]
@@ -755,6 +760,8 @@ def test_a_loss_that_diverges_everywhere_is_warned_of(folder: Path, tmp_path: Pa
     assert len(failed) == 3  # two outer folds and the final model
     assert said.startswith("The loss of fine-tuning of all stages diverged in 3 of 3 trainings that choose")
     assert said.endswith("Try a lower learning rate.")
+    _print_run(run)
+    assert "Fine-tuning was chosen in none of 2 outer folds" in capsys.readouterr().out
     report = run.report.read_text(encoding="utf-8")
     assert "Every fold kept frozen features" in report and "What fine-tuning brought" not in report
 

@@ -146,7 +146,11 @@ def curve(
 
 
 def _print_run(run: Any) -> None:
+    from headstart.workflow.tuned import tuning_words
+
     print_scores(run.results)
+    if (tuned := run.results.get("fine_tuning")) is not None:
+        click.echo(tuning_words(tuned))
     if run.results["leakage_tax"] is not None:
         print_tax(run.results["leakage_tax"])
     if run.results.get("transferability") is not None:
