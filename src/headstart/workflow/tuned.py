@@ -74,10 +74,11 @@ def divergence_warnings(study: Studied) -> list[str]:
     told = []
     for place, spec in enumerate(study.tuning.specs):
         tried = [fold.tuned.tried[place].failed for fold in [*study.folds, study.final] if fold.tuned is not None]
+        remedy = "" if spec.start == "random" else " Try a lower learning rate."  # from scratch has a rate of its own
         if any(tried):
             told.append(
                 f"The loss of {spec.label.partition(',')[0]} diverged in {sum(tried)} of {len(tried)} trainings that "
-                "choose, also at a tenth of the learning rate; it was left out there. Try a lower learning rate."
+                f"choose, also at a tenth of the learning rate; it was left out there.{remedy}"
             )
     return told
 
