@@ -11,6 +11,7 @@ from pathlib import Path
 SCRIPTS = (
     "startup",
     "engines",
+    "engine_rule",
     "decoders",
     "pipeline",
     "peers",
@@ -39,6 +40,7 @@ SCRIPTS = (
 )
 WITH_QUICK = (
     "engines",
+    "engine_rule",
     "pipeline",
     "peers",
     "int8",

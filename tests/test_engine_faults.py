@@ -101,7 +101,7 @@ def test_an_engine_that_fails_on_the_compared_images_is_not_used(
     def refuse(self: Chooser, one: Engine, rows: Any = None) -> Any:
         raise EngineError("Features leave the range of fp16 numbers.")
 
-    monkeypatch.setattr(choose, "WORTH_A_TRIAL", 0.0)
+    monkeypatch.setattr(choose, "WORTH_AN_ENGINE", 0.0)
     monkeypatch.setattr(Chooser, "_candidates", lambda self, work: [engine("torch", "bf16")])
     monkeypatch.setattr(Chooser, "_parity", refuse)
     notes = tiny.Notes()

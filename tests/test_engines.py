@@ -293,8 +293,8 @@ def test_sample_is_drawn_by_content_and_hardly_changes_when_images_are_added() -
 
 @pytest.fixture
 def worth(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every piece of work is worth a trial."""
-    monkeypatch.setattr(choose, "WORTH_A_TRIAL", 0.0)
+    """Every piece of work is worth another engine."""
+    monkeypatch.setattr(choose, "WORTH_AN_ENGINE", 0.0)
 
 
 def fake_speeds(monkeypatch: pytest.MonkeyPatch, **speeds: float) -> list[str]:
@@ -327,7 +327,7 @@ def test_little_work_takes_the_plain_engine_without_reading_an_image(backbone: B
     broken = ImageDataset.from_files(["missing.png"])
     choice = Chooser(backbone, Preparation((SIDE, SIDE)), broken, Wish()).choose()
     assert choice.engine == reference_engine()
-    assert choice.record["reason"] == "too little work for a trial to pay"
+    assert choice.record["reason"] == "too little work for another engine to pay"
 
 
 def poisoned(monkeypatch: pytest.MonkeyPatch, label: str) -> None:
@@ -390,20 +390,23 @@ def test_the_measured_choice_is_remembered(
     resnet18: Backbone, worth: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked = fake_speeds(monkeypatch, torch_fp32=500)
-    first = chooser(resnet18, folder=tmp_path).choose()
+    first = chooser(resnet18, folder=tmp_path, library="measure").choose()
     assert first.engine.label == "torch fp32 (folded)"
     n_asked = len(asked)
     fake_speeds(monkeypatch, openvino_bf16=10**6, openvino_fp32=10**6)
-    again = chooser(resnet18, folder=tmp_path).choose()
+    again = chooser(resnet18, folder=tmp_path, library="measure").choose()
     assert again.engine == first.engine
     assert again.record == first.record
     assert (n_asked, len(asked)) == (n_asked, n_asked)
     (kept,) = (tmp_path / "speeds").iterdir()
     kept.write_text("{")
-    assert chooser(resnet18, folder=tmp_path).choose().engine.name == "openvino"
+    assert chooser(resnet18, folder=tmp_path, library="measure").choose().engine.name == "openvino"
+    fake_speeds(monkeypatch, torch_fp32=10**9)
+    ruled = chooser(resnet18, folder=tmp_path).choose()
+    assert (ruled.engine.name, ruled.speeds) == ("openvino", {})  # by the rule nothing is timed or looked up
 
 
-@bf16  # without it torch alone leaves nothing to choose
+@needs_openvino  # without it there may be nothing to choose
 def test_speeds_of_another_processor_are_not_believed(
     backbone: Backbone, worth: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -412,7 +415,7 @@ def test_speeds_of_another_processor_are_not_believed(
         monkeypatch.setattr(choose, "processor_name", lambda name=name: name)
         for _ in range(2):
             asked = fake_speeds(monkeypatch)
-            chooser(backbone, folder=tmp_path, library="torch").choose()
+            chooser(backbone, folder=tmp_path, library="measure").choose()
         assert asked == []
     assert len(list((tmp_path / "speeds").iterdir())) == 2
 

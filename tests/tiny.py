@@ -40,6 +40,11 @@ def write_image(path: Path, pixels: np.ndarray) -> Path:
     return path
 
 
+def write_text(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
 def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
     """A CSV manifest."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -59,6 +59,7 @@ class StagedNetwork:
         self.classifier: nn.Module | None = layout.classifier
         self.natural = layout.natural
         self._drop = layout.drop_classifier
+        self._described: dict[tuple[int, int], tuple[StageInfo, ...]] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -142,6 +143,12 @@ class StagedNetwork:
         InputError
             When the network cannot take such images.
         """
+        size = (int(input_size[0]), int(input_size[1]))
+        if size not in self._described:
+            self._described[size] = self._measured(size)
+        return self._described[size]
+
+    def _measured(self, input_size: tuple[int, int]) -> tuple[StageInfo, ...]:
         stages = [(stage.name, stage.module) for stage in self.stages]
         try:
             return census(stages, input_size, self.network)

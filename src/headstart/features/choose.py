@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from headstart.data.preparation import Preparation
     from headstart.features.cache import FeatureCache
 
-LIBRARIES: Final = ("auto", "torch", "openvino")
+LIBRARIES: Final = ("auto", "torch", "openvino", "measure")
 PRECISIONS: Final = ("auto", "fp32", "bf16", "int8")
 AUTO: Final = {
     "fp32": Tolerance(1e-3, 0.97),
@@ -52,8 +52,12 @@ ASKED: Final = {
     "int8": Tolerance(0.60, 0.80),
 }
 """What a precision must keep that was asked for by name."""
-WORTH_A_TRIAL: Final = 3e11
+WORTH_AN_ENGINE: Final = 3e11
+"""Multiply-adds of a whole data set from which an engine other than the reference pays."""
 WORTH_COMPILING: Final = 2e13
+"""Multiply-adds of a whole data set from which ``torch.compile`` may pay."""
+MAX_COMPILED: Final = 2.5e9
+"""Multiply-adds per image beyond which it does not: large products are as fast without it (docs/speed.md)."""
 _SAMPLE: Final = (16, 64)
 _TIMED: Final = 8
 
@@ -64,7 +68,8 @@ class Wish:
 
     Attributes
     ----------
-    library : {"auto", "torch", "openvino"}
+    library : {"auto", "torch", "openvino", "measure"}
+        ``measure``: as ``auto``, but the candidates are timed and the fastest is taken.
     precision : {"auto", "fp32", "bf16", "int8"}
     device : {"cpu", "cuda", "mps"}
     n_threads : int
@@ -183,7 +188,7 @@ class Chooser:
         return sample_rows(self.dataset, n_images, self.wish.seed)
 
     def choose(self) -> Choice:
-        """The engine, after a trial where one pays.
+        """The first engine of the rule's order that agrees with the reference; with ``measure`` the fastest.
 
         Raises
         ------
@@ -197,17 +202,19 @@ class Chooser:
             return self._chosen(wish.reference, None, "asked for")
         unasked = wish.library == "auto" and wish.precision in ("auto", "fp32")
         work = self._work() if unasked else 0.0
-        if unasked and work < WORTH_A_TRIAL:
-            return self._chosen(wish.reference, None, "too little work for a trial to pay")
-        candidates = self._candidates(work)
-        speeds = self._speeds(candidates)
-        able = [engine for engine in candidates if engine.label in speeds]
+        if unasked and work < WORTH_AN_ENGINE:
+            return self._chosen(wish.reference, None, "too little work for another engine to pay")
+        able = candidates = self._candidates(work)
+        speeds: dict[str, float] = {}
+        if wish.library == "measure":
+            speeds = self._speeds(candidates)
+            able = [engine for engine in candidates if engine.label in speeds]
         while able:
-            engine = fastest(able, speeds)
+            engine = fastest(able, speeds) if speeds else able[0]
             parity = self._parity_or_refusal(engine)
             if parity is not None and self._keeps(engine, parity):
-                return self._chosen(engine, parity, _reason(len(speeds)), speeds)
-            able.remove(engine)
+                return self._chosen(engine, parity, _reason(wish, len(candidates)), speeds)
+            able = [other for other in able if other is not engine]
         reason = "no faster engine agreed with it" if self._tried else "no other engine runs here"
         return self._chosen(wish.reference, None, reason, speeds)
 
@@ -222,29 +229,22 @@ class Chooser:
         return float(sum(stage.multiply_adds for stage in stages)) * len(self.dataset)
 
     def _candidates(self, work: float) -> list[Engine]:
-        """Engines that this machine has and the wish allows, those likely to be faster first."""
-        wish, found = self.wish, []
+        """Engines that this machine has and the wish allows, in the order of the rule."""
+        wish = self.wish
         if wish.device == "cpu" and wish.library != "torch":
             self._say_absence()
-            found += [wish.engine("openvino", name) for name in self._allowed(openvino_precisions())]
-        if wish.library != "openvino" or openvino_absence():
-            found += [wish.engine("torch", name) for name in self._allowed(torch_precisions(wish.device))]
-            if not found or found[0].name == "torch":
-                found += [replace(engine, compiled=True) for engine in found if self._worth_compiling(work)]
+        found = ordered_engines(wish, worth_compiling=self._worth_compiling(work))
         if wish.precision not in ("auto", *(engine.precision for engine in found)):
             self._say(f"This machine has no {wish.precision} arithmetic; fp32 is used instead.")
             return [wish.engine("openvino", "fp32")] if self._has_openvino() else []
-        return [engine for engine in found if not engine.is_reference]
+        return found
 
     def _has_openvino(self) -> bool:
         return self.wish.device == "cpu" and self.wish.library != "torch" and not openvino_absence()
 
-    def _allowed(self, there: Sequence[str]) -> list[str]:
-        asked = ("bf16", "fp16", "fp32") if self.wish.precision == "auto" else (self.wish.precision,)
-        return [name for name in asked if name in there]
-
     def _worth_compiling(self, work: float) -> bool:
-        return self.wish.device == "cpu" and work >= WORTH_COMPILING and has_compiler()
+        per_image = work / max(len(self.dataset), 1)
+        return self.wish.device == "cpu" and work >= WORTH_COMPILING and per_image <= MAX_COMPILED and has_compiler()
 
     def _speeds(self, candidates: Sequence[Engine]) -> dict[str, float]:
         """Images per second of the candidates that run, measured or remembered; of a single one nothing is timed."""
@@ -383,5 +383,37 @@ def _divided(order: Sequence[int]) -> tuple[list[int], list[int]]:
     return list(order[:n_judged]), list(rest or order)
 
 
-def _reason(n_tried: int) -> str:
-    return f"of {n_tried} engines tried, the fastest that agrees with fp32" if n_tried > 1 else "asked for"
+def ordered_engines(wish: Wish, *, worth_compiling: bool = False) -> list[Engine]:
+    """Engines that this machine has and the wish allows, in the order in which the rule tries them.
+
+    The order is that of their measured speed (docs/speed.md): OpenVINO before torch, bf16 before fp32. It follows from
+    facts of the machine alone, never from a clock. The reference is not among them.
+
+    Parameters
+    ----------
+    wish : Wish
+    worth_compiling : bool
+        The work is long enough for ``torch.compile``, which is tried where OpenVINO is not.
+    """
+    found = []
+    if wish.device == "cpu" and wish.library != "torch":
+        found += [wish.engine("openvino", name) for name in _allowed(wish, openvino_precisions())]
+    if wish.library != "openvino" or openvino_absence():
+        of_torch = [wish.engine("torch", name) for name in _allowed(wish, torch_precisions(wish.device))]
+        if not found and worth_compiling:
+            of_torch = [*(replace(engine, compiled=True) for engine in of_torch), *of_torch]
+        found += of_torch
+    return [engine for engine in found if not engine.is_reference]
+
+
+def _allowed(wish: Wish, there: Sequence[str]) -> list[str]:
+    asked = ("bf16", "fp16", "fp32") if wish.precision == "auto" else (wish.precision,)
+    return [name for name in asked if name in there]
+
+
+def _reason(wish: Wish, n_candidates: int) -> str:
+    if n_candidates == 1:
+        return "asked for"
+    if wish.library == "measure":
+        return f"of {n_candidates} engines tried, the fastest that agrees with fp32"
+    return f"of {n_candidates} engines by expected speed, the first that agrees with fp32"

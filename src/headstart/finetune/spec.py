@@ -74,7 +74,7 @@ class FineTuneSpec:
         Weights that the training starts from; ``random`` is training from scratch, of all stages, with batch
         normalisation that adapts.
     precision : {"auto", "fp32", "bf16"}
-        Of the convolutions and matrix products in training. ``auto``: bf16 where a trial of this very step is faster.
+        Of the convolutions and matrix products in training. ``auto``: bf16 where the hardware has it.
 
     References
     ----------

@@ -29,7 +29,7 @@ def train_chunk(
 
 
 def faster_precision(device: str = "cpu") -> str:
-    """The precision to train in, "bf16" where this machine's products gain by it: `stacked.device.faster_precision`."""
+    """The precision to train in, "bf16" where the hardware has it: `stacked.device.faster_precision`."""
     from headstart.heads.stacked.device import faster_precision as measure
 
     return measure(device)

@@ -78,7 +78,7 @@ def measured_pace(plan: StudyPlan, widths: Sequence[int], n_classes: int, n_rows
     n_rows : int
         Training rows of an inner fold, which bound the batches.
     """
-    faster_precision()  # loads torch and its kernels, which no trial should count
+    faster_precision()  # loads torch, which no trial should count
     found: dict[int, float] = {}
     with single_thread(), ThreadPoolExecutor(plan.n_jobs) as threads:
         for heads, width in _trials(plan, widths):

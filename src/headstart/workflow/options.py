@@ -165,10 +165,11 @@ class FitOptions:
     n_threads : int or None
         Threads and worker processes. None: all processors.
     device : {"auto", "cpu", "cuda", "mps"}
-    engine : {"auto", "torch", "openvino"}
-        Library that runs the network. ``auto``: the fastest that gives the same features.
+    engine : {"auto", "torch", "openvino", "measure"}
+        Library that runs the network. ``auto``: by a rule from facts of the machine (docs/speed.md). ``measure``: the
+        fastest by a short trial, which decides the precision of fine-tuning too; its answer is written into the run.
     precision : {"auto", "fp32", "bf16", "int8"}
-        ``auto``: the fastest whose features agree with fp32 on these images.
+        ``auto``: by the rule, where the features agree with fp32 on these images.
     batch_size : int or None
         Images per forward pass. None: what suits the engine.
     offline : bool

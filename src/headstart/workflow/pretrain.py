@@ -20,7 +20,7 @@ from headstart.data import ImageDataset, Preparation
 from headstart.data.splittask import SplitTask
 from headstart.errors import InputError, RunError, WeightsError
 from headstart.features.engine import available_processors, resolve_device
-from headstart.features.runners.capabilities import torch_precisions
+from headstart.features.runners.capabilities import torch_precisions, training_precision
 from headstart.metrics import OutOfFold, evaluate
 from headstart.pretraining.checkpoint import CHECKPOINT_FILE
 from headstart.pretraining.loop import DivergedError, Lesson, Machine, faster_machine, predict, train
@@ -235,9 +235,7 @@ class _Job:
             return stored
         device = resolve_device(options.device)
         n_threads = options.n_threads or available_processors()
-        there = [name for name in torch_precisions(device.partition(":")[0]) if name in PRECISIONS]
-        asked = there if options.precision == "auto" else [options.precision]
-        machines = [Machine(device, name, n_threads) for name in asked]
+        machines = [Machine(device, name, n_threads) for name in _precisions(options.precision, device)]
         chosen, speeds = faster_machine(network, lesson, options.settings, machines)
         self.progress.note(self._plan(lesson, chosen, speeds))
         write_json(path, asdict(chosen))
@@ -329,6 +327,14 @@ def divided(dataset: ImageDataset, share: float, seed: int) -> tuple[Rows, Rows]
     every = np.arange(len(dataset))
     dealt = task.draw(every, (1 - share, share), np.random.SeedSequence([seed, len(dataset)]), "held-out")
     return np.sort(task.order[dealt == 0]), np.sort(task.order[dealt == 1])
+
+
+def _precisions(asked: str, device: str) -> list[str]:
+    """Precisions to train in: one, or all that the hardware has where they are to be measured."""
+    if asked == "auto":
+        return [training_precision(device)]
+    there = torch_precisions(device.partition(":")[0])
+    return [name for name in there if name in PRECISIONS] if asked == "measure" else [asked]
 
 
 def _stored_machine(path: Path) -> Machine | None:

@@ -11,7 +11,7 @@ from headstart.errors import InputError
 from headstart.pretraining import PretrainSettings
 from headstart.storage import hash_file
 
-PRECISIONS: Final = ("auto", "fp32", "bf16")
+PRECISIONS: Final = ("auto", "fp32", "bf16", "measure")
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,9 @@ class PretrainOptions:
         What the source images show, in words, for reports of later fits. None: the name of the data.
     settings : PretrainSettings
         Of the training itself.
-    precision : {"auto", "fp32", "bf16"}
-        ``auto``: the faster of those that the machine computes in hardware, by a few steps.
+    precision : {"auto", "fp32", "bf16", "measure"}
+        ``auto``: bf16 where the hardware has it. ``measure``: the faster of those that it has, by a few steps; the
+        answer is kept for the whole training and written into the file.
     n_threads : int or None
         None: all processors.
     device : {"auto", "cpu", "cuda", "mps"}

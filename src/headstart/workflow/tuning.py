@@ -18,7 +18,7 @@ from headstart.backbones.backbone import Backbone, load_backbone
 from headstart.backbones.weights import RANDOM
 from headstart.errors import InputError, unknown_name
 from headstart.features.extractor import Extractor
-from headstart.features.runners.capabilities import torch_precisions
+from headstart.features.runners.capabilities import torch_precisions, training_precision
 from headstart.features.runners.plain import torch_threads
 from headstart.finetune import FROM_SCRATCH, FineTuneSpec, Maps, UnlockedNetwork, frozen_stage, open_maps
 from headstart.heads import FittedHead, HeadSpec
@@ -300,12 +300,12 @@ class _Estimate:
         self._trials: dict[tuple[int | str, int, str, str], tuple[float, float]] = {}
 
     def precision(self, spec: FineTuneSpec) -> str:
-        """bf16 where the machine computes it in hardware and a trial of this very step is faster, otherwise fp32."""
+        """The one asked for, or that of the rule; with ``--engine measure`` the faster by a trial of this very step."""
         if spec.precision != "auto":
             return spec.precision
         device = self.job.sources[0].extractor.engine.device
-        if "bf16" not in torch_precisions(device):
-            return "fp32"
+        if self.job.options.engine != "measure" or "bf16" not in torch_precisions(device):
+            return training_precision(device)
         return min(("fp32", "bf16"), key=lambda name: self._trial(replace(spec, precision=name))[0])
 
     def seconds(self, specs: Sequence[FineTuneSpec]) -> float:

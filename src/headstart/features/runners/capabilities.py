@@ -76,7 +76,38 @@ def torch_precisions(device: str) -> tuple[str, ...]:
         return ("fp32", "bf16", "fp16") if torch.cuda.is_bf16_supported(including_emulation=False) else ("fp32", "fp16")
     if device == "mps" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return ("fp32",)
-    return ("fp32", "bf16") if torch.ops.mkldnn._is_mkldnn_bf16_supported() else ("fp32",)
+    return ("fp32", "bf16") if _has_bf16_instructions() else ("fp32",)
+
+
+def onednn_computes_bf16() -> bool:
+    """Whether oneDNN computes in bf16 here, be it by emulation, as on any processor with AVX-512."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _has_bf16_instructions() -> bool:
+    """Whether the CPU multiplies bf16 numbers itself."""
+    if not onednn_computes_bf16():
+        return False
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return True
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def training_precision(device: str) -> str:
+    """Precision in which a network is trained unless one is named: bf16 where the hardware has it, otherwise fp32.
+
+    A rule, not a trial: what a clock decides differs from run to run, and with it every digit (docs/speed.md).
+
+    Parameters
+    ----------
+    device : {"cpu", "cuda", "mps"}
+        A number after a colon does not matter.
+
+    Returns
+    -------
+    {"fp32", "bf16"}
+    """
+    return "bf16" if "bf16" in torch_precisions(device.partition(":")[0]) else "fp32"
 
 
 def has_compiler() -> bool:

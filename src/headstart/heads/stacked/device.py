@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
 from headstart.errors import InputError
+from headstart.features.runners.capabilities import training_precision
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
-_TRIALS = 5
-_TRIAL_SIZE = (256, 1024, 128)  # units, features, batch
 
 
 def checked_device(name: str) -> torch.device:
@@ -44,14 +42,16 @@ def checked_precision(name: str) -> str:
 
 
 def faster_precision(device: str = "cpu") -> str:
-    """The precision in which this machine computes the large products faster, measured in some milliseconds.
+    """The precision in which this machine computes the large products faster: "bf16" where its hardware has it.
 
-    "bf16" only where it takes less than two thirds of the time of "fp32": what it gains must also pay for turning
-    numbers from one into the other. To be decided once and written down, as it decides last digits.
+    A rule, not a trial, since the precision decides last digits (docs/speed.md).
+
+    Raises
+    ------
+    InputError
+        When it is neither the CPU nor a CUDA device of this machine.
     """
-    where = checked_device(device)
-    seconds = {name: _product_seconds(dtype, where) for name, dtype in PRECISIONS.items()}
-    return "bf16" if seconds["bf16"] < seconds["fp32"] * 2 / 3 else "fp32"
+    return training_precision(checked_device(device).type)
 
 
 @contextmanager
@@ -71,18 +71,3 @@ def threads(n_threads: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _product_seconds(dtype: torch.dtype, device: torch.device) -> float:
-    """Least seconds of one product of the usual size."""
-    units, features, rows = _TRIAL_SIZE
-    weights = torch.ones((units, features), dtype=dtype, device=device)
-    inputs = torch.ones((rows, features), dtype=dtype, device=device)
-    best = float("inf")
-    for _ in range(_TRIALS + 1):
-        start = time.perf_counter()
-        torch.mm(weights, inputs.t())
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        best = min(best, time.perf_counter() - start)
-    return best
