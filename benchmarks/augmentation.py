@@ -16,10 +16,10 @@ from common import table, write_results
 
 from headstart.heads import HeadSpec
 from headstart.metrics import OutOfFold, compare_paired, evaluate
-from headstart.study.nested import run_folds
+from headstart.study.nested_cv import run_folds
+from headstart.study.out_of_fold import gather
 from headstart.study.plan import StudyCandidate, StudyData, StudyPlan, outer_folds
-from headstart.study.results import gather
-from headstart.study.treatment import PLAIN, Treatment
+from headstart.study.training_set.build import PLAIN, Treatment
 
 SHOWN = ("balanced_accuracy", "accuracy", "roc_auc", "log_loss")
 HEADS = tuple(HeadSpec("logistic", {"C": C}) for C in (0.001, 0.01, 0.1))

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.apps.solar import INPUT_SIZE, SolarCells, solar_cells
 from headstart.augment import views
 from headstart.data import ImageDataset
-from headstart.data.audit import audit_dataset
-from headstart.data.split import Split, split_dataset
-from headstart.features.choose import Chooser, Wish
+from headstart.data.audit.audit import audit_dataset
+from headstart.data.split.make import Split, split_dataset
+from headstart.features.engine_selection.select import Chooser, Wish
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.features.views import extract_views
-from headstart.workflow.inspect import find_twins, open_cache, open_extractor
-from headstart.workflow.options import FitOptions
-from headstart.workflow.treatments import N_VIEWS
+from headstart.samples.solar_cells import INPUT_SIZE, SolarCells, solar_cells
+from headstart.workflow.options.fit import FitOptions
+from headstart.workflow.options.training_set import N_VIEWS
+from headstart.workflow.preflight import find_twins, open_cache, open_extractor
 
 
 @dataclass(frozen=True, eq=False)

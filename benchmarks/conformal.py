@@ -16,8 +16,8 @@ from cells import Cells
 from common import table, write_results
 from joblib import Parallel, delayed
 
-from headstart.decide import cross_conformal_sets, fit_conformal
-from headstart.decide.conformal import rank_of
+from headstart.decisions import cross_conformal_sets, fit_conformal
+from headstart.decisions.conformal import rank_of
 from headstart.heads import FittedHead, HeadSpec, fit_heads
 
 LEVEL = 0.9

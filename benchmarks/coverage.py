@@ -21,9 +21,9 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from headstart.metrics import METRICS, OutOfFold
+from headstart.metrics.bootstrap import columns_for, resample
 from headstart.metrics.evaluate import estimates_of
 from headstart.metrics.intervals import variance_factor
-from headstart.metrics.resample import columns_for, resample
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs" / "intervals.md"

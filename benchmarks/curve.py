@@ -22,7 +22,7 @@ from joblib import Parallel, delayed
 from headstart.errors import InputError
 from headstart.heads import HeadSpec, fit_heads
 from headstart.metrics import find_metric
-from headstart.study.powerlaw import PowerLaw, points_of
+from headstart.study.learning_curve.power_law import PowerLaw, points_of
 
 N_REORDERINGS = 20
 N_DRAWS = 8

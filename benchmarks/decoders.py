@@ -20,7 +20,7 @@ import numpy as np
 from common import machine, table, write_results
 from PIL import Image
 
-from headstart.data.blocks import PILLOW_BLOCKS
+from headstart.data.images.pillow_memory import PILLOW_BLOCKS
 from headstart.data.preparation import Preparation
 
 N_REPEATS = 15

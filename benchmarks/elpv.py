@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 from common import table, write_results
 
-from headstart.apps.solar import INPUT_SIZE, Protocol, protocol, solar_cells
-from headstart.data.audit import audit_dataset
-from headstart.data.split import split_dataset
+from headstart.data.audit.audit import audit_dataset
+from headstart.data.split.make import split_dataset
 from headstart.features.extract import extract_features
 from headstart.heads import grid
 from headstart.metrics import OutOfFold, evaluate
-from headstart.study.nested import run_folds
+from headstart.samples.solar_cells import INPUT_SIZE, Protocol, protocol, solar_cells
+from headstart.study.nested_cv import run_folds
+from headstart.study.out_of_fold import gather
 from headstart.study.plan import StudyData, StudyPlan, outer_folds
-from headstart.study.results import gather
-from headstart.workflow.inspect import find_twins, open_cache, open_extractor
-from headstart.workflow.options import FitOptions
+from headstart.workflow.options.fit import FitOptions
+from headstart.workflow.preflight import find_twins, open_cache, open_extractor
 
 TARGET_A = 0.84
 SHOWN = ("accuracy", "balanced_accuracy", "roc_auc", "log_loss")

@@ -19,11 +19,11 @@ from timing import noise_pixels
 from headstart.backbones.backbone import load_backbone
 from headstart.backbones.registry import ENTRIES
 from headstart.data import Preparation
-from headstart.features.choose import MAX_COMPILED, Wish, ordered_engines
-from headstart.features.engine import Engine, available_processors
+from headstart.engines.engine import Engine, available_processors
+from headstart.engines.network_cache import NetworkStore
+from headstart.features.engine_selection.benchmark import fastest, measure_engines
+from headstart.features.engine_selection.select import MAX_COMPILED, Wish, ordered_engines
 from headstart.features.extractor import Extractor
-from headstart.features.runners.kept import NetworkStore
-from headstart.features.trial import fastest, measure_engines
 
 ASKED = 0.9
 QUICK = ("efficientnet_lite0", "resnet18", "densenet121")

@@ -23,21 +23,21 @@ import numpy as np
 import torch
 from common import RESULTS, table, write_results
 
-from headstart.apps.solar import SolarCells, protocol, solar_cells
 from headstart.augment import views
 from headstart.data import ImageDataset
-from headstart.data.audit import audit_dataset
-from headstart.data.split import split_dataset
-from headstart.features.engine import Engine
+from headstart.data.audit.audit import audit_dataset
+from headstart.data.split.make import split_dataset
+from headstart.engines.engine import Engine
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
-from headstart.features.maps import StageMaps, extract_maps
-from headstart.finetune import FineTuneSpec, Setting, Task, fine_tune, frozen_stage
+from headstart.features.stage_maps import StageMaps, extract_maps
+from headstart.finetuning import FineTuneSpec, Setting, Task, fine_tune, frozen_stage
 from headstart.heads import HeadSpec, fit_heads
 from headstart.metrics import OutOfFold, compare_paired, evaluate
-from headstart.study.tuning import predicted
-from headstart.workflow.inspect import find_twins, open_cache, open_extractor
-from headstart.workflow.options import FitOptions
+from headstart.samples.solar_cells import SolarCells, protocol, solar_cells
+from headstart.study.finetuning import predicted
+from headstart.workflow.options.fit import FitOptions
+from headstart.workflow.preflight import find_twins, open_cache, open_extractor
 
 PIXELS = 300
 SPEC = FineTuneSpec(unlock=3, epochs=12, batch_size=32, learning_rate=3e-4, precision="fp32")

@@ -23,19 +23,19 @@ import torch
 from common import table, write_results
 from torch import nn
 
-from headstart.apps.solar import solar_cells
 from headstart.augment import IDENTITY
 from headstart.backbones.backbone import Backbone, load_backbone
 from headstart.data import ImageDataset, Preparation
-from headstart.data.split import split_dataset
+from headstart.data.split.make import split_dataset
+from headstart.engines.engine import Engine
 from headstart.features.cache import FeatureCache
-from headstart.features.engine import Engine
 from headstart.features.extractor import Extractor
-from headstart.features.maps import StageMaps, extract_maps
-from headstart.finetune import FineTuned, FineTuneSpec, Setting, Task, fine_tune, frozen_stage
-from headstart.finetune.schedule import epoch_batches, rate_factor
+from headstart.features.stage_maps import StageMaps, extract_maps
+from headstart.finetuning import FineTuned, FineTuneSpec, Setting, Task, fine_tune, frozen_stage
+from headstart.finetuning.schedule import epoch_batches, rate_factor
 from headstart.heads import FittedHead, HeadSpec, fit_heads
 from headstart.metrics import OutOfFold, compare_paired
+from headstart.samples.solar_cells import solar_cells
 
 N_THREADS = 2
 
@@ -221,7 +221,7 @@ def _curve(found: tuple[FineTuned, float]) -> tuple[list[float], float]:
 
 def accuracy(given: Ready, dataset: ImageDataset, epochs: int) -> dict[str, Any]:
     """5 folds, both ways on the same images: their accuracy and the paired difference."""
-    from headstart.study.tuning import predicted
+    from headstart.study.finetuning import predicted
 
     split = split_dataset(dataset, scheme="nested:5x4", seed=0)
     said = {name: np.zeros((len(dataset), 2)) for name in ("cached", "plain")}

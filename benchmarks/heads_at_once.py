@@ -26,7 +26,7 @@ from common import table, write_results
 from joblib import Parallel, delayed
 
 from headstart.heads import HeadSpec, TrainingRows, faster_precision, grid, plan_chunks, train_chunk, training_rows
-from headstart.heads.stacked.plan import Chunk
+from headstart.heads.batched.plan import Chunk
 
 N_ROWS, N_FEATURES, N_LATENT = 6112, 1024, 40
 N_PROCESSES = 2

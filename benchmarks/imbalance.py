@@ -17,14 +17,14 @@ import numpy as np
 from cells import Cells
 from common import table, write_results
 
-from headstart.decide import DecisionRules
+from headstart.decisions import DecisionRules
 from headstart.heads import HeadSpec
 from headstart.metrics import OutOfFold, compare_paired, evaluate, find_metric
 from headstart.study.decisions import decide_folds, with_decisions
-from headstart.study.nested import FoldResult, run_folds
+from headstart.study.nested_cv import FoldResult, run_folds
+from headstart.study.out_of_fold import gather
 from headstart.study.plan import OuterFold, StudyCandidate, StudyData, StudyPlan, outer_folds
-from headstart.study.results import gather
-from headstart.study.treatment import PLAIN, Treatment
+from headstart.study.training_set.build import PLAIN, Treatment
 
 RATIO = 50
 SHOWN = ("pr_auc", "roc_auc", "balanced_accuracy", "log_loss")

@@ -23,19 +23,19 @@ import numpy as np
 from common import table, write_results
 from timing import busy_speed, in_turn, noise_pixels, ratio, spread
 
-from headstart.apps.solar import INPUT_SIZE, solar_cells
 from headstart.backbones.backbone import Backbone, load_backbone
 from headstart.data import ImageDataset, Preparation
-from headstart.data.split import Split, split_dataset
-from headstart.features.engine import available_processors, engine_for
+from headstart.data.split.make import Split, split_dataset
+from headstart.engines.engine import available_processors, engine_for
+from headstart.features.engine_selection.int8 import MAX_CALIBRATION, quantise
+from headstart.features.engine_selection.parity import sample_rows
 from headstart.features.extractor import Extractor
-from headstart.features.parity import sample_rows
 from headstart.features.pipeline import stream_features
-from headstart.features.quantise import MAX_CALIBRATION, quantise
 from headstart.heads import HeadSpec, fit_heads
 from headstart.metrics import OutOfFold, compare_paired
+from headstart.samples.solar_cells import INPUT_SIZE, solar_cells
 from headstart.storage import hash_bytes
-from headstart.study.nested import outer_folds
+from headstart.study.nested_cv import outer_folds
 
 TARGET = 1.6
 FAST = ("vgg19", "resnet50")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from common import headstart, write_results
 
-from headstart.apps.solar import CLASSES, solar_cells
+from headstart.samples.solar_cells import CLASSES, solar_cells
 
 N_IMAGES = 600
 COMPARED = ("results.json", "predictions.csv", "split.json", "model/head.safetensors")

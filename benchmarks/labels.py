@@ -1,9 +1,9 @@
 """Labels: how many flipped ones are found, and how often the intervals of Krippendorff's alpha cover.
 
-Labels of the certain solar cells (protocol C of `headstart.apps.solar`) are flipped at random, features come from the
-frozen EfficientNet-Lite0 at 300 px, and the list that a run would leave is made from 5 x 4 nested folds, twins on one
-side. Precision is the share of listed labels that were flipped (a cell that was wrong before counts as a false alarm),
-recall the share of flipped ones that are listed; by chance precision is the flip rate.
+Labels of the certain solar cells (protocol C of `headstart.samples.solar_cells`) are flipped at random, features come
+from the frozen EfficientNet-Lite0 at 300 px, and the list that a run would leave is made from 5 x 4 nested folds, twins
+on one side. Precision is the share of listed labels that were flipped (a cell that was wrong before counts as a false
+alarm), recall the share of flipped ones that are listed; by chance precision is the flip rate.
 
 The intervals: three raters with gaps label images of three classes; alpha of 200,000 such images is the truth.
 """
@@ -17,19 +17,19 @@ from typing import Any
 import numpy as np
 from common import table, write_results
 
-from headstart.apps.solar import INPUT_SIZE, Protocol, protocol, solar_cells
-from headstart.data.audit import audit_dataset
-from headstart.data.split import split_dataset
+from headstart.data.audit.audit import audit_dataset
+from headstart.data.split.make import split_dataset
 from headstart.features.extract import extract_features
 from headstart.heads import HeadSpec
-from headstart.metrics.agreement import rater_agreement
 from headstart.metrics.alpha import krippendorff_alpha, vote_counts
-from headstart.metrics.doubtful import find_doubtful
-from headstart.study.nested import run_folds
+from headstart.metrics.label_issues import find_doubtful
+from headstart.metrics.rater_agreement import rater_agreement
+from headstart.samples.solar_cells import INPUT_SIZE, Protocol, protocol, solar_cells
+from headstart.study.nested_cv import run_folds
+from headstart.study.out_of_fold import gather
 from headstart.study.plan import StudyData, StudyPlan, outer_folds
-from headstart.study.results import gather
-from headstart.workflow.inspect import find_twins, open_cache, open_extractor
-from headstart.workflow.options import FitOptions
+from headstart.workflow.options.fit import FitOptions
+from headstart.workflow.preflight import find_twins, open_cache, open_extractor
 
 RATES = (0.02, 0.05, 0.1, 0.2)
 HEADS = (*(HeadSpec("logistic", {"C": C}) for C in (1e-3, 1e-2)), HeadSpec("svm", {"C": 3.0, "gamma": 0.25}))

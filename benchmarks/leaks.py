@@ -22,10 +22,10 @@ from joblib import Parallel, delayed
 from headstart.balance import METHODS, balanced
 from headstart.errors import LeakError
 from headstart.heads import HeadSpec
-from headstart.study import pieces
-from headstart.study.pieces import Way, fit_and_predict
+from headstart.study.execution import tasks as pieces
+from headstart.study.execution.tasks import Way, fit_and_predict
 from headstart.study.plan import OuterFold, StudyData
-from headstart.study.treatment import Treatment
+from headstart.study.training_set.build import Treatment
 
 N_IMAGES = 400
 N_PERMUTATIONS = 200

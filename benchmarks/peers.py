@@ -31,8 +31,8 @@ from timing import in_turn, ratio, spread
 
 from headstart.backbones.backbone import load_backbone
 from headstart.data import ImageDataset, Preparation
-from headstart.features.choose import Chooser, Wish
-from headstart.features.engine import available_processors
+from headstart.engines.engine import available_processors
+from headstart.features.engine_selection.select import Chooser, Wish
 from headstart.features.extractor import Extractor
 
 TARGET: Final = 2.5

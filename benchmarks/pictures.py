@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from headstart.apps.solar import solar_cells
+from headstart.samples.solar_cells import solar_cells
 
 PHOTOGRAPH = (4000, 3000)
 PHOTOGRAPH_QUALITY = 95

@@ -25,11 +25,11 @@ from timing import Spell, in_turn, keep_busy, noise_pixels, ratio, spell
 
 from headstart.backbones.backbone import load_backbone
 from headstart.data import ImageDataset, Preparation
-from headstart.data.blocks import PILLOW_BLOCKS
-from headstart.features.engine import Engine, available_processors, engine_for
+from headstart.data.images.pillow_memory import PILLOW_BLOCKS
+from headstart.engines.capabilities import openvino_precisions, torch_precisions
+from headstart.engines.engine import Engine, available_processors, engine_for
 from headstart.features.extractor import Extractor
 from headstart.features.pipeline import stream_features
-from headstart.features.runners.capabilities import openvino_precisions, torch_precisions
 
 TARGET = 0.85
 BACKBONES = ("vgg19", "resnet50", "efficientnet_lite0")

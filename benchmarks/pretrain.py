@@ -27,17 +27,17 @@ from scipy.stats import t as student
 
 from headstart import ImageDataset, PretrainOptions, PretrainSettings, pretrain
 from headstart.backbones.backbone import load_backbone
-from headstart.cli.bars import TerminalProgress
+from headstart.cli.progress import TerminalProgress
 from headstart.data import Preparation
-from headstart.data.split import split_dataset
-from headstart.features.engine import available_processors, decide_engine
+from headstart.data.split.make import split_dataset
+from headstart.engines.engine import available_processors, decide_engine
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.heads import HeadSpec
 from headstart.metrics import OutOfFold, compare_paired, find_metric
-from headstart.study.nested import run_folds
+from headstart.study.nested_cv import run_folds
+from headstart.study.out_of_fold import gather
 from headstart.study.plan import StudyData, StudyPlan, outer_folds
-from headstart.study.results import gather
 
 FOLDER = Path(os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))
 NAMES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")

@@ -1,12 +1,12 @@
 """Solar cells, three protocols, 75 % to train and 25 % to judge, 10 repetitions, beside the published figures.
 
-The protocols are those of `headstart.apps.solar`. Each repetition draws a split stratified by probability and type of
-cell, sister wafers (twins) on one side; four inner folds of the 75 % choose, by log loss under the protocol's weights,
-among the heads of the grid (two of them also on balanced rows with --balance) and what is done with doubtful labels:
-``hard`` (every cell counts alike as what it is called), ``weighted`` (by certainty: 1, 1/3, 2/3, 1) or ``soft`` (a cell
-of probability 1/3 counts one third as defective and two thirds as functional); and, beside these, logistic heads
-trained on the eight symmetries of every cell that predict the mean over them (``views``; doubtful labels weighted).
-What the choice comes to is judged on the 25 %.
+The protocols are those of `headstart.samples.solar_cells`. Each repetition draws a split stratified by probability and
+type of cell, sister wafers (twins) on one side; four inner folds of the 75 % choose, by log loss under the protocol's
+weights, among the heads of the grid (two of them also on balanced rows with --balance) and what is done with doubtful
+labels: ``hard`` (every cell counts alike as what it is called), ``weighted`` (by certainty: 1, 1/3, 2/3, 1) or ``soft``
+(a cell of probability 1/3 counts one third as defective and two thirds as functional); and, beside these, logistic
+heads trained on the eight symmetries of every cell that predict the mean over them (``views``; doubtful labels
+weighted). What the choice comes to is judged on the 25 %.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from cells import Cells
 from common import table, write_results
 from scipy.special import stdtrit
 
-from headstart.apps.solar import Protocol, protocol
-from headstart.data.split import split_dataset
+from headstart.data.split.make import split_dataset
 from headstart.heads import HeadSpec, grid
 from headstart.metrics import score
-from headstart.study.nested import FoldResult, run_folds
+from headstart.samples.solar_cells import Protocol, protocol
+from headstart.study.nested_cv import FoldResult, run_folds
 from headstart.study.plan import OuterFold, StudyCandidate, StudyData, StudyPlan, outer_folds
-from headstart.study.treatment import Treatment
+from headstart.study.training_set.build import Treatment
 
 PUBLISHED = {"SVM on hand-made features": 0.8244, "fine-tuned VGG-19": 0.8842}
 """Deitsch et al. 2019, arXiv 1807.02894, abstract; 1,968 training and 656 test cells."""

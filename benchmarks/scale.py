@@ -22,12 +22,12 @@ from PIL import Image
 
 from headstart.backbones.backbone import load_backbone
 from headstart.data import ImageDataset, Preparation
-from headstart.data.audit import audit_dataset
+from headstart.data.audit.audit import audit_dataset
+from headstart.engines.engine import decide_engine
 from headstart.features.cache import FeatureCache
-from headstart.features.engine import decide_engine
 from headstart.features.extract import extract_features, n_cached
 from headstart.features.extractor import Extractor
-from headstart.workflow.inspect import find_twins, readable_part
+from headstart.workflow.preflight import find_twins, readable_part
 
 N_IMAGES = 100_000
 LIMIT_MB = 1_500

@@ -22,17 +22,17 @@ from typing import Any
 import numpy as np
 from common import RESULTS, read, table, write_results
 
-from headstart.data.split import Split, make_split
+from headstart.data.split.make import Split, make_split
 from headstart.heads import faster_precision, grid
 from headstart.metrics import evaluate
-from headstart.study.builtin import PAPER_BACKBONES
-from headstart.study.duration import study_seconds
-from headstart.study.journal import Journal
-from headstart.study.nested import FoldResult, run_folds
+from headstart.study.execution.journal import Journal
+from headstart.study.execution.time_estimate import study_seconds
+from headstart.study.nested_cv import FoldResult, run_folds
+from headstart.study.out_of_fold import gather, halving_words, optimism
 from headstart.study.plan import OuterFold, StudyCandidate, StudyData, StudyPlan, outer_folds
-from headstart.study.results import gather, halving_words, optimism
-from headstart.study.rungs import HalvingPlan
-from headstart.study.space import Source
+from headstart.study.search.builtin import PAPER_BACKBONES
+from headstart.study.search.rungs import HalvingPlan
+from headstart.study.search.space import Source
 
 N_LATENT = 40
 ALLOWED_MINUTES = {"one split": 25.0, "nested, halved": 90.0}

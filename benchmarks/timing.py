@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from headstart.features.engine import available_processors
+from headstart.engines.engine import available_processors
 from headstart.features.extractor import Extractor
 
 CEILING_SIDE = 2048

@@ -17,15 +17,15 @@ import numpy as np
 from common import table, write_results
 from PIL import Image, ImageEnhance
 
-from headstart.apps.solar import INPUT_SIZE, solar_cells
 from headstart.data import ImageDataset, read_dataset
-from headstart.data.audit import audit_dataset
-from headstart.data.twins import MAX_HAMMING, perceptual_hash
+from headstart.data.audit.audit import audit_dataset
+from headstart.data.audit.perceptual_hash import MAX_HAMMING, perceptual_hash
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
-from headstart.features.twins import confirm_twins
-from headstart.workflow.inspect import find_twins, open_cache, open_extractor
-from headstart.workflow.options import FitOptions
+from headstart.features.near_duplicates import confirm_twins
+from headstart.samples.solar_cells import INPUT_SIZE, solar_cells
+from headstart.workflow.options.fit import FitOptions
+from headstart.workflow.preflight import find_twins, open_cache, open_extractor
 
 SAMPLE = 60
 SEED = 0

@@ -31,19 +31,19 @@ from joblib import Parallel, delayed
 from safetensors.torch import save_file
 from scipy import special
 
-from headstart.apps.solar import CLASSES, solar_cells
-from headstart.backbones.networks import build
+from headstart.backbones.build import build
 from headstart.backbones.registry import DEFAULT_BACKBONE, find_entry
 from headstart.backbones.weights import load_into
-from headstart.data.split import make_split
-from headstart.decide import DecisionRules
-from headstart.study import workers
+from headstart.data.split.make import make_split
+from headstart.decisions import DecisionRules
+from headstart.samples.solar_cells import CLASSES, solar_cells
+from headstart.study.baselines import HEADS, MAJORITY, RANDOM_WEIGHTS, Rival, best_rival, pooled, run_rival
 from headstart.study.decisions import decide_folds, with_decisions
-from headstart.study.nested import run_folds
+from headstart.study.execution import workers
+from headstart.study.nested_cv import run_folds
+from headstart.study.out_of_fold import gather
 from headstart.study.plan import StudyData, StudyPlan, outer_folds
-from headstart.study.results import gather
-from headstart.study.rivals import HEADS, MAJORITY, RANDOM_WEIGHTS, Rival, best_rival, pooled, run_rival
-from headstart.study.verdict import DECIDED_BY, Gain, transfer_gains
+from headstart.study.transfer_verdict import DECIDED_BY, Gain, transfer_gains
 
 N_IMAGES = 300
 WIDTH = 20

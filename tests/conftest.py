@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import helpers
 import pytest
-import tiny
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,7 +25,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """48 images in two class folders; read only."""
-    return tiny.write_folders(tmp_path_factory.mktemp("images") / "data")
+    return helpers.write_folders(tmp_path_factory.mktemp("images") / "data")
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +33,7 @@ def run(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A finished run on `folders`; read only."""
     from headstart import fit
 
-    return fit(folders, tmp_path_factory.mktemp("runs") / "first", tiny.options())
+    return fit(folders, tmp_path_factory.mktemp("runs") / "first", helpers.options())
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """Views of an image: fixed, seeded variants for cached features, training and test time."""
 
-from headstart.augment.change import RANGES, Ranges
-from headstart.augment.policy import KINDS, Custom, policy_for_kind, read_policy
-from headstart.augment.view import IDENTITY, POLICIES, SYMMETRIES, View, n_distinct, view_from_json, views
+from headstart.augment.policies import KINDS, Custom, policy_for_kind, read_policy
+from headstart.augment.transforms import RANGES, Ranges
+from headstart.augment.views import IDENTITY, POLICIES, SYMMETRIES, View, n_distinct, view_from_json, views
 
 __all__ = [
     "IDENTITY",

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart.backbones.chain import REFUSALS, StagedNetwork, size_refused, staged
+from headstart.backbones.build import Pixels, build, pixels_of, with_hub_config
 from headstart.backbones.entry import Entry
-from headstart.backbones.networks import Pixels, build, pixels_of, with_hub_config
 from headstart.backbones.registry import find_entry
+from headstart.backbones.stages import REFUSALS, StagedNetwork, size_refused, staged
 from headstart.backbones.weights import RANDOM, WeightsSource, fit_state, hash_tensors, load_into
 from headstart.errors import InputError
 from headstart.progress import Progress

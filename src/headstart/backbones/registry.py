@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Literal
 
-from headstart.backbones.catalogue import DENSE_WIDTH, ENTRIES
 from headstart.backbones.entry import Entry
-from headstart.backbones.weights.places import available_from
+from headstart.backbones.families.catalogue import DENSE_WIDTH, ENTRIES
+from headstart.backbones.weights.locate import available_from
 from headstart.errors import InputError, unknown_name
 
 __all__ = ["DEFAULT_BACKBONE", "ENTRIES", "Entry", "find_entry", "list_backbones"]
@@ -65,7 +65,7 @@ def _hub_entry(name: str) -> Entry:
 
 def _timm_entry(name: str) -> Entry:
     """Entry made from timm's own facts."""
-    from headstart.backbones.libraries import import_timm
+    from headstart.backbones.lazy_imports import import_timm
 
     timm = import_timm()
     if not timm.is_model(name):

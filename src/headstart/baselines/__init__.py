@@ -1,1 +1,1 @@
-"""The simple rivals every result is held against: descriptors made by hand, and the backbone with random weights."""
+"""The simple rivals every result is held against: the backbone with random weights."""

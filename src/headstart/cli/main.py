@@ -57,7 +57,7 @@ def check(**arguments: Any) -> None:
 
     DATA is a folder of class folders, a CSV or Parquet manifest, or a .npz archive.
     """
-    from headstart.cli.verbs import check as run
+    from headstart.cli.commands.fit import check as run
 
     run(**arguments)
 
@@ -77,7 +77,7 @@ def fit(**arguments: Any) -> None:
     DATA is a folder of class folders, a CSV or Parquet manifest, or a .npz archive. The same command again goes on
     after an interruption.
     """
-    from headstart.cli.verbs import fit as run
+    from headstart.cli.commands.fit import fit as run
 
     run(**arguments)
 
@@ -96,7 +96,7 @@ def curve(**arguments: Any) -> None:
     DATA is a folder of class folders, a CSV or Parquet manifest, or a .npz archive. The same command again goes on
     after an interruption.
     """
-    from headstart.cli.verbs import curve as run
+    from headstart.cli.commands.fit import curve as run
 
     run(**arguments)
 
@@ -114,7 +114,7 @@ def pretrain(**arguments: Any) -> None:
     DATA is a folder of class folders, a CSV or Parquet manifest, or a .npz archive, of any size. The same command
     again goes on after an interruption.
     """
-    from headstart.cli.pretrain import pretrain as run
+    from headstart.cli.commands.pretrain import pretrain as run
 
     run(**arguments)
 
@@ -131,7 +131,7 @@ def predict(**arguments: Any) -> None:
 
     MODEL is RUN/model, or the run itself. One row per file, with a status; a bad file never stops the others.
     """
-    from headstart.cli.verbs import predict as run
+    from headstart.cli.commands.fit import predict as run
 
     run(**arguments)
 
@@ -147,7 +147,7 @@ def predict(**arguments: Any) -> None:
 @opt.quiet_option
 def evaluate(**arguments: Any) -> None:
     """Score a model on an outside, labelled test set."""
-    from headstart.cli.verbs import evaluate as run
+    from headstart.cli.commands.fit import evaluate as run
 
     run(**arguments)
 
@@ -159,7 +159,7 @@ def evaluate(**arguments: Any) -> None:
 @opt.json_option
 def compare(**arguments: Any) -> None:
     """Compare two runs on one split in pairs: SECOND minus FIRST."""
-    from headstart.cli.verbs import compare as run
+    from headstart.cli.commands.fit import compare as run
 
     run(**arguments)
 
@@ -170,7 +170,7 @@ def compare(**arguments: Any) -> None:
 @opt.quiet_option
 def report(**arguments: Any) -> None:
     """Write the report of a finished run again."""
-    from headstart.cli.verbs import report as run
+    from headstart.cli.commands.fit import report as run
 
     run(**arguments)
 
@@ -186,7 +186,7 @@ def backbones(context: click.Context, as_json: bool) -> None:
     Without a verb: the table. The verbs show one network's stages, and carry weights to a machine without a network.
     """
     if context.invoked_subcommand is None:
-        from headstart.cli.backbones import list_all
+        from headstart.cli.commands.backbones import list_all
 
         list_all(as_json=as_json)
     elif as_json:
@@ -205,7 +205,7 @@ def backbones(context: click.Context, as_json: bool) -> None:
 @opt.json_option
 def backbones_show(**arguments: Any) -> None:
     """Show the stages of a network: output, stride, parameters, multiply-adds."""
-    from headstart.cli.backbones import show as run
+    from headstart.cli.commands.backbones import show as run
 
     run(**arguments)
 
@@ -223,7 +223,7 @@ def backbones_rank(**arguments: Any) -> None:
     DATA is a folder of class folders, a CSV or Parquet manifest, or a .npz archive. Features are cached, so a fit
     finds them.
     """
-    from headstart.cli.verbs import rank as run
+    from headstart.cli.commands.fit import rank as run
 
     run(**arguments)
 
@@ -244,7 +244,7 @@ def backbones_rank(**arguments: Any) -> None:
 @opt.quiet_option
 def backbones_fetch(**arguments: Any) -> None:
     """Copy or download weights into a folder, to be carried to a machine without a network."""
-    from headstart.cli.backbones import fetch as run
+    from headstart.cli.commands.backbones import fetch as run
 
     run(**arguments)
 
@@ -255,7 +255,7 @@ def backbones_fetch(**arguments: Any) -> None:
 @opt.quiet_option
 def backbones_add(**arguments: Any) -> None:
     """Take the weights that `fetch` put into DIR into headstart's own folder, after checking every hash."""
-    from headstart.cli.backbones import add as run
+    from headstart.cli.commands.backbones import add as run
 
     run(**arguments)
 
@@ -270,7 +270,7 @@ def demo(**arguments: Any) -> None:
 
     Needs the packages of `pip install "headstart[demo]"`; nothing is downloaded.
     """
-    from headstart.cli.verbs import demo as run
+    from headstart.cli.commands.fit import demo as run
 
     run(**arguments)
 
@@ -285,7 +285,7 @@ def cache() -> None:
 @opt.json_option
 def cache_info(**arguments: Any) -> None:
     """Say where the cache lies and what it holds."""
-    from headstart.cli.cache import info as run
+    from headstart.cli.commands.cache import info as run
 
     run(**arguments)
 
@@ -303,7 +303,7 @@ def cache_prune(**arguments: Any) -> None:
 
     Features and stage maps count, and go; weights, converted networks and measured speeds stay.
     """
-    from headstart.cli.cache import prune as run
+    from headstart.cli.commands.cache import prune as run
 
     run(**arguments)
 
@@ -316,7 +316,7 @@ def cache_verify(**arguments: Any) -> None:
 
     Damaged files are removed, and computed again when they are next needed; exit code 1 when there were any.
     """
-    from headstart.cli.cache import verify as run
+    from headstart.cli.commands.cache import verify as run
 
     run(**arguments)
 
@@ -329,6 +329,6 @@ def cache_clear(**arguments: Any) -> None:
 
     Weights that were added and measured speeds stay.
     """
-    from headstart.cli.cache import clear as run
+    from headstart.cli.commands.cache import clear as run
 
     run(**arguments)

@@ -12,18 +12,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from headstart.data.coded import code_texts
-from headstart.data.columns import check_names, checked_folds, checked_weights, column_table
-from headstart.data.decode import MAX_PIXELS, WHITE_LEVEL
-from headstart.data.folder import read_folder
-from headstart.data.manifest import ManifestColumns, read_manifest
-from headstart.data.npz import read_npz
-from headstart.data.opinions import with_opinions
+from headstart.data.categorical import code_texts
+from headstart.data.checks import check_names, checked_folds, checked_weights, column_table
+from headstart.data.images.decode import MAX_PIXELS, WHITE_LEVEL
+from headstart.data.images.pixels import ArrayPixels, FilePixels, PixelSource
+from headstart.data.labels.in_memory import with_opinions
+from headstart.data.labels.raters import Ratings
+from headstart.data.names import check_printable
 from headstart.data.preparation import Preparation
-from headstart.data.printable import check_printable
-from headstart.data.raters import Ratings
-from headstart.data.sources import ArrayPixels, FilePixels, PixelSource
-from headstart.data.table import Table
+from headstart.data.readers.folder import read_folder
+from headstart.data.readers.manifest.read import ManifestColumns, read_manifest
+from headstart.data.readers.npz import read_npz
+from headstart.data.readers.table import Table
 from headstart.data.trainable import check_trainable
 from headstart.errors import DataError, ImageError
 from headstart.storage import hash_json
@@ -296,7 +296,7 @@ class ImageDataset:
         return cls.from_table(table, FilePixels(Path.cwd(), confined=False), classes=classes)
 
     def load(self, row: int, *, white_level: int = WHITE_LEVEL, max_pixels: int = MAX_PIXELS) -> Image.Image:
-        """Upright RGB image of one row; see `headstart.data.decode.decode`.
+        """Upright RGB image of one row; see `headstart.data.images.decode.decode`.
 
         Raises
         ------

@@ -11,8 +11,8 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
-from headstart.data.decode import DECODER_VERSION, WHITE_LEVEL, decode_details
-from headstart.data.turn import Box
+from headstart.data.images.decode import DECODER_VERSION, WHITE_LEVEL, decode_details
+from headstart.data.images.orientation import Box
 from headstart.errors import DataError, InputError, unknown_name
 
 RESIZE_POLICIES: Final = ("squash", "crop", "pad")
@@ -43,7 +43,7 @@ class Preparation:
     interpolation : {"bilinear", "bicubic", "lanczos", "box", "hamming"}
         Filter, widened when the image shrinks, so fine structure is averaged, not aliased.
     white_level : int in 1..65535
-        The 16-bit value shown as white; see `headstart.data.decode.decode`.
+        The 16-bit value shown as white; see `headstart.data.images.decode.decode`.
     decode : {"exact", "fast"}
         ``fast`` lets the JPEG decoder leave out, by halves, quarters or eighths, detail that is finer than half a
         pixel of the target; several times quicker for photographs, and the pixels differ a little. Other formats are
@@ -98,7 +98,7 @@ class Preparation:
         Raises
         ------
         ImageError
-            See `headstart.data.decode.decode`.
+            See `headstart.data.images.decode.decode`.
         """
         reduce = self._enough if self.decode == "fast" else None
         found = decode_details(encoded, name, white_level=self.white_level, keep_grey=True, reduce=reduce)
@@ -110,7 +110,7 @@ class Preparation:
         Parameters
         ----------
         image : PIL.Image.Image
-            Mode RGB or L, upright, as `headstart.data.decode.decode` gives it.
+            Mode RGB or L, upright, as `headstart.data.images.decode.decode` gives it.
         box : (left, top, right, bottom), optional
             Part of it that is the picture, in pixels. Default: all.
 

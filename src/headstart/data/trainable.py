@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.data.coded import some
-from headstart.data.raters import Ratings
+from headstart.data.categorical import some
+from headstart.data.labels.raters import Ratings
 from headstart.errors import DataError
 
 

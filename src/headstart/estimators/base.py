@@ -63,10 +63,10 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _open_extractor(self, dataset: ImageDataset) -> Extractor:
         """Load the backbone, with every option of feature extraction checked, and choose its engine."""
+        from headstart.engines.engine import decide_engine
+        from headstart.engines.fallback import runs_on
         from headstart.features.cache import FeatureCache
-        from headstart.features.choose import Chooser, Wish
-        from headstart.features.engine import decide_engine
-        from headstart.features.runners.machine import runs_on
+        from headstart.features.engine_selection.select import Chooser, Wish
 
         check_name("backbone", self.backbone, example=DEFAULT_BACKBONE)
         if self.batch_size is not None:

@@ -9,7 +9,7 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from headstart.backbones.registry import DEFAULT_BACKBONE
-from headstart.data.decode import WHITE_LEVEL
+from headstart.data.images.decode import WHITE_LEVEL
 from headstart.estimators.base import AnyPath, ImageEstimator, Size
 from headstart.estimators.inputs import Images
 

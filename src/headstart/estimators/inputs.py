@@ -15,7 +15,7 @@ from scipy.sparse import issparse
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from headstart.data.coded import some
+from headstart.data.categorical import some
 from headstart.data.dataset import ImageDataset
 from headstart.errors import ArgumentError
 

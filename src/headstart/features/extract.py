@@ -13,8 +13,8 @@ from headstart.data.dataset import ImageDataset
 from headstart.errors import StorageError
 from headstart.features.cache import FeatureCache
 from headstart.features.pipeline import stream_features
-from headstart.features.rowmaker import RowMaker
-from headstart.features.rows import row_array_or_memory
+from headstart.features.protocol import RowMaker
+from headstart.features.row_array import row_array_or_memory
 from headstart.progress import Progress, Silent
 
 ROWS_PER_SHARD: Final = 128

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from headstart.backbones.backbone import Backbone
 from headstart.data.preparation import Preparation
+from headstart.engines.engine import Engine
 from headstart.errors import EngineError
-from headstart.features.engine import Engine
 
 if TYPE_CHECKING:
     from headstart.augment import View
-    from headstart.features.runners import Runner
-    from headstart.features.runners.kept import NetworkStore
+    from headstart.engines import Runner
+    from headstart.engines.network_cache import NetworkStore
 
 Rows = NDArray[np.floating[Any]]
 """float32 for pooled features, float16 for stage maps."""
@@ -160,7 +160,7 @@ class Extractor:
 
     def _ready(self) -> Runner:
         """The runner, made when the first image comes."""
-        from headstart.features.runners import make_runner
+        from headstart.engines import make_runner
 
         with self._lock:
             if self._runner is None:

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.augment import IDENTITY, View
-from headstart.data.blocks import PILLOW_BLOCKS
 from headstart.data.dataset import ImageDataset
+from headstart.data.images.pillow_memory import PILLOW_BLOCKS
 from headstart.data.preparation import Preparation
 from headstart.errors import ImageError
 from headstart.storage import hash_bytes
 
 if TYPE_CHECKING:
-    from headstart.features.rowmaker import RowMaker
+    from headstart.features.protocol import RowMaker
 
 _IMAGES_AHEAD: Final = 32  # as many as the quickest network eats while a shard of features is being written
 _BYTES_AHEAD: Final = 64 << 20  # of prepared pixels: a bound for inputs of thousands of pixels a side

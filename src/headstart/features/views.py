@@ -16,7 +16,7 @@ from headstart.features.cache import FeatureCache
 from headstart.features.extract import ShardWriter, first_rows, with_content_hashes
 from headstart.features.extractor import Extractor
 from headstart.features.pipeline import stream_views
-from headstart.features.rows import row_array_or_memory
+from headstart.features.row_array import row_array_or_memory
 from headstart.progress import Progress, Silent
 
 

@@ -1,12 +1,12 @@
 """Heads: what is trained on frozen features, and the plain code that predicts with it."""
 
+from headstart.heads.batched.plan import Chunk, batch_notes, plan_chunks
 from headstart.heads.chunks import faster_precision, train_chunk
 from headstart.heads.fit import fit_heads
 from headstart.heads.fitted import FittedHead
 from headstart.heads.grids import cost, grid, total_cost
 from headstart.heads.spec import HeadSpec, kinds
-from headstart.heads.stacked.plan import Chunk, batch_notes, plan_chunks
-from headstart.heads.training import TrainingRows, training_rows
+from headstart.heads.training_rows import TrainingRows, training_rows
 
 __all__ = [
     "Chunk",

@@ -12,7 +12,7 @@ from headstart.errors import InputError
 from headstart.heads.arithmetic import Features
 from headstart.heads.fitted import FittedHead
 from headstart.heads.spec import HeadSpec
-from headstart.heads.training import TrainingRows, training_rows
+from headstart.heads.training_rows import TrainingRows, training_rows
 
 
 def fit_heads(
@@ -76,21 +76,21 @@ def _learn(specs: Sequence[HeadSpec], rows: TrainingRows, precision: str) -> lis
     """Arrays of the kind for every spec; torch and scikit-learn are loaded only where they are used."""
     match specs[0].kind:
         case "dense":
-            from headstart.heads.dense import fit_dense
+            from headstart.heads.kinds.dense import fit_dense
 
             return fit_dense(specs, rows, precision=precision)
         case "logistic":
-            from headstart.heads.logistic import fit_logistic as learn
+            from headstart.heads.kinds.logistic import fit_logistic as learn
         case "knn":
-            from headstart.heads.knn import fit_knn as learn
+            from headstart.heads.kinds.knn import fit_knn as learn
         case "ridge":
-            from headstart.heads.ridge import fit_ridge as learn
+            from headstart.heads.kinds.ridge import fit_ridge as learn
         case "lda":
-            from headstart.heads.lda import fit_lda as learn
+            from headstart.heads.kinds.lda import fit_lda as learn
         case "forest":
-            from headstart.heads.forest import fit_forest as learn
+            from headstart.heads.kinds.forest import fit_forest as learn
         case "majority":
-            from headstart.heads.majority import fit_majority as learn
+            from headstart.heads.kinds.majority import fit_majority as learn
         case _:
-            from headstart.heads.svm import fit_svm as learn
+            from headstart.heads.kinds.svm import fit_svm as learn
     return learn(specs, rows)

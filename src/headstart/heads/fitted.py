@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from headstart.errors import InputError
 from headstart.heads.arithmetic import Features, Floats, in_blocks, over_all_classes
-from headstart.heads.layout import check_arrays
+from headstart.heads.arrays import check_arrays
 from headstart.heads.predict import block_predictor, standardised
 from headstart.heads.spec import HeadSpec
 

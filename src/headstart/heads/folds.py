@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from headstart.heads.training import Integers
+from headstart.heads.training_rows import Integers
 
 
 def stratified_folds(

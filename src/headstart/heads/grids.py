@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterable, Iterator
 
 from headstart.errors import InputError, unknown_name
+from headstart.heads.batched.plan import Shape, batch_rows
 from headstart.heads.spec import HeadSpec
-from headstart.heads.stacked.plan import Shape, batch_rows
 from headstart.storage import canonical_json
 
 FOREST_SECONDS = 6e-8

@@ -23,7 +23,7 @@ from headstart.heads.arithmetic import (
     squared_norms,
     unit_rows,
 )
-from headstart.heads.layout import dense_layers
+from headstart.heads.arrays import dense_layers
 from headstart.heads.spec import HeadSpec
 
 Arrays = Mapping[str, npt.NDArray[Any]]

@@ -17,7 +17,7 @@ from headstart.metrics.curves import (
 )
 from headstart.metrics.evaluate import Estimate, Evaluation, evaluate
 from headstart.metrics.intervals import Correction, IntervalMethod, score_interval
-from headstart.metrics.outoffold import OutOfFold
+from headstart.metrics.out_of_fold import OutOfFold
 from headstart.metrics.registry import CLASS_METRICS, METRICS, Metric, find_metric, metrics_for, score
 
 __all__ = [

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.errors import InputError, unknown_name
-from headstart.metrics.arrays import FloatArray, IntArray, ratio
+from headstart.metrics.validation import FloatArray, IntArray, ratio
 
 Level = Literal["nominal", "ordinal"]
 

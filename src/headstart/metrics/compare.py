@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import InputError, SplitError
-from headstart.metrics.arrays import plain
+from headstart.metrics.bootstrap import Replicates, columns_for, resample
 from headstart.metrics.evaluate import resampled_deviation
 from headstart.metrics.intervals import Correction, IntervalMethod, count_units, difference_interval, variance_factor
-from headstart.metrics.outoffold import OutOfFold
-from headstart.metrics.resample import Replicates, columns_for, resample
+from headstart.metrics.out_of_fold import OutOfFold
+from headstart.metrics.validation import plain
 
 
 @dataclass(frozen=True)

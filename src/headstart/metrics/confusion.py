@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from headstart.metrics.arrays import FloatArray, IntArray, ratio
+from headstart.metrics.validation import FloatArray, IntArray, ratio
 
 
 def confusion_matrix(labels: IntArray, predicted: IntArray, n_classes: int, weights: FloatArray) -> FloatArray:

@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.errors import InputError
-from headstart.metrics.arrays import BoolArray, FloatArray, IntArray, check_weights, ratio, relative_weights
-from headstart.metrics.calibration import equal_count_bins
+from headstart.metrics.bootstrap import Column, defined_mean, draw_counts
+from headstart.metrics.calibration_error import equal_count_bins
 from headstart.metrics.evaluate import resampled_deviation
 from headstart.metrics.intervals import Correction, count_units, score_interval, variance_factor
-from headstart.metrics.outoffold import OutOfFold
-from headstart.metrics.ranking import Ranking, cumulative, rank
+from headstart.metrics.out_of_fold import OutOfFold
+from headstart.metrics.rank_scores import Ranking, cumulative, rank
 from headstart.metrics.registry import CLASS_METRICS
-from headstart.metrics.resample import Column, defined_mean, draw_counts
+from headstart.metrics.validation import BoolArray, FloatArray, IntArray, check_weights, ratio, relative_weights
 
 GRID_POINTS = 101
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from headstart.metrics.arrays import FloatArray, plain
+from headstart.metrics.bootstrap import Column, Replicates, columns_for, defined_deviation, resample
 from headstart.metrics.intervals import Correction, IntervalMethod, count_units, score_interval, variance_factor
-from headstart.metrics.outoffold import OutOfFold
-from headstart.metrics.resample import Column, Replicates, columns_for, defined_deviation, resample
+from headstart.metrics.out_of_fold import OutOfFold
+from headstart.metrics.validation import FloatArray, plain
 
 
 @dataclass(frozen=True)

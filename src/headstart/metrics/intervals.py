@@ -15,10 +15,10 @@ import numpy.typing as npt
 from scipy.special import stdtr, stdtrit  # scipy.stats takes most of a second to import
 
 from headstart.errors import InputError, unknown_name
-from headstart.metrics.arrays import BoolArray, FloatArray, ratio
-from headstart.metrics.outoffold import OutOfFold
+from headstart.metrics.bootstrap import Column
+from headstart.metrics.out_of_fold import OutOfFold
 from headstart.metrics.registry import Evidence
-from headstart.metrics.resample import Column
+from headstart.metrics.validation import BoolArray, FloatArray, ratio
 
 Correction = Literal["nadeau-bengio", "none"]
 

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from headstart.errors import InputError, unknown_name
 from headstart.metrics import confusion as counts
-from headstart.metrics.arrays import (
+from headstart.metrics.tally import PROBABILITY_FLOOR, Outcome, Tally
+from headstart.metrics.validation import (
     FloatArray,
     check_labels,
     check_probabilities,
@@ -24,7 +25,6 @@ from headstart.metrics.arrays import (
     plain,
     relative_weights,
 )
-from headstart.metrics.tally import PROBABILITY_FLOOR, Outcome, Tally
 
 Evidence = Literal["all", "rarest", "class", "rest", "called", "both"]
 """Which rows could have spoken against a perfect score; `headstart.metrics.intervals.count_units` counts them."""

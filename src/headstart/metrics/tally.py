@@ -7,10 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
-from headstart.metrics.arrays import BoolArray, FloatArray, IntArray, ratio
-from headstart.metrics.calibration import Bins, debiased_ece, equal_count_bins
+from headstart.metrics.calibration_error import Bins, debiased_ece, equal_count_bins
 from headstart.metrics.confusion import confusion_matrix
-from headstart.metrics.ranking import Ranking, area_under_roc, average_precision, cumulative, rank
+from headstart.metrics.rank_scores import Ranking, area_under_roc, average_precision, cumulative, rank
+from headstart.metrics.validation import BoolArray, FloatArray, IntArray, ratio
 
 PROBABILITY_FLOOR = 1e-7
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.errors import InputError
-from headstart.metrics.arrays import FloatArray, IntArray
+from headstart.metrics.validation import FloatArray, IntArray
 
 MAX_ITERATIONS: Final = 2000
 _CONVERGED: Final = 1e-11  # relative change of the evidence

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from headstart.backbones.chain import REFUSALS, size_refused
+from headstart.backbones.build import Pixels, build, pixels_of
 from headstart.backbones.entry import Entry
-from headstart.backbones.networks import Pixels, build, pixels_of
+from headstart.backbones.stages import REFUSALS, size_refused
 from headstart.backbones.weights import RANDOM, WeightsSource, hash_tensors, load_into
 from headstart.backbones.weights.load import classifier_name
 from headstart.errors import InputError

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from headstart.augment import POLICIES, View, read_policy, views
-from headstart.augment.view import CUSTOM, n_distinct
+from headstart.augment.views import CUSTOM, n_distinct
 from headstart.errors import InputError
-from headstart.finetune.schedule import rate_factor
+from headstart.finetuning.schedule import rate_factor
 
 _RANGES: Final = {
     "epochs": (1, 10_000),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from headstart.report.document import Picture, Plot, Section
-from headstart.report.style import CSS_PIXELS_PER_INCH
+from headstart.report.figures.style import CSS_PIXELS_PER_INCH
 
 
 def picture(plot: Plot, svg: bytes) -> Picture:

@@ -8,26 +8,34 @@ from typing import TYPE_CHECKING
 
 from headstart.metrics import OutOfFold, Reliability
 from headstart.progress import Progress, Silent
-from headstart.report import figure_sections as drawn_sections
-from headstart.report import plots, sections, text
-from headstart.report.anonymous import without_image_names
-from headstart.report.audit import audit_section
-from headstart.report.curves import calibration_bins, calibration_plot, calibration_table, curve_plots, out_of_fold
-from headstart.report.decisions import decision_plots, decision_section
 from headstart.report.document import Picture, Plot, Section, Table
-from headstart.report.gallery import gallery_blocks
+from headstart.report.figures import plots
+from headstart.report.figures.curves import (
+    calibration_bins,
+    calibration_plot,
+    calibration_table,
+    curve_plots,
+    out_of_fold,
+)
+from headstart.report.figures.search_plots import search_plots
+from headstart.report.figures.style import render
 from headstart.report.html import picture, render_page
-from headstart.report.labels import labels_section
-from headstart.report.ranking import ranking_section
-from headstart.report.record import RunRecord, read_run
-from headstart.report.search import Search, analysed, search_section
-from headstart.report.search_plots import search_plots
-from headstart.report.style import render
-from headstart.report.transfer import transfer_plot, transfer_section
-from headstart.report.treatment import treatment_section
-from headstart.report.tuning import tuning_plots, tuning_section
+from headstart.report.sections import candidates as drawn_sections
+from headstart.report.sections import software as sections
+from headstart.report.sections.audit import audit_section
+from headstart.report.sections.baselines import transfer_plot, transfer_section
+from headstart.report.sections.decisions import decision_plots, decision_section
+from headstart.report.sections.finetuning import tuning_plots, tuning_section
+from headstart.report.sections.gallery import gallery_blocks
+from headstart.report.sections.labels import labels_section
+from headstart.report.sections.search import Search, analysed, search_section
+from headstart.report.sections.training_set import treatment_section
+from headstart.report.sections.transferability import ranking_section
+from headstart.report.text import format as text
+from headstart.results.anonymise import without_image_names
+from headstart.results.read import RunRecord, read_run
 from headstart.storage import write_bytes
-from headstart.study.records import CANDIDATES_FILE, read_candidates
+from headstart.study.candidates_table import CANDIDATES_FILE, read_candidates
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset

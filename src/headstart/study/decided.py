@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.decide import AbstentionCurve, Calibrator, DecisionRules, Decisions, Isotonic, abstention_curve
-from headstart.decide.conformal import least_images
+from headstart.decisions import AbstentionCurve, Calibrator, DecisionRules, Decisions, Isotonic, abstention_curve
+from headstart.decisions.conformal import least_images
 from headstart.metrics import Evaluation, OutOfFold, evaluate, reliability
+from headstart.metrics.bootstrap import columns_for, resample
 from headstart.metrics.evaluate import Estimate, estimates_of
 from headstart.metrics.intervals import variance_factor
-from headstart.metrics.resample import columns_for, resample
 from headstart.study.decisions import FoldDecisions
 
 if TYPE_CHECKING:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.decide import Decided, DecisionRules, Decisions, fit_calibrator, fit_conformal, fit_operating_point
-from headstart.decide.conformal import least_images
-from headstart.decide.fitting import speaks_of_calls
+from headstart.decisions import Decided, DecisionRules, Decisions, fit_calibrator, fit_conformal, fit_operating_point
+from headstart.decisions.calibration import speaks_of_calls
+from headstart.decisions.conformal import least_images
 from headstart.errors import LeakError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from headstart.study.nested import FoldResult
+    from headstart.study.nested_cv import FoldResult
     from headstart.study.plan import OuterFold, StudyData, StudyPlan
-    from headstart.study.predictions import InnerPredictions
+    from headstart.study.search.inner_predictions import InnerPredictions
 
 
 @dataclass(frozen=True, eq=False)

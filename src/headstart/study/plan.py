@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from headstart.data.split import Split
+from headstart.data.split.make import Split
 from headstart.errors import InputError
 from headstart.heads import HeadSpec
-from headstart.study.costs import Scale, candidate_cost
-from headstart.study.rungs import HalvingPlan
-from headstart.study.space import Candidate, Source
-from headstart.study.treatment import PLAIN, Treatment
+from headstart.study.search.costs import Scale, candidate_cost
+from headstart.study.search.rungs import HalvingPlan
+from headstart.study.search.space import Candidate, Source
+from headstart.study.training_set.build import PLAIN, Treatment
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

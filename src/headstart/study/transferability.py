@@ -15,13 +15,13 @@ import numpy as np
 
 from headstart.heads import HeadSpec
 from headstart.metrics import find_metric
-from headstart.metrics.arrays import plain
 from headstart.metrics.transferability import kendall_tau_b, logme, neighbour_probabilities, ranks_of
+from headstart.metrics.validation import plain
 from headstart.progress import Progress, Silent
-from headstart.study.journal import Journal
-from headstart.study.pieces import Way, fit_seed, inner_predictions
+from headstart.study.execution.journal import Journal
+from headstart.study.execution.tasks import Way, fit_seed, inner_predictions
+from headstart.study.execution.workers import Piece, Workers, run_pieces
 from headstart.study.plan import OuterFold, StudyData
-from headstart.study.workers import Piece, Workers, run_pieces
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -294,7 +294,7 @@ def best_outer_scores(folds: Sequence[dict[str, Any]], n_sources: int) -> list[f
     Parameters
     ----------
     folds : sequence of dict
-        Rows of ``results.json``, from `headstart.study.results.fold_rows`.
+        Rows of ``results.json``, from `headstart.study.out_of_fold.fold_rows`.
     n_sources : int
     """
     found: list[list[float]] = [[] for _ in range(n_sources)]

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.augment import IDENTITY
-from headstart.features.engine import Engine
-from headstart.finetune import tuned_backbone
+from headstart.engines.engine import Engine
+from headstart.finetuning import tuned_backbone
 from headstart.model import Model, Unlocked, image_marks
 from headstart.storage import hash_bytes, write_bytes, write_json
-from headstart.workflow.documents import final_source, source_document
+from headstart.workflow.document import final_source, source_document
+from headstart.workflow.environment import versions
+from headstart.workflow.finetuning import tuning_views
 from headstart.workflow.job import Job, Studied
-from headstart.workflow.opening import Opened
-from headstart.workflow.timing import versions
-from headstart.workflow.tuning import tuning_views
+from headstart.workflow.sources import Opened
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from headstart.data.audit import Audit, audit_dataset
+from headstart.data.audit.audit import Audit, audit_dataset
+from headstart.engines.engine import available_processors
 from headstart.errors import WeightsError
-from headstart.features.engine import available_processors
 from headstart.features.extract import extract_features
 from headstart.progress import Progress, Silent
-from headstart.workflow.agreement import agreement_document, agreement_lines
-from headstart.workflow.inspect import Data, Twins, find_twins, open_cache, open_data, readable_part
-from headstart.workflow.opening import open_for
-from headstart.workflow.options import FitOptions
-from headstart.workflow.wanted import search_space, source_options
+from headstart.results.agreement import agreement_document, agreement_lines
+from headstart.workflow.options.fit import FitOptions
+from headstart.workflow.options.search_space import search_space, source_options
+from headstart.workflow.preflight import Data, Twins, find_twins, open_cache, open_data, readable_part
+from headstart.workflow.sources import open_for
 
 _LISTED = 20
 
@@ -31,7 +31,7 @@ class Checked:
     unconfirmed : str
         Why they were not; empty when they were, or when there was nothing to confirm.
     agreement : dict or None
-        How far the raters agree, where there are several; see `headstart.workflow.agreement`.
+        How far the raters agree, where there are several; see `headstart.results.agreement`.
     """
 
     audit: Audit

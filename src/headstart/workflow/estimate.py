@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from headstart.progress import Progress, Silent
-from headstart.study import run_folder as files
-from headstart.study.journal import Journal
-from headstart.workflow.cost import REPORT_S, SourceCosts, fit_costs, search_notes
+from headstart.study.execution import run_folder as files
+from headstart.study.execution.journal import Journal
+from headstart.workflow.baselines import open_rivals, rival_seconds
+from headstart.workflow.finetuning import check_tuning, plan_tuning, wanted_specs
 from headstart.workflow.fit import join_exact
-from headstart.workflow.inspect import Data, inspect_data, open_cache
 from headstart.workflow.job import (
     Job,
     check_halving,
@@ -23,12 +23,12 @@ from headstart.workflow.job import (
     n_worker_processes,
     study_plan,
 )
-from headstart.workflow.opening import named_space, open_sources
-from headstart.workflow.options import FitOptions
-from headstart.workflow.rivals import open_rivals, rival_seconds
-from headstart.workflow.treatments import left_out_notes, wanted_views
-from headstart.workflow.tuning import check_tuning, plan_tuning, wanted_specs
-from headstart.workflow.wanted import check_weights, search_space
+from headstart.workflow.options.fit import FitOptions
+from headstart.workflow.options.search_space import check_weights, search_space
+from headstart.workflow.options.training_set import left_out_notes, wanted_views
+from headstart.workflow.preflight import Data, inspect_data, open_cache
+from headstart.workflow.sources import named_space, open_sources
+from headstart.workflow.time_estimate import REPORT_S, SourceCosts, fit_costs, search_notes
 
 
 def estimate_fit(

@@ -10,39 +10,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.data import ImageDataset
-from headstart.data.split import write_split
-from headstart.data.twins import join_groups
+from headstart.data.audit.perceptual_hash import join_groups
+from headstart.data.split.make import write_split
 from headstart.errors import HeadstartError, RunError
 from headstart.features.cache import FeatureCache
 from headstart.features.extractor import Extractor
 from headstart.metrics import find_metric
-from headstart.metrics.doubtful import find_doubtful
+from headstart.metrics.label_issues import find_doubtful
 from headstart.model import Model, load_model
 from headstart.progress import Progress, Silent
 from headstart.report import write_report
-from headstart.report.record import read_run as read_record
+from headstart.results.labels import DOUBTFUL_FILE, doubtful_csv
+from headstart.results.read import read_run as read_record
 from headstart.storage import hash_file, write_bytes, write_json
-from headstart.study import run_folder as files
-from headstart.study.journal import Journal
-from headstart.study.records import CANDIDATES_FILE, write_candidates
-from headstart.study.results import predictions_csv
-from headstart.study.space import Space
+from headstart.study.candidates_table import CANDIDATES_FILE, write_candidates
+from headstart.study.execution import run_folder as files
+from headstart.study.execution.journal import Journal
+from headstart.study.out_of_fold import predictions_csv
+from headstart.study.search.space import Space
 from headstart.version import __version__
-from headstart.workflow.bundle import final_model, save_fold_heads
-from headstart.workflow.cost import announce
-from headstart.workflow.documents import halving_words, results_document, with_transfer
-from headstart.workflow.doubtful import DOUBTFUL_FILE, doubtful_csv
-from headstart.workflow.extraction import extract_all, extract_all_views
-from headstart.workflow.inspect import (
-    Data,
-    Inspected,
-    Twins,
-    exact_pairs,
-    find_twins,
-    inspect_data,
-    open_cache,
-    reopen_pictures,
+from headstart.workflow.baselines import (
+    BASELINES_FILE,
+    baselines_csv,
+    judge_rivals,
+    open_rivals,
+    rival_seconds,
+    rivals_document,
+    scratch_rival,
 )
+from headstart.workflow.bundle import final_model, save_fold_heads
+from headstart.workflow.document import halving_words, results_document, with_transfer
+from headstart.workflow.environment import Stopwatch, machine, versions
+from headstart.workflow.extraction import extract_all, extract_all_views
+from headstart.workflow.finetuning import check_tuning, decide_tuning, wanted_specs
 from headstart.workflow.job import (
     Job,
     Studied,
@@ -54,23 +54,23 @@ from headstart.workflow.job import (
     run_study,
     study_plan,
 )
-from headstart.workflow.opening import Opened, named_space, open_sources
-from headstart.workflow.options import FitOptions, as_source
+from headstart.workflow.options.fit import FitOptions, as_source
+from headstart.workflow.options.search_space import check_weights, search_space, space_identity
+from headstart.workflow.options.training_set import wanted_views
 from headstart.workflow.overlap import warned_of_overlap
-from headstart.workflow.rivals import (
-    BASELINES_FILE,
-    baselines_csv,
-    judge_rivals,
-    open_rivals,
-    rival_seconds,
-    rivals_document,
-    scratch_rival,
+from headstart.workflow.preflight import (
+    Data,
+    Inspected,
+    Twins,
+    exact_pairs,
+    find_twins,
+    inspect_data,
+    open_cache,
+    reopen_pictures,
 )
-from headstart.workflow.timing import Stopwatch, machine, versions
+from headstart.workflow.sources import Opened, named_space, open_sources
+from headstart.workflow.time_estimate import announce
 from headstart.workflow.transferability import transferability
-from headstart.workflow.treatments import wanted_views
-from headstart.workflow.tuning import check_tuning, decide_tuning, wanted_specs
-from headstart.workflow.wanted import check_weights, search_space, space_identity
 
 if TYPE_CHECKING:
     pass

@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.augment import View
-from headstart.data.split import Split, read_split, split_dataset
-from headstart.data.splitcheck import check_fold_weights
+from headstart.data.split.checks import check_fold_weights
+from headstart.data.split.make import Split, read_split, split_dataset
+from headstart.engines.engine import available_processors
 from headstart.errors import InputError, unknown_name
-from headstart.features.engine import available_processors
 from headstart.metrics import Evaluation, OutOfFold, evaluate
 from headstart.progress import Progress
 from headstart.study.decided import CALIBRATION_SCORES, Judged, gather_decided
 from headstart.study.decisions import FoldDecisions, decide_folds, with_decisions
-from headstart.study.journal import Journal
-from headstart.study.nested import FoldResult, run_folds
-from headstart.study.pieces import work_groups
+from headstart.study.execution.journal import Journal
+from headstart.study.execution.tasks import work_groups
+from headstart.study.finetuning import Tuning, tune_folds
+from headstart.study.nested_cv import FoldResult, run_folds
+from headstart.study.out_of_fold import gather, leakage_tax
 from headstart.study.plan import StudyCandidate, StudyData, StudyPlan, final_fold, outer_folds
-from headstart.study.results import gather, leakage_tax
-from headstart.study.space import Space
-from headstart.study.tuning import Tuning, tune_folds
-from headstart.workflow.inspect import Inspected
-from headstart.workflow.opening import Opened
-from headstart.workflow.options import FitOptions
-from headstart.workflow.treatments import Views, too_many_rows, wanted_views
+from headstart.study.search.space import Space
+from headstart.workflow.options.fit import FitOptions
+from headstart.workflow.options.training_set import Views, too_many_rows, wanted_views
+from headstart.workflow.preflight import Inspected
+from headstart.workflow.sources import Opened
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from headstart.backbones.weights import RANDOM
-from headstart.backbones.weights.pretraining import MARK_LENGTH, read_image_marks
+from headstart.backbones.weights.provenance import MARK_LENGTH, read_image_marks
 from headstart.progress import Progress
-from headstart.study.space import Space
-from headstart.workflow.inspect import Inspected
-from headstart.workflow.options import FitOptions
-from headstart.workflow.wanted import source_options
+from headstart.study.search.space import Space
+from headstart.workflow.options.fit import FitOptions
+from headstart.workflow.options.search_space import source_options
+from headstart.workflow.preflight import Inspected
 
 
 def warned_of_overlap(inspected: Inspected, space: Space, options: FitOptions, progress: Progress) -> Inspected:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from headstart.data import ImageDataset
-from headstart.data.folder import list_images
+from headstart.data.readers.folder import list_images
 from headstart.errors import DataError
 from headstart.model import Model, Prediction
 from headstart.progress import Progress

@@ -12,29 +12,29 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from headstart.backbones.networks import Pixels, with_hub_config
+from headstart.backbones.build import Pixels, with_hub_config
 from headstart.backbones.registry import find_entry
 from headstart.backbones.weights import WeightsSource
-from headstart.backbones.weights.pretraining import FORMAT, header_of, image_marks_text, in_words, read_pretraining
+from headstart.backbones.weights.provenance import FORMAT, header_of, image_marks_text, in_words, read_pretraining
 from headstart.data import ImageDataset, Preparation
-from headstart.data.splittask import SplitTask
+from headstart.data.split.splittask import SplitTask
+from headstart.engines.capabilities import torch_precisions, training_precision
+from headstart.engines.engine import available_processors, resolve_device
 from headstart.errors import InputError, RunError, WeightsError
-from headstart.features.engine import available_processors, resolve_device
-from headstart.features.runners.capabilities import torch_precisions, training_precision
 from headstart.metrics import OutOfFold, evaluate
+from headstart.pretraining.batches import Pictures
 from headstart.pretraining.checkpoint import CHECKPOINT_FILE
-from headstart.pretraining.loop import DivergedError, Lesson, Machine, faster_machine, predict, train
 from headstart.pretraining.network import build_network, pixels_for
-from headstart.pretraining.pictures import Pictures
+from headstart.pretraining.train import DivergedError, Lesson, Machine, faster_machine, predict, train
 from headstart.progress import Progress, Silent
 from headstart.storage import canonical_json, hash_json, storage_error, write_bytes, write_json
-from headstart.study import run_folder as files
+from headstart.study.execution import run_folder as files
 from headstart.version import __version__
 from headstart.workflow.fit import join_exact
-from headstart.workflow.inspect import Data, Inspected, inspect_data
 from headstart.workflow.job import labels_of
-from headstart.workflow.options import as_source
-from headstart.workflow.pretrainoptions import PRECISIONS, PretrainOptions
+from headstart.workflow.options.fit import as_source
+from headstart.workflow.options.pretrain import PRECISIONS, PretrainOptions
+from headstart.workflow.preflight import Data, Inspected, inspect_data
 
 if TYPE_CHECKING:
     import torch

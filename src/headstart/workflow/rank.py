@@ -7,17 +7,17 @@ from typing import Any
 
 from headstart.errors import InputError
 from headstart.progress import Progress, Silent
-from headstart.study.journal import Journal
+from headstart.study.execution.journal import Journal
 from headstart.study.plan import StudyData, final_fold, outer_folds
 from headstart.study.transferability import score_sources, transfer_document
 from headstart.version import __version__
 from headstart.workflow.extraction import extract_all
 from headstart.workflow.fit import grouped, join_exact
-from headstart.workflow.inspect import Data, find_twins, inspect_data, open_cache
 from headstart.workflow.job import Job, Positive, labels_of, make_run_split, n_worker_processes
-from headstart.workflow.opening import named_space, open_sources
-from headstart.workflow.options import FitOptions
-from headstart.workflow.wanted import check_weights, search_space
+from headstart.workflow.options.fit import FitOptions
+from headstart.workflow.options.search_space import check_weights, search_space
+from headstart.workflow.preflight import Data, find_twins, inspect_data, open_cache
+from headstart.workflow.sources import named_space, open_sources
 
 
 @dataclass(frozen=True)

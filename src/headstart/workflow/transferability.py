@@ -10,7 +10,7 @@ from headstart.study.transferability import best_outer_scores, score_sources, tr
 from headstart.workflow.job import Job, Studied, n_worker_processes
 
 if TYPE_CHECKING:
-    from headstart.data.split import Split
+    from headstart.data.split.make import Split
 
 
 def transferability(job: Job, study: Studied, split: Split, folds: Sequence[dict[str, Any]]) -> dict[str, Any] | None:

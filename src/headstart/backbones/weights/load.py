@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.backbones.entry import Entry
-from headstart.backbones.weights.files import read_checked
-from headstart.backbones.weights.fit import fit_state
-from headstart.backbones.weights.layouts import translate
-from headstart.backbones.weights.places import Found, find_weights
-from headstart.backbones.weights.pretraining import in_words, read_pretraining
+from headstart.backbones.weights.key_mapping import translate
+from headstart.backbones.weights.locate import Found, find_weights
+from headstart.backbones.weights.match import fit_state
+from headstart.backbones.weights.provenance import in_words, read_pretraining
+from headstart.backbones.weights.read import read_checked
 from headstart.backbones.weights.source import WeightsSource
 from headstart.progress import Progress
 

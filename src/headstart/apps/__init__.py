@@ -1,1 +1,0 @@
-"""Thin fronts for particular jobs."""

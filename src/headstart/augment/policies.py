@@ -1,0 +1,116 @@
+"""Policies of one's own, from a TOML file, and the policy that suits a kind of image."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from headstart.augment.transforms import Ranges
+from headstart.errors import InputError, unknown_name
+
+STILL: Final = Ranges(0.0, (1.0, 1.0), 0.0, (1.0, 1.0), (1.0, 1.0), (1.0, 1.0), (1.0, 1.0), (1.0, 1.0), 0.0, 0.0)
+"""Ranges that change nothing: where a policy of one's own starts from."""
+
+KINDS: Final = MappingProxyType(
+    {
+        "micrograph": "dihedral",
+        "dermoscopy": "dihedral",
+        "aerial": "dihedral",
+        "solar-cell": "flips",
+        "photograph": "geometric",
+        "face": "photometric",
+        "signal": "none",
+        "digit": "none",
+        "document": "none",
+    }
+)
+"""Policy for each kind of image: only changes that surely leave the class as it is.
+
+A micrograph, a lesion or a field seen from above has no upper side; a solar cell has one (its busbars run one way); the
+picture of a signal loses its meaning when time runs backwards, a digit or a letter becomes another.
+"""
+
+
+def policy_for_kind(kind: str) -> str:
+    """Name of the policy that suits a kind of image.
+
+    Raises
+    ------
+    InputError
+        For an unknown kind.
+
+    Examples
+    --------
+    >>> policy_for_kind("micrograph")
+    'dihedral'
+    """
+    if kind not in KINDS:
+        raise InputError(unknown_name("kind of image", kind, KINDS))
+    return KINDS[kind]
+
+
+@dataclass(frozen=True)
+class Custom:
+    """A policy of one's own.
+
+    Attributes
+    ----------
+    symmetries : {"none", "flips", "dihedral"}
+        Views go through the exact symmetries in turn, then through the ranges.
+    ranges : Ranges
+        Where nothing is said nothing is changed.
+    """
+
+    symmetries: str = "none"
+    ranges: Ranges = STILL
+
+    @property
+    def moves(self) -> bool:
+        """Whether the geometry changes beside the symmetries."""
+        return any(getattr(self.ranges, name) != getattr(STILL, name) for name in ("rotation_deg", "zoom", "shift"))
+
+    @property
+    def tones(self) -> bool:
+        """Whether colours, sharpness or noise change."""
+        geometric = ("rotation_deg", "zoom", "shift")
+        named = [item.name for item in fields(Ranges) if item.name not in geometric]
+        return any(getattr(self.ranges, name) != getattr(STILL, name) for name in named)
+
+
+def read_policy(path: Path) -> Custom:
+    """A policy from a TOML file; docs/views.md lists its keys.
+
+    Raises
+    ------
+    InputError
+        When the file is missing or no TOML, a key is unknown, a value out of range, or nothing would be changed.
+    """
+    from headstart.augment.policyfile import checked_values  # pydantic takes a tenth of a second to import
+
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no valid TOML: {error}. docs/views.md shows an example.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}). Give the path of a policy's TOML file.") from error
+    values = checked_values(path, content)
+    crossed = [name for name, value in values.items() if isinstance(value, tuple) and value[0] > value[1]]
+    if crossed:
+        raise InputError(f"{path}: key {crossed[0]!r} must go from the smaller to the larger value.")
+    made = custom_policy(values)
+    if made == Custom():
+        raise InputError(f"{path} changes nothing. Name symmetries or at least one range, or use the policy 'none'.")
+    return made
+
+
+def custom_policy(values: dict[str, Any]) -> Custom:
+    """The policy of these values: ``symmetries`` and the attributes of `Ranges`."""
+    ranges: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+        if name != "symmetries"
+    }
+    return Custom(str(values["symmetries"]), Ranges(**ranges))

@@ -1,0 +1,1 @@
+"""The commands, one file each: what they ask the library for and what they print."""

@@ -1,0 +1,130 @@
+"""What `headstart backbones` and its verbs do."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from headstart.cli.output import print_json, print_table
+from headstart.cli.progress import TerminalProgress
+
+_FACTS = ("name", "parameters", "multiply-adds", "input size", "feature width", "weights")
+_HEADS = {"multiply-adds": "multiply\nadds", "input size": "input\nsize", "feature width": "feature\nwidth"}
+_ORIGIN = ("name", "family", "year", "paper", "licence")
+
+
+def list_all(*, as_json: bool) -> None:
+    """List the named backbones, without loading torch."""
+    from headstart.backbones.registry import list_backbones
+
+    rows = list_backbones()
+    if as_json:
+        print_json([{_key(name): value for name, value in row.items()} for row in rows])
+        return
+    for title, columns in (("Backbones", _FACTS), ("Where they come from", _ORIGIN)):
+        cells = [[_cell(name, row[name]) for name in columns] for row in rows]
+        print_table(title, [_HEADS.get(name, name) for name in columns], cells, whole=("name",))
+    click.echo("Any timm name and hf-hub:OWNER/MODEL work too; their weights come from --weights FILE or the hub.")
+    click.echo("Next: headstart backbones show NAME, or headstart fit DATA -o runs/first --backbone NAME")
+
+
+def show(*, name: str, input_size: int | None, offline: bool, as_json: bool) -> None:
+    """Show the stages of one backbone."""
+    from headstart.backbones.build import build, pixels_of, with_hub_config
+    from headstart.backbones.registry import find_entry
+    from headstart.backbones.stages import staged
+
+    entry = with_hub_config(find_entry(name), offline=offline)
+    network = build(entry, device="cpu" if entry.n_parameters is None else "meta")
+    chain = staged(network, entry)
+    size = (input_size, input_size) if input_size else pixels_of(entry, network).input_size
+    stages = chain.describe(size)
+    facts = {
+        "name": name,
+        "library": f"{entry.library} {entry.library_name}",
+        "licence": entry.licence,
+        "input_size": list(size),
+        "natural": chain.natural,
+        "stages": [stage.to_json() for stage in stages],
+    }
+    if as_json:
+        print_json(facts)
+        return
+    print_table(
+        f"{name}: stages at {size[0]} x {size[1]} pixels", _STAGE_COLUMNS, [_stage_row(stage) for stage in stages]
+    )
+    if not chain.natural:
+        click.echo("headstart knows no natural chain of this network: its stages are body and head only.")
+    click.echo(f"Built by {facts['library']}; licence of the weights: {entry.licence}")
+    click.echo(f"Next: headstart fit DATA -o runs/first --backbone {name}")
+
+
+_STAGE_COLUMNS = ("stage", "channels", "stride", "output", "parameters", "multiply-adds")
+
+
+def _stage_row(stage: Any) -> list[str]:
+    shape = " x ".join(str(length) for length in stage.output_shape)
+    stride = "-" if stage.stride is None else f"{stage.stride:g}"
+    counts = [large(stage.n_parameters), large(stage.multiply_adds)]
+    return [stage.name, f"{stage.channels:,}", stride, shape, *counts]
+
+
+def fetch(*, names: Sequence[str], folder: str, offline: bool, minutes: float, quiet: bool, as_json: bool) -> None:
+    """Bring weights into a folder."""
+    from headstart.backbones.weights.carry import fetch_weights
+    from headstart.backbones.weights.download import Limits
+
+    limits = Limits(total_s=minutes * 60)
+    fetched = fetch_weights(names, Path(folder), offline=offline, limits=limits, progress=TerminalProgress(quiet=quiet))
+    _report(fetched, as_json, f"Fetched into {folder}")
+    if not as_json:
+        click.echo(f"Wrote {Path(folder) / 'manifest.json'}")
+        click.echo(f"Next, on the other machine: headstart backbones add {shlex.quote(folder)}")
+
+
+def add(*, folder: str, quiet: bool, as_json: bool) -> None:
+    """Take weights from a folder into headstart's own."""
+    from headstart.backbones.weights.carry import add_weights
+    from headstart.backbones.weights.local_store import weights_folder
+
+    added = add_weights(Path(folder), progress=TerminalProgress(quiet=quiet))
+    _report(added, as_json, f"Added to {weights_folder()}")
+    if not as_json and added:
+        click.echo(f"Next: headstart fit DATA -o runs/first --backbone {added[0].name} --offline")
+
+
+def _report(items: Sequence[Any], as_json: bool, title: str) -> None:
+    """What was carried, one row a file."""
+    if as_json:
+        print_json(
+            [{"name": item.name, "file": item.file, "sha256": item.sha256, "bytes": item.n_bytes} for item in items]
+        )
+        return
+    rows = [[item.name, f"{item.n_bytes / 1e6:,.1f} MB", item.sha256[:12], item.licence, item.source] for item in items]
+    print_table(title, ("name", "size", "SHA-256", "licence", "source"), rows)
+
+
+def large(count: int) -> str:
+    """A large count with three figures and its unit.
+
+    >>> [large(61_100_840), large(4_089_184_256), large(990), large(0)]
+    ['61.1 M', '4.09 G', '990', '0']
+    """
+    for limit, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= limit:
+            return f"{count / limit:.3g} {unit}"
+    return str(count)
+
+
+def _cell(column: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    return large(value) if column in {"parameters", "multiply-adds"} else str(value)
+
+
+def _key(column: str) -> str:
+    return column.replace(" ", "_").replace("-", "_")

@@ -1,0 +1,197 @@
+"""Answers as tables on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_SHOWN_ITEMS = 10
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, whole: Sequence[str] = ()
+) -> None:
+    """A table; text is never read as markup, and the columns named in `whole` are never folded."""
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left")
+    for name in columns:
+        table.add_column(Text(name), no_wrap=name in whole, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(highlight=False, width=None if Console().is_terminal else 160).print(table)
+
+
+def print_json(value: Any) -> None:
+    """Print plain values as JSON."""
+    json.dump(value, sys.stdout, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+def print_scores(results: dict[str, Any]) -> None:
+    """Every score with its interval and, where there are folds, its spread across them."""
+    from headstart.metrics import find_metric
+
+    estimates = results["metrics"]
+    rows = [
+        [find_metric(name).title, number(estimate["value"]), interval(estimate["ci95"])]
+        for name, estimate in estimates.items()
+    ]
+    columns = ["score", "value", "95 % interval"]
+    if any(estimate.get("fold_sd") is not None for estimate in estimates.values()):
+        columns.append("sd across folds")
+        rows = [[*row, number(found.get("fold_sd"))] for row, found in zip(rows, estimates.values(), strict=True)]
+    print_table("Scores", columns, rows)
+    print_table(
+        "Classes", ["class", "images", "precision", "recall", "specificity", "F1", "ROC AUC"], _class_rows(results)
+    )
+
+
+def _class_rows(results: dict[str, Any]) -> list[list[str]]:
+    names = ("precision", "recall", "specificity", "f1", "roc_auc")
+    return [
+        [label, f"{scores['support']:,}", *(number(scores[name]["value"]) for name in names)]
+        for label, scores in results["per_class"].items()
+    ]
+
+
+def decision_lines(results: dict[str, Any]) -> list[str]:
+    """What was found at the operating point and of the prediction sets, a line each; for ``fit`` and ``evaluate``."""
+    decisions = results.get("decisions", results)
+    lines = []
+    if (point := decisions.get("operating_point")) is not None:
+        rule = point.get("rule") or decisions["asked"]["operating_point"]
+        told = {"sensitivity": "recall", "specificity": "specificity", "PPV": "precision", "NPV": "npv"}
+        scores = "; ".join(f"{title} {_estimate(point['metrics'][name])}" for title, name in told.items())
+        lines.append(f"At {rule}: {scores}")
+    if (sets := decisions.get("conformal")) is not None:
+        lines.append(
+            f"Prediction sets at {100 * sets['level']:g} % hold the true class of {_estimate(sets['coverage'])}; "
+            f"mean size {number(sets['mean_size'])}"
+        )
+    return lines
+
+
+def _estimate(entry: dict[str, Any]) -> str:
+    return number(entry["value"]) + ("" if entry["ci95"] is None else f" ({interval(entry['ci95'])})")
+
+
+def print_comparison(found: dict[str, Any]) -> None:
+    """Differences of two runs with intervals and p values."""
+    from headstart.metrics import find_metric
+    from headstart.report.text.format import p_value
+
+    rows = [
+        [
+            find_metric(name).title,
+            number(row["first"]),
+            number(row["second"]),
+            signed(row["difference"]),
+            interval(row["ci95"], sign=True),
+            p_value(row["p"]),
+        ]
+        for name, row in found["metrics"].items()
+    ]
+    print_table("Second minus first, in pairs", ["score", "first", "second", "difference", "95 % interval", "p"], rows)
+
+
+def print_tax(tax: dict[str, Any]) -> None:
+    """What ignoring the groups would have claimed."""
+    from headstart.metrics import find_metric
+
+    rows = [
+        [
+            find_metric(name).title,
+            number(row["groups_kept"]),
+            number(row["groups_ignored"]),
+            signed(row["difference"]),
+        ]
+        for name, row in tax.items()
+    ]
+    print_table("Leakage tax", ["score", "groups kept", "groups ignored", "difference"], rows)
+
+
+def print_rivals(transfer: dict[str, Any]) -> None:
+    """Every simple rival with its own scores, and how often it was the best."""
+    names = ("balanced_accuracy", "accuracy", "roc_auc", "log_loss", "brier")
+    rows = [
+        [rival["title"], f"{rival['times_best']:,}", *(_estimate(rival["metrics"][name]) for name in names)]
+        for rival in transfer["rivals"]
+    ]
+    columns = ["rival", "times best", "balanced accuracy", "accuracy", "ROC AUC", "log loss", "Brier"]
+    print_table("Simple rivals on the same folds, with 95 % intervals", columns, rows)
+
+
+def print_curve(results: dict[str, Any]) -> None:
+    """What was measured at every size, and what was asked of the law."""
+    from headstart.metrics import find_metric
+
+    title = find_metric(results["metric"]).title
+    measured = zip(results["sizes"], results["mean"], strict=True)
+    rows = [[f"{size:,}", number(score), "measured"] for size, score in measured]
+    rows += [
+        [f"{row['n']:,}", number(row["score"]), "law, 90 % band {:.3f} to {:.3f}".format(*row["band90"])]
+        for row in results["asked"]
+    ]
+    print_table("Learning curve", ["images trained on", title, "from"], rows)
+
+
+def print_transfer(found: dict[str, Any]) -> None:
+    """Three scores of every source of features with their ranks and, where the outer folds have judged, theirs."""
+    sources = found["sources"]
+    judged = found.get("agreement") is not None
+    rows = [
+        [
+            source["label"],
+            _ranked(source, "logme"),
+            _ranked(source, "knn_log_loss"),
+            number(source["scores"]["knn_accuracy"]),
+            _ranked(source, "logistic_log_loss"),
+            number(source["scores"]["logistic_accuracy"]),
+            *([f"{number(source['outer_score'])} ({source['outer_rank'] or '-'})"] if judged else []),
+        ]
+        for source in sources
+    ]
+    names = ["features", "LogME", "kNN log loss", "kNN accuracy", "probe log loss", "probe accuracy"]
+    columns = [*names, f"outer {found['agreement']['metric']}"] if judged else names
+    print_table("Transferability, from training rows alone (rank)", columns, rows)
+
+
+def _ranked(source: dict[str, Any], name: str) -> str:
+    return f"{number(source['scores'][name])} ({source['ranks'][name]})"
+
+
+def print_plan(plan: dict[str, Any]) -> None:
+    """What a fit would do, and what it would cost."""
+    print_table("Plan", ["item", "value"], [[name.replace("_", " "), _cell(value)] for name, value in plan.items()])
+
+
+def number(value: float | None) -> str:
+    """Three decimals, or a dash for what is undefined."""
+    return "-" if value is None else f"{value:.3f}"
+
+
+def signed(value: float | None) -> str:
+    """Three decimals with a sign."""
+    return "-" if value is None else f"{value:+.3f}"
+
+
+def interval(ends: Sequence[float] | None, *, sign: bool = False) -> str:
+    """Both ends, or a dash."""
+    show = signed if sign else number
+    return "-" if ends is None else f"{show(ends[0])} to {show(ends[1])}"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{key}: {_cell(item)}" for key, item in list(value.items())[:_SHOWN_ITEMS]) or "none"
+    if isinstance(value, list):
+        shown = [str(item) for item in value[:_SHOWN_ITEMS]]
+        more = [f"... and {len(value) - _SHOWN_ITEMS:,} more"] if len(value) > _SHOWN_ITEMS else []
+        return "\n".join([*shown, *more]) or "none"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

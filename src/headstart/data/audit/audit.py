@@ -1,0 +1,238 @@
+"""The audit: one look at every image before anything is learned from it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from headstart.data.audit.examine import Record, examine
+from headstart.data.audit.perceptual_hash import near_pairs
+from headstart.data.audit.warnings import warnings_about
+from headstart.data.categorical import some
+from headstart.data.dataset import ImageDataset
+from headstart.data.images.decode import MAX_PIXELS
+from headstart.data.images.pillow_memory import PILLOW_BLOCKS
+from headstart.progress import Progress, Silent
+
+_CHUNK: Final = 32  # images per piece of work
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """What the audit found; rows are rows of the audited data set.
+
+    Attributes
+    ----------
+    n_images : int
+    class_counts : dict of str to int
+        Images of every class, in class order; empty without labels.
+    unreadable : tuple of (row, name, reason)
+    formats, modes : dict of str to int
+        Readable images of every file format and stored colour mode, most frequent first.
+    widths, heights : (int, int, int)
+        Smallest, median and largest, in pixels; zeros when nothing was readable.
+    multi_page : tuple of str
+        Files with several pages or frames, of which the first is used.
+    duplicates : tuple of tuples of rows
+        Sets of exact duplicates: same file content or same decoded pixels.
+    conflicts : tuple of tuples of rows
+        Those sets of duplicates whose labels differ.
+    candidates : list of (row, row, bits)
+        Near-duplicate candidates, closest first, exact duplicates left out: pairs whose perceptual hashes differ in
+        at most 6 of 64 bits. They are suspicions until features confirm them.
+    candidates_cut : bool
+        Whether there were more candidates than are listed.
+    hashes : tuple of str
+        Content hash of every image; empty for a file that could not be read.
+    warnings : tuple of str
+        What weakens or biases the result, with the reason.
+    notes : tuple of str
+        What reading the data set left out or changed.
+    """
+
+    n_images: int
+    names: tuple[str, ...]
+    class_counts: dict[str, int]
+    unreadable: tuple[tuple[int, str, str], ...]
+    formats: dict[str, int]
+    modes: dict[str, int]
+    widths: tuple[int, int, int]
+    heights: tuple[int, int, int]
+    multi_page: tuple[str, ...]
+    duplicates: tuple[tuple[int, ...], ...]
+    conflicts: tuple[tuple[int, ...], ...]
+    candidates: list[tuple[int, int, int]]
+    candidates_cut: bool
+    hashes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def unreadable_rows(self) -> list[int]:
+        """Rows of the unreadable images, for `ImageDataset.without`."""
+        return [row for row, _, _ in self.unreadable]
+
+    @property
+    def duplicate_pairs(self) -> list[tuple[int, int]]:
+        """Every exact duplicate with the first image of its set, for `headstart.data.join_groups`."""
+        return [(rows[0], row) for rows in self.duplicates for row in rows[1:]]
+
+    def to_json(self) -> dict[str, Any]:
+        """The findings as plain JSON, images by name; the same for the same files whatever the order of work."""
+        return {
+            "n_images": self.n_images,
+            "class_counts": self.class_counts,
+            "unreadable": [{"image": name, "reason": reason} for _, name, reason in self.unreadable],
+            "formats": self.formats,
+            "modes": self.modes,
+            "width": dict(zip(("min", "median", "max"), self.widths, strict=True)),
+            "height": dict(zip(("min", "median", "max"), self.heights, strict=True)),
+            "multi_page": list(self.multi_page),
+            "duplicates": [self._named(rows) for rows in self.duplicates],
+            "label_conflicts": [self._named(rows) for rows in self.conflicts],
+            "near_duplicate_candidates": [
+                {"images": self._named((left, right)), "differing_bits": bits} for left, right, bits in self.candidates
+            ],
+            "near_duplicate_candidates_cut": self.candidates_cut,
+            "warnings": list(self.warnings),
+            "notes": list(self.notes),
+        }
+
+    def _named(self, rows: Sequence[int]) -> list[str]:
+        return [self.names[row] for row in rows]
+
+    def lines(self) -> list[str]:
+        """The findings as lines of text for a terminal."""
+        return list(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield f"{self.n_images:,} images, {len(self.unreadable):,} unreadable"
+        if self.class_counts:
+            yield "classes: " + ", ".join(f"{name} {count:,}" for name, count in self.class_counts.items())
+        if self.formats:
+            yield "formats: " + ", ".join(f"{name} {count:,}" for name, count in self.formats.items())
+            yield "colour modes: " + ", ".join(f"{name} {count:,}" for name, count in self.modes.items())
+            for what, (low, middle, high) in (("width", self.widths), ("height", self.heights)):
+                yield (
+                    f"{what}: {low:,} to {high:,} pixels, median {middle:,}"
+                    if low < high
+                    else f"{what}: {low:,} pixels"
+                )
+        for _, name, reason in self.unreadable:
+            yield f"unreadable: {name}: {reason}"
+        for rows in self.duplicates:
+            kind = "label conflict" if rows in self.conflicts else "duplicates"
+            yield f"{kind}: {some(self._named(rows))}"
+        more = " (the closest of more)" if self.candidates_cut else ""
+        yield f"near-duplicate candidates: {len(self.candidates):,} pairs{more}"
+        yield from (f"note: {note}" for note in self.notes)
+        yield from (f"warning: {warning}" for warning in self.warnings)
+
+
+def audit_dataset(
+    dataset: ImageDataset,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    n_workers: int | None = None,
+    progress: Progress | None = None,
+) -> Audit:
+    """Read every image once and report what is wrong, doubtful or noteworthy.
+
+    Parameters
+    ----------
+    dataset : ImageDataset
+    max_pixels : int
+        Larger images count as unreadable.
+    n_workers : int, optional
+        Threads. Default: one per core, at most 8.
+    progress : Progress, optional
+
+    Returns
+    -------
+    Audit
+    """
+    records = _examine_all(dataset, max_pixels, n_workers, progress or Silent())
+    readable = [row for row, record in enumerate(records) if record.failure is None]
+    duplicates = _duplicates(records)
+    conflicts = tuple(rows for rows in duplicates if _disagree(dataset, rows))
+    candidates, cut = near_pairs(np.array([records[row].twin_hash for row in readable], dtype=np.uint64))
+    set_of = {row: rows[0] for rows in duplicates for row in rows}
+    headers = [header for row in readable if (header := records[row].header) is not None]
+    return Audit(
+        n_images=len(dataset),
+        names=dataset.names,
+        class_counts=_class_counts(dataset),
+        unreadable=tuple(
+            (row, dataset.names[row], text) for row, record in enumerate(records) if (text := record.failure)
+        ),
+        formats=_counted(header.format for header in headers),
+        modes=_counted(header.mode for header in headers),
+        widths=_range([header.width for header in headers]),
+        heights=_range([header.height for header in headers]),
+        multi_page=tuple(dataset.names[row] for row in readable if (h := records[row].header) and h.n_pages > 1),
+        duplicates=duplicates,
+        conflicts=conflicts,
+        candidates=_named_rows(candidates, readable, set_of),
+        candidates_cut=cut,
+        hashes=tuple(record.content_hash for record in records),
+        warnings=tuple(warnings_about(dataset, records, duplicates=duplicates, conflicts=conflicts)),
+        notes=dataset.notes,
+    )
+
+
+def _examine_all(dataset: ImageDataset, max_pixels: int, n_workers: int | None, progress: Progress) -> list[Record]:
+    chunks = [range(start, min(start + _CHUNK, len(dataset))) for start in range(0, len(dataset), _CHUNK)]
+
+    def examine_chunk(rows: range) -> list[Record]:
+        return [examine(dataset, row, max_pixels) for row in rows]
+
+    records: list[Record] = []
+    n_threads = min(8, os.cpu_count() or 1) if n_workers is None else max(1, n_workers)
+    task = progress.task("Audit", len(dataset), "images")
+    with task as done, PILLOW_BLOCKS, ThreadPoolExecutor(n_threads) as pool:
+        for found in pool.map(examine_chunk, chunks):
+            records += found
+            done(len(found))
+    return records
+
+
+def _duplicates(records: Sequence[Record]) -> tuple[tuple[int, ...], ...]:
+    """Sets of rows with equal pixels; equal files decode to equal pixels, so this covers both."""
+    rows_of: dict[str, list[int]] = {}
+    for row, record in enumerate(records):
+        if record.failure is None:
+            rows_of.setdefault(record.pixel_hash, []).append(row)
+    return tuple(tuple(rows) for rows in rows_of.values() if len(rows) > 1)
+
+
+def _disagree(dataset: ImageDataset, rows: tuple[int, ...]) -> bool:
+    return dataset.labels is not None and len(np.unique(dataset.labels[list(rows)])) > 1
+
+
+def _named_rows(
+    candidates: list[tuple[int, int, int]], readable: list[int], set_of: dict[int, int]
+) -> list[tuple[int, int, int]]:
+    """Candidates as rows of the data set, without pairs that are exact duplicates."""
+    pairs = [(readable[left], readable[right], bits) for left, right, bits in candidates]
+    return [pair for pair in pairs if set_of.get(pair[0], -1) != set_of.get(pair[1], -2)]
+
+
+def _class_counts(dataset: ImageDataset) -> dict[str, int]:
+    if dataset.labels is None:
+        return {}
+    counts = np.bincount(dataset.labels, minlength=len(dataset.classes)).tolist()
+    return dict(zip(dataset.classes, counts, strict=True))
+
+
+def _counted(values: Iterator[str]) -> dict[str, int]:
+    return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
+
+
+def _range(values: list[int]) -> tuple[int, int, int]:
+    return (min(values), int(np.median(values)), max(values)) if values else (0, 0, 0)

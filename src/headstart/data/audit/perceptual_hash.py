@@ -1,0 +1,191 @@
+"""Twins: perceptual hashes, the pairs that are close in them, and groups that keep twins together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+from scipy.fft import dctn
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from headstart.data.split.stratify import by_appearance
+
+MAX_HAMMING: Final = 6
+"""Bits of 64 by which near-duplicate candidates may differ; `docs/data.md` gives the measurement behind it."""
+
+_N_BANDS: Final = MAX_HAMMING + 1
+_MAX_ALIKE: Final = 32  # images of one hash that are paired with each other; the rest is paired with the first
+_BLOCK: Final = 1 << 21  # pairs compared at a time
+_SET_BITS: Final = np.array([bin(value).count("1") for value in range(1 << 16)], dtype=np.uint8)
+
+
+def perceptual_hash(image: Image.Image) -> int:
+    """64 bits that stay nearly the same when an image is scaled, re-encoded or slightly brightened.
+
+    The signs, about their median, of the 8 x 8 lowest frequencies of the cosine transform of the 32 x 32 grey image.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Mode RGB.
+
+    References
+    ----------
+    Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010, section 3.2.1.
+    """
+    grey = image.convert("L").resize((32, 32), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    low = dctn(np.asarray(grey, dtype=np.float64), norm="ortho")[:8, :8].reshape(-1)
+    # Rounding keeps the noise of the transform out of the bits of flat images, whose frequencies are all 0.
+    low = np.round(low, 6)
+    bits = np.packbits(low > np.median(low[1:]))
+    return int.from_bytes(bits.tobytes(), "big")
+
+
+def near_pairs(
+    hashes: ArrayLike, *, max_hamming: int = MAX_HAMMING, max_pairs: int | None = None
+) -> tuple[list[tuple[int, int, int]], bool]:
+    """Pairs of rows whose hashes differ in few bits, closest first.
+
+    Of more than 32 images with one and the same hash, the first 32 are paired among each other, the rest with the
+    first: enough to join them, and no explosion on a folder of blank images.
+
+    Parameters
+    ----------
+    hashes : array-like of shape (n_images,), uint64
+    max_hamming : int in 0..6
+    max_pairs : int, optional
+        At most so many pairs, the closest. Default: 20 per image, and at least 10,000.
+
+    Returns
+    -------
+    pairs : list of (row, later row, differing bits)
+    cut : bool
+        Whether there were more pairs.
+    """
+    if not 0 <= max_hamming <= MAX_HAMMING:
+        raise ValueError(f"max_hamming is {max_hamming}; expected 0 to {MAX_HAMMING}")
+    values = np.asarray(hashes, dtype=np.uint64)
+    limit = max(10_000, 20 * len(values)) if max_pairs is None else max_pairs
+    codes = by_appearance(values)
+    members = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
+    distinct = values[[rows[0] for rows in members if len(rows)]]
+    pairs = [(left, right, 0) for rows in members for left, right in _pairs_of_equals(rows)]
+    for left, right, distance in _distinct_pairs(distinct, max_hamming, limit):
+        if len(pairs) > limit:  # closest first, so no closer pair comes; many alike would be many pairs of pairs
+            break
+        for one in members[left][:_MAX_ALIKE].tolist():
+            pairs += [(min(one, other), max(one, other), distance) for other in members[right][:_MAX_ALIKE].tolist()]
+    pairs.sort(key=lambda pair: (pair[2], pair[0], pair[1]))
+    return pairs[:limit], len(pairs) > limit
+
+
+def _pairs_of_equals(rows: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    alike = rows[:_MAX_ALIKE].tolist()
+    for position, left in enumerate(alike):
+        for right in alike[position + 1 :]:
+            yield left, right
+    for right in rows[_MAX_ALIKE:].tolist():
+        yield alike[0], right
+
+
+def _distinct_pairs(hashes: NDArray[np.uint64], max_hamming: int, limit: int) -> Iterator[tuple[int, int, int]]:
+    """Pairs of different hashes, closest first, at most one more than `limit`.
+
+    Two hashes that differ in at most 6 bits agree in at least one of 7 bands of bits, so only those that share a
+    band are compared (multi-index hashing: Norouzi, Punjani, Fleet, CVPR 2012). A pair is taken in the first band
+    that it shares.
+    """
+    found, n_found = [np.empty((0, 3), dtype=np.int64)], 0
+    masks = _band_masks()
+    for band in range(_N_BANDS):
+        for block in _band_blocks(hashes, masks, band, max_hamming):
+            found.append(block)
+            n_found += len(block)
+            if n_found > 4 * limit + 100_000:
+                found = [_closest(np.concatenate(found), limit + 1)]
+                n_found = len(found[0])
+    kept = _closest(np.concatenate(found), limit + 1)
+    for start in range(0, len(kept), _BLOCK >> 6):  # millions of tuples at once would take more than the pairs
+        yield from (tuple(pair) for pair in kept[start : start + (_BLOCK >> 6)].tolist())
+
+
+def _closest(pairs: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
+    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0], pairs[:, 2]))[:limit]]
+
+
+def _band_masks() -> list[np.uint64]:
+    edges = np.linspace(0, 64, _N_BANDS + 1).round().astype(int).tolist()
+    return [np.uint64((1 << stop) - (1 << start)) for start, stop in pairwise(edges)]
+
+
+def _band_blocks(
+    hashes: NDArray[np.uint64], masks: list[np.uint64], band: int, max_hamming: int
+) -> Iterator[NDArray[np.int64]]:
+    """Close pairs (left, right, distance) among the hashes that share one band and no earlier one."""
+    keys = hashes & masks[band]
+    order = np.argsort(keys, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(keys[order]) != 0, True])
+    for start, stop in pairwise(starts.tolist()):
+        bucket = order[start:stop]
+        step = max(1, _BLOCK // max(1, len(bucket)))
+        for first in range(0, len(bucket) - 1, step):
+            yield _close_in_bucket(hashes, bucket, slice(first, first + step), masks[:band], max_hamming)
+
+
+def _close_in_bucket(
+    hashes: NDArray[np.uint64], bucket: NDArray[np.int64], part: slice, earlier: list[np.uint64], max_hamming: int
+) -> NDArray[np.int64]:
+    differing = hashes[bucket[part], None] ^ hashes[bucket]  # (part, bucket)
+    distance = _count_bits(differing)
+    left, right = np.nonzero(distance <= max_hamming)
+    once = bucket[part][left] < bucket[right]
+    left, right = left[once], right[once]
+    found = differing[left, right]
+    new = np.ones(len(found), dtype=np.bool_)
+    for mask in earlier:
+        new &= (found & mask) != 0
+    return np.stack([bucket[part][left[new]], bucket[right[new]], distance[left[new], right[new]]], axis=1)
+
+
+def _count_bits(values: NDArray[np.uint64]) -> NDArray[np.int64]:
+    if hasattr(np, "bitwise_count"):  # NumPy 2
+        return np.bitwise_count(values).astype(np.int64)
+    parts = np.ascontiguousarray(values).view(np.uint16).reshape(*values.shape, 4)
+    counts: NDArray[np.int64] = _SET_BITS[parts].sum(axis=-1, dtype=np.int64)
+    return counts
+
+
+def join_groups(groups: ArrayLike | None, pairs: Iterable[tuple[int, int]], n_images: int) -> NDArray[np.int64]:
+    """Group codes in which paired images share one group, as do all of the groups they belong to.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_images,), optional
+        The user's own groups.
+    pairs : iterable of (row, row)
+        Twins.
+    n_images : int
+
+    Returns
+    -------
+    ndarray of shape (n_images,), int64
+        Numbered in the order of first appearance.
+
+    Examples
+    --------
+    >>> join_groups([0, 0, 1, 2], [(1, 3)], 4).tolist()
+    [0, 0, 1, 0]
+    """
+    own = np.arange(n_images) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+    if len(own) != n_images:
+        raise ValueError(f"{len(own)} groups for {n_images} images")
+    rows = np.array([tuple(pair)[:2] for pair in pairs], dtype=np.int64).reshape(-1, 2)
+    n_groups = int(own.max(initial=-1)) + 1
+    ends = (own[rows[:, 0]], own[rows[:, 1]])
+    links = coo_array((np.ones(len(rows), dtype=np.int8), ends), shape=(n_groups, n_groups))
+    return by_appearance(connected_components(links, directed=False)[1][own].astype(np.int64))

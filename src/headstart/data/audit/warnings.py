@@ -1,0 +1,161 @@
+"""Warnings of the audit: what weakens or biases a result, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from headstart.data.audit.examine import Record
+from headstart.data.categorical import some
+from headstart.data.dataset import ImageDataset
+from headstart.data.images.decode import Header
+
+FEW_IMAGES: Final = 30
+FEW_GROUPS: Final = 20
+_IMBALANCE: Final = 10
+_ASPECT_SPREAD: Final = 1.2
+_BIT_RANGES: Final = (1_023, 4_095, 16_383)
+
+
+def warnings_about(
+    dataset: ImageDataset,
+    records: Sequence[Record],
+    *,
+    duplicates: Sequence[Sequence[int]],
+    conflicts: Sequence[Sequence[int]],
+) -> Iterator[str]:
+    """Warnings in order of weight.
+
+    Parameters
+    ----------
+    dataset : ImageDataset
+    records : sequence of Record
+        One per image.
+    duplicates : sequence of sequences of rows
+        Sets of exact duplicates.
+    conflicts : sequence of sequences of rows
+        Those with different labels.
+    """
+    if conflicts:
+        yield _conflict_warning(dataset, conflicts)
+    if duplicates:
+        n_repeats = sum(len(rows) - 1 for rows in duplicates)
+        yield (
+            f"{n_repeats:,} images are exact duplicates of others; they are kept on one side of every split, "
+            "but count double in every score."
+        )
+    yield from _class_warnings(dataset)
+    yield from _shortcut_warnings(dataset, records)
+    yield from _depth_warnings(records)
+    yield from _shape_warnings(dataset, records)
+
+
+def _conflict_warning(dataset: ImageDataset, conflicts: Sequence[Sequence[int]]) -> str:
+    pairs = some(" = ".join(f"{dataset.names[row]} ({_label(dataset, row)})" for row in rows[:3]) for rows in conflicts)
+    return f"{len(conflicts):,} sets of duplicates carry different labels; at least one label is wrong: {pairs}."
+
+
+def _label(dataset: ImageDataset, row: int) -> str:
+    return "" if dataset.labels is None else dataset.classes[int(dataset.labels[row])]
+
+
+def _class_warnings(dataset: ImageDataset) -> Iterator[str]:
+    if dataset.labels is None:
+        return
+    counts = np.bincount(dataset.labels, minlength=len(dataset.classes))
+    few = [
+        f"{name} ({count})" for name, count in zip(dataset.classes, counts.tolist(), strict=True) if count < FEW_IMAGES
+    ]
+    if few:
+        yield (
+            f"Fewer than {FEW_IMAGES} images in {some(few)}: with so few, one image more or less right moves the "
+            "score of the class by several points, so its interval will be wide."
+        )
+    yield from _group_warnings(dataset)
+    present = counts[counts > 0]
+    if len(present) > 1 and present.max() > _IMBALANCE * present.min():
+        yield (
+            f"The largest class has {present.max() / present.min():.0f} times the images of the smallest: accuracy "
+            "mostly speaks of the large one; look at balanced accuracy and at the per-class figures."
+        )
+    folded: dict[str, list[str]] = {}
+    for name in dataset.classes:
+        folded.setdefault(name.casefold(), []).append(name)
+    for names in folded.values():
+        if len(names) > 1:
+            yield f"The classes {some(map(repr, names))} differ in upper and lower case alone; are they one class?"
+
+
+def _group_warnings(dataset: ImageDataset) -> Iterator[str]:
+    if dataset.groups is None or dataset.labels is None:
+        return
+    pairs = np.unique(np.stack([dataset.labels, dataset.groups]), axis=1)
+    n_groups = np.bincount(pairs[0], minlength=len(dataset.classes))
+    few = [f"{name} ({n})" for name, n in zip(dataset.classes, n_groups.tolist(), strict=True) if n < FEW_GROUPS]
+    if few:
+        yield (
+            f"Fewer than {FEW_GROUPS} groups in {some(few)}: images of one group resemble each other, so the number "
+            "of groups, not of images, limits what can be concluded."
+        )
+
+
+def _shortcut_warnings(dataset: ImageDataset, records: Sequence[Record]) -> Iterator[str]:
+    """A class that can be told by its files is a class a network may tell without looking at the subject."""
+    if dataset.labels is None:
+        return
+    traits: dict[str, Callable[[Header], object]] = {
+        "file format": lambda header: header.format,
+        "size in pixels": lambda header: (header.width, header.height),
+        "colour mode": lambda header: header.mode,
+    }
+    for trait, value_of in traits.items():
+        values = [None if record.header is None else value_of(record.header) for record in records]
+        told = [dataset.classes[code] for code in range(len(dataset.classes)) if _tells(dataset, values, code)]
+        if told:
+            yield (
+                f"The {trait} alone tells {some(map(repr, told))} from every other class: a model may learn where "
+                "the files come from instead of what they show. Bring all classes to one format and size at the source."
+            )
+
+
+def _tells(dataset: ImageDataset, values: Sequence[object], code: int) -> bool:
+    """Whether no other class shares a value with this one, and values repeat, so that it is no coincidence."""
+    labels = [] if dataset.labels is None else dataset.labels.tolist()
+    own = [value for value, label in zip(values, labels, strict=True) if label == code and value is not None]
+    other = [value for value, label in zip(values, labels, strict=True) if label != code and value is not None]
+    repeated = len(own) >= 5 * max(1, len(set(own))) and len(other) >= 5 * max(1, len(set(other)))
+    return repeated and not set(own) & set(other)
+
+
+def _depth_warnings(records: Sequence[Record]) -> Iterator[str]:
+    peaks = [record.peak for record in records if record.peak is not None]
+    if not peaks:
+        return
+    level = next((top for top in _BIT_RANGES if max(peaks) <= top), None)
+    if level is not None:
+        yield (
+            f"The {len(peaks):,} 16-bit images never exceed {max(peaks):,}, so they look nearly black; with "
+            f"--white-level {level} their range is used."
+        )
+    n_readable = sum(record.header is not None for record in records)
+    if len(peaks) < n_readable:
+        yield f"{len(peaks):,} images have 16 bits, {n_readable - len(peaks):,} have 8: check that brightness agrees."
+
+
+def _shape_warnings(dataset: ImageDataset, records: Sequence[Record]) -> Iterator[str]:
+    headers = [record.header for record in records if record.header is not None]
+    pages = [
+        name
+        for name, record in zip(dataset.names, records, strict=True)
+        if record.header is not None and record.header.n_pages > 1
+    ]
+    if pages:
+        yield f"{len(pages):,} files have several pages or frames; only the first is used: {some(pages)}."
+    aspects = [header.width / header.height for header in headers]
+    if aspects and max(aspects) > _ASPECT_SPREAD * min(aspects):
+        yield (
+            f"Width / height runs from {min(aspects):.2f} to {max(aspects):.2f}: the resize policy `squash` distorts "
+            "some images more than others; `pad` or `crop` keep their proportions."
+        )

@@ -1,0 +1,1 @@
+"""One image: its file's format, decoding, bit depth and orientation, and where its pixels lie."""

@@ -1,0 +1,1 @@
+"""Labels that are more than one class an image: several raters, soft labels."""

@@ -1,0 +1,1 @@
+"""Manifests: tables that name image files, their labels, groups and weights."""

@@ -1,0 +1,118 @@
+"""Cells of a manifest: text, numbers and what is missing, with errors that name the file and the rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from headstart.data.categorical import Coded, some
+from headstart.data.labels.raters import MISSING
+from headstart.data.names import unprintable_rows
+from headstart.errors import DataError
+
+
+def column_texts(column: pa.ChunkedArray) -> pa.Array:
+    """A column as trimmed text, missing values as the empty text."""
+    whole = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    if pa.types.is_floating(whole.type):
+        whole = _without_fraction(whole)
+    return pc.utf8_trim_whitespace(pc.fill_null(pc.cast(whole, pa.large_string()), ""))
+
+
+def _without_fraction(column: pa.Array) -> pa.Array:
+    """Whole numbers in a floating column (as a table with gaps stores them) as whole numbers."""
+    values = pc.if_else(pc.is_nan(column), None, column)
+    whole = pc.all(pc.equal(values, pc.round(values))).as_py() and pc.max(pc.abs(values)).as_py() < 2**53
+    return pc.cast(values, pa.int64()) if whole else values
+
+
+def missing_cells(texts: pa.Array) -> NDArray[np.bool_]:
+    """Which cells are empty, NaN or the like."""
+    missing = pc.is_in(pc.utf8_lower(texts), value_set=pa.array(MISSING, texts.type))
+    return np.asarray(missing.to_numpy(zero_copy_only=False))
+
+
+def check_present(path: Path, kind: str, column: str, texts: pa.Array) -> None:
+    """Refuse a column with missing cells."""
+    rows = np.flatnonzero(missing_cells(texts))
+    if len(rows):
+        listed = some(map(str, (rows + 1).tolist()))
+        raise DataError(
+            f"{path}: the {kind} (column {column!r}) is missing (empty or NaN) in {len(rows):,} rows, counted "
+            f"from 1 below the header: {listed}. Fill it in or remove these rows."
+        )
+
+
+def check_printable_cells(path: Path, column: str, coded: Coded) -> None:
+    """Refuse control characters."""
+    rows = unprintable_rows(coded.names, coded.codes)
+    if len(rows):
+        listed = some(f"row {row + 1} has {coded.names[coded.codes[row]]!r}" for row in rows[:6].tolist())
+        raise DataError(
+            f"{path}: column {column!r} holds control characters, such as line breaks or escapes, in {len(rows):,} "
+            f"rows, counted from 1 below the header: {listed}. Remove them, and rename files that have them."
+        )
+
+
+def coded_column(texts: pa.Array) -> Coded:
+    """The distinct texts in order of appearance, and which one each row has."""
+    encoded = pc.dictionary_encode(texts)
+    codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return Coded(codes, tuple(encoded.dictionary.to_pylist()))
+
+
+def weights_of(path: Path, column: str, coded: Coded) -> NDArray[np.float64]:
+    """Weights of all rows, at least 0 and not all 0."""
+    values = np.array([_number(text) for text in coded.names])
+    remedy = " Write 0 for an image that should not count, 1 for one that counts in full."
+    _refuse(
+        path,
+        column,
+        coded,
+        ~(np.isfinite(values) & (values >= 0)),
+        expected="a finite number, not negative",
+        remedy=remedy,
+    )
+    if not values.any():
+        raise DataError(
+            f"{path}: all weights (column {column!r}) are 0, so no image would count. Give some image a positive "
+            "weight, or remove the column."
+        )
+    return values[coded.codes]
+
+
+def probabilities_of(path: Path, column: str, coded: Coded) -> NDArray[np.float64]:
+    """Soft labels for one class, at least 0."""
+    values = np.array([_number(text) for text in coded.names])
+    remedy = " Write 0 for a class that is ruled out, 1 for one that is certain."
+    _refuse(
+        path, column, coded, ~(np.isfinite(values) & (values >= 0)), expected="a probability from 0 to 1", remedy=remedy
+    )
+    return values[coded.codes]
+
+
+def whole_numbers(path: Path, column: str, coded: Coded) -> NDArray[np.int64]:
+    """Whole numbers from 0 up."""
+    values = np.array([_number(text) for text in coded.names])
+    known = np.isfinite(values) & (values >= 0) & (values < 2**31)
+    whole = np.where(known, values, 0.5) % 1 == 0
+    _refuse(path, column, coded, ~whole, expected="a whole number from 0 up")
+    return values.astype(np.int64)[coded.codes]
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _refuse(path: Path, column: str, coded: Coded, bad: NDArray[np.bool_], *, expected: str, remedy: str = "") -> None:
+    rows = np.flatnonzero(bad[coded.codes])
+    if len(rows):
+        listed = some(f"row {row + 1} has {coded.names[coded.codes[row]]!r}" for row in rows[:6].tolist())
+        raise DataError(f"{path}: column {column!r} must hold {expected}; {len(rows):,} rows do not: {listed}.{remedy}")

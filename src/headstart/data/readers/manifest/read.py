@@ -1,0 +1,136 @@
+"""Reading a CSV or Parquet manifest: one row per image, or one per image and rater."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from headstart.data.categorical import Coded, some, sort_names
+from headstart.data.readers.manifest.cells import (
+    check_present,
+    check_printable_cells,
+    coded_column,
+    column_texts,
+    weights_of,
+    whole_numbers,
+)
+from headstart.data.readers.manifest.columns import KINDS, FoundColumns, ManifestColumns
+from headstart.data.readers.manifest.labels import LabelTable
+from headstart.data.readers.table import Table
+from headstart.data.readers.tabular import column_names, read_columns
+from headstart.errors import DataError
+
+__all__ = ["ManifestColumns", "read_manifest"]
+
+_OUTSIDE = r"(^|/)\.\.(/|$)|^/|^[A-Za-z]:|^[A-Za-z][A-Za-z0-9+.-]*://"
+
+
+def read_manifest(
+    path: Path, columns: ManifestColumns, *, allow_outside: bool = False, votes: str = "majority"
+) -> Table:
+    """Table of the images that a manifest lists, in its order; no image file is touched.
+
+    Parameters
+    ----------
+    path : Path
+        CSV (comma, semicolon or tab) or Parquet.
+    columns : ManifestColumns
+        Which column is what.
+    allow_outside : bool
+        Accept absolute paths and paths with ``..``.
+    votes : {"majority", "shares"}
+        What the labels of several raters come to; see `headstart.data.labels.raters.judge_votes`.
+
+    Raises
+    ------
+    DataError
+        See `headstart.data.dataset.ImageDataset.from_manifest`.
+    """
+    found = columns.found_in(path, column_names(path))
+    table = read_columns(path, found.every)
+    if table.num_rows == 0:
+        raise DataError(f"{path} lists no images; it has a header and no rows.")
+    text = {name: column_texts(table[name]) for name in found.every}
+    named = found.single
+    text[named["image"]] = _names(path, text[named["image"]], allow_outside)
+    coded = {kind: coded_column(text[name]) for kind, name in named.items()}
+    for kind in ("image", "group"):
+        if kind in coded:
+            check_present(path, kind, named[kind], text[named[kind]])
+            check_printable_cells(path, named[kind], coded[kind])
+    rows, notes = _distinct_rows(path, _fixed_columns(found, coded, text), by_rater="rater" in named)
+    found_labels = LabelTable(path, found, text, coded["image"], rows, votes).read()
+    return Table(
+        names=pc.take(text[named["image"]], pa.array(rows)).to_pylist(),
+        labels=found_labels.labels,
+        groups=sort_names(coded["group"].take(rows)) if "group" in coded else None,
+        weights=weights_of(path, named["weight"], coded["weight"])[rows] if "weight" in coded else None,
+        folds=whole_numbers(path, named["fold"], coded["fold"])[rows] if "fold" in coded else None,
+        notes=(*notes, *found_labels.notes),
+        soft=found_labels.soft,
+        ratings=found_labels.ratings,
+        source=f"{path}: ",
+    )
+
+
+def _fixed_columns(found: FoundColumns, coded: Mapping[str, Coded], text: Mapping[str, pa.Array]) -> dict[str, Coded]:
+    """What may not differ between two rows of one image; with a row for each rater, the labels may."""
+    differing = ("label", "rater") if "rater" in found.single else ()
+    single = {kind: column for kind, column in coded.items() if kind not in differing}
+    return single | {name: coded_column(text[name]) for name in (*found.soft.values(), *found.raters)}
+
+
+def _names(path: Path, images: pa.Array, allow_outside: bool) -> pa.Array:
+    """Image paths with ``/``, without ``./`` and double slashes, all inside the root."""
+    names = pc.replace_substring(images, "\\", "/")
+    names = pc.replace_substring_regex(names, "/(\\./)+", "/")
+    names = pc.replace_substring_regex(pc.replace_substring_regex(names, "^(\\./)+", ""), "([^:/])/+", "\\1/")
+    if not allow_outside:
+        outside = np.flatnonzero(pc.match_substring_regex(names, _OUTSIDE).to_numpy(zero_copy_only=False))
+        if len(outside):
+            raise DataError(
+                f"{path}: {len(outside):,} image paths leave its folder: {_examples(images, outside)}. Paths are "
+                "relative to the manifest; move it, name the images' folder with --root, or copy the images."
+            )
+    return names
+
+
+def _distinct_rows(
+    path: Path, coded: Mapping[str, Coded], *, by_rater: bool
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """First row of every image, and a note on repeated rows; repeated rows that disagree are refused."""
+    images = coded["image"]
+    _, first = np.unique(images.codes, return_index=True)
+    rows = np.sort(first).astype(np.int64)
+    n_repeated = len(images.codes) - len(rows)
+    if n_repeated == 0:
+        return rows, ()
+    for kind, column in coded.items():
+        differs = np.flatnonzero(column.codes != column.codes[first[images.codes]])
+        if len(differs):
+            raise DataError(f"{path}: {_conflicts(kind, images, column, differs, first)} Keep one row for each image.")
+    if by_rater:
+        return rows, ()
+    return rows, (f"{n_repeated:,} rows of {path.name} repeat another row exactly and were dropped.",)
+
+
+def _conflicts(kind: str, images: Coded, column: Coded, differs: NDArray[np.int64], first: NDArray[np.int64]) -> str:
+    second = dict(zip(images.codes[differs].tolist(), column.codes[differs].tolist(), strict=True))
+    listed = some(_pairs(images, column, second, first))
+    different = f"{kind}s" if kind in KINDS else f"values of {kind!r}"
+    return f"{len(second):,} images are listed more than once, with different {different}: {listed}."
+
+
+def _pairs(images: Coded, column: Coded, second: Mapping[int, int], first: NDArray[np.int64]) -> Iterator[str]:
+    for image, other in second.items():
+        yield f"{images.names[image]} ({column.names[column.codes[first[image]]]!r} and {column.names[other]!r})"
+
+
+def _examples(texts: Any, rows: NDArray[np.int64]) -> str:
+    return some((f"{texts[row].as_py()!r} in row {row + 1}" for row in rows[:6].tolist()), limit=min(5, len(rows)))

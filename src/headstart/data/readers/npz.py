@@ -1,0 +1,141 @@
+"""Reading NumPy archives: the layout of MedMNIST, or plain ``images`` and ``labels``."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from headstart.data.categorical import Coded, code_texts
+from headstart.data.readers.table import Table
+from headstart.errors import DataError, unknown_name
+
+PARTITIONS: Final = ("train", "val", "test")
+MAX_ARRAY_BYTES: Final = 8 << 30
+_IMAGE_KEYS: Final = ("images", "x", "X")
+_LABEL_KEYS: Final = ("labels", "y")
+
+
+def read_npz(path: Path, *, partition: str | None = None) -> tuple[Table, NDArray[Any]]:
+    """Table and images of an archive.
+
+    Parameters
+    ----------
+    path : Path
+        Archive with ``train_images``, ``train_labels``, ``val_...``, ``test_...`` (MedMNIST), or ``images`` and
+        ``labels`` (``x`` and ``y`` do as well).
+    partition : {"train", "val", "test"}, optional
+        One part alone; by default all are pooled.
+
+    Returns
+    -------
+    table : Table
+    images : ndarray of shape (n_images, height, width[, channels])
+
+    Raises
+    ------
+    DataError
+        When the archive is missing, damaged, declares more than 8 GiB, or its arrays do not fit.
+    """
+    if not path.is_file():
+        what = "is not a file" if path.exists() else "does not exist"
+        raise DataError(f"{path} {what}; give a NumPy archive (.npz).")
+    if partition is not None and partition not in PARTITIONS:
+        raise DataError(unknown_name("partition", partition, PARTITIONS))
+    try:
+        return _read(path, partition)
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise DataError(f"{path} is damaged or no NumPy archive ({error}).") from error
+
+
+def _read(path: Path, partition: str | None) -> tuple[Table, NDArray[Any]]:
+    with zipfile.ZipFile(path) as archive:
+        keys = {name.removesuffix(".npy") for name in archive.namelist()}
+        parts = [part for part in PARTITIONS if f"{part}_images" in keys]
+        if partition is not None and partition not in parts:
+            raise DataError(f"{path} has no part {partition!r}; it holds {', '.join(sorted(keys)[:20])}.")
+        if not parts:
+            return _read_plain(path, archive, keys)
+        chosen = parts if partition is None else [partition]
+        arrays = [_read_part(path, archive, f"{part}_images", f"{part}_labels", keys) for part in chosen]
+    return _pooled(path, chosen, arrays)
+
+
+def _read_plain(path: Path, archive: zipfile.ZipFile, keys: set[str]) -> tuple[Table, NDArray[Any]]:
+    images = next((key for key in _IMAGE_KEYS if key in keys), None)
+    labels = next((key for key in _LABEL_KEYS if key in keys), None)
+    if images is None or labels is None:
+        raise DataError(
+            f"{path} holds {', '.join(sorted(keys)[:20]) or 'nothing'}; expected train_images and train_labels (and "
+            "val_, test_), as MedMNIST has them, or images and labels."
+        )
+    pixels, coded = _read_part(path, archive, images, labels, keys)
+    return Table(names=[f"{row:06d}" for row in range(len(pixels))], labels=_coded([coded])), pixels
+
+
+def _pooled(
+    path: Path, parts: Sequence[str], arrays: list[tuple[NDArray[Any], NDArray[Any]]]
+) -> tuple[Table, NDArray[Any]]:
+    shapes = {pixels.shape[1:] for pixels, _ in arrays}
+    if len(shapes) > 1:
+        raise DataError(f"{path}: the parts hold images of different shapes, {sorted(shapes)}; choose one part.")
+    names = [f"{part}/{row:06d}" for part, (pixels, _) in zip(parts, arrays, strict=True) for row in range(len(pixels))]
+    sizes = ", ".join(f"{part} {len(pixels):,}" for part, (pixels, _) in zip(parts, arrays, strict=True))
+    note = (
+        f"The file's own parts ({sizes}) were pooled and will be split anew; choose one part to keep them apart."
+        if len(parts) > 1
+        else f"Of {path.name} the part {sizes} was read."
+    )
+    images = arrays[0][0] if len(arrays) == 1 else np.concatenate([pixels for pixels, _ in arrays])
+    return Table(names=names, labels=_coded([labels for _, labels in arrays]), notes=(note,)), images
+
+
+def _read_part(
+    path: Path, archive: zipfile.ZipFile, images: str, labels: str, keys: set[str]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    if labels not in keys:
+        raise DataError(f"{path} has {images} but no {labels}; add the labels to the archive.")
+    pixels, classes = _read_array(path, archive, images), _read_array(path, archive, labels)
+    if classes.ndim == 2 and classes.shape[1] == 1:
+        classes = classes[:, 0]
+    if classes.ndim != 1:
+        raise DataError(
+            f"{path}: {labels} has shape {classes.shape}; expected one class per image, shape (n,) or (n, 1)."
+        )
+    if pixels.ndim == 0 or len(pixels) != len(classes):
+        raise DataError(f"{path}: {images} has shape {pixels.shape}, but there are {len(classes):,} {labels}.")
+    if classes.dtype.kind == "f" and not np.all(np.isfinite(classes) & (classes == np.rint(classes))):
+        raise DataError(f"{path}: {labels} holds NaN or fractions; expected whole numbers or text.")
+    return pixels, classes.astype(np.int64) if classes.dtype.kind == "f" else classes
+
+
+def _read_array(path: Path, archive: zipfile.ZipFile, key: str) -> NDArray[Any]:
+    """One array; its declared size is checked before anything is unpacked, and nothing is unpickled."""
+    member = f"{key}.npy"
+    with archive.open(member) as handle:
+        version = npy_format.read_magic(handle)
+        read_header = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
+        shape, _, dtype = read_header(handle)
+    if dtype.hasobject:
+        raise DataError(f"{path}: {key} holds Python objects, which are never unpickled; save it as numbers or text.")
+    n_bytes = int(np.prod([int(side) for side in shape], dtype=object)) * dtype.itemsize if shape else dtype.itemsize
+    if n_bytes > MAX_ARRAY_BYTES:
+        raise DataError(
+            f"{path}: {key} unpacks to {n_bytes / 2**30:,.1f} GiB, more than the {MAX_ARRAY_BYTES >> 30} GiB held in "
+            "memory; write the images to files and list them in a CSV manifest."
+        )
+    if n_bytes > archive.getinfo(member).file_size:
+        raise DataError(f"{path}: {key} declares more data than the archive holds; it is damaged.")
+    with archive.open(member) as handle:
+        array: NDArray[Any] = npy_format.read_array(handle, allow_pickle=False)
+    return array
+
+
+def _coded(parts: list[NDArray[Any]]) -> Coded:
+    return code_texts([str(label) for labels in parts for label in labels.tolist()])

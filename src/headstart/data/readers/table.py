@@ -1,0 +1,101 @@
+"""What a reader hands over: the columns of a data set, before the pixels are attached."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.data.categorical import Coded, code_in_order, code_texts
+from headstart.data.labels.raters import Ratings
+from headstart.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Columns of equal length; see `headstart.data.dataset.ImageDataset` for their meaning.
+
+    `soft` has a column, and `ratings` a code, for every name of `labels`. `source` begins messages about the columns:
+    ``"table.csv: "``.
+    """
+
+    names: Sequence[str]
+    labels: Coded | None = None
+    groups: Coded | None = None
+    weights: NDArray[np.float64] | None = None
+    folds: NDArray[Any] | None = None
+    notes: tuple[str, ...] = ()
+    soft: NDArray[np.float64] | None = None
+    ratings: Ratings | None = None
+    source: str = ""
+
+    def in_classes(self, classes: Sequence[str] | None) -> Table:
+        """The table with labels, soft labels and ratings coded by the given classes; as it is for None.
+
+        Raises
+        ------
+        DataError
+            When a label is none of the classes.
+        """
+        if self.labels is None or classes is None:
+            return self
+        ordered = code_in_order(self.labels, classes, source=self.source)
+        position = np.array([ordered.names.index(name) for name in self.labels.names], dtype=np.int64)
+        soft = None if self.soft is None else np.zeros((len(self.soft), len(ordered.names)))
+        if soft is not None:
+            soft[:, position] = self.soft
+        ratings = None if self.ratings is None else self.ratings.recoded(position)
+        return replace(self, labels=ordered, soft=soft, ratings=ratings)
+
+    def grouped(self, pattern: str | None) -> Table:
+        """The table with groups taken from the names, or itself without a pattern.
+
+        Raises
+        ------
+        DataError
+            When the pattern is no regular expression, has no parenthesis, misses a name, or groups exist already.
+        """
+        if pattern is None:
+            return self
+        if self.groups is not None:
+            raise DataError("Groups come from a column and from --group-from; use one of the two.")
+        return replace(self, groups=groups_from_names(self.names, pattern))
+
+
+def groups_from_names(names: Sequence[str], pattern: str) -> Coded:
+    """Group of every name: what the parenthesis called ``group``, or else the first one, matches.
+
+    Raises
+    ------
+    DataError
+        When the pattern is no regular expression, has no parenthesis or misses a name.
+
+    Examples
+    --------
+    >>> groups_from_names(["nevus/p12_a.png", "nevus/p7_b.png"], r"/(p[0-9]+)_").names
+    ('p7', 'p12')
+    """
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise DataError(f"--group-from {pattern!r} is not a regular expression: {error}.") from error
+    if expression.groups == 0:
+        raise DataError(f"--group-from {pattern!r} has no parenthesis; put one around the group, as in '(p[0-9]+)_'.")
+    wanted = "group" if "group" in expression.groupindex else 1
+    found = [_captured(expression, name, wanted) for name in names]
+    missed = [name for name, group in zip(names, found, strict=True) if not group]
+    if missed:
+        raise DataError(
+            f"--group-from {pattern!r} finds no group in {len(missed):,} of {len(names):,} names, such as "
+            f"{missed[0]!r}. The pattern is searched in the path as written there."
+        )
+    return code_texts([group for group in found if group])
+
+
+def _captured(expression: re.Pattern[str], name: str, wanted: str | int) -> str | None:
+    match = expression.search(name)
+    return match.group(wanted) if match else None

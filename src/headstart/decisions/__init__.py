@@ -1,0 +1,35 @@
+"""From probabilities to decisions: calibration, operating points, prediction sets, abstention.
+
+Everything is fitted on predictions for rows that the head was not trained on, and knows arrays only.
+"""
+
+from headstart.decisions.abstention import AbstentionCurve, abstention_curve
+from headstart.decisions.calibration import Calibration, fit_calibrator
+from headstart.decisions.calibrators import Calibrator, Isotonic, NoCalibration, Platt, Temperature
+from headstart.decisions.conformal import ConformalSets, cross_conformal_sets, fit_conformal, least_images
+from headstart.decisions.decisions import AS_THEY_ARE, Decided, DecisionRules, Decisions
+from headstart.decisions.operating_point import OperatingPoint, Rule, fit_operating_point, parse_rule
+
+__all__ = [
+    "AS_THEY_ARE",
+    "AbstentionCurve",
+    "Calibration",
+    "Calibrator",
+    "ConformalSets",
+    "Decided",
+    "DecisionRules",
+    "Decisions",
+    "Isotonic",
+    "NoCalibration",
+    "OperatingPoint",
+    "Platt",
+    "Rule",
+    "Temperature",
+    "abstention_curve",
+    "cross_conformal_sets",
+    "fit_calibrator",
+    "fit_conformal",
+    "fit_operating_point",
+    "least_images",
+    "parse_rule",
+]

@@ -1,0 +1,219 @@
+"""Prediction sets that hold the true class with a stated frequency, class by class.
+
+A class is in the set of an image where its probability is not among the lowest that calibration images of that class
+were given (the score LAC: one minus the probability). Classes are treated apart (Mondrian), so that the level holds
+for each of them, the rare ones too.
+
+References
+----------
+V. Vovk, A. Gammerman, G. Shafer, "Algorithmic learning in a random world", 2005, section 4.5 (Mondrian).
+M. Sadinle, J. Lei, L. Wasserman, "Least ambiguous set-valued classifiers with bounded error levels", JASA 114, 2019,
+DOI 10.1080/01621459.2017.1395341 (LAC, class-conditional).
+V. Vovk, "Cross-conformal predictors", Annals of Mathematics and Artificial Intelligence 74, 2015,
+DOI 10.1007/s10472-013-9368-4.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.errors import InputError
+from headstart.metrics.validation import BoolArray, check_labels, check_probabilities, check_weights
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ConformalSets:
+    """How low a probability may be for its class still to be in the set.
+
+    Attributes
+    ----------
+    level : float
+        Share of the images of each class whose set is to hold that class.
+    floors : tuple of float
+        For each class the lowest probability with which it is in a set; 0 where it always is.
+    n_calibration : tuple of int
+        Images of each class it rests on.
+    """
+
+    level: float
+    floors: tuple[float, ...]
+    n_calibration: tuple[int, ...]
+
+    @property
+    def uninformative(self) -> tuple[bool, ...]:
+        """Which classes have too few images for the level, and are therefore in every set."""
+        return tuple(n < least_images(self.level) for n in self.n_calibration)
+
+    def sets(self, probabilities: Floats) -> BoolArray:
+        """Whether each class is in the set of each row, shape (n, n_classes); a set may be empty."""
+        return np.asarray(probabilities >= np.array(self.floors) - 1e-12)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"level": self.level, "floors": list(self.floors), "n_calibration": list(self.n_calibration)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], n_classes: int) -> ConformalSets:
+        """The sets that `to_json` wrote; InputError, KeyError, TypeError or ValueError for something else."""
+        floors = tuple(float(floor) for floor in value["floors"])
+        counts = tuple(int(count) for count in value["n_calibration"])
+        sound = len(floors) == len(counts) == n_classes and all(0 <= floor <= 1 for floor in floors)
+        if not sound:
+            raise InputError(f"Conformal sets of {n_classes} classes need as many floors from 0 to 1.")
+        return cls(check_level(value["level"]), floors, counts)
+
+
+def check_level(level: float) -> float:
+    """The level, which is a share of images.
+
+    Raises
+    ------
+    InputError
+        When it is not above 0 and below 1.
+    """
+    if not 0 < level < 1:
+        hint = f" For {level:g} % write {level / 100:g}." if 1 < level < 100 else ""
+        raise InputError(f"The conformal level is {level:g}; expected a share above 0 and below 1, such as 0.9.{hint}")
+    return float(level)
+
+
+def rank_of(level: float, n: int) -> int:
+    """Which of n scores, from the smallest, bounds those of new images at the level; above n there is none.
+
+    >>> rank_of(0.9, 9), rank_of(0.9, 8), rank_of(0.9, 99)
+    (9, 9, 90)
+    """
+    return math.ceil(Fraction(repr(float(level))) * (n + 1))
+
+
+def least_images(level: float) -> int:
+    """Calibration images that a class needs for its sets to say anything.
+
+    >>> least_images(0.9), least_images(0.95), least_images(0.5)
+    (9, 19, 1)
+    """
+    alpha = 1 - Fraction(repr(float(level)))
+    return math.ceil(1 / alpha) - 1
+
+
+def fit_conformal(
+    probabilities: npt.ArrayLike, labels: npt.ArrayLike, level: float, weights: npt.ArrayLike | None = None
+) -> ConformalSets:
+    """Prediction sets from predictions for rows that the head was not trained on (split-conformal).
+
+    Where new images are like the calibration images (exchangeable with them) and predicted by the same head, the set of
+    an image of class c holds c with a probability of at least the level, and at most 1/(n + 1) more where no two
+    probabilities are equal, n being the calibration images of the class. Of out-of-fold predictions, made by heads
+    trained on less, the level is nominal: see docs/decide.md for what was measured.
+
+    Parameters
+    ----------
+    probabilities : array-like of shape (n, n_classes)
+    labels : array-like of shape (n,), int
+    level : float, above 0 and below 1
+    weights : array-like of shape (n,), optional
+        Only rows of weight 0 are left out: ranks know no weights.
+
+    Returns
+    -------
+    ConformalSets
+        A class with fewer images than `least_images` is in every set, and is named in ``uninformative``.
+
+    Raises
+    ------
+    InputError
+        When the arrays do not fit together or the level is out of range.
+
+    Examples
+    --------
+    >>> found = fit_conformal([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]], [0, 0, 1], level=0.6)
+    >>> found.floors, found.uninformative
+    ((0.8, 0.0), (False, True))
+    """
+    check_level(level)
+    columns, codes = _counted_rows(probabilities, labels, weights)
+    own = columns[np.arange(len(codes)), codes]
+    counts = np.bincount(codes, minlength=columns.shape[1]).tolist()
+    floors = tuple(_floor(own[codes == code], level) for code in range(columns.shape[1]))
+    return ConformalSets(float(level), floors, tuple(counts))
+
+
+def _counted_rows(
+    probabilities: npt.ArrayLike, labels: npt.ArrayLike, weights: npt.ArrayLike | None
+) -> tuple[Floats, npt.NDArray[np.int64]]:
+    n_rows = len(np.atleast_1d(np.asarray(labels)))
+    columns = check_probabilities(probabilities, n_rows)
+    codes = check_labels(labels, columns.shape[1])
+    there = check_weights(weights, n_rows) > 0
+    return columns[there], codes[there]
+
+
+def _floor(own: Floats, level: float) -> float:
+    """The probability of the class that the k-th highest of its images was given; 0 where there are fewer than k."""
+    place = rank_of(level, len(own))
+    return 0.0 if place > len(own) else float(np.sort(own)[len(own) - place])
+
+
+def cross_conformal_sets(
+    probabilities: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    folds: npt.ArrayLike,
+    new_probabilities: npt.ArrayLike,
+    level: float,
+) -> BoolArray:
+    """Prediction sets from the heads of several folds, each calibrated on the rows that its fold left out.
+
+    All rows calibrate, none of them by a head that saw it. A class is in the set where the images of the class that
+    were given a lower probability than the new one, each compared under its own fold's head, are not too few. The
+    level is not proven: it may be missed by the same again (1 - 2 (1 - level) is), in practice it is kept.
+
+    Parameters
+    ----------
+    probabilities : array-like of shape (n, n_classes)
+        Out of fold.
+    labels : array-like of shape (n,), int
+    folds : array-like of shape (n,), int
+        Which head predicted the row, from 0.
+    new_probabilities : array-like of shape (n_folds, n_new, n_classes)
+        Of new images, by the head of each fold.
+    level : float, above 0 and below 1
+
+    Returns
+    -------
+    ndarray of shape (n_new, n_classes), bool
+
+    Raises
+    ------
+    InputError
+        When the arrays do not fit together or the level is out of range.
+    """
+    check_level(level)
+    columns, codes = _counted_rows(probabilities, labels, None)
+    parts, new = np.asarray(folds), np.asarray(new_probabilities, dtype=np.float64)
+    if parts.shape != codes.shape or new.ndim != 3 or new.shape[2] != columns.shape[1]:
+        raise InputError(
+            f"Cross-conformal sets need {len(codes)} fold numbers and new probabilities of shape (folds, images, "
+            f"{columns.shape[1]}); got {parts.shape} and {new.shape}."
+        )
+    if parts.min() < 0 or parts.max() >= len(new):
+        raise InputError(f"Folds must be numbered from 0 to {len(new) - 1}, one for each head; got {parts.max()}.")
+    own = columns[np.arange(len(codes)), codes]
+    alpha = 1 - Fraction(repr(float(level)))
+    found = np.zeros(new.shape[1:], dtype=bool)
+    for code in range(columns.shape[1]):
+        no_higher = np.zeros(new.shape[1], dtype=np.int64)
+        for fold in range(len(new)):
+            scores = np.sort(own[(codes == code) & (parts == fold)])
+            no_higher += np.searchsorted(scores, new[fold, :, code], side="right")
+        n = int((codes == code).sum())
+        found[:, code] = no_higher + 1 > math.floor(alpha * (n + 1))
+    return found

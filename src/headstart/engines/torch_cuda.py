@@ -1,0 +1,80 @@
+"""torch on CUDA: mixed precision, pinned memory, a stream of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from headstart.engines.engine import Engine
+from headstart.engines.frozen_network import FrozenPass
+from headstart.engines.protocol import fill_up
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from headstart.backbones.backbone import Backbone
+
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class CudaRunner:
+    """The forward pass on a GPU, always with the same algorithms.
+
+    Pixels travel as bytes from pinned memory and are normalised on the GPU; copies and kernels queue on a stream of
+    the runner's own, so other work on the GPU does not wait for them.
+
+    Parameters
+    ----------
+    backbone : Backbone
+        Its module is moved to the GPU.
+    engine : Engine
+    stage : str, optional
+    """
+
+    def __init__(self, backbone: Backbone, engine: Engine, *, stage: str | None = None) -> None:
+        self._backbone = backbone
+        self._engine = engine
+        self._device = torch.device("cuda")
+        self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+        self._lock = threading.Lock()
+        self._pinned: torch.Tensor | None = None
+        backbone.module.to(self._device)
+        self._module = FrozenPass(backbone.staged, stage)
+        torch.cuda.current_stream(self._device).synchronize()  # the weights are there before another stream reads them
+
+    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See `Runner.compute`; one call at a time."""
+        with self._lock, torch.inference_mode(), torch.cuda.stream(self._stream), full_precision(), self._precision():
+            pinned = self._pin(fill_up(pixels, self._engine.batch_size))
+            rows = self._module(self._backbone.normalise_tensor(pinned.to(self._device, non_blocking=True)))
+            found = rows[: len(pixels)].float().cpu()  # waits for this stream
+        return np.ascontiguousarray(found.numpy())
+
+    def _pin(self, filled: NDArray[np.uint8]) -> torch.Tensor:
+        """The batch in pinned memory, kept between calls: the call before has ended, so it may be written over."""
+        if self._pinned is None or self._pinned.shape != filled.shape:
+            self._pinned = torch.empty(filled.shape, dtype=torch.uint8, pin_memory=True)
+        self._pinned.copy_(torch.from_numpy(filled))
+        return self._pinned
+
+    def _precision(self) -> contextlib.AbstractContextManager[object]:
+        if self._engine.precision == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast("cuda", dtype=_AUTOCAST[self._engine.precision])
+
+
+@contextlib.contextmanager
+def full_precision() -> Iterator[None]:
+    """Run a block with fp32 meaning fp32 on CUDA too: no TF32, and always the same algorithms."""
+    matmul = torch.backends.cuda.matmul
+    before, matmul.allow_tf32 = matmul.allow_tf32, False
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        matmul.allow_tf32 = before

@@ -1,0 +1,1 @@
+"""Descriptors made by hand: colour, texture and shape of an image, without a network."""

@@ -1,0 +1,1 @@
+"""Which engine runs the network: candidates timed, held against the reference, and chosen."""

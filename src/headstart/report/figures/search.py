@@ -1,0 +1,169 @@
+"""The figures of a search: a heatmap for every pair of settings, and the effect of each setting with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from headstart.report.figures import style
+
+Floats = NDArray[np.float64]
+
+MAX_NUMBERED_LEVELS = 8
+_PANEL_INCHES = 2.9
+_CELL_INCHES = 0.36
+_ROW_INCHES = 0.235
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One pair of settings: names, values and mean scores of shape (row values, column values), nan where empty."""
+
+    names: tuple[str, str]
+    levels: tuple[tuple[str, ...], tuple[str, ...]]
+    means: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class EffectGroup:
+    """One setting: its heading, its values, and their effects with 95 % intervals, each of shape (values,)."""
+
+    heading: str
+    levels: tuple[str, ...]
+    values: Floats
+    low: Floats
+    high: Floats
+
+
+@style.styled()
+def heatmaps(panels: Sequence[Panel], *, score: str, greater_is_better: bool, title: str) -> Figure:
+    """Mean inner score for every pair of values, one panel per pair of settings, one colour scale for all.
+
+    Bright is better, whichever way the score runs. The scale spans the middle 90 % of the cells, so that a setting
+    that failed badly does not make all others look alike.
+
+    Parameters
+    ----------
+    panels : sequence of Panel
+    score : str
+        Name of the score, for the colour bar.
+    greater_is_better : bool
+    title : str
+        The finding.
+    """
+    n_columns = min(3, len(panels))
+    rows = [panels[start : start + n_columns] for start in range(0, len(panels), n_columns)]
+    heights = [0.75 + _CELL_INCHES * max(len(panel.levels[0]) for panel in row) for row in rows]
+    figure = style.new_figure(max(4.6, _PANEL_INCHES * n_columns + 0.4), sum(heights) + 1.1)
+    grid = figure.subplots(len(rows), n_columns, squeeze=False, height_ratios=heights)
+    cells = np.concatenate([panel.means[np.isfinite(panel.means)] for panel in panels])
+    scale = Normalize(*_limits(cells), clip=True)
+    colours = colormaps["cividis" if greater_is_better else "cividis_r"]
+    decimals = _decimals(cells)
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        _draw_panel(axes, panel, scale, colours, decimals)
+    for axes in list(grid.flat)[len(panels) :]:
+        axes.set_axis_off()
+    bar = figure.colorbar(
+        ScalarMappable(scale, colours), ax=grid, location="bottom", shrink=0.5, aspect=40, pad=0.01, extend="both"
+    )
+    bar.set_label(f"Mean inner {score} ({'higher' if greater_is_better else 'lower'} and brighter is better)")
+    style.set_title(figure, title)
+    return figure
+
+
+def _limits(cells: Floats) -> tuple[float, float]:
+    low, high = (float(value) for value in np.quantile(cells, [0.05, 0.95]))
+    return (low, high) if high > low else (low - 0.5, low + 0.5)
+
+
+def _decimals(cells: Floats) -> int:
+    """Decimals that tell the middle half of the cells apart, from 2 to 4."""
+    spread = float(np.subtract(*np.quantile(cells, [0.75, 0.25])))
+    return int(np.clip(np.ceil(-np.log10(max(spread, 1e-9))) + 1, 2, 4))
+
+
+def _draw_panel(axes: Axes, panel: Panel, scale: Normalize, colours: Colormap, decimals: int) -> None:
+    shown = np.ma.masked_invalid(panel.means)
+    axes.set_facecolor(style.PALE)
+    axes.imshow(shown, cmap=colours, norm=scale, aspect="auto")
+    row_levels, column_levels = ([_short(level) for level in levels] for levels in panel.levels)
+    steep = max(map(len, column_levels)) * len(column_levels) > 22
+    axes.set_xticks(
+        range(len(column_levels)), column_levels, rotation=35 if steep else 0, ha="right" if steep else "center"
+    )
+    axes.set_yticks(range(len(row_levels)), row_levels)
+    axes.tick_params(length=0, labelsize=8)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel(panel.names[1], fontsize=8.5)
+    axes.set_ylabel(panel.names[0], fontsize=8.5)
+    if len(column_levels) <= MAX_NUMBERED_LEVELS:
+        _write_means(axes, panel.means, scale, colours, decimals)
+
+
+def _write_means(axes: Axes, means: Floats, scale: Normalize, colours: Colormap, decimals: int) -> None:
+    size = 8.0 if means.shape[1] <= 4 else 6.2 if means.shape[1] <= 6 else 5.0
+    for (row, column), value in np.ndenumerate(means):
+        if np.isfinite(value):
+            red, green, blue, _ = colours(scale(float(value)))
+            ink = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
+            axes.text(column, row, f"{value:.{decimals}f}", ha="center", va="center", color=ink, fontsize=size)
+
+
+def _short(level: str) -> str:
+    return level if len(level) <= 16 else f"{level[:9]}…{level[-6:]}"
+
+
+@style.styled()
+def effects(groups: Sequence[EffectGroup], *, score: str, greater_is_better: bool, title: str) -> Figure:
+    """Effect of every value of every setting on the inner score, settings below one another.
+
+    Parameters
+    ----------
+    groups : sequence of EffectGroup
+    score : str
+        Name of the score.
+    greater_is_better : bool
+    title : str
+        The finding.
+    """
+    n_rows = sum(len(group.levels) + 1 for group in groups)
+    figure = style.new_figure(6.4, 1.3 + _ROW_INCHES * n_rows)
+    axes = figure.subplots()
+    labels: list[str] = []
+    headings = set()
+    for group in groups:
+        headings.add(len(labels))
+        labels.append(group.heading)
+        for place, level in enumerate(group.levels):
+            _draw_effect(axes, group, place, len(labels), greater_is_better=greater_is_better)
+            labels.append(_short(level))
+    axes.axvline(0, color=style.GREY, linewidth=1, linestyle=(0, (4, 3)))
+    axes.set_yticks(range(n_rows), labels)
+    for height in headings:
+        axes.get_yticklabels()[height].set_fontweight("bold")
+    axes.set(ylim=(n_rows - 0.4, -0.6))
+    axes.tick_params(axis="y", length=0, labelsize=8.5)
+    axes.grid(True, axis="x")
+    better = "right" if greater_is_better else "left"
+    figure.supxlabel(f"Effect on inner {score} (further {better} is better), 95 % interval", fontsize=9.5)
+    style.set_title(figure, title)
+    return figure
+
+
+def _draw_effect(axes: Axes, group: EffectGroup, place: int, height: int, *, greater_is_better: bool) -> None:
+    """A dot and its interval: orange for the best value of the setting, blue for the others."""
+    best = np.argmax(group.values) if greater_is_better else np.argmin(group.values)
+    colour = style.ORANGE if place == best else style.BLUE
+    value, low, high = group.values[place], group.low[place], group.high[place]
+    axes.plot(value, height, "D" if place == best else "o", color=colour, markersize=4.5)
+    if np.isfinite(low):
+        axes.plot([low, high], [height, height], color=colour, linewidth=1.6)

@@ -1,0 +1,1 @@
+"""The sections of a report: their tables, sentences and figures, in the order of the page."""

@@ -1,0 +1,133 @@
+"""What was found in the image files before any training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from headstart.report.document import Block, Bullets, Section, Table, Text
+from headstart.report.text import format as text
+from headstart.results.read import RunRecord
+
+MAX_ROWS = 50
+MAX_ITEMS = 8  # in one cell
+_LISTS = {
+    "unreadable": "Unreadable files",
+    "duplicates": "Sets of exact duplicates",
+    "label_conflicts": "Sets whose labels disagree",
+    "near_duplicate_candidates": "Near-duplicate candidates",
+    "multi_page": "Files of several pages",
+}
+_NAMES_LEFT_OUT = "The names of unreadable files, duplicates and twins were left out on request; results.json has them."
+
+
+def audit_section(record: RunRecord, *, named: bool = True) -> Section:
+    """Counts and sizes in one table, then unreadable files, duplicates, twins, notes and warnings.
+
+    Parameters
+    ----------
+    record : RunRecord
+    named : bool
+        False counts unreadable files, duplicates and twins instead of naming them.
+    """
+    audit = record.results["audit"]
+    blocks: list[Block] = [Table("What the image files are", ("Item", "Value"), _facts(record, audit), frozenset({1}))]
+    if named:
+        blocks += _unreadable(audit["unreadable"])
+        blocks += _duplicates(audit["duplicates"], audit["label_conflicts"])
+    else:
+        blocks.append(Text(_NAMES_LEFT_OUT, tone="note"))
+    blocks += _twins(audit.get("twins"), named=named)
+    blocks += _sentences(audit.get("notes", []), "plain")
+    told = set(record.results["warnings"])
+    blocks += _sentences([warning for warning in audit.get("warnings", []) if warning not in told], "warning")
+    return Section("audit", "Audit of the files", tuple(blocks))
+
+
+def _facts(record: RunRecord, audit: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    classes = audit["class_counts"]
+    counts = {name: classes[name] for name in record.classes if name in classes}
+    facts = {
+        "Images": text.count(audit["n_images"]),
+        "Images of each class": _counted(counts),
+        "File formats": _counted(audit.get("formats")),
+        "Colour modes": _counted(audit.get("modes")),
+        "Width": _range(audit.get("width")),
+        "Height": _range(audit.get("height")),
+        **{title: _length(audit, key) for key, title in _LISTS.items()},
+    }
+    return tuple((name, value) for name, value in facts.items() if value)
+
+
+def _counted(counts: Mapping[str, float] | None) -> str:
+    return "; ".join(f"{name}: {text.count(number)}" for name, number in (counts or {}).items())
+
+
+def _range(sizes: Mapping[str, float] | None) -> str:
+    """Smallest to largest and the median, in pixels."""
+    if not sizes:
+        return ""
+    low, middle, high = (text.count(sizes[key]) for key in ("min", "median", "max"))
+    return f"{low} pixels" if low == high else f"{low} to {high} pixels, median {middle}"
+
+
+def _length(audit: Mapping[str, Any], key: str) -> str:
+    more = " (the list was cut)" if audit.get(f"{key}_cut") else ""
+    return f"{len(audit[key]):,}{more}" if key in audit else ""
+
+
+def _unreadable(entries: Sequence[Mapping[str, str]]) -> list[Block]:
+    rows = tuple((entry["image"], entry["reason"]) for entry in entries[:MAX_ROWS])
+    table = Table("Unreadable files", ("Image", "Reason"), rows, frozenset({1}))
+    return [table, *_cut(entries)] if rows else [Text("Every file could be read.", tone="good")]
+
+
+def _duplicates(sets: Sequence[Sequence[str]], conflicts: Sequence[Sequence[str]]) -> list[Block]:
+    """Sets of exact duplicates; they share a group, so that no copy of a test image was trained on."""
+    disagreeing = {tuple(names) for names in conflicts}
+    rows = tuple(
+        (text.listed(names), "disagree" if tuple(names) in disagreeing else "agree")
+        for names in sorted(sets, key=lambda names: tuple(names) not in disagreeing)[:MAX_ROWS]
+    )
+    caption = "Exact duplicates, kept on one side of every split"
+    table = Table(caption, ("Images", "Labels"), rows, frozenset({1}))
+    return [table, *_cut(sets)] if rows else [Text("No two files hold the same image.", tone="good")]
+
+
+def _twins(twins: Any, *, named: bool) -> list[Block]:
+    """Near duplicates, as the run recorded them; lists of them counted unless `named`."""
+    if not isinstance(twins, dict) or not twins:
+        return []
+    told = _named if named else _tallied
+    rows = tuple((text.words(key), told(value)) for key, value in twins.items())
+    return [
+        Table(
+            "Twins: images with alike perceptual hashes, confirmed in feature space",
+            ("Item", "Value"),
+            rows,
+            frozenset({1}),
+        )
+    ]
+
+
+def _named(value: object) -> str:
+    """A count for a long list, its items for a short one."""
+    if isinstance(value, list):
+        items = [text.listed([str(part) for part in item]) if isinstance(item, list) else str(item) for item in value]
+        return "; ".join(items[:MAX_ITEMS]) + (f"; {len(items) - MAX_ITEMS:,} more" if len(items) > MAX_ITEMS else "")
+    return text.plain(value)
+
+
+def _tallied(value: object) -> str:
+    """The length of a list, whatever is in it."""
+    return f"{len(value):,}" if isinstance(value, list) else text.plain(value)
+
+
+def _cut(entries: Sequence[object]) -> list[Block]:
+    if len(entries) <= MAX_ROWS:
+        return []
+    return [Text(f"{len(entries) - MAX_ROWS:,} more stand in results.json.", tone="note")]
+
+
+def _sentences(sentences: Sequence[str], tone: str) -> list[Block]:
+    return [Bullets(tuple(sentences), tone=tone)] if sentences else []

@@ -1,0 +1,305 @@
+"""From probabilities to decisions in the report: calibration before and after, operating point, sets, abstention."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from headstart.decisions import abstention_curve
+from headstart.metrics import OutOfFold, roc_curve
+from headstart.report.document import Block, Picture, Pictures, Plot, Section, Table, Text
+from headstart.report.figures import decisions as figures
+from headstart.report.figures.style import class_labels
+from headstart.report.text import format as text
+from headstart.report.text.metric_names import metric_title
+from headstart.results.read import RunRecord
+
+KIND_WORDS = {
+    "none": "no calibration",
+    "temperature": "temperature",
+    "platt": "Platt's sigmoid",
+    "isotonic": "isotonic regression",
+}
+_CALLED_TITLES = {
+    "recall": "Sensitivity (recall)",
+    "precision": "PPV (precision)",
+    "npv": "NPV (precision of the other class)",
+}
+_ORDER = ("recall", "specificity", "precision", "npv", "accuracy", "balanced_accuracy", "f1", "mcc")
+
+
+def decision_plots(record: RunRecord, oof: OutOfFold) -> tuple[Plot, ...]:
+    """Reliability before and after, the operating point on the ROC curve, the abstention curve; as far as there are."""
+    decisions = record.results.get("decisions")
+    if decisions is None:
+        return ()
+    found = [_abstention_plot(record, oof, decisions["abstention"])]
+    if _calibrates(decisions):
+        found.insert(0, _calibration_plot(record, decisions["calibration"]))
+    point = decisions["operating_point"]
+    if point is not None and _known(point["metrics"], ("recall", "specificity")):
+        found.insert(-1, _point_plot(record, oof, decisions))
+    return tuple(found)
+
+
+def _calibrates(decisions: Mapping[str, Any]) -> bool:
+    return any(fold["calibrator"]["kind"] != "none" for fold in decisions["folds"])
+
+
+def _known(metrics: Mapping[str, Any], names: Sequence[str]) -> bool:
+    return all(metrics[name]["value"] is not None for name in names)
+
+
+def _calibration_plot(record: RunRecord, found: Mapping[str, Any]) -> Plot:
+    losses = found["scores"]["log_loss"]
+    before, after = (text.score(losses[key]["value"]) for key in ("before", "after"))
+    title = f"Calibration takes the log loss from {before} to {after}, n = {record.n_judged:,}"
+    bins = {key: {name: np.array(values) for name, values in table.items()} for key, table in found["bins"].items()}
+    positive = record.positive
+    label = "the predicted class" if positive is None else class_labels(record.classes)[positive]
+    names = (
+        f"Predicted probability of {label}",
+        "Share of right predictions" if positive is None else f"Observed share of {label}",
+    )
+    caption = "Both of held-out images: calibrators were fitted on inner predictions for the training images of a fold."
+    return Plot(
+        "decision_calibration",
+        figures.before_and_after(bins, names=names, title=title),
+        f"Calibration before and after. {title}.",
+        caption,
+    )
+
+
+def _point_plot(record: RunRecord, oof: OutOfFold, decisions: Mapping[str, Any]) -> Plot:
+    metrics, rule = decisions["operating_point"]["metrics"], decisions["asked"]["operating_point"]
+    rows, code = oof.rows_of(0), oof.positive_index
+    curve = roc_curve(oof.labels[rows] == code, oof.probabilities[0, rows, code], oof.row_weights[rows])
+    point = {name: (metrics[name]["value"], metrics[name]["ci95"]) for name in ("recall", "specificity")}
+    title = (
+        f"At {rule}: sensitivity {text.score(point['recall'][0])}, specificity {text.score(point['specificity'][0])}, "
+        f"n = {record.n_judged:,}"
+    )
+    drawn = figures.operating_point(
+        (curve.false_positive_rate, curve.true_positive_rate), point, rule=rule, title=title
+    )
+    caption = (
+        "Each fold has a threshold of its own, fitted without its test images, so the point need not lie on the curve "
+        "of all folds together."
+    )
+    return Plot("decision_operating_point", drawn, f"Operating point. {title}.", caption)
+
+
+def _abstention_plot(record: RunRecord, oof: OutOfFold, found: Mapping[str, Any]) -> Plot:
+    rows = oof.rows_of(0)
+    curve = abstention_curve(oof.probabilities[0, rows], oof.labels[rows], oof.row_weights[rows])
+    points = [
+        (point["answered"], 1 - point["accuracy"]["value"], _turned(point["accuracy"]["ci95"]))
+        for point in found["points"]
+        if point["accuracy"]["value"] is not None
+    ]
+    everything, some = points[0], points[min(3, len(points) - 1)]
+    title = (
+        f"Answering {text.percent(some[0])} of the images takes the error from {text.percent(everything[1])} to "
+        f"{text.percent(some[1])}, n = {record.n_judged:,}"
+    )
+    caption = (
+        "The rest, those of the lowest highest probability, would be left to a person. The class is the most probable."
+    )
+    drawn = figures.abstention(curve.answered, curve.error, points, title=title)
+    return Plot("decision_abstention", drawn, f"Abstention curve. {title}.", caption)
+
+
+def _turned(bounds: Sequence[float] | None) -> list[float] | None:
+    return None if bounds is None else [1 - bounds[1], 1 - bounds[0]]
+
+
+def decision_section(record: RunRecord, drawn: Mapping[str, Picture]) -> Section | None:
+    """What stands between a probability and a decision, with its scores; None for runs that do not say."""
+    decisions = record.results.get("decisions")
+    if decisions is None:
+        return None
+    blocks: list[Block] = [
+        Text(_calibration_words(decisions)),
+        *_above(drawn, "decision_calibration", _calibration_table(decisions)),
+        _fold_table(record, decisions),
+    ]
+    if decisions["operating_point"] is not None:
+        blocks += _point_blocks(record, decisions, drawn)
+    if decisions["conformal"] is not None:
+        blocks += _set_blocks(record, decisions["conformal"])
+    blocks += _beside(drawn, "decision_abstention", _abstention_table(decisions["abstention"]))
+    area = decisions["abstention"]["area"]
+    blocks.append(
+        Text(
+            f"The area under the abstention curve, the mean error over all shares answered, is {text.score(area)}: "
+            "0 is perfect; a certainty that knows nothing has the error of answering everything.",
+            tone="note",
+        )
+    )
+    return Section("decisions", "From probabilities to decisions", tuple(blocks))
+
+
+def _above(drawn: Mapping[str, Picture], name: str, table: Table) -> list[Block]:
+    """A figure too wide for a table beside it, and the table."""
+    return [Pictures((drawn[name],)), table] if name in drawn else [table]
+
+
+def _beside(drawn: Mapping[str, Picture], name: str, table: Table) -> list[Block]:
+    return [Pictures((drawn[name],), beside=table)] if name in drawn else [table]
+
+
+def kinds_in_folds(decisions: Mapping[str, Any]) -> str:
+    """How often each kind of calibrator was taken, in words."""
+    counts = Counter(fold["calibrator"]["kind"] for fold in decisions["folds"])
+    n_folds = len(decisions["folds"])
+    return text.listed([f"{KIND_WORDS.get(kind, kind)} in {n} of {n_folds}" for kind, n in counts.most_common()])
+
+
+def _calibration_words(decisions: Mapping[str, Any]) -> str:
+    final = decisions["final"]["calibrator"]["kind"]
+    asked = decisions["asked"]["calibrate"]
+    how = "by the size of the data" if asked == "auto" else "as asked for"
+    return (
+        f"Calibration was chosen {how} on inner predictions for each fold's training images, then applied to its test "
+        f"images: {kinds_in_folds(decisions)} folds. The final model has {KIND_WORDS.get(final, final)}. All scores of "
+        "this page are of the calibrated probabilities, and unless said otherwise of the most probable class."
+    )
+
+
+def _calibration_table(decisions: Mapping[str, Any]) -> Table:
+    rows = tuple(
+        (metric_title(name), text.estimate(found["before"]), text.estimate(found["after"]))
+        for name, found in decisions["calibration"]["scores"].items()
+    )
+    return Table("Held-out images, before and after calibration", ("Score", "Before", "After"), rows)
+
+
+def _fold_table(record: RunRecord, decisions: Mapping[str, Any]) -> Table:
+    repeats, with_point = record.results["protocol"]["repeats"], decisions["operating_point"] is not None
+    named = [
+        *((text.fold_name(fold, repeats), fold) for fold in decisions["folds"]),
+        ("final model", decisions["final"]),
+    ]
+    rows = tuple(
+        (
+            name,
+            text.count(entry["n_calibration"]),
+            _calibrator_words(entry["calibrator"]),
+            *([text.score(_threshold(entry))] if with_point else []),
+            entry["reason"],
+        )
+        for name, entry in named
+    )
+    columns = ("Fold", "Fitted on images", "Calibrator", *(["Threshold"] if with_point else []), "Why")
+    words = frozenset({2, len(columns) - 1})
+    return Table("What was fitted where", columns, rows, words)
+
+
+def _threshold(entry: Mapping[str, Any]) -> float:
+    return float(entry["operating_point"]["threshold"])
+
+
+def _calibrator_words(calibrator: Mapping[str, Any]) -> str:
+    kind = calibrator["kind"]
+    words = KIND_WORDS.get(kind, kind)
+    if kind == "temperature":
+        return f"{words} {text.score(1 / calibrator['inverse'])}"
+    if kind == "platt":
+        return f"{words}, slope {text.score(calibrator['slope'])}, offset {text.score(calibrator['offset'])}"
+    return f"{words}, {text.count(calibrator['n_points'])} points" if kind == "isotonic" else words
+
+
+def _point_blocks(record: RunRecord, decisions: Mapping[str, Any], drawn: Mapping[str, Picture]) -> list[Block]:
+    metrics, rule = decisions["operating_point"]["metrics"], decisions["asked"]["operating_point"]
+    rows = tuple(
+        (
+            _CALLED_TITLES.get(name, metric_title(name)),
+            text.score(metrics[name]["value"]),
+            text.interval(metrics[name]["ci95"]),
+        )
+        for name in _ORDER
+    )
+    table = Table(f"Scores at the operating point {rule}", ("Score", "Value", "95 % interval"), rows)
+    positive = record.classes[record.positive or 0]
+    said = Text(
+        f"Operating point {rule}: an image is called {positive} from a probability on that follows this rule on inner "
+        f"predictions; the final model's is {text.score(_threshold(decisions['final']))}. The scores below, and the "
+        "column `predicted` of predictions.csv, are of these calls on held-out images; a rule met on few images is met "
+        "on others only roughly. PPV and NPV hold for classes as frequent as here."
+    )
+    return [said, *_beside(drawn, "decision_operating_point", table)]
+
+
+def _set_blocks(record: RunRecord, found: Mapping[str, Any]) -> list[Block]:
+    level, n_folds = found["level"], found["n_folds"]
+    rows = [
+        (name, text.estimate(entry["coverage"]), text.count(entry["n_calibration_least"]), _said_of(entry, n_folds))
+        for name, entry in ((name, found["per_class"][name]) for name in record.classes)
+    ]
+    rows.append(("all classes", text.estimate(found["coverage"]), text.MISSING, ""))
+    columns = ("Class", "Coverage (95 % interval)", "Calibration images, fewest", "Remark")
+    caption = f"How often the prediction set holds the true class; asked for: {text.percent(level)} of each class"
+    sizes = tuple((text.count(size), text.percent(share)) for size, share in enumerate(found["share_of_size"]))
+    said = Text(
+        f"Prediction sets at {text.percent(level)}, class by class: mean size {text.score(found['mean_size'])} of "
+        f"{len(record.classes)}. A set of several classes says that the image could be any of them, an empty one that "
+        f"it is unlike the images of every class. A class of fewer than {found['least_images']} calibration images "
+        "has too few for the level and is in every set. The level is proven only for heads that never saw them; "
+        "here the heads that calibrate are those of the inner folds, so it is nominal, and the coverage is measured."
+    )
+    shown = (
+        sizes if len(sizes) <= 12 else (*sizes[:11], (f"{11} or more", text.percent(sum(found["share_of_size"][11:]))))
+    )
+    return [
+        said,
+        Table(caption, columns, tuple(rows), frozenset({3})),
+        Table("Size of the sets", ("Classes in the set", "Share of images"), shown),
+    ]
+
+
+def _said_of(entry: Mapping[str, Any], n_folds: int) -> str:
+    silent = entry["uninformative_folds"]
+    return (
+        "" if not silent else f"too few images in {silent} of {n_folds} folds: in every set there, which says nothing"
+    )
+
+
+def _abstention_table(found: Mapping[str, Any]) -> Table:
+    rows = tuple(
+        (text.percent(point["answered"]), text.score(point["certainty"]), text.estimate(point["accuracy"]))
+        for point in found["points"]
+    )
+    columns = ("Images answered", "From a highest probability of", "Accuracy (95 % interval)")
+    return Table("Leaving the least certain images to a person", columns, rows)
+
+
+def decision_sentences(results: Mapping[str, Any]) -> list[str]:
+    """What the methods paragraph says of decisions; nothing where probabilities were left as they were."""
+    decisions = results.get("decisions")
+    if decisions is None:
+        return []
+    found = []
+    if _calibrates(decisions):
+        found.append(
+            "Probabilities were calibrated on the inner out-of-fold predictions of each outer training part "
+            f"({kinds_in_folds(decisions)} folds)."
+        )
+    asked = decisions["asked"]
+    if asked["operating_point"] is not None:
+        metrics = decisions["operating_point"]["metrics"]
+        found.append(
+            f"The operating point was set by the rule {asked['operating_point']} on the same predictions and applied "
+            f"to the test part: sensitivity {text.estimate(metrics['recall'])}, specificity "
+            f"{text.estimate(metrics['specificity'])}."
+        )
+    if asked["conformal"] is not None:
+        sets = decisions["conformal"]
+        found.append(
+            f"Class-conditional conformal prediction sets at a nominal level of {text.percent(sets['level'])} held the "
+            f"true class of {text.estimate(sets['coverage'])} of the held-out images (mean size "
+            f"{text.score(sets['mean_size'])})."
+        )
+    return found

@@ -1,0 +1,156 @@
+"""The images worth looking at: the most confident mistakes and the least confident hits."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.data.images.decode import WHITE_LEVEL
+from headstart.errors import ImageError
+from headstart.report.document import Block, Gallery, Text, Tile
+from headstart.results.read import Predictions, RunRecord
+
+if TYPE_CHECKING:
+    from headstart.data import ImageDataset
+
+THUMBNAIL_PIXELS = 160
+N_TILES = 12
+_JPEG_QUALITY = 80
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image as the held-out models saw it.
+
+    Parameters
+    ----------
+    image : str
+        Its name in the data set.
+    line : int
+        Line of ``predictions.csv`` it first stands on (the header is line 1).
+    label, predicted : int
+        Class codes.
+    probability : float
+        Of the predicted class; with repeats, the mean over them.
+    """
+
+    image: str
+    line: int
+    label: int
+    predicted: int
+    probability: float
+
+
+def judge_images(predictions: Predictions) -> list[Case]:
+    """One case per image, in the order of first appearance, probabilities averaged over the repeats."""
+    names, first, rows = np.unique(np.array(predictions.images), return_index=True, return_inverse=True)
+    sums = np.zeros((len(names), predictions.probabilities.shape[1]))
+    np.add.at(sums, rows, predictions.probabilities)
+    means = sums / np.bincount(rows)[:, None]
+    return [
+        Case(str(names[i]), int(first[i]) + 2, int(predictions.labels[first[i]]), int(best), float(means[i, best]))
+        for i, best in sorted(enumerate(means.argmax(axis=1)), key=lambda pair: first[pair[0]])
+    ]
+
+
+def confident_mistakes(cases: Sequence[Case], limit: int = N_TILES) -> list[Case]:
+    """Wrong predictions, the most confident first; ties keep the order of the data."""
+    wrong = [case for case in cases if case.label != case.predicted]
+    return sorted(wrong, key=lambda case: -case.probability)[:limit]
+
+
+def unsure_hits(cases: Sequence[Case], limit: int = N_TILES) -> list[Case]:
+    """Right predictions, the least confident first; ties keep the order of the data."""
+    right = [case for case in cases if case.label == case.predicted]
+    return sorted(right, key=lambda case: case.probability)[:limit]
+
+
+def gallery_blocks(record: RunRecord, *, dataset: ImageDataset | None, images: bool) -> tuple[Block, ...]:
+    """Both walls of images with a word on what they show.
+
+    Parameters
+    ----------
+    record : RunRecord
+    dataset : ImageDataset or None
+        Where the pictures come from; without it the cases are listed by name.
+    images : bool
+        False leaves out pictures and image names; a case is then found by its line in ``predictions.csv``.
+    """
+    cases = judge_images(record.predictions)
+    show = Show(record, dataset if images else None, named=images)
+    mistakes, hits = confident_mistakes(cases), unsure_hits(cases)
+    blocks: list[Block] = [Text(_explanation(dataset, images=images), tone="note")]
+    if mistakes:
+        blocks.append(Gallery("Most confident mistakes", tuple(show.tile(case) for case in mistakes)))
+    else:
+        blocks.append(Text("No image was classified wrongly.", tone="good"))
+    if hits:
+        blocks.append(Gallery("Least confident hits", tuple(show.tile(case) for case in hits)))
+    return tuple(blocks)
+
+
+def _explanation(dataset: ImageDataset | None, *, images: bool) -> str:
+    what = (
+        "Every image was judged by a model that had not seen it. Mistakes made with confidence often turn out to be "
+        "wrong labels."
+    )
+    if not images:
+        return (
+            f"{what} Pictures and image names were left out of this report on request; the numbers are lines of "
+            "predictions.csv."
+        )
+    if dataset is None:
+        return f"{what} The images were not at hand when this report was written, so no pictures are shown."
+    return what
+
+
+class Show:
+    """Turns cases into tiles, looking pictures up by name."""
+
+    def __init__(self, record: RunRecord, dataset: ImageDataset | None, *, named: bool) -> None:
+        self._classes = record.classes
+        self._white_level = (record.results["backbone"].get("preparation") or {}).get("white_level", WHITE_LEVEL)
+        self._dataset = dataset
+        self._named = named
+        self._rows = {} if dataset is None else {name: row for row, name in enumerate(dataset.names)}
+
+    def tile(self, case: Case) -> Tile:
+        """The case with its picture, where there is one to show."""
+        true, predicted = self._classes[case.label], self._classes[case.predicted]
+        source = self.picture(case.image)
+        lines = [f"true: {true}", f"predicted: {predicted}", f"probability {case.probability:.3f}"]
+        if source is None and self._dataset is not None:
+            lines.append("picture not readable in the data set given")
+        title = case.image if self._named else f"line {case.line}"
+        return Tile(source, title, f"Image {title}, true class {true}, predicted {predicted}", tuple(lines))
+
+    def picture(self, name: str) -> str | None:
+        """Picture of an image by its name; None where there is none to show."""
+        row = self._rows.get(name)
+        if self._dataset is None or row is None:
+            return None
+        try:
+            return thumbnail(self._dataset, row, white_level=self._white_level)
+        except ImageError:
+            return None
+
+
+def thumbnail(dataset: ImageDataset, row: int, *, white_level: int = WHITE_LEVEL) -> str:
+    """Picture as a JPEG data URI, at most `THUMBNAIL_PIXELS` on its longer side, without any metadata.
+
+    Raises
+    ------
+    ImageError
+        When the image cannot be read.
+    """
+    picture = dataset.load(row, white_level=white_level)
+    picture.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS), reducing_gap=2.0)
+    picture.info.clear()  # comments and colour profiles would otherwise be written along
+    buffer = io.BytesIO()
+    picture.save(buffer, format="JPEG", quality=_JPEG_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -1,0 +1,206 @@
+"""The labels: how far raters agree, which labels are soft, and which ones to look at again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from headstart.report.document import Block, Gallery, Section, Table, Text, Tile
+from headstart.report.sections.gallery import Show
+from headstart.report.text import format as text
+from headstart.results.read import RunRecord
+
+if TYPE_CHECKING:
+    from headstart.data import ImageDataset
+
+_KRIPPENDORFF = (
+    "K. Krippendorff. Computing Krippendorff's Alpha-Reliability. University of Pennsylvania, Annenberg School for "
+    "Communication, 2011."
+)
+N_TILES = 12
+N_ROWS = 20
+
+_WHAT = (
+    "A list to look at, not a correction: models that had not seen these images are confident of another class than "
+    "the label. Wrong labels stand on it beside hard and rare images; labels that are wrong by a rule that the models "
+    "could learn do not. Nothing was changed or left out because of it. All of them, ranked, are in doubtful.csv."
+)
+
+
+def labels_section(record: RunRecord, *, dataset: ImageDataset | None, images: bool) -> Section | None:
+    """Agreement of the raters, soft labels, and the ranked list of doubtful labels with pictures of the first.
+
+    Parameters
+    ----------
+    record : RunRecord
+    dataset : ImageDataset or None
+        Where the pictures come from.
+    images : bool
+        False leaves out pictures and image names; a label is then found by its rank in ``doubtful.csv``.
+
+    Returns
+    -------
+    Section or None
+        None for a run that says nothing of its labels: one of an older version.
+    """
+    found = record.results.get("labels")
+    if not isinstance(found, dict):
+        return None
+    agreement = record.results["audit"].get("agreement")
+    blocks: list[Block] = [] if agreement is None else _agreement_blocks(agreement, named=images)
+    if found["n_soft"] is not None:
+        blocks.append(Text(_soft_words(found["n_soft"], record.results["task"]["n_images"])))
+    blocks += _doubtful_blocks(record, found["doubtful"], dataset if images else None, images=images)
+    return Section("labels", "Labels to look at again", tuple(blocks))
+
+
+def labels_sentences(results: Mapping[str, Any]) -> list[str]:
+    """What the methods paragraph says of raters and soft labels; nothing where there are neither."""
+    said = []
+    agreement = results["audit"].get("agreement")
+    if agreement is not None:
+        n_raters = text.plural(len(agreement["raters"]), "rater")
+        said.append(f"The images were labelled by {n_raters}; Krippendorff's alpha was {_alphas(agreement)}.")
+    n_soft = (results.get("labels") or {}).get("n_soft")
+    if n_soft is not None:
+        said.append(
+            f"The labels of {text.plural(n_soft, 'image')} were soft: in training each counted for every class as much "
+            "as the share its label gives it, in judging by its hard label."
+        )
+    return said
+
+
+def label_references(results: Mapping[str, Any]) -> tuple[str, ...]:
+    """What `labels_sentences` rests on."""
+    return (_KRIPPENDORFF,) if results.get("audit", {}).get("agreement") is not None else ()
+
+
+def _alphas(agreement: Mapping[str, Any]) -> str:
+    nominal, ordinal = agreement["alpha_nominal"], agreement["alpha_ordinal"]
+    told = f"{_alpha(nominal)} for classes without order"
+    return told if ordinal is None else f"{told} and {_alpha(ordinal)} for classes in the order given"
+
+
+def _soft_words(n_soft: int, n_images: int) -> str:
+    return (
+        f"The labels are soft: {n_soft:,} of {n_images:,} images are shared between classes. In training an image "
+        "counts for each class as much as its share; it is judged by its hard label alone."
+    )
+
+
+def _agreement_blocks(agreement: Mapping[str, Any], *, named: bool) -> list[Block]:
+    """Alpha and the counts in one table, then the most disputed images."""
+    raters = agreement["raters"]
+    order = " < ".join(agreement["class_order"])
+    rows = [
+        ("Raters", text.listed([f"{name}: {text.plural(n, 'image')}" for name, n in raters.items()], limit=20)),
+        ("Images rated by several", text.count(agreement["n_rated_by_several"])),
+        ("Images rated once", text.count(agreement["n_rated_once"])),
+        ("Ratings missing", text.count(agreement["n_gaps"])),
+        ("Images on which raters differ", _share(agreement["n_disputed"], agreement["disputed_share"])),
+        ("Images with tied votes", text.count(agreement["n_tied"])),
+        ("Krippendorff's alpha, classes without order", _alpha(agreement["alpha_nominal"])),
+    ]
+    if agreement["alpha_ordinal"] is not None:
+        rows.append((f"Krippendorff's alpha, were the classes ordered {order}", _alpha(agreement["alpha_ordinal"])))
+    note = (
+        "Alpha is 1 for perfect agreement and 0 for what chance gives. Its 95 % interval resamples images, groups as "
+        "wholes. "
+        f"Reference: {agreement['reference']}."
+    )
+    caption = "How far the raters agree"
+    blocks: list[Block] = [Table(caption, ("Item", "Value"), tuple(rows), frozenset({1})), Text(note, tone="note")]
+    return [*blocks, _disputed(agreement["disputed"])] if named and agreement["disputed"] else blocks
+
+
+def _share(number: int, share: float | None) -> str:
+    return text.count(number) + ("" if share is None else f" ({text.percent(share)} of those rated by several)")
+
+
+def _alpha(entry: Mapping[str, Any]) -> str:
+    return f"undefined: {entry['reason']}" if entry["value"] is None else text.estimate(entry)
+
+
+def _disputed(entries: Sequence[Mapping[str, Any]]) -> Table:
+    rows = tuple(
+        (entry["image"], _votes(entry["votes"]), text.percent(entry["disagreement"])) for entry in entries[:N_ROWS]
+    )
+    caption = f"The {len(rows)} images that raters differ on most"
+    return Table(caption, ("Image", "Votes", "Against the majority"), rows, frozenset({1}))
+
+
+def _votes(votes: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {n}" for name, n in votes.items())
+
+
+def _doubtful_blocks(
+    record: RunRecord, doubtful: Mapping[str, Any], dataset: ImageDataset | None, *, images: bool
+) -> list[Block]:
+    n_listed, n_judged = doubtful["n_listed"], doubtful["n_judged"]
+    if not n_listed:
+        return [Text(f"No label of {n_judged:,} judged images is contradicted with confidence.", tone="good")]
+    counted = (
+        f"{text.plural(n_listed, 'label')} of {n_judged:,} judged images; about "
+        f"{doubtful['n_wrong_estimated']:.0f} labels are estimated to be wrong, hard images counted among them."
+    )
+    top = doubtful["top"]
+    show = Show(record, dataset, named=images)
+    tiles = tuple(_tile(show, entry, images=images) for entry in top[:N_TILES])
+    return [
+        Text(_WHAT, tone="warning"),
+        Text(counted),
+        Gallery("The most doubtful labels", tiles),
+        _ranked(top, named=images),
+        _joint(record.classes, doubtful),
+        Text(_method(doubtful), tone="note"),
+    ]
+
+
+def _method(doubtful: Mapping[str, Any]) -> str:
+    return (
+        "An image is listed when the probability of another class reaches that class's threshold, the mean probability "
+        "of the class over the images labelled so, and its own label is not the most probable class; the label with "
+        f"the lowest probability comes first (confident learning: {doubtful['reference']})."
+    )
+
+
+def _tile(show: Show, entry: Mapping[str, Any], *, images: bool) -> Tile:
+    title = entry["image"] if images else f"rank {entry['rank']}"
+    lines = [
+        f"label: {entry['label']} ({text.score(entry['self_confidence'])})",
+        f"suggested: {entry['suggested']} ({text.score(entry['probability'])})",
+    ]
+    if entry["repeats"] > 1:
+        lines.append(f"{entry['repeats_agree']} of {entry['repeats']} repeats agree")
+    if "votes" in entry:
+        lines.append(f"votes: {_votes(entry['votes'])}")
+    alt = f"Image {title}, labelled {entry['label']}, suggested {entry['suggested']}"
+    return Tile(show.picture(entry["image"]), title, alt, tuple(lines))
+
+
+def _ranked(top: Sequence[Mapping[str, Any]], *, named: bool) -> Table:
+    rows = tuple(
+        (
+            str(entry["rank"]),
+            *((entry["image"],) if named else ()),
+            entry["label"],
+            entry["suggested"],
+            text.score(entry["self_confidence"]),
+            text.score(entry["probability"]),
+            f"{entry['repeats_agree']} of {entry['repeats']}",
+        )
+        for entry in top[:N_ROWS]
+    )
+    words = ("Image",) if named else ()
+    columns = ("Rank", *words, "Label", "Suggested", "Probability of label", "of suggestion", "Repeats that agree")
+    first = f"The first {len(rows)} of the list" if len(rows) > 1 else "The list"
+    return Table(first, columns, rows, frozenset(range(1, 3 + len(words))))
+
+
+def _joint(classes: Sequence[str], doubtful: Mapping[str, Any]) -> Table:
+    rows = tuple(
+        (name, text.score(doubtful["thresholds"][name]), *(text.count(n) for n in counts))
+        for name, counts in zip(classes, doubtful["confident_joint"], strict=True)
+    )
+    caption = "Images by label (rows) and by the class that the models are confident of (columns)"
+    return Table(caption, ("Label", "Threshold", *classes), rows)

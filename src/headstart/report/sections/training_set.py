@@ -1,0 +1,108 @@
+"""The section on what was done to the training rows: balancing, views and a contact sheet of them."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from headstart.augment import View, view_from_json
+from headstart.data import Preparation
+from headstart.errors import ImageError
+from headstart.report.document import Block, Gallery, Section, Table, Text, Tile
+from headstart.report.text import format as text
+from headstart.report.text.metric_names import metric_in_sentence
+from headstart.results.read import RunRecord
+
+if TYPE_CHECKING:
+    from headstart.data import ImageDataset
+
+N_IMAGES = 3
+SIDE_PIXELS = 112
+_QUALITY = 80
+
+
+def treatment_section(record: RunRecord, *, dataset: ImageDataset | None, images: bool) -> Section | None:
+    """What was done to training rows, how often it was chosen, and what the views look like; None where nothing was.
+
+    Parameters
+    ----------
+    record : RunRecord
+    dataset : ImageDataset or None
+        Where the pictures come from.
+    images : bool
+        False leaves pictures out.
+    """
+    search = record.results["search"]
+    rows: Sequence[Mapping[str, Any]] = search.get("treatments", ())
+    if not any(row["label"] for row in rows):
+        return None
+    blocks: list[Block] = [Text(_summary(rows)), _table(record, rows)]
+    for policy, listed in search["views"].items():
+        views = [view_from_json(view) for view in listed]
+        if dataset is not None and images:
+            blocks.append(_contact_sheet(record, policy, views, dataset))
+    return Section("training", "What was done to the training images", tuple(blocks))
+
+
+def _summary(rows: Sequence[Mapping[str, Any]]) -> str:
+    rule = (
+        "The inner folds chose among these ways as they chose among heads."
+        if len(rows) > 1
+        else "Every candidate was trained in this way."
+    )
+    return (
+        f"{rule} Whatever is made up (repeated rows, lines of SMOTE, views) is made inside a training fold from its "
+        "own rows, and a guard stops the run should one of them, or an image it was made of, be judged."
+    )
+
+
+def _table(record: RunRecord, rows: Sequence[Mapping[str, Any]]) -> Table:
+    n_folds = len(record.results["folds"])
+    metric = metric_in_sentence(record.results["protocol"]["choose_by"])
+    cells = tuple(
+        (
+            row["label"] or "nothing",
+            row["balance"],
+            row["augment"],
+            "mean over views" if row["tta"] else "image alone",
+            text.score(row["inner_score"]),
+            f"{row['times_chosen']} of {n_folds}",
+        )
+        for row in rows
+    )
+    columns = ("Way", "Balancing", "Views", "Predicted from", f"Best inner {metric}, mean", "Chosen in folds")
+    return Table("Ways of treating training images", columns, cells, frozenset({1, 2, 3}))
+
+
+def _contact_sheet(record: RunRecord, policy: str, views: Sequence[View], dataset: ImageDataset) -> Block:
+    """Some images in a row with their views."""
+    preparation = Preparation.from_settings(record.results["backbone"]["preparation"])
+    tiles: list[Tile] = []
+    for row in _spread(len(dataset)):
+        try:
+            pixels, mark = dataset.prepared(row, preparation), dataset.content_hash(row)
+        except ImageError:
+            continue
+        name = dataset.names[row]
+        for number, view in enumerate(views):
+            shown = pixels if view.is_identity else view.apply(pixels, mark)
+            title = "as it is" if view.is_identity else (view.symmetry or f"view {number}").replace("_", " ")
+            tiles.append(Tile(_thumbnail(shown), title, f"{name}, {title}", (name,)))
+    return Gallery(f"Views of {policy}, {len(views)} of each image: do they leave the class as it is?", tuple(tiles))
+
+
+def _spread(n: int) -> list[int]:
+    return sorted(set(np.linspace(0, n - 1, min(N_IMAGES, n)).round().astype(int).tolist()))
+
+
+def _thumbnail(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> str:
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((SIDE_PIXELS, SIDE_PIXELS))
+    buffer = io.BytesIO()
+    picture.save(buffer, format="JPEG", quality=_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -1,0 +1,63 @@
+"""Which source of features suits the task: three scores beside what the outer folds found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from headstart.report.document import Bullets, Section, Table, Text
+from headstart.report.text import format as text
+from headstart.report.text.metric_names import metric_in_sentence
+from headstart.results.read import RunRecord
+from headstart.results.schema import Schema, check
+
+TRANSFER: Schema = {
+    "transferability.words[]": (str,),
+    "transferability.sources[].label": (str,),
+    "transferability.sources[].scores": (dict,),
+    "transferability.sources[].ranks{}": (int,),
+    "transferability.sources[].outer_score": (int, float, type(None)),
+    "transferability.sources[].outer_rank": (int, type(None)),
+    "transferability.agreement.metric": (str,),
+    "transferability.agreement.words": (str,),
+    "transferability.settings.neighbours": (int,),
+}
+
+
+def ranking_section(record: RunRecord) -> Section | None:
+    """The scores, ranks and rank agreement; None for a run of one source, or of a version that did not keep them."""
+    found = record.results.get("transferability")
+    if found is None:
+        return None
+    check(record.folder / "results.json", record.results, TRANSFER)
+    how = (
+        "LogME, neighbours and a logistic probe are computed on the training images of every outer fold and averaged; "
+        "they chose nothing. LogME: log evidence of a linear model of the labels, higher is better; between networks "
+        "it is comparable, as a number it means little. Neighbours: the "
+        f"{found['settings']['neighbours']} most alike images of other groups vote. Probe: one logistic regression, on "
+        "the inner folds. Log loss: lower is better."
+    )
+    blocks = (Bullets((*found["words"], found["agreement"]["words"])), _table(found), Text(how, tone="note"))
+    return Section("transferability", "Which backbone, before training", blocks)
+
+
+def _table(found: Mapping[str, Any]) -> Table:
+    rows = tuple(
+        (
+            source["label"],
+            _ranked(source, "logme"),
+            _ranked(source, "knn_log_loss"),
+            text.score(source["scores"]["knn_accuracy"]),
+            _ranked(source, "logistic_log_loss"),
+            text.score(source["scores"]["logistic_accuracy"]),
+            f"{text.score(source['outer_score'])} ({source['outer_rank'] or '–'})",
+        )
+        for source in found["sources"]
+    )
+    outer = f"Outer {metric_in_sentence(found['agreement']['metric'])} of its best"
+    names = ("Features", "LogME", "kNN log loss", "kNN accuracy", "Probe log loss", "Probe accuracy", outer)
+    return Table("Scores from training images alone, and the judgement; ranks in brackets", names, rows)
+
+
+def _ranked(source: Mapping[str, Any], name: str) -> str:
+    return f"{text.score(source['scores'][name])} ({source['ranks'][name]})"

@@ -1,0 +1,1 @@
+"""What the process runs with: warnings of libraries, muted where they say nothing new."""

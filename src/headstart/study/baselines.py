@@ -1,0 +1,230 @@
+"""The simple rivals that transfer is judged against: each a small study of its own on the folds of the run.
+
+A rival whose scores are found elsewhere (a network trained from scratch, say) takes part as a `RivalOutcome` like the
+others: `best_rival` asks of it no more than an inner score and test probabilities for every outer fold.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.decisions import DecisionRules
+from headstart.errors import InputError, RunError
+from headstart.heads import HeadSpec, grid
+from headstart.metrics import OutOfFold
+from headstart.study.decisions import decide_folds, with_decisions
+from headstart.study.execution.journal import Journal
+from headstart.study.nested_cv import run_folds
+from headstart.study.plan import HOLDOUT, StudyCandidate, StudyPlan
+from headstart.study.search.choose import ranked, score_of_rows
+from headstart.study.search.space import Source
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from headstart.progress import Progress
+    from headstart.study.plan import OuterFold, StudyData
+
+MAJORITY, SVM, FOREST, RANDOM_WEIGHTS = "majority", "handcrafted_svm", "handcrafted_forest", "random_weights"
+HEADS: dict[str, tuple[HeadSpec, ...]] = {
+    MAJORITY: (HeadSpec("majority"),),
+    SVM: tuple(HeadSpec("svm", {"C": C}) for C in (1.0, 10.0)),
+    FOREST: (HeadSpec("forest"),),
+    RANDOM_WEIGHTS: tuple(head for head in grid("quick") if head.kind == "logistic"),
+}
+"""What each rival tries; its inner folds choose."""
+TITLES: dict[str, str] = {
+    MAJORITY: "majority class",
+    SVM: "handcrafted features, SVM",
+    FOREST: "handcrafted features, random forest",
+    RANDOM_WEIGHTS: "same backbone, random weights",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Rival:
+    """Something simple that transfer must beat.
+
+    Attributes
+    ----------
+    name : str
+        As in ``results.json`` and the journal.
+    title : str
+        For people.
+    features : ndarray of shape (n_images, n_features), float32
+    heads : tuple of HeadSpec
+        Its inner folds choose among them.
+    """
+
+    name: str
+    title: str
+    features: NDArray[np.float32]
+    heads: tuple[HeadSpec, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class RivalFold:
+    """What a rival did in one outer fold.
+
+    Attributes
+    ----------
+    outer : OuterFold
+    inner_score : float
+        By the score that chooses, on the inner folds; nan where it has none, and then it is never the best.
+    probabilities : ndarray of shape (n_test, n_classes), float64
+        Of the test rows, calibrated as the run's own are.
+    settings : str
+        What was fitted, in words.
+    holdout_score : float
+        As `inner_score`, on the first inner fold alone; nan where it has none.
+    """
+
+    outer: OuterFold
+    inner_score: float
+    probabilities: NDArray[np.float64]
+    settings: str
+    holdout_score: float = math.nan
+
+
+@dataclass(frozen=True, eq=False)
+class RivalOutcome:
+    """What a rival did in all outer folds, in the order of the run's.
+
+    One that knows `on_holdout` only the first inner fold is compared with the others there, where it has a score.
+    """
+
+    name: str
+    title: str
+    folds: tuple[RivalFold, ...]
+    on_holdout: bool = False
+
+    def oof(self, like: OutOfFold) -> OutOfFold:
+        """Its out-of-fold predictions, of the same rows and folds as `like`."""
+        return pooled(self.folds, like)
+
+
+def standard_rivals(
+    n_images: int, descriptors: NDArray[np.float32], random_features: NDArray[np.float32] | None
+) -> list[Rival]:
+    """The rivals of every run.
+
+    Parameters
+    ----------
+    n_images : int
+    descriptors : ndarray of shape (n_images, n_descriptors), float32
+        Made by hand.
+    random_features : ndarray of shape (n_images, n_features), float32, or None
+        Of the backbone with random weights; None leaves that rival out.
+    """
+    features = {
+        MAJORITY: np.zeros((n_images, 1), dtype=np.float32),
+        SVM: descriptors,
+        FOREST: descriptors,
+        RANDOM_WEIGHTS: random_features,
+    }
+    return [Rival(name, TITLES[name], rows, HEADS[name]) for name, rows in features.items() if rows is not None]
+
+
+def rival_plan(rival: Rival, plan: StudyPlan) -> StudyPlan:
+    """The plan of a rival's own study: it chooses as the run does."""
+    candidates = tuple(StudyCandidate(0, head) for head in rival.heads)
+    return StudyPlan(
+        candidates,
+        (Source(backbone=rival.name),),
+        choose_by=plan.choose_by,
+        positive=plan.positive,
+        seed=plan.seed,
+        n_jobs=plan.n_jobs,
+    )
+
+
+def run_rival(
+    rival: Rival,
+    data: StudyData,
+    folds: Sequence[OuterFold],
+    plan: StudyPlan,
+    rules: DecisionRules,
+    *,
+    journal: Journal | None = None,
+    progress: Progress | None = None,
+) -> RivalOutcome:
+    """A rival chosen and judged on the run's outer folds, its probabilities calibrated as the run's are.
+
+    Parameters
+    ----------
+    rival : Rival
+    data : StudyData
+        Of the run; its labels, weights, groups and soft labels count, its features do not.
+    folds : sequence of OuterFold
+        Without the refit: a rival has no final model.
+    plan : StudyPlan
+        Of the run.
+    rules : DecisionRules
+    journal : Journal, optional
+    progress : Progress, optional
+    """
+    own = replace(data, features=(rival.features,), views=())
+    asked = rival_plan(rival, plan)
+    found = run_folds(
+        own,
+        folds,
+        asked,
+        journal=journal,
+        prefix=f"rival-{rival.name}-",
+        title=rival.title[0].upper() + rival.title[1:],
+        progress=progress,
+    )
+    decided = decide_folds(own, found, asked, DecisionRules(rules.calibrate, None, None))
+    rows = [one.outer.inner[HOLDOUT][1] for one in found]
+    held_out = [score_of_rows(own, asked, held, one.inner.of_rows(held)) for held, one in zip(rows, found, strict=True)]
+    folds_of_rival = [
+        RivalFold(one.outer, float(one.inner_scores[one.chosen]), one.probabilities, asked.label(one.chosen), score)
+        for one, score in zip(with_decisions(found, decided), held_out, strict=True)
+    ]
+    return RivalOutcome(rival.name, rival.title, tuple(folds_of_rival))
+
+
+def best_rival(outcomes: Sequence[RivalOutcome], metric: str) -> list[int]:
+    """For every outer fold the place of the rival that its inner folds prefer; the first of equals.
+
+    Where one of them was scored on the first inner fold alone, all are compared on that fold's rows.
+
+    Parameters
+    ----------
+    outcomes : sequence of RivalOutcome
+        Of the same folds.
+    metric : str
+        Name of the score that chooses.
+
+    Raises
+    ------
+    InputError
+        When there is no rival, or they were judged on different folds.
+    RunError
+        When no rival has a score on the inner folds of some outer fold.
+    """
+    if not outcomes or len({tuple(fold.outer.key for fold in one.folds) for one in outcomes}) != 1:
+        raise InputError("Rivals are compared fold by fold. Give at least one, all judged on the same outer folds.")
+    best = []
+    for place, fold in enumerate(outcomes[0].folds):
+        scores = np.array([math.nan if one.on_holdout else one.folds[place].inner_score for one in outcomes])
+        if any(one.on_holdout and math.isfinite(one.folds[place].holdout_score) for one in outcomes):
+            scores = np.array([one.folds[place].holdout_score for one in outcomes])
+        order = ranked(scores, metric)
+        if not len(order):
+            raise RunError(f"No rival has a score on the inner folds of {fold.outer.key}, so none can be chosen.")
+        best.append(int(order[0]))
+    return best
+
+
+def pooled(folds: Sequence[RivalFold], like: OutOfFold) -> OutOfFold:
+    """Test probabilities of all outer folds as out-of-fold predictions of the same rows and folds as `like`."""
+    probabilities = np.full_like(like.probabilities, 1.0 / like.n_classes)
+    for one in folds:
+        probabilities[one.outer.repeat, one.outer.test] = one.probabilities
+    return replace(like, probabilities=probabilities)

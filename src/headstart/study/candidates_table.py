@@ -1,0 +1,280 @@
+"""``candidates.parquet``: every candidate of every outer fold, its settings, inner scores, rank and fate."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.errors import RunError
+from headstart.heads.spec import SETTINGS
+from headstart.metrics import METRICS
+from headstart.storage import canonical_json, write_bytes
+from headstart.study.search.space import Candidate, Source
+from headstart.study.training_set.build import Treatment
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from headstart.study.search.choose import Choice
+    from headstart.study.search.rungs import Halved
+
+CANDIDATES_FILE = "candidates.parquet"
+SOURCE_COLUMNS = tuple(field.name for field in fields(Source))
+TREATMENT_COLUMNS = tuple(field.name for field in fields(Treatment))
+_FORMAT = 2
+_META = b"headstart"
+_FIXED = {
+    "repeat": "int32",
+    "fold": "int32",
+    "candidate": "int32",
+    **{name: "int32" if name in ("input_size", "white_level") else "string" for name in SOURCE_COLUMNS},
+    **dict.fromkeys(TREATMENT_COLUMNS, "string"),
+    "kind": "string",
+    "label": "string",
+}
+_JUDGED = {
+    "inner_score": "float64",
+    "rung": "int32",
+    "failed": "bool",
+    "rank": "int32",
+    "tied": "bool",
+    "cheapest": "bool",
+    "chosen": "bool",
+    "cost": "float64",
+    "outer_score": "float64",
+}
+_INNER = "inner_score_"
+
+
+@dataclass(frozen=True, eq=False)
+class FoldRecord:
+    """What one outer fold says of C candidates.
+
+    Attributes
+    ----------
+    repeat, fold : int
+        Numbers of the outer fold; fold -1 is the refit on all rows.
+    choice : Choice
+        Of the candidates in `compared`.
+    compared : tuple of int
+        Numbers of the candidates the choice was made among: all, or those that halving kept.
+    costs : ndarray of shape (C,)
+    chosen : int
+        Number of the candidate that was fitted and judged.
+    outer_scores : mapping of int to float
+        Score on the outer test rows of the candidates that were judged there.
+    halved : Halved or None
+    """
+
+    repeat: int
+    fold: int
+    choice: Choice
+    compared: tuple[int, ...]
+    costs: NDArray[np.float64]
+    chosen: int
+    outer_scores: Mapping[int, float]
+    halved: Halved | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class CandidateTable:
+    """The rows of ``candidates.parquet``, fold after fold, candidates in their order.
+
+    Attributes
+    ----------
+    columns : dict of str to ndarray
+        By name, all of one length. Numbers that are not known are nan, text that is not given is None.
+    metric : str
+        Score that chose.
+    n_inner : int
+        Inner folds there are scores of.
+    halving : str or None
+        One sentence on what successive halving saved, where it was used.
+    """
+
+    columns: dict[str, NDArray[Any]]
+    metric: str
+    n_inner: int
+    halving: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.columns["candidate"])
+
+    def of_outer_folds(self) -> CandidateTable:
+        """Without the rows of the refit on all images."""
+        inside = self.columns["fold"] >= 0
+        return replace(self, columns={name: values[inside] for name, values in self.columns.items()})
+
+
+def setting_columns() -> dict[str, str]:
+    """Type of every setting's column; a setting that may be a word is text, and so is one whose kinds disagree."""
+    found: dict[str, set[str]] = {}
+    for settings in SETTINGS.values():
+        for name, setting in settings.items():
+            text = bool(setting.choices or setting.word)
+            kind = "string" if text else "int64" if isinstance(setting.default, int) else "float64"
+            found.setdefault(name, set()).add(kind)
+    return {name: kinds.pop() if len(kinds) == 1 else "string" for name, kinds in found.items()}
+
+
+def write_candidates(
+    path: Path, candidates: Sequence[Candidate], folds: Sequence[FoldRecord], *, metric: str, halving: str | None = None
+) -> None:
+    """Write ``candidates.parquet``, whole or not at all; equal records give equal bytes.
+
+    Parameters
+    ----------
+    path : Path
+    candidates : sequence of Candidate
+    folds : sequence of FoldRecord
+        At least one.
+    metric : str
+        Score that chose.
+    halving : str or None
+        One sentence on what successive halving saved.
+
+    Raises
+    ------
+    StorageError
+        When the disk refuses.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    n_inner = folds[0].choice.fold_scores.shape[1]
+    types = _types(n_inner)
+    rows = [_fold_columns(candidates, record, n_inner) for record in folds]
+    arrays = [
+        pa.array([value for part in rows for value in part[name]], type=getattr(pa, _arrow(kind))(), from_pandas=True)
+        for name, kind in types.items()
+    ]
+    meta = {"format": _FORMAT, "metric": metric, "n_inner": n_inner, "halving": halving}
+    schema = pa.schema(
+        [(name, array.type) for name, array in zip(types, arrays, strict=True)],
+        metadata={_META: canonical_json(meta).encode()},
+    )
+    buffer = io.BytesIO()
+    pa.parquet.write_table(pa.Table.from_arrays(arrays, schema=schema), buffer, compression="zstd")
+    write_bytes(path, buffer.getvalue())
+
+
+def _arrow(kind: str) -> str:
+    return {"bool": "bool_"}.get(kind, kind)
+
+
+def _types(n_inner: int) -> dict[str, str]:
+    inner = {f"{_INNER}{number}": "float64" for number in range(n_inner)}
+    return {**_FIXED, **setting_columns(), **inner, **_JUDGED}
+
+
+def _fold_columns(candidates: Sequence[Candidate], record: FoldRecord, n_inner: int) -> dict[str, list[Any]]:
+    """Columns of one outer fold as plain lists, None for what is not known."""
+    n = len(candidates)
+    place = {index: position for position, index in enumerate(record.compared)}
+    choice, halved = record.choice, record.halved
+    early = np.full((n, n_inner), np.nan) if halved is None else halved.scores
+    columns: dict[str, list[Any]] = {
+        "repeat": [record.repeat] * n,
+        "fold": [record.fold] * n,
+        "candidate": list(range(n)),
+        **{name: [getattr(candidate.source, name) for candidate in candidates] for name in SOURCE_COLUMNS},
+        **{name: [str(getattr(candidate.treatment, name)) for candidate in candidates] for name in TREATMENT_COLUMNS},
+        "kind": [candidate.head.kind for candidate in candidates],
+        "label": [candidate.short_label for candidate in candidates],
+        **_setting_values(candidates),
+        "inner_score": [float(choice.scores[place[i]]) if i in place else None for i in range(n)],
+        "rung": [0 if halved is None else int(halved.rung[i]) for i in range(n)],
+        "failed": [_failed(record, place, i) for i in range(n)],
+        "rank": [int(choice.rank[place[i]]) or None if i in place else None for i in range(n)],
+        "tied": [i in place and bool(choice.tied[place[i]]) for i in range(n)],
+        "cheapest": [record.compared[choice.cheapest] == i for i in range(n)],
+        "chosen": [record.chosen == i for i in range(n)],
+        "cost": [float(value) for value in record.costs],
+        "outer_score": [record.outer_scores.get(i) for i in range(n)],
+    }
+    for number in range(n_inner):
+        columns[f"{_INNER}{number}"] = [
+            float(choice.fold_scores[place[i], number] if i in place else early[i, number]) for i in range(n)
+        ]
+    return columns
+
+
+def _failed(record: FoldRecord, place: Mapping[int, int], index: int) -> bool:
+    before = record.halved is not None and bool(record.halved.failed[index])
+    return before or (index in place and bool(record.choice.failed[place[index]]))
+
+
+def _setting_values(candidates: Sequence[Candidate]) -> dict[str, list[Any]]:
+    result = {}
+    for name, kind in setting_columns().items():
+        values = [candidate.head.settings.get(name) for candidate in candidates]
+        result[name] = [str(value) if kind == "string" and value is not None else value for value in values]
+    return result
+
+
+def read_candidates(path: Path) -> CandidateTable:
+    """The table that `write_candidates` wrote.
+
+    Raises
+    ------
+    RunError
+        When the file is missing, damaged or of another version.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    try:
+        table = pa.parquet.read_table(path)
+    except FileNotFoundError as error:
+        raise RunError(f"{path} is missing, so the run is incomplete. {_REMEDY}") from error
+    except (OSError, pa.ArrowException) as error:
+        raise RunError(f"{path} is damaged ({error}). {_REMEDY}") from error
+    meta = _meta(path, (table.schema.metadata or {}).get(_META, b""))
+    types = _types(meta["n_inner"])
+    wrong = [name for name, kind in types.items() if name not in table.schema.names or _differs(table, name, kind)]
+    if wrong:
+        raise RunError(f"{path} has no column {wrong[0]!r} of type {types[wrong[0]]}. {_REMEDY}")
+    columns = {name: _values(table.column(name), types[name]) for name in types}
+    return CandidateTable(columns, meta["metric"], meta["n_inner"], meta["halving"])
+
+
+_REMEDY = "Run `headstart fit` again with the same options; a run that was interrupted goes on where it stopped."
+
+
+def _differs(table: Any, name: str, kind: str) -> bool:
+    import pyarrow as pa
+
+    return bool(table.schema.field(name).type != getattr(pa, _arrow(kind))())
+
+
+def _meta(path: Path, content: bytes) -> dict[str, Any]:
+    try:
+        meta = json.loads(content)
+        known = (
+            meta["format"] == _FORMAT
+            and meta["metric"] in METRICS
+            and 0 < int(meta["n_inner"]) <= 1000
+            and "halving" in meta
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path} is no table of candidates of headstart. {_REMEDY}") from error
+    if not known:
+        raise RunError(f"{path} was written by another version of headstart. Use that one, or fit again.")
+    return dict(meta)
+
+
+def _values(column: Any, kind: str) -> NDArray[Any]:
+    """A column as an array: numbers with nan for what is not known, text as objects, flags as they are."""
+    if kind == "string":
+        return np.array(column.to_pylist(), dtype=object)
+    if kind == "bool":
+        return np.array(column.to_pylist(), dtype=bool)
+    values = np.array([np.nan if value is None else value for value in column.to_pylist()], dtype=np.float64)
+    whole = kind.startswith("int") and not np.isnan(values).any()
+    return values.astype(np.int64) if whole else values

@@ -1,0 +1,208 @@
+"""The run folder: one run per folder, never overwritten, resumed when it is the same run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from headstart.engines.engine import Engine
+from headstart.errors import InputError, RunError
+from headstart.storage import storage_error, write_json
+
+RUN_FILE = "run.json"
+RESULTS_FILE = "results.json"
+PREDICTIONS_FILE = "predictions.csv"
+SPLIT_FILE = "split.json"
+TIMINGS_FILE = "timings.json"
+REPORT_FILE = "report.html"
+MODEL_FOLDER = "model"
+FOLDS_FOLDER = "folds"
+WORK_FOLDER = "work"
+_LOCK_FILE = ".lock"
+_FORMAT = 1
+
+
+def check_output_folder(path: Path) -> None:
+    """Refuse a folder that holds something other than a run, before any work is done.
+
+    Raises
+    ------
+    RunError
+        When `path` is a file, or a folder with other files in it.
+    """
+    if path.is_file():
+        raise RunError(f"{path} is a file. Give the name of a new folder, or of a run to go on with.")
+    found = [entry.name for entry in path.iterdir()] if path.is_dir() else []
+    others = [name for name in found if name != _LOCK_FILE and not _is_unfinished(name)]
+    if others and RUN_FILE not in others:
+        raise RunError(
+            f"{path} already holds files that are no headstart run ({', '.join(sorted(others)[:3])}). "
+            "Give the name of a new folder."
+        )
+
+
+def _is_unfinished(name: str) -> bool:
+    """Whether this is the temporary name of a file that was being written when a process was killed."""
+    return name.startswith(".") and name.endswith(".tmp")
+
+
+def stored_engine(path: Path, number: int = 0) -> Engine | None:
+    """Engine of a source of the run that a folder holds, to be used again on resume.
+
+    None for a new folder, and for a source that its run has not: sources are numbered from 0, in their order.
+
+    Raises
+    ------
+    RunError
+        When the run is damaged.
+    """
+    if not (path / RUN_FILE).is_file():
+        return None
+    try:
+        stored = read_run(path)["identity"]["sources"].get(str(number))
+        return None if stored is None else Engine.from_json(stored["engine"])
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, InputError) as error:
+        raise RunError(_damaged(path / RUN_FILE)) from error
+
+
+def stored_record(path: Path, number: int = 0) -> dict[str, Any]:
+    """How the engine of a source of the run in a folder was chosen; empty where that was not recorded.
+
+    Raises
+    ------
+    RunError
+        When the run is damaged.
+    """
+    records = read_run(path).get("engines", {})
+    record = records.get(str(number), {}) if isinstance(records, dict) else None
+    if not isinstance(record, dict):
+        raise RunError(_damaged(path / RUN_FILE))
+    return record
+
+
+@contextmanager
+def claimed(
+    path: Path,
+    identity: dict[str, Any],
+    source: dict[str, Any],
+    *,
+    images: bool = True,
+    engines: dict[str, Any] | None = None,
+) -> Iterator[bool]:
+    """Hold a run folder for the length of a block: create it, or check that it holds the same run.
+
+    Parameters
+    ----------
+    path : Path
+    identity : dict
+        Everything that decides the results; a folder with another identity is refused.
+    source : dict
+        Where the data came from, for `headstart report`; decides nothing.
+    images : bool
+        Whether reports of this run may show pictures. Once forbidden it stays forbidden.
+    engines : dict, optional
+        How the engine of every source was chosen, by its number as text, for `stored_record`; what was written at the
+        run's beginning stays.
+
+    Yields
+    ------
+    bool
+        Whether they may: `images`, and never forbidden before.
+
+    Raises
+    ------
+    RunError
+        When the folder holds another run, or another process is working in it.
+    StorageError
+        When the folder may not be written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path / _LOCK_FILE)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise RunError(f"Another process is working in {path}. Wait for it, or give another folder.") from error
+    except OSError as error:
+        raise storage_error(path, error) from error
+    try:
+        yield _claim(path, {"identity": identity, "source": source, "engines": engines or {}}, images=images)
+    finally:
+        lock.release()  # the file stays: removed at the wrong moment, it would let two processes in
+
+
+def _claim(path: Path, run: dict[str, Any], *, images: bool) -> bool:
+    check_output_folder(path)
+    _remove_unfinished(path)
+    content = {**run, "format": _FORMAT, "images": images}
+    if not (path / RUN_FILE).is_file():
+        write_json(path / RUN_FILE, content)
+        return images
+    stored = read_run(path)
+    differing = differences(stored["identity"], run["identity"])
+    if differing:
+        raise RunError(
+            f"{path} holds another run, which is never overwritten. It differs in: {'; '.join(differing[:6])}. "
+            "Give another folder, or the same data and options to go on with that run."
+        )
+    allowed = images and bool(stored.get("images", True))
+    if allowed != stored.get("images"):
+        write_json(path / RUN_FILE, {**content, "engines": stored.get("engines", {}), "images": allowed})
+    return allowed
+
+
+def _remove_unfinished(path: Path) -> None:
+    """Remove what a killed process left under temporary names."""
+    for entry in path.rglob(".*.tmp"):
+        if _is_unfinished(entry.name):
+            entry.unlink(missing_ok=True)
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """Content of ``run.json``.
+
+    Raises
+    ------
+    RunError
+        When the folder holds no run or the file is damaged.
+    """
+    file = path / RUN_FILE
+    if not file.is_file():
+        raise RunError(f"{path} holds no headstart run ({RUN_FILE} is missing). Give the folder of `headstart fit -o`.")
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(content["identity"], dict):
+            raise TypeError("identity")
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+        raise RunError(_damaged(file)) from error
+    return dict(content)
+
+
+def _damaged(file: Path) -> str:
+    return f"{file} is damaged. Remove the folder and run `headstart fit` again."
+
+
+def differences(stored: Any, asked: Any, name: str = "") -> list[str]:
+    """What differs between two nested settings, in words.
+
+    >>> differences({"seed": 0, "split": {"outer": 5}}, {"seed": 1, "split": {"outer": 5}})
+    ['seed is 0 there, 1 here']
+    """
+    if isinstance(stored, dict) and isinstance(asked, dict):
+        keys = sorted(set(stored) | set(asked))
+        found = [differences(stored.get(key), asked.get(key), f"{name}.{key}" if name else key) for key in keys]
+        return [text for texts in found for text in texts]
+    if stored == asked:
+        return []
+    if name == "data":
+        return ["the data set: its images, labels, groups, weights or folds"]
+    return [f"{name} is {_shown(stored)} there, {_shown(asked)} here"]
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,173 @@
+"""The two pieces of work of a study: inner predictions of some candidates, and one candidate fitted and judged."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.heads import Chunk, FittedHead, HeadSpec, fit_heads, plan_chunks, train_chunk, training_rows
+from headstart.storage import hash_json
+from headstart.study.training_set.build import PLAIN, Treatment, check_apart, judged_features, mean_over_views, treated
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from headstart.study.plan import OuterFold, StudyData
+
+    Integers = NDArray[np.int64]
+
+
+MOST_HEADS = 12
+"""Heads of another kind than dense that a piece fits at most: an interruption costs no more, and while it lasts every
+SVM holds training rows of its own."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the heads of a piece are fitted.
+
+    Attributes
+    ----------
+    seed : int
+        Of the fit and of what is done to the training rows.
+    precision : {"fp32", "bf16"}
+        Of the large products in training dense heads.
+    treatment : Treatment
+        Of the training rows.
+    """
+
+    seed: int
+    precision: str = "fp32"
+    treatment: Treatment = PLAIN
+
+
+def work_groups(heads: Sequence[HeadSpec], n_features: int, n_classes: int, n_rows: int) -> list[list[int]]:
+    """Places of the heads that one piece trains: a chunk of dense heads, or some of another kind.
+
+    Parameters
+    ----------
+    heads : sequence of HeadSpec
+        All on the features of one source.
+    n_features, n_classes : int
+    n_rows : int
+        Training rows.
+
+    Raises
+    ------
+    InputError
+        When one dense head alone takes more memory than a chunk may.
+    """
+    kinds: dict[str, list[int]] = {}
+    for place, head in enumerate(heads):
+        kinds.setdefault(head.kind, []).append(place)
+    dense = kinds.pop("dense", [])
+    specs = [heads[place] for place in dense]
+    chunks = plan_chunks(specs, n_features=n_features, n_classes=n_classes, n_rows=n_rows)
+    others = [places[at : at + MOST_HEADS] for places in kinds.values() for at in range(0, len(places), MOST_HEADS)]
+    return [*([dense[index] for index in chunk.indices] for chunk in chunks), *others]
+
+
+def piece_name(heads: Sequence[HeadSpec], treatment: Treatment = PLAIN) -> str:
+    """Kind and a short hash of the heads that a piece trains, for its name in the journal."""
+    return f"{heads[0].kind}-{hash_json([treatment.to_json(), *(head.to_json() for head in heads)])[:16]}"
+
+
+def inner_predictions(
+    data: StudyData, rows: tuple[Integers, Integers], heads: Sequence[HeadSpec], way: Way
+) -> dict[str, NDArray[Any]]:
+    """Probabilities of one inner fold's validation rows for heads of one kind, trained on its training rows.
+
+    Parameters
+    ----------
+    data : StudyData
+        Of one source.
+    rows : (ndarray, ndarray) of int64
+        Numbers of the training and of the validation rows.
+    heads : sequence of HeadSpec
+        Of one kind; dense ones of one shape and batch size, as `work_groups` gives them.
+    way : Way
+
+    Returns
+    -------
+    dict
+        ``probabilities`` of shape (n_heads, n_validation, n_classes), float32; nan for a head that diverged.
+    """
+    train, validation = rows
+    features = judged_features(data, validation, way.treatment)
+    trained_on = treated(data, train, way.treatment, way.seed)
+    check_apart(data, trained_on, validation)
+    if heads[0].kind == "dense":
+        found = _dense_probabilities(trained_on, features, heads, way)
+    else:
+        fitted = _fit(trained_on, heads, way)
+        found = np.stack([head.predict_proba(features) for head in fitted])
+    return {"probabilities": mean_over_views(found, len(validation)).astype(np.float32)}
+
+
+def _dense_probabilities(
+    data: StudyData, features: NDArray[np.float32], heads: Sequence[HeadSpec], way: Way
+) -> NDArray[np.float64]:
+    """As `inner_predictions`, without ever holding the parameters of all heads."""
+    rows = training_rows(
+        data.features[0],
+        data.labels,
+        n_classes=data.n_classes,
+        weights=data.weights,
+        groups=data.groups,
+        seed=way.seed,
+    )
+    chunk = Chunk(tuple(range(len(heads))), tuple(heads))
+    (trained,) = train_chunk(chunk, [rows], [features], precision=way.precision)
+    if trained.probabilities is None:
+        raise ValueError("the trainer was given validation rows and handed out no probabilities")
+    return trained.probabilities
+
+
+def fit_and_predict(data: StudyData, fold: OuterFold, head: HeadSpec, way: Way) -> dict[str, NDArray[Any]]:
+    """One candidate fitted on a fold's training rows: its arrays, and the probabilities of the test rows.
+
+    Returns
+    -------
+    dict
+        ``probabilities`` of shape (n_test, n_classes), float64, and the head's arrays as ``head.NAME``. Of a head
+        that diverged: ``failed`` alone.
+    """
+    trained_on = treated(data, fold.train, way.treatment, way.seed)
+    check_apart(data, trained_on, fold.test)
+    fitted = _fit(trained_on, [head], way)[0]
+    if fitted.failed:
+        return {"failed": np.array([True])}
+    predicted = fitted.predict_proba(judged_features(data, fold.test, way.treatment))
+    probabilities = mean_over_views(predicted, len(fold.test))
+    tensors = {f"head.{name}": value for name, value in fitted.to_tensors().items()}
+    return {"probabilities": probabilities, **tensors}
+
+
+def stored_head(head: HeadSpec, tensors: dict[str, NDArray[Any]]) -> FittedHead:
+    """The head among what `fit_and_predict` gave."""
+    arrays = {name.removeprefix("head."): value for name, value in tensors.items() if name.startswith("head.")}
+    return FittedHead.from_tensors(head, arrays)
+
+
+def fit_seed(seed: int, fold: OuterFold, number: int, kind: str) -> int:
+    """Seed of one fit, the same wherever and whenever it runs; `number` is the inner fold's, or how many there are."""
+    kind_number = int.from_bytes(hashlib.sha256(kind.encode()).digest()[:4], "big")
+    sequence = np.random.SeedSequence([seed, fold.repeat, fold.fold + 1, number, kind_number])
+    return int(sequence.generate_state(1)[0])
+
+
+def _fit(data: StudyData, heads: Sequence[HeadSpec], way: Way) -> list[FittedHead]:
+    return fit_heads(
+        heads,
+        data.features[0],
+        data.labels,
+        n_classes=data.n_classes,
+        weights=data.weights,
+        groups=data.groups,
+        seed=way.seed,
+        precision=way.precision,
+    )

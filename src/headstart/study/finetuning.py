@@ -1,0 +1,377 @@
+"""Costly candidates of a study: fine-tuning and training from scratch, chosen on one inner holdout per outer fold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from headstart.engines.torch_cuda import full_precision
+from headstart.errors import InputError, LeakError
+from headstart.finetuning import (
+    FineTuned,
+    FineTuneSpec,
+    Maps,
+    Setting,
+    Task,
+    UnlockedNetwork,
+    fine_tune,
+    frozen_stage,
+    probabilities_of,
+)
+from headstart.heads import FittedHead, HeadSpec, fit_heads
+from headstart.progress import Progress, Silent
+from headstart.storage import hash_json
+from headstart.study.execution.journal import Journal
+from headstart.study.execution.tasks import fit_seed
+from headstart.study.plan import HOLDOUT
+from headstart.study.search.choose import ranked, score_of_rows
+from headstart.study.search.inner_predictions import InnerPredictions
+from headstart.study.training_set.build import with_shares
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from headstart.backbones.backbone import Backbone
+    from headstart.study.nested_cv import FoldResult
+    from headstart.study.plan import OuterFold, StudyData, StudyPlan
+
+    Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+    Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Tuning:
+    """The costly candidates of a study, and what they work with.
+
+    Attributes
+    ----------
+    specs : tuple of FineTuneSpec
+        The candidates, each with its precision decided.
+    backbones : tuple of Backbone
+        One for each source.
+    open_maps : callable
+        From the number of a source and its last frozen stage to the maps of all images; asked once for each pair.
+    random_backbones : tuple of Backbone
+        With random weights, one for each source, where a candidate starts from them.
+    n_threads : int
+    device : str
+    """
+
+    specs: tuple[FineTuneSpec, ...]
+    backbones: tuple[Backbone, ...]
+    open_maps: Callable[[int, str | None], Maps]
+    random_backbones: tuple[Backbone, ...] = ()
+    n_threads: int = 1
+    device: str = "cpu"
+
+    def backbone(self, source: int, spec: FineTuneSpec) -> Backbone:
+        """What a candidate starts from."""
+        return (self.random_backbones if spec.start == "random" else self.backbones)[source]
+
+    def stage(self, source: int, spec: FineTuneSpec) -> str | None:
+        """Last stage of a source that stays frozen.
+
+        Raises
+        ------
+        InputError
+            When more stages are unlocked than there are.
+        """
+        backbone = self.backbones[source]
+        return frozen_stage(spec.unlock, backbone.staged.names, backbone=backbone.name)
+
+
+@dataclass(frozen=True, eq=False)
+class TunedFold:
+    """What the costly candidates gave in one outer fold.
+
+    Attributes
+    ----------
+    source : int
+        Whose features the frozen winner reads, and whose stages were unlocked.
+    scores : ndarray of shape (n_candidates + 1,)
+        The choosing score on the holdout: of the frozen winner, then of every costly candidate at its best epoch; nan
+        where training diverged.
+    tried : tuple of FineTuned
+        On the training part of the holdout.
+    chosen : int or None
+        Number of the costly candidate that was fitted on all training rows and judged; None: the frozen winner stands.
+    fitted : FineTuned or None
+        The candidate chosen, trained on all training rows.
+    stage : str or None
+        Its last frozen stage.
+    frozen_probabilities : ndarray of shape (n_test, n_classes)
+        Of the frozen winner, which a choice of another candidate does not forget.
+    """
+
+    source: int
+    scores: Floats
+    tried: tuple[FineTuned, ...]
+    chosen: int | None
+    fitted: FineTuned | None
+    stage: str | None
+    frozen_probabilities: Floats
+
+
+def tune_folds(
+    data: StudyData,
+    results: Sequence[FoldResult],
+    plan: StudyPlan,
+    tuning: Tuning,
+    *,
+    journal: Journal | None = None,
+    progress: Progress | None = None,
+) -> list[FoldResult]:
+    """Let costly candidates compete with the winner of the cheap ones, outer fold by outer fold.
+
+    Each is trained on the training part of one inner fold; the epoch with the lowest log loss on the rest is its
+    number of epochs. Where the best of them beats the cheap winner there, by the choosing score, and some epoch beat
+    the linear head it started from, it is trained on all training rows of the outer fold for as many epochs, and its
+    predictions of the test rows take the place of the winner's. Test rows decide nothing.
+
+    Parameters
+    ----------
+    data : StudyData
+    results : sequence of FoldResult
+        Of the cheap candidates, the refit among them.
+    plan : StudyPlan
+    tuning : Tuning
+    journal : Journal, optional
+        Finished trainings and checkpoints are taken from it and added to it.
+    progress : Progress, optional
+
+    Returns
+    -------
+    list of FoldResult
+        As given, with ``tuned``; where a costly candidate was chosen with its probabilities, and as ``inner`` its
+        predictions of the holdout.
+    """
+    work = _Work(data, plan, tuning, journal or Journal(None))
+    total = sum(work.n_images(result.outer) for result in results)
+    with (progress or Silent()).task("Fine-tuning", total, "images") as advance:
+        return [work.tune(result, advance) for result in results]
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """One training: its name in the journal, what is trained on which rows, and the rows it then speaks of."""
+
+    key: str
+    source: int
+    spec: FineTuneSpec
+    rows: tuple[Integers, Integers]
+    judged: Integers
+    name: str
+    epochs: int | None = None
+
+
+def judge_alone(
+    data: StudyData,
+    results: Sequence[FoldResult],
+    plan: StudyPlan,
+    tuning: Tuning,
+    number: int,
+    *,
+    journal: Journal | None = None,
+    progress: Progress | None = None,
+) -> list[FoldResult]:
+    """One costly candidate judged in every outer fold, chosen there or not: a rival. Arguments as for `tune_folds`.
+
+    Returns
+    -------
+    list of FoldResult
+        As given, with the candidate's probabilities, inner predictions and ``tuned``; a fold where it diverges keeps
+        ``tuned.chosen`` None.
+    """
+    work = _Work(data, plan, tuning, journal or Journal(None))
+    spec = tuning.specs[number]
+    total = sum(len(result.outer.train) * spec.epochs for result in results)
+    with (progress or Silent()).task(spec.label.partition(",")[0].capitalize(), total, "images") as advance:
+        return [work.alone(result, number, advance) for result in results]
+
+
+class _Work:
+    def __init__(self, data: StudyData, plan: StudyPlan, tuning: Tuning, journal: Journal) -> None:
+        self.data, self.plan, self.tuning, self.journal = data, plan, tuning, journal
+        self.targets = np.eye(data.n_classes)[data.labels] if data.soft is None else data.soft
+        self._maps: dict[tuple[int, str | None], Maps] = {}
+
+    def n_images(self, fold: OuterFold) -> int:
+        """Images that the trainings of a fold pass at most."""
+        each = [len(fold.inner[HOLDOUT][0]) * spec.epochs for spec in self.tuning.specs]
+        return sum(each) + len(fold.train) * max(spec.epochs for spec in self.tuning.specs)
+
+    def tune(self, result: FoldResult, advance: Callable[[int], None]) -> FoldResult:
+        """One outer fold."""
+        left = [self.n_images(result.outer)]
+
+        def step(n: int) -> None:
+            left[0] -= n
+            advance(n)
+
+        fold, source = result.outer, self.plan.candidates[result.chosen].source
+        holdout = fold.inner[HOLDOUT][1]
+        tried = [self._tried(fold, source, spec, step) for spec in self.tuning.specs]
+        scores = self._scores(result, holdout, [one.get("holdout") for one in tried])
+        found = tuple(FineTuned.from_arrays(one, self._start(fold.inner[HOLDOUT][0], source)) for one in tried)
+        plain = TunedFold(source, scores, found, None, None, None, result.probabilities)
+        order = ranked(_eligible(scores, found), self.plan.choose_by)
+        best = int(order[0]) if len(order) else 0  # no score at all: the frozen winner stands
+        tuned = replace(result, tuned=plain)
+        if best > 0:
+            tuned = self._with(tuned, plain, best - 1, tried[best - 1]["holdout"], step)
+        advance(left[0])
+        return tuned
+
+    def alone(self, result: FoldResult, number: int, advance: Callable[[int], None]) -> FoldResult:
+        """One candidate in one outer fold, whatever the holdout prefers."""
+        if result.tuned is None:
+            raise ValueError("the fold was not tuned")
+        source, spec = result.tuned.source, self.tuning.specs[number]
+        holdout = self._tried(result.outer, source, spec, lambda n: None).get("holdout")  # the journal has it
+        plain = replace(result.tuned, chosen=None, fitted=None, stage=None)
+        alone = replace(result, tuned=plain, probabilities=plain.frozen_probabilities)
+        return alone if holdout is None else self._with(alone, plain, number, holdout, advance)
+
+    def _with(
+        self, result: FoldResult, plain: TunedFold, number: int, holdout: Floats, step: Callable[[int], None]
+    ) -> FoldResult:
+        """The fold with a costly candidate in the winner's place; as it was where its last training diverges."""
+        fold, spec = result.outer, self.tuning.specs[number]
+        stage = self.tuning.stage(plain.source, spec)
+        kept = self._fitted(fold, plain.source, spec, plain.tried[number].best_epoch, step)
+        fitted = FineTuned.from_arrays(kept, self._start(fold.train, plain.source))
+        if fitted.failed:
+            return result
+        rows = fold.inner[HOLDOUT][1]
+        inner = InnerPredictions(rows, holdout, np.full(len(rows), HOLDOUT, dtype=np.int64))
+        tuned = replace(plain, chosen=number, fitted=fitted, stage=stage)
+        return replace(result, probabilities=kept["probabilities"], inner=inner, tuned=tuned)
+
+    def _tried(self, fold: OuterFold, source: int, spec: FineTuneSpec, step: Callable[[int], None]) -> Arrays:
+        """One costly candidate trained on the training part of the holdout, with what it says of the rest."""
+        train, valid = fold.inner[HOLDOUT]
+        piece = _Piece(f"{fold.key}-tuning-{_name(source, spec)}", source, spec, (train, valid), valid, "holdout")
+        return self._done(piece, fold, step)
+
+    def _fitted(
+        self, fold: OuterFold, source: int, spec: FineTuneSpec, epochs: int, step: Callable[[int], None]
+    ) -> Arrays:
+        """One costly candidate trained on all training rows, with what it says of the test rows."""
+        key = f"{fold.key}-tuned-{_name(source, spec)}"
+        rows = (fold.train, np.zeros(0, dtype=np.int64))
+        return self._done(_Piece(key, source, spec, rows, fold.test, "probabilities", epochs), fold, step)
+
+    def _done(self, piece: _Piece, fold: OuterFold, step: Callable[[int], None]) -> Arrays:
+        """What a piece gives, from the journal or now."""
+        kept = self.journal.get(piece.key)
+        if kept is not None:
+            return kept
+        train, valid = piece.rows
+        _check_apart(train, piece.judged)
+        stage, start = self.tuning.stage(piece.source, piece.spec), self._start(train, piece.source)
+        maps = self._opened(piece.source, stage)
+        setting = Setting(
+            self.tuning.backbone(piece.source, piece.spec),
+            stage,
+            start,
+            seed=fit_seed(self.plan.seed, fold, len(valid), "fine-tuning"),
+            n_threads=self.tuning.n_threads,
+            device=self.tuning.device,
+            stop_after=piece.epochs,
+            store=self.journal,
+            key=f"{piece.key}-checkpoint",
+            on_step=step,
+        )
+        found = fine_tune(Task(maps, self.targets, self.data.weights, train, valid), piece.spec, setting)
+        arrays = found.to_arrays()
+        if not found.failed:
+            arrays[piece.name] = predicted(found, setting, maps, piece.judged)
+        self.journal.put(piece.key, arrays)
+        self.journal.drop(f"{setting.key}-attempt0", f"{setting.key}-attempt1")
+        return arrays
+
+    def _opened(self, source: int, stage: str | None) -> Maps:
+        if (source, stage) not in self._maps:
+            self._maps[source, stage] = self.tuning.open_maps(source, stage)
+        return self._maps[source, stage]
+
+    def _start(self, train: Integers, source: int) -> FittedHead:
+        """The linear head that training starts from, on the frozen features of the training rows alone."""
+        rows = with_shares(self.data.of_source(source).take(train))
+        spec = _start_spec(self.plan)
+        (head,) = fit_heads(
+            [spec], rows.features[0], rows.labels, n_classes=rows.n_classes, weights=rows.weights, seed=self.plan.seed
+        )
+        if "coefficients" not in head.arrays:
+            raise InputError("Fine-tuning needs training images of two classes or more in every fold.")
+        return head
+
+    def _scores(self, result: FoldResult, rows: Integers, tuned: Sequence[Floats | None]) -> Floats:
+        """The choosing score on the holdout, of the frozen winner first."""
+        frozen = result.inner.of_rows(rows)
+        return np.array(
+            [
+                np.nan if given is None else score_of_rows(self.data, self.plan, rows, given)
+                for given in (frozen, *tuned)
+            ]
+        )
+
+
+def _eligible(scores: Floats, tried: Sequence[FineTuned]) -> Floats:
+    """The scores that choose: what is best before its first epoch was not fine-tuned, so the frozen winner stands."""
+    untrained = [False, *(one.best_epoch == 0 for one in tried)]
+    return np.where(untrained, np.nan, scores)
+
+
+def _start_spec(plan: StudyPlan) -> HeadSpec:
+    """The logistic head of the study in the middle of its penalties, or the default one where it has none."""
+    listed = sorted({one.head.number("C") for one in plan.candidates if one.head.kind == "logistic"})
+    return HeadSpec("logistic", {"C": listed[len(listed) // 2]}) if listed else HeadSpec("logistic")
+
+
+def _check_apart(train: Integers, judged: Integers) -> None:
+    """Refuse to judge images that are trained on.
+
+    Raises
+    ------
+    LeakError
+    """
+    both = np.intersect1d(train, judged)
+    if len(both):
+        raise LeakError(
+            f"Row {both[0]} and {len(both) - 1:,} others would be fine-tuned on and judged. Split first, and train "
+            "inside the training fold."
+        )
+
+
+def _name(source: int, spec: FineTuneSpec) -> str:
+    return f"source{source}-{hash_json(spec.to_json())[:16]}"
+
+
+def predicted(found: FineTuned, setting: Setting, maps: Maps, rows: Integers) -> Floats:
+    """Probabilities (n, n_classes) of some images by a trained network, the mean over their views.
+
+    Parameters
+    ----------
+    found : FineTuned
+    setting : Setting
+        Of its training.
+    maps : Maps
+    rows : ndarray of int64
+    """
+    if len(rows) == 0:
+        return np.zeros((0, found.head.n_classes))
+    network = ready_network(setting.backbone, setting.stage, found.head, device=setting.device)
+    network.load(found.arrays)
+    with full_precision():
+        return probabilities_of(network, found.head, maps, rows, device=torch.device(setting.device))
+
+
+def ready_network(backbone: Backbone, stage: str | None, head: FittedHead, *, device: str) -> UnlockedNetwork:
+    """Unlocked stages as they predict."""
+    return UnlockedNetwork(backbone, stage, head, adapt_norms=False, device=torch.device(device)).eval()

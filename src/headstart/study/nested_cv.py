@@ -1,0 +1,242 @@
+"""Nested evaluation: inner folds choose a candidate, outer folds judge the choice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.errors import RunError
+from headstart.heads import FittedHead
+from headstart.metrics import find_metric
+from headstart.progress import Progress, Silent
+from headstart.study.candidates_table import FoldRecord
+from headstart.study.execution.journal import Journal
+from headstart.study.execution.tasks import Way, fit_and_predict, fit_seed, stored_head
+from headstart.study.execution.workers import Piece, Workers, run_pieces
+from headstart.study.plan import FINAL, OuterFold, StudyData, StudyPlan, final_fold, outer_folds
+from headstart.study.search.choose import Choice, ranked
+from headstart.study.search.inner import (
+    Found,
+    Study,
+    compare_all,
+    compare_halved,
+    everything,
+    inner_pieces,
+    predictions_of,
+)
+from headstart.study.search.inner_predictions import InnerPredictions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from headstart.study.finetuning import TunedFold
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["FINAL", "FoldResult", "OuterFold", "StudyData", "StudyPlan", "final_fold", "outer_folds", "run_folds"]
+
+
+@dataclass(frozen=True, eq=False)
+class FoldResult:
+    """What one outer fold gave.
+
+    Attributes
+    ----------
+    outer : OuterFold
+    inner_scores, inner_log_loss : ndarray of shape (n_candidates,)
+        The choosing metric, and log loss, pooled over the inner validation rows; nan for candidates that failed or
+        that halving dropped.
+    chosen : int
+        Number of the candidate that was fitted and judged: the winner, or the best whose last fit did not diverge.
+    head : FittedHead
+        The chosen candidate, fitted on all training rows of the fold.
+    probabilities : ndarray of shape (n_test, n_classes)
+    judged : mapping of int to ndarray of shape (n_test, n_classes)
+        Probabilities of the candidate chosen and of the best of each source, by number; no choice looks at them.
+    record : FoldRecord
+        What is to be written down of the search.
+    inner : InnerPredictions
+        Of the candidate chosen, for the training rows: what `headstart.study.decisions` fits on.
+    tuned : TunedFold or None
+        What costly candidates gave, where there are any; see `headstart.study.finetuning`.
+    """
+
+    outer: OuterFold
+    inner_scores: Floats
+    inner_log_loss: Floats
+    chosen: int
+    head: FittedHead
+    probabilities: Floats
+    judged: Mapping[int, Floats]
+    record: FoldRecord
+    inner: InnerPredictions
+    tuned: TunedFold | None = None
+
+    @property
+    def choice(self) -> Choice:
+        """Winner, tied set and cheapest, counted among ``record.compared``."""
+        return self.record.choice
+
+
+def run_folds(
+    data: StudyData,
+    folds: Sequence[OuterFold],
+    plan: StudyPlan,
+    *,
+    journal: Journal | None = None,
+    prefix: str = "",
+    title: str = "Heads",
+    progress: Progress | None = None,
+) -> list[FoldResult]:
+    """Choose and judge: for every outer fold the candidate that its inner folds prefer.
+
+    Test rows are read only to predict them, after the choice and the fit are made without them.
+
+    Parameters
+    ----------
+    data : StudyData
+    folds : sequence of OuterFold
+    plan : StudyPlan
+    journal : Journal, optional
+        Finished pieces are taken from it and added to it.
+    prefix : str
+        Put before the journal's keys, to keep two studies of one run apart.
+    title : str
+        For the progress bar.
+    progress : Progress, optional
+
+    Returns
+    -------
+    list of FoldResult
+        In the order of `folds`.
+
+    Raises
+    ------
+    RunError
+        When no candidate of a fold has a score, or every one diverges on all its training rows.
+    """
+    with Workers(plan.n_jobs) as workers:
+        study = Study(data, plan, journal or Journal(None), workers, prefix)
+        progress = progress or Silent()
+        with progress.task(title, _n_steps(study, folds), "pieces") as advance:
+            found = _compare(study, folds, advance)
+            judged = [_to_judge(study, fold, one) for fold, one in zip(folds, found, strict=True)]
+            pieces = [
+                _outer_piece(study, fold, index) for fold, some in zip(folds, judged, strict=True) for index in some
+            ]
+            run_pieces(pieces, study.journal, workers, advance=advance)
+        return [_fold_result(study, *one) for one in zip(folds, found, judged, strict=True)]
+
+
+def _compare(study: Study, folds: Sequence[OuterFold], advance: Callable[[int], None]) -> list[Found]:
+    """What the inner folds say, outer fold by outer fold."""
+    if study.plan.halving is not None:
+        return [_halved(study, fold, advance) for fold in folds]
+    pieces = [done.piece for fold in folds for done in inner_pieces(study, fold, everything(study, fold))]
+    run_pieces(pieces, study.journal, study.workers, advance=advance)
+    return [compare_all(study, fold) for fold in folds]
+
+
+def _halved(study: Study, fold: OuterFold, advance: Callable[[int], None]) -> Found:
+    halving = study.plan.halving
+    if halving is None:
+        raise ValueError("the plan does not halve")
+    left = [_n_rungs(study)]
+
+    def step(n: int) -> None:
+        done = min(n, left[0])
+        left[0] -= done
+        advance(done)
+
+    found = compare_halved(study, fold, halving, step)
+    step(left[0])  # a rung may ask for nothing, or for several things
+    return found
+
+
+def _n_rungs(study: Study) -> int:
+    return 0 if study.plan.halving is None else len(study.plan.halving.folds) + 1
+
+
+def _n_steps(study: Study, folds: Sequence[OuterFold]) -> int:
+    """Pieces of the inner folds, or rungs, and fits that are judged."""
+    sources = len({candidate.source for candidate in study.plan.candidates})
+    judged = sum(sources if len(fold.test) else 1 for fold in folds)
+    if study.plan.halving is not None:
+        return judged + _n_rungs(study) * len(folds)
+    return judged + sum(len(inner_pieces(study, fold, everything(study, fold))) for fold in folds)
+
+
+def _order(study: Study, found: Found) -> list[int]:
+    """Numbers of the candidates with a score, best first."""
+    return [found.compared[place] for place in ranked(found.choice.scores, study.plan.choose_by)]
+
+
+def _to_judge(study: Study, fold: OuterFold, found: Found) -> list[int]:
+    """The winner first, then the best of every other source, where there are rows to judge by."""
+    best: dict[int, int] = {}
+    for index in _order(study, found):
+        best.setdefault(study.plan.candidates[index].source, index)
+    return list(best.values()) if len(fold.test) else list(best.values())[:1]
+
+
+def _outer_piece(study: Study, fold: OuterFold, index: int) -> Piece:
+    plan, candidate = study.plan, study.plan.candidates[index]
+    data = study.data.of_source(candidate.source)
+    seed = fit_seed(plan.seed, fold, len(fold.inner), candidate.head.kind)
+    arguments = (data, fold, candidate.head, Way(seed, plan.train_precision, candidate.treatment))
+    return Piece(_outer_key(study, fold, index), fit_and_predict, arguments)
+
+
+def _outer_key(study: Study, fold: OuterFold, index: int) -> str:
+    return f"{study.prefix}{fold.key}-outer-{index}"
+
+
+def _fold_result(study: Study, fold: OuterFold, found: Found, judged: Sequence[int]) -> FoldResult:
+    chosen = _chosen(study, fold, found)
+    fitted = {index: study.kept(_outer_key(study, fold, index)) for index in dict.fromkeys([chosen, *judged])}
+    probabilities = {index: arrays["probabilities"] for index, arrays in fitted.items() if "failed" not in arrays}
+    plan = study.plan
+    scores = {index: _outer_score(study, fold, given) for index, given in probabilities.items() if len(fold.test)}
+    costs = plan.costs(study.data, len(fold.train))
+    record = FoldRecord(fold.repeat, fold.fold, found.choice, found.compared, costs, chosen, scores, found.halved)
+    return FoldResult(
+        fold,
+        _spread_out(study, found, found.choice.scores),
+        _spread_out(study, found, found.log_loss),
+        chosen,
+        stored_head(plan.candidates[chosen].head, fitted[chosen]),
+        probabilities[chosen],
+        probabilities,
+        record,
+        predictions_of(study, fold, found, chosen),
+    )
+
+
+def _chosen(study: Study, fold: OuterFold, found: Found) -> int:
+    """The best candidate whose fit on all training rows did not diverge: nearly always the winner."""
+    order = _order(study, found)
+    for index in order:
+        run_pieces([_outer_piece(study, fold, index)], study.journal, study.workers)  # the winner's is there already
+        if "failed" not in study.kept(_outer_key(study, fold, index)):
+            return index
+    raise RunError(
+        f"Each of {len(order):,} candidates diverges when it is trained on all {len(fold.train):,} training rows of "
+        f"{fold.key}, so none can be used. Try lower learning rates."
+    )
+
+
+def _outer_score(study: Study, fold: OuterFold, probabilities: Floats) -> float:
+    data, plan = study.data, study.plan
+    weights = None if data.weights is None else data.weights[fold.test]
+    metric = find_metric(plan.choose_by)
+    return float(metric(data.labels[fold.test], probabilities, weights, positive=plan.positive))
+
+
+def _spread_out(study: Study, found: Found, scores: Floats) -> Floats:
+    """Scores of the candidates compared among those of all, nan for the others."""
+    values = np.full(len(study.plan.candidates), np.nan)
+    values[list(found.compared)] = scores
+    return values

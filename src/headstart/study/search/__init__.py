@@ -1,0 +1,1 @@
+"""The search: the space of candidates, their costs, and the choice on inner folds."""

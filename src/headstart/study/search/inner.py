@@ -1,0 +1,240 @@
+"""The inner folds' part of a study: candidates fitted and predicted piece by piece, all of them or by halving."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.heads import HeadSpec
+from headstart.metrics import find_metric
+from headstart.study.execution.journal import Journal
+from headstart.study.execution.tasks import Way, fit_seed, inner_predictions, piece_name, work_groups
+from headstart.study.execution.workers import Piece, Workers, run_pieces, single_thread
+from headstart.study.plan import OuterFold, StudyData, StudyPlan
+from headstart.study.search.choose import Choice, make_choice, no_choice, pooled_scores
+from headstart.study.search.halving import halve
+from headstart.study.search.inner_predictions import InnerPredictions, Predictions
+from headstart.study.search.innertask import InnerTask
+from headstart.study.search.rungs import Halved, HalvingPlan, Request
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+N_KEPT = 3
+"""Candidates whose inner predictions are kept after the choice, to calibrate by; nearly always it is the winner's."""
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A study in hand: what it works on, and where its pieces run and are kept.
+
+    Attributes
+    ----------
+    data : StudyData
+    plan : StudyPlan
+    journal : Journal
+    workers : Workers
+    prefix : str
+        Put before the journal's keys.
+    """
+
+    data: StudyData
+    plan: StudyPlan
+    journal: Journal
+    workers: Workers
+    prefix: str = ""
+
+    def kept(self, key: str) -> dict[str, NDArray[Any]]:
+        """Arrays of a piece that was run."""
+        tensors = self.journal.get(key)
+        if tensors is None:
+            raise KeyError(f"piece {key!r} was run but is not in the journal")
+        return tensors
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What the inner folds of one outer fold say.
+
+    Attributes
+    ----------
+    choice : Choice
+        Among the candidates compared.
+    compared : tuple of int
+        Their numbers: all, or those that halving kept.
+    log_loss : ndarray of shape (n_compared,)
+        Pooled over the validated rows.
+    halved : Halved or None
+    best : mapping of int to ndarray of shape (n_train, n_classes), float32
+        Inner predictions of the few best, by number; rows that no fold validates are zeros.
+    """
+
+    choice: Choice
+    compared: tuple[int, ...]
+    log_loss: Floats
+    halved: Halved | None = None
+    best: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class InnerPiece:
+    """A piece of work, the candidates it predicts for and the inner fold that it does so in."""
+
+    piece: Piece
+    candidates: tuple[int, ...]
+    number: int
+
+
+def inner_pieces(study: Study, fold: OuterFold, request: Request) -> list[InnerPiece]:
+    """The pieces that score the candidates of a request on its inner folds, source by source."""
+    plan, pieces = study.plan, []
+    n_rows = max(len(train) for train, _ in fold.inner)
+    for source, features in enumerate(study.data.features):
+        of_source = plan.treatments(plan.of_source(source, request.candidates))
+        for members in of_source.values():
+            heads = [shortened(plan.candidates[index].head, request.epochs) for index in members]
+            rows = plan.rows_of(plan.candidates[members[0]], n_rows)
+            for group in work_groups(heads, features.shape[1], study.data.n_classes, rows):
+                taken = tuple(heads[place] for place in group)
+                named = tuple(members[place] for place in group)
+                pieces += [_inner_piece(study, fold, number, named, taken) for number in request.folds]
+    return pieces
+
+
+def _inner_piece(
+    study: Study, fold: OuterFold, number: int, members: tuple[int, ...], heads: tuple[HeadSpec, ...]
+) -> InnerPiece:
+    """One piece for candidates of one source and one treatment in one inner fold."""
+    plan, first = study.plan, study.plan.candidates[members[0]]
+    seed = fit_seed(plan.seed, fold, number, heads[0].kind)
+    name = piece_name(heads, first.treatment)
+    key = f"{study.prefix}{fold.key}-source{first.source}-inner{number}-{name}"
+    data = study.data.of_source(first.source)
+    arguments = (data, fold.inner[number], heads, Way(seed, plan.train_precision, first.treatment))
+    return InnerPiece(Piece(key, inner_predictions, arguments), members, number)
+
+
+def everything(study: Study, fold: OuterFold) -> Request:
+    """All candidates on all inner folds to their own epochs."""
+    return Request(tuple(range(len(study.plan.candidates))), tuple(range(len(fold.inner))))
+
+
+def shortened(head: HeadSpec, epochs: int | None) -> HeadSpec:
+    """The head trained no further than so many epochs; as it is where it asks for no more, or has none."""
+    if epochs is None or head.settings.get("epochs", 0) <= epochs:  # type: ignore[operator]
+        return head
+    return HeadSpec(head.kind, {**head.settings, "epochs": epochs})
+
+
+def compare_all(study: Study, fold: OuterFold) -> Found:
+    """The choice among all candidates, whose pieces the journal holds."""
+    predictions = Predictions(len(study.plan.candidates), fold, study.data.n_classes)
+    for done in inner_pieces(study, fold, everything(study, fold)):
+        predictions.fill(done.candidates, done.number, study.kept(done.piece.key)["probabilities"])
+    return _found(study, fold, predictions, tuple(range(len(predictions))))
+
+
+def compare_halved(study: Study, fold: OuterFold, halving: HalvingPlan, advance: Callable[[int], None]) -> Found:
+    """The choice among the candidates that halving keeps; `advance` is told of every rung."""
+    plan = study.plan
+    runner = _Runner(study, fold, advance)
+    halved = halve(
+        plan.heads,
+        runner,
+        n_folds=len(fold.inner),
+        metric=plan.choose_by,
+        plan=halving,
+        keys=[f"{one.source} {one.treatment.label}" for one in plan.candidates],
+    )
+    if not halved.kept:
+        raise no_choice(len(plan.candidates), int(halved.failed.sum()), plan.choose_by)
+    return _found(study, fold, runner.predictions, halved.kept, halved)
+
+
+class _Runner:
+    """Scores what halving asks for, piece by piece, and keeps the predictions made at a candidate's own epochs."""
+
+    def __init__(self, study: Study, fold: OuterFold, advance: Callable[[int], None]) -> None:
+        self.study, self.fold, self.advance = study, fold, advance
+        self.predictions = Predictions(len(study.plan.candidates), fold, study.data.n_classes)
+
+    def __call__(self, request: Request) -> Floats:
+        pieces = inner_pieces(self.study, self.fold, request)
+        run_pieces([done.piece for done in pieces], self.study.journal, self.study.workers)
+        row = {index: place for place, index in enumerate(request.candidates)}
+        column = {number: place for place, number in enumerate(request.folds)}
+        scores = np.full((len(row), len(column)), np.nan)
+        for done in pieces:
+            probabilities = self.study.kept(done.piece.key)["probabilities"]
+            self.predictions.fill(
+                done.candidates, done.number, probabilities
+            )  # a shortened head's are overwritten before they are compared
+            for index, predicted in zip(done.candidates, probabilities, strict=True):
+                scores[row[index], column[done.number]] = self._score(predicted, done.number)
+        self.advance(1)
+        return scores
+
+    def _score(self, predicted: NDArray[np.float32], number: int) -> float:
+        if not np.isfinite(predicted).all():
+            return float("nan")
+        data, plan, rows = self.study.data, self.study.plan, self.fold.inner[number][1]
+        weights = None if data.weights is None else data.weights[rows]
+        metric = find_metric(plan.choose_by)
+        return float(metric(data.labels[rows], predicted.astype(np.float64), weights, positive=plan.positive))
+
+
+def _found(
+    study: Study, fold: OuterFold, predictions: Predictions, compared: tuple[int, ...], halved: Halved | None = None
+) -> Found:
+    plan, task = study.plan, inner_task(study, fold, study.plan.choose_by)
+    costs = plan.costs(study.data, len(fold.train))[list(compared)]
+    selected = predictions.of(compared)
+    with single_thread():
+        choice = make_choice(selected, task, costs, seed=plan.seed)
+        by_loss = plan.choose_by == "log_loss"
+        log_loss = choice.scores if by_loss else pooled_scores(selected, inner_task(study, fold, "log_loss"))
+    best = {
+        compared[place]: predictions.stored(compared[place])
+        for place in np.argsort(choice.rank)
+        if choice.rank[place] in range(1, N_KEPT + 1)
+    }
+    return Found(choice, compared, log_loss, halved, best)
+
+
+def predictions_of(study: Study, fold: OuterFold, found: Found, index: int) -> InnerPredictions:
+    """Inner predictions of one candidate that was compared.
+
+    Those of the best are at hand. Another one comes to be asked for only where all of these diverge on all training
+    rows; its inner fits are then made once more, alone.
+    """
+    table = found.best.get(index)
+    if table is None:
+        pieces = inner_pieces(study, fold, Request((index,), tuple(range(len(fold.inner)))))
+        run_pieces([done.piece for done in pieces], study.journal, study.workers)
+        again = Predictions(len(study.plan.candidates), fold, study.data.n_classes)
+        for done in pieces:
+            again.fill(done.candidates, done.number, study.kept(done.piece.key)["probabilities"])
+        table = again.stored(index)
+    number = inner_task(study, fold, study.plan.choose_by).fold
+    there = number >= 0
+    return InnerPredictions(fold.train[there], table[there].astype(np.float64), number[there])
+
+
+def inner_task(study: Study, fold: OuterFold, metric: str) -> InnerTask:
+    """What the inner predictions of an outer fold are judged against."""
+    data = study.data
+    return InnerTask.of(
+        data.labels,
+        fold.train,
+        fold.inner,
+        n_classes=data.n_classes,
+        metric=metric,
+        positive=study.plan.positive,
+        weights=data.weights,
+        groups=data.groups,
+    )

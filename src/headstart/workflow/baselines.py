@@ -1,0 +1,221 @@
+"""The simple rivals of a fit: their features, their studies, and what is written of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.baselines.random_weights import is_random, random_twin
+from headstart.decisions import DecisionRules
+from headstart.features.descriptors.extractor import SECONDS_PER_IMAGE, Describer
+from headstart.features.extract import extract_features, n_cached
+from headstart.study.baselines import Rival, RivalFold, RivalOutcome, run_rival, standard_rivals
+from headstart.study.decisions import decide_folds, with_decisions
+from headstart.study.execution.time_estimate import measured_pace, study_seconds
+from headstart.study.finetuning import judge_alone
+from headstart.study.plan import StudyCandidate, StudyPlan, outer_folds
+from headstart.study.search.space import Source
+from headstart.study.transfer_verdict import Transfer, judge_transfer, transfer_document
+from headstart.workflow.job import n_worker_processes
+from headstart.workflow.time_estimate import seconds_per_image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from headstart.data import ImageDataset
+    from headstart.data.split.make import Split
+    from headstart.features.cache import FeatureCache
+    from headstart.features.extractor import Extractor
+    from headstart.progress import Progress
+    from headstart.study.nested_cv import FoldResult
+    from headstart.study.plan import OuterFold, StudyData
+    from headstart.workflow.job import Job, Studied
+    from headstart.workflow.options.fit import FitOptions
+    from headstart.workflow.sources import Opened
+
+BASELINES_FILE = "baselines.csv"
+SCRATCH = "from_scratch"
+
+
+@dataclass(frozen=True, eq=False)
+class RivalSources:
+    """Where the features of the rivals come from.
+
+    Attributes
+    ----------
+    describer : Describer
+        Descriptors made by hand.
+    twin : Extractor or None
+        The first pretrained backbone of the run with random weights; None where the run has random weights alone.
+    """
+
+    describer: Describer
+    twin: Extractor | None
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said of the rivals."""
+        if self.twin is None:
+            return ["The run's own weights are random: a rival with random weights would be the run itself."]
+        backbone, engine = self.twin.backbone, self.twin.engine
+        return [f"Random weights: {backbone.name}, {backbone.weights.source}, computed by {engine.label}."]
+
+    def features(
+        self, dataset: ImageDataset, cache: FeatureCache, progress: Progress
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Descriptors and features of the random twin, computed once per image and kept like those of the run."""
+        descriptors = extract_features(dataset, self.describer, cache=cache, progress=progress)
+        if self.twin is None:
+            return descriptors, None
+        rows = extract_features(dataset, self.twin, cache=cache, progress=progress)
+        self.twin.rest()
+        return descriptors, rows
+
+
+def open_rivals(options: FitOptions, sources: Sequence[Opened]) -> RivalSources:
+    """Where the rivals' features come from: the pixels of the first source, and its backbone with random weights."""
+    pretrained = [opened.extractor for opened in sources if not is_random(opened.extractor.backbone)]
+    twin = random_twin(pretrained[0], seed=options.seed) if pretrained else None
+    preparation = (pretrained or [opened.extractor for opened in sources])[0].preparation
+    return RivalSources(Describer(preparation, n_threads=n_worker_processes(options)), twin)
+
+
+def rival_seconds(
+    rivals: RivalSources, dataset: ImageDataset, cache: FeatureCache, split: Split, plan: StudyPlan
+) -> float:
+    """About how long features and studies of the rivals take."""
+    missing = len(dataset) - n_cached(dataset, rivals.describer, cache)
+    seconds = missing * SECONDS_PER_IMAGE / rivals.describer.engine.n_threads
+    if rivals.twin is not None and (missing := len(dataset) - n_cached(dataset, rivals.twin, cache)):
+        seconds += missing * seconds_per_image(rivals.twin)
+    width = rivals.describer.row_shape[0]
+    blank = np.zeros((0, width), dtype=np.float32)
+    wide = None if rivals.twin is None else np.zeros((0, *rivals.twin.row_shape), dtype=np.float32)
+    found = standard_rivals(0, blank, wide)
+    folds, n_classes = outer_folds(split), len(dataset.classes)
+    n_rows = max(len(fold.train) for fold in folds)
+    widths = [rival.features.shape[1] for rival in found]
+    together = _together(found, plan)
+    pace = measured_pace(together, widths, n_classes, n_rows)
+    return seconds + study_seconds(folds, together, widths, n_classes, pace=pace)
+
+
+def _together(rivals: Sequence[Rival], plan: StudyPlan) -> StudyPlan:
+    """All rivals as the sources of one plan, for its duration."""
+    candidates = tuple(StudyCandidate(place, head) for place, rival in enumerate(rivals) for head in rival.heads)
+    return StudyPlan(
+        candidates, tuple(Source(backbone=rival.name) for rival in rivals), plan.choose_by, n_jobs=plan.n_jobs
+    )
+
+
+def judge_rivals(
+    job: Job,
+    study: Studied,
+    split: Split,
+    descriptors: NDArray[np.float32],
+    random_features: NDArray[np.float32] | None,
+    *,
+    scratch: RivalOutcome | None = None,
+) -> Transfer:
+    """Every rival chosen and judged on the run's outer folds, and the run against the best of them."""
+    folds: list[OuterFold] = outer_folds(split)
+    rivals = standard_rivals(len(study.data.labels), descriptors, random_features)
+    outcomes = [
+        run_rival(
+            rival,
+            study.data,
+            folds,
+            study.plan,
+            job.options.decision_rules,
+            journal=job.journal,
+            progress=job.progress,
+        )
+        for rival in rivals
+    ]
+    if scratch is not None:
+        outcomes.append(scratch)
+    return judge_transfer(study.oof, outcomes, choose_by=job.options.metric, seed=job.options.seed)
+
+
+def scratch_rival(job: Job, study: Studied) -> RivalOutcome | None:
+    """The network trained from scratch as a rival, where it is among the costly candidates; else None."""
+    tuning = study.tuning
+    places = [] if tuning is None else [place for place, spec in enumerate(tuning.specs) if spec.start == "random"]
+    if tuning is None or not places:
+        return None
+    number = places[0]
+    found = judge_alone(study.data, study.folds, study.plan, tuning, number, journal=job.journal, progress=job.progress)
+    decided = decide_folds(study.data, found, study.plan, DecisionRules(job.options.calibrate, None, None))
+    label = tuning.specs[number].label
+    folds = []
+    for one in with_decisions(found, decided):
+        if one.tuned is None or one.tuned.chosen is None:
+            shares = _class_shares(study.data, one.outer.train)
+            said = np.tile(shares, (len(one.outer.test), 1))
+            folds.append(RivalFold(one.outer, math.nan, said, "training diverged: shares of the classes"))
+            continue
+        score = float(one.tuned.scores[number + 1])
+        folds.append(RivalFold(one.outer, score, one.probabilities, label, score))
+    return RivalOutcome(SCRATCH, "same network from scratch", tuple(folds), on_holdout=True)
+
+
+def _class_shares(data: StudyData, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What the training images say of one that nothing is known of."""
+    each = np.eye(data.n_classes)[data.labels[rows]] if data.soft is None else data.soft[rows]
+    return np.average(each, axis=0, weights=None if data.weights is None else data.weights[rows])
+
+
+def rivals_document(job: Job, study: Studied, rivals: RivalSources, transfer: Transfer) -> dict[str, Any]:
+    """``transfer`` of results.json; without a verdict where no outer fold's choice was pretrained."""
+    without = sum(is_untransferred(job, study, result) for result in study.folds)
+    notes = rivals.notes
+    if rivals.twin is not None and without:
+        notes = [
+            *notes,
+            f"In {without} of {len(study.folds)} outer folds the run itself chose a network that was never pretrained: "
+            "nothing is transferred there.",
+        ]
+    transferred = rivals.twin is not None and without < len(study.folds)
+    return transfer_document(transfer, transferred=transferred, notes=notes)
+
+
+def is_untransferred(job: Job, study: Studied, result: FoldResult) -> bool:
+    """Whether what an outer fold chose started from random weights."""
+    place = None if result.tuned is None else result.tuned.chosen
+    if place is not None and study.tuning is not None and study.tuning.specs[place].start == "random":
+        return True
+    return is_random(job.sources[study.plan.candidates[result.chosen].source].extractor.backbone)
+
+
+def baselines_csv(dataset: ImageDataset, transfer: Transfer) -> bytes:
+    """Out-of-fold predictions of every rival as CSV, one row per rival, image and repeat.
+
+    The column ``best`` is 1 where the inner folds of the row's outer fold prefer that rival: those rows together are
+    what the run is compared with.
+    """
+    like = transfer.oof
+    place_of = {
+        (fold.outer.repeat, fold.outer.fold): transfer.best[number]
+        for number, fold in enumerate(transfer.outcomes[0].folds)
+    }
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    columns = [f"probability:{name}" for name in like.classes]
+    writer.writerow(["rival", "best", "image", "label", "predicted", *columns, "repeat", "fold"])
+    for place, outcome in enumerate(transfer.outcomes):
+        oof = outcome.oof(like)
+        for repeat in range(like.n_repeats):
+            for row in like.rows_of(repeat).tolist():
+                probabilities, fold = oof.probabilities[repeat, row], int(like.fold[repeat, row])
+                best = int(place_of[repeat, fold] == place)
+                names = [dataset.names[row], like.classes[int(like.labels[row])]]
+                called = like.classes[int(probabilities.argmax())]
+                numbers = [repr(float(value)) for value in probabilities]
+                writer.writerow([outcome.name, best, *names, called, *numbers, repeat, fold])
+    return text.getvalue().encode()

@@ -1,0 +1,62 @@
+"""Seconds, speeds, machine and versions: what may differ between two equal runs."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from headstart.engines.capabilities import processor_name
+
+_PACKAGES = (
+    "headstart",
+    "nncf",
+    "numpy",
+    "openvino",
+    "pillow",
+    "scikit-learn",
+    "scipy",
+    "timm",
+    "torch",
+    "torchvision",
+)
+
+
+class Stopwatch:
+    """Seconds spent in named steps."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Add the time spent in a block to a step."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - start
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 3)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide the numbers."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """The machine in a few words."""
+    return {
+        "system": platform.system(),
+        "architecture": platform.machine(),
+        "processor": processor_name(),
+        "n_processors": os.cpu_count(),
+    }

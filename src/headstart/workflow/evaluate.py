@@ -1,0 +1,176 @@
+"""Judging from outside: a model on a labelled test set, and two runs against each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.data import ImageDataset
+from headstart.errors import DataError, SplitError
+from headstart.metrics import OutOfFold, compare_paired
+from headstart.metrics import evaluate as evaluate_predictions
+from headstart.model import Model, Prediction, image_marks, load_model
+from headstart.progress import Progress, Silent
+from headstart.report.figures.curves import out_of_fold
+from headstart.results.read import read_run
+from headstart.study.decided import DecidedOutOfFold, coverage, operating_point
+from headstart.workflow.preflight import Data, open_data
+
+
+def evaluate(
+    model: Model | str | os.PathLike[str],
+    data: Data,
+    *,
+    skip_unreadable: bool = False,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Score a model on a labelled test set that it has never seen.
+
+    Intervals speak of this very model on new data of this kind: the test groups are resampled as wholes, and nothing
+    is added for training. Images that the model was trained on would make the score flatter, so they are refused:
+    the bundle knows them by their content, whatever they are called.
+
+    Parameters
+    ----------
+    model : Model or path
+    data : path, DataSource or ImageDataset
+        Its classes must be among the model's.
+    skip_unreadable : bool
+        Leave unreadable images out instead of stopping.
+    seed : int
+        Of the resampling.
+    progress : Progress, optional
+
+    Returns
+    -------
+    dict
+        ``metrics``, ``per_class``, ``confusion``, ``interval``, ``classes``, ``positive``, ``n_images`` and
+        ``unreadable``; ``operating_point`` and ``conformal``, None where the model has none. Other scores are of the
+        most probable class.
+
+    Raises
+    ------
+    DataError
+        When labels are missing or unknown to the model, images are unreadable, or the model was trained on some.
+    """
+    progress = progress or Silent()
+    fitted = model if isinstance(model, Model) else load_model(model)
+    dataset, _ = open_data(data)
+    labels = _model_labels(dataset, fitted.classes)
+    predictions = list(fitted.predict_each(dataset, progress=progress))
+    bad = [f"{prediction.image}: {prediction.error}" for prediction in predictions if prediction.error is not None]
+    if bad and not skip_unreadable:
+        raise DataError(
+            f"{len(bad):,} of {len(dataset):,} images cannot be read:\n  " + "\n  ".join(bad[:20]) + "\n"
+            "Mend or remove them, or leave them out with --skip-unreadable."
+        )
+    rows = np.array([row for row, prediction in enumerate(predictions) if prediction.error is None], dtype=np.int64)
+    if len(rows) == 0:
+        raise DataError("None of the images can be read, so there is nothing to judge.")
+    judged = dataset.subset(rows)
+    _refuse_training_images(fitted, judged)
+    positive = fitted.facts.get("positive")
+    oof = OutOfFold.from_test_set(
+        labels[rows],
+        np.array([predictions[row].probabilities for row in rows.tolist()]),
+        classes=fitted.classes,
+        positive=None if positive is None else fitted.classes.index(positive),
+        weights=judged.weights,
+        groups=judged.groups,
+    )
+    found = evaluate_predictions(oof, correction="none", seed=seed).to_json()
+    about = {"classes": list(fitted.classes), "positive": positive, "n_images": len(rows), "unreadable": bad}
+    return {**about, **found, **_decided(fitted, oof, [predictions[row] for row in rows.tolist()], seed)}
+
+
+def _decided(model: Model, oof: OutOfFold, predictions: Sequence[Prediction], seed: int) -> dict[str, Any]:
+    """Scores of the calls at the model's operating point and of its prediction sets, where it has them."""
+    decisions = model.decisions
+    calls = np.array([[model.classes.index(str(one.predicted)) for one in predictions]], dtype=np.int64)
+    sets = np.array([[[name in (one.members or ()) for name in model.classes] for one in predictions]], dtype=bool)
+    found: dict[str, Any] = {"operating_point": None, "conformal": None}
+    if decisions.operating_point is not None:
+        point = decisions.operating_point
+        scores = operating_point(oof, DecidedOutOfFold(calls, None), seed, correction="none")
+        found["operating_point"] = {"rule": str(point.rule), "threshold": point.threshold, **scores}
+    if decisions.conformal is not None:
+        found["conformal"] = {
+            "level": decisions.conformal.level,
+            **coverage(oof, sets, seed=seed, correction="none"),
+        }
+    return found
+
+
+def _refuse_training_images(model: Model, dataset: ImageDataset) -> None:
+    """Raise for images that the model was trained on."""
+    known = set(model.facts.get("images_sha256", ()))
+    seen = [name for name, mark in zip(dataset.names, image_marks(dataset), strict=True) if mark in known]
+    if seen:
+        raise DataError(
+            f"{len(seen):,} of {len(dataset):,} images were used to train this model ({', '.join(seen[:3])}), so its "
+            "score on them would flatter. Leave them out; what to expect of them stands in RUN/results.json."
+        )
+
+
+def _model_labels(dataset: ImageDataset, classes: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Labels of a data set in the codes of a model."""
+    if dataset.labels is None:
+        raise DataError("The images have no labels. Use `headstart predict` for images without labels.")
+    unknown = [name for name in dataset.classes if name not in classes]
+    if unknown:
+        raise DataError(
+            f"The model does not know the classes {', '.join(map(repr, unknown[:5]))}; it knows "
+            f"{', '.join(map(repr, classes))}. Rename the labels to the model's, or leave these images out."
+        )
+    codes = np.array([list(classes).index(name) for name in dataset.classes], dtype=np.int64)
+    return np.asarray(codes[dataset.labels])
+
+
+def compare(
+    first: str | os.PathLike[str],
+    second: str | os.PathLike[str],
+    *,
+    metrics: Sequence[str] | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Second run minus first, paired image by image on one split.
+
+    Parameters
+    ----------
+    first, second : path
+        Finished runs on the same images and the same split (``--split FIRST/split.json``).
+    metrics : sequence of str, optional
+        Default: all that exist for the task.
+    seed : int
+        Of the resampling.
+
+    Returns
+    -------
+    dict
+        ``metrics``: for every score ``first``, ``second``, ``difference`` (second minus first), ``ci95`` and the
+        two-sided ``p``; ``interval``: how the intervals were made.
+
+    Raises
+    ------
+    RunError
+        When a folder holds no finished run.
+    SplitError, InputError
+        When the runs do not share images, labels and folds.
+    """
+    one, other = read_run(Path(first)), read_run(Path(second))
+    if one.split["hash"] != other.split["hash"]:
+        raise SplitError(
+            f"{first} and {second} were judged on different splits, so they cannot be compared in pairs. Run one of "
+            f"them again with --split {Path(first) / 'split.json'}."
+        )
+    found = compare_paired(out_of_fold(other), out_of_fold(one), metrics=metrics, seed=seed).to_json()
+    rows = {
+        name: {"first": row["b"], "second": row["a"], **{key: row[key] for key in ("difference", "ci95", "p")}}
+        for name, row in found["metrics"].items()
+    }
+    return {"metrics": rows, "interval": found["interval"]}

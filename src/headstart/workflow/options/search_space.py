@@ -1,0 +1,141 @@
+"""What a fit is to try: one search space made of the options, and its weights looked for before anything heavy."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from headstart.backbones.registry import DEFAULT_BACKBONE, find_entry
+from headstart.backbones.weights import RANDOM
+from headstart.backbones.weights.local_store import weights_name
+from headstart.backbones.weights.locate import find_local, find_weights
+from headstart.errors import InputError, WeightsError
+from headstart.storage import hash_json
+from headstart.study.search.builtin import built_in_space
+from headstart.study.search.rungs import HalvingPlan
+from headstart.study.search.space import Source, Space
+from headstart.study.search.toml import read_space
+from headstart.workflow.options.fit import FitOptions
+from headstart.workflow.options.training_set import wanted_views, with_treatments
+
+_OPEN = Source()
+_SILENT = {"weights": None, "input_size": None, "resize": FitOptions.resize, "white_level": FitOptions.white_level}
+"""Options that a source may name too, each with the value that does not speak against it."""
+
+
+def search_space(options: FitOptions) -> Space:
+    """The search space that the options ask for: grid or study, sources, halving.
+
+    Raises
+    ------
+    InputError
+        When the study cannot be used, is too large, or says something else than the options.
+    """
+    space = with_treatments(_with_sources(_heads(options), options.backbones), options)
+    wanted_views(space, options)
+    for name, silent in _SILENT.items():
+        _check_agrees(space, name, getattr(options, name), silent)
+    named = {source.backbone for source in space.sources}
+    if options.weights not in (None, RANDOM) and len(named) > 1:
+        raise InputError(
+            f"--weights {options.weights}: one file of weights cannot fit {len(named)} backbones. Give a --study with "
+            "a [[source]] table for each, its own weights in it."
+        )
+    if options.search == "all" and space.halving is not None:
+        raise InputError(f"--search all, but {space.name} asks for halving. Leave one of the two out.")
+    space.candidates()  # tables that overlap are refused here, before any image is read
+    return space
+
+
+def _heads(options: FitOptions) -> Space:
+    """The space of the study or the grid, halved where that is asked for."""
+    halving = HalvingPlan() if options.search == "halving" else None
+    if options.study is None:
+        return replace(built_in_space(options.grid or "quick"), halving=halving)
+    if not isinstance(options.study, Space):
+        return read_space(Path(options.study), halving=halving)
+    return options.study if options.study.halving else replace(options.study, halving=halving)
+
+
+def _with_sources(space: Space, backbones: tuple[str, ...]) -> Space:
+    """The space with the backbones asked for, in place of a grid's own or of those that a study leaves open."""
+    if not backbones or tuple(source.backbone for source in space.sources) == backbones:
+        return space
+    built_in = space.name.startswith("grid ")
+    if not built_in and any(source.backbone is not None for source in space.sources):
+        listed = ", ".join(dict.fromkeys(source.backbone or "the default" for source in space.sources))
+        raise InputError(
+            f"--backbone {','.join(backbones)}, but {space.name} names backbones itself ({listed}). Leave --backbone "
+            "out, or `backbone` out of the [[source]] tables."
+        )
+    left_open = (_OPEN,) if built_in else space.sources
+    return replace(space, sources=tuple(replace(source, backbone=name) for name in backbones for source in left_open))
+
+
+def _check_agrees(space: Space, name: str, asked: Any, silent: Any) -> None:
+    said = [getattr(source, name) for source in space.sources]
+    others = [value for value in said if value not in (None, asked)]
+    if asked != silent and others:
+        flag = f"--{name.replace('_', '-')}"
+        raise InputError(
+            f"{flag} {asked}, but {space.name} says {name} = {others[0]} of a source itself. Leave one of the two out."
+        )
+
+
+def source_options(options: FitOptions, source: Source) -> FitOptions:
+    """The options of one source alone: what it names itself, and the options where it leaves that open."""
+    found = {name: getattr(source, name) for name in _SILENT}
+    named = {name: value for name, value in found.items() if value is not None}
+    return replace(options, backbone=source.backbone, grid=None, study=None, search=None, **named)
+
+
+def space_identity(space: Space, options: FitOptions) -> dict[str, Any]:
+    """What of a space decides the results, beside its sources: those are told apart by their features."""
+    tables = [[table.kind, [[name, list(values)] for name, values in table.values]] for table in space.tables]
+    sample = None if space.sample is None else [space.sample.n, space.sample.seed]
+    plan = space.halving
+    halving = None if plan is None else [plan.keep, list(plan.folds), plan.epochs, plan.least]
+    return {
+        "candidates": space.count(),
+        "content": hash_json([tables, [one.to_json() for one in space.treatments], sample, halving]),
+        "sources": len(space.sources),
+        "views": hash_json(wanted_views(space, options).to_json()),
+    }
+
+
+def check_weights(options: FitOptions, space: Space) -> None:
+    """Look for the weights of every source on this machine, as far as they will not be downloaded.
+
+    Raises
+    ------
+    InputError
+        For a backbone that is unknown.
+    WeightsError
+        When weights are nowhere to be had; several at once are named together.
+    """
+    missing = {}
+    for source in space.sources:
+        asked = source_options(options, source)
+        entry = find_entry(weights_name(asked.backbone or DEFAULT_BACKBONE))
+        if asked.weights is None and (asked.offline or asked.backbone is None) and find_local(entry) is None:
+            missing[entry.name] = entry
+    if len(missing) == 1:
+        find_weights(next(iter(missing.values())), offline=True)  # says the ways there are
+    if missing:
+        raise WeightsError(_missing(list(missing), len({source.backbone for source in space.sources})))
+
+
+def _missing(names: list[str], n_backbones: int) -> str:
+    listed = shlex.join(names)
+    return (
+        f"No pretrained weights for {len(names)} of {n_backbones} backbones were found on this machine: "
+        f"{', '.join(names)}. Ways to get them:\n"
+        f"  - carry them here: `headstart backbones fetch {listed} --to DIR` where there is a network, then "
+        "`headstart backbones add DIR` here\n"
+        "  - on a connected machine, leave --offline out, so that they are downloaded\n"
+        "  - name files of weights in the [[source]] tables of a --study\n"
+        "  - search on other backbones: --backbone NAME,NAME\n"
+        "Random weights are taken only when asked for by --weights random (a baseline, not transfer learning)."
+    )

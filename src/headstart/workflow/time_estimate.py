@@ -1,0 +1,175 @@
+"""About how long the steps of a fit take, from a short trial and a cost model of the heads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from headstart.augment import IDENTITY, View
+from headstart.balance import balance_notes
+from headstart.data import ImageDataset
+from headstart.data.split.make import Split
+from headstart.features.cache import FeatureCache
+from headstart.features.extract import n_cached
+from headstart.features.extractor import Extractor
+from headstart.heads import batch_notes
+from headstart.study.execution.time_estimate import study_seconds
+from headstart.study.plan import StudyPlan, final_fold, outer_folds
+from headstart.workflow.job import Job
+from headstart.workflow.options.training_set import left_out_notes
+from headstart.workflow.sources import Opened
+
+_TRIAL_BATCHES = 3
+REPORT_S = 5.0
+
+
+@dataclass(frozen=True)
+class SourceCosts:
+    """Features of one source: what it is, images whose features the cache has, and seconds for those it has not."""
+
+    label: str
+    engine: str
+    n_cached: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a fit has to do and about how long it takes.
+
+    Attributes
+    ----------
+    n_images : int
+    n_candidates : int
+        Heads to be tried, on all sources together.
+    sources : tuple of SourceCosts
+    heads_s : float
+        Seconds of the study.
+    n_views : int
+        Views of each image, itself among them.
+    rivals_s : float
+        Seconds of the simple rivals' features and studies.
+    """
+
+    n_images: int
+    n_candidates: int
+    sources: tuple[SourceCosts, ...]
+    heads_s: float
+    n_views: int = 1
+    rivals_s: float = 0.0
+
+    @property
+    def n_cached(self) -> int:
+        """Features that are there, counted over images, views and sources."""
+        return sum(source.n_cached for source in self.sources)
+
+    @property
+    def n_missing(self) -> int:
+        """Features that are to be computed, counted over images, views and sources."""
+        return self.n_images * self.n_views * len(self.sources) - self.n_cached
+
+    @property
+    def features_s(self) -> float:
+        """Seconds of computing the features of all sources."""
+        return sum(source.seconds for source in self.sources)
+
+
+def fit_costs(
+    dataset: ImageDataset,
+    plan: StudyPlan,
+    sources: Sequence[Opened],
+    cache: FeatureCache,
+    split: Split,
+    *,
+    taxed: bool,
+    views: Sequence[View] = (),
+) -> Costs:
+    """Costs of a fit, features tried on a few batches where any are missing, heads on a few steps.
+
+    Parameters
+    ----------
+    dataset : ImageDataset
+    plan : StudyPlan
+    sources : sequence of Opened
+    cache : FeatureCache
+    split : Split
+    taxed : bool
+        The study runs twice, for the leakage tax.
+    views : sequence of View
+        That features are computed of beside the images.
+    """
+    features = tuple(_source_costs(dataset, opened, cache, views, alone=len(sources) == 1) for opened in sources)
+    widths = [opened.extractor.backbone.feature_width for opened in sources]
+    folds = [*outer_folds(split), final_fold(split)]
+    heads_s = study_seconds(folds, plan, widths, len(dataset.classes))
+    n_each = max(len(views), 1)
+    return Costs(len(dataset), len(plan.candidates), features, heads_s * (2 if taxed else 1), n_views=n_each)
+
+
+def _source_costs(
+    dataset: ImageDataset, opened: Opened, cache: FeatureCache, views: Sequence[View], *, alone: bool
+) -> SourceCosts:
+    extractor = opened.extractor
+    every = views or (IDENTITY,)
+    cached = sum(n_cached(dataset, extractor, cache, view) for view in every)
+    missing = len(dataset) * len(every) - cached
+    seconds = missing * seconds_per_image(extractor) if missing else 0.0
+    if not alone:
+        extractor.rest()  # sources may share a network, which the next one may move to another device
+    return SourceCosts(opened.source.label, extractor.engine.label, cached, seconds)
+
+
+def announce(job: Job, cache: FeatureCache, split: Split, rivals_s: float = 0.0) -> Costs:
+    """Tell the user what is about to be done and about how long it will take, `rivals_s` of it for the rivals."""
+    dataset, plan = job.inspected.dataset, job.plan()
+    taxed = job.options.leakage_tax and dataset.groups is not None
+    costs = fit_costs(dataset, plan, job.sources, cache, split, taxed=taxed, views=job.views().all())
+    costs = replace(costs, rivals_s=rivals_s)
+    minutes = (costs.features_s + costs.heads_s + costs.rivals_s + REPORT_S) / 60
+    repeated = f", drawn {split.repeats} times" if split.repeats > 1 else ""
+    halved = ", the weaker ones dropped early," if plan.halving is not None else ""
+    rivals = ", simple rivals beside them" if job.options.baselines else ""
+    job.progress.note(
+        f"Plan: {_features_words(costs)}, {costs.n_candidates:,} candidates{halved} tried in folds "
+        f"{split.scheme}{repeated}{rivals}: about {minutes:.1f} minutes."
+    )
+    left_out = left_out_notes(job.space, job.views(), len(dataset))
+    for note in (*search_notes(plan, split, dataset), *left_out):
+        job.progress.note(f"Note: {note}")
+    return costs
+
+
+def _features_words(costs: Costs) -> str:
+    n_sources = len(costs.sources)
+    what = "images" if costs.n_views == 1 else "views"
+    if n_sources == 1:
+        return f"features of {costs.n_missing:,} {what} ({costs.n_cached:,} are cached)"
+    each = "" if costs.n_views == 1 else f", {costs.n_views} views each,"
+    return (
+        f"features of {costs.n_images:,} images{each} from each of {n_sources} sources ({costs.n_missing:,} to be "
+        f"computed, {costs.n_cached:,} are cached)"
+    )
+
+
+def search_notes(plan: StudyPlan, split: Split, dataset: ImageDataset) -> tuple[str, ...]:
+    """What is to be said of settings that the folds, or their smallest classes, are too small for."""
+    trains = [train for fold in (*outer_folds(split), final_fold(split)) for train, _ in fold.inner]
+    labels, n_classes = np.asarray(dataset.labels), len(dataset.classes)
+    counts = np.stack([np.bincount(labels[train], minlength=n_classes) for train in trains])
+    methods = [candidate.treatment.balance for candidate in plan.candidates]
+    return (*batch_notes(plan.heads, min(map(len, trains))), *balance_notes(methods, counts, dataset.classes))
+
+
+def seconds_per_image(extractor: Extractor) -> float:
+    """Seconds of the forward pass per image, from a trial on blank images (the first batch is not counted)."""
+    size, n_batches = extractor.preparation.size, _TRIAL_BATCHES * extractor.n_streams
+    pixels = np.zeros((extractor.engine.batch_size, *size, 3), dtype=np.uint8)
+    extractor.compute(pixels)
+    with ThreadPoolExecutor(extractor.n_streams) as streams:
+        start = time.perf_counter()
+        list(streams.map(extractor.compute, [pixels] * n_batches))
+        return (time.perf_counter() - start) / (n_batches * extractor.engine.batch_size)

@@ -1,0 +1,243 @@
+"""Features and heads of the rivals: handcrafted descriptors, random weights that are no strawman, forest, majority."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import helpers
+import numpy as np
+import pytest
+import torch
+
+from headstart.backbones.backbone import load_backbone
+from headstart.baselines.random_weights import is_random, noise_images, random_twin, steadied
+from headstart.data import Preparation, read_dataset
+from headstart.errors import BundleError, InputError
+from headstart.features.cache import FeatureCache
+from headstart.features.descriptors import extractor as describer_module
+from headstart.features.descriptors.descriptors import N_CELLS, SIDE, describe, descriptor_names
+from headstart.features.descriptors.extractor import Describer
+from headstart.features.extract import extract_features
+from headstart.heads import FittedHead, HeadSpec, cost, fit_heads, kinds, training_rows
+from headstart.study.search.space import HeadTable
+
+NAMES = descriptor_names()
+
+
+def photograph(seed: int = 0) -> np.ndarray:
+    """Smooth coloured noise, square."""
+    return noise_images(1 + seed, (SIDE, SIDE))[seed]
+
+
+def named(values: np.ndarray, start: str) -> np.ndarray:
+    return values[[place for place, name in enumerate(NAMES) if name.startswith(start)]]
+
+
+# Descriptors ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_descriptor_has_a_name_of_its_own() -> None:
+    assert len(set(NAMES)) == len(NAMES) == len(describe(photograph()))
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+@pytest.mark.parametrize("size", [(SIDE, SIDE), (17, 40), (300, 300)])
+def test_blank_pictures_of_any_size_have_finite_descriptors(level: int, size: tuple[int, int]) -> None:
+    values = describe(np.full((*size, 3), level, dtype=np.uint8))
+    assert values.dtype == np.float32
+    assert np.isfinite(values).all()
+    assert named(values, "gradient energy").max() == 0
+
+
+def test_half_black_half_white_by_hand() -> None:
+    picture = np.zeros((SIDE, SIDE, 3), dtype=np.uint8)
+    picture[:, SIDE // 2 :] = 255
+    values = dict(zip(NAMES, describe(picture), strict=True))
+    assert values["L* mean"] == pytest.approx(50, abs=0.01)
+    assert values["L* deviation"] == pytest.approx(50, abs=0.01)
+    assert values["L* skewness"] == pytest.approx(0, abs=0.01)
+    assert (values["L* bin 0"], values["L* bin 7"], values["L* bin 3"]) == (0.5, 0.5, 0)
+    assert [values[f"L* of cell 0,{column}"] for column in range(N_CELLS)] == pytest.approx([0, 0, 100, 100], abs=0.01)
+    whole = np.array([values[f"gradients, orientation {place}"] for place in range(8)])
+    assert whole.argmax() == 0  # the edge stands upright, the grey levels change across
+    assert values["co-occurrence contrast at 1, range"] > 0  # across the edge levels differ, along it they do not
+
+
+def test_grey_pictures_have_no_colour() -> None:
+    picture = np.repeat(photograph()[..., :1], 3, axis=2)
+    values = describe(picture)
+    assert np.abs(named(values, "a* mean")).max() < 0.01
+    assert np.abs(named(values, "b* deviation")).max() < 0.01
+
+
+def test_texture_and_colour_do_not_depend_on_the_turn_and_edges_do() -> None:
+    picture = photograph()
+    first, turned = describe(picture), describe(np.rot90(picture).copy())
+    for start in ("L* bin", "a* bin", "b* mean", "co-occurrence", "gradient quantile"):
+        np.testing.assert_allclose(named(first, start), named(turned, start), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(named(first, "local pattern"), named(turned, "local pattern"), atol=0.02)
+    assert np.abs(named(first, "gradients, ") - named(turned, "gradients, ")).max() > 0.01
+
+
+def test_stripes_and_spots_differ_in_texture_alone() -> None:
+    stripes = np.zeros((SIDE, SIDE, 3), dtype=np.uint8)
+    stripes[:, ::2] = 255
+    checks = np.zeros((SIDE, SIDE, 3), dtype=np.uint8)
+    checks[::2, ::2] = checks[1::2, 1::2] = 255
+    first, second = describe(stripes), describe(checks)
+    np.testing.assert_allclose(named(first, "L* bin"), named(second, "L* bin"))
+    assert np.abs(named(first, "local pattern") - named(second, "local pattern")).max() > 0.2
+    assert np.abs(named(first, "co-occurrence correlation") - named(second, "co-occurrence correlation")).max() > 0.2
+
+
+def test_descriptors_are_cached_and_never_change_with_threads(
+    folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, preparation = read_dataset(folders), Preparation((helpers.SIDE, helpers.SIDE))
+    plain = extract_features(dataset, Describer(preparation, n_threads=1))
+    cache = FeatureCache(tmp_path)
+    np.testing.assert_array_equal(extract_features(dataset, Describer(preparation, n_threads=3), cache=cache), plain)
+    by_hand = np.stack([describe(dataset.prepared(row, preparation)) for row in range(4)])
+    np.testing.assert_array_equal(plain[:4], by_hand)
+    assert cache.info().settings[0].backbone == "none (handcrafted)"
+    with monkeypatch.context() as patch:
+        patch.setattr(describer_module, "describe", lambda pixels: pytest.fail("computed again"))
+        np.testing.assert_array_equal(
+            extract_features(dataset, Describer(preparation, n_threads=2), cache=cache), plain
+        )
+    other = extract_features(dataset, Describer(Preparation((48, 48)), n_threads=1), cache=cache)
+    assert not np.array_equal(other, plain)
+
+
+# Random weights -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "googlenet"])
+def test_random_weights_neither_fade_nor_collapse(name: str) -> None:
+    """Features of different pictures differ, in many directions, in numbers that any precision holds."""
+    backbone = load_backbone(name, weights="random")
+    size = (64, 64)
+    pictures = noise_images(32, size)[8:]  # not those that set the statistics
+    plain = features(backbone, pictures)
+    mended = features(steadied(backbone, size), pictures)
+    assert 1e-2 < np.abs(mended).mean() < 1e2
+    assert directions(mended) > 5
+    if name == "googlenet":
+        assert np.abs(plain).mean() < 1e-9  # what the mending is for
+        assert directions(plain) < 0.7 * directions(mended)
+
+
+def features(backbone: Any, pictures: np.ndarray) -> np.ndarray:
+    with torch.inference_mode():
+        return backbone.module(backbone.normalise(pictures, torch.device("cpu"))).double().numpy()
+
+
+def directions(rows: np.ndarray) -> float:
+    """Effective number of directions that standardised rows vary in."""
+    deviation = rows.std(axis=0)
+    rows = (rows - rows.mean(axis=0))[:, deviation > 0] / deviation[deviation > 0]
+    shares = np.linalg.svd(rows, compute_uv=False) ** 2
+    return float(shares.sum() ** 2 / (shares**2).sum())
+
+
+def test_residual_branches_are_switched_on() -> None:
+    norms = [
+        module
+        for module in steadied(load_backbone("resnet18", weights="random"), (64, 64)).module.modules()
+        if isinstance(module, torch.nn.BatchNorm2d)
+    ]
+    assert all(bool(norm.weight.any()) and not norm.training and norm.momentum == 0.1 for norm in norms)
+
+
+def test_the_twin_depends_on_the_seed_and_on_nothing_else() -> None:
+    given = helpers.extractor()
+    first, again = random_twin(given, seed=3), random_twin(given, seed=3)
+    assert first.backbone.tensors_sha256 == again.backbone.tensors_sha256
+    assert first.backbone.tensors_sha256 != random_twin(given, seed=4).backbone.tensors_sha256
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert random_twin(given, seed=3).backbone.tensors_sha256 == first.backbone.tensors_sha256
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert is_random(first.backbone)
+    assert (first.preparation, first.engine) == (given.preparation, given.engine)
+
+
+def test_the_twin_of_a_quantised_network_computes_in_fp32() -> None:
+    given = helpers.extractor()
+    given.engine = replace(given.engine, name="openvino", precision="int8", network_sha256="0" * 64)
+    assert random_twin(given, seed=0).engine == replace(given.engine, precision="fp32", network_sha256="")
+
+
+# Heads that are judged as rivals --------------------------------------------------------------------------------------
+
+
+def rows(n: int = 90, n_classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    labels = np.arange(n) % n_classes
+    return (generator.normal(size=(n, 6)) + labels[:, None]).astype(np.float32), labels
+
+
+def test_the_forest_predicts_as_scikit_learn_does() -> None:
+    from sklearn.ensemble import RandomForestClassifier
+
+    values, labels = rows()
+    weights = np.random.default_rng(1).uniform(0.5, 2, len(labels))
+    (head,) = fit_heads([HeadSpec("forest", {"trees": 20})], values, labels, n_classes=3, weights=weights, seed=5)
+    used = training_rows(values, labels, n_classes=3, weights=weights, groups=None, seed=5)
+    forest = RandomForestClassifier(20, min_samples_leaf=3, random_state=5)
+    forest.fit(used.standardised.astype(np.float32), labels, weights)
+    expected = forest.predict_proba(used.standardised.astype(np.float32))
+    np.testing.assert_allclose(head.predict_proba(values), (20 * expected + 1) / 23, atol=2e-6)
+    again = FittedHead.from_tensors(head.spec, head.to_tensors())
+    np.testing.assert_array_equal(again.predict_proba(values), head.predict_proba(values))
+
+
+def test_the_forest_is_the_same_for_a_seed_and_another_for_another() -> None:
+    values, labels = rows()
+    found = [fit_heads([HeadSpec("forest")], values, labels, n_classes=3, seed=seed)[0] for seed in (1, 1, 2)]
+    first, same, other = (head.predict_proba(values) for head in found)
+    np.testing.assert_array_equal(first, same)
+    assert not np.array_equal(first, other)
+    np.testing.assert_array_equal(found[0].predict_proba(values[7:8]), first[7:8])
+
+
+@pytest.mark.parametrize("damage", [{"left": -1}, {"right": 10**6}, {"left": 0}, {"feature": 6}])
+def test_trees_that_lead_astray_are_refused(damage: dict[str, int]) -> None:
+    values, labels = rows()
+    (head,) = fit_heads([HeadSpec("forest", {"trees": 2})], values, labels, n_classes=3, seed=0)
+    tensors = head.to_tensors()
+    inner = int(np.flatnonzero(tensors["left"] != np.arange(len(tensors["left"])))[-1])
+    for name, value in damage.items():
+        tensors[name][inner] = value
+    with pytest.raises(BundleError, match="nodes or features that are not there"):
+        FittedHead.from_tensors(head.spec, tensors)
+
+
+def test_the_majority_knows_the_weighted_shares_alone() -> None:
+    values, labels = rows(9)
+    weights = np.where(labels == 2, 4.0, 1.0)
+    (head,) = fit_heads([HeadSpec("majority")], values, labels, n_classes=4, weights=weights, seed=0)
+    np.testing.assert_allclose(head.predict_proba(values), np.tile([1 / 6, 1 / 6, 4 / 6, 0], (9, 1)), atol=2e-6)
+
+
+def test_rivals_kinds_are_not_searched() -> None:
+    assert not {"forest", "majority"} & set(kinds())
+    for kind in ("forest", "majority"):
+        with pytest.raises(InputError, match="kind of head"):
+            HeadTable.of(kind, {})
+    with pytest.raises(InputError, match="trees"):
+        HeadSpec("forest", {"trees": 0})
+    assert HeadSpec("forest", {"leaf": 5}).label == "random forest, 50 trees, leaf 5"
+    assert cost(HeadSpec("majority"), 1000, 300, 2) == 0 < cost(HeadSpec("forest"), 1000, 300, 2)
+
+
+def test_noise_images_are_always_the_same() -> None:
+    np.testing.assert_array_equal(noise_images(2, (20, 30)), noise_images(2, (20, 30)))
+    assert noise_images(3, (20, 30)).shape == (3, 20, 30, 3)
+    assert len(Counter(noise_images(1, (32, 32)).ravel().tolist())) > 100

@@ -1,0 +1,555 @@
+"""Heads: equality with scikit-learn and plain torch, row independence, leak guards, stored arrays."""
+
+from __future__ import annotations
+
+import doctest
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import threadpoolctl
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.svm import SVC
+
+from headstart.decisions.platt import fit_platt
+from headstart.errors import BundleError, InputError
+from headstart.heads import FittedHead, HeadSpec, cost, fit_heads, grid, kinds, total_cost
+from headstart.heads.arithmetic import BLOCK_ROWS, PROBABILITY_FLOOR
+from headstart.heads.folds import stratified_folds
+from headstart.heads.predict import distance_votes, standardised, svm_decisions, uniform_votes
+from headstart.heads.training_rows import scaling
+
+SMALL = {
+    "dense": HeadSpec("dense", {"units": 37, "epochs": 8, "learning_rate": 1e-3}),
+    "logistic": HeadSpec("logistic", {"C": 0.1}),
+    "knn": HeadSpec("knn", {"k": 7}),
+    "svm": HeadSpec("svm", {"C": 3.0}),
+    "ridge": HeadSpec("ridge", {"alpha": 30.0}),
+    "lda": HeadSpec("lda", {"shrinkage": 0.3}),
+}
+AUTO_LDA = HeadSpec("lda")
+UNIFORM_KNN = HeadSpec("knn", {"k": 7, "votes": "uniform"})
+
+
+def blobs(n: int = 150, d: int = 41, n_classes: int = 3, *, shift: float = 0.6, seed: int = 0):
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(n_classes, size=n)
+    centres = shift * generator.standard_normal((n_classes, d))
+    features = (3.0 + centres[labels] + generator.standard_normal((n, d))).astype(np.float32)
+    return features, labels
+
+
+def fit_one(spec: HeadSpec, features, labels, n_classes: int = 3, **options) -> FittedHead:
+    return fit_heads([spec], features, labels, n_classes=n_classes, **{"seed": 0} | options)[0]
+
+
+def z_scores(features):
+    return (features.astype(float) - features.mean(axis=0, dtype=float)) / features.std(axis=0, dtype=float)
+
+
+def same_arrays(head: FittedHead, other: FittedHead) -> bool:
+    return set(head.arrays) == set(other.arrays) and all(
+        np.array_equal(array, other.arrays[name]) for name, array in head.arrays.items()
+    )
+
+
+# Equality with the obvious implementation
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("C", [1e-3, 1.0])
+def test_logistic_equals_scikit_learn(n_classes, C):
+    features, labels = blobs(n_classes=n_classes)
+    weights = np.random.default_rng(1).uniform(0.2, 3.0, len(labels))
+    shares = weights / weights.sum()
+    mean = shares @ features
+    rows = (features - mean) / np.sqrt(shares @ (features - mean) ** 2)
+    theirs = LogisticRegression(C=C, tol=1e-10, max_iter=10_000).fit(rows, labels, sample_weight=weights)
+    head = fit_one(HeadSpec("logistic", {"C": C}), features, labels, n_classes, weights=weights)
+    np.testing.assert_allclose(head.predict_proba(features), theirs.predict_proba(rows), atol=3e-5)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_svm_decisions_equal_scikit_learn(n_classes):
+    features, labels = blobs(n_classes=n_classes)
+    weights = np.random.default_rng(1).uniform(0.5, 2.0, len(labels))
+    head = fit_one(HeadSpec("svm", {"C": 2.0, "gamma": 0.7}), features, labels, n_classes, weights=weights)
+    arrays = head.arrays
+    block = np.zeros((BLOCK_ROWS, features.shape[1]))
+    block[:] = standardised(features[:BLOCK_ROWS], arrays)
+    rows = standardised(features, arrays)
+    decisions = svm_decisions(arrays)(block)
+    for label in range(n_classes):
+        machine = SVC(C=2.0, gamma=0.7 / features.shape[1]).fit(rows, labels == label, sample_weight=weights)
+        np.testing.assert_allclose(decisions[:, label], machine.decision_function(block), atol=2e-3)
+
+
+@pytest.mark.parametrize("spec", [SMALL["knn"], UNIFORM_KNN], ids=lambda spec: spec.label)
+def test_knn_equals_brute_force(spec):
+    features, labels = blobs()
+    weights = np.random.default_rng(1).uniform(0.5, 2.0, len(labels))
+    train, test = np.arange(100), np.arange(100, 150)
+    head = fit_one(spec, features[train], labels[train], weights=weights[train])
+    rows = standardised(features, head.arrays)
+    counted = weights[train] / weights[train].mean()
+    for row, probabilities in zip(test, head.predict_proba(features[test]), strict=True):
+        similarity = [rows[row] @ rows[i] / np.linalg.norm(rows[row]) / np.linalg.norm(rows[i]) for i in train]
+        nearest = np.argsort(similarity)[::-1]
+        first, beyond = similarity[nearest[0]], similarity[nearest[7]]
+        counts = np.ones(3)
+        for i in nearest[:7]:
+            vote = (similarity[i] - beyond) / (first - beyond) if spec.settings["votes"] == "distance" else 1.0
+            counts[labels[i]] += vote * counted[i]
+        np.testing.assert_allclose(probabilities, counts / counts.sum(), atol=1e-5)
+
+
+def test_votes_by_hand():
+    similarities = np.array([[0.9, 0.5, 0.7, 0.1]])
+    assert uniform_votes(similarities, 2).tolist() == [[1, 0, 1, 0]]
+    np.testing.assert_allclose(distance_votes(similarities, 2), [[1, 0, 0.5, 0]])
+    assert uniform_votes(np.array([[0.5, 0.5, 0.1]]), 1).tolist() == [[1, 1, 0]]  # a tie with the k-th counts
+    assert distance_votes(np.array([[0.3, 0.3]]), 5).tolist() == [[1, 1]]  # all equally similar, k beyond n
+    assert distance_votes(np.array([[0.3]]), 1).tolist() == [[1]]
+
+
+def test_knn_probabilities_change_without_jumps_as_a_neighbour_comes_in():
+    before, after = np.array([[0.9, 0.5, 0.4 - 1e-9, 0.4]]), np.array([[0.9, 0.5, 0.4 + 1e-9, 0.4]])
+    np.testing.assert_allclose(distance_votes(before, 3), distance_votes(after, 3), atol=1e-6)
+
+
+def test_platt_reaches_the_minimum_of_its_loss():
+    generator = np.random.default_rng(0)
+    decisions, weights = generator.standard_normal(80), generator.uniform(0.5, 2, 80)
+    positive = decisions + generator.standard_normal(80) > 0.4
+    high, low = weights[positive].sum(), weights[~positive].sum()
+    targets = np.where(positive, (high + 1) / (high + 2), 1 / (low + 2))
+
+    def loss(slope, offset):
+        scores = slope * decisions + offset
+        return weights @ (np.logaddexp(0, scores) - targets * scores)
+
+    slope, offset = fit_platt(decisions, positive, weights)
+    around = [loss(slope + a, offset + b) for a in (-1e-3, 0, 1e-3) for b in (-1e-3, 0, 1e-3) if a or b]
+    assert slope > 0 and loss(slope, offset) < min(around)
+
+
+@pytest.mark.parametrize("positive", [[True] * 4, [True, True, False, False]], ids=["one class", "reversed"])
+def test_platt_falls_back_to_the_share_of_the_class(positive):
+    positive = np.array(positive)
+    slope, offset = fit_platt(np.array([-2.0, -1.0, 1.0, 2.0]), positive, np.ones(4))
+    assert slope == 0 and offset == pytest.approx(np.log((positive.sum() + 1) / ((~positive).sum() + 1)))
+
+
+# Rows do not see one another
+
+
+@pytest.mark.parametrize("n_train", [61, 190])
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("spec", [*SMALL.values(), UNIFORM_KNN, AUTO_LDA], ids=lambda spec: spec.label)
+def test_a_row_has_the_same_bits_in_any_company(spec, n_classes, n_train):
+    features, labels = blobs(400, 301, n_classes)
+    head = fit_one(spec, features[:n_train], labels[:n_train], n_classes)
+    alone = np.concatenate([head.predict_proba(features[i : i + 1]) for i in range(len(features))])
+    assert np.array_equal(head.predict_proba(features), alone)
+    for size in (2, 63, 64, 65, 129):
+        parts = [head.predict_proba(features[i : i + size]) for i in range(0, len(features), size)]
+        assert np.array_equal(np.concatenate(parts), alone)
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(len(features))
+        assert np.array_equal(head.predict_proba(features[order]), alone[order])
+    assert np.array_equal(head.predict_proba(np.asfortranarray(features)), alone)
+    assert np.array_equal(head.predict_proba(np.repeat(features, 2, axis=1)[:, ::2]), alone)
+
+
+@pytest.mark.parametrize("kind", ["knn", "svm"])
+def test_row_independence_holds_with_two_threads(kind):
+    features, labels = blobs(300, 301)
+    head = fit_one(SMALL[kind], features[:190], labels[:190])
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        together, order = head.predict_proba(features), np.random.default_rng(0).permutation(300)
+        assert np.array_equal(head.predict_proba(features[order]), together[order])
+        assert np.array_equal(head.predict_proba(features[7:8]), together[7:8])
+
+
+def test_no_rows_give_no_probabilities():
+    features, labels = blobs()
+    assert fit_one(SMALL["svm"], features, labels).predict_proba(features[:0]).shape == (0, 3)
+
+
+# Nothing leaks and nothing depends on what it should not
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_noise_labels_score_at_chance(kind):
+    scores = []
+    for seed in range(8):
+        features, _ = blobs(240, 30, seed=seed)
+        labels = np.random.default_rng(100 + seed).integers(2, size=240)
+        head = fit_one(SMALL[kind], features[:120], labels[:120], 2)
+        scores.append(roc_auc_score(labels[120:], head.predict_proba(features[120:])[:, 1]))
+    assert abs(np.mean(scores) - 0.5) < 0.06  # standard error of the mean is 0.019
+
+
+def test_svm_on_noise_is_not_confident():
+    """Calibrated on rows the machine saw, it would answer with near certainty."""
+    features, _ = blobs(200, 60, seed=3)
+    labels = np.random.default_rng(4).integers(2, size=200)
+    probabilities = fit_one(HeadSpec("svm", {"C": 10.0}), features[:120], labels[:120], 2).predict_proba(features)
+    assert log_loss(labels[120:], probabilities[120:]) < 0.75
+    assert np.abs(probabilities[:120, 1] - 0.5).max() < 0.35
+
+
+def test_svm_calibration_keeps_twins_together():
+    """Noise labels on tripled rows: a twin left in training gives its label away unless groups forbid it."""
+    features, _ = blobs(60, 60, seed=3)
+    labels = np.random.default_rng(4).integers(2, size=60)
+    rows = np.repeat(np.arange(60), 3)
+
+    def confidence(groups):
+        head = fit_one(HeadSpec("svm"), features[rows], labels[rows], 2, groups=groups)
+        return np.abs(head.predict_proba(features)[:, 1] - 0.5).max()
+
+    assert confidence(rows) < 0.35 < 0.45 < confidence(None)
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_signal_is_found(kind):
+    features, labels = blobs(300, 30, shift=0.8)
+    probabilities = fit_one(SMALL[kind], features[:200], labels[:200]).predict_proba(features[200:])
+    assert (probabilities.argmax(axis=1) == labels[200:]).mean() > 0.9
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_rows_of_weight_zero_are_as_if_absent(kind):
+    features, labels = blobs()
+    weights = np.ones(150)
+    weights[100:] = 0
+    poisoned, flipped = features.copy(), labels.copy()
+    poisoned[100:], flipped[100:] = 1e6, 2 - labels[100:]
+    head = fit_one(SMALL[kind], features[:100], labels[:100])
+    assert same_arrays(fit_one(SMALL[kind], poisoned, flipped, weights=weights), head)
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_a_head_does_not_depend_on_its_siblings(kind):
+    features, labels = blobs()
+    other = {"dense": {"epochs": 5}, "logistic": {"C": 1.0}, "knn": {"k": 3}, "svm": {"C": 1.0, "gamma": 2.0}} | {
+        "ridge": {"alpha": 2.0},
+        "lda": {"shrinkage": "auto"},
+    }
+    other = other[kind]
+    specs = [HeadSpec(kind, {**SMALL[kind].settings, **other}), SMALL[kind]]
+    together = fit_heads(specs, features, labels, n_classes=3, seed=0)
+    assert [head.spec for head in together] == specs
+    for head in together:
+        alone = fit_one(head.spec, features, labels)
+        if kind == "dense":  # products of stacks of different heights may add in another order
+            np.testing.assert_allclose(head.predict_proba(features), alone.predict_proba(features), atol=1e-5)
+        else:
+            assert same_arrays(head, alone)
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_the_seed_alone_decides(kind):
+    features, labels = blobs()
+    torch.manual_seed(1)
+    first = fit_one(SMALL[kind], features, labels, seed=3)
+    state = torch.get_rng_state()
+    np.random.seed(2)  # noqa: NPY002
+    assert same_arrays(fit_one(SMALL[kind], features, labels, seed=3), first)
+    assert torch.equal(torch.get_rng_state(), state)
+    if kind in {"dense", "svm"}:
+        assert not same_arrays(fit_one(SMALL[kind], features, labels, seed=4), first)
+
+
+@pytest.mark.parametrize(("kind", "tolerance"), [("logistic", 1e-6), ("svm", 2e-3), ("ridge", 1e-6), ("lda", 1e-9)])
+def test_weight_two_is_the_row_twice(kind, tolerance):
+    features, labels = blobs(120)
+    weights = np.where(np.arange(120) % 3 == 0, 2.0, 1.0)
+    twice = np.repeat(np.arange(120), weights.astype(int))
+    weighted = fit_one(SMALL[kind], features, labels, weights=weights, groups=np.arange(120))
+    doubled = fit_one(SMALL[kind], features[twice], labels[twice], groups=twice if kind == "ridge" else None)
+    if kind != "svm":
+        np.testing.assert_allclose(weighted.predict_proba(features), doubled.predict_proba(features), atol=tolerance)
+    else:  # the calibration folds of doubled rows differ; the machine may not
+        block = standardised(features[:BLOCK_ROWS], weighted.arrays)
+        decisions = [svm_decisions(head.arrays)(block) for head in (weighted, doubled)]
+        np.testing.assert_allclose(*decisions, atol=tolerance)
+
+
+def test_weights_are_honoured_by_every_kind():
+    features, labels = blobs(100, n_classes=2, shift=0.2)
+    weights = np.where(labels == 1, 20.0, 1.0)
+    for spec in SMALL.values():
+        plain, heavy = (fit_one(spec, features, labels, 2, weights=given) for given in (None, weights))
+        assert heavy.predict_proba(features)[:, 1].mean() > plain.predict_proba(features)[:, 1].mean() + 0.05
+
+
+def test_scaling_is_weighted_and_ignores_constant_features():
+    features = np.array([[0, 5, 1e6], [2, 5, 1e6], [2, 5, 1e6 + 0.0625]], dtype=np.float32)
+    mean, inverse = scaling(features, np.array([2.0, 1.0, 1.0]))
+    np.testing.assert_allclose(mean[:2], [1.0, 5.0])
+    np.testing.assert_allclose(inverse, [1.0, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_a_feature_constant_in_training_is_ignored_in_prediction(kind):
+    features, labels = blobs()
+    features[:, 4] = 7.0
+    head = fit_one(SMALL[kind], features, labels)
+    changed = features.copy()
+    changed[:, 4] = 1e5
+    assert np.array_equal(head.predict_proba(changed), head.predict_proba(features))
+
+
+def test_calibration_folds_keep_groups_whole_and_classes_even():
+    generator = np.random.default_rng(0)
+    groups = generator.integers(40, size=300)
+    labels = (groups % 4 == 0).astype(np.int64)
+    folds = stratified_folds(labels, groups, 3, generator)
+    assert all(np.unique(folds[groups == group]).size == 1 for group in range(40))
+    shares = [labels[folds == fold].mean() for fold in range(3)]
+    assert max(shares) - min(shares) < 0.08
+    alone = stratified_folds(labels, None, 3, generator)
+    for label in (0, 1):
+        counts = np.bincount(alone[labels == label])
+        assert counts.max() - counts.min() <= 1
+
+
+# Classes absent from the training rows, tiny data
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_an_absent_class_gets_the_floor(kind):
+    features, labels = blobs()
+    seen = labels != 1
+    probabilities = fit_one(SMALL[kind], features[seen], labels[seen]).predict_proba(features)
+    assert (probabilities[:, 1] == PROBABILITY_FLOOR).all()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, atol=1e-12)
+    two = fit_one(SMALL[kind], features[seen], labels[seen] // 2, 2).predict_proba(features)
+    np.testing.assert_allclose(probabilities[:, [0, 2]], two, atol=3e-6)
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_a_single_class_gets_all_but_the_floor(kind):
+    features, _ = blobs(20)
+    head = fit_one(SMALL[kind], features, np.full(20, 2))
+    assert head.predict_proba(features)[0].tolist() == pytest.approx([1e-6, 1e-6, 1 - 2e-6])
+    assert same_arrays(FittedHead.from_tensors(head.spec, head.to_tensors()), head)
+    assert not head.holds_training_features
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+@pytest.mark.parametrize("kind", kinds())
+def test_a_handful_of_rows_is_enough(kind, n):
+    features, _ = blobs(n)
+    probabilities = fit_one(SMALL[kind], features, np.arange(n) % 2, 2).predict_proba(features)
+    assert np.isfinite(probabilities).all() and probabilities.min() >= PROBABILITY_FLOOR
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_identical_rows_do_no_harm(kind):
+    features = np.full((12, 5), 3.0, dtype=np.float32)
+    probabilities = fit_one(SMALL[kind], features, np.arange(12) % 3).predict_proba(features)
+    np.testing.assert_allclose(probabilities, 1 / 3, atol=0.15)
+
+
+# Stored arrays
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_a_stored_head_predicts_the_same_bits(kind, tmp_path: Path):
+    features, labels = blobs()
+    head = fit_one(SMALL[kind], features, labels)
+    safetensors.numpy.save_file(head.to_tensors(), tmp_path / "head.safetensors")
+    loaded = FittedHead.from_tensors(
+        HeadSpec.from_json(head.spec.to_json()), safetensors.numpy.load_file(tmp_path / "head.safetensors")
+    )
+    assert np.array_equal(loaded.predict_proba(features), head.predict_proba(features))
+    assert (loaded.n_classes, loaded.n_features) == (3, 41)
+    assert loaded.holds_training_features is (kind in {"knn", "svm"})
+
+
+def broken(kind: str, name: str, change) -> tuple[HeadSpec, dict]:
+    features, labels = blobs(60)
+    head = fit_one(SMALL[kind], features, labels)
+    return head.spec, head.to_tensors() | {name: change(head.arrays.get(name))}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "change", "words"),
+    [
+        ("logistic", "coefficients", lambda a: a[:, 1:], r"'coefficients' must have shape \(3, 41\), not \(3, 40\)"),
+        ("logistic", "coefficients", lambda a: a * np.nan, "'coefficients' holds values that are not finite"),
+        ("logistic", "intercepts", lambda a: a[:2], r"'intercepts' must have shape \(3,\), not \(2,\)"),
+        ("logistic", "intercepts", lambda a: a.astype(np.float32), "must be float64, not float32"),
+        ("logistic", "present", lambda a: ~a, "at least one true"),
+        ("logistic", "present", lambda a: a.astype(np.int64), "bool array"),
+        ("logistic", "extra", lambda a: np.ones(1), r"unknown \['extra'\]"),
+        ("logistic", "inverse_scale", lambda a: -a, "'inverse_scale' holds negative"),
+        ("dense", "hidden_bias", lambda a: a[:-1], "'hidden_bias' must have shape"),
+        ("knn", "row_classes", lambda a: a + 1, "'row_classes' holds values outside 0..2"),
+        ("knn", "row_weights", lambda a: a * 0, "'row_weights' must be positive"),
+        ("knn", "rows", lambda a: a[:0], "'rows' must have shape"),
+        ("svm", "gamma", lambda a: a * 0, "'gamma' must be positive"),
+        ("svm", "dual", lambda a: a[:, :-1], "'dual' must have shape"),
+        ("ridge", "slope", lambda a: a - 1e6, "'slope' must not be negative"),
+        ("ridge", "offsets", lambda a: a[1:], r"'offsets' must have shape \(3,\)"),
+        ("lda", "coefficients", lambda a: a[:, 1:], r"'coefficients' must have shape \(3, 41\)"),
+    ],
+)
+def test_damaged_arrays_are_refused(kind, name, change, words):
+    with pytest.raises(BundleError, match=words):
+        FittedHead.from_tensors(*broken(kind, name, change))
+
+
+def test_a_missing_array_is_named():
+    spec, tensors = broken("svm", "gamma", lambda a: a)
+    del tensors["platt_slope"]
+    with pytest.raises(BundleError, match=r"missing \['platt_slope'\].*undamaged copy"):
+        FittedHead.from_tensors(spec, tensors)
+
+
+# Specs, grids, costs, input
+
+
+def test_specs_are_completed_compared_and_hashed_by_value():
+    assert HeadSpec("svm", {"C": 3}) == HeadSpec("svm", {"gamma": 0.5, "C": 3.0}) == HeadSpec("svm")
+    assert len({HeadSpec("svm", {"C": 3}), HeadSpec("svm"), HeadSpec("svm", {"C": 1})}) == 2
+    assert HeadSpec("dense", {"weight_decay": 0.01}).label.endswith("20 epochs, weight decay 0.01")
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "words"),
+    [
+        ("logitsic", {}, "Unknown kind of head 'logitsic'. Did you mean 'logistic'"),
+        ("svm", {"gama": 1.0}, "Unknown setting of a svm head 'gama'. Did you mean 'gamma'"),
+        ("logistic", {"C": 0}, "'C' of a logistic head must be a number > 0, not 0"),
+        ("logistic", {"C": float("nan")}, "a number > 0, not nan"),
+        ("knn", {"k": 2.5}, "'k' of a knn head must be a whole number > 0, not 2.5"),
+        ("knn", {"k": 10**20}, "'k' of a knn head must be a whole number > 0 and at most 2..53, not 1000000"),
+        ("logistic", {"C": 10**400}, "a number > 0 and at most 2..53, not 1000000"),
+        ("knn", {"k": True}, "not True"),
+        ("dense", {"dropout": 1.0}, "a number >= 0 and < 1, not 1.0"),
+        ("lda", {"shrinkage": 1.0}, "a number > 0 and < 1, or 'auto', not 1.0"),
+        ("lda", {"shrinkage": "none"}, "or 'auto', not 'none'"),
+        ("ridge", {"alpha": 0}, "'alpha' of a ridge head must be a number > 0, not 0"),
+        ("dense", {"activation": "silu"}, "one of relu, sigmoid, tanh, gelu, selu, not 'silu'"),
+    ],
+)
+def test_wrong_settings_are_refused(kind, settings, words):
+    with pytest.raises(InputError, match=words.replace("(", r"\(")):
+        HeadSpec(kind, settings)
+
+
+def test_specs_from_other_json_are_refused():
+    for value in ([], {"kind": "svm"}, {"kind": "svm", "settings": 3}):
+        with pytest.raises(InputError, match="'kind' and 'settings'"):
+            HeadSpec.from_json(value)
+
+
+@pytest.mark.parametrize("name", ["quick", "wide"])
+def test_grids_hold_every_kind_once_and_labels_tell_them_apart(name):
+    specs = grid(name)
+    without_gain = {"ridge", "lda"} if name == "quick" else set()  # docs/heads.md
+    assert {spec.kind for spec in specs} == set(kinds()) - without_gain
+    assert len(set(specs)) == len({spec.label for spec in specs}) == len(specs)
+    assert [HeadSpec.from_json(spec.to_json()) for spec in specs] == specs
+
+
+def test_the_paper_grid_is_the_product_of_its_values():
+    specs = grid("paper")
+    assert len(specs) == len(set(specs)) == len({spec.label for spec in specs}) == 324
+    assert [HeadSpec.from_json(spec.to_json()) for spec in specs] == specs
+    values = {
+        name: {spec.settings[name] for spec in specs}
+        for name in ("activation", "dropout", "optimizer", "batch_size", "epochs", "units")
+    }
+    assert values == {
+        "activation": {"relu", "sigmoid", "tanh"},
+        "dropout": {0.3, 0.5, 0.7},
+        "optimizer": {"momentum", "rmsprop", "adam", "adamax"},
+        "batch_size": {32, 128, 256},
+        "epochs": {10, 20, 30},
+        "units": {256},
+    }
+
+
+def test_an_unknown_grid_is_refused():
+    with pytest.raises(InputError, match=r"Unknown grid of heads 'quik'. Did you mean 'quick'"):
+        grid("quik")
+
+
+def test_costs_grow_with_the_data_and_count_shared_work_once():
+    for spec in grid():
+        assert 0 < cost(spec, 500, 512, 2) < cost(spec, 2000, 512, 2) < cost(spec, 2000, 1280, 2)
+    snapshots = [HeadSpec("dense", {"epochs": epochs}) for epochs in (5, 20)]
+    assert total_cost(snapshots, 500, 512, 2) == cost(snapshots[1], 500, 512, 2)
+    assert cost(snapshots[0], 500, 512, 2, precision="bf16") < cost(snapshots[0], 500, 512, 2)
+    assert cost(HeadSpec("dense", {"layers": 3}), 500, 512, 2) > cost(snapshots[1], 500, 512, 2)
+    assert total_cost(grid(), 500, 512, 2) < sum(cost(spec, 500, 512, 2) for spec in grid())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"features": np.zeros((6, 2))}, "must be float32, not float64"),
+        ({"features": np.full((6, 2), np.inf, dtype=np.float32)}, "row 0 are not finite"),
+        ({"features": np.zeros(6, dtype=np.float32)}, r"shape \(n_rows, n_features\)"),
+        ({"labels": np.array([0, 1, 2, 0, 1, 3])}, r"0..2, the 3 classes; found 3"),
+        ({"labels": np.zeros(6)}, "6 integers, not float64"),
+        ({"n_classes": 1}, "at least 2 classes"),
+        ({"weights": np.array([1, 1, 1, 1, 1, -1])}, "row 5 has -1"),
+        ({"weights": np.zeros(6)}, "No training row has a positive weight"),
+        ({"weights": np.ones(5)}, r"Weights must have shape \(6,\)"),
+        ({"groups": np.ones(5)}, r"Groups must have shape \(6,\)"),
+        ({"seed": -1}, "seed must be a whole number >= 0"),
+        ({"specs": [HeadSpec("svm"), HeadSpec("knn")]}, "not of knn, svm"),
+    ],
+)
+def test_wrong_input_is_refused(change, words):
+    given = {
+        "specs": [HeadSpec("knn")],
+        "features": np.eye(6, 2, dtype=np.float32),
+        "labels": np.array([0, 1, 2, 0, 1, 2]),
+        "n_classes": 3,
+        "seed": 0,
+    } | change
+    with pytest.raises(InputError, match=words):
+        fit_heads(given.pop("specs"), given.pop("features"), given.pop("labels"), **given)
+
+
+def test_prediction_refuses_features_of_another_backbone():
+    features, labels = blobs()
+    with pytest.raises(InputError, match="have 40 columns, but this head was trained on 41"):
+        fit_one(SMALL["logistic"], features, labels).predict_proba(np.ascontiguousarray(features[:, 1:]))
+
+
+def test_an_svm_too_large_for_memory_is_refused_before_the_kernel_is_made():
+    features = np.random.default_rng(0).standard_normal((20_001, 1)).astype(np.float32)
+    with pytest.raises(InputError, match=r"20001 training rows are more than 20000. Leave the kind 'svm' out"):
+        fit_one(HeadSpec("svm"), features, np.arange(20_001) % 2, 2)
+
+
+def test_a_logistic_head_that_has_not_converged_says_so(monkeypatch):
+    monkeypatch.setattr("headstart.heads.kinds.logistic.MAX_ITERATIONS", 2)
+    features, labels = blobs()
+    with pytest.warns(RuntimeWarning, match="C = 1 had not converged after .* Use a smaller C"):
+        fit_one(HeadSpec("logistic", {"C": 1.0}), features, labels)
+
+
+def test_prediction_needs_neither_torch_nor_scikit_learn():
+    code = "import headstart.heads, sys; sys.exit(bool({'torch', 'sklearn', 'scipy'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], env=dict(os.environ), check=False).returncode == 0
+
+
+def test_the_examples_in_the_docs_run():
+    page = Path(__file__).parents[2] / "docs" / "heads.md"
+    failed, attempted = doctest.testfile(str(page), module_relative=False)
+    assert attempted > 5 and failed == 0

@@ -1,0 +1,103 @@
+"""Tiny data sets, networks and options that the tests of the upper rooms share."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+SIDE = 32
+BACKBONE = "test_resnet"
+CLASSES = ("calm", "rough")
+
+
+def noise(n_images: int, *, seed: int = 0, spread: Sequence[float] = (24, 25.5), side: int = 20) -> np.ndarray:
+    """Grey-valued noise, class after class in turn; classes differ in its strength and are not quite separable."""
+    strength = np.array([spread[row % len(spread)] for row in range(n_images)])
+    values = np.random.default_rng(seed).normal(size=(n_images, side, side + 4, 3)) * strength[:, None, None, None]
+    return np.clip(128 + values, 0, 255).astype(np.uint8)
+
+
+def labels_of(n_images: int, classes: Sequence[str] = CLASSES) -> list[str]:
+    return [classes[row % len(classes)] for row in range(n_images)]
+
+
+def write_folders(root: Path, n_images: int = 48, *, seed: int = 0, classes: Sequence[str] = CLASSES) -> Path:
+    """A folder of class folders with PNG files."""
+    images = noise(n_images, seed=seed, spread=[24 + 1.5 * code for code in range(len(classes))])
+    for row, (pixels, label) in enumerate(zip(images, labels_of(n_images, classes), strict=True)):
+        write_image(root / label / f"{row:03d}.png", pixels)
+    return root
+
+
+def write_image(path: Path, pixels: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def write_text(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
+    """A CSV manifest."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def options(**changes: Any) -> Any:
+    """Options of a fit that takes two seconds; it judges no rivals unless it is asked to."""
+    from headstart.workflow import FitOptions
+
+    quick = {
+        "backbone": BACKBONE,
+        "weights": "random",
+        "input_size": SIDE,
+        "split": "nested:3x2",
+        "n_threads": 1,
+        "device": "cpu",
+        "cache": None,
+        "baselines": False,
+    }
+    return FitOptions(**(quick | changes))
+
+
+def extractor(**engine: Any) -> Any:
+    from headstart.backbones.backbone import load_backbone
+    from headstart.data import Preparation
+    from headstart.engines.engine import decide_engine
+    from headstart.features.extractor import Extractor
+
+    backbone = load_backbone(BACKBONE, weights="random")
+    preparation = Preparation((SIDE, SIDE), interpolation=backbone.interpolation)
+    return Extractor(backbone, preparation, decide_engine(**({"device": "cpu", "n_threads": 1} | engine)))
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder and its content."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+
+
+class Notes:
+    """Progress that keeps the notes."""
+
+    def __init__(self) -> None:
+        from headstart.progress import Silent
+
+        self.texts: list[str] = []
+        self.task = Silent().task
+
+    def note(self, text: str) -> None:
+        self.texts.append(text)

@@ -1,0 +1,307 @@
+"""Views and balancing in a whole fit: chosen by inner folds, kept in the bundle, the same bytes again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import helpers
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from headstart import ImageDataset, fit, load_model
+from headstart.augment import KINDS, RANGES, Custom, Ranges, View, policy_for_kind, read_policy, view_from_json, views
+from headstart.cli import main
+from headstart.errors import InputError
+from headstart.features.views import extract_views
+from headstart.study.candidates_table import read_candidates
+from headstart.study.search.space import HeadTable, Source, Space
+from headstart.study.search.toml import read_space
+from headstart.study.training_set.build import Treatment
+from headstart.workflow.estimate import estimate_fit
+from headstart.workflow.fit import Run
+from headstart.workflow.job import check_views
+from headstart.workflow.options.search_space import search_space
+from headstart.workflow.options.training_set import N_VIEWS, left_out_notes, wanted_views, with_treatments
+
+CHEAP = Space((Source(),), (HeadTable.of("logistic", {"C": [0.01, 1.0]}),))
+OWN = """
+symmetries = "flips"
+rotation_deg = 20.0
+zoom = [0.8, 1.25]
+brightness = [0.9, 1.1]
+"""
+
+
+def asked(**changes: Any) -> Any:
+    return helpers.options(**({"study": CHEAP} | changes))
+
+
+@pytest.fixture(scope="module")
+def augmented(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Trained on flips alone, so that the bundle predicts from views; read only."""
+    folder = tmp_path_factory.mktemp("augmented")
+    photographs = helpers.write_folders(folder / "photographs")
+    return fit(photographs, folder / "run", asked(augment="flips", tta=True))
+
+
+# A whole fit ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_bundle_predicts_the_mean_over_the_views_of_training(augmented: Run) -> None:
+    model = load_model(augmented.folder)
+    assert [view.symmetry for view in model.views] == ["identity", "mirror", "flip", "turn_180"]
+    new = ImageDataset.from_arrays(helpers.noise(5, seed=3))
+    features = extract_views(new, model.extractor, views("flips", 4))
+    each = np.stack([model.head.predict_proba(np.ascontiguousarray(features[:, number])) for number in range(4)])
+    expected = model.decisions.apply(each.mean(axis=0)).probabilities
+    np.testing.assert_allclose(model.predict_proba(new), expected, atol=1e-6)
+
+
+def test_predictions_do_not_depend_on_company_and_bad_files_get_their_row(augmented: Run, tmp_path: Path) -> None:
+    model = load_model(augmented.folder)
+    paths = [
+        helpers.write_image(tmp_path / f"{row}.png", pixels) for row, pixels in enumerate(helpers.noise(40, seed=4))
+    ]
+    whole = model.predict_proba([str(path) for path in paths])
+    paths[3].write_bytes(b"no picture")
+    found = list(model.predict_each(ImageDataset.from_files([str(path) for path in paths])))
+    assert [row.image for row in found] == [str(path) for path in paths]
+    assert [row.error is None for row in found].count(False) == 1
+    kept = [row for row in range(40) if row != 3]
+    np.testing.assert_allclose([found[row].probabilities for row in kept], whole[kept], atol=1e-6)
+
+
+def test_out_of_fold_probabilities_are_those_of_the_heads_of_the_folds(augmented: Run) -> None:
+    rows = (augmented.folder / "predictions.csv").read_text().splitlines()
+    assert len(rows) == 49
+    search = augmented.results["search"]
+    assert search["treatments"] == [
+        {
+            "balance": "none",
+            "augment": "flips",
+            "tta": True,
+            "label": "flips, mean over views",
+            "times_chosen": 3,
+            "inner_score": pytest.approx(search["treatments"][0]["inner_score"]),
+        }
+    ]
+    assert [view["index"] for view in search["views"]["flips"]] == [0, 1, 2, 3]
+
+
+def test_the_report_shows_the_views_and_the_methods_say_so(augmented: Run) -> None:
+    page = augmented.report.read_text(encoding="utf-8")
+    assert "What was done to the training images" in page
+    assert "Views of flips, 4 of each image" in page
+    assert "turn 180" in page
+    assert "Heads were trained on views of the images too (flips). Predictions are means over the views" in page
+
+
+def test_several_ways_compete_and_the_file_says_which(folders: Path, tmp_path: Path) -> None:
+    run = fit(folders, tmp_path / "run", asked(augment="none,dihedral", balance="none,smote", tta=True))
+    columns = read_candidates(run.folder / "candidates.parquet").columns
+    assert set(columns["balance"]) == {"none", "smote"}
+    assert set(zip(columns["augment"], columns["tta"], strict=True)) == {("none", "False"), ("dihedral", "True")}
+    assert run.results["search"]["n_candidates"] == 8
+    assert sum(row["times_chosen"] for row in run.results["search"]["treatments"]) == 3
+    again = fit(folders, tmp_path / "again", asked(augment="none,dihedral", balance="none,smote", tta=True))
+    for name in ("results.json", "predictions.csv", "candidates.parquet"):
+        assert (run.folder / name).read_bytes() == (again.folder / name).read_bytes()
+
+
+def test_other_views_are_another_run(augmented: Run) -> None:
+    photographs = augmented.folder.parent / "photographs"
+    with pytest.raises(InputError, match=r"another run|other options|holds"):
+        fit(photographs, augmented.folder, asked(augment="flips", tta=True, n_views=2))
+
+
+def test_without_pictures_the_report_shows_no_views(folders: Path, tmp_path: Path) -> None:
+    run = fit(folders, tmp_path / "run", asked(augment="flips", images=False))
+    page = run.report.read_text(encoding="utf-8")
+    assert "What was done to the training images" in page
+    assert "Views of flips" not in page
+
+
+def test_the_estimate_counts_views(folders: Path, tmp_path: Path) -> None:
+    plan = estimate_fit(folders, tmp_path / "run", asked(augment="dihedral"))
+    assert plan["views"] == 8
+    assert plan["features_in_cache"] == 0
+    assert not (tmp_path / "run").exists()
+
+
+# What is asked for ----------------------------------------------------------------------------------------------------
+
+
+def test_auto_takes_what_suits_the_kind_beside_none() -> None:
+    space = with_treatments(CHEAP, asked(augment="auto", image_kind="micrograph"))
+    assert space.treatments == (Treatment(), Treatment(augment="dihedral"))
+    assert with_treatments(CHEAP, asked(augment="auto", image_kind="digit")).treatments == (Treatment(),)
+    assert {policy_for_kind(kind) for kind in KINDS} <= {*N_VIEWS, "none"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"augment": "flip"}, "Did you mean 'flips'"),
+        ({"augment": "auto"}, "--image-kind"),
+        ({"image_kind": "micrograph"}, "--augment auto"),
+        ({"augment": "flips", "image_kind": "digit"}, "--augment auto"),
+        ({"augment": "auto", "image_kind": "micrografs"}, "Did you mean 'micrograph'"),
+        ({"augment": "flips", "n_views": 5}, "4 different views"),
+        ({"n_views": 4}, "nothing is augmented"),
+        ({"tta": True}, "needs views"),
+        ({"balance": "views"}, "needs views"),
+        ({"balance": "smote,,none"}, "once, separated"),
+        ({"balance": "smotee"}, "Did you mean 'smote'"),
+        ({"augment": "nowhere.toml"}, "nowhere.toml cannot be read"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_said_in_words(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        search_space(asked(**changes))
+
+
+def test_views_that_lay_a_rectangle_on_its_side_are_refused() -> None:
+    wide = SimpleNamespace(extractor=SimpleNamespace(preparation=SimpleNamespace(size=(32, 48))))
+    check_views(views("dihedral", 4), [wide])
+    with pytest.raises(InputError, match="exchanges height and width"):
+        check_views(views("dihedral", 5), [wide])
+
+
+def test_heads_that_hold_all_rows_are_left_out_where_views_make_too_many() -> None:
+    options = asked(augment="none,dihedral")
+    space = with_treatments(Space((Source(),), (HeadTable.of("svm", {}), HeadTable.of("logistic", {}))), options)
+    assert left_out_notes(space, wanted_views(space, options), 1000) == []
+    (note,) = left_out_notes(space, wanted_views(space, options), 1001)
+    assert "svm is not tried on views of dihedral: 8,008 rows" in note
+
+
+def test_the_command_line_takes_them(folders: Path, tmp_path: Path) -> None:
+    arguments = ["fit", folders, "-o", tmp_path / "run", "--backbone", helpers.BACKBONE, "--weights", "random"]
+    more = ["--input-size", 32, "--split", "holdout:60/20/20", "--no-cache", "--threads", 1, "--quiet"]
+    ways = ["--augment", "flips", "--views", 2, "--tta", "--balance", "weights"]
+    found = CliRunner().invoke(main, [str(part) for part in (*arguments, *more, *ways)])
+    assert found.exit_code == 0, found.output
+    assert [view.index for view in load_model(tmp_path / "run").views] == [0, 1]
+    wrong = CliRunner().invoke(main, [str(part) for part in (*arguments, *more, "--balance", "smot")])
+    assert wrong.exit_code == 2
+    assert "Did you mean 'smote'" in wrong.output
+
+
+# study.toml -----------------------------------------------------------------------------------------------------------
+
+
+def study_file(folder: Path, training: str) -> Path:
+    path = folder / "study.toml"
+    path.write_text(f'grid = "quick"\n\n[training]\n{training}\n')
+    return path
+
+
+def test_a_study_names_its_treatments(tmp_path: Path) -> None:
+    path = study_file(tmp_path, 'balance = ["none", "smote"]\naugment = ["none", "flips"]\ntta = [false, true]')
+    space = read_space(path)
+    assert [one.label for one in space.treatments] == [
+        "",
+        "flips",
+        "flips, mean over views",
+        "smote",
+        "smote, flips",
+        "smote, flips, mean over views",
+    ]
+    with pytest.raises(InputError, match=r"\[training\] table itself"):
+        search_space(asked(study=path, balance="smote"))
+
+
+@pytest.mark.parametrize(
+    ("training", "words"),
+    [
+        ('balanse = "smote"', r"\[training\].*Did you mean 'balance'"),
+        ('balance = "smot"', r"\[training\].*Did you mean 'smote'"),
+        ("tta = true", r"\[training\].*needs views"),
+        ('tta = "yes"', r"\[training\]: key 'tta'"),
+        ('augment = ["flips", "flips"]', r"\[training\].*twice"),
+    ],
+)
+def test_mistakes_of_the_training_table_are_said_with_table_and_key(tmp_path: Path, training: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        read_space(study_file(tmp_path, training))
+
+
+# Policies of one's own ------------------------------------------------------------------------------------------------
+
+
+def own(folder: Path, text: str = OWN) -> Path:
+    path = folder / "mine.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_policy_from_a_file_goes_through_symmetries_and_ranges(tmp_path: Path) -> None:
+    policy = read_policy(own(tmp_path))
+    assert policy.symmetries == "flips"
+    assert policy.ranges.rotation_deg == 20.0
+    assert policy.ranges.blur_px == 0.0
+    pixels = helpers.noise(1, seed=5)[0]
+    made = views("custom", 6, 0, policy)
+    assert np.array_equal(made[0].apply(pixels, "a"), pixels)
+    assert [view.turn for view in made] == ["identity", "mirror", "flip", "turn_180", "identity", "mirror"]
+    assert not np.array_equal(made[1].apply(pixels, "a"), made[5].apply(pixels, "a"))
+    assert np.array_equal(made[1].apply(pixels, "a"), made[1].apply(pixels, "a"))
+
+
+def test_symmetries_alone_are_exact(tmp_path: Path) -> None:
+    policy = read_policy(own(tmp_path, 'symmetries = "dihedral"'))
+    pixels = helpers.noise(1, seed=5, side=20)[0][:, :20]
+    assert np.array_equal(View("custom", 0, 1, policy).apply(pixels, "a"), pixels[:, ::-1])
+    with pytest.raises(InputError, match="exchanges height and width"):
+        View("custom", 0, 5, policy).check_takes((20, 24))
+
+
+def test_what_a_policy_says_is_part_of_the_cache_key_not_its_name(tmp_path: Path) -> None:
+    one, other = read_policy(own(tmp_path)), read_policy(own(tmp_path, OWN.replace("20.0", "25.0")))
+    first, second = (View("custom", 0, 1, policy).settings() for policy in (one, other))
+    assert first != second
+    assert first == View("custom", 0, 1, read_policy(own(tmp_path))).settings()
+
+
+@pytest.mark.parametrize("view", [View("flips", 0, 2), View("strong", 7, 3), View("none")])
+def test_a_view_comes_back_from_its_description(view: View) -> None:
+    assert view_from_json(view.to_json()) == view
+
+
+def test_a_view_of_ones_own_comes_back_from_its_description(tmp_path: Path) -> None:
+    view = View("custom", 3, 2, read_policy(own(tmp_path)))
+    assert view_from_json(view.to_json()) == view
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("rotate = 3.0", r"mine\.toml: Unknown key 'rotate'.*Did you mean 'rotation_deg'|Unknown key 'rotate'"),
+        ("rotation_deg = 400.0", r"mine\.toml: key 'rotation_deg'"),
+        ("zoom = [1.2, 0.9]", r"mine\.toml: key 'zoom' must go from the smaller"),
+        ("zoom = [0.9]", r"mine\.toml: key 'zoom'"),
+        ("", r"mine\.toml changes nothing"),
+        ("= 3", r"mine\.toml is no valid TOML"),
+    ],
+)
+def test_mistakes_of_a_policy_file_are_said_with_file_and_key(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        read_policy(own(tmp_path, text))
+
+
+def test_custom_needs_to_be_told_what_it_does() -> None:
+    for view in (("custom", 0, 1, None), ("flips", 0, 1, Custom())):
+        with pytest.raises(InputError, match="needs to be told"):
+            View(*view)
+
+
+@pytest.mark.parametrize("ranges", [RANGES, Ranges(180.0, (0.25, 4.0), 0.5), Ranges(45.0, (0.5, 1.0), 0.2)])
+def test_no_view_looks_beyond_what_is_continued(ranges: Ranges) -> None:
+    """A white picture stays white: nothing black from outside comes in."""
+    white = np.full((24, 36, 3), 255, dtype=np.uint8)
+    still = Ranges(ranges.rotation_deg, ranges.zoom, ranges.shift, *[(1.0, 1.0)] * 5, 0.0, 0.0)
+    for index in range(1, 60):
+        assert View("custom", 0, index, Custom("none", still)).apply(white, "a").min() == 255
