@@ -19,14 +19,14 @@ from headstart.metrics import OutOfFold, compare_paired, evaluate
 from headstart.study.nested_cv import run_folds
 from headstart.study.out_of_fold import gather
 from headstart.study.plan import StudyCandidate, StudyData, StudyPlan, outer_folds
-from headstart.study.training_set.build import PLAIN, Treatment
+from headstart.study.training_set.build import PLAIN, TrainingSetSpec
 
 SHOWN = ("balanced_accuracy", "accuracy", "roc_auc", "log_loss")
 HEADS = tuple(HeadSpec("logistic", {"C": C}) for C in (0.001, 0.01, 0.1))
 WAYS = {
     "none": PLAIN,
-    "trained on views": Treatment(augment="dihedral"),
-    "trained on views, mean over views": Treatment(augment="dihedral", tta=True),
+    "trained on views": TrainingSetSpec(augment="dihedral"),
+    "trained on views, mean over views": TrainingSetSpec(augment="dihedral", tta=True),
 }
 
 

@@ -11,14 +11,14 @@ from headstart.augment import views
 from headstart.data import ImageDataset
 from headstart.data.audit.audit import audit_dataset
 from headstart.data.split.make import Split, split_dataset
-from headstart.features.engine_selection.select import Chooser, Wish
+from headstart.features.engine_selection.select import EngineRequest, EngineSelector
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.features.views import extract_views
 from headstart.samples.solar_cells import INPUT_SIZE, SolarCells, solar_cells
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.training_set import N_VIEWS
-from headstart.workflow.preflight import find_twins, open_cache, open_extractor
+from headstart.workflow.preflight import find_near_duplicates, open_cache, open_extractor
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Cells:
         dataset = plain.with_hashes(audit.hashes)
         extractor = chosen_extractor(dataset)
         features = extract_features(dataset, extractor, cache=open_cache("default"))
-        return cls(cells, dataset, extractor, features, find_twins(dataset, audit, features).groups)
+        return cls(cells, dataset, extractor, features, find_near_duplicates(dataset, audit, features).groups)
 
     def views(self, policies: Sequence[str], rows: np.ndarray | None = None) -> Mapping[str, np.ndarray]:
         """Features of the views of every policy, of all cells or of some."""
@@ -72,5 +72,7 @@ class Cells:
 def chosen_extractor(dataset: ImageDataset) -> Extractor:
     """The network with the fastest engine whose features agree with fp32 on these images."""
     plain, cache = open_extractor(FitOptions(input_size=INPUT_SIZE, offline=True)), open_cache("default")
-    chooser = Chooser(plain.backbone, plain.preparation, dataset, Wish(n_threads=2), cache=cache, folder=cache.folder)
+    chooser = EngineSelector(
+        plain.backbone, plain.preparation, dataset, EngineRequest(n_threads=2), cache=cache, folder=cache.folder
+    )
     return Extractor(plain.backbone, plain.preparation, chooser.choose().engine, store=plain.store)

@@ -25,7 +25,7 @@ from headstart.study.nested_cv import run_folds
 from headstart.study.out_of_fold import gather
 from headstart.study.plan import StudyData, StudyPlan, outer_folds
 from headstart.workflow.options.fit import FitOptions
-from headstart.workflow.preflight import find_twins, open_cache, open_extractor
+from headstart.workflow.preflight import find_near_duplicates, open_cache, open_extractor
 
 TARGET_A = 0.84
 SHOWN = ("accuracy", "balanced_accuracy", "roc_auc", "log_loss")
@@ -64,7 +64,7 @@ def main() -> int:
     audit = audit_dataset(dataset)
     extractor = open_extractor(FitOptions(input_size=INPUT_SIZE, offline=True))
     features = extract_features(dataset.with_hashes(audit.hashes), extractor, cache=open_cache("default"))
-    twins = find_twins(dataset, audit, features)
+    twins = find_near_duplicates(dataset, audit, features)
     results: dict[str, Any] = {"seed": seed, "twins_joined": len(twins.near), "protocols": {}}
     for one in (protocol(cells, name) for name in ("A", "B", "C")):
         start = time.perf_counter()

@@ -20,9 +20,9 @@ from headstart.backbones.backbone import load_backbone
 from headstart.backbones.registry import ENTRIES
 from headstart.data import Preparation
 from headstart.engines.engine import Engine, available_processors
-from headstart.engines.network_cache import NetworkStore
+from headstart.engines.network_cache import NetworkCache
 from headstart.features.engine_selection.benchmark import fastest, measure_engines
-from headstart.features.engine_selection.select import MAX_COMPILED, Wish, ordered_engines
+from headstart.features.engine_selection.select import MAX_COMPILED, EngineRequest, ordered_engines
 from headstart.features.extractor import Extractor
 
 ASKED = 0.9
@@ -36,7 +36,7 @@ def requests(compiled: bool, *, worth_compiling: bool) -> dict[str, list[Engine]
     found = {}
     for library in ("auto", "torch"):
         for precision in ("auto", "fp32"):
-            wish = Wish(library=library, precision=precision, n_threads=threads)
+            wish = EngineRequest(library=library, precision=precision, n_threads=threads)
             engines = ordered_engines(wish, worth_compiling=compiled and worth_compiling and library == "torch")
             tried = ordered_engines(wish, worth_compiling=compiled and library == "torch")
             engines += [engine for engine in tried if engine not in engines]
@@ -51,7 +51,7 @@ def measure(name: str, compiled: bool) -> dict[str, Any]:
     per_image = sum(stage.multiply_adds for stage in backbone.staged.describe(backbone.input_size))
     asked = requests(compiled, worth_compiling=per_image <= MAX_COMPILED)
     engines = list({engine.label: engine for engines in asked.values() for engine in engines}.values())
-    store = NetworkStore(None)
+    store = NetworkCache(None)
     pixels = noise_pixels(N_IMAGES, backbone.input_size)
     speeds, refusals = measure_engines(
         engines, lambda engine: Extractor(backbone, preparation, engine, store=store), pixels

@@ -31,13 +31,13 @@ from headstart.engines.engine import Engine
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.features.stage_maps import StageMaps, extract_maps
-from headstart.finetuning import FineTuneSpec, Setting, Task, fine_tune, frozen_stage
+from headstart.finetuning import FineTuneSpec, TrainingContext, TrainingTask, fine_tune, frozen_stage
 from headstart.heads import HeadSpec, fit_heads
 from headstart.metrics import OutOfFold, compare_paired, evaluate
 from headstart.samples.solar_cells import SolarCells, protocol, solar_cells
 from headstart.study.finetuning import predicted
 from headstart.workflow.options.fit import FitOptions
-from headstart.workflow.preflight import find_twins, open_cache, open_extractor
+from headstart.workflow.preflight import find_near_duplicates, open_cache, open_extractor
 
 PIXELS = 300
 SPEC = FineTuneSpec(unlock=3, epochs=12, batch_size=32, learning_rate=3e-4, precision="fp32")
@@ -86,7 +86,7 @@ def read() -> Given:
     stage = frozen_stage(SPEC.unlock, opened.backbone.staged.names, backbone=opened.backbone.name)
     staged = Extractor(opened.backbone, opened.preparation, engine, stage=stage, store=opened.store)
     maps = extract_maps(dataset, staged, views=views("dihedral", 8), cache=cache)
-    groups = find_twins(dataset, audit, features).groups
+    groups = find_near_duplicates(dataset, audit, features).groups
     return Given(cells, dataset, staged, features, maps, groups, time.perf_counter() - start)
 
 
@@ -110,10 +110,10 @@ def judged(given: Given, name: str, n_folds: int) -> dict[str, Any]:
         began = time.perf_counter()
         kept = None if weights is None else weights[train]
         (head,) = fit_heads([START], features[train], labels[train], n_classes=2, weights=kept, seed=SEED)
-        setting = Setting(
+        setting = TrainingContext(
             given.extractor.backbone, given.extractor.stage, head, seed=SEED + number, n_threads=N_THREADS
         )
-        found = fine_tune(Task(maps, targets, weights, train, np.zeros(0, dtype=np.int64)), SPEC, setting)
+        found = fine_tune(TrainingTask(maps, targets, weights, train, np.zeros(0, dtype=np.int64)), SPEC, setting)
         said["fine-tuned"][test] = predicted(found, setting, maps, test)
         said["frozen"][test] = head.predict_proba(features[test])
         fold[test] = number

@@ -31,7 +31,7 @@ from headstart.engines.engine import Engine
 from headstart.features.cache import FeatureCache
 from headstart.features.extractor import Extractor
 from headstart.features.stage_maps import StageMaps, extract_maps
-from headstart.finetuning import FineTuned, FineTuneSpec, Setting, Task, fine_tune, frozen_stage
+from headstart.finetuning import FineTuned, FineTuneSpec, TrainingContext, TrainingTask, fine_tune, frozen_stage
 from headstart.finetuning.schedule import epoch_batches, rate_factor
 from headstart.heads import FittedHead, HeadSpec, fit_heads
 from headstart.metrics import OutOfFold, compare_paired
@@ -116,8 +116,8 @@ def spec_of(case: Case, epochs: int) -> FineTuneSpec:
 def trained(given: Ready, maps: Any, train: np.ndarray, epochs: int) -> tuple[FineTuned, float]:
     """One training and its images per second after the first step."""
     times: list[tuple[float, int]] = []
-    task = Task(maps, np.eye(2)[given.labels], None, train, np.zeros(0, dtype=np.int64))
-    setting = Setting(
+    task = TrainingTask(maps, np.eye(2)[given.labels], None, train, np.zeros(0, dtype=np.int64))
+    setting = TrainingContext(
         given.backbone,
         given.stage,
         given.start(train),
@@ -229,7 +229,7 @@ def accuracy(given: Ready, dataset: ImageDataset, epochs: int) -> dict[str, Any]
     images = given.backbone.normalise(given.pixels, torch.device("cpu")).contiguous()
     for number, train, test in split.outer(0):
         found, _ = trained(given, given.maps, train, epochs)
-        setting = Setting(given.backbone, given.stage, given.start(train), n_threads=N_THREADS)
+        setting = TrainingContext(given.backbone, given.stage, given.start(train), n_threads=N_THREADS)
         said["cached"][test] = predicted(found, setting, given.maps, test)
         network, _, _ = plain(given, train, epochs)
         with torch.inference_mode():

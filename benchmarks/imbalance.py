@@ -24,7 +24,7 @@ from headstart.study.decisions import decide_folds, with_decisions
 from headstart.study.nested_cv import FoldResult, run_folds
 from headstart.study.out_of_fold import gather
 from headstart.study.plan import OuterFold, StudyCandidate, StudyData, StudyPlan, outer_folds
-from headstart.study.training_set.build import PLAIN, Treatment
+from headstart.study.training_set.build import PLAIN, TrainingSetSpec
 
 RATIO = 50
 SHOWN = ("pr_auc", "roc_auc", "balanced_accuracy", "log_loss")
@@ -36,13 +36,13 @@ HEADS = (
 )
 WAYS = (
     PLAIN,
-    Treatment("weights"),
-    Treatment("oversample"),
-    Treatment("undersample"),
-    Treatment("smote"),
-    Treatment("borderline-smote"),
-    Treatment("views", "dihedral"),
-    Treatment("views", "dihedral", tta=True),
+    TrainingSetSpec("weights"),
+    TrainingSetSpec("oversample"),
+    TrainingSetSpec("undersample"),
+    TrainingSetSpec("smote"),
+    TrainingSetSpec("borderline-smote"),
+    TrainingSetSpec("views", "dihedral"),
+    TrainingSetSpec("views", "dihedral", tta=True),
 )
 
 
@@ -55,7 +55,7 @@ def thinned(fold: OuterFold, labels: np.ndarray, generator: np.random.Generator)
 
 
 def judged(
-    data: StudyData, folds: list[OuterFold], ways: tuple[Treatment, ...], n_views: int
+    data: StudyData, folds: list[OuterFold], ways: tuple[TrainingSetSpec, ...], n_views: int
 ) -> tuple[list[FoldResult], OutOfFold]:
     """One study and its predictions."""
     candidates = tuple(StudyCandidate(0, head, way) for way in ways for head in HEADS)
@@ -105,7 +105,7 @@ def main() -> int:
     return 0
 
 
-def _way(number: int) -> Treatment:
+def _way(number: int) -> TrainingSetSpec:
     return WAYS[number // len(HEADS)]
 
 

@@ -23,9 +23,9 @@ from headstart.balance import METHODS, balanced
 from headstart.errors import LeakError
 from headstart.heads import HeadSpec
 from headstart.study.execution import tasks as pieces
-from headstart.study.execution.tasks import Way, fit_and_predict
+from headstart.study.execution.tasks import FitSettings, fit_and_predict
 from headstart.study.plan import OuterFold, StudyData
-from headstart.study.training_set.build import Treatment
+from headstart.study.training_set.build import TrainingSetSpec
 
 N_IMAGES = 400
 N_PERMUTATIONS = 200
@@ -49,14 +49,14 @@ PAGE = Path(__file__).parents[1] / "docs" / "leaks.md"
 START, END = "<!-- measured -->", "<!-- end -->"
 
 
-def ways() -> dict[str, Treatment]:
+def ways() -> dict[str, TrainingSetSpec]:
     """Every way by name; the policy of ``views`` is dihedral."""
-    balancing = {name: Treatment(name) for name in (*METHODS, *SAMPLERS) if name != "views"}
-    augmenting = {name: Treatment(augment=name) for name in POLICIES}
+    balancing = {name: TrainingSetSpec(name) for name in (*METHODS, *SAMPLERS) if name != "views"}
+    augmenting = {name: TrainingSetSpec(augment=name) for name in POLICIES}
     both = {
-        "views (dihedral)": Treatment("views", "dihedral"),
-        "dihedral, mean over views": Treatment(augment="dihedral", tta=True),
-        "smote, dihedral, mean over views": Treatment("smote", "dihedral", tta=True),
+        "views (dihedral)": TrainingSetSpec("views", "dihedral"),
+        "dihedral, mean over views": TrainingSetSpec(augment="dihedral", tta=True),
+        "smote, dihedral, mean over views": TrainingSetSpec("smote", "dihedral", tta=True),
     }
     return {**balancing, **augmenting, **both}
 
@@ -71,14 +71,14 @@ def one_split(labels: np.ndarray, generator: np.random.Generator) -> OuterFold:
     return OuterFold(0, 0, np.flatnonzero(place < 3), np.flatnonzero(place == 3), ())
 
 
-def balanced_accuracy(data: StudyData, fold: OuterFold, treatment: Treatment, seed: int) -> float:
+def balanced_accuracy(data: StudyData, fold: OuterFold, treatment: TrainingSetSpec, seed: int) -> float:
     """Of a logistic head on one split."""
-    found = fit_and_predict(data, fold, HEAD, Way(seed, treatment=treatment))["probabilities"].argmax(axis=1)
+    found = fit_and_predict(data, fold, HEAD, FitSettings(seed, treatment=treatment))["probabilities"].argmax(axis=1)
     truth = data.labels[fold.test]
     return float(np.mean([(found[truth == label] == label).mean() for label in np.unique(truth)]))
 
 
-def kept_apart(data: StudyData, labels: np.ndarray, seeds: range, treatment: Treatment) -> list[float]:
+def kept_apart(data: StudyData, labels: np.ndarray, seeds: range, treatment: TrainingSetSpec) -> list[float]:
     """Balanced accuracies of some permutations, everything made up inside the training rows."""
     scores = []
     for seed in seeds:
@@ -88,7 +88,7 @@ def kept_apart(data: StudyData, labels: np.ndarray, seeds: range, treatment: Tre
     return scores
 
 
-def leaky(data: StudyData, labels: np.ndarray, seeds: range, _: Treatment) -> list[float]:
+def leaky(data: StudyData, labels: np.ndarray, seeds: range, _: TrainingSetSpec) -> list[float]:
     """The same with SMOTE on all rows before the split, the guard switched off in this process alone."""
     guard, scores = pieces.check_apart, []
     try:
@@ -96,7 +96,7 @@ def leaky(data: StudyData, labels: np.ndarray, seeds: range, _: Treatment) -> li
         for seed in seeds:
             generator = np.random.default_rng(seed)
             noise = smote_first(data, generator.permutation(labels), seed)
-            scores.append(balanced_accuracy(noise, one_split(noise.labels, generator), Treatment(), seed))
+            scores.append(balanced_accuracy(noise, one_split(noise.labels, generator), TrainingSetSpec(), seed))
     finally:
         pieces.check_apart = guard
     return scores
@@ -112,14 +112,14 @@ def guard_refuses(data: StudyData, labels: np.ndarray) -> bool:
     """Whether the guard stops a study of rows made before the split."""
     noise = smote_first(data, labels, 0)
     try:
-        balanced_accuracy(noise, one_split(noise.labels, np.random.default_rng(0)), Treatment(), 0)
+        balanced_accuracy(noise, one_split(noise.labels, np.random.default_rng(0)), TrainingSetSpec(), 0)
     except LeakError:
         return True
     return False
 
 
 def measure(
-    run: Callable[..., list[float]], data: StudyData, labels: np.ndarray, treatment: Treatment, n: int
+    run: Callable[..., list[float]], data: StudyData, labels: np.ndarray, treatment: TrainingSetSpec, n: int
 ) -> dict[str, Any]:
     """Mean over permutations, its standard error, and whether chance lies within three of them."""
     blocks = [range(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
@@ -144,7 +144,7 @@ def main() -> int:
     for name, treatment in ways().items():
         found[name] = measure(kept_apart, data, labels, treatment, n)
         print(name, found[name], flush=True)
-    mistake = measure(leaky, data, labels, Treatment(), n)
+    mistake = measure(leaky, data, labels, TrainingSetSpec(), n)
     refused = guard_refuses(data, labels)
     results = {
         "n_images": N_IMAGES,

@@ -28,7 +28,7 @@ from headstart.metrics import score
 from headstart.samples.solar_cells import Protocol, protocol
 from headstart.study.nested_cv import FoldResult, run_folds
 from headstart.study.plan import OuterFold, StudyCandidate, StudyData, StudyPlan, outer_folds
-from headstart.study.training_set.build import Treatment
+from headstart.study.training_set.build import TrainingSetSpec
 
 PUBLISHED = {"SVM on hand-made features": 0.8244, "fine-tuned VGG-19": 0.8842}
 """Deitsch et al. 2019, arXiv 1807.02894, abstract; 1,968 training and 656 test cells."""
@@ -40,7 +40,8 @@ BALANCED_HEADS = (HeadSpec("logistic", {"C": 1e-2}), HeadSpec("svm", {"C": 3.0, 
 """Heads that are tried with balanced rows too; both are among those chosen most without."""
 
 ON_VIEWS = tuple(
-    StudyCandidate(0, HeadSpec("logistic", {"C": C}), Treatment(augment="dihedral", tta=True)) for C in (1e-3, 1e-2)
+    StudyCandidate(0, HeadSpec("logistic", {"C": C}), TrainingSetSpec(augment="dihedral", tta=True))
+    for C in (1e-3, 1e-2)
 )
 """Logistic heads on views: dense ones would take an hour."""
 
@@ -62,7 +63,10 @@ def ways(one: Protocol) -> dict[str, np.ndarray]:
 def candidates(balance: Sequence[str]) -> tuple[StudyCandidate, ...]:
     """Every head of the grid as it is, and some heads with each way of balancing the training rows."""
     plain = [StudyCandidate(0, head) for head in grid()]
-    return (*plain, *(StudyCandidate(0, head, Treatment(method)) for method in balance for head in BALANCED_HEADS))
+    return (
+        *plain,
+        *(StudyCandidate(0, head, TrainingSetSpec(method)) for method in balance for head in BALANCED_HEADS),
+    )
 
 
 def study_data(one: Protocol, given: Given, shares: np.ndarray) -> StudyData:

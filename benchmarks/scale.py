@@ -27,7 +27,7 @@ from headstart.engines.engine import decide_engine
 from headstart.features.cache import FeatureCache
 from headstart.features.extract import extract_features, n_cached
 from headstart.features.extractor import Extractor
-from headstart.workflow.preflight import find_twins, readable_part
+from headstart.workflow.preflight import find_near_duplicates, readable_part
 
 N_IMAGES = 100_000
 LIMIT_MB = 1_500
@@ -80,7 +80,7 @@ def _steps(folder: Path, n_images: int) -> list[dict[str, Any]]:
     if features[::997].tobytes() != mark.tobytes():
         raise SystemExit("the cache gave back other features than were computed")
     with _measured(steps, "twins"):
-        find_twins(images, audit, features)
+        find_near_duplicates(images, audit, features)
     write_images(folder / "images", n_images, n_images + 10)
     grown = ImageDataset.from_folder(folder / "images")
     grown = grown.with_hashes([grown.content_hash(row) for row in range(len(grown))])

@@ -32,7 +32,7 @@ from headstart.study.out_of_fold import gather, halving_words, optimism
 from headstart.study.plan import OuterFold, StudyCandidate, StudyData, StudyPlan, outer_folds
 from headstart.study.search.builtin import PAPER_BACKBONES
 from headstart.study.search.rungs import HalvingPlan
-from headstart.study.search.space import Source
+from headstart.study.search.space import FeatureSourceSpec
 
 N_LATENT = 40
 ALLOWED_MINUTES = {"one split": 25.0, "nested, halved": 90.0}
@@ -122,7 +122,7 @@ def paper_plan(size: Size, *, precision: str, n_jobs: int, halving: HalvingPlan 
     step = len(heads) // size.n_heads
     heads = [head for index, head in enumerate(heads) if index // 3 % step == 0]  # epochs change fastest
     candidates = tuple(StudyCandidate(source, head) for source in range(len(NOISE)) for head in heads)
-    sources = tuple(Source(name) for name in PAPER_BACKBONES)
+    sources = tuple(FeatureSourceSpec(name) for name in PAPER_BACKBONES)
     return StudyPlan(candidates, sources, n_jobs=n_jobs, halving=halving, train_precision=precision)
 
 

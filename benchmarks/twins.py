@@ -25,7 +25,7 @@ from headstart.features.extractor import Extractor
 from headstart.features.near_duplicates import confirm_twins
 from headstart.samples.solar_cells import INPUT_SIZE, solar_cells
 from headstart.workflow.options.fit import FitOptions
-from headstart.workflow.preflight import find_twins, open_cache, open_extractor
+from headstart.workflow.preflight import find_near_duplicates, open_cache, open_extractor
 
 SAMPLE = 60
 SEED = 0
@@ -57,7 +57,7 @@ def measure(dataset: ImageDataset, extractor: Extractor) -> dict[str, Any]:
     audit = audit_dataset(dataset)
     dataset = dataset.with_hashes(audit.hashes)
     features = extract_features(dataset, extractor, cache=open_cache("default"))
-    twins = find_twins(dataset, audit, features)
+    twins = find_near_duplicates(dataset, audit, features)
     rows = np.random.default_rng(SEED).choice(len(dataset), SAMPLE, replace=False).tolist()
     found = {name: _found(dataset, extractor, features, rows, change) for name, change in COPIES.items()}
     return {

@@ -37,7 +37,7 @@ from headstart.backbones.weights import load_into
 from headstart.data.split.make import make_split
 from headstart.decisions import DecisionRules
 from headstart.samples.solar_cells import CLASSES, solar_cells
-from headstart.study.baselines import HEADS, MAJORITY, RANDOM_WEIGHTS, Rival, best_rival, pooled, run_rival
+from headstart.study.baselines import HEADS, MAJORITY, RANDOM_WEIGHTS, Baseline, best_rival, pooled, run_rival
 from headstart.study.decisions import decide_folds, with_decisions
 from headstart.study.execution import workers
 from headstart.study.nested_cv import run_folds
@@ -48,7 +48,7 @@ from headstart.study.transfer_verdict import DECIDED_BY, Gain, transfer_gains
 N_IMAGES = 300
 WIDTH = 20
 """Features of a source of evidence; one direction in them tells the classes apart."""
-MOST_FALSE, LEAST_FOUND = 0.05, 0.90
+MAX_FALSE, MIN_FOUND = 0.05, 0.90
 SCORES = ("balanced_accuracy", "brier", "log_loss")
 RULES = DecisionRules("auto", None, None)
 BLOCK = 20
@@ -123,8 +123,8 @@ def one(case: Case, seed: int) -> dict[str, Gain]:
     found = run_folds(data, folds, plan)
     run = gather(data, with_decisions(found, decide_folds(data, found, plan, RULES)), ("a", "b"), 1, 1)
     rivals = [
-        Rival(MAJORITY, "majority", np.zeros((N_IMAGES, 1), np.float32), HEADS[MAJORITY]),
-        Rival("knowing", "knowing", known, HEADS[RANDOM_WEIGHTS]),
+        Baseline(MAJORITY, "majority", np.zeros((N_IMAGES, 1), np.float32), HEADS[MAJORITY]),
+        Baseline("knowing", "knowing", known, HEADS[RANDOM_WEIGHTS]),
     ]
     outcomes = [run_rival(rival, data, folds, plan, RULES) for rival in rivals]
     best = best_rival(outcomes, plan.choose_by)
@@ -168,7 +168,7 @@ def measure(case: Case, n: int) -> dict[str, Any]:
 def reached(row: dict[str, Any]) -> bool:
     """Whether a case keeps what is asked of it, by the score that decides."""
     helps = row["scores"][DECIDED_BY]["helps"]
-    return {"false": helps <= MOST_FALSE, "found": helps >= LEAST_FOUND}.get(row["asked"], True)
+    return {"false": helps <= MAX_FALSE, "found": helps >= MIN_FOUND}.get(row["asked"], True)
 
 
 def write_weights(folder: Path) -> dict[str, Path]:
@@ -252,7 +252,7 @@ def main() -> int:
 
 
 def _row(name: str, row: dict[str, Any]) -> list[str]:
-    asked = {"false": f"helps <= {MOST_FALSE:.0%}", "found": f"helps >= {LEAST_FOUND:.0%}"}.get(row["asked"], "")
+    asked = {"false": f"helps <= {MAX_FALSE:.0%}", "found": f"helps >= {MIN_FOUND:.0%}"}.get(row["asked"], "")
     shares = [f"{row['scores'][score]['helps']:.1%} / {row['scores'][score]['hurts']:.1%}" for score in SCORES]
     points = 100 * row["scores"]["balanced_accuracy"]["mean_gain"]
     return [name, str(row["n"]), asked, *shares, f"{points:+.1f}"]

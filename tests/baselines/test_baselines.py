@@ -13,13 +13,13 @@ import pytest
 import torch
 
 from headstart.backbones.backbone import load_backbone
-from headstart.baselines.random_weights import is_random, noise_images, random_twin, steadied
+from headstart.baselines.random_weights import is_random, noise_images, random_weights_extractor, steadied
 from headstart.data import Preparation, read_dataset
 from headstart.errors import BundleError, InputError
 from headstart.features.cache import FeatureCache
 from headstart.features.descriptors import extractor as describer_module
 from headstart.features.descriptors.descriptors import N_CELLS, SIDE, describe, descriptor_names
-from headstart.features.descriptors.extractor import Describer
+from headstart.features.descriptors.extractor import DescriptorExtractor
 from headstart.features.extract import extract_features
 from headstart.heads import FittedHead, HeadSpec, cost, fit_heads, kinds, training_rows
 from headstart.study.search.space import HeadTable
@@ -97,18 +97,20 @@ def test_descriptors_are_cached_and_never_change_with_threads(
     folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset, preparation = read_dataset(folders), Preparation((helpers.SIDE, helpers.SIDE))
-    plain = extract_features(dataset, Describer(preparation, n_threads=1))
+    plain = extract_features(dataset, DescriptorExtractor(preparation, n_threads=1))
     cache = FeatureCache(tmp_path)
-    np.testing.assert_array_equal(extract_features(dataset, Describer(preparation, n_threads=3), cache=cache), plain)
+    np.testing.assert_array_equal(
+        extract_features(dataset, DescriptorExtractor(preparation, n_threads=3), cache=cache), plain
+    )
     by_hand = np.stack([describe(dataset.prepared(row, preparation)) for row in range(4)])
     np.testing.assert_array_equal(plain[:4], by_hand)
     assert cache.info().settings[0].backbone == "none (handcrafted)"
     with monkeypatch.context() as patch:
         patch.setattr(describer_module, "describe", lambda pixels: pytest.fail("computed again"))
         np.testing.assert_array_equal(
-            extract_features(dataset, Describer(preparation, n_threads=2), cache=cache), plain
+            extract_features(dataset, DescriptorExtractor(preparation, n_threads=2), cache=cache), plain
         )
-    other = extract_features(dataset, Describer(Preparation((48, 48)), n_threads=1), cache=cache)
+    other = extract_features(dataset, DescriptorExtractor(Preparation((48, 48)), n_threads=1), cache=cache)
     assert not np.array_equal(other, plain)
 
 
@@ -154,13 +156,13 @@ def test_residual_branches_are_switched_on() -> None:
 
 def test_the_twin_depends_on_the_seed_and_on_nothing_else() -> None:
     given = helpers.extractor()
-    first, again = random_twin(given, seed=3), random_twin(given, seed=3)
+    first, again = random_weights_extractor(given, seed=3), random_weights_extractor(given, seed=3)
     assert first.backbone.tensors_sha256 == again.backbone.tensors_sha256
-    assert first.backbone.tensors_sha256 != random_twin(given, seed=4).backbone.tensors_sha256
+    assert first.backbone.tensors_sha256 != random_weights_extractor(given, seed=4).backbone.tensors_sha256
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        assert random_twin(given, seed=3).backbone.tensors_sha256 == first.backbone.tensors_sha256
+        assert random_weights_extractor(given, seed=3).backbone.tensors_sha256 == first.backbone.tensors_sha256
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
@@ -171,7 +173,7 @@ def test_the_twin_depends_on_the_seed_and_on_nothing_else() -> None:
 def test_the_twin_of_a_quantised_network_computes_in_fp32() -> None:
     given = helpers.extractor()
     given.engine = replace(given.engine, name="openvino", precision="int8", network_sha256="0" * 64)
-    assert random_twin(given, seed=0).engine == replace(given.engine, precision="fp32", network_sha256="")
+    assert random_weights_extractor(given, seed=0).engine == replace(given.engine, precision="fp32", network_sha256="")
 
 
 # Heads that are judged as rivals --------------------------------------------------------------------------------------

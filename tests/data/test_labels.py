@@ -22,7 +22,7 @@ from headstart.data.labels.raters import Ratings
 from headstart.errors import DataError, HeadstartError, InputError, SplitError
 from headstart.metrics import OutOfFold
 from headstart.metrics.alpha import krippendorff_alpha, vote_counts
-from headstart.metrics.label_issues import class_thresholds, confident_class, find_doubtful
+from headstart.metrics.label_issues import class_thresholds, confident_class, find_label_issues
 from headstart.metrics.rater_agreement import rater_agreement
 from headstart.results.agreement import agreement_document
 
@@ -136,7 +136,7 @@ def test_doubtful_labels_by_hand() -> None:
     probabilities = np.stack([first, 1 - first], axis=1)
     assert class_thresholds(labels, probabilities) == pytest.approx([0.6, 0.55])
     assert confident_class(probabilities, np.array([0.6, 0.55])).tolist() == [0, 0, 1, 0, 1, 1]
-    found = find_doubtful(out_of_fold(labels, probabilities))
+    found = find_label_issues(out_of_fold(labels, probabilities))
     assert found.rows.tolist() == [2, 3] and found.labels.tolist() == [0, 1] and found.suggested.tolist() == [1, 0]
     assert found.own == pytest.approx([0.1, 0.35]) and found.other == pytest.approx([0.9, 0.65])
     assert found.joint.tolist() == [[2, 1], [1, 2]]
@@ -146,7 +146,7 @@ def test_doubtful_labels_by_hand() -> None:
 def test_a_label_that_is_the_most_probable_class_is_never_doubtful() -> None:
     # The models are so sure of class 1 and so unsure of class 0 that 0.4 for class 0 reaches its threshold.
     probabilities = np.array([[0.4, 0.6], [0.35, 0.65], [0.4, 0.6], [0.0, 1.0], [0.0, 1.0]])
-    found = find_doubtful(out_of_fold([0, 0, 1, 1, 1], probabilities))
+    found = find_label_issues(out_of_fold([0, 0, 1, 1, 1], probabilities))
     assert found.thresholds == pytest.approx([0.375, 2.6 / 3])
     assert found.joint.tolist() == [[1, 0], [1, 2]]  # by thresholds alone the third image would be called class 0
     assert found.rows.tolist() == []
@@ -158,7 +158,7 @@ def test_repeats_that_agree_are_counted_each_by_itself() -> None:
     doubting[4] = 0.55, 0.45
     fold = np.zeros((3, 5), dtype=np.int64)
     fold[2, 4] = -1  # not judged in the last repeat
-    found = find_doubtful(out_of_fold([0, 0, 1, 1, 0], [certain, doubting, certain], fold))
+    found = find_label_issues(out_of_fold([0, 0, 1, 1, 0], [certain, doubting, certain], fold))
     assert found.rows.tolist() == [4] and found.own == pytest.approx([0.3])
     assert found.n_agree.tolist() == [1] and found.n_repeats.tolist() == [2]
 
@@ -166,10 +166,10 @@ def test_repeats_that_agree_are_counted_each_by_itself() -> None:
 def test_images_of_weight_zero_and_images_not_judged_take_no_part() -> None:
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8], [0.05, 0.95], [0.02, 0.98]])
     labels = [0, 0, 1, 1, 0, 0]
-    whole = find_doubtful(out_of_fold(labels, probabilities))
+    whole = find_label_issues(out_of_fold(labels, probabilities))
     assert whole.rows.tolist() == [5, 4]
-    weighted = find_doubtful(out_of_fold(labels, probabilities, weights=np.array([1.0, 1, 1, 1, 1, 0])))
-    held_out = find_doubtful(out_of_fold(labels, probabilities, [[0, 0, 0, 0, 0, -1]]))
+    weighted = find_label_issues(out_of_fold(labels, probabilities, weights=np.array([1.0, 1, 1, 1, 1, 0])))
+    held_out = find_label_issues(out_of_fold(labels, probabilities, [[0, 0, 0, 0, 0, -1]]))
     for found in (weighted, held_out):
         assert found.rows.tolist() == [4] and found.n_judged == 5
         assert found.thresholds == pytest.approx([(0.9 + 0.8 + 0.05) / 3, 0.85])
@@ -183,7 +183,7 @@ def test_labels_flipped_at_random_are_found() -> None:
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     flipped = generator.random(3000) < 0.1
     given = np.where(flipped, (truth + generator.integers(1, 3, 3000)) % 3, truth)
-    found = find_doubtful(out_of_fold(given, probabilities))
+    found = find_label_issues(out_of_fold(given, probabilities))
     listed = np.isin(np.arange(3000), found.rows)
     assert (listed & flipped).sum() / flipped.sum() > 0.9  # recall
     assert (listed & flipped).sum() / listed.sum() > 0.8  # precision; one in ten by chance

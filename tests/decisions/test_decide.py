@@ -24,8 +24,8 @@ from headstart.decisions import (
     Isotonic,
     NoCalibration,
     OperatingPoint,
+    OperatingRule,
     Platt,
-    Rule,
     Temperature,
     abstention_curve,
     cross_conformal_sets,
@@ -281,7 +281,7 @@ def test_thresholds_by_hand(rule: str, threshold: float) -> None:
     assert fit_operating_point(FOUR, FOUR_LABELS, rule).threshold == pytest.approx(threshold)
 
 
-def brute_force(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray, rule: Rule) -> float:
+def brute_force(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray, rule: OperatingRule) -> float:
     """Best gain over every cut between two rows."""
     gains = []
     values = np.sort(probabilities[:, 1])
@@ -293,7 +293,7 @@ def brute_force(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarr
     return max(gains)
 
 
-def gain(rule: Rule, sensitivity: float, specificity: float, fn: float, fp: float) -> float:
+def gain(rule: OperatingRule, sensitivity: float, specificity: float, fn: float, fp: float) -> float:
     value = rule.value or 0.0
     if rule.name == "youden":
         return sensitivity + specificity
@@ -500,7 +500,7 @@ def test_abstention_weighs_rows() -> None:
 
 
 def test_decisions_apply_in_their_order_and_come_back_from_json() -> None:
-    point = OperatingPoint(Rule("youden"), 1, 0.28)
+    point = OperatingPoint(OperatingRule("youden"), 1, 0.28)
     decisions = Decisions(Platt(0.5, 0.2), point, ConformalSets(0.9, (0.4, 0.25), (30, 20)))
     raw = np.array([[0.5, 0.5], [0.7, 0.3], [0.9, 0.1], [0.99, 0.01]])
     said = decisions.apply(raw)
@@ -527,4 +527,4 @@ def test_damaged_decisions_are_refused(key: str, value: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         Decisions.from_json(stored, 2)
     with pytest.raises(InputError):
-        DecisionRules("auto", Rule("youden"), None).check_classes(3)
+        DecisionRules("auto", OperatingRule("youden"), None).check_classes(3)

@@ -20,13 +20,13 @@ from headstart.engines import openvino as openvino_cpu
 from headstart.engines import openvino_convert as convert
 from headstart.engines.engine import Engine, engine_for, reference_engine
 from headstart.engines.fallback import nearest_engine
-from headstart.engines.network_cache import NetworkStore
+from headstart.engines.network_cache import NetworkCache
 from headstart.errors import EngineError, InputError
 from headstart.features.engine_selection import select as choose
 from headstart.features.engine_selection.benchmark import Speeds, measure_engines
 from headstart.features.engine_selection.int8 import quantise
 from headstart.features.engine_selection.parity import Tolerance, compare_features
-from headstart.features.engine_selection.select import Chooser, Wish
+from headstart.features.engine_selection.select import EngineRequest, EngineSelector
 from headstart.features.extractor import Extractor
 from headstart.storage import hash_bytes, json_bytes
 from headstart.workflow import fit
@@ -101,14 +101,16 @@ def test_an_engine_that_fails_on_the_compared_images_is_not_used(
     """As fp16 does, whose numbers end at 65,504; the trial may not have met the image that shows it."""
     from headstart.data import read_dataset
 
-    def refuse(self: Chooser, one: Engine, rows: Any = None) -> Any:
+    def refuse(self: EngineSelector, one: Engine, rows: Any = None) -> Any:
         raise EngineError("Features leave the range of fp16 numbers.")
 
     monkeypatch.setattr(choose, "WORTH_AN_ENGINE", 0.0)
-    monkeypatch.setattr(Chooser, "_candidates", lambda self, work: [engine("torch", "bf16")])
-    monkeypatch.setattr(Chooser, "_parity", refuse)
+    monkeypatch.setattr(EngineSelector, "_candidates", lambda self, work: [engine("torch", "bf16")])
+    monkeypatch.setattr(EngineSelector, "_parity", refuse)
     notes = helpers.Notes()
-    choice = Chooser(backbone, Preparation((SIDE, SIDE)), read_dataset(folders), Wish(), progress=notes).choose()
+    choice = EngineSelector(
+        backbone, Preparation((SIDE, SIDE)), read_dataset(folders), EngineRequest(), progress=notes
+    ).choose()
     assert choice.engine.is_reference
     assert notes.texts == ["torch bf16 (folded) is not used: Features leave the range of fp16 numbers."]
 
@@ -201,7 +203,7 @@ def test_a_store_that_is_only_read_gives_its_networks(tmp_path: Path, monkeypatc
     def refuse(*arguments: Any, **options: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
-    store = NetworkStore(tmp_path)
+    store = NetworkCache(tmp_path)
     store.keep({"made": "from"}, b"network")
     monkeypatch.setattr(Path, "touch", refuse)
     assert store.load({"made": "from"}) == b"network"

@@ -23,7 +23,7 @@ from headstart.engines.batch_norm_folding import fold_batch_norms
 from headstart.engines.engine import Engine, engine_for, reference_engine
 from headstart.engines.fallback import nearest_engine
 from headstart.engines.frozen_network import FrozenPass
-from headstart.engines.network_cache import MAX_KEPT, NetworkStore
+from headstart.engines.network_cache import MAX_KEPT, NetworkCache
 from headstart.errors import BundleError, EngineError, InputError, RunError
 from headstart.features.cache import FeatureCache
 from headstart.features.engine_selection import benchmark as trial
@@ -38,7 +38,7 @@ from headstart.features.engine_selection.parity import (
     probe,
     sample_rows,
 )
-from headstart.features.engine_selection.select import ASKED, AUTO, Chooser, Wish
+from headstart.features.engine_selection.select import ASKED, AUTO, EngineRequest, EngineSelector
 from headstart.features.extractor import Extractor
 from headstart.model import load_model
 from headstart.workflow import fit
@@ -317,11 +317,13 @@ def fake_speeds(monkeypatch: pytest.MonkeyPatch, **speeds: float) -> list[str]:
     return asked
 
 
-def chooser(backbone: Backbone, notes: helpers.Notes | None = None, folder: Path | None = None, **wish: Any) -> Chooser:
+def chooser(
+    backbone: Backbone, notes: helpers.Notes | None = None, folder: Path | None = None, **wish: Any
+) -> EngineSelector:
     cache = None if folder is None else FeatureCache(folder)
     preparation = Preparation((SIDE, SIDE), interpolation=backbone.interpolation)
-    found = Wish(**({"n_threads": 2} | wish))
-    return Chooser(backbone, preparation, labelled(), found, cache=cache, folder=folder, progress=notes)
+    found = EngineRequest(**({"n_threads": 2} | wish))
+    return EngineSelector(backbone, preparation, labelled(), found, cache=cache, folder=folder, progress=notes)
 
 
 def test_a_later_engine_wins_only_if_clearly_faster() -> None:
@@ -333,7 +335,7 @@ def test_a_later_engine_wins_only_if_clearly_faster() -> None:
 
 def test_little_work_takes_the_plain_engine_without_reading_an_image(backbone: Backbone) -> None:
     broken = ImageDataset.from_files(["missing.png"])
-    choice = Chooser(backbone, Preparation((SIDE, SIDE)), broken, Wish()).choose()
+    choice = EngineSelector(backbone, Preparation((SIDE, SIDE)), broken, EngineRequest()).choose()
     assert choice.engine == reference_engine()
     assert choice.record["reason"] == "too little work for another engine to pay"
 
@@ -431,7 +433,7 @@ def test_speeds_of_another_processor_are_not_believed(
 def test_a_machine_with_no_other_engine_says_so(
     backbone: Backbone, worth: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Chooser, "_candidates", lambda self, work: [])
+    monkeypatch.setattr(EngineSelector, "_candidates", lambda self, work: [])
     choice = chooser(backbone).choose()
     assert choice.engine.is_reference
     assert choice.record["reason"] == "no other engine runs here"
@@ -543,13 +545,13 @@ def test_nearest_engine_of_a_machine_that_lacks_it(no_openvino: None) -> None:
 
 def test_impossible_wishes_are_refused_in_words() -> None:
     with pytest.raises(InputError, match="Unknown precision 'fp8'"):
-        Wish(precision="fp8")
+        EngineRequest(precision="fp8")
     with pytest.raises(InputError, match="Unknown engine 'onnx'"):
-        Wish(library="onnx")
+        EngineRequest(library="onnx")
     with pytest.raises(InputError, match="--engine openvino runs on the CPU, not on 'cuda'"):
-        Wish(library="openvino", device="cuda")
+        EngineRequest(library="openvino", device="cuda")
     with pytest.raises(InputError, match="--precision int8 runs with OpenVINO on the CPU"):
-        Wish(precision="int8", library="torch")
+        EngineRequest(precision="int8", library="torch")
     with pytest.raises(InputError, match="'torch' has no precision 'int8' on the device 'cpu'; it has fp32, bf16"):
         Engine(precision="int8")
     with pytest.raises(InputError, match="'openvino' does not run on the device 'cuda'"):
@@ -577,7 +579,7 @@ def test_a_converted_network_is_read_back_and_a_damaged_one_made_again(
     made = []
     plain = module.convert
     monkeypatch.setattr(module, "convert", lambda *arguments: made.append(1) or plain(*arguments))
-    store, fast, images = NetworkStore(tmp_path), engine("openvino", "fp32"), pixels(4)
+    store, fast, images = NetworkCache(tmp_path), engine("openvino", "fp32"), pixels(4)
     first = extractor(backbone, fast, store=store).compute(images)
     assert extractor(backbone, fast, store=store).compute(images).tobytes() == first.tobytes()
     assert len(made) == 1
@@ -588,16 +590,16 @@ def test_a_converted_network_is_read_back_and_a_damaged_one_made_again(
 
 
 def test_the_store_keeps_the_last_used_and_bears_a_folder_that_refuses(tmp_path: Path) -> None:
-    store = NetworkStore(tmp_path)
+    store = NetworkCache(tmp_path)
     for number in range(MAX_KEPT + 3):
         store.keep({"number": number}, b"network %d" % number)
     assert len(list((tmp_path / "networks").iterdir())) == MAX_KEPT
     assert store.load({"number": MAX_KEPT + 2}) == b"network %d" % (MAX_KEPT + 2)
     (tmp_path / "file").write_text("")
-    refused = NetworkStore(tmp_path / "file")
+    refused = NetworkCache(tmp_path / "file")
     refused.keep({}, b"network")
     assert refused.load({}) is None
-    assert NetworkStore(None).load({}) is None
+    assert NetworkCache(None).load({}) is None
 
 
 SILENT = """
@@ -767,7 +769,9 @@ def test_int8_is_not_made_where_too_few_images_could_judge_it(
     pytest.importorskip("nncf")
     monkeypatch.setattr(choose, "quantise", None)
     notes = helpers.Notes()
-    few = Chooser(backbone, Preparation((SIDE, SIDE)), labelled(23), Wish(precision="int8"), progress=notes).choose()
+    few = EngineSelector(
+        backbone, Preparation((SIDE, SIDE)), labelled(23), EngineRequest(precision="int8"), progress=notes
+    ).choose()
     assert few.engine.precision == "fp32"
     assert few.record["reason"] == "too few images to judge int8"
     assert notes.texts[0].startswith("int8 is not used: it is judged on a third of the images, and 7 of 23 cannot show")

@@ -344,7 +344,7 @@ def test_devices_that_are_unknown_or_absent_are_refused(monkeypatch: pytest.Monk
         decide_engine(n_threads=0)
 
 
-# Twins ----------------------------------------------------------------------------------------------------------------
+# Near-duplicates -----------------------------------------------------------------------------------------------------
 
 
 def likenesses(n_kinds: int = 6, n_each: int = 8, width: int = 40) -> np.ndarray:

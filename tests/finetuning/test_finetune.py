@@ -28,8 +28,8 @@ from headstart.finetuning import (
     FineTuneSpec,
     PreparedPixels,
     RecomputedMaps,
-    Setting,
-    Task,
+    TrainingContext,
+    TrainingTask,
     UnlockedNetwork,
     fine_tune,
     frozen_stage,
@@ -48,7 +48,7 @@ from headstart.heads import FittedHead, HeadSpec, fit_heads
 from headstart.study import finetuning as study_tuning
 from headstart.study.execution.journal import Journal
 from headstart.study.plan import StudyCandidate, StudyData, StudyPlan
-from headstart.study.search.space import Source
+from headstart.study.search.space import FeatureSourceSpec
 from headstart.workflow.estimate import estimate_fit
 from headstart.workflow.finetuning import parse_settings, within_budget
 from headstart.workflow.finetuning_document import signs_of
@@ -107,13 +107,13 @@ def head_on(backbone: Backbone, given: Given, labels: np.ndarray, rows: np.ndarr
     return head
 
 
-def task(given: Given, labels: np.ndarray, *, valid: int = 10, weights: np.ndarray | None = None) -> Task:
-    return Task(given, np.eye(2)[labels], weights, np.arange(N - valid), np.arange(N - valid, N))
+def task(given: Given, labels: np.ndarray, *, valid: int = 10, weights: np.ndarray | None = None) -> TrainingTask:
+    return TrainingTask(given, np.eye(2)[labels], weights, np.arange(N - valid), np.arange(N - valid, N))
 
 
-def setting(backbone: Backbone, start: FittedHead, **changes: Any) -> Setting:
+def setting(backbone: Backbone, start: FittedHead, **changes: Any) -> TrainingContext:
     stage = frozen_stage(1, backbone.staged.names, backbone="x")
-    return Setting(**({"backbone": backbone, "stage": stage, "head": start, "seed": 3} | changes))
+    return TrainingContext(**({"backbone": backbone, "stage": stage, "head": start, "seed": 3} | changes))
 
 
 class Store(Journal):
@@ -358,8 +358,8 @@ def test_soft_labels_are_started_from_as_shares(backbone: Backbone) -> None:
     soft = np.tile([[0.9, 0.1], [0.6, 0.4]], (8, 1))
     features = np.random.default_rng(0).normal(size=(16, 3)).astype(np.float32)
     data = StudyData((features,), np.zeros(16, dtype=np.int64), 2, soft=soft)
-    plan = StudyPlan((StudyCandidate(0, HeadSpec("logistic")),), (Source(backbone="x"),))
-    tuning = study_tuning.Tuning((QUICK,), (backbone,), lambda source, stage: None)  # type: ignore[arg-type, return-value]
+    plan = StudyPlan((StudyCandidate(0, HeadSpec("logistic")),), (FeatureSourceSpec(backbone="x"),))
+    tuning = study_tuning.FineTuningStudy((QUICK,), (backbone,), lambda source, stage: None)  # type: ignore[arg-type, return-value]
     head = study_tuning._Work(data, plan, tuning, Journal(None))._start(np.arange(16), 0)
     assert head.arrays["present"].all()
     assert head.predict_proba(features)[:, 1].mean() == pytest.approx(0.25, abs=0.01)
@@ -402,12 +402,12 @@ def test_single_images_give_batch_norm_no_statistics(
 ) -> None:
     with pytest.raises(InputError, match=r"statistics of a single image.*batch_size of 2"):
         FineTuneSpec(unlock=1, epochs=1, batch_size=1, norms="adapt")
-    one = Task(given, np.eye(2)[labels], None, np.zeros(1, dtype=np.int64), np.arange(3))
+    one = TrainingTask(given, np.eye(2)[labels], None, np.zeros(1, dtype=np.int64), np.arange(3))
     with pytest.raises(InputError, match=r"statistics of a single image: 1 training images.*norms = 'keep'"):
         fine_tune(one, FineTuneSpec(unlock=1, epochs=1, norms="adapt"), setting(backbone, start))
     kept = FineTuneSpec(unlock=1, epochs=1, batch_size=1, precision="fp32")
     assert not fine_tune(task(given, labels), kept, setting(backbone, start)).failed
-    none = Task(given, np.eye(2)[labels], None, np.zeros(0, dtype=np.int64), np.arange(3))
+    none = TrainingTask(given, np.eye(2)[labels], None, np.zeros(0, dtype=np.int64), np.arange(3))
     with pytest.raises(InputError, match="at least one training image"):
         fine_tune(none, QUICK, setting(backbone, start))
 
@@ -566,7 +566,9 @@ def test_unlocking_everything_reads_pixels(backbone: Backbone, pictures: ImageDa
     (head,) = fit_heads([HeadSpec("logistic")], features, labels, n_classes=2, seed=0)
     spec = FineTuneSpec(unlock="all", epochs=1, batch_size=8, learning_rate=1e-3, precision="fp32")
     found = fine_tune(
-        Task(maps, np.eye(2)[labels], None, np.arange(30), np.arange(0)), spec, Setting(backbone, None, head)
+        TrainingTask(maps, np.eye(2)[labels], None, np.arange(30), np.arange(0)),
+        spec,
+        TrainingContext(backbone, None, head),
     )
     assert any(name.startswith(f"stages.{backbone.staged.names[0]}") for name in found.arrays)
     assert tuned_backbone(backbone, None, found.arrays).tensors_sha256 != backbone.tensors_sha256
@@ -712,12 +714,12 @@ def test_from_scratch_is_a_candidate_and_a_rival(folder: Path, tmp_path: Path, m
 
 
 def test_a_budget_with_room_adds_training_from_scratch() -> None:
-    from headstart.workflow.finetuning import wanted_specs
+    from headstart.workflow.finetuning import requested_specs
 
     with_room = helpers.options(strategy="fine-tune", unlock=1, budget=10.0, baselines=True)
-    assert [spec.start for spec in wanted_specs(with_room)] == ["pretrained", "random"]
-    assert [spec.start for spec in wanted_specs(helpers.options(strategy="fine-tune", unlock=1))] == ["pretrained"]
-    assert [spec.start for spec in wanted_specs(helpers.options(strategy="fine-tune,scratch", unlock=1))] == [
+    assert [spec.start for spec in requested_specs(with_room)] == ["pretrained", "random"]
+    assert [spec.start for spec in requested_specs(helpers.options(strategy="fine-tune", unlock=1))] == ["pretrained"]
+    assert [spec.start for spec in requested_specs(helpers.options(strategy="fine-tune,scratch", unlock=1))] == [
         "pretrained",
         "random",
     ]

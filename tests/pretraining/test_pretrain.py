@@ -30,10 +30,10 @@ from headstart.errors import InputError, RunError, SplitError, StorageError, Wei
 from headstart.pretraining import batches as pictures_room
 from headstart.pretraining import checkpoint as checkpoints
 from headstart.pretraining import train as loop
-from headstart.pretraining.batches import Pictures
+from headstart.pretraining.batches import ImageBatches
 from headstart.pretraining.network import build_network
 from headstart.pretraining.settings import learning_rate_at
-from headstart.pretraining.train import Lesson, Machine, smoothed_loss
+from headstart.pretraining.train import Machine, PretrainingTask, smoothed_loss
 from headstart.progress import Silent
 from headstart.report.text.methods import methods_text
 from headstart.workflow.pretrain import Pretrained, divided
@@ -90,15 +90,15 @@ def test_the_rate_rises_then_falls_to_nothing() -> None:
     assert learning_rate_at(0, 10, replace(settings, warmup=0.0)) == 2.0
 
 
-def lesson_of(images: np.ndarray, folder: Path, **changes: Any) -> Lesson:
+def lesson_of(images: np.ndarray, folder: Path, **changes: Any) -> PretrainingTask:
     dataset = ImageDataset.from_arrays(images, helpers.labels_of(len(images)))
     dataset = dataset.with_hashes([dataset.content_hash(row) for row in range(len(dataset))])
-    pictures = Pictures(dataset, Preparation((16, 16)), folder, 2)
+    pictures = ImageBatches(dataset, Preparation((16, 16)), folder, 2)
     pictures.keep(Silent())
     targets = np.eye(2, dtype=np.float32)[np.asarray(dataset.labels)]
     rows = np.arange(len(images))
     given = {"pictures": pictures, "rows": rows, "targets": targets, "weights": np.ones(len(images), np.float32)}
-    return Lesson(**(given | {"mean": (0.5,) * 3, "std": (0.5,) * 3} | changes))
+    return PretrainingTask(**(given | {"mean": (0.5,) * 3, "std": (0.5,) * 3} | changes))
 
 
 def test_an_epoch_sees_every_image_once_and_orders_differ(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_batches_are_the_views_of_the_prepared_images(
     most_kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Kept on disk or decoded anew, the pixels are those of the slow way."""
-    monkeypatch.setattr(pictures_room, "MOST_KEPT", most_kept)
+    monkeypatch.setattr(pictures_room, "MAX_KEPT", most_kept)
     images = helpers.noise(6)
     lesson = lesson_of(images, tmp_path)
     assert (tmp_path / "pixels.bin").exists() == bool(most_kept)

@@ -14,7 +14,7 @@ from test_report import NOTE, make_run
 
 from headstart.heads.spec import SETTINGS
 from headstart.report import write_report
-from headstart.report.document import Pictures, Plot, Section, Table, Text
+from headstart.report.document import FigureRow, Plot, ReportTable, Section, Text
 from headstart.report.figures.search import Panel, heatmaps
 from headstart.report.figures.search_plots import search_plots
 from headstart.report.figures.style import render
@@ -31,11 +31,11 @@ from headstart.study.candidates_table import (
     write_candidates,
 )
 from headstart.study.search.builtin import built_in_space
-from headstart.study.search.choose import Choice
-from headstart.study.search.space import HeadTable, Source, Space
+from headstart.study.search.choose import Selection
+from headstart.study.search.space import FeatureSourceSpec, HeadTable, Space
 
 DENSE = {"activation": ["relu", "tanh"], "dropout": [0.3, 0.5, 0.7], "epochs": [10, 20]}
-BACKBONES = (Source("vgg19"), Source("densenet121"))
+BACKBONES = (FeatureSourceSpec("vgg19"), FeatureSourceSpec("densenet121"))
 
 
 def made_up(
@@ -70,12 +70,12 @@ def _record(base: np.ndarray, fold: int, generator: np.random.Generator, metric:
     tied = (rank > 0) & (np.abs(scores - scores[winner]) < 0.01)
     costs = np.linspace(1, 2, n)
     cheapest = int(np.flatnonzero(tied)[0])
-    choice = Choice(scores, folds, np.isnan(scores), rank, tied, winner, cheapest, scores, scores, 2.5)
+    choice = Selection(scores, folds, np.isnan(scores), rank, tied, winner, cheapest, scores, scores, 2.5)
     outer = {winner: float(scores[winner]) + 0.01}
     return FoldRecord(0, fold, choice, tuple(range(n)), costs, winner, outer)
 
 
-def space_of(*tables: HeadTable, sources: tuple[Source, ...] = BACKBONES) -> Space:
+def space_of(*tables: HeadTable, sources: tuple[FeatureSourceSpec, ...] = BACKBONES) -> Space:
     return Space(sources, tables or (HeadTable.of("dense", DENSE),))
 
 
@@ -83,8 +83,8 @@ def plots_of(search: Search) -> list[Plot]:
     return search_plots(search.table, search.found)
 
 
-def tables_in(section: Section) -> list[Table]:
-    return [block for block in section.blocks if isinstance(block, Table)]
+def tables_in(section: Section) -> list[ReportTable]:
+    return [block for block in section.blocks if isinstance(block, ReportTable)]
 
 
 def drawn_section(table: CandidateTable) -> tuple[Section, dict[str, bytes]]:
@@ -173,7 +173,7 @@ def test_settings_that_change_together_count_as_one(tmp_path: Path):
 
 def test_one_setting_on_one_fold_has_no_interval_and_one_value_has_no_effect(tmp_path: Path):
     space = space_of(
-        HeadTable.of("lda", {"shrinkage": ["auto", 0.5, 0.1]}), HeadTable.of("svm", {}), sources=(Source(),)
+        HeadTable.of("lda", {"shrinkage": ["auto", 0.5, 0.1]}), HeadTable.of("svm", {}), sources=(FeatureSourceSpec(),)
     )
     (design,) = designs(made_up(space, tmp_path, n_folds=1))
     (found,) = effects(design)
@@ -243,12 +243,12 @@ def test_a_halved_search_warns_that_means_flatter(tmp_path: Path):
 def test_1296_candidates_in_5_folds_stay_readable(tmp_path: Path):
     values = {"activation": ["relu", "sigmoid", "tanh"], "dropout": [0.3, 0.5, 0.7], "batch_size": [32, 128, 256]}
     dense = HeadTable.of("dense", values | {"learning_rate": [1e-4, 3e-4, 1e-3, 3e-3], "epochs": [10, 20, 30]})
-    sources = tuple(Source(name) for name in ("vgg19", "resnet50", "xception", "densenet121"))
+    sources = tuple(FeatureSourceSpec(name) for name in ("vgg19", "resnet50", "xception", "densenet121"))
     table = made_up(space_of(dense, sources=sources), tmp_path, failed=[3])
     assert len(table) == 5 * 1296
     section, drawn = drawn_section(table)
     assert sum(len(block.rows) for block in tables_in(section)) < 80
-    assert len(next(block for block in section.blocks if isinstance(block, Pictures)).items) == 1
+    assert len(next(block for block in section.blocks if isinstance(block, FigureRow)).items) == 1
     page = render_page("search", [section], version="0")
     assert len(page) < 1_500_000 and drawn["search_pairs_dense"].count(b"<image") == 15 + 1  # and the bar
 
@@ -262,7 +262,7 @@ def test_every_built_in_grid_has_a_section(tmp_path: Path, name):
 
 
 def test_a_search_without_choice_of_settings_has_no_figures(tmp_path: Path):
-    space = space_of(HeadTable.of("svm", {}), sources=(Source(),))
+    space = space_of(HeadTable.of("svm", {}), sources=(FeatureSourceSpec(),))
     section, drawn = drawn_section(made_up(space, tmp_path))
     assert not drawn and len(tables_in(section)) == 3
 
@@ -271,7 +271,7 @@ def test_a_search_without_choice_of_settings_has_no_figures(tmp_path: Path):
 
 
 def test_a_run_with_a_table_of_candidates_gets_the_section(tmp_path: Path):
-    hostile = Source('<script>alert("x")</script>')
+    hostile = FeatureSourceSpec('<script>alert("x")</script>')
     run = tmp_path / "run"
     make_run(run)
     assert _search(run) is None

@@ -20,7 +20,7 @@ from headstart.study.search.costs import Scale, candidate_cost, prediction_secon
 from headstart.study.search.halving import halve
 from headstart.study.search.innertask import InnerTask
 from headstart.study.search.rungs import HalvingPlan
-from headstart.study.search.space import Candidate, HeadTable, Source, Space
+from headstart.study.search.space import Candidate, FeatureSourceSpec, HeadTable, Space
 
 N = 200
 
@@ -215,7 +215,7 @@ def table_parts(n_folds: int = 2, *, halving: bool = False) -> tuple[tuple[Candi
         HeadTable.of("lda", {"shrinkage": ["auto", 0.5]}),
         HeadTable.of("knn", {"k": [5, 15, 50, 100]}),
     )
-    candidates = Space((Source("vgg19"), Source("resnet50", input_size=300)), tables).candidates()
+    candidates = Space((FeatureSourceSpec("vgg19"), FeatureSourceSpec("resnet50", input_size=300)), tables).candidates()
     return candidates, [_record(candidates, fold, halving=halving) for fold in range(n_folds)]
 
 

@@ -25,7 +25,7 @@ from headstart.heads import FittedHead, HeadSpec
 from headstart.storage import hash_file
 from headstart.study.candidates_table import read_candidates
 from headstart.study.execution.journal import Journal
-from headstart.study.search.space import HeadTable, Source, Space
+from headstart.study.search.space import FeatureSourceSpec, HeadTable, Space
 from headstart.workflow.check import check_data
 from headstart.workflow.estimate import estimate_fit
 from headstart.workflow.fit import Run
@@ -169,7 +169,7 @@ def test_sources_do_not_change_each_other(
     searched: Run, folders: Path, study: Path, tmp_path: Path, no_report: None
 ) -> None:
     """A source alone gives its candidates the inner scores that it gave them beside another."""
-    alone = Space((Source("test_efficientnet", input_size=32),), search_space(asked(study)).tables)
+    alone = Space((FeatureSourceSpec("test_efficientnet", input_size=32),), search_space(asked(study)).tables)
     run = fit(folders, tmp_path / "run", asked(alone))
     one, both = (read_candidates(folder / "candidates.parquet").columns for folder in (run.folder, searched.folder))
     beside = both["backbone"] == "test_efficientnet"
@@ -223,7 +223,7 @@ def test_a_finished_search_is_only_read_and_another_is_refused(searched: Run, fo
     assert "is complete; nothing is left to do" in notes.texts[-1]
     with pytest.raises(RunError, match=r"It differs in: search\.content is .* there"):
         fit(folders, searched.folder, asked(study, search="halving"))
-    fewer = Space((Source("test_resnet", input_size=32),), search_space(asked(study)).tables)
+    fewer = Space((FeatureSourceSpec("test_resnet", input_size=32),), search_space(asked(study)).tables)
     with pytest.raises(RunError, match=r"search\.candidates is 16 there, 8 here; search\.sources is 2 there, 1 "):
         fit(folders, searched.folder, asked(fewer))
 
@@ -245,7 +245,8 @@ def test_int8_of_two_sources_is_resumed_from_what_the_run_kept(folders: Path, tm
     pytest.importorskip("openvino")
     pytest.importorskip("nncf")
     space = Space(
-        tuple(Source(name, input_size=32) for name in BACKBONES), (HeadTable.of("logistic", {"C": [0.01, 0.1]}),)
+        tuple(FeatureSourceSpec(name, input_size=32) for name in BACKBONES),
+        (HeadTable.of("logistic", {"C": [0.01, 0.1]}),),
     )
     first = fit(folders, tmp_path / "run", asked(space, precision="int8"))
     hashes = [source["engine"]["network_sha256"] for source in first.results["sources"]]
@@ -361,7 +362,7 @@ def test_what_folds_or_memory_do_not_allow_is_refused_before_anything_is_written
     path = tmp_path / "my.toml"
     path.write_text(text)
     monkeypatch.setattr("headstart.workflow.extraction.extract_features", computed)
-    monkeypatch.setattr("headstart.study.execution.time_estimate.measured_pace", computed)
+    monkeypatch.setattr("headstart.study.execution.time_estimate.measured_speed", computed)
     options = ["--study", path, "--backbone", "test_resnet", *(["--estimate"] if estimate else [])]
     found = command("fit", folders, "-o", tmp_path / "run", *options, *MACHINE, code=2)
     assert message in found.stderr
@@ -425,7 +426,9 @@ def test_one_file_of_weights_cannot_fit_two_backbones() -> None:
 def test_weights_that_cannot_be_had_are_said_together(folders: Path, tmp_path: Path) -> None:
     """Files that are no weights, one for each source."""
     bad = [tmp_path / f"{name}.pth" for name in BACKBONES]
-    sources = tuple(Source(name, weights=str(path), input_size=32) for name, path in zip(BACKBONES, bad, strict=True))
+    sources = tuple(
+        FeatureSourceSpec(name, weights=str(path), input_size=32) for name, path in zip(BACKBONES, bad, strict=True)
+    )
     space = Space(sources, (HeadTable.of("logistic", {"C": [1.0]}),))
     with pytest.raises(WeightsError, match=r"Weights of 2 backbones cannot be used") as caught:
         fit(folders, tmp_path / "run", asked(space, weights=None))
@@ -445,9 +448,11 @@ def test_space_of_the_options() -> None:
     ]
     assert search_space(FitOptions(grid="paper")).count() == 1296
     assert search_space(FitOptions(grid="paper", backbone="vgg16")).count() == 324
-    assert search_space(FitOptions()).sources == (Source(),)
+    assert search_space(FitOptions()).sources == (FeatureSourceSpec(),)
     assert search_space(FitOptions(search="halving")).halving is not None
-    open_sizes = Space((Source(input_size=32), Source(input_size=48)), (HeadTable.of("knn", {"k": [3]}),))
+    open_sizes = Space(
+        (FeatureSourceSpec(input_size=32), FeatureSourceSpec(input_size=48)), (HeadTable.of("knn", {"k": [3]}),)
+    )
     found = search_space(FitOptions(study=open_sizes, backbone="vgg16,vgg19")).sources
     assert [source.label for source in found] == ["vgg16, 32 px", "vgg16, 48 px", "vgg19, 32 px", "vgg19, 48 px"]
     with pytest.raises(InputError, match="Unknown search 'halve'"):
@@ -460,7 +465,7 @@ def test_views_of_one_backbone_share_it(folders: Path, tmp_path: Path, no_report
     smooth = np.kron(np.random.default_rng(0).integers(0, 255, (5, 6, 3)), np.ones((16, 16, 1))).astype(np.uint8)
     helpers.write_image(data / "calm" / "a.png", smooth)
     helpers.write_image(data / "calm" / "a-again.jpg", smooth)
-    sources = tuple(Source("test_resnet", input_size=side) for side in (32, 48))
+    sources = tuple(FeatureSourceSpec("test_resnet", input_size=side) for side in (32, 48))
     notes = helpers.Notes()
     space = Space(sources, (HeadTable.of("logistic", {"C": [0.01, 0.1]}),))
     run = fit(data, tmp_path / "run", asked(space), progress=notes)
@@ -471,7 +476,10 @@ def test_views_of_one_backbone_share_it(folders: Path, tmp_path: Path, no_report
 
 
 def test_the_default_backbone_beside_its_own_name_is_refused(folders: Path, tmp_path: Path) -> None:
-    sources = (Source(weights="random", input_size=32), Source("efficientnet_lite0", weights="random", input_size=32))
+    sources = (
+        FeatureSourceSpec(weights="random", input_size=32),
+        FeatureSourceSpec("efficientnet_lite0", weights="random", input_size=32),
+    )
     space = Space(sources, (HeadTable.of("logistic", {"C": [1.0]}),))
     with pytest.raises(InputError, match=r"names the source 'efficientnet_lite0, random, 32 px' twice"):
         fit(folders, tmp_path / "run", asked(space, weights=None))
@@ -498,11 +506,14 @@ def test_random_weights_among_others_are_warned_of(folders: Path, tmp_path: Path
 
     weights = tmp_path / "weights.safetensors"
     save_file(build(find_entry("test_resnet"), seed=5).state_dict(), weights)
-    sources = (Source("test_resnet", weights=str(weights), input_size=32), Source("test_efficientnet", input_size=32))
+    sources = (
+        FeatureSourceSpec("test_resnet", weights=str(weights), input_size=32),
+        FeatureSourceSpec("test_efficientnet", input_size=32),
+    )
     space = Space(sources, (HeadTable.of("logistic", {"C": [0.01]}),))
     with pytest.raises(InputError, match="one file of weights cannot fit 2 backbones"):
         fit(folders, tmp_path / "run", asked(space, weights=str(weights)))
-    sources = (sources[0], Source("test_efficientnet", weights="random", input_size=32))
+    sources = (sources[0], FeatureSourceSpec("test_efficientnet", weights="random", input_size=32))
     run = fit(folders, tmp_path / "run", asked(Space(sources, space.tables), weights=None))
     assert any(
         "Random weights compete, a baseline (test_efficientnet, random, 32 px)" in text

@@ -22,9 +22,9 @@ from headstart.study.search.rungs import HalvingPlan
 from headstart.study.search.schema import schema_bytes
 from headstart.study.search.space import (
     MAX_CANDIDATES,
+    FeatureSourceSpec,
     HeadTable,
     Sample,
-    Source,
     Space,
 )
 from headstart.study.search.toml import SCHEMA_FILE, read_space
@@ -35,7 +35,7 @@ MANY = {"units": list(range(1, 101)), "batch_size": list(range(1, 101)), "epochs
 
 def small_space(**options) -> Space:
     tables = (HeadTable.of("dense", DENSE), HeadTable.of("logistic", {"C": [0.01, 0.1]}))
-    return Space((Source("vgg19"), Source("resnet50", input_size=300)), tables, **options)
+    return Space((FeatureSourceSpec("vgg19"), FeatureSourceSpec("resnet50", input_size=300)), tables, **options)
 
 
 def written(folder: Path, text: str) -> Path:
@@ -108,7 +108,7 @@ def test_ten_million_candidates_are_refused_with_count_and_remedies():
     table = HeadTable.of("dense", MANY)
     assert table.count() == 10_000_000  # known without listing them
     with pytest.raises(InputError) as refusal:
-        Space((Source(),), (table,), name="study.toml")
+        Space((FeatureSourceSpec(),), (table,), name="study.toml")
     message = str(refusal.value)
     assert message.startswith("study.toml holds 10,000,000 candidates (1 sources x 10,000,000 heads)")
     assert "at most 20,000" in message and "'epochs' has 1000" in message and "[sample] table" in message
@@ -118,14 +118,14 @@ def test_ten_million_candidates_are_refused_with_count_and_remedies():
 def test_halving_takes_more_and_is_offered_where_it_helps():
     table = HeadTable.of("dense", {"units": list(range(1, 301)), "epochs": list(range(1, 101))})
     with pytest.raises(InputError, match=r"30,000 candidates.*\[halving\] table \(up to 100,000"):
-        Space((Source(),), (table,))
-    assert Space((Source(),), (table,), halving=HalvingPlan()).count() == 30_000
+        Space((FeatureSourceSpec(),), (table,))
+    assert Space((FeatureSourceSpec(),), (table,), halving=HalvingPlan()).count() == 30_000
 
 
 def test_a_sample_of_a_huge_space_is_different_candidates_of_it_and_repeats():
     rates = [10.0**-power for power in range(1, 10)]
     table = HeadTable.of("dense", MANY | {"learning_rate": rates, "weight_decay": rates, "dropout": [0.1, 0.2]})
-    space = Space((Source(), Source("vgg19")), (table,), sample=Sample(500, seed=3))
+    space = Space((FeatureSourceSpec(), FeatureSourceSpec("vgg19")), (table,), sample=Sample(500, seed=3))
     found = space.candidates()
     assert space.n_points() > 10**9 and space.count() == len(found) == 500
     assert len({candidate.label for candidate in found}) == 500
@@ -140,7 +140,7 @@ def test_a_space_whose_candidates_cannot_be_numbered_is_refused():
     many |= {name: np.linspace(0.0, 0.9, 1000).tolist() for name in ("dropout", "weight_decay", "label_smoothing")}
     table = HeadTable.of("dense", many | {"learning_rate": np.linspace(1e-4, 1.0, 1000).tolist()})
     with pytest.raises(InputError, match=r"holds 1.0e\+21 candidates, more than the 9.2e\+18 .* List fewer values"):
-        Space((Source(),), (table,), sample=Sample(50))
+        Space((FeatureSourceSpec(),), (table,), sample=Sample(50))
 
 
 def test_a_sample_larger_than_the_space_is_the_space():
@@ -151,8 +151,11 @@ def test_a_sample_larger_than_the_space_is_the_space():
     ("make", "words"),
     [
         (lambda: Space((), (HeadTable.of("svm", {}),)), "names no sources of features, so there is nothing to try"),
-        (lambda: Space((Source(),), ()), "names no heads, so there is nothing to try"),
-        (lambda: Space((Source("a"), Source("a")), (HeadTable.of("svm", {}),)), "names the source 'a' twice"),
+        (lambda: Space((FeatureSourceSpec(),), ()), "names no heads, so there is nothing to try"),
+        (
+            lambda: Space((FeatureSourceSpec("a"), FeatureSourceSpec("a")), (HeadTable.of("svm", {}),)),
+            "names the source 'a' twice",
+        ),
         (lambda: HeadTable.of("dense", {"epochs": []}), "'epochs' of the dense heads lists no value"),
         (lambda: HeadTable.of("dense", {"dropout": [0.5, 1.0]}), "must be a number >= 0 and < 1, not 1.0"),
         (lambda: HeadTable.of("svm", {"C": [1, 1.0]}), "lists a value twice: 1.0, 1.0"),
@@ -160,7 +163,9 @@ def test_a_sample_larger_than_the_space_is_the_space():
         (lambda: built_in_space("widest"), "Unknown grid of heads 'widest'. Did you mean 'wide'"),
         (lambda: Sample(0), "expected n >= 1"),
         (
-            lambda: Space((Source(),), (HeadTable.of("svm", {"C": [1, 2]}), HeadTable.of("svm", {"C": [2, 3]}))),
+            lambda: Space(
+                (FeatureSourceSpec(),), (HeadTable.of("svm", {"C": [1, 2]}), HeadTable.of("svm", {"C": [2, 3]}))
+            ),
             "holds the head 'RBF SVM C = 2, gamma x 0.5' twice: two of its tables overlap",
         ),
     ],
@@ -216,8 +221,8 @@ def test_a_file_becomes_a_space(tmp_path: Path):
 
 def test_a_file_without_sources_takes_the_one_of_the_command_line(tmp_path: Path):
     path = written(tmp_path, 'grid = "quick"')
-    assert read_space(path).sources == (Source(),)
-    assert read_space(path, source=Source("vgg16")).sources == (Source("vgg16"),)
+    assert read_space(path).sources == (FeatureSourceSpec(),)
+    assert read_space(path, source=FeatureSourceSpec("vgg16")).sources == (FeatureSourceSpec("vgg16"),)
 
 
 HEAD = '[[head]]\nkind = "dense"\n'

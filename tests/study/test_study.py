@@ -21,8 +21,8 @@ from headstart.metrics import evaluate, find_metric
 from headstart.study.execution import tasks as pieces
 from headstart.study.execution.journal import Journal
 from headstart.study.execution.run_folder import check_output_folder, claimed, differences, read_run, stored_engine
-from headstart.study.execution.tasks import Way, fit_and_predict, fit_seed, inner_predictions
-from headstart.study.execution.workers import Piece, Workers, run_piece, run_pieces
+from headstart.study.execution.tasks import FitSettings, fit_and_predict, fit_seed, inner_predictions
+from headstart.study.execution.workers import Workers, WorkItem, run_items, run_piece
 from headstart.study.nested_cv import FoldResult, run_folds
 from headstart.study.out_of_fold import candidate_rows, fold_rows, gather, leakage_tax, optimism
 from headstart.study.plan import StudyData, StudyPlan, final_fold, outer_folds
@@ -144,7 +144,7 @@ def test_inner_probabilities_are_those_of_a_plain_loop(specs: tuple[HeadSpec, ..
     fold = outer_folds(make_folds(data))[1]
     for number, (train, validation) in enumerate(fold.inner):
         seed = fit_seed(3, fold, number, specs[0].kind)
-        found = inner_predictions(data, (train, validation), specs, Way(seed))["probabilities"]
+        found = inner_predictions(data, (train, validation), specs, FitSettings(seed))["probabilities"]
         for index, spec in enumerate(specs):
             head = fit_heads([spec], data.features[0][train], data.labels[train], n_classes=2, seed=seed)[0]
             expected = head.predict_proba(data.features[0][validation])
@@ -175,7 +175,7 @@ def test_weights_count_as_copies_in_fits_and_in_choices() -> None:
     losses = []
     for number, (train, validation) in enumerate(fold.inner):
         seed = fit_seed(3, fold, number, spec.kind)
-        predicted = inner_predictions(weighted, (train, validation), [spec], Way(seed))["probabilities"][0]
+        predicted = inner_predictions(weighted, (train, validation), [spec], FitSettings(seed))["probabilities"][0]
         losses += [-np.log(row[data.labels[i]]) for i, row in zip(validation, predicted, strict=True) if i not in off]
     assert found.inner_scores[found.chosen] == pytest.approx(np.mean(losses), rel=1e-6)
 
@@ -187,7 +187,7 @@ def test_groups_stay_whole_in_the_calibration_of_the_svm(monkeypatch: pytest.Mon
         pieces, "fit_heads", lambda *a, groups, **o: seen.append(groups.copy()) or fit_heads(*a, groups=groups, **o)
     )
     fold = outer_folds(make_folds(data))[0]
-    fit_and_predict(data, fold, SPECS[4], Way(0))
+    fit_and_predict(data, fold, SPECS[4], FitSettings(0))
     assert np.array_equal(seen[0], data.groups[fold.train])
 
 
@@ -352,7 +352,7 @@ def test_a_piece_that_fails_keeps_those_before_it(tmp_path: Path) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        run_pieces([Piece("a", good, ()), Piece("b", bad, ())], Journal(tmp_path), Workers(1))
+        run_items([WorkItem("a", good, ()), WorkItem("b", bad, ())], Journal(tmp_path), Workers(1))
     assert Journal(tmp_path).get("a")["x"].tolist() == [0, 1, 2]
     assert Journal(tmp_path).get("b") is None
 
@@ -361,7 +361,7 @@ def test_a_piece_runs_on_one_thread() -> None:
     import torch
 
     before = torch.get_num_threads()
-    _, found = run_piece(Piece("a", lambda: {"n": np.array(torch.get_num_threads())}, ()))
+    _, found = run_piece(WorkItem("a", lambda: {"n": np.array(torch.get_num_threads())}, ()))
     assert int(found["n"]) == 1
     assert torch.get_num_threads() == before
 

@@ -22,9 +22,9 @@ from headstart.study import nested_cv as nested
 from headstart.study.candidates_table import read_candidates, write_candidates
 from headstart.study.execution import time_estimate as duration
 from headstart.study.execution.journal import Journal
-from headstart.study.execution.tasks import Way, fit_seed, inner_predictions, work_groups
-from headstart.study.execution.time_estimate import Pace, measured_pace, study_seconds
-from headstart.study.execution.workers import Piece, Workers
+from headstart.study.execution.tasks import FitSettings, fit_seed, inner_predictions, work_groups
+from headstart.study.execution.time_estimate import MachineSpeed, measured_speed, study_seconds
+from headstart.study.execution.workers import Workers, WorkItem
 from headstart.study.nested_cv import FoldResult, run_folds
 from headstart.study.out_of_fold import candidate_rows, fold_rows, gather, halving_words, optimism
 from headstart.study.plan import StudyCandidate, StudyData, StudyPlan, final_fold, outer_folds
@@ -32,12 +32,12 @@ from headstart.study.search import inner
 from headstart.study.search import inner_predictions as stored
 from headstart.study.search.choose import make_choice
 from headstart.study.search.inner import inner_pieces, shortened
-from headstart.study.search.inner_predictions import Predictions
+from headstart.study.search.inner_predictions import PredictionStore
 from headstart.study.search.innertask import InnerTask
 from headstart.study.search.rungs import HalvingPlan, Request
-from headstart.study.search.space import Source
+from headstart.study.search.space import FeatureSourceSpec
 
-SOURCES = (Source("vgg19"), Source("densenet121"))
+SOURCES = (FeatureSourceSpec("vgg19"), FeatureSourceSpec("densenet121"))
 DENSE = tuple(
     HeadSpec("dense", {"units": 8, "epochs": epochs, "learning_rate": rate, "batch_size": size})
     for rate in (1e-4, 1e-3, 1e-2)
@@ -276,7 +276,7 @@ def test_a_winner_that_diverges_on_all_training_rows_gives_way_to_the_next(monke
 def test_pieces_cover_every_candidate_and_inner_fold_once() -> None:
     data, plan, fold = make_data(), make_plan(), make_folds(make_data())[0]
     with Workers(1) as workers:
-        study = inner.Study(data, plan, Journal(None), workers)
+        study = inner.StudyContext(data, plan, Journal(None), workers)
         pieces = inner_pieces(study, fold, inner.everything(study, fold))
         brief = inner_pieces(study, fold, Request(tuple(range(4)), (1,), 2))
     covered = [(index, one.number) for one in pieces for index in one.candidates]
@@ -298,8 +298,8 @@ def test_many_heads_of_another_kind_are_several_pieces() -> None:
     assert [len(group) for group in groups] == [1, 12, 12, 6, 1]
     assert sorted(place for group in groups for place in group) == list(range(32))
     data, fold = make_data(), make_folds(make_data())[0]
-    whole = inner_predictions(data, fold.inner[0], machines[:14], Way(0))["probabilities"]
-    parts = [inner_predictions(data, fold.inner[0], part, Way(0)) for part in (machines[:12], machines[12:14])]
+    whole = inner_predictions(data, fold.inner[0], machines[:14], FitSettings(0))["probabilities"]
+    parts = [inner_predictions(data, fold.inner[0], part, FitSettings(0)) for part in (machines[:12], machines[12:14])]
     assert np.array_equal(whole, np.concatenate([part["probabilities"] for part in parts]))
 
 
@@ -313,7 +313,7 @@ def test_predictions_come_back_as_they_were_from_memory_and_from_a_file(limit: i
         make_choice(by_hand(data, fold, plan), task_of(data, fold, "log_loss"), np.ones(4)).scores,
         rtol=1e-6,
     )
-    predictions = Predictions(4, fold, 2)
+    predictions = PredictionStore(4, fold, 2)
     assert isinstance(predictions._table, np.memmap) == (limit == 0)
     assert [len(part) for part in (predictions, predictions[1:3], predictions.of((3,)))] == [4, 2, 1]
 
@@ -330,7 +330,7 @@ def test_workers_get_large_features_as_memory_maps(tmp_path: Path) -> None:
     stored = np.lib.format.open_memmap(tmp_path / "features.npy", mode="w+", dtype=np.float32, shape=(2000, 200))
     data = StudyData((np.zeros((2000, 200), dtype=np.float32), stored), np.zeros(2000, dtype=np.int64), 2)
     with Workers(2) as workers:
-        found = dict(workers.finished([Piece(name, is_map, (data.of_source(int(name)),)) for name in "01"]))
+        found = dict(workers.finished([WorkItem(name, is_map, (data.of_source(int(name)),)) for name in "01"]))
     assert all(given["maps"].all() for given in found.values())
 
 
@@ -447,7 +447,7 @@ def test_features_that_cost_more_make_a_candidate_dearer() -> None:
 
 
 def test_seconds_grow_with_the_work_and_shrink_with_workers_and_halving() -> None:
-    data, pace = make_data(600), Pace({8: 1.0, 16: 1.0}, 1.0)
+    data, pace = make_data(600), MachineSpeed({8: 1.0, 16: 1.0}, 1.0)
     folds = make_folds(data, "nested:3x4")
     plan = make_plan(DENSE)
 
@@ -457,7 +457,7 @@ def test_seconds_grow_with_the_work_and_shrink_with_workers_and_halving() -> Non
     assert seconds(plan) == pytest.approx(3 * seconds(plan, folds[:1]), rel=0.05)
     assert seconds(replace(plan, candidates=plan.candidates[:12])) < seconds(plan) < seconds(make_plan(HEADS))
     assert seconds(replace(plan, halving=HalvingPlan(least=1))) < 0.6 * seconds(plan)
-    slower = study_seconds(folds, plan, (6, 10), 2, pace=Pace({8: 3.0, 16: 3.0}, 1.0))
+    slower = study_seconds(folds, plan, (6, 10), 2, pace=MachineSpeed({8: 3.0, 16: 3.0}, 1.0))
     assert 2.5 * seconds(plan) < slower < 3 * seconds(plan)  # comparing candidates is not slower
     two = seconds(replace(plan, n_jobs=2)) - duration.START_WORKERS_S
     assert seconds(plan) / 2 < two < 0.6 * seconds(plan)
@@ -470,7 +470,7 @@ def test_the_expected_epochs_of_a_race_are_those_it_runs() -> None:
     folds = make_folds(data)[:1]
     (found,) = run_folds(data, folds, plan)
     assert found.record.halved is not None
-    rows = duration._Rows(18, plan, (6, 6), 2, Pace({8: 1.0, 16: 1.0}, 1.0))
+    rows = duration._Rows(18, plan, (6, 6), 2, MachineSpeed({8: 1.0, 16: 1.0}, 1.0))
     whole = rows.seconds(plan.candidates) * 2  # 12 trajectories of 4 epochs on 2 inner folds: 96 epochs
     race = duration._halved_seconds("dense", rows, plan.halving, 2)
     assert race / whole == pytest.approx(found.record.halved.epochs[0] / found.record.halved.epochs[1], rel=0.02)
@@ -478,7 +478,7 @@ def test_the_expected_epochs_of_a_race_are_those_it_runs() -> None:
 
 @pytest.mark.parametrize("heads", [HEADS, HEADS[-2:]])
 def test_the_pace_of_this_machine_is_measured_for_every_batch_size(heads: tuple[HeadSpec, ...]) -> None:
-    pace = measured_pace(make_plan(heads, n_jobs=2), (6, 10), 2, 40)
+    pace = measured_speed(make_plan(heads, n_jobs=2), (6, 10), 2, 40)
     assert sorted(pace.dense) == sorted({head.whole("batch_size") for head in heads if head.kind == "dense"})
     assert all(0 < factor < 1e4 for factor in (*pace.dense.values(), pace.other))
     assert 0 < pace.compared_s < 1e-3
@@ -498,6 +498,7 @@ def test_the_trial_makes_up_no_more_rows_than_an_epoch_of_the_folds_has(monkeypa
 def test_dense_pieces_in_bf16_are_close_and_not_the_same() -> None:
     data, fold = make_data(), make_folds(make_data())[0]
     fp32, bf16 = (
-        inner_predictions(data, fold.inner[0], DENSE[:2], Way(0, name))["probabilities"] for name in ("fp32", "bf16")
+        inner_predictions(data, fold.inner[0], DENSE[:2], FitSettings(0, name))["probabilities"]
+        for name in ("fp32", "bf16")
     )
     assert 0 < np.abs(fp32 - bf16).max() < 0.02

@@ -11,8 +11,8 @@ from headstart.errors import InputError
 from headstart.heads import HeadSpec, fit_heads
 from headstart.study.nested_cv import run_folds
 from headstart.study.plan import OuterFold, StudyCandidate, StudyData, StudyPlan
-from headstart.study.search.space import HeadTable, Sample, Source, Space
-from headstart.study.training_set.build import PLAIN, Treatment, treated
+from headstart.study.search.space import FeatureSourceSpec, HeadTable, Sample, Space
+from headstart.study.training_set.build import PLAIN, TrainingSetSpec, treated
 
 LOGISTIC = HeadSpec("logistic")
 
@@ -71,7 +71,7 @@ def test_a_head_on_soft_labels_minimises_the_expected_loss() -> None:
 def test_views_share_the_weight_of_their_image() -> None:
     views = np.arange(40 * 3 * 5, dtype=np.float32).reshape(40, 3, 5)
     data = make_data(views=({"flips": views},))
-    rows = treated(data, np.array([7, 2]), Treatment(augment="flips"), 0)
+    rows = treated(data, np.array([7, 2]), TrainingSetSpec(augment="flips"), 0)
     assert np.array_equal(rows.features[0], np.concatenate([views[7], views[2]]))
     assert rows.labels.tolist() == [1, 1, 1, 0, 0, 0]
     assert rows.weights is not None
@@ -84,18 +84,18 @@ def test_views_share_the_weight_of_their_image() -> None:
 
 def test_views_that_were_not_computed_are_asked_for() -> None:
     with pytest.raises(InputError, match="no views of policy 'flips'"):
-        treated(make_data(), np.array([0]), Treatment(augment="flips"), 0)
+        treated(make_data(), np.array([0]), TrainingSetSpec(augment="flips"), 0)
 
 
 def test_class_weights_make_the_classes_even() -> None:
-    rows = treated(make_data(), np.array([0, 2, 4, 1]), Treatment(balance="weights"), 0)
+    rows = treated(make_data(), np.array([0, 2, 4, 1]), TrainingSetSpec(balance="weights"), 0)
     assert rows.weights is not None
     np.testing.assert_allclose(rows.weights, [2 / 3, 2 / 3, 2 / 3, 2.0])
 
 
 def test_an_unknown_method_lists_the_close_ones() -> None:
     with pytest.raises(InputError, match="weights"):
-        Treatment(balance="weight")
+        TrainingSetSpec(balance="weight")
 
 
 def test_the_inner_folds_choose_among_treatments() -> None:
@@ -103,7 +103,7 @@ def test_the_inner_folds_choose_among_treatments() -> None:
     data = make_data()
     hostile = np.repeat(data.features[0][::-1][:, None], 2, axis=1).copy()
     data = replace(data, views=({"flips": hostile},))
-    candidates = (StudyCandidate(0, LOGISTIC, Treatment(augment="flips")), StudyCandidate(0, LOGISTIC))
+    candidates = (StudyCandidate(0, LOGISTIC, TrainingSetSpec(augment="flips")), StudyCandidate(0, LOGISTIC))
     (found,) = run_folds(data, [make_fold()], StudyPlan(candidates))
     assert found.chosen == 1
     train, test = make_fold().train, make_fold().test
@@ -119,15 +119,15 @@ def test_views_and_soft_labels_of_test_rows_are_never_read() -> None:
     poisoned_views, poisoned_soft = views.copy(), soft.copy()
     poisoned_views[fold.test], poisoned_soft[fold.test] = 1e6, [0.5, 0.5]
     poisoned = replace(clean, views=({"flips": poisoned_views},), soft=poisoned_soft)
-    plan = StudyPlan((StudyCandidate(0, LOGISTIC, Treatment("weights", "flips")), StudyCandidate(0, LOGISTIC)))
+    plan = StudyPlan((StudyCandidate(0, LOGISTIC, TrainingSetSpec("weights", "flips")), StudyCandidate(0, LOGISTIC)))
     one, other = (run_folds(data, [fold], plan)[0] for data in (clean, poisoned))
     assert one.chosen == other.chosen
     assert np.array_equal(one.probabilities, other.probabilities)
 
 
 def test_a_space_multiplies_by_its_treatments() -> None:
-    treatments = (PLAIN, Treatment("weights"))
-    space = Space((Source("vgg19"),), (HeadTable.of("knn", {"k": [3, 5]}),), treatments)
+    treatments = (PLAIN, TrainingSetSpec("weights"))
+    space = Space((FeatureSourceSpec("vgg19"),), (HeadTable.of("knn", {"k": [3, 5]}),), treatments)
     assert space.count() == 4
     three, five = (HeadSpec("knn", {"k": k}).label for k in (3, 5))
     assert [one.short_label for one in space.candidates()] == [three, five, f"{three}; weights", f"{five}; weights"]

@@ -17,16 +17,16 @@ from headstart.cli import main
 from headstart.errors import InputError
 from headstart.features.views import extract_views
 from headstart.study.candidates_table import read_candidates
-from headstart.study.search.space import HeadTable, Source, Space
+from headstart.study.search.space import FeatureSourceSpec, HeadTable, Space
 from headstart.study.search.toml import read_space
-from headstart.study.training_set.build import Treatment
+from headstart.study.training_set.build import TrainingSetSpec
 from headstart.workflow.estimate import estimate_fit
 from headstart.workflow.fit import Run
 from headstart.workflow.job import check_views
 from headstart.workflow.options.search_space import search_space
-from headstart.workflow.options.training_set import N_VIEWS, left_out_notes, wanted_views, with_treatments
+from headstart.workflow.options.training_set import N_VIEWS, left_out_notes, requested_views, with_treatments
 
-CHEAP = Space((Source(),), (HeadTable.of("logistic", {"C": [0.01, 1.0]}),))
+CHEAP = Space((FeatureSourceSpec(),), (HeadTable.of("logistic", {"C": [0.01, 1.0]}),))
 OWN = """
 symmetries = "flips"
 rotation_deg = 20.0
@@ -136,8 +136,8 @@ def test_the_estimate_counts_views(folders: Path, tmp_path: Path) -> None:
 
 def test_auto_takes_what_suits_the_kind_beside_none() -> None:
     space = with_treatments(CHEAP, asked(augment="auto", image_kind="micrograph"))
-    assert space.treatments == (Treatment(), Treatment(augment="dihedral"))
-    assert with_treatments(CHEAP, asked(augment="auto", image_kind="digit")).treatments == (Treatment(),)
+    assert space.treatments == (TrainingSetSpec(), TrainingSetSpec(augment="dihedral"))
+    assert with_treatments(CHEAP, asked(augment="auto", image_kind="digit")).treatments == (TrainingSetSpec(),)
     assert {policy_for_kind(kind) for kind in KINDS} <= {*N_VIEWS, "none"}
 
 
@@ -172,9 +172,11 @@ def test_views_that_lay_a_rectangle_on_its_side_are_refused() -> None:
 
 def test_heads_that_hold_all_rows_are_left_out_where_views_make_too_many() -> None:
     options = asked(augment="none,dihedral")
-    space = with_treatments(Space((Source(),), (HeadTable.of("svm", {}), HeadTable.of("logistic", {}))), options)
-    assert left_out_notes(space, wanted_views(space, options), 1000) == []
-    (note,) = left_out_notes(space, wanted_views(space, options), 1001)
+    space = with_treatments(
+        Space((FeatureSourceSpec(),), (HeadTable.of("svm", {}), HeadTable.of("logistic", {}))), options
+    )
+    assert left_out_notes(space, requested_views(space, options), 1000) == []
+    (note,) = left_out_notes(space, requested_views(space, options), 1001)
     assert "svm is not tried on views of dihedral: 8,008 rows" in note
 
 

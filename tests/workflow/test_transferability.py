@@ -24,7 +24,7 @@ from headstart.report.sections.transferability import ranking_section
 from headstart.results.read import read_run
 from headstart.study import transferability as room
 from headstart.study.plan import StudyData, final_fold, outer_folds
-from headstart.study.search.space import HeadTable, Source, Space
+from headstart.study.search.space import FeatureSourceSpec, HeadTable, Space
 from headstart.workflow.fit import Run
 
 
@@ -225,7 +225,7 @@ def test_many_rows_are_drawn_and_workers_change_nothing(monkeypatch: pytest.Monk
     folds = folds_of(data)
     whole = room.score_sources(data, folds, seed=0)
     np.testing.assert_array_equal(room.score_sources(data, folds, seed=0, n_jobs=2), whole)
-    monkeypatch.setattr(room, "MOST_ROWS", 30)
+    monkeypatch.setattr(room, "MAX_ROWS", 30)
     drawn = room.score_sources(data, folds, seed=0)
     assert (drawn != whole).all()
     np.testing.assert_array_equal(room.score_sources(data, folds, seed=0), drawn)
@@ -261,7 +261,7 @@ def test_words_say_who_disagrees_and_chance_is_told() -> None:
 
 def two() -> FitOptions:
     heads = (HeadTable.of("logistic", {"C": [0.01]}),)
-    space = Space((Source("test_resnet"), Source("test_efficientnet")), heads)
+    space = Space((FeatureSourceSpec("test_resnet"), FeatureSourceSpec("test_efficientnet")), heads)
     return helpers.options(backbone=None, study=space)
 
 

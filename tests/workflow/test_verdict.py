@@ -26,9 +26,9 @@ from headstart.study.baselines import (
     HEADS,
     MAJORITY,
     RANDOM_WEIGHTS,
-    Rival,
-    RivalFold,
-    RivalOutcome,
+    Baseline,
+    BaselineFold,
+    BaselineOutcome,
     best_rival,
     pooled,
     rival_plan,
@@ -65,8 +65,8 @@ def judged(source: np.ndarray, rival: np.ndarray, labels: np.ndarray, folds: lis
     found = run_folds(data, folds, PLAN)
     run = gather(data, with_decisions(found, decide_folds(data, found, PLAN, RULES)), ("a", "b"), 1, 1)
     rivals = [
-        Rival(MAJORITY, "majority class", np.zeros((len(labels), 1), np.float32), HEADS[MAJORITY]),
-        Rival("made", "made features", rival, HEADS[RANDOM_WEIGHTS]),
+        Baseline(MAJORITY, "majority class", np.zeros((len(labels), 1), np.float32), HEADS[MAJORITY]),
+        Baseline("made", "made features", rival, HEADS[RANDOM_WEIGHTS]),
     ]
     outcomes = [run_rival(one, data, folds, PLAN, RULES) for one in rivals]
     return judge_transfer(run, outcomes, choose_by="log_loss")
@@ -138,14 +138,14 @@ def test_scores_that_disagree_are_told_apart_in_words() -> None:
 # The best rival -------------------------------------------------------------------------------------------------------
 
 
-def outcome(name: str, scores: list[float]) -> RivalOutcome:
+def outcome(name: str, scores: list[float]) -> BaselineOutcome:
     """A rival of two folds whose test probabilities are its first inner score."""
     folds = []
     for number, score in enumerate(scores):
         rows = np.arange(2) + 2 * number
         outer = OuterFold(0, number, 3 - rows, rows, ())
-        folds.append(RivalFold(outer, score, np.tile([0.5 - scores[0], 0.5 + scores[0]], (2, 1)), name))
-    return RivalOutcome(name, name, tuple(folds))
+        folds.append(BaselineFold(outer, score, np.tile([0.5 - scores[0], 0.5 + scores[0]], (2, 1)), name))
+    return BaselineOutcome(name, name, tuple(folds))
 
 
 def test_each_fold_has_its_own_best_rival_the_first_of_equals_and_never_nan() -> None:
@@ -179,7 +179,7 @@ def test_where_one_was_scored_on_the_holdout_all_are() -> None:
 def test_rivals_are_scored_on_the_holdout_too() -> None:
     labels, folds = task()
     data = StudyData((features(labels, 1.0, 1),), labels, 2)
-    rival = Rival("made", "made features", features(labels, 1.0, 2), HEADS[RANDOM_WEIGHTS])
+    rival = Baseline("made", "made features", features(labels, 1.0, 2), HEADS[RANDOM_WEIGHTS])
     (first, *_) = run_rival(rival, data, folds, PLAN, RULES).folds
     own = replace(data, features=(rival.features,))
     (result, *_) = run_folds(own, folds, rival_plan(rival, PLAN))
@@ -227,7 +227,7 @@ def test_noise_never_beats_the_majority_by_much() -> None:
 def test_an_interrupted_rival_goes_on_with_the_same_results(tmp_path: Path) -> None:
     labels, folds = task()
     data = StudyData((features(labels, 1.0, 1),), labels, 2)
-    rival = Rival("forest", "forest", features(labels, 1.0, 2), (HeadSpec("forest", {"trees": 8}),))
+    rival = Baseline("forest", "forest", features(labels, 1.0, 2), (HeadSpec("forest", {"trees": 8}),))
     first = run_rival(rival, data, folds, PLAN, RULES, journal=Journal(tmp_path))
     kept = sorted(tmp_path.glob("rival-forest-*.safetensors"))
     assert len(kept) == 3 * 2 + 3

@@ -305,7 +305,7 @@ def test_a_run_begun_on_a_device_that_is_gone_is_refused(
         fit(folders, copy, helpers.options(device="auto"))
 
 
-# Twins ----------------------------------------------------------------------------------------------------------------
+# Near-duplicates -----------------------------------------------------------------------------------------------------
 
 
 def test_copies_never_stand_on_both_sides(tmp_path: Path, no_report: None) -> None:

@@ -60,7 +60,7 @@ class Ranges:
 RANGES: Final = Ranges()
 
 
-class Draws:
+class PortableRandom:
     """Random numbers from a text; made of raw bits alone, so that they stay the same under any numpy."""
 
     def __init__(self, text: str) -> None:
@@ -84,7 +84,7 @@ class Draws:
         return scaled.reshape(shape)
 
 
-def move(pixels: Pixels, draws: Draws, ranges: Ranges = RANGES) -> Pixels:
+def move(pixels: Pixels, draws: PortableRandom, ranges: Ranges = RANGES) -> Pixels:
     """Turned, zoomed and shifted about the centre; beyond its edges the picture goes on as its mirror image."""
     height, width = pixels.shape[:2]
     angle = math.radians(draws.between(-ranges.rotation_deg, ranges.rotation_deg))
@@ -101,7 +101,7 @@ def move(pixels: Pixels, draws: Draws, ranges: Ranges = RANGES) -> Pixels:
     return np.array(moved, dtype=np.uint8)
 
 
-def tone(pixels: Pixels, draws: Draws, ranges: Ranges = RANGES) -> Pixels:
+def tone(pixels: Pixels, draws: PortableRandom, ranges: Ranges = RANGES) -> Pixels:
     """Gamma, brightness, contrast, colour, blur and noise; a grey picture stays grey."""
     grey = bool((pixels == pixels[..., :1]).all())
     curves = _curves(float(pixels.mean()), draws, ranges, tinted=not grey)
@@ -116,7 +116,7 @@ def tone(pixels: Pixels, draws: Draws, ranges: Ranges = RANGES) -> Pixels:
     return _rounded(blurred.astype(np.float32) + noise)
 
 
-def _curves(mean: float, draws: Draws, ranges: Ranges, *, tinted: bool) -> NDArray[np.float32]:
+def _curves(mean: float, draws: PortableRandom, ranges: Ranges, *, tinted: bool) -> NDArray[np.float32]:
     """What each of the 256 values becomes, of shape (3 channels, 256), before clipping."""
     gamma, brightness, contrast = (
         draws.factor(limits) for limits in (ranges.gamma, ranges.brightness, ranges.contrast)

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from headstart.augment.policies import Custom, custom_policy
-from headstart.augment.transforms import RANGES, Draws, Pixels, move, tone
+from headstart.augment.transforms import RANGES, Pixels, PortableRandom, move, tone
 from headstart.errors import InputError, unknown_name
 
 VIEWS_VERSION: Final = 1
@@ -188,14 +188,14 @@ class View:
             return np.ascontiguousarray(SYMMETRIES[self.symmetry](pixels))
         if not content_hash:
             raise ValueError("a random view needs the content hash of its image; none came")
-        draws = Draws(f"{VIEWS_VERSION} {self.policy} {self.seed} {self.index} {content_hash}")
+        draws = PortableRandom(f"{VIEWS_VERSION} {self.policy} {self.seed} {self.index} {content_hash}")
         if self.custom is not None:
             return self._own(self.custom, pixels, draws)
         if self.policy in ("geometric", "strong"):
             pixels = move(pixels, draws)
         return tone(pixels, draws) if self.policy in ("photometric", "strong") else pixels
 
-    def _own(self, custom: Custom, pixels: Pixels, draws: Draws) -> Pixels:
+    def _own(self, custom: Custom, pixels: Pixels, draws: PortableRandom) -> Pixels:
         self.check_takes((pixels.shape[0], pixels.shape[1]))
         pixels = np.ascontiguousarray(SYMMETRIES[self.turn](pixels))
         pixels = move(pixels, draws, custom.ranges) if custom.moves else pixels

@@ -15,7 +15,7 @@ _HEAD_PARTS = ("global_pool", "head", "head_drop", "fc_norm", "fc", "classifier"
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class StageLayout:
     """Stages of a network, and what comes after the last.
 
     Attributes

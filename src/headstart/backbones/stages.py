@@ -11,7 +11,7 @@ from torch import nn
 from headstart.backbones.complexity import StageInfo, census
 from headstart.backbones.entry import Entry
 from headstart.backbones.families.stage_split import lay_out
-from headstart.backbones.layout import Layout
+from headstart.backbones.layout import StageLayout
 from headstart.errors import InputError, unknown_name
 
 _NORMS = (nn.modules.batchnorm._BatchNorm,)
@@ -52,7 +52,7 @@ class StagedNetwork:
         False where the architecture gives no chain and the stages are merely ``body``.
     """
 
-    def __init__(self, network: nn.Module, layout: Layout) -> None:
+    def __init__(self, network: nn.Module, layout: StageLayout) -> None:
         self.network = network
         self.stages = tuple(Stage(name, module) for name, module in layout.stages)
         self.pool = layout.pool

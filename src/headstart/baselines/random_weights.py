@@ -35,7 +35,7 @@ def is_random(backbone: Backbone) -> bool:
     return backbone.weights.source.startswith(RANDOM)
 
 
-def random_twin(extractor: Extractor, *, seed: int) -> Extractor:
+def random_weights_extractor(extractor: Extractor, *, seed: int) -> Extractor:
     """An extractor as the one given, preparation and engine the same, whose network has random weights.
 
     A quantised network cannot be taken over: where the engine's precision is int8, the twin computes in fp32.

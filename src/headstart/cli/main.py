@@ -13,11 +13,11 @@ from headstart.errors import HeadstartError
 from headstart.version import __version__
 
 
-class Verbs(click.Group):
+class CommandGroup(click.Group):
     """Group that answers every mistake of the user in words and leaves with 1 or 2."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        """Verbs in the order of a user's work."""
+        """CommandGroup in the order of a user's work."""
         return list(self.commands)
 
     def invoke(self, context: click.Context) -> Any:
@@ -35,7 +35,7 @@ class Verbs(click.Group):
             context.exit(1)
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="headstart")
 def main() -> None:
     """Transfer learning for small image data sets, with an honest estimate of how well it works."""

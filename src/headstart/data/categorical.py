@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from headstart.errors import DataError, unknown_name
 
 
-class Coded(NamedTuple):
+class Categorical(NamedTuple):
     """A text column: ``names[codes[i]]`` is the text of row i."""
 
     codes: NDArray[np.int64]
     names: tuple[str, ...]
 
-    def take(self, rows: NDArray[np.int64]) -> Coded:
+    def take(self, rows: NDArray[np.int64]) -> Categorical:
         """The column at `rows`, with the same names."""
-        return Coded(self.codes[rows], self.names)
+        return Categorical(self.codes[rows], self.names)
 
 
 def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
@@ -33,7 +33,7 @@ def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part], text
 
 
-def code_texts(texts: Sequence[str], names: Iterable[str] | None = None) -> Coded:
+def encode_texts(texts: Sequence[str], names: Iterable[str] | None = None) -> Categorical:
     """Codes of `texts` into `names`, by default their distinct values in natural order.
 
     Raises
@@ -43,21 +43,21 @@ def code_texts(texts: Sequence[str], names: Iterable[str] | None = None) -> Code
 
     Examples
     --------
-    >>> code_texts(["b", "a", "b"])
-    Coded(codes=array([1, 0, 1]), names=('a', 'b'))
+    >>> encode_texts(["b", "a", "b"])
+    Categorical(codes=array([1, 0, 1]), names=('a', 'b'))
     """
     ordered = tuple(sorted(set(texts), key=natural_key)) if names is None else tuple(names)
     code_of = {name: code for code, name in enumerate(ordered)}
-    return Coded(np.fromiter((code_of[text] for text in texts), dtype=np.int64, count=len(texts)), ordered)
+    return Categorical(np.fromiter((code_of[text] for text in texts), dtype=np.int64, count=len(texts)), ordered)
 
 
-def sort_names(coded: Coded) -> Coded:
+def sort_names(coded: Categorical) -> Categorical:
     """The same column with its names in natural order and unused names dropped."""
     used = np.unique(coded.codes)
     order = sorted(used.tolist(), key=lambda code: natural_key(coded.names[code]))
     position = np.zeros(len(coded.names), dtype=np.int64)
     position[order] = np.arange(len(order))
-    return Coded(position[coded.codes], tuple(coded.names[code] for code in order))
+    return Categorical(position[coded.codes], tuple(coded.names[code] for code in order))
 
 
 def some(items: Iterable[str], limit: int = 5) -> str:
@@ -71,7 +71,7 @@ def some(items: Iterable[str], limit: int = 5) -> str:
     return ", ".join(listed[:limit]) + more
 
 
-def code_in_order(labels: Coded, classes: Sequence[str] | None, *, source: str = "") -> Coded:
+def code_in_order(labels: Categorical, classes: Sequence[str] | None, *, source: str = "") -> Categorical:
     """Labels coded by the given classes, or as they are; `source` begins the message."""
     if classes is None:
         return labels
@@ -83,4 +83,4 @@ def code_in_order(labels: Coded, classes: Sequence[str] | None, *, source: str =
         raise DataError(f"{source}{said} Add it to the classes, mend the label, or leave its images out.")
     position = {name: code for code, name in enumerate(classes)}
     codes = np.array([position[name] for name in labels.names], dtype=np.int64)[labels.codes]
-    return Coded(codes, tuple(classes))
+    return Categorical(codes, tuple(classes))

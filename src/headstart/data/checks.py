@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from headstart.data.categorical import Coded, code_texts, some
-from headstart.data.readers.table import Table
+from headstart.data.categorical import Categorical, encode_texts, some
+from headstart.data.readers.table import DatasetTable
 from headstart.errors import DataError
 
 
@@ -19,9 +19,9 @@ def column_table(
     groups: ArrayLike | None,
     weights: ArrayLike | None,
     folds: ArrayLike | None,
-) -> Table:
+) -> DatasetTable:
     """Table from the caller's own columns; text or whole numbers become codes."""
-    return Table(
+    return DatasetTable(
         names=names,
         labels=None if labels is None else coded_labels(labels, len(names)),
         groups=None if groups is None else _coded_column("groups", groups, len(names)),
@@ -30,7 +30,7 @@ def column_table(
     )
 
 
-def coded_labels(labels: ArrayLike, n_images: int) -> Coded:
+def coded_labels(labels: ArrayLike, n_images: int) -> Categorical:
     """Labels of all images as codes.
 
     Raises
@@ -41,7 +41,7 @@ def coded_labels(labels: ArrayLike, n_images: int) -> Coded:
     return _coded_column("labels", labels, n_images)
 
 
-def _coded_column(kind: str, values: ArrayLike, n_images: int) -> Coded:
+def _coded_column(kind: str, values: ArrayLike, n_images: int) -> Categorical:
     column = np.asarray(values)
     if column.ndim == 2 and column.shape[1] == 1:
         column = column[:, 0]
@@ -53,7 +53,7 @@ def _coded_column(kind: str, values: ArrayLike, n_images: int) -> Coded:
             f"The {kind} are missing (empty, None or NaN) in {len(missing):,} rows, counted from 0: "
             f"{some(map(str, missing))}. Fill them in or leave these images out."
         )
-    return code_texts([_text(value) for value in column.tolist()])
+    return encode_texts([_text(value) for value in column.tolist()])
 
 
 def _text(value: object) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from headstart.data.categorical import code_texts
+from headstart.data.categorical import encode_texts
 from headstart.data.checks import check_names, checked_folds, checked_weights, column_table
 from headstart.data.images.decode import MAX_PIXELS, WHITE_LEVEL
 from headstart.data.images.pixels import ArrayPixels, FilePixels, PixelSource
@@ -23,7 +23,7 @@ from headstart.data.preparation import Preparation
 from headstart.data.readers.folder import read_folder
 from headstart.data.readers.manifest.read import ManifestColumns, read_manifest
 from headstart.data.readers.npz import read_npz
-from headstart.data.readers.table import Table
+from headstart.data.readers.table import DatasetTable
 from headstart.data.trainable import check_trainable
 from headstart.errors import DataError, ImageError
 from headstart.storage import hash_json
@@ -85,7 +85,9 @@ class ImageDataset:
         return f"<ImageDataset: {len(self):,} images, {len(self.classes)} classes{groups}>"
 
     @classmethod
-    def from_table(cls, table: Table, pixels: PixelSource, *, classes: Sequence[str] | None = None) -> ImageDataset:
+    def from_table(
+        cls, table: DatasetTable, pixels: PixelSource, *, classes: Sequence[str] | None = None
+    ) -> ImageDataset:
         """Data set from a table that a reader made, with its checks."""
         check_names(table.names)
         table = table.in_classes(classes)
@@ -341,7 +343,7 @@ class ImageDataset:
         """The same data set with other groups, named by their numbers: twins joined, say."""
         if len(groups) != len(self):
             raise ValueError(f"{len(groups)} groups for {len(self)} images")
-        coded = code_texts([str(group) for group in np.asarray(groups).tolist()])
+        coded = encode_texts([str(group) for group in np.asarray(groups).tolist()])
         return replace(self, groups=coded.codes, group_names=coded.names)
 
     def subset(self, rows: ArrayLike) -> ImageDataset:

@@ -8,7 +8,7 @@ from headstart.decisions.calibration import Calibration, fit_calibrator
 from headstart.decisions.calibrators import Calibrator, Isotonic, NoCalibration, Platt, Temperature
 from headstart.decisions.conformal import ConformalSets, cross_conformal_sets, fit_conformal, least_images
 from headstart.decisions.decisions import AS_THEY_ARE, Decided, DecisionRules, Decisions
-from headstart.decisions.operating_point import OperatingPoint, Rule, fit_operating_point, parse_rule
+from headstart.decisions.operating_point import OperatingPoint, OperatingRule, fit_operating_point, parse_rule
 
 __all__ = [
     "AS_THEY_ARE",
@@ -22,8 +22,8 @@ __all__ = [
     "Isotonic",
     "NoCalibration",
     "OperatingPoint",
+    "OperatingRule",
     "Platt",
-    "Rule",
     "Temperature",
     "abstention_curve",
     "cross_conformal_sets",

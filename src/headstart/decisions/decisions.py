@@ -12,7 +12,7 @@ import numpy.typing as npt
 from headstart.decisions.calibration import check_kind
 from headstart.decisions.calibrators import Calibrator, NoCalibration, calibrator_from_json
 from headstart.decisions.conformal import ConformalSets, check_level
-from headstart.decisions.operating_point import OperatingPoint, Rule, check_operating_point
+from headstart.decisions.operating_point import OperatingPoint, OperatingRule, check_operating_point
 from headstart.metrics.validation import BoolArray, FloatArray
 
 
@@ -23,14 +23,14 @@ class DecisionRules:
     Attributes
     ----------
     calibrate : {"auto", "none", "temperature", "platt", "isotonic"}
-    operating_point : Rule or None
+    operating_point : OperatingRule or None
         None calls the most probable class.
     level : float or None
         Of conformal sets; None makes none.
     """
 
     calibrate: str = "auto"
-    operating_point: Rule | None = None
+    operating_point: OperatingRule | None = None
     level: float | None = None
 
     def check_classes(self, n_classes: int) -> None:

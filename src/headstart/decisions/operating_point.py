@@ -26,7 +26,7 @@ _ALWAYS, _NEVER = 0.0, float(np.nextafter(1.0, 2.0))
 
 
 @dataclass(frozen=True)
-class Rule:
+class OperatingRule:
     """What an operating point is to reach.
 
     Attributes
@@ -45,7 +45,7 @@ class Rule:
         return f"cost:{self.value:g}" if self.name == "cost" else f"{self.name}>={self.value:g}"
 
 
-def parse_rule(words: str) -> Rule:
+def parse_rule(words: str) -> OperatingRule:
     """A rule as users write it.
 
     ``youden`` asks for the largest sensitivity + specificity - 1; ``sensitivity>=0.95`` (in a shell without quotes:
@@ -60,7 +60,7 @@ def parse_rule(words: str) -> Rule:
     Examples
     --------
     >>> parse_rule("sensitivity=0.95"), str(parse_rule("cost:20/2"))
-    (Rule(name='sensitivity', value=0.95), 'cost:10')
+    (OperatingRule(name='sensitivity', value=0.95), 'cost:10')
     """
     match = _FORM.match(words)
     name, sign, number = match.groups() if match else (words, None, None)
@@ -70,12 +70,12 @@ def parse_rule(words: str) -> Rule:
     if name == "youden":
         if number is not None:
             raise InputError(f"The operating point {words!r} takes no number. Write youden.")
-        return Rule(name)
+        return OperatingRule(name)
     value = _ratio(number, words) if name == "cost" else _share(number, words)
     if (sign == ":") != (name == "cost"):
         form = "cost:10" if name == "cost" else f"{name}>=0.95"
         raise InputError(f"The operating point {words!r} is not understood. Write it as in {form}.")
-    return Rule(name, value)
+    return OperatingRule(name, value)
 
 
 def _number(text: str | None) -> float:
@@ -109,7 +109,7 @@ class OperatingPoint:
 
     Attributes
     ----------
-    rule : Rule
+    rule : OperatingRule
     positive : {0, 1}
         The positive class.
     threshold : float
@@ -118,7 +118,7 @@ class OperatingPoint:
         Why the rule could not be followed; empty where it was.
     """
 
-    rule: Rule
+    rule: OperatingRule
     positive: int
     threshold: float
     note: str = ""
@@ -158,7 +158,7 @@ def check_operating_point(n_classes: int) -> None:
 def fit_operating_point(
     probabilities: npt.ArrayLike,
     labels: npt.ArrayLike,
-    rule: Rule | str,
+    rule: OperatingRule | str,
     weights: npt.ArrayLike | None = None,
     *,
     positive: int = 1,
@@ -174,7 +174,7 @@ def fit_operating_point(
     probabilities : array-like of shape (n, 2)
         For rows that the head was not trained on.
     labels : array-like of shape (n,), int
-    rule : Rule or str
+    rule : OperatingRule or str
         As `parse_rule` takes it.
     weights : array-like of shape (n,), optional
     positive : {0, 1}

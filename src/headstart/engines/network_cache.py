@@ -14,7 +14,7 @@ _LENGTH = 40
 _SUFFIX = ".safetensors"
 
 
-class NetworkStore:
+class NetworkCache:
     """Networks on disk by what they were made from; a file is named by that and by the hash of its own bytes.
 
     Where the folder cannot be read or written nothing is kept, and a damaged file is as good as none: networks can

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.backbones.backbone import Backbone
-    from headstart.engines.network_cache import NetworkStore
+    from headstart.engines.network_cache import NetworkCache
 
 _HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}  # int8: of what stays in floating point
 
@@ -35,7 +35,7 @@ class OpenVinoRunner:
     stage : str, optional
     network : bytes, optional
         The quantised network that int8 needs.
-    store : NetworkStore, optional
+    store : NetworkCache, optional
 
     Raises
     ------
@@ -52,7 +52,7 @@ class OpenVinoRunner:
         *,
         stage: str | None = None,
         network: bytes | None = None,
-        store: NetworkStore | None = None,
+        store: NetworkCache | None = None,
     ) -> None:
         _check_there(engine)
         core = import_openvino().Core()

@@ -17,7 +17,7 @@ from headstart.runtime.warnings import QUIET
 
 if TYPE_CHECKING:
     from headstart.backbones.backbone import Backbone
-    from headstart.engines.network_cache import NetworkStore
+    from headstart.engines.network_cache import NetworkCache
 
 _FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, KeyError, NotImplementedError)
 
@@ -40,7 +40,7 @@ def converted(
     size: tuple[int, int],
     batch_size: int,
     stage: str | None = None,
-    store: NetworkStore | None = None,
+    store: NetworkCache | None = None,
 ) -> bytes:
     """A backbone converted for OpenVINO, read from the store or made and kept there.
 

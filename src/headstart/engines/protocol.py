@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.backbones.backbone import Backbone
-    from headstart.engines.network_cache import NetworkStore
+    from headstart.engines.network_cache import NetworkCache
 
 
 class Runner(Protocol):
@@ -34,7 +34,7 @@ def make_runner(
     *,
     stage: str | None = None,
     network: bytes | None = None,
-    store: NetworkStore | None = None,
+    store: NetworkCache | None = None,
 ) -> Runner:
     """The runner of an engine.
 
@@ -48,7 +48,7 @@ def make_runner(
         Give the output of this stage. Default: the pooled output of the last one.
     network : bytes, optional
         The quantised network, which int8 needs.
-    store : NetworkStore, optional
+    store : NetworkCache, optional
         Where converted networks are kept.
 
     Raises

@@ -66,7 +66,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         from headstart.engines.engine import decide_engine
         from headstart.engines.fallback import runs_on
         from headstart.features.cache import FeatureCache
-        from headstart.features.engine_selection.select import Chooser, Wish
+        from headstart.features.engine_selection.select import EngineRequest, EngineSelector
 
         check_name("backbone", self.backbone, example=DEFAULT_BACKBONE)
         if self.batch_size is not None:
@@ -84,7 +84,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
             white_level=self.white_level,
             decode=self.decode,
         )
-        wish = Wish(
+        wish = EngineRequest(
             library=self.engine,
             precision=self.precision,
             device=runs_on(backbone, engine.device, preparation.size),
@@ -94,7 +94,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         )
         folder = self._cache_folder()
         cache = None if folder is None else FeatureCache(folder)
-        chooser = Chooser(backbone, preparation, dataset, wish, cache=cache, folder=folder)
+        chooser = EngineSelector(backbone, preparation, dataset, wish, cache=cache, folder=folder)
         return chooser.extractor(chooser.choose().engine)
 
     def _cache_folder(self) -> Path | None:

@@ -13,7 +13,7 @@ from headstart.data.dataset import ImageDataset
 from headstart.errors import StorageError
 from headstart.features.cache import FeatureCache
 from headstart.features.pipeline import stream_features
-from headstart.features.protocol import RowMaker
+from headstart.features.protocol import FeatureExtractor
 from headstart.features.row_array import row_array_or_memory
 from headstart.progress import Progress, Silent
 
@@ -23,7 +23,7 @@ BYTES_PER_SHARD: Final = 1 << 25
 
 def extract_features(
     dataset: ImageDataset,
-    extractor: RowMaker,
+    extractor: FeatureExtractor,
     *,
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
@@ -36,7 +36,7 @@ def extract_features(
     ----------
     dataset : ImageDataset
         With its content hashes where they are known (`ImageDataset.with_hashes`); they are computed otherwise.
-    extractor : RowMaker
+    extractor : FeatureExtractor
         An `Extractor`, usually.
     cache : FeatureCache, optional
         Default: nothing is kept.
@@ -80,7 +80,7 @@ def extract_features(
     return rows.array
 
 
-def n_cached(dataset: ImageDataset, extractor: RowMaker, cache: FeatureCache, view: View = IDENTITY) -> int:
+def n_cached(dataset: ImageDataset, extractor: FeatureExtractor, cache: FeatureCache, view: View = IDENTITY) -> int:
     """Number of images whose features, or those of a view, the cache already has, by their content hashes alone."""
     settings = {**extractor.settings(), "view": view.settings()}
     return int(cache.kept(settings, with_content_hashes(dataset).hashes or ()).sum())

@@ -18,7 +18,7 @@ from headstart.errors import EngineError
 if TYPE_CHECKING:
     from headstart.augment import View
     from headstart.engines import Runner
-    from headstart.engines.network_cache import NetworkStore
+    from headstart.engines.network_cache import NetworkCache
 
 Rows = NDArray[np.floating[Any]]
 """float32 for pooled features, float16 for stage maps."""
@@ -44,7 +44,7 @@ class Extractor:
         The version of every image that is looked at. Default: the image itself.
     network : bytes, optional
         The quantised network, which an int8 engine needs.
-    store : NetworkStore, optional
+    store : NetworkCache, optional
         Where converted networks are kept between runs.
 
     Raises
@@ -64,7 +64,7 @@ class Extractor:
         stage: str | None = None,
         view: View | None = None,
         network: bytes | None = None,
-        store: NetworkStore | None = None,
+        store: NetworkCache | None = None,
     ) -> None:
         if stage is not None and engine.precision == "int8":
             raise EngineError(
@@ -153,7 +153,7 @@ class Extractor:
             )
         return rows if self.stage is None else _half(rows, self.stage)
 
-    def rest(self) -> None:
+    def release(self) -> None:
         """Let go of the network that was made ready; it is made ready anew when another image comes."""
         with self._lock:
             self._runner = None

@@ -20,7 +20,7 @@ from headstart.errors import ImageError
 from headstart.storage import hash_bytes
 
 if TYPE_CHECKING:
-    from headstart.features.protocol import RowMaker
+    from headstart.features.protocol import FeatureExtractor
 
 _IMAGES_AHEAD: Final = 32  # as many as the quickest network eats while a shard of features is being written
 _BYTES_AHEAD: Final = 64 << 20  # of prepared pixels: a bound for inputs of thousands of pixels a side
@@ -50,7 +50,7 @@ class FeatureBatch:
 
 
 def stream_features(
-    dataset: ImageDataset, extractor: RowMaker, rows: Sequence[int] | None = None
+    dataset: ImageDataset, extractor: FeatureExtractor, rows: Sequence[int] | None = None
 ) -> Iterator[FeatureBatch]:
     """Features batch by batch in row order, pictures read a few batches ahead of the forward passes.
 
@@ -61,7 +61,7 @@ def stream_features(
     ----------
     dataset : ImageDataset
         Where its hashes are known, a file whose content no longer fits is refused.
-    extractor : RowMaker
+    extractor : FeatureExtractor
         Its view is the one computed.
     rows : sequence of int, optional
         Default: all.
@@ -71,14 +71,14 @@ def stream_features(
 
 
 def stream_views(
-    dataset: ImageDataset, extractor: RowMaker, wanted: Iterable[tuple[int, Sequence[View]]]
+    dataset: ImageDataset, extractor: FeatureExtractor, wanted: Iterable[tuple[int, Sequence[View]]]
 ) -> Iterator[FeatureBatch]:
     """Like `stream_features`, for several views of each image, which is read once.
 
     Parameters
     ----------
     dataset : ImageDataset
-    extractor : RowMaker
+    extractor : FeatureExtractor
         Its own view does not count.
     wanted : iterable of (int, sequence of View)
         Row and the views of it, taken in this order and no sooner than needed.
@@ -103,7 +103,7 @@ def stream_views(
             streams.shutdown()
 
 
-def _batches_ahead(extractor: RowMaker) -> int:
+def _batches_ahead(extractor: FeatureExtractor) -> int:
     height, width = extractor.preparation.size
     n_readers = extractor.engine.n_threads
     n_images = max(n_readers, min(_BYTES_AHEAD // (3 * height * width), max(_IMAGES_AHEAD, 2 * n_readers)))
@@ -132,7 +132,7 @@ def _submitted(
             yield _Place(row, number, prepared)
 
 
-def _computed(places: Sequence[_Place], extractor: RowMaker) -> FeatureBatch:
+def _computed(places: Sequence[_Place], extractor: FeatureExtractor) -> FeatureBatch:
     taken: list[_Place] = []
     failed: list[tuple[int, ImageError]] = []
     pixels = np.empty((len(places), *extractor.preparation.size, 3), dtype=np.uint8)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from headstart.engines.engine import Engine
 
 
-class RowMaker(Protocol):
+class FeatureExtractor(Protocol):
     """What reading ahead, caching and counting need to know of it; `Extractor` is the usual one."""
 
     preparation: Preparation

@@ -5,7 +5,7 @@ from headstart.finetuning.network import UnlockedNetwork, tuned_backbone
 from headstart.finetuning.predict import features_of, probabilities_of
 from headstart.finetuning.result import FineTuned, History, Store
 from headstart.finetuning.spec import FROM_SCRATCH, FineTuneSpec, frozen_stage
-from headstart.finetuning.train import Setting, Task, fine_tune
+from headstart.finetuning.train import TrainingContext, TrainingTask, fine_tune
 
 __all__ = [
     "FROM_SCRATCH",
@@ -15,9 +15,9 @@ __all__ = [
     "Maps",
     "PreparedPixels",
     "RecomputedMaps",
-    "Setting",
     "Store",
-    "Task",
+    "TrainingContext",
+    "TrainingTask",
     "UnlockedNetwork",
     "features_of",
     "fine_tune",

@@ -42,7 +42,7 @@ _BETAS: Final = (0.9, 0.999)
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class TrainingTask:
     """What is learned: images by their rows, as the unlocked stages read them.
 
     Attributes
@@ -65,7 +65,7 @@ class Task:
 
 
 @dataclass(frozen=True, eq=False)
-class Setting:
+class TrainingContext:
     """Where and from what a training starts.
 
     Attributes
@@ -100,7 +100,7 @@ class Setting:
     on_step: Callable[[int], None] = lambda n: None
 
 
-def fine_tune(task: Task, spec: FineTuneSpec, setting: Setting) -> FineTuned:
+def fine_tune(task: TrainingTask, spec: FineTuneSpec, setting: TrainingContext) -> FineTuned:
     """Train the unlocked stages and the head.
 
     With validation rows the weights of the epoch with the lowest log loss on them are given back (perhaps those of the
@@ -109,9 +109,9 @@ def fine_tune(task: Task, spec: FineTuneSpec, setting: Setting) -> FineTuned:
 
     Parameters
     ----------
-    task : Task
+    task : TrainingTask
     spec : FineTuneSpec
-    setting : Setting
+    setting : TrainingContext
 
     Returns
     -------
@@ -143,7 +143,7 @@ def fine_tune(task: Task, spec: FineTuneSpec, setting: Setting) -> FineTuned:
 class _Training:
     """One training in hand; `attempt` counts from 0 and tells the checkpoints of two learning rates apart."""
 
-    def __init__(self, task: Task, spec: FineTuneSpec, setting: Setting, *, attempt: int) -> None:
+    def __init__(self, task: TrainingTask, spec: FineTuneSpec, setting: TrainingContext, *, attempt: int) -> None:
         self.task, self.spec, self.setting = task, spec, setting
         self.key = f"{setting.key}-attempt{attempt}"
         self.device = torch.device(setting.device)

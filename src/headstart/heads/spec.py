@@ -83,7 +83,7 @@ SETTINGS: dict[str, dict[str, Setting]] = {
     "ridge": {"alpha": Setting(3000.0)},
     "lda": {"shrinkage": Setting("auto", high=1.0, word="auto")},
 }
-RIVAL_SETTINGS: dict[str, dict[str, Setting]] = {
+BASELINE_SETTINGS: dict[str, dict[str, Setting]] = {
     "majority": {},
     "forest": {"trees": Setting(50), "leaf": Setting(3)},
 }
@@ -100,7 +100,7 @@ class HeadSpec:
         What is trained on the frozen features; `docs/heads.md` describes each. Rivals may also be "majority" or
         "forest".
     settings : mapping of str to str, int or float
-        Settings that differ from the defaults of the kind (`SETTINGS`, `RIVAL_SETTINGS`).
+        Settings that differ from the defaults of the kind (`SETTINGS`, `BASELINE_SETTINGS`).
 
     Raises
     ------
@@ -119,7 +119,7 @@ class HeadSpec:
     settings: Mapping[str, Scalar] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.kind not in (*SETTINGS, *RIVAL_SETTINGS):
+        if self.kind not in (*SETTINGS, *BASELINE_SETTINGS):
             raise InputError(unknown_name("kind of head", self.kind, SETTINGS))
         object.__setattr__(self, "settings", _completed(self.kind, self.settings))
 
@@ -174,7 +174,7 @@ def kinds() -> list[str]:
 
 def _known(kind: str) -> dict[str, Setting]:
     """Settings of a kind."""
-    return SETTINGS[kind] if kind in SETTINGS else RIVAL_SETTINGS[kind]
+    return SETTINGS[kind] if kind in SETTINGS else BASELINE_SETTINGS[kind]
 
 
 def _completed(kind: str, given: Mapping[str, Scalar]) -> dict[str, Scalar]:

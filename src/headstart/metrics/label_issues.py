@@ -11,7 +11,7 @@ from headstart.metrics.validation import BoolArray, FloatArray, IntArray, ratio
 
 
 @dataclass(frozen=True, eq=False)
-class DoubtfulLabels:
+class LabelIssues:
     """A ranked list of labels to look at again, and what it was made from.
 
     Attributes
@@ -48,7 +48,7 @@ class DoubtfulLabels:
     n_wrong: float
 
 
-def find_doubtful(oof: OutOfFold) -> DoubtfulLabels:
+def find_label_issues(oof: OutOfFold) -> LabelIssues:
     """Labels that the models trained on other folds are confident are wrong, by confident learning.
 
     Every class has a threshold, the mean probability of the class over the images labelled so; an image that reaches
@@ -69,7 +69,7 @@ def find_doubtful(oof: OutOfFold) -> DoubtfulLabels:
 
     Returns
     -------
-    DoubtfulLabels
+    LabelIssues
 
     References
     ----------
@@ -86,7 +86,7 @@ def find_doubtful(oof: OutOfFold) -> DoubtfulLabels:
     own, other = _of(probabilities, labels), _of(probabilities, confident)
     order = np.flatnonzero(listed)[np.argsort(own[listed], kind="stable")]
     joint = _joint(labels, confident, oof.n_classes)
-    return DoubtfulLabels(
+    return LabelIssues(
         rows=rows[order],
         labels=labels[order],
         suggested=confident[order],

@@ -22,7 +22,7 @@ from headstart.data import ImageDataset, Preparation
 from headstart.decisions import AS_THEY_ARE, Decided, Decisions
 from headstart.engines.engine import Engine, resolve_device
 from headstart.engines.fallback import nearest_engine, on_device
-from headstart.engines.network_cache import NetworkStore
+from headstart.engines.network_cache import NetworkCache
 from headstart.engines.torch_cpu import torch_threads
 from headstart.engines.torch_cuda import full_precision
 from headstart.errors import BundleError, HeadstartError, InputError
@@ -153,7 +153,7 @@ class Model:
     @functools.cached_property
     def extractor(self) -> Extractor:
         """What computes the features; its network is made ready once, when the first image comes."""
-        store = NetworkStore(default_cache_folder())
+        store = NetworkCache(default_cache_folder())
         stage = None if self.unlocked is None else self.unlocked.stage
         return Extractor(self.backbone, self.preparation, self.engine, stage=stage, network=self.network, store=store)
 

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8]
 
-MOST_KEPT: Final = 4 << 30
+MAX_KEPT: Final = 4 << 30
 """Bytes of prepared pixels that are kept in the work folder; larger sources are decoded anew for every batch."""
 PIXELS_FILE: Final = "pixels.bin"
 _BLOCK: Final = 512
 _AHEAD: Final = 3
 
 
-class Pictures:
+class ImageBatches:
     """The images of a data set as the network takes them, and views of them.
 
     Parameters
@@ -60,7 +60,7 @@ class Pictures:
             When the disk refuses.
         """
         n_bytes = int(np.prod(self._shape))
-        if n_bytes > MOST_KEPT:
+        if n_bytes > MAX_KEPT:
             return
         if not (self._path.is_file() and self._path.stat().st_size == n_bytes):
             self._write(progress)

@@ -16,7 +16,7 @@ from torch import nn
 
 from headstart.augment import View
 from headstart.errors import InputError
-from headstart.pretraining.batches import Pictures
+from headstart.pretraining.batches import ImageBatches
 from headstart.pretraining.checkpoint import load_checkpoint, save_checkpoint
 from headstart.pretraining.settings import PretrainSettings, learning_rate_at
 from headstart.progress import Progress
@@ -52,12 +52,12 @@ class Machine:
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class PretrainingTask:
     """What is learned from.
 
     Attributes
     ----------
-    pictures : Pictures
+    pictures : ImageBatches
     rows : ndarray of shape (n,), int64
         Training rows of the data set.
     targets : ndarray of shape (n_images, n_classes), float32
@@ -67,7 +67,7 @@ class Lesson:
         Normalisation of pixel values scaled to 0..1.
     """
 
-    pictures: Pictures
+    pictures: ImageBatches
     rows: NDArray[np.int64]
     targets: NDArray[np.float32]
     weights: NDArray[np.float32]
@@ -87,7 +87,7 @@ class Lesson:
 
 def train(
     network: nn.Module,
-    lesson: Lesson,
+    lesson: PretrainingTask,
     settings: PretrainSettings,
     machine: Machine,
     *,
@@ -101,7 +101,7 @@ def train(
     ----------
     network : torch.nn.Module
         Changed in place; left in evaluation mode.
-    lesson : Lesson
+    lesson : PretrainingTask
     settings : PretrainSettings
     machine : Machine
     checkpoint : Path
@@ -157,7 +157,7 @@ class _Learner:
     """A network with its optimizer, step by step."""
 
     def __init__(
-        self, network: nn.Module, lesson: Lesson, settings: PretrainSettings, machine: Machine, n_steps: int
+        self, network: nn.Module, lesson: PretrainingTask, settings: PretrainSettings, machine: Machine, n_steps: int
     ) -> None:
         self.network, self.lesson, self.settings, self.machine = network, lesson, settings, machine
         self.n_steps = n_steps
@@ -228,7 +228,9 @@ def smoothed_loss(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Te
     return (losses * weights).sum() / weights.sum().clamp_min(1e-12)
 
 
-def predict(network: nn.Module, lesson: Lesson, rows: NDArray[np.int64], machine: Machine) -> NDArray[np.float64]:
+def predict(
+    network: nn.Module, lesson: PretrainingTask, rows: NDArray[np.int64], machine: Machine
+) -> NDArray[np.float64]:
     """Probabilities (n, n_classes) of some rows as they are, in fp32."""
     size = 64
     batches = [rows[at : at + size] for at in range(0, len(rows), size)]
@@ -245,7 +247,7 @@ def predict(network: nn.Module, lesson: Lesson, rows: NDArray[np.int64], machine
 
 
 def faster_machine(
-    network: nn.Module, lesson: Lesson, settings: PretrainSettings, machines: list[Machine]
+    network: nn.Module, lesson: PretrainingTask, settings: PretrainSettings, machines: list[Machine]
 ) -> tuple[Machine, dict[str, float]]:
     """The machine that trains fastest by a few steps on a copy, and images per second of each."""
     rows = lesson.batches(settings, 0)[0]

@@ -37,7 +37,7 @@ class Verbatim:
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """Cells already formatted; the first cell of every row heads the row.
 
     Parameters
@@ -84,12 +84,12 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class FigureRow:
     """Plots that belong together, and perhaps a table of their numbers; side by side where the page is wide enough."""
 
     kind: ClassVar[str] = "pictures"
     items: tuple[Picture, ...]
-    beside: Table | None = None
+    beside: ReportTable | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Headline:
     speaks_of: str
 
 
-Block: TypeAlias = Text | Bullets | Verbatim | Table | Pictures | Gallery | Headline
+Block: TypeAlias = Text | Bullets | Verbatim | ReportTable | FigureRow | Gallery | Headline
 
 
 @dataclass(frozen=True)

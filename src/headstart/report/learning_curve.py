@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.report.document import Pictures, Plot, Section, Table, Text
+from headstart.report.document import FigureRow, Plot, ReportTable, Section, Text
 from headstart.report.figures.style import BLUE, GREY, ORANGE, new_figure, render, set_title, styled
 from headstart.report.html import picture, render_page
 from headstart.report.text import format as text
@@ -36,7 +36,7 @@ def write_curve(folder: Path, results: Mapping[str, Any]) -> Path:
     write_bytes(folder / "figures" / "curve.png", png)
     sections = (
         Section("result", "What more images would bring", (Text(results["verdict"]["text"]),)),
-        Section("curve", "The curve", (Pictures((picture(plot, svg),)), _law(results))),
+        Section("curve", "The curve", (FigureRow((picture(plot, svg),)), _law(results))),
         Section("numbers", "The numbers", (_measured(results), _predicted(results))),
         Section("method", "How it was made", (Text(_method(results)),)),
     )
@@ -101,23 +101,23 @@ def _law(results: Mapping[str, Any]) -> Text:
     )
 
 
-def _measured(results: Mapping[str, Any]) -> Table:
+def _measured(results: Mapping[str, Any]) -> ReportTable:
     scores = np.array(results["scores"])
     rows = tuple(
         (f"{size:,}", f"{mean:.3f}", f"{scores[:, place].min():.3f}", f"{scores[:, place].max():.3f}")
         for place, (size, mean) in enumerate(zip(results["sizes"], results["mean"], strict=True))
     )
     caption = f"{metric_title(results['metric'])}, measured over {text.plural(len(scores), 'draw')}"
-    return Table(caption, ("Images trained on", "Mean", "Least", "Most"), rows)
+    return ReportTable(caption, ("Images trained on", "Mean", "Least", "Most"), rows)
 
 
-def _predicted(results: Mapping[str, Any]) -> Table:
+def _predicted(results: Mapping[str, Any]) -> ReportTable:
     largest = results["sizes"][-1]
     shown = results["asked"] or [row for row in results["curve"] if row["n"] >= largest][::3]
     rows = tuple(
         (f"{row['n']:,}", f"{row['score']:.3f}", f"{row['band90'][0]:.3f} to {row['band90'][1]:.3f}") for row in shown
     )
-    return Table("What the law expects", ("Images trained on", "Score", "90 % band"), rows)
+    return ReportTable("What the law expects", ("Images trained on", "Score", "90 % band"), rows)
 
 
 def _method(results: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from headstart.metrics import OutOfFold, Reliability
 from headstart.progress import Progress, Silent
-from headstart.report.document import Picture, Plot, Section, Table
+from headstart.report.document import Picture, Plot, ReportTable, Section
 from headstart.report.figures import plots
 from headstart.report.figures.curves import (
     calibration_bins,
@@ -148,7 +148,7 @@ def _draw(record: RunRecord, made: Sequence[Plot], progress: Progress) -> dict[s
 
 
 def _sections(
-    record: RunRecord, drawn: dict[str, Picture], calibration: Table, audit: Section, gallery: Section
+    record: RunRecord, drawn: dict[str, Picture], calibration: ReportTable, audit: Section, gallery: Section
 ) -> tuple[Section, ...]:
     return (
         sections.headline_section(record),

@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING, Any, Final
 
 from headstart.data.labels.soft import is_soft
-from headstart.metrics.label_issues import DoubtfulLabels
+from headstart.metrics.label_issues import LabelIssues
 from headstart.metrics.validation import plain
 from headstart.results.agreement import named_votes
 
@@ -32,7 +32,7 @@ _COLUMNS: Final = (
 )
 
 
-def labels_document(dataset: ImageDataset, doubtful: DoubtfulLabels) -> dict[str, Any]:
+def labels_document(dataset: ImageDataset, doubtful: LabelIssues) -> dict[str, Any]:
     """Soft labels, and the labels that out-of-fold predictions contradict, for ``results.json``."""
     thresholds = [plain(value) for value in doubtful.thresholds.tolist()]
     return {
@@ -50,7 +50,7 @@ def labels_document(dataset: ImageDataset, doubtful: DoubtfulLabels) -> dict[str
     }
 
 
-def doubtful_csv(dataset: ImageDataset, doubtful: DoubtfulLabels) -> bytes:
+def label_issues_csv(dataset: ImageDataset, doubtful: LabelIssues) -> bytes:
     """Every doubtful label as CSV, the most doubtful first, numbers in full precision."""
     columns = [*_COLUMNS, *(["votes"] if dataset.ratings is not None else [])]
     text = io.StringIO()
@@ -62,7 +62,7 @@ def doubtful_csv(dataset: ImageDataset, doubtful: DoubtfulLabels) -> bytes:
     return text.getvalue().encode()
 
 
-def _entry(dataset: ImageDataset, doubtful: DoubtfulLabels, place: int) -> dict[str, Any]:
+def _entry(dataset: ImageDataset, doubtful: LabelIssues, place: int) -> dict[str, Any]:
     """One doubtful label; with raters also what they said."""
     row = int(doubtful.rows[place])
     own, other = float(doubtful.own[place]), float(doubtful.other[place])

@@ -18,7 +18,7 @@ from headstart.results.schema import damaged, read_json, read_text
 
 
 @dataclass(frozen=True)
-class Predictions:
+class PredictionTable:
     """The out-of-fold predictions, one row per image and repeat.
 
     Parameters
@@ -49,7 +49,7 @@ class RunRecord:
 
     folder: Path
     results: dict[str, Any]
-    predictions: Predictions
+    predictions: PredictionTable
     split: dict[str, Any]
     timings: dict[str, Any]
 
@@ -125,7 +125,7 @@ def _check_decisions(path: Path, results: Mapping[str, Any]) -> None:
             damaged(path, "decisions.conformal.per_class should have one entry for every class")
 
 
-def _read_predictions(path: Path, classes: Sequence[str]) -> Predictions:
+def _read_predictions(path: Path, classes: Sequence[str]) -> PredictionTable:
     table = _read_table(path)
     needed = ["image", "label", "predicted", *(f"probability:{name}" for name in classes), "repeat", "fold"]
     missing = [column for column in needed if column not in table]
@@ -134,7 +134,7 @@ def _read_predictions(path: Path, classes: Sequence[str]) -> Predictions:
     if not table["image"]:
         damaged(path, "it holds no rows")
     weights = _numbers(path, table, ["weight"], np.float64)[:, 0] if "weight" in table else None
-    return Predictions(
+    return PredictionTable(
         images=table["image"],
         labels=_codes(path, "label", table["label"], classes),
         predicted=_codes(path, "predicted", table["predicted"], classes),

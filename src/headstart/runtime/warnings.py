@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import ClassVar, Final
 
 
-class Quiet:
+class MutedWarnings:
     """Context that mutes warnings that code of some modules gives, nested and in threads alike.
 
-    ``warnings.catch_warnings`` alone is not safe in threads: two that overlap leave the filters changed. All `Quiet`
+    ``warnings.catch_warnings`` is not safe in threads: two that overlap leave the filters changed. All `MutedWarnings`
     together save the filters once, when the first is entered, and restore them when the last is left; what one of them
     mutes stays muted until then.
 
@@ -29,22 +29,22 @@ class Quiet:
         self._module = module
 
     def __enter__(self) -> None:
-        with Quiet._lock:
-            if Quiet._depth == 0:
-                Quiet._filters = warnings.catch_warnings()
-                Quiet._filters.__enter__()
-            Quiet._depth += 1
+        with MutedWarnings._lock:
+            if MutedWarnings._depth == 0:
+                MutedWarnings._filters = warnings.catch_warnings()
+                MutedWarnings._filters.__enter__()
+            MutedWarnings._depth += 1
             warnings.filterwarnings("ignore", module=self._module)  # moved to the front where it stands already
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with Quiet._lock:
-            Quiet._depth -= 1
-            if Quiet._depth == 0 and Quiet._filters is not None:
-                Quiet._filters.__exit__(kind, error, trace)
-                Quiet._filters = None
+        with MutedWarnings._lock:
+            MutedWarnings._depth -= 1
+            if MutedWarnings._depth == 0 and MutedWarnings._filters is not None:
+                MutedWarnings._filters.__exit__(kind, error, trace)
+                MutedWarnings._filters = None
 
 
-QUIET_PILLOW: Final = Quiet(r"PIL\.")
-QUIET: Final = Quiet("")
+QUIET_PILLOW: Final = MutedWarnings(r"PIL\.")
+QUIET: Final = MutedWarnings("")

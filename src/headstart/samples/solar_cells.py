@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.data import ImageDataset
-from headstart.data.categorical import code_texts
+from headstart.data.categorical import encode_texts
 from headstart.data.images.pixels import FilePixels
-from headstart.data.readers.table import Table
+from headstart.data.readers.table import DatasetTable
 from headstart.errors import DataError, InputError, unknown_name
 
 INPUT_SIZE: Final = 300
@@ -51,8 +51,8 @@ class SolarCells:
         soft: NDArray[np.float64] | None = None,
     ) -> ImageDataset:
         """Data set with a class for every cell, functional or defective, and perhaps weights or soft labels."""
-        labels = code_texts([CLASSES[int(value)] for value in defective], CLASSES)
-        table = Table(names=self.names, labels=labels, weights=weights, soft=soft)
+        labels = encode_texts([CLASSES[int(value)] for value in defective], CLASSES)
+        table = DatasetTable(names=self.names, labels=labels, weights=weights, soft=soft)
         return ImageDataset.from_table(table, FilePixels(self.folder, confined=True), classes=CLASSES)
 
     def soft_dataset(self) -> ImageDataset:

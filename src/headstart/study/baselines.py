@@ -1,7 +1,7 @@
 """The simple rivals that transfer is judged against: each a small study of its own on the folds of the run.
 
-A rival whose scores are found elsewhere (a network trained from scratch, say) takes part as a `RivalOutcome` like the
-others: `best_rival` asks of it no more than an inner score and test probabilities for every outer fold.
+A rival whose scores are found elsewhere (a network trained from scratch, say) takes part as a `BaselineOutcome`
+like the others: `best_rival` asks of it no more than an inner score and test probabilities for every outer fold.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from headstart.study.execution.journal import Journal
 from headstart.study.nested_cv import run_folds
 from headstart.study.plan import HOLDOUT, StudyCandidate, StudyPlan
 from headstart.study.search.choose import ranked, score_of_rows
-from headstart.study.search.space import Source
+from headstart.study.search.space import FeatureSourceSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,7 +47,7 @@ TITLES: dict[str, str] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Rival:
+class Baseline:
     """Something simple that transfer must beat.
 
     Attributes
@@ -68,7 +68,7 @@ class Rival:
 
 
 @dataclass(frozen=True, eq=False)
-class RivalFold:
+class BaselineFold:
     """What a rival did in one outer fold.
 
     Attributes
@@ -92,7 +92,7 @@ class RivalFold:
 
 
 @dataclass(frozen=True, eq=False)
-class RivalOutcome:
+class BaselineOutcome:
     """What a rival did in all outer folds, in the order of the run's.
 
     One that knows `on_holdout` only the first inner fold is compared with the others there, where it has a score.
@@ -100,7 +100,7 @@ class RivalOutcome:
 
     name: str
     title: str
-    folds: tuple[RivalFold, ...]
+    folds: tuple[BaselineFold, ...]
     on_holdout: bool = False
 
     def oof(self, like: OutOfFold) -> OutOfFold:
@@ -110,7 +110,7 @@ class RivalOutcome:
 
 def standard_rivals(
     n_images: int, descriptors: NDArray[np.float32], random_features: NDArray[np.float32] | None
-) -> list[Rival]:
+) -> list[Baseline]:
     """The rivals of every run.
 
     Parameters
@@ -127,15 +127,15 @@ def standard_rivals(
         FOREST: descriptors,
         RANDOM_WEIGHTS: random_features,
     }
-    return [Rival(name, TITLES[name], rows, HEADS[name]) for name, rows in features.items() if rows is not None]
+    return [Baseline(name, TITLES[name], rows, HEADS[name]) for name, rows in features.items() if rows is not None]
 
 
-def rival_plan(rival: Rival, plan: StudyPlan) -> StudyPlan:
+def rival_plan(rival: Baseline, plan: StudyPlan) -> StudyPlan:
     """The plan of a rival's own study: it chooses as the run does."""
     candidates = tuple(StudyCandidate(0, head) for head in rival.heads)
     return StudyPlan(
         candidates,
-        (Source(backbone=rival.name),),
+        (FeatureSourceSpec(backbone=rival.name),),
         choose_by=plan.choose_by,
         positive=plan.positive,
         seed=plan.seed,
@@ -144,7 +144,7 @@ def rival_plan(rival: Rival, plan: StudyPlan) -> StudyPlan:
 
 
 def run_rival(
-    rival: Rival,
+    rival: Baseline,
     data: StudyData,
     folds: Sequence[OuterFold],
     plan: StudyPlan,
@@ -152,12 +152,12 @@ def run_rival(
     *,
     journal: Journal | None = None,
     progress: Progress | None = None,
-) -> RivalOutcome:
+) -> BaselineOutcome:
     """A rival chosen and judged on the run's outer folds, its probabilities calibrated as the run's are.
 
     Parameters
     ----------
-    rival : Rival
+    rival : Baseline
     data : StudyData
         Of the run; its labels, weights, groups and soft labels count, its features do not.
     folds : sequence of OuterFold
@@ -183,20 +183,20 @@ def run_rival(
     rows = [one.outer.inner[HOLDOUT][1] for one in found]
     held_out = [score_of_rows(own, asked, held, one.inner.of_rows(held)) for held, one in zip(rows, found, strict=True)]
     folds_of_rival = [
-        RivalFold(one.outer, float(one.inner_scores[one.chosen]), one.probabilities, asked.label(one.chosen), score)
+        BaselineFold(one.outer, float(one.inner_scores[one.chosen]), one.probabilities, asked.label(one.chosen), score)
         for one, score in zip(with_decisions(found, decided), held_out, strict=True)
     ]
-    return RivalOutcome(rival.name, rival.title, tuple(folds_of_rival))
+    return BaselineOutcome(rival.name, rival.title, tuple(folds_of_rival))
 
 
-def best_rival(outcomes: Sequence[RivalOutcome], metric: str) -> list[int]:
+def best_rival(outcomes: Sequence[BaselineOutcome], metric: str) -> list[int]:
     """For every outer fold the place of the rival that its inner folds prefer; the first of equals.
 
     Where one of them was scored on the first inner fold alone, all are compared on that fold's rows.
 
     Parameters
     ----------
-    outcomes : sequence of RivalOutcome
+    outcomes : sequence of BaselineOutcome
         Of the same folds.
     metric : str
         Name of the score that chooses.
@@ -222,7 +222,7 @@ def best_rival(outcomes: Sequence[RivalOutcome], metric: str) -> list[int]:
     return best
 
 
-def pooled(folds: Sequence[RivalFold], like: OutOfFold) -> OutOfFold:
+def pooled(folds: Sequence[BaselineFold], like: OutOfFold) -> OutOfFold:
     """Test probabilities of all outer folds as out-of-fold predictions of the same rows and folds as `like`."""
     probabilities = np.full_like(like.probabilities, 1.0 / like.n_classes)
     for one in folds:

@@ -15,18 +15,18 @@ from headstart.errors import RunError
 from headstart.heads.spec import SETTINGS
 from headstart.metrics import METRICS
 from headstart.storage import canonical_json, write_bytes
-from headstart.study.search.space import Candidate, Source
-from headstart.study.training_set.build import Treatment
+from headstart.study.search.space import Candidate, FeatureSourceSpec
+from headstart.study.training_set.build import TrainingSetSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from headstart.study.search.choose import Choice
+    from headstart.study.search.choose import Selection
     from headstart.study.search.rungs import Halved
 
 CANDIDATES_FILE = "candidates.parquet"
-SOURCE_COLUMNS = tuple(field.name for field in fields(Source))
-TREATMENT_COLUMNS = tuple(field.name for field in fields(Treatment))
+SOURCE_COLUMNS = tuple(field.name for field in fields(FeatureSourceSpec))
+TREATMENT_COLUMNS = tuple(field.name for field in fields(TrainingSetSpec))
 _FORMAT = 2
 _META = b"headstart"
 _FIXED = {
@@ -60,7 +60,7 @@ class FoldRecord:
     ----------
     repeat, fold : int
         Numbers of the outer fold; fold -1 is the refit on all rows.
-    choice : Choice
+    choice : Selection
         Of the candidates in `compared`.
     compared : tuple of int
         Numbers of the candidates the choice was made among: all, or those that halving kept.
@@ -74,7 +74,7 @@ class FoldRecord:
 
     repeat: int
     fold: int
-    choice: Choice
+    choice: Selection
     compared: tuple[int, ...]
     costs: NDArray[np.float64]
     chosen: int

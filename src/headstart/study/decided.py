@@ -54,7 +54,7 @@ def gather_decided(decided: Sequence[FoldDecisions], oof: OutOfFold) -> DecidedO
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class JudgedPredictions:
     """Predictions before and after calibration, and how good they are.
 
     Attributes
@@ -73,7 +73,12 @@ class Judged:
 
 
 def decisions_document(
-    rules: DecisionRules, judged: Judged, decided: Sequence[FoldDecisions], final: FoldDecisions, *, seed: int
+    rules: DecisionRules,
+    judged: JudgedPredictions,
+    decided: Sequence[FoldDecisions],
+    final: FoldDecisions,
+    *,
+    seed: int,
 ) -> dict[str, Any]:
     """``decisions`` of results.json: what was asked for, what was fitted where, and the scores of all of it."""
     return {
@@ -87,7 +92,7 @@ def decisions_document(
     }
 
 
-def _calibration(judged: Judged) -> dict[str, Any]:
+def _calibration(judged: JudgedPredictions) -> dict[str, Any]:
     scores = {
         name: {"before": judged.raw.metrics[name].to_json(), "after": judged.evaluation.metrics[name].to_json()}
         for name in CALIBRATION_SCORES
@@ -134,7 +139,7 @@ def operating_point(
     return {"metrics": scores, "confusion": found.confusion.tolist()}
 
 
-def _conformal(judged: Judged, decided: Sequence[FoldDecisions], level: float, seed: int) -> dict[str, Any]:
+def _conformal(judged: JudgedPredictions, decided: Sequence[FoldDecisions], level: float, seed: int) -> dict[str, Any]:
     sets, oof = judged.said.sets, judged.after
     if sets is None:
         raise ValueError("sets were asked for and not made")

@@ -15,8 +15,8 @@ from headstart.finetuning import (
     FineTuned,
     FineTuneSpec,
     Maps,
-    Setting,
-    Task,
+    TrainingContext,
+    TrainingTask,
     UnlockedNetwork,
     fine_tune,
     frozen_stage,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Tuning:
+class FineTuningStudy:
     """The costly candidates of a study, and what they work with.
 
     Attributes
@@ -86,7 +86,7 @@ class Tuning:
 
 
 @dataclass(frozen=True, eq=False)
-class TunedFold:
+class FineTunedFold:
     """What the costly candidates gave in one outer fold.
 
     Attributes
@@ -121,7 +121,7 @@ def tune_folds(
     data: StudyData,
     results: Sequence[FoldResult],
     plan: StudyPlan,
-    tuning: Tuning,
+    tuning: FineTuningStudy,
     *,
     journal: Journal | None = None,
     progress: Progress | None = None,
@@ -139,7 +139,7 @@ def tune_folds(
     results : sequence of FoldResult
         Of the cheap candidates, the refit among them.
     plan : StudyPlan
-    tuning : Tuning
+    tuning : FineTuningStudy
     journal : Journal, optional
         Finished trainings and checkpoints are taken from it and added to it.
     progress : Progress, optional
@@ -173,7 +173,7 @@ def judge_alone(
     data: StudyData,
     results: Sequence[FoldResult],
     plan: StudyPlan,
-    tuning: Tuning,
+    tuning: FineTuningStudy,
     number: int,
     *,
     journal: Journal | None = None,
@@ -195,7 +195,7 @@ def judge_alone(
 
 
 class _Work:
-    def __init__(self, data: StudyData, plan: StudyPlan, tuning: Tuning, journal: Journal) -> None:
+    def __init__(self, data: StudyData, plan: StudyPlan, tuning: FineTuningStudy, journal: Journal) -> None:
         self.data, self.plan, self.tuning, self.journal = data, plan, tuning, journal
         self.targets = np.eye(data.n_classes)[data.labels] if data.soft is None else data.soft
         self._maps: dict[tuple[int, str | None], Maps] = {}
@@ -218,7 +218,7 @@ class _Work:
         tried = [self._tried(fold, source, spec, step) for spec in self.tuning.specs]
         scores = self._scores(result, holdout, [one.get("holdout") for one in tried])
         found = tuple(FineTuned.from_arrays(one, self._start(fold.inner[HOLDOUT][0], source)) for one in tried)
-        plain = TunedFold(source, scores, found, None, None, None, result.probabilities)
+        plain = FineTunedFold(source, scores, found, None, None, None, result.probabilities)
         order = ranked(_eligible(scores, found), self.plan.choose_by)
         best = int(order[0]) if len(order) else 0  # no score at all: the frozen winner stands
         tuned = replace(result, tuned=plain)
@@ -238,7 +238,7 @@ class _Work:
         return alone if holdout is None else self._with(alone, plain, number, holdout, advance)
 
     def _with(
-        self, result: FoldResult, plain: TunedFold, number: int, holdout: Floats, step: Callable[[int], None]
+        self, result: FoldResult, plain: FineTunedFold, number: int, holdout: Floats, step: Callable[[int], None]
     ) -> FoldResult:
         """The fold with a costly candidate in the winner's place; as it was where its last training diverges."""
         fold, spec = result.outer, self.tuning.specs[number]
@@ -275,7 +275,7 @@ class _Work:
         _check_apart(train, piece.judged)
         stage, start = self.tuning.stage(piece.source, piece.spec), self._start(train, piece.source)
         maps = self._opened(piece.source, stage)
-        setting = Setting(
+        setting = TrainingContext(
             self.tuning.backbone(piece.source, piece.spec),
             stage,
             start,
@@ -287,7 +287,7 @@ class _Work:
             key=f"{piece.key}-checkpoint",
             on_step=step,
         )
-        found = fine_tune(Task(maps, self.targets, self.data.weights, train, valid), piece.spec, setting)
+        found = fine_tune(TrainingTask(maps, self.targets, self.data.weights, train, valid), piece.spec, setting)
         arrays = found.to_arrays()
         if not found.failed:
             arrays[piece.name] = predicted(found, setting, maps, piece.judged)
@@ -353,13 +353,13 @@ def _name(source: int, spec: FineTuneSpec) -> str:
     return f"source{source}-{hash_json(spec.to_json())[:16]}"
 
 
-def predicted(found: FineTuned, setting: Setting, maps: Maps, rows: Integers) -> Floats:
+def predicted(found: FineTuned, setting: TrainingContext, maps: Maps, rows: Integers) -> Floats:
     """Probabilities (n, n_classes) of some images by a trained network, the mean over their views.
 
     Parameters
     ----------
     found : FineTuned
-    setting : Setting
+    setting : TrainingContext
         Of its training.
     maps : Maps
     rows : ndarray of int64

@@ -14,13 +14,13 @@ from headstart.metrics import find_metric
 from headstart.progress import Progress, Silent
 from headstart.study.candidates_table import FoldRecord
 from headstart.study.execution.journal import Journal
-from headstart.study.execution.tasks import Way, fit_and_predict, fit_seed, stored_head
-from headstart.study.execution.workers import Piece, Workers, run_pieces
+from headstart.study.execution.tasks import FitSettings, fit_and_predict, fit_seed, stored_head
+from headstart.study.execution.workers import Workers, WorkItem, run_items
 from headstart.study.plan import FINAL, OuterFold, StudyData, StudyPlan, final_fold, outer_folds
-from headstart.study.search.choose import Choice, ranked
+from headstart.study.search.choose import Selection, ranked
 from headstart.study.search.inner import (
-    Found,
-    Study,
+    InnerSelection,
+    StudyContext,
     compare_all,
     compare_halved,
     everything,
@@ -32,7 +32,7 @@ from headstart.study.search.inner_predictions import InnerPredictions
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from headstart.study.finetuning import TunedFold
+    from headstart.study.finetuning import FineTunedFold
 
     Floats = NDArray[np.float64]
 
@@ -60,7 +60,7 @@ class FoldResult:
         What is to be written down of the search.
     inner : InnerPredictions
         Of the candidate chosen, for the training rows: what `headstart.study.decisions` fits on.
-    tuned : TunedFold or None
+    tuned : FineTunedFold or None
         What costly candidates gave, where there are any; see `headstart.study.finetuning`.
     """
 
@@ -73,10 +73,10 @@ class FoldResult:
     judged: Mapping[int, Floats]
     record: FoldRecord
     inner: InnerPredictions
-    tuned: TunedFold | None = None
+    tuned: FineTunedFold | None = None
 
     @property
-    def choice(self) -> Choice:
+    def choice(self) -> Selection:
         """Winner, tied set and cheapest, counted among ``record.compared``."""
         return self.record.choice
 
@@ -119,7 +119,7 @@ def run_folds(
         When no candidate of a fold has a score, or every one diverges on all its training rows.
     """
     with Workers(plan.n_jobs) as workers:
-        study = Study(data, plan, journal or Journal(None), workers, prefix)
+        study = StudyContext(data, plan, journal or Journal(None), workers, prefix)
         progress = progress or Silent()
         with progress.task(title, _n_steps(study, folds), "pieces") as advance:
             found = _compare(study, folds, advance)
@@ -127,20 +127,20 @@ def run_folds(
             pieces = [
                 _outer_piece(study, fold, index) for fold, some in zip(folds, judged, strict=True) for index in some
             ]
-            run_pieces(pieces, study.journal, workers, advance=advance)
+            run_items(pieces, study.journal, workers, advance=advance)
         return [_fold_result(study, *one) for one in zip(folds, found, judged, strict=True)]
 
 
-def _compare(study: Study, folds: Sequence[OuterFold], advance: Callable[[int], None]) -> list[Found]:
+def _compare(study: StudyContext, folds: Sequence[OuterFold], advance: Callable[[int], None]) -> list[InnerSelection]:
     """What the inner folds say, outer fold by outer fold."""
     if study.plan.halving is not None:
         return [_halved(study, fold, advance) for fold in folds]
     pieces = [done.piece for fold in folds for done in inner_pieces(study, fold, everything(study, fold))]
-    run_pieces(pieces, study.journal, study.workers, advance=advance)
+    run_items(pieces, study.journal, study.workers, advance=advance)
     return [compare_all(study, fold) for fold in folds]
 
 
-def _halved(study: Study, fold: OuterFold, advance: Callable[[int], None]) -> Found:
+def _halved(study: StudyContext, fold: OuterFold, advance: Callable[[int], None]) -> InnerSelection:
     halving = study.plan.halving
     if halving is None:
         raise ValueError("the plan does not halve")
@@ -156,11 +156,11 @@ def _halved(study: Study, fold: OuterFold, advance: Callable[[int], None]) -> Fo
     return found
 
 
-def _n_rungs(study: Study) -> int:
+def _n_rungs(study: StudyContext) -> int:
     return 0 if study.plan.halving is None else len(study.plan.halving.folds) + 1
 
 
-def _n_steps(study: Study, folds: Sequence[OuterFold]) -> int:
+def _n_steps(study: StudyContext, folds: Sequence[OuterFold]) -> int:
     """Pieces of the inner folds, or rungs, and fits that are judged."""
     sources = len({candidate.source for candidate in study.plan.candidates})
     judged = sum(sources if len(fold.test) else 1 for fold in folds)
@@ -169,12 +169,12 @@ def _n_steps(study: Study, folds: Sequence[OuterFold]) -> int:
     return judged + sum(len(inner_pieces(study, fold, everything(study, fold))) for fold in folds)
 
 
-def _order(study: Study, found: Found) -> list[int]:
+def _order(study: StudyContext, found: InnerSelection) -> list[int]:
     """Numbers of the candidates with a score, best first."""
     return [found.compared[place] for place in ranked(found.choice.scores, study.plan.choose_by)]
 
 
-def _to_judge(study: Study, fold: OuterFold, found: Found) -> list[int]:
+def _to_judge(study: StudyContext, fold: OuterFold, found: InnerSelection) -> list[int]:
     """The winner first, then the best of every other source, where there are rows to judge by."""
     best: dict[int, int] = {}
     for index in _order(study, found):
@@ -182,19 +182,19 @@ def _to_judge(study: Study, fold: OuterFold, found: Found) -> list[int]:
     return list(best.values()) if len(fold.test) else list(best.values())[:1]
 
 
-def _outer_piece(study: Study, fold: OuterFold, index: int) -> Piece:
+def _outer_piece(study: StudyContext, fold: OuterFold, index: int) -> WorkItem:
     plan, candidate = study.plan, study.plan.candidates[index]
     data = study.data.of_source(candidate.source)
     seed = fit_seed(plan.seed, fold, len(fold.inner), candidate.head.kind)
-    arguments = (data, fold, candidate.head, Way(seed, plan.train_precision, candidate.treatment))
-    return Piece(_outer_key(study, fold, index), fit_and_predict, arguments)
+    arguments = (data, fold, candidate.head, FitSettings(seed, plan.train_precision, candidate.treatment))
+    return WorkItem(_outer_key(study, fold, index), fit_and_predict, arguments)
 
 
-def _outer_key(study: Study, fold: OuterFold, index: int) -> str:
+def _outer_key(study: StudyContext, fold: OuterFold, index: int) -> str:
     return f"{study.prefix}{fold.key}-outer-{index}"
 
 
-def _fold_result(study: Study, fold: OuterFold, found: Found, judged: Sequence[int]) -> FoldResult:
+def _fold_result(study: StudyContext, fold: OuterFold, found: InnerSelection, judged: Sequence[int]) -> FoldResult:
     chosen = _chosen(study, fold, found)
     fitted = {index: study.kept(_outer_key(study, fold, index)) for index in dict.fromkeys([chosen, *judged])}
     probabilities = {index: arrays["probabilities"] for index, arrays in fitted.items() if "failed" not in arrays}
@@ -215,11 +215,11 @@ def _fold_result(study: Study, fold: OuterFold, found: Found, judged: Sequence[i
     )
 
 
-def _chosen(study: Study, fold: OuterFold, found: Found) -> int:
+def _chosen(study: StudyContext, fold: OuterFold, found: InnerSelection) -> int:
     """The best candidate whose fit on all training rows did not diverge: nearly always the winner."""
     order = _order(study, found)
     for index in order:
-        run_pieces([_outer_piece(study, fold, index)], study.journal, study.workers)  # the winner's is there already
+        run_items([_outer_piece(study, fold, index)], study.journal, study.workers)  # the winner's is there already
         if "failed" not in study.kept(_outer_key(study, fold, index)):
             return index
     raise RunError(
@@ -228,14 +228,14 @@ def _chosen(study: Study, fold: OuterFold, found: Found) -> int:
     )
 
 
-def _outer_score(study: Study, fold: OuterFold, probabilities: Floats) -> float:
+def _outer_score(study: StudyContext, fold: OuterFold, probabilities: Floats) -> float:
     data, plan = study.data, study.plan
     weights = None if data.weights is None else data.weights[fold.test]
     metric = find_metric(plan.choose_by)
     return float(metric(data.labels[fold.test], probabilities, weights, positive=plan.positive))
 
 
-def _spread_out(study: Study, found: Found, scores: Floats) -> Floats:
+def _spread_out(study: StudyContext, found: InnerSelection, scores: Floats) -> Floats:
     """Scores of the candidates compared among those of all, nan for the others."""
     values = np.full(len(study.plan.candidates), np.nan)
     values[list(found.compared)] = scores

@@ -13,8 +13,8 @@ from headstart.errors import InputError
 from headstart.heads import HeadSpec
 from headstart.study.search.costs import Scale, candidate_cost
 from headstart.study.search.rungs import HalvingPlan
-from headstart.study.search.space import Candidate, Source
-from headstart.study.training_set.build import PLAIN, Treatment
+from headstart.study.search.space import Candidate, FeatureSourceSpec
+from headstart.study.training_set.build import PLAIN, TrainingSetSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,7 +83,7 @@ class StudyCandidate:
 
     source: int
     head: HeadSpec
-    treatment: Treatment = PLAIN
+    treatment: TrainingSetSpec = PLAIN
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class StudyPlan:
     Attributes
     ----------
     candidates : tuple of StudyCandidate
-    sources : tuple of Source
+    sources : tuple of FeatureSourceSpec
         What the features come from, in the order of `StudyData.features`.
     choose_by : str
         Name of the metric that the inner folds choose by.
@@ -119,7 +119,7 @@ class StudyPlan:
     """
 
     candidates: tuple[StudyCandidate, ...]
-    sources: tuple[Source, ...] = (Source(),)
+    sources: tuple[FeatureSourceSpec, ...] = (FeatureSourceSpec(),)
     choose_by: str = "log_loss"
     positive: int | None = None
     seed: int = 0
@@ -167,9 +167,9 @@ class StudyPlan:
         numbers = range(len(self.candidates)) if among is None else among
         return [index for index in numbers if self.candidates[index].source == source]
 
-    def treatments(self, among: Sequence[int]) -> dict[Treatment, list[int]]:
+    def treatments(self, among: Sequence[int]) -> dict[TrainingSetSpec, list[int]]:
         """Those of the candidates named that share a treatment, by treatment, in their order."""
-        found: dict[Treatment, list[int]] = {}
+        found: dict[TrainingSetSpec, list[int]] = {}
         for index in among:
             found.setdefault(self.candidates[index].treatment, []).append(index)
         return found

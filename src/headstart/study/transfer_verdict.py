@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.metrics import Evaluation, OutOfFold, compare_paired, evaluate, find_metric
-from headstart.study.baselines import RivalOutcome, best_rival, pooled
+from headstart.study.baselines import BaselineOutcome, best_rival, pooled
 from headstart.study.out_of_fold import HEADLINE
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Transfer:
 
     Attributes
     ----------
-    outcomes : tuple of RivalOutcome
+    outcomes : tuple of BaselineOutcome
     best : tuple of int
         Place of the best rival of every outer fold.
     oof : OutOfFold
@@ -99,7 +99,7 @@ class Transfer:
         Of `oof`.
     """
 
-    outcomes: tuple[RivalOutcome, ...]
+    outcomes: tuple[BaselineOutcome, ...]
     best: tuple[int, ...]
     oof: OutOfFold
     gains: dict[str, Gain]
@@ -112,15 +112,15 @@ class Transfer:
         return self.gains[DECIDED_BY].verdict
 
 
-def judge_transfer(run: OutOfFold, outcomes: Sequence[RivalOutcome], *, choose_by: str, seed: int = 0) -> Transfer:
+def judge_transfer(run: OutOfFold, outcomes: Sequence[BaselineOutcome], *, choose_by: str, seed: int = 0) -> Transfer:
     """The run against its rivals.
 
     Parameters
     ----------
     run : OutOfFold
         Out-of-fold predictions of the run's chosen candidates, calibrated.
-    outcomes : sequence of RivalOutcome
-        Judged on the same outer folds.
+    outcomes : sequence of BaselineOutcome
+        JudgedPredictions on the same outer folds.
     choose_by : str
         Score by which the best rival of a fold is chosen, on its inner folds.
     seed : int

@@ -19,8 +19,8 @@ from headstart.metrics.transferability import kendall_tau_b, logme, neighbour_pr
 from headstart.metrics.validation import plain
 from headstart.progress import Progress, Silent
 from headstart.study.execution.journal import Journal
-from headstart.study.execution.tasks import Way, fit_seed, inner_predictions
-from headstart.study.execution.workers import Piece, Workers, run_pieces
+from headstart.study.execution.tasks import FitSettings, fit_seed, inner_predictions
+from headstart.study.execution.workers import Workers, WorkItem, run_items
 from headstart.study.plan import OuterFold, StudyData
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-MOST_ROWS: Final = 10_000
+MAX_ROWS: Final = 10_000
 """Training rows that the scores look at; of more, so many are drawn."""
 PROBE: Final = HeadSpec("logistic")
 N_NEIGHBOURS: Final = 15
-_MOST_DISPUTED: Final = 3
+_MAX_DISPUTED: Final = 3
 SCORES: Final = ("logme", "knn_log_loss", "knn_accuracy", "logistic_log_loss", "logistic_accuracy")
 RANKED: Final = {"logme": "LogME", "knn_log_loss": "kNN", "logistic_log_loss": "the logistic probe"}
 """The three scores that sources are ranked by, and their names in a sentence."""
@@ -69,12 +69,12 @@ def score_sources(
     journal = journal or Journal(None)
     keys = [[f"transfer-{fold.key}-source{source}" for source in range(len(data.features))] for fold in folds]
     pieces = [
-        Piece(key, fold_scores, (data.of_source(source), fold, seed))
+        WorkItem(key, fold_scores, (data.of_source(source), fold, seed))
         for fold, row in zip(folds, keys, strict=True)
         for source, key in enumerate(row)
     ]
     with Workers(n_jobs) as workers, (progress or Silent()).task("Transferability", len(pieces), "pieces") as advance:
-        run_pieces(pieces, journal, workers, advance=advance)
+        run_items(pieces, journal, workers, advance=advance)
     return np.array([[_kept(journal, key) for key in row] for row in keys])
 
 
@@ -122,10 +122,10 @@ def fold_scores(data: StudyData, fold: OuterFold, seed: int) -> dict[str, NDArra
 
 def _drawn(fold: OuterFold, seed: int) -> Integers:
     """The training rows, or as many of them as the scores look at, in order."""
-    if len(fold.train) <= MOST_ROWS:
+    if len(fold.train) <= MAX_ROWS:
         return fold.train
     draw = np.random.default_rng([seed, fold.repeat, fold.fold + 1])
-    return np.sort(draw.choice(fold.train, MOST_ROWS, replace=False))
+    return np.sort(draw.choice(fold.train, MAX_ROWS, replace=False))
 
 
 def _probe_predictions(data: StudyData, fold: OuterFold, rows: Integers, seed: int) -> tuple[Integers, Floats]:
@@ -133,7 +133,7 @@ def _probe_predictions(data: StudyData, fold: OuterFold, rows: Integers, seed: i
     validated, predicted = [], []
     for number, (train, validation) in enumerate(fold.inner):
         kept = (np.intersect1d(train, rows), np.intersect1d(validation, rows))
-        way = Way(fit_seed(seed, fold, number, PROBE.kind))
+        way = FitSettings(fit_seed(seed, fold, number, PROBE.kind))
         predicted.append(inner_predictions(data, kept, [PROBE], way)["probabilities"][0].astype(np.float64))
         validated.append(kept[1])
     return np.concatenate(validated), np.concatenate(predicted)
@@ -178,7 +178,7 @@ def transfer_document(scores: Floats, labels: Sequence[str]) -> dict[str, Any]:
         "sources": sources,
         "between": _between(means),
         "words": _words(labels, ranks),
-        "settings": {"neighbours": N_NEIGHBOURS, "probe": PROBE.to_json(), "most_rows": MOST_ROWS},
+        "settings": {"neighbours": N_NEIGHBOURS, "probe": PROBE.to_json(), "most_rows": MAX_ROWS},
         "agreement": None,
     }
 
@@ -218,8 +218,8 @@ def _words(labels: Sequence[str], ranks: dict[str, Integers]) -> list[str]:
         said = [f"The scores disagree on the best: {'; '.join(told)}."]
     disputed = _disputed(labels, ranks)
     if disputed:
-        more = f"; and {len(disputed) - _MOST_DISPUTED:,} pairs more" if len(disputed) > _MOST_DISPUTED else ""
-        said.append(f"They order differently: {'; '.join(disputed[:_MOST_DISPUTED])}{more}.")
+        more = f"; and {len(disputed) - _MAX_DISPUTED:,} pairs more" if len(disputed) > _MAX_DISPUTED else ""
+        said.append(f"They order differently: {'; '.join(disputed[:_MAX_DISPUTED])}{more}.")
     elif len(first) == 1 and len(labels) > 2:
         said.append("They order all sources alike.")
     return said

@@ -2,7 +2,7 @@
 
 from headstart.workflow.evaluate import compare, evaluate
 from headstart.workflow.fit import Run, fit
-from headstart.workflow.learning_curve import Curve, CurveOptions, curve
+from headstart.workflow.learning_curve import CurveOptions, LearningCurve, curve
 from headstart.workflow.options.fit import DataSource, FitOptions
 from headstart.workflow.options.pretrain import PretrainOptions
 from headstart.workflow.pretrain import Pretrained, pretrain
@@ -10,10 +10,10 @@ from headstart.workflow.rank import BackboneRanking, rank_backbones
 
 __all__ = [
     "BackboneRanking",
-    "Curve",
     "CurveOptions",
     "DataSource",
     "FitOptions",
+    "LearningCurve",
     "PretrainOptions",
     "Pretrained",
     "Run",

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.baselines.random_weights import is_random, random_twin
+from headstart.baselines.random_weights import is_random, random_weights_extractor
 from headstart.decisions import DecisionRules
-from headstart.features.descriptors.extractor import SECONDS_PER_IMAGE, Describer
+from headstart.features.descriptors.extractor import SECONDS_PER_IMAGE, DescriptorExtractor
 from headstart.features.extract import extract_features, n_cached
-from headstart.study.baselines import Rival, RivalFold, RivalOutcome, run_rival, standard_rivals
+from headstart.study.baselines import Baseline, BaselineFold, BaselineOutcome, run_rival, standard_rivals
 from headstart.study.decisions import decide_folds, with_decisions
-from headstart.study.execution.time_estimate import measured_pace, study_seconds
+from headstart.study.execution.time_estimate import measured_speed, study_seconds
 from headstart.study.finetuning import judge_alone
 from headstart.study.plan import StudyCandidate, StudyPlan, outer_folds
-from headstart.study.search.space import Source
+from headstart.study.search.space import FeatureSourceSpec
 from headstart.study.transfer_verdict import Transfer, judge_transfer, transfer_document
 from headstart.workflow.job import n_worker_processes
 from headstart.workflow.time_estimate import seconds_per_image
@@ -35,27 +35,27 @@ if TYPE_CHECKING:
     from headstart.progress import Progress
     from headstart.study.nested_cv import FoldResult
     from headstart.study.plan import OuterFold, StudyData
-    from headstart.workflow.job import Job, Studied
+    from headstart.workflow.job import Job, StudyResult
     from headstart.workflow.options.fit import FitOptions
-    from headstart.workflow.sources import Opened
+    from headstart.workflow.sources import FeatureSource
 
 BASELINES_FILE = "baselines.csv"
 SCRATCH = "from_scratch"
 
 
 @dataclass(frozen=True, eq=False)
-class RivalSources:
+class BaselineSources:
     """Where the features of the rivals come from.
 
     Attributes
     ----------
-    describer : Describer
+    describer : DescriptorExtractor
         Descriptors made by hand.
     twin : Extractor or None
         The first pretrained backbone of the run with random weights; None where the run has random weights alone.
     """
 
-    describer: Describer
+    describer: DescriptorExtractor
     twin: Extractor | None
 
     @property
@@ -74,20 +74,20 @@ class RivalSources:
         if self.twin is None:
             return descriptors, None
         rows = extract_features(dataset, self.twin, cache=cache, progress=progress)
-        self.twin.rest()
+        self.twin.release()
         return descriptors, rows
 
 
-def open_rivals(options: FitOptions, sources: Sequence[Opened]) -> RivalSources:
+def open_baselines(options: FitOptions, sources: Sequence[FeatureSource]) -> BaselineSources:
     """Where the rivals' features come from: the pixels of the first source, and its backbone with random weights."""
     pretrained = [opened.extractor for opened in sources if not is_random(opened.extractor.backbone)]
-    twin = random_twin(pretrained[0], seed=options.seed) if pretrained else None
+    twin = random_weights_extractor(pretrained[0], seed=options.seed) if pretrained else None
     preparation = (pretrained or [opened.extractor for opened in sources])[0].preparation
-    return RivalSources(Describer(preparation, n_threads=n_worker_processes(options)), twin)
+    return BaselineSources(DescriptorExtractor(preparation, n_threads=n_worker_processes(options)), twin)
 
 
-def rival_seconds(
-    rivals: RivalSources, dataset: ImageDataset, cache: FeatureCache, split: Split, plan: StudyPlan
+def baseline_seconds(
+    rivals: BaselineSources, dataset: ImageDataset, cache: FeatureCache, split: Split, plan: StudyPlan
 ) -> float:
     """About how long features and studies of the rivals take."""
     missing = len(dataset) - n_cached(dataset, rivals.describer, cache)
@@ -102,26 +102,29 @@ def rival_seconds(
     n_rows = max(len(fold.train) for fold in folds)
     widths = [rival.features.shape[1] for rival in found]
     together = _together(found, plan)
-    pace = measured_pace(together, widths, n_classes, n_rows)
+    pace = measured_speed(together, widths, n_classes, n_rows)
     return seconds + study_seconds(folds, together, widths, n_classes, pace=pace)
 
 
-def _together(rivals: Sequence[Rival], plan: StudyPlan) -> StudyPlan:
+def _together(rivals: Sequence[Baseline], plan: StudyPlan) -> StudyPlan:
     """All rivals as the sources of one plan, for its duration."""
     candidates = tuple(StudyCandidate(place, head) for place, rival in enumerate(rivals) for head in rival.heads)
     return StudyPlan(
-        candidates, tuple(Source(backbone=rival.name) for rival in rivals), plan.choose_by, n_jobs=plan.n_jobs
+        candidates,
+        tuple(FeatureSourceSpec(backbone=rival.name) for rival in rivals),
+        plan.choose_by,
+        n_jobs=plan.n_jobs,
     )
 
 
-def judge_rivals(
+def judge_baselines(
     job: Job,
-    study: Studied,
+    study: StudyResult,
     split: Split,
     descriptors: NDArray[np.float32],
     random_features: NDArray[np.float32] | None,
     *,
-    scratch: RivalOutcome | None = None,
+    scratch: BaselineOutcome | None = None,
 ) -> Transfer:
     """Every rival chosen and judged on the run's outer folds, and the run against the best of them."""
     folds: list[OuterFold] = outer_folds(split)
@@ -143,7 +146,7 @@ def judge_rivals(
     return judge_transfer(study.oof, outcomes, choose_by=job.options.metric, seed=job.options.seed)
 
 
-def scratch_rival(job: Job, study: Studied) -> RivalOutcome | None:
+def scratch_baseline(job: Job, study: StudyResult) -> BaselineOutcome | None:
     """The network trained from scratch as a rival, where it is among the costly candidates; else None."""
     tuning = study.tuning
     places = [] if tuning is None else [place for place, spec in enumerate(tuning.specs) if spec.start == "random"]
@@ -158,11 +161,11 @@ def scratch_rival(job: Job, study: Studied) -> RivalOutcome | None:
         if one.tuned is None or one.tuned.chosen is None:
             shares = _class_shares(study.data, one.outer.train)
             said = np.tile(shares, (len(one.outer.test), 1))
-            folds.append(RivalFold(one.outer, math.nan, said, "training diverged: shares of the classes"))
+            folds.append(BaselineFold(one.outer, math.nan, said, "training diverged: shares of the classes"))
             continue
         score = float(one.tuned.scores[number + 1])
-        folds.append(RivalFold(one.outer, score, one.probabilities, label, score))
-    return RivalOutcome(SCRATCH, "same network from scratch", tuple(folds), on_holdout=True)
+        folds.append(BaselineFold(one.outer, score, one.probabilities, label, score))
+    return BaselineOutcome(SCRATCH, "same network from scratch", tuple(folds), on_holdout=True)
 
 
 def _class_shares(data: StudyData, rows: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -171,7 +174,7 @@ def _class_shares(data: StudyData, rows: NDArray[np.int64]) -> NDArray[np.float6
     return np.average(each, axis=0, weights=None if data.weights is None else data.weights[rows])
 
 
-def rivals_document(job: Job, study: Studied, rivals: RivalSources, transfer: Transfer) -> dict[str, Any]:
+def baselines_document(job: Job, study: StudyResult, rivals: BaselineSources, transfer: Transfer) -> dict[str, Any]:
     """``transfer`` of results.json; without a verdict where no outer fold's choice was pretrained."""
     without = sum(is_untransferred(job, study, result) for result in study.folds)
     notes = rivals.notes
@@ -185,7 +188,7 @@ def rivals_document(job: Job, study: Studied, rivals: RivalSources, transfer: Tr
     return transfer_document(transfer, transferred=transferred, notes=notes)
 
 
-def is_untransferred(job: Job, study: Studied, result: FoldResult) -> bool:
+def is_untransferred(job: Job, study: StudyResult, result: FoldResult) -> bool:
     """Whether what an outer fold chose started from random weights."""
     place = None if result.tuned is None else result.tuned.chosen
     if place is not None and study.tuning is not None and study.tuning.specs[place].start == "random":

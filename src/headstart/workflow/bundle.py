@@ -14,21 +14,21 @@ from headstart.storage import hash_bytes, write_bytes, write_json
 from headstart.workflow.document import final_source, source_document
 from headstart.workflow.environment import versions
 from headstart.workflow.finetuning import tuning_views
-from headstart.workflow.job import Job, Studied
-from headstart.workflow.sources import Opened
+from headstart.workflow.job import Job, StudyResult
+from headstart.workflow.sources import FeatureSource
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
 
 
-def final_model(job: Job, dataset: ImageDataset, study: Studied, results: dict[str, Any]) -> Model:
+def final_model(job: Job, dataset: ImageDataset, study: StudyResult, results: dict[str, Any]) -> Model:
     """The bundle of a run, from its refit on all images.
 
     Parameters
     ----------
     job : Job
     dataset : ImageDataset
-    study : Studied
+    study : StudyResult
     results : dict
         Content of ``results.json``, parts of which the bundle repeats.
     """
@@ -59,7 +59,7 @@ def final_model(job: Job, dataset: ImageDataset, study: Studied, results: dict[s
     )
 
 
-def _tuned_model(job: Job, study: Studied, facts: dict[str, Any]) -> Model:
+def _tuned_model(job: Job, study: StudyResult, facts: dict[str, Any]) -> Model:
     """The bundle where stages were unlocked: it predicts from the maps of the last frozen stage, as it was judged."""
     tuned, extractor = study.final.tuned, final_source(job, study).extractor
     if tuned is None or tuned.fitted is None or study.tuning is None or tuned.chosen is None:
@@ -83,7 +83,7 @@ def _tuned_model(job: Job, study: Studied, facts: dict[str, Any]) -> Model:
     )
 
 
-def save_fold_heads(folder: Path, sources: Sequence[Opened], study: Studied) -> None:
+def save_fold_heads(folder: Path, sources: Sequence[FeatureSource], study: StudyResult) -> None:
     """The small heads of the outer folds, for explanations and checks, each with what its features come from."""
     from safetensors.numpy import save
 
@@ -100,4 +100,4 @@ def save_fold_heads(folder: Path, sources: Sequence[Opened], study: Studied) -> 
     write_json(folder / "heads.json", {"format": 2, "heads": entries})
     if len(sources) > 1:  # the bundle holds the quantised network of one source only
         for opened in sources:
-            opened.keep_network(folder)
+            opened.save_network(folder)

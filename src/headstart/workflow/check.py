@@ -13,20 +13,27 @@ from headstart.progress import Progress, Silent
 from headstart.results.agreement import agreement_document, agreement_lines
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import search_space, source_options
-from headstart.workflow.preflight import Data, Twins, find_twins, open_cache, open_data, readable_part
+from headstart.workflow.preflight import (
+    Data,
+    NearDuplicates,
+    find_near_duplicates,
+    open_cache,
+    open_data,
+    readable_part,
+)
 from headstart.workflow.sources import open_for
 
 _LISTED = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Checked:
+class CheckResult:
     """What a check found.
 
     Attributes
     ----------
     audit : Audit
-    twins : Twins or None
+    twins : NearDuplicates or None
         None where near duplicates were not confirmed in feature space.
     unconfirmed : str
         Why they were not; empty when they were, or when there was nothing to confirm.
@@ -35,7 +42,7 @@ class Checked:
     """
 
     audit: Audit
-    twins: Twins | None
+    twins: NearDuplicates | None
     unconfirmed: str = ""
     agreement: dict[str, Any] | None = None
 
@@ -62,7 +69,7 @@ class Checked:
 
 def check_data(
     data: Data, options: FitOptions | None = None, *, features: bool = True, progress: Progress | None = None
-) -> Checked:
+) -> CheckResult:
     """Audit a data set without training on it.
 
     Parameters
@@ -76,7 +83,7 @@ def check_data(
 
     Returns
     -------
-    Checked
+    CheckResult
 
     Raises
     ------
@@ -88,7 +95,7 @@ def check_data(
     dataset, _ = open_data(data)
     n_workers = options.n_threads or available_processors()
     audit = audit_dataset(dataset, n_workers=n_workers, progress=progress)
-    checked = Checked(audit, None, agreement=agreement_document(dataset))
+    checked = CheckResult(audit, None, agreement=agreement_document(dataset))
     if not audit.candidates:
         return checked
     if not features:
@@ -101,4 +108,4 @@ def check_data(
         return replace(checked, unconfirmed=str(error))
     cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
     computed = extract_features(readable, extractor, cache=cache, progress=progress)
-    return replace(checked, twins=find_twins(readable, audit, computed))
+    return replace(checked, twins=find_near_duplicates(readable, audit, computed))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.backbones.weights import RANDOM
-from headstart.metrics.label_issues import find_doubtful
+from headstart.metrics.label_issues import find_label_issues
 from headstart.results.agreement import agreement_document
 from headstart.results.labels import labels_document
 from headstart.study.decided import decisions_document
@@ -23,10 +23,10 @@ from headstart.workflow.finetuning_document import (
     tuning_document,
     with_tuned,
 )
-from headstart.workflow.job import Job, Studied
+from headstart.workflow.job import Job, StudyResult
 from headstart.workflow.options.training_set import left_out_notes
-from headstart.workflow.preflight import Twins
-from headstart.workflow.sources import Opened
+from headstart.workflow.preflight import NearDuplicates
+from headstart.workflow.sources import FeatureSource
 from headstart.workflow.time_estimate import search_notes
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 RESULTS_FORMAT = 1
 
 
-def results_document(job: Job, dataset: ImageDataset, twins: Twins, split: Split, study: Studied) -> dict[str, Any]:
+def results_document(
+    job: Job, dataset: ImageDataset, twins: NearDuplicates, split: Split, study: StudyResult
+) -> dict[str, Any]:
     """Content of ``results.json``: the same bytes for the same input, seed and machine kind."""
     found = study.evaluation.to_json()
     n_groups = None if dataset.groups is None else len(np.unique(dataset.groups))
@@ -70,7 +72,7 @@ def results_document(job: Job, dataset: ImageDataset, twins: Twins, split: Split
             **audit_document(job.inspected.audit, twins, confirmed_by=job.sources[0].source.label),
             "agreement": agreement_document(dataset, seed=job.options.seed),
         },
-        "labels": labels_document(dataset, find_doubtful(study.oof)),
+        "labels": labels_document(dataset, find_label_issues(study.oof)),
         "fine_tuning": tuning_document(job, study),
         "optimism": optimism(study.folds, frozen_scores(job, study), study.plan),
         "decisions": _decisions(job, study),
@@ -100,23 +102,23 @@ def with_transfer(results: dict[str, Any], transfer: dict[str, Any]) -> dict[str
     return {**results, "headline": headline, "transfer": transfer}
 
 
-def _decisions(job: Job, study: Studied) -> dict[str, Any]:
+def _decisions(job: Job, study: StudyResult) -> dict[str, Any]:
     options = job.options
     return decisions_document(
         options.decision_rules, study.judged, study.decided, study.final_decisions, seed=options.seed
     )
 
 
-def _decision_warnings(study: Studied) -> list[str]:
+def _decision_warnings(study: StudyResult) -> list[str]:
     return decision_notes([*study.decided, study.final_decisions], study.oof.classes)
 
 
-def final_source(job: Job, study: Studied) -> Opened:
+def final_source(job: Job, study: StudyResult) -> FeatureSource:
     """What the features of the final model come from."""
     return job.sources[study.plan.candidates[study.final.chosen].source]
 
 
-def _is_random(opened: Opened) -> bool:
+def _is_random(opened: FeatureSource) -> bool:
     return opened.extractor.backbone.weights.source.startswith(RANDOM)
 
 
@@ -153,7 +155,7 @@ def _task(job: Job, dataset: ImageDataset, n_groups: int | None) -> dict[str, An
     }
 
 
-def _backbone(opened: Opened) -> dict[str, Any]:
+def _backbone(opened: FeatureSource) -> dict[str, Any]:
     extractor = opened.extractor
     backbone = extractor.backbone
     return {
@@ -168,7 +170,7 @@ def _backbone(opened: Opened) -> dict[str, Any]:
     }
 
 
-def source_document(opened: Opened) -> dict[str, Any]:
+def source_document(opened: FeatureSource) -> dict[str, Any]:
     """What features come from, so that they can be computed again: its label, backbone, weights and preparation."""
     extractor = opened.extractor
     return {
@@ -182,7 +184,7 @@ def source_document(opened: Opened) -> dict[str, Any]:
     }
 
 
-def _source(opened: Opened, study: Studied) -> dict[str, Any]:
+def _source(opened: FeatureSource, study: StudyResult) -> dict[str, Any]:
     """One source: how its engine was chosen, and in how many outer folds one of its candidates was."""
     chosen = [study.plan.candidates[result.chosen].source for result in study.folds]
     return {
@@ -193,7 +195,7 @@ def _source(opened: Opened, study: Studied) -> dict[str, Any]:
     }
 
 
-def _search(job: Job, dataset: ImageDataset, split: Split, study: Studied) -> dict[str, Any]:
+def _search(job: Job, dataset: ImageDataset, split: Split, study: StudyResult) -> dict[str, Any]:
     """What was searched, in numbers; ``candidates.parquet`` has every candidate."""
     space = job.space
     return {
@@ -224,7 +226,7 @@ def halving_words(folds: Sequence[FoldResult]) -> str | None:
     )
 
 
-def audit_document(audit: Audit, twins: Twins, *, confirmed_by: str) -> dict[str, Any]:
+def audit_document(audit: Audit, twins: NearDuplicates, *, confirmed_by: str) -> dict[str, Any]:
     """The audit as kept in results.json: near duplicates that were confirmed, and by which features."""
     found = audit.to_json()
     for name in ("near_duplicate_candidates", "near_duplicate_candidates_cut", "warnings", "notes"):

@@ -10,8 +10,8 @@ from typing import Any
 from headstart.progress import Progress, Silent
 from headstart.study.execution import run_folder as files
 from headstart.study.execution.journal import Journal
-from headstart.workflow.baselines import open_rivals, rival_seconds
-from headstart.workflow.finetuning import check_tuning, plan_tuning, wanted_specs
+from headstart.workflow.baselines import baseline_seconds, open_baselines
+from headstart.workflow.finetuning import check_tuning, plan_tuning, requested_specs
 from headstart.workflow.fit import join_exact
 from headstart.workflow.job import (
     Job,
@@ -25,7 +25,7 @@ from headstart.workflow.job import (
 )
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import check_weights, search_space
-from headstart.workflow.options.training_set import left_out_notes, wanted_views
+from headstart.workflow.options.training_set import left_out_notes, requested_views
 from headstart.workflow.preflight import Data, inspect_data, open_cache
 from headstart.workflow.sources import named_space, open_sources
 from headstart.workflow.time_estimate import REPORT_S, SourceCosts, fit_costs, search_notes
@@ -46,7 +46,7 @@ def estimate_fit(
     """
     files.check_output_folder(Path(output))
     space = search_space(options)
-    wanted_specs(options)
+    requested_specs(options)
     check_weights(options, space)
     start = time.perf_counter()
     inspected = inspect_data(
@@ -66,14 +66,14 @@ def estimate_fit(
     taxed = options.leakage_tax and dataset.groups is not None
     plan = study_plan(space, sources, options, n_images=len(dataset))
     check_memory(plan, split, sources, len(dataset.classes))
-    wanted = wanted_views(space, options)
+    wanted = requested_views(space, options)
     views = wanted.all()
     check_views(views, sources)
     check_tuning(options, sources)
     costs = fit_costs(dataset, plan, sources, cache, split, taxed=taxed, views=views)
     rivals_s = 0.0
     if options.baselines:
-        rivals_s = rival_seconds(open_rivals(options, sources), dataset, cache, split, plan)
+        rivals_s = baseline_seconds(open_baselines(options, sources), dataset, cache, split, plan)
     positive = choose_positive(dataset, options.positive)
     job = Job(inspected, space, sources, options, positive, Journal(None), progress or Silent())
     _, tuning_notes, tuning_s = plan_tuning(job, split)

@@ -19,7 +19,7 @@ def extract_all(job: Job, cache: FeatureCache) -> tuple[NDArray[np.float32], ...
     found = []
     for opened in job.sources:
         found.append(extract_features(job.inspected.dataset, opened.extractor, cache=cache, progress=job.progress))
-        opened.extractor.rest()
+        opened.extractor.release()
     if len(found) > 1 and job.inspected.audit.candidates:
         job.progress.note(f"Near duplicates are confirmed by the features of {job.sources[0].source.label}.")
     return tuple(found)
@@ -35,7 +35,7 @@ def extract_all_views(job: Job, cache: FeatureCache) -> tuple[dict[str, NDArray[
     found = []
     for opened in job.sources:
         rows = extract_views(job.inspected.dataset, opened.extractor, every, cache=cache, progress=job.progress)
-        opened.extractor.rest()
+        opened.extractor.release()
         of_policy = {
             name: [place[str(view.settings())] for view in listed] for name, listed in wanted.of_policy.items()
         }

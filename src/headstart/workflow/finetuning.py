@@ -23,7 +23,7 @@ from headstart.features.extractor import Extractor
 from headstart.finetuning import FROM_SCRATCH, FineTuneSpec, Maps, UnlockedNetwork, frozen_stage, open_maps
 from headstart.heads import FittedHead, HeadSpec
 from headstart.storage import hash_json, write_json
-from headstart.study.finetuning import Tuning
+from headstart.study.finetuning import FineTuningStudy
 from headstart.study.plan import HOLDOUT, final_fold, outer_folds
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from headstart.features.cache import FeatureCache
     from headstart.workflow.job import Job
     from headstart.workflow.options.fit import FitOptions
-    from headstart.workflow.sources import Opened
+    from headstart.workflow.sources import FeatureSource
 
 FEATURE_EXTRACTION: Final = "feature-extraction"
 FINE_TUNE: Final = "fine-tune"
@@ -40,12 +40,12 @@ SCRATCH: Final = "scratch"
 STRATEGIES: Final = (FEATURE_EXTRACTION, FINE_TUNE, SCRATCH)
 
 DECIDED_FILE: Final = "fine-tuning.json"
-LEAST_EPOCHS: Final = 3
+MIN_EPOCHS: Final = 3
 _TRIAL_STEPS: Final = 3
 _SHARE: Final = 0.5  # of the parameters: as many last stages as hold it are unlocked where nothing is said
 
 
-def wanted_specs(options: FitOptions) -> tuple[FineTuneSpec, ...]:
+def requested_specs(options: FitOptions) -> tuple[FineTuneSpec, ...]:
     """The costly candidates that the options ask for, with ``unlock`` 0 where its depth is left open; perhaps none.
 
     Raises
@@ -121,7 +121,7 @@ def _depth(text: str) -> int | str:
     return int(text) if text.isdigit() else text
 
 
-def default_unlock(opened: Opened) -> int:
+def default_unlock(opened: FeatureSource) -> int:
     """The fewest last stages that hold half of a backbone's parameters."""
     staged = opened.extractor.backbone.staged
     sizes = [sum(parameter.numel() for parameter in stage.module.parameters()) for stage in staged.stages]
@@ -129,12 +129,12 @@ def default_unlock(opened: Opened) -> int:
     return int(np.argmax(held >= _SHARE)) + 1
 
 
-def open_depth(sources: Sequence[Opened]) -> int:
+def open_depth(sources: Sequence[FeatureSource]) -> int:
     """The depth where none is asked for: the least default of the sources, so that each has as many stages."""
     return min(default_unlock(opened) for opened in sources)
 
 
-def check_tuning(options: FitOptions, sources: Sequence[Opened]) -> None:
+def check_tuning(options: FitOptions, sources: Sequence[FeatureSource]) -> None:
     """Refuse what cannot be unlocked, before anything is written.
 
     Raises
@@ -142,7 +142,7 @@ def check_tuning(options: FitOptions, sources: Sequence[Opened]) -> None:
     InputError
         When more stages are to be unlocked than there are, or the engine gives no stage maps.
     """
-    for spec in wanted_specs(options):
+    for spec in requested_specs(options):
         for opened in sources:
             extractor = opened.extractor
             if options.unlock is not None or spec.start == "random":
@@ -160,7 +160,9 @@ def tuning_views(job: Job) -> tuple[View, ...]:
     return next(iter(policies.values())) if policies else (IDENTITY,)
 
 
-def decide_tuning(job: Job, dataset: ImageDataset, split: Split, cache: FeatureCache, folder: Path) -> Tuning | None:
+def decide_tuning(
+    job: Job, dataset: ImageDataset, split: Split, cache: FeatureCache, folder: Path
+) -> FineTuningStudy | None:
     """The costly candidates of a run, within its budget; None where there are none.
 
     What a trial on this machine decides (precision, what the budget leaves) is written down before it is used, so a
@@ -175,7 +177,7 @@ def decide_tuning(job: Job, dataset: ImageDataset, split: Split, cache: FeatureC
     folder : Path
         Unfinished work of the run.
     """
-    asked_for = wanted_specs(job.options)
+    asked_for = requested_specs(job.options)
     if not asked_for:
         return None
     path = folder / DECIDED_FILE
@@ -199,7 +201,7 @@ def decide_tuning(job: Job, dataset: ImageDataset, split: Split, cache: FeatureC
     engine = job.sources[0].extractor.engine
     backbones = tuple(opened.extractor.backbone for opened in job.sources)
     random = _random_backbones(job) if any(spec.start == "random" for spec in kept) else ()
-    return Tuning(kept, backbones, opened_maps, random, n_threads=engine.n_threads, device=engine.device)
+    return FineTuningStudy(kept, backbones, opened_maps, random, n_threads=engine.n_threads, device=engine.device)
 
 
 def plan_tuning(job: Job, split: Split) -> tuple[tuple[FineTuneSpec, ...], list[str], float]:
@@ -212,7 +214,7 @@ def plan_tuning(job: Job, split: Split) -> tuple[tuple[FineTuneSpec, ...], list[
     job : Job
     split : Split
     """
-    specs = wanted_specs(job.options)
+    specs = requested_specs(job.options)
     if not specs:
         return (), [], 0.0
     if job.options.unlock is None:
@@ -269,12 +271,12 @@ def within_budget(
             worst = max(kept, key=lambda spec: (spec.start == "random", seconds([spec])))
             kept.remove(worst)
             notes.append(f"Budget of {minutes:g} minutes: left out is {worst.label}.")
-        elif kept[0].epochs > LEAST_EPOCHS:
-            fewer = max(LEAST_EPOCHS, kept[0].epochs * 2 // 3)
+        elif kept[0].epochs > MIN_EPOCHS:
+            fewer = max(MIN_EPOCHS, kept[0].epochs * 2 // 3)
             kept[0] = replace(kept[0], epochs=fewer, warmup_epochs=min(kept[0].warmup_epochs, fewer / 3))
         else:
             notes.append(
-                f"Budget of {minutes:g} minutes: nothing is fine-tuned, since {LEAST_EPOCHS} epochs take about "
+                f"Budget of {minutes:g} minutes: nothing is fine-tuned, since {MIN_EPOCHS} epochs take about "
                 f"{seconds(kept) / 60:.2g} minutes."
             )
             kept.clear()

@@ -10,17 +10,17 @@ import numpy as np
 from headstart.finetuning import FineTuned
 from headstart.metrics import Evaluation, compare_paired, evaluate, find_metric
 from headstart.study.out_of_fold import HEADLINE, gather
-from headstart.workflow.finetuning import FINE_TUNE, SCRATCH, tuning_views, wanted_specs
+from headstart.workflow.finetuning import FINE_TUNE, SCRATCH, requested_specs, tuning_views
 
 if TYPE_CHECKING:
     from headstart.study.nested_cv import FoldResult
-    from headstart.workflow.job import Job, Studied
+    from headstart.workflow.job import Job, StudyResult
 
-MOST_GAP = 2.0  # validation loss over training loss
+MAX_GAP = 2.0  # validation loss over training loss
 RISE = 1.1  # of the validation loss after its best, as a multiple
 
 
-def tuning_document(job: Job, study: Studied) -> dict[str, Any] | None:
+def tuning_document(job: Job, study: StudyResult) -> dict[str, Any] | None:
     """Candidates, what the holdout of every outer fold said of them, and the gain over frozen features.
 
     None where nothing was fine-tuned.
@@ -45,7 +45,7 @@ def tuning_document(job: Job, study: Studied) -> dict[str, Any] | None:
     }
 
 
-def budget_warnings(job: Job, study: Studied) -> list[str]:
+def budget_warnings(job: Job, study: StudyResult) -> list[str]:
     """What was asked for and the budget had no room for: a run without it must not look like one with it.
 
     No durations are told, so the same decision gives the same bytes.
@@ -56,7 +56,7 @@ def budget_warnings(job: Job, study: Studied) -> list[str]:
     kept = () if study.tuning is None else study.tuning.specs
     unasked = () if SCRATCH in [name.strip() for name in job.options.strategy.split(",")] else ("random",)
     told = []
-    for spec in wanted_specs(job.options):
+    for spec in requested_specs(job.options):
         open_depth = job.options.unlock is None and spec.start != "random"
         label = "fine-tuning" if open_depth else spec.label.partition(",")[0]
         alike = [one for one in kept if one.start == spec.start and (open_depth or one.unlock == spec.unlock)]
@@ -67,7 +67,7 @@ def budget_warnings(job: Job, study: Studied) -> list[str]:
     return [f"Budget of {budget:g} minutes: {'; '.join(told)}. Give it more time for the rest."] if told else []
 
 
-def divergence_warnings(study: Studied) -> list[str]:
+def divergence_warnings(study: StudyResult) -> list[str]:
     """Costly candidates whose loss diverged also at a tenth of the rate; there, nothing of them was compared."""
     if study.tuning is None:
         return []
@@ -83,7 +83,7 @@ def divergence_warnings(study: Studied) -> list[str]:
     return told
 
 
-def final_words(study: Studied) -> dict[str, Any]:
+def final_words(study: StudyResult) -> dict[str, Any]:
     """Label of the final model where its last stages were trained on: what that started from stands beside it."""
     tuned = study.final.tuned
     if tuned is None or tuned.chosen is None or tuned.fitted is None or study.tuning is None:
@@ -92,7 +92,7 @@ def final_words(study: Studied) -> dict[str, Any]:
     return {"label": f"{spec.label} ({tuned.fitted.history.n_epochs} trained)", "fine_tuning": spec.to_json()}
 
 
-def with_tuned(rows: list[dict[str, Any]], study: Studied) -> list[dict[str, Any]]:
+def with_tuned(rows: list[dict[str, Any]], study: StudyResult) -> list[dict[str, Any]]:
     """Rows of the outer folds; where a costly candidate was chosen its label comes first."""
     for row, result in zip(rows, study.folds, strict=True):
         tuned = result.tuned
@@ -101,7 +101,7 @@ def with_tuned(rows: list[dict[str, Any]], study: Studied) -> list[dict[str, Any
     return rows
 
 
-def frozen_scores(job: Job, study: Studied) -> Evaluation:
+def frozen_scores(job: Job, study: StudyResult) -> Evaluation:
     """Scores of the heads on frozen features before calibration, which is what inner folds choose among."""
     if study.tuning is None:
         return study.judged.raw
@@ -118,7 +118,7 @@ def _is_chosen(result: FoldResult) -> bool:
     return result.tuned is not None and result.tuned.chosen is not None
 
 
-def _fold(study: Studied, result: FoldResult) -> dict[str, Any]:
+def _fold(study: StudyResult, result: FoldResult) -> dict[str, Any]:
     tuned, tuning = result.tuned, study.tuning
     if tuned is None or tuning is None:
         raise ValueError("the fold was not fine-tuned")
@@ -147,7 +147,7 @@ def _fold(study: Studied, result: FoldResult) -> dict[str, Any]:
     }
 
 
-def overfitting_signs(study: Studied) -> list[str]:
+def overfitting_signs(study: StudyResult) -> list[str]:
     """In words, what in the losses speaks of overfitting or of trouble; empty where nothing does."""
     found = []
     for result in [*study.folds, study.final]:
@@ -183,7 +183,7 @@ def signs_of(one: FineTuned, asked_rate: float) -> list[str]:
             f"the holdout's loss rose from {best:.3f} (epoch {one.best_epoch}) to {last:.3f} while the training loss "
             f"fell to {history.train_loss[-1]:.3f}: it learned its images by heart"
         )
-    elif history.train_loss[-1] > 0 and best > MOST_GAP * history.train_loss[one.best_epoch]:
+    elif history.train_loss[-1] > 0 and best > MAX_GAP * history.train_loss[one.best_epoch]:
         signs.append(
             f"at its best epoch the holdout's loss ({best:.3f}) is {best / history.train_loss[one.best_epoch]:.1f} "
             "times the training loss: more images, views or weight decay would help more than more epochs"

@@ -16,11 +16,11 @@ from headstart.errors import HeadstartError, RunError
 from headstart.features.cache import FeatureCache
 from headstart.features.extractor import Extractor
 from headstart.metrics import find_metric
-from headstart.metrics.label_issues import find_doubtful
+from headstart.metrics.label_issues import find_label_issues
 from headstart.model import Model, load_model
 from headstart.progress import Progress, Silent
 from headstart.report import write_report
-from headstart.results.labels import DOUBTFUL_FILE, doubtful_csv
+from headstart.results.labels import DOUBTFUL_FILE, label_issues_csv
 from headstart.results.read import read_run as read_record
 from headstart.storage import hash_file, write_bytes, write_json
 from headstart.study.candidates_table import CANDIDATES_FILE, write_candidates
@@ -31,21 +31,21 @@ from headstart.study.search.space import Space
 from headstart.version import __version__
 from headstart.workflow.baselines import (
     BASELINES_FILE,
+    baseline_seconds,
     baselines_csv,
-    judge_rivals,
-    open_rivals,
-    rival_seconds,
-    rivals_document,
-    scratch_rival,
+    baselines_document,
+    judge_baselines,
+    open_baselines,
+    scratch_baseline,
 )
 from headstart.workflow.bundle import final_model, save_fold_heads
 from headstart.workflow.document import halving_words, results_document, with_transfer
 from headstart.workflow.environment import Stopwatch, machine, versions
 from headstart.workflow.extraction import extract_all, extract_all_views
-from headstart.workflow.finetuning import check_tuning, decide_tuning, wanted_specs
+from headstart.workflow.finetuning import check_tuning, decide_tuning, requested_specs
 from headstart.workflow.job import (
     Job,
-    Studied,
+    StudyResult,
     check_halving,
     check_memory,
     check_views,
@@ -56,19 +56,19 @@ from headstart.workflow.job import (
 )
 from headstart.workflow.options.fit import FitOptions, as_source
 from headstart.workflow.options.search_space import check_weights, search_space, space_identity
-from headstart.workflow.options.training_set import wanted_views
+from headstart.workflow.options.training_set import requested_views
 from headstart.workflow.overlap import warned_of_overlap
 from headstart.workflow.preflight import (
+    AuditedDataset,
     Data,
-    Inspected,
-    Twins,
+    NearDuplicates,
     exact_pairs,
-    find_twins,
+    find_near_duplicates,
     inspect_data,
     open_cache,
     reopen_pictures,
 )
-from headstart.workflow.sources import Opened, named_space, open_sources
+from headstart.workflow.sources import FeatureSource, named_space, open_sources
 from headstart.workflow.time_estimate import announce
 from headstart.workflow.transferability import transferability
 
@@ -153,7 +153,7 @@ def fit(
     progress = progress or Silent()
     folder, clock = _output_folder(data, output), Stopwatch()
     space = search_space(options)
-    wanted_specs(options)  # refused here where it makes no sense, before any image is read
+    requested_specs(options)  # refused here where it makes no sense, before any image is read
     check_weights(options, space)
     with clock.step("audit"):
         inspected = inspect_data(
@@ -170,7 +170,7 @@ def fit(
     space = named_space(space, sources)
     n_images, n_classes = len(inspected.dataset), len(inspected.dataset.classes)
     check_memory(study_plan(space, sources, options, n_images=n_images), split, sources, n_classes)
-    check_views(wanted_views(space, options).all(), sources)
+    check_views(requested_views(space, options).all(), sources)
     check_tuning(options, sources)
     identity = run_identity(inspected, space, sources, options)
     source, engines = {"data": inspected.source}, {str(opened.number): opened.record for opened in sources}
@@ -181,7 +181,7 @@ def fit(
                 write_report(folder, images=False, progress=progress)
             return Run(folder, _read_results(folder))
         for opened in sources:
-            opened.keep_network(folder / files.WORK_FOLDER)
+            opened.save_network(folder / files.WORK_FOLDER)
         journal = Journal(folder / files.WORK_FOLDER)
         job = Job(inspected, space, sources, replace(options, images=images), positive, journal, progress)
         return _work(folder, job, clock)
@@ -209,13 +209,13 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
         progress=job.progress,
     )
     split = make_run_split(join_exact(job.inspected), job.options)
-    rivals = open_rivals(job.options, job.sources) if job.options.baselines else None
-    rivals_s = 0.0 if rivals is None else rival_seconds(rivals, images, cache, split, job.plan())
+    rivals = open_baselines(job.options, job.sources) if job.options.baselines else None
+    rivals_s = 0.0 if rivals is None else baseline_seconds(rivals, images, cache, split, job.plan())
     costs = announce(job, cache, split, rivals_s)
     with clock.step("features"):
         features = extract_all(job, cache)
         views = extract_all_views(job, cache)
-        twins = find_twins(images, job.inspected.audit, features[0])
+        twins = find_near_duplicates(images, job.inspected.audit, features[0])
     dataset = grouped(images, twins)
     split = make_run_split(dataset, job.options)
     tuning = decide_tuning(job, images, split, cache, folder / files.WORK_FOLDER)
@@ -226,13 +226,15 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
         results["transferability"] = transferability(job, study, split, results["folds"])
     if rivals is not None:
         with clock.step("rivals"):
-            scratch = scratch_rival(job, study)
-            transfer = judge_rivals(job, study, split, *rivals.features(images, cache, job.progress), scratch=scratch)
-        results = with_transfer(results, rivals_document(job, study, rivals, transfer))
+            scratch = scratch_baseline(job, study)
+            transfer = judge_baselines(
+                job, study, split, *rivals.features(images, cache, job.progress), scratch=scratch
+            )
+        results = with_transfer(results, baselines_document(job, study, rivals, transfer))
         write_bytes(folder / BASELINES_FILE, baselines_csv(dataset, transfer))
     write_split(folder / files.SPLIT_FILE, split)
     write_bytes(folder / files.PREDICTIONS_FILE, predictions_csv(dataset, study.oof, study.judged.said))
-    write_bytes(folder / DOUBTFUL_FILE, doubtful_csv(dataset, find_doubtful(study.oof)))
+    write_bytes(folder / DOUBTFUL_FILE, label_issues_csv(dataset, find_label_issues(study.oof)))
     _write_search(folder / CANDIDATES_FILE, study)
     save_fold_heads(folder / files.FOLDS_FOLDER, job.sources, study)
     final_model(job, dataset, study, results).save(folder / files.MODEL_FOLDER)
@@ -245,21 +247,23 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
     return Run(folder, results)
 
 
-def grouped(dataset: ImageDataset, twins: Twins) -> ImageDataset:
+def grouped(dataset: ImageDataset, twins: NearDuplicates) -> ImageDataset:
     """The data set with twins joined to groups; as it was where there are no twins."""
     if twins.groups is None or not (twins.exact or twins.near):
         return dataset
     return dataset.with_groups(twins.groups)
 
 
-def join_exact(inspected: Inspected) -> ImageDataset:
+def join_exact(inspected: AuditedDataset) -> ImageDataset:
     """The data set with exact copies joined to groups, before features can tell of near ones."""
     pairs = exact_pairs(inspected.audit)
     dataset = inspected.dataset
     return dataset if not pairs else dataset.with_groups(join_groups(dataset.groups, pairs, len(dataset)))
 
 
-def run_identity(inspected: Inspected, space: Space, sources: Sequence[Opened], options: FitOptions) -> dict[str, Any]:
+def run_identity(
+    inspected: AuditedDataset, space: Space, sources: Sequence[FeatureSource], options: FitOptions
+) -> dict[str, Any]:
     """Everything that decides the results of a run."""
     asked = options.identity()
     if options.split_file is not None and options.split_file.is_file():
@@ -297,14 +301,14 @@ def is_complete(folder: Path, options: FitOptions) -> bool:
     return there and not (folder / files.WORK_FOLDER).exists()
 
 
-def _write_search(path: Path, study: Studied) -> None:
+def _write_search(path: Path, study: StudyResult) -> None:
     """Every candidate of every outer fold and of the refit."""
     records = [result.record for result in (*study.folds, study.final)]
     write_candidates(path, study.plan.named(), records, metric=study.plan.choose_by, halving=halving_words(study.folds))
 
 
 def _write_timings(
-    folder: Path, clock: Stopwatch, n_computed: int, cache: FeatureCache, sources: Sequence[Opened]
+    folder: Path, clock: Stopwatch, n_computed: int, cache: FeatureCache, sources: Sequence[FeatureSource]
 ) -> None:
     spent = clock.seconds["features"]
     write_json(

@@ -15,19 +15,19 @@ from headstart.engines.engine import available_processors
 from headstart.errors import InputError, unknown_name
 from headstart.metrics import Evaluation, OutOfFold, evaluate
 from headstart.progress import Progress
-from headstart.study.decided import CALIBRATION_SCORES, Judged, gather_decided
+from headstart.study.decided import CALIBRATION_SCORES, JudgedPredictions, gather_decided
 from headstart.study.decisions import FoldDecisions, decide_folds, with_decisions
 from headstart.study.execution.journal import Journal
 from headstart.study.execution.tasks import work_groups
-from headstart.study.finetuning import Tuning, tune_folds
+from headstart.study.finetuning import FineTuningStudy, tune_folds
 from headstart.study.nested_cv import FoldResult, run_folds
 from headstart.study.out_of_fold import gather, leakage_tax
 from headstart.study.plan import StudyCandidate, StudyData, StudyPlan, final_fold, outer_folds
 from headstart.study.search.space import Space
 from headstart.workflow.options.fit import FitOptions
-from headstart.workflow.options.training_set import Views, too_many_rows, wanted_views
-from headstart.workflow.preflight import Inspected
-from headstart.workflow.sources import Opened
+from headstart.workflow.options.training_set import Views, requested_views, too_many_rows
+from headstart.workflow.preflight import AuditedDataset
+from headstart.workflow.sources import FeatureSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Positive:
+class PositiveClass:
     """The positive class of a two-class task: its code (None for more classes), and why it is that one."""
 
     code: int | None
@@ -49,23 +49,23 @@ class Job:
 
     Attributes
     ----------
-    inspected : Inspected
+    inspected : AuditedDataset
     space : Space
         What is tried; its sources are named in full.
-    sources : tuple of Opened
+    sources : tuple of FeatureSource
         Where features come from, in the order of the space.
     options : FitOptions
-    positive : Positive
+    positive : PositiveClass
     journal : Journal
         Finished pieces of work.
     progress : Progress
     """
 
-    inspected: Inspected
+    inspected: AuditedDataset
     space: Space
-    sources: tuple[Opened, ...]
+    sources: tuple[FeatureSource, ...]
     options: FitOptions
-    positive: Positive
+    positive: PositiveClass
     journal: Journal
     progress: Progress
 
@@ -76,11 +76,11 @@ class Job:
 
     def views(self) -> Views:
         """The views that the search needs."""
-        return wanted_views(self.space, self.options)
+        return requested_views(self.space, self.options)
 
 
 @dataclass(frozen=True, eq=False)
-class Studied:
+class StudyResult:
     """Everything a study found, before it is written down.
 
     Attributes
@@ -95,11 +95,11 @@ class Studied:
         Of the outer folds.
     final_decisions : FoldDecisions
         Of the refit.
-    judged : Judged
+    judged : JudgedPredictions
         Predictions before and after calibration, and their scores.
     tax : dict or None
         Leakage tax, where asked for.
-    tuning : Tuning or None
+    tuning : FineTuningStudy or None
         Costly candidates, where there are any.
     frozen : OutOfFold or None
         What the winners among the heads on frozen features say, calibrated, where costly candidates compete with them.
@@ -111,9 +111,9 @@ class Studied:
     final: FoldResult
     decided: list[FoldDecisions]
     final_decisions: FoldDecisions
-    judged: Judged
+    judged: JudgedPredictions
     tax: dict[str, Any] | None
-    tuning: Tuning | None = None
+    tuning: FineTuningStudy | None = None
     frozen: OutOfFold | None = None
 
     @property
@@ -127,7 +127,7 @@ class Studied:
         return self.judged.evaluation
 
 
-def choose_positive(dataset: ImageDataset, name: str | None) -> Positive:
+def choose_positive(dataset: ImageDataset, name: str | None) -> PositiveClass:
     """The positive class: the one named, or the rarer of two.
 
     Raises
@@ -140,13 +140,13 @@ def choose_positive(dataset: ImageDataset, name: str | None) -> Positive:
             raise InputError(unknown_name("class", name, dataset.classes))
         if len(dataset.classes) != 2:
             raise InputError(f"--positive is for two classes; this data set has {len(dataset.classes)}. Leave it out.")
-        return Positive(dataset.classes.index(name), "named by the user")
+        return PositiveClass(dataset.classes.index(name), "named by the user")
     if len(dataset.classes) != 2:
-        return Positive(None, "more than two classes")
+        return PositiveClass(None, "more than two classes")
     counts = np.bincount(labels_of(dataset), minlength=2)
     if counts[0] == counts[1]:
-        return Positive(1, "both classes are equally frequent; the second is taken")
-    return Positive(int(np.argmin(counts)), "the rarer class")
+        return PositiveClass(1, "both classes are equally frequent; the second is taken")
+    return PositiveClass(int(np.argmin(counts)), "the rarer class")
 
 
 def make_run_split(dataset: ImageDataset, options: FitOptions) -> Split:
@@ -160,7 +160,7 @@ def make_run_split(dataset: ImageDataset, options: FitOptions) -> Split:
 
 
 def study_plan(
-    space: Space, sources: Sequence[Opened], options: FitOptions, positive: int | None = None, *, n_images: int
+    space: Space, sources: Sequence[FeatureSource], options: FitOptions, positive: int | None = None, *, n_images: int
 ) -> StudyPlan:
     """The candidates of a space as a plan of a study.
 
@@ -168,7 +168,7 @@ def study_plan(
     ----------
     space : Space
         Its sources in the order of `sources`.
-    sources : sequence of Opened
+    sources : sequence of FeatureSource
     options : FitOptions
     positive : int or None
         Positive class of a two-class task.
@@ -176,7 +176,7 @@ def study_plan(
         Heads that hold all rows are left out where views make too many.
     """
     number = {source: place for place, source in enumerate(space.sources)}
-    n_views = {name: len(listed) for name, listed in wanted_views(space, options).of_policy.items()}
+    n_views = {name: len(listed) for name, listed in requested_views(space, options).of_policy.items()}
     return StudyPlan(
         tuple(
             StudyCandidate(number[one.source], one.head, one.treatment)
@@ -205,7 +205,7 @@ def check_halving(space: Space, split: Split) -> None:
         space.halving.check_folds(split.n_inner)
 
 
-def check_memory(plan: StudyPlan, split: Split, sources: Sequence[Opened], n_classes: int) -> None:
+def check_memory(plan: StudyPlan, split: Split, sources: Sequence[FeatureSource], n_classes: int) -> None:
     """Refuse a head that alone takes more memory than it may, before anything is written or computed.
 
     Raises
@@ -220,7 +220,7 @@ def check_memory(plan: StudyPlan, split: Split, sources: Sequence[Opened], n_cla
             work_groups(heads, width, n_classes, plan.rows_of(plan.candidates[members[0]], n_rows))
 
 
-def check_views(views: Sequence[View], sources: Sequence[Opened]) -> None:
+def check_views(views: Sequence[View], sources: Sequence[FeatureSource]) -> None:
     """Refuse views that do not fit the shape of the prepared pixels, before anything is written or computed.
 
     Raises
@@ -232,7 +232,7 @@ def check_views(views: Sequence[View], sources: Sequence[Opened]) -> None:
             view.check_takes(opened.extractor.preparation.size)
 
 
-def rough_seconds_per_image(opened: Opened) -> float:
+def rough_seconds_per_image(opened: FeatureSource) -> float:
     """Seconds of the forward pass by its multiply-adds at 30 GFLOP/s, as the other costs of a candidate are counted.
 
     Never measured: the cheapest of the tied must be the same when a run is resumed or made again.
@@ -248,8 +248,8 @@ def run_study(
     split: Split,
     views: tuple[Mapping[str, NDArray[np.float32]], ...] = (),
     *,
-    tuning: Tuning | None = None,
-) -> Studied:
+    tuning: FineTuningStudy | None = None,
+) -> StudyResult:
     """Choose, judge, refit and decide; with `leakage_tax` judge once more with the groups ignored.
 
     Parameters
@@ -262,7 +262,7 @@ def run_study(
     split : Split
     views : tuple of mappings of str to ndarray of shape (n_images, n_views, n_features), float32
         Of the policies of the search, for each source.
-    tuning : Tuning, optional
+    tuning : FineTuningStudy, optional
         Costly candidates that compete with the winners.
     """
     options, plan = job.options, job.plan()
@@ -286,23 +286,23 @@ def run_study(
     *decided, final = decide_folds(data, found, plan, options.decision_rules)
     judged = _judge(job, data, found[:-1], decided, split.repeats)
     judged_folds = with_decisions(found[:-1], decided)
-    studied = Studied(data, plan, judged_folds, found[-1], decided, final, judged, None, tuning, frozen)
+    studied = StudyResult(data, plan, judged_folds, found[-1], decided, final, judged, None, tuning, frozen)
     return replace(studied, tax=_tax(job, dataset, split, studied)) if options.leakage_tax else studied
 
 
 def _judge(
     job: Job, data: StudyData, folds: Sequence[FoldResult], decided: Sequence[FoldDecisions], n_repeats: int
-) -> Judged:
+) -> JudgedPredictions:
     """The outer folds' predictions as they are and calibrated, with their scores."""
     classes, positive, seed = job.inspected.dataset.classes, job.positive.code, job.options.seed
     before = gather(data, folds, classes, positive, n_repeats)
     after = gather(data, with_decisions(folds, decided), classes, positive, n_repeats)
     few = tuple(dict.fromkeys((job.options.metric, *CALIBRATION_SCORES)))
     raw = evaluate(before, metrics=few, per_class=False, seed=seed)
-    return Judged(before, after, raw, evaluate(after, seed=seed), gather_decided(decided, after))
+    return JudgedPredictions(before, after, raw, evaluate(after, seed=seed), gather_decided(decided, after))
 
 
-def _tax(job: Job, dataset: ImageDataset, split: Split, kept: Studied) -> dict[str, Any] | None:
+def _tax(job: Job, dataset: ImageDataset, split: Split, kept: StudyResult) -> dict[str, Any] | None:
     """Scores of the same study with the groups ignored, beside those with groups kept; as many folds and repeats.
 
     Of heads on frozen features alone on both sides: costly candidates would have to be trained a second time.

@@ -18,17 +18,17 @@ from headstart.storage import write_json
 from headstart.study.execution import run_folder as files
 from headstart.study.execution.journal import Journal
 from headstart.study.learning_curve.curve import curve_document, draw_subsets, losses_of
-from headstart.study.learning_curve.power_law import MOST_TIMES
+from headstart.study.learning_curve.power_law import MAX_TIMES
 from headstart.study.nested_cv import run_folds
 from headstart.study.plan import StudyData, StudyPlan
-from headstart.study.search.space import HeadTable, Source, Space
+from headstart.study.search.space import FeatureSourceSpec, HeadTable, Space
 from headstart.version import __version__
 from headstart.workflow.fit import grouped, run_identity
 from headstart.workflow.job import choose_positive, labels_of, n_worker_processes, study_plan
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import check_weights, search_space
-from headstart.workflow.preflight import Data, Inspected, find_twins, inspect_data, open_cache
-from headstart.workflow.sources import Opened, named_space, open_sources
+from headstart.workflow.preflight import AuditedDataset, Data, find_near_duplicates, inspect_data, open_cache
+from headstart.workflow.sources import FeatureSource, named_space, open_sources
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,7 +81,7 @@ class CurveOptions:
 
 
 @dataclass(frozen=True)
-class Curve:
+class LearningCurve:
     """A finished learning curve.
 
     Attributes
@@ -112,7 +112,7 @@ def curve(
     wanted: CurveOptions | None = None,
     *,
     progress: Progress | None = None,
-) -> Curve:
+) -> LearningCurve:
     """Draw the learning curve of a data set: how the score grows with the images, and where it would go.
 
     Features are computed once. In every training fold nested subsets of rising size are drawn, stratified, groups
@@ -132,7 +132,7 @@ def curve(
 
     Returns
     -------
-    Curve
+    LearningCurve
 
     Raises
     ------
@@ -168,7 +168,7 @@ def curve(
             _Job(folder, inspected, sources[0], space, options, wanted, progress).run()
         results = _read(folder)
         write_curve(folder, results)
-    return Curve(folder, results)
+    return LearningCurve(folder, results)
 
 
 def _space(options: FitOptions) -> Space:
@@ -179,17 +179,17 @@ def _space(options: FitOptions) -> Space:
             "A learning curve is drawn for one backbone with heads of its own. Leave grid, study, search, balance, "
             "augment and further backbones out."
         )
-    source = Source(options.backbones[0] if options.backbones else None)
+    source = FeatureSourceSpec(options.backbones[0] if options.backbones else None)
     return search_space(replace(options, backbone=None, study=Space((source,), HEADS, name="the curve")))
 
 
 def _check_reach(at: Sequence[int], n_images: int, n_folds: int) -> None:
     largest = n_images * (n_folds - 1) / n_folds
     for n in at:
-        if not 1 <= n <= MOST_TIMES * largest:
+        if not 1 <= n <= MAX_TIMES * largest:
             raise InputError(
                 f"--at {n:,}: the curve ends at about {largest:,.0f} training images and is carried to at most "
-                f"{MOST_TIMES:g} times as many, {MOST_TIMES * largest:,.0f}. Ask for fewer, or add images first."
+                f"{MAX_TIMES:g} times as many, {MAX_TIMES * largest:,.0f}. Ask for fewer, or add images first."
             )
 
 
@@ -207,8 +207,8 @@ class _Job:
     """One curve in hand."""
 
     folder: Path
-    inspected: Inspected
-    source: Opened
+    inspected: AuditedDataset
+    source: FeatureSource
     space: Space
     options: FitOptions
     wanted: CurveOptions
@@ -217,9 +217,11 @@ class _Job:
     def run(self) -> None:
         """Features, subsets, heads, law; ``curve.json`` is written last."""
         work = self.folder / files.WORK_FOLDER
-        self.source.keep_network(work)
+        self.source.save_network(work)
         features = self._features(work)
-        dataset = grouped(self.inspected.dataset, find_twins(self.inspected.dataset, self.inspected.audit, features))
+        dataset = grouped(
+            self.inspected.dataset, find_near_duplicates(self.inspected.dataset, self.inspected.audit, features)
+        )
         draws = _draws(dataset, self.wanted, self.options.seed)
         plan = self._plan(dataset)
         data = StudyData((features,), labels_of(dataset), len(dataset.classes), dataset.weights, dataset.groups)
@@ -235,7 +237,7 @@ class _Job:
         cache = open_cache(options.cache, fallback=work, limit=options.cache_limit, progress=self.progress)
         extractor = self.source.extractor
         features = extract_features(self.inspected.dataset, extractor, cache=cache, progress=self.progress)
-        extractor.rest()
+        extractor.release()
         return features
 
     def _plan(self, dataset: ImageDataset) -> StudyPlan:

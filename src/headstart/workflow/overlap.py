@@ -11,10 +11,12 @@ from headstart.progress import Progress
 from headstart.study.search.space import Space
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import source_options
-from headstart.workflow.preflight import Inspected
+from headstart.workflow.preflight import AuditedDataset
 
 
-def warned_of_overlap(inspected: Inspected, space: Space, options: FitOptions, progress: Progress) -> Inspected:
+def warned_of_overlap(
+    inspected: AuditedDataset, space: Space, options: FitOptions, progress: Progress
+) -> AuditedDataset:
     """The data set with a warning for every file of weights that was pretrained on some of its images.
 
     Such weights have seen labels of test images, so every score would flatter.

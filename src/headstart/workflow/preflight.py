@@ -14,7 +14,7 @@ from headstart.data import ImageDataset, Preparation
 from headstart.data.audit.audit import Audit, audit_dataset
 from headstart.data.audit.perceptual_hash import join_groups
 from headstart.data.images.pixels import FilePixels
-from headstart.data.readers.table import Table
+from headstart.data.readers.table import DatasetTable
 from headstart.engines.engine import available_processors, decide_engine
 from headstart.errors import DataError
 from headstart.features.cache import CacheLimit, FeatureCache, named_limit, parse_size
@@ -33,7 +33,7 @@ _LISTED = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Inspected:
+class AuditedDataset:
     """A data set whose files were looked at.
 
     Attributes
@@ -54,7 +54,7 @@ class Inspected:
 
 def inspect_data(
     data: Data, *, skip_unreadable: bool, n_threads: int | None, progress: Progress | None = None
-) -> Inspected:
+) -> AuditedDataset:
     """Read and audit a data set that is to be trained on.
 
     Raises
@@ -73,7 +73,7 @@ def inspect_data(
         warnings.append(f"{len(audit.unreadable):,} unreadable images were left out.")
     readable = readable_part(dataset, audit)
     readable.validate_for_training()
-    return Inspected(readable, source, audit, tuple(warnings))
+    return AuditedDataset(readable, source, audit, tuple(warnings))
 
 
 def readable_part(dataset: ImageDataset, audit: Audit) -> ImageDataset:
@@ -117,7 +117,7 @@ def reopen_pictures(source: dict[str, Any] | None, names: Sequence[str]) -> Imag
         root = Path(source["root"])
         if not root.is_dir():
             raise DataError(f"{root}, where the images lay, is gone.")
-        return ImageDataset.from_table(Table(names=names), FilePixels(root, confined=bool(source["confined"])))
+        return ImageDataset.from_table(DatasetTable(names=names), FilePixels(root, confined=bool(source["confined"])))
     return DataSource.from_json(source).open()
 
 
@@ -193,7 +193,7 @@ def open_cache(
 
 
 @dataclass(frozen=True, eq=False)
-class Twins:
+class NearDuplicates:
     """Images that are copies of each other, and the groups once these are joined.
 
     Attributes
@@ -223,8 +223,8 @@ class Twins:
         }
 
 
-def find_twins(dataset: ImageDataset, audit: Audit, features: NDArray[np.float32]) -> Twins:
-    """Twins of a data set, each set of them joined with the user's groups.
+def find_near_duplicates(dataset: ImageDataset, audit: Audit, features: NDArray[np.float32]) -> NearDuplicates:
+    """Near-duplicates of a data set, each set of them joined with the user's groups.
 
     Exact copies are found by the audit; candidates with alike perceptual hashes are confirmed in feature space, where
     one of each set of exact copies stands for all.
@@ -250,7 +250,7 @@ def find_twins(dataset: ImageDataset, audit: Audit, features: NDArray[np.float32
     near = [(unique[first], unique[second]) for first, second in confirm_twins(features, candidates, rows=unique)]
     pairs = [*exact, *near]
     joined = dataset.groups if not pairs else join_groups(dataset.groups, pairs, len(dataset))
-    return Twins(_named(dataset, exact), _named(dataset, near), len(candidates), joined)
+    return NearDuplicates(_named(dataset, exact), _named(dataset, near), len(candidates), joined)
 
 
 def exact_pairs(audit: Audit) -> list[tuple[int, int]]:

@@ -22,10 +22,10 @@ from headstart.engines.capabilities import torch_precisions, training_precision
 from headstart.engines.engine import available_processors, resolve_device
 from headstart.errors import InputError, RunError, WeightsError
 from headstart.metrics import OutOfFold, evaluate
-from headstart.pretraining.batches import Pictures
+from headstart.pretraining.batches import ImageBatches
 from headstart.pretraining.checkpoint import CHECKPOINT_FILE
 from headstart.pretraining.network import build_network, pixels_for
-from headstart.pretraining.train import DivergedError, Lesson, Machine, faster_machine, predict, train
+from headstart.pretraining.train import DivergedError, Machine, PretrainingTask, faster_machine, predict, train
 from headstart.progress import Progress, Silent
 from headstart.storage import canonical_json, hash_json, storage_error, write_bytes, write_json
 from headstart.study.execution import run_folder as files
@@ -34,7 +34,7 @@ from headstart.workflow.fit import join_exact
 from headstart.workflow.job import labels_of
 from headstart.workflow.options.fit import as_source
 from headstart.workflow.options.pretrain import PRECISIONS, PretrainOptions
-from headstart.workflow.preflight import Data, Inspected, inspect_data
+from headstart.workflow.preflight import AuditedDataset, Data, inspect_data
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     Rows = NDArray[np.int64]
 
 MACHINE_FILE: Final = "machine.json"
-MOST_MARKS: Final = 500_000
+MAX_MARKS: Final = 500_000
 """Source images of which the file keeps marks, so that a fit on the same images is warned of."""
 _SCORES: Final = ("accuracy", "balanced_accuracy", "log_loss")
 
@@ -169,7 +169,7 @@ class _Job:
 
     path: Path
     work: Path
-    inspected: Inspected
+    inspected: AuditedDataset
     options: PretrainOptions
     identity: dict[str, Any]
     progress: Progress
@@ -211,7 +211,7 @@ class _Job:
             self._write(network, found)
         return found
 
-    def _lesson(self, dataset: ImageDataset, rows: Rows, pixels: Pixels) -> Lesson:
+    def _lesson(self, dataset: ImageDataset, rows: Rows, pixels: Pixels) -> PretrainingTask:
         options = self.options
         preparation = Preparation(
             pixels.input_size,
@@ -220,14 +220,16 @@ class _Job:
             white_level=options.white_level,
         )
         n_threads = options.n_threads or available_processors()
-        pictures = Pictures(dataset, preparation, self.work, n_threads)
+        pictures = ImageBatches(dataset, preparation, self.work, n_threads)
         pictures.keep(self.progress)
         certain = np.eye(len(dataset.classes))[labels_of(dataset)]
         targets = certain if dataset.soft is None else dataset.soft
         weights = np.ones(len(dataset)) if dataset.weights is None else dataset.weights / dataset.weights.mean()
-        return Lesson(pictures, rows, targets.astype(np.float32), weights.astype(np.float32), pixels.mean, pixels.std)
+        return PretrainingTask(
+            pictures, rows, targets.astype(np.float32), weights.astype(np.float32), pixels.mean, pixels.std
+        )
 
-    def _machine(self, network: torch.nn.Module, lesson: Lesson) -> Machine:
+    def _machine(self, network: torch.nn.Module, lesson: PretrainingTask) -> Machine:
         """Device, precision and threads: decided once, before the first step, and kept on resume."""
         path, options = self.work / MACHINE_FILE, self.options
         stored = _stored_machine(path)
@@ -241,7 +243,7 @@ class _Job:
         write_json(path, asdict(chosen))
         return chosen
 
-    def _plan(self, lesson: Lesson, machine: Machine, speeds: dict[str, float]) -> str:
+    def _plan(self, lesson: PretrainingTask, machine: Machine, speeds: dict[str, float]) -> str:
         settings = self.options.settings
         n_images = settings.epochs * lesson.n_batches(settings) * settings.batch_size
         minutes = n_images / speeds[machine.precision] / 60
@@ -298,7 +300,7 @@ class _Job:
         from safetensors.torch import save
 
         hashes = self.inspected.dataset.hashes or ()
-        marks = image_marks_text(hashes) if len(hashes) <= MOST_MARKS else ""
+        marks = image_marks_text(hashes) if len(hashes) <= MAX_MARKS else ""
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
         whole = self.work / "weights.safetensors"
         write_bytes(whole, save(tensors, metadata=header_of(found, marks)))

@@ -13,10 +13,10 @@ from headstart.study.transferability import score_sources, transfer_document
 from headstart.version import __version__
 from headstart.workflow.extraction import extract_all
 from headstart.workflow.fit import grouped, join_exact
-from headstart.workflow.job import Job, Positive, labels_of, make_run_split, n_worker_processes
+from headstart.workflow.job import Job, PositiveClass, labels_of, make_run_split, n_worker_processes
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import check_weights, search_space
-from headstart.workflow.preflight import Data, find_twins, inspect_data, open_cache
+from headstart.workflow.preflight import Data, find_near_duplicates, inspect_data, open_cache
 from headstart.workflow.sources import named_space, open_sources
 
 
@@ -95,7 +95,7 @@ def rank_backbones(
     return BackboneRanking(_scored(Job(inspected, space, sources, options, _NO_PART, Journal(None), progress)))
 
 
-_NO_PART = Positive(None, "no part in the scores")
+_NO_PART = PositiveClass(None, "no part in the scores")
 
 
 def _scored(job: Job) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def _scored(job: Job) -> dict[str, Any]:
     options, inspected = job.options, job.inspected
     cache = open_cache(options.cache, limit=options.cache_limit, progress=job.progress)
     features = extract_all(job, cache)
-    dataset = grouped(inspected.dataset, find_twins(inspected.dataset, inspected.audit, features[0]))
+    dataset = grouped(inspected.dataset, find_near_duplicates(inspected.dataset, inspected.audit, features[0]))
     split, n_classes = make_run_split(dataset, options), len(dataset.classes)
     data = StudyData(features, labels_of(dataset), n_classes, dataset.weights, dataset.groups, soft=dataset.soft)
     folds, n_jobs = [*outer_folds(split), final_fold(split)], n_worker_processes(options)

@@ -11,15 +11,15 @@ from headstart.backbones.backbone import Backbone
 from headstart.data import ImageDataset
 from headstart.engines.engine import Engine, resolve_device
 from headstart.engines.fallback import runs_on, what_lacks
-from headstart.engines.network_cache import NetworkStore
+from headstart.engines.network_cache import NetworkCache
 from headstart.errors import EngineError, RunError, WeightsError
 from headstart.features.cache import FeatureCache
-from headstart.features.engine_selection.select import Chooser, Wish
+from headstart.features.engine_selection.select import EngineRequest, EngineSelector
 from headstart.features.extractor import Extractor
 from headstart.progress import Progress, Silent
 from headstart.storage import hash_file, storage_error, write_bytes
 from headstart.study.execution import run_folder as files
-from headstart.study.search.space import Source, Space
+from headstart.study.search.space import FeatureSourceSpec, Space
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import source_options
 from headstart.workflow.preflight import open_cache, open_extractor
@@ -28,7 +28,7 @@ NETWORK_FILE = "network.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
+class FeatureSource:
     """A source ready to run.
 
     Attributes
@@ -38,7 +38,7 @@ class Opened:
         How its engine was chosen, for results.json.
     speeds : dict
         Images per second of the engines that were timed; for timings.json.
-    source : Source
+    source : FeatureSourceSpec
         With the name of its backbone filled in.
     number : int
         Its place among the sources of the run, from 0.
@@ -47,10 +47,10 @@ class Opened:
     extractor: Extractor
     record: dict[str, Any]
     speeds: dict[str, float]
-    source: Source = field(default_factory=Source)
+    source: FeatureSourceSpec = field(default_factory=FeatureSourceSpec)
     number: int = 0
 
-    def keep_network(self, folder: Path) -> None:
+    def save_network(self, folder: Path) -> None:
         """Write the quantised network, if there is one, into a folder, for the resumption of its run.
 
         Raises
@@ -75,7 +75,7 @@ def open_sources(
     *,
     folder: Path | None = None,
     progress: Progress | None = None,
-) -> tuple[Opened, ...]:
+) -> tuple[FeatureSource, ...]:
     """Every source of a search space, each with an engine of its own; weights are loaded before any engine is tried.
 
     Parameters
@@ -105,7 +105,7 @@ def open_sources(
     return tuple(found)
 
 
-def named_space(space: Space, sources: Sequence[Opened]) -> Space:
+def named_space(space: Space, sources: Sequence[FeatureSource]) -> Space:
     """The space with the sources that were opened for it, named in full."""
     return replace(space, sources=tuple(opened.source for opened in sources))
 
@@ -135,7 +135,7 @@ def open_for(
     progress: Progress | None = None,
     plain: Extractor | None = None,
     number: int = 0,
-) -> Opened:
+) -> FeatureSource:
     """Backbone, preparation and engine for a data set; a run that is resumed keeps the engine it began with.
 
     Parameters
@@ -171,7 +171,7 @@ def open_for(
     if folder is not None and stored is not None:
         return _resumed(plain, options, stored, folder, _Remaking(dataset, cache, progress, number))
     device = runs_on(plain.backbone, plain.engine.device, plain.preparation.size, progress=progress)
-    wish = Wish(
+    wish = EngineRequest(
         library=options.engine,
         precision=options.precision,
         device=device,
@@ -179,11 +179,11 @@ def open_for(
         batch_size=options.batch_size,
         seed=options.seed,
     )
-    chooser = Chooser(
+    chooser = EngineSelector(
         plain.backbone, plain.preparation, dataset, wish, cache=cache, folder=cache.folder, progress=progress
     )
     choice = chooser.choose()
-    return Opened(chooser.extractor(choice.engine), choice.record, choice.speeds, number=number)
+    return FeatureSource(chooser.extractor(choice.engine), choice.record, choice.speeds, number=number)
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +196,7 @@ class _Remaking:
     number: int
 
 
-def _resumed(plain: Extractor, options: FitOptions, stored: Engine, folder: Path, remaking: _Remaking) -> Opened:
+def _resumed(plain: Extractor, options: FitOptions, stored: Engine, folder: Path, remaking: _Remaking) -> FeatureSource:
     """The engine that a run began with; what the options name explicitly still has its say, and then differs."""
     record = files.stored_record(folder, remaking.number)
     asked = record.get("asked", {})
@@ -218,9 +218,9 @@ def _resumed(plain: Extractor, options: FitOptions, stored: Engine, folder: Path
     network = _stored_network(folder, engine, remaking.number)
     if network is None and engine.network_sha256:
         network = _made_again(plain, options, stored, folder, remaking)
-    store = NetworkStore(remaking.cache.folder)
+    store = NetworkCache(remaking.cache.folder)
     extractor = Extractor(plain.backbone, plain.preparation, engine, network=network, store=store)
-    return Opened(extractor, record, {}, number=remaking.number)
+    return FeatureSource(extractor, record, {}, number=remaking.number)
 
 
 def _refuse_other(folder: Path, name: str, asked: str, known: set[Any]) -> None:
@@ -251,9 +251,11 @@ def _stored_network(folder: Path, engine: Engine, number: int) -> bytes | None:
 
 def _made_again(plain: Extractor, options: FitOptions, stored: Engine, folder: Path, remaking: _Remaking) -> bytes:
     """The network of a run that was stopped, by a full disk say, before it could be written: the same bytes again."""
-    wish = Wish(precision=stored.precision, n_threads=stored.n_threads, batch_size=stored.batch_size, seed=options.seed)
+    wish = EngineRequest(
+        precision=stored.precision, n_threads=stored.n_threads, batch_size=stored.batch_size, seed=options.seed
+    )
     cache = remaking.cache
-    chooser = Chooser(
+    chooser = EngineSelector(
         plain.backbone,
         plain.preparation,
         remaking.dataset,

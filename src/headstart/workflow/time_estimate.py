@@ -21,7 +21,7 @@ from headstart.study.execution.time_estimate import study_seconds
 from headstart.study.plan import StudyPlan, final_fold, outer_folds
 from headstart.workflow.job import Job
 from headstart.workflow.options.training_set import left_out_notes
-from headstart.workflow.sources import Opened
+from headstart.workflow.sources import FeatureSource
 
 _TRIAL_BATCHES = 3
 REPORT_S = 5.0
@@ -81,7 +81,7 @@ class Costs:
 def fit_costs(
     dataset: ImageDataset,
     plan: StudyPlan,
-    sources: Sequence[Opened],
+    sources: Sequence[FeatureSource],
     cache: FeatureCache,
     split: Split,
     *,
@@ -94,7 +94,7 @@ def fit_costs(
     ----------
     dataset : ImageDataset
     plan : StudyPlan
-    sources : sequence of Opened
+    sources : sequence of FeatureSource
     cache : FeatureCache
     split : Split
     taxed : bool
@@ -111,7 +111,7 @@ def fit_costs(
 
 
 def _source_costs(
-    dataset: ImageDataset, opened: Opened, cache: FeatureCache, views: Sequence[View], *, alone: bool
+    dataset: ImageDataset, opened: FeatureSource, cache: FeatureCache, views: Sequence[View], *, alone: bool
 ) -> SourceCosts:
     extractor = opened.extractor
     every = views or (IDENTITY,)
@@ -119,7 +119,7 @@ def _source_costs(
     missing = len(dataset) * len(every) - cached
     seconds = missing * seconds_per_image(extractor) if missing else 0.0
     if not alone:
-        extractor.rest()  # sources may share a network, which the next one may move to another device
+        extractor.release()  # sources may share a network, which the next one may move to another device
     return SourceCosts(opened.source.label, extractor.engine.label, cached, seconds)
 
 

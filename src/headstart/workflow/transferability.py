@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.study.plan import final_fold, outer_folds
 from headstart.study.transferability import best_outer_scores, score_sources, transfer_document, with_agreement
-from headstart.workflow.job import Job, Studied, n_worker_processes
+from headstart.workflow.job import Job, StudyResult, n_worker_processes
 
 if TYPE_CHECKING:
     from headstart.data.split.make import Split
 
 
-def transferability(job: Job, study: Studied, split: Split, folds: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+def transferability(
+    job: Job, study: StudyResult, split: Split, folds: Sequence[dict[str, Any]]
+) -> dict[str, Any] | None:
     """The scores of every source with their rank agreement; None where there is one source, and nothing to rank.
 
     Parameters
     ----------
     job : Job
-    study : Studied
+    study : StudyResult
     split : Split
     folds : sequence of dict
         Rows of ``results.json``, with the outer score of the best of every source.

@@ -9,7 +9,14 @@ import torch
 from torch import nn
 
 from headstart.backbones.families.vit import rotary_transformer_stages, transformer_stages
-from headstart.backbones.layout import Layout, LibraryBody, LibraryHead, Stages, children_before_head, reset_classifier
+from headstart.backbones.layout import (
+    LibraryBody,
+    LibraryHead,
+    StageLayout,
+    Stages,
+    children_before_head,
+    reset_classifier,
+)
 from headstart.errors import InputError
 
 _CONTAINERS = ("stages", "blocks", "layers")
@@ -29,7 +36,7 @@ _NO_CHAIN = (
 )
 
 
-def prove_layout(network: Any) -> Layout:
+def prove_layout(network: Any) -> StageLayout:
     """The parts of a network as stages, where running them gives its own features bit for bit; else body and head.
 
     Features are what the library's own classifier would be given. On a device without numbers (``meta``) nothing can be
@@ -38,8 +45,8 @@ def prove_layout(network: Any) -> Layout:
     pool, head = LibraryHead(network, pre_logits=True), LibraryHead(network)
     stages = _proved(network, _candidate(network))
     if stages:
-        return Layout(stages, pool, head, reset_classifier)
-    return Layout([("body", LibraryBody(network))], pool, head, reset_classifier, natural=False)
+        return StageLayout(stages, pool, head, reset_classifier)
+    return StageLayout([("body", LibraryBody(network))], pool, head, reset_classifier, natural=False)
 
 
 def _candidate(network: Any) -> Stages:

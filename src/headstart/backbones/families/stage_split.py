@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from headstart.backbones.families.generic import prove_layout
-from headstart.backbones.layout import Layout, LibraryHead, SpatialMean, Stages, reset_classifier, sequence
+from headstart.backbones.layout import LibraryHead, SpatialMean, StageLayout, Stages, reset_classifier, sequence
 
 
-def lay_out(network: nn.Module, *, dense: bool = False) -> Layout:
+def lay_out(network: nn.Module, *, dense: bool = False) -> StageLayout:
     """Stages of a network, by its family; of an unknown one by its parts, if these prove to be a chain.
 
     Parameters
@@ -26,7 +26,9 @@ def lay_out(network: nn.Module, *, dense: bool = False) -> Layout:
     if (library, kind) in _WHOLE:
         return _WHOLE[library, kind](network, dense)
     if (library, kind) in _FAMILIES:
-        return Layout(_FAMILIES[library, kind](network), SpatialMean(), LibraryHead(network), _drop_timm_classifier)
+        return StageLayout(
+            _FAMILIES[library, kind](network), SpatialMean(), LibraryHead(network), _drop_timm_classifier
+        )
     return prove_layout(network)
 
 
@@ -48,7 +50,7 @@ def _groups(modules: Iterable[nn.Module], *, ends: type[nn.Module]) -> Iterator[
         yield nn.Sequential(*group)
 
 
-def _alexnet(network: Any, dense: bool) -> Layout:
+def _alexnet(network: Any, dense: bool) -> StageLayout:
     """Five stages, one for each convolution with its ReLU and, where one follows, its pooling."""
     starts = [place for place, module in enumerate(network.features) if isinstance(module, nn.Conv2d)]
     ends = [*starts[1:], len(network.features)]
@@ -57,8 +59,8 @@ def _alexnet(network: Any, dense: bool) -> Layout:
     before = [network.avgpool, nn.Flatten()]
     if dense:
         stages.append(("fc", nn.Sequential(*before, *network.classifier[:6])))
-        return Layout(stages, SpatialMean(), nn.Sequential(network.classifier[6]), _drop_alexnet_logits)
-    return Layout(stages, SpatialMean(), nn.Sequential(*before, network.classifier), _drop_alexnet_classifier)
+        return StageLayout(stages, SpatialMean(), nn.Sequential(network.classifier[6]), _drop_alexnet_logits)
+    return StageLayout(stages, SpatialMean(), nn.Sequential(*before, network.classifier), _drop_alexnet_classifier)
 
 
 def _drop_alexnet_logits(network: Any) -> None:
@@ -69,7 +71,7 @@ def _drop_alexnet_classifier(network: Any) -> None:
     network.classifier = nn.Identity()
 
 
-def _googlenet(network: Any, dense: bool) -> Layout:
+def _googlenet(network: Any, dense: bool) -> StageLayout:
     """Stages named as in Table 1 of the paper; the pooling before 4a and 5a belongs to these."""
     stem = sequence(network, "conv1 maxpool1 conv2 conv3 maxpool2")
     if network.transform_input:
@@ -79,7 +81,7 @@ def _googlenet(network: Any, dense: bool) -> Layout:
         pooling = {"4a": "maxpool3 ", "5a": "maxpool4 "}.get(name, "")
         stages.append((f"inception{name}", sequence(network, f"{pooling}inception{name}")))
     classifier = nn.Sequential(network.avgpool, nn.Flatten(), network.dropout, network.fc)
-    return Layout(stages, SpatialMean(), classifier, _drop_googlenet_classifiers)
+    return StageLayout(stages, SpatialMean(), classifier, _drop_googlenet_classifiers)
 
 
 class _TransformInput(nn.Module):
@@ -99,13 +101,13 @@ def _drop_googlenet_classifiers(network: Any) -> None:
     network.aux_logits, network.aux1, network.aux2 = False, None, None
 
 
-def _vgg(network: Any, dense: bool) -> Layout:
+def _vgg(network: Any, dense: bool) -> StageLayout:
     """Blocks of convolutions, each with the pooling that ends it."""
     blocks = _groups(network.features, ends=nn.MaxPool2d)
     stages: Stages = [(f"block{number}", block) for number, block in enumerate(blocks, 1)]
     if dense:
-        return Layout([*stages, ("fc", network.pre_logits)], SpatialMean(), network.head, reset_classifier)
-    return Layout(stages, SpatialMean(), LibraryHead(network), _drop_vgg_dense_layers)
+        return StageLayout([*stages, ("fc", network.pre_logits)], SpatialMean(), network.head, reset_classifier)
+    return StageLayout(stages, SpatialMean(), LibraryHead(network), _drop_vgg_dense_layers)
 
 
 def _drop_vgg_dense_layers(network: Any) -> None:
@@ -166,7 +168,7 @@ def _efficientnet(network: Any) -> Stages:
     return [("stem", sequence(network, "conv_stem bn1")), *blocks, ("conv_head", sequence(network, "conv_head bn2"))]
 
 
-_WHOLE: dict[tuple[str, str], Callable[[Any, bool], Layout]] = {
+_WHOLE: dict[tuple[str, str], Callable[[Any, bool], StageLayout]] = {
     ("torchvision", "AlexNet"): _alexnet,
     ("torchvision", "GoogLeNet"): _googlenet,
     ("timm", "VGG"): _vgg,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.backbones.entry import Entry
 from headstart.backbones.weights.key_mapping import translate
-from headstart.backbones.weights.locate import Found, find_weights
+from headstart.backbones.weights.locate import LocatedWeights, find_weights
 from headstart.backbones.weights.match import fit_state
 from headstart.backbones.weights.provenance import in_words, read_pretraining
 from headstart.backbones.weights.read import read_checked
@@ -55,14 +55,14 @@ def load_into(
     if path is None:
         found = find_weights(entry, offline=offline, progress=progress)
     else:
-        found = Found(Path(path), f"file {Path(path).name}", _OF_A_FILE)
+        found = LocatedWeights(Path(path), f"file {Path(path).name}", _OF_A_FILE)
     source = load_found(module, found)
     if source.note and progress is not None:
         progress.note(f"Weights: {source.note}.")
     return source
 
 
-def load_found(module: torch.nn.Module, found: Found) -> WeightsSource:
+def load_found(module: torch.nn.Module, found: LocatedWeights) -> WeightsSource:
     """Load one file into a network after checking it; see `load_into`."""
     own = module.state_dict()
     n_bytes = sum(tensor.numel() * tensor.element_size() for tensor in own.values())

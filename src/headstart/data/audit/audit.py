@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from headstart.data.audit.examine import Record, examine
+from headstart.data.audit.examine import ImageFacts, examine
 from headstart.data.audit.perceptual_hash import near_pairs
 from headstart.data.audit.warnings import warnings_about
 from headstart.data.categorical import some
@@ -161,7 +161,7 @@ def audit_dataset(
     readable = [row for row, record in enumerate(records) if record.failure is None]
     duplicates = _duplicates(records)
     conflicts = tuple(rows for rows in duplicates if _disagree(dataset, rows))
-    candidates, cut = near_pairs(np.array([records[row].twin_hash for row in readable], dtype=np.uint64))
+    candidates, cut = near_pairs(np.array([records[row].perceptual_hash for row in readable], dtype=np.uint64))
     set_of = {row: rows[0] for rows in duplicates for row in rows}
     headers = [header for row in readable if (header := records[row].header) is not None]
     return Audit(
@@ -186,13 +186,13 @@ def audit_dataset(
     )
 
 
-def _examine_all(dataset: ImageDataset, max_pixels: int, n_workers: int | None, progress: Progress) -> list[Record]:
+def _examine_all(dataset: ImageDataset, max_pixels: int, n_workers: int | None, progress: Progress) -> list[ImageFacts]:
     chunks = [range(start, min(start + _CHUNK, len(dataset))) for start in range(0, len(dataset), _CHUNK)]
 
-    def examine_chunk(rows: range) -> list[Record]:
+    def examine_chunk(rows: range) -> list[ImageFacts]:
         return [examine(dataset, row, max_pixels) for row in rows]
 
-    records: list[Record] = []
+    records: list[ImageFacts] = []
     n_threads = min(8, os.cpu_count() or 1) if n_workers is None else max(1, n_workers)
     task = progress.task("Audit", len(dataset), "images")
     with task as done, PILLOW_BLOCKS, ThreadPoolExecutor(n_threads) as pool:
@@ -202,7 +202,7 @@ def _examine_all(dataset: ImageDataset, max_pixels: int, n_workers: int | None, 
     return records
 
 
-def _duplicates(records: Sequence[Record]) -> tuple[tuple[int, ...], ...]:
+def _duplicates(records: Sequence[ImageFacts]) -> tuple[tuple[int, ...], ...]:
     """Sets of rows with equal pixels; equal files decode to equal pixels, so this covers both."""
     rows_of: dict[str, list[int]] = {}
     for row, record in enumerate(records):

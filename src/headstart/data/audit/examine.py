@@ -19,7 +19,7 @@ _STRIP_BYTES = 1 << 18
 
 
 @dataclass(frozen=True)
-class Record:
+class ImageFacts:
     """What one look at an image found.
 
     Attributes
@@ -31,7 +31,7 @@ class Record:
     header : Header or None
     peak : int or None
         Largest 16-bit colour sample.
-    twin_hash : int
+    perceptual_hash : int
         See `headstart.data.audit.perceptual_hash.perceptual_hash`.
     failure : str or None
         Why the image cannot be used.
@@ -41,11 +41,11 @@ class Record:
     pixel_hash: str = ""
     header: Header | None = None
     peak: int | None = None
-    twin_hash: int = 0
+    perceptual_hash: int = 0
     failure: str | None = None
 
 
-def examine(dataset: ImageDataset, row: int, max_pixels: int) -> Record:
+def examine(dataset: ImageDataset, row: int, max_pixels: int) -> ImageFacts:
     """Read, hash and decode one image; a failure is a finding, not an error."""
     content_hash = ""
     try:
@@ -57,13 +57,13 @@ def examine(dataset: ImageDataset, row: int, max_pixels: int) -> Record:
             content_hash = dataset.content_hash(row)
             decoded = _array_details(dataset, row, max_pixels)
     except ImageError as error:
-        return Record(content_hash, failure=error.reason)
-    return Record(
+        return ImageFacts(content_hash, failure=error.reason)
+    return ImageFacts(
         content_hash,
         pixel_hash=_pixel_hash(decoded.image),
         header=decoded.header,
         peak=decoded.peak,
-        twin_hash=perceptual_hash(decoded.image),
+        perceptual_hash=perceptual_hash(decoded.image),
     )
 
 

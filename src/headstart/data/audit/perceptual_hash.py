@@ -1,4 +1,4 @@
-"""Twins: perceptual hashes, the pairs that are close in them, and groups that keep twins together."""
+"""Near-duplicates: perceptual hashes, the pairs that are close in them, and groups that keep twins together."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def join_groups(groups: ArrayLike | None, pairs: Iterable[tuple[int, int]], n_im
     groups : array-like of shape (n_images,), optional
         The user's own groups.
     pairs : iterable of (row, row)
-        Twins.
+        NearDuplicates.
     n_images : int
 
     Returns

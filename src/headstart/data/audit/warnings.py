@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from headstart.data.audit.examine import Record
+from headstart.data.audit.examine import ImageFacts
 from headstart.data.categorical import some
 from headstart.data.dataset import ImageDataset
 from headstart.data.images.decode import Header
@@ -21,7 +21,7 @@ _BIT_RANGES: Final = (1_023, 4_095, 16_383)
 
 def warnings_about(
     dataset: ImageDataset,
-    records: Sequence[Record],
+    records: Sequence[ImageFacts],
     *,
     duplicates: Sequence[Sequence[int]],
     conflicts: Sequence[Sequence[int]],
@@ -31,7 +31,7 @@ def warnings_about(
     Parameters
     ----------
     dataset : ImageDataset
-    records : sequence of Record
+    records : sequence of ImageFacts
         One per image.
     duplicates : sequence of sequences of rows
         Sets of exact duplicates.
@@ -101,7 +101,7 @@ def _group_warnings(dataset: ImageDataset) -> Iterator[str]:
         )
 
 
-def _shortcut_warnings(dataset: ImageDataset, records: Sequence[Record]) -> Iterator[str]:
+def _shortcut_warnings(dataset: ImageDataset, records: Sequence[ImageFacts]) -> Iterator[str]:
     """A class that can be told by its files is a class a network may tell without looking at the subject."""
     if dataset.labels is None:
         return
@@ -129,7 +129,7 @@ def _tells(dataset: ImageDataset, values: Sequence[object], code: int) -> bool:
     return repeated and not set(own) & set(other)
 
 
-def _depth_warnings(records: Sequence[Record]) -> Iterator[str]:
+def _depth_warnings(records: Sequence[ImageFacts]) -> Iterator[str]:
     peaks = [record.peak for record in records if record.peak is not None]
     if not peaks:
         return
@@ -144,7 +144,7 @@ def _depth_warnings(records: Sequence[Record]) -> Iterator[str]:
         yield f"{len(peaks):,} images have 16 bits, {n_readable - len(peaks):,} have 8: check that brightness agrees."
 
 
-def _shape_warnings(dataset: ImageDataset, records: Sequence[Record]) -> Iterator[str]:
+def _shape_warnings(dataset: ImageDataset, records: Sequence[ImageFacts]) -> Iterator[str]:
     headers = [record.header for record in records if record.header is not None]
     pages = [
         name

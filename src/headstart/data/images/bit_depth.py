@@ -61,7 +61,7 @@ def read_deep(image: ImageFile.ImageFile, reopen: Callable[[], ImageFile.ImageFi
     Parameters
     ----------
     image : PIL.ImageFile.ImageFile
-        Opened, not yet loaded; it is loaded here, so that its orientation can be asked afterwards.
+        FeatureSource, not yet loaded; it is loaded here, so that its orientation can be asked afterwards.
     reopen : callable
         Gives the same file opened afresh.
 

@@ -8,26 +8,26 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from headstart.data.categorical import Coded, code_in_order, natural_key
+from headstart.data.categorical import Categorical, code_in_order, natural_key
 from headstart.data.labels.raters import Ratings, judge_votes, ratings_from_table
 from headstart.data.labels.soft import checked_soft
-from headstart.data.readers.table import Table
+from headstart.data.readers.table import DatasetTable
 from headstart.errors import DataError
 
 
 def with_opinions(
-    table: Table,
+    table: DatasetTable,
     *,
     soft: ArrayLike | None,
     ratings: ArrayLike | None,
     classes: Sequence[str] | None,
     votes: str,
-) -> Table:
+) -> DatasetTable:
     """The table with soft labels or the labels of several raters.
 
     Parameters
     ----------
-    table : Table
+    table : DatasetTable
         With or without labels.
     soft : array-like of shape (n_images, n_classes), optional
         Columns in the order of the classes.
@@ -50,25 +50,27 @@ def with_opinions(
     return table if ratings is None else _with_ratings(table, ratings, votes)
 
 
-def _with_soft(table: Table, soft: ArrayLike, classes: Sequence[str] | None) -> Table:
+def _with_soft(table: DatasetTable, soft: ArrayLike, classes: Sequence[str] | None) -> DatasetTable:
     shape = np.shape(soft)
     n_columns = shape[1] if len(shape) == 2 else 0
     default = tuple(str(code) for code in range(n_columns)) if table.labels is None else table.labels.names
     names = tuple(default if classes is None else classes)
     values = checked_soft(soft, len(table.names), len(names))
     if table.labels is None:
-        return replace(table, labels=Coded(values.argmax(axis=1).astype(np.int64), names), soft=values)
+        return replace(table, labels=Categorical(values.argmax(axis=1).astype(np.int64), names), soft=values)
     return replace(table, labels=code_in_order(table.labels, names), soft=values)
 
 
-def _with_ratings(table: Table, ratings: ArrayLike, votes: str) -> Table:
+def _with_ratings(table: DatasetTable, ratings: ArrayLike, votes: str) -> DatasetTable:
     found, classes = ratings_from_table(ratings)
     if len(found.codes) != len(table.names):
         raise DataError(f"There are ratings of {len(found.codes):,} images for {len(table.names):,} images.")
     if table.labels is None:
         verdict = judge_votes(found, table.names, len(classes), votes=votes)
         notes = (*table.notes, *verdict.notes)
-        return replace(table, labels=Coded(verdict.labels, classes), soft=verdict.soft, ratings=found, notes=notes)
+        return replace(
+            table, labels=Categorical(verdict.labels, classes), soft=verdict.soft, ratings=found, notes=notes
+        )
     every = tuple(sorted({*classes, *table.labels.names}, key=natural_key))
     return replace(table, labels=code_in_order(table.labels, every), ratings=_named(found, classes, every))
 

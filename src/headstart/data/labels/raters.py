@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from headstart.data.categorical import code_texts, some
+from headstart.data.categorical import encode_texts, some
 from headstart.errors import DataError, unknown_name
 
 GAP: Final = -1
@@ -83,7 +83,7 @@ def ratings_from_table(table: ArrayLike, raters: Sequence[str] | None = None) ->
             f"There are {len(named)} names of raters, {len(set(named))} different, for {cells.shape[1]} columns."
         )
     texts = [[_text(cell) for cell in row] for row in cells.tolist()]
-    coded = code_texts([text for row in texts for text in row])
+    coded = encode_texts([text for row in texts for text in row])
     return _without_gap_class(coded.codes.reshape(cells.shape), coded.names, named)
 
 
@@ -104,7 +104,7 @@ def _text(cell: Any) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Verdict:
+class VoteResult:
     """What the votes come to.
 
     Attributes
@@ -124,7 +124,7 @@ class Verdict:
 
 def judge_votes(
     ratings: Ratings, names: Sequence[str], n_classes: int, *, votes: str = "majority", where: str = ""
-) -> Verdict:
+) -> VoteResult:
     """Labels from the votes of the raters.
 
     Parameters
@@ -158,7 +158,7 @@ def judge_votes(
     tied = most.sum(axis=1) > 1
     shares = counts / total[:, None] if votes == "shares" else most / most.sum(axis=1, keepdims=True)
     soft = shares if bool((shares.max(axis=1) < 1).any()) else None
-    return Verdict(counts.argmax(axis=1).astype(np.int64), soft, tuple(_notes(ratings, total, tied, votes)))
+    return VoteResult(counts.argmax(axis=1).astype(np.int64), soft, tuple(_notes(ratings, total, tied, votes)))
 
 
 def _notes(ratings: Ratings, total: NDArray[np.int64], tied: NDArray[np.bool_], votes: str) -> Iterator[str]:

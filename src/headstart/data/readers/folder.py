@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headstart.data.categorical import code_texts, some
+from headstart.data.categorical import encode_texts, some
 from headstart.data.images.formats import IMAGE_SUFFIXES
 from headstart.data.names import check_printable, is_printable, shown
-from headstart.data.readers.table import Table
+from headstart.data.readers.table import DatasetTable
 from headstart.errors import DataError
 
 _SYSTEM_NAMES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 
 
-def read_folder(root: Path, *, allow_outside: bool = False) -> Table:
+def read_folder(root: Path, *, allow_outside: bool = False) -> DatasetTable:
     """Table of the images below the class folders of `root`, in order of their names.
 
     Parameters
@@ -42,8 +42,8 @@ def read_folder(root: Path, *, allow_outside: bool = False) -> Table:
     if not inside:
         unnamable = Counter({"with control characters in the name": len(hostile)})
         raise DataError(_nothing_found(root, stray, walk.ignored + unnamable))
-    labels = code_texts([name.split("/", 1)[0] for name in inside])
-    return Table(names=inside, labels=labels, notes=tuple(_notes(walk, stray, hostile, set(labels.names))))
+    labels = encode_texts([name.split("/", 1)[0] for name in inside])
+    return DatasetTable(names=inside, labels=labels, notes=tuple(_notes(walk, stray, hostile, set(labels.names))))
 
 
 def list_images(root: Path) -> list[str]:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from headstart.data.categorical import Coded, code_texts
-from headstart.data.readers.table import Table
+from headstart.data.categorical import Categorical, encode_texts
+from headstart.data.readers.table import DatasetTable
 from headstart.errors import DataError, unknown_name
 
 PARTITIONS: Final = ("train", "val", "test")
@@ -22,7 +22,7 @@ _IMAGE_KEYS: Final = ("images", "x", "X")
 _LABEL_KEYS: Final = ("labels", "y")
 
 
-def read_npz(path: Path, *, partition: str | None = None) -> tuple[Table, NDArray[Any]]:
+def read_npz(path: Path, *, partition: str | None = None) -> tuple[DatasetTable, NDArray[Any]]:
     """Table and images of an archive.
 
     Parameters
@@ -35,7 +35,7 @@ def read_npz(path: Path, *, partition: str | None = None) -> tuple[Table, NDArra
 
     Returns
     -------
-    table : Table
+    table : DatasetTable
     images : ndarray of shape (n_images, height, width[, channels])
 
     Raises
@@ -54,7 +54,7 @@ def read_npz(path: Path, *, partition: str | None = None) -> tuple[Table, NDArra
         raise DataError(f"{path} is damaged or no NumPy archive ({error}).") from error
 
 
-def _read(path: Path, partition: str | None) -> tuple[Table, NDArray[Any]]:
+def _read(path: Path, partition: str | None) -> tuple[DatasetTable, NDArray[Any]]:
     with zipfile.ZipFile(path) as archive:
         keys = {name.removesuffix(".npy") for name in archive.namelist()}
         parts = [part for part in PARTITIONS if f"{part}_images" in keys]
@@ -67,7 +67,7 @@ def _read(path: Path, partition: str | None) -> tuple[Table, NDArray[Any]]:
     return _pooled(path, chosen, arrays)
 
 
-def _read_plain(path: Path, archive: zipfile.ZipFile, keys: set[str]) -> tuple[Table, NDArray[Any]]:
+def _read_plain(path: Path, archive: zipfile.ZipFile, keys: set[str]) -> tuple[DatasetTable, NDArray[Any]]:
     images = next((key for key in _IMAGE_KEYS if key in keys), None)
     labels = next((key for key in _LABEL_KEYS if key in keys), None)
     if images is None or labels is None:
@@ -76,12 +76,12 @@ def _read_plain(path: Path, archive: zipfile.ZipFile, keys: set[str]) -> tuple[T
             "val_, test_), as MedMNIST has them, or images and labels."
         )
     pixels, coded = _read_part(path, archive, images, labels, keys)
-    return Table(names=[f"{row:06d}" for row in range(len(pixels))], labels=_coded([coded])), pixels
+    return DatasetTable(names=[f"{row:06d}" for row in range(len(pixels))], labels=_coded([coded])), pixels
 
 
 def _pooled(
     path: Path, parts: Sequence[str], arrays: list[tuple[NDArray[Any], NDArray[Any]]]
-) -> tuple[Table, NDArray[Any]]:
+) -> tuple[DatasetTable, NDArray[Any]]:
     shapes = {pixels.shape[1:] for pixels, _ in arrays}
     if len(shapes) > 1:
         raise DataError(f"{path}: the parts hold images of different shapes, {sorted(shapes)}; choose one part.")
@@ -93,7 +93,7 @@ def _pooled(
         else f"Of {path.name} the part {sizes} was read."
     )
     images = arrays[0][0] if len(arrays) == 1 else np.concatenate([pixels for pixels, _ in arrays])
-    return Table(names=names, labels=_coded([labels for _, labels in arrays]), notes=(note,)), images
+    return DatasetTable(names=names, labels=_coded([labels for _, labels in arrays]), notes=(note,)), images
 
 
 def _read_part(
@@ -137,5 +137,5 @@ def _read_array(path: Path, archive: zipfile.ZipFile, key: str) -> NDArray[Any]:
     return array
 
 
-def _coded(parts: list[NDArray[Any]]) -> Coded:
-    return code_texts([str(label) for labels in parts for label in labels.tolist()])
+def _coded(parts: list[NDArray[Any]]) -> Categorical:
+    return encode_texts([str(label) for labels in parts for label in labels.tolist()])

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.data.categorical import Coded, code_in_order, code_texts
+from headstart.data.categorical import Categorical, code_in_order, encode_texts
 from headstart.data.labels.raters import Ratings
 from headstart.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class DatasetTable:
     """Columns of equal length; see `headstart.data.dataset.ImageDataset` for their meaning.
 
     `soft` has a column, and `ratings` a code, for every name of `labels`. `source` begins messages about the columns:
@@ -24,8 +24,8 @@ class Table:
     """
 
     names: Sequence[str]
-    labels: Coded | None = None
-    groups: Coded | None = None
+    labels: Categorical | None = None
+    groups: Categorical | None = None
     weights: NDArray[np.float64] | None = None
     folds: NDArray[Any] | None = None
     notes: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ class Table:
     ratings: Ratings | None = None
     source: str = ""
 
-    def in_classes(self, classes: Sequence[str] | None) -> Table:
+    def in_classes(self, classes: Sequence[str] | None) -> DatasetTable:
         """The table with labels, soft labels and ratings coded by the given classes; as it is for None.
 
         Raises
@@ -51,7 +51,7 @@ class Table:
         ratings = None if self.ratings is None else self.ratings.recoded(position)
         return replace(self, labels=ordered, soft=soft, ratings=ratings)
 
-    def grouped(self, pattern: str | None) -> Table:
+    def grouped(self, pattern: str | None) -> DatasetTable:
         """The table with groups taken from the names, or itself without a pattern.
 
         Raises
@@ -66,7 +66,7 @@ class Table:
         return replace(self, groups=groups_from_names(self.names, pattern))
 
 
-def groups_from_names(names: Sequence[str], pattern: str) -> Coded:
+def groups_from_names(names: Sequence[str], pattern: str) -> Categorical:
     """Group of every name: what the parenthesis called ``group``, or else the first one, matches.
 
     Raises
@@ -93,7 +93,7 @@ def groups_from_names(names: Sequence[str], pattern: str) -> Coded:
             f"--group-from {pattern!r} finds no group in {len(missed):,} of {len(names):,} names, such as "
             f"{missed[0]!r}. The pattern is searched in the path as written there."
         )
-    return code_texts([group for group in found if group])
+    return encode_texts([group for group in found if group])
 
 
 def _captured(expression: re.Pattern[str], name: str, wanted: str | int) -> str | None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from headstart.features.cache import folder as files
 from headstart.features.cache.limits import StoredFile
-from headstart.features.cache.shard import DamagedShardError, Layout, check_name, read_shard, write_shard
+from headstart.features.cache.shard import DamagedShardError, ShardLayout, check_name, read_shard, write_shard
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,12 +29,12 @@ class Shard:
     Attributes
     ----------
     file : StoredFile
-    layout : Layout
+    layout : ShardLayout
     keys : ndarray of shape (n_rows, 32), uint8
     """
 
     file: StoredFile
-    layout: Layout
+    layout: ShardLayout
     keys: NDArray[np.uint8]
 
     @property
@@ -63,7 +63,7 @@ def copy_rows(shard: Shard, rows: NDArray[np.int64], positions: NDArray[np.int64
     out[_slice_or_index(positions)] = layout.rows(content)[_slice_or_index(rows)]
 
 
-def _check_kind(path: Path, layout: Layout, row_shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+def _check_kind(path: Path, layout: ShardLayout, row_shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     if layout.row_shape != row_shape or layout.dtype != dtype:
         raise DamagedShardError(
             f"{path} holds rows of {layout.dtype} {layout.row_shape}; expected {dtype} {row_shape}. "
@@ -146,7 +146,7 @@ def merge_shards(place: Path, shards: Sequence[Shard]) -> list[Path]:
     return written
 
 
-def _whole(shard: Shard) -> tuple[Layout, NDArray[np.uint8]] | None:
+def _whole(shard: Shard) -> tuple[ShardLayout, NDArray[np.uint8]] | None:
     """A shard's content, unless it is damaged or gone: then it is left to the next reader."""
     try:
         return read_shard(shard.path)

@@ -34,7 +34,7 @@ class DamagedShardError(StorageError):
 
 
 @dataclass(frozen=True)
-class Layout:
+class ShardLayout:
     """Where keys and rows lie in a shard.
 
     Attributes
@@ -123,8 +123,8 @@ def _header(n_rows: int, rows: NDArray[Any]) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
-def read_head(path: Path) -> tuple[Layout, NDArray[np.uint8]]:
-    """Layout and keys of a shard, without its rows and without checking the hash.
+def read_head(path: Path) -> tuple[ShardLayout, NDArray[np.uint8]]:
+    """ShardLayout and keys of a shard, without its rows and without checking the hash.
 
     Raises
     ------
@@ -147,8 +147,8 @@ def read_head(path: Path) -> tuple[Layout, NDArray[np.uint8]]:
     return layout, np.frombuffer(raw, dtype=np.uint8).reshape(layout.n_rows, KEY_BYTES)
 
 
-def read_shard(path: Path, room: NDArray[np.uint8] | None = None) -> tuple[Layout, NDArray[np.uint8]]:
-    """Layout and bytes of a whole shard, its hash checked.
+def read_shard(path: Path, room: NDArray[np.uint8] | None = None) -> tuple[ShardLayout, NDArray[np.uint8]]:
+    """ShardLayout and bytes of a whole shard, its hash checked.
 
     Parameters
     ----------
@@ -179,8 +179,8 @@ def check_name(path: Path, content: NDArray[np.uint8]) -> None:
         raise _damaged(path, "its name is not the hash of its content")
 
 
-def _parse(path: Path, head: bytes, size: int, handle: BinaryIO | Any) -> Layout:
-    """Layout from the first bytes of a file of `size` bytes; nothing in them is believed."""
+def _parse(path: Path, head: bytes, size: int, handle: BinaryIO | Any) -> ShardLayout:
+    """ShardLayout from the first bytes of a file of `size` bytes; nothing in them is believed."""
     length = int.from_bytes(head[:8], "little")
     if len(head) < 8 or length > min(_MAX_HEADER, size - 8):
         raise _damaged(path, "its header has an impossible length")
@@ -194,7 +194,7 @@ def _parse(path: Path, head: bytes, size: int, handle: BinaryIO | Any) -> Layout
         dtype = _TYPES[features["dtype"]]
         (keys_at, keys_end), (rows_at, rows_end) = keys["data_offsets"], features["data_offsets"]
         start = 8 + length
-        layout = Layout(n_rows, tuple(row_shape), dtype, start + int(keys_at), start + int(rows_at), size)
+        layout = ShardLayout(n_rows, tuple(row_shape), dtype, start + int(keys_at), start + int(rows_at), size)
         fits = (
             min(n_rows, *row_shape, int(keys_at), int(rows_at)) >= 0
             and keys["dtype"] == "U8"

@@ -21,7 +21,7 @@ SECONDS_PER_IMAGE: Final = 0.015
 """Of one thread, on one core of 2023."""
 
 
-class Describer:
+class DescriptorExtractor:
     """Turns the pixels that the network sees into descriptors; takes an extractor's place in `extract_features`.
 
     Parameters

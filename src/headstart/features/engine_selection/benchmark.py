@@ -24,7 +24,7 @@ CLEARLY_FASTER: Final = 1.25
 _HOPELESS: Final = 3.0
 _SMALL_BATCH: Final = 4
 _ROUND_S: Final = 0.3
-_LEAST_ROUNDS: Final = 3  # one round alone may meet another program
+_MIN_ROUNDS: Final = 3  # one round alone may meet another program
 _MAX_ROUNDS: Final = 5
 _KEY_LENGTH: Final = 40
 
@@ -127,7 +127,7 @@ def _speed(extractor: Extractor, pixels: NDArray[np.uint8], best: float, clock: 
                 done.result()
             fastest = min(fastest, clock() - start)
             hopeless = n_images / max(fastest, 1e-9) * _HOPELESS < best
-            if hopeless or (n_done >= _LEAST_ROUNDS and clock() - begun > _ROUND_S):
+            if hopeless or (n_done >= _MIN_ROUNDS and clock() - begun > _ROUND_S):
                 break
     return round(n_images / max(fastest, 1e-9), 3)
 

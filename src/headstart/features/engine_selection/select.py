@@ -19,7 +19,7 @@ from headstart.engines.capabilities import (
     torch_precisions,
 )
 from headstart.engines.engine import Engine, engine_for, reference_engine
-from headstart.engines.network_cache import NetworkStore
+from headstart.engines.network_cache import NetworkCache
 from headstart.errors import EngineError, InputError, unknown_name
 from headstart.features.engine_selection.benchmark import Speeds, fastest, measure_engines
 from headstart.features.engine_selection.int8 import MAX_CALIBRATION, MAX_JUDGED, accuracy_cost, check_int8, quantise
@@ -63,7 +63,7 @@ _TIMED: Final = 8
 
 
 @dataclass(frozen=True)
-class Wish:
+class EngineRequest:
     """What was asked for.
 
     Attributes
@@ -121,7 +121,7 @@ class Wish:
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class EngineChoice:
     """The engine of a run, and how it came to be chosen.
 
     Attributes
@@ -141,7 +141,7 @@ class Choice:
     speeds: dict[str, float] = field(default_factory=dict)
 
 
-class Chooser:
+class EngineSelector:
     """Chooses the engine of a run.
 
     Parameters
@@ -150,7 +150,7 @@ class Chooser:
     preparation : Preparation
     dataset : ImageDataset
         Readable images, with their hashes; labels, where there are any, are what the probe tells apart.
-    wish : Wish
+    wish : EngineRequest
     cache : FeatureCache, optional
         Features of the compared images go through it, so they are computed once.
     folder : Path, optional
@@ -163,7 +163,7 @@ class Chooser:
         backbone: Backbone,
         preparation: Preparation,
         dataset: ImageDataset,
-        wish: Wish,
+        wish: EngineRequest,
         *,
         cache: FeatureCache | None = None,
         folder: Path | None = None,
@@ -173,7 +173,7 @@ class Chooser:
         self.preparation = preparation
         self.dataset = dataset
         self.wish = wish
-        self.store = NetworkStore(folder)
+        self.store = NetworkCache(folder)
         self._cache = cache
         self._folder = folder
         self._progress = progress or Silent()
@@ -187,7 +187,7 @@ class Chooser:
         n_images = min(_SAMPLE[1], max(_SAMPLE[0], len(self.dataset) // 8))
         return sample_rows(self.dataset, n_images, self.wish.seed)
 
-    def choose(self) -> Choice:
+    def choose(self) -> EngineChoice:
         """The first engine of the rule's order that agrees with the reference; with ``measure`` the fastest.
 
         Raises
@@ -314,7 +314,7 @@ class Chooser:
 
     def _chosen(
         self, engine: Engine, parity: Parity | None, reason: str, speeds: dict[str, float] | None = None, **more: Any
-    ) -> Choice:
+    ) -> EngineChoice:
         if engine != self.wish.reference:
             self._progress.note(f"Engine: {engine.label} ({reason}; {parity}).")
         record = {
@@ -328,9 +328,9 @@ class Chooser:
             **more,
         }
         timed = {label: speed for label, speed in (speeds or {}).items() if speed > 0}
-        return Choice(engine, record, self._networks.get(engine.network_sha256), timed)
+        return EngineChoice(engine, record, self._networks.get(engine.network_sha256), timed)
 
-    def _choose_int8(self) -> Choice:
+    def _choose_int8(self) -> EngineChoice:
         """int8 where it stays within its wide tolerance, its cost in accuracy measured; else the best of fp32."""
         check_int8()
         order = sample_rows(self.dataset, len(self.dataset), self.wish.seed)
@@ -368,7 +368,7 @@ class Chooser:
         plain = self._features(judged, self.wish.reference)
         return accuracy_cost(plain, self._features(judged, engine), labels)
 
-    def _instead_of_int8(self, reason: str) -> Choice:
+    def _instead_of_int8(self, reason: str) -> EngineChoice:
         engine = self.wish.engine("openvino", "fp32")
         parity = self._parity(engine)
         if self._keeps(engine, parity):
@@ -383,7 +383,7 @@ def _divided(order: Sequence[int]) -> tuple[list[int], list[int]]:
     return list(order[:n_judged]), list(rest or order)
 
 
-def ordered_engines(wish: Wish, *, worth_compiling: bool = False) -> list[Engine]:
+def ordered_engines(wish: EngineRequest, *, worth_compiling: bool = False) -> list[Engine]:
     """Engines that this machine has and the wish allows, in the order in which the rule tries them.
 
     The order is that of their measured speed (docs/speed.md): OpenVINO before torch, bf16 before fp32. It follows from
@@ -391,7 +391,7 @@ def ordered_engines(wish: Wish, *, worth_compiling: bool = False) -> list[Engine
 
     Parameters
     ----------
-    wish : Wish
+    wish : EngineRequest
     worth_compiling : bool
         The work is long enough for ``torch.compile``, which is tried where OpenVINO is not.
     """
@@ -406,12 +406,12 @@ def ordered_engines(wish: Wish, *, worth_compiling: bool = False) -> list[Engine
     return [engine for engine in found if not engine.is_reference]
 
 
-def _allowed(wish: Wish, there: Sequence[str]) -> list[str]:
+def _allowed(wish: EngineRequest, there: Sequence[str]) -> list[str]:
     asked = ("bf16", "fp16", "fp32") if wish.precision == "auto" else (wish.precision,)
     return [name for name in asked if name in there]
 
 
-def _reason(wish: Wish, n_candidates: int) -> str:
+def _reason(wish: EngineRequest, n_candidates: int) -> str:
     if n_candidates == 1:
         return "asked for"
     if wish.library == "measure":

@@ -57,7 +57,7 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Pace:
+class StepSettings:
     """Settings of an update that differ between the heads of a stack."""
 
     learning_rate: float
@@ -65,7 +65,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Rule:
+class UpdateRule:
     """One optimizer.
 
     Attributes
@@ -78,10 +78,10 @@ class Rule:
     """
 
     n_moments: int
-    update: Callable[[Tensors, Tensors, Sequence[Tensors], Clock, Pace], None]
+    update: Callable[[Tensors, Tensors, Sequence[Tensors], Clock, StepSettings], None]
 
 
-def _sgd(weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, pace: Pace) -> None:
+def _sgd(weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, pace: StepSettings) -> None:
     torch._fused_sgd_(
         list(weights),
         list(gradients),
@@ -96,15 +96,17 @@ def _sgd(weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock
     )
 
 
-def _adam(weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, pace: Pace) -> None:
+def _adam(weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, pace: StepSettings) -> None:
     _fused_adam(weights, gradients, moments, clock.counter, pace)
 
 
-def _adamw(weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, pace: Pace) -> None:
+def _adamw(weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, pace: StepSettings) -> None:
     _fused_adam(weights, gradients, moments, clock.counter, pace, decoupled=True)
 
 
-def _rmsprop(weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, pace: Pace) -> None:
+def _rmsprop(
+    weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, pace: StepSettings
+) -> None:
     _fused_adam(weights, gradients, (gradients, moments[0]), clock.endless, pace, betas=(0.0, RMS_SMOOTHING))
 
 
@@ -113,7 +115,7 @@ def _fused_adam(
     gradients: Tensors,
     moments: Sequence[Tensors],
     counter: Tensor,
-    pace: Pace,
+    pace: StepSettings,
     *,
     betas: tuple[float, float] = (BETA_1, BETA_2),
     decoupled: bool = False,
@@ -136,7 +138,7 @@ def _fused_adam(
     )
 
 
-def _adamax(weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, pace: Pace) -> None:
+def _adamax(weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, pace: StepSettings) -> None:
     rate = _float32(pace.learning_rate / (1.0 - BETA_1**clock.step))
     decay = _float32(pace.weight_decay)
     for weight, gradient, mean, largest in zip(weights, gradients, *moments, strict=True):
@@ -148,7 +150,7 @@ def _adamax(weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], cl
         weight.addcdiv_(mean, largest, value=-rate)
 
 
-def _nadam(weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, pace: Pace) -> None:
+def _nadam(weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, pace: StepSettings) -> None:
     now, following = nadam_momentum(clock.step), nadam_momentum(clock.step + 1)
     own = _float32(pace.learning_rate * (1.0 - now) / (1.0 - clock.momentum_product))
     averaged = _float32(pace.learning_rate * following / (1.0 - clock.momentum_product * following))
@@ -176,12 +178,12 @@ def nadam_momentum(step: int) -> float:
     return float(BETA_1 * (1.0 - 0.5 * 0.96 ** (step * MOMENTUM_DECAY)))
 
 
-RULES: dict[str, Rule] = {
-    "sgd": Rule(0, _sgd),
-    "momentum": Rule(1, _sgd),
-    "rmsprop": Rule(1, _rmsprop),
-    "adam": Rule(2, _adam),
-    "adamw": Rule(2, _adamw),
-    "adamax": Rule(2, _adamax),
-    "nadam": Rule(2, _nadam),
+RULES: dict[str, UpdateRule] = {
+    "sgd": UpdateRule(0, _sgd),
+    "momentum": UpdateRule(1, _sgd),
+    "rmsprop": UpdateRule(1, _rmsprop),
+    "adam": UpdateRule(2, _adam),
+    "adamw": UpdateRule(2, _adamw),
+    "adamax": UpdateRule(2, _adamax),
+    "nadam": UpdateRule(2, _nadam),
 }

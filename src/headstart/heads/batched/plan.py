@@ -18,7 +18,7 @@ CHUNK_LANES = 12
 """Trajectories of a chunk unless said otherwise. Chunks are what is kept when a run is interrupted."""
 
 STEPS_PER_EPOCH = 8
-LEAST_BATCH = 8
+MIN_BATCH = 8
 COLUMN_TILE = 16
 """The columns of the first layer are filled up to a multiple of this, so that rows begin where vectors do."""
 
@@ -200,7 +200,7 @@ def batch_rows(batch_size: int, n_rows: int) -> int:
     >>> batch_rows(128, 60), batch_rows(128, 200), batch_rows(128, 2000)
     (8, 25, 128)
     """
-    return min(batch_size, max(LEAST_BATCH, n_rows // STEPS_PER_EPOCH))
+    return min(batch_size, max(MIN_BATCH, n_rows // STEPS_PER_EPOCH))
 
 
 def batch_notes(specs: Sequence[HeadSpec], n_rows: int) -> list[str]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from headstart.heads.batched.plan import Shape
 
 
-class Draws:
+class RandomDraws:
     """Source of what is random in one trajectory.
 
     Parameters

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from headstart.heads.batched.activations import ACTIVATIONS, Activation
-from headstart.heads.batched.optimizers import RULES, Clock, Pace, Rule
+from headstart.heads.batched.optimizers import RULES, Clock, StepSettings, UpdateRule
 from headstart.heads.batched.plan import Lane, Shape
-from headstart.heads.batched.random_draws import Draws
+from headstart.heads.batched.random_draws import RandomDraws
 from headstart.heads.spec import HeadSpec
 
 UPDATED_NUMBERS = 150_000
@@ -53,8 +53,8 @@ class Updated:
 
     start: int
     stop: int
-    rule: Rule
-    pace: Pace
+    rule: UpdateRule
+    pace: StepSettings
     products: list[list[Block]]  # blocks whose gradient is computed at once
     upper: list[Tensor]  # weights of the layers after the first
     upper_moments: list[list[Tensor]]
@@ -67,14 +67,16 @@ class Stack:
     ----------
     lanes : sequence of Lane
     shape : Shape
-    draws : Draws
+    draws : RandomDraws
         Its initial values go to every lane.
     device : torch.device
     precision : {"fp32", "bf16"}
         Of the two large products of a step. Weights, updates and all else are fp32.
     """
 
-    def __init__(self, lanes: Sequence[Lane], shape: Shape, draws: Draws, device: torch.device, precision: str) -> None:
+    def __init__(
+        self, lanes: Sequence[Lane], shape: Shape, draws: RandomDraws, device: torch.device, precision: str
+    ) -> None:
         self.shape, self.device, self.n_lanes = shape, device, len(lanes)
         self.dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
         self.weights = [
@@ -96,7 +98,7 @@ class Stack:
     def _updated(self, start: int, stop: int, spec: HeadSpec) -> Updated:
         rule, pace = (
             RULES[str(spec.settings["optimizer"])],
-            Pace(spec.number("learning_rate"), spec.number("weight_decay")),
+            StepSettings(spec.number("learning_rate"), spec.number("weight_decay")),
         )
         outputs = self.shape.matrices[0][0]
         first = self.weights[0].flatten(0, 1)

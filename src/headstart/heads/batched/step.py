@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from headstart.heads.batched.activations import Activation
-from headstart.heads.batched.random_draws import Draws
+from headstart.heads.batched.random_draws import RandomDraws
 from headstart.heads.batched.stack import Block, Stack, Updated
 
 
 @dataclass(frozen=True)
-class Piece:
+class LayerSlice:
     """The part of a hidden layer's buffers that lanes alike share one call for."""
 
     activation: Activation
@@ -68,7 +68,7 @@ class Workspace:
             self.product_gradient = empty(n_rows_at_most, shape.n_columns, dtype=stack.dtype)
         self.updates = [self._update(updated) for updated in stack.updated]
 
-    def _pieces(self, layer: int) -> Iterator[Piece]:
+    def _pieces(self, layer: int) -> Iterator[LayerSlice]:
         before, units = self.before[layer], self.before[layer].shape[1]
         separate = any(alike.activation.needs_before for alike in self.stack.alike)
         after = torch.empty_like(before) if separate else before
@@ -76,7 +76,7 @@ class Workspace:
             lanes = slice(alike.start, alike.stop)
             fed, gradient = self.fed[layer][lanes, :units], self.deltas[layer][lanes]
             mask = self.masks[layer].get(alike.dropout)
-            yield Piece(alike.activation, before[lanes], after[lanes], fed, gradient, mask)
+            yield LayerSlice(alike.activation, before[lanes], after[lanes], fed, gradient, mask)
 
     def _update(self, updated: Updated) -> Callable[[], None]:
         """The update of some lanes, with every slice it needs made beforehand."""
@@ -112,7 +112,7 @@ class Workspace:
         ]
         return self.delta[rows], product, parts
 
-    def step(self, targets: Tensor, totals: Tensor, draws: Draws) -> None:
+    def step(self, targets: Tensor, totals: Tensor, draws: RandomDraws) -> None:
         """Change the weights by one step on the rows in `inputs`.
 
         Parameters
@@ -121,7 +121,7 @@ class Workspace:
             The share of the loss that falls to each class.
         totals : Tensor of shape (lanes or 1, 1, rows)
             Their sum over the classes.
-        draws : Draws
+        draws : RandomDraws
         """
         self._draw_masks(draws)
         self._forward()
@@ -130,7 +130,7 @@ class Workspace:
         for update in self.updates:
             update()
 
-    def _draw_masks(self, draws: Draws) -> None:
+    def _draw_masks(self, draws: RandomDraws) -> None:
         for uniforms, masks in zip(self.uniforms, self.masks, strict=True):
             if masks:
                 draws.uniforms(uniforms)

@@ -16,7 +16,7 @@ from headstart.heads.arithmetic import Features, Floats, over_all_classes
 from headstart.heads.arrays import dense_layers
 from headstart.heads.batched.device import PRECISIONS, checked_device, checked_precision, threads
 from headstart.heads.batched.plan import Chunk, Lane, Shape, batch_rows, lane_bytes
-from headstart.heads.batched.random_draws import Draws
+from headstart.heads.batched.random_draws import RandomDraws
 from headstart.heads.batched.rows import padded, stack_rows
 from headstart.heads.batched.stack import Stack
 from headstart.heads.batched.step import Workspace
@@ -163,7 +163,7 @@ def tiles(lanes: Sequence[Lane], shape: Shape, device: torch.device, n_rows: int
 
 def _epochs(lanes: Sequence[Lane], shape: Shape, inputs: Tensor, rows: TrainingRows) -> Iterator[Stack]:
     """The stack after each epoch; the same object, to be read by who wants a snapshot."""
-    draws = Draws(rows.seed)
+    draws = RandomDraws(rows.seed)
     precision = "fp32" if inputs.dtype == torch.float32 else "bf16"
     stack = Stack(lanes, shape, draws, inputs.device, precision)
     data = stack_rows(inputs, rows, lanes)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from headstart.heads.spec import HeadSpec
 from headstart.heads.training_rows import TrainingRows
 
-MOST_DRAWN = 1000
+MAX_DRAWN = 1000
 """Rows that a tree is grown on at most: a forest's strength is in its many trees, its time in their rows."""
 
 
@@ -35,7 +35,7 @@ def _fit_one(spec: HeadSpec, rows: TrainingRows) -> dict[str, npt.NDArray[Any]]:
     forest = RandomForestClassifier(
         n_estimators=spec.whole("trees"),
         min_samples_leaf=spec.whole("leaf"),
-        max_samples=None if n_rows <= MOST_DRAWN else MOST_DRAWN / n_rows,
+        max_samples=None if n_rows <= MAX_DRAWN else MAX_DRAWN / n_rows,
         random_state=rows.seed,
         n_jobs=1,
     )

@@ -18,7 +18,7 @@ from headstart.heads.training_rows import Integers, TrainingRows
 RANK_TOLERANCE = 1e-12
 """Directions whose eigenvalue is below this share of the largest are rounding alone."""
 
-LEAST_PENALTY = 1e-10
+MIN_PENALTY = 1e-10
 """Share of the largest eigenvalue that an alpha counts for at least. With more features than rows a smaller one lets
 the regression pass through every row to the last digit: residuals of rows left out would be 0 divided by 0."""
 
@@ -86,7 +86,7 @@ def _decompose(rows: TrainingRows) -> _Problem:
 
 
 def _fit_one(problem: _Problem, alpha: float, rows: TrainingRows) -> dict[str, npt.NDArray[Any]]:
-    penalty = max(alpha, LEAST_PENALTY * float(problem.squares.max(initial=0.0)))
+    penalty = max(alpha, MIN_PENALTY * float(problem.squares.max(initial=0.0)))
     shrunk = problem.scores / (problem.squares + penalty)  # (n, r)
     within = shrunk.T @ problem.targets  # (r, P)
     decisions = np.zeros_like(problem.targets)

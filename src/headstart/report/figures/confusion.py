@@ -24,7 +24,7 @@ _SQUARE_INCHES = 5.0
 
 
 @dataclass(frozen=True)
-class Curve:
+class CurveLine:
     """One ROC or precision-recall curve and its band.
 
     Parameters
@@ -123,20 +123,20 @@ def _cell(value: float, *, rates: bool) -> str:
 
 
 @style.styled()
-def roc(curves: Sequence[Curve], *, title: str) -> Figure:
+def roc(curves: Sequence[CurveLine], *, title: str) -> Figure:
     """ROC curves with their bands, one panel per curve."""
     axes_names = ("False positive rate (fraction of negatives)", "True positive rate (fraction of positives)")
     return _curve_panels(curves, axes_names, title)
 
 
 @style.styled()
-def precision_recall(curves: Sequence[Curve], *, title: str) -> Figure:
+def precision_recall(curves: Sequence[CurveLine], *, title: str) -> Figure:
     """Precision-recall curves with their bands, one panel per curve."""
     axes_names = ("Recall (fraction of positives found)", "Precision (fraction of alarms that are right)")
     return _curve_panels(curves, axes_names, title)
 
 
-def _curve_panels(curves: Sequence[Curve], axes_names: tuple[str, str], title: str) -> Figure:
+def _curve_panels(curves: Sequence[CurveLine], axes_names: tuple[str, str], title: str) -> Figure:
     n_columns = min(len(curves), 2)
     n_rows = -(-len(curves) // n_columns)
     panel = _SQUARE_INCHES if n_columns == 1 else 3.1
@@ -152,7 +152,7 @@ def _curve_panels(curves: Sequence[Curve], axes_names: tuple[str, str], title: s
     return figure
 
 
-def _draw_curve(axes: Axes, curve: Curve) -> None:
+def _draw_curve(axes: Axes, curve: CurveLine) -> None:
     style.unit_square(axes)
     chance = [0.0, 1.0] if curve.chance is None else [curve.chance] * 2
     axes.plot([0, 1], chance, color=style.GREY, linewidth=1, linestyle=(0, (4, 3)), label="no skill")

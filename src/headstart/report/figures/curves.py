@@ -17,7 +17,7 @@ from headstart.metrics import (
     roc_band,
     roc_curve,
 )
-from headstart.report.document import Plot, Table
+from headstart.report.document import Plot, ReportTable
 from headstart.report.figures import confusion as figures
 from headstart.report.figures.style import class_labels
 from headstart.report.text import format as text
@@ -158,28 +158,28 @@ def _edges(band: Band) -> tuple[figures.Floats, figures.Floats, figures.Floats]:
     return band.grid, band.low, band.high
 
 
-def _roc(oof: OutOfFold, code: int, heading: str, fraction: float) -> figures.Curve:
+def _roc(oof: OutOfFold, code: int, heading: str, fraction: float) -> figures.CurveLine:
     """The exact curve of one repeat; the mean on the band's grid of several."""
     band = roc_band(oof, code, n_train_fraction=fraction, n_resamples=N_RESAMPLES)
     if oof.n_repeats > 1:
-        return figures.Curve(heading, band.grid, band.value, _edges(band))
+        return figures.CurveLine(heading, band.grid, band.value, _edges(band))
     rows = oof.rows_of(0)
     curve = roc_curve(oof.labels[rows] == code, oof.probabilities[0, rows, code], oof.row_weights[rows])
-    return figures.Curve(heading, curve.false_positive_rate, curve.true_positive_rate, _edges(band))
+    return figures.CurveLine(heading, curve.false_positive_rate, curve.true_positive_rate, _edges(band))
 
 
-def _precision_recall(oof: OutOfFold, code: int, heading: str, fraction: float) -> figures.Curve:
+def _precision_recall(oof: OutOfFold, code: int, heading: str, fraction: float) -> figures.CurveLine:
     """As `_roc`, for precision against recall."""
     band = precision_recall_band(oof, code, n_train_fraction=fraction, n_resamples=N_RESAMPLES)
     rows = oof.rows_of(0)
     weights, inside = oof.row_weights[rows], oof.labels[rows] == code
     share = float(weights[inside].sum() / weights.sum())
     if oof.n_repeats > 1:
-        return figures.Curve(heading, band.grid, band.value, _edges(band), share)
+        return figures.CurveLine(heading, band.grid, band.value, _edges(band), share)
     curve = precision_recall_curve(inside, oof.probabilities[0, rows, code], weights)
     found = curve.recall > 0  # a mistake at the very top finds nothing yet, and weighs nothing in the average precision
     recall, precision = curve.recall[found], curve.precision[found]
-    return figures.Curve(heading, np.append(0.0, recall), np.append(precision[:1], precision), _edges(band), share)
+    return figures.CurveLine(heading, np.append(0.0, recall), np.append(precision[:1], precision), _edges(band), share)
 
 
 def calibration_bins(oof: OutOfFold) -> Reliability:
@@ -188,7 +188,7 @@ def calibration_bins(oof: OutOfFold) -> Reliability:
     return reliability(outcome.event, outcome.confidence, oof.row_weights[oof.rows_of(0)])
 
 
-def calibration_table(bins: Reliability) -> Table:
+def calibration_table(bins: Reliability) -> ReportTable:
     """The numbers of the calibration plot."""
     rows = tuple(
         (text.score(probability), text.score(frequency), text.interval((low, high)), text.count(int(count)))
@@ -197,7 +197,7 @@ def calibration_table(bins: Reliability) -> Table:
         )
     )
     columns = ("Mean probability", "Observed share", "95 % interval", "Predictions")
-    return Table("Calibration by bins of about equal count", columns, rows)
+    return ReportTable("Calibration by bins of about equal count", columns, rows)
 
 
 def calibration_plot(record: RunRecord, oof: OutOfFold, bins: Reliability) -> Plot:

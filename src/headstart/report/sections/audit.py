@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from headstart.report.document import Block, Bullets, Section, Table, Text
+from headstart.report.document import Block, Bullets, ReportTable, Section, Text
 from headstart.report.text import format as text
 from headstart.results.read import RunRecord
 
@@ -31,7 +31,9 @@ def audit_section(record: RunRecord, *, named: bool = True) -> Section:
         False counts unreadable files, duplicates and twins instead of naming them.
     """
     audit = record.results["audit"]
-    blocks: list[Block] = [Table("What the image files are", ("Item", "Value"), _facts(record, audit), frozenset({1}))]
+    blocks: list[Block] = [
+        ReportTable("What the image files are", ("Item", "Value"), _facts(record, audit), frozenset({1}))
+    ]
     if named:
         blocks += _unreadable(audit["unreadable"])
         blocks += _duplicates(audit["duplicates"], audit["label_conflicts"])
@@ -78,7 +80,7 @@ def _length(audit: Mapping[str, Any], key: str) -> str:
 
 def _unreadable(entries: Sequence[Mapping[str, str]]) -> list[Block]:
     rows = tuple((entry["image"], entry["reason"]) for entry in entries[:MAX_ROWS])
-    table = Table("Unreadable files", ("Image", "Reason"), rows, frozenset({1}))
+    table = ReportTable("Unreadable files", ("Image", "Reason"), rows, frozenset({1}))
     return [table, *_cut(entries)] if rows else [Text("Every file could be read.", tone="good")]
 
 
@@ -90,7 +92,7 @@ def _duplicates(sets: Sequence[Sequence[str]], conflicts: Sequence[Sequence[str]
         for names in sorted(sets, key=lambda names: tuple(names) not in disagreeing)[:MAX_ROWS]
     )
     caption = "Exact duplicates, kept on one side of every split"
-    table = Table(caption, ("Images", "Labels"), rows, frozenset({1}))
+    table = ReportTable(caption, ("Images", "Labels"), rows, frozenset({1}))
     return [table, *_cut(sets)] if rows else [Text("No two files hold the same image.", tone="good")]
 
 
@@ -101,7 +103,7 @@ def _twins(twins: Any, *, named: bool) -> list[Block]:
     told = _named if named else _tallied
     rows = tuple((text.words(key), told(value)) for key, value in twins.items())
     return [
-        Table(
+        ReportTable(
             "Twins: images with alike perceptual hashes, confirmed in feature space",
             ("Item", "Value"),
             rows,

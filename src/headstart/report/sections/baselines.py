@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from headstart.report.document import Block, Bullets, Picture, Pictures, Plot, Section, Table, Text
+from headstart.report.document import Block, Bullets, FigureRow, Picture, Plot, ReportTable, Section, Text
 from headstart.report.figures import style
 from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_in_sentence, metric_title, ordered_metrics
@@ -83,14 +83,14 @@ def transfer_section(record: RunRecord, drawn: Mapping[str, Picture]) -> Section
     if transfer["verdict"] == "no evidence":
         blocks.append(Text(_NOTHING))
     if PLOT in drawn:
-        blocks.append(Pictures((drawn[PLOT],)))
+        blocks.append(FigureRow((drawn[PLOT],)))
     blocks += [_rival_table(record, transfer), _gain_table(transfer), Text(_how(record, transfer), tone="note")]
     if transfer["notes"]:
         blocks.append(Bullets(tuple(transfer["notes"])))
     return Section("transfer", "Did transfer help?", tuple(blocks))
 
 
-def _rival_table(record: RunRecord, transfer: Mapping[str, Any]) -> Table:
+def _rival_table(record: RunRecord, transfer: Mapping[str, Any]) -> ReportTable:
     names = ordered_metrics(transfer["gains"])
     run = ("This run", text.MISSING, *(_on_two_lines(record.results["metrics"][name]) for name in names))
     best = ("Best rival of each fold", text.MISSING, *(_on_two_lines(transfer["best_rival"][name]) for name in names))
@@ -103,7 +103,7 @@ def _rival_table(record: RunRecord, transfer: Mapping[str, Any]) -> Table:
         for rival in transfer["rivals"]
     ]
     columns = ("Judged", "Times best", *(metric_title(name) for name in names))
-    return Table(f"The run and its rivals, n = {record.n_judged:,}", columns, (run, *rivals, best))
+    return ReportTable(f"The run and its rivals, n = {record.n_judged:,}", columns, (run, *rivals, best))
 
 
 def _on_two_lines(entry: Mapping[str, Any]) -> str:
@@ -111,7 +111,7 @@ def _on_two_lines(entry: Mapping[str, Any]) -> str:
     return text.estimate(entry).replace(" (", "\n(", 1)
 
 
-def _gain_table(transfer: Mapping[str, Any]) -> Table:
+def _gain_table(transfer: Mapping[str, Any]) -> ReportTable:
     decided_by = transfer["decided_by"]
     rows = tuple(
         (
@@ -123,7 +123,7 @@ def _gain_table(transfer: Mapping[str, Any]) -> Table:
         for name, gain in ((name, transfer["gains"][name]) for name in ordered_metrics(transfer["gains"]))
     )
     caption = "Gain of the run over the best rival of each fold, in pairs; above zero the run is better, for losses too"
-    return Table(caption, ("Score", "Gain", "95 % interval", "p"), rows)
+    return ReportTable(caption, ("Score", "Gain", "95 % interval", "p"), rows)
 
 
 def _how(record: RunRecord, transfer: Mapping[str, Any]) -> str:

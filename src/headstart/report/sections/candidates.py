@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from headstart.report.document import Block, Picture, Pictures, Section, Table, Text
+from headstart.report.document import Block, FigureRow, Picture, ReportTable, Section, Text
 from headstart.report.figures.plots import sorted_candidates
 from headstart.report.text import format as text
 from headstart.report.text.methods import n_tried
@@ -16,10 +16,10 @@ MAX_LISTED = 100
 """Candidates that the page lists; all of a larger search stand in candidates.parquet."""
 
 
-def _side_by_side(drawn: Drawn, names: Sequence[str]) -> tuple[Pictures, ...]:
+def _side_by_side(drawn: Drawn, names: Sequence[str]) -> tuple[FigureRow, ...]:
     """The figures of these names that were drawn, as one block; nothing when there are none."""
     items = tuple(drawn[name] for name in names if name in drawn)
-    return (Pictures(items),) if items else ()
+    return (FigureRow(items),) if items else ()
 
 
 def confusion_section(record: RunRecord, drawn: Drawn) -> Section:
@@ -29,7 +29,9 @@ def confusion_section(record: RunRecord, drawn: Drawn) -> Section:
         for name, counts in zip(record.classes, record.results["confusion"], strict=True)
     )
     noun = "weighted counts" if record.results["task"]["weighted"] else "counts"
-    table = Table(f"Confusion matrix, {noun}: rows true, columns predicted", ("True class", *record.classes), rows)
+    table = ReportTable(
+        f"Confusion matrix, {noun}: rows true, columns predicted", ("True class", *record.classes), rows
+    )
     return Section(
         "confusion", "Confusion matrix", (*_side_by_side(drawn, ["confusion_counts", "confusion_rates"]), table)
     )
@@ -42,7 +44,7 @@ def curves_section(record: RunRecord, drawn: Drawn) -> Section:
     return Section("curves", "ROC and precision-recall curves", figures or (missing,))
 
 
-def calibration_section(drawn: Drawn, bins: Table) -> Section:
+def calibration_section(drawn: Drawn, bins: ReportTable) -> Section:
     """Whether a probability can be taken at its word."""
     note = Text(
         "Read it so: of the images given a probability near 0.8, about 80 % should carry the class. Points below the "
@@ -50,7 +52,7 @@ def calibration_section(drawn: Drawn, bins: Table) -> Section:
         "it has no interval.",
         tone="note",
     )
-    return Section("calibration", "Calibration", (Pictures((drawn["calibration"],), beside=bins), note))
+    return Section("calibration", "Calibration", (FigureRow((drawn["calibration"],), beside=bins), note))
 
 
 def folds_section(record: RunRecord, drawn: Drawn) -> Section:
@@ -68,7 +70,7 @@ def folds_section(record: RunRecord, drawn: Drawn) -> Section:
         for fold in results["folds"]
     )
     columns = ("Fold", "Chosen", "Inner log loss", "Test images", *(metric_title(name) for name in names))
-    table = Table("Scores by fold", columns, rows, frozenset({1}))
+    table = ReportTable("Scores by fold", columns, rows, frozenset({1}))
     return Section("folds", "Scores by fold", (*_side_by_side(drawn, ["fold_scores"]), table))
 
 
@@ -86,7 +88,7 @@ def candidates_section(record: RunRecord, drawn: Drawn) -> Section:
     return Section("candidates", "Everything that was tried", blocks)
 
 
-def _candidate_table(record: RunRecord) -> Table:
+def _candidate_table(record: RunRecord) -> ReportTable:
     """One row per candidate; where another score than log loss chose, a column for it."""
     choose_by = record.results["protocol"]["choose_by"]
     other = () if choose_by == "log_loss" else (f"Inner {metric_in_sentence(choose_by)}",)
@@ -104,7 +106,7 @@ def _candidate_table(record: RunRecord) -> Table:
     columns = ("Candidate", "Kind", "Settings", *other, "Inner log loss, mean ± SD", "Times chosen")
     n_all = n_tried(record.results)
     shown = f"All {n_all}" if len(rows) == n_all else f"The best {len(rows)} of {n_all:,}"
-    return Table(f"{shown} candidates, best first", columns, rows, frozenset({1, 2}))
+    return ReportTable(f"{shown} candidates, best first", columns, rows, frozenset({1, 2}))
 
 
 def _spread(mean: float | None, deviation: float | None) -> str:

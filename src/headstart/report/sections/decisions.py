@@ -10,7 +10,7 @@ import numpy as np
 
 from headstart.decisions import abstention_curve
 from headstart.metrics import OutOfFold, roc_curve
-from headstart.report.document import Block, Picture, Pictures, Plot, Section, Table, Text
+from headstart.report.document import Block, FigureRow, Picture, Plot, ReportTable, Section, Text
 from headstart.report.figures import decisions as figures
 from headstart.report.figures.style import class_labels
 from headstart.report.text import format as text
@@ -142,13 +142,13 @@ def decision_section(record: RunRecord, drawn: Mapping[str, Picture]) -> Section
     return Section("decisions", "From probabilities to decisions", tuple(blocks))
 
 
-def _above(drawn: Mapping[str, Picture], name: str, table: Table) -> list[Block]:
+def _above(drawn: Mapping[str, Picture], name: str, table: ReportTable) -> list[Block]:
     """A figure too wide for a table beside it, and the table."""
-    return [Pictures((drawn[name],)), table] if name in drawn else [table]
+    return [FigureRow((drawn[name],)), table] if name in drawn else [table]
 
 
-def _beside(drawn: Mapping[str, Picture], name: str, table: Table) -> list[Block]:
-    return [Pictures((drawn[name],), beside=table)] if name in drawn else [table]
+def _beside(drawn: Mapping[str, Picture], name: str, table: ReportTable) -> list[Block]:
+    return [FigureRow((drawn[name],), beside=table)] if name in drawn else [table]
 
 
 def kinds_in_folds(decisions: Mapping[str, Any]) -> str:
@@ -169,15 +169,15 @@ def _calibration_words(decisions: Mapping[str, Any]) -> str:
     )
 
 
-def _calibration_table(decisions: Mapping[str, Any]) -> Table:
+def _calibration_table(decisions: Mapping[str, Any]) -> ReportTable:
     rows = tuple(
         (metric_title(name), text.estimate(found["before"]), text.estimate(found["after"]))
         for name, found in decisions["calibration"]["scores"].items()
     )
-    return Table("Held-out images, before and after calibration", ("Score", "Before", "After"), rows)
+    return ReportTable("Held-out images, before and after calibration", ("Score", "Before", "After"), rows)
 
 
-def _fold_table(record: RunRecord, decisions: Mapping[str, Any]) -> Table:
+def _fold_table(record: RunRecord, decisions: Mapping[str, Any]) -> ReportTable:
     repeats, with_point = record.results["protocol"]["repeats"], decisions["operating_point"] is not None
     named = [
         *((text.fold_name(fold, repeats), fold) for fold in decisions["folds"]),
@@ -195,7 +195,7 @@ def _fold_table(record: RunRecord, decisions: Mapping[str, Any]) -> Table:
     )
     columns = ("Fold", "Fitted on images", "Calibrator", *(["Threshold"] if with_point else []), "Why")
     words = frozenset({2, len(columns) - 1})
-    return Table("What was fitted where", columns, rows, words)
+    return ReportTable("What was fitted where", columns, rows, words)
 
 
 def _threshold(entry: Mapping[str, Any]) -> float:
@@ -222,7 +222,7 @@ def _point_blocks(record: RunRecord, decisions: Mapping[str, Any], drawn: Mappin
         )
         for name in _ORDER
     )
-    table = Table(f"Scores at the operating point {rule}", ("Score", "Value", "95 % interval"), rows)
+    table = ReportTable(f"Scores at the operating point {rule}", ("Score", "Value", "95 % interval"), rows)
     positive = record.classes[record.positive or 0]
     said = Text(
         f"Operating point {rule}: an image is called {positive} from a probability on that follows this rule on inner "
@@ -255,8 +255,8 @@ def _set_blocks(record: RunRecord, found: Mapping[str, Any]) -> list[Block]:
     )
     return [
         said,
-        Table(caption, columns, tuple(rows), frozenset({3})),
-        Table("Size of the sets", ("Classes in the set", "Share of images"), shown),
+        ReportTable(caption, columns, tuple(rows), frozenset({3})),
+        ReportTable("Size of the sets", ("Classes in the set", "Share of images"), shown),
     ]
 
 
@@ -267,13 +267,13 @@ def _said_of(entry: Mapping[str, Any], n_folds: int) -> str:
     )
 
 
-def _abstention_table(found: Mapping[str, Any]) -> Table:
+def _abstention_table(found: Mapping[str, Any]) -> ReportTable:
     rows = tuple(
         (text.percent(point["answered"]), text.score(point["certainty"]), text.estimate(point["accuracy"]))
         for point in found["points"]
     )
     columns = ("Images answered", "From a highest probability of", "Accuracy (95 % interval)")
-    return Table("Leaving the least certain images to a person", columns, rows)
+    return ReportTable("Leaving the least certain images to a person", columns, rows)
 
 
 def decision_sentences(results: Mapping[str, Any]) -> list[str]:

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from headstart.report.document import Block, Picture, Pictures, Plot, Section, Table, Text
+from headstart.report.document import Block, FigureRow, Picture, Plot, ReportTable, Section, Text
 from headstart.report.figures import style
 from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_in_sentence, metric_title
 from headstart.results.read import RunRecord
 
 PLOT = "fine_tuning"
-_MOST_PANELS = 6
+_MAX_PANELS = 6
 
 
 def tuning_plots(record: RunRecord) -> tuple[Plot, ...]:
@@ -32,7 +32,7 @@ def tuning_plots(record: RunRecord) -> tuple[Plot, ...]:
         for fold in found["folds"]
         for number in range(len(fold["tried"]))
         if not fold["tried"][number]["failed"]
-    ][:_MOST_PANELS]
+    ][:_MAX_PANELS]
     if not panels:
         return ()
     title = _finding(found)
@@ -146,7 +146,7 @@ def tuning_section(record: RunRecord, drawn: Mapping[str, Picture]) -> Section |
         return None
     blocks: list[Block] = [Text(_summary(found))]
     if PLOT in drawn:
-        blocks.append(Pictures((drawn[PLOT],)))
+        blocks.append(FigureRow((drawn[PLOT],)))
     same = Text("Every fold kept frozen features, so the run's predictions are theirs: there is no gain to speak of.")
     blocks += [_gain_table(found) if found["times_chosen"] else same, _fold_table(found)]
     if found["signs"]:
@@ -167,7 +167,7 @@ def _summary(found: Mapping[str, Any]) -> str:
     )
 
 
-def _gain_table(found: Mapping[str, Any]) -> Table:
+def _gain_table(found: Mapping[str, Any]) -> ReportTable:
     rows = []
     for name, row in found["against_frozen"]["metrics"].items():
         bounds = row["ci95"]
@@ -182,10 +182,10 @@ def _gain_table(found: Mapping[str, Any]) -> Table:
             )
         )
     columns = ("Score", "Frozen features alone", "With fine-tuning", "Difference", "95 % interval, paired")
-    return Table("What fine-tuning brought, on the same test images", columns, tuple(rows), frozenset({0}))
+    return ReportTable("What fine-tuning brought, on the same test images", columns, tuple(rows), frozenset({0}))
 
 
-def _fold_table(found: Mapping[str, Any]) -> Table:
+def _fold_table(found: Mapping[str, Any]) -> ReportTable:
     metric = metric_in_sentence(found["choose_by"])
     rows = []
     for fold in found["folds"]:
@@ -194,4 +194,4 @@ def _fold_table(found: Mapping[str, Any]) -> Table:
         epochs = "" if fold["epochs"] is None else str(fold["epochs"])
         rows.append((_panel_title(fold), text.score(fold["frozen_holdout"]), ", ".join(tried), chosen, epochs))
     columns = ("Outer fold", f"Holdout {metric}, frozen", "fine-tuned", "Chosen", "Epochs")
-    return Table("What the inner holdouts said", columns, tuple(rows), frozenset({0, 3}))
+    return ReportTable("What the inner holdouts said", columns, tuple(rows), frozenset({0, 3}))

@@ -13,7 +13,7 @@ import numpy as np
 from headstart.data.images.decode import WHITE_LEVEL
 from headstart.errors import ImageError
 from headstart.report.document import Block, Gallery, Text, Tile
-from headstart.results.read import Predictions, RunRecord
+from headstart.results.read import PredictionTable, RunRecord
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
@@ -46,7 +46,7 @@ class Case:
     probability: float
 
 
-def judge_images(predictions: Predictions) -> list[Case]:
+def judge_images(predictions: PredictionTable) -> list[Case]:
     """One case per image, in the order of first appearance, probabilities averaged over the repeats."""
     names, first, rows = np.unique(np.array(predictions.images), return_index=True, return_inverse=True)
     sums = np.zeros((len(names), predictions.probabilities.shape[1]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from headstart.report.document import Block, Gallery, Section, Table, Text, Tile
+from headstart.report.document import Block, Gallery, ReportTable, Section, Text, Tile
 from headstart.report.sections.gallery import Show
 from headstart.report.text import format as text
 from headstart.results.read import RunRecord
@@ -109,7 +109,10 @@ def _agreement_blocks(agreement: Mapping[str, Any], *, named: bool) -> list[Bloc
         f"Reference: {agreement['reference']}."
     )
     caption = "How far the raters agree"
-    blocks: list[Block] = [Table(caption, ("Item", "Value"), tuple(rows), frozenset({1})), Text(note, tone="note")]
+    blocks: list[Block] = [
+        ReportTable(caption, ("Item", "Value"), tuple(rows), frozenset({1})),
+        Text(note, tone="note"),
+    ]
     return [*blocks, _disputed(agreement["disputed"])] if named and agreement["disputed"] else blocks
 
 
@@ -121,12 +124,12 @@ def _alpha(entry: Mapping[str, Any]) -> str:
     return f"undefined: {entry['reason']}" if entry["value"] is None else text.estimate(entry)
 
 
-def _disputed(entries: Sequence[Mapping[str, Any]]) -> Table:
+def _disputed(entries: Sequence[Mapping[str, Any]]) -> ReportTable:
     rows = tuple(
         (entry["image"], _votes(entry["votes"]), text.percent(entry["disagreement"])) for entry in entries[:N_ROWS]
     )
     caption = f"The {len(rows)} images that raters differ on most"
-    return Table(caption, ("Image", "Votes", "Against the majority"), rows, frozenset({1}))
+    return ReportTable(caption, ("Image", "Votes", "Against the majority"), rows, frozenset({1}))
 
 
 def _votes(votes: Mapping[str, int]) -> str:
@@ -178,7 +181,7 @@ def _tile(show: Show, entry: Mapping[str, Any], *, images: bool) -> Tile:
     return Tile(show.picture(entry["image"]), title, alt, tuple(lines))
 
 
-def _ranked(top: Sequence[Mapping[str, Any]], *, named: bool) -> Table:
+def _ranked(top: Sequence[Mapping[str, Any]], *, named: bool) -> ReportTable:
     rows = tuple(
         (
             str(entry["rank"]),
@@ -194,13 +197,13 @@ def _ranked(top: Sequence[Mapping[str, Any]], *, named: bool) -> Table:
     words = ("Image",) if named else ()
     columns = ("Rank", *words, "Label", "Suggested", "Probability of label", "of suggestion", "Repeats that agree")
     first = f"The first {len(rows)} of the list" if len(rows) > 1 else "The list"
-    return Table(first, columns, rows, frozenset(range(1, 3 + len(words))))
+    return ReportTable(first, columns, rows, frozenset(range(1, 3 + len(words))))
 
 
-def _joint(classes: Sequence[str], doubtful: Mapping[str, Any]) -> Table:
+def _joint(classes: Sequence[str], doubtful: Mapping[str, Any]) -> ReportTable:
     rows = tuple(
         (name, text.score(doubtful["thresholds"][name]), *(text.count(n) for n in counts))
         for name, counts in zip(classes, doubtful["confident_joint"], strict=True)
     )
     caption = "Images by label (rows) and by the class that the models are confident of (columns)"
-    return Table(caption, ("Label", "Threshold", *classes), rows)
+    return ReportTable(caption, ("Label", "Threshold", *classes), rows)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headstart.report.document import Block, Picture, Pictures, Section, Text
+from headstart.report.document import Block, FigureRow, Picture, Section, Text
 from headstart.report.search_effects import designs, effects
 from headstart.report.sections.search_tables import best_table, effect_table, often_tied_table, tied_table
 from headstart.report.sections.search_words import Found, outer_fold_numbers, score_name
@@ -49,7 +49,7 @@ def search_section(search: Search, drawn: Mapping[str, Picture], notes: Sequence
     if outer.halving is not None:
         blocks.append(Text(_halving_note(outer.halving), tone="warning"))
     blocks += [best_table(outer), tied_table(outer), often_tied_table(outer)]
-    blocks += [Pictures((picture,)) for picture in pictures]
+    blocks += [FigureRow((picture,)) for picture in pictures]
     blocks += [effect_table(search.table, search.found)] if search.found else []
     return Section("search", "The search", tuple(blocks))
 

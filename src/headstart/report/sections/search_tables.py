@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.report.document import Table
+from headstart.report.document import ReportTable
 from headstart.report.search_effects import Effect, source_labels
 from headstart.report.sections.search_words import KINDS, Found, factor_name, outer_fold_numbers, score_name
 from headstart.report.text import format as text
@@ -23,8 +23,8 @@ def _rows_of(table: CandidateTable, fold: tuple[int, int]) -> np.ndarray[Any, np
     return np.flatnonzero(inside)
 
 
-def best_table(table: CandidateTable) -> Table:
-    """Per source of features, what the inner folds preferred: the paper's Table 3, over folds."""
+def best_table(table: CandidateTable) -> ReportTable:
+    """Per source of features, what the inner folds preferred: the paper's ReportTable 3, over folds."""
     labels = np.array(source_labels(table), dtype=object)
     dense = bool((table.columns["kind"] == "dense").any())
     names = _TABLE_SETTINGS if dense else ()
@@ -40,7 +40,7 @@ def best_table(table: CandidateTable) -> Table:
         "Best candidate of each source of features, fold by fold: the value preferred most often, and in how many "
         "folds; mean scores of the folds' best"
     )
-    return Table(caption, columns, rows, frozenset(range(1, 2 + len(names))))
+    return ReportTable(caption, columns, rows, frozenset(range(1, 2 + len(names))))
 
 
 def _best_row(
@@ -78,7 +78,7 @@ def _shown(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float | int) else str(value)
 
 
-def tied_table(table: CandidateTable) -> Table:
+def tied_table(table: CandidateTable) -> ReportTable:
     """For each outer fold: winner, how many are tied with it, the cheapest of those, inner and outer score."""
     columns, labels = table.columns, source_labels(table)
     n_repeats = len({repeat for repeat, _ in outer_fold_numbers(table)})
@@ -101,7 +101,9 @@ def tied_table(table: CandidateTable) -> Table:
         )
     score = score_name(table)
     names = ("Fold", "Winner", "Tied", "Cheapest tied", "Cost, winner : cheapest", f"Inner {score}", f"Outer {score}")
-    return Table("Winner, candidates tied with it, and the cheapest of those", names, tuple(rows), frozenset({1, 3}))
+    return ReportTable(
+        "Winner, candidates tied with it, and the cheapest of those", names, tuple(rows), frozenset({1, 3})
+    )
 
 
 def _ratio(cost: float, least: float) -> str:
@@ -118,7 +120,7 @@ def _candidate_label(table: CandidateTable, row: int, labels: Sequence[str]) -> 
     return f"{labels[row]}: {head}" if several else head
 
 
-def often_tied_table(table: CandidateTable) -> Table:
+def often_tied_table(table: CandidateTable) -> ReportTable:
     """Candidates tied with the winner in most folds, cheapest first among equals."""
     columns, labels = table.columns, source_labels(table)
     n_folds = len(outer_fold_numbers(table))
@@ -135,7 +137,9 @@ def often_tied_table(table: CandidateTable) -> Table:
         for number in ranked[:MAX_TIED]
     )
     caption = f"Tied with the winner in most folds, cheapest first ({len(rows)} of {len(ranked):,} ever tied)"
-    return Table(caption, ("Candidate", "Folds", "Rough cost", f"Mean inner {score_name(table)}"), rows, frozenset())
+    return ReportTable(
+        caption, ("Candidate", "Folds", "Rough cost", f"Mean inner {score_name(table)}"), rows, frozenset()
+    )
 
 
 def _seconds(value: float) -> str:
@@ -148,7 +152,7 @@ def _mean_score(table: CandidateTable, number: int) -> float | None:
     return float(known.mean()) if known.size else None
 
 
-def effect_table(table: CandidateTable, found: Found) -> Table:
+def effect_table(table: CandidateTable, found: Found) -> ReportTable:
     """The numbers of the effect plot."""
     rows = [
         (f"{KINDS[design.kind]}: {factor_name(factor)}", effect.level, f"{effect.value:+.4f}", _bounds(effect))
@@ -157,7 +161,7 @@ def effect_table(table: CandidateTable, found: Found) -> Table:
         for effect in made
     ]
     names = ("Setting", "Value", f"Effect on inner {score_name(table)}", "95 % interval")
-    return Table("Effect of every value of every setting", names, tuple(rows), frozenset({1}))
+    return ReportTable("Effect of every value of every setting", names, tuple(rows), frozenset({1}))
 
 
 def _bounds(effect: Effect) -> str:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from headstart.report.document import Block, Bullets, Headline, Section, Table, Text, Verbatim
+from headstart.report.document import Block, Bullets, Headline, ReportTable, Section, Text, Verbatim
 from headstart.report.figures.style import class_labels
 from headstart.report.text import format as text
 from headstart.report.text.methods import methods_text, random_weights
@@ -56,7 +56,10 @@ def question_section(record: RunRecord) -> Section:
         )
         for name in task["classes"]
     )
-    blocks: list[Block] = [Text(f"{asked}{groups}."), Table("Classes", ("Class", "Images", "Share", "Positive"), rows)]
+    blocks: list[Block] = [
+        Text(f"{asked}{groups}."),
+        ReportTable("Classes", ("Class", "Images", "Share", "Positive"), rows),
+    ]
     labels = class_labels(record.classes)
     renamed = [f"{label} for {name}" for name, label in zip(record.classes, labels, strict=True) if label != name]
     if renamed:
@@ -90,7 +93,7 @@ def scores_section(record: RunRecord) -> Section:
         )
         for name in ordered_metrics(metrics)
     )
-    overall = Table(
+    overall = ReportTable(
         f"Scores on held-out images, n = {record.n_judged:,}",
         ("Metric", "Value", "95 % interval", "SD across folds"),
         rows,
@@ -105,7 +108,7 @@ def scores_section(record: RunRecord) -> Section:
     return Section("scores", "Scores", (overall, _class_table(record), Text(note, tone="note")))
 
 
-def _class_table(record: RunRecord) -> Table:
+def _class_table(record: RunRecord) -> ReportTable:
     per_class = record.results["per_class"]
     names = ordered_metrics({name for entry in per_class.values() for name in entry if name != "support"})
     rows = tuple(
@@ -117,7 +120,7 @@ def _class_table(record: RunRecord) -> Table:
         for name in record.classes
     )
     columns = ("Class", "Support", *(metric_title(name) for name in names))
-    return Table("By class, each against the others: value, and its 95 % interval below", columns, rows)
+    return ReportTable("By class, each against the others: value, and its 95 % interval below", columns, rows)
 
 
 def _two_lines(entry: Mapping[str, Any]) -> str:
@@ -139,7 +142,9 @@ def optimism_section(record: RunRecord) -> Section:
         "The best of many candidates looks better on the folds that chose it than it is. The outer folds took no part "
         "in the choice; scores, curves and matrices all come from them."
     )
-    return Section("optimism", "Optimism of the choice", (Text(meaning), Table(title, ("Measured on", "Value"), rows)))
+    return Section(
+        "optimism", "Optimism of the choice", (Text(meaning), ReportTable(title, ("Measured on", "Value"), rows))
+    )
 
 
 def split_section(record: RunRecord) -> Section:
@@ -153,7 +158,7 @@ def split_section(record: RunRecord) -> Section:
         ("Chosen by", metric_title(protocol["choose_by"])),
         ("Split hash", protocol["split_hash"]),
     )
-    facts = Table("The split, also in split.json", ("Item", "Value"), rows, frozenset({1}))
+    facts = ReportTable("The split, also in split.json", ("Item", "Value"), rows, frozenset({1}))
     blocks: list[Block] = [facts, _fold_counts(record)]
     if record.split["notes"]:
         blocks.append(Bullets(tuple(record.split["notes"])))
@@ -163,7 +168,7 @@ def split_section(record: RunRecord) -> Section:
     return Section("split", "The split", tuple(blocks))
 
 
-def _fold_counts(record: RunRecord) -> Table:
+def _fold_counts(record: RunRecord) -> ReportTable:
     """Test images of every class in every fold."""
     predictions = record.predictions
     codes = range(len(record.classes))
@@ -173,10 +178,10 @@ def _fold_counts(record: RunRecord) -> Table:
         counts = [text.count(int((predictions.labels[inside] == code).sum())) for code in codes]
         name = text.fold_name(fold, record.results["protocol"]["repeats"])
         rows.append((name, text.count(fold["n_train"]), text.count(fold["n_test"]), *counts))
-    return Table("Test images of every class by fold", ("Fold", "Train", "Test", *record.classes), tuple(rows))
+    return ReportTable("Test images of every class by fold", ("Fold", "Train", "Test", *record.classes), tuple(rows))
 
 
-def _leakage_table(tax: Mapping[str, Any]) -> Table:
+def _leakage_table(tax: Mapping[str, Any]) -> ReportTable:
     """What a split that ignores the groups would have claimed."""
     parts = ("groups_kept", "groups_ignored", "difference")
     measured = {name: entry for name, entry in tax.items() if isinstance(entry, dict)}
@@ -185,7 +190,7 @@ def _leakage_table(tax: Mapping[str, Any]) -> Table:
         for name in ordered_metrics(measured)
     )
     columns = ("Metric", "Groups kept", "Groups ignored", "Difference")
-    return Table("Leakage tax: what a split that ignores the groups would have claimed", columns, rows)
+    return ReportTable("Leakage tax: what a split that ignores the groups would have claimed", columns, rows)
 
 
 def software_section(record: RunRecord) -> Section:
@@ -208,7 +213,7 @@ def software_section(record: RunRecord) -> Section:
     return Section("software", "Weights, versions and time", tuple(blocks))
 
 
-def _source_table(sources: Sequence[Mapping[str, Any]]) -> Table:
+def _source_table(sources: Sequence[Mapping[str, Any]]) -> ReportTable:
     """What the features of a search came from."""
     rows = tuple(
         (
@@ -222,7 +227,7 @@ def _source_table(sources: Sequence[Mapping[str, Any]]) -> Table:
         for source in sources
     )
     columns = ("Source", "Weights", "Input, pixels", "Features", "Computed by", "Times chosen")
-    return Table(f"{len(sources)} sources of features competed", columns, rows, frozenset({1}))
+    return ReportTable(f"{len(sources)} sources of features competed", columns, rows, frozenset({1}))
 
 
 def _engine_blocks(engine: Mapping[str, Any]) -> list[Block]:
@@ -243,7 +248,7 @@ def _engine_blocks(engine: Mapping[str, Any]) -> list[Block]:
     caption = "Engines compared with the plain one, torch fp32, on images of this data set"
     told = {f"{entry['engine']} is not used" for entry in engine["tried"]}
     notes = tuple(note for note in engine["notes"] if note.split(":")[0] not in told)
-    blocks: list[Block] = [Table(caption, columns, rows)] if rows else []
+    blocks: list[Block] = [ReportTable(caption, columns, rows)] if rows else []
     return [*blocks, Bullets(notes)] if notes else blocks
 
 
@@ -256,10 +261,10 @@ def _speed(timings: Mapping[str, Any]) -> dict[str, str]:
     return {} if speed is None else {"speed of features": f"{speed:,.1f} images per second"}
 
 
-def mapping_table(caption: str, facts: Mapping[str, Any]) -> Table:
+def mapping_table(caption: str, facts: Mapping[str, Any]) -> ReportTable:
     """Any JSON object as a table of two columns."""
     rows = tuple((text.words(key), text.plain(value)) for key, value in facts.items())
-    return Table(caption, ("Item", "Value"), rows, frozenset({1}))
+    return ReportTable(caption, ("Item", "Value"), rows, frozenset({1}))
 
 
 def methods_section(record: RunRecord) -> Section:

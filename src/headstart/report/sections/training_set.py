@@ -13,7 +13,7 @@ from PIL import Image
 from headstart.augment import View, view_from_json
 from headstart.data import Preparation
 from headstart.errors import ImageError
-from headstart.report.document import Block, Gallery, Section, Table, Text, Tile
+from headstart.report.document import Block, Gallery, ReportTable, Section, Text, Tile
 from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_in_sentence
 from headstart.results.read import RunRecord
@@ -61,7 +61,7 @@ def _summary(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _table(record: RunRecord, rows: Sequence[Mapping[str, Any]]) -> Table:
+def _table(record: RunRecord, rows: Sequence[Mapping[str, Any]]) -> ReportTable:
     n_folds = len(record.results["folds"])
     metric = metric_in_sentence(record.results["protocol"]["choose_by"])
     cells = tuple(
@@ -76,7 +76,7 @@ def _table(record: RunRecord, rows: Sequence[Mapping[str, Any]]) -> Table:
         for row in rows
     )
     columns = ("Way", "Balancing", "Views", "Predicted from", f"Best inner {metric}, mean", "Chosen in folds")
-    return Table("Ways of treating training images", columns, cells, frozenset({1, 2, 3}))
+    return ReportTable("Ways of treating training images", columns, cells, frozenset({1, 2, 3}))
 
 
 def _contact_sheet(record: RunRecord, policy: str, views: Sequence[View], dataset: ImageDataset) -> Block:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from headstart.report.document import Bullets, Section, Table, Text
+from headstart.report.document import Bullets, ReportTable, Section, Text
 from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_in_sentence
 from headstart.results.read import RunRecord
@@ -41,7 +41,7 @@ def ranking_section(record: RunRecord) -> Section | None:
     return Section("transferability", "Which backbone, before training", blocks)
 
 
-def _table(found: Mapping[str, Any]) -> Table:
+def _table(found: Mapping[str, Any]) -> ReportTable:
     rows = tuple(
         (
             source["label"],
@@ -56,7 +56,7 @@ def _table(found: Mapping[str, Any]) -> Table:
     )
     outer = f"Outer {metric_in_sentence(found['agreement']['metric'])} of its best"
     names = ("Features", "LogME", "kNN log loss", "kNN accuracy", "Probe log loss", "Probe accuracy", outer)
-    return Table("Scores from training images alone, and the judgement; ranks in brackets", names, rows)
+    return ReportTable("Scores from training images alone, and the judgement; ranks in brackets", names, rows)
 
 
 def _ranked(source: Mapping[str, Any], name: str) -> str:

@@ -11,7 +11,14 @@ import numpy as np
 
 from headstart.heads import Chunk, FittedHead, HeadSpec, fit_heads, plan_chunks, train_chunk, training_rows
 from headstart.storage import hash_json
-from headstart.study.training_set.build import PLAIN, Treatment, check_apart, judged_features, mean_over_views, treated
+from headstart.study.training_set.build import (
+    PLAIN,
+    TrainingSetSpec,
+    check_apart,
+    judged_features,
+    mean_over_views,
+    treated,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,13 +28,13 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
 
 
-MOST_HEADS = 12
+MAX_HEADS = 12
 """Heads of another kind than dense that a piece fits at most: an interruption costs no more, and while it lasts every
 SVM holds training rows of its own."""
 
 
 @dataclass(frozen=True)
-class Way:
+class FitSettings:
     """How the heads of a piece are fitted.
 
     Attributes
@@ -36,13 +43,13 @@ class Way:
         Of the fit and of what is done to the training rows.
     precision : {"fp32", "bf16"}
         Of the large products in training dense heads.
-    treatment : Treatment
+    treatment : TrainingSetSpec
         Of the training rows.
     """
 
     seed: int
     precision: str = "fp32"
-    treatment: Treatment = PLAIN
+    treatment: TrainingSetSpec = PLAIN
 
 
 def work_groups(heads: Sequence[HeadSpec], n_features: int, n_classes: int, n_rows: int) -> list[list[int]]:
@@ -67,17 +74,17 @@ def work_groups(heads: Sequence[HeadSpec], n_features: int, n_classes: int, n_ro
     dense = kinds.pop("dense", [])
     specs = [heads[place] for place in dense]
     chunks = plan_chunks(specs, n_features=n_features, n_classes=n_classes, n_rows=n_rows)
-    others = [places[at : at + MOST_HEADS] for places in kinds.values() for at in range(0, len(places), MOST_HEADS)]
+    others = [places[at : at + MAX_HEADS] for places in kinds.values() for at in range(0, len(places), MAX_HEADS)]
     return [*([dense[index] for index in chunk.indices] for chunk in chunks), *others]
 
 
-def piece_name(heads: Sequence[HeadSpec], treatment: Treatment = PLAIN) -> str:
+def item_key(heads: Sequence[HeadSpec], treatment: TrainingSetSpec = PLAIN) -> str:
     """Kind and a short hash of the heads that a piece trains, for its name in the journal."""
     return f"{heads[0].kind}-{hash_json([treatment.to_json(), *(head.to_json() for head in heads)])[:16]}"
 
 
 def inner_predictions(
-    data: StudyData, rows: tuple[Integers, Integers], heads: Sequence[HeadSpec], way: Way
+    data: StudyData, rows: tuple[Integers, Integers], heads: Sequence[HeadSpec], way: FitSettings
 ) -> dict[str, NDArray[Any]]:
     """Probabilities of one inner fold's validation rows for heads of one kind, trained on its training rows.
 
@@ -89,7 +96,7 @@ def inner_predictions(
         Numbers of the training and of the validation rows.
     heads : sequence of HeadSpec
         Of one kind; dense ones of one shape and batch size, as `work_groups` gives them.
-    way : Way
+    way : FitSettings
 
     Returns
     -------
@@ -109,7 +116,7 @@ def inner_predictions(
 
 
 def _dense_probabilities(
-    data: StudyData, features: NDArray[np.float32], heads: Sequence[HeadSpec], way: Way
+    data: StudyData, features: NDArray[np.float32], heads: Sequence[HeadSpec], way: FitSettings
 ) -> NDArray[np.float64]:
     """As `inner_predictions`, without ever holding the parameters of all heads."""
     rows = training_rows(
@@ -127,7 +134,7 @@ def _dense_probabilities(
     return trained.probabilities
 
 
-def fit_and_predict(data: StudyData, fold: OuterFold, head: HeadSpec, way: Way) -> dict[str, NDArray[Any]]:
+def fit_and_predict(data: StudyData, fold: OuterFold, head: HeadSpec, way: FitSettings) -> dict[str, NDArray[Any]]:
     """One candidate fitted on a fold's training rows: its arrays, and the probabilities of the test rows.
 
     Returns
@@ -160,7 +167,7 @@ def fit_seed(seed: int, fold: OuterFold, number: int, kind: str) -> int:
     return int(sequence.generate_state(1)[0])
 
 
-def _fit(data: StudyData, heads: Sequence[HeadSpec], way: Way) -> list[FittedHead]:
+def _fit(data: StudyData, heads: Sequence[HeadSpec], way: FitSettings) -> list[FittedHead]:
     return fit_heads(
         heads,
         data.features[0],

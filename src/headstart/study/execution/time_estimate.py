@@ -20,7 +20,7 @@ from headstart.study.plan import OuterFold, StudyCandidate, StudyPlan
 from headstart.study.search.choose import N_RESAMPLES
 from headstart.study.search.halving import trajectories
 from headstart.study.search.inner import shortened
-from headstart.study.training_set.build import Treatment
+from headstart.study.training_set.build import TrainingSetSpec
 
 if TYPE_CHECKING:
     from headstart.study.search.rungs import HalvingPlan
@@ -38,7 +38,7 @@ _MODELLED_FLOPS = 60e9
 
 
 @dataclass(frozen=True)
-class Pace:
+class MachineSpeed:
     """How many times longer this machine takes than the cost model of the heads says.
 
     Attributes
@@ -63,8 +63,8 @@ class Pace:
         return self.dense.get(head.whole("batch_size"), usual)
 
 
-def measured_pace(plan: StudyPlan, widths: Sequence[int], n_classes: int, n_rows: int) -> Pace:
-    """Pace of this machine with all worker processes at work, from some steps of the plan's own heads.
+def measured_speed(plan: StudyPlan, widths: Sequence[int], n_classes: int, n_rows: int) -> MachineSpeed:
+    """Speed of this machine with all worker processes at work, from some steps of the plan's own heads.
 
     Takes a second or two: at most four batch sizes are tried, and one matrix product for the other kinds. Threads stand
     for the processes that the study will use, since starting those takes longer than the trial.
@@ -95,7 +95,7 @@ def measured_pace(plan: StudyPlan, widths: Sequence[int], n_classes: int, n_rows
             found[size] = taken / modelled
         other = _at_once(_product_trial, plan.n_jobs, threads) / (2 * _TRIAL_SIDE**3 / _MODELLED_FLOPS)
         compared_s = _compared_seconds(plan.choose_by, n_classes)
-    return Pace(found, other, compared_s)
+    return MachineSpeed(found, other, compared_s)
 
 
 def _compared_seconds(metric: str, n_classes: int) -> float:
@@ -165,7 +165,7 @@ def study_seconds(
     widths: Sequence[int],
     n_classes: int,
     *,
-    pace: Pace | None = None,
+    pace: MachineSpeed | None = None,
 ) -> float:
     """About how many seconds `run_folds` takes: inner fits, comparisons, and the fits that are judged.
 
@@ -180,10 +180,10 @@ def study_seconds(
     widths : sequence of int
         Features of each source.
     n_classes : int
-    pace : Pace, optional
+    pace : MachineSpeed, optional
         Default: measured now.
     """
-    pace = pace or measured_pace(plan, widths, n_classes, round(_mean_inner_rows(folds)))
+    pace = pace or measured_speed(plan, widths, n_classes, round(_mean_inner_rows(folds)))
     seconds = sum(_fold_seconds(fold, plan, widths, n_classes, pace) for fold in folds)
     compared = sum(_n_compared(plan) * N_RESAMPLES * len(fold.train) * pace.compared_s for fold in folds)
     return seconds / plan.n_jobs + compared + (START_WORKERS_S if plan.n_jobs > 1 else 0.0)
@@ -208,10 +208,10 @@ class _Rows:
     plan: StudyPlan
     widths: Sequence[int]
     n_classes: int
-    pace: Pace
+    pace: MachineSpeed
 
     def seconds(self, candidates: Iterable[StudyCandidate]) -> float:
-        groups: dict[tuple[int, Treatment, float], list[StudyCandidate]] = {}
+        groups: dict[tuple[int, TrainingSetSpec, float], list[StudyCandidate]] = {}
         for one in candidates:
             groups.setdefault((one.source, one.treatment, self.pace.of(one.head)), []).append(one)
         return sum(factor * self._cost(members) for (_, _, factor), members in groups.items())
@@ -223,7 +223,7 @@ class _Rows:
         return total_cost(heads, n_rows, width, self.n_classes, precision=precision)
 
 
-def _fold_seconds(fold: OuterFold, plan: StudyPlan, widths: Sequence[int], n_classes: int, pace: Pace) -> float:
+def _fold_seconds(fold: OuterFold, plan: StudyPlan, widths: Sequence[int], n_classes: int, pace: MachineSpeed) -> float:
     n_inner = round(_mean_inner_rows([fold]))
     inner = _Rows(n_inner, plan, widths, n_classes, pace)
     if plan.halving is None:

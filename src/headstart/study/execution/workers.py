@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class WorkItem:
     """One piece of work.
 
     Attributes
@@ -58,7 +58,7 @@ class Workers:
         if self._parallel is not None:
             self._parallel.__exit__(*error)
 
-    def finished(self, pieces: Sequence[Piece]) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
+    def finished(self, pieces: Sequence[WorkItem]) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
         """Key and arrays of each piece as it is finished, in any order."""
         if self._parallel is None or len(pieces) < 2:
             yield from map(run_piece, pieces)
@@ -68,8 +68,8 @@ class Workers:
         yield from self._parallel(delayed(run_piece)(piece) for piece in pieces)
 
 
-def run_pieces(
-    pieces: Sequence[Piece],
+def run_items(
+    pieces: Sequence[WorkItem],
     journal: Journal,
     workers: Workers,
     *,
@@ -81,7 +81,7 @@ def run_pieces(
 
     Parameters
     ----------
-    pieces : sequence of Piece
+    pieces : sequence of WorkItem
     journal : Journal
     workers : Workers
     advance : callable
@@ -94,7 +94,7 @@ def run_pieces(
         advance(1)
 
 
-def run_piece(piece: Piece) -> tuple[str, dict[str, NDArray[Any]]]:
+def run_piece(piece: WorkItem) -> tuple[str, dict[str, NDArray[Any]]]:
     """One piece, on one thread."""
     with single_thread():
         return piece.key, piece.function(*piece.arguments)

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
 
 N_INNER: Final = 4
-LEAST_PER_CLASS: Final = 2 * N_INNER
+MIN_PER_CLASS: Final = 2 * N_INNER
 """Images of the rarest class in the smallest subset: two for every inner fold."""
 WORTH: Final = 0.02
 """Two points, the gain that the words speak of."""
 
 
 @dataclass(frozen=True, eq=False)
-class Draws:
+class TrainingSubsets:
     """The subsets of a curve.
 
     Attributes
@@ -77,7 +77,7 @@ def curve_sizes(n_largest: int, n_smallest: int, n_sizes: int) -> Integers:
     return sizes
 
 
-def draw_subsets(dataset: ImageDataset, *, n_sizes: int, n_repeats: int, n_folds: int, seed: int) -> Draws:
+def draw_subsets(dataset: ImageDataset, *, n_sizes: int, n_repeats: int, n_folds: int, seed: int) -> TrainingSubsets:
     """Nested subsets of every training fold, groups kept whole, classes in their shares.
 
     Parameters
@@ -109,7 +109,7 @@ def draw_subsets(dataset: ImageDataset, *, n_sizes: int, n_repeats: int, n_folds
                 rows = _beginning(dataset, train[order], size)
                 inner = _inner(dataset, rows, generator)
                 folds.append(OuterFold(repeat * len(sizes) + place, fold, rows, test, inner))
-    return Draws(sizes, tuple(folds), n_repeats)
+    return TrainingSubsets(sizes, tuple(folds), n_repeats)
 
 
 def stratified_order(labels: Integers, groups: Integers, generator: np.random.Generator) -> Integers:
@@ -135,7 +135,7 @@ def stratified_order(labels: Integers, groups: Integers, generator: np.random.Ge
 
 
 def losses_of(
-    draws: Draws, results: Sequence[FoldResult], data: StudyData, metric: str, positive: int | None
+    draws: TrainingSubsets, results: Sequence[FoldResult], data: StudyData, metric: str, positive: int | None
 ) -> Floats:
     """Loss at every repeat and size, of shape (R, K): the score over the held-out images of all folds together.
 
@@ -158,12 +158,14 @@ def losses_of(
     return losses
 
 
-def curve_document(draws: Draws, losses: Floats, n_images: int, metric: str, asked: Sequence[int]) -> dict[str, Any]:
+def curve_document(
+    draws: TrainingSubsets, losses: Floats, n_images: int, metric: str, asked: Sequence[int]
+) -> dict[str, Any]:
     """The curve, its law and what it says, as JSON values.
 
     Parameters
     ----------
-    draws : Draws
+    draws : TrainingSubsets
     losses : ndarray of shape (R, K)
     n_images : int
         Of the data set.
@@ -267,7 +269,7 @@ def _row(law: PowerLaw, n: int, to_score: Callable[[float], float]) -> dict[str,
 def _smallest(labels: Integers, trains: Sequence[Integers], n_classes: int) -> int:
     """Fewest images of which every class has eight, by its share in the training folds."""
     shares = min(float(np.bincount(labels[train], minlength=n_classes).min() / len(train)) for train in trains)
-    return int(np.ceil(LEAST_PER_CLASS / max(shares, 1e-9)))
+    return int(np.ceil(MIN_PER_CLASS / max(shares, 1e-9)))
 
 
 def _groups(dataset: ImageDataset, rows: Integers) -> Integers:

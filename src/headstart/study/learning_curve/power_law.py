@@ -30,10 +30,10 @@ Floats = NDArray[np.float64]
 EXPONENTS: Final = np.round(np.arange(0.15, 1.201, 0.05), 2)
 """Of learning curves that are met in practice; a smaller one cannot be told from a straight line in log n."""
 MIN_POINTS: Final = 4
-MOST_TIMES: Final = 3.0
+MAX_TIMES: Final = 3.0
 """How many times the images at hand the law may be carried; beyond, its form alone decides."""
 LEVEL: Final = 0.90
-_LEAST_DEVIATION: Final = 1e-4
+_MIN_DEVIATION: Final = 1e-4
 _SCALE: Final = 100.0  # sizes are taken in hundreds, so that b is the loss to be won from 100 images on
 
 
@@ -111,12 +111,12 @@ def points_of(sizes: Floats, losses: Floats, n_images: int) -> Points:
 
 def _smooth(sizes: Floats, variance: Floats, used: NDArray[np.bool_]) -> Floats:
     """Deviation of one draw at every size: a power of n between 1/4 and 3/4, least squares on logarithms."""
-    logs, values = np.log(sizes[used]), 0.5 * np.log(np.maximum(variance[used], _LEAST_DEVIATION**2))
+    logs, values = np.log(sizes[used]), 0.5 * np.log(np.maximum(variance[used], _MIN_DEVIATION**2))
     centred = logs - logs.mean()
     slope = float(centred @ values / max(centred @ centred, 1e-12))
     power = float(np.clip(-slope, 0.25, 0.75))
     level = values.mean() + power * logs.mean()
-    return np.asarray(np.maximum(np.exp(level - power * np.log(sizes)), _LEAST_DEVIATION))
+    return np.asarray(np.maximum(np.exp(level - power * np.log(sizes)), _MIN_DEVIATION))
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +132,7 @@ class PowerLaw:
         Asymptote a and slope b for every exponent, b in loss at 100 images.
     covariance : ndarray of shape (C, 2, 2)
     n_images : int
-        Most images that were trained on: what `MOST_TIMES` counts from.
+        Most images that were trained on: what `MAX_TIMES` counts from.
     """
 
     points: Points
@@ -191,10 +191,10 @@ class PowerLaw:
         return Predicted(float(self.share @ mean), low, high)
 
     def _check(self, n: float) -> None:
-        if n > MOST_TIMES * self.n_images:
+        if n > MAX_TIMES * self.n_images:
             raise InputError(
-                f"{n:,.0f} images are more than {MOST_TIMES:g} times the {self.n_images:,} trained on, too far for any "
-                f"law to be trusted. Ask for at most {MOST_TIMES * self.n_images:,.0f}, or add images and draw the "
+                f"{n:,.0f} images are more than {MAX_TIMES:g} times the {self.n_images:,} trained on, too far for any "
+                f"law to be trusted. Ask for at most {MAX_TIMES * self.n_images:,.0f}, or add images and draw the "
                 "curve again."
             )
         if n < 1:

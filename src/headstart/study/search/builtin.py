@@ -7,18 +7,18 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from headstart.heads import HeadSpec, grid
 from headstart.heads.spec import Scalar
-from headstart.study.search.space import HeadTable, Source, Space
+from headstart.study.search.space import FeatureSourceSpec, HeadTable, Space
 
 PAPER_BACKBONES = ("vgg19", "resnet50", "xception", "densenet121")
 
 
-def built_in_space(name: str, sources: Sequence[Source] = ()) -> Space:
+def built_in_space(name: str, sources: Sequence[FeatureSourceSpec] = ()) -> Space:
     """A built-in grid of heads as a space.
 
     Parameters
     ----------
     name : {"quick", "wide", "paper"}
-    sources : sequence of Source
+    sources : sequence of FeatureSourceSpec
         None given: the default backbone; for ``paper`` the paper's four networks.
 
     Raises
@@ -27,7 +27,11 @@ def built_in_space(name: str, sources: Sequence[Source] = ()) -> Space:
         When the name is unknown.
     """
     heads = grid(name)
-    usual = tuple(Source(backbone) for backbone in PAPER_BACKBONES) if name == "paper" else (Source(),)
+    usual = (
+        tuple(FeatureSourceSpec(backbone) for backbone in PAPER_BACKBONES)
+        if name == "paper"
+        else (FeatureSourceSpec(),)
+    )
     return Space(tuple(sources) or usual, tables_of(heads), name=f"grid {name!r}")
 
 

@@ -47,7 +47,7 @@ _FAR = 8.0
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class Selection:
     """What the inner folds say of C candidates.
 
     Attributes
@@ -90,7 +90,7 @@ def make_choice(
     *,
     seed: int = 0,
     n_resamples: int = N_RESAMPLES,
-) -> Choice:
+) -> Selection:
     """Winner, tied set and cheapest of the tied, from inner out-of-fold probabilities.
 
     The module says how ties are found.
@@ -108,7 +108,7 @@ def make_choice(
 
     Returns
     -------
-    Choice
+    Selection
 
     Raises
     ------
@@ -129,7 +129,7 @@ def make_choice(
     tied = (rank > 0) & (behind <= _reach(found))
     tied[winner] = True
     by_cost = np.lexsort((rank, np.where(tied, np.asarray(costs, dtype=np.float64), np.inf)))
-    return Choice(
+    return Selection(
         table.scores,
         table.fold_scores,
         table.failed,

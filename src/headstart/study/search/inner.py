@@ -11,12 +11,12 @@ import numpy as np
 from headstart.heads import HeadSpec
 from headstart.metrics import find_metric
 from headstart.study.execution.journal import Journal
-from headstart.study.execution.tasks import Way, fit_seed, inner_predictions, piece_name, work_groups
-from headstart.study.execution.workers import Piece, Workers, run_pieces, single_thread
+from headstart.study.execution.tasks import FitSettings, fit_seed, inner_predictions, item_key, work_groups
+from headstart.study.execution.workers import Workers, WorkItem, run_items, single_thread
 from headstart.study.plan import OuterFold, StudyData, StudyPlan
-from headstart.study.search.choose import Choice, make_choice, no_choice, pooled_scores
+from headstart.study.search.choose import Selection, make_choice, no_choice, pooled_scores
 from headstart.study.search.halving import halve
-from headstart.study.search.inner_predictions import InnerPredictions, Predictions
+from headstart.study.search.inner_predictions import InnerPredictions, PredictionStore
 from headstart.study.search.innertask import InnerTask
 from headstart.study.search.rungs import Halved, HalvingPlan, Request
 
@@ -30,7 +30,7 @@ N_KEPT = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
+class StudyContext:
     """A study in hand: what it works on, and where its pieces run and are kept.
 
     Attributes
@@ -58,12 +58,12 @@ class Study:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class InnerSelection:
     """What the inner folds of one outer fold say.
 
     Attributes
     ----------
-    choice : Choice
+    choice : Selection
         Among the candidates compared.
     compared : tuple of int
         Their numbers: all, or those that halving kept.
@@ -74,7 +74,7 @@ class Found:
         Inner predictions of the few best, by number; rows that no fold validates are zeros.
     """
 
-    choice: Choice
+    choice: Selection
     compared: tuple[int, ...]
     log_loss: Floats
     halved: Halved | None = None
@@ -82,15 +82,15 @@ class Found:
 
 
 @dataclass(frozen=True, eq=False)
-class InnerPiece:
+class InnerItem:
     """A piece of work, the candidates it predicts for and the inner fold that it does so in."""
 
-    piece: Piece
+    piece: WorkItem
     candidates: tuple[int, ...]
     number: int
 
 
-def inner_pieces(study: Study, fold: OuterFold, request: Request) -> list[InnerPiece]:
+def inner_pieces(study: StudyContext, fold: OuterFold, request: Request) -> list[InnerItem]:
     """The pieces that score the candidates of a request on its inner folds, source by source."""
     plan, pieces = study.plan, []
     n_rows = max(len(train) for train, _ in fold.inner)
@@ -107,19 +107,19 @@ def inner_pieces(study: Study, fold: OuterFold, request: Request) -> list[InnerP
 
 
 def _inner_piece(
-    study: Study, fold: OuterFold, number: int, members: tuple[int, ...], heads: tuple[HeadSpec, ...]
-) -> InnerPiece:
+    study: StudyContext, fold: OuterFold, number: int, members: tuple[int, ...], heads: tuple[HeadSpec, ...]
+) -> InnerItem:
     """One piece for candidates of one source and one treatment in one inner fold."""
     plan, first = study.plan, study.plan.candidates[members[0]]
     seed = fit_seed(plan.seed, fold, number, heads[0].kind)
-    name = piece_name(heads, first.treatment)
+    name = item_key(heads, first.treatment)
     key = f"{study.prefix}{fold.key}-source{first.source}-inner{number}-{name}"
     data = study.data.of_source(first.source)
-    arguments = (data, fold.inner[number], heads, Way(seed, plan.train_precision, first.treatment))
-    return InnerPiece(Piece(key, inner_predictions, arguments), members, number)
+    arguments = (data, fold.inner[number], heads, FitSettings(seed, plan.train_precision, first.treatment))
+    return InnerItem(WorkItem(key, inner_predictions, arguments), members, number)
 
 
-def everything(study: Study, fold: OuterFold) -> Request:
+def everything(study: StudyContext, fold: OuterFold) -> Request:
     """All candidates on all inner folds to their own epochs."""
     return Request(tuple(range(len(study.plan.candidates))), tuple(range(len(fold.inner))))
 
@@ -131,15 +131,17 @@ def shortened(head: HeadSpec, epochs: int | None) -> HeadSpec:
     return HeadSpec(head.kind, {**head.settings, "epochs": epochs})
 
 
-def compare_all(study: Study, fold: OuterFold) -> Found:
+def compare_all(study: StudyContext, fold: OuterFold) -> InnerSelection:
     """The choice among all candidates, whose pieces the journal holds."""
-    predictions = Predictions(len(study.plan.candidates), fold, study.data.n_classes)
+    predictions = PredictionStore(len(study.plan.candidates), fold, study.data.n_classes)
     for done in inner_pieces(study, fold, everything(study, fold)):
         predictions.fill(done.candidates, done.number, study.kept(done.piece.key)["probabilities"])
     return _found(study, fold, predictions, tuple(range(len(predictions))))
 
 
-def compare_halved(study: Study, fold: OuterFold, halving: HalvingPlan, advance: Callable[[int], None]) -> Found:
+def compare_halved(
+    study: StudyContext, fold: OuterFold, halving: HalvingPlan, advance: Callable[[int], None]
+) -> InnerSelection:
     """The choice among the candidates that halving keeps; `advance` is told of every rung."""
     plan = study.plan
     runner = _Runner(study, fold, advance)
@@ -159,13 +161,13 @@ def compare_halved(study: Study, fold: OuterFold, halving: HalvingPlan, advance:
 class _Runner:
     """Scores what halving asks for, piece by piece, and keeps the predictions made at a candidate's own epochs."""
 
-    def __init__(self, study: Study, fold: OuterFold, advance: Callable[[int], None]) -> None:
+    def __init__(self, study: StudyContext, fold: OuterFold, advance: Callable[[int], None]) -> None:
         self.study, self.fold, self.advance = study, fold, advance
-        self.predictions = Predictions(len(study.plan.candidates), fold, study.data.n_classes)
+        self.predictions = PredictionStore(len(study.plan.candidates), fold, study.data.n_classes)
 
     def __call__(self, request: Request) -> Floats:
         pieces = inner_pieces(self.study, self.fold, request)
-        run_pieces([done.piece for done in pieces], self.study.journal, self.study.workers)
+        run_items([done.piece for done in pieces], self.study.journal, self.study.workers)
         row = {index: place for place, index in enumerate(request.candidates)}
         column = {number: place for place, number in enumerate(request.folds)}
         scores = np.full((len(row), len(column)), np.nan)
@@ -189,8 +191,12 @@ class _Runner:
 
 
 def _found(
-    study: Study, fold: OuterFold, predictions: Predictions, compared: tuple[int, ...], halved: Halved | None = None
-) -> Found:
+    study: StudyContext,
+    fold: OuterFold,
+    predictions: PredictionStore,
+    compared: tuple[int, ...],
+    halved: Halved | None = None,
+) -> InnerSelection:
     plan, task = study.plan, inner_task(study, fold, study.plan.choose_by)
     costs = plan.costs(study.data, len(fold.train))[list(compared)]
     selected = predictions.of(compared)
@@ -203,10 +209,10 @@ def _found(
         for place in np.argsort(choice.rank)
         if choice.rank[place] in range(1, N_KEPT + 1)
     }
-    return Found(choice, compared, log_loss, halved, best)
+    return InnerSelection(choice, compared, log_loss, halved, best)
 
 
-def predictions_of(study: Study, fold: OuterFold, found: Found, index: int) -> InnerPredictions:
+def predictions_of(study: StudyContext, fold: OuterFold, found: InnerSelection, index: int) -> InnerPredictions:
     """Inner predictions of one candidate that was compared.
 
     Those of the best are at hand. Another one comes to be asked for only where all of these diverge on all training
@@ -215,8 +221,8 @@ def predictions_of(study: Study, fold: OuterFold, found: Found, index: int) -> I
     table = found.best.get(index)
     if table is None:
         pieces = inner_pieces(study, fold, Request((index,), tuple(range(len(fold.inner)))))
-        run_pieces([done.piece for done in pieces], study.journal, study.workers)
-        again = Predictions(len(study.plan.candidates), fold, study.data.n_classes)
+        run_items([done.piece for done in pieces], study.journal, study.workers)
+        again = PredictionStore(len(study.plan.candidates), fold, study.data.n_classes)
         for done in pieces:
             again.fill(done.candidates, done.number, study.kept(done.piece.key)["probabilities"])
         table = again.stored(index)
@@ -225,7 +231,7 @@ def predictions_of(study: Study, fold: OuterFold, found: Found, index: int) -> I
     return InnerPredictions(fold.train[there], table[there].astype(np.float64), number[there])
 
 
-def inner_task(study: Study, fold: OuterFold, metric: str) -> InnerTask:
+def inner_task(study: StudyContext, fold: OuterFold, metric: str) -> InnerTask:
     """What the inner predictions of an outer fold are judged against."""
     data = study.data
     return InnerTask.of(

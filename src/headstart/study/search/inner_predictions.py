@@ -46,7 +46,7 @@ class InnerPredictions:
         return normalised
 
 
-class Predictions(Sequence["Floats"]):
+class PredictionStore(Sequence["Floats"]):
     """Probabilities (n_train, n_classes) of each candidate for the training rows of an outer fold.
 
     They are stored as float32 and handed out as float64; rows that no fold has predicted yet are zeros.
@@ -86,9 +86,9 @@ class Predictions(Sequence["Floats"]):
 
 
 class Selected(Sequence["Floats"]):
-    """Predictions of some candidates, counted from 0."""
+    """PredictionStore of some candidates, counted from 0."""
 
-    def __init__(self, predictions: Predictions, candidates: tuple[int, ...]) -> None:
+    def __init__(self, predictions: PredictionStore, candidates: tuple[int, ...]) -> None:
         self._predictions, self._candidates = predictions, candidates
 
     def __len__(self) -> int:

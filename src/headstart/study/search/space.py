@@ -14,7 +14,7 @@ from headstart.errors import InputError, unknown_name
 from headstart.heads import HeadSpec
 from headstart.heads.spec import SETTINGS, Scalar
 from headstart.study.search.rungs import HalvingPlan
-from headstart.study.training_set.build import PLAIN, Treatment
+from headstart.study.training_set.build import PLAIN, TrainingSetSpec
 
 MAX_CANDIDATES = 20_000
 MAX_HALVED = 100_000
@@ -22,7 +22,7 @@ MAX_POINTS = 2**63 - 1
 
 
 @dataclass(frozen=True)
-class Source:
+class FeatureSourceSpec:
     """Where the features of a candidate come from; None leaves a choice to the backbone or to the fit.
 
     Attributes
@@ -49,7 +49,7 @@ class Source:
     def label(self) -> str:
         """One line for people, naming what is not left open.
 
-        >>> Source("vgg19", input_size=300, resize="pad").label
+        >>> FeatureSourceSpec("vgg19", input_size=300, resize="pad").label
         'vgg19, 300 px, pad'
         """
         size = None if self.input_size is None else f"{self.input_size} px"
@@ -66,9 +66,9 @@ class Source:
 class Candidate:
     """One point of the space: what the features come from, the head trained on them, and what is done before."""
 
-    source: Source
+    source: FeatureSourceSpec
     head: HeadSpec
-    treatment: Treatment = PLAIN
+    treatment: TrainingSetSpec = PLAIN
 
     @property
     def short_label(self) -> str:
@@ -166,9 +166,9 @@ class Space:
 
     Attributes
     ----------
-    sources : tuple of Source
+    sources : tuple of FeatureSourceSpec
     tables : tuple of HeadTable
-    treatments : tuple of Treatment
+    treatments : tuple of TrainingSetSpec
         What may be done to the training rows.
     sample : Sample or None
         Try a random part only.
@@ -183,9 +183,9 @@ class Space:
         When it is empty, names a source twice, or holds more than 20,000 candidates (100,000 with halving).
     """
 
-    sources: tuple[Source, ...]
+    sources: tuple[FeatureSourceSpec, ...]
     tables: tuple[HeadTable, ...]
-    treatments: tuple[Treatment, ...] = (PLAIN,)
+    treatments: tuple[TrainingSetSpec, ...] = (PLAIN,)
     sample: Sample | None = None
     halving: HalvingPlan | None = None
     name: str = "the search space"
@@ -285,10 +285,12 @@ def _length(named: tuple[str, int]) -> int:
     return named[1]
 
 
-def expanded_sources(values: Mapping[str, Sequence[Any]]) -> tuple[Source, ...]:
+def expanded_sources(values: Mapping[str, Sequence[Any]]) -> tuple[FeatureSourceSpec, ...]:
     """Every combination of the values listed for the attributes of a source; the last attribute changes fastest.
 
     >>> [source.label for source in expanded_sources({"backbone": ["vgg19", "vgg16"], "input_size": [224]})]
     ['vgg19, 224 px', 'vgg16, 224 px']
     """
-    return tuple(Source(**dict(zip(values, point, strict=True))) for point in itertools.product(*values.values()))
+    return tuple(
+        FeatureSourceSpec(**dict(zip(values, point, strict=True))) for point in itertools.product(*values.values())
+    )

@@ -19,22 +19,22 @@ from headstart.storage import write_bytes
 from headstart.study.search.builtin import tables_of
 from headstart.study.search.rungs import HalvingPlan
 from headstart.study.search.schema import SourceTable, StudyFile, TrainingTable, keys_of, schema_bytes
-from headstart.study.search.space import HeadTable, Sample, Source, Space, expanded_sources
-from headstart.study.training_set.build import PLAIN, Treatment, treatments
+from headstart.study.search.space import FeatureSourceSpec, HeadTable, Sample, Space, expanded_sources
+from headstart.study.training_set.build import PLAIN, TrainingSetSpec, treatments
 
 SCHEMA_FILE = Path(__file__).with_name("study.schema.json")
 MAX_SOURCES = 1000
 _MAX_SHOWN = 5
 
 
-def read_space(path: Path, *, source: Source | None = None, halving: HalvingPlan | None = None) -> Space:
+def read_space(path: Path, *, source: FeatureSourceSpec | None = None, halving: HalvingPlan | None = None) -> Space:
     """The search space that a file describes.
 
     Parameters
     ----------
     path : Path
         A TOML file; docs/search.md describes it, ``study.schema.json`` in this package holds its schema.
-    source : Source, optional
+    source : FeatureSourceSpec, optional
         Where features come from when the file names no source. Default: the default backbone.
     halving : HalvingPlan, optional
         How the weaker candidates are dropped when the file has no ``[halving]`` table. Default: all go to the end.
@@ -55,7 +55,7 @@ def read_space(path: Path, *, source: Source | None = None, halving: HalvingPlan
     if file.grid is not None:
         tables = [*tables_of(grid(file.grid)), *tables]
     return Space(
-        tuple(sources) or (source or Source(),),
+        tuple(sources) or (source or FeatureSourceSpec(),),
         tuple(tables),
         _treatments(path, file.training),
         sample=None if file.sample is None else Sample(file.sample.n, file.sample.seed),
@@ -75,7 +75,7 @@ def _parsed(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} cannot be read ({error.strerror}). Give the path of a study.toml.") from error
 
 
-def _treatments(path: Path, table: TrainingTable | None) -> tuple[Treatment, ...]:
+def _treatments(path: Path, table: TrainingTable | None) -> tuple[TrainingSetSpec, ...]:
     if table is None:
         return (PLAIN,)
     try:
@@ -91,7 +91,7 @@ def _halving(path: Path, values: Mapping[str, Any]) -> HalvingPlan:
         raise InputError(f"{path}: [halving]: {error}") from error
 
 
-def _sources(path: Path, number: int, table: SourceTable) -> tuple[Source, ...]:
+def _sources(path: Path, number: int, table: SourceTable) -> tuple[FeatureSourceSpec, ...]:
     given = table.model_dump(exclude_none=True)
     values = {name: value if isinstance(value, list) else [value] for name, value in given.items()}
     named = values.get("backbone", [""])

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Treatment:
+class TrainingSetSpec:
     """What is done to the training rows before a head is fitted on them; a setting of a candidate like any other.
 
     Attributes
@@ -58,7 +58,7 @@ class Treatment:
     def label(self) -> str:
         """The parts in words; empty where nothing is done.
 
-        >>> Treatment("smote", "dihedral", tta=True).label
+        >>> TrainingSetSpec("smote", "dihedral", tta=True).label
         'smote, dihedral, mean over views'
         """
         names = [name for name in (self.balance, self.augment) if name != "none"]
@@ -69,11 +69,11 @@ class Treatment:
         return asdict(self)
 
 
-PLAIN = Treatment()
+PLAIN = TrainingSetSpec()
 """The rows as they are."""
 
 
-def treatments(balance: Sequence[str], augment: Sequence[str], tta: Sequence[bool]) -> tuple[Treatment, ...]:
+def treatments(balance: Sequence[str], augment: Sequence[str], tta: Sequence[bool]) -> tuple[TrainingSetSpec, ...]:
     """Every combination that makes sense: what needs views is left out where there are none.
 
     Raises
@@ -86,16 +86,16 @@ def treatments(balance: Sequence[str], augment: Sequence[str], tta: Sequence[boo
     >>> [one.label for one in treatments(["none", "smote"], ["none"], [False])]
     ['', 'smote']
     """
-    found: dict[Treatment, None] = {}
+    found: dict[TrainingSetSpec, None] = {}
     for method, policy, mean in itertools.product(balance, augment, tta):
         if policy != "none" or method != "views":
-            found.setdefault(Treatment(method, policy, tta=mean and policy != "none"))
+            found.setdefault(TrainingSetSpec(method, policy, tta=mean and policy != "none"))
     if not found or (any(tta) and set(augment) == {"none"}):
-        Treatment("views" if "views" in balance else "none", "none", tta=any(tta))  # says what is missing
+        TrainingSetSpec("views" if "views" in balance else "none", "none", tta=any(tta))  # says what is missing
     return tuple(found)
 
 
-def treated(data: StudyData, train: Integers, treatment: Treatment, seed: int) -> StudyData:
+def treated(data: StudyData, train: Integers, treatment: TrainingSetSpec, seed: int) -> StudyData:
     """The rows that a head is fitted on.
 
     Views come first, then soft labels, then balancing; all within one training fold.
@@ -106,7 +106,7 @@ def treated(data: StudyData, train: Integers, treatment: Treatment, seed: int) -
         Of one source, all images.
     train : ndarray of int64
         Numbers of the training rows.
-    treatment : Treatment
+    treatment : TrainingSetSpec
     seed : int
         Of random sampling.
 
@@ -174,7 +174,7 @@ def views_of(data: StudyData, policy: str) -> NDArray[np.float32]:
     return data.views[0][policy]
 
 
-def judged_features(data: StudyData, rows: Integers, treatment: Treatment) -> NDArray[np.float32]:
+def judged_features(data: StudyData, rows: Integers, treatment: TrainingSetSpec) -> NDArray[np.float32]:
     """Features that images are predicted from, (n_rows x n_views, n_features), the views of an image in a row."""
     if not treatment.tta:
         return np.asarray(data.features[0][rows])

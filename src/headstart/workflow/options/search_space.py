@@ -15,12 +15,12 @@ from headstart.errors import InputError, WeightsError
 from headstart.storage import hash_json
 from headstart.study.search.builtin import built_in_space
 from headstart.study.search.rungs import HalvingPlan
-from headstart.study.search.space import Source, Space
+from headstart.study.search.space import FeatureSourceSpec, Space
 from headstart.study.search.toml import read_space
 from headstart.workflow.options.fit import FitOptions
-from headstart.workflow.options.training_set import wanted_views, with_treatments
+from headstart.workflow.options.training_set import requested_views, with_treatments
 
-_OPEN = Source()
+_OPEN = FeatureSourceSpec()
 _SILENT = {"weights": None, "input_size": None, "resize": FitOptions.resize, "white_level": FitOptions.white_level}
 """Options that a source may name too, each with the value that does not speak against it."""
 
@@ -34,7 +34,7 @@ def search_space(options: FitOptions) -> Space:
         When the study cannot be used, is too large, or says something else than the options.
     """
     space = with_treatments(_with_sources(_heads(options), options.backbones), options)
-    wanted_views(space, options)
+    requested_views(space, options)
     for name, silent in _SILENT.items():
         _check_agrees(space, name, getattr(options, name), silent)
     named = {source.backbone for source in space.sources}
@@ -84,7 +84,7 @@ def _check_agrees(space: Space, name: str, asked: Any, silent: Any) -> None:
         )
 
 
-def source_options(options: FitOptions, source: Source) -> FitOptions:
+def source_options(options: FitOptions, source: FeatureSourceSpec) -> FitOptions:
     """The options of one source alone: what it names itself, and the options where it leaves that open."""
     found = {name: getattr(source, name) for name in _SILENT}
     named = {name: value for name, value in found.items() if value is not None}
@@ -101,7 +101,7 @@ def space_identity(space: Space, options: FitOptions) -> dict[str, Any]:
         "candidates": space.count(),
         "content": hash_json([tables, [one.to_json() for one in space.treatments], sample, halving]),
         "sources": len(space.sources),
-        "views": hash_json(wanted_views(space, options).to_json()),
+        "views": hash_json(requested_views(space, options).to_json()),
     }
 
 

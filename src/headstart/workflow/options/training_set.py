@@ -12,7 +12,7 @@ from typing import Any, Final
 from headstart.augment import POLICIES, View, n_distinct, policy_for_kind, read_policy, views
 from headstart.errors import InputError, unknown_name
 from headstart.study.search.space import Space
-from headstart.study.training_set.build import PLAIN, Treatment, treatments
+from headstart.study.training_set.build import PLAIN, TrainingSetSpec, treatments
 from headstart.workflow.options.fit import FitOptions
 
 N_VIEWS: Final = MappingProxyType({"flips": 4, "dihedral": 8, "geometric": 4, "photometric": 4, "strong": 4})
@@ -21,7 +21,7 @@ N_CUSTOM: Final = 4
 AUTO: Final = "auto"
 
 
-MOST_ROWS: Final = MappingProxyType({"svm": 8_000, "knn": 8_000})
+MAX_ROWS: Final = MappingProxyType({"svm": 8_000, "knn": 8_000})
 """Rows of views that heads take that hold all of them: an SVM's kernel at 8,000 rows is 1 GB, and its fit minutes."""
 
 
@@ -69,7 +69,7 @@ def with_treatments(space: Space, options: FitOptions) -> Space:
     return replace(space, treatments=treatments(_listed(options.balance, "balance"), augment, tta))
 
 
-def wanted_views(space: Space, options: FitOptions) -> Views:
+def requested_views(space: Space, options: FitOptions) -> Views:
     """The views that the treatments of a space need.
 
     Raises
@@ -83,21 +83,21 @@ def wanted_views(space: Space, options: FitOptions) -> Views:
     return Views({name: _views(name, options) for name in names})
 
 
-def too_many_rows(treatment: Treatment, kind: str, n_views: Mapping[str, int], n_images: int) -> bool:
+def too_many_rows(treatment: TrainingSetSpec, kind: str, n_views: Mapping[str, int], n_images: int) -> bool:
     """Whether views make more rows than heads of this kind take."""
     several = treatment.balance != "views" and treatment.augment != "none"
-    return several and n_images * n_views[treatment.augment] > MOST_ROWS.get(kind, math.inf)
+    return several and n_images * n_views[treatment.augment] > MAX_ROWS.get(kind, math.inf)
 
 
 def left_out_notes(space: Space, views: Views, n_images: int) -> list[str]:
     """What is to be said of heads that are not tried on views."""
     n_views = {name: len(listed) for name, listed in views.of_policy.items()}
     notes = []
-    for kind in dict.fromkeys(table.kind for table in space.tables if table.kind in MOST_ROWS):
+    for kind in dict.fromkeys(table.kind for table in space.tables if table.kind in MAX_ROWS):
         policies = dict.fromkeys(one.augment for one in space.treatments if too_many_rows(one, kind, n_views, n_images))
         notes += [
             f"{kind} is not tried on views of {name}: {n_images * n_views[name]:,} rows are more than the "
-            f"{MOST_ROWS[kind]:,} it takes."
+            f"{MAX_ROWS[kind]:,} it takes."
             for name in policies
         ]
     return notes

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from headstart.data.categorical import Coded, some
+from headstart.data.categorical import Categorical, some
 from headstart.data.labels.raters import MISSING
 from headstart.data.names import unprintable_rows
 from headstart.errors import DataError
@@ -47,7 +47,7 @@ def check_present(path: Path, kind: str, column: str, texts: pa.Array) -> None:
         )
 
 
-def check_printable_cells(path: Path, column: str, coded: Coded) -> None:
+def check_printable_cells(path: Path, column: str, coded: Categorical) -> None:
     """Refuse control characters."""
     rows = unprintable_rows(coded.names, coded.codes)
     if len(rows):
@@ -58,14 +58,14 @@ def check_printable_cells(path: Path, column: str, coded: Coded) -> None:
         )
 
 
-def coded_column(texts: pa.Array) -> Coded:
+def categorical_column(texts: pa.Array) -> Categorical:
     """The distinct texts in order of appearance, and which one each row has."""
     encoded = pc.dictionary_encode(texts)
     codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return Coded(codes, tuple(encoded.dictionary.to_pylist()))
+    return Categorical(codes, tuple(encoded.dictionary.to_pylist()))
 
 
-def weights_of(path: Path, column: str, coded: Coded) -> NDArray[np.float64]:
+def weights_of(path: Path, column: str, coded: Categorical) -> NDArray[np.float64]:
     """Weights of all rows, at least 0 and not all 0."""
     values = np.array([_number(text) for text in coded.names])
     remedy = " Write 0 for an image that should not count, 1 for one that counts in full."
@@ -85,7 +85,7 @@ def weights_of(path: Path, column: str, coded: Coded) -> NDArray[np.float64]:
     return values[coded.codes]
 
 
-def probabilities_of(path: Path, column: str, coded: Coded) -> NDArray[np.float64]:
+def probabilities_of(path: Path, column: str, coded: Categorical) -> NDArray[np.float64]:
     """Soft labels for one class, at least 0."""
     values = np.array([_number(text) for text in coded.names])
     remedy = " Write 0 for a class that is ruled out, 1 for one that is certain."
@@ -95,7 +95,7 @@ def probabilities_of(path: Path, column: str, coded: Coded) -> NDArray[np.float6
     return values[coded.codes]
 
 
-def whole_numbers(path: Path, column: str, coded: Coded) -> NDArray[np.int64]:
+def whole_numbers(path: Path, column: str, coded: Categorical) -> NDArray[np.int64]:
     """Whole numbers from 0 up."""
     values = np.array([_number(text) for text in coded.names])
     known = np.isfinite(values) & (values >= 0) & (values < 2**31)
@@ -111,7 +111,9 @@ def _number(text: str) -> float:
         return float("nan")
 
 
-def _refuse(path: Path, column: str, coded: Coded, bad: NDArray[np.bool_], *, expected: str, remedy: str = "") -> None:
+def _refuse(
+    path: Path, column: str, coded: Categorical, bad: NDArray[np.bool_], *, expected: str, remedy: str = ""
+) -> None:
     rows = np.flatnonzero(bad[coded.codes])
     if len(rows):
         listed = some(f"row {row + 1} has {coded.names[coded.codes[row]]!r}" for row in rows[:6].tolist())

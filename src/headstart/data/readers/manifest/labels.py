@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headstart.data.categorical import Coded, natural_key, some, sort_names
+from headstart.data.categorical import Categorical, natural_key, some, sort_names
 from headstart.data.labels.raters import GAP, Ratings, judge_votes
 from headstart.data.labels.soft import checked_soft
 from headstart.data.readers.manifest.cells import (
+    categorical_column,
     check_present,
     check_printable_cells,
-    coded_column,
     missing_cells,
     probabilities_of,
 )
@@ -29,7 +29,7 @@ Rows = NDArray[np.int64]
 class ManifestLabels:
     """Labels of the images of a manifest, all in the classes of `labels`; see `headstart.data.readers.table.Table`."""
 
-    labels: Coded | None = None
+    labels: Categorical | None = None
     soft: NDArray[np.float64] | None = None
     ratings: Ratings | None = None
     notes: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class LabelTable:
     found : FoundColumns
     text : dict of str to array
         Text of every column, by the name of the column.
-    images : Coded
+    images : Categorical
         Image of every row.
     rows : ndarray of int64
         First row of every image, in the order of the data set.
@@ -56,7 +56,7 @@ class LabelTable:
     path: Path
     found: FoundColumns
     text: dict[str, pa.Array]
-    images: Coded
+    images: Categorical
     rows: Rows
     votes: str
 
@@ -77,7 +77,7 @@ class LabelTable:
             return self._from_columns(given)
         return ManifestLabels(None if given is None else sort_names(given))
 
-    def _given(self) -> Coded | None:
+    def _given(self) -> Categorical | None:
         """The label column, at the row of every image."""
         name = self.found.single.get("label")
         if name is None:
@@ -85,25 +85,25 @@ class LabelTable:
         check_present(self.path, "label", name, self.text[name])
         return self._coded(name).take(self.rows)
 
-    def _coded(self, name: str) -> Coded:
-        coded = coded_column(self.text[name])
+    def _coded(self, name: str) -> Categorical:
+        coded = categorical_column(self.text[name])
         check_printable_cells(self.path, name, coded)
         return coded
 
-    def _from_soft(self, given: Coded | None) -> ManifestLabels:
+    def _from_soft(self, given: Categorical | None) -> ManifestLabels:
         classes = tuple(sorted(self.found.soft, key=natural_key))
         columns = [self.found.soft[name] for name in classes]
-        values = [probabilities_of(self.path, name, coded_column(self.text[name])) for name in columns]
+        values = [probabilities_of(self.path, name, categorical_column(self.text[name])) for name in columns]
         where = f"{self.path}, columns {some(map(repr, columns))}: "
         soft = checked_soft(np.stack(values, axis=1), len(values[0]), len(classes), where=where, first_row=1)[self.rows]
         if given is None:
-            return ManifestLabels(Coded(soft.argmax(axis=1).astype(np.int64), classes), soft)
+            return ManifestLabels(Categorical(soft.argmax(axis=1).astype(np.int64), classes), soft)
         labels = self._among(given, classes, "soft labels")
         n_other = int((soft[np.arange(len(soft)), labels.codes] < soft.max(axis=1)).sum())
         note = f"The label of {n_other:,} of {len(soft):,} images is not the most probable class of its soft label."
         return ManifestLabels(labels, soft, notes=(note,) if n_other else ())
 
-    def _among(self, given: Coded, classes: tuple[str, ...], what: str) -> Coded:
+    def _among(self, given: Categorical, classes: tuple[str, ...], what: str) -> Categorical:
         """The label column in the classes that other columns know."""
         for name in given.names:
             if name not in classes:
@@ -112,9 +112,9 @@ class LabelTable:
                     f"{what} do not; mend the label, or add the class there."
                 )
         position = np.array([classes.index(name) for name in given.names], dtype=np.int64)
-        return Coded(position[given.codes], classes)
+        return Categorical(position[given.codes], classes)
 
-    def _from_columns(self, given: Coded | None) -> ManifestLabels:
+    def _from_columns(self, given: Categorical | None) -> ManifestLabels:
         """One column for each rater; a label column, where there is one, is the label and raters tell agreement."""
         coded = [self._coded(name) for name in self.found.raters]
         named = {name for column in coded for name in _present(column)}
@@ -143,7 +143,7 @@ class LabelTable:
         self._refuse_two_minds(raters, said, there & (codes[at, place] != value))
         return self._voted(Ratings(codes, names), classes)
 
-    def _refuse_two_minds(self, raters: Coded, said: Coded, differs: NDArray[np.bool_]) -> None:
+    def _refuse_two_minds(self, raters: Categorical, said: Categorical, differs: NDArray[np.bool_]) -> None:
         """Refuse a rater who gives one image two labels."""
         bad = np.flatnonzero(differs)
         if not len(bad):
@@ -166,16 +166,16 @@ class LabelTable:
     def _voted(self, ratings: Ratings, classes: tuple[str, ...]) -> ManifestLabels:
         names = [self.images.names[code] for code in self.images.codes[self.rows].tolist()]
         verdict = judge_votes(ratings, names, len(classes), votes=self.votes, where=f"{self.path}: ")
-        return ManifestLabels(Coded(verdict.labels, classes), verdict.soft, ratings, verdict.notes)
+        return ManifestLabels(Categorical(verdict.labels, classes), verdict.soft, ratings, verdict.notes)
 
 
-def _present(column: Coded) -> list[str]:
+def _present(column: Categorical) -> list[str]:
     """The distinct texts of a column that are no gaps."""
     gap = missing_cells(pa.array(column.names, pa.large_string()))
     return [name for name, empty in zip(column.names, gap.tolist(), strict=True) if not empty]
 
 
-def _codes(column: Coded, classes: tuple[str, ...]) -> Rows:
+def _codes(column: Categorical, classes: tuple[str, ...]) -> Rows:
     """Class code of every distinct text of a column; -1 for a gap."""
     code = {name: number for number, name in enumerate(classes)}
     return np.array([code.get(name, GAP) for name in column.names], dtype=np.int64)

@@ -11,18 +11,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from headstart.data.categorical import Coded, some, sort_names
+from headstart.data.categorical import Categorical, some, sort_names
 from headstart.data.readers.manifest.cells import (
+    categorical_column,
     check_present,
     check_printable_cells,
-    coded_column,
     column_texts,
     weights_of,
     whole_numbers,
 )
 from headstart.data.readers.manifest.columns import KINDS, FoundColumns, ManifestColumns
 from headstart.data.readers.manifest.labels import LabelTable
-from headstart.data.readers.table import Table
+from headstart.data.readers.table import DatasetTable
 from headstart.data.readers.tabular import column_names, read_columns
 from headstart.errors import DataError
 
@@ -33,7 +33,7 @@ _OUTSIDE = r"(^|/)\.\.(/|$)|^/|^[A-Za-z]:|^[A-Za-z][A-Za-z0-9+.-]*://"
 
 def read_manifest(
     path: Path, columns: ManifestColumns, *, allow_outside: bool = False, votes: str = "majority"
-) -> Table:
+) -> DatasetTable:
     """Table of the images that a manifest lists, in its order; no image file is touched.
 
     Parameters
@@ -59,14 +59,14 @@ def read_manifest(
     text = {name: column_texts(table[name]) for name in found.every}
     named = found.single
     text[named["image"]] = _names(path, text[named["image"]], allow_outside)
-    coded = {kind: coded_column(text[name]) for kind, name in named.items()}
+    coded = {kind: categorical_column(text[name]) for kind, name in named.items()}
     for kind in ("image", "group"):
         if kind in coded:
             check_present(path, kind, named[kind], text[named[kind]])
             check_printable_cells(path, named[kind], coded[kind])
     rows, notes = _distinct_rows(path, _fixed_columns(found, coded, text), by_rater="rater" in named)
     found_labels = LabelTable(path, found, text, coded["image"], rows, votes).read()
-    return Table(
+    return DatasetTable(
         names=pc.take(text[named["image"]], pa.array(rows)).to_pylist(),
         labels=found_labels.labels,
         groups=sort_names(coded["group"].take(rows)) if "group" in coded else None,
@@ -79,11 +79,13 @@ def read_manifest(
     )
 
 
-def _fixed_columns(found: FoundColumns, coded: Mapping[str, Coded], text: Mapping[str, pa.Array]) -> dict[str, Coded]:
+def _fixed_columns(
+    found: FoundColumns, coded: Mapping[str, Categorical], text: Mapping[str, pa.Array]
+) -> dict[str, Categorical]:
     """What may not differ between two rows of one image; with a row for each rater, the labels may."""
     differing = ("label", "rater") if "rater" in found.single else ()
     single = {kind: column for kind, column in coded.items() if kind not in differing}
-    return single | {name: coded_column(text[name]) for name in (*found.soft.values(), *found.raters)}
+    return single | {name: categorical_column(text[name]) for name in (*found.soft.values(), *found.raters)}
 
 
 def _names(path: Path, images: pa.Array, allow_outside: bool) -> pa.Array:
@@ -102,7 +104,7 @@ def _names(path: Path, images: pa.Array, allow_outside: bool) -> pa.Array:
 
 
 def _distinct_rows(
-    path: Path, coded: Mapping[str, Coded], *, by_rater: bool
+    path: Path, coded: Mapping[str, Categorical], *, by_rater: bool
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """First row of every image, and a note on repeated rows; repeated rows that disagree are refused."""
     images = coded["image"]
@@ -120,14 +122,18 @@ def _distinct_rows(
     return rows, (f"{n_repeated:,} rows of {path.name} repeat another row exactly and were dropped.",)
 
 
-def _conflicts(kind: str, images: Coded, column: Coded, differs: NDArray[np.int64], first: NDArray[np.int64]) -> str:
+def _conflicts(
+    kind: str, images: Categorical, column: Categorical, differs: NDArray[np.int64], first: NDArray[np.int64]
+) -> str:
     second = dict(zip(images.codes[differs].tolist(), column.codes[differs].tolist(), strict=True))
     listed = some(_pairs(images, column, second, first))
     different = f"{kind}s" if kind in KINDS else f"values of {kind!r}"
     return f"{len(second):,} images are listed more than once, with different {different}: {listed}."
 
 
-def _pairs(images: Coded, column: Coded, second: Mapping[int, int], first: NDArray[np.int64]) -> Iterator[str]:
+def _pairs(
+    images: Categorical, column: Categorical, second: Mapping[int, int], first: NDArray[np.int64]
+) -> Iterator[str]:
     for image, other in second.items():
         yield f"{images.names[image]} ({column.names[column.codes[first[image]]]!r} and {column.names[other]!r})"
 
