@@ -760,7 +760,7 @@ def test_a_busy_server_is_asked_again(server: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "reason", "n_asked"),
     [
-        ("absent", "the server answered 404 Not LocatedWeights", 1),
+        ("absent", "the server answered 404 Not Found", 1),
         ("hang", r"no answer within 0\.5 s; given up after", 2),
         ("stall", r"nothing came for 0\.5 s after 1,000 bytes", 2),
         ("cut", "the connection ended after 1,000 of 102,400 bytes", 2),
@@ -1026,7 +1026,7 @@ def test_no_weights_says_the_ways_and_what_was_tried(bare: Path, server: str) ->
         assert way in str(caught.value)
     assert "Asked" not in str(caught.value)
     tried = an_entry(hub_id="owner/net", weights_url=f"{server}/absent/net.pth")
-    with pytest.raises(WeightsError, match=r"(?s)Asked, and not got:.*HF_HUB_OFFLINE.*404 Not LocatedWeights"):
+    with pytest.raises(WeightsError, match=r"(?s)Asked, and not got:.*HF_HUB_OFFLINE.*404 Not Found"):
         find_weights(tried, offline=False, limits=QUICK)
 
 
