@@ -1,7 +1,7 @@
 """Views of solar cells: heads trained on the eight symmetries, and predictions averaged over them, against neither.
 
-Protocol A, nested 5 x 4 folds, twins on one side, frozen EfficientNet-Lite0 at 300 px; logistic heads of three
-strengths, chosen on the inner folds for every way by itself. Differences are in pairs over the same images.
+Protocol A, nested 5 x 4 folds, near-duplicates on one side, frozen EfficientNet-Lite0 at 300 px; logistic heads of
+three strengths, chosen on the inner folds for every way by itself. Differences are in pairs over the same images.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class Cells:
     extractor : Extractor
     features : ndarray of shape (2624, 1280), float32
     groups : ndarray of shape (2624,), int64, or None
-        Sister wafers (twins) joined.
+        Sister wafers (near-duplicates) joined.
     """
 
     cells: SolarCells
@@ -65,7 +65,7 @@ class Cells:
         return np.asarray(np.unique(both, axis=0, return_inverse=True)[1].reshape(-1))
 
     def split(self, seed: int) -> Split:
-        """Nested 5 x 4 folds, stratified by probability and type of cell, twins on one side."""
+        """Nested 5 x 4 folds, stratified by probability and type of cell, near-duplicates on one side."""
         return split_dataset(self.dataset, groups=self.groups, strata=self.strata(), seed=seed)
 
 

@@ -2,7 +2,7 @@
 
 A: defective where p > 1/2, every cell counts alike. B: defective where p > 0, cells weighted 1, 1/3, 2/3, 1 by their
 certainty in training and in the score (the likeliest reading of the published 88.42 %). C: only p = 0 and p = 1. Each
-is stratified by probability and type of cell; sister wafers (twins) are kept on one side.
+is stratified by probability and type of cell; sister wafers (near-duplicates) are kept on one side.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ def main() -> int:
     audit = audit_dataset(dataset)
     extractor = open_extractor(FitOptions(input_size=INPUT_SIZE, offline=True))
     features = extract_features(dataset.with_hashes(audit.hashes), extractor, cache=open_cache("default"))
-    twins = find_near_duplicates(dataset, audit, features)
-    results: dict[str, Any] = {"seed": seed, "twins_joined": len(twins.near), "protocols": {}}
+    near_duplicates = find_near_duplicates(dataset, audit, features)
+    results: dict[str, Any] = {"seed": seed, "near_duplicates_joined": len(near_duplicates.near), "protocols": {}}
     for one in (protocol(cells, name) for name in ("A", "B", "C")):
         start = time.perf_counter()
-        oof = judge(one, features, twins.groups, seed)
+        oof = judge(one, features, near_duplicates.groups, seed)
         scores = measure(one, oof)
         results["protocols"][one.name] = {
             "n_images": len(one.rows),

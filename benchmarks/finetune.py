@@ -5,7 +5,7 @@ of the first fold of another split. Those are test images of other folds, so the
 last three stages (blocks 6 and 7, the last convolution) are trained at 300 px, the size of the pictures, from a frozen
 head on; each epoch sees every cell in one of its eight flips and rotations, and predictions are the mean over all
 eight. Doubtful cells are trained on as shares under protocol A (a probability of 1/3 is one third defective), by weight
-under B, and not at all under C. Folds are stratified by probability and type of cell, sister wafers (twins) on one
+under B, and not at all under C. Folds are stratified by probability and type of cell, sister wafers on one
 side. Every fold is judged once, after its last epoch. Frozen features (a logistic head on the same images) stand
 beside it, with the paired difference.
 """

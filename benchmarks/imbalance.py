@@ -1,6 +1,6 @@
 """One in fifty: solar cells with most defective ones taken out of training, judged on all held-out cells.
 
-Protocol A, nested 5 x 4 folds, twins on one side. In every training fold only one defective cell for every 50
+Protocol A, nested 5 x 4 folds, near-duplicates on one side. In every training fold only one defective cell for every 50
 functional ones is kept, drawn at random; test folds stay as they are. Two studies on the same folds: heads alone, and
 heads with every way of balancing and augmenting as a setting of the candidates, both chosen on the inner folds by the
 score that is judged, PR AUC (average precision), and both calibrated inside the folds as `fit` does, which brings the

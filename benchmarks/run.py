@@ -27,7 +27,7 @@ SCRIPTS = (
     "finetune",
     "protocols",
     "labels",
-    "twins",
+    "near_duplicates",
     "leaks",
     "verdict",
     "imbalance",

@@ -1,4 +1,4 @@
-"""100,000 small images through audit, extraction and twins: memory of every step, speed, what ten more images cost.
+"""100,000 small images through audit, extraction and near-duplicates: memory, speed, what ten more images cost.
 
 Needs about 600 MB of disk in the folder for temporary files, and about four minutes.
 """
@@ -79,7 +79,7 @@ def _steps(folder: Path, n_images: int) -> list[dict[str, Any]]:
         features = extract_features(images, extractor, cache=FeatureCache(folder / "cache"))
     if features[::997].tobytes() != mark.tobytes():
         raise SystemExit("the cache gave back other features than were computed")
-    with _measured(steps, "twins"):
+    with _measured(steps, "near_duplicates"):
         find_near_duplicates(images, audit, features)
     write_images(folder / "images", n_images, n_images + 10)
     grown = ImageDataset.from_folder(folder / "images")

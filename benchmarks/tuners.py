@@ -1,6 +1,6 @@
 """The paper's search over heads against KerasTuner and against a plain Keras loop on the same features.
 
-Two rivals, both Keras 3 on JAX in the peers' environment (see `peers.py`), and the 324 settings of ``grid("paper")`` on
+Two peers, both Keras 3 on JAX in the peers' environment (see `peers.py`), and the 324 settings of ``grid("paper")`` on
 6,112 images, 60/20/20:
 
 - **KerasTuner** as its guides show it: a grid search whose every epoch runs images through the frozen DenseNet-121 and
@@ -9,7 +9,7 @@ Two rivals, both Keras 3 on JAX in the peers' environment (see `peers.py`), and 
   building and compiling are measured beside it and, like the checkpoints, *not* counted. Keras's default precision
   and its mixed one are both run, the faster counts. headstart is charged with everything: choosing the engine,
   features of all 6,112 images from files, and 324 heads.
-- **A Keras loop on cached features**, the fair rival: `fit` for each setting's own epochs, then the validation rows
+- **A Keras loop on cached features**, as a fair one: `fit` for each setting's own epochs, then the validation rows
   once. One setting is run for every optimizer and batch size, 10 epochs each; seconds of an epoch x epochs, and the
   rest (building, compiling, judging) once a setting, stand for the settings alike. Compiling counts, as a user meets
   it once for every model, and is shown apart. Both sides take turns, batch size by batch size, round by round.
@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from common import table, write_results
 from heads_at_once import N_ROWS
-from keras_rivals import POLICIES, Size, heads, tuner
+from keras_peers import POLICIES, Size, heads, tuner
 from peers import environment, versions
 
 REQUIRED: Final = {"KerasTuner": 500.0, "Keras loop": 5.0}

@@ -1,11 +1,11 @@
 """Did transfer help: how often the verdict is wrong, how often it finds a gain, and hostile weights end to end.
 
 Simulations on the level of features, 300 images of two even classes each, nested 5 x 4 folds, by the functions that
-`fit` uses: two rivals (majority class, logistic heads on features of their own) are chosen and judged fold by fold,
+`fit` uses: two baselines (majority class, logistic heads on features of their own) are chosen and judged fold by fold,
 and the run's chosen head is compared with the best of them in pairs. Where the source knows no
-more than the rivals, *helps* is false; it may be said in at most 5 %. Where transfer is worth 5 points of accuracy it
-must be found in at least 90 %, asked of a rival of 90 % whose evidence the source shares; how far the other cases fall
-short is measured beside it.
+more than the baselines, *helps* is false; it may be said in at most 5 %. Where transfer is worth 5 points of accuracy
+it must be found in at least 90 %, asked of a baseline of 90 % whose evidence the source shares; how far the other cases
+fall short is measured beside it.
 
 Then 1,200 real solar cells, once with the true ImageNet weights of EfficientNet-Lite0 and once with hostile ones, the
 same numbers permuted within every layer, and the 200 PH2 images where they are at hand.
@@ -57,15 +57,15 @@ N_CELLS = 1200
 
 @dataclass(frozen=True)
 class Case:
-    """A made-up task: what the best head could reach on the rival's and on the source's features.
+    """A made-up task: what the best head could reach on the baseline's and on the source's features.
 
     Attributes
     ----------
     name : str
-    rival, source : float
+    baseline, source : float
         Accuracies; 0.5 knows nothing.
     shared : bool
-        The source holds the rival's evidence and more; else evidence of its own.
+        The source holds the baseline's evidence and more; else evidence of its own.
     asked : str
         ``false`` where *helps* would be wrong, ``found`` where it must be found, empty where it is only measured.
     n : int
@@ -73,7 +73,7 @@ class Case:
     """
 
     name: str
-    rival: float
+    baseline: float
     source: float
     shared: bool
     asked: str
@@ -81,9 +81,9 @@ class Case:
 
 
 CASES = (
-    Case("source as good as the rival, other evidence", 0.8, 0.8, False, "false", 1000),
-    Case("source as good as the rival, the same evidence", 0.8, 0.8, True, "false", 100),
-    Case("source knows nothing, the rival 80 %", 0.8, 0.5, False, "false", 100),
+    Case("source as good as the baseline, other evidence", 0.8, 0.8, False, "false", 1000),
+    Case("source as good as the baseline, the same evidence", 0.8, 0.8, True, "false", 100),
+    Case("source knows nothing, the baseline 80 %", 0.8, 0.5, False, "false", 100),
     Case("nobody knows anything (labels shuffled)", 0.5, 0.5, False, "false", 100),
     Case("5 points on 90 %, the same evidence and more", 0.9, 0.95, True, "found", 1000),
     Case("5 points on 85 %, the same evidence and more", 0.85, 0.9, True, "", 100),
@@ -101,15 +101,15 @@ def evidence(labels: np.ndarray, accuracy: float, generator: np.random.Generator
 
 
 def features(case: Case, labels: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Features of the rival and of the source, float32."""
-    rival = evidence(labels, case.rival, generator)
+    """Features of the baseline and of the source, float32."""
+    baseline = evidence(labels, case.baseline, generator)
     if not case.shared:
-        return rival.astype(np.float32), evidence(labels, case.source, generator).astype(np.float32)
-    more = np.sqrt(max(special.ndtri(case.source) ** 2 - special.ndtri(case.rival) ** 2, 0.0))
+        return baseline.astype(np.float32), evidence(labels, case.source, generator).astype(np.float32)
+    more = np.sqrt(max(special.ndtri(case.source) ** 2 - special.ndtri(case.baseline) ** 2, 0.0))
     further = generator.normal(size=(len(labels), WIDTH))
     further[:, 0] += (2 * labels - 1) * more
     turn = np.linalg.qr(generator.normal(size=(2 * WIDTH, 2 * WIDTH)))[0]
-    return rival.astype(np.float32), (np.concatenate([rival, further], axis=1) @ turn).astype(np.float32)
+    return baseline.astype(np.float32), (np.concatenate([baseline, further], axis=1) @ turn).astype(np.float32)
 
 
 def one(case: Case, seed: int) -> dict[str, Gain]:
@@ -122,14 +122,14 @@ def one(case: Case, seed: int) -> dict[str, Gain]:
     plan = replace(StudyPlan.of_heads(HEADS[RANDOM_WEIGHTS], seed=seed), positive=1)
     found = run_folds(data, folds, plan)
     run = gather(data, with_decisions(found, decide_folds(data, found, plan, RULES)), ("a", "b"), 1, 1)
-    rivals = [
+    baselines = [
         Baseline(MAJORITY, "majority", np.zeros((N_IMAGES, 1), np.float32), HEADS[MAJORITY]),
         Baseline("knowing", "knowing", known, HEADS[RANDOM_WEIGHTS]),
     ]
-    outcomes = [run_rival(rival, data, folds, plan, RULES) for rival in rivals]
+    outcomes = [run_rival(baseline, data, folds, plan, RULES) for baseline in baselines]
     best = best_rival(outcomes, plan.choose_by)
-    rival = pooled([outcomes[place].folds[number] for number, place in enumerate(best)], run)
-    return transfer_gains(run, rival, metrics=SCORES, seed=seed)
+    baseline = pooled([outcomes[place].folds[number] for number, place in enumerate(best)], run)
+    return transfer_gains(run, baseline, metrics=SCORES, seed=seed)
 
 
 def some(case: Case, seeds: range) -> list[dict[str, Gain]]:
@@ -225,9 +225,9 @@ def end_to_end() -> dict[str, Any]:
 def _summary(run: Path, seconds: float) -> dict[str, Any]:
     results = json.loads((run / "results.json").read_text(encoding="utf-8"))
     transfer = results["transfer"]
-    rivals = {row["name"]: row["metrics"]["balanced_accuracy"]["value"] for row in transfer["rivals"]}
+    baselines = {row["name"]: row["metrics"]["balanced_accuracy"]["value"] for row in transfer["rivals"]}
     kept = {name: transfer[name] for name in ("verdict", "text", "gains")}
-    return {**kept, "balanced_accuracy_of_rivals": rivals, "seconds": round(seconds, 1)}
+    return {**kept, "balanced_accuracy_of_baselines": baselines, "seconds": round(seconds, 1)}
 
 
 def main() -> int:

@@ -51,7 +51,7 @@ def confirm_twins(
     Notes
     -----
     The distance is one minus the cosine after the mean of the data set is taken away. What the default ratio finds and
-    what it misses is measured by ``benchmarks/twins.py``.
+    what it misses is measured by ``benchmarks/near_duplicates.py``.
 
     References
     ----------

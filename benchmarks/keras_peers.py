@@ -1,4 +1,4 @@
-"""The rivals of `tuners`: a plain Keras loop over heads, and KerasTuner with the backbone in every epoch.
+"""The peers of `tuners`: a plain Keras loop over heads, and KerasTuner with the backbone in every epoch.
 
 Of each a part is run for real, in the peers' environment, and what the whole would take is computed from it.
 """
@@ -34,7 +34,7 @@ SENT: Final = ("units", "activation", "dropout", "optimizer", "learning_rate", "
 
 @dataclass(frozen=True)
 class Size:
-    """How much of each rival is run for real.
+    """How much of each peer is run for real.
 
     Attributes
     ----------

@@ -57,14 +57,14 @@ def measure(dataset: ImageDataset, extractor: Extractor) -> dict[str, Any]:
     audit = audit_dataset(dataset)
     dataset = dataset.with_hashes(audit.hashes)
     features = extract_features(dataset, extractor, cache=open_cache("default"))
-    twins = find_near_duplicates(dataset, audit, features)
+    near_duplicates = find_near_duplicates(dataset, audit, features)
     rows = np.random.default_rng(SEED).choice(len(dataset), SAMPLE, replace=False).tolist()
     found = {name: _found(dataset, extractor, features, rows, change) for name, change in COPIES.items()}
     return {
         "n_images": len(dataset),
         "candidates": len(audit.candidates),
-        "confirmed": len(twins.near),
-        "pairs": [list(pair) for pair in twins.near],
+        "confirmed": len(near_duplicates.near),
+        "pairs": [list(pair) for pair in near_duplicates.near],
         "sample": SAMPLE,
         "copies_found": found,
     }
@@ -102,7 +102,7 @@ def main() -> int:
     if folder:
         ph2 = read_dataset(Path(folder) / "ph2" / "labels.csv", columns={"label": "diagnosis"})
         results["PH2"] = measure(ph2, open_extractor(FitOptions(offline=True)))
-    write_results("twins", results)
+    write_results("near_duplicates", results)
     names = list(results)
     rows = [["candidates by perceptual hash", *(results[name]["candidates"] for name in names)]]
     rows += [["confirmed in feature space", *(results[name]["confirmed"] for name in names)]]
