@@ -10,7 +10,8 @@ import numpy as np
 from headstart.augment import views
 from headstart.data import ImageDataset
 from headstart.data.audit.audit import audit_dataset
-from headstart.data.split.make import Split, split_dataset
+from headstart.data.split.make import split_dataset
+from headstart.data.split.split import Split
 from headstart.features.engine_selection.select import EngineRequest, EngineSelector
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor

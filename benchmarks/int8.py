@@ -26,7 +26,8 @@ from timing import busy_speed, in_turn, noise_pixels, ratio, spread
 
 from headstart.backbones.backbone import Backbone, load_backbone
 from headstart.data import ImageDataset, Preparation
-from headstart.data.split.make import Split, split_dataset
+from headstart.data.split.make import split_dataset
+from headstart.data.split.split import Split
 from headstart.engines.engine import available_processors, engine_for
 from headstart.features.engine_selection.int8 import MAX_CALIBRATION, quantise
 from headstart.features.engine_selection.parity import sample_rows

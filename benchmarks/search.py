@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 from common import RESULTS, read, table, write_results
 
-from headstart.data.split.make import Split, make_split
+from headstart.data.split.make import make_split
+from headstart.data.split.split import Split
 from headstart.heads import faster_precision, grid
 from headstart.metrics import evaluate
 from headstart.study.execution.journal import Journal

@@ -91,3 +91,14 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     hint = " Did you mean " + ", ".join(repr(match) for match in close) + "?" if close else ""
     listed = ", ".join(choices[:20]) + (", ..." if len(choices) > 20 else "")
     return f"Unknown {kind} {name!r}.{hint} Known: {listed}."
+
+
+def first_few(items: Iterable[str], limit: int = 5) -> str:
+    """The first items for a message, and how many more there are.
+
+    >>> first_few(["a", "b", "c"], limit=2)
+    'a, b and 1 more'
+    """
+    every = list(items)
+    more = f" and {len(every) - limit:,} more" if len(every) > limit else ""
+    return ", ".join(every[:limit]) + more

@@ -17,11 +17,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.svm import SVC
 
+from headstart.data.split.stratify import stratified_folds
 from headstart.decisions.platt import fit_platt
 from headstart.errors import BundleError, InputError
 from headstart.heads import FittedHead, HeadSpec, cost, fit_heads, grid, kinds, total_cost
 from headstart.heads.arithmetic import BLOCK_ROWS, PROBABILITY_FLOOR
-from headstart.heads.folds import stratified_folds
 from headstart.heads.predict import distance_votes, standardised, svm_decisions, uniform_votes
 from headstart.heads.training_rows import scaling
 

@@ -13,7 +13,8 @@ import helpers
 import numpy as np
 import pytest
 
-from headstart.data.split.make import Split, make_split
+from headstart.data.split.make import make_split
+from headstart.data.split.split import Split
 from headstart.engines.engine import Engine
 from headstart.errors import RunError, StorageError
 from headstart.heads import HeadSpec, fit_heads, training_rows

@@ -1,14 +1,25 @@
-"""Images in: data sets, decoding, the audit and the split contract."""
+"""Images in: data sets, decoding, the audit and the split contract.
 
-from headstart.data.audit.audit import Audit, audit_dataset
-from headstart.data.audit.perceptual_hash import join_groups
-from headstart.data.dataset import ImageDataset
-from headstart.data.images.decode import decode
-from headstart.data.labels.raters import Ratings
-from headstart.data.preparation import Preparation
-from headstart.data.read import read_dataset
-from headstart.data.readers.manifest.read import ManifestColumns
-from headstart.data.split.make import Split, make_split, read_split, split_dataset, write_split
+Exports are loaded when a name is first used, so that what a reader accepts can be said without the libraries that read.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headstart.data.audit.audit import Audit, audit_dataset
+    from headstart.data.dataset import ImageDataset
+    from headstart.data.groups import join_groups
+    from headstart.data.images.decode import decode
+    from headstart.data.labels.raters import Ratings
+    from headstart.data.preparation import Preparation
+    from headstart.data.read import read_dataset
+    from headstart.data.readers.manifest.columns import ManifestColumns
+    from headstart.data.split.file import read_split, write_split
+    from headstart.data.split.make import make_split, split_dataset
+    from headstart.data.split.split import Split
 
 __all__ = [
     "Audit",
@@ -26,3 +37,32 @@ __all__ = [
     "split_dataset",
     "write_split",
 ]
+
+_HOMES = {
+    "Audit": "audit.audit",
+    "ImageDataset": "dataset",
+    "ManifestColumns": "readers.manifest.columns",
+    "Preparation": "preparation",
+    "Ratings": "labels.raters",
+    "Split": "split.split",
+    "audit_dataset": "audit.audit",
+    "decode": "images.decode",
+    "join_groups": "groups",
+    "make_split": "split.make",
+    "read_dataset": "read",
+    "read_split": "split.file",
+    "split_dataset": "split.make",
+    "write_split": "split.file",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'headstart.data' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"headstart.data.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

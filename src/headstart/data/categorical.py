@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.errors import DataError, unknown_name
+from headstart.errors import DataError, first_few, unknown_name
 
 
 class Categorical(NamedTuple):
@@ -60,23 +60,12 @@ def sort_names(coded: Categorical) -> Categorical:
     return Categorical(position[coded.codes], tuple(coded.names[code] for code in order))
 
 
-def some(items: Iterable[str], limit: int = 5) -> str:
-    """The first items for an error message, and how many more there are.
-
-    >>> some(["a", "b", "c"], limit=2)
-    'a, b and 1 more'
-    """
-    listed = list(items)
-    more = f" and {len(listed) - limit:,} more" if len(listed) > limit else ""
-    return ", ".join(listed[:limit]) + more
-
-
 def code_in_order(labels: Categorical, classes: Sequence[str] | None, *, source: str = "") -> Categorical:
     """Labels coded by the given classes, or as they are; `source` begins the message."""
     if classes is None:
         return labels
     if len(set(classes)) != len(classes):
-        raise DataError(f"The class names {some(map(repr, classes))} are not all different.")
+        raise DataError(f"The class names {first_few(map(repr, classes))} are not all different.")
     unknown = [name for name in labels.names if name not in set(classes)]
     if unknown:
         said = unknown_name("class", unknown[0], classes)

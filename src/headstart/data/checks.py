@@ -1,4 +1,4 @@
-"""Checks of a data set's columns: names, labels, weights and folds."""
+"""Checks of a data set: its names, weights and folds, and whether a classifier can be trained on it."""
 
 from __future__ import annotations
 
@@ -6,59 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from headstart.data.categorical import Categorical, encode_texts, some
-from headstart.data.readers.table import DatasetTable
-from headstart.errors import DataError
-
-
-def column_table(
-    names: Sequence[str],
-    labels: ArrayLike | None,
-    groups: ArrayLike | None,
-    weights: ArrayLike | None,
-    folds: ArrayLike | None,
-) -> DatasetTable:
-    """Table from the caller's own columns; text or whole numbers become codes."""
-    return DatasetTable(
-        names=names,
-        labels=None if labels is None else coded_labels(labels, len(names)),
-        groups=None if groups is None else _coded_column("groups", groups, len(names)),
-        weights=None if weights is None else np.asarray(weights, dtype=np.float64),
-        folds=None if folds is None else np.asarray(folds),
-    )
-
-
-def coded_labels(labels: ArrayLike, n_images: int) -> Categorical:
-    """Labels of all images as codes.
-
-    Raises
-    ------
-    DataError
-        When there are more or fewer, or some are missing.
-    """
-    return _coded_column("labels", labels, n_images)
-
-
-def _coded_column(kind: str, values: ArrayLike, n_images: int) -> Categorical:
-    column = np.asarray(values)
-    if column.ndim == 2 and column.shape[1] == 1:
-        column = column[:, 0]
-    if column.shape != (n_images,):
-        raise DataError(f"The {kind} have shape {column.shape}; expected one for each of {n_images:,} images.")
-    missing = [row for row, value in enumerate(column.tolist()) if value is None or value != value or value == ""]  # noqa: PLR0124
-    if missing:
-        raise DataError(
-            f"The {kind} are missing (empty, None or NaN) in {len(missing):,} rows, counted from 0: "
-            f"{some(map(str, missing))}. Fill them in or leave these images out."
-        )
-    return encode_texts([_text(value) for value in column.tolist()])
-
-
-def _text(value: object) -> str:
-    """Text of a label; 1.0 is the class '1', as in the whole-number column it came from."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+from headstart.data.labels.raters import Ratings
+from headstart.errors import DataError, first_few
 
 
 def check_names(names: Sequence[str]) -> None:
@@ -67,7 +18,7 @@ def check_names(names: Sequence[str]) -> None:
         return
     seen: set[str] = set()
     twice = [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
-    raise DataError(f"These images are listed more than once: {some(dict.fromkeys(twice))}. Names must be unique.")
+    raise DataError(f"These images are listed more than once: {first_few(dict.fromkeys(twice))}. Names must be unique.")
 
 
 def checked_weights(weights: NDArray[np.float64], n_images: int) -> NDArray[np.float64]:
@@ -78,7 +29,7 @@ def checked_weights(weights: NDArray[np.float64], n_images: int) -> NDArray[np.f
     if len(bad):
         raise DataError(
             f"The weight of {len(bad):,} images is negative, NaN or infinite (rows counted from 0: "
-            f"{some(f'{row} is {weights[row]}' for row in bad.tolist())}). Weights are finite and at least 0."
+            f"{first_few(f'{row} is {weights[row]}' for row in bad.tolist())}). Weights are finite and at least 0."
         )
     if n_images and not weights.any():
         raise DataError("All weights are 0, so no image would count. Give some image a positive weight.")
@@ -92,3 +43,46 @@ def checked_folds(folds: NDArray[Any], n_images: int) -> NDArray[np.int64]:
     if folds.dtype.kind not in "iu" or (n_images and folds.min() < 0):
         raise DataError("The folds must be whole numbers from 0 up, one for each image.")
     return folds.astype(np.int64)
+
+
+def check_trainable(
+    n_images: int,
+    labels: NDArray[np.int64] | None,
+    classes: Sequence[str],
+    weights: NDArray[np.float64] | None,
+    ratings: Ratings | None,
+) -> None:
+    """Refuse a data set without images, labels, or two classes of two images that count; columns of `ImageDataset`.
+
+    Raises
+    ------
+    DataError
+    """
+    if n_images == 0:
+        raise DataError("The data set holds no images; nothing can be learned from it.")
+    if labels is None:
+        raise DataError("The images have no labels; put them into class folders or name a label column.")
+    if len(classes) < 2:
+        raise DataError(
+            f"All {n_images:,} images are of one class ({first_few(map(repr, classes))}); training needs at "
+            "least two. Add images of another class, or check the folder or label column."
+        )
+    counted = np.ones(n_images, dtype=np.bool_) if weights is None else weights > 0
+    counts = np.bincount(labels[counted], minlength=len(classes))
+    for code, (name, count) in enumerate(zip(classes, counts.tolist(), strict=True)):
+        if count < 2:
+            found = "no image" if count == 0 else "one image"
+            weighted = "" if weights is None else " of positive weight"
+            raise DataError(
+                f"Class {name!r} has {found}{weighted}; training and testing need at least two. "
+                f"Add images of this class, or remove it.{_single_votes(ratings, code)}"
+            )
+
+
+def _single_votes(ratings: Ratings | None, code: int) -> str:
+    """A hint where a class exists in the votes of some raters alone: misspelled, perhaps."""
+    if ratings is None:
+        return ""
+    n_votes = (ratings.codes == code).sum(axis=0)
+    voters = [f"{name!r} {n}" for name, n in zip(ratings.raters, n_votes.tolist(), strict=True) if n]
+    return f" Raters' votes for it: {first_few(voters)}; is it misspelled?" if voters else ""

@@ -13,18 +13,18 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from headstart.data.categorical import encode_texts
-from headstart.data.checks import check_names, checked_folds, checked_weights, column_table
+from headstart.data.checks import check_names, check_trainable, checked_folds, checked_weights
 from headstart.data.images.decode import MAX_PIXELS, WHITE_LEVEL
 from headstart.data.images.pixels import ArrayPixels, FilePixels, PixelSource
-from headstart.data.labels.in_memory import with_opinions
 from headstart.data.labels.raters import Ratings
 from headstart.data.names import check_printable
 from headstart.data.preparation import Preparation
+from headstart.data.readers.arrays import column_table, with_opinions
 from headstart.data.readers.folder import read_folder
-from headstart.data.readers.manifest.read import ManifestColumns, read_manifest
+from headstart.data.readers.manifest.columns import ManifestColumns
+from headstart.data.readers.manifest.read import read_manifest
 from headstart.data.readers.npz import read_npz
 from headstart.data.readers.table import DatasetTable
-from headstart.data.trainable import check_trainable
 from headstart.errors import DataError, ImageError
 from headstart.storage import hash_json
 

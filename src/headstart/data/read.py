@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from headstart.data.dataset import ImageDataset
-from headstart.data.readers.manifest.read import ManifestColumns
+from headstart.data.readers.manifest.columns import ManifestColumns
 from headstart.errors import DataError
 
 _TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from headstart.data.split.stratify import stratified_folds
 from headstart.decisions.calibrators import (
     Calibrator,
     Isotonic,
@@ -177,21 +178,13 @@ def _checked(
     counted = check_weights(weights, n_rows)
     if counted.ndim != 1:
         raise InputError(f"Weights must have shape ({n_rows},); got {counted.shape}.")
-    parts = _dealt_out(codes) if folds is None else np.asarray(folds)
+    parts = stratified_folds(codes, None, _N_FOLDS, np.random.default_rng(0)) if folds is None else np.asarray(folds)
     if parts.shape != (n_rows,) or parts.dtype.kind not in "iu":
         raise InputError(f"Folds must be {n_rows} whole numbers, one for each row; got shape {parts.shape}.")
     there = counted > 0
     return _Rows(
         columns[there], codes[there], relative_weights(counted[there]) if there.any() else counted, parts[there]
     )
-
-
-def _dealt_out(labels: IntArray) -> IntArray:
-    """Folds of about equal size, each class shuffled (always alike; rows may come in a rhythm) and dealt out."""
-    folds = np.empty(len(labels), dtype=np.int64)
-    shuffled = np.random.default_rng(0).permutation(len(labels))
-    folds[shuffled[np.argsort(labels[shuffled], kind="stable")]] = np.arange(len(labels)) % _N_FOLDS
-    return folds
 
 
 def _lacks(kind: str, rows: _Rows) -> str:

@@ -10,7 +10,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from headstart.backbones.registry import DEFAULT_BACKBONE
-from headstart.data.audit.perceptual_hash import join_groups
+from headstart.data.groups import join_groups
 from headstart.data.images.decode import WHITE_LEVEL
 from headstart.data.split.make import split_dataset
 from headstart.errors import ArgumentError, unknown_name

@@ -15,9 +15,8 @@ from scipy.sparse import issparse
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from headstart.data.categorical import some
 from headstart.data.dataset import ImageDataset
-from headstart.errors import ArgumentError
+from headstart.errors import ArgumentError, first_few
 
 Images = ImageDataset | Sequence[str | os.PathLike[str]] | NDArray[Any]
 
@@ -196,7 +195,7 @@ def _check_complete(name: str, column: NDArray[Any]) -> None:
     if missing:
         raise ArgumentError(
             f"{name} is missing (None, NaN or infinite) in {len(missing):,} rows, counted from 0: "
-            f"{some(map(str, missing))}. Fill them in or leave these images out."
+            f"{first_few(map(str, missing))}. Fill them in or leave these images out."
         )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from headstart.data.split.make import Split
+from headstart.data.split.split import Split
 from headstart.errors import InputError
 from headstart.heads import HeadSpec
 from headstart.study.search.costs import Scale, candidate_cost

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.data import ImageDataset
-    from headstart.data.split.make import Split
+    from headstart.data.split.split import Split
     from headstart.features.cache import FeatureCache
     from headstart.features.extractor import Extractor
     from headstart.progress import Progress

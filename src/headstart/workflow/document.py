@@ -32,7 +32,7 @@ from headstart.workflow.time_estimate import search_notes
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
     from headstart.data.audit.audit import Audit
-    from headstart.data.split.make import Split
+    from headstart.data.split.split import Split
     from headstart.study.nested_cv import FoldResult
 
 RESULTS_FORMAT = 1

@@ -28,7 +28,7 @@ from headstart.study.plan import HOLDOUT, final_fold, outer_folds
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
-    from headstart.data.split.make import Split
+    from headstart.data.split.split import Split
     from headstart.features.cache import FeatureCache
     from headstart.workflow.job import Job
     from headstart.workflow.options.fit import FitOptions

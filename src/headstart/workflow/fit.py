@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.data import ImageDataset
-from headstart.data.audit.perceptual_hash import join_groups
-from headstart.data.split.make import write_split
+from headstart.data.groups import join_groups
+from headstart.data.split.file import write_split
 from headstart.errors import HeadstartError, RunError
 from headstart.features.cache import FeatureCache
 from headstart.features.extractor import Extractor

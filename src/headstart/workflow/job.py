@@ -10,7 +10,9 @@ import numpy as np
 
 from headstart.augment import View
 from headstart.data.split.checks import check_fold_weights
-from headstart.data.split.make import Split, read_split, split_dataset
+from headstart.data.split.file import read_split
+from headstart.data.split.make import split_dataset
+from headstart.data.split.split import Split
 from headstart.engines.engine import available_processors
 from headstart.errors import InputError, unknown_name
 from headstart.metrics import Evaluation, OutOfFold, evaluate

@@ -12,7 +12,7 @@ from headstart.backbones.backbone import Backbone, load_backbone
 from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.data import ImageDataset, Preparation
 from headstart.data.audit.audit import Audit, audit_dataset
-from headstart.data.audit.perceptual_hash import join_groups
+from headstart.data.groups import join_groups
 from headstart.data.images.pixels import FilePixels
 from headstart.data.readers.table import DatasetTable
 from headstart.engines.engine import available_processors, decide_engine

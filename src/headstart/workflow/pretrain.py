@@ -17,7 +17,7 @@ from headstart.backbones.registry import find_entry
 from headstart.backbones.weights import WeightsSource
 from headstart.backbones.weights.provenance import FORMAT, header_of, image_marks_text, in_words, read_pretraining
 from headstart.data import ImageDataset, Preparation
-from headstart.data.split.splittask import SplitTask
+from headstart.data.split.make import SplitTask
 from headstart.engines.capabilities import torch_precisions, training_precision
 from headstart.engines.engine import available_processors, resolve_device
 from headstart.errors import InputError, RunError, WeightsError

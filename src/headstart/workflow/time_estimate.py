@@ -12,7 +12,7 @@ import numpy as np
 from headstart.augment import IDENTITY, View
 from headstart.balance import balance_notes
 from headstart.data import ImageDataset
-from headstart.data.split.make import Split
+from headstart.data.split.split import Split
 from headstart.features.cache import FeatureCache
 from headstart.features.extract import n_cached
 from headstart.features.extractor import Extractor

@@ -10,7 +10,7 @@ from headstart.study.transferability import best_outer_scores, score_sources, tr
 from headstart.workflow.job import Job, StudyResult, n_worker_processes
 
 if TYPE_CHECKING:
-    from headstart.data.split.make import Split
+    from headstart.data.split.split import Split
 
 
 def transferability(

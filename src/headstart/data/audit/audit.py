@@ -14,10 +14,10 @@ import numpy as np
 from headstart.data.audit.examine import ImageFacts, examine
 from headstart.data.audit.perceptual_hash import near_pairs
 from headstart.data.audit.warnings import warnings_about
-from headstart.data.categorical import some
 from headstart.data.dataset import ImageDataset
 from headstart.data.images.decode import MAX_PIXELS
 from headstart.data.images.pillow_memory import PILLOW_BLOCKS
+from headstart.errors import first_few
 from headstart.progress import Progress, Silent
 
 _CHUNK: Final = 32  # images per piece of work
@@ -128,7 +128,7 @@ class Audit:
             yield f"unreadable: {name}: {reason}"
         for rows in self.duplicates:
             kind = "label conflict" if rows in self.conflicts else "duplicates"
-            yield f"{kind}: {some(self._named(rows))}"
+            yield f"{kind}: {first_few(self._named(rows))}"
         more = " (the closest of more)" if self.candidates_cut else ""
         yield f"near-duplicate candidates: {len(self.candidates):,} pairs{more}"
         yield from (f"note: {note}" for note in self.notes)

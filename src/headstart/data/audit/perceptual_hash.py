@@ -1,8 +1,8 @@
-"""Near-duplicates: perceptual hashes, the pairs that are close in them, and groups that keep twins together."""
+"""Near-duplicate candidates: perceptual hashes of images, and the pairs that are close in them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from scipy.fft import dctn
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-from headstart.data.split.stratify import by_appearance
+from headstart.data.groups import number_by_appearance
 
 MAX_HAMMING: Final = 6
 """Bits of 64 by which near-duplicate candidates may differ; `docs/data.md` gives the measurement behind it."""
@@ -71,7 +69,7 @@ def near_pairs(
         raise ValueError(f"max_hamming is {max_hamming}; expected 0 to {MAX_HAMMING}")
     values = np.asarray(hashes, dtype=np.uint64)
     limit = max(10_000, 20 * len(values)) if max_pairs is None else max_pairs
-    codes = by_appearance(values)
+    codes = number_by_appearance(values)
     members = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
     distinct = values[[rows[0] for rows in members if len(rows)]]
     pairs = [(left, right, 0) for rows in members for left, right in _pairs_of_equals(rows)]
@@ -158,34 +156,3 @@ def _count_bits(values: NDArray[np.uint64]) -> NDArray[np.int64]:
     parts = np.ascontiguousarray(values).view(np.uint16).reshape(*values.shape, 4)
     counts: NDArray[np.int64] = _SET_BITS[parts].sum(axis=-1, dtype=np.int64)
     return counts
-
-
-def join_groups(groups: ArrayLike | None, pairs: Iterable[tuple[int, int]], n_images: int) -> NDArray[np.int64]:
-    """Group codes in which paired images share one group, as do all of the groups they belong to.
-
-    Parameters
-    ----------
-    groups : array-like of shape (n_images,), optional
-        The user's own groups.
-    pairs : iterable of (row, row)
-        NearDuplicates.
-    n_images : int
-
-    Returns
-    -------
-    ndarray of shape (n_images,), int64
-        Numbered in the order of first appearance.
-
-    Examples
-    --------
-    >>> join_groups([0, 0, 1, 2], [(1, 3)], 4).tolist()
-    [0, 0, 1, 0]
-    """
-    own = np.arange(n_images) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
-    if len(own) != n_images:
-        raise ValueError(f"{len(own)} groups for {n_images} images")
-    rows = np.array([tuple(pair)[:2] for pair in pairs], dtype=np.int64).reshape(-1, 2)
-    n_groups = int(own.max(initial=-1)) + 1
-    ends = (own[rows[:, 0]], own[rows[:, 1]])
-    links = coo_array((np.ones(len(rows), dtype=np.int8), ends), shape=(n_groups, n_groups))
-    return by_appearance(connected_components(links, directed=False)[1][own].astype(np.int64))

@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 
 from headstart.data.audit.examine import ImageFacts
-from headstart.data.categorical import some
 from headstart.data.dataset import ImageDataset
 from headstart.data.images.decode import Header
+from headstart.errors import first_few
 
 FEW_IMAGES: Final = 30
 FEW_GROUPS: Final = 20
@@ -53,7 +53,9 @@ def warnings_about(
 
 
 def _conflict_warning(dataset: ImageDataset, conflicts: Sequence[Sequence[int]]) -> str:
-    pairs = some(" = ".join(f"{dataset.names[row]} ({_label(dataset, row)})" for row in rows[:3]) for rows in conflicts)
+    pairs = first_few(
+        " = ".join(f"{dataset.names[row]} ({_label(dataset, row)})" for row in rows[:3]) for rows in conflicts
+    )
     return f"{len(conflicts):,} sets of duplicates carry different labels; at least one label is wrong: {pairs}."
 
 
@@ -70,7 +72,7 @@ def _class_warnings(dataset: ImageDataset) -> Iterator[str]:
     ]
     if few:
         yield (
-            f"Fewer than {FEW_IMAGES} images in {some(few)}: with so few, one image more or less right moves the "
+            f"Fewer than {FEW_IMAGES} images in {first_few(few)}: with so few, one image more or less right moves the "
             "score of the class by several points, so its interval will be wide."
         )
     yield from _group_warnings(dataset)
@@ -85,7 +87,7 @@ def _class_warnings(dataset: ImageDataset) -> Iterator[str]:
         folded.setdefault(name.casefold(), []).append(name)
     for names in folded.values():
         if len(names) > 1:
-            yield f"The classes {some(map(repr, names))} differ in upper and lower case alone; are they one class?"
+            yield f"The classes {first_few(map(repr, names))} differ in upper and lower case alone; are they one class?"
 
 
 def _group_warnings(dataset: ImageDataset) -> Iterator[str]:
@@ -96,8 +98,8 @@ def _group_warnings(dataset: ImageDataset) -> Iterator[str]:
     few = [f"{name} ({n})" for name, n in zip(dataset.classes, n_groups.tolist(), strict=True) if n < FEW_GROUPS]
     if few:
         yield (
-            f"Fewer than {FEW_GROUPS} groups in {some(few)}: images of one group resemble each other, so the number "
-            "of groups, not of images, limits what can be concluded."
+            f"Fewer than {FEW_GROUPS} groups in {first_few(few)}: images of one group resemble each other, so the "
+            "number of groups, not of images, limits what can be concluded."
         )
 
 
@@ -115,7 +117,7 @@ def _shortcut_warnings(dataset: ImageDataset, records: Sequence[ImageFacts]) -> 
         told = [dataset.classes[code] for code in range(len(dataset.classes)) if _tells(dataset, values, code)]
         if told:
             yield (
-                f"The {trait} alone tells {some(map(repr, told))} from every other class: a model may learn where "
+                f"The {trait} alone tells {first_few(map(repr, told))} from every other class: a model may learn where "
                 "the files come from instead of what they show. Bring all classes to one format and size at the source."
             )
 
@@ -152,7 +154,7 @@ def _shape_warnings(dataset: ImageDataset, records: Sequence[ImageFacts]) -> Ite
         if record.header is not None and record.header.n_pages > 1
     ]
     if pages:
-        yield f"{len(pages):,} files have several pages or frames; only the first is used: {some(pages)}."
+        yield f"{len(pages):,} files have several pages or frames; only the first is used: {first_few(pages)}."
     aspects = [header.width / header.height for header in headers]
     if aspects and max(aspects) > _ASPECT_SPREAD * min(aspects):
         yield (

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,7 +18,7 @@ from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugi
 
 from headstart.data.images.bit_depth import UnsupportedPixelsError, read_deep, read_plain_tiff, scale_to_8_bit
 from headstart.data.images.formats import sniff_format, webp_size
-from headstart.data.images.orientation import DAMAGE, ON_SIDE, Box, orientation_of, turned, turned_box
+from headstart.data.images.orientation import ON_SIDE, Box, turned, turned_box
 from headstart.errors import ImageError
 from headstart.runtime.warnings import QUIET_PILLOW
 
@@ -27,6 +29,22 @@ MAX_PIXELS: Final = 200_000_000
 MAX_FILE_BYTES: Final = 1 << 30
 WHITE_LEVEL: Final = 65_535
 
+# A decoder fed hostile bytes fails in any of these ways; each means that the file is damaged.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    TypeError,
+    SyntaxError,
+    EOFError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 _NOT_AN_IMAGE = "not an image headstart reads (JPEG, PNG, TIFF, BMP, WebP)"
 _OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     # The JPEG class itself, not Pillow's factory: a phone's multi-picture file yields its first, main picture.
@@ -148,7 +166,7 @@ def decode_details(
         raise ImageError(name, str(error)) from error
     except MemoryError as error:
         raise ImageError(name, "decoding needs more memory than is free; make the image smaller") from error
-    except DAMAGE as error:
+    except _DAMAGE as error:
         raise ImageError(name, f"damaged or truncated ({_first_line(error)})") from error
 
 
@@ -176,14 +194,14 @@ def _decode(encoded: bytes, format_name: str, name: str, rules: _Rules) -> Decod
     if header.bits <= 8 and image.mode not in ("I", "F"):
         box = None if rules.reduce is None or format_name != "JPEG" else _reduced(image, rules.reduce)
         image.load()
-        orientation = orientation_of(image)
+        orientation = _orientation_of(image)
         whole = None if box is None else turned_box(box, image.size, orientation)
         return Decoded(turned(_opaque(image, rules.keep_grey), orientation), header, None, whole)
     samples = read_deep(image, lambda: _OPENERS[format_name](io.BytesIO(encoded)))
     if samples is None:
         return _decode_plain_tiff(encoded, name, rules)
     picture, peak = _deep(samples, rules.white_level, rules.keep_grey)
-    return Decoded(turned(picture, orientation_of(image)), header, peak)
+    return Decoded(turned(picture, _orientation_of(image)), header, peak)
 
 
 def _decode_plain_tiff(encoded: bytes, name: str, rules: _Rules) -> Decoded:
@@ -196,11 +214,20 @@ def _decode_plain_tiff(encoded: bytes, name: str, rules: _Rules) -> Decoded:
 
 def _reduced(image: ImageFile.ImageFile, reduce: Reduce) -> Box | None:
     """Tell the JPEG decoder, before it loads, to scale down; what the picture will fill of its grid."""
-    on_side = orientation_of(image) in ON_SIDE
+    on_side = _orientation_of(image) in ON_SIDE
     width, height = image.size[::-1] if on_side else image.size
     enough = reduce(width, height)
     drafted = image.draft(None, enough[::-1] if on_side else enough)
     return None if drafted is None else drafted[1]
+
+
+def _orientation_of(image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8; Pillow turns a TIFF, and drops the tag, on loading."""
+    try:
+        orientation = image.getexif().get(0x0112, 1)
+    except _DAMAGE:  # damaged metadata around sound pixels: nothing to turn by
+        return 1
+    return orientation if isinstance(orientation, int) else 1
 
 
 def _check_size(name: str, size: tuple[int, int], max_pixels: int) -> None:

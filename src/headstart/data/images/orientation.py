@@ -1,31 +1,13 @@
-"""Upright pictures: the turn that EXIF asks for, of pixels and of boxes within them."""
+"""Upright pictures: the turns of EXIF orientations, of pixels and of boxes within them."""
 
 from __future__ import annotations
 
-import struct
-import zlib
 from typing import Final
 
 from PIL import Image
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
-# A decoder fed hostile bytes fails in any of these ways; each means that the file is damaged.
-DAMAGE = (
-    OSError,
-    ValueError,
-    TypeError,
-    SyntaxError,
-    EOFError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    AssertionError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -36,15 +18,6 @@ _TURNS: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 ON_SIDE: Final = (5, 6, 7, 8)  # orientations whose stored width is the upright height
-
-
-def orientation_of(image: Image.Image) -> int:
-    """EXIF orientation, 1 to 8; Pillow turns a TIFF, and drops the tag, on loading."""
-    try:
-        orientation = image.getexif().get(0x0112, 1)
-    except DAMAGE:  # damaged metadata around sound pixels: nothing to turn by
-        return 1
-    return orientation if isinstance(orientation, int) else 1
 
 
 def turned(picture: Image.Image, orientation: int) -> Image.Image:

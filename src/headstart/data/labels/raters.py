@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from headstart.data.categorical import encode_texts, some
-from headstart.errors import DataError, unknown_name
+from headstart.data.categorical import encode_texts
+from headstart.errors import DataError, first_few, unknown_name
 
 GAP: Final = -1
 VOTES: Final = ("majority", "shares")
@@ -150,7 +150,7 @@ def judge_votes(
     total = counts.sum(axis=1)
     unrated = np.flatnonzero(total == 0)
     if len(unrated):
-        listed = some(names[row] for row in unrated.tolist())
+        listed = first_few(names[row] for row in unrated.tolist())
         raise DataError(
             f"{where}{len(unrated):,} images have no label of any rater: {listed}. Have them rated, or remove them."
         )

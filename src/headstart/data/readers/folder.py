@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headstart.data.categorical import encode_texts, some
+from headstart.data.categorical import encode_texts
 from headstart.data.images.formats import IMAGE_SUFFIXES
 from headstart.data.names import check_printable, is_printable, shown
 from headstart.data.readers.table import DatasetTable
-from headstart.errors import DataError
+from headstart.errors import DataError, first_few
 
 _SYSTEM_NAMES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 
@@ -153,7 +153,7 @@ def _nothing_found(root: Path, stray: list[str], ignored: Counter[str]) -> str:
             f"{root} holds {len(stray):,} images but no class folders. Put the images of each class into a folder "
             "named after it, or list them with their labels in a CSV file."
         )
-    kinds = some(f"{count:,} {suffix}" for suffix, count in ignored.most_common())
+    kinds = first_few(f"{count:,} {suffix}" for suffix, count in ignored.most_common())
     found = f"; it holds other files ({kinds})" if kinds else "; it is empty"
     return f"{root} holds no images (JPEG, PNG, TIFF, BMP, WebP){found}. Give a folder with one folder per class."
 
@@ -161,7 +161,7 @@ def _nothing_found(root: Path, stray: list[str], ignored: Counter[str]) -> str:
 def _notes(walk: _Walk, stray: list[str], hostile: list[str], classes: set[str]) -> Iterator[str]:
     if hostile:
         counts = Counter(name.split("/", 1)[0] for name in hostile if "/" in name)
-        inside = some(f"{count:,} in {name}" for name, count in sorted(counts.items()))
+        inside = first_few(f"{count:,} in {name}" for name, count in sorted(counts.items()))
         yield (
             f"{len(hostile):,} images whose names hold control characters, such as line breaks, were left out"
             f"{f' ({inside})' if inside else ''}. Rename them."
@@ -169,10 +169,10 @@ def _notes(walk: _Walk, stray: list[str], hostile: list[str], classes: set[str])
     if stray:
         yield f"{len(stray):,} images directly in {walk.root.name}, outside any class folder, were left out."
     if walk.ignored:
-        kinds = some(f"{count:,} {suffix}" for suffix, count in sorted(walk.ignored.items()))
+        kinds = first_few(f"{count:,} {suffix}" for suffix, count in sorted(walk.ignored.items()))
         yield f"{walk.ignored.total():,} files that are no images were left out ({kinds})."
     if walk.n_hidden:
         yield f"{walk.n_hidden:,} hidden or system files and folders were left out."
     empty = sorted({name.split("/", 1)[0] for name in walk.folders.values()} - classes - {"."})
     if empty:
-        yield f"These folders hold no images and make no class: {some(map(shown, empty))}."
+        yield f"These folders hold no images and make no class: {first_few(map(shown, empty))}."

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.data.categorical import some
 from headstart.data.split.split import Split
-from headstart.errors import SplitError
+from headstart.errors import SplitError, first_few
 from headstart.storage import write_bytes
 
 
@@ -79,8 +78,8 @@ def _check_same(what: str, path: Path, inside: set[str], wanted: set[str]) -> No
     if inside == wanted:
         return
     unknown, left_out = sorted(wanted - inside), sorted(inside - wanted)
-    parts = [f"{len(unknown):,} {what} are not in it ({some(unknown)})"] if unknown else []
-    parts += [f"{len(left_out):,} of its {what} are not in the data ({some(left_out)})"] if left_out else []
+    parts = [f"{len(unknown):,} {what} are not in it ({first_few(unknown)})"] if unknown else []
+    parts += [f"{len(left_out):,} of its {what} are not in the data ({first_few(left_out)})"] if left_out else []
     raise SplitError(f"{path} does not fit these data: {' and '.join(parts)}. Use it with the data it was made for.")
 
 
@@ -90,7 +89,7 @@ def _check_labels(path: Path, split: Split, labels: Sequence[str] | None) -> Non
     rows = zip(split.names, split.labels, labels, strict=True)
     changed = [f"{name} ({before!r}, now {now!r})" for name, before, now in rows if before != now]
     if changed:
-        raise SplitError(f"{path} does not fit: {len(changed):,} images have another label now: {some(changed)}.")
+        raise SplitError(f"{path} does not fit: {len(changed):,} images have another label now: {first_few(changed)}.")
 
 
 def _check_groups(path: Path, split: Split, groups: NDArray[np.int64]) -> None:
@@ -99,7 +98,7 @@ def _check_groups(path: Path, split: Split, groups: NDArray[np.int64]) -> None:
     levels = [*split.outer_codes, *split.inner_codes.reshape(-1, len(split)), split.full_codes]
     torn = sorted({int(row) for folds in levels for row in np.flatnonzero(folds != folds[first])})
     if torn:
-        pairs = some(f"{split.names[row]} and {split.names[first[row]]}" for row in torn[:6])
+        pairs = first_few(f"{split.names[row]} and {split.names[first[row]]}" for row in torn[:6])
         raise SplitError(
             f"{path} parts images that belong together (one group, or duplicates) in {len(torn):,} cases: {pairs}. "
             "Make a new split."

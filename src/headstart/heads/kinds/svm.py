@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.svm import SVC
 
+from headstart.data.split.stratify import stratified_folds
 from headstart.decisions.platt import fit_platt
 from headstart.errors import InputError
 from headstart.heads.arithmetic import Floats, rbf, squared_distances, squared_norms
-from headstart.heads.folds import stratified_folds
 from headstart.heads.spec import HeadSpec
 from headstart.heads.training_rows import Integers, TrainingRows
 

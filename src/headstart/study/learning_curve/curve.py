@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from headstart.data.split.make import split_dataset
+from headstart.data.split.stratify import stratified_folds
 from headstart.errors import DataError, InputError
-from headstart.heads.folds import stratified_folds
 from headstart.metrics import find_metric
 from headstart.study.learning_curve.power_law import MIN_POINTS, PowerLaw, points_of
 from headstart.study.plan import Inner, OuterFold, StudyData

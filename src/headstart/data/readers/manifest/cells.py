@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from headstart.data.categorical import Categorical, some
+from headstart.data.categorical import Categorical
 from headstart.data.labels.raters import MISSING
 from headstart.data.names import unprintable_rows
-from headstart.errors import DataError
+from headstart.errors import DataError, first_few
 
 
 def column_texts(column: pa.ChunkedArray) -> pa.Array:
@@ -40,7 +40,7 @@ def check_present(path: Path, kind: str, column: str, texts: pa.Array) -> None:
     """Refuse a column with missing cells."""
     rows = np.flatnonzero(missing_cells(texts))
     if len(rows):
-        listed = some(map(str, (rows + 1).tolist()))
+        listed = first_few(map(str, (rows + 1).tolist()))
         raise DataError(
             f"{path}: the {kind} (column {column!r}) is missing (empty or NaN) in {len(rows):,} rows, counted "
             f"from 1 below the header: {listed}. Fill it in or remove these rows."
@@ -51,7 +51,7 @@ def check_printable_cells(path: Path, column: str, coded: Categorical) -> None:
     """Refuse control characters."""
     rows = unprintable_rows(coded.names, coded.codes)
     if len(rows):
-        listed = some(f"row {row + 1} has {coded.names[coded.codes[row]]!r}" for row in rows[:6].tolist())
+        listed = first_few(f"row {row + 1} has {coded.names[coded.codes[row]]!r}" for row in rows[:6].tolist())
         raise DataError(
             f"{path}: column {column!r} holds control characters, such as line breaks or escapes, in {len(rows):,} "
             f"rows, counted from 1 below the header: {listed}. Remove them, and rename files that have them."
@@ -116,5 +116,5 @@ def _refuse(
 ) -> None:
     rows = np.flatnonzero(bad[coded.codes])
     if len(rows):
-        listed = some(f"row {row + 1} has {coded.names[coded.codes[row]]!r}" for row in rows[:6].tolist())
+        listed = first_few(f"row {row + 1} has {coded.names[coded.codes[row]]!r}" for row in rows[:6].tolist())
         raise DataError(f"{path}: column {column!r} must hold {expected}; {len(rows):,} rows do not: {listed}.{remedy}")

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headstart.data.categorical import Categorical, natural_key, some, sort_names
+from headstart.data.categorical import Categorical, natural_key, sort_names
 from headstart.data.labels.raters import GAP, Ratings, judge_votes
 from headstart.data.labels.soft import checked_soft
 from headstart.data.readers.manifest.cells import (
@@ -20,7 +20,7 @@ from headstart.data.readers.manifest.cells import (
     probabilities_of,
 )
 from headstart.data.readers.manifest.columns import FoundColumns
-from headstart.errors import DataError, unknown_name
+from headstart.errors import DataError, first_few, unknown_name
 
 Rows = NDArray[np.int64]
 
@@ -94,7 +94,7 @@ class LabelTable:
         classes = tuple(sorted(self.found.soft, key=natural_key))
         columns = [self.found.soft[name] for name in classes]
         values = [probabilities_of(self.path, name, categorical_column(self.text[name])) for name in columns]
-        where = f"{self.path}, columns {some(map(repr, columns))}: "
+        where = f"{self.path}, columns {first_few(map(repr, columns))}: "
         soft = checked_soft(np.stack(values, axis=1), len(values[0]), len(classes), where=where, first_row=1)[self.rows]
         if given is None:
             return ManifestLabels(Categorical(soft.argmax(axis=1).astype(np.int64), classes), soft)
@@ -148,7 +148,7 @@ class LabelTable:
         bad = np.flatnonzero(differs)
         if not len(bad):
             return
-        listed = some(
+        listed = first_few(
             f"{raters.names[raters.codes[row]]!r} on {self.images.names[self.images.codes[row]]} "
             f"({said.names[said.codes[row]]!r} in row {row + 1})"
             for row in bad[:6].tolist()

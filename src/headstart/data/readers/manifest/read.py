@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from headstart.data.categorical import Categorical, some, sort_names
+from headstart.data.categorical import Categorical, sort_names
 from headstart.data.readers.manifest.cells import (
     categorical_column,
     check_present,
@@ -24,9 +24,7 @@ from headstart.data.readers.manifest.columns import KINDS, FoundColumns, Manifes
 from headstart.data.readers.manifest.labels import LabelTable
 from headstart.data.readers.table import DatasetTable
 from headstart.data.readers.tabular import column_names, read_columns
-from headstart.errors import DataError
-
-__all__ = ["ManifestColumns", "read_manifest"]
+from headstart.errors import DataError, first_few
 
 _OUTSIDE = r"(^|/)\.\.(/|$)|^/|^[A-Za-z]:|^[A-Za-z][A-Za-z0-9+.-]*://"
 
@@ -126,7 +124,7 @@ def _conflicts(
     kind: str, images: Categorical, column: Categorical, differs: NDArray[np.int64], first: NDArray[np.int64]
 ) -> str:
     second = dict(zip(images.codes[differs].tolist(), column.codes[differs].tolist(), strict=True))
-    listed = some(_pairs(images, column, second, first))
+    listed = first_few(_pairs(images, column, second, first))
     different = f"{kind}s" if kind in KINDS else f"values of {kind!r}"
     return f"{len(second):,} images are listed more than once, with different {different}: {listed}."
 
@@ -139,4 +137,4 @@ def _pairs(
 
 
 def _examples(texts: Any, rows: NDArray[np.int64]) -> str:
-    return some((f"{texts[row].as_py()!r} in row {row + 1}" for row in rows[:6].tolist()), limit=min(5, len(rows)))
+    return first_few((f"{texts[row].as_py()!r} in row {row + 1}" for row in rows[:6].tolist()), limit=min(5, len(rows)))

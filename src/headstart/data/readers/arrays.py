@@ -1,4 +1,4 @@
-"""Soft labels and raters' labels that a caller has in memory."""
+"""Columns that a caller has in memory: labels, groups, weights and folds, soft labels, labels of several raters."""
 
 from __future__ import annotations
 
@@ -8,11 +8,59 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from headstart.data.categorical import Categorical, code_in_order, natural_key
+from headstart.data.categorical import Categorical, code_in_order, encode_texts, natural_key
 from headstart.data.labels.raters import Ratings, judge_votes, ratings_from_table
 from headstart.data.labels.soft import checked_soft
 from headstart.data.readers.table import DatasetTable
-from headstart.errors import DataError
+from headstart.errors import DataError, first_few
+
+
+def column_table(
+    names: Sequence[str],
+    labels: ArrayLike | None,
+    groups: ArrayLike | None,
+    weights: ArrayLike | None,
+    folds: ArrayLike | None,
+) -> DatasetTable:
+    """Table from the caller's own columns; text or whole numbers become codes."""
+    return DatasetTable(
+        names=names,
+        labels=None if labels is None else coded_labels(labels, len(names)),
+        groups=None if groups is None else _coded_column("groups", groups, len(names)),
+        weights=None if weights is None else np.asarray(weights, dtype=np.float64),
+        folds=None if folds is None else np.asarray(folds),
+    )
+
+
+def coded_labels(labels: ArrayLike, n_images: int) -> Categorical:
+    """Labels of all images as codes.
+
+    Raises
+    ------
+    DataError
+        When there are more or fewer, or some are missing.
+    """
+    return _coded_column("labels", labels, n_images)
+
+
+def _coded_column(kind: str, values: ArrayLike, n_images: int) -> Categorical:
+    column = np.asarray(values)
+    if column.ndim == 2 and column.shape[1] == 1:
+        column = column[:, 0]
+    if column.shape != (n_images,):
+        raise DataError(f"The {kind} have shape {column.shape}; expected one for each of {n_images:,} images.")
+    missing = [row for row, value in enumerate(column.tolist()) if value is None or value != value or value == ""]  # noqa: PLR0124
+    if missing:
+        raise DataError(
+            f"The {kind} are missing (empty, None or NaN) in {len(missing):,} rows, counted from 0: "
+            f"{first_few(map(str, missing))}. Fill them in or leave these images out."
+        )
+    return encode_texts([_text(value) for value in column.tolist()])
+
+
+def _text(value: object) -> str:
+    """Text of a label; 1.0 is the class '1', as in the whole-number column it came from."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def with_opinions(
