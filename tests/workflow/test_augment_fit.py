@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import helpers
@@ -22,9 +21,9 @@ from headstart.study.search.toml import read_space
 from headstart.study.training_set.build import TrainingSetSpec
 from headstart.workflow.estimate import estimate_fit
 from headstart.workflow.fit import Run
-from headstart.workflow.job import check_views
 from headstart.workflow.options.search_space import search_space
 from headstart.workflow.options.training_set import N_VIEWS, left_out_notes, requested_views, with_treatments
+from headstart.workflow.preflight import check_views
 
 CHEAP = Space((FeatureSourceSpec(),), (HeadTable.of("logistic", {"C": [0.01, 1.0]}),))
 OWN = """
@@ -164,7 +163,7 @@ def test_what_cannot_be_asked_for_is_said_in_words(changes: dict[str, Any], word
 
 
 def test_views_that_lay_a_rectangle_on_its_side_are_refused() -> None:
-    wide = SimpleNamespace(extractor=SimpleNamespace(preparation=SimpleNamespace(size=(32, 48))))
+    wide = (32, 48)
     check_views(views("dihedral", 4), [wide])
     with pytest.raises(InputError, match="exchanges height and width"):
         check_views(views("dihedral", 5), [wide])

@@ -25,7 +25,7 @@ from headstart.data.readers.manifest.columns import ManifestColumns
 from headstart.data.readers.manifest.read import read_manifest
 from headstart.data.readers.npz import read_npz
 from headstart.data.readers.table import DatasetTable
-from headstart.errors import DataError, ImageError
+from headstart.errors import DataError, ImageError, InputError
 from headstart.storage import hash_json
 
 
@@ -415,3 +415,15 @@ class ImageDataset:
             of positive weight).
         """
         check_trainable(len(self), self.labels, self.classes, self.weights, self.ratings)
+
+    def training_labels(self) -> NDArray[np.int64]:
+        """Class code of every image, (n_images,).
+
+        Raises
+        ------
+        InputError
+            When the images have no labels.
+        """
+        if self.labels is None:
+            raise InputError("The images have no labels; training needs one for each.")
+        return self.labels

@@ -19,6 +19,8 @@ from headstart.study.training_set.build import PLAIN, TrainingSetSpec
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from headstart.data import ImageDataset
+
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
@@ -58,6 +60,30 @@ class StudyData:
     soft: Floats | None = None
     views: tuple[Mapping[str, NDArray[np.float32]], ...] = ()
     parents: Integers | None = None
+
+    @classmethod
+    def of(
+        cls,
+        dataset: ImageDataset,
+        features: tuple[NDArray[np.float32], ...],
+        views: tuple[Mapping[str, NDArray[np.float32]], ...] = (),
+    ) -> StudyData:
+        """Images of a data set with their features, and those of their views.
+
+        Raises
+        ------
+        InputError
+            When the images have no labels.
+        """
+        return cls(
+            features,
+            dataset.training_labels(),
+            len(dataset.classes),
+            dataset.weights,
+            dataset.groups,
+            soft=dataset.soft,
+            views=views,
+        )
 
     def of_source(self, source: int) -> StudyData:
         """The same images with the features of one source alone."""

@@ -22,7 +22,6 @@ from headstart.study.finetuning import judge_alone
 from headstart.study.plan import StudyCandidate, StudyPlan, outer_folds
 from headstart.study.search.space import FeatureSourceSpec
 from headstart.study.transfer_verdict import Transfer, judge_transfer, transfer_document
-from headstart.workflow.job import n_worker_processes
 from headstart.workflow.time_estimate import seconds_per_image
 
 if TYPE_CHECKING:
@@ -35,7 +34,8 @@ if TYPE_CHECKING:
     from headstart.progress import Progress
     from headstart.study.nested_cv import FoldResult
     from headstart.study.plan import OuterFold, StudyData
-    from headstart.workflow.job import Job, StudyResult
+    from headstart.study.run import StudyResult
+    from headstart.workflow.job import Job
     from headstart.workflow.options.fit import FitOptions
     from headstart.workflow.sources import FeatureSource
 
@@ -83,7 +83,7 @@ def open_baselines(options: FitOptions, sources: Sequence[FeatureSource]) -> Bas
     pretrained = [opened.extractor for opened in sources if not is_random(opened.extractor.backbone)]
     twin = random_weights_extractor(pretrained[0], seed=options.seed) if pretrained else None
     preparation = (pretrained or [opened.extractor for opened in sources])[0].preparation
-    return BaselineSources(DescriptorExtractor(preparation, n_threads=n_worker_processes(options)), twin)
+    return BaselineSources(DescriptorExtractor(preparation, n_threads=options.n_worker_processes), twin)
 
 
 def baseline_seconds(

@@ -11,10 +11,11 @@ from headstart.engines.engine import Engine
 from headstart.finetuning import tuned_backbone
 from headstart.model import Model, Unlocked, image_marks
 from headstart.storage import hash_bytes, write_bytes, write_json
+from headstart.study.run import StudyResult
 from headstart.workflow.document import final_source, source_document
 from headstart.workflow.environment import versions
 from headstart.workflow.finetuning import tuning_views
-from headstart.workflow.job import Job, StudyResult
+from headstart.workflow.job import Job
 from headstart.workflow.sources import FeatureSource
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from headstart.results.labels import labels_document
 from headstart.study.decided import decisions_document
 from headstart.study.decisions import decision_notes
 from headstart.study.out_of_fold import candidate_rows, described, fold_rows, headline, optimism, treatment_rows
+from headstart.study.run import StudyResult
 from headstart.version import __version__
 from headstart.workflow.finetuning_document import (
     budget_warnings,
@@ -23,7 +24,7 @@ from headstart.workflow.finetuning_document import (
     tuning_document,
     with_tuned,
 )
-from headstart.workflow.job import Job, StudyResult
+from headstart.workflow.job import Job
 from headstart.workflow.options.training_set import left_out_notes
 from headstart.workflow.preflight import NearDuplicates
 from headstart.workflow.sources import FeatureSource

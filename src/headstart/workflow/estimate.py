@@ -10,23 +10,26 @@ from typing import Any
 from headstart.progress import Progress, Silent
 from headstart.study.execution import run_folder as files
 from headstart.study.execution.journal import Journal
+from headstart.study.positive_class import choose_positive
 from headstart.workflow.baselines import baseline_seconds, open_baselines
 from headstart.workflow.finetuning import check_tuning, plan_tuning, requested_specs
 from headstart.workflow.fit import join_exact
 from headstart.workflow.job import (
     Job,
-    check_halving,
-    check_memory,
-    check_views,
-    choose_positive,
-    make_run_split,
-    n_worker_processes,
     study_plan,
 )
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import check_weights, search_space
 from headstart.workflow.options.training_set import left_out_notes, requested_views
-from headstart.workflow.preflight import Data, inspect_data, open_cache
+from headstart.workflow.preflight import (
+    Data,
+    check_halving,
+    check_memory,
+    check_views,
+    inspect_data,
+    make_run_split,
+    open_cache,
+)
 from headstart.workflow.sources import named_space, open_sources
 from headstart.workflow.time_estimate import REPORT_S, SourceCosts, fit_costs, search_notes
 
@@ -65,10 +68,10 @@ def estimate_fit(
     cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
     taxed = options.leakage_tax and dataset.groups is not None
     plan = study_plan(space, sources, options, n_images=len(dataset))
-    check_memory(plan, split, sources, len(dataset.classes))
+    check_memory(plan, split, [source.extractor.backbone.feature_width for source in sources], len(dataset.classes))
     wanted = requested_views(space, options)
     views = wanted.all()
-    check_views(views, sources)
+    check_views(views, [source.extractor.preparation.size for source in sources])
     check_tuning(options, sources)
     costs = fit_costs(dataset, plan, sources, cache, split, taxed=taxed, views=views)
     rivals_s = 0.0
@@ -96,7 +99,7 @@ def estimate_fit(
         "split": split.scheme,
         "repeats": split.repeats,
         "notes": [*search_notes(plan, split, dataset), *left_out_notes(space, wanted, len(dataset)), *tuning_notes],
-        "worker_processes": n_worker_processes(options),
+        "worker_processes": options.n_worker_processes,
         "seconds": seconds,
         "total_minutes": round(sum(seconds.values()) / 60, 1),
     }

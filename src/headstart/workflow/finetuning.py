@@ -332,9 +332,7 @@ class _Estimate:
 
     def _trunk_seconds(self) -> float:
         """Seconds per image and view for the maps of all networks, each of which some fold may choose."""
-        from headstart.workflow.job import rough_seconds_per_image
-
-        return sum(rough_seconds_per_image(opened) for opened in self.job.sources)
+        return sum(opened.rough_seconds_per_image for opened in self.job.sources)
 
     def _trial(self, spec: FineTuneSpec) -> tuple[float, float]:
         """Seconds of training and of predicting, per image, of the network that takes longest."""

@@ -14,7 +14,8 @@ from headstart.workflow.finetuning import FINE_TUNE, SCRATCH, requested_specs, t
 
 if TYPE_CHECKING:
     from headstart.study.nested_cv import FoldResult
-    from headstart.workflow.job import Job, StudyResult
+    from headstart.study.run import StudyResult
+    from headstart.workflow.job import Job
 
 MAX_GAP = 2.0  # validation loss over training loss
 RISE = 1.1  # of the validation loss after its best, as a multiple

@@ -27,6 +27,9 @@ from headstart.study.candidates_table import CANDIDATES_FILE, write_candidates
 from headstart.study.execution import run_folder as files
 from headstart.study.execution.journal import Journal
 from headstart.study.out_of_fold import predictions_csv
+from headstart.study.plan import StudyData
+from headstart.study.positive_class import choose_positive
+from headstart.study.run import StudyResult, run_study
 from headstart.study.search.space import Space
 from headstart.version import __version__
 from headstart.workflow.baselines import (
@@ -45,13 +48,6 @@ from headstart.workflow.extraction import extract_all, extract_all_views
 from headstart.workflow.finetuning import check_tuning, decide_tuning, requested_specs
 from headstart.workflow.job import (
     Job,
-    StudyResult,
-    check_halving,
-    check_memory,
-    check_views,
-    choose_positive,
-    make_run_split,
-    run_study,
     study_plan,
 )
 from headstart.workflow.options.fit import FitOptions, as_source
@@ -62,9 +58,13 @@ from headstart.workflow.preflight import (
     AuditedDataset,
     Data,
     NearDuplicates,
+    check_halving,
+    check_memory,
+    check_views,
     exact_pairs,
     find_near_duplicates,
     inspect_data,
+    make_run_split,
     open_cache,
     reopen_pictures,
 )
@@ -169,8 +169,9 @@ def fit(
     inspected = warned_of_overlap(inspected, space, options, progress)
     space = named_space(space, sources)
     n_images, n_classes = len(inspected.dataset), len(inspected.dataset.classes)
-    check_memory(study_plan(space, sources, options, n_images=n_images), split, sources, n_classes)
-    check_views(requested_views(space, options).all(), sources)
+    widths = [opened.extractor.backbone.feature_width for opened in sources]
+    check_memory(study_plan(space, sources, options, n_images=n_images), split, widths, n_classes)
+    check_views(requested_views(space, options).all(), [opened.extractor.preparation.size for opened in sources])
     check_tuning(options, sources)
     identity = run_identity(inspected, space, sources, options)
     source, engines = {"data": inspected.source}, {str(opened.number): opened.record for opened in sources}
@@ -220,7 +221,17 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
     split = make_run_split(dataset, job.options)
     tuning = decide_tuning(job, images, split, cache, folder / files.WORK_FOLDER)
     with clock.step("study"):
-        study = run_study(job, dataset, features, split, views, tuning=tuning)
+        study = run_study(
+            dataset,
+            StudyData.of(dataset, features, views),
+            split,
+            job.plan(),
+            job.options.decision_rules,
+            tuning=tuning,
+            leakage_tax=job.options.leakage_tax,
+            journal=job.journal,
+            progress=job.progress,
+        )
     results = results_document(job, dataset, twins, split, study)
     with clock.step("transferability"):
         results["transferability"] = transferability(job, study, split, results["folds"])

@@ -21,10 +21,11 @@ from headstart.study.learning_curve.curve import curve_document, draw_subsets, l
 from headstart.study.learning_curve.power_law import MAX_TIMES
 from headstart.study.nested_cv import run_folds
 from headstart.study.plan import StudyData, StudyPlan
+from headstart.study.positive_class import choose_positive
 from headstart.study.search.space import FeatureSourceSpec, HeadTable, Space
 from headstart.version import __version__
 from headstart.workflow.fit import grouped, run_identity
-from headstart.workflow.job import choose_positive, labels_of, n_worker_processes, study_plan
+from headstart.workflow.job import study_plan
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import check_weights, search_space
 from headstart.workflow.preflight import AuditedDataset, Data, find_near_duplicates, inspect_data, open_cache
@@ -224,7 +225,7 @@ class _Job:
         )
         draws = _draws(dataset, self.wanted, self.options.seed)
         plan = self._plan(dataset)
-        data = StudyData((features,), labels_of(dataset), len(dataset.classes), dataset.weights, dataset.groups)
+        data = StudyData((features,), dataset.training_labels(), len(dataset.classes), dataset.weights, dataset.groups)
         journal = Journal(work)
         found = run_folds(data, draws.folds, plan, journal=journal, title="Subsets", progress=self.progress)
         losses = losses_of(draws, found, data, self.wanted.metric, plan.positive)
@@ -243,7 +244,7 @@ class _Job:
     def _plan(self, dataset: ImageDataset) -> StudyPlan:
         positive = choose_positive(dataset, self.options.positive).code
         plan = study_plan(self.space, (self.source,), self.options, positive, n_images=len(dataset))
-        return replace(plan, choose_by="log_loss", n_jobs=n_worker_processes(self.options))
+        return replace(plan, choose_by="log_loss", n_jobs=self.options.n_worker_processes)
 
     def _about(self) -> dict[str, Any]:
         return {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.augment import View
 from headstart.backbones.backbone import Backbone, load_backbone
 from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.data import ImageDataset, Preparation
@@ -15,6 +16,10 @@ from headstart.data.audit.audit import Audit, audit_dataset
 from headstart.data.groups import join_groups
 from headstart.data.images.pixels import FilePixels
 from headstart.data.readers.table import DatasetTable
+from headstart.data.split.checks import check_fold_weights
+from headstart.data.split.file import read_split
+from headstart.data.split.make import split_dataset
+from headstart.data.split.split import Split
 from headstart.engines.engine import available_processors, decide_engine
 from headstart.errors import DataError
 from headstart.features.cache import CacheLimit, FeatureCache, named_limit, parse_size
@@ -22,6 +27,9 @@ from headstart.features.extractor import Extractor
 from headstart.features.near_duplicates import BACKGROUND, RATIO, confirm_twins
 from headstart.progress import Progress, Silent
 from headstart.storage import default_cache_folder
+from headstart.study.execution.tasks import work_groups
+from headstart.study.plan import StudyPlan, final_fold, outer_folds
+from headstart.study.search.space import Space
 from headstart.workflow.options.fit import DataSource, FitOptions, as_source
 
 if TYPE_CHECKING:
@@ -268,3 +276,58 @@ def _readable_rows(audit: Audit) -> dict[int, int]:
 
 def _named(dataset: ImageDataset, pairs: Sequence[tuple[int, int]]) -> list[tuple[str, str]]:
     return [(dataset.names[first], dataset.names[second]) for first, second in pairs]
+
+
+def make_run_split(dataset: ImageDataset, options: FitOptions) -> Split:
+    """The split asked for: made, or read from the file that holds it."""
+    if options.split_file is not None:
+        split = read_split(options.split_file, dataset.names, labels=dataset.label_names(), groups=dataset.groups)
+    else:
+        split = split_dataset(dataset, scheme=options.split, repeats=options.repeats, seed=options.seed)
+    check_fold_weights(split, dataset.weights, source=str(options.split_file or "The split"))
+    return split
+
+
+def check_halving(space: Space, split: Split) -> None:
+    """Refuse a halving that wants more inner folds than there are.
+
+    Raises
+    ------
+    InputError
+    """
+    if space.halving is not None:
+        space.halving.check_folds(split.n_inner)
+
+
+def check_memory(plan: StudyPlan, split: Split, widths: Sequence[int], n_classes: int) -> None:
+    """Refuse a head that alone takes more memory than it may, before anything is written or computed.
+
+    Parameters
+    ----------
+    plan : StudyPlan
+    split : Split
+    widths : sequence of int
+        Features of each source.
+    n_classes : int
+
+    Raises
+    ------
+    InputError
+    """
+    n_rows = max(len(fold.train) for fold in [*outer_folds(split), final_fold(split)])
+    for number, width in enumerate(widths):
+        for members in plan.treatments(plan.of_source(number)).values():
+            heads = [plan.candidates[index].head for index in members]
+            work_groups(heads, width, n_classes, plan.rows_of(plan.candidates[members[0]], n_rows))
+
+
+def check_views(views: Sequence[View], sizes: Sequence[tuple[int, int]]) -> None:
+    """Refuse views that do not fit the shape (height, width) of the prepared pixels of some source.
+
+    Raises
+    ------
+    InputError
+    """
+    for size in sizes:
+        for view in views:
+            view.check_takes(size)

@@ -31,7 +31,6 @@ from headstart.storage import canonical_json, hash_json, storage_error, write_by
 from headstart.study.execution import run_folder as files
 from headstart.version import __version__
 from headstart.workflow.fit import join_exact
-from headstart.workflow.job import labels_of
 from headstart.workflow.options.fit import as_source
 from headstart.workflow.options.pretrain import PRECISIONS, PretrainOptions
 from headstart.workflow.preflight import AuditedDataset, Data, inspect_data
@@ -222,7 +221,7 @@ class _Job:
         n_threads = options.n_threads or available_processors()
         pictures = ImageBatches(dataset, preparation, self.work, n_threads)
         pictures.keep(self.progress)
-        certain = np.eye(len(dataset.classes))[labels_of(dataset)]
+        certain = np.eye(len(dataset.classes))[dataset.training_labels()]
         targets = certain if dataset.soft is None else dataset.soft
         weights = np.ones(len(dataset)) if dataset.weights is None else dataset.weights / dataset.weights.mean()
         return PretrainingTask(
@@ -256,7 +255,7 @@ class _Job:
     def _score(self, dataset: ImageDataset, rows: Rows, probabilities: NDArray[np.float64]) -> dict[str, Any]:
         """Scores of the held-out images with 95 % intervals that speak of these very weights."""
         oof = OutOfFold.from_test_set(
-            labels_of(dataset)[rows],
+            dataset.training_labels()[rows],
             probabilities,
             classes=dataset.classes,
             weights=None if dataset.weights is None else dataset.weights[rows],
@@ -273,7 +272,7 @@ class _Job:
     ) -> dict[str, Any]:
         """What the file says of itself, but for the score."""
         dataset, options = self.inspected.dataset, self.options
-        counts = np.bincount(labels_of(dataset), minlength=len(dataset.classes)).tolist()
+        counts = np.bincount(dataset.training_labels(), minlength=len(dataset.classes)).tolist()
         return {
             "format": FORMAT,
             "headstart": __version__,
@@ -319,7 +318,7 @@ def divided(dataset: ImageDataset, share: float, seed: int) -> tuple[Rows, Rows]
         When the groups, or too few images of a class, do not allow it.
     """
     task = SplitTask.of(
-        labels_of(dataset),
+        dataset.training_labels(),
         groups=dataset.groups,
         weights=dataset.weights,
         strata=None,

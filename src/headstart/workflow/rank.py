@@ -9,14 +9,15 @@ from headstart.errors import InputError
 from headstart.progress import Progress, Silent
 from headstart.study.execution.journal import Journal
 from headstart.study.plan import StudyData, final_fold, outer_folds
+from headstart.study.positive_class import PositiveClass
 from headstart.study.transferability import score_sources, transfer_document
 from headstart.version import __version__
 from headstart.workflow.extraction import extract_all
 from headstart.workflow.fit import grouped, join_exact
-from headstart.workflow.job import Job, PositiveClass, labels_of, make_run_split, n_worker_processes
+from headstart.workflow.job import Job
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import check_weights, search_space
-from headstart.workflow.preflight import Data, find_near_duplicates, inspect_data, open_cache
+from headstart.workflow.preflight import Data, find_near_duplicates, inspect_data, make_run_split, open_cache
 from headstart.workflow.sources import named_space, open_sources
 
 
@@ -104,9 +105,9 @@ def _scored(job: Job) -> dict[str, Any]:
     cache = open_cache(options.cache, limit=options.cache_limit, progress=job.progress)
     features = extract_all(job, cache)
     dataset = grouped(inspected.dataset, find_near_duplicates(inspected.dataset, inspected.audit, features[0]))
-    split, n_classes = make_run_split(dataset, options), len(dataset.classes)
-    data = StudyData(features, labels_of(dataset), n_classes, dataset.weights, dataset.groups, soft=dataset.soft)
-    folds, n_jobs = [*outer_folds(split), final_fold(split)], n_worker_processes(options)
+    split = make_run_split(dataset, options)
+    data = StudyData.of(dataset, features)
+    folds, n_jobs = [*outer_folds(split), final_fold(split)], options.n_worker_processes
     scores = score_sources(data, folds, seed=options.seed, n_jobs=n_jobs, progress=job.progress)
     about = {
         "format": 1,

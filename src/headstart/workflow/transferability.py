@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from headstart.study.plan import final_fold, outer_folds
+from headstart.study.run import StudyResult
 from headstart.study.transferability import best_outer_scores, score_sources, transfer_document, with_agreement
-from headstart.workflow.job import Job, StudyResult, n_worker_processes
+from headstart.workflow.job import Job
 
 if TYPE_CHECKING:
     from headstart.data.split.split import Split
@@ -32,7 +33,7 @@ def transferability(
         study.data,
         [*outer_folds(split), final_fold(split)],
         seed=job.options.seed,
-        n_jobs=n_worker_processes(job.options),
+        n_jobs=job.options.n_worker_processes,
         journal=job.journal,
         progress=job.progress,
     )

@@ -13,7 +13,7 @@ from headstart.data.images.decode import WHITE_LEVEL
 from headstart.decisions import DecisionRules, parse_rule
 from headstart.decisions.calibration import CHOICES
 from headstart.decisions.conformal import check_level
-from headstart.engines.engine import MAX_BATCH, MAX_THREADS
+from headstart.engines.engine import MAX_BATCH, MAX_THREADS, available_processors
 from headstart.errors import InputError, RunError, unknown_name
 from headstart.features.cache import parse_size
 from headstart.heads import grid
@@ -266,6 +266,11 @@ class FitOptions:
     def backbones(self) -> tuple[str, ...]:
         """Names of the backbones asked for; none where that is left open."""
         return () if self.backbone is None else tuple(name.strip() for name in self.backbone.split(","))
+
+    @property
+    def n_worker_processes(self) -> int:
+        """Number of worker processes of the study: as many as threads asked for, else one for each processor."""
+        return self.n_threads or available_processors()
 
     @property
     def split_file(self) -> Path | None:
