@@ -1,12 +1,11 @@
-"""`ImageDataset`: a table of images with lazily read pixels."""
+"""`ImageDataset`: a table of images whose pixels are read when asked for."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,23 +13,19 @@ from PIL import Image
 
 from headstart.data.categorical import encode_texts
 from headstart.data.checks import check_names, check_trainable, checked_folds, checked_weights
+from headstart.data.constructors import DatasetConstructors
 from headstart.data.images.decode import MAX_PIXELS, WHITE_LEVEL
-from headstart.data.images.pixels import ArrayPixels, FilePixels, PixelSource
+from headstart.data.images.pixels import PixelSource, StoredImage
 from headstart.data.labels.raters import Ratings
 from headstart.data.names import check_printable
 from headstart.data.preparation import Preparation
-from headstart.data.readers.arrays import column_table, with_opinions
-from headstart.data.readers.folder import read_folder
-from headstart.data.readers.manifest.columns import ManifestColumns
-from headstart.data.readers.manifest.read import read_manifest
-from headstart.data.readers.npz import read_npz
 from headstart.data.readers.table import DatasetTable
-from headstart.errors import DataError, ImageError, InputError
+from headstart.errors import ImageError, InputError
 from headstart.storage import hash_json
 
 
 @dataclass(frozen=True, eq=False)
-class ImageDataset:
+class ImageDataset(DatasetConstructors):
     """A table of images, and a way to their pixels.
 
     Made by `read_dataset` or one of the ``from_`` class methods; never changed afterwards. It holds the table
@@ -85,10 +80,24 @@ class ImageDataset:
         return f"<ImageDataset: {len(self):,} images, {len(self.classes)} classes{groups}>"
 
     @classmethod
-    def from_table(
-        cls, table: DatasetTable, pixels: PixelSource, *, classes: Sequence[str] | None = None
-    ) -> ImageDataset:
-        """Data set from a table that a reader made, with its checks."""
+    def from_table(cls, table: DatasetTable, pixels: PixelSource, *, classes: Sequence[str] | None = None) -> Self:
+        """Data set from a table and the pixels of its rows, checked.
+
+        Parameters
+        ----------
+        table : DatasetTable
+            Columns that a reader made.
+        pixels : PixelSource
+            Row i is the image of row i of the table.
+        classes : sequence of str, optional
+            Class names in the order wanted. Default: as the table has them.
+
+        Raises
+        ------
+        DataError
+            When a name occurs twice or holds control characters, a label is none of the classes, or weights or folds
+            are no such.
+        """
         check_names(table.names)
         table = table.in_classes(classes)
         labels = table.labels
@@ -110,193 +119,6 @@ class ImageDataset:
             ratings=table.ratings,
         )
 
-    @classmethod
-    def from_folder(
-        cls,
-        path: str | os.PathLike[str],
-        *,
-        group_from: str | None = None,
-        classes: Sequence[str] | None = None,
-        allow_outside: bool = False,
-    ) -> ImageDataset:
-        """Data set from a folder with one folder per class, images at any depth below.
-
-        Parameters
-        ----------
-        path : path
-            The folder. Hidden files, files that are no images and images whose names hold control characters are
-            left out and counted in `notes`.
-        group_from : str, optional
-            Regular expression searched in the name of every image (``class/sub/file.png``); what the group called
-            ``group``, or else the first parenthesis, matches is the group.
-        classes : sequence of str, optional
-            Class names in the order wanted; every class folder must be among them. Default: natural order.
-        allow_outside : bool
-            Follow links that lead out of the folder, instead of refusing them.
-
-        Raises
-        ------
-        DataError
-            When the folder is missing, empty, unreadable, has no class folders, holds a link in a loop, or the name
-            of a class folder holds control characters.
-        """
-        root = Path(path).resolve()
-        table = read_folder(root, allow_outside=allow_outside).grouped(group_from)
-        return cls.from_table(table, FilePixels(root, confined=not allow_outside), classes=classes)
-
-    @classmethod
-    def from_manifest(
-        cls,
-        path: str | os.PathLike[str],
-        *,
-        columns: ManifestColumns | Mapping[str, str] | None = None,
-        root: str | os.PathLike[str] | None = None,
-        group_from: str | None = None,
-        classes: Sequence[str] | None = None,
-        votes: str = "majority",
-        allow_outside: bool = False,
-    ) -> ImageDataset:
-        """Data set from a CSV or Parquet table with one row per image, or one per image and rater.
-
-        Parameters
-        ----------
-        path : path
-            The table; a name that ends with ``.parquet`` or ``.pq`` is read as Parquet, any other as CSV.
-        columns : ManifestColumns or mapping, optional
-            Names of the columns, such as ``{"label": "diagnosis"}``. Default: image, label and, where the table
-            has them, group, weight, fold, rater and soft labels ``p:CLASS``.
-        root : path, optional
-            Folder that the image paths start from and must stay in. Default: the table's own folder.
-        group_from, classes
-            As for `from_folder`.
-        votes : {"majority", "shares"}
-            What several raters' labels come to: the class with most votes, ties made soft, or soft labels throughout,
-            the shares of the votes.
-        allow_outside : bool
-            Accept absolute paths and paths that leave the root.
-
-        Raises
-        ------
-        DataError
-            When the table or a column is missing or damaged, a label is empty, soft labels do not sum to one, a name
-            holds control characters, a path leads outside, or one image is listed with different labels.
-        """
-        folder = Path(path).parent if root is None else Path(root)
-        table = read_manifest(Path(path), ManifestColumns.of(columns), allow_outside=allow_outside, votes=votes)
-        pixels = FilePixels(folder.resolve(), confined=not allow_outside)
-        return cls.from_table(table.grouped(group_from), pixels, classes=classes)
-
-    @classmethod
-    def from_npz(
-        cls,
-        path: str | os.PathLike[str],
-        *,
-        partition: str | None = None,
-        group_from: str | None = None,
-        classes: Sequence[str] | None = None,
-    ) -> ImageDataset:
-        """Data set from a NumPy archive in the layout of MedMNIST, or with ``images`` and ``labels``.
-
-        Parameters
-        ----------
-        path : path
-            The ``.npz`` file; its images are held in memory.
-        partition : {"train", "val", "test"}, optional
-            Take this part of a MedMNIST file alone. Default: all parts pooled, and a note that says so.
-        group_from, classes
-            As for `from_folder`; names are ``train/000000`` or ``000000``.
-
-        Raises
-        ------
-        DataError
-            When the archive is damaged, needs unpickling, is too large for memory, or its arrays do not fit.
-        """
-        table, images = read_npz(Path(path), partition=partition)
-        return cls.from_table(table.grouped(group_from), ArrayPixels.of(images), classes=classes)
-
-    @classmethod
-    def from_arrays(
-        cls,
-        images: NDArray[Any],
-        labels: ArrayLike | None = None,
-        *,
-        names: Sequence[str] | None = None,
-        classes: Sequence[str] | None = None,
-        groups: ArrayLike | None = None,
-        weights: ArrayLike | None = None,
-        folds: ArrayLike | None = None,
-        soft: ArrayLike | None = None,
-        ratings: ArrayLike | None = None,
-        votes: str = "majority",
-    ) -> ImageDataset:
-        """Data set from an array of images.
-
-        Parameters
-        ----------
-        images : ndarray of shape (n_images, height, width[, channels]), uint8 or uint16
-            Kept as it is, not copied; a memory map stays on disk.
-        labels : array-like of shape (n_images,), optional
-            Class of every image: text or whole numbers.
-        names : sequence of str, optional
-            Default: ``000000``, ``000001`` and so on.
-        classes, groups, weights, folds : optional
-            See the attributes of `ImageDataset`; groups are text or whole numbers.
-        soft : array-like of shape (n_images, n_classes), optional
-            Probability of each class, columns in class order; without `labels` the most probable class is the label,
-            of equal ones the first.
-        ratings : array-like of shape (n_images, n_raters), optional
-            Labels of several raters, None or empty text where one did not see the image. Without `labels` they vote.
-        votes : {"majority", "shares"}
-            As for `from_manifest`.
-
-        Raises
-        ------
-        DataError
-            When shapes, types or lengths do not fit, or a name holds control characters.
-        """
-        pixels = ArrayPixels.of(np.asanyarray(images))
-        named = [f"{row:06d}" for row in range(len(images))] if names is None else list(names)
-        if len(named) != len(images):
-            raise DataError(f"There are {len(named):,} names for {len(images):,} images; expected one for each.")
-        check_printable("image name", named, np.arange(len(named)))
-        table = column_table(named, labels, groups, weights, folds)
-        table = with_opinions(table, soft=soft, ratings=ratings, classes=classes, votes=votes)
-        return cls.from_table(table, pixels, classes=classes)
-
-    @classmethod
-    def from_files(
-        cls,
-        paths: Sequence[str | os.PathLike[str]],
-        labels: ArrayLike | None = None,
-        groups: ArrayLike | None = None,
-        *,
-        classes: Sequence[str] | None = None,
-        weights: ArrayLike | None = None,
-        folds: ArrayLike | None = None,
-        soft: ArrayLike | None = None,
-        ratings: ArrayLike | None = None,
-        votes: str = "majority",
-    ) -> ImageDataset:
-        """Data set from image files, named as they are given; relative paths start from the current folder.
-
-        Any name that a file system takes is accepted, as every file asked for gets its prediction.
-
-        Parameters
-        ----------
-        paths : sequence of paths
-        labels, groups, classes, weights, folds, soft, ratings, votes : optional
-            As for `from_arrays`.
-
-        Raises
-        ------
-        DataError
-            When lengths do not fit or a path is given twice.
-        """
-        names = [Path(path).as_posix() for path in paths]
-        table = column_table(names, labels, groups, weights, folds)
-        table = with_opinions(table, soft=soft, ratings=ratings, classes=classes, votes=votes)
-        return cls.from_table(table, FilePixels(Path.cwd(), confined=False), classes=classes)
-
     def load(self, row: int, *, white_level: int = WHITE_LEVEL, max_pixels: int = MAX_PIXELS) -> Image.Image:
         """Upright RGB image of one row; see `headstart.data.images.decode.decode`.
 
@@ -305,13 +127,21 @@ class ImageDataset:
         ImageError
             When the image cannot be read.
         """
-        return self.pixels.load(row, self.names[row], max_pixels, white_level)
+        return self.stored(row).decoded(white_level=white_level, max_pixels=max_pixels).image
 
     def prepared(self, row: int, preparation: Preparation) -> NDArray[np.uint8]:
-        """One row as the network takes it: array of shape (height, width, 3)."""
-        if isinstance(self.pixels, FilePixels):
-            return preparation.read(self.encoded(row), self.names[row])
-        return preparation.apply(self.load(row, white_level=preparation.white_level))
+        """Pixels of one row as the network takes them: array of shape (height, width, 3)."""
+        return preparation.prepare(self.stored(row))
+
+    def stored(self, row: int) -> StoredImage:
+        """One row's image, read but not decoded.
+
+        Raises
+        ------
+        ImageError
+            When its file cannot be read.
+        """
+        return self.pixels.open(row, self.names[row])
 
     def encoded(self, row: int) -> bytes:
         """The bytes of one row's file.
@@ -321,17 +151,18 @@ class ImageDataset:
         ImageError
             When the file cannot be read, or the images are arrays and have none.
         """
-        if not isinstance(self.pixels, FilePixels):
+        encoded = self.stored(row).encoded
+        if encoded is None:
             raise ImageError(self.names[row], "this image is an array in memory, not a file; use load")
-        return self.pixels.encoded(self.names[row])
+        return encoded
 
     def path(self, row: int) -> Path | None:
         """Where one row's file lies, or None for an array in memory."""
-        return self.pixels.path(self.names[row]) if isinstance(self.pixels, FilePixels) else None
+        return self.pixels.path(self.names[row])
 
     def content_hash(self, row: int) -> str:
         """SHA-256 of one row's file, or of its pixels with type and shape, in hexadecimal."""
-        return self.pixels.content_hash(row, self.names[row]) if self.hashes is None else self.hashes[row]
+        return self.stored(row).content_hash() if self.hashes is None else self.hashes[row]
 
     def with_hashes(self, hashes: Sequence[str]) -> ImageDataset:
         """The same data set, with content hashes that were computed elsewhere: by the audit, say."""

@@ -11,8 +11,9 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
-from headstart.data.images.decode import DECODER_VERSION, WHITE_LEVEL, decode_details
+from headstart.data.images.decode import DECODER_VERSION, WHITE_LEVEL
 from headstart.data.images.orientation import Box
+from headstart.data.images.pixels import EncodedImage, StoredImage
 from headstart.errors import DataError, InputError, unknown_name
 
 RESIZE_POLICIES: Final = ("squash", "crop", "pad")
@@ -100,8 +101,27 @@ class Preparation:
         ImageError
             See `headstart.data.images.decode.decode`.
         """
+        return self.prepare(EncodedImage(name, encoded))
+
+    def prepare(self, stored: StoredImage) -> NDArray[np.uint8]:
+        """The network's pixels from an image as it is stored.
+
+        Parameters
+        ----------
+        stored : StoredImage
+            From `headstart.data.dataset.ImageDataset.stored`.
+
+        Returns
+        -------
+        ndarray of shape (height, width, 3), uint8
+
+        Raises
+        ------
+        ImageError
+            See `headstart.data.images.decode.decode`.
+        """
         reduce = self._enough if self.decode == "fast" else None
-        found = decode_details(encoded, name, white_level=self.white_level, keep_grey=True, reduce=reduce)
+        found = stored.decoded(white_level=self.white_level, keep_grey=True, reduce=reduce)
         return self.apply(found.image, found.box)
 
     def apply(self, image: Image.Image, box: Box | None = None) -> NDArray[np.uint8]:

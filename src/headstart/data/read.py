@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from headstart.data.dataset import ImageDataset
+from headstart.data.readers import ReadOptions, find_reader
 from headstart.data.readers.manifest.columns import ManifestColumns
-from headstart.errors import DataError
-
-_TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 
 
 def read_dataset(
@@ -24,7 +22,7 @@ def read_dataset(
     votes: str | None = None,
     allow_outside: bool = False,
 ) -> ImageDataset:
-    """Data set from whatever `path` is: a folder, a CSV or Parquet manifest, a ``.npz`` archive, or a data set.
+    """Data set from whatever `path` is: anything that a reader of `headstart.data.readers` takes, or a data set.
 
     Parameters
     ----------
@@ -55,40 +53,8 @@ def read_dataset(
     if isinstance(path, ImageDataset):
         return path
     source = Path(path)
-    kind = _kind(source)
-    _check_options(source, kind, {"columns": columns, "root": root, "partition": partition, "votes": votes})
-    if kind == "folder":
-        return ImageDataset.from_folder(source, group_from=group_from, classes=classes, allow_outside=allow_outside)
-    if kind == "archive":
-        return ImageDataset.from_npz(source, partition=partition, group_from=group_from, classes=classes)
-    return ImageDataset.from_manifest(
-        source,
-        columns=columns,
-        root=root,
-        group_from=group_from,
-        classes=classes,
-        votes=votes or "majority",
-        allow_outside=allow_outside,
-    )
-
-
-def _kind(path: Path) -> str:
-    if not path.exists():
-        raise DataError(f"{path} does not exist; give a folder of class folders, a CSV or Parquet manifest, or a .npz.")
-    if path.is_dir():
-        return "folder"
-    if path.suffix.lower() == ".npz":
-        return "archive"
-    if path.suffix.lower() in _TABLES:
-        return "manifest"
-    raise DataError(
-        f"{path} is neither a folder nor a file headstart reads as a data set (.csv, .tsv, .parquet, .npz). For one "
-        "picture there is `headstart predict`."
-    )
-
-
-def _check_options(path: Path, kind: str, options: Mapping[str, object]) -> None:
-    belongs = {"columns": "manifest", "root": "manifest", "partition": "archive", "votes": "manifest"}
-    for name, value in options.items():
-        if value is not None and belongs[name] != kind:
-            raise DataError(f"{path} is read as a {kind}, for which there is no option {name!r}; leave it out.")
+    options = ReadOptions(columns, root, partition, votes, allow_outside)
+    reader = find_reader(source)
+    reader.check_options(source, options)
+    table, pixels = reader.read(source, options)
+    return ImageDataset.from_table(table.grouped(group_from), pixels, classes=classes)

@@ -92,16 +92,10 @@ def readable_part(dataset: ImageDataset, audit: Audit) -> ImageDataset:
 def open_data(data: Data) -> tuple[ImageDataset, dict[str, Any] | None]:
     """The data set, and where its pictures lie if that can be said."""
     if isinstance(data, ImageDataset):
-        return data, _files(data)
+        return data, data.pixels.location()
     source = as_source(data)
     dataset = source.open()
-    return dataset, _files(dataset) or source.to_json()
-
-
-def _files(dataset: ImageDataset) -> dict[str, Any] | None:
-    """Folder of the files of a data set; None for arrays in memory."""
-    pixels = dataset.pixels
-    return {"root": str(pixels.root), "confined": pixels.confined} if isinstance(pixels, FilePixels) else None
+    return dataset, dataset.pixels.location() or source.to_json()
 
 
 def reopen_pictures(source: dict[str, Any] | None, names: Sequence[str]) -> ImageDataset:

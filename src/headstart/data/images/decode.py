@@ -28,6 +28,8 @@ DECODER_VERSION: Final = 1
 MAX_PIXELS: Final = 200_000_000
 MAX_FILE_BYTES: Final = 1 << 30
 WHITE_LEVEL: Final = 65_535
+MODES: Final = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+"""Pillow's name of the colour mode for each number of channels, alpha last."""
 
 # A decoder fed hostile bytes fails in any of these ways; each means that the file is damaged.
 _DAMAGE = (
@@ -207,7 +209,7 @@ def _decode(encoded: bytes, format_name: str, name: str, rules: _Rules) -> Decod
 def _decode_plain_tiff(encoded: bytes, name: str, rules: _Rules) -> Decoded:
     page = read_plain_tiff(encoded, lambda width, height: _check_size(name, (width, height), rules.max_pixels))
     picture, peak = _deep(page.samples, rules.white_level, rules.keep_grey)
-    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[page.samples.shape[2]] + (";16" if page.bits == 16 else "")
+    mode = MODES[page.samples.shape[2]] + (";16" if page.bits == 16 else "")
     header = Header("TIFF", page.samples.shape[1], page.samples.shape[0], mode, page.bits, page.n_pages)
     return Decoded(turned(picture, page.orientation), header, peak)
 

@@ -1,4 +1,4 @@
-"""Where the pixels of a data set come from: files, or an array in memory."""
+"""Sources of a data set's pixels: files, or an array in memory."""
 
 from __future__ import annotations
 
@@ -12,27 +12,125 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from headstart.data.images.decode import MAX_FILE_BYTES, MAX_PIXELS, WHITE_LEVEL, decode, pixels_to_rgb
+from headstart.data.images.decode import (
+    MAX_FILE_BYTES,
+    MAX_PIXELS,
+    MODES,
+    WHITE_LEVEL,
+    Decoded,
+    Header,
+    Reduce,
+    decode_details,
+    pixels_to_rgb,
+)
 from headstart.errors import DataError, ImageError
 from headstart.storage import hash_bytes
+
+
+class StoredImage(Protocol):
+    """One image as it is stored, read once, before it is decoded."""
+
+    @property
+    def encoded(self) -> bytes | None:
+        """Bytes of its file; None for an array in memory."""
+        ...
+
+    def content_hash(self) -> str:
+        """SHA-256 of what is stored, in hexadecimal."""
+        ...
+
+    def decoded(
+        self,
+        *,
+        max_pixels: int = MAX_PIXELS,
+        white_level: int = WHITE_LEVEL,
+        keep_grey: bool = False,
+        reduce: Reduce | None = None,
+    ) -> Decoded:
+        """Upright picture with its header; see `headstart.data.images.decode.decode_details`."""
+        ...
 
 
 class PixelSource(Protocol):
     """Lazy pixels of rows; small and picklable, so that worker processes may have it."""
 
-    def content_hash(self, row: int, name: str) -> str:
-        """SHA-256 of what is stored for the row."""
+    def open(self, row: int, name: str) -> StoredImage:
+        """Image of the row, read from where it lies."""
         ...
 
-    def load(self, row: int, name: str, max_pixels: int, white_level: int) -> Image.Image:
-        """Upright RGB image of the row."""
+    def path(self, name: str) -> Path | None:
+        """File of the image called `name`; None for an array in memory."""
+        ...
+
+    def location(self) -> dict[str, Any] | None:
+        """Arguments of `FilePixels` as plain JSON, by which a later process finds the images; None without files."""
         ...
 
     def take(self, rows: NDArray[np.int64]) -> PixelSource:
-        """The source of a subset; row i of it is row ``rows[i]`` of this one."""
+        """Source of a subset; row i of it is row ``rows[i]`` of this one."""
         ...
+
+
+@dataclass(frozen=True)
+class EncodedImage:
+    """Image from the bytes of a file; `name` is what errors call it."""
+
+    name: str
+    encoded: bytes
+
+    def content_hash(self) -> str:
+        """SHA-256 of the bytes."""
+        return hash_bytes(self.encoded)
+
+    def decoded(
+        self,
+        *,
+        max_pixels: int = MAX_PIXELS,
+        white_level: int = WHITE_LEVEL,
+        keep_grey: bool = False,
+        reduce: Reduce | None = None,
+    ) -> Decoded:
+        """See `StoredImage.decoded`."""
+        return decode_details(
+            self.encoded, self.name, max_pixels=max_pixels, white_level=white_level, keep_grey=keep_grey, reduce=reduce
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayImage:
+    """Image from an array of shape (height, width[, channels]), uint8 or uint16; `name` is what errors call it."""
+
+    name: str
+    pixels: NDArray[Any]
+
+    @property
+    def encoded(self) -> None:
+        """No bytes: the image is not a file."""
+        return
+
+    def content_hash(self) -> str:
+        """SHA-256 of type, shape and pixels."""
+        pixels = np.ascontiguousarray(self.pixels)
+        digest = hashlib.sha256(f"{pixels.dtype.newbyteorder('<').str}{pixels.shape}".encode())
+        digest.update(pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes())
+        return digest.hexdigest()
+
+    def decoded(
+        self,
+        *,
+        max_pixels: int = MAX_PIXELS,
+        white_level: int = WHITE_LEVEL,
+        keep_grey: bool = False,
+        reduce: Reduce | None = None,
+    ) -> Decoded:
+        """Picture of the array, always in colour and whole; an array of any size is in memory already."""
+        image = pixels_to_rgb(self.pixels, self.name, white_level=white_level)
+        channels = self.pixels.shape[2] if self.pixels.ndim == 3 else 1
+        deep = self.pixels.dtype == np.uint16
+        mode = MODES[channels] + (";16" if deep else "")
+        header = Header("array", image.width, image.height, mode, 16 if deep else 8, 1)
+        return Decoded(image, header, int(self.pixels.max()) if deep else None)
 
 
 @dataclass(frozen=True)
@@ -54,8 +152,12 @@ class FilePixels:
         """Where the image called `name` lies."""
         return self.root / name
 
-    def encoded(self, name: str) -> bytes:
-        """The file's bytes.
+    def location(self) -> dict[str, Any]:
+        """See `PixelSource.location`."""
+        return {"root": str(self.root), "confined": self.confined}
+
+    def open(self, row: int, name: str) -> EncodedImage:
+        """Image of the file called `name`, whatever the row.
 
         Raises
         ------
@@ -69,17 +171,9 @@ class FilePixels:
             descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
             with os.fdopen(descriptor, "rb") as handle:
                 _check_regular(name, os.fstat(descriptor))
-                return handle.read()
+                return EncodedImage(name, handle.read())
         except (OSError, ValueError) as error:
             raise ImageError(name, _refusal(error)) from error
-
-    def content_hash(self, row: int, name: str) -> str:
-        """See `PixelSource.content_hash`."""
-        return hash_bytes(self.encoded(name))
-
-    def load(self, row: int, name: str, max_pixels: int, white_level: int) -> Image.Image:
-        """See `PixelSource.load`."""
-        return decode(self.encoded(name), name, max_pixels=max_pixels, white_level=white_level)
 
     def take(self, rows: NDArray[np.int64]) -> FilePixels:
         """See `PixelSource.take`."""
@@ -133,21 +227,17 @@ class ArrayPixels:
             raise DataError(f"The images are of type {images.dtype}; expected uint8 (0..255) or uint16 (0..65535).")
         return cls(images, np.arange(len(images)))
 
-    def pixels(self, row: int) -> NDArray[Any]:
-        """The array of one image, as stored."""
-        image: NDArray[Any] = self.images[self.rows[row]]
-        return image
+    def path(self, name: str) -> None:
+        """No file: the images are in memory."""
+        return
 
-    def content_hash(self, row: int, name: str) -> str:
-        """SHA-256 of type, shape and pixels."""
-        pixels = np.ascontiguousarray(self.pixels(row))
-        digest = hashlib.sha256(f"{pixels.dtype.newbyteorder('<').str}{pixels.shape}".encode())
-        digest.update(pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes())
-        return digest.hexdigest()
+    def location(self) -> None:
+        """No location: the images are in memory."""
+        return
 
-    def load(self, row: int, name: str, max_pixels: int = MAX_PIXELS, white_level: int = WHITE_LEVEL) -> Image.Image:
-        """See `PixelSource.load`."""
-        return pixels_to_rgb(self.pixels(row), name, white_level=white_level)
+    def open(self, row: int, name: str) -> ArrayImage:
+        """Image of one row, not copied."""
+        return ArrayImage(name, self.images[self.rows[row]])
 
     def take(self, rows: NDArray[np.int64]) -> ArrayPixels:
         """See `PixelSource.take`; the pixels are shared, not copied."""

@@ -1,4 +1,4 @@
-"""Reading a folder of class folders."""
+"""Reader of folders with one folder of images per class."""
 
 from __future__ import annotations
 
@@ -7,14 +7,29 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headstart.data.categorical import encode_texts
 from headstart.data.images.formats import IMAGE_SUFFIXES
 from headstart.data.names import check_printable, is_printable, shown
+from headstart.data.readers import ReadOptions, register_reader
 from headstart.data.readers.table import DatasetTable
 from headstart.errors import DataError, first_few
 
+if TYPE_CHECKING:
+    from headstart.data.images.pixels import PixelSource
+
 _SYSTEM_NAMES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+
+
+@register_reader("folder", help="a folder of class folders", recognises=Path.is_dir)
+def open_folder(path: Path, options: ReadOptions) -> tuple[DatasetTable, PixelSource]:
+    """Table of the images of a folder, and their files; the options are those of `read_folder`."""
+    from headstart.data.images.pixels import FilePixels
+
+    root = path.resolve()
+    table = read_folder(root, allow_outside=options.allow_outside)
+    return table, FilePixels(root, confined=not options.allow_outside)
 
 
 def read_folder(root: Path, *, allow_outside: bool = False) -> DatasetTable:

@@ -1,4 +1,4 @@
-"""Reading NumPy archives: the layout of MedMNIST, or plain ``images`` and ``labels``."""
+"""Reader of NumPy archives: the layout of MedMNIST, or plain ``images`` and ``labels``."""
 
 from __future__ import annotations
 
@@ -6,20 +6,33 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from headstart.data.categorical import Categorical, encode_texts
+from headstart.data.readers import ReadOptions, register_reader
 from headstart.data.readers.table import DatasetTable
 from headstart.errors import DataError, unknown_name
+
+if TYPE_CHECKING:
+    from headstart.data.images.pixels import PixelSource
 
 PARTITIONS: Final = ("train", "val", "test")
 MAX_ARRAY_BYTES: Final = 8 << 30
 _IMAGE_KEYS: Final = ("images", "x", "X")
 _LABEL_KEYS: Final = ("labels", "y")
+
+
+@register_reader("archive", help="a .npz archive", suffixes=(".npz",), options=("partition",))
+def open_npz(path: Path, options: ReadOptions) -> tuple[DatasetTable, PixelSource]:
+    """Table of the images of an archive, and their arrays; the options are those of `read_npz`."""
+    from headstart.data.images.pixels import ArrayPixels
+
+    table, images = read_npz(path, partition=options.partition)
+    return table, ArrayPixels.of(images)
 
 
 def read_npz(path: Path, *, partition: str | None = None) -> tuple[DatasetTable, NDArray[Any]]:
@@ -75,8 +88,8 @@ def _read_plain(path: Path, archive: zipfile.ZipFile, keys: set[str]) -> tuple[D
             f"{path} holds {', '.join(sorted(keys)[:20]) or 'nothing'}; expected train_images and train_labels (and "
             "val_, test_), as MedMNIST has them, or images and labels."
         )
-    pixels, coded = _read_part(path, archive, images, labels, keys)
-    return DatasetTable(names=[f"{row:06d}" for row in range(len(pixels))], labels=_coded([coded])), pixels
+    pixels, classes = _read_part(path, archive, images, labels, keys)
+    return DatasetTable(names=[f"{row:06d}" for row in range(len(pixels))], labels=_categorical([classes])), pixels
 
 
 def _pooled(
@@ -93,7 +106,7 @@ def _pooled(
         else f"Of {path.name} the part {sizes} was read."
     )
     images = arrays[0][0] if len(arrays) == 1 else np.concatenate([pixels for pixels, _ in arrays])
-    return DatasetTable(names=names, labels=_coded([labels for _, labels in arrays]), notes=(note,)), images
+    return DatasetTable(names=names, labels=_categorical([labels for _, labels in arrays]), notes=(note,)), images
 
 
 def _read_part(
@@ -137,5 +150,5 @@ def _read_array(path: Path, archive: zipfile.ZipFile, key: str) -> NDArray[Any]:
     return array
 
 
-def _coded(parts: list[NDArray[Any]]) -> Categorical:
+def _categorical(parts: list[NDArray[Any]]) -> Categorical:
     return encode_texts([str(label) for labels in parts for label in labels.tolist()])

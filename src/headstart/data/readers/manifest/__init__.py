@@ -1,1 +1,30 @@
-"""Manifests: tables that name image files, their labels, groups and weights."""
+"""Reader of manifests: CSV and Parquet tables with one row per image, or one per image and rater."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headstart.data.readers import ReadOptions, register_reader
+
+if TYPE_CHECKING:
+    from headstart.data.images.pixels import PixelSource
+    from headstart.data.readers.table import DatasetTable
+
+
+@register_reader(
+    "manifest",
+    help="a CSV or Parquet manifest",
+    suffixes=(".csv", ".tsv", ".txt", ".parquet", ".pq"),
+    options=("columns", "root", "votes"),
+)
+def open_manifest(path: Path, options: ReadOptions) -> tuple[DatasetTable, PixelSource]:
+    """Table of the images that a manifest lists, and their files, relative to its own folder or to the root."""
+    from headstart.data.images.pixels import FilePixels
+    from headstart.data.readers.manifest.columns import ManifestColumns
+    from headstart.data.readers.manifest.read import read_manifest
+
+    columns, outside = ManifestColumns.of(options.columns), options.allow_outside
+    table = read_manifest(path, columns, allow_outside=outside, votes=options.votes or "majority")
+    root = path.parent if options.root is None else Path(options.root)
+    return table, FilePixels(root.resolve(), confined=not outside)

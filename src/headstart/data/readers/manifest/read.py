@@ -22,8 +22,8 @@ from headstart.data.readers.manifest.cells import (
 )
 from headstart.data.readers.manifest.columns import KINDS, FoundColumns, ManifestColumns
 from headstart.data.readers.manifest.labels import LabelTable
+from headstart.data.readers.manifest.tabular import column_names, read_columns
 from headstart.data.readers.table import DatasetTable
-from headstart.data.readers.tabular import column_names, read_columns
 from headstart.errors import DataError, first_few
 
 _OUTSIDE = r"(^|/)\.\.(/|$)|^/|^[A-Za-z]:|^[A-Za-z][A-Za-z0-9+.-]*://"

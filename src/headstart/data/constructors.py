@@ -1,0 +1,216 @@
+"""Ways to make a data set: from folders, tables and archives, and from what a caller has in memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from headstart.data.images.pixels import ArrayPixels, FilePixels, PixelSource
+from headstart.data.names import check_printable
+from headstart.data.readers import ReadOptions
+from headstart.data.readers.arrays import column_table, with_opinions
+from headstart.data.readers.folder import open_folder
+from headstart.data.readers.manifest import open_manifest
+from headstart.data.readers.manifest.columns import ManifestColumns
+from headstart.data.readers.npz import open_npz
+from headstart.data.readers.table import DatasetTable
+from headstart.errors import DataError
+
+
+class DatasetConstructors:
+    """Constructors of `headstart.data.dataset.ImageDataset`; each ends in its `from_table`."""
+
+    @classmethod
+    def from_table(cls, table: DatasetTable, pixels: PixelSource, *, classes: Sequence[str] | None = None) -> Self:
+        """Data set from a table and the pixels of its rows."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_folder(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        group_from: str | None = None,
+        classes: Sequence[str] | None = None,
+        allow_outside: bool = False,
+    ) -> Self:
+        """Data set from a folder with one folder per class, images at any depth below.
+
+        Parameters
+        ----------
+        path : path
+            The folder. Hidden files, files that are no images and images whose names hold control characters are
+            left out and counted in `notes`.
+        group_from : str, optional
+            Regular expression searched in the name of every image (``class/sub/file.png``); what the group called
+            ``group``, or else the first parenthesis, matches is the group.
+        classes : sequence of str, optional
+            Class names in the order wanted; every class folder must be among them. Default: natural order.
+        allow_outside : bool
+            Follow links that lead out of the folder, instead of refusing them.
+
+        Raises
+        ------
+        DataError
+            When the folder is missing, empty, unreadable, has no class folders, holds a link in a loop, or the name
+            of a class folder holds control characters.
+        """
+        table, pixels = open_folder(Path(path), ReadOptions(allow_outside=allow_outside))
+        return cls.from_table(table.grouped(group_from), pixels, classes=classes)
+
+    @classmethod
+    def from_manifest(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        columns: ManifestColumns | Mapping[str, str] | None = None,
+        root: str | os.PathLike[str] | None = None,
+        group_from: str | None = None,
+        classes: Sequence[str] | None = None,
+        votes: str = "majority",
+        allow_outside: bool = False,
+    ) -> Self:
+        """Data set from a CSV or Parquet table with one row per image, or one per image and rater.
+
+        Parameters
+        ----------
+        path : path
+            The table; a name that ends with ``.parquet`` or ``.pq`` is read as Parquet, any other as CSV.
+        columns : ManifestColumns or mapping, optional
+            Names of the columns, such as ``{"label": "diagnosis"}``. Default: image, label and, where the table
+            has them, group, weight, fold, rater and soft labels ``p:CLASS``.
+        root : path, optional
+            Folder that the image paths start from and must stay in. Default: the table's own folder.
+        group_from, classes
+            As for `from_folder`.
+        votes : {"majority", "shares"}
+            What several raters' labels come to: the class with most votes, ties made soft, or soft labels throughout,
+            the shares of the votes.
+        allow_outside : bool
+            Accept absolute paths and paths that leave the root.
+
+        Raises
+        ------
+        DataError
+            When the table or a column is missing or damaged, a label is empty, soft labels do not sum to one, a name
+            holds control characters, a path leads outside, or one image is listed with different labels.
+        """
+        options = ReadOptions(columns=columns, root=root, votes=votes, allow_outside=allow_outside)
+        table, pixels = open_manifest(Path(path), options)
+        return cls.from_table(table.grouped(group_from), pixels, classes=classes)
+
+    @classmethod
+    def from_npz(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        partition: str | None = None,
+        group_from: str | None = None,
+        classes: Sequence[str] | None = None,
+    ) -> Self:
+        """Data set from a NumPy archive in the layout of MedMNIST, or with ``images`` and ``labels``.
+
+        Parameters
+        ----------
+        path : path
+            The ``.npz`` file; its images are held in memory.
+        partition : {"train", "val", "test"}, optional
+            Take this part of a MedMNIST file alone. Default: all parts pooled, and a note that says so.
+        group_from, classes
+            As for `from_folder`; names are ``train/000000`` or ``000000``.
+
+        Raises
+        ------
+        DataError
+            When the archive is damaged, needs unpickling, is too large for memory, or its arrays do not fit.
+        """
+        table, pixels = open_npz(Path(path), ReadOptions(partition=partition))
+        return cls.from_table(table.grouped(group_from), pixels, classes=classes)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: NDArray[Any],
+        labels: ArrayLike | None = None,
+        *,
+        names: Sequence[str] | None = None,
+        classes: Sequence[str] | None = None,
+        groups: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+        folds: ArrayLike | None = None,
+        soft: ArrayLike | None = None,
+        ratings: ArrayLike | None = None,
+        votes: str = "majority",
+    ) -> Self:
+        """Data set from an array of images.
+
+        Parameters
+        ----------
+        images : ndarray of shape (n_images, height, width[, channels]), uint8 or uint16
+            Kept as it is, not copied; a memory map stays on disk.
+        labels : array-like of shape (n_images,), optional
+            Class of every image: text or whole numbers.
+        names : sequence of str, optional
+            Default: ``000000``, ``000001`` and so on.
+        classes, groups, weights, folds : optional
+            See the attributes of `ImageDataset`; groups are text or whole numbers.
+        soft : array-like of shape (n_images, n_classes), optional
+            Probability of each class, columns in class order; without `labels` the most probable class is the label,
+            of equal ones the first.
+        ratings : array-like of shape (n_images, n_raters), optional
+            Labels of several raters, None or empty text where one did not see the image. Without `labels` they vote.
+        votes : {"majority", "shares"}
+            As for `from_manifest`.
+
+        Raises
+        ------
+        DataError
+            When shapes, types or lengths do not fit, or a name holds control characters.
+        """
+        pixels = ArrayPixels.of(np.asanyarray(images))
+        named = [f"{row:06d}" for row in range(len(images))] if names is None else list(names)
+        if len(named) != len(images):
+            raise DataError(f"There are {len(named):,} names for {len(images):,} images; expected one for each.")
+        check_printable("image name", named, np.arange(len(named)))
+        table = column_table(named, labels, groups, weights, folds)
+        table = with_opinions(table, soft=soft, ratings=ratings, classes=classes, votes=votes)
+        return cls.from_table(table, pixels, classes=classes)
+
+    @classmethod
+    def from_files(
+        cls,
+        paths: Sequence[str | os.PathLike[str]],
+        labels: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        *,
+        classes: Sequence[str] | None = None,
+        weights: ArrayLike | None = None,
+        folds: ArrayLike | None = None,
+        soft: ArrayLike | None = None,
+        ratings: ArrayLike | None = None,
+        votes: str = "majority",
+    ) -> Self:
+        """Data set from image files, named as they are given; relative paths start from the current folder.
+
+        Any name that a file system takes is accepted, as every file asked for gets its prediction.
+
+        Parameters
+        ----------
+        paths : sequence of paths
+        labels, groups, classes, weights, folds, soft, ratings, votes : optional
+            As for `from_arrays`.
+
+        Raises
+        ------
+        DataError
+            When lengths do not fit or a path is given twice.
+        """
+        names = [Path(path).as_posix() for path in paths]
+        table = column_table(names, labels, groups, weights, folds)
+        table = with_opinions(table, soft=soft, ratings=ratings, classes=classes, votes=votes)
+        return cls.from_table(table, FilePixels(Path.cwd(), confined=False), classes=classes)
