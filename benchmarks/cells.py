@@ -12,14 +12,13 @@ from headstart.data import ImageDataset
 from headstart.data.audit.audit import audit_dataset
 from headstart.data.split.make import split_dataset
 from headstart.data.split.split import Split
-from headstart.features.engine_selection.select import EngineRequest, EngineSelector
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
+from headstart.features.open import ExtractionSettings, open_extractor, select_engine
 from headstart.features.views import extract_views
 from headstart.samples.solar_cells import INPUT_SIZE, SolarCells, solar_cells
-from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.training_set import N_VIEWS
-from headstart.workflow.preflight import find_near_duplicates, open_cache, open_extractor
+from headstart.workflow.preflight import find_near_duplicates, open_cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +71,5 @@ class Cells:
 
 def chosen_extractor(dataset: ImageDataset) -> Extractor:
     """The network with the fastest engine whose features agree with fp32 on these images."""
-    plain, cache = open_extractor(FitOptions(input_size=INPUT_SIZE, offline=True)), open_cache("default")
-    chooser = EngineSelector(
-        plain.backbone, plain.preparation, dataset, EngineRequest(n_threads=2), cache=cache, folder=cache.folder
-    )
-    return Extractor(plain.backbone, plain.preparation, chooser.choose().engine, store=plain.store)
+    settings = ExtractionSettings(input_size=(INPUT_SIZE, INPUT_SIZE), device="cpu", n_threads=2, offline=True)
+    return select_engine(open_extractor(settings), settings, dataset, cache=open_cache("default")).extractor

@@ -18,14 +18,14 @@ from common import table, write_results
 from headstart.data.audit.audit import audit_dataset
 from headstart.data.split.make import split_dataset
 from headstart.features.extract import extract_features
+from headstart.features.open import ExtractionSettings, open_extractor
 from headstart.heads import grid
 from headstart.metrics import OutOfFold, evaluate
 from headstart.samples.solar_cells import INPUT_SIZE, Protocol, protocol, solar_cells
 from headstart.study.nested_cv import run_folds
 from headstart.study.out_of_fold import gather
 from headstart.study.plan import StudyData, StudyPlan, outer_folds
-from headstart.workflow.options.fit import FitOptions
-from headstart.workflow.preflight import find_near_duplicates, open_cache, open_extractor
+from headstart.workflow.preflight import find_near_duplicates, open_cache
 
 TARGET_A = 0.84
 SHOWN = ("accuracy", "balanced_accuracy", "roc_auc", "log_loss")
@@ -62,7 +62,7 @@ def main() -> int:
     cells = solar_cells()
     dataset = cells.dataset(cells.probability > 0.5)
     audit = audit_dataset(dataset)
-    extractor = open_extractor(FitOptions(input_size=INPUT_SIZE, offline=True))
+    extractor = open_extractor(ExtractionSettings(input_size=(INPUT_SIZE, INPUT_SIZE), offline=True))
     features = extract_features(dataset.with_hashes(audit.hashes), extractor, cache=open_cache("default"))
     near_duplicates = find_near_duplicates(dataset, audit, features)
     results: dict[str, Any] = {"seed": seed, "near_duplicates_joined": len(near_duplicates.near), "protocols": {}}

@@ -22,7 +22,8 @@ from headstart.data import Preparation
 from headstart.engines.engine import Engine, available_processors
 from headstart.engines.network_cache import NetworkCache
 from headstart.features.engine_selection.benchmark import fastest, measure_engines
-from headstart.features.engine_selection.select import MAX_COMPILED, EngineRequest, ordered_engines
+from headstart.features.engine_selection.request import EngineRequest
+from headstart.features.engine_selection.rule import MAX_COMPILED, ordered_engines
 from headstart.features.extractor import Extractor
 
 ASKED = 0.9
@@ -36,11 +37,11 @@ def requests(compiled: bool, *, worth_compiling: bool) -> dict[str, list[Engine]
     found = {}
     for library in ("auto", "torch"):
         for precision in ("auto", "fp32"):
-            wish = EngineRequest(library=library, precision=precision, n_threads=threads)
-            engines = ordered_engines(wish, worth_compiling=compiled and worth_compiling and library == "torch")
-            tried = ordered_engines(wish, worth_compiling=compiled and library == "torch")
+            request = EngineRequest(library=library, precision=precision, n_threads=threads)
+            engines = ordered_engines(request, worth_compiling=compiled and worth_compiling and library == "torch")
+            tried = ordered_engines(request, worth_compiling=compiled and library == "torch")
             engines += [engine for engine in tried if engine not in engines]
-            found[f"{library}, {precision}"] = [*engines, wish.reference] if library == "torch" else engines
+            found[f"{library}, {precision}"] = [*engines, request.reference] if library == "torch" else engines
     return found
 
 

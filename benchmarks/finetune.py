@@ -30,14 +30,14 @@ from headstart.data.split.make import split_dataset
 from headstart.engines.engine import Engine
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
+from headstart.features.open import ExtractionSettings, open_extractor
 from headstart.features.stage_maps import StageMaps, extract_maps
 from headstart.finetuning import FineTuneSpec, TrainingContext, TrainingTask, fine_tune, frozen_stage
 from headstart.heads import HeadSpec, fit_heads
 from headstart.metrics import OutOfFold, compare_paired, evaluate
 from headstart.samples.solar_cells import SolarCells, protocol, solar_cells
 from headstart.study.finetuning import predicted
-from headstart.workflow.options.fit import FitOptions
-from headstart.workflow.preflight import find_near_duplicates, open_cache, open_extractor
+from headstart.workflow.preflight import find_near_duplicates, open_cache
 
 PIXELS = 300
 SPEC = FineTuneSpec(unlock=3, epochs=12, batch_size=32, learning_rate=3e-4, precision="fp32")
@@ -78,7 +78,7 @@ def read() -> Given:
     plain = cells.dataset(cells.probability > 0.5)
     audit = audit_dataset(plain)
     dataset = plain.with_hashes(audit.hashes)
-    opened = open_extractor(FitOptions(input_size=PIXELS, offline=True))
+    opened = open_extractor(ExtractionSettings(input_size=(PIXELS, PIXELS), offline=True))
     engine = Engine(n_threads=N_THREADS, batch_size=16, folded=True)
     cache = open_cache("default")
     whole = Extractor(opened.backbone, opened.preparation, engine, store=opened.store)

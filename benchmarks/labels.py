@@ -20,6 +20,7 @@ from common import table, write_results
 from headstart.data.audit.audit import audit_dataset
 from headstart.data.split.make import split_dataset
 from headstart.features.extract import extract_features
+from headstart.features.open import ExtractionSettings, open_extractor
 from headstart.heads import HeadSpec
 from headstart.metrics.alpha import krippendorff_alpha, vote_counts
 from headstart.metrics.label_issues import find_label_issues
@@ -28,8 +29,7 @@ from headstart.samples.solar_cells import INPUT_SIZE, Protocol, protocol, solar_
 from headstart.study.nested_cv import run_folds
 from headstart.study.out_of_fold import gather
 from headstart.study.plan import StudyData, StudyPlan, outer_folds
-from headstart.workflow.options.fit import FitOptions
-from headstart.workflow.preflight import find_near_duplicates, open_cache, open_extractor
+from headstart.workflow.preflight import find_near_duplicates, open_cache
 
 RATES = (0.02, 0.05, 0.1, 0.2)
 HEADS = (*(HeadSpec("logistic", {"C": C}) for C in (1e-3, 1e-2)), HeadSpec("svm", {"C": 3.0, "gamma": 0.25}))
@@ -96,7 +96,7 @@ def main() -> int:
     cells = solar_cells()
     everything = protocol(cells, "A").dataset
     audit = audit_dataset(everything)
-    extractor = open_extractor(FitOptions(input_size=INPUT_SIZE, offline=True))
+    extractor = open_extractor(ExtractionSettings(input_size=(INPUT_SIZE, INPUT_SIZE), offline=True))
     features = extract_features(everything.with_hashes(audit.hashes), extractor, cache=open_cache("default"))
     groups = find_near_duplicates(everything, audit, features).groups
     one = protocol(cells, "C")

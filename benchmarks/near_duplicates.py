@@ -23,9 +23,9 @@ from headstart.data.audit.perceptual_hash import MAX_HAMMING, perceptual_hash
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.features.near_duplicates import confirm_twins
+from headstart.features.open import ExtractionSettings, open_extractor
 from headstart.samples.solar_cells import INPUT_SIZE, solar_cells
-from headstart.workflow.options.fit import FitOptions
-from headstart.workflow.preflight import find_near_duplicates, open_cache, open_extractor
+from headstart.workflow.preflight import find_near_duplicates, open_cache
 
 SAMPLE = 60
 SEED = 0
@@ -95,13 +95,14 @@ def main() -> int:
     cells = solar_cells()
     results = {
         "ELPV": measure(
-            cells.dataset(cells.probability > 0.5), open_extractor(FitOptions(input_size=INPUT_SIZE, offline=True))
+            cells.dataset(cells.probability > 0.5),
+            open_extractor(ExtractionSettings(input_size=(INPUT_SIZE, INPUT_SIZE), offline=True)),
         )
     }
     folder = os.environ.get("HEADSTART_TEST_DATA")
     if folder:
         ph2 = read_dataset(Path(folder) / "ph2" / "labels.csv", columns={"label": "diagnosis"})
-        results["PH2"] = measure(ph2, open_extractor(FitOptions(offline=True)))
+        results["PH2"] = measure(ph2, open_extractor(ExtractionSettings(offline=True)))
     write_results("near_duplicates", results)
     names = list(results)
     rows = [["candidates by perceptual hash", *(results[name]["candidates"] for name in names)]]

@@ -32,7 +32,8 @@ from timing import in_turn, ratio, spread
 from headstart.backbones.backbone import load_backbone
 from headstart.data import ImageDataset, Preparation
 from headstart.engines.engine import available_processors
-from headstart.features.engine_selection.select import EngineRequest, EngineSelector
+from headstart.features.engine_selection.request import EngineRequest
+from headstart.features.engine_selection.select import EngineSelector
 from headstart.features.extractor import Extractor
 
 TARGET: Final = 2.5
@@ -198,8 +199,8 @@ def headstart_side(architecture: str, paths: list[Path]) -> tuple[ImageDataset, 
     preparation = Preparation(backbone.input_size, interpolation=backbone.interpolation)
     files = ImageDataset.from_files(paths)
     dataset = files.with_hashes([files.content_hash(row) for row in range(len(files))])
-    chooser = EngineSelector(backbone, preparation, dataset, EngineRequest(n_threads=available_processors()))
-    extractor = chooser.extractor(chooser.choose().engine)
+    request = EngineRequest(n_threads=available_processors())
+    extractor = EngineSelector(backbone, preparation, dataset, request).select().extractor
     end_to_end(dataset, extractor, 32)
     return dataset, extractor
 

@@ -22,7 +22,8 @@ from headstart.backbones.lazy_imports import import_timm, import_torchvision
 from headstart.backbones.registry import ENTRIES, find_entry, list_backbones
 from headstart.backbones.stages import StagedNetwork, describe_entry, staged
 from headstart.errors import InputError, WeightsError
-from headstart.workflow.preflight import open_extractor
+from headstart.features.open import open_extractor
+from headstart.workflow.preflight import extraction_settings
 
 GUIDE = Path(__file__).parents[2] / "docs" / "backbones.md"
 SMALL_SIDE = {"inception_v3": 107, "inception_v4": 107, "inception_resnet_v2": 107, "xception": 96, "alexnet": 96}
@@ -548,7 +549,7 @@ def test_input_size_is_changed_where_the_network_allows() -> None:
 def test_an_input_size_that_does_not_fit_is_refused_before_a_run_begins() -> None:
     options = helpers.options(backbone="vit_tiny_patch16_224", input_size=96)
     with pytest.raises(InputError, match=r"cannot take images of 96 x 96 pixels \(Input height .* 224 x 224"):
-        open_extractor(options)
+        open_extractor(extraction_settings(options))
 
 
 # Names ----------------------------------------------------------------------------------------------------------------

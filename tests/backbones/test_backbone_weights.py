@@ -996,7 +996,8 @@ def test_a_download_is_loaded_and_cached_for_the_next_time(
 def test_nothing_is_downloaded_offline_nor_for_the_default_backbone(
     bare: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from headstart.workflow.preflight import open_extractor
+    from headstart.features.open import open_extractor
+    from headstart.workflow.preflight import extraction_settings
 
     url = f"{server}/good/net.pth"
     with pytest.raises(WeightsError):
@@ -1004,10 +1005,10 @@ def test_nothing_is_downloaded_offline_nor_for_the_default_backbone(
     for name, entry in list(ENTRIES.items()):
         monkeypatch.setitem(ENTRIES, name, type(entry)(**{**vars(entry), "weights_url": url, "hub_id": None}))
     with pytest.raises(WeightsError, match="Ways to get them"):
-        open_extractor(helpers.options(backbone=None, weights=None))
+        open_extractor(extraction_settings(helpers.options(backbone=None, weights=None)))
     assert Misbehaving.asked == []
     with pytest.raises(WeightsError, match="Asked, and not got"):
-        open_extractor(helpers.options(backbone="efficientnet_lite0", weights=None))
+        open_extractor(extraction_settings(helpers.options(backbone="efficientnet_lite0", weights=None)))
     assert len(Misbehaving.asked) == 1  # named, it is asked for
 
 

@@ -22,11 +22,12 @@ from headstart.engines.engine import Engine, engine_for, reference_engine
 from headstart.engines.fallback import nearest_engine
 from headstart.engines.network_cache import NetworkCache
 from headstart.errors import EngineError, InputError
-from headstart.features.engine_selection import select as choose
+from headstart.features.engine_selection import request, select
 from headstart.features.engine_selection.benchmark import Speeds, measure_engines
 from headstart.features.engine_selection.int8 import quantise
 from headstart.features.engine_selection.parity import Tolerance, compare_features
-from headstart.features.engine_selection.select import EngineRequest, EngineSelector
+from headstart.features.engine_selection.request import EngineRequest
+from headstart.features.engine_selection.select import EngineSelector
 from headstart.features.extractor import Extractor
 from headstart.storage import hash_bytes, json_bytes
 from headstart.workflow import fit
@@ -72,7 +73,7 @@ def blank(n_images: int = 2) -> np.ndarray:
 )
 def test_speeds_that_cannot_have_been_measured_count_as_none(content: str, tmp_path: Path) -> None:
     kept = Speeds(tmp_path, {}, ["a", "b"])
-    kept.keep({"a": 1.0, "b": 2.5})
+    kept.store({"a": 1.0, "b": 2.5})
     assert kept.load() == {"a": 1.0, "b": 2.5}
     (file,) = (tmp_path / "speeds").iterdir()
     file.write_bytes(content.encode(errors="surrogateescape"))
@@ -104,13 +105,13 @@ def test_an_engine_that_fails_on_the_compared_images_is_not_used(
     def refuse(self: EngineSelector, one: Engine, rows: Any = None) -> Any:
         raise EngineError("Features leave the range of fp16 numbers.")
 
-    monkeypatch.setattr(choose, "WORTH_AN_ENGINE", 0.0)
+    monkeypatch.setattr(select, "WORTH_AN_ENGINE", 0.0)
     monkeypatch.setattr(EngineSelector, "_candidates", lambda self, work: [engine("torch", "bf16")])
     monkeypatch.setattr(EngineSelector, "_parity", refuse)
     notes = helpers.Notes()
     choice = EngineSelector(
         backbone, Preparation((SIDE, SIDE)), read_dataset(folders), EngineRequest(), progress=notes
-    ).choose()
+    ).select()
     assert choice.engine.is_reference
     assert notes.texts == ["torch bf16 (folded) is not used: Features leave the range of fp16 numbers."]
 
@@ -248,7 +249,7 @@ def test_an_int8_run_stopped_before_its_network_was_written_goes_on(
     folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("nncf")
-    monkeypatch.setitem(choose.ASKED, "int8", Tolerance(10.0, 0.0))  # a network of random weights bears it badly
+    monkeypatch.setitem(request.ASKED, "int8", Tolerance(10.0, 0.0))  # a network of random weights bears it badly
     options = helpers.options(precision="int8")
     whole = fit(folders, tmp_path / "whole", options)
     begun = tmp_path / "begun"
@@ -265,10 +266,10 @@ def test_a_lost_network_that_cannot_be_made_again_is_refused(
     folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("nncf")
-    monkeypatch.setitem(choose.ASKED, "int8", Tolerance(10.0, 0.0))
+    monkeypatch.setitem(request.ASKED, "int8", Tolerance(10.0, 0.0))
     options = helpers.options(precision="int8")
     run = fit(folders, tmp_path / "run", options)
     (run.folder / "model" / "network.safetensors").unlink()
-    monkeypatch.setattr(choose, "MAX_CALIBRATION", 4)  # as a later version might
+    monkeypatch.setattr(select, "MAX_CALIBRATION", 4)  # as a later version might
     with pytest.raises(EngineError, match=r"network\.safetensors is missing: .* make another one\. Remove the folder"):
         fit(folders, run.folder, replace(options, cache=None))

@@ -27,7 +27,7 @@ from headstart.engines.network_cache import MAX_KEPT, NetworkCache
 from headstart.errors import BundleError, EngineError, InputError, RunError
 from headstart.features.cache import FeatureCache
 from headstart.features.engine_selection import benchmark as trial
-from headstart.features.engine_selection import select as choose
+from headstart.features.engine_selection import request, rule, select
 from headstart.features.engine_selection.benchmark import CLEARLY_FASTER, fastest, measure_engines
 from headstart.features.engine_selection.int8 import accuracy_cost, quantise
 from headstart.features.engine_selection.parity import (
@@ -38,7 +38,8 @@ from headstart.features.engine_selection.parity import (
     probe,
     sample_rows,
 )
-from headstart.features.engine_selection.select import ASKED, AUTO, EngineRequest, EngineSelector
+from headstart.features.engine_selection.request import ASKED, AUTO, EngineRequest
+from headstart.features.engine_selection.select import EngineSelector
 from headstart.features.extractor import Extractor
 from headstart.model import load_model
 from headstart.workflow import fit
@@ -302,7 +303,7 @@ def test_sample_is_drawn_by_content_and_hardly_changes_when_images_are_added() -
 @pytest.fixture
 def worth(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every piece of work is worth another engine."""
-    monkeypatch.setattr(choose, "WORTH_AN_ENGINE", 0.0)
+    monkeypatch.setattr(select, "WORTH_AN_ENGINE", 0.0)
 
 
 def fake_speeds(monkeypatch: pytest.MonkeyPatch, **speeds: float) -> list[str]:
@@ -313,17 +314,17 @@ def fake_speeds(monkeypatch: pytest.MonkeyPatch, **speeds: float) -> list[str]:
         asked.extend(engine.label for engine in engines)
         return {engine.label: speeds.get(f"{engine.name}_{engine.precision}", 1.0) for engine in engines}, {}
 
-    monkeypatch.setattr(choose, "measure_engines", measured)
+    monkeypatch.setattr(select, "measure_engines", measured)
     return asked
 
 
-def chooser(
-    backbone: Backbone, notes: helpers.Notes | None = None, folder: Path | None = None, **wish: Any
+def selector(
+    backbone: Backbone, notes: helpers.Notes | None = None, folder: Path | None = None, **asked: Any
 ) -> EngineSelector:
     cache = None if folder is None else FeatureCache(folder)
     preparation = Preparation((SIDE, SIDE), interpolation=backbone.interpolation)
-    found = EngineRequest(**({"n_threads": 2} | wish))
-    return EngineSelector(backbone, preparation, labelled(), found, cache=cache, folder=folder, progress=notes)
+    found = EngineRequest(**({"n_threads": 2} | asked))
+    return EngineSelector(backbone, preparation, labelled(), found, cache=cache, progress=notes)
 
 
 def test_a_later_engine_wins_only_if_clearly_faster() -> None:
@@ -335,7 +336,7 @@ def test_a_later_engine_wins_only_if_clearly_faster() -> None:
 
 def test_little_work_takes_the_plain_engine_without_reading_an_image(backbone: Backbone) -> None:
     broken = ImageDataset.from_files(["missing.png"])
-    choice = EngineSelector(backbone, Preparation((SIDE, SIDE)), broken, EngineRequest()).choose()
+    choice = EngineSelector(backbone, Preparation((SIDE, SIDE)), broken, EngineRequest()).select()
     assert choice.engine == reference_engine()
     assert choice.record["reason"] == "too little work for another engine to pay"
 
@@ -356,10 +357,10 @@ def test_guard_falls_back_from_an_engine_that_gives_other_features(
     resnet18: Backbone, worth: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_speeds(monkeypatch, openvino_bf16=100, openvino_fp32=50)
-    assert chooser(resnet18).choose().engine == engine("openvino", "bf16")
+    assert selector(resnet18).select().engine == engine("openvino", "bf16")
     poisoned(monkeypatch, "OpenVINO bf16")
     notes = helpers.Notes()
-    choice = chooser(resnet18, notes).choose()
+    choice = selector(resnet18, notes).select()
     assert choice.engine == engine("openvino", "fp32")
     assert [row["within"] for row in choice.record["tried"]] == [False, True]
     assert choice.record["tried"][0]["tolerance"] == {"relative_error": 0.05, "agreement": 0.97}
@@ -373,8 +374,8 @@ def test_where_every_engine_fails_the_plain_one_is_left(
     resnet18: Backbone, worth: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_speeds(monkeypatch)
-    monkeypatch.setattr(choose, "compare_features", lambda *_: Parity(0.9, 0.5, 48, "labels"))
-    choice = chooser(resnet18).choose()
+    monkeypatch.setattr(select, "compare_features", lambda *_: Parity(0.9, 0.5, 48, "labels"))
+    choice = selector(resnet18).select()
     assert choice.engine == reference_engine(n_threads=2)
     assert choice.record["reason"] == "no faster engine agreed with it"
     assert len(choice.record["tried"]) >= (3 if "bf16" in capabilities.openvino_precisions() else 2)
@@ -385,12 +386,12 @@ def test_a_named_precision_is_held_to_the_wider_limit_and_falls_back_beyond_it(
     resnet18: Backbone, worth: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_speeds(monkeypatch)
-    monkeypatch.setattr(choose, "compare_features", lambda *_: Parity(0.2, 0.95, 48, "labels"))
-    assert chooser(resnet18, precision="bf16").choose().engine.precision == "bf16"
-    assert chooser(resnet18).choose().engine.precision == "fp32"
-    monkeypatch.setattr(choose, "compare_features", lambda *_: Parity(0.26, 0.95, 48, "labels"))
+    monkeypatch.setattr(select, "compare_features", lambda *_: Parity(0.2, 0.95, 48, "labels"))
+    assert selector(resnet18, precision="bf16").select().engine.precision == "bf16"
+    assert selector(resnet18).select().engine.precision == "fp32"
+    monkeypatch.setattr(select, "compare_features", lambda *_: Parity(0.26, 0.95, 48, "labels"))
     notes = helpers.Notes()
-    assert chooser(resnet18, notes, precision="bf16").choose().engine.is_reference
+    assert selector(resnet18, notes, precision="bf16").select().engine.is_reference
     assert "at most 0.25 and at least 0.9 are tolerated" in notes.texts[0]
     assert ASKED["bf16"] == Tolerance(0.25, 0.90)
 
@@ -400,19 +401,19 @@ def test_the_measured_choice_is_remembered(
     resnet18: Backbone, worth: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked = fake_speeds(monkeypatch, torch_fp32=500)
-    first = chooser(resnet18, folder=tmp_path, library="measure").choose()
+    first = selector(resnet18, folder=tmp_path, library="measure").select()
     assert first.engine.label == "torch fp32 (folded)"
     n_asked = len(asked)
     fake_speeds(monkeypatch, openvino_bf16=10**6, openvino_fp32=10**6)
-    again = chooser(resnet18, folder=tmp_path, library="measure").choose()
+    again = selector(resnet18, folder=tmp_path, library="measure").select()
     assert again.engine == first.engine
     assert again.record == first.record
     assert (n_asked, len(asked)) == (n_asked, n_asked)
     (kept,) = (tmp_path / "speeds").iterdir()
     kept.write_text("{")
-    assert chooser(resnet18, folder=tmp_path, library="measure").choose().engine.name == "openvino"
+    assert selector(resnet18, folder=tmp_path, library="measure").select().engine.name == "openvino"
     fake_speeds(monkeypatch, torch_fp32=10**9)
-    ruled = chooser(resnet18, folder=tmp_path).choose()
+    ruled = selector(resnet18, folder=tmp_path).select()
     assert (ruled.engine.name, ruled.speeds) == ("openvino", {})  # by the rule nothing is timed or looked up
 
 
@@ -422,10 +423,10 @@ def test_speeds_of_another_processor_are_not_believed(
 ) -> None:
     """Of a cache folder that several machines share."""
     for name in ("one", "another"):
-        monkeypatch.setattr(choose, "processor_name", lambda name=name: name)
+        monkeypatch.setattr(select, "processor_name", lambda name=name: name)
         for _ in range(2):
             asked = fake_speeds(monkeypatch)
-            chooser(backbone, folder=tmp_path, library="measure").choose()
+            selector(backbone, folder=tmp_path, library="measure").select()
         assert asked == []
     assert len(list((tmp_path / "speeds").iterdir())) == 2
 
@@ -434,7 +435,7 @@ def test_a_machine_with_no_other_engine_says_so(
     backbone: Backbone, worth: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(EngineSelector, "_candidates", lambda self, work: [])
-    choice = chooser(backbone).choose()
+    choice = selector(backbone).select()
     assert choice.engine.is_reference
     assert choice.record["reason"] == "no other engine runs here"
 
@@ -445,7 +446,7 @@ def test_a_cache_that_cannot_be_written_does_not_stop_the_choice(
 ) -> None:
     fake_speeds(monkeypatch, openvino_fp32=500)
     (tmp_path / "file").write_text("no folder")
-    assert chooser(resnet18, folder=tmp_path / "file").choose().engine.name == "openvino"
+    assert selector(resnet18, folder=tmp_path / "file").select().engine.name == "openvino"
 
 
 @pytest.mark.parametrize(("device", "batch_size"), [("cpu", 4), ("cuda", 64)])
@@ -511,7 +512,7 @@ def test_without_openvino_torch_computes_and_it_is_said_once(
 ) -> None:
     fake_speeds(monkeypatch)
     notes = helpers.Notes()
-    choice = chooser(resnet18, notes).choose()
+    choice = selector(resnet18, notes).select()
     assert choice.engine.name == "torch"
     said = [text for text in notes.texts if "OpenVINO" in text]
     assert said == [
@@ -519,18 +520,18 @@ def test_without_openvino_torch_computes_and_it_is_said_once(
     ]
     with pytest.raises(EngineError, match=r"OpenVINO is not installed .* Use --engine torch"):
         extractor(resnet18, engine("openvino", "fp32")).compute(pixels(1))
-    assert chooser(resnet18, library="openvino").choose().engine.name == "torch"
+    assert selector(resnet18, library="openvino").select().engine.name == "torch"
     with pytest.raises(EngineError, match=r'int8 needs OpenVINO: .* Run: pip install "headstart\[int8\]"'):
-        chooser(resnet18, precision="int8").choose()
+        selector(resnet18, precision="int8").select()
 
 
 def test_without_bf16_fp32_computes(resnet18: Backbone, worth: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choose, "openvino_precisions", lambda: ("fp32",) if not capabilities.openvino_absence() else ())
-    monkeypatch.setattr(choose, "torch_precisions", lambda device: ("fp32",))
+    monkeypatch.setattr(rule, "openvino_precisions", lambda: ("fp32",) if not capabilities.openvino_absence() else ())
+    monkeypatch.setattr(rule, "torch_precisions", lambda device: ("fp32",))
     fake_speeds(monkeypatch)
-    assert chooser(resnet18).choose().engine.precision == "fp32"
+    assert selector(resnet18).select().engine.precision == "fp32"
     notes = helpers.Notes()
-    assert chooser(resnet18, notes, precision="bf16").choose().engine.precision == "fp32"
+    assert selector(resnet18, notes, precision="bf16").select().engine.precision == "fp32"
     assert "This machine has no bf16 arithmetic; fp32 is used instead." in notes.texts
 
 
@@ -543,7 +544,7 @@ def test_nearest_engine_of_a_machine_that_lacks_it(no_openvino: None) -> None:
     assert "instead of OpenVINO bf16" in why
 
 
-def test_impossible_wishes_are_refused_in_words() -> None:
+def test_impossible_requests_are_refused_in_words() -> None:
     with pytest.raises(InputError, match="Unknown precision 'fp8'"):
         EngineRequest(precision="fp8")
     with pytest.raises(InputError, match="Unknown engine 'onnx'"):
@@ -718,7 +719,7 @@ def test_a_converted_network_that_is_missing_arithmetic_is_refused(backbone: Bac
 @needs_openvino
 def test_int8_goes_round_through_run_and_bundle(folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("nncf")
-    monkeypatch.setitem(choose.ASKED, "int8", Tolerance(10.0, 0.0))  # a network of random weights bears it badly
+    monkeypatch.setitem(request.ASKED, "int8", Tolerance(10.0, 0.0))  # a network of random weights bears it badly
     run = fit(folders, tmp_path / "run", helpers.options(precision="int8"))
     record = run.results["engine"]
     assert record["used"]["precision"] == "int8"
@@ -767,11 +768,11 @@ def test_int8_is_not_made_where_too_few_images_could_judge_it(
     backbone: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("nncf")
-    monkeypatch.setattr(choose, "quantise", None)
+    monkeypatch.setattr(select, "quantise", None)
     notes = helpers.Notes()
     few = EngineSelector(
         backbone, Preparation((SIDE, SIDE)), labelled(23), EngineRequest(precision="int8"), progress=notes
-    ).choose()
+    ).select()
     assert few.engine.precision == "fp32"
     assert few.record["reason"] == "too few images to judge int8"
     assert notes.texts[0].startswith("int8 is not used: it is judged on a third of the images, and 7 of 23 cannot show")

@@ -21,6 +21,7 @@ from headstart.decisions import Decisions
 from headstart.errors import InputError, RunError, WeightsError
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
+from headstart.features.open import open_extractor
 from headstart.heads import FittedHead, HeadSpec
 from headstart.storage import hash_file
 from headstart.study.candidates_table import read_candidates
@@ -30,7 +31,7 @@ from headstart.workflow.check import check_data
 from headstart.workflow.estimate import estimate_fit
 from headstart.workflow.fit import Run
 from headstart.workflow.options.search_space import search_space, source_options
-from headstart.workflow.preflight import open_extractor
+from headstart.workflow.preflight import extraction_settings
 
 FITTING = importlib.import_module("headstart.workflow.fit")
 BACKBONES = ("test_resnet", "test_efficientnet")
@@ -156,7 +157,7 @@ def test_fold_heads_say_what_their_features_come_from(searched: Run, folders: Pa
     for entry in json.loads((searched.folder / "folds" / "heads.json").read_text())["heads"]:
         source = space.sources[entry["source"]["number"]]
         assert source.backbone == entry["source"]["backbone"]
-        features = extract_features(dataset, open_extractor(source_options(options, source)))
+        features = extract_features(dataset, open_extractor(extraction_settings(source_options(options, source))))
         arrays = load_file(searched.folder / "folds" / entry["file"])
         head = FittedHead.from_tensors(HeadSpec.from_json(entry["head"]), arrays)
         said = Decisions.from_json(entry["decisions"], head.n_classes).apply(head.predict_proba(features))

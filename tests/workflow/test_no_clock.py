@@ -17,7 +17,7 @@ import headstart
 from headstart.engines import capabilities
 from headstart.engines import fallback as machine
 from headstart.errors import InputError
-from headstart.features.engine_selection import select as choose
+from headstart.features.engine_selection import rule, select
 from headstart.heads import faster_precision
 from headstart.study.execution.journal import Journal
 from headstart.workflow import finetuning as workflow_tuning
@@ -62,9 +62,9 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     """A processor with bf16 arithmetic for torch, whatever this one has, and work that is worth another engine."""
-    for module in (capabilities, choose, machine, workflow_tuning):
+    for module in (capabilities, rule, machine, workflow_tuning):
         monkeypatch.setattr(module, "torch_precisions", lambda device: ("fp32", "bf16"))
-    monkeypatch.setattr(choose, "WORTH_AN_ENGINE", 0.0)
+    monkeypatch.setattr(select, "WORTH_AN_ENGINE", 0.0)
 
 
 def fit_in_pieces(data: Path, folder: Path, options: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, int]:
@@ -168,7 +168,7 @@ def test_measuring_is_an_opt_in_that_is_written_down(
         return {one.label: float(number) for number, one in enumerate(engines, 1)}, {}
 
     monkeypatch.setattr(workflow_tuning, "step_seconds", seconds)
-    monkeypatch.setattr(choose, "measure_engines", speeds)
+    monkeypatch.setattr(select, "measure_engines", speeds)
     data = helpers.write_folders(tmp_path / "data", 24)
     run = headstart.fit(data, tmp_path / "run", helpers.options(**FINE_TUNED, engine=engine))
     record = run.results["engine"]

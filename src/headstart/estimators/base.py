@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from sklearn.base import BaseEstimator
 
 from headstart.backbones.registry import DEFAULT_BACKBONE
-from headstart.data.preparation import Preparation
 from headstart.errors import ArgumentError, InputError
 from headstart.estimators.inputs import Images, image_dataset
 
@@ -25,7 +24,9 @@ if TYPE_CHECKING:
 
     from headstart.backbones.backbone import Backbone
     from headstart.data.dataset import ImageDataset
+    from headstart.features.cache import FeatureCache
     from headstart.features.extractor import Extractor
+    from headstart.features.open import ExtractionSettings
 
 AnyPath = str | os.PathLike[str]
 Size = int | tuple[int, int]
@@ -63,10 +64,19 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _open_extractor(self, dataset: ImageDataset) -> Extractor:
         """Load the backbone, with every option of feature extraction checked, and choose its engine."""
-        from headstart.engines.engine import decide_engine
-        from headstart.engines.fallback import runs_on
-        from headstart.features.cache import FeatureCache
-        from headstart.features.engine_selection.select import EngineRequest, EngineSelector
+        from headstart.features.open import open_extractor, select_engine
+
+        settings = self._settings()
+        backbone = own_backbone(settings)
+        try:
+            plain = open_extractor(settings, backbone=backbone)
+        except InputError as error:
+            raise ArgumentError(str(error)) from error
+        return select_engine(plain, settings, dataset, cache=self._cache()).extractor
+
+    def _settings(self) -> ExtractionSettings:
+        """Options of feature extraction, each of the right kind."""
+        from headstart.features.open import ExtractionSettings
 
         check_name("backbone", self.backbone, example=DEFAULT_BACKBONE)
         if self.batch_size is not None:
@@ -74,53 +84,47 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         check_whole("seed", self.seed, at_least=0)
         if self.n_threads is not None:
             check_whole("n_threads", self.n_threads, at_least=1)
-        engine = decide_engine(device=self.device, n_threads=self.n_threads, batch_size=self.batch_size)
-        weights = None if self.weights is None else os.fspath(self.weights)
-        backbone = own_backbone(self.backbone, weights, offline=self.offline, seed=self.seed)
-        preparation = Preparation(
-            chosen_size(self.input_size, backbone),
+        return ExtractionSettings(
+            backbone=self.backbone,
+            weights=None if self.weights is None else os.fspath(self.weights),
+            input_size=height_and_width(self.input_size),
             resize=self.resize,
-            interpolation=backbone.interpolation,
             white_level=self.white_level,
             decode=self.decode,
-        )
-        wish = EngineRequest(
-            library=self.engine,
+            device=self.device,
+            n_threads=self.n_threads,
+            engine=self.engine,
             precision=self.precision,
-            device=runs_on(backbone, engine.device, preparation.size),
-            n_threads=engine.n_threads,
             batch_size=self.batch_size,
+            offline=self.offline,
             seed=self.seed,
         )
-        folder = self._cache_folder()
-        cache = None if folder is None else FeatureCache(folder)
-        chooser = EngineSelector(backbone, preparation, dataset, wish, cache=cache, folder=folder)
-        return chooser.extractor(chooser.choose().engine)
 
-    def _cache_folder(self) -> Path | None:
+    def _cache(self) -> FeatureCache | None:
+        """The cache that was asked for; None keeps nothing."""
+        from headstart.features.cache import FeatureCache
         from headstart.storage import default_cache_folder
 
         if self.cache is None:
             return None
-        return default_cache_folder() if self.cache == "default" else Path(self.cache)
+        return FeatureCache(default_cache_folder() if self.cache == "default" else Path(self.cache))
 
     def _extract(self, dataset: ImageDataset, extractor: Extractor) -> NDArray[np.float32]:
         """Features of every image, through the cache that was asked for."""
-        from headstart.features.cache import FeatureCache
         from headstart.features.extract import extract_features
 
-        folder = self._cache_folder()
-        return extract_features(dataset, extractor, cache=None if folder is None else FeatureCache(folder))
+        return extract_features(dataset, extractor, cache=self._cache())
 
 
-def own_backbone(name: str, weights: str | None, *, offline: bool, seed: int) -> Backbone:
-    """A backbone of the caller's own, copied from one kept in memory: a search fits the same one again and again."""
-    kept = _kept_backbone(name, weights, _stamp(weights), offline, seed)
-    return replace(kept, module=copy.deepcopy(kept.module))
+def own_backbone(settings: ExtractionSettings) -> Backbone:
+    """A backbone of the caller's own, copied from one held in memory: a search fits the same one again and again."""
+    weights = settings.weights
+    held = _held_backbone(settings.backbone, weights, _stamp(weights), settings.offline, settings.seed)
+    return replace(held, module=copy.deepcopy(held.module))
 
 
 @functools.lru_cache(maxsize=2)
-def _kept_backbone(name: str, weights: str | None, stamp: tuple[int, int] | None, offline: bool, seed: int) -> Backbone:
+def _held_backbone(name: str, weights: str | None, stamp: tuple[int, int] | None, offline: bool, seed: int) -> Backbone:
     """The last two backbones; `stamp` tells a file of weights from what it held before."""
     from headstart.backbones.backbone import load_backbone
 
@@ -156,16 +160,21 @@ def is_whole(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def chosen_size(size: Size | None, backbone: Backbone) -> tuple[int, int]:
-    """Height and width to bring images to: as given and possible for the backbone, or as it was trained at."""
+def height_and_width(size: Size | None) -> tuple[int, int] | None:
+    """Height and width of the network's input from what the caller gives: both, one side of a square, or neither.
+
+    >>> height_and_width(224), height_and_width((96, 128)), height_and_width(None)
+    ((224, 224), (96, 128), None)
+
+    Raises
+    ------
+    ArgumentError
+        When it is neither.
+    """
     if size is None:
-        return backbone.input_size
+        return None
     sides = (size, size) if isinstance(size, Integral) else size
     if not isinstance(sides, Sequence) or len(sides) != 2 or not all(is_whole(side) and side >= 1 for side in sides):
         raise ArgumentError(f"input_size must be a side or (height, width) in pixels, not {size!r:.80}.")
     height, width = sides
-    try:
-        backbone.check_takes((height, width))
-    except InputError as error:
-        raise ArgumentError(str(error)) from error
     return height, width

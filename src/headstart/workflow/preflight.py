@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.augment import View
-from headstart.backbones.backbone import Backbone, load_backbone
 from headstart.backbones.registry import DEFAULT_BACKBONE
-from headstart.data import ImageDataset, Preparation
+from headstart.data import ImageDataset
 from headstart.data.audit.audit import Audit, audit_dataset
 from headstart.data.groups import join_groups
 from headstart.data.images.pixels import FilePixels
@@ -20,11 +19,11 @@ from headstart.data.split.checks import check_fold_weights
 from headstart.data.split.file import read_split
 from headstart.data.split.make import split_dataset
 from headstart.data.split.split import Split
-from headstart.engines.engine import available_processors, decide_engine
+from headstart.engines.engine import available_processors
 from headstart.errors import DataError
 from headstart.features.cache import CacheLimit, FeatureCache, named_limit, parse_size
-from headstart.features.extractor import Extractor
 from headstart.features.near_duplicates import BACKGROUND, RATIO, confirm_twins
+from headstart.features.open import ExtractionSettings
 from headstart.progress import Progress, Silent
 from headstart.storage import default_cache_folder
 from headstart.study.execution.tasks import work_groups
@@ -140,49 +139,24 @@ def _stop_unless(skip: bool, audit: Audit, n_images: int) -> None:
     )
 
 
-def open_extractor(
-    options: FitOptions, *, progress: Progress | None = None, loaded: dict[str, Backbone] | None = None
-) -> Extractor:
-    """Backbone and preparation as asked, run by the plain fp32 engine; `open_for` chooses a faster one.
-
-    Parameters
-    ----------
-    options : FitOptions
-        Of one source: one backbone at the most.
-    progress : Progress, optional
-        Told of a download.
-    loaded : dict of str to Backbone, optional
-        Backbones that other sources have loaded, taken from here and added: sources may differ in the view alone.
-
-    Raises
-    ------
-    InputError
-        When the backbone, a setting or the device is unknown, or the device is not there.
-    WeightsError
-        When the weights are missing or do not fit.
-    """
-    loaded = {} if loaded is None else loaded
-    key = f"{options.backbone} {options.weights}"
-    if key not in loaded:
-        loaded[key] = load_backbone(
-            options.backbone or DEFAULT_BACKBONE,
-            weights=options.weights,
-            offline=options.offline or options.backbone is None,
-            seed=options.seed,
-            progress=progress,
-        )
-    backbone = loaded[key]
-    size = (options.input_size, options.input_size) if options.input_size else backbone.input_size
-    backbone.check_takes(size)
-    preparation = Preparation(
-        size,
+def extraction_settings(options: FitOptions) -> ExtractionSettings:
+    """What the options of one source say about feature extraction; the default backbone is never downloaded."""
+    side = options.input_size
+    return ExtractionSettings(
+        backbone=options.backbone or DEFAULT_BACKBONE,
+        weights=options.weights,
+        input_size=None if not side else (side, side),
         resize=options.resize,
-        interpolation=backbone.interpolation,
         white_level=options.white_level,
         decode=options.decode,
+        device=options.device,
+        n_threads=options.n_threads,
+        engine=options.engine,
+        precision=options.precision,
+        batch_size=options.batch_size,
+        offline=options.offline or options.backbone is None,
+        seed=options.seed,
     )
-    engine = decide_engine(device=options.device, n_threads=options.n_threads, batch_size=options.batch_size)
-    return Extractor(backbone, preparation, engine)
 
 
 def open_cache(

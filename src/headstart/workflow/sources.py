@@ -10,19 +10,21 @@ from typing import Any
 from headstart.backbones.backbone import Backbone
 from headstart.data import ImageDataset
 from headstart.engines.engine import Engine, resolve_device
-from headstart.engines.fallback import runs_on, what_lacks
+from headstart.engines.fallback import what_lacks
 from headstart.engines.network_cache import NetworkCache
 from headstart.errors import EngineError, RunError, WeightsError
 from headstart.features.cache import FeatureCache
-from headstart.features.engine_selection.select import EngineRequest, EngineSelector
+from headstart.features.engine_selection.request import EngineRequest
+from headstart.features.engine_selection.select import EngineSelector
 from headstart.features.extractor import Extractor
+from headstart.features.open import open_extractor, select_engine
 from headstart.progress import Progress, Silent
 from headstart.storage import hash_file, storage_error, write_bytes
 from headstart.study.execution import run_folder as files
 from headstart.study.search.space import FeatureSourceSpec, Space
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import source_options
-from headstart.workflow.preflight import open_cache, open_extractor
+from headstart.workflow.preflight import extraction_settings, open_cache
 
 NETWORK_FILE = "network.safetensors"
 
@@ -121,11 +123,15 @@ def named_space(space: Space, sources: Sequence[FeatureSource]) -> Space:
 
 def _load_all(wanted: Sequence[FitOptions], space: Space, progress: Progress | None) -> list[Extractor]:
     """Backbone and preparation of every source; what is wrong with the weights of several is said at once."""
-    loaded: dict[str, Backbone] = {}
+    loaded: dict[tuple[str, str | None], Backbone] = {}  # sources may differ in the view alone
     found, refusals = [], {}
     for asked, source in zip(wanted, space.sources, strict=True):
+        settings = extraction_settings(asked)
+        named = settings.backbone, settings.weights
         try:
-            found.append(open_extractor(asked, progress=progress, loaded=loaded))
+            extractor = open_extractor(settings, backbone=loaded.get(named), progress=progress)
+            loaded[named] = extractor.backbone
+            found.append(extractor)
         except WeightsError as error:
             refusals[source.backbone] = error
     if len(refusals) > 1:
@@ -174,25 +180,13 @@ def open_for(
         When the run in `folder` was begun with another engine than the one asked for.
     """
     progress = progress or Silent()
-    plain = plain or open_extractor(options, progress=progress)
+    plain = plain or open_extractor(extraction_settings(options), progress=progress)
     cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
     stored = None if folder is None else files.stored_engine(folder, number)
     if folder is not None and stored is not None:
         return _resumed(plain, options, stored, folder, _Remaking(dataset, cache, progress, number))
-    device = runs_on(plain.backbone, plain.engine.device, plain.preparation.size, progress=progress)
-    wish = EngineRequest(
-        library=options.engine,
-        precision=options.precision,
-        device=device,
-        n_threads=plain.engine.n_threads,
-        batch_size=options.batch_size,
-        seed=options.seed,
-    )
-    chooser = EngineSelector(
-        plain.backbone, plain.preparation, dataset, wish, cache=cache, folder=cache.folder, progress=progress
-    )
-    choice = chooser.choose()
-    return FeatureSource(chooser.extractor(choice.engine), choice.record, choice.speeds, number=number)
+    choice = select_engine(plain, extraction_settings(options), dataset, cache=cache, progress=progress)
+    return FeatureSource(choice.extractor, choice.record, choice.speeds, number=number)
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,24 +254,22 @@ def _stored_network(folder: Path, engine: Engine, number: int) -> bytes | None:
 
 def _made_again(plain: Extractor, options: FitOptions, stored: Engine, folder: Path, remaking: _Remaking) -> bytes:
     """The network of a run that was stopped, by a full disk say, before it could be written: the same bytes again."""
-    wish = EngineRequest(
+    request = EngineRequest(
         precision=stored.precision, n_threads=stored.n_threads, batch_size=stored.batch_size, seed=options.seed
     )
-    cache = remaking.cache
-    chooser = EngineSelector(
+    selector = EngineSelector(
         plain.backbone,
         plain.preparation,
         remaking.dataset,
-        wish,
-        cache=cache,
-        folder=cache.folder,
+        request,
+        cache=remaking.cache,
         progress=remaking.progress,
     )
-    choice = chooser.choose()
-    if choice.network is None or choice.engine.network_sha256 != stored.network_sha256:
+    extractor = selector.select().extractor
+    if extractor.network is None or extractor.engine.network_sha256 != stored.network_sha256:
         path = folder / files.WORK_FOLDER / network_file(remaking.number)
         raise EngineError(
             f"{path} is missing: the quantised network that this run began with, and these images and options make "
             "another one. Remove the folder and run `headstart fit` again."
         )
-    return choice.network
+    return extractor.network

@@ -58,8 +58,8 @@ class Speeds:
             return {}
         return speeds if all(0 < speed < math.inf for speed in speeds.values()) else {}
 
-    def keep(self, speeds: Mapping[str, float]) -> None:
-        """Keep what was measured; a folder that refuses is left alone, and the next run tries again."""
+    def store(self, speeds: Mapping[str, float]) -> None:
+        """Store what was measured; a folder that refuses is left alone, and the next run tries again."""
         if self._path is None:
             return
         try:

@@ -5,25 +5,19 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from headstart.engines.capabilities import (
-    build_facts,
-    has_compiler,
-    openvino_absence,
-    openvino_precisions,
-    processor_name,
-    torch_precisions,
-)
-from headstart.engines.engine import Engine, engine_for, reference_engine
+from headstart.engines.capabilities import build_facts, openvino_absence, processor_name
+from headstart.engines.engine import Engine
 from headstart.engines.network_cache import NetworkCache
-from headstart.errors import EngineError, InputError, unknown_name
+from headstart.errors import EngineError
 from headstart.features.engine_selection.benchmark import Speeds, fastest, measure_engines
 from headstart.features.engine_selection.int8 import MAX_CALIBRATION, MAX_JUDGED, accuracy_cost, check_int8, quantise
-from headstart.features.engine_selection.parity import MIN_IMAGES, Parity, Tolerance, compare_features, sample_rows
+from headstart.features.engine_selection.parity import MIN_IMAGES, Parity, compare_features, sample_rows
+from headstart.features.engine_selection.request import EngineRequest
+from headstart.features.engine_selection.rule import compiling_pays, ordered_engines
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.progress import Progress, Silent
@@ -37,87 +31,10 @@ if TYPE_CHECKING:
     from headstart.data.preparation import Preparation
     from headstart.features.cache import FeatureCache
 
-LIBRARIES: Final = ("auto", "torch", "openvino", "measure")
-PRECISIONS: Final = ("auto", "fp32", "bf16", "int8")
-AUTO: Final = {
-    "fp32": Tolerance(1e-3, 0.97),
-    "bf16": Tolerance(0.05, 0.97),
-    "fp16": Tolerance(0.05, 0.97),
-}
-"""What an engine must keep to be chosen unasked, by precision; how these were found is in docs/speed.md."""
-ASKED: Final = {
-    "fp32": Tolerance(1e-3, 0.97),
-    "bf16": Tolerance(0.25, 0.90),
-    "fp16": Tolerance(0.25, 0.90),
-    "int8": Tolerance(0.60, 0.80),
-}
-"""What a precision must keep that was asked for by name."""
 WORTH_AN_ENGINE: Final = 3e11
 """Multiply-adds of a whole data set from which an engine other than the reference pays."""
-WORTH_COMPILING: Final = 2e13
-"""Multiply-adds of a whole data set from which ``torch.compile`` may pay."""
-MAX_COMPILED: Final = 2.5e9
-"""Multiply-adds per image beyond which it does not: large products are as fast without it (docs/speed.md)."""
 _SAMPLE: Final = (16, 64)
 _TIMED: Final = 8
-
-
-@dataclass(frozen=True)
-class EngineRequest:
-    """What was asked for.
-
-    Attributes
-    ----------
-    library : {"auto", "torch", "openvino", "measure"}
-        ``measure``: as ``auto``, but the candidates are timed and the fastest is taken.
-    precision : {"auto", "fp32", "bf16", "int8"}
-    device : {"cpu", "cuda", "mps"}
-    n_threads : int
-    batch_size : int or None
-        None: what suits the engine.
-    seed : int
-        Of the images that are compared.
-    """
-
-    library: str = "auto"
-    precision: str = "auto"
-    device: str = "cpu"
-    n_threads: int = 1
-    batch_size: int | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for kind, value, known in (
-            ("engine", self.library, LIBRARIES),
-            ("precision", self.precision, PRECISIONS),
-        ):
-            if value not in known:
-                raise InputError(unknown_name(kind, value, known))
-        if self.library == "openvino" and self.device != "cpu":
-            raise InputError(f"--engine openvino runs on the CPU, not on {self.device!r}. Use --device cpu with it.")
-        if self.precision == "int8" and (self.library == "torch" or self.device != "cpu"):
-            raise InputError("--precision int8 runs with OpenVINO on the CPU. Use --device cpu and no --engine torch.")
-
-    @property
-    def tolerances(self) -> dict[str, Tolerance]:
-        """What an engine must keep, by precision."""
-        return AUTO if self.precision == "auto" else ASKED
-
-    def engine(self, library: str, precision: str, *, compiled: bool = False) -> Engine:
-        """An engine on the device and threads asked for."""
-        return engine_for(
-            library,
-            precision,
-            device=self.device,
-            n_threads=self.n_threads,
-            batch_size=self.batch_size,
-            compiled=compiled,
-        )
-
-    @property
-    def reference(self) -> Engine:
-        """The engine that all are compared with."""
-        return reference_engine(device=self.device, n_threads=self.n_threads, batch_size=self.batch_size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,19 +43,22 @@ class EngineChoice:
 
     Attributes
     ----------
-    engine : Engine
+    extractor : Extractor
+        The backbone run by that engine.
     record : dict
         For results.json: what was asked, tried and measured; nothing in it depends on how fast this run was.
-    network : bytes or None
-        The quantised network of int8.
     speeds : dict
         Images per second by the label of the engine; empty where nothing was timed.
     """
 
-    engine: Engine
+    extractor: Extractor
     record: dict[str, Any]
-    network: bytes | None = None
     speeds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine itself."""
+        return self.extractor.engine
 
 
 class EngineSelector:
@@ -150,11 +70,10 @@ class EngineSelector:
     preparation : Preparation
     dataset : ImageDataset
         Readable images, with their hashes; labels, where there are any, are what the probe tells apart.
-    wish : EngineRequest
+    request : EngineRequest
     cache : FeatureCache, optional
-        Features of the compared images go through it, so they are computed once.
-    folder : Path, optional
-        Cache folder for converted networks and measured speeds.
+        Features of the compared images go through it, so they are computed once; converted networks and measured
+        speeds lie in its folder.
     progress : Progress, optional
     """
 
@@ -163,19 +82,18 @@ class EngineSelector:
         backbone: Backbone,
         preparation: Preparation,
         dataset: ImageDataset,
-        wish: EngineRequest,
+        request: EngineRequest,
         *,
         cache: FeatureCache | None = None,
-        folder: Path | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.backbone = backbone
         self.preparation = preparation
         self.dataset = dataset
-        self.wish = wish
-        self.store = NetworkCache(folder)
+        self.request = request
         self._cache = cache
-        self._folder = folder
+        self._folder = None if cache is None else cache.folder
+        self._network_cache = NetworkCache(self._folder)
         self._progress = progress or Silent()
         self._notes: list[str] = []
         self._tried: list[dict[str, Any]] = []
@@ -185,9 +103,9 @@ class EngineSelector:
     def _sample(self) -> list[int]:
         """Rows that are compared; read from the disk only where something is compared."""
         n_images = min(_SAMPLE[1], max(_SAMPLE[0], len(self.dataset) // 8))
-        return sample_rows(self.dataset, n_images, self.wish.seed)
+        return sample_rows(self.dataset, n_images, self.request.seed)
 
-    def choose(self) -> EngineChoice:
+    def select(self) -> EngineChoice:
         """The first engine of the rule's order that agrees with the reference; with ``measure`` the fastest.
 
         Raises
@@ -195,33 +113,33 @@ class EngineSelector:
         EngineError
             When int8 is asked for and cannot be made here.
         """
-        wish = self.wish
-        if wish.precision == "int8":
-            return self._choose_int8()
-        if wish.library == "torch" and wish.precision == "fp32":
-            return self._chosen(wish.reference, None, "asked for")
-        unasked = wish.library == "auto" and wish.precision in ("auto", "fp32")
+        request = self.request
+        if request.precision == "int8":
+            return self._select_int8()
+        if request.library == "torch" and request.precision == "fp32":
+            return self._chosen(request.reference, None, "asked for")
+        unasked = request.library == "auto" and request.precision in ("auto", "fp32")
         work = self._work() if unasked else 0.0
         if unasked and work < WORTH_AN_ENGINE:
-            return self._chosen(wish.reference, None, "too little work for another engine to pay")
+            return self._chosen(request.reference, None, "too little work for another engine to pay")
         able = candidates = self._candidates(work)
         speeds: dict[str, float] = {}
-        if wish.library == "measure":
+        if request.library == "measure":
             speeds = self._speeds(candidates)
             able = [engine for engine in candidates if engine.label in speeds]
         while able:
             engine = fastest(able, speeds) if speeds else able[0]
             parity = self._parity_or_refusal(engine)
-            if parity is not None and self._keeps(engine, parity):
-                return self._chosen(engine, parity, _reason(wish, len(candidates)), speeds)
+            if parity is not None and self._is_tolerable(engine, parity):
+                return self._chosen(engine, parity, _reason(request, len(candidates)), speeds)
             able = [other for other in able if other is not engine]
         reason = "no faster engine agreed with it" if self._tried else "no other engine runs here"
-        return self._chosen(wish.reference, None, reason, speeds)
+        return self._chosen(request.reference, None, reason, speeds)
 
-    def extractor(self, engine: Engine) -> Extractor:
+    def _extractor(self, engine: Engine) -> Extractor:
         """The extractor of an engine."""
         network = self._networks.get(engine.network_sha256)
-        return Extractor(self.backbone, self.preparation, engine, network=network, store=self.store)
+        return Extractor(self.backbone, self.preparation, engine, network=network, store=self._network_cache)
 
     def _work(self) -> float:
         """Multiply-adds of the whole data set."""
@@ -229,22 +147,19 @@ class EngineSelector:
         return float(sum(stage.multiply_adds for stage in stages)) * len(self.dataset)
 
     def _candidates(self, work: float) -> list[Engine]:
-        """Engines that this machine has and the wish allows, in the order of the rule."""
-        wish = self.wish
-        if wish.device == "cpu" and wish.library != "torch":
+        """Engines that this machine has and the request allows, in the order of the rule."""
+        request = self.request
+        if request.device == "cpu" and request.library != "torch":
             self._say_absence()
-        found = ordered_engines(wish, worth_compiling=self._worth_compiling(work))
-        if wish.precision not in ("auto", *(engine.precision for engine in found)):
-            self._say(f"This machine has no {wish.precision} arithmetic; fp32 is used instead.")
-            return [wish.engine("openvino", "fp32")] if self._has_openvino() else []
+        compiling = compiling_pays(request.device, work, len(self.dataset))
+        found = ordered_engines(request, worth_compiling=compiling)
+        if request.precision not in ("auto", *(engine.precision for engine in found)):
+            self._say(f"This machine has no {request.precision} arithmetic; fp32 is used instead.")
+            return [request.engine("openvino", "fp32")] if self._has_openvino() else []
         return found
 
     def _has_openvino(self) -> bool:
-        return self.wish.device == "cpu" and self.wish.library != "torch" and not openvino_absence()
-
-    def _worth_compiling(self, work: float) -> bool:
-        per_image = work / max(len(self.dataset), 1)
-        return self.wish.device == "cpu" and work >= WORTH_COMPILING and per_image <= MAX_COMPILED and has_compiler()
+        return self.request.device == "cpu" and self.request.library != "torch" and not openvino_absence()
 
     def _speeds(self, candidates: Sequence[Engine]) -> dict[str, float]:
         """Images per second of the candidates that run, measured or remembered; of a single one nothing is timed."""
@@ -255,26 +170,26 @@ class EngineSelector:
             "tensors": self.backbone.tensors_sha256,
             "size": list(self.preparation.size),
             "engines": [engine.settings() for engine in candidates],
-            "machine": build_facts("openvino" if self._has_openvino() else "torch", self.wish.device),
+            "machine": build_facts("openvino" if self._has_openvino() else "torch", self.request.device),
             "processor": processor_name(),
         }
-        kept = Speeds(self._folder, settings, [engine.label for engine in candidates])
-        speeds = kept.load()
+        remembered = Speeds(self._folder, settings, [engine.label for engine in candidates])
+        speeds = remembered.load()
         if not speeds:
             rows = self._sample[:_TIMED]
             pixels = np.stack([self.dataset.prepared(row, self.preparation) for row in rows])
             with self._progress.task("Trial", len(candidates), "engines") as advance:
-                speeds, refusals = measure_engines(candidates, self.extractor, pixels, advance=advance)
+                speeds, refusals = measure_engines(candidates, self._extractor, pixels, advance=advance)
             for reason in refusals.values():
                 self._say(reason)
             if not refusals:
-                kept.keep(speeds)
+                remembered.store(speeds)
         return speeds
 
     def _parity(self, engine: Engine, rows: Sequence[int] | None = None) -> Parity:
         """Features of the engine beside those of the reference."""
         compared = self.dataset.subset(list(self._sample if rows is None else rows))
-        reference = self._features(compared, self.wish.reference)
+        reference = self._features(compared, self.request.reference)
         return compare_features(reference, self._features(compared, engine), compared.labels)
 
     def _parity_or_refusal(self, engine: Engine) -> Parity | None:
@@ -286,11 +201,11 @@ class EngineSelector:
             return None
 
     def _features(self, dataset: ImageDataset, engine: Engine) -> NDArray[Any]:
-        return extract_features(dataset, self.extractor(engine), cache=self._cache)
+        return extract_features(dataset, self._extractor(engine), cache=self._cache)
 
-    def _keeps(self, engine: Engine, parity: Parity) -> bool:
+    def _is_tolerable(self, engine: Engine, parity: Parity) -> bool:
         """Whether an engine stays within its tolerance; told and recorded either way."""
-        tolerance = self.wish.tolerances[engine.precision]
+        tolerance = self.request.tolerances[engine.precision]
         within = parity.within(tolerance)
         bounds = {"relative_error": tolerance.relative_error, "agreement": tolerance.agreement}
         self._tried.append({"engine": engine.label, "parity": parity.to_json(), "tolerance": bounds, "within": within})
@@ -315,10 +230,10 @@ class EngineSelector:
     def _chosen(
         self, engine: Engine, parity: Parity | None, reason: str, speeds: dict[str, float] | None = None, **more: Any
     ) -> EngineChoice:
-        if engine != self.wish.reference:
+        if engine != self.request.reference:
             self._progress.note(f"Engine: {engine.label} ({reason}; {parity}).")
         record = {
-            "asked": {"engine": self.wish.library, "precision": self.wish.precision},
+            "asked": {"engine": self.request.library, "precision": self.request.precision},
             "used": engine.to_json(),
             "label": engine.label,
             "reason": reason,
@@ -328,12 +243,12 @@ class EngineSelector:
             **more,
         }
         timed = {label: speed for label, speed in (speeds or {}).items() if speed > 0}
-        return EngineChoice(engine, record, self._networks.get(engine.network_sha256), timed)
+        return EngineChoice(self._extractor(engine), record, timed)
 
-    def _choose_int8(self) -> EngineChoice:
+    def _select_int8(self) -> EngineChoice:
         """int8 where it stays within its wide tolerance, its cost in accuracy measured; else the best of fp32."""
         check_int8()
-        order = sample_rows(self.dataset, len(self.dataset), self.wish.seed)
+        order = sample_rows(self.dataset, len(self.dataset), self.request.seed)
         held_out, calibration = _divided(order)
         if len(held_out) < MIN_IMAGES:
             self._say(
@@ -341,14 +256,14 @@ class EngineSelector:
                 f"show that it gives the same features; expected {MIN_IMAGES} at least."
             )
             return self._instead_of_int8("too few images to judge int8")
-        engine = self.wish.engine("openvino", "int8")
+        engine = self.request.engine("openvino", "int8")
         pixels = np.stack([self.dataset.prepared(row, self.preparation) for row in calibration])
         self._progress.note(f"Quantising {self.backbone.name} on {len(calibration)} images; this may take minutes.")
         network = quantise(self.backbone, self.preparation.size, engine.batch_size, pixels)
         engine = replace(engine, network_sha256=hash_bytes(network))
         self._networks[engine.network_sha256] = network
         parity = self._parity(engine, held_out)
-        if not self._keeps(engine, parity):
+        if not self._is_tolerable(engine, parity):
             return self._instead_of_int8("int8 differs too much")
         cost = self._accuracy_cost(engine, held_out)
         if cost is not None:
@@ -365,15 +280,15 @@ class EngineSelector:
         labels = judged.labels
         if labels is None or any(len(np.unique(labels[start::2])) < 2 for start in (0, 1)):
             return None
-        plain = self._features(judged, self.wish.reference)
+        plain = self._features(judged, self.request.reference)
         return accuracy_cost(plain, self._features(judged, engine), labels)
 
     def _instead_of_int8(self, reason: str) -> EngineChoice:
-        engine = self.wish.engine("openvino", "fp32")
+        engine = self.request.engine("openvino", "fp32")
         parity = self._parity(engine)
-        if self._keeps(engine, parity):
+        if self._is_tolerable(engine, parity):
             return self._chosen(engine, parity, reason)
-        return self._chosen(self.wish.reference, None, reason)
+        return self._chosen(self.request.reference, None, reason)
 
 
 def _divided(order: Sequence[int]) -> tuple[list[int], list[int]]:
@@ -383,37 +298,9 @@ def _divided(order: Sequence[int]) -> tuple[list[int], list[int]]:
     return list(order[:n_judged]), list(rest or order)
 
 
-def ordered_engines(wish: EngineRequest, *, worth_compiling: bool = False) -> list[Engine]:
-    """Engines that this machine has and the wish allows, in the order in which the rule tries them.
-
-    The order is that of their measured speed (docs/speed.md): OpenVINO before torch, bf16 before fp32. It follows from
-    facts of the machine alone, never from a clock. The reference is not among them.
-
-    Parameters
-    ----------
-    wish : EngineRequest
-    worth_compiling : bool
-        The work is long enough for ``torch.compile``, which is tried where OpenVINO is not.
-    """
-    found = []
-    if wish.device == "cpu" and wish.library != "torch":
-        found += [wish.engine("openvino", name) for name in _allowed(wish, openvino_precisions())]
-    if wish.library != "openvino" or openvino_absence():
-        of_torch = [wish.engine("torch", name) for name in _allowed(wish, torch_precisions(wish.device))]
-        if not found and worth_compiling:
-            of_torch = [*(replace(engine, compiled=True) for engine in of_torch), *of_torch]
-        found += of_torch
-    return [engine for engine in found if not engine.is_reference]
-
-
-def _allowed(wish: EngineRequest, there: Sequence[str]) -> list[str]:
-    asked = ("bf16", "fp16", "fp32") if wish.precision == "auto" else (wish.precision,)
-    return [name for name in asked if name in there]
-
-
-def _reason(wish: EngineRequest, n_candidates: int) -> str:
+def _reason(request: EngineRequest, n_candidates: int) -> str:
     if n_candidates == 1:
         return "asked for"
-    if wish.library == "measure":
+    if request.library == "measure":
         return f"of {n_candidates} engines tried, the fastest that agrees with fp32"
     return f"of {n_candidates} engines by expected speed, the first that agrees with fp32"
