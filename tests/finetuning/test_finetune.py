@@ -17,7 +17,7 @@ from torch import nn
 import headstart
 from headstart.augment import IDENTITY, views
 from headstart.backbones.backbone import Backbone, load_backbone
-from headstart.cli.commands.fit import _print_run
+from headstart.cli.output import print_run
 from headstart.data import ImageDataset
 from headstart.errors import InputError, LeakError, StorageError
 from headstart.features.extractor import Extractor
@@ -639,7 +639,7 @@ def test_a_fit_judges_bundles_and_reports_what_it_tuned(
     (unread,) = model.predict_each(ImageDataset.from_files([str(broken)]))
     assert unread.error and unread.predicted is None
     page = run.report.read_text(encoding="utf-8")
-    _print_run(run)
+    print_run(run)
     assert "Fine-tuning was chosen in 2 of 2 outer folds; balanced accuracy against frozen" in capsys.readouterr().out
     assert "Fine-tuning was chosen in 2 of 2 folds" in page and (run.folder / "figures" / "fine_tuning.png").is_file()
 
@@ -762,7 +762,7 @@ def test_a_loss_that_diverges_everywhere_is_warned_of(
     assert len(failed) == 3  # two outer folds and the final model
     assert said.startswith("The loss of fine-tuning of all stages diverged in 3 of 3 trainings that choose")
     assert said.endswith("Try a lower learning rate.")
-    _print_run(run)
+    print_run(run)
     assert "Fine-tuning was chosen in none of 2 outer folds" in capsys.readouterr().out
     report = run.report.read_text(encoding="utf-8")
     assert "Every fold kept frozen features" in report and "What fine-tuning brought" not in report

@@ -14,7 +14,7 @@ from headstart import fit, load_model
 from headstart.errors import BundleError, InputError, RunError
 from headstart.storage import hash_file, hash_json, write_json
 from headstart.workflow.fit import Run, rewrite_report
-from headstart.workflow.options.fit import DataSource
+from headstart.workflow.options.data import DataSource
 
 PICTURE = "data:image/jpeg"
 

@@ -326,9 +326,9 @@ def test_command_line_prints_table_words_and_json(fitted: Run, folders: Path, tm
 
 
 def test_a_fit_ends_with_the_table_in_the_terminal(fitted: Run, folders: Path, capsys: Any) -> None:
-    from headstart.cli.commands.fit import _print_run
+    from headstart.cli.output import print_run
 
-    _print_run(fitted)
+    print_run(fitted)
     told = capsys.readouterr().out
     assert "Transferability" in told
     assert fitted.results["transferability"]["agreement"]["words"] in told

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+import click
 
 _SHOWN_ITEMS = 10
 
@@ -17,6 +17,8 @@ def print_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, whole: Sequence[str] = ()
 ) -> None:
     """A table; text is never read as markup, and the columns named in `whole` are never folded."""
+    from rich.console import Console
+    from rich.table import Table
     from rich.text import Text
 
     table = Table(title=title, title_justify="left")
@@ -31,6 +33,50 @@ def print_json(value: Any) -> None:
     """Print plain values as JSON."""
     json.dump(value, sys.stdout, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     sys.stdout.write("\n")
+
+
+def print_run(run: Any) -> None:
+    """What a finished fit found, where its report lies, and the next command."""
+    from headstart.workflow.finetuning_document import tuning_words
+
+    results = run.results
+    print_scores(results)
+    if (tuned := results.get("fine_tuning")) is not None:
+        click.echo(tuning_words(tuned))
+    if results["leakage_tax"] is not None:
+        print_tax(results["leakage_tax"])
+    if results.get("transferability") is not None:
+        print_ranking(results["transferability"])
+    for line in decision_lines(results):
+        click.echo(line)
+    if (transfer := results.get("transfer")) is not None:
+        print_rivals(transfer)
+        click.echo(transfer["text"])
+    for warning in results["warnings"]:
+        click.echo(f"Warning: {warning}", err=True)
+    click.echo(run.headline)
+    click.echo(f"Report: {run.report}")
+    click.echo(f"Next: headstart predict {shlex.quote(str(run.folder / 'model'))} NEW_IMAGES/")
+
+
+def print_ranking(found: dict[str, Any]) -> None:
+    """The transferability scores of every source of features, and in words what they say."""
+    print_transfer(found)
+    for line in found["words"]:
+        click.echo(line)
+    if found["agreement"] is not None:
+        click.echo(found["agreement"]["words"])
+
+
+def print_heldout(heldout: dict[str, Any]) -> None:
+    """Scores of the images that a pretraining held out."""
+    from headstart.metrics import find_metric
+
+    rows = [
+        [find_metric(name).title, number(estimate["value"]), interval(estimate["ci95"])]
+        for name, estimate in heldout["metrics"].items()
+    ]
+    print_table(f"{heldout['n_images']:,} held-out images", ["score", "value", "95 % interval"], rows)
 
 
 def print_scores(results: dict[str, Any]) -> None:

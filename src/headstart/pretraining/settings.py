@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from headstart.augment import POLICIES, View, read_policy, views
-from headstart.augment.views import CUSTOM, n_distinct
 from headstart.errors import InputError
-from headstart.finetuning.schedule import rate_factor
+
+if TYPE_CHECKING:
+    from headstart.augment import View
 
 _RANGES: Final = {
     "epochs": (1, 10_000),
@@ -75,6 +75,9 @@ class PretrainSettings:
 
     def views(self) -> tuple[View, ...]:
         """The views of every image, in the order in which epochs take them."""
+        from headstart.augment import POLICIES, read_policy, views
+        from headstart.augment.views import CUSTOM, n_distinct
+
         if self.augment in POLICIES:
             return views(self.augment, min(self.n_views, n_distinct(self.augment)), self.seed)
         path = Path(self.augment)
@@ -91,6 +94,8 @@ class PretrainSettings:
 
     def described(self) -> dict[str, Any]:
         """The settings by name, for people; a policy of one's own by the name of its file."""
+        from headstart.augment import POLICIES
+
         policy = self.augment if self.augment in POLICIES else Path(self.augment).name
         return {**asdict(self), "augment": policy, "n_views": len(self.views())}
 
@@ -102,4 +107,6 @@ def learning_rate_at(step: int, n_steps: int, settings: PretrainSettings) -> flo
     >>> [round(learning_rate_at(step, 10, settings), 3) for step in (0, 1, 2, 6, 9)]
     [0.5, 1.0, 1.0, 0.5, 0.038]
     """
+    from headstart.finetuning.schedule import rate_factor
+
     return settings.learning_rate * rate_factor(step, n_steps=n_steps, n_warmup=round(settings.warmup * n_steps))

@@ -1,12 +1,25 @@
-"""The whole job in one call each: fit, evaluate, compare; the command line and Python call the same functions."""
+"""The whole job in one call each: fit, evaluate, compare; the command line and Python call the same functions.
 
-from headstart.workflow.evaluate import compare, evaluate
-from headstart.workflow.fit import Run, fit
-from headstart.workflow.learning_curve import CurveOptions, LearningCurve, curve
-from headstart.workflow.options.fit import DataSource, FitOptions
-from headstart.workflow.options.pretrain import PretrainOptions
-from headstart.workflow.pretrain import Pretrained, pretrain
-from headstart.workflow.rank import BackboneRanking, rank_backbones
+What needs heavy libraries is imported only when it is used: the command line's help reads the options alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headstart.workflow.evaluate import compare, evaluate
+    from headstart.workflow.fit import Run, fit
+    from headstart.workflow.learning_curve import LearningCurve, curve
+    from headstart.workflow.options.data import DataSource
+    from headstart.workflow.options.fit import FitOptions
+    from headstart.workflow.options.learning_curve import CurveOptions
+    from headstart.workflow.options.pretrain import PretrainOptions
+    from headstart.workflow.pretrain import Pretrained, pretrain
+    from headstart.workflow.rank import BackboneRanking, rank_backbones
 
 __all__ = [
     "BackboneRanking",
@@ -24,3 +37,39 @@ __all__ = [
     "pretrain",
     "rank_backbones",
 ]
+
+_HOMES = {
+    "BackboneRanking": "rank",
+    "CurveOptions": "options.learning_curve",
+    "DataSource": "options.data",
+    "FitOptions": "options.fit",
+    "LearningCurve": "learning_curve",
+    "PretrainOptions": "options.pretrain",
+    "Pretrained": "pretrain",
+    "Run": "fit",
+    "compare": "evaluate",
+    "curve": "learning_curve",
+    "evaluate": "evaluate",
+    "fit": "fit",
+    "pretrain": "pretrain",
+    "rank_backbones": "rank",
+}
+
+
+class _Package(ModuleType):
+    """Type of this package, whose ``fit`` stays the function when the module of that name is imported."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

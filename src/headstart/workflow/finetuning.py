@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -51,11 +50,8 @@ def requested_specs(options: FitOptions) -> tuple[FineTuneSpec, ...]:
     Raises
     ------
     InputError
-        For an unknown strategy or setting, settings of a fine-tuning that is not asked for, or a budget that is no
-        number of minutes.
+        For an unknown strategy or setting, or settings of a fine-tuning that is not requested.
     """
-    if options.budget is not None and not (math.isfinite(options.budget) and options.budget > 0):
-        raise InputError(f"--budget is {options.budget:g}; expected minutes, more than 0. Leave it out for no limit.")
     asked = [name.strip() for name in options.strategy.split(",")]
     for name in asked:
         if name not in STRATEGIES:

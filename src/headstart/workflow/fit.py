@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from headstart.data import ImageDataset
 from headstart.data.groups import join_groups
@@ -50,7 +50,8 @@ from headstart.workflow.job import (
     Job,
     study_plan,
 )
-from headstart.workflow.options.fit import FitOptions, as_source
+from headstart.workflow.options.data import as_source
+from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import check_weights, search_space, space_identity
 from headstart.workflow.options.training_set import requested_views
 from headstart.workflow.overlap import warned_of_overlap
@@ -71,9 +72,6 @@ from headstart.workflow.preflight import (
 from headstart.workflow.sources import FeatureSource, named_space, open_sources
 from headstart.workflow.time_estimate import announce
 from headstart.workflow.transferability import transferability
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

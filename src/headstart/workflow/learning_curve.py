@@ -27,6 +27,7 @@ from headstart.version import __version__
 from headstart.workflow.fit import grouped, run_identity
 from headstart.workflow.job import study_plan
 from headstart.workflow.options.fit import FitOptions
+from headstart.workflow.options.learning_curve import CurveOptions
 from headstart.workflow.options.search_space import check_weights, search_space
 from headstart.workflow.preflight import AuditedDataset, Data, find_near_duplicates, inspect_data, open_cache
 from headstart.workflow.sources import FeatureSource, named_space, open_sources
@@ -39,46 +40,8 @@ if TYPE_CHECKING:
 
 CURVE_FILE: Final = "curve.json"
 PAGE_FILE: Final = "curve.html"
-METRIC: Final = "balanced_accuracy"
 HEADS: Final = (HeadTable.of("logistic", {"C": [0.001, 0.01, 0.1]}),)
 """What is chosen from at every size: fitted in a moment, and as good as the best of a search to a point or two."""
-
-
-@dataclass(frozen=True)
-class CurveOptions:
-    """What a user may ask of `curve` beside what `FitOptions` says of backbone, engine and cache.
-
-    Attributes
-    ----------
-    metric : str
-        Score of the curve; heads are chosen by log loss.
-    n_sizes : int
-        Sizes from the smallest to the whole training fold, rising by one factor.
-    n_repeats : int
-        Draws of folds and orders.
-    n_folds : int
-    at : tuple of int
-        Numbers of training images to predict the score at.
-
-    Raises
-    ------
-    InputError
-        For an unknown metric or a number out of range.
-    """
-
-    metric: str = METRIC
-    n_sizes: int = 8
-    n_repeats: int = 5
-    n_folds: int = 5
-    at: tuple[int, ...] = ()
-
-    def __post_init__(self) -> None:
-        find_metric(self.metric)
-        if self.metric == "ece":
-            raise InputError("The calibration error has no learning curve of this form. Use log_loss or brier.")
-        for name, low, high in (("n_sizes", 4, 30), ("n_repeats", 2, 100), ("n_folds", 2, 20)):
-            if not low <= getattr(self, name) <= high:
-                raise InputError(f"{name} is {getattr(self, name)}; expected {low} to {high}.")
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ from headstart.storage import default_cache_folder
 from headstart.study.execution.tasks import work_groups
 from headstart.study.plan import StudyPlan, final_fold, outer_folds
 from headstart.study.search.space import Space
-from headstart.workflow.options.fit import DataSource, FitOptions, as_source
+from headstart.workflow.options.data import DataSource, as_source
+from headstart.workflow.options.fit import FitOptions
 
 if TYPE_CHECKING:
     import numpy as np

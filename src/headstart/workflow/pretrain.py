@@ -31,7 +31,7 @@ from headstart.storage import canonical_json, hash_json, storage_error, write_by
 from headstart.study.execution import run_folder as files
 from headstart.version import __version__
 from headstart.workflow.fit import join_exact
-from headstart.workflow.options.fit import as_source
+from headstart.workflow.options.data import as_source
 from headstart.workflow.options.pretrain import PRECISIONS, PretrainOptions
 from headstart.workflow.preflight import AuditedDataset, Data, inspect_data
 

@@ -1,4 +1,4 @@
-"""What `headstart backbones` and its verbs do."""
+"""`headstart backbones`: the pretrained networks, their weights, and which of them suit the data."""
 
 from __future__ import annotations
 
@@ -9,17 +9,39 @@ from typing import Any
 
 import click
 
-from headstart.cli.output import print_json, print_table
-from headstart.cli.progress import TerminalProgress
+from headstart.cli.commands import register_command
+from headstart.cli.options import DataCommand, collect, data_argument, json_option, options_of, quiet_option
+from headstart.workflow.options.data import DataSource
+from headstart.workflow.options.fit import FitOptions
+from headstart.workflow.options.machine import EngineOptions, MachineOptions
+from headstart.workflow.options.network import NetworkOptions
 
 _FACTS = ("name", "parameters", "multiply-adds", "input size", "feature width", "weights")
 _HEADS = {"multiply-adds": "multiply\nadds", "input size": "input\nsize", "feature width": "feature\nwidth"}
 _ORIGIN = ("name", "family", "year", "paper", "licence")
 
 
-def list_all(*, as_json: bool) -> None:
-    """List the named backbones, without loading torch."""
+@register_command(order=90)
+@click.group(invoke_without_command=True)
+@json_option
+@click.pass_context
+def backbones(context: click.Context, as_json: bool) -> None:
+    """List the pretrained networks and their weights.
+
+    Says of each where its weights would come from.
+
+    Without a verb: the table. The verbs show one network's stages, and carry weights to a machine without a network.
+    """
+    if context.invoked_subcommand is None:
+        _list_all(as_json)
+    elif as_json:
+        raise click.UsageError(f"put --json after the verb: headstart backbones {context.invoked_subcommand} --json")
+
+
+def _list_all(as_json: bool) -> None:
+    """The table of the named backbones, without loading torch."""
     from headstart.backbones.registry import list_backbones
+    from headstart.cli.output import print_json, print_table
 
     rows = list_backbones()
     if as_json:
@@ -32,11 +54,17 @@ def list_all(*, as_json: bool) -> None:
     click.echo("Next: headstart backbones show NAME, or headstart fit DATA -o runs/first --backbone NAME")
 
 
-def show(*, name: str, input_size: int | None, offline: bool, as_json: bool) -> None:
-    """Show the stages of one backbone."""
+@backbones.command()
+@click.argument("name")
+@options_of(FitOptions, "input_size", help="Side of the input in pixels.")
+@options_of(FitOptions, "offline")
+@json_option
+def show(name: str, input_size: int | None, offline: bool, as_json: bool) -> None:
+    """Show the stages of a network: output, stride, parameters, multiply-adds."""
     from headstart.backbones.build import build, pixels_of, with_hub_config
     from headstart.backbones.registry import find_entry
     from headstart.backbones.stages import staged
+    from headstart.cli.output import print_json, print_table
 
     entry = with_hub_config(find_entry(name), offline=offline)
     network = build(entry, device="cpu" if entry.n_parameters is None else "meta")
@@ -73,10 +101,62 @@ def _stage_row(stage: Any) -> list[str]:
     return [stage.name, f"{stage.channels:,}", stride, shape, *counts]
 
 
+@backbones.command(cls=DataCommand)
+@data_argument
+@options_of(DataSource)
+@options_of(NetworkOptions)
+@options_of(FitOptions, "study", help="File whose [[source]] tables are ranked.")
+@options_of(
+    FitOptions,
+    "split",
+    help="nested:OUTERxINNER, holdout:TRAIN/VAL/TEST in percent, or a split.json; test rows are never read.",
+    shorthand=None,
+)
+@options_of(FitOptions, "seed")
+@options_of(EngineOptions)
+@options_of(MachineOptions)
+@json_option
+@quiet_option
+def rank(data: str, as_json: bool, quiet: bool, **given: Any) -> None:
+    """Score several networks on your images before any search: LogME, neighbours, a logistic probe.
+
+    {DATA}. Features are cached, so a fit finds them.
+    """
+    from headstart.cli.output import print_json, print_ranking
+    from headstart.cli.progress import TerminalProgress
+    from headstart.workflow import rank_backbones
+
+    source, options = collect(DataSource, given, path=data), collect(FitOptions, given)
+    found = rank_backbones(source, options, progress=TerminalProgress(quiet=quiet))
+    if as_json:
+        print_json(found.results)
+        return
+    print_ranking(found.results)
+    click.echo(found.results["caution"])
+    labels = found.favoured if len(found.favoured) > 1 else [source["label"] for source in found.results["sources"]]
+    names = ",".join(dict.fromkeys(label.split(", ")[0] for label in labels))
+    click.echo(f"Next: headstart fit {shlex.quote(data)} -o runs/first --backbone {names}")
+
+
+@backbones.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--to", "folder", required=True, type=click.Path(), help="Folder to write; it gets a manifest of hashes.")
+@click.option(
+    "--time-limit",
+    "minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Minutes after which the download of one network is given up.",
+)
+@options_of(FitOptions, "offline")
+@json_option
+@quiet_option
 def fetch(*, names: Sequence[str], folder: str, offline: bool, minutes: float, quiet: bool, as_json: bool) -> None:
-    """Bring weights into a folder."""
+    """Copy or download weights into a folder, to be carried to a machine without a network."""
     from headstart.backbones.weights.carry import fetch_weights
     from headstart.backbones.weights.download import Limits
+    from headstart.cli.progress import TerminalProgress
 
     limits = Limits(total_s=minutes * 60)
     fetched = fetch_weights(names, Path(folder), offline=offline, limits=limits, progress=TerminalProgress(quiet=quiet))
@@ -86,10 +166,15 @@ def fetch(*, names: Sequence[str], folder: str, offline: bool, minutes: float, q
         click.echo(f"Next, on the other machine: headstart backbones add {shlex.quote(folder)}")
 
 
-def add(*, folder: str, quiet: bool, as_json: bool) -> None:
-    """Take weights from a folder into headstart's own."""
+@backbones.command()
+@click.argument("folder", type=click.Path(), metavar="DIR")
+@json_option
+@quiet_option
+def add(folder: str, quiet: bool, as_json: bool) -> None:
+    """Take the weights that `fetch` put into DIR into headstart's own folder, after checking every hash."""
     from headstart.backbones.weights.carry import add_weights
     from headstart.backbones.weights.local_store import weights_folder
+    from headstart.cli.progress import TerminalProgress
 
     added = add_weights(Path(folder), progress=TerminalProgress(quiet=quiet))
     _report(added, as_json, f"Added to {weights_folder()}")
@@ -99,6 +184,8 @@ def add(*, folder: str, quiet: bool, as_json: bool) -> None:
 
 def _report(items: Sequence[Any], as_json: bool, title: str) -> None:
     """What was carried, one row a file."""
+    from headstart.cli.output import print_json, print_table
+
     if as_json:
         print_json(
             [{"name": item.name, "file": item.file, "sha256": item.sha256, "bytes": item.n_bytes} for item in items]

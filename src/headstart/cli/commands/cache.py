@@ -1,4 +1,4 @@
-"""What `headstart cache` and its verbs do."""
+"""`headstart cache`: the cache of computed features and stage maps."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from headstart.cli.output import print_json, print_table
-from headstart.cli.progress import TerminalProgress
+from headstart.cli.commands import register_command
+from headstart.cli.options import json_option, options_of, quiet_option
 from headstart.errors import InputError
+from headstart.workflow.options.fit import FitOptions
 
 if TYPE_CHECKING:
     from headstart.features.cache import CacheInfo, FeatureCache
@@ -18,9 +19,23 @@ if TYPE_CHECKING:
 _COLUMNS = ("backbone", "stage", "input", "view", "precision", "row", "images", "size", "last used (UTC)")
 
 
-def info(*, cache_folder: str | None, as_json: bool) -> None:
-    """Describe the cache."""
-    found = _open(cache_folder).info()
+_cache_option = options_of(FitOptions, "cache", turned_off_by=None)
+
+
+@register_command(order=110)
+@click.group()
+def cache() -> None:
+    """Look after the cache of computed features and stage maps."""
+
+
+@cache.command()
+@_cache_option
+@json_option
+def info(cache: str | None, as_json: bool) -> None:
+    """Say where the cache lies and what it holds."""
+    from headstart.cli.output import print_json, print_table
+
+    found = _open(cache).info()
     if as_json:
         print_json(found.to_json())
         return
@@ -51,35 +66,58 @@ def _rows(found: CacheInfo) -> list[list[str]]:
     ]
 
 
-def prune(*, cache_folder: str | None, limit: str | None) -> None:
-    """Remove what was not used for longest."""
+@cache.command()
+@_cache_option
+@click.option(
+    "--limit",
+    default=None,
+    metavar="SIZE",
+    help="What may stay, such as 5GB or 500MB. [default: $HEADSTART_CACHE_LIMIT, else 20 GB or half of the room]",
+)
+def prune(cache: str | None, limit: str | None) -> None:
+    """Remove what was not used for longest, down to a limit.
+
+    Features and stage maps count, and go; weights, converted networks and measured speeds stay.
+    """
     from headstart.features.cache import parse_size
 
-    cache = _open(cache_folder)
-    n_bytes = cache.info().limit if limit is None else parse_size(limit)
-    n_files, freed = cache.prune(n_bytes)
+    opened = _open(cache)
+    n_bytes = opened.info().limit if limit is None else parse_size(limit)
+    n_files, freed = opened.prune(n_bytes)
     click.echo(f"Removed {_files(n_files)}, {_size(freed)}; at most {_size(n_bytes)} are kept.")
     click.echo("Next: headstart cache info")
 
 
-def verify(*, cache_folder: str | None, quiet: bool) -> None:
-    """Check the cache."""
-    damaged = _open(cache_folder, quiet=quiet).verify()
+@cache.command()
+@_cache_option
+@quiet_option
+def verify(cache: str | None, quiet: bool) -> None:
+    """Check every file of the cache against its hash.
+
+    Damaged files are removed, and computed again when they are next needed; exit code 1 when there were any.
+    """
+    damaged = _open(cache, quiet=quiet).verify()
     click.echo(f"Damaged and removed: {_files(len(damaged))}." if damaged else "Every file of the cache is whole.")
     if damaged:
         raise SystemExit(1)
 
 
-def clear(*, cache_folder: str | None, yes: bool) -> None:
-    """Empty the cache, after asking."""
-    cache = _open(cache_folder)
+@cache.command()
+@_cache_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def clear(cache: str | None, yes: bool) -> None:
+    """Remove all features, stage maps and converted networks.
+
+    Weights that were added and measured speeds stay.
+    """
+    opened = _open(cache)
     if not yes:
-        found = cache.info()
+        found = opened.info()
         what = f"all features and stage maps ({found.n_rows:,} rows, {_size(found.n_bytes)})"
         if "networks" in found.other:
             what += f" and converted networks ({_size(found.other['networks'])})"
         click.confirm(f"Remove {what} in {found.folder}?", abort=True)
-    click.echo(f"Freed {_size(cache.clear())} in {cache.folder}")
+    click.echo(f"Freed {_size(opened.clear())} in {opened.folder}")
 
 
 def _size(n_bytes: int) -> str:
@@ -93,6 +131,7 @@ def _files(n_files: int) -> str:
 
 
 def _open(folder: str | None, *, quiet: bool = True) -> FeatureCache:
+    from headstart.cli.progress import TerminalProgress
     from headstart.features.cache import FeatureCache
     from headstart.storage import default_cache_folder
 

@@ -1,39 +1,32 @@
-"""The demonstration: 2,624 real electroluminescence images of solar cells, healthy or defective."""
+"""`headstart demo`: 2,624 real electroluminescence images of solar cells, healthy or defective."""
 
 from __future__ import annotations
 
-import os
+from typing import Any
 
-from headstart.progress import Progress
-from headstart.samples.solar_cells import INPUT_SIZE, protocol, solar_cells
-from headstart.workflow.fit import Run, fit
+import click
+
+from headstart.cli.commands import register_command
+from headstart.cli.options import collect, options_of, output_option, quiet_option
 from headstart.workflow.options.fit import FitOptions
 
 
-def run_demo(
-    output: str | os.PathLike[str],
-    *,
-    cache: str | None = "default",
-    n_threads: int | None = None,
-    progress: Progress | None = None,
-) -> Run:
-    """Fit on the solar cells with weights that a package ships; nothing is downloaded.
+@register_command(order=100)
+@click.command()
+@output_option("Run folder to write, or to go on with.")
+@options_of(FitOptions, "cache", "n_threads")
+@quiet_option
+def demo(output: str, quiet: bool, **given: Any) -> None:
+    """Run the main job on 2,624 real images of solar cells.
 
-    Protocol A of the benchmark: a cell is defective when its probability of a defect is above one half.
-
-    Parameters
-    ----------
-    output : path
-        The run folder.
-    cache, n_threads
-        As in `FitOptions`.
-    progress : Progress, optional
-
-    Raises
-    ------
-    DataError
-        When the package with the images is not installed.
+    Needs the packages of `pip install "headstart[demo]"`; nothing is downloaded.
     """
+    from headstart.cli.output import print_run
+    from headstart.cli.progress import TerminalProgress
+    from headstart.samples.solar_cells import INPUT_SIZE, protocol, solar_cells
+    from headstart.workflow import fit
+
+    # protocol A of the benchmark: a cell is defective when its probability of a defect is above one half
     dataset = protocol(solar_cells(), "A").dataset
-    options = FitOptions(input_size=INPUT_SIZE, positive="defective", cache=cache, n_threads=n_threads, offline=True)
-    return fit(dataset, output, options, progress=progress)
+    options = collect(FitOptions, given, input_size=INPUT_SIZE, positive="defective", offline=True)
+    print_run(fit(dataset, output, options, progress=TerminalProgress(quiet=quiet)))

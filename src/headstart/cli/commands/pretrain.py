@@ -1,4 +1,4 @@
-"""What `headstart pretrain` does."""
+"""`headstart pretrain`: weights from a source task of the user's own."""
 
 from __future__ import annotations
 
@@ -7,49 +7,44 @@ from typing import Any
 
 import click
 
-from headstart.cli.commands.fit import _READING, _source
-from headstart.cli.output import interval, number, print_json, print_table
-from headstart.cli.progress import TerminalProgress
-
-_SETTINGS = (
-    "epochs",
-    "batch_size",
-    "learning_rate",
-    "weight_decay",
-    "label_smoothing",
-    "warmup",
-    "augment",
-    "n_views",
-    "seed",
+from headstart.cli.commands import register_command
+from headstart.cli.options import (
+    DataCommand,
+    collect,
+    data_argument,
+    json_option,
+    options_of,
+    output_option,
+    quiet_option,
 )
+from headstart.workflow.options.data import DataSource
+from headstart.workflow.options.pretrain import PretrainOptions
 
 
-def pretrain(*, data: str, output: str, as_json: bool, quiet: bool, threads: int | None, **rest: Any) -> None:
-    """Train a network on a source task."""
-    from headstart.pretraining import PretrainSettings
-    from headstart.workflow.options.pretrain import PretrainOptions
-    from headstart.workflow.pretrain import pretrain as run_pretrain
+@register_command(order=40)
+@click.command(cls=DataCommand)
+@data_argument
+@output_option("File of weights to write: NAME.safetensors.")
+@options_of(DataSource)
+@options_of(PretrainOptions)
+@json_option
+@quiet_option
+def pretrain(data: str, output: str, as_json: bool, quiet: bool, **given: Any) -> None:
+    """Train a network on a source task of your own, and write weights that `fit --weights` takes.
 
-    reading = {name: rest.pop(name) for name in list(rest) if name in _READING}
-    settings = PretrainSettings(**{name: rest.pop(name) for name in _SETTINGS})
-    options = PretrainOptions(settings=settings, n_threads=threads, **rest)
-    made = run_pretrain(_source(data, reading), output, options, progress=TerminalProgress(quiet=quiet))
+    {DATA}, of any size. The same command again goes on after an interruption.
+    """
+    from headstart.cli.output import print_heldout, print_json
+    from headstart.cli.progress import TerminalProgress
+    from headstart.workflow import pretrain as run_pretrain
+
+    source, options = collect(DataSource, given, path=data), collect(PretrainOptions, given)
+    made = run_pretrain(source, output, options, progress=TerminalProgress(quiet=quiet))
     if as_json:
         print_json(made.results)
         return
-    _print_scores(made.results)
+    print_heldout(made.results["heldout"])
     click.echo(made.headline)
     click.echo(f"Wrote {made.path}")
     again = shlex.join(["--backbone", options.backbone, "--weights", str(made.path)])
     click.echo(f"Next: headstart fit DATA -o runs/first {again}")
-
-
-def _print_scores(results: dict[str, Any]) -> None:
-    from headstart.metrics import find_metric
-
-    heldout = results["heldout"]
-    rows = [
-        [find_metric(name).title, number(estimate["value"]), interval(estimate["ci95"])]
-        for name, estimate in heldout["metrics"].items()
-    ]
-    print_table(f"{heldout['n_images']:,} held-out images", ["score", "value", "95 % interval"], rows)

@@ -1,22 +1,39 @@
-"""What a user may ask of a pretraining, checked once."""
+"""What a user may request of a pretraining, checked once."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from headstart.backbones.weights import RANDOM
 from headstart.errors import InputError
 from headstart.pretraining import PretrainSettings
 from headstart.storage import hash_file
+from headstart.workflow.options.machine import DEVICES, OFFLINE, SKIP_UNREADABLE, THREADS
+from headstart.workflow.options.network import INPUT_SIZES, RESIZES, WHITE_LEVEL
+from headstart.workflow.options.option import Option, Options, option
 
 PRECISIONS: Final = ("auto", "fp32", "bf16", "measure")
 
+_SETTINGS: Final[Mapping[str, Option]] = {
+    "epochs": Option(help="Passes over the training images."),
+    "batch_size": Option(help="Images per step."),
+    "learning_rate": Option(help="Highest learning rate of AdamW."),
+    "warmup": Option(help="Share of the steps in which the rate rises."),
+    "weight_decay": Option(help="Weight decay of AdamW."),
+    "label_smoothing": Option(help="Share of a label spread over all."),
+    "augment": Option(
+        help="Views: none, flips, dihedral, geometric, photometric, strong or a TOML file.", metavar="POLICY"
+    ),
+    "n_views": Option(help="Fixed views of each image.", flag="--views"),
+    "seed": Option(help="Random seed."),
+}
+
 
 @dataclass(frozen=True)
-class PretrainOptions:
-    """What a user may ask of `pretrain`.
+class PretrainOptions(Options):
+    """What a user may request of `pretrain`.
 
     Attributes
     ----------
@@ -27,6 +44,7 @@ class PretrainOptions:
     input_size : int or None
         Side of the square input in pixels. None: the network's own. Later fits take it as their default.
     resize : {"squash", "crop", "pad"}
+        How an image becomes square.
     white_level : int
         The 16-bit value shown as white.
     holdout : float in (0, 0.5]
@@ -34,17 +52,18 @@ class PretrainOptions:
     domain : str or None
         What the source images show, in words, for reports of later fits. None: the name of the data.
     settings : PretrainSettings
-        Of the training itself.
+        Settings of the training.
     precision : {"auto", "fp32", "bf16", "measure"}
         ``auto``: bf16 where the hardware has it. ``measure``: the faster of those that it has, by a few steps; the
         answer is kept for the whole training and written into the file.
-    n_threads : int or None
-        None: all processors.
-    device : {"auto", "cpu", "cuda", "mps"}
-    offline : bool
-        Never touch the network.
     skip_unreadable : bool
         Leave unreadable images out instead of stopping.
+    device : {"auto", "cpu", "cuda", "mps"}
+        Where the network runs.
+    n_threads : int or None
+        Threads and worker processes. None: all processors.
+    offline : bool
+        Never touch the network.
 
     Raises
     ------
@@ -52,34 +71,56 @@ class PretrainOptions:
         When a value is out of range.
     """
 
-    backbone: str
-    weights: str | None = None
-    input_size: int | None = None
-    resize: str = "squash"
-    white_level: int = 65535
-    holdout: float = 0.1
-    domain: str | None = None
-    settings: PretrainSettings = field(default_factory=PretrainSettings)
-    precision: str = "auto"
-    n_threads: int | None = None
-    device: str = "auto"
-    offline: bool = False
-    skip_unreadable: bool = False
+    backbone: str = field(metadata=option("Network to train: see headstart backbones.", metavar="NAME"))
+    weights: str | None = field(default=None, metadata=option("File of weights to start from.", unset="random weights"))
+    input_size: int | None = field(
+        default=None,
+        metadata=option(
+            "Side of the network's input in pixels; later fits take it over.", unset="the network's own", **INPUT_SIZES
+        ),
+    )
+    resize: str = field(default="squash", metadata=option("How an image becomes square.", choices=RESIZES))
+    white_level: int = field(
+        default=WHITE_LEVEL, metadata=option("16-bit value shown as white.", at_least=1, at_most=WHITE_LEVEL)
+    )
+    holdout: float = field(
+        default=0.1,
+        metadata=option("Share kept out of training for the score.", above=0, at_most=0.5, noun="The held-out share"),
+    )
+    domain: str | None = field(
+        default=None,
+        metadata=option("What the images show, for reports.", metavar="TEXT", unset="DATA"),
+    )
+    settings: PretrainSettings = field(
+        default_factory=PretrainSettings, metadata=option("Settings of the training.", parts=_SETTINGS)
+    )
+    precision: str = field(
+        default="auto",
+        metadata=option(
+            "Of the arithmetic. auto: bf16 where the hardware has it; measure: the faster, by a few steps.",
+            choices=PRECISIONS,
+        ),
+    )
+    skip_unreadable: bool = field(default=False, metadata=option(SKIP_UNREADABLE))
+    device: str = field(default="auto", metadata=option("Where the network runs.", choices=DEVICES))
+    n_threads: int | None = field(
+        default=None, metadata=option("Threads and worker processes.", unset="all processors", **THREADS)
+    )
+    offline: bool = field(default=False, metadata=option(OFFLINE))
 
     def __post_init__(self) -> None:
-        if not 0 < self.holdout <= 0.5:
-            raise InputError(f"The held-out share is {self.holdout:g}; expected more than 0, and 0.5 at the most.")
-        if self.precision not in PRECISIONS:
-            raise InputError(f"Unknown precision {self.precision!r}. Expected {', '.join(PRECISIONS)}.")
+        super().__post_init__()
         if "," in self.backbone:
             raise InputError(f"One backbone is pretrained at a time, not {self.backbone}. Name one.")
 
     def identity(self) -> dict[str, Any]:
         """What of the options decides the weights; the file to start from by its content."""
+        from headstart.backbones.weights import RANDOM
+
         start = RANDOM if self.weights in (None, RANDOM) else f"file {_hash(Path(str(self.weights)))}"
         names = ("backbone", "input_size", "resize", "white_level", "holdout", "domain", "precision", "device")
-        asked = {name: getattr(self, name) for name in names}
-        return {**asked, "weights": start, "settings": self.settings.to_json(), "skip": self.skip_unreadable}
+        deciding = {name: getattr(self, name) for name in names}
+        return {**deciding, "weights": start, "settings": self.settings.to_json(), "skip": self.skip_unreadable}
 
 
 def _hash(path: Path) -> str:

@@ -1,0 +1,57 @@
+"""`headstart curve`: the learning curve."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import click
+
+from headstart.cli.commands import register_command
+from headstart.cli.options import (
+    DataCommand,
+    collect,
+    data_argument,
+    json_option,
+    options_of,
+    output_option,
+    quiet_option,
+)
+from headstart.workflow.options.data import DataSource
+from headstart.workflow.options.fit import FitOptions
+from headstart.workflow.options.learning_curve import CurveOptions
+from headstart.workflow.options.machine import EngineOptions, MachineOptions
+from headstart.workflow.options.network import NetworkOptions
+
+
+@register_command(order=30)
+@click.command(cls=DataCommand)
+@data_argument
+@output_option("Folder to write, or to go on with.")
+@options_of(DataSource)
+@options_of(NetworkOptions)
+@options_of(CurveOptions)
+@options_of(FitOptions, "positive", "seed")
+@options_of(EngineOptions)
+@options_of(MachineOptions)
+@json_option
+@quiet_option
+def curve(data: str, output: str, as_json: bool, quiet: bool, **given: Any) -> None:
+    """Say what more images would bring: the learning curve and its law.
+
+    {DATA}. The same command again goes on after an interruption.
+    """
+    from headstart.cli.output import print_curve, print_json
+    from headstart.cli.progress import TerminalProgress
+    from headstart.workflow import curve as draw_curve
+
+    source, requested = collect(DataSource, given, path=data), collect(CurveOptions, given)
+    options = collect(FitOptions, given)
+    found = draw_curve(source, output, options, requested, progress=TerminalProgress(quiet=quiet))
+    if as_json:
+        print_json(found.results)
+        return
+    print_curve(found.results)
+    click.echo(found.verdict)
+    click.echo(f"Page: {found.page}")
+    click.echo(f"Next: headstart fit {shlex.quote(data)} -o runs/first")

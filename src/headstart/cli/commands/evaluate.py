@@ -1,0 +1,44 @@
+"""`headstart evaluate`: a model on an outside test set."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import click
+
+from headstart.cli.commands import register_command
+from headstart.cli.options import collect, data_argument, json_option, options_of, quiet_option
+from headstart.workflow.options.data import DataSource
+from headstart.workflow.options.fit import FitOptions
+
+
+@register_command(order=60)
+@click.command()
+@click.argument("model", type=click.Path())
+@data_argument
+@options_of(DataSource)
+@options_of(FitOptions, "skip_unreadable", "seed", "device")
+@json_option
+@quiet_option
+def evaluate(
+    *, model: str, data: str, skip_unreadable: bool, seed: int, device: str, as_json: bool, quiet: bool, **given: Any
+) -> None:
+    """Score a model on an outside, labelled test set."""
+    from headstart.cli.output import decision_lines, print_json, print_scores
+    from headstart.cli.progress import TerminalProgress
+    from headstart.model import load_model
+    from headstart.workflow import evaluate as evaluate_model
+
+    source = collect(DataSource, given, path=data)
+    fitted = load_model(model, device=None if device == "auto" else device)
+    progress = TerminalProgress(quiet=quiet)
+    found = evaluate_model(fitted, source, skip_unreadable=skip_unreadable, seed=seed, progress=progress)
+    if as_json:
+        print_json(found)
+        return
+    print_scores(found)
+    for line in decision_lines(found):
+        click.echo(line)
+    click.echo(f"{found['n_images']:,} images; the intervals are those of this very model on new images of this kind.")
+    click.echo(f"Next: headstart predict {shlex.quote(model)} NEW_IMAGES/")

@@ -1,0 +1,26 @@
+"""`headstart report`: the report of a finished run once more."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+from headstart.cli.commands import register_command
+from headstart.cli.options import quiet_option
+
+
+@register_command(order=80)
+@click.command()
+@click.argument("run", type=click.Path())
+@click.option("--no-images", is_flag=True, help="Leave pictures and file names out: images of patients.")
+@quiet_option
+def report(run: str, no_images: bool, quiet: bool) -> None:
+    """Write the report of a finished run again."""
+    from headstart.cli.progress import TerminalProgress
+    from headstart.workflow.fit import rewrite_report
+
+    path = rewrite_report(run, images=not no_images, progress=TerminalProgress(quiet=quiet))
+    click.echo(f"Report: {path}")
+    click.echo(f"Next: headstart predict {shlex.quote(str(Path(run) / 'model'))} NEW_IMAGES/")

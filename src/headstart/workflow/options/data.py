@@ -1,0 +1,113 @@
+"""Where a data set comes from, and how it is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from headstart.errors import InputError, RunError
+from headstart.workflow.options.option import Option, Options, option
+
+if TYPE_CHECKING:
+    from headstart.data import ImageDataset
+
+_COLUMNS: Final[Mapping[str, Option]] = {
+    "image": Option(help="Manifest column of the image path.", flag="--image-column", unset="image"),
+    "label": Option(help="Manifest column of the class.", flag="--label-column", unset="label"),
+    "group": Option(help="Manifest column of the group.", flag="--group-column", unset="group, if there"),
+    "weight": Option(help="Manifest column of the weight.", flag="--weight-column", unset="weight, if there"),
+    "fold": Option(help="Manifest column of your own folds.", flag="--fold-column", unset="fold, if there"),
+    "soft": Option(help="Start of the columns of soft labels.", flag="--soft-prefix", unset="p:, if there"),
+    "rater": Option(help="Manifest column of the rater.", flag="--rater-column", unset="rater, if there"),
+    "raters": Option(help="Columns that each hold one rater's labels.", flag="--rater-columns", metavar="NAME,NAME..."),
+}
+
+
+@dataclass(frozen=True)
+class DataSource(Options):
+    """Where a data set comes from, so that it can be opened again for a report.
+
+    Attributes
+    ----------
+    path : str
+        Folder, manifest or archive.
+    group_from, columns, root, partition, classes, votes, allow_outside
+        As for `headstart.data.read_dataset`.
+    """
+
+    path: str
+    group_from: str | None = field(
+        default=None,
+        metadata=option("Take the group from the path: what the first parenthesis matches.", metavar="REGEX"),
+    )
+    columns: dict[str, str] | None = field(default=None, metadata=option("Columns of a manifest.", parts=_COLUMNS))
+    votes: str | None = field(
+        default=None,
+        metadata=option(
+            "What several raters come to: most votes, or soft labels, their shares.",
+            choices=("majority", "shares"),
+            unset="majority",
+        ),
+    )
+    classes: tuple[str, ...] | None = field(
+        default=None,
+        metadata=option("Classes in their order.", metavar="NAME,NAME...", unset="natural order"),
+    )
+    root: str | None = field(
+        default=None,
+        metadata=option("Folder that a manifest's paths start from.", is_path=True, unset="its own"),
+    )
+    partition: str | None = field(
+        default=None, metadata=option("Part of a MedMNIST file: train, val or test.", unset="all")
+    )
+    allow_outside: bool = field(
+        default=False, metadata=option("Follow paths and links that lead out of the data folder.")
+    )
+
+    def __post_init__(self) -> None:
+        if not self.path.strip():
+            raise InputError("The path of the data is empty. Give a folder, a manifest or an archive.")
+
+    def open(self) -> ImageDataset:
+        """The data set; see `headstart.data.read_dataset` for the errors."""
+        from headstart.data import ManifestColumns, read_dataset
+
+        return read_dataset(
+            self.path,
+            group_from=self.group_from,
+            columns=None if self.columns is None else ManifestColumns.of(self.columns),
+            root=self.root,
+            partition=self.partition,
+            classes=self.classes,
+            votes=self.votes,
+            allow_outside=self.allow_outside,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dictionary with absolute paths."""
+        root = None if self.root is None else str(Path(self.root).resolve())
+        classes = None if self.classes is None else list(self.classes)
+        return {**asdict(self), "path": str(Path(self.path).resolve()), "root": root, "classes": classes}
+
+    @classmethod
+    def from_json(cls, value: Any) -> DataSource:
+        """The source that `to_json` wrote.
+
+        Raises
+        ------
+        RunError
+            When `value` is something else: the run was made from arrays in memory, say.
+        """
+        known = {item.name for item in fields(cls)}
+        if not isinstance(value, dict) or set(value) != known or not isinstance(value["path"], str):
+            raise RunError("The run does not say where its images lie (it was made from data in memory).")
+        classes = None if value["classes"] is None else tuple(str(name) for name in value["classes"])
+        return cls(**{**value, "classes": classes})
+
+
+def as_source(data: str | os.PathLike[str] | DataSource) -> DataSource:
+    """A path as a source of data."""
+    return data if isinstance(data, DataSource) else DataSource(os.fspath(data))

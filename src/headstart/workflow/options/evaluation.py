@@ -1,0 +1,162 @@
+"""How a fit judges: score, decisions, folds, baselines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headstart.errors import InputError
+from headstart.workflow.options.option import Options, Shorthand, option
+
+if TYPE_CHECKING:
+    from headstart.decisions import DecisionRules
+
+SEEDS = {"at_least": 0, "at_most": 2**32 - 1}
+
+
+@dataclass(frozen=True)
+class DecisionOptions(Options):
+    """The choosing score, and what is decided from probabilities.
+
+    Attributes
+    ----------
+    metric : str
+        Score that the inner folds choose by.
+    calibrate : {"auto", "none", "temperature", "platt", "isotonic"}
+        How probabilities are calibrated, on inner predictions. ``auto``: by the size of the data, none where none
+        helps.
+    operating_point : str or None
+        Rule for the threshold of two classes: ``youden``, ``sensitivity>=0.95``, ``specificity>=0.95``, ``cost:10``
+        (of a missed positive, in false alarms). None: the most probable class.
+    conformal : float or None
+        Share of each class's images whose prediction set is to hold their class, such as 0.9. None: no sets.
+    positive : str or None
+        Positive class of a two-class task. None: the rarer one.
+    """
+
+    metric: str = field(default="log_loss", metadata=option("Score that the inner folds choose by.", decides=True))
+    calibrate: str = field(
+        default="auto",
+        metadata=option(
+            "Make probabilities agree with frequencies. auto: by the size of the data, none where none helps.",
+            choices=("auto", "none", "temperature", "platt", "isotonic"),
+            noun="calibration",
+        ),
+    )
+    operating_point: str | None = field(
+        default=None,
+        metadata=option(
+            "Threshold of two classes: youden, sensitivity=0.95, specificity=0.95 or cost:10 (of a missed positive, "
+            "in false alarms).",
+            metavar="RULE",
+            unset="the most probable class",
+        ),
+    )
+    conformal: float | None = field(
+        default=None,
+        metadata=option(
+            "Add prediction sets that hold the true class of this share of images, such as 0.9.",
+            metavar="LEVEL",
+            unset="none",
+        ),
+    )
+    positive: str | None = field(
+        default=None,
+        metadata=option("Positive class of two.", metavar="CLASS", unset="the rarer", decides=True),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        from headstart.decisions.conformal import check_level
+        from headstart.metrics import find_metric
+
+        find_metric(self.metric)
+        if self.metric == "ece":
+            raise InputError("The calibration error alone is no score to choose by. Use log_loss or brier.")
+        if self.conformal is not None:
+            check_level(self.conformal)
+        _ = self.decision_rules
+
+    @property
+    def decision_rules(self) -> DecisionRules:
+        """What is decided from probabilities, and how.
+
+        Raises
+        ------
+        InputError
+            When the operating point is no rule.
+        """
+        from headstart.decisions import DecisionRules, parse_rule
+
+        rule = None if self.operating_point is None else parse_rule(self.operating_point)
+        return DecisionRules(self.calibrate, rule, self.conformal)
+
+
+@dataclass(frozen=True)
+class SplitOptions(Options):
+    """The folds that choose and judge.
+
+    Attributes
+    ----------
+    split : str
+        ``nested:5x4``, ``holdout:60/20/20``, or the path of a split.json.
+    repeats : int
+        How many times the outer folds are drawn.
+    seed : int >= 0
+        Random seed of the split, the heads and the resampling.
+    """
+
+    split: str = field(
+        default="nested:5x4",
+        metadata=option(
+            "nested:OUTERxINNER, holdout:TRAIN/VAL/TEST in percent, or a split.json.",
+            shorthand=Shorthand("--folds", "Outer folds; short for --split nested:FOLDSx4.", "nested:{}x4", at_least=2),
+            decides=True,
+        ),
+    )
+    repeats: int = field(
+        default=1,
+        metadata=option("Draw the outer folds so many times.", at_least=1, at_most=1000, decides=True),
+    )
+    seed: int = field(default=0, metadata=option("Random seed.", decides=True, **SEEDS))
+
+    @property
+    def split_file(self) -> Path | None:
+        """Path of the requested split.json, if one is named."""
+        return Path(self.split) if self.split.endswith(".json") else None
+
+
+@dataclass(frozen=True)
+class ReportOptions(Options):
+    """What a fit compares itself with, and what its report may show.
+
+    Attributes
+    ----------
+    baselines : bool
+        Judge simple baselines on the same folds, and say whether transfer helped.
+    leakage_tax : bool
+        Measure also the optimism from ignoring the groups: what a split without them would have claimed.
+    images : bool
+        Whether the report may show pictures.
+    """
+
+    baselines: bool = field(
+        default=True,
+        metadata=option(
+            "Judge simple baselines on the same folds and say whether transfer helped.",
+            flag="--baselines/--no-baselines",
+            decides=True,
+        ),
+    )
+    leakage_tax: bool = field(
+        default=False,
+        metadata=option("Measure also what ignoring the groups would have claimed.", decides=True),
+    )
+    images: bool = field(
+        default=True,
+        metadata=option(
+            "No pictures and no file names in the report: images of patients.",
+            flag="--no-images",
+        ),
+    )

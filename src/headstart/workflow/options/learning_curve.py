@@ -1,0 +1,58 @@
+"""What a user may request of a learning curve, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from headstart.errors import InputError
+from headstart.workflow.options.option import Options, option
+
+
+@dataclass(frozen=True)
+class CurveOptions(Options):
+    """What a user may request of `curve` beside what `FitOptions` says of backbone, engine and cache.
+
+    Attributes
+    ----------
+    metric : str
+        Score of the curve; heads are chosen by log loss.
+    n_sizes : int
+        Number of sizes from the smallest to the whole training fold, rising by one factor.
+    n_repeats : int
+        Number of draws of folds and orders.
+    n_folds : int
+        Number of outer folds.
+    at : tuple of int
+        Numbers of training images to predict the score at.
+
+    Raises
+    ------
+    InputError
+        For an unknown metric or a number out of range.
+    """
+
+    metric: str = field(
+        default="balanced_accuracy", metadata=option("Score of the curve; heads are chosen by log loss.")
+    )
+    n_sizes: int = field(
+        default=8,
+        metadata=option("Numbers of images, rising by one factor.", flag="--sizes", at_least=4, at_most=30),
+    )
+    n_repeats: int = field(
+        default=5, metadata=option("Draws of folds and subsets.", flag="--repeats", at_least=2, at_most=100)
+    )
+    n_folds: int = field(default=5, metadata=option("Outer folds.", flag="--folds", at_least=2, at_most=20))
+    at: tuple[int, ...] = field(
+        default=(),
+        metadata=option(
+            "Predict the score after training on N images; may be given several times.", metavar="N", at_least=1
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        from headstart.metrics import find_metric
+
+        find_metric(self.metric)
+        if self.metric == "ece":
+            raise InputError("The calibration error has no learning curve of this form. Use log_loss or brier.")

@@ -1,0 +1,74 @@
+"""Which network computes the features, and what it is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from headstart.errors import InputError
+from headstart.workflow.options.option import Options, option
+
+RESIZES = ("squash", "crop", "pad")
+WHITE_LEVEL = 65535
+INPUT_SIZES = {"at_least": 16, "at_most": 4096}
+
+
+@dataclass(frozen=True)
+class NetworkOptions(Options):
+    """Backbone and preparation of the images.
+
+    Attributes
+    ----------
+    backbone : str or None
+        A name that ``headstart backbones`` lists, or any timm name; or several, separated by commas, which then
+        compete. None: those of the study or the grid, else EfficientNet-Lite0, never downloaded.
+    weights : str or None
+        File of weights, or ``random``. None: shipped, then cached, then (for a named backbone) downloaded.
+    input_size : int or None
+        Side of the square input in pixels. None: what the weights were trained at.
+    resize : {"squash", "crop", "pad"}
+        How an image is brought to a square.
+    white_level : int
+        The 16-bit value shown as white.
+    decode : {"exact", "fast"}
+        ``fast`` lets the JPEG decoder leave out detail that the network's input is too small to show.
+    """
+
+    backbone: str | None = field(
+        default=None,
+        metadata=option(
+            "Pretrained network, or several that compete.", metavar="NAME[,NAME...]", unset="efficientnet_lite0"
+        ),
+    )
+    weights: str | None = field(
+        default=None,
+        metadata=option(
+            "File of weights, or random.", unset="shipped, added, cached, or (for a named backbone) downloaded"
+        ),
+    )
+    input_size: int | None = field(
+        default=None,
+        metadata=option("Side of the network's input in pixels.", unset="the network's own", **INPUT_SIZES),
+    )
+    resize: str = field(default="squash", metadata=option("How an image becomes square.", choices=RESIZES))
+    white_level: int = field(
+        default=WHITE_LEVEL, metadata=option("16-bit value shown as white.", at_least=1, at_most=WHITE_LEVEL)
+    )
+    decode: str = field(
+        default="exact",
+        metadata=option(
+            "fast: large JPEGs without the finest detail, several times quicker.", choices=("exact", "fast")
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not all(self.backbones) or len(set(self.backbones)) < len(self.backbones):
+            raise InputError(
+                f"--backbone {self.backbone!r} should name each backbone once, separated by single commas, as in "
+                "vgg19,resnet50."
+            )
+
+    @property
+    def backbones(self) -> tuple[str, ...]:
+        """Names of the requested backbones; none where that is left open."""
+        return () if self.backbone is None else tuple(name.strip() for name in self.backbone.split(","))
