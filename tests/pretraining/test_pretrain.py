@@ -35,7 +35,9 @@ from headstart.pretraining.network import build_network
 from headstart.pretraining.settings import learning_rate_at
 from headstart.pretraining.train import Machine, PretrainingTask, smoothed_loss
 from headstart.progress import Silent
-from headstart.report.text.methods import methods_text
+from headstart.report.context import ReportContext
+from headstart.report.sections.methods import methods_text
+from headstart.results.read import read_run
 from headstart.workflow.pretrain import Pretrained, divided
 
 JOB = sys.modules["headstart.workflow.pretrain"]
@@ -425,7 +427,7 @@ def test_a_fit_takes_the_weights_at_their_size_and_names_them(
     assert "classifier for 3 classes was left out" in backbone["weights"]["note"]
     words = in_words(made.results)
     assert words in run.report.read_text()
-    assert words in methods_text(run.results, {})
+    assert words in methods_text(ReportContext(read_run(run.folder)))
     model = load_model(run.folder)
     assert model.backbone.weights.pretraining == made.results
     assert model.backbone.input_size == (helpers.SIDE, helpers.SIDE)

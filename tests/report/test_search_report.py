@@ -10,19 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_report import NOTE, make_run
+from made_run import NOTE, make_run
 
 from headstart.heads.spec import SETTINGS
 from headstart.report import write_report
+from headstart.report.context import ReportContext
 from headstart.report.document import FigureRow, Plot, ReportTable, Section, Text
-from headstart.report.figures.search import Panel, heatmaps
-from headstart.report.figures.search_plots import search_plots
+from headstart.report.figures.search import Panel, heatmaps, search_plots
 from headstart.report.figures.style import render
 from headstart.report.html import picture, render_page
 from headstart.report.search_effects import SOURCE, cell_means, designs, effects
-from headstart.report.sections.search import Search, analysed, search_section
-from headstart.report.sections.search_tables import MAX_TIED
-from headstart.report.write import _search
+from headstart.report.sections.search import MAX_TIED, Search, analysed, recorded_section, search_section
+from headstart.results.read import read_run
 from headstart.study.candidates_table import (
     CANDIDATES_FILE,
     CandidateTable,
@@ -274,7 +273,7 @@ def test_a_run_with_a_table_of_candidates_gets_the_section(tmp_path: Path):
     hostile = FeatureSourceSpec('<script>alert("x")</script>')
     run = tmp_path / "run"
     make_run(run)
-    assert _search(run) is None
+    assert recorded_section(ReportContext(read_run(run)), {}) is None
     table = made_up(space_of(sources=(*BACKBONES, hostile)), run)
     page = write_report(run).read_text(encoding="utf-8")
     assert page.count(NOTE) == 1

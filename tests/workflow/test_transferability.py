@@ -20,7 +20,8 @@ from headstart.data.split.make import split_dataset
 from headstart.errors import InputError, RunError
 from headstart.metrics import find_metric
 from headstart.metrics.transferability import kendall_tau_b, logme, neighbour_probabilities, ranks_of
-from headstart.report.sections.transferability import ranking_section
+from headstart.report.context import ReportContext
+from headstart.report.sections.transferability import transferability_section
 from headstart.results.read import read_run
 from headstart.study import transferability as room
 from headstart.study.plan import StudyData, final_fold, outer_folds
@@ -286,12 +287,12 @@ def test_a_fit_of_several_sources_tells_all_three_beside_the_judgement(fitted: R
 
 def test_a_run_that_did_not_keep_them_has_no_such_section(fitted: Run) -> None:
     record = read_run(fitted.folder)
-    assert ranking_section(record) is not None
+    assert transferability_section(ReportContext(record), {}) is not None
     older = {name: value for name, value in record.results.items() if name != "transferability"}
-    assert ranking_section(replace(record, results=older)) is None
+    assert transferability_section(ReportContext(replace(record, results=older)), {}) is None
     broken = {**record.results, "transferability": {**record.results["transferability"], "sources": [{"label": "a"}]}}
     with pytest.raises(RunError, match="scores is missing"):
-        ranking_section(replace(record, results=broken))
+        transferability_section(ReportContext(replace(record, results=broken)), {})
 
 
 def test_one_source_has_nothing_to_rank(run: Run, folders: Path) -> None:

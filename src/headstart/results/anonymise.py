@@ -14,7 +14,7 @@ LEFT_OUT = "(image name left out)"
 def without_image_names(record: RunRecord) -> RunRecord:
     """The record with image names taken out of every sentence the run wrote: warnings and notes.
 
-    Lists of images in the audit stay, for their lengths; `headstart.report.sections.audit.audit_section` counts them.
+    Lists of images in the audit stay, for their lengths; the section `headstart.report.sections.audit` counts them.
     """
     names = _image_names(record)
     audit = dict(record.results["audit"])

@@ -15,7 +15,7 @@ from headstart.metrics import OutOfFold, compare_paired
 from headstart.metrics import evaluate as evaluate_predictions
 from headstart.model import Model, Prediction, image_marks, load_model
 from headstart.progress import Progress, Silent
-from headstart.report.figures.curves import out_of_fold
+from headstart.results.out_of_fold import out_of_fold
 from headstart.results.read import read_run
 from headstart.study.decided import DecidedOutOfFold, coverage, operating_point
 from headstart.workflow.preflight import Data, open_data

@@ -1,9 +1,8 @@
-"""The figures of a report: arrays and words in, a matplotlib Figure out, nothing read and no global state kept."""
+"""The confusion matrix as a figure, in counts and in rates."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib import colormaps
@@ -11,59 +10,54 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from headstart.report.document import Plot
 from headstart.report.figures import style
 from headstart.report.text import format as text
+from headstart.results.read import RunRecord
 
 Floats = NDArray[np.float64]
-
 MAX_NUMBERED = 40  # classes; beyond, a cell's number could not be read on any page
 _CELL_INCHES = 0.5
 _BARE_CELL_INCHES = 0.2
 _CHARACTER_INCHES = 0.085
-_SQUARE_INCHES = 5.0
 
 
-@dataclass(frozen=True)
-class CurveLine:
-    """One ROC or precision-recall curve and its band.
-
-    Parameters
-    ----------
-    label : str
-        Heading of its panel; empty where there is one panel only.
-    x, y : ndarray of shape (n_points,)
-        The curve, as fractions.
-    band : tuple of ndarray, or None
-        Grid, lower and upper edge of the pointwise 95 % band, each of shape (n_grid,).
-    chance : float or None
-        Height of the line a classifier without skill reaches (precision-recall); None draws the diagonal (ROC).
-    """
-
-    label: str
-    x: Floats
-    y: Floats
-    band: tuple[Floats, Floats, Floats] | None
-    chance: float | None = None
-
-
-@dataclass(frozen=True)
-class FoldScores:
-    """One metric over the folds: `scores` of shape (n_folds,), and the overall estimate with its interval."""
-
-    label: str
-    scores: Floats
-    value: float
-    bounds: tuple[float, float] | None
+def confusion_plots(record: RunRecord) -> tuple[Plot, Plot]:
+    """Confusion matrix as counts and as rates."""
+    matrix = np.array(record.results["confusion"], dtype=np.float64)
+    counts, rates = _confusion_titles(record, matrix)
+    noun = "weighted counts" if record.results["task"]["weighted"] else "images"
+    over = ", averaged over the repeats" if record.results["protocol"]["repeats"] > 1 else ""
+    bare = " With so many classes the numbers stand in the table alone." if len(matrix) > MAX_NUMBERED else ""
+    return (
+        Plot(
+            "confusion_counts",
+            confusion(matrix, record.classes, rates=False, title=counts),
+            f"Confusion matrix in counts. {counts}. The numbers stand in the table of the same section.",
+            f"Out-of-fold {noun}{over}: rows hold the true class, columns the predicted one.{bare}",
+        ),
+        Plot(
+            "confusion_rates",
+            confusion(matrix, record.classes, rates=True, title=rates),
+            f"Confusion matrix in rates. {rates}.",
+            "The same matrix, every row as shares of its true class, so that the diagonal holds each class's recall.",
+        ),
+    )
 
 
-@dataclass(frozen=True)
-class CandidateScore:
-    """One candidate: its inner log loss, the spread over inner choices and how often it was chosen."""
-
-    label: str
-    mean: float
-    spread: float
-    times_chosen: int
+def _confusion_titles(record: RunRecord, matrix: Floats) -> tuple[str, str]:
+    right, total = float(np.trace(matrix)), float(matrix.sum())
+    noun = "weighted images" if record.results["task"]["weighted"] else "images"
+    share = text.percent(right / max(total, 1e-12))
+    counts = f"{text.count(right)} of {text.count(total)} {noun} are classified rightly ({share})"
+    recalls = {name: record.results["per_class"][name].get("recall", {"value": None}) for name in record.classes}
+    defined = {name: entry for name, entry in recalls.items() if entry["value"] is not None}
+    if not defined:
+        return counts, "No class has a recall"
+    worst = min(defined, key=lambda name: defined[name]["value"])
+    support = text.count(record.results["per_class"][worst]["support"])
+    label = style.class_labels(record.classes)[record.classes.index(worst)]
+    return counts, f"Most often missed is {label}: recall {text.estimate(defined[worst])}, n = {support}"
 
 
 @style.styled()
@@ -120,151 +114,3 @@ def _cell(value: float, *, rates: bool) -> str:
     if np.isnan(value):
         return ""
     return f"{100 * value:.1f}" if rates else text.count(value)
-
-
-@style.styled()
-def roc(curves: Sequence[CurveLine], *, title: str) -> Figure:
-    """ROC curves with their bands, one panel per curve."""
-    axes_names = ("False positive rate (fraction of negatives)", "True positive rate (fraction of positives)")
-    return _curve_panels(curves, axes_names, title)
-
-
-@style.styled()
-def precision_recall(curves: Sequence[CurveLine], *, title: str) -> Figure:
-    """Precision-recall curves with their bands, one panel per curve."""
-    axes_names = ("Recall (fraction of positives found)", "Precision (fraction of alarms that are right)")
-    return _curve_panels(curves, axes_names, title)
-
-
-def _curve_panels(curves: Sequence[CurveLine], axes_names: tuple[str, str], title: str) -> Figure:
-    n_columns = min(len(curves), 2)
-    n_rows = -(-len(curves) // n_columns)
-    panel = _SQUARE_INCHES if n_columns == 1 else 3.1
-    figure = style.new_figure(panel * n_columns, (panel + 0.1) * n_rows + 0.4)
-    grid = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True)
-    for axes, curve in zip(grid.flat, curves, strict=False):
-        _draw_curve(axes, curve)
-    for axes in grid.flat[len(curves) :]:
-        axes.set_axis_off()
-    figure.supxlabel(axes_names[0], fontsize=9.5)
-    figure.supylabel(axes_names[1], fontsize=9.5)
-    style.set_title(figure, title)
-    return figure
-
-
-def _draw_curve(axes: Axes, curve: CurveLine) -> None:
-    style.unit_square(axes)
-    chance = [0.0, 1.0] if curve.chance is None else [curve.chance] * 2
-    axes.plot([0, 1], chance, color=style.GREY, linewidth=1, linestyle=(0, (4, 3)), label="no skill")
-    if curve.band is not None:
-        axes.fill_between(*curve.band, color=style.SKY, alpha=0.4, linewidth=0, label="95 % band")
-    steps = "default" if curve.chance is None else "steps-pre"  # between two recalls no precision can be interpolated
-    axes.plot(curve.x, curve.y, color=style.BLUE, linewidth=1.8, drawstyle=steps, label="out of fold")
-    axes.set_title(curve.label, fontsize=8.5)
-    if not curve.label:
-        axes.legend(loc="lower right" if curve.chance is None else "lower left")
-
-
-@style.styled()
-def calibration(
-    predicted: Floats,
-    observed: Floats,
-    counts: Floats,
-    bounds: tuple[Floats, Floats],
-    *,
-    names: tuple[str, str],
-    title: str,
-) -> Figure:
-    """Calibration plot above the number of predictions in each bin.
-
-    Parameters
-    ----------
-    predicted, observed, counts : ndarray of shape (n_bins,)
-        Mean predicted probability, observed share and number of predictions of every bin that holds any.
-    bounds : pair of ndarray of shape (n_bins,)
-        Lower and upper edge of each share's 95 % interval.
-    names : pair of str
-        Names of the horizontal and the vertical axis.
-    title : str
-    """
-    figure = style.new_figure(_SQUARE_INCHES, _SQUARE_INCHES + 0.9)
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-    above.plot([0, 1], [0, 1], color=style.GREY, linewidth=1, linestyle=(0, (4, 3)), label="perfectly calibrated")
-    reach = np.clip(np.stack([observed - bounds[0], bounds[1] - observed]), 0, None)
-    above.errorbar(
-        predicted, observed, yerr=reach, color=style.BLUE, marker="o", capsize=2, label="observed, 95 % interval"
-    )
-    style.unit_square(above)
-    above.set(ylabel=names[1], aspect="auto")
-    above.legend(loc="upper left")
-    below.vlines(predicted, 0, counts, color=style.SKY, linewidth=5)
-    below.set(xlabel=names[0], ylabel="Predictions", ylim=(0, float(counts.max()) * 1.45))
-    _write_counts(below, predicted, counts)
-    style.set_title(figure, title)
-    return figure
-
-
-def _write_counts(axes: Axes, places: Floats, counts: Floats) -> None:
-    """Count above each bar, left out where it would run into its neighbour."""
-    free_from = -1.0
-    for place, height in zip(places, counts, strict=True):
-        label = text.count(float(height))
-        if place >= free_from:
-            axes.annotate(label, (place, height), (0, 2), textcoords="offset points", ha="center", fontsize=7)
-            free_from = place + 0.017 * (len(label) + 1)
-
-
-@style.styled()
-def fold_scores(rows: Sequence[FoldScores], *, title: str) -> Figure:
-    """One line per metric: a dot for every fold, a bar for the overall score and a pale line for its interval."""
-    figure = style.new_figure(_SQUARE_INCHES, 1.5 + 0.52 * len(rows))
-    axes = figure.subplots()
-    for height, row in enumerate(rows):
-        _draw_fold_row(axes, height, row, first=height == 0)
-    axes.set_yticks(range(len(rows)), [f"{row.label}\n{text.score(row.value)}" for row in rows])
-    axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel="Score (higher is better, 1 is perfect)")
-    axes.tick_params(axis="y", length=0)
-    axes.grid(True, axis="x")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    style.set_title(figure, title)
-    return figure
-
-
-def _draw_fold_row(axes: Axes, height: int, row: FoldScores, *, first: bool) -> None:
-    if row.bounds is not None:
-        name = "95 % interval" if first else None
-        axes.plot(
-            row.bounds, [height, height], color=style.SKY, alpha=0.55, linewidth=9, solid_capstyle="butt", label=name
-        )
-    offsets = np.linspace(-0.2, 0.2, len(row.scores)) if len(row.scores) > 1 else np.zeros(1)
-    axes.plot(row.scores, height + offsets, "o", markersize=4, color=style.BLUE, label="one fold" if first else None)
-    axes.plot(
-        [row.value] * 2,
-        [height - 0.32, height + 0.32],
-        color=style.ORANGE,
-        linewidth=2,
-        label="overall" if first else None,
-    )
-
-
-@style.styled()
-def candidates(rows: Sequence[CandidateScore], *, title: str) -> Figure:
-    """Inner log loss of every candidate, best first; those that were chosen stand out and say how often."""
-    figure = style.new_figure(_SQUARE_INCHES * 1.15, 1.4 + 0.3 * len(rows))
-    axes = figure.subplots()
-    for height, row in enumerate(rows):
-        colour = style.ORANGE if row.times_chosen else style.GREY
-        axes.errorbar(row.mean, height, xerr=row.spread, color=colour, marker="o", markersize=5, capsize=2)
-        if row.times_chosen:
-            reach = (row.mean + row.spread, height)
-            axes.annotate(
-                f"chosen {row.times_chosen}×", reach, (6, 0), textcoords="offset points", va="center", fontsize=8.5
-            )
-    axes.set_yticks(range(len(rows)), [row.label for row in rows])
-    axes.margins(x=0.18)
-    axes.set(ylim=(len(rows) - 0.4, -0.6))
-    figure.supxlabel("Inner log loss (nats per image, lower is better), mean ± SD", fontsize=9.5)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(True, axis="x")
-    style.set_title(figure, title)
-    return figure

@@ -1,28 +1,23 @@
-"""ROC, precision-recall and calibration figures, worked out from the run's own out-of-fold predictions."""
+"""ROC and precision-recall curves with their bands, from the run's own out-of-fold predictions."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from headstart.metrics import (
-    Band,
-    OutOfFold,
-    Reliability,
-    precision_recall_band,
-    precision_recall_curve,
-    reliability,
-    roc_band,
-    roc_curve,
-)
-from headstart.report.document import Plot, ReportTable
-from headstart.report.figures import confusion as figures
-from headstart.report.figures.style import class_labels
+from headstart.metrics import Band, OutOfFold, precision_recall_band, precision_recall_curve, roc_band, roc_curve
+from headstart.report.document import Plot
+from headstart.report.figures import style
 from headstart.report.text import format as text
 from headstart.results.read import RunRecord
 
+Floats = NDArray[np.float64]
 MAX_PANELS = 12
 N_RESAMPLES = 400
 _BAND = (
@@ -31,46 +26,27 @@ _BAND = (
 )
 
 
-def out_of_fold(record: RunRecord) -> OutOfFold:
-    """The run's predictions in the form `headstart.metrics` judges.
+@dataclass(frozen=True)
+class CurveLine:
+    """One ROC or precision-recall curve and its band.
 
-    Images that were never judged (the training part of a holdout split) are counted, with fold -1, because the
-    correction for shared training data asks how many there are.
+    Parameters
+    ----------
+    label : str
+        Heading of its panel; empty where there is one panel only.
+    x, y : ndarray of shape (n_points,)
+        The curve, as fractions.
+    band : tuple of ndarray, or None
+        Grid, lower and upper edge of the pointwise 95 % band, each of shape (n_grid,).
+    chance : float or None
+        Height of the line a classifier without skill reaches (precision-recall); None draws the diagonal (ROC).
     """
-    predictions, n_classes = record.predictions, len(record.classes)
-    names, first, image = np.unique(np.array(predictions.images), return_index=True, return_inverse=True)
-    repeats, repeat = np.unique(predictions.repeat, return_inverse=True)
-    n_rows = max(int(record.results["task"]["n_images"]), len(names))
-    probabilities = np.full((len(repeats), n_rows, n_classes), 1 / n_classes)
-    fold = np.full((len(repeats), n_rows), -1)
-    probabilities[repeat, image], fold[repeat, image] = predictions.probabilities, predictions.fold
-    return OutOfFold(
-        labels=_padded(predictions.labels[first], n_rows),
-        probabilities=probabilities,
-        fold=fold,
-        classes=record.classes,
-        positive=record.positive,
-        weights=None if predictions.weights is None else _padded(predictions.weights[first], n_rows),
-        groups=_groups(record, names, n_rows),
-    )
 
-
-def _padded(values: NDArray[Any], n_rows: int) -> NDArray[Any]:
-    return np.concatenate([values, np.zeros(n_rows - len(values), dtype=values.dtype)])
-
-
-def _groups(record: RunRecord, names: NDArray[np.str_], n_rows: int) -> NDArray[np.int64] | None:
-    """Group code of every row: from ``split.json``, where twins are joined already, else from ``predictions.csv``."""
-    split, predictions = record.split, record.predictions
-    if split["groups"] is not None and len(split["groups"]) == len(split["images"]):
-        group_of = dict(zip(split["images"], map(str, split["groups"]), strict=True))
-    elif predictions.groups is not None:
-        group_of = dict(zip(predictions.images, predictions.groups, strict=True))
-    else:
-        return None
-    given = [group_of.get(str(name), f"only {name}") for name in names]
-    alone = [f"unjudged {row}" for row in range(len(names), n_rows)]
-    return np.unique(np.array(given + alone), return_inverse=True)[1].astype(np.int64)
+    label: str
+    x: Floats
+    y: Floats
+    band: tuple[Floats, Floats, Floats] | None
+    chance: float | None = None
 
 
 def curve_plots(record: RunRecord, oof: OutOfFold) -> tuple[Plot, ...]:
@@ -78,7 +54,7 @@ def curve_plots(record: RunRecord, oof: OutOfFold) -> tuple[Plot, ...]:
     shown = _shown_classes(record, oof)
     if not shown:
         return ()
-    labels = class_labels(record.classes)
+    labels = style.class_labels(record.classes)
     fraction = _fraction(record)
     rocs = [_roc(oof, code, _heading(record, code, labels, "roc_auc"), fraction) for code in shown]
     curves = [_precision_recall(oof, code, _heading(record, code, labels, "pr_auc"), fraction) for code in shown]
@@ -90,10 +66,10 @@ def curve_plots(record: RunRecord, oof: OutOfFold) -> tuple[Plot, ...]:
     shares = {code: curve.chance or 0.0 for code, curve in zip(shown, curves, strict=True)}
     roc_title, pr_title = _roc_title(record, labels, shown), _pr_title(record, labels, shares)
     return (
-        Plot("roc", figures.roc(rocs, title=roc_title), f"ROC curve. {roc_title}.", f"{_BAND}{cut}"),
+        Plot("roc", roc(rocs, title=roc_title), f"ROC curve. {roc_title}.", f"{_BAND}{cut}"),
         Plot(
             "precision_recall",
-            figures.precision_recall(curves, title=pr_title),
+            precision_recall(curves, title=pr_title),
             f"Precision-recall curve. {pr_title}.",
             f"The dashed line is the class's share of the images, which guessing reaches.{cut}",
         ),
@@ -154,76 +130,72 @@ def _pr_title(record: RunRecord, labels: list[str], shares: dict[int, float]) ->
     return f"{lead} {average}; guessing would reach {text.score(shares[worst])}, n = {record.n_judged:,}"
 
 
-def _edges(band: Band) -> tuple[figures.Floats, figures.Floats, figures.Floats]:
+def _edges(band: Band) -> tuple[Floats, Floats, Floats]:
     return band.grid, band.low, band.high
 
 
-def _roc(oof: OutOfFold, code: int, heading: str, fraction: float) -> figures.CurveLine:
+def _roc(oof: OutOfFold, code: int, heading: str, fraction: float) -> CurveLine:
     """The exact curve of one repeat; the mean on the band's grid of several."""
     band = roc_band(oof, code, n_train_fraction=fraction, n_resamples=N_RESAMPLES)
     if oof.n_repeats > 1:
-        return figures.CurveLine(heading, band.grid, band.value, _edges(band))
+        return CurveLine(heading, band.grid, band.value, _edges(band))
     rows = oof.rows_of(0)
     curve = roc_curve(oof.labels[rows] == code, oof.probabilities[0, rows, code], oof.row_weights[rows])
-    return figures.CurveLine(heading, curve.false_positive_rate, curve.true_positive_rate, _edges(band))
+    return CurveLine(heading, curve.false_positive_rate, curve.true_positive_rate, _edges(band))
 
 
-def _precision_recall(oof: OutOfFold, code: int, heading: str, fraction: float) -> figures.CurveLine:
+def _precision_recall(oof: OutOfFold, code: int, heading: str, fraction: float) -> CurveLine:
     """As `_roc`, for precision against recall."""
     band = precision_recall_band(oof, code, n_train_fraction=fraction, n_resamples=N_RESAMPLES)
     rows = oof.rows_of(0)
     weights, inside = oof.row_weights[rows], oof.labels[rows] == code
     share = float(weights[inside].sum() / weights.sum())
     if oof.n_repeats > 1:
-        return figures.CurveLine(heading, band.grid, band.value, _edges(band), share)
+        return CurveLine(heading, band.grid, band.value, _edges(band), share)
     curve = precision_recall_curve(inside, oof.probabilities[0, rows, code], weights)
     found = curve.recall > 0  # a mistake at the very top finds nothing yet, and weighs nothing in the average precision
     recall, precision = curve.recall[found], curve.precision[found]
-    return figures.CurveLine(heading, np.append(0.0, recall), np.append(precision[:1], precision), _edges(band), share)
+    return CurveLine(heading, np.append(0.0, recall), np.append(precision[:1], precision), _edges(band), share)
 
 
-def calibration_bins(oof: OutOfFold) -> Reliability:
-    """Reliability of the positive class's probability; with more than two classes, of the predicted class's."""
-    outcome = oof.outcomes[0]
-    return reliability(outcome.event, outcome.confidence, oof.row_weights[oof.rows_of(0)])
+@style.styled()
+def roc(curves: Sequence[CurveLine], *, title: str) -> Figure:
+    """ROC curves with their bands, one panel per curve."""
+    axes_names = ("False positive rate (fraction of negatives)", "True positive rate (fraction of positives)")
+    return _curve_panels(curves, axes_names, title)
 
 
-def calibration_table(bins: Reliability) -> ReportTable:
-    """The numbers of the calibration plot."""
-    rows = tuple(
-        (text.score(probability), text.score(frequency), text.interval((low, high)), text.count(int(count)))
-        for probability, frequency, low, high, count in zip(
-            bins.probability, bins.frequency, bins.low, bins.high, bins.counts, strict=True
-        )
-    )
-    columns = ("Mean probability", "Observed share", "95 % interval", "Predictions")
-    return ReportTable("Calibration by bins of about equal count", columns, rows)
+@style.styled()
+def precision_recall(curves: Sequence[CurveLine], *, title: str) -> Figure:
+    """Precision-recall curves with their bands, one panel per curve."""
+    axes_names = ("Recall (fraction of positives found)", "Precision (fraction of alarms that are right)")
+    return _curve_panels(curves, axes_names, title)
 
 
-def calibration_plot(record: RunRecord, oof: OutOfFold, bins: Reliability) -> Plot:
-    """Calibration of the probabilities, with the debiased calibration error in its title."""
-    label = class_labels(record.classes)[oof.positive_index] if oof.n_classes == 2 else ""
-    names = (
-        (f"Predicted probability of {label}", f"Observed share of {label}")
-        if label
-        else ("Predicted probability of the predicted class", "Share of right predictions")
-    )
-    title = f"{_gap(record)}, n = {record.n_judged:,}"
-    figure = figures.calibration(
-        bins.probability,
-        bins.frequency,
-        bins.counts.astype(np.float64),
-        (bins.low, bins.high),
-        names=names,
-        title=title,
-    )
-    first = " Predictions of the first repeat." if oof.n_repeats > 1 else ""
-    caption = f"Bins hold about equally many predictions, counted below; bars are 95 % Wilson intervals.{first}"
-    return Plot("calibration", figure, f"Calibration plot. {title}.", caption)
+def _curve_panels(curves: Sequence[CurveLine], axes_names: tuple[str, str], title: str) -> Figure:
+    n_columns = min(len(curves), 2)
+    n_rows = -(-len(curves) // n_columns)
+    panel = style.SQUARE_INCHES if n_columns == 1 else 3.1
+    figure = style.new_figure(panel * n_columns, (panel + 0.1) * n_rows + 0.4)
+    grid = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True)
+    for axes, curve in zip(grid.flat, curves, strict=False):
+        _draw_curve(axes, curve)
+    for axes in grid.flat[len(curves) :]:
+        axes.set_axis_off()
+    figure.supxlabel(axes_names[0], fontsize=9.5)
+    figure.supylabel(axes_names[1], fontsize=9.5)
+    style.set_title(figure, title)
+    return figure
 
 
-def _gap(record: RunRecord) -> str:
-    value = record.results["metrics"].get("ece", {"value": None})["value"]
-    if value is None:
-        return "Predicted probabilities against what was observed"
-    return f"Probabilities are off by {100 * value:.1f} percentage points on average (debiased ECE {text.score(value)})"
+def _draw_curve(axes: Axes, curve: CurveLine) -> None:
+    style.unit_square(axes)
+    chance = [0.0, 1.0] if curve.chance is None else [curve.chance] * 2
+    axes.plot([0, 1], chance, color=style.GREY, linewidth=1, linestyle=(0, (4, 3)), label="no skill")
+    if curve.band is not None:
+        axes.fill_between(*curve.band, color=style.SKY, alpha=0.4, linewidth=0, label="95 % band")
+    steps = "default" if curve.chance is None else "steps-pre"  # between two recalls no precision can be interpolated
+    axes.plot(curve.x, curve.y, color=style.BLUE, linewidth=1.8, drawstyle=steps, label="out of fold")
+    axes.set_title(curve.label, fontsize=8.5)
+    if not curve.label:
+        axes.legend(loc="lower right" if curve.chance is None else "lower left")

@@ -1,18 +1,108 @@
-"""The figures of decisions: arrays and words in, a matplotlib Figure out."""
+"""The figures of decisions: calibration before and after, operating point, abstention."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from headstart.decisions import abstention_curve
+from headstart.metrics import OutOfFold, roc_curve
+from headstart.report.document import Plot
 from headstart.report.figures import style
+from headstart.report.text import format as text
+from headstart.results.read import RunRecord
 
 Floats = NDArray[np.float64]
 _SIDE_INCHES = 4.6
+
+
+def decision_plots(record: RunRecord, oof: OutOfFold) -> tuple[Plot, ...]:
+    """Reliability before and after, the operating point on the ROC curve, the abstention curve; as far as there are."""
+    decisions = record.results.get("decisions")
+    if decisions is None:
+        return ()
+    found = [_abstention_plot(record, oof, decisions["abstention"])]
+    if calibrates(decisions):
+        found.insert(0, _calibration_plot(record, decisions["calibration"]))
+    point = decisions["operating_point"]
+    if point is not None and _known(point["metrics"], ("recall", "specificity")):
+        found.insert(-1, _point_plot(record, oof, decisions))
+    return tuple(found)
+
+
+def calibrates(decisions: Mapping[str, Any]) -> bool:
+    """Whether any fold calibrated its probabilities."""
+    return any(fold["calibrator"]["kind"] != "none" for fold in decisions["folds"])
+
+
+def _known(metrics: Mapping[str, Any], names: Sequence[str]) -> bool:
+    return all(metrics[name]["value"] is not None for name in names)
+
+
+def _calibration_plot(record: RunRecord, found: Mapping[str, Any]) -> Plot:
+    losses = found["scores"]["log_loss"]
+    before, after = (text.score(losses[key]["value"]) for key in ("before", "after"))
+    title = f"Calibration takes the log loss from {before} to {after}, n = {record.n_judged:,}"
+    bins = {key: {name: np.array(values) for name, values in table.items()} for key, table in found["bins"].items()}
+    positive = record.positive
+    label = "the predicted class" if positive is None else style.class_labels(record.classes)[positive]
+    names = (
+        f"Predicted probability of {label}",
+        "Share of right predictions" if positive is None else f"Observed share of {label}",
+    )
+    caption = "Both of held-out images: calibrators were fitted on inner predictions for the training images of a fold."
+    return Plot(
+        "decision_calibration",
+        before_and_after(bins, names=names, title=title),
+        f"Calibration before and after. {title}.",
+        caption,
+    )
+
+
+def _point_plot(record: RunRecord, oof: OutOfFold, decisions: Mapping[str, Any]) -> Plot:
+    metrics, rule = decisions["operating_point"]["metrics"], decisions["asked"]["operating_point"]
+    rows, code = oof.rows_of(0), oof.positive_index
+    curve = roc_curve(oof.labels[rows] == code, oof.probabilities[0, rows, code], oof.row_weights[rows])
+    point = {name: (metrics[name]["value"], metrics[name]["ci95"]) for name in ("recall", "specificity")}
+    title = (
+        f"At {rule}: sensitivity {text.score(point['recall'][0])}, specificity {text.score(point['specificity'][0])}, "
+        f"n = {record.n_judged:,}"
+    )
+    drawn = operating_point((curve.false_positive_rate, curve.true_positive_rate), point, rule=rule, title=title)
+    caption = (
+        "Each fold has a threshold of its own, fitted without its test images, so the point need not lie on the curve "
+        "of all folds together."
+    )
+    return Plot("decision_operating_point", drawn, f"Operating point. {title}.", caption)
+
+
+def _abstention_plot(record: RunRecord, oof: OutOfFold, found: Mapping[str, Any]) -> Plot:
+    rows = oof.rows_of(0)
+    curve = abstention_curve(oof.probabilities[0, rows], oof.labels[rows], oof.row_weights[rows])
+    points = [
+        (point["answered"], 1 - point["accuracy"]["value"], _turned(point["accuracy"]["ci95"]))
+        for point in found["points"]
+        if point["accuracy"]["value"] is not None
+    ]
+    everything, some = points[0], points[min(3, len(points) - 1)]
+    title = (
+        f"Answering {text.percent(some[0])} of the images takes the error from {text.percent(everything[1])} to "
+        f"{text.percent(some[1])}, n = {record.n_judged:,}"
+    )
+    caption = (
+        "The rest, those of the lowest highest probability, would be left to a person. The class is the most probable."
+    )
+    drawn = abstention(curve.answered, curve.error, points, title=title)
+    return Plot("decision_abstention", drawn, f"Abstention curve. {title}.", caption)
+
+
+def _turned(bounds: Sequence[float] | None) -> list[float] | None:
+    return None if bounds is None else [1 - bounds[1], 1 - bounds[0]]
 
 
 @style.styled()

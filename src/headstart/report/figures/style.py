@@ -15,17 +15,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 
-# Okabe and Ito, "Color Universal Design" (2008): eight colours told apart with every kind of colour vision.
+# Okabe and Ito, "Color Universal Design" (2008): colours told apart with every kind of colour vision.
 BLUE: Final = "#0072B2"
 ORANGE: Final = "#D55E00"
-GREEN: Final = "#009E73"
-AMBER: Final = "#E69F00"
 SKY: Final = "#56B4E9"
-PURPLE: Final = "#CC79A7"
 INK: Final = "#1f2933"
 GREY: Final = "#6b7785"
 PALE: Final = "#d9dee4"
 
+SQUARE_INCHES: Final = 5.0
 PNG_DPI: Final = 150
 CSS_PIXELS_PER_INCH: Final = 96
 MAX_LABEL: Final = 22

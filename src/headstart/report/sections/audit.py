@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from headstart.report.context import ReportContext
 from headstart.report.document import Block, Bullets, ReportTable, Section, Text
+from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.results.read import RunRecord
 
@@ -21,15 +23,13 @@ _LISTS = {
 _NAMES_LEFT_OUT = "The names of unreadable files, duplicates and twins were left out on request; results.json has them."
 
 
-def audit_section(record: RunRecord, *, named: bool = True) -> Section:
-    """Counts and sizes in one table, then unreadable files, duplicates, twins, notes and warnings.
+@register_section("audit", after="optimism")
+def audit_section(context: ReportContext, drawn: Drawn) -> Section:
+    """Counts and sizes in one table, then unreadable files, duplicates, near-duplicates, notes and warnings.
 
-    Parameters
-    ----------
-    record : RunRecord
-    named : bool
-        False counts unreadable files, duplicates and twins instead of naming them.
+    Where image names are to be left out, unreadable files and duplicates are counted instead of named.
     """
+    record, named = context.record, context.images
     audit = record.results["audit"]
     blocks: list[Block] = [
         ReportTable("What the image files are", ("Item", "Value"), _facts(record, audit), frozenset({1}))

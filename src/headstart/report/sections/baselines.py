@@ -1,19 +1,19 @@
-"""Did transfer help: the run beside its simple rivals, and the verdict in words."""
+"""Did transfer help: the run beside its simple baselines, and the verdict in words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from matplotlib.figure import Figure
-
-from headstart.report.document import Block, Bullets, FigureRow, Picture, Plot, ReportTable, Section, Text
-from headstart.report.figures import style
+from headstart.report.context import ReportContext
+from headstart.report.document import Block, Bullets, Plot, ReportTable, Section, Text
+from headstart.report.figures.baselines import PLOT, baseline_plots
+from headstart.report.sections import Drawn, figure_row, register_section
 from headstart.report.text import format as text
+from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.report.text.metric_names import metric_in_sentence, metric_title, ordered_metrics
 from headstart.results.read import RunRecord
 
-PLOT = "rivals"
 _TONES = {"helps": "good", "hurts": "warning"}
 _MEANING = (
     "Negative transfer: what the network learned elsewhere misleads it here, so that simple methods do better on the "
@@ -27,53 +27,30 @@ _NOTHING = (
 )
 
 
-def transfer_plot(record: RunRecord) -> Plot | None:
-    """The run and every rival with intervals on one axis; None where no rival was judged."""
-    transfer, name = record.results.get("transfer"), record.results["headline"]["metric"]
+def baseline_sentences(context: ReportContext) -> list[MethodsSentence]:
+    """Which baselines were judged, and the verdict; nothing where none was judged."""
+    transfer = context.record.results.get("transfer")
     if transfer is None:
-        return None
-    rows = [("this run", record.results["metrics"][name])]
-    rows += [(rival["title"], rival["metrics"][name]) for rival in transfer["rivals"]]
-    known = [(label, entry) for label, entry in rows if entry["value"] is not None]
-    if len(known) < 2:
-        return None
-    title = _plot_title(transfer, name)
-    words = "; ".join(f"{label} {text.estimate(entry)}" for label, entry in known)
-    return Plot(
-        PLOT,
-        _figure(known, metric=metric_title(name), title=title),
-        f"Dot plot of {metric_in_sentence(name)} with 95 % intervals. {words}.",
-        "All were chosen and judged on the same folds. Intervals of single scores may overlap where the paired "
-        "difference, which the verdict rests on, is clear.",
+        return []
+    titles = text.listed([rival["title"] for rival in transfer["rivals"]])
+    decider, gain = metric_in_sentence(transfer["decided_by"]), transfer["gains"][transfer["decided_by"]]
+    interval = "" if gain["ci95"] is None else f" (95 % interval {text.interval(gain['ci95'])})"
+    verdict = "" if transfer["verdict"] is None else f" Verdict on transfer: {transfer['verdict']}."
+    words = (
+        f"The same folds judged simple rivals ({titles}); against the best of them, chosen on the inner folds of each "
+        f"outer fold, the gain in {decider} was {text.score(gain['gain'])}{interval}, in pairs.{verdict}"
     )
+    return [MethodsSentence(MethodsPart.RESULTS, words)]
 
 
-def _plot_title(transfer: Mapping[str, Any], name: str) -> str:
-    gain = transfer["gains"][name]
-    if gain["gain"] is None:
-        return "The run beside its simple rivals"
-    return f"{_points(gain)} against the best simple rival, chosen on inner folds"
+def _plots(context: ReportContext) -> Iterable[Plot]:
+    return baseline_plots(context.record)
 
 
-@style.styled()
-def _figure(rows: Sequence[tuple[str, Mapping[str, Any]]], *, metric: str, title: str) -> Figure:
-    figure = style.new_figure(6.4, 1.3 + 0.34 * len(rows))
-    axes = figure.subplots()
-    for height, (_, entry) in enumerate(rows):
-        colour = style.ORANGE if height == 0 else style.BLUE
-        bounds = entry.get("ci95") or [entry["value"]] * 2
-        axes.plot(bounds, [height, height], color=colour, alpha=0.45, linewidth=6, solid_capstyle="butt")
-        axes.plot(entry["value"], height, "o", color=colour, markersize=6)
-    axes.set_yticks(range(len(rows)), [label for label, _ in rows])
-    axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=f"{metric} with 95 % interval")
-    axes.tick_params(axis="y", length=0)
-    axes.grid(True, axis="x")
-    style.set_title(figure, title)
-    return figure
-
-
-def transfer_section(record: RunRecord, drawn: Mapping[str, Picture]) -> Section | None:
+@register_section("baselines", after="scores", plots=_plots, methods=baseline_sentences)
+def baselines_section(context: ReportContext, drawn: Drawn) -> Section | None:
     """Verdict, picture and tables; None where no rival was judged."""
+    record = context.record
     transfer = record.results.get("transfer")
     if transfer is None:
         return None
@@ -82,12 +59,11 @@ def transfer_section(record: RunRecord, drawn: Mapping[str, Picture]) -> Section
         blocks.append(Text(_MEANING))
     if transfer["verdict"] == "no evidence":
         blocks.append(Text(_NOTHING))
-    if PLOT in drawn:
-        blocks.append(FigureRow((drawn[PLOT],)))
+    blocks += figure_row(drawn, PLOT)
     blocks += [_rival_table(record, transfer), _gain_table(transfer), Text(_how(record, transfer), tone="note")]
     if transfer["notes"]:
         blocks.append(Bullets(tuple(transfer["notes"])))
-    return Section("transfer", "Did transfer help?", tuple(blocks))
+    return Section("baselines", "Did transfer help?", tuple(blocks))
 
 
 def _rival_table(record: RunRecord, transfer: Mapping[str, Any]) -> ReportTable:
@@ -135,23 +111,3 @@ def _how(record: RunRecord, transfer: Mapping[str, Any]) -> str:
         f"is helps where the 90 % interval of the gain in {decider} lies above zero (p < 0.10, a risk of 5 % of saying "
         "it of nothing), hurts where it lies below, else no evidence. Rivals are calibrated as the run is."
     )
-
-
-def _points(gain: Mapping[str, Any]) -> str:
-    ends = "" if gain["ci95"] is None else " ({:+.1f} to {:+.1f})".format(*(100 * end for end in gain["ci95"]))
-    return f"{100 * gain['gain']:+.1f} points{ends}"
-
-
-def transfer_sentences(results: Mapping[str, Any]) -> list[str]:
-    """What the methods paragraph says of the rivals; nothing where none was judged."""
-    transfer = results.get("transfer")
-    if transfer is None:
-        return []
-    titles = text.listed([rival["title"] for rival in transfer["rivals"]])
-    decider, gain = metric_in_sentence(transfer["decided_by"]), transfer["gains"][transfer["decided_by"]]
-    interval = "" if gain["ci95"] is None else f" (95 % interval {text.interval(gain['ci95'])})"
-    verdict = "" if transfer["verdict"] is None else f" Verdict on transfer: {transfer['verdict']}."
-    return [
-        f"The same folds judged simple rivals ({titles}); against the best of them, chosen on the inner folds of each "
-        f"outer fold, the gain in {decider} was {text.score(gain['gain'])}{interval}, in pairs.{verdict}"
-    ]

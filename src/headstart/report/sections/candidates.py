@@ -1,90 +1,48 @@
-"""The sections that stand around figures: what errors were made, how scores spread, what was tried."""
+"""Everything that was tried, the failures too."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 
-from headstart.report.document import Block, FigureRow, Picture, ReportTable, Section, Text
-from headstart.report.figures.plots import sorted_candidates
+from headstart.report.context import ReportContext
+from headstart.report.document import Block, Plot, ReportTable, Section, Text
+from headstart.report.figures.candidates import candidate_plots, sorted_candidates
+from headstart.report.sections import Drawn, figure_row, register_section
 from headstart.report.text import format as text
-from headstart.report.text.methods import n_tried
-from headstart.report.text.metric_names import metric_in_sentence, metric_title, ordered_metrics
+from headstart.report.text.methods import MethodsPart, MethodsSentence
+from headstart.report.text.metric_names import metric_in_sentence
 from headstart.results.read import RunRecord
 
-Drawn = Mapping[str, Picture]
 MAX_LISTED = 100
 """Candidates that the page lists; all of a larger search stand in candidates.parquet."""
 
 
-def _side_by_side(drawn: Drawn, names: Sequence[str]) -> tuple[FigureRow, ...]:
-    """The figures of these names that were drawn, as one block; nothing when there are none."""
-    items = tuple(drawn[name] for name in names if name in drawn)
-    return (FigureRow(items),) if items else ()
+def candidate_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
+    """How many candidates were trained, of which kinds."""
+    search = context.record.results["search"]
+    n_candidates = search["n_candidates"]
+    kinds = text.listed(sorted({text.words(kind) for kind in search["kinds"]}))
+    tried = f"{n_candidates:,} candidates ({kinds}) were" if n_candidates > 1 else f"One candidate ({kinds}) was"
+    halved = " Successive halving on the inner folds dropped the weaker candidates early." if search["halving"] else ""
+    return (MethodsSentence(MethodsPart.PROTOCOL, f"{tried} trained on these features.{halved}"),)
 
 
-def confusion_section(record: RunRecord, drawn: Drawn) -> Section:
-    """Which classes are taken for which."""
-    rows = tuple(
-        (name, *(text.count(cell) for cell in counts))
-        for name, counts in zip(record.classes, record.results["confusion"], strict=True)
-    )
-    noun = "weighted counts" if record.results["task"]["weighted"] else "counts"
-    table = ReportTable(
-        f"Confusion matrix, {noun}: rows true, columns predicted", ("True class", *record.classes), rows
-    )
-    return Section(
-        "confusion", "Confusion matrix", (*_side_by_side(drawn, ["confusion_counts", "confusion_rates"]), table)
-    )
+def _plots(context: ReportContext) -> Iterable[Plot]:
+    return candidate_plots(context.record)
 
 
-def curves_section(record: RunRecord, drawn: Drawn) -> Section:
-    """How the ranking of the images trades one error for the other."""
-    figures = _side_by_side(drawn, ["roc", "precision_recall"])
-    missing = Text("No curve can be drawn: every class needs judged images inside and outside it.")
-    return Section("curves", "ROC and precision-recall curves", figures or (missing,))
-
-
-def calibration_section(drawn: Drawn, bins: ReportTable) -> Section:
-    """Whether a probability can be taken at its word."""
-    note = Text(
-        "Read it so: of the images given a probability near 0.8, about 80 % should carry the class. Points below the "
-        "line mean too much confidence. The debiased calibration error takes off what chance alone puts into bins; "
-        "it has no interval.",
-        tone="note",
-    )
-    return Section("calibration", "Calibration", (FigureRow((drawn["calibration"],), beside=bins), note))
-
-
-def folds_section(record: RunRecord, drawn: Drawn) -> Section:
-    """The scores of every outer fold and what was chosen there."""
-    results = record.results
-    names = ordered_metrics({name for fold in results["folds"] for name in fold["metrics"]})
-    rows = tuple(
-        (
-            text.fold_name(fold, results["protocol"]["repeats"]),
-            fold["chosen"]["label"],
-            text.score(fold["inner_log_loss"]),
-            text.count(fold["n_test"]),
-            *(text.score(fold["metrics"].get(name)) for name in names),
-        )
-        for fold in results["folds"]
-    )
-    columns = ("Fold", "Chosen", "Inner log loss", "Test images", *(metric_title(name) for name in names))
-    table = ReportTable("Scores by fold", columns, rows, frozenset({1}))
-    return Section("folds", "Scores by fold", (*_side_by_side(drawn, ["fold_scores"]), table))
-
-
-def candidates_section(record: RunRecord, drawn: Drawn) -> Section:
+@register_section("candidates", after="folds", plots=_plots, methods=candidate_sentences)
+def candidates_section(context: ReportContext, drawn: Drawn) -> Section:
     """Everything that was tried, the failures too."""
-    results = record.results
-    halving = results["search"]["halving"]
+    record, results = context.record, context.record.results
+    search, n_choices = results["search"], text.plural(len(results["folds"]), "choice")
     how = Text(
-        f"{text.plural(n_tried(results), 'candidate')} competed in {text.plural(len(results['folds']), 'choice')}, by "
+        f"{text.plural(search['n_candidates'], 'candidate')} competed in {n_choices}, by "
         f"{metric_in_sentence(results['protocol']['choose_by'])} on inner folds; no test image took part in "
         f"any of them. Final model: {results['final_model']['label']}."
     )
-    dropped = (Text(halving),) if halving else ()
-    blocks: tuple[Block, ...] = (how, *dropped, *_side_by_side(drawn, ["candidates"]), _candidate_table(record))
+    dropped = (Text(search["halving"]),) if search["halving"] else ()
+    blocks: tuple[Block, ...] = (how, *dropped, *figure_row(drawn, "candidates"), _candidate_table(record))
     return Section("candidates", "Everything that was tried", blocks)
 
 
@@ -104,7 +62,7 @@ def _candidate_table(record: RunRecord) -> ReportTable:
         for entry in sorted_candidates(record.results)[:MAX_LISTED]
     )
     columns = ("Candidate", "Kind", "Settings", *other, "Inner log loss, mean ± SD", "Times chosen")
-    n_all = n_tried(record.results)
+    n_all = record.results["search"]["n_candidates"]
     shown = f"All {n_all}" if len(rows) == n_all else f"The best {len(rows)} of {n_all:,}"
     return ReportTable(f"{shown} candidates, best first", columns, rows, frozenset({1, 2}))
 

@@ -1,19 +1,17 @@
-"""From probabilities to decisions in the report: calibration before and after, operating point, sets, abstention."""
+"""From probabilities to decisions: calibration before and after, operating point, sets, abstention."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
-from headstart.decisions import abstention_curve
-from headstart.metrics import OutOfFold, roc_curve
-from headstart.report.document import Block, FigureRow, Picture, Plot, ReportTable, Section, Text
-from headstart.report.figures import decisions as figures
-from headstart.report.figures.style import class_labels
+from headstart.report.context import ReportContext
+from headstart.report.document import Block, FigureRow, Plot, ReportTable, Section, Text
+from headstart.report.figures.decisions import calibrates, decision_plots
+from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
+from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.report.text.metric_names import metric_title
 from headstart.results.read import RunRecord
 
@@ -31,93 +29,43 @@ _CALLED_TITLES = {
 _ORDER = ("recall", "specificity", "precision", "npv", "accuracy", "balanced_accuracy", "f1", "mcc")
 
 
-def decision_plots(record: RunRecord, oof: OutOfFold) -> tuple[Plot, ...]:
-    """Reliability before and after, the operating point on the ROC curve, the abstention curve; as far as there are."""
-    decisions = record.results.get("decisions")
+def decision_sentences(context: ReportContext) -> list[MethodsSentence]:
+    """How decisions were made and how well; nothing where probabilities were left as they were."""
+    decisions = context.record.results.get("decisions")
     if decisions is None:
-        return ()
-    found = [_abstention_plot(record, oof, decisions["abstention"])]
-    if _calibrates(decisions):
-        found.insert(0, _calibration_plot(record, decisions["calibration"]))
-    point = decisions["operating_point"]
-    if point is not None and _known(point["metrics"], ("recall", "specificity")):
-        found.insert(-1, _point_plot(record, oof, decisions))
-    return tuple(found)
+        return []
+    found = []
+    if calibrates(decisions):
+        found.append(
+            "Probabilities were calibrated on the inner out-of-fold predictions of each outer training part "
+            f"({kinds_in_folds(decisions)} folds)."
+        )
+    asked = decisions["asked"]
+    if asked["operating_point"] is not None:
+        metrics = decisions["operating_point"]["metrics"]
+        found.append(
+            f"The operating point was set by the rule {asked['operating_point']} on the same predictions and applied "
+            f"to the test part: sensitivity {text.estimate(metrics['recall'])}, specificity "
+            f"{text.estimate(metrics['specificity'])}."
+        )
+    if asked["conformal"] is not None:
+        sets = decisions["conformal"]
+        found.append(
+            f"Class-conditional conformal prediction sets at a nominal level of {text.percent(sets['level'])} held the "
+            f"true class of {text.estimate(sets['coverage'])} of the held-out images (mean size "
+            f"{text.score(sets['mean_size'])})."
+        )
+    return [MethodsSentence(MethodsPart.RESULTS, words) for words in found]
 
 
-def _calibrates(decisions: Mapping[str, Any]) -> bool:
-    return any(fold["calibrator"]["kind"] != "none" for fold in decisions["folds"])
+def _plots(context: ReportContext) -> Iterable[Plot]:
+    return decision_plots(context.record, context.out_of_fold)
 
 
-def _known(metrics: Mapping[str, Any], names: Sequence[str]) -> bool:
-    return all(metrics[name]["value"] is not None for name in names)
-
-
-def _calibration_plot(record: RunRecord, found: Mapping[str, Any]) -> Plot:
-    losses = found["scores"]["log_loss"]
-    before, after = (text.score(losses[key]["value"]) for key in ("before", "after"))
-    title = f"Calibration takes the log loss from {before} to {after}, n = {record.n_judged:,}"
-    bins = {key: {name: np.array(values) for name, values in table.items()} for key, table in found["bins"].items()}
-    positive = record.positive
-    label = "the predicted class" if positive is None else class_labels(record.classes)[positive]
-    names = (
-        f"Predicted probability of {label}",
-        "Share of right predictions" if positive is None else f"Observed share of {label}",
-    )
-    caption = "Both of held-out images: calibrators were fitted on inner predictions for the training images of a fold."
-    return Plot(
-        "decision_calibration",
-        figures.before_and_after(bins, names=names, title=title),
-        f"Calibration before and after. {title}.",
-        caption,
-    )
-
-
-def _point_plot(record: RunRecord, oof: OutOfFold, decisions: Mapping[str, Any]) -> Plot:
-    metrics, rule = decisions["operating_point"]["metrics"], decisions["asked"]["operating_point"]
-    rows, code = oof.rows_of(0), oof.positive_index
-    curve = roc_curve(oof.labels[rows] == code, oof.probabilities[0, rows, code], oof.row_weights[rows])
-    point = {name: (metrics[name]["value"], metrics[name]["ci95"]) for name in ("recall", "specificity")}
-    title = (
-        f"At {rule}: sensitivity {text.score(point['recall'][0])}, specificity {text.score(point['specificity'][0])}, "
-        f"n = {record.n_judged:,}"
-    )
-    drawn = figures.operating_point(
-        (curve.false_positive_rate, curve.true_positive_rate), point, rule=rule, title=title
-    )
-    caption = (
-        "Each fold has a threshold of its own, fitted without its test images, so the point need not lie on the curve "
-        "of all folds together."
-    )
-    return Plot("decision_operating_point", drawn, f"Operating point. {title}.", caption)
-
-
-def _abstention_plot(record: RunRecord, oof: OutOfFold, found: Mapping[str, Any]) -> Plot:
-    rows = oof.rows_of(0)
-    curve = abstention_curve(oof.probabilities[0, rows], oof.labels[rows], oof.row_weights[rows])
-    points = [
-        (point["answered"], 1 - point["accuracy"]["value"], _turned(point["accuracy"]["ci95"]))
-        for point in found["points"]
-        if point["accuracy"]["value"] is not None
-    ]
-    everything, some = points[0], points[min(3, len(points) - 1)]
-    title = (
-        f"Answering {text.percent(some[0])} of the images takes the error from {text.percent(everything[1])} to "
-        f"{text.percent(some[1])}, n = {record.n_judged:,}"
-    )
-    caption = (
-        "The rest, those of the lowest highest probability, would be left to a person. The class is the most probable."
-    )
-    drawn = figures.abstention(curve.answered, curve.error, points, title=title)
-    return Plot("decision_abstention", drawn, f"Abstention curve. {title}.", caption)
-
-
-def _turned(bounds: Sequence[float] | None) -> list[float] | None:
-    return None if bounds is None else [1 - bounds[1], 1 - bounds[0]]
-
-
-def decision_section(record: RunRecord, drawn: Mapping[str, Picture]) -> Section | None:
+@register_section("decisions", after="calibration", plots=_plots, methods=decision_sentences)
+def decision_section(context: ReportContext, drawn: Drawn) -> Section | None:
     """What stands between a probability and a decision, with its scores; None for runs that do not say."""
+    record = context.record
     decisions = record.results.get("decisions")
     if decisions is None:
         return None
@@ -142,12 +90,12 @@ def decision_section(record: RunRecord, drawn: Mapping[str, Picture]) -> Section
     return Section("decisions", "From probabilities to decisions", tuple(blocks))
 
 
-def _above(drawn: Mapping[str, Picture], name: str, table: ReportTable) -> list[Block]:
+def _above(drawn: Drawn, name: str, table: ReportTable) -> list[Block]:
     """A figure too wide for a table beside it, and the table."""
     return [FigureRow((drawn[name],)), table] if name in drawn else [table]
 
 
-def _beside(drawn: Mapping[str, Picture], name: str, table: ReportTable) -> list[Block]:
+def _beside(drawn: Drawn, name: str, table: ReportTable) -> list[Block]:
     return [FigureRow((drawn[name],), beside=table)] if name in drawn else [table]
 
 
@@ -212,7 +160,7 @@ def _calibrator_words(calibrator: Mapping[str, Any]) -> str:
     return f"{words}, {text.count(calibrator['n_points'])} points" if kind == "isotonic" else words
 
 
-def _point_blocks(record: RunRecord, decisions: Mapping[str, Any], drawn: Mapping[str, Picture]) -> list[Block]:
+def _point_blocks(record: RunRecord, decisions: Mapping[str, Any], drawn: Drawn) -> list[Block]:
     metrics, rule = decisions["operating_point"]["metrics"], decisions["asked"]["operating_point"]
     rows = tuple(
         (
@@ -274,32 +222,3 @@ def _abstention_table(found: Mapping[str, Any]) -> ReportTable:
     )
     columns = ("Images answered", "From a highest probability of", "Accuracy (95 % interval)")
     return ReportTable("Leaving the least certain images to a person", columns, rows)
-
-
-def decision_sentences(results: Mapping[str, Any]) -> list[str]:
-    """What the methods paragraph says of decisions; nothing where probabilities were left as they were."""
-    decisions = results.get("decisions")
-    if decisions is None:
-        return []
-    found = []
-    if _calibrates(decisions):
-        found.append(
-            "Probabilities were calibrated on the inner out-of-fold predictions of each outer training part "
-            f"({kinds_in_folds(decisions)} folds)."
-        )
-    asked = decisions["asked"]
-    if asked["operating_point"] is not None:
-        metrics = decisions["operating_point"]["metrics"]
-        found.append(
-            f"The operating point was set by the rule {asked['operating_point']} on the same predictions and applied "
-            f"to the test part: sensitivity {text.estimate(metrics['recall'])}, specificity "
-            f"{text.estimate(metrics['specificity'])}."
-        )
-    if asked["conformal"] is not None:
-        sets = decisions["conformal"]
-        found.append(
-            f"Class-conditional conformal prediction sets at a nominal level of {text.percent(sets['level'])} held the "
-            f"true class of {text.estimate(sets['coverage'])} of the held-out images (mean size "
-            f"{text.score(sets['mean_size'])})."
-        )
-    return found

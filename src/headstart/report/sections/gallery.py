@@ -12,8 +12,10 @@ import numpy as np
 
 from headstart.data.images.decode import WHITE_LEVEL
 from headstart.errors import ImageError
-from headstart.report.document import Block, Gallery, Text, Tile
-from headstart.results.read import PredictionTable, RunRecord
+from headstart.report.context import ReportContext
+from headstart.report.document import Block, Gallery, Section, Text, Tile
+from headstart.report.sections import Drawn, register_section
+from headstart.results.read import PredictionTable
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
@@ -70,53 +72,50 @@ def unsure_hits(cases: Sequence[Case], limit: int = N_TILES) -> list[Case]:
     return sorted(right, key=lambda case: case.probability)[:limit]
 
 
-def gallery_blocks(record: RunRecord, *, dataset: ImageDataset | None, images: bool) -> tuple[Block, ...]:
+@register_section("gallery", after="audit")
+def gallery_section(context: ReportContext, drawn: Drawn) -> Section:
     """Both walls of images with a word on what they show.
 
-    Parameters
-    ----------
-    record : RunRecord
-    dataset : ImageDataset or None
-        Where the pictures come from; without it the cases are listed by name.
-    images : bool
-        False leaves out pictures and image names; a case is then found by its line in ``predictions.csv``.
+    Without the images the cases are listed by name; where names are to be left out, a case is found by its line in
+    ``predictions.csv``.
     """
-    cases = judge_images(record.predictions)
-    show = Show(record, dataset if images else None, named=images)
+    cases = judge_images(context.record.predictions)
+    show = PictureWall(context)
     mistakes, hits = confident_mistakes(cases), unsure_hits(cases)
-    blocks: list[Block] = [Text(_explanation(dataset, images=images), tone="note")]
+    blocks: list[Block] = [Text(_explanation(context), tone="note")]
     if mistakes:
         blocks.append(Gallery("Most confident mistakes", tuple(show.tile(case) for case in mistakes)))
     else:
         blocks.append(Text("No image was classified wrongly.", tone="good"))
     if hits:
         blocks.append(Gallery("Least confident hits", tuple(show.tile(case) for case in hits)))
-    return tuple(blocks)
+    return Section("gallery", "Mistakes and close calls", tuple(blocks))
 
 
-def _explanation(dataset: ImageDataset | None, *, images: bool) -> str:
+def _explanation(context: ReportContext) -> str:
     what = (
         "Every image was judged by a model that had not seen it. Mistakes made with confidence often turn out to be "
         "wrong labels."
     )
-    if not images:
+    if not context.images:
         return (
             f"{what} Pictures and image names were left out of this report on request; the numbers are lines of "
             "predictions.csv."
         )
-    if dataset is None:
+    if context.dataset is None:
         return f"{what} The images were not at hand when this report was written, so no pictures are shown."
     return what
 
 
-class Show:
+class PictureWall:
     """Turns cases into tiles, looking pictures up by name."""
 
-    def __init__(self, record: RunRecord, dataset: ImageDataset | None, *, named: bool) -> None:
+    def __init__(self, context: ReportContext) -> None:
+        record, dataset = context.record, context.shown
         self._classes = record.classes
         self._white_level = (record.results["backbone"].get("preparation") or {}).get("white_level", WHITE_LEVEL)
         self._dataset = dataset
-        self._named = named
+        self._named = context.images
         self._rows = {} if dataset is None else {name: row for row, name in enumerate(dataset.names)}
 
     def tile(self, case: Case) -> Tile:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from headstart.report.context import ReportContext
 from headstart.report.document import Block, Gallery, ReportTable, Section, Text, Tile
-from headstart.report.sections.gallery import Show
+from headstart.report.sections import Drawn, register_section
+from headstart.report.sections.gallery import PictureWall
 from headstart.report.text import format as text
-from headstart.results.read import RunRecord
-
-if TYPE_CHECKING:
-    from headstart.data import ImageDataset
+from headstart.report.text.methods import MethodsPart, MethodsSentence
 
 _KRIPPENDORFF = (
     "K. Krippendorff. Computing Krippendorff's Alpha-Reliability. University of Pennsylvania, Annenberg School for "
@@ -27,52 +26,42 @@ _WHAT = (
 )
 
 
-def labels_section(record: RunRecord, *, dataset: ImageDataset | None, images: bool) -> Section | None:
-    """Agreement of the raters, soft labels, and the ranked list of doubtful labels with pictures of the first.
-
-    Parameters
-    ----------
-    record : RunRecord
-    dataset : ImageDataset or None
-        Where the pictures come from.
-    images : bool
-        False leaves out pictures and image names; a label is then found by its rank in ``doubtful.csv``.
-
-    Returns
-    -------
-    Section or None
-        None for a run that says nothing of its labels: one of an older version.
-    """
-    found = record.results.get("labels")
-    if not isinstance(found, dict):
-        return None
-    agreement = record.results["audit"].get("agreement")
-    blocks: list[Block] = [] if agreement is None else _agreement_blocks(agreement, named=images)
-    if found["n_soft"] is not None:
-        blocks.append(Text(_soft_words(found["n_soft"], record.results["task"]["n_images"])))
-    blocks += _doubtful_blocks(record, found["doubtful"], dataset if images else None, images=images)
-    return Section("labels", "Labels to look at again", tuple(blocks))
-
-
-def labels_sentences(results: Mapping[str, Any]) -> list[str]:
-    """What the methods paragraph says of raters and soft labels; nothing where there are neither."""
-    said = []
+def label_sentences(context: ReportContext) -> list[MethodsSentence]:
+    """How far raters agree and how many labels are soft; nothing where there are neither."""
+    results = context.record.results
+    found = []
     agreement = results["audit"].get("agreement")
     if agreement is not None:
         n_raters = text.plural(len(agreement["raters"]), "rater")
-        said.append(f"The images were labelled by {n_raters}; Krippendorff's alpha was {_alphas(agreement)}.")
+        words = f"The images were labelled by {n_raters}; Krippendorff's alpha was {_alphas(agreement)}."
+        found.append(MethodsSentence(MethodsPart.DATA, words, (_KRIPPENDORFF,)))
     n_soft = (results.get("labels") or {}).get("n_soft")
     if n_soft is not None:
-        said.append(
+        words = (
             f"The labels of {text.plural(n_soft, 'image')} were soft: in training each counted for every class as much "
             "as the share its label gives it, in judging by its hard label."
         )
-    return said
+        found.append(MethodsSentence(MethodsPart.DATA, words))
+    return found
 
 
-def label_references(results: Mapping[str, Any]) -> tuple[str, ...]:
-    """What `labels_sentences` rests on."""
-    return (_KRIPPENDORFF,) if results.get("audit", {}).get("agreement") is not None else ()
+@register_section("labels", after="gallery", methods=label_sentences)
+def labels_section(context: ReportContext, drawn: Drawn) -> Section | None:
+    """Agreement of the raters, soft labels, and the ranked list of label issues with pictures of the first.
+
+    Where image names are to be left out, a label is found by its rank in ``doubtful.csv``. None for a run that says
+    nothing of its labels: one of an older version.
+    """
+    results = context.record.results
+    found = results.get("labels")
+    if not isinstance(found, dict):
+        return None
+    agreement = results["audit"].get("agreement")
+    blocks: list[Block] = [] if agreement is None else _agreement_blocks(agreement, named=context.images)
+    if found["n_soft"] is not None:
+        blocks.append(Text(_soft_words(found["n_soft"], results["task"]["n_images"])))
+    blocks += _issue_blocks(context, found["doubtful"])
+    return Section("labels", "Labels to look at again", tuple(blocks))
 
 
 def _alphas(agreement: Mapping[str, Any]) -> str:
@@ -136,9 +125,7 @@ def _votes(votes: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {n}" for name, n in votes.items())
 
 
-def _doubtful_blocks(
-    record: RunRecord, doubtful: Mapping[str, Any], dataset: ImageDataset | None, *, images: bool
-) -> list[Block]:
+def _issue_blocks(context: ReportContext, doubtful: Mapping[str, Any]) -> list[Block]:
     n_listed, n_judged = doubtful["n_listed"], doubtful["n_judged"]
     if not n_listed:
         return [Text(f"No label of {n_judged:,} judged images is contradicted with confidence.", tone="good")]
@@ -147,14 +134,14 @@ def _doubtful_blocks(
         f"{doubtful['n_wrong_estimated']:.0f} labels are estimated to be wrong, hard images counted among them."
     )
     top = doubtful["top"]
-    show = Show(record, dataset, named=images)
-    tiles = tuple(_tile(show, entry, images=images) for entry in top[:N_TILES])
+    wall = PictureWall(context)
+    tiles = tuple(_tile(wall, entry, named=context.images) for entry in top[:N_TILES])
     return [
         Text(_WHAT, tone="warning"),
         Text(counted),
         Gallery("The most doubtful labels", tiles),
-        _ranked(top, named=images),
-        _joint(record.classes, doubtful),
+        _ranked(top, named=context.images),
+        _joint(context.record.classes, doubtful),
         Text(_method(doubtful), tone="note"),
     ]
 
@@ -167,8 +154,8 @@ def _method(doubtful: Mapping[str, Any]) -> str:
     )
 
 
-def _tile(show: Show, entry: Mapping[str, Any], *, images: bool) -> Tile:
-    title = entry["image"] if images else f"rank {entry['rank']}"
+def _tile(wall: PictureWall, entry: Mapping[str, Any], *, named: bool) -> Tile:
+    title = entry["image"] if named else f"rank {entry['rank']}"
     lines = [
         f"label: {entry['label']} ({text.score(entry['self_confidence'])})",
         f"suggested: {entry['suggested']} ({text.score(entry['probability'])})",
@@ -178,7 +165,7 @@ def _tile(show: Show, entry: Mapping[str, Any], *, images: bool) -> Tile:
     if "votes" in entry:
         lines.append(f"votes: {_votes(entry['votes'])}")
     alt = f"Image {title}, labelled {entry['label']}, suggested {entry['suggested']}"
-    return Tile(show.picture(entry["image"]), title, alt, tuple(lines))
+    return Tile(wall.picture(entry["image"]), title, alt, tuple(lines))
 
 
 def _ranked(top: Sequence[Mapping[str, Any]], *, named: bool) -> ReportTable:

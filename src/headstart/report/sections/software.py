@@ -1,200 +1,117 @@
-"""The sections of a report, in order, from what the run recorded."""
+"""Weights, engine, versions, machine and time: what the features were computed from, and with what."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from headstart.report.document import Block, Bullets, Headline, ReportTable, Section, Text, Verbatim
-from headstart.report.figures.style import class_labels
+from headstart.report.context import ReportContext
+from headstart.report.document import Block, Bullets, ReportTable, Section
+from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
-from headstart.report.text.methods import methods_text, random_weights
-from headstart.report.text.metric_names import metric_title, ordered_metrics
-from headstart.results.read import RunRecord
+from headstart.report.text.methods import MethodsPart, MethodsSentence
+
+_CITED_SOFTWARE = ("python", "torch", "timm", "scikit-learn", "numpy")
 
 
-def headline_section(record: RunRecord) -> Section:
-    """The one number, its interval and what the interval speaks of."""
-    results = record.results
-    headline, task = results["headline"], results["task"]
-    weighted = ", weighted" if task["weighted"] else ""
-    block = Headline(
-        sentence=headline["text"],
-        metric=f"{metric_title(headline['metric'])}, n = {record.n_judged:,} images{weighted}",
-        value=text.score(headline["value"]),
-        interval=text.interval(headline.get("ci95")),
-        speaks_of=results["protocol"]["interval"]["speaks_of"],
-    )
-    return Section("result", "Result", (block,))
+def software_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
+    """Which features were computed, with what engine, and the software of the run."""
+    results, versions = context.record.results, context.record.timings["versions"]
+    features = (_feature_words(results), *_engine_sentences(results, versions))
+    software = MethodsSentence(MethodsPart.SOFTWARE, _software_words(results, versions))
+    return (*(MethodsSentence(MethodsPart.FEATURES, words) for words in features), software)
 
 
-def warnings_section(record: RunRecord) -> Section:
-    """What weakens the result."""
-    warnings = tuple(record.results["warnings"])
-    block = Bullets(warnings, tone="warning") if warnings else Text("No warnings were raised.", tone="good")
-    return Section("warnings", "Warnings", (block,))
+def random_weights(backbone: Mapping[str, Any]) -> bool:
+    """Whether the backbone of a run was never trained on any image."""
+    return str(backbone["weights"].get("source", "")).startswith("random")
 
 
-def question_section(record: RunRecord) -> Section:
-    """The task: classes with their counts, and the positive class."""
-    task = record.results["task"]
-    n_images = text.plural(task["n_images"], "image")
-    asked = f"To which of {len(task['classes'])} classes does an image belong? {n_images} were given"
-    groups = (
-        f"; the {text.plural(task['n_groups'], 'group')} that they form, twins joined, stay whole in every split"
-        if task.get("n_groups")
-        else ""
-    )
-    total = sum(task["class_counts"].values()) or 1
-    rows = tuple(
-        (
-            name,
-            text.count(n := task["class_counts"][name]),
-            text.percent(n / total),
-            "yes" if name == task["positive"] else "",
+def _feature_words(results: Mapping[str, Any]) -> str:
+    if len(results["sources"]) > 1:
+        return _features_of_several(results["sources"])
+    backbone = results["backbone"]
+    width = f"{backbone['feature_width']:,} " if backbone.get("feature_width") else ""
+    stage = f" at stage {backbone['stage']}" if backbone.get("stage") else ""
+    kept = f"was kept frozen and its {width}features{stage} were computed once for every image."
+    source = backbone["weights"].get("source")
+    if random_weights(backbone):
+        return (
+            f"As a baseline for the approach of [1], {backbone['name']} with weights drawn at random, which no image "
+            f"had ever trained, {kept}"
         )
-        for name in task["classes"]
-    )
-    blocks: list[Block] = [
-        Text(f"{asked}{groups}."),
-        ReportTable("Classes", ("Class", "Images", "Share", "Positive"), rows),
+    weights = f" (pretrained weights: {source})" if source else ""
+    return f"Following the feature extraction strategy of transfer learning [1], {backbone['name']}{weights} {kept}"
+
+
+def _features_of_several(sources: Sequence[Mapping[str, Any]]) -> str:
+    """Every source with its weights; random ones are named as such."""
+    told = [
+        f"{source['label']} ({_weights_words(source)}; {source['feature_width']:,} features at stage {source['stage']})"
+        for source in sources
     ]
-    labels = class_labels(record.classes)
-    renamed = [f"{label} for {name}" for name, label in zip(record.classes, labels, strict=True) if label != name]
-    if renamed:
-        blocks.append(Text(f"Figures write some names shorter: {text.listed(renamed, limit=40)}.", tone="note"))
-    if task["positive"] is not None:
-        reason = f" ({task['positive_reason'].rstrip('.')})" if task.get("positive_reason") else ""
-        blocks.append(
-            Text(
-                f"The positive class is {task['positive']}{reason}: precision, recall, specificity and F1 speak of it."
-            )
+    all_random = all(random_weights(source) for source in sources)
+    approach = (
+        "As baselines for the approach of"
+        if all_random
+        else "Following the feature extraction strategy of transfer learning"
+    )
+    return (
+        f"{approach} [1], {len(sources)} sources of features "
+        f"competed: {text.listed(told, limit=40)}. Their networks were kept frozen and the features of each were "
+        "computed once for every image."
+    )
+
+
+def _weights_words(source: Mapping[str, Any]) -> str:
+    if random_weights(source):
+        return "weights drawn at random, which no image had ever trained"
+    return f"pretrained weights: {source['weights'].get('source')}"
+
+
+def _engine_sentences(results: Mapping[str, Any], versions: Mapping[str, Any]) -> list[str]:
+    """How the forward passes were computed, and how near that is to fp32; nothing for runs that do not say."""
+    sources = results["sources"]
+    if len(sources) > 1:
+        found = [_engine_words(source["engine_record"], versions, f" of {source['label']}") for source in sources]
+    else:
+        found = [_engine_words(results["engine"], versions, "")]
+    return [words for words in found if words]
+
+
+def _engine_words(record: Mapping[str, Any], versions: Mapping[str, Any], of_what: str) -> str:
+    if "label" not in record:
+        return ""
+    openvino = record["used"].get("engine") == "openvino" and "openvino" in versions
+    version = f" (version {versions['openvino']})" if openvino else ""
+    said = f"The forward pass{of_what} was computed by {record['label']}{version}"
+    parity = record.get("parity") or {}
+    if parity.get("relative_error") is None or parity.get("agreement") is None:
+        return f"{said}."
+    sentences = [
+        f"{said}; on {text.plural(parity['n_images'], 'image')} its features differed from those of plain "
+        f"torch in fp32 by {parity['relative_error']:.2g} of their spread (root mean square), and a linear probe gave "
+        f"the same class for {100 * parity['agreement']:.1f} %."
+    ]
+    if cost := record.get("accuracy_cost"):
+        low, high = cost["ci95"]
+        sentences.append(
+            f"The probe's accuracy was {cost['int8']:.3f} in int8 and {cost['fp32']:.3f} in fp32 (difference 95 % "
+            f"interval {low:+.3f} to {high:+.3f}, {text.plural(cost['n_images'], 'image')})."
         )
-    if task["weighted"]:
-        blocks.append(
-            Text(
-                "Every score, curve and count of the confusion matrix is weighted by the given image weights, where an "
-                "image of mean weight counts as one."
-            )
-        )
-    return Section("question", "What was asked", tuple(blocks))
+    return " ".join(sentences)
 
 
-def scores_section(record: RunRecord) -> Section:
-    """Every metric with its interval and its spread over the folds; the same by class."""
-    metrics = record.results["metrics"]
-    rows = tuple(
-        (
-            metric_title(name),
-            text.score(metrics[name]["value"]),
-            text.interval(metrics[name].get("ci95")),
-            text.score(metrics[name].get("fold_sd")),
-        )
-        for name in ordered_metrics(metrics)
-    )
-    overall = ReportTable(
-        f"Scores on held-out images, n = {record.n_judged:,}",
-        ("Metric", "Value", "95 % interval", "SD across folds"),
-        rows,
-    )
-    interval = record.results["protocol"]["interval"]
-    reference = f" ({interval['reference'].rstrip('.')})" if interval["reference"] else ""
-    note = (
-        f"The 95 % intervals speak of {interval['speaks_of'].rstrip('.')}. "
-        f"Method: {interval['method'].rstrip('.')}{reference}. "
-        "The SD across folds shows how much single folds differ; it is no interval."
-    )
-    return Section("scores", "Scores", (overall, _class_table(record), Text(note, tone="note")))
+def _software_words(results: Mapping[str, Any], versions: Mapping[str, Any]) -> str:
+    others = [f"{name} {versions[name]}" for name in _CITED_SOFTWARE if name in versions]
+    tail = f" with {text.listed(others)}" if others else ""
+    return f"All computations were done in headstart {results['headstart']}{tail}."
 
 
-def _class_table(record: RunRecord) -> ReportTable:
-    per_class = record.results["per_class"]
-    names = ordered_metrics({name for entry in per_class.values() for name in entry if name != "support"})
-    rows = tuple(
-        (
-            name,
-            text.count(per_class[name]["support"]),
-            *(_two_lines(per_class[name].get(metric, {"value": None})) for metric in names),
-        )
-        for name in record.classes
-    )
-    columns = ("Class", "Support", *(metric_title(name) for name in names))
-    return ReportTable("By class, each against the others: value, and its 95 % interval below", columns, rows)
-
-
-def _two_lines(entry: Mapping[str, Any]) -> str:
-    bounds = entry.get("ci95")
-    return text.score(entry["value"]) + (f"\n{text.interval(bounds)}" if bounds else "")
-
-
-def optimism_section(record: RunRecord) -> Section:
-    """How much better the best candidate looked where it was chosen than where it was judged."""
-    optimism = record.results["optimism"]
-    inner, outer, difference = (optimism.get(key) for key in ("inner", "outer", "difference"))
-    title = metric_title(optimism.get("metric", record.results["protocol"]["choose_by"]))
-    rows = (
-        ("Inner folds, where the candidate was chosen", text.score(inner)),
-        ("Outer folds, where it was judged", text.score(outer)),
-        ("Difference, above zero where the inner folds flatter", text.score(difference)),
-    )
-    meaning = (
-        "The best of many candidates looks better on the folds that chose it than it is. The outer folds took no part "
-        "in the choice; scores, curves and matrices all come from them."
-    )
-    return Section(
-        "optimism", "Optimism of the choice", (Text(meaning), ReportTable(title, ("Measured on", "Value"), rows))
-    )
-
-
-def split_section(record: RunRecord) -> Section:
-    """Scheme, seed, hash and how the classes fell on the folds."""
-    protocol = record.results["protocol"]
-    rows = (
-        ("Scheme", protocol["scheme"]),
-        ("Outer folds", "as given by the user" if protocol.get("own_folds") else "drawn by headstart"),
-        ("Repeats", text.count(protocol["repeats"])),
-        ("Seed", str(protocol["seed"])),
-        ("Chosen by", metric_title(protocol["choose_by"])),
-        ("Split hash", protocol["split_hash"]),
-    )
-    facts = ReportTable("The split, also in split.json", ("Item", "Value"), rows, frozenset({1}))
-    blocks: list[Block] = [facts, _fold_counts(record)]
-    if record.split["notes"]:
-        blocks.append(Bullets(tuple(record.split["notes"])))
-    tax = record.results.get("leakage_tax")
-    if tax:
-        blocks.append(_leakage_table(tax))
-    return Section("split", "The split", tuple(blocks))
-
-
-def _fold_counts(record: RunRecord) -> ReportTable:
-    """Test images of every class in every fold."""
-    predictions = record.predictions
-    codes = range(len(record.classes))
-    rows = []
-    for fold in record.results["folds"]:
-        inside = (predictions.repeat == fold["repeat"]) & (predictions.fold == fold["fold"])
-        counts = [text.count(int((predictions.labels[inside] == code).sum())) for code in codes]
-        name = text.fold_name(fold, record.results["protocol"]["repeats"])
-        rows.append((name, text.count(fold["n_train"]), text.count(fold["n_test"]), *counts))
-    return ReportTable("Test images of every class by fold", ("Fold", "Train", "Test", *record.classes), tuple(rows))
-
-
-def _leakage_table(tax: Mapping[str, Any]) -> ReportTable:
-    """What a split that ignores the groups would have claimed."""
-    parts = ("groups_kept", "groups_ignored", "difference")
-    measured = {name: entry for name, entry in tax.items() if isinstance(entry, dict)}
-    rows = tuple(
-        (metric_title(name), *(text.score(measured[name].get(part)) for part in parts))
-        for name in ordered_metrics(measured)
-    )
-    columns = ("Metric", "Groups kept", "Groups ignored", "Difference")
-    return ReportTable("Leakage tax: what a split that ignores the groups would have claimed", columns, rows)
-
-
-def software_section(record: RunRecord) -> Section:
+@register_section("software", after="split", methods=software_sentences)
+def software_section(context: ReportContext, drawn: Drawn) -> Section:
     """Weights, versions, machine and time."""
+    record = context.record
     timings, backbone = record.timings, record.results["backbone"]
     first = {key: backbone[key] for key in ("name", "stage", "feature_width") if key in backbone}
     others = {key: value for key, value in backbone.items() if key not in ("weights", *first) and value != ""}
@@ -265,23 +182,3 @@ def mapping_table(caption: str, facts: Mapping[str, Any]) -> ReportTable:
     """Any JSON object as a table of two columns."""
     rows = tuple((text.words(key), text.plain(value)) for key, value in facts.items())
     return ReportTable(caption, ("Item", "Value"), rows, frozenset({1}))
-
-
-def methods_section(record: RunRecord) -> Section:
-    """The paragraph for a paper."""
-    paragraph = methods_text(record.results, record.timings["versions"])
-    hint = Text("Click the block once to select it whole, then copy it.", tone="note")
-    return Section(
-        "methods", "Methods paragraph", (hint, Verbatim(paragraph, "Methods paragraph with references", prose=True))
-    )
-
-
-def predict_section(record: RunRecord) -> Section:
-    """The commands that use the model."""
-    run = shlex.quote(record.folder.resolve().name)
-    final = Text(
-        f"The final model was trained on all images: {record.results['final_model']['label']}. It lies in {run}/model."
-    )
-    lines = f"headstart predict {run}/model IMAGES -o predictions.csv\nheadstart evaluate {run}/model LABELLED_IMAGES"
-    where = Text("Type these in the folder that holds the run; IMAGES is a file, a folder or a pattern.", tone="note")
-    return Section("predict", "How to predict with this model", (final, Verbatim(lines, "Commands"), where))

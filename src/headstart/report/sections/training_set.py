@@ -13,8 +13,11 @@ from PIL import Image
 from headstart.augment import View, view_from_json
 from headstart.data import Preparation
 from headstart.errors import ImageError
+from headstart.report.context import ReportContext
 from headstart.report.document import Block, Gallery, ReportTable, Section, Text, Tile
+from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
+from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.report.text.metric_names import metric_in_sentence
 from headstart.results.read import RunRecord
 
@@ -24,28 +27,51 @@ if TYPE_CHECKING:
 N_IMAGES = 3
 SIDE_PIXELS = 112
 _QUALITY = 80
+_BALANCING = {
+    "weights": "class weights",
+    "oversample": "random oversampling",
+    "undersample": "random undersampling",
+    "smote": "SMOTE",
+    "borderline-smote": "Borderline-SMOTE",
+    "views": "views of the smaller classes",
+}
 
 
-def treatment_section(record: RunRecord, *, dataset: ImageDataset | None, images: bool) -> Section | None:
-    """What was done to training rows, how often it was chosen, and what the views look like; None where nothing was.
+def training_set_sentences(context: ReportContext) -> list[MethodsSentence]:
+    """What competed in the training folds beside heads, in words; nothing where nothing did."""
+    rows = context.record.results["search"].get("treatments", ())
+    balance = [_BALANCING.get(name, name) for name in dict.fromkeys(row["balance"] for row in rows) if name != "none"]
+    augment = [name for name in dict.fromkeys(row["augment"] for row in rows) if name != "none"]
+    found = []
+    if balance:
+        found.append(
+            f"Uneven classes were treated within training folds alone ({text.listed(balance, limit=20)}), in the space "
+            "of features."
+        )
+    if augment:
+        mean = " Predictions are means over the views of an image." if any(row["tta"] for row in rows) else ""
+        found.append(f"Heads were trained on views of the images too ({text.listed(augment, limit=20)}).{mean}")
+    if found and len(rows) > 1:
+        found.append(f"The {len(rows)} combinations competed as settings of the candidates.")
+    return [MethodsSentence(MethodsPart.TRAINING, words) for words in found]
 
-    Parameters
-    ----------
-    record : RunRecord
-    dataset : ImageDataset or None
-        Where the pictures come from.
-    images : bool
-        False leaves pictures out.
+
+@register_section("training", after="candidates", methods=training_set_sentences)
+def training_set_section(context: ReportContext, drawn: Drawn) -> Section | None:
+    """Balancing and views of the training images, how often each was chosen, and a contact sheet of the views.
+
+    None where training images were taken as they are.
     """
+    record = context.record
     search = record.results["search"]
     rows: Sequence[Mapping[str, Any]] = search.get("treatments", ())
     if not any(row["label"] for row in rows):
         return None
     blocks: list[Block] = [Text(_summary(rows)), _table(record, rows)]
     for policy, listed in search["views"].items():
-        views = [view_from_json(view) for view in listed]
-        if dataset is not None and images:
-            blocks.append(_contact_sheet(record, policy, views, dataset))
+        if context.shown is not None:
+            views = [view_from_json(view) for view in listed]
+            blocks.append(_contact_sheet(record, policy, views, context.shown))
     return Section("training", "What was done to the training images", tuple(blocks))
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from headstart.report.context import ReportContext
 from headstart.report.document import Bullets, ReportTable, Section, Text
+from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_in_sentence
-from headstart.results.read import RunRecord
 from headstart.results.schema import Schema, check
 
 TRANSFER: Schema = {
@@ -24,8 +25,10 @@ TRANSFER: Schema = {
 }
 
 
-def ranking_section(record: RunRecord) -> Section | None:
+@register_section("transferability", after="fine-tuning")
+def transferability_section(context: ReportContext, drawn: Drawn) -> Section | None:
     """The scores, ranks and rank agreement; None for a run of one source, or of a version that did not keep them."""
+    record = context.record
     found = record.results.get("transferability")
     if found is None:
         return None

@@ -10,9 +10,8 @@ from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_in_sentence
 from headstart.study.candidates_table import CandidateTable
 
-Found = Sequence[tuple[Design, list[list[Effect]]]]
+SettingEffects = Sequence[tuple[Design, list[list[Effect]]]]
 """For each kind of head whose settings varied: its design, and the effects of its factors."""
-
 KINDS = {"dense": "Dense", "logistic": "Logistic", "knn": "kNN", "svm": "SVM", "ridge": "Ridge", "lda": "LDA"}
 
 

@@ -1,0 +1,56 @@
+"""What the sections of a report are made from: the run, its images, and what several of them work out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from headstart.metrics import OutOfFold
+from headstart.results.out_of_fold import out_of_fold
+from headstart.results.read import RunRecord
+
+if TYPE_CHECKING:
+    from headstart.data import ImageDataset
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class ReportContext:
+    """A finished run and what of its images may be shown.
+
+    Attributes
+    ----------
+    record : RunRecord
+        The run as it lies on disk.
+    dataset : ImageDataset or None
+        The images of the run, for pictures of them; None where they are not at hand.
+    images : bool
+        False leaves pictures and image names out of every section, for images of patients.
+    """
+
+    record: RunRecord
+    dataset: ImageDataset | None = None
+    images: bool = True
+    _made: dict[Callable[[ReportContext], Any], Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def shown(self) -> ImageDataset | None:
+        """The images where they are at hand and may be shown, else None."""
+        return self.dataset if self.images else None
+
+    @property
+    def out_of_fold(self) -> OutOfFold:
+        """The run's predictions in the form `headstart.metrics` judges."""
+        return self.once(_out_of_fold)
+
+    def once(self, make: Callable[[ReportContext], T]) -> T:
+        """What `make` works out of this run, made on the first call and kept for figures, tables and sentences."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        return cast(T, self._made[make])
+
+
+def _out_of_fold(context: ReportContext) -> OutOfFold:
+    return out_of_fold(context.record)

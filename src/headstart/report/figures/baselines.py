@@ -1,0 +1,67 @@
+"""The run beside its simple baselines as a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from headstart.report.document import Plot
+from headstart.report.figures import style
+from headstart.report.text import format as text
+from headstart.report.text.metric_names import metric_in_sentence, metric_title
+from headstart.results.read import RunRecord
+
+PLOT = "rivals"
+
+
+def baseline_plots(record: RunRecord) -> tuple[Plot, ...]:
+    """The run and every rival with intervals on one axis; none where no rival was judged."""
+    transfer, name = record.results.get("transfer"), record.results["headline"]["metric"]
+    if transfer is None:
+        return ()
+    rows = [("this run", record.results["metrics"][name])]
+    rows += [(rival["title"], rival["metrics"][name]) for rival in transfer["rivals"]]
+    known = [(label, entry) for label, entry in rows if entry["value"] is not None]
+    if len(known) < 2:
+        return ()
+    title = _plot_title(transfer, name)
+    words = "; ".join(f"{label} {text.estimate(entry)}" for label, entry in known)
+    plot = Plot(
+        PLOT,
+        _figure(known, metric=metric_title(name), title=title),
+        f"Dot plot of {metric_in_sentence(name)} with 95 % intervals. {words}.",
+        "All were chosen and judged on the same folds. Intervals of single scores may overlap where the paired "
+        "difference, which the verdict rests on, is clear.",
+    )
+    return (plot,)
+
+
+def _plot_title(transfer: Mapping[str, Any], name: str) -> str:
+    gain = transfer["gains"][name]
+    if gain["gain"] is None:
+        return "The run beside its simple rivals"
+    return f"{_points(gain)} against the best simple rival, chosen on inner folds"
+
+
+def _points(gain: Mapping[str, Any]) -> str:
+    ends = "" if gain["ci95"] is None else " ({:+.1f} to {:+.1f})".format(*(100 * end for end in gain["ci95"]))
+    return f"{100 * gain['gain']:+.1f} points{ends}"
+
+
+@style.styled()
+def _figure(rows: Sequence[tuple[str, Mapping[str, Any]]], *, metric: str, title: str) -> Figure:
+    figure = style.new_figure(6.4, 1.3 + 0.34 * len(rows))
+    axes = figure.subplots()
+    for height, (_, entry) in enumerate(rows):
+        colour = style.ORANGE if height == 0 else style.BLUE
+        bounds = entry.get("ci95") or [entry["value"]] * 2
+        axes.plot(bounds, [height, height], color=colour, alpha=0.45, linewidth=6, solid_capstyle="butt")
+        axes.plot(entry["value"], height, "o", color=colour, markersize=6)
+    axes.set_yticks(range(len(rows)), [label for label, _ in rows])
+    axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=f"{metric} with 95 % interval")
+    axes.tick_params(axis="y", length=0)
+    axes.grid(True, axis="x")
+    style.set_title(figure, title)
+    return figure

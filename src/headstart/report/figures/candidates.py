@@ -1,0 +1,106 @@
+"""The inner scores of the candidates as a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from headstart.metrics import METRICS
+from headstart.report.document import Plot
+from headstart.report.figures import style
+from headstart.report.text import format as text
+from headstart.results.read import RunRecord
+
+MAX_CANDIDATES = 25
+
+
+@dataclass(frozen=True)
+class CandidateScore:
+    """One candidate: its inner log loss, the spread over inner choices and how often it was chosen."""
+
+    label: str
+    mean: float
+    spread: float
+    times_chosen: int
+
+
+def candidate_plots(record: RunRecord) -> tuple[Plot, ...]:
+    """Inner log loss of the best candidates and of all that were chosen; none where nothing was compared."""
+    scored = [entry for entry in sorted_candidates(record.results) if entry["inner_log_loss"] is not None]
+    if len(scored) < 2:
+        return ()
+    title = _candidate_title(record, scored)
+    shown = [entry for place, entry in enumerate(scored) if place < MAX_CANDIDATES or entry["times_chosen"]]
+    rows = [
+        CandidateScore(
+            short_label(entry["label"]),
+            entry["inner_log_loss"],
+            entry.get("inner_log_loss_sd") or 0.0,
+            entry["times_chosen"],
+        )
+        for entry in shown
+    ]
+    cut = f" {len(shown)} of {len(scored)} are drawn, the best and the chosen." if len(shown) < len(scored) else ""
+    plot = Plot(
+        "candidates",
+        candidates(rows, title=title),
+        f"Dot plot of the candidates' inner log loss. {title}. The numbers stand in the table below.",
+        f"Mean and standard deviation over the choices made, one per outer fold.{cut}",
+    )
+    return (plot,)
+
+
+def _candidate_title(record: RunRecord, scored: Sequence[Mapping[str, Any]]) -> str:
+    winner = max(scored, key=lambda entry: entry["times_chosen"])
+    n_choices = len(record.results["folds"])
+    return (
+        f"{short_label(winner['label'])} was chosen in {winner['times_chosen']} of {text.plural(n_choices, 'choice')}"
+    )
+
+
+def sorted_candidates(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Candidates by the score they were chosen by, the best first, those without a score last."""
+    choose_by = results["protocol"]["choose_by"]
+    key = "inner_log_loss" if choose_by == "log_loss" else "inner_score"
+    sign = -1.0 if choose_by in METRICS and METRICS[choose_by].greater_is_better else 1.0
+
+    def place(entry: Mapping[str, Any]) -> tuple[bool, float, str]:
+        value = entry.get(key)
+        return value is None, sign * (value or 0.0), entry["label"]
+
+    return sorted(results["candidates"], key=place)
+
+
+def short_label(label: str) -> str:
+    """A candidate's label, cut in the middle where an axis cannot carry it: often only the ends of two differ.
+
+    >>> short_label("dense head, 256 ReLU, dropout 0.5, Adam 0.001")
+    'dense head, 256 R… 0.5, Adam 0.001'
+    """
+    return label if len(label) <= 34 else f"{label[:17]}…{label[-16:]}"
+
+
+@style.styled()
+def candidates(rows: Sequence[CandidateScore], *, title: str) -> Figure:
+    """Inner log loss of every candidate, best first; those that were chosen stand out and say how often."""
+    figure = style.new_figure(style.SQUARE_INCHES * 1.15, 1.4 + 0.3 * len(rows))
+    axes = figure.subplots()
+    for height, row in enumerate(rows):
+        colour = style.ORANGE if row.times_chosen else style.GREY
+        axes.errorbar(row.mean, height, xerr=row.spread, color=colour, marker="o", markersize=5, capsize=2)
+        if row.times_chosen:
+            reach = (row.mean + row.spread, height)
+            axes.annotate(
+                f"chosen {row.times_chosen}×", reach, (6, 0), textcoords="offset points", va="center", fontsize=8.5
+            )
+    axes.set_yticks(range(len(rows)), [row.label for row in rows])
+    axes.margins(x=0.18)
+    axes.set(ylim=(len(rows) - 0.4, -0.6))
+    figure.supxlabel("Inner log loss (nats per image, lower is better), mean ± SD", fontsize=9.5)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(True, axis="x")
+    style.set_title(figure, title)
+    return figure

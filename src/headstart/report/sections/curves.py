@@ -1,0 +1,22 @@
+"""How the ranking of the images trades one error for the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from headstart.report.context import ReportContext
+from headstart.report.document import Plot, Section, Text
+from headstart.report.figures.curves import curve_plots
+from headstart.report.sections import Drawn, figure_row, register_section
+
+
+def _plots(context: ReportContext) -> Iterable[Plot]:
+    return curve_plots(context.record, context.out_of_fold)
+
+
+@register_section("curves", after="confusion", plots=_plots)
+def curves_section(context: ReportContext, drawn: Drawn) -> Section:
+    """How the ranking of the images trades one error for the other."""
+    figures = figure_row(drawn, "roc", "precision_recall")
+    missing = Text("No curve can be drawn: every class needs judged images inside and outside it.")
+    return Section("curves", "ROC and precision-recall curves", figures or (missing,))

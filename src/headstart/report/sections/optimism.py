@@ -1,0 +1,30 @@
+"""How much better the best candidate looked where it was chosen than where it was judged."""
+
+from __future__ import annotations
+
+from headstart.report.context import ReportContext
+from headstart.report.document import ReportTable, Section, Text
+from headstart.report.sections import Drawn, register_section
+from headstart.report.text import format as text
+from headstart.report.text.metric_names import metric_title
+
+
+@register_section("optimism", after="search")
+def optimism_section(context: ReportContext, drawn: Drawn) -> Section:
+    """How much better the best candidate looked where it was chosen than where it was judged."""
+    results = context.record.results
+    optimism = results["optimism"]
+    inner, outer, difference = (optimism.get(key) for key in ("inner", "outer", "difference"))
+    title = metric_title(optimism.get("metric", results["protocol"]["choose_by"]))
+    rows = (
+        ("Inner folds, where the candidate was chosen", text.score(inner)),
+        ("Outer folds, where it was judged", text.score(outer)),
+        ("Difference, above zero where the inner folds flatter", text.score(difference)),
+    )
+    meaning = (
+        "The best of many candidates looks better on the folds that chose it than it is. The outer folds took no part "
+        "in the choice; scores, curves and matrices all come from them."
+    )
+    return Section(
+        "optimism", "Optimism of the choice", (Text(meaning), ReportTable(title, ("Measured on", "Value"), rows))
+    )

@@ -1,0 +1,29 @@
+"""How to predict with the model that the run left."""
+
+from __future__ import annotations
+
+import shlex
+
+from headstart.report.context import ReportContext
+from headstart.report.document import Section, Text, Verbatim
+from headstart.report.sections import Drawn, register_section
+from headstart.report.text.methods import MethodsPart, MethodsSentence
+
+
+def model_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
+    """What the final model is."""
+    label = context.record.results["final_model"]["label"]
+    return (MethodsSentence(MethodsPart.MODEL, f"The final model ({label}) was then trained on all images."),)
+
+
+@register_section("predict", after="methods", methods=model_sentences)
+def predict_section(context: ReportContext, drawn: Drawn) -> Section:
+    """The commands that use the model."""
+    record = context.record
+    run = shlex.quote(record.folder.resolve().name)
+    final = Text(
+        f"The final model was trained on all images: {record.results['final_model']['label']}. It lies in {run}/model."
+    )
+    lines = f"headstart predict {run}/model IMAGES -o predictions.csv\nheadstart evaluate {run}/model LABELLED_IMAGES"
+    where = Text("Type these in the folder that holds the run; IMAGES is a file, a folder or a pattern.", tone="note")
+    return Section("predict", "How to predict with this model", (final, Verbatim(lines, "Commands"), where))

@@ -1,0 +1,113 @@
+"""Every score with its interval and its spread over the folds; the same by class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from headstart.report.context import ReportContext
+from headstart.report.document import ReportTable, Section, Text
+from headstart.report.sections import Drawn, register_section
+from headstart.report.text import format as text
+from headstart.report.text.methods import MethodsPart, MethodsSentence
+from headstart.report.text.metric_names import metric_in_sentence, metric_title, ordered_metrics
+from headstart.results.read import RunRecord
+
+# By the authors as the interval's method names them in its reference; any other reference is cited as it stands.
+_KNOWN_REFERENCES = {
+    "Nadeau & Bengio": "C. Nadeau, Y. Bengio. Inference for the Generalization Error. Machine Learning 52, 239-281, "
+    "2003. DOI 10.1023/A:1024068626366.",
+    "Bates, Hastie": "S. Bates, T. Hastie, R. Tibshirani. Cross-Validation: What Does It Estimate and How Well Does It "
+    "Do It? Journal of the American Statistical Association 119(546), 1434-1445, 2024. "
+    "DOI 10.1080/01621459.2023.2197686.",
+    "Franco, Little, Louis, Slud": "C. Franco, R. J. A. Little, T. A. Louis, E. V. Slud. Comparative Study of "
+    "Confidence Intervals for Proportions in Complex Sample Surveys. Journal of Survey Statistics and Methodology "
+    "7(3), 2019. PMC6690503.",
+}
+_SECONDARY = ("accuracy", "balanced_accuracy", "recall", "specificity", "mcc", "roc_auc")
+
+
+def score_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
+    """The scores with their intervals, and what the intervals are."""
+    results = context.record.results
+    interval = results["protocol"]["interval"]
+    speaks_of = _lower_first(interval["speaks_of"].rstrip("."))
+    words = f"Intervals speak of {speaks_of}; method: {interval['method'].rstrip('.')}."
+    return (
+        MethodsSentence(MethodsPart.RESULTS, _score_words(results)),
+        MethodsSentence(MethodsPart.INTERVALS, words, interval_references(interval["reference"])),
+    )
+
+
+def interval_references(named: str) -> tuple[str, ...]:
+    """What an interval rests on, spelled out; `named` as `headstart.metrics` names it, parted by semicolons."""
+    parts = [part.strip() for part in named.split(";")]
+    return tuple(dict.fromkeys(_spelled_out(part) for part in parts if part))
+
+
+def _spelled_out(reference: str) -> str:
+    known = [entry for authors, entry in _KNOWN_REFERENCES.items() if authors in reference]
+    return known[0] if known else f"{reference.rstrip('.')}."
+
+
+def _score_words(results: Mapping[str, Any]) -> str:
+    first = results["headline"]["metric"]
+    entries = results["metrics"]
+    names = [first, *(name for name in ordered_metrics(entries) if name in _SECONDARY and name != first)]
+    said = [f"{metric_in_sentence(name)} {text.estimate(entries[name])}" for name in names if name in entries]
+    positive = results["task"]["positive"]
+    about = f" with {positive!r} as the positive class" if positive is not None else ""
+    return f"On images held out from training{about}, the results were (95 % interval): {text.listed(said)}."
+
+
+def _lower_first(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
+
+
+@register_section("scores", after="question", methods=score_sentences)
+def scores_section(context: ReportContext, drawn: Drawn) -> Section:
+    """Every metric with its interval and its spread over the folds; the same by class."""
+    record = context.record
+    metrics = record.results["metrics"]
+    rows = tuple(
+        (
+            metric_title(name),
+            text.score(metrics[name]["value"]),
+            text.interval(metrics[name].get("ci95")),
+            text.score(metrics[name].get("fold_sd")),
+        )
+        for name in ordered_metrics(metrics)
+    )
+    overall = ReportTable(
+        f"Scores on held-out images, n = {record.n_judged:,}",
+        ("Metric", "Value", "95 % interval", "SD across folds"),
+        rows,
+    )
+    interval = record.results["protocol"]["interval"]
+    reference = f" ({interval['reference'].rstrip('.')})" if interval["reference"] else ""
+    note = (
+        f"The 95 % intervals speak of {interval['speaks_of'].rstrip('.')}. "
+        f"Method: {interval['method'].rstrip('.')}{reference}. "
+        "The SD across folds shows how much single folds differ; it is no interval."
+    )
+    return Section("scores", "Scores", (overall, _class_table(record), Text(note, tone="note")))
+
+
+def _class_table(record: RunRecord) -> ReportTable:
+    per_class = record.results["per_class"]
+    names = ordered_metrics({name for entry in per_class.values() for name in entry if name != "support"})
+    rows = tuple(
+        (
+            name,
+            text.count(per_class[name]["support"]),
+            *(_two_lines(per_class[name].get(metric, {"value": None})) for metric in names),
+        )
+        for name in record.classes
+    )
+    columns = ("Class", "Support", *(metric_title(name) for name in names))
+    return ReportTable("By class, each against the others: value, and its 95 % interval below", columns, rows)
+
+
+def _two_lines(entry: Mapping[str, Any]) -> str:
+    bounds = entry.get("ci95")
+    return text.score(entry["value"]) + (f"\n{text.interval(bounds)}" if bounds else "")

@@ -1,0 +1,76 @@
+"""The task: classes with their counts, groups, weights and the positive class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from headstart.report.context import ReportContext
+from headstart.report.document import Block, ReportTable, Section, Text
+from headstart.report.figures.style import class_labels
+from headstart.report.sections import Drawn, register_section
+from headstart.report.text import format as text
+from headstart.report.text.methods import MethodsPart, MethodsSentence
+
+
+def task_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
+    """What the data set held."""
+    return (MethodsSentence(MethodsPart.DATA, _data_words(context.record.results["task"])),)
+
+
+def _data_words(task: Mapping[str, Any]) -> str:
+    counts = text.listed([f"{name}: {text.count(task['class_counts'][name])}" for name in task["classes"]], limit=20)
+    sentence = (
+        f"The data set held {text.plural(task['n_images'], 'image')} of {len(task['classes'])} classes ({counts})"
+    )
+    if task.get("n_groups"):
+        sentence += f" in {text.plural(task['n_groups'], 'group')}; images of one group were never split apart"
+    weighted = " All scores are weighted by the given image weights." if task["weighted"] else ""
+    return f"{sentence}.{weighted}"
+
+
+@register_section("question", after="warnings", methods=task_sentences)
+def task_section(context: ReportContext, drawn: Drawn) -> Section:
+    """The task: classes with their counts, and the positive class."""
+    record = context.record
+    task = record.results["task"]
+    n_images = text.plural(task["n_images"], "image")
+    asked = f"To which of {len(task['classes'])} classes does an image belong? {n_images} were given"
+    groups = (
+        f"; the {text.plural(task['n_groups'], 'group')} that they form, twins joined, stay whole in every split"
+        if task.get("n_groups")
+        else ""
+    )
+    total = sum(task["class_counts"].values()) or 1
+    rows = tuple(
+        (
+            name,
+            text.count(n := task["class_counts"][name]),
+            text.percent(n / total),
+            "yes" if name == task["positive"] else "",
+        )
+        for name in task["classes"]
+    )
+    blocks: list[Block] = [
+        Text(f"{asked}{groups}."),
+        ReportTable("Classes", ("Class", "Images", "Share", "Positive"), rows),
+    ]
+    labels = class_labels(record.classes)
+    renamed = [f"{label} for {name}" for name, label in zip(record.classes, labels, strict=True) if label != name]
+    if renamed:
+        blocks.append(Text(f"Figures write some names shorter: {text.listed(renamed, limit=40)}.", tone="note"))
+    if task["positive"] is not None:
+        reason = f" ({task['positive_reason'].rstrip('.')})" if task.get("positive_reason") else ""
+        blocks.append(
+            Text(
+                f"The positive class is {task['positive']}{reason}: precision, recall, specificity and F1 speak of it."
+            )
+        )
+    if task["weighted"]:
+        blocks.append(
+            Text(
+                "Every score, curve and count of the confusion matrix is weighted by the given image weights, where an "
+                "image of mean weight counts as one."
+            )
+        )
+    return Section("question", "What was asked", tuple(blocks))

@@ -1,0 +1,67 @@
+"""The figures of a report: cells hold their numbers, labels stay apart, curves run as the scores beside them say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_run import keep_holdout, make_run, report
+from sklearn.metrics import average_precision_score
+
+from headstart.report.figures import confusion as figures
+from headstart.report.figures.curves import curve_plots
+from headstart.report.figures.style import class_labels
+from headstart.results.out_of_fold import out_of_fold
+from headstart.results.read import read_run
+
+
+def test_confusion_cells_hold_their_numbers() -> None:
+    matrix = np.array([[1200.0, 3.5], [0.0, 0.0]])
+    counts = figures.confusion(matrix, ["a", "b"], rates=False, title="t")
+    rates = figures.confusion(matrix, ["a", "b"], rates=True, title="t")
+    assert [cell.get_text() for cell in counts.axes[0].texts] == ["1,200", "3.5", "0", "0"]
+    assert [cell.get_text() for cell in rates.axes[0].texts] == ["99.7", "0.3", "", ""]
+    many = figures.confusion(np.eye(41), [f"class {i}" for i in range(41)], rates=False, title="t")
+    assert not many.axes[0].texts
+
+
+def test_class_labels_of_figures_stay_apart() -> None:
+    labels = class_labels(
+        ["one class of very great length A", "one class of very great length B and A", "細胞\U0010fffe", " "]
+    )
+    assert len(set(labels)) == 4
+    assert labels[2:] == ["class 3", "class 4"]
+
+
+def test_precision_recall_curve_starts_at_its_first_find(tmp_path: Path) -> None:
+    make_run(tmp_path, n=60)
+    table = (tmp_path / "predictions.csv").read_text().splitlines()
+    place = next(i for i, row in enumerate(table) if ",functional," in row)
+    name, label, _, *_, repeat, fold = table[place].split(",")
+    table[place] = f"{name},{label},defective,0.0,1.0,{repeat},{fold}"
+    (tmp_path / "predictions.csv").write_text("\n".join(table) + "\n")
+    record = read_run(tmp_path)
+    _, plot = curve_plots(record, out_of_fold(record))
+    line = plot.figure.axes[0].lines[1]
+    recall, precision = (np.asarray(values, dtype=float) for values in line.get_data())
+    assert precision.min() > 0.3
+    expected = average_precision_score(record.predictions.labels, record.predictions.probabilities[:, 1])
+    assert np.sum(np.diff(recall) * precision[1:]) == pytest.approx(expected)
+    assert line.get_drawstyle() == "steps-pre"
+
+
+def test_holdout_bands_know_of_the_images_that_were_not_judged(undrawn: None, tmp_path: Path) -> None:
+    make_run(tmp_path, n=100)
+    keep_holdout(tmp_path)
+    record = read_run(tmp_path)
+    oof = out_of_fold(record)
+    assert (record.n_judged, oof.n_rows) == (20, 100)
+    assert (oof.fold == -1).sum() == 80
+    page = report(tmp_path)
+    assert "n = 20" in page.text
+    assert (
+        "After training on 60 % of the images, one candidate was chosen by log loss on another 20 %; it was then "
+        "fitted on both parts together, that is on 80 % of the images and judged once on the remaining 20 %, in a "
+        "stratified partition (seed 0, split 5eed5eed5eed)."
+    ) in page.text
