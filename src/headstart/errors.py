@@ -1,4 +1,4 @@
-"""One family of exceptions; every message says what was wrong, what was expected and what to do."""
+"""Exceptions of headstart; every message says what was wrong, what was expected and what to do."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ class HeadstartError(Exception):
 
 
 class InputError(HeadstartError):
-    """The caller's input cannot be used: a path, a table, an image, an option."""
+    """Input that cannot be used: a path, a table, an image, an option."""
 
     exit_code = 2
 
 
 class ArgumentError(InputError, ValueError):
-    """An argument of a scikit-learn estimator cannot be used; also a ValueError, as scikit-learn's callers expect."""
+    """Unusable argument of a scikit-learn estimator; also a ValueError, as scikit-learn's callers expect."""
 
 
 class DataError(InputError):
-    """The data set cannot be used as it is."""
+    """Data set that cannot be used as it is."""
 
 
 class ImageError(DataError):
-    """One image cannot be read; ``name`` is its name in the data set and ``reason`` one short clause."""
+    """Image that cannot be read; ``name`` is its name in the data set and ``reason`` one short clause."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name}: {reason}")
@@ -42,31 +42,31 @@ class ImageError(DataError):
 
 
 class SplitError(InputError):
-    """The data cannot be split as asked."""
+    """Split that cannot be made of these data, or does not fit them."""
 
 
 class WeightsError(InputError):
-    """Pretrained weights are missing or do not fit."""
+    """Pretrained weights that are missing or do not fit."""
 
 
 class BundleError(InputError):
-    """A saved model is damaged, incomplete or from a newer version."""
+    """Saved model that is damaged, incomplete or from a newer version."""
 
 
 class RunError(InputError):
-    """A run folder cannot be used: it holds something else, is incomplete or damaged."""
+    """Run folder that cannot be used: it holds something else, is incomplete or damaged."""
 
 
 class EngineError(InputError):
-    """The engine asked for cannot run here, or not with this network."""
+    """Requested engine that cannot run here, or not with this network."""
 
 
 class LeakError(HeadstartError):
-    """Rows made for training, or the images they come from, were about to be judged."""
+    """Leak: rows made for training, or the images they come from, were about to be judged."""
 
 
 class StorageError(HeadstartError):
-    """The disk refused: full, read-only or without permission."""
+    """Refusal of the disk: full, read-only or without permission."""
 
 
 _N_CLOSE = 3

@@ -1,4 +1,4 @@
-"""How long work tells of its progress; the command line hands in a bar, everyone else nothing."""
+"""Progress of long work; the command line hands in a bar, everyone else `Silent`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Something that can show how far a piece of work has come."""
+    """Protocol of what can show how far long work has come."""
 
     def task(self, title: str, total: int, unit: str = "items") -> AbstractContextManager[Callable[[int], None]]:
         """Context whose value is called with the number of items just done."""

@@ -64,7 +64,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
 
 
 def storage_error(path: Path, error: OSError, *, action: str = "write") -> StorageError:
-    """The disk's refusal to write or read in words, with the remedy."""
+    """Error for the disk's refusal to write or read, with the remedy."""
     remedies = {
         errno.ENOSPC: "the disk is full; free some space or choose another folder, then run the same command again",
         errno.EDQUOT: "the disk quota is used up; free some space, then run the same command again",
@@ -125,7 +125,7 @@ def hash_file(path: Path, *, on_bytes: Callable[[int], None] | None = None) -> s
 
 
 def default_cache_folder() -> Path:
-    """Where features and weights are kept: ``$HEADSTART_CACHE``, else the user's cache folder of this platform."""
+    """Folder of cached features and weights: ``$HEADSTART_CACHE``, else the user's cache folder of this platform."""
     if named := os.environ.get("HEADSTART_CACHE"):
         return Path(named)
     if sys.platform == "win32":

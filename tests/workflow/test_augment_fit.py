@@ -295,7 +295,7 @@ def test_mistakes_of_a_policy_file_are_said_with_file_and_key(tmp_path: Path, te
 
 def test_custom_needs_to_be_told_what_it_does() -> None:
     for view in (("custom", 0, 1, None), ("flips", 0, 1, Custom())):
-        with pytest.raises(InputError, match="needs to be told"):
+        with pytest.raises(InputError, match="needs its description"):
             View(*view)
 
 

@@ -16,7 +16,7 @@ from headstart.errors import InputError, unknown_name
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-STILL: Final = Ranges(0.0, (1.0, 1.0), 0.0, (1.0, 1.0), (1.0, 1.0), (1.0, 1.0), (1.0, 1.0), (1.0, 1.0), 0.0, 0.0)
+NO_CHANGE: Final = Ranges(0.0, (1.0, 1.0), 0.0, (1.0, 1.0), (1.0, 1.0), (1.0, 1.0), (1.0, 1.0), (1.0, 1.0), 0.0, 0.0)
 """Ranges that change nothing: where a user's policy starts from."""
 
 KINDS: Final = MappingProxyType(
@@ -66,23 +66,23 @@ class Custom:
     symmetries : {"none", "flips", "dihedral"}
         Views go through the exact symmetries in turn, then through the ranges.
     ranges : Ranges
-        Where nothing is said nothing is changed.
+        Ranges of the random changes; those left out change nothing.
     """
 
     symmetries: str = "none"
-    ranges: Ranges = STILL
+    ranges: Ranges = NO_CHANGE
 
     @property
-    def moves(self) -> bool:
+    def is_geometric(self) -> bool:
         """Whether the geometry changes beside the symmetries."""
-        return any(getattr(self.ranges, name) != getattr(STILL, name) for name in ("rotation_deg", "zoom", "shift"))
+        return any(getattr(self.ranges, name) != getattr(NO_CHANGE, name) for name in ("rotation_deg", "zoom", "shift"))
 
     @property
-    def tones(self) -> bool:
+    def is_photometric(self) -> bool:
         """Whether colours, sharpness or noise change."""
         geometric = ("rotation_deg", "zoom", "shift")
         named = [item.name for item in fields(Ranges) if item.name not in geometric]
-        return any(getattr(self.ranges, name) != getattr(STILL, name) for name in named)
+        return any(getattr(self.ranges, name) != getattr(NO_CHANGE, name) for name in named)
 
 
 def read_policy(path: Path) -> Custom:
@@ -120,7 +120,7 @@ def custom_policy(values: dict[str, Any]) -> Custom:
 
 
 def _checked_values(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
-    """Every value of the file and the defaults of the others, ranges as pairs; every mistake is told with its key."""
+    """Every value of the file and the defaults of the others, ranges as pairs; mistakes are reported by key."""
     from pydantic import ValidationError
 
     try:

@@ -18,7 +18,7 @@ _LUMA: Final = (np.float32(0.299), np.float32(0.587), np.float32(0.114))  # of r
 
 @dataclass(frozen=True)
 class Ranges:
-    """How far random views go; each value is drawn uniformly, factors on a logarithmic scale.
+    """Ranges of random changes; each value is drawn uniformly, factors on a logarithmic scale.
 
     Attributes
     ----------
@@ -61,22 +61,22 @@ RANGES: Final = Ranges()
 
 
 class PortableRandom:
-    """Random numbers from a text; made of raw bits alone, so that they stay the same under any numpy."""
+    """Random numbers seeded by a text; made of raw bits alone, so that they stay the same under any numpy."""
 
     def __init__(self, text: str) -> None:
         entropy = int.from_bytes(hashlib.sha256(text.encode()).digest(), "little")
         self._bits = np.random.PCG64(entropy)
 
-    def between(self, low: float, high: float) -> float:
-        """Uniform in [low, high)."""
+    def uniform(self, low: float, high: float) -> float:
+        """Number drawn uniformly from [low, high)."""
         return low + (high - low) * (int(self._bits.random_raw()) >> 11) * 2.0**-53
 
-    def factor(self, limits: tuple[float, float]) -> float:
-        """Uniform on a logarithmic scale."""
-        return math.exp(self.between(math.log(limits[0]), math.log(limits[1])))
+    def log_uniform(self, limits: tuple[float, float]) -> float:
+        """Factor drawn uniformly on a logarithmic scale."""
+        return math.exp(self.uniform(math.log(limits[0]), math.log(limits[1])))
 
-    def bell(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """Numbers of mean 0 and deviation 1: sums of four bytes, bell-shaped within 3.5 deviations."""
+    def normal(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Nearly normal numbers of mean 0 and deviation 1: sums of four bytes, within 3.5 deviations."""
         n_words = -(-math.prod(shape) // 2)
         drawn = np.asarray(self._bits.random_raw(n_words), dtype="<u8").view(np.uint8).reshape(-1, 4)
         sums = drawn.sum(axis=1, dtype=np.float32)[: math.prod(shape)]
@@ -84,13 +84,13 @@ class PortableRandom:
         return scaled.reshape(shape)
 
 
-def move(pixels: Pixels, draws: PortableRandom, ranges: Ranges = RANGES) -> Pixels:
-    """Turned, zoomed and shifted about the centre; beyond its edges the picture goes on as its mirror image."""
+def geometric_transform(pixels: Pixels, draws: PortableRandom, ranges: Ranges = RANGES) -> Pixels:
+    """Image rotated, zoomed and shifted about its centre; beyond its edges it goes on as its mirror image."""
     height, width = pixels.shape[:2]
-    angle = math.radians(draws.between(-ranges.rotation_deg, ranges.rotation_deg))
-    zoom = draws.factor(ranges.zoom)
-    across = draws.between(-ranges.shift, ranges.shift) * width
-    down = draws.between(-ranges.shift, ranges.shift) * height
+    angle = math.radians(draws.uniform(-ranges.rotation_deg, ranges.rotation_deg))
+    zoom = draws.log_uniform(ranges.zoom)
+    across = draws.uniform(-ranges.shift, ranges.shift) * width
+    down = draws.uniform(-ranges.shift, ranges.shift) * height
     margin = math.ceil(ranges.reach * max(height, width)) + 2  # nothing any view asks for lies farther outside
     wide = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="symmetric")
     cosine, sine = math.cos(angle) / zoom, math.sin(angle) / zoom
@@ -101,27 +101,27 @@ def move(pixels: Pixels, draws: PortableRandom, ranges: Ranges = RANGES) -> Pixe
     return np.array(moved, dtype=np.uint8)
 
 
-def tone(pixels: Pixels, draws: PortableRandom, ranges: Ranges = RANGES) -> Pixels:
-    """Gamma, brightness, contrast, colour, blur and noise; a grey picture stays grey."""
+def photometric_transform(pixels: Pixels, draws: PortableRandom, ranges: Ranges = RANGES) -> Pixels:
+    """Image with changed gamma, brightness, contrast, colour, blur and noise; a grey one stays grey."""
     grey = bool((pixels == pixels[..., :1]).all())
     curves = _curves(float(pixels.mean()), draws, ranges, tinted=not grey)
-    saturation = np.float32(draws.factor(ranges.saturation))
+    saturation = np.float32(draws.log_uniform(ranges.saturation))
     toned = np.stack([curves[channel][pixels[..., channel]] for channel in range(3)], axis=2)
     if not grey:
         red, green, blue = (weight * toned[..., [channel]] for channel, weight in enumerate(_LUMA))
         luma = red + green + blue
         toned = luma + saturation * (toned - luma)
-    blurred = _blurred(_rounded(toned), draws.between(0, ranges.blur_px))
-    noise = np.float32(draws.between(0, ranges.noise)) * draws.bell((*pixels.shape[:2], 1 if grey else 3))
+    blurred = _blurred(_rounded(toned), draws.uniform(0, ranges.blur_px))
+    noise = np.float32(draws.uniform(0, ranges.noise)) * draws.normal((*pixels.shape[:2], 1 if grey else 3))
     return _rounded(blurred.astype(np.float32) + noise)
 
 
 def _curves(mean: float, draws: PortableRandom, ranges: Ranges, *, tinted: bool) -> NDArray[np.float32]:
-    """What each of the 256 values becomes, of shape (3 channels, 256), before clipping."""
+    """New value of each of the 256 values, of shape (3 channels, 256), before clipping."""
     gamma, brightness, contrast = (
-        draws.factor(limits) for limits in (ranges.gamma, ranges.brightness, ranges.contrast)
+        draws.log_uniform(limits) for limits in (ranges.gamma, ranges.brightness, ranges.contrast)
     )
-    tint = np.array([draws.factor(ranges.tint) for _ in range(3)]) if tinted else np.ones(3)
+    tint = np.array([draws.log_uniform(ranges.tint) for _ in range(3)]) if tinted else np.ones(3)
 
     def bright(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.power(values / 255, gamma) * 255 * brightness

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from headstart.augment.policies import Custom, custom_policy
-from headstart.augment.transforms import RANGES, Pixels, PortableRandom, move, tone
+from headstart.augment.transforms import RANGES, Pixels, PortableRandom, geometric_transform, photometric_transform
 from headstart.errors import InputError, unknown_name
 
 VIEWS_VERSION: Final = 1
@@ -72,7 +72,7 @@ class View:
     index : int >= 0
         Which of the policy's views. View 0 is the image as it is, under every policy.
     custom : Custom, optional
-        What the policy ``custom`` does.
+        Symmetries and ranges of the policy ``custom``.
 
     Raises
     ------
@@ -93,9 +93,9 @@ class View:
 
     def __post_init__(self) -> None:
         if (self.policy == CUSTOM) != (self.custom is not None):
-            raise InputError("The policy 'custom', and it alone, needs to be told what it does. Read it from a file.")
+            raise InputError("The policy 'custom', and it alone, needs its description. Read it from a file.")
         for name in ("seed", "index"):
-            object.__setattr__(self, name, _whole(name, getattr(self, name)))
+            object.__setattr__(self, name, _whole_number(name, getattr(self, name)))
         n_views = n_distinct(self.policy)
         if not 0 <= self.index < n_views:
             raise InputError(
@@ -111,7 +111,7 @@ class View:
 
     @property
     def turn(self) -> str:
-        """Name of the symmetry that a policy of one's own begins with."""
+        """Name of the symmetry that a user's policy begins with."""
         n = _EXACT[self.custom.symmetries] if self.custom else 1
         return list(SYMMETRIES)[self.index % n]
 
@@ -121,7 +121,7 @@ class View:
         return self.index == 0
 
     def settings(self) -> str | dict[str, Any]:
-        """What tells this view's pixels from another's, as plain JSON for cache keys; equal views share it."""
+        """Everything that the pixels of this view depend on, as plain JSON for cache keys; equal views share it."""
         if self.is_identity:
             return "identity"
         if self.symmetry is not None:
@@ -190,16 +190,16 @@ class View:
             raise ValueError("a random view needs the content hash of its image; none came")
         draws = PortableRandom(f"{VIEWS_VERSION} {self.policy} {self.seed} {self.index} {content_hash}")
         if self.custom is not None:
-            return self._own(self.custom, pixels, draws)
+            return self._apply_custom(self.custom, pixels, draws)
         if self.policy in ("geometric", "strong"):
-            pixels = move(pixels, draws)
-        return tone(pixels, draws) if self.policy in ("photometric", "strong") else pixels
+            pixels = geometric_transform(pixels, draws)
+        return photometric_transform(pixels, draws) if self.policy in ("photometric", "strong") else pixels
 
-    def _own(self, custom: Custom, pixels: Pixels, draws: PortableRandom) -> Pixels:
+    def _apply_custom(self, custom: Custom, pixels: Pixels, draws: PortableRandom) -> Pixels:
         self.check_takes((pixels.shape[0], pixels.shape[1]))
         pixels = np.ascontiguousarray(SYMMETRIES[self.turn](pixels))
-        pixels = move(pixels, draws, custom.ranges) if custom.moves else pixels
-        return tone(pixels, draws, custom.ranges) if custom.tones else pixels
+        pixels = geometric_transform(pixels, draws, custom.ranges) if custom.is_geometric else pixels
+        return photometric_transform(pixels, draws, custom.ranges) if custom.is_photometric else pixels
 
 
 def view_from_json(value: Mapping[str, Any]) -> View:
@@ -216,8 +216,8 @@ def view_from_json(value: Mapping[str, Any]) -> View:
     return View(str(value["policy"]), value["seed"], value["index"], custom)
 
 
-def _whole(name: str, value: Any) -> int:
-    """A whole number as Python has it: numpy's would not go into the JSON of a cache key."""
+def _whole_number(name: str, value: Any) -> int:
+    """Python's whole number from any; numpy's would not go into the JSON of a cache key."""
     try:
         return int(operator.index(value))
     except TypeError as error:
@@ -240,7 +240,7 @@ def views(policy: str, k: int, seed: int = 0, custom: Custom | None = None) -> t
     seed : int
         See `View`.
     custom : Custom, optional
-        What the policy ``custom`` does.
+        Symmetries and ranges of the policy ``custom``.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""Images in: data sets, decoding, the audit and the split contract.
+"""Data sets of images: reading, decoding, the audit and the split contract.
 
-Exports are loaded when a name is first used, so that what a reader accepts can be said without the libraries that read.
+Exports are loaded when a name is first used, so that a help text can name the readers without their libraries.
 """
 
 from __future__ import annotations

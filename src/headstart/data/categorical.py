@@ -1,4 +1,4 @@
-"""Text columns as whole numbers: codes into naturally sorted names."""
+"""Categorical columns: texts as whole numbers, codes into naturally sorted names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from headstart.errors import DataError, first_few, unknown_name
 
 
 class Categorical(NamedTuple):
-    """A text column: ``names[codes[i]]`` is the text of row i."""
+    """Text column as codes: ``names[codes[i]]`` is the text of row i."""
 
     codes: NDArray[np.int64]
     names: tuple[str, ...]
@@ -51,25 +51,25 @@ def encode_texts(texts: Sequence[str], names: Iterable[str] | None = None) -> Ca
     return Categorical(np.fromiter((code_of[text] for text in texts), dtype=np.int64, count=len(texts)), ordered)
 
 
-def sort_names(coded: Categorical) -> Categorical:
+def sort_names(column: Categorical) -> Categorical:
     """The same column with its names in natural order and unused names dropped."""
-    used = np.unique(coded.codes)
-    order = sorted(used.tolist(), key=lambda code: natural_key(coded.names[code]))
-    position = np.zeros(len(coded.names), dtype=np.int64)
+    used = np.unique(column.codes)
+    order = sorted(used.tolist(), key=lambda code: natural_key(column.names[code]))
+    position = np.zeros(len(column.names), dtype=np.int64)
     position[order] = np.arange(len(order))
-    return Categorical(position[coded.codes], tuple(coded.names[code] for code in order))
+    return Categorical(position[column.codes], tuple(column.names[code] for code in order))
 
 
-def code_in_order(labels: Categorical, classes: Sequence[str] | None, *, source: str = "") -> Categorical:
-    """Labels coded by the given classes, or as they are; `source` begins the message."""
+def recode_labels(labels: Categorical, classes: Sequence[str] | None, *, source: str = "") -> Categorical:
+    """Labels with the given classes as their names, or as they are without; `source` begins the message."""
     if classes is None:
         return labels
     if len(set(classes)) != len(classes):
         raise DataError(f"The class names {first_few(map(repr, classes))} are not all different.")
     unknown = [name for name in labels.names if name not in set(classes)]
     if unknown:
-        said = unknown_name("class", unknown[0], classes)
-        raise DataError(f"{source}{said} Add it to the classes, mend the label, or leave its images out.")
+        unknown_class = unknown_name("class", unknown[0], classes)
+        raise DataError(f"{source}{unknown_class} Add it to the classes, mend the label, or leave its images out.")
     position = {name: code for code, name in enumerate(classes)}
     codes = np.array([position[name] for name in labels.names], dtype=np.int64)[labels.codes]
     return Categorical(codes, tuple(classes))

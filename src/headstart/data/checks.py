@@ -52,7 +52,7 @@ def check_trainable(
     weights: NDArray[np.float64] | None,
     ratings: Ratings | None,
 ) -> None:
-    """Refuse a data set without images, labels, or two classes of two images that count; columns of `ImageDataset`.
+    """Refuse columns of a data set that has no images, no labels, or no two classes of two images that count.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def check_trainable(
 
 
 def _single_votes(ratings: Ratings | None, code: int) -> str:
-    """A hint where a class exists in the votes of some raters alone: misspelled, perhaps."""
+    """Hint for a class that exists in the votes of some raters alone: misspelled, perhaps."""
     if ratings is None:
         return ""
     n_votes = (ratings.codes == code).sum(axis=0)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from headstart.data.images.pixels import ArrayPixels, FilePixels, PixelSource
 from headstart.data.names import check_printable
 from headstart.data.readers import ReadOptions
-from headstart.data.readers.arrays import column_table, with_opinions
+from headstart.data.readers.arrays import column_table, with_annotations
 from headstart.data.readers.folder import open_folder
 from headstart.data.readers.manifest import open_manifest
 from headstart.data.readers.manifest.columns import ManifestColumns
@@ -50,7 +50,7 @@ class DatasetConstructors:
             Regular expression searched in the name of every image (``class/sub/file.png``); what the group called
             ``group``, or else the first parenthesis, matches is the group.
         classes : sequence of str, optional
-            Class names in the order wanted; every class folder must be among them. Default: natural order.
+            Class names in the requested order; every class folder must be among them. Default: natural order.
         allow_outside : bool
             Follow links that lead out of the folder, instead of refusing them.
 
@@ -89,8 +89,8 @@ class DatasetConstructors:
         group_from, classes
             As for `from_folder`.
         votes : {"majority", "shares"}
-            What several raters' labels come to: the class with most votes, ties made soft, or soft labels throughout,
-            the shares of the votes.
+            How the labels of several raters are combined: to the class with most votes, ties made soft, or to soft
+            labels throughout, the shares of the votes.
         allow_outside : bool
             Accept absolute paths and paths that leave the root.
 
@@ -178,7 +178,7 @@ class DatasetConstructors:
             raise DataError(f"There are {len(named):,} names for {len(images):,} images; expected one for each.")
         check_printable("image name", named, np.arange(len(named)))
         table = column_table(named, labels, groups, weights, folds)
-        table = with_opinions(table, soft=soft, ratings=ratings, classes=classes, votes=votes)
+        table = with_annotations(table, soft=soft, ratings=ratings, classes=classes, votes=votes)
         return cls.from_table(table, pixels, classes=classes)
 
     @classmethod
@@ -197,7 +197,7 @@ class DatasetConstructors:
     ) -> Self:
         """Data set from image files, named as they are given; relative paths start from the current folder.
 
-        Any name that a file system takes is accepted, as every file asked for gets its prediction.
+        Any name that a file system takes is accepted, as every requested file gets its prediction.
 
         Parameters
         ----------
@@ -212,5 +212,5 @@ class DatasetConstructors:
         """
         names = [Path(path).as_posix() for path in paths]
         table = column_table(names, labels, groups, weights, folds)
-        table = with_opinions(table, soft=soft, ratings=ratings, classes=classes, votes=votes)
+        table = with_annotations(table, soft=soft, ratings=ratings, classes=classes, votes=votes)
         return cls.from_table(table, FilePixels(Path.cwd(), confined=False), classes=classes)

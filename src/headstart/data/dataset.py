@@ -26,7 +26,7 @@ from headstart.storage import hash_json
 
 @dataclass(frozen=True, eq=False)
 class ImageDataset(DatasetConstructors):
-    """A table of images, and a way to their pixels.
+    """Table of images with a way to their pixels.
 
     Made by `read_dataset` or one of the ``from_`` class methods; never changed afterwards. It holds the table
     only: pixels are read when asked for, so 100,000 files cost no more memory than their names.
@@ -90,7 +90,7 @@ class ImageDataset(DatasetConstructors):
         pixels : PixelSource
             Row i is the image of row i of the table.
         classes : sequence of str, optional
-            Class names in the order wanted. Default: as the table has them.
+            Class names in the requested order. Default: as the table has them.
 
         Raises
         ------
@@ -171,11 +171,11 @@ class ImageDataset(DatasetConstructors):
         return replace(self, hashes=tuple(hashes))
 
     def with_groups(self, groups: NDArray[np.int64]) -> ImageDataset:
-        """The same data set with other groups, named by their numbers: twins joined, say."""
+        """The same data set with other groups, named by their numbers: near-duplicates joined, say."""
         if len(groups) != len(self):
             raise ValueError(f"{len(groups)} groups for {len(self)} images")
-        coded = encode_texts([str(group) for group in np.asarray(groups).tolist()])
-        return replace(self, groups=coded.codes, group_names=coded.names)
+        column = encode_texts([str(group) for group in np.asarray(groups).tolist()])
+        return replace(self, groups=column.codes, group_names=column.names)
 
     def subset(self, rows: ArrayLike) -> ImageDataset:
         """The data set of some rows, in the order given; classes and their codes stay as they are.
@@ -248,7 +248,7 @@ class ImageDataset(DatasetConstructors):
         check_trainable(len(self), self.labels, self.classes, self.weights, self.ratings)
 
     def training_labels(self) -> NDArray[np.int64]:
-        """Class code of every image, (n_images,).
+        """Class code of every image, shape (n_images,).
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Names that can be shown: no line breaks, escape sequences or other control characters.
+"""Names that are safe to show: without line breaks, escape sequences or other control characters.
 
 Names go to terminals, tables and reports. One that holds an escape sequence could rewrite what a terminal shows, one
 with a line break could pass for two rows.
@@ -28,10 +28,10 @@ def is_printable(name: str) -> bool:
     return _CONTROL.search(name) is None
 
 
-def shown(name: str) -> str:
+def escaped(name: str) -> str:
     r"""The name with its control characters escaped.
 
-    >>> shown("cell\n1") == "cell" + chr(92) + "n1"
+    >>> escaped("cell\n1") == "cell" + chr(92) + "n1"
     True
     """
     return _CONTROL.sub(lambda found: repr(found[0])[1:-1], name)
@@ -49,10 +49,10 @@ def check_printable(kind: str, names: Sequence[str], codes: NDArray[np.int64] | 
     Parameters
     ----------
     kind : str
-        What errors call such a name.
+        Kind of name, for the message: "class name".
     names : sequence of str
     codes : ndarray of shape (n_images,), int64, optional
-        Which name each row has; the message then names the first row.
+        Name of each row, an index into `names`; the message then gives the first row.
 
     Raises
     ------

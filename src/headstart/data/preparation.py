@@ -1,4 +1,4 @@
-"""From a decoded image to the fixed-size pixels a network takes."""
+"""`Preparation`: from a decoded image to the fixed-size pixels that a network takes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from headstart.data.images.pixels import EncodedImage, StoredImage
 from headstart.errors import DataError, InputError, unknown_name
 
 RESIZE_POLICIES: Final = ("squash", "crop", "pad")
-DECODE_WAYS: Final = ("exact", "fast")
+DECODE_MODES: Final = ("exact", "fast")
 FAST_MARGIN: Final = 2
 """Fast decoding keeps at least so many pixels of a JPEG, across and down, for each one of the target."""
 MAX_SIDE: Final = 4_096  # at this size the engine's 16 images of a batch take 3.2 GB as 32-bit floats
@@ -32,7 +32,7 @@ _FILTERS: Final = {
 
 @dataclass(frozen=True)
 class Preparation:
-    """How every image of a data set is brought to one size; nothing in it is fitted.
+    """Preparation that brings every image of a data set to one size; nothing in it is fitted.
 
     Parameters
     ----------
@@ -77,11 +77,11 @@ class Preparation:
             raise InputError(unknown_name("interpolation", self.interpolation, _FILTERS))
         if not 1 <= self.white_level <= 65_535:
             raise InputError(f"white_level is {self.white_level}; expected a 16-bit sample value from 1 to 65535.")
-        if self.decode not in DECODE_WAYS:
-            raise InputError(unknown_name("way to decode", self.decode, DECODE_WAYS))
+        if self.decode not in DECODE_MODES:
+            raise InputError(unknown_name("way to decode", self.decode, DECODE_MODES))
 
     def read(self, encoded: bytes, name: str) -> NDArray[np.uint8]:
-        """The network's pixels from the bytes of a file.
+        """Pixels of a file as the network takes them.
 
         The same as decoding and `apply`, but a grey picture is resized in one channel, and ``decode="fast"`` counts.
 
@@ -90,7 +90,7 @@ class Preparation:
         encoded : bytes
             Content of the file.
         name : str
-            What errors call the image.
+            Name of the image in errors.
 
         Returns
         -------
@@ -104,7 +104,7 @@ class Preparation:
         return self.prepare(EncodedImage(name, encoded))
 
     def prepare(self, stored: StoredImage) -> NDArray[np.uint8]:
-        """The network's pixels from an image as it is stored.
+        """Pixels of a stored image as the network takes them.
 
         Parameters
         ----------
@@ -125,7 +125,7 @@ class Preparation:
         return self.apply(found.image, found.box)
 
     def apply(self, image: Image.Image, box: Box | None = None) -> NDArray[np.uint8]:
-        """The image as the network sees it, before normalisation.
+        """Pixels of a decoded image as the network takes them, before normalisation.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""`read_dataset`: the one entry for everything a user may point at."""
+"""`read_dataset`: a data set from any path that some reader takes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read_dataset(
     votes: str | None = None,
     allow_outside: bool = False,
 ) -> ImageDataset:
-    """Data set from whatever `path` is: anything that a reader of `headstart.data.readers` takes, or a data set.
+    """Data set from any path that a reader of `headstart.data.readers` takes, or from a data set.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def read_dataset(
     columns, root : optional
         For manifests; see `ImageDataset.from_manifest`.
     classes : sequence of str, optional
-        Class names in the order wanted. Default: natural order.
+        Class names in the requested order. Default: natural order.
     partition : str, optional
         For archives; see `ImageDataset.from_npz`.
     votes : {"majority", "shares"}, optional

@@ -1,4 +1,4 @@
-"""The ELPV solar cells: images whose labels are doubtful in a known way, and the ways of reading them."""
+"""The ELPV solar cells: images with uncertain labels, and three published ways of reading them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SolarCells:
     names : tuple of str
         2,624 images of 300 x 300 pixels.
     probability : ndarray of shape (2624,), float64
-        Of a defect: 0, 1/3, 2/3 or 1.
+        Probability of a defect: 0, 1/3, 2/3 or 1.
     cell_type : ndarray of shape (2624,), str
         ``mono`` or ``poly``.
     """

@@ -1,1 +1,1 @@
-"""The audit: every file looked at once, exact and perceptual duplicates, and what to warn of."""
+"""The audit of a data set: unreadable images, duplicates, near-duplicate candidates and warnings."""

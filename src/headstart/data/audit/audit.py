@@ -1,4 +1,4 @@
-"""The audit: one look at every image before anything is learned from it."""
+"""`audit_dataset`: every image read once, before anything is learned from it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from headstart.data.images.pillow_memory import PILLOW_BLOCKS
 from headstart.errors import first_few
 from headstart.progress import Progress, Silent
 
-_CHUNK: Final = 32  # images per piece of work
+_CHUNK: Final = 32  # images per task of a thread
 
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """What the audit found; rows are rows of the audited data set.
+    """Findings of an audit; rows are rows of the audited data set.
 
     Attributes
     ----------
@@ -142,7 +142,7 @@ def audit_dataset(
     n_workers: int | None = None,
     progress: Progress | None = None,
 ) -> Audit:
-    """Read every image once and report what is wrong, doubtful or noteworthy.
+    """Read every image once and report what is wrong, suspicious or noteworthy.
 
     Parameters
     ----------

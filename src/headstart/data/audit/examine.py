@@ -31,7 +31,7 @@ class ImageFacts:
     perceptual_hash : int
         See `headstart.data.audit.perceptual_hash.perceptual_hash`.
     failure : str or None
-        Why the image cannot be used.
+        Reason why the image cannot be used.
     """
 
     content_hash: str

@@ -1,4 +1,4 @@
-"""Warnings of the audit: what weakens or biases a result, and why."""
+"""Warnings of the audit: traits of a data set that weaken or bias a result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def warnings_about(
     duplicates: Sequence[Sequence[int]],
     conflicts: Sequence[Sequence[int]],
 ) -> Iterator[str]:
-    """Warnings in order of weight.
+    """Warnings about a data set, the gravest first.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def _group_warnings(dataset: ImageDataset) -> Iterator[str]:
 
 
 def _shortcut_warnings(dataset: ImageDataset, records: Sequence[ImageFacts]) -> Iterator[str]:
-    """A class that can be told by its files is a class a network may tell without looking at the subject."""
+    """Warnings of classes that a network may recognise by their files, without looking at the subject."""
     if dataset.labels is None:
         return
     traits: dict[str, Callable[[Header], object]] = {
@@ -114,15 +114,16 @@ def _shortcut_warnings(dataset: ImageDataset, records: Sequence[ImageFacts]) -> 
     }
     for trait, value_of in traits.items():
         values = [None if record.header is None else value_of(record.header) for record in records]
-        told = [dataset.classes[code] for code in range(len(dataset.classes)) if _tells(dataset, values, code)]
-        if told:
+        revealed = [dataset.classes[code] for code in range(len(dataset.classes)) if _reveals(dataset, values, code)]
+        if revealed:
+            named = first_few(map(repr, revealed))
             yield (
-                f"The {trait} alone tells {first_few(map(repr, told))} from every other class: a model may learn where "
+                f"The {trait} alone tells {named} from every other class: a model may learn where "
                 "the files come from instead of what they show. Bring all classes to one format and size at the source."
             )
 
 
-def _tells(dataset: ImageDataset, values: Sequence[object], code: int) -> bool:
+def _reveals(dataset: ImageDataset, values: Sequence[object], code: int) -> bool:
     """Whether no other class shares a value with this one, and values repeat, so that it is no coincidence."""
     labels = [] if dataset.labels is None else dataset.labels.tolist()
     own = [value for value, label in zip(values, labels, strict=True) if label == code and value is not None]

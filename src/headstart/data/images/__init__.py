@@ -1,1 +1,1 @@
-"""One image: its file's format, decoding, bit depth and orientation, and where its pixels lie."""
+"""Images: formats, decoding, bit depth, orientation, and the sources that pixels come from."""

@@ -1,4 +1,4 @@
-"""Samples of more than eight bits: read whole where Pillow alone would keep only the upper byte."""
+"""Reading of samples of more than eight bits, where Pillow alone would keep only the upper byte."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 class UnsupportedPixelsError(Exception):
-    """The file is sound, but its pixels have no fixed meaning as a picture; the text is the reason and the remedy."""
+    """Pixels of a sound file that have no fixed meaning as a picture; the text is the reason and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def read_deep(image: ImageFile.ImageFile, reopen: Callable[[], ImageFile.ImageFi
     Parameters
     ----------
     image : PIL.ImageFile.ImageFile
-        FeatureSource, not yet loaded; it is loaded here, so that its orientation can be asked afterwards.
+        Opened, not yet loaded; it is loaded here, so that its orientation can be asked afterwards.
     reopen : callable
         Gives the same file opened afresh.
 
@@ -132,7 +132,7 @@ def _refuse_unscaled(image: ImageFile.ImageFile) -> None:
 
 
 def _white_is_low(image: ImageFile.ImageFile, grey: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """TIFF may store 0 as white, which Pillow honours for 8-bit images alone."""
+    """Grey values with 0 as black; TIFF may store 0 as white, which Pillow honours for 8-bit images alone."""
     if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0:
         return np.uint16(65_535) - grey
     return grey

@@ -1,4 +1,4 @@
-"""Encoded bytes to an upright 8-bit RGB image, by fixed and bounded rules.
+"""Decoding of a file's bytes to an upright 8-bit RGB image, by fixed and bounded rules.
 
 `docs/data.md` states the rules for the user; `DECODER_VERSION` changes whenever one of them does.
 """
@@ -60,7 +60,7 @@ _OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
 
 @dataclass(frozen=True)
 class Header:
-    """What the file says of itself, before any pixel is read.
+    """Header of an image file, known before any pixel is read.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A decoded image with its header.
+    """Decoded image with its header.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ def decode(encoded: bytes, name: str, *, max_pixels: int = MAX_PIXELS, white_lev
     encoded : bytes
         Content of the file.
     name : str
-        What errors call the image.
+        Name of the image in errors.
     max_pixels : int
         Larger images are refused from their header, before any pixel is read.
     white_level : int in 1..65535
@@ -142,7 +142,7 @@ def decode_details(
     keep_grey: bool = False,
     reduce: Reduce | None = None,
 ) -> Decoded:
-    """Like `decode`, with what else is known of the file.
+    """Decoded image with its header and 16-bit peak; see `decode`.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def decode_details(
 
 @dataclass(frozen=True)
 class _Rules:
-    """What a caller may choose; see `decode_details`."""
+    """Options of decoding; see `decode_details`."""
 
     max_pixels: int
     white_level: int
@@ -292,7 +292,7 @@ def pixels_to_rgb(pixels: NDArray[Any], name: str, *, white_level: int = WHITE_L
     pixels : ndarray of shape (height, width) or (height, width, 1 to 4 channels), uint8 or uint16
         Two and four channels hold alpha last.
     name : str
-        What errors call the image.
+        Name of the image in errors.
     white_level : int
         See `decode`.
 

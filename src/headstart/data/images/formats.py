@@ -1,4 +1,4 @@
-"""Which image formats there are, told from names and from first bytes."""
+"""Image formats: suffixes of their files, and the first bytes that declare them."""
 
 from __future__ import annotations
 

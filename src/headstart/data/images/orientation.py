@@ -21,13 +21,13 @@ ON_SIDE: Final = (5, 6, 7, 8)  # orientations whose stored width is the upright 
 
 
 def turned(picture: Image.Image, orientation: int) -> Image.Image:
-    """The picture upright."""
+    """Upright picture from one stored under an EXIF orientation."""
     turn = _TURNS.get(orientation)
     return picture if turn is None else picture.transpose(turn)
 
 
 def turned_box(box: Box, size: tuple[int, int], orientation: int) -> Box:
-    """Where `box` of an image of `size` lies once the image is turned."""
+    """Position of `box`, a part of an image of `size`, once the image is turned."""
     left, top, right, bottom = box
     if orientation in (2, 3, 7, 8):
         left, right = size[0] - right, size[0] - left

@@ -1,4 +1,4 @@
-"""Pillow's memory, kept from one picture to the next while many are read."""
+"""Reuse of Pillow's memory from one picture to the next while many are read."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class PixelSource(Protocol):
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """Image from the bytes of a file; `name` is what errors call it."""
+    """Image from the bytes of a file; `name` stands in errors."""
 
     name: str
     encoded: bytes
@@ -99,7 +99,7 @@ class EncodedImage:
 
 @dataclass(frozen=True, eq=False)
 class ArrayImage:
-    """Image from an array of shape (height, width[, channels]), uint8 or uint16; `name` is what errors call it."""
+    """Image from an array of shape (height, width[, channels]), uint8 or uint16; `name` stands in errors."""
 
     name: str
     pixels: NDArray[Any]
@@ -149,7 +149,7 @@ class FilePixels:
     confined: bool = True
 
     def path(self, name: str) -> Path:
-        """Where the image called `name` lies."""
+        """Path of the image called `name`."""
         return self.root / name
 
     def location(self) -> dict[str, Any]:

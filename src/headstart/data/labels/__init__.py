@@ -1,1 +1,1 @@
-"""Labels that are more than one class an image: several raters, soft labels."""
+"""Labels with more than one class per image: soft labels and the labels of several raters."""

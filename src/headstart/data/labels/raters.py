@@ -20,7 +20,7 @@ MISSING: Final = ("", "nan", "na", "n/a", "null", "<na>")
 
 @dataclass(frozen=True, eq=False)
 class Ratings:
-    """What every rater said of every image.
+    """Labels that several raters gave to the same images.
 
     Attributes
     ----------
@@ -34,11 +34,11 @@ class Ratings:
     raters: tuple[str, ...]
 
     def take(self, rows: NDArray[np.int64]) -> Ratings:
-        """The ratings of some images."""
+        """Ratings of some images."""
         return replace(self, codes=self.codes[rows])
 
     def recoded(self, position: NDArray[np.int64]) -> Ratings:
-        """The ratings with class c called ``position[c]``."""
+        """Ratings with class c coded as ``position[c]``."""
         return replace(self, codes=np.where(self.codes < 0, GAP, position[self.codes]))
 
     def votes(self, n_classes: int) -> NDArray[np.int64]:
@@ -47,7 +47,7 @@ class Ratings:
         return counts
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Ratings as plain JSON."""
         return {"raters": list(self.raters), "codes": self.codes.tolist()}
 
     def disagreement(self, n_classes: int) -> NDArray[np.float64]:
@@ -83,8 +83,8 @@ def ratings_from_table(table: ArrayLike, raters: Sequence[str] | None = None) ->
             f"There are {len(named)} names of raters, {len(set(named))} different, for {cells.shape[1]} columns."
         )
     texts = [[_text(cell) for cell in row] for row in cells.tolist()]
-    coded = encode_texts([text for row in texts for text in row])
-    return _without_gap_class(coded.codes.reshape(cells.shape), coded.names, named)
+    column = encode_texts([text for row in texts for text in row])
+    return _without_gap_class(column.codes.reshape(cells.shape), column.names, named)
 
 
 def _without_gap_class(
@@ -105,7 +105,7 @@ def _text(cell: Any) -> str:
 
 @dataclass(frozen=True, eq=False)
 class VoteResult:
-    """What the votes come to.
+    """Labels that the votes of several raters come to.
 
     Attributes
     ----------
@@ -122,7 +122,7 @@ class VoteResult:
     notes: tuple[str, ...]
 
 
-def judge_votes(
+def aggregate_votes(
     ratings: Ratings, names: Sequence[str], n_classes: int, *, votes: str = "majority", where: str = ""
 ) -> VoteResult:
     """Labels from the votes of the raters.

@@ -11,6 +11,8 @@ from headstart.errors import DataError, first_few
 
 SUM_TOLERANCE: Final = 1e-6
 
+Floats = NDArray[np.float64]
+
 
 def checked_soft(soft: ArrayLike, n_images: int, n_classes: int, *, where: str = "", first_row: int = 0) -> Floats:
     """Soft labels as given, if every row is a distribution over the classes.
@@ -48,8 +50,8 @@ def checked_soft(soft: ArrayLike, n_images: int, n_classes: int, *, where: str =
         listed = first_few(f"row {row + first_row} sums to {values[row].sum():.6g}" for row in off[:6].tolist())
         raise DataError(
             f"{where}The soft labels of {len(off):,} images do not sum to one (rows counted from {first_row}: "
-            f"{listed}). Divide each row by its sum, written with at least 7 digits; how much an image counts is said "
-            "by its weight instead."
+            f"{listed}). Divide each row by its sum, written with at least 7 digits; how much an image counts belongs "
+            "into its weight."
         )
     return values
 
@@ -57,6 +59,3 @@ def checked_soft(soft: ArrayLike, n_images: int, n_classes: int, *, where: str =
 def is_soft(soft: Floats) -> NDArray[np.bool_]:
     """Images whose label is shared between classes, shape (n_images,)."""
     return np.asarray(soft.max(axis=1) < 1 - SUM_TOLERANCE)
-
-
-Floats = NDArray[np.float64]

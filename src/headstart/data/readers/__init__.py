@@ -28,7 +28,7 @@ __all__ = ["ReadOptions", "Reader", "accepted_data", "find_reader", "readers", "
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """Options of reading that not every reader has; None where nothing was asked.
+    """Options of reading, each of some readers only; None where not given.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class ReadOptions:
     partition : str or None
         One part of an archive alone.
     votes : {"majority", "shares"} or None
-        What several raters' labels come to.
+        How the labels of several raters are combined.
     allow_outside : bool
         Let links and paths lead out of the folder; what has neither ignores it.
     """
@@ -51,7 +51,7 @@ class ReadOptions:
     allow_outside: bool = False
 
     def given(self) -> list[str]:
-        """Names of the options that were asked for and that a reader may lack."""
+        """Names of the given options that a reader may lack."""
         return [item.name for item in fields(self) if item.default is None and getattr(self, item.name) is not None]
 
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from headstart.data.categorical import Categorical, code_in_order, encode_texts, natural_key
-from headstart.data.labels.raters import Ratings, judge_votes, ratings_from_table
+from headstart.data.categorical import Categorical, encode_texts, natural_key, recode_labels
+from headstart.data.labels.raters import Ratings, aggregate_votes, ratings_from_table
 from headstart.data.labels.soft import checked_soft
 from headstart.data.readers.table import DatasetTable
 from headstart.errors import DataError, first_few
@@ -22,28 +22,28 @@ def column_table(
     weights: ArrayLike | None,
     folds: ArrayLike | None,
 ) -> DatasetTable:
-    """Table from the caller's own columns; text or whole numbers become codes."""
+    """Table from columns in memory; texts and whole numbers become categorical columns."""
     return DatasetTable(
         names=names,
-        labels=None if labels is None else coded_labels(labels, len(names)),
-        groups=None if groups is None else _coded_column("groups", groups, len(names)),
+        labels=None if labels is None else categorical_labels(labels, len(names)),
+        groups=None if groups is None else _categorical_column("groups", groups, len(names)),
         weights=None if weights is None else np.asarray(weights, dtype=np.float64),
         folds=None if folds is None else np.asarray(folds),
     )
 
 
-def coded_labels(labels: ArrayLike, n_images: int) -> Categorical:
-    """Labels of all images as codes.
+def categorical_labels(labels: ArrayLike, n_images: int) -> Categorical:
+    """Labels of all images as a categorical column.
 
     Raises
     ------
     DataError
         When there are more or fewer, or some are missing.
     """
-    return _coded_column("labels", labels, n_images)
+    return _categorical_column("labels", labels, n_images)
 
 
-def _coded_column(kind: str, values: ArrayLike, n_images: int) -> Categorical:
+def _categorical_column(kind: str, values: ArrayLike, n_images: int) -> Categorical:
     column = np.asarray(values)
     if column.ndim == 2 and column.shape[1] == 1:
         column = column[:, 0]
@@ -63,7 +63,7 @@ def _text(value: object) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def with_opinions(
+def with_annotations(
     table: DatasetTable,
     *,
     soft: ArrayLike | None,
@@ -71,7 +71,7 @@ def with_opinions(
     classes: Sequence[str] | None,
     votes: str,
 ) -> DatasetTable:
-    """The table with soft labels or the labels of several raters.
+    """Table with soft labels or the labels of several raters added.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def with_opinions(
     classes : sequence of str, optional
         Default: those of the labels, else for soft labels ``0``, ``1`` and so on.
     votes : {"majority", "shares"}
-        See `headstart.data.labels.raters.judge_votes`.
+        See `headstart.data.labels.raters.aggregate_votes`.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def _with_soft(table: DatasetTable, soft: ArrayLike, classes: Sequence[str] | No
     values = checked_soft(soft, len(table.names), len(names))
     if table.labels is None:
         return replace(table, labels=Categorical(values.argmax(axis=1).astype(np.int64), names), soft=values)
-    return replace(table, labels=code_in_order(table.labels, names), soft=values)
+    return replace(table, labels=recode_labels(table.labels, names), soft=values)
 
 
 def _with_ratings(table: DatasetTable, ratings: ArrayLike, votes: str) -> DatasetTable:
@@ -114,13 +114,11 @@ def _with_ratings(table: DatasetTable, ratings: ArrayLike, votes: str) -> Datase
     if len(found.codes) != len(table.names):
         raise DataError(f"There are ratings of {len(found.codes):,} images for {len(table.names):,} images.")
     if table.labels is None:
-        verdict = judge_votes(found, table.names, len(classes), votes=votes)
-        notes = (*table.notes, *verdict.notes)
-        return replace(
-            table, labels=Categorical(verdict.labels, classes), soft=verdict.soft, ratings=found, notes=notes
-        )
+        voted = aggregate_votes(found, table.names, len(classes), votes=votes)
+        notes = (*table.notes, *voted.notes)
+        return replace(table, labels=Categorical(voted.labels, classes), soft=voted.soft, ratings=found, notes=notes)
     every = tuple(sorted({*classes, *table.labels.names}, key=natural_key))
-    return replace(table, labels=code_in_order(table.labels, every), ratings=_named(found, classes, every))
+    return replace(table, labels=recode_labels(table.labels, every), ratings=_named(found, classes, every))
 
 
 def _named(ratings: Ratings, classes: Sequence[str], every: Sequence[str]) -> Ratings:

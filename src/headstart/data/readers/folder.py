@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from headstart.data.categorical import encode_texts
 from headstart.data.images.formats import IMAGE_SUFFIXES
-from headstart.data.names import check_printable, is_printable, shown
+from headstart.data.names import check_printable, escaped, is_printable
 from headstart.data.readers import ReadOptions, register_reader
 from headstart.data.readers.table import DatasetTable
 from headstart.errors import DataError, first_few
@@ -62,7 +62,7 @@ def read_folder(root: Path, *, allow_outside: bool = False) -> DatasetTable:
 
 
 def list_images(root: Path) -> list[str]:
-    """Names, relative to `root`, of all images at any depth: for prediction, where no class folders are needed.
+    """Names, relative to `root`, of all images at any depth; prediction needs no class folders.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def list_images(root: Path) -> list[str]:
 
 @dataclass
 class _Walk:
-    """What a walk has met: image names, how many files of each suffix were ignored, folders by real path."""
+    """Findings of a walk: image names, number of ignored files by suffix, folders by real path."""
 
     root: Path
     allow_outside: bool
@@ -115,7 +115,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _take(walk: _Walk, entry: os.DirEntry[str], name: str) -> bool:
-    """Record one entry; whether it is a folder to go into."""
+    """Record one entry of a folder; True for a folder to go into."""
     if entry.is_symlink():
         _check_link(walk, entry, name)
     if entry.is_dir():
@@ -125,7 +125,7 @@ def _take(walk: _Walk, entry: os.DirEntry[str], name: str) -> bool:
     if suffix in IMAGE_SUFFIXES:
         walk.images.append(_checked_name(name))
     else:
-        walk.ignored[shown(suffix) or "no suffix"] += 1
+        walk.ignored[escaped(suffix) or "no suffix"] += 1
     return False
 
 
@@ -190,4 +190,4 @@ def _notes(walk: _Walk, stray: list[str], hostile: list[str], classes: set[str])
         yield f"{walk.n_hidden:,} hidden or system files and folders were left out."
     empty = sorted({name.split("/", 1)[0] for name in walk.folders.values()} - classes - {"."})
     if empty:
-        yield f"These folders hold no images and make no class: {first_few(map(shown, empty))}."
+        yield f"These folders hold no images and make no class: {first_few(map(escaped, empty))}."

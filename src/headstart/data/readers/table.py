@@ -1,4 +1,4 @@
-"""What a reader hands over: the columns of a data set, before the pixels are attached."""
+"""`DatasetTable`: the columns of a data set as readers hand them over, without pixels."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.data.categorical import Categorical, code_in_order, encode_texts
+from headstart.data.categorical import Categorical, encode_texts, recode_labels
 from headstart.data.labels.raters import Ratings
 from headstart.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
 class DatasetTable:
-    """Columns of equal length; see `headstart.data.dataset.ImageDataset` for their meaning.
+    """Columns of a data set, of equal length; see `headstart.data.dataset.ImageDataset` for their meaning.
 
     `soft` has a column, and `ratings` a code, for every name of `labels`. `source` begins messages about the columns:
     ``"table.csv: "``.
@@ -34,7 +34,7 @@ class DatasetTable:
     source: str = ""
 
     def in_classes(self, classes: Sequence[str] | None) -> DatasetTable:
-        """The table with labels, soft labels and ratings coded by the given classes; as it is for None.
+        """Table with labels, soft labels and ratings in the given classes; unchanged for None.
 
         Raises
         ------
@@ -43,7 +43,7 @@ class DatasetTable:
         """
         if self.labels is None or classes is None:
             return self
-        ordered = code_in_order(self.labels, classes, source=self.source)
+        ordered = recode_labels(self.labels, classes, source=self.source)
         position = np.array([ordered.names.index(name) for name in self.labels.names], dtype=np.int64)
         soft = None if self.soft is None else np.zeros((len(self.soft), len(ordered.names)))
         if soft is not None:
@@ -52,7 +52,7 @@ class DatasetTable:
         return replace(self, labels=ordered, soft=soft, ratings=ratings)
 
     def grouped(self, pattern: str | None) -> DatasetTable:
-        """The table with groups taken from the names, or itself without a pattern.
+        """Table with groups taken from the names; unchanged without a pattern.
 
         Raises
         ------
@@ -85,8 +85,8 @@ def groups_from_names(names: Sequence[str], pattern: str) -> Categorical:
         raise DataError(f"--group-from {pattern!r} is not a regular expression: {error}.") from error
     if expression.groups == 0:
         raise DataError(f"--group-from {pattern!r} has no parenthesis; put one around the group, as in '(p[0-9]+)_'.")
-    wanted = "group" if "group" in expression.groupindex else 1
-    found = [_captured(expression, name, wanted) for name in names]
+    which = "group" if "group" in expression.groupindex else 1
+    found = [_captured(expression, name, which) for name in names]
     missed = [name for name, group in zip(names, found, strict=True) if not group]
     if missed:
         raise DataError(
@@ -96,6 +96,6 @@ def groups_from_names(names: Sequence[str], pattern: str) -> Categorical:
     return encode_texts([group for group in found if group])
 
 
-def _captured(expression: re.Pattern[str], name: str, wanted: str | int) -> str | None:
+def _captured(expression: re.Pattern[str], name: str, which: str | int) -> str | None:
     match = expression.search(name)
-    return match.group(wanted) if match else None
+    return match.group(which) if match else None

@@ -1,4 +1,4 @@
-"""Are there enough images of every class, and do they count? If not, what would work."""
+"""Checks that every class has enough images that count for a split, and what would work where it has not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_class_sizes(classes: Mapping[str, tuple[int, int]], scheme: Scheme, *,
     grouped : bool
         Whether to speak of groups.
     free : bool
-        Whether headstart deals the outer folds; with the user's own only the inner ones are checked here.
+        Whether headstart draws the outer folds; with the user's own only the inner ones are checked here.
 
     Raises
     ------
@@ -39,20 +39,20 @@ def check_class_sizes(classes: Mapping[str, tuple[int, int]], scheme: Scheme, *,
     has = f"{_count(n_images, 'image')} in {_count(n_groups, 'group')}" if grouped else _count(n_images, "image")
     unit = "group" if grouped else "image"
     raise SplitError(
-        f"Class {name!r} has {has} but {_asked(scheme)} need at least {needed}{' groups' if grouped else ''}. "
+        f"Class {name!r} has {has} but {_requested(scheme)} need at least {needed}{' groups' if grouped else ''}. "
         f"{_remedy(n_groups, scheme, needed - n_groups, unit)}"
     )
 
 
 def check_fold_weights(split: Split, weights: NDArray[np.float64] | None, *, source: str) -> None:
-    """Refuse a split of which some training part holds images of weight 0 alone: nothing would be learned there.
+    """Refuse a split with a training part whose images all have weight 0: nothing would be learned there.
 
     Parameters
     ----------
     split : Split
     weights : ndarray of shape (n_images,), float64, or None
     source : str
-        What the split is called in the message: its file, say.
+        Name of the split in the message: its file, say.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def n_needed(scheme: Scheme) -> int:
     return n
 
 
-def _asked(scheme: Scheme) -> str:
+def _requested(scheme: Scheme) -> str:
     if scheme.parts is not None:
         return "training, validation and test part"
     return f"{scheme.n_outer} folds with {scheme.n_inner} inner folds"
@@ -115,7 +115,7 @@ def _remedy(n_groups: int, scheme: Scheme, n_missing: int, unit: str) -> str:
 
 
 def _largest_that_works(n_groups: int, scheme: Scheme) -> Scheme | None:
-    """The scheme closest to the one asked for that `n_groups` suffice for; 3 outer folds may do where 2 do not."""
+    """Closest scheme to the requested one that `n_groups` suffice for; 3 outer folds may do where 2 do not."""
     for n_outer in [*range(min(scheme.n_outer, n_groups), 1, -1), min(3, n_groups)]:
         for n_inner in range(min(scheme.n_inner, n_groups), 1, -1):
             if n_needed(Scheme(n_outer, n_inner, None)) <= n_groups:

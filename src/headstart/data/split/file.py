@@ -51,7 +51,7 @@ def read_split(
     labels : sequence of str, optional
         Class name of every image; must be those of the file, so that scores on one split can be compared in pairs.
     groups : ndarray of shape (n_images,), int64, optional
-        Groups (twins joined) of every image; none may stand on both sides of the split.
+        Groups (near-duplicates joined) of every image; none may stand on both sides of the split.
 
     Raises
     ------
@@ -74,10 +74,10 @@ def read_split(
     return split
 
 
-def _check_same(what: str, path: Path, inside: set[str], wanted: set[str]) -> None:
-    if inside == wanted:
+def _check_same(what: str, path: Path, inside: set[str], given: set[str]) -> None:
+    if inside == given:
         return
-    unknown, left_out = sorted(wanted - inside), sorted(inside - wanted)
+    unknown, left_out = sorted(given - inside), sorted(inside - given)
     parts = [f"{len(unknown):,} {what} are not in it ({first_few(unknown)})"] if unknown else []
     parts += [f"{len(left_out):,} of its {what} are not in the data ({first_few(left_out)})"] if left_out else []
     raise SplitError(f"{path} does not fit these data: {' and '.join(parts)}. Use it with the data it was made for.")
@@ -93,7 +93,7 @@ def _check_labels(path: Path, split: Split, labels: Sequence[str] | None) -> Non
 
 
 def _check_groups(path: Path, split: Split, groups: NDArray[np.int64]) -> None:
-    """Groups must be whole in every outer and every inner fold."""
+    """Refuse a split that tears a group apart in an outer or inner fold."""
     first = np.unique(groups, return_index=True)[1][np.unique(groups, return_inverse=True)[1].reshape(-1)]
     levels = [*split.outer_codes, *split.inner_codes.reshape(-1, len(split)), split.full_codes]
     torn = sorted({int(row) for folds in levels for row in np.flatnonzero(folds != folds[first])})

@@ -1,4 +1,4 @@
-"""Making a split: repeated, stratified and grouped, nested or with one holdout."""
+"""Makers of a split: repeated, stratified and grouped, nested or with one holdout."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def split_dataset(
     groups: ArrayLike | None = None,
     strata: ArrayLike | None = None,
 ) -> Split:
-    """Split of a data set, with its own groups (or those given: twins joined, say), folds and weights.
+    """Split of a data set, with its own groups (or those given: near-duplicates joined, say), folds and weights.
 
     Parameters and errors are those of `make_split`.
     """
@@ -141,13 +141,13 @@ def _draw_all(
 
 
 def _single(drawn: NDArray[np.int64], plan: Scheme, *, tested: int) -> NDArray[np.int64]:
-    """For a holdout: fold 0 for the part that is tested, and train-only for the rest."""
+    """Folds as drawn; for a holdout, fold 0 for the part that is tested, and train-only for the rest."""
     return drawn if plan.parts is None else np.where(drawn == tested, 0, TRAIN_ONLY)
 
 
 @dataclass(frozen=True, eq=False)
 class SplitTask:
-    """Checked arguments, in the order of the image names."""
+    """Columns to be split, checked and in the order of the image names."""
 
     order: Rows
     names: tuple[str, ...]
@@ -180,12 +180,12 @@ class SplitTask:
         order = np.arange(n_images) if names is None else np.argsort(np.array(named, dtype=object), kind="stable")
         n_classes = max(int(codes.max()) + 1, len(classes or ()))
         kind_of = codes if weights is None else codes + n_classes * (np.asarray(weights, dtype=np.float64) == 0)
-        extra = np.zeros(n_images, dtype=np.int64) if strata is None else code_values(strata)
+        extra = np.zeros(n_images, dtype=np.int64) if strata is None else codes_of(strata)
         return cls(
             order=order,
             names=tuple(named[row] for row in order.tolist()),
             labels=codes[order],
-            groups=np.arange(n_images) if groups is None else number_by_appearance(code_values(groups)[order]),
+            groups=np.arange(n_images) if groups is None else number_by_appearance(codes_of(groups)[order]),
             grouped=groups is not None,
             strata=Strata(kind_of * (int(extra.max()) + 1) + extra, kind_of, n_classes).take(order),
             classes=tuple(classes) if classes is not None else tuple(str(code) for code in range(n_classes)),
@@ -217,7 +217,7 @@ class SplitTask:
         return folds
 
 
-def code_values(values: ArrayLike) -> NDArray[np.int64]:
+def codes_of(values: ArrayLike) -> NDArray[np.int64]:
     """Numbers 0..k-1 for the distinct values, in their order."""
     return np.unique(np.asarray(values), return_inverse=True)[1].reshape(-1).astype(np.int64)
 
@@ -235,7 +235,7 @@ def given_folds(task: SplitTask, folds: ArrayLike, plan: Scheme, repeats: int) -
         raise SplitError(f"There are {given.size:,} folds for {len(task.order):,} images.")
     if plan.parts is not None or repeats != 1:
         raise SplitError("The data bring their own folds; use a nested scheme, not repeated, or drop the fold column.")
-    numbered = code_values(given)[task.order]
+    numbered = codes_of(given)[task.order]
     if numbered.max() < 1:
         raise SplitError("The fold column holds a single fold; at least two are needed.")
     _check_whole_groups(task, numbered)
@@ -264,7 +264,7 @@ def _check_whole_groups(task: SplitTask, folds: NDArray[np.int64]) -> None:
 
 
 def fold_notes(task: SplitTask, given: NDArray[np.int64]) -> Iterator[str]:
-    """What the user should know about folds of their own."""
+    """Notes for a user who brought their own folds."""
     yield f"The outer folds are the {int(given.max()) + 1} of the fold column."
     if not is_covered(task.strata, given, int(given.max()) + 1):
         yield "Some of these folds lack a class, so per-fold scores of that class do not exist there."

@@ -1,4 +1,4 @@
-"""`Split`: which images train, choose and judge."""
+"""`Split`: the images of every fold that train, choose and judge."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Which images train, choose and judge; made by `make_split`, `split_dataset` or `read_split`.
+    """Split into images that train, choose and judge; made by `make_split`, `split_dataset` or `read_split`.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Split:
         Class name of every image.
     groups : ndarray of shape (n_images,), int64, or None
     notes : tuple of str
-        What the user should know about this split.
+        Notes for the user.
     own_folds : bool
         Whether the outer folds are the user's own; they need not be balanced by class.
     """
@@ -67,12 +67,12 @@ class Split:
 
     @property
     def n_outer(self) -> int:
-        """Outer folds of one repeat."""
+        """Number of outer folds of one repeat."""
         return int(self.inner_codes.shape[1])
 
     @property
     def n_inner(self) -> int:
-        """Inner folds of one outer fold."""
+        """Number of inner folds of one outer fold."""
         return int(self.full_codes.max()) + 1
 
     def fold_of(self, repeat: int) -> NDArray[np.int16]:

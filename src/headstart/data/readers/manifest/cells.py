@@ -1,4 +1,4 @@
-"""Cells of a manifest: text, numbers and what is missing, with errors that name the file and the rows."""
+"""Cells of a manifest: texts, numbers and gaps, with errors that name the file and the rows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _without_fraction(column: pa.Array) -> pa.Array:
 
 
 def missing_cells(texts: pa.Array) -> NDArray[np.bool_]:
-    """Which cells are empty, NaN or the like."""
+    """Mask of the cells that are empty, NaN or the like, shape (n_rows,)."""
     missing = pc.is_in(pc.utf8_lower(texts), value_set=pa.array(MISSING, texts.type))
     return np.asarray(missing.to_numpy(zero_copy_only=False))
 
@@ -47,11 +47,11 @@ def check_present(path: Path, kind: str, column: str, texts: pa.Array) -> None:
         )
 
 
-def check_printable_cells(path: Path, column: str, coded: Categorical) -> None:
-    """Refuse control characters."""
-    rows = unprintable_rows(coded.names, coded.codes)
+def check_printable_cells(path: Path, column: str, cells: Categorical) -> None:
+    """Refuse a column with control characters."""
+    rows = unprintable_rows(cells.names, cells.codes)
     if len(rows):
-        listed = first_few(f"row {row + 1} has {coded.names[coded.codes[row]]!r}" for row in rows[:6].tolist())
+        listed = first_few(f"row {row + 1} has {cells.names[cells.codes[row]]!r}" for row in rows[:6].tolist())
         raise DataError(
             f"{path}: column {column!r} holds control characters, such as line breaks or escapes, in {len(rows):,} "
             f"rows, counted from 1 below the header: {listed}. Remove them, and rename files that have them."
@@ -59,20 +59,20 @@ def check_printable_cells(path: Path, column: str, coded: Categorical) -> None:
 
 
 def categorical_column(texts: pa.Array) -> Categorical:
-    """The distinct texts in order of appearance, and which one each row has."""
+    """Column with its distinct texts in order of appearance as names."""
     encoded = pc.dictionary_encode(texts)
     codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     return Categorical(codes, tuple(encoded.dictionary.to_pylist()))
 
 
-def weights_of(path: Path, column: str, coded: Categorical) -> NDArray[np.float64]:
+def weight_column(path: Path, column: str, cells: Categorical) -> NDArray[np.float64]:
     """Weights of all rows, at least 0 and not all 0."""
-    values = np.array([_number(text) for text in coded.names])
+    values = np.array([_number(text) for text in cells.names])
     remedy = " Write 0 for an image that should not count, 1 for one that counts in full."
     _refuse(
         path,
         column,
-        coded,
+        cells,
         ~(np.isfinite(values) & (values >= 0)),
         expected="a finite number, not negative",
         remedy=remedy,
@@ -82,26 +82,26 @@ def weights_of(path: Path, column: str, coded: Categorical) -> NDArray[np.float6
             f"{path}: all weights (column {column!r}) are 0, so no image would count. Give some image a positive "
             "weight, or remove the column."
         )
-    return values[coded.codes]
+    return values[cells.codes]
 
 
-def probabilities_of(path: Path, column: str, coded: Categorical) -> NDArray[np.float64]:
+def soft_label_column(path: Path, column: str, cells: Categorical) -> NDArray[np.float64]:
     """Soft labels for one class, at least 0."""
-    values = np.array([_number(text) for text in coded.names])
+    values = np.array([_number(text) for text in cells.names])
     remedy = " Write 0 for a class that is ruled out, 1 for one that is certain."
     _refuse(
-        path, column, coded, ~(np.isfinite(values) & (values >= 0)), expected="a probability from 0 to 1", remedy=remedy
+        path, column, cells, ~(np.isfinite(values) & (values >= 0)), expected="a probability from 0 to 1", remedy=remedy
     )
-    return values[coded.codes]
+    return values[cells.codes]
 
 
-def whole_numbers(path: Path, column: str, coded: Categorical) -> NDArray[np.int64]:
+def whole_number_column(path: Path, column: str, cells: Categorical) -> NDArray[np.int64]:
     """Whole numbers from 0 up."""
-    values = np.array([_number(text) for text in coded.names])
+    values = np.array([_number(text) for text in cells.names])
     known = np.isfinite(values) & (values >= 0) & (values < 2**31)
     whole = np.where(known, values, 0.5) % 1 == 0
-    _refuse(path, column, coded, ~whole, expected="a whole number from 0 up")
-    return values.astype(np.int64)[coded.codes]
+    _refuse(path, column, cells, ~whole, expected="a whole number from 0 up")
+    return values.astype(np.int64)[cells.codes]
 
 
 def _number(text: str) -> float:
@@ -112,9 +112,9 @@ def _number(text: str) -> float:
 
 
 def _refuse(
-    path: Path, column: str, coded: Categorical, bad: NDArray[np.bool_], *, expected: str, remedy: str = ""
+    path: Path, column: str, cells: Categorical, bad: NDArray[np.bool_], *, expected: str, remedy: str = ""
 ) -> None:
-    rows = np.flatnonzero(bad[coded.codes])
+    rows = np.flatnonzero(bad[cells.codes])
     if len(rows):
-        listed = first_few(f"row {row + 1} has {coded.names[coded.codes[row]]!r}" for row in rows[:6].tolist())
+        listed = first_few(f"row {row + 1} has {cells.names[cells.codes[row]]!r}" for row in rows[:6].tolist())
         raise DataError(f"{path}: column {column!r} must hold {expected}; {len(rows):,} rows do not: {listed}.{remedy}")

@@ -1,4 +1,4 @@
-"""Which column of a manifest serves as what."""
+"""Columns of a manifest and their roles: image, label, group, weight, fold, raters, soft labels."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ManifestColumns:
         Raises
         ------
         DataError
-            When the mapping speaks of something that is no column of a manifest.
+            When a key of the mapping is no role of a manifest's columns.
         """
         if isinstance(columns, ManifestColumns):
             return columns
@@ -63,26 +63,26 @@ class ManifestColumns:
         return cls(**(columns or {}))
 
     def found_in(self, path: Path, present: list[str]) -> FoundColumns:
-        """Which column of the table serves as what.
+        """Roles of the columns of one table.
 
         Raises
         ------
         DataError
             When a column that is needed, or was named, is not there, or labels come from two places.
         """
-        wanted = {kind: getattr(self, kind) for kind in KINDS}
+        named = {kind: getattr(self, kind) for kind in KINDS}
         for kind in _IF_THERE:
-            if wanted[kind] is None and kind in present:
-                wanted[kind] = kind
+            if named[kind] is None and kind in present:
+                named[kind] = kind
         soft, raters = self._soft_columns(path, present), self._rater_columns(path, present)
         if (raters or soft) and self.rater is None:
-            wanted["rater"] = None  # some other use of the name
+            named["rater"] = None  # some other use of the name
         if (soft or raters) and self.label == "label" and "label" not in present:
-            wanted["label"] = None
-        for kind, name in wanted.items():
+            named["label"] = None
+        for kind, name in named.items():
             if name is not None and name not in present:
                 raise DataError(_missing_column(path, kind, name, present))
-        found = FoundColumns({kind: name for kind, name in wanted.items() if name is not None}, soft, raters)
+        found = FoundColumns({kind: name for kind, name in named.items() if name is not None}, soft, raters)
         found.check(path)
         return found
 
@@ -118,7 +118,7 @@ class ManifestColumns:
 
 @dataclass(frozen=True)
 class FoundColumns:
-    """The columns of one table.
+    """Columns of one table by their roles.
 
     Attributes
     ----------

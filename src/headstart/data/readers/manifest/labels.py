@@ -10,14 +10,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headstart.data.categorical import Categorical, natural_key, sort_names
-from headstart.data.labels.raters import GAP, Ratings, judge_votes
+from headstart.data.labels.raters import GAP, Ratings, aggregate_votes
 from headstart.data.labels.soft import checked_soft
 from headstart.data.readers.manifest.cells import (
     categorical_column,
     check_present,
     check_printable_cells,
     missing_cells,
-    probabilities_of,
+    soft_label_column,
 )
 from headstart.data.readers.manifest.columns import FoundColumns
 from headstart.errors import DataError, first_few, unknown_name
@@ -27,7 +27,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class ManifestLabels:
-    """Labels of the images of a manifest, all in the classes of `labels`; see `headstart.data.readers.table.Table`."""
+    """Labels of a manifest's images, all in the classes of `labels`; see `DatasetTable` for the columns."""
 
     labels: Categorical | None = None
     soft: NDArray[np.float64] | None = None
@@ -37,7 +37,7 @@ class ManifestLabels:
 
 @dataclass(frozen=True, eq=False)
 class LabelTable:
-    """A manifest as far as its labels go.
+    """Label columns of a manifest.
 
     Attributes
     ----------
@@ -78,22 +78,22 @@ class LabelTable:
         return ManifestLabels(None if given is None else sort_names(given))
 
     def _given(self) -> Categorical | None:
-        """The label column, at the row of every image."""
+        """Label column at the first row of every image; None without one."""
         name = self.found.single.get("label")
         if name is None:
             return None
         check_present(self.path, "label", name, self.text[name])
-        return self._coded(name).take(self.rows)
+        return self._cells(name).take(self.rows)
 
-    def _coded(self, name: str) -> Categorical:
-        coded = categorical_column(self.text[name])
-        check_printable_cells(self.path, name, coded)
-        return coded
+    def _cells(self, name: str) -> Categorical:
+        cells = categorical_column(self.text[name])
+        check_printable_cells(self.path, name, cells)
+        return cells
 
     def _from_soft(self, given: Categorical | None) -> ManifestLabels:
         classes = tuple(sorted(self.found.soft, key=natural_key))
         columns = [self.found.soft[name] for name in classes]
-        values = [probabilities_of(self.path, name, categorical_column(self.text[name])) for name in columns]
+        values = [soft_label_column(self.path, name, categorical_column(self.text[name])) for name in columns]
         where = f"{self.path}, columns {first_few(map(repr, columns))}: "
         soft = checked_soft(np.stack(values, axis=1), len(values[0]), len(classes), where=where, first_row=1)[self.rows]
         if given is None:
@@ -104,7 +104,7 @@ class LabelTable:
         return ManifestLabels(labels, soft, notes=(note,) if n_other else ())
 
     def _among(self, given: Categorical, classes: tuple[str, ...], what: str) -> Categorical:
-        """The label column in the classes that other columns know."""
+        """Label column recoded in the classes of the soft labels or raters."""
         for name in given.names:
             if name not in classes:
                 raise DataError(
@@ -115,11 +115,11 @@ class LabelTable:
         return Categorical(position[given.codes], classes)
 
     def _from_columns(self, given: Categorical | None) -> ManifestLabels:
-        """One column for each rater; a label column, where there is one, is the label and raters tell agreement."""
-        coded = [self._coded(name) for name in self.found.raters]
-        named = {name for column in coded for name in _present(column)}
+        """Labels from one column for each rater; a label column decides, and raters then show agreement alone."""
+        cells = [self._cells(name) for name in self.found.raters]
+        named = {name for column in cells for name in _present(column)}
         classes = self._sorted(named | set(() if given is None else given.names))
-        codes = np.stack([_codes(column, classes)[column.codes[self.rows]] for column in coded], axis=1)
+        codes = np.stack([_codes(column, classes)[column.codes[self.rows]] for column in cells], axis=1)
         ratings = Ratings(codes, self.found.raters)
         if given is None:
             return self._voted(ratings, classes)
@@ -127,30 +127,30 @@ class LabelTable:
         return ManifestLabels(self._among(given, classes, "raters"), ratings=ratings, notes=(note,))
 
     def _from_rows(self) -> ManifestLabels:
-        """One row for each image and rater."""
+        """Labels from one row for each image and rater."""
         rater = self.found.single["rater"]
         check_present(self.path, "rater", rater, self.text[rater])
-        said, raters = self._coded(self.found.single["label"]), self._coded(rater)
-        classes = self._sorted(set(_present(said)))
+        votes, raters = self._cells(self.found.single["label"]), self._cells(rater)
+        classes = self._sorted(set(_present(votes)))
         names = tuple(sorted(raters.names, key=natural_key))
         place = np.array([names.index(name) for name in raters.names], dtype=np.int64)[raters.codes]
         number = np.empty(len(self.images.names), dtype=np.int64)
         number[self.images.codes[self.rows]] = np.arange(len(self.rows))
-        at, value = number[self.images.codes], _codes(said, classes)[said.codes]
+        at, value = number[self.images.codes], _codes(votes, classes)[votes.codes]
         there = value != GAP
         codes = np.full((len(self.rows), len(names)), GAP, dtype=np.int64)
         codes[at[there], place[there]] = value[there]
-        self._refuse_two_minds(raters, said, there & (codes[at, place] != value))
+        self._refuse_contradictions(raters, votes, there & (codes[at, place] != value))
         return self._voted(Ratings(codes, names), classes)
 
-    def _refuse_two_minds(self, raters: Categorical, said: Categorical, differs: NDArray[np.bool_]) -> None:
+    def _refuse_contradictions(self, raters: Categorical, votes: Categorical, differs: NDArray[np.bool_]) -> None:
         """Refuse a rater who gives one image two labels."""
         bad = np.flatnonzero(differs)
         if not len(bad):
             return
         listed = first_few(
             f"{raters.names[raters.codes[row]]!r} on {self.images.names[self.images.codes[row]]} "
-            f"({said.names[said.codes[row]]!r} in row {row + 1})"
+            f"({votes.names[votes.codes[row]]!r} in row {row + 1})"
             for row in bad[:6].tolist()
         )
         raise DataError(
@@ -165,8 +165,8 @@ class LabelTable:
 
     def _voted(self, ratings: Ratings, classes: tuple[str, ...]) -> ManifestLabels:
         names = [self.images.names[code] for code in self.images.codes[self.rows].tolist()]
-        verdict = judge_votes(ratings, names, len(classes), votes=self.votes, where=f"{self.path}: ")
-        return ManifestLabels(Categorical(verdict.labels, classes), verdict.soft, ratings, verdict.notes)
+        voted = aggregate_votes(ratings, names, len(classes), votes=self.votes, where=f"{self.path}: ")
+        return ManifestLabels(Categorical(voted.labels, classes), voted.soft, ratings, voted.notes)
 
 
 def _present(column: Categorical) -> list[str]:

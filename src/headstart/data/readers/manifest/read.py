@@ -17,8 +17,8 @@ from headstart.data.readers.manifest.cells import (
     check_present,
     check_printable_cells,
     column_texts,
-    weights_of,
-    whole_numbers,
+    weight_column,
+    whole_number_column,
 )
 from headstart.data.readers.manifest.columns import KINDS, FoundColumns, ManifestColumns
 from headstart.data.readers.manifest.labels import LabelTable
@@ -43,7 +43,7 @@ def read_manifest(
     allow_outside : bool
         Accept absolute paths and paths with ``..``.
     votes : {"majority", "shares"}
-        What the labels of several raters come to; see `headstart.data.labels.raters.judge_votes`.
+        How the labels of several raters are combined; see `headstart.data.labels.raters.aggregate_votes`.
 
     Raises
     ------
@@ -57,19 +57,19 @@ def read_manifest(
     text = {name: column_texts(table[name]) for name in found.every}
     named = found.single
     text[named["image"]] = _names(path, text[named["image"]], allow_outside)
-    coded = {kind: categorical_column(text[name]) for kind, name in named.items()}
+    cells = {kind: categorical_column(text[name]) for kind, name in named.items()}
     for kind in ("image", "group"):
-        if kind in coded:
+        if kind in cells:
             check_present(path, kind, named[kind], text[named[kind]])
-            check_printable_cells(path, named[kind], coded[kind])
-    rows, notes = _distinct_rows(path, _fixed_columns(found, coded, text), by_rater="rater" in named)
-    found_labels = LabelTable(path, found, text, coded["image"], rows, votes).read()
+            check_printable_cells(path, named[kind], cells[kind])
+    rows, notes = _distinct_rows(path, _fixed_columns(found, cells, text), by_rater="rater" in named)
+    found_labels = LabelTable(path, found, text, cells["image"], rows, votes).read()
     return DatasetTable(
         names=pc.take(text[named["image"]], pa.array(rows)).to_pylist(),
         labels=found_labels.labels,
-        groups=sort_names(coded["group"].take(rows)) if "group" in coded else None,
-        weights=weights_of(path, named["weight"], coded["weight"])[rows] if "weight" in coded else None,
-        folds=whole_numbers(path, named["fold"], coded["fold"])[rows] if "fold" in coded else None,
+        groups=sort_names(cells["group"].take(rows)) if "group" in cells else None,
+        weights=weight_column(path, named["weight"], cells["weight"])[rows] if "weight" in cells else None,
+        folds=whole_number_column(path, named["fold"], cells["fold"])[rows] if "fold" in cells else None,
         notes=(*notes, *found_labels.notes),
         soft=found_labels.soft,
         ratings=found_labels.ratings,
@@ -78,11 +78,11 @@ def read_manifest(
 
 
 def _fixed_columns(
-    found: FoundColumns, coded: Mapping[str, Categorical], text: Mapping[str, pa.Array]
+    found: FoundColumns, cells: Mapping[str, Categorical], text: Mapping[str, pa.Array]
 ) -> dict[str, Categorical]:
-    """What may not differ between two rows of one image; with a row for each rater, the labels may."""
+    """Columns that may not differ between rows of one image; with a row for each rater, labels may."""
     differing = ("label", "rater") if "rater" in found.single else ()
-    single = {kind: column for kind, column in coded.items() if kind not in differing}
+    single = {kind: column for kind, column in cells.items() if kind not in differing}
     return single | {name: categorical_column(text[name]) for name in (*found.soft.values(), *found.raters)}
 
 
@@ -102,16 +102,16 @@ def _names(path: Path, images: pa.Array, allow_outside: bool) -> pa.Array:
 
 
 def _distinct_rows(
-    path: Path, coded: Mapping[str, Categorical], *, by_rater: bool
+    path: Path, fixed: Mapping[str, Categorical], *, by_rater: bool
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """First row of every image, and a note on repeated rows; repeated rows that disagree are refused."""
-    images = coded["image"]
+    images = fixed["image"]
     _, first = np.unique(images.codes, return_index=True)
     rows = np.sort(first).astype(np.int64)
     n_repeated = len(images.codes) - len(rows)
     if n_repeated == 0:
         return rows, ()
-    for kind, column in coded.items():
+    for kind, column in fixed.items():
         differs = np.flatnonzero(column.codes != column.codes[first[images.codes]])
         if len(differs):
             raise DataError(f"{path}: {_conflicts(kind, images, column, differs, first)} Keep one row for each image.")

@@ -57,7 +57,7 @@ def read_columns(path: Path, columns: list[str]) -> pa.Table:
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether the name says Parquet."""
+    """Whether the suffix is that of Parquet."""
     return path.suffix.lower() in (".parquet", ".pq")
 
 
