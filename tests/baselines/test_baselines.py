@@ -21,7 +21,7 @@ from headstart.features.descriptors import extractor as describer_module
 from headstart.features.descriptors.descriptors import N_CELLS, SIDE, describe, descriptor_names
 from headstart.features.descriptors.extractor import DescriptorExtractor
 from headstart.features.extract import extract_features
-from headstart.heads import FittedHead, HeadSpec, cost, fit_heads, kinds, training_rows
+from headstart.heads import FittedHead, HeadSpec, cost, fit_heads, searchable_kinds, training_rows
 from headstart.study.search.space import HeadTable
 
 NAMES = descriptor_names()
@@ -229,7 +229,7 @@ def test_the_majority_knows_the_weighted_shares_alone() -> None:
 
 
 def test_rivals_kinds_are_not_searched() -> None:
-    assert not {"forest", "majority"} & set(kinds())
+    assert not {"forest", "majority"} & set(searchable_kinds())
     for kind in ("forest", "majority"):
         with pytest.raises(InputError, match="kind of head"):
             HeadTable.of(kind, {})

@@ -20,9 +20,10 @@ from sklearn.svm import SVC
 from headstart.data.split.stratify import stratified_folds
 from headstart.decisions.platt import fit_platt
 from headstart.errors import BundleError, InputError
-from headstart.heads import FittedHead, HeadSpec, cost, fit_heads, grid, kinds, total_cost
-from headstart.heads.arithmetic import BLOCK_ROWS, PROBABILITY_FLOOR
-from headstart.heads.predict import distance_votes, standardised, svm_decisions, uniform_votes
+from headstart.heads import FittedHead, HeadSpec, cost, fit_heads, grid, searchable_kinds, total_cost
+from headstart.heads.arithmetic import BLOCK_ROWS, PROBABILITY_FLOOR, standardised
+from headstart.heads.kinds.knn import distance_votes, uniform_votes
+from headstart.heads.kinds.svm import svm_decisions
 from headstart.heads.training_rows import scaling
 
 SMALL = {
@@ -185,7 +186,7 @@ def test_no_rows_give_no_probabilities():
 # Nothing leaks and nothing depends on what it should not
 
 
-@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize("kind", searchable_kinds())
 def test_noise_labels_score_at_chance(kind):
     scores = []
     for seed in range(8):
@@ -218,14 +219,14 @@ def test_svm_calibration_keeps_twins_together():
     assert confidence(rows) < 0.35 < 0.45 < confidence(None)
 
 
-@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize("kind", searchable_kinds())
 def test_signal_is_found(kind):
     features, labels = blobs(300, 30, shift=0.8)
     probabilities = fit_one(SMALL[kind], features[:200], labels[:200]).predict_proba(features[200:])
     assert (probabilities.argmax(axis=1) == labels[200:]).mean() > 0.9
 
 
-@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize("kind", searchable_kinds())
 def test_rows_of_weight_zero_are_as_if_absent(kind):
     features, labels = blobs()
     weights = np.ones(150)
@@ -236,7 +237,7 @@ def test_rows_of_weight_zero_are_as_if_absent(kind):
     assert same_arrays(fit_one(SMALL[kind], poisoned, flipped, weights=weights), head)
 
 
-@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize("kind", searchable_kinds())
 def test_a_head_does_not_depend_on_its_siblings(kind):
     features, labels = blobs()
     other = {"dense": {"epochs": 5}, "logistic": {"C": 1.0}, "knn": {"k": 3}, "svm": {"C": 1.0, "gamma": 2.0}} | {
@@ -255,7 +256,7 @@ def test_a_head_does_not_depend_on_its_siblings(kind):
             assert same_arrays(head, alone)
 
 
-@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize("kind", searchable_kinds())
 def test_the_seed_alone_decides(kind):
     features, labels = blobs()
     torch.manual_seed(1)
@@ -298,7 +299,7 @@ def test_scaling_is_weighted_and_ignores_constant_features():
     np.testing.assert_allclose(inverse, [1.0, 0.0, 0.0])
 
 
-@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize("kind", searchable_kinds())
 def test_a_feature_constant_in_training_is_ignored_in_prediction(kind):
     features, labels = blobs()
     features[:, 4] = 7.0
@@ -325,7 +326,7 @@ def test_calibration_folds_keep_groups_whole_and_classes_even():
 # Classes absent from the training rows, tiny data
 
 
-@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize("kind", searchable_kinds())
 def test_an_absent_class_gets_the_floor(kind):
     features, labels = blobs()
     seen = labels != 1
@@ -336,7 +337,7 @@ def test_an_absent_class_gets_the_floor(kind):
     np.testing.assert_allclose(probabilities[:, [0, 2]], two, atol=3e-6)
 
 
-@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize("kind", searchable_kinds())
 def test_a_single_class_gets_all_but_the_floor(kind):
     features, _ = blobs(20)
     head = fit_one(SMALL[kind], features, np.full(20, 2))
@@ -346,14 +347,14 @@ def test_a_single_class_gets_all_but_the_floor(kind):
 
 
 @pytest.mark.parametrize("n", [2, 3, 5])
-@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize("kind", searchable_kinds())
 def test_a_handful_of_rows_is_enough(kind, n):
     features, _ = blobs(n)
     probabilities = fit_one(SMALL[kind], features, np.arange(n) % 2, 2).predict_proba(features)
     assert np.isfinite(probabilities).all() and probabilities.min() >= PROBABILITY_FLOOR
 
 
-@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize("kind", searchable_kinds())
 def test_identical_rows_do_no_harm(kind):
     features = np.full((12, 5), 3.0, dtype=np.float32)
     probabilities = fit_one(SMALL[kind], features, np.arange(12) % 3).predict_proba(features)
@@ -363,7 +364,7 @@ def test_identical_rows_do_no_harm(kind):
 # Stored arrays
 
 
-@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize("kind", searchable_kinds())
 def test_a_stored_head_predicts_the_same_bits(kind, tmp_path: Path):
     features, labels = blobs()
     head = fit_one(SMALL[kind], features, labels)
@@ -458,7 +459,7 @@ def test_specs_from_other_json_are_refused():
 def test_grids_hold_every_kind_once_and_labels_tell_them_apart(name):
     specs = grid(name)
     without_gain = {"ridge", "lda"} if name == "quick" else set()  # docs/heads.md
-    assert {spec.kind for spec in specs} == set(kinds()) - without_gain
+    assert {spec.kind for spec in specs} == set(searchable_kinds()) - without_gain
     assert len(set(specs)) == len({spec.label for spec in specs}) == len(specs)
     assert [HeadSpec.from_json(spec.to_json()) for spec in specs] == specs
 

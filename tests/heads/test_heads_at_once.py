@@ -12,15 +12,14 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from headstart.errors import BundleError, InputError
 from headstart.heads import FittedHead, HeadSpec, batch_notes, fit_heads, plan_chunks, train_chunk
-from headstart.heads.arrays import dense_layers
 from headstart.heads.batched import train
 from headstart.heads.batched.device import faster_precision
-from headstart.heads.batched.plan import Shape, batch_rows, lane_bytes
-from headstart.heads.spec import SETTINGS
+from headstart.heads.batched.plan import Shape, batch_rows, lane_bytes, layer_names
+from headstart.heads.spec import KINDS
 from headstart.heads.training_rows import training_rows
 
-ACTIVATIONS = SETTINGS["dense"]["activation"].choices
-OPTIMIZERS = SETTINGS["dense"]["optimizer"].choices
+ACTIVATIONS = KINDS["dense"].settings["activation"].choices
+OPTIMIZERS = KINDS["dense"].settings["optimizer"].choices
 
 TORCH_ACTIVATIONS = {
     "relu": torch.nn.ReLU,
@@ -123,7 +122,7 @@ def compute_balanced(rows):
 
 
 def assert_weights_equal(arrays, linears, atol=1e-4):
-    for (weights, bias), linear in zip(dense_layers(len(linears) - 1), linears, strict=True):
+    for (weights, bias), linear in zip(layer_names(len(linears) - 1), linears, strict=True):
         np.testing.assert_allclose(arrays[weights], linear.weight.detach().numpy(), atol=atol, rtol=0)
         np.testing.assert_allclose(arrays[bias], linear.bias.detach().numpy(), atol=atol, rtol=0)
 

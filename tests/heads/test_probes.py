@@ -11,9 +11,8 @@ from test_heads import SMALL, blobs, fit_one
 
 from headstart.decisions.platt import fit_platt
 from headstart.heads import HeadSpec, fit_heads
-from headstart.heads.arithmetic import BLOCK_ROWS
-from headstart.heads.kinds.ridge import fit_softmax_scale
-from headstart.heads.predict import ridge_decisions, standardised
+from headstart.heads.arithmetic import BLOCK_ROWS, standardised
+from headstart.heads.kinds.ridge import fit_softmax_scale, ridge_decisions
 
 
 @pytest.mark.parametrize("d", [41, 400], ids=["n > d", "n < d"])

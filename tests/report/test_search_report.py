@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from made_run import NOTE, make_run
 
-from headstart.heads.spec import SETTINGS
+from headstart.heads import searchable_kinds
 from headstart.report import write_report
 from headstart.report.context import ReportContext
 from headstart.report.document import FigureRow, Plot, ReportTable, Section, Text
@@ -257,7 +257,7 @@ def test_every_built_in_grid_has_a_section(tmp_path: Path, name):
     section, drawn = drawn_section(made_up(built_in_space(name), tmp_path))
     kinds = {row[0].split(":")[0] for row in tables_in(section)[-1].rows}
     assert {"Dense", "Logistic", "kNN", "SVM"} <= kinds and "search_effects" in drawn
-    assert len(kinds) <= len(SETTINGS)
+    assert len(kinds) <= len(searchable_kinds())
 
 
 def test_a_search_without_choice_of_settings_has_no_figures(tmp_path: Path):

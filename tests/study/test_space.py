@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 
 from headstart.errors import InputError
-from headstart.heads import HeadSpec, grid
-from headstart.heads import spec as head_spec
+from headstart.heads import HeadSpec, grid, searchable_kinds
 from headstart.study.search.builtin import PAPER_BACKBONES, built_in_space, tables_of
 from headstart.study.search.rungs import HalvingPlan
 from headstart.study.search.schema import schema_bytes
@@ -290,7 +289,7 @@ def test_the_shipped_schema_is_that_of_the_models():
     assert SCHEMA_FILE.read_bytes() == schema_bytes(), "write it anew: python -m headstart.study.search.toml"
     schema = json.loads(schema_bytes())
     heads = {name for name in schema["$defs"] if name.endswith("Heads")}
-    assert len(heads) == len(head_spec.SETTINGS)
+    assert len(heads) == len(searchable_kinds())
     dropout = schema["$defs"]["DenseHeads"]["properties"]["dropout"]["anyOf"][0]
     assert dropout == {"type": "number", "minimum": 0.0, "exclusiveMaximum": 1.0}
     assert all(schema["$defs"][name]["additionalProperties"] is False for name in heads)

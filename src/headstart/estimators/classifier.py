@@ -16,7 +16,7 @@ from headstart.data.split.make import split_dataset
 from headstart.errors import ArgumentError, unknown_name
 from headstart.estimators.base import AnyPath, ImageEstimator, Size, check_name
 from headstart.estimators.inputs import Images, labelled
-from headstart.heads import FittedHead, HeadSpec, fit_heads, grid, kinds
+from headstart.heads import FittedHead, HeadSpec, fit_heads, grid, searchable_kinds
 from headstart.study.execution.workers import single_thread
 from headstart.study.nested_cv import run_folds
 from headstart.study.plan import StudyData, StudyPlan, final_fold
@@ -210,8 +210,8 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
 
     def _candidates(self) -> tuple[HeadSpec, ...]:
         check_name("head", self.head, example="logistic")
-        if self.head not in (*kinds(), AUTO):
-            raise ArgumentError(unknown_name("head", self.head, [*kinds(), AUTO]))
+        if self.head not in (*searchable_kinds(), AUTO):
+            raise ArgumentError(unknown_name("head", self.head, [*searchable_kinds(), AUTO]))
         if self.settings is not None and not isinstance(self.settings, Mapping):
             raise ArgumentError(f"settings must be a dict such as {{'C': 0.1}}, not {self.settings!r:.80}.")
         if self.head != AUTO:

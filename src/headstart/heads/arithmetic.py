@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Features = npt.NDArray[np.float32]
+Arrays = Mapping[str, npt.NDArray[Any]]
+"""What a fitted head is made of, by name."""
+BlockPredictor = Callable[[Floats], Floats]
+"""Function from a block of standardised features (BLOCK_ROWS, n_features) to values of every row, row by row."""
+
+TINY = 1e-12
 
 BLOCK_ROWS = 64
 COLUMN_TILE = 64
@@ -22,6 +29,14 @@ that do not fill a tile of the kernel are summed in an order that depends on whe
 
 PROBABILITY_FLOOR = 1e-6
 """Least probability a head gives a class: what a class absent from the training rows gets, in every row."""
+
+
+def standardised(rows: npt.NDArray[Any], arrays: Arrays) -> Floats:
+    """Features in units of the training rows' standard deviation; features constant in training become 0."""
+    centred = rows.astype(np.float64)
+    centred -= arrays["mean"]
+    centred *= arrays["inverse_scale"]
+    return centred
 
 
 def in_blocks(features: Features, compute: Callable[[Floats], Floats], n_columns: int) -> Floats:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from headstart.errors import InputError
 from headstart.heads.arithmetic import Features
 from headstart.heads.fitted import FittedHead
-from headstart.heads.spec import HeadSpec
-from headstart.heads.training_rows import TrainingRows, training_rows
+from headstart.heads.spec import KINDS, HeadSpec
+from headstart.heads.training_rows import training_rows
 
 
 def fit_heads(
@@ -48,7 +48,7 @@ def fit_heads(
     seed : int >= 0
         Governs the dense head's initial weights, order and dropout, and the SVM's calibration folds.
     precision : {"fp32", "bf16"}
-        Of the large products in training dense heads; no other kind heeds it.
+        Precision of the large products in training dense heads; no other kind heeds it.
 
     Returns
     -------
@@ -68,29 +68,6 @@ def fit_heads(
     if seed < 0:
         raise InputError(f"The seed must be a whole number >= 0, not {seed}.")
     rows = training_rows(features, labels, n_classes=n_classes, weights=weights, groups=groups, seed=seed)
-    learned = _learn(specs, rows, precision) if rows.n_present > 1 else [{} for _ in specs]
+    fit = KINDS[found[0]].fit
+    learned = fit(specs, rows, precision=precision) if rows.n_present > 1 else [{} for _ in specs]
     return [FittedHead(spec, rows.common_arrays() | arrays) for spec, arrays in zip(specs, learned, strict=True)]
-
-
-def _learn(specs: Sequence[HeadSpec], rows: TrainingRows, precision: str) -> list[dict[str, npt.NDArray[Any]]]:
-    """Arrays of the kind for every spec; torch and scikit-learn are loaded only where they are used."""
-    match specs[0].kind:
-        case "dense":
-            from headstart.heads.kinds.dense import fit_dense
-
-            return fit_dense(specs, rows, precision=precision)
-        case "logistic":
-            from headstart.heads.kinds.logistic import fit_logistic as learn
-        case "knn":
-            from headstart.heads.kinds.knn import fit_knn as learn
-        case "ridge":
-            from headstart.heads.kinds.ridge import fit_ridge as learn
-        case "lda":
-            from headstart.heads.kinds.lda import fit_lda as learn
-        case "forest":
-            from headstart.heads.kinds.forest import fit_forest as learn
-        case "majority":
-            from headstart.heads.kinds.majority import fit_majority as learn
-        case _:
-            from headstart.heads.kinds.svm import fit_svm as learn
-    return learn(specs, rows)

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.errors import InputError
-from headstart.heads.arithmetic import Features, Floats, in_blocks, over_all_classes
+from headstart.heads.arithmetic import BlockPredictor, Features, Floats, in_blocks, over_all_classes, standardised
 from headstart.heads.arrays import check_arrays
-from headstart.heads.predict import block_predictor, standardised
-from headstart.heads.spec import HeadSpec
+from headstart.heads.spec import KINDS, HeadSpec
+from headstart.heads.training_rows import check_features
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class FittedHead:
     ----------
     spec : HeadSpec
     arrays : dict of str to ndarray
-        What was learned, by name; `layout` lists the names of each kind.
+        What was learned, by name; `HeadKind.layout` lists the names of each kind.
 
     Examples
     --------
@@ -54,7 +54,7 @@ class FittedHead:
     @property
     def holds_training_features(self) -> bool:
         """Whether the arrays contain features of training images: all of them (kNN), the support vectors (SVM)."""
-        return "rows" in self.arrays
+        return self._has_learned and KINDS[self.spec.kind].holds_rows
 
     @property
     def failed(self) -> bool:
@@ -87,10 +87,21 @@ class FittedHead:
             raise InputError(
                 f"The features have {features.shape[1]} columns, but {expected}. Use features of the same backbone."
             )
-        predict = block_predictor(self.spec, self.arrays)
+        predict = self._block_predictor()
         n_present = int(np.count_nonzero(self.arrays["present"]))
         seen = in_blocks(features, lambda block: predict(standardised(block, self.arrays)), n_present)
         return over_all_classes(seen, self.arrays["present"])
+
+    @property
+    def _has_learned(self) -> bool:
+        """Whether there was anything to tell apart: rows of two classes or more."""
+        return int(np.count_nonzero(self.arrays["present"])) > 1
+
+    def _block_predictor(self) -> BlockPredictor:
+        """Function from a block of standardised features to probabilities (BLOCK_ROWS, n_present)."""
+        if not self._has_learned:
+            return lambda block: np.ones((len(block), 1))
+        return KINDS[self.spec.kind].predictor(self.spec, self.arrays)
 
     def to_tensors(self) -> dict[str, npt.NDArray[Any]]:
         """Copies of the arrays, contiguous, as safetensors stores them."""
@@ -107,23 +118,3 @@ class FittedHead:
         """
         check_arrays(spec, tensors)
         return cls(spec, dict(tensors))
-
-
-def check_features(features: Features) -> None:
-    """Refuse what is not a table of finite float32 numbers.
-
-    Raises
-    ------
-    InputError
-    """
-    if features.ndim != 2 or features.shape[1] == 0:
-        raise InputError(f"Features must have shape (n_rows, n_features), not {features.shape}.")
-    if features.dtype != np.float32:
-        raise InputError(
-            f"Features must be float32, not {features.dtype}. Convert with features.astype(numpy.float32)."
-        )
-    if not np.isfinite(features).all():
-        row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
-        raise InputError(
-            f"Features of row {row} are not finite. Check the image, the weights and the backbone's precision."
-        )

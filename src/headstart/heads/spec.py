@@ -1,93 +1,189 @@
-"""What a head is before it is fitted: its kind and its settings."""
+"""What a head is before it is fitted: a kind, which its own file in `headstart.heads.kinds` registers, and settings."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+import string
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
+
+import numpy.typing as npt
 
 from headstart.errors import InputError, unknown_name
+from headstart.heads.arithmetic import Arrays, BlockPredictor
+from headstart.heads.settings import Scalar, Setting, completed_settings, shown
+from headstart.heads.training_rows import TrainingRows
+from headstart.runtime.registry import Registry
 from headstart.storage import canonical_json
 
-Scalar = str | int | float
+Layout = Mapping[str, tuple[str, str]]
+"""Type and shape of every array by name: ``("float64", "Pd")``.
 
-LARGEST_WHOLE = 2**53
-"""Beyond it tables of candidates and costs, which hold floating-point numbers, would tell of another one."""
+Letters of a shape stand for lengths that must agree: K classes, P of them seen in training, d features, n stored
+training rows; any other letter for a length of the kind's own. "" is a single number.
+"""
 
 
 @dataclass(frozen=True)
-class Setting:
-    """One setting of a kind of head: its default, whose type it keeps, and the values it may take.
+class FitSize:
+    """Sizes that the cost of fitting a head depends on.
 
-    A number with a `word` may be that word instead: shrinkage is a share, or 'auto'.
+    Attributes
+    ----------
+    n_rows : int
+        Number of training rows.
+    n_features, n_classes : int
+    precision : {"fp32", "bf16"}
+        Precision of the large products in training dense heads.
     """
 
-    default: Scalar
-    low: float = 0.0
-    high: float = math.inf
-    choices: tuple[str, ...] = ()
-    may_be_low: bool = False
-    word: str = ""
-
-    def accepts(self, value: Any) -> bool:
-        """Whether `value` has the right type and lies in the range."""
-        if self.word and value == self.word:
-            return True
-        if self.choices:
-            return isinstance(value, str) and value in self.choices
-        if isinstance(value, bool) or not isinstance(value, int | float) or _too_large(value):
-            return False
-        if not math.isfinite(value) or (isinstance(self.default, int) and not isinstance(value, int)):
-            return False
-        return (value >= self.low if self.may_be_low else value > self.low) and value < self.high
+    n_rows: int
+    n_features: int
+    n_classes: int
+    precision: str = "fp32"
 
     @property
-    def expected(self) -> str:
-        """The values it may take, in words."""
-        if self.choices:
-            return "one of " + ", ".join(self.choices)
-        number = "a whole number" if isinstance(self.default, int) else "a number"
-        below = "" if math.isinf(self.high) else f" and < {self.high:g}"
-        word = f", or {self.word!r}" if self.word else ""
-        return f"{number} {'>=' if self.may_be_low else '>'} {self.low:g}{below}{word}"
-
-    def completed(self, value: Scalar) -> Scalar:
-        """An accepted value in the setting's own type: 3 for a number becomes 3.0."""
-        if self.word:
-            return value if value == self.word else float(value)
-        return type(self.default)(value)
+    def n_machines(self) -> int:
+        """Number of one-against-the-rest problems: one for two classes."""
+        return 1 if self.n_classes == 2 else self.n_classes
 
 
-SETTINGS: dict[str, dict[str, Setting]] = {
-    "dense": {
-        "layers": Setting(1, high=4, may_be_low=True),
-        "units": Setting(256),
-        "activation": Setting("relu", choices=("relu", "sigmoid", "tanh", "gelu", "selu")),
-        "dropout": Setting(0.5, high=1.0, may_be_low=True),
-        "optimizer": Setting("adam", choices=("sgd", "momentum", "rmsprop", "adam", "adamw", "adamax", "nadam")),
-        "learning_rate": Setting(1e-4),
-        "weight_decay": Setting(0.0, may_be_low=True),
-        "batch_size": Setting(128),
-        "epochs": Setting(20),
-        "label_smoothing": Setting(0.0, high=1.0, may_be_low=True),
-        "class_weight": Setting("none", choices=("none", "balanced")),
-    },
-    "logistic": {"C": Setting(0.01)},
-    "knn": {
-        "k": Setting(15),
-        "votes": Setting("distance", choices=("distance", "uniform")),
-        "smoothing": Setting(1.0),
-    },
-    "svm": {"C": Setting(3.0), "gamma": Setting(0.5)},
-    "ridge": {"alpha": Setting(3000.0)},
-    "lda": {"shrinkage": Setting("auto", high=1.0, word="auto")},
-}
-BASELINE_SETTINGS: dict[str, dict[str, Setting]] = {
-    "majority": {},
-    "forest": {"trees": Setting(50), "leaf": Setting(3)},
-}
-"""Kinds that transfer is judged against: fitted like the others, never searched."""
+@dataclass(frozen=True)
+class FitCost:
+    """Rough seconds to fit a head: its own work, and the work that heads fitted in one call share.
+
+    Attributes
+    ----------
+    own_s : float
+        Seconds of work that no other head has a part in.
+    shared_s : float
+        Seconds of work that is done once for all heads of the kind with the same `shared_by`.
+    shared_by : str
+        Name of the shared work.
+    """
+
+    own_s: float
+    shared_s: float = 0.0
+    shared_by: str = ""
+
+
+class FitHeads(Protocol):
+    """Function that fits heads of one kind on the same rows."""
+
+    def __call__(
+        self, specs: Sequence[HeadSpec], rows: TrainingRows, *, precision: str = "fp32"
+    ) -> list[dict[str, npt.NDArray[Any]]]:
+        """Arrays of every head, in the order of the specs; only dense heads heed the precision."""
+
+
+def _linear_products(spec: HeadSpec, size: FitSize) -> float:
+    return float(size.n_features * size.n_classes)
+
+
+def _no_damage(arrays: Arrays) -> str:
+    return ""
+
+
+@dataclass(frozen=True, eq=False)
+class HeadKind:
+    """A kind of head: its settings, how it is fitted, stored, predicts, what it costs and how it is called.
+
+    Parameters
+    ----------
+    name : str
+        As specs, study files and results call it.
+    title : str
+        As reports call it.
+    headline : str
+        First words of a head's label, with the settings they name in braces: ``"logistic C = {C}"``.
+    settings : mapping of str to Setting
+        In the order in which they are described and searched.
+    layout : callable
+        From a spec to the arrays that a fitted head is made of, beside those common to all.
+    fit : callable
+        From (specs, rows, precision) to the arrays of every head; `FitHeads`.
+    predictor : callable
+        From (spec, arrays) to the function that turns a block of standardised features into probabilities of the
+        classes seen in training, in plain numpy.
+    cost : callable
+        From (spec, FitSize) to the FitCost.
+    n_products : callable
+        From (spec, FitSize) to the multiply-adds to predict one row. Default: those of one linear map.
+    lengths : mapping of str to str
+        Letter of a shape to the setting that says how long it is.
+    damage : callable
+        From loaded arrays, of the right types and shapes, to what is wrong with their values; empty where nothing is.
+    grids : mapping of str to sequence of dict
+        Name of a built-in grid to the settings of the heads that this kind adds to it.
+    is_baseline : bool
+        Whether it is only what other heads are compared with: fitted like the others, never searched.
+    order : int
+        Place among the kinds in lists, tables and grids; equal ones by name.
+
+    Raises
+    ------
+    ValueError
+        When the headline names a setting that there is not.
+    """
+
+    name: str
+    title: str
+    headline: str
+    settings: Mapping[str, Setting]
+    layout: Callable[[HeadSpec], Layout]
+    fit: FitHeads
+    predictor: Callable[[HeadSpec, Arrays], BlockPredictor]
+    cost: Callable[[HeadSpec, FitSize], FitCost]
+    n_products: Callable[[HeadSpec, FitSize], float] = _linear_products
+    lengths: Mapping[str, str] = field(default_factory=dict)
+    damage: Callable[[Arrays], str] = _no_damage
+    grids: Mapping[str, Sequence[Mapping[str, Scalar]]] = field(default_factory=dict)
+    is_baseline: bool = False
+    order: int = 100
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in (*self.named_settings, *self.lengths.values()) if name not in self.settings]
+        if unknown:
+            raise ValueError(
+                f"The kind of head {self.name!r} names the setting {unknown[0]!r}, which it does not have."
+            )
+
+    @property
+    def named_settings(self) -> tuple[str, ...]:
+        """Settings that the headline names."""
+        return tuple(name for _, name, _, _ in string.Formatter().parse(self.headline) if name)
+
+    @property
+    def holds_rows(self) -> bool:
+        """Whether a fitted head holds features of training rows: all of them (kNN), the support vectors (SVM)."""
+        return any(shape == "nd" for _, shape in self.layout(HeadSpec(self.name)).values())
+
+
+KINDS: Registry[HeadKind] = Registry(
+    "kind of head", "headstart.heads.kinds", order=lambda kind: (kind.is_baseline, kind.order, kind.name)
+)
+"""Every kind of head by name: those that can be searched, then those that are baselines only."""
+
+
+def register_head(kind: HeadKind) -> HeadKind:
+    """Make a kind of head known to specs, searches, study files, bundles and reports; gives it back.
+
+    Raises
+    ------
+    ValueError
+        When there is a kind of that name already.
+    """
+    KINDS.add(kind.name, kind)
+    return kind
+
+
+def searchable_kinds() -> list[str]:
+    """Kinds of head that can be searched, in the order they are described in.
+
+    >>> searchable_kinds()
+    ['dense', 'logistic', 'knn', 'svm', 'ridge', 'lda']
+    """
+    return [name for name, kind in KINDS.items() if not kind.is_baseline]
 
 
 @dataclass(frozen=True)
@@ -96,11 +192,11 @@ class HeadSpec:
 
     Parameters
     ----------
-    kind : {"dense", "logistic", "knn", "svm", "ridge", "lda"}
-        What is trained on the frozen features; `docs/heads.md` describes each. Rivals may also be "majority" or
-        "forest".
+    kind : str
+        What is trained on the frozen features: "dense", "logistic", "knn", "svm", "ridge" or "lda", which
+        `docs/heads.md` describes, or any other of `KINDS`. Baselines may also be "majority" or "forest".
     settings : mapping of str to str, int or float
-        Settings that differ from the defaults of the kind (`SETTINGS`, `BASELINE_SETTINGS`).
+        Settings that differ from the defaults of the kind.
 
     Raises
     ------
@@ -119,9 +215,10 @@ class HeadSpec:
     settings: Mapping[str, Scalar] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.kind not in (*SETTINGS, *BASELINE_SETTINGS):
-            raise InputError(unknown_name("kind of head", self.kind, SETTINGS))
-        object.__setattr__(self, "settings", _completed(self.kind, self.settings))
+        if self.kind not in KINDS:
+            raise InputError(unknown_name("kind of head", self.kind, searchable_kinds()))
+        completed = completed_settings(self.kind, KINDS[self.kind].settings, self.settings)
+        object.__setattr__(self, "settings", completed)
 
     def __hash__(self) -> int:
         return hash(canonical_json(self.to_json()))
@@ -146,11 +243,12 @@ class HeadSpec:
     @property
     def label(self) -> str:
         """One line for people, naming every setting that is not at its default."""
-        headline, named = _headline(self.kind, self.settings)
+        kind = KINDS[self.kind]
+        headline = kind.headline.format(**{name: shown(value) for name, value in self.settings.items()})
         rest = [
-            f"{name.replace('_', ' ')} {_shown(value)}"
+            f"{name.replace('_', ' ')} {shown(value)}"
             for name, value in self.settings.items()
-            if name not in named and value != _known(self.kind)[name].default
+            if name not in kind.named_settings and value != kind.settings[name].default
         ]
         return ", ".join([headline, *rest])
 
@@ -161,58 +259,3 @@ class HeadSpec:
     def whole(self, name: str) -> int:
         """Value of a setting that is a whole number."""
         return int(self.settings[name])
-
-
-def kinds() -> list[str]:
-    """Kinds of head that can be searched, in the order they are described in.
-
-    >>> kinds()
-    ['dense', 'logistic', 'knn', 'svm', 'ridge', 'lda']
-    """
-    return list(SETTINGS)
-
-
-def _known(kind: str) -> dict[str, Setting]:
-    """Settings of a kind."""
-    return SETTINGS[kind] if kind in SETTINGS else BASELINE_SETTINGS[kind]
-
-
-def _completed(kind: str, given: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    known = _known(kind)
-    for name, value in given.items():
-        if name not in known:
-            raise InputError(unknown_name(f"setting of a {kind} head", name, known))
-        if not known[name].accepts(value):
-            most = " and at most 2**53" if _too_large(value) else ""
-            raise InputError(f"{name!r} of a {kind} head must be {known[name].expected}{most}, not {value!r:.80}.")
-    return {name: setting.completed(given.get(name, setting.default)) for name, setting in known.items()}
-
-
-def _too_large(value: Any) -> bool:
-    return isinstance(value, int) and abs(value) > LARGEST_WHOLE
-
-
-def _headline(kind: str, settings: Mapping[str, Scalar]) -> tuple[str, tuple[str, ...]]:
-    """First words of the label and the settings they name."""
-    shown = {name: _shown(value) for name, value in settings.items()}
-    if kind == "dense":
-        text = f"dense {shown['units']} {shown['activation']}, dropout {shown['dropout']}, {shown['epochs']} epochs"
-        return text, ("units", "activation", "dropout", "epochs")
-    if kind == "knn":
-        return f"kNN k = {shown['k']}, {shown['votes']} votes", ("k", "votes")
-    text, named = _HEADLINES[kind]
-    return text.format(**shown), named
-
-
-_HEADLINES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "logistic": ("logistic C = {C}", ("C",)),
-    "svm": ("RBF SVM C = {C}, gamma x {gamma}", ("C", "gamma")),
-    "ridge": ("ridge alpha = {alpha}", ("alpha",)),
-    "lda": ("LDA shrinkage {shrinkage}", ("shrinkage",)),
-    "majority": ("majority class", ()),
-    "forest": ("random forest, {trees} trees", ("trees",)),
-}
-
-
-def _shown(value: Scalar) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

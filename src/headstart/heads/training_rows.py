@@ -9,9 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.errors import InputError
-from headstart.heads.arithmetic import Features, Floats
-from headstart.heads.fitted import check_features
-from headstart.heads.predict import standardised
+from headstart.heads.arithmetic import Features, Floats, standardised
 
 Integers = npt.NDArray[np.int64]
 
@@ -99,6 +97,26 @@ def training_rows(
         inverse_scale=inverse_scale,
         seed=seed,
     )
+
+
+def check_features(features: Features) -> None:
+    """Refuse what is not a table of finite float32 numbers.
+
+    Raises
+    ------
+    InputError
+    """
+    if features.ndim != 2 or features.shape[1] == 0:
+        raise InputError(f"Features must have shape (n_rows, n_features), not {features.shape}.")
+    if features.dtype != np.float32:
+        raise InputError(
+            f"Features must be float32, not {features.dtype}. Convert with features.astype(numpy.float32)."
+        )
+    if not np.isfinite(features).all():
+        row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
+        raise InputError(
+            f"Features of row {row} are not finite. Check the image, the weights and the backbone's precision."
+        )
 
 
 def scaling(features: Features, weights: Floats) -> tuple[Floats, Floats]:

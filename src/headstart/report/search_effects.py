@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.heads.spec import SETTINGS
+from headstart.heads.spec import KINDS, searchable_kinds
 from headstart.study.candidates_table import SOURCE_COLUMNS, TREATMENT_COLUMNS, CandidateTable
 
 Floats = NDArray[np.float64]
@@ -73,8 +73,8 @@ def designs(table: CandidateTable) -> list[Design]:
     """A design for every kind of head of which a setting, or the source of the features, took several values."""
     columns = table.columns
     scored = np.isfinite(columns["inner_score"]) & (columns["fold"] >= 0)
-    kinds = [kind for kind in SETTINGS if (scored & (columns["kind"] == kind)).any()]
-    found = [_design(table, kind, np.flatnonzero(scored & (columns["kind"] == kind))) for kind in kinds]
+    searched = [kind for kind in searchable_kinds() if (scored & (columns["kind"] == kind)).any()]
+    found = [_design(table, kind, np.flatnonzero(scored & (columns["kind"] == kind))) for kind in searched]
     return [design for design in found if design.factors]
 
 
@@ -102,7 +102,7 @@ def _text(value: object) -> str:
 def _design(table: CandidateTable, kind: str, rows: Integers) -> Design:
     columns = table.columns
     labels = np.array(source_labels(table), dtype=object)[rows]
-    names = (*TREATMENT_COLUMNS, *SETTINGS[kind])
+    names = (*TREATMENT_COLUMNS, *KINDS[kind].settings)
     values = {SOURCE: labels, **{name: columns[name][rows] for name in names}}
     factors = [_factor(kind, name, found) for name, found in values.items() if len({_text(v) for v in found}) > 1]
     folds = _joint([columns["repeat"][rows], columns["fold"][rows]])
@@ -118,7 +118,7 @@ def _factor(kind: str, name: str, values: NDArray[np.object_]) -> Factor:
     texts = [_text(value) for value in values]
     order = list(dict.fromkeys(texts))
     if name not in (SOURCE, *TREATMENT_COLUMNS):
-        choices = SETTINGS[kind][name].choices
+        choices = KINDS[kind].settings[name].choices
         order = sorted(order, key=lambda text: (choices.index(text), 0.0) if text in choices else (0, _number(text)))
     place = {text: position for position, text in enumerate(order)}
     return Factor(name, tuple(order), np.array([place[text] for text in texts], dtype=np.int64))

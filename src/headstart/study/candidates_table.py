@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.errors import RunError
-from headstart.heads.spec import SETTINGS
+from headstart.heads.spec import KINDS, searchable_kinds
 from headstart.metrics import METRICS
 from headstart.storage import canonical_json, write_bytes
 from headstart.study.search.space import Candidate, FeatureSourceSpec
@@ -115,12 +115,11 @@ class CandidateTable:
 def setting_columns() -> dict[str, str]:
     """Type of every setting's column; a setting that may be a word is text, and so is one whose kinds disagree."""
     found: dict[str, set[str]] = {}
-    for settings in SETTINGS.values():
-        for name, setting in settings.items():
-            text = bool(setting.choices or setting.word)
-            kind = "string" if text else "int64" if isinstance(setting.default, int) else "float64"
-            found.setdefault(name, set()).add(kind)
-    return {name: kinds.pop() if len(kinds) == 1 else "string" for name, kinds in found.items()}
+    for name, setting in (entry for kind in searchable_kinds() for entry in KINDS[kind].settings.items()):
+        text = bool(setting.choices or setting.word)
+        column = "string" if text else "int64" if isinstance(setting.default, int) else "float64"
+        found.setdefault(name, set()).add(column)
+    return {name: columns.pop() if len(columns) == 1 else "string" for name, columns in found.items()}
 
 
 def write_candidates(
@@ -236,7 +235,10 @@ def read_candidates(path: Path) -> CandidateTable:
     except (OSError, pa.ArrowException) as error:
         raise RunError(f"{path} is damaged ({error}). {_REMEDY}") from error
     meta = _meta(path, (table.schema.metadata or {}).get(_META, b""))
-    types = _types(meta["n_inner"])
+    types, settings = _types(meta["n_inner"]), setting_columns()
+    for name in settings:  # a table older than a kind of head has no column for what only that kind has
+        if name not in table.schema.names:
+            table = table.append_column(name, pa.nulls(len(table), getattr(pa, _arrow(settings[name]))()))
     wrong = [name for name, kind in types.items() if name not in table.schema.names or _differs(table, name, kind)]
     if wrong:
         raise RunError(f"{path} has no column {wrong[0]!r} of type {types[wrong[0]]}. {_REMEDY}")

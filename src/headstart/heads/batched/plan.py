@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from headstart.errors import InputError
-from headstart.heads.spec import HeadSpec, Scalar
+from headstart.heads.settings import Scalar
+from headstart.heads.spec import HeadSpec
 from headstart.storage import canonical_json
 
 CHUNK_BYTES = 512 * 2**20
@@ -64,6 +65,19 @@ class Shape:
     def of(cls, spec: HeadSpec, n_features: int, n_classes: int) -> Shape:
         """Size of the head a spec describes."""
         return cls(n_features, spec.whole("layers"), spec.whole("units"), n_classes)
+
+
+OUTPUT_NAMES = ("output_weights", "output_bias")
+
+
+def layer_names(n_hidden: int) -> list[tuple[str, str]]:
+    """Names under which the weights and the bias of every layer of a dense head are stored.
+
+    >>> layer_names(2)
+    [('hidden_weights', 'hidden_bias'), ('hidden_weights_2', 'hidden_bias_2'), ('output_weights', 'output_bias')]
+    """
+    suffixes = ["", *(f"_{number}" for number in range(2, n_hidden + 1))][:n_hidden]
+    return [*((f"hidden_weights{suffix}", f"hidden_bias{suffix}") for suffix in suffixes), OUTPUT_NAMES]
 
 
 @dataclass(frozen=True)

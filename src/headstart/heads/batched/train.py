@@ -12,15 +12,13 @@ import torch
 from torch import Tensor
 
 from headstart.errors import InputError
-from headstart.heads.arithmetic import Features, Floats, over_all_classes
-from headstart.heads.arrays import dense_layers
+from headstart.heads.arithmetic import Features, Floats, over_all_classes, standardised
 from headstart.heads.batched.device import PRECISIONS, checked_device, checked_precision, threads
-from headstart.heads.batched.plan import Chunk, Lane, Shape, batch_rows, lane_bytes
+from headstart.heads.batched.plan import Chunk, Lane, Shape, batch_rows, lane_bytes, layer_names
 from headstart.heads.batched.random_draws import RandomDraws
 from headstart.heads.batched.rows import padded, stack_rows
 from headstart.heads.batched.stack import Stack
 from headstart.heads.batched.step import Workspace
-from headstart.heads.predict import standardised
 from headstart.heads.training_rows import TrainingRows
 
 CACHE_BYTES = 16 * 2**20
@@ -189,7 +187,7 @@ def _arrays(stack: Stack, lane: int, *, failed: bool) -> dict[str, npt.NDArray[A
     """Parameters of one lane under the names a stored head has."""
     arrays = {}
     for (names, inputs), stacked in zip(
-        zip(dense_layers(stack.shape.n_layers), [inputs for inputs, _ in stack.shape.layers], strict=True),
+        zip(layer_names(stack.shape.n_layers), [inputs for inputs, _ in stack.shape.layers], strict=True),
         stack.weights,
         strict=True,
     ):

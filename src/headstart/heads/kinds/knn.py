@@ -5,16 +5,107 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
-from headstart.heads.spec import HeadSpec
+from headstart.heads.arithmetic import TINY, Arrays, BlockPredictor, Floats, linear_map, standardised, unit_rows
+from headstart.heads.kinds import FitCost, FitSize, HeadKind, HeadSpec, Layout, Setting, register_head
 from headstart.heads.training_rows import TrainingRows
 
 
-def fit_knn(specs: Sequence[HeadSpec], rows: TrainingRows) -> list[dict[str, npt.NDArray[Any]]]:
+def fit_knn(
+    specs: Sequence[HeadSpec], rows: TrainingRows, *, precision: str = "fp32"
+) -> list[dict[str, npt.NDArray[Any]]]:
     """Arrays of a kNN head for every spec; they share memory.
 
     Weights are scaled to mean 1, so that the smoothing means the same at every scale of weights.
     """
     kept = {"rows": rows.features, "row_classes": rows.labels, "row_weights": rows.weights / rows.weights.mean()}
     return [dict(kept) for _ in specs]
+
+
+def knn_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
+    """Smoothed votes of the training rows most similar by the cosine of standardised features."""
+    similarity = linear_map(unit_rows(standardised(arrays["rows"], arrays)).T)  # (d, n)
+    n_classes = int(np.count_nonzero(arrays["present"]))
+    count = linear_map(np.eye(n_classes)[arrays["row_classes"]] * arrays["row_weights"][:, None])  # (n, classes)
+    votes = {"distance": distance_votes, "uniform": uniform_votes}[str(spec.settings["votes"])]
+    k, smoothing = spec.whole("k"), spec.number("smoothing")
+
+    def predict(block: Floats) -> Floats:
+        counts = count(votes(similarity(unit_rows(block)), k)) + smoothing
+        return np.asarray(counts / counts.sum(axis=1, keepdims=True))
+
+    return predict
+
+
+def uniform_votes(similarities: Floats, k: int) -> Floats:
+    """One vote for each of the `k` most similar; those tied with the k-th vote as well."""
+    n_neighbours = similarities.shape[1]
+    place = n_neighbours - min(k, n_neighbours)
+    kth = np.partition(similarities, place, axis=1)[:, place, None]
+    return (similarities >= kth).astype(np.float64)
+
+
+def distance_votes(similarities: Floats, k: int) -> Floats:
+    """Votes that fall from 1 at the most similar row to 0 at the (k+1)-th.
+
+    Dudani's rule [1]_ lets the votes fall to 0 at the k-th; ending one further gives all k a vote. A row that
+    enters or leaves the k nearest does so with a vote of 0, so probabilities change without jumps.
+    Where all are equally similar, all vote.
+
+    References
+    ----------
+    .. [1] S. A. Dudani, "The distance-weighted k-nearest-neighbor rule", IEEE Transactions on Systems, Man, and
+       Cybernetics SMC-6(4), 1976, 325-327, eq. 1. DOI 10.1109/TSMC.1976.5408784
+    """
+    n_neighbours = similarities.shape[1]
+    place = n_neighbours - 1 - min(k, n_neighbours - 1)
+    reference = np.partition(similarities, place, axis=1)[:, place, None]
+    span = similarities.max(axis=1, keepdims=True) - reference
+    votes = np.maximum(similarities - reference, 0.0) / np.where(span > TINY, span, 1.0)
+    return np.where(span > TINY, votes, uniform_votes(similarities, k))
+
+
+def _layout(spec: HeadSpec) -> Layout:
+    return {"rows": ("float32", "nd"), "row_classes": ("int64", "n"), "row_weights": ("float64", "n")}
+
+
+def _damage(arrays: Arrays) -> str:
+    n_present = int(np.count_nonzero(arrays["present"]))
+    if not ((arrays["row_classes"] >= 0) & (arrays["row_classes"] < n_present)).all():
+        return f"array 'row_classes' holds values outside 0..{n_present - 1}"
+    return "array 'row_weights' must be positive" if (arrays["row_weights"] <= 0).any() else ""
+
+
+def _cost(spec: HeadSpec, size: FitSize) -> FitCost:
+    return FitCost(0.0, size.n_rows * size.n_features * 2e-9, "rows")
+
+
+def _n_products(spec: HeadSpec, size: FitSize) -> float:
+    return float(size.n_features * size.n_rows)  # every image is compared with every training row
+
+
+register_head(
+    HeadKind(
+        name="knn",
+        title="kNN",
+        headline="kNN k = {k}, {votes} votes",
+        settings={
+            "k": Setting(15),
+            "votes": Setting("distance", choices=("distance", "uniform")),
+            "smoothing": Setting(1.0),
+        },
+        layout=_layout,
+        fit=fit_knn,
+        predictor=knn_predictor,
+        cost=_cost,
+        n_products=_n_products,
+        damage=_damage,
+        grids={
+            "quick": [{"k": 15, "votes": "uniform"}, {"k": 50, "votes": "distance"}],
+            "wide": [{"k": k, "votes": votes} for votes in ("distance", "uniform") for k in (1, 5, 15, 50, 100)],
+        },
+        order=3,
+    )
+)

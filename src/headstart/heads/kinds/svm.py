@@ -7,20 +7,32 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.svm import SVC
 
 from headstart.data.split.stratify import stratified_folds
 from headstart.decisions.platt import fit_platt
 from headstart.errors import InputError
-from headstart.heads.arithmetic import Floats, rbf, squared_distances, squared_norms
-from headstart.heads.spec import HeadSpec
+from headstart.heads.arithmetic import (
+    TINY,
+    Arrays,
+    BlockPredictor,
+    Floats,
+    linear_map,
+    rbf,
+    sigmoid,
+    squared_distances,
+    squared_norms,
+    standardised,
+)
+from headstart.heads.kinds import FitCost, FitSize, HeadKind, HeadSpec, Layout, Setting, register_head
 from headstart.heads.training_rows import Integers, TrainingRows
 
 CALIBRATION_FOLDS = 3
 MAX_ROWS = 20_000
 
 
-def fit_svm(specs: Sequence[HeadSpec], rows: TrainingRows) -> list[dict[str, npt.NDArray[Any]]]:
+def fit_svm(
+    specs: Sequence[HeadSpec], rows: TrainingRows, *, precision: str = "fp32"
+) -> list[dict[str, npt.NDArray[Any]]]:
     """Arrays of an SVM head for every spec.
 
     `gamma` counts in units of 1 / (n_features * variance) of the standardised features, scikit-learn's "scale".
@@ -84,6 +96,8 @@ def _targets(rows: TrainingRows) -> list[npt.NDArray[np.bool_]]:
 
 def _machine(kernel: Floats, target: npt.NDArray[np.bool_], C: float, weights: Floats) -> tuple[Floats, float]:
     """Dual coefficients (n,) and intercept of one two-class machine."""
+    from sklearn.svm import SVC
+
     machine = SVC(C=C, kernel="precomputed", cache_size=500).fit(kernel, target, sample_weight=weights)
     dual = np.zeros(len(target))
     dual[machine.support_] = machine.dual_coef_[0]
@@ -105,3 +119,74 @@ def _calibrated(
             decisions[outside] = kernel[np.ix_(outside, inside)] @ dual + intercept
     known = np.isfinite(decisions)
     return fit_platt(decisions[known], target[known], weights[known])
+
+
+def svm_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
+    """Platt-scaled one-vs-rest decision values, normalised over the classes."""
+    decide = svm_decisions(arrays)
+
+    def predict(block: Floats) -> Floats:
+        scores = sigmoid(decide(block) * arrays["platt_slope"] + arrays["platt_offset"])
+        scores = np.maximum(scores, TINY)
+        return np.asarray(scores / scores.sum(axis=1, keepdims=True))
+
+    return predict
+
+
+def svm_decisions(arrays: Arrays) -> BlockPredictor:
+    """Function from a block of standardised features to decision values (BLOCK_ROWS, n_present)."""
+    rows = standardised(arrays["rows"], arrays)
+    norms, gamma = squared_norms(rows), float(arrays["gamma"])
+    products, combine = linear_map(rows.T), linear_map(arrays["dual"].T)  # (d, support), (support, classes)
+
+    def decide(block: Floats) -> Floats:
+        distances = squared_distances(products(block), squared_norms(block), norms)
+        return combine(rbf(distances, gamma)) + arrays["intercepts"]
+
+    return decide
+
+
+def _layout(spec: HeadSpec) -> Layout:
+    return {
+        "rows": ("float32", "nd"),
+        "dual": ("float64", "Pn"),
+        "intercepts": ("float64", "P"),
+        "platt_slope": ("float64", "P"),
+        "platt_offset": ("float64", "P"),
+        "gamma": ("float64", ""),
+    }
+
+
+def _damage(arrays: Arrays) -> str:
+    return "array 'gamma' must be positive" if arrays["gamma"] <= 0 else ""
+
+
+def _cost(spec: HeadSpec, size: FitSize) -> FitCost:
+    """The constants are fitted to timings of d = 1280, n = 200 to 2,100, 2 classes."""
+    n_pairs = size.n_rows * size.n_rows
+    return FitCost(n_pairs * (1e-8 + 2.3e-8 * size.n_machines), n_pairs * size.n_features * 1.7e-11, "distances")
+
+
+def _n_products(spec: HeadSpec, size: FitSize) -> float:
+    return size.n_features * size.n_rows * 0.5  # about half of the training rows are support vectors
+
+
+register_head(
+    HeadKind(
+        name="svm",
+        title="SVM",
+        headline="RBF SVM C = {C}, gamma x {gamma}",
+        settings={"C": Setting(3.0), "gamma": Setting(0.5)},
+        layout=_layout,
+        fit=fit_svm,
+        predictor=svm_predictor,
+        cost=_cost,
+        n_products=_n_products,
+        damage=_damage,
+        grids={
+            "quick": [{"C": 3.0, "gamma": 0.25}, {"C": 3.0, "gamma": 0.5}],
+            "wide": [{"C": C, "gamma": gamma} for gamma in (0.25, 0.5, 1.0) for C in (0.3, 1.0, 3.0, 10.0)],
+        },
+        order=4,
+    )
+)

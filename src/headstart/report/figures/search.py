@@ -13,12 +13,12 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from headstart.heads.spec import KINDS
 from headstart.report.document import Plot
 from headstart.report.figures import style
 from headstart.report.search_effects import Design, Effect, cell_means, pairs
 from headstart.report.text import format as text
 from headstart.report.text.search_names import (
-    KINDS,
     SettingEffects,
     factor_name,
     is_greater_better,
@@ -67,7 +67,7 @@ def search_plots(table: CandidateTable, found: SettingEffects) -> list[Plot]:
 def _effects_plot(table: CandidateTable, found: SettingEffects) -> Plot:
     several = len({design.kind for design, _ in found}) > 1
     groups = [
-        _group(f"{KINDS[design.kind]}: {factor_name(factor)}" if several else factor_name(factor), made)
+        _group(f"{KINDS[design.kind].title}: {factor_name(factor)}" if several else factor_name(factor), made)
         for design, lists in found
         for factor, made in zip(design.factors, lists, strict=True)
     ]
@@ -119,7 +119,7 @@ def _heatmaps(table: CandidateTable, design: Design, made: Sequence[Sequence[Eff
         means, _ = cell_means(kept, rows, columns)
         panels.append(Panel((factor_name(rows), factor_name(columns)), (rows.levels, columns.levels), means))
     best, worst = _extremes(panels, greater_is_better=is_greater_better(table))
-    title = f"{KINDS[design.kind]} heads: best pair {best}; worst {worst}"
+    title = f"{KINDS[design.kind].title} heads: best pair {best}; worst {worst}"
     n_rows, n_folds = len(design.scores), len(np.unique(design.folds))
     cut = f" Of {len(design.factors)} settings the {MAX_FACTORS} that move the score most." if len(spans) > 6 else ""
     return Plot(

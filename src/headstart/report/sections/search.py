@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from headstart.heads.spec import KINDS
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, FigureRow, Plot, ReportTable, Section, Text
 from headstart.report.figures.search import search_plots
 from headstart.report.search_effects import Effect, designs, effects, source_labels
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
-from headstart.report.text.search_names import KINDS, SettingEffects, factor_name, outer_fold_numbers, score_name
+from headstart.report.text.search_names import SettingEffects, factor_name, outer_fold_numbers, score_name
 from headstart.study.candidates_table import CANDIDATES_FILE, CandidateTable, read_candidates
 
 MAX_TIED = 20
@@ -246,7 +247,7 @@ def _mean_score(table: CandidateTable, number: int) -> float | None:
 def effect_table(table: CandidateTable, found: SettingEffects) -> ReportTable:
     """The numbers of the effect plot."""
     rows = [
-        (f"{KINDS[design.kind]}: {factor_name(factor)}", effect.level, f"{effect.value:+.4f}", _bounds(effect))
+        (f"{KINDS[design.kind].title}: {factor_name(factor)}", effect.level, f"{effect.value:+.4f}", _bounds(effect))
         for design, lists in found
         for factor, made in zip(design.factors, lists, strict=True)
         for effect in made

@@ -12,7 +12,6 @@ from headstart.study.candidates_table import CandidateTable
 
 SettingEffects = Sequence[tuple[Design, list[list[Effect]]]]
 """For each kind of head whose settings varied: its design, and the effects of its factors."""
-KINDS = {"dense": "Dense", "logistic": "Logistic", "knn": "kNN", "svm": "SVM", "ridge": "Ridge", "lda": "LDA"}
 
 
 def outer_fold_numbers(table: CandidateTable) -> list[tuple[int, int]]:

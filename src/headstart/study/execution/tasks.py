@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.heads import Chunk, FittedHead, HeadSpec, fit_heads, plan_chunks, train_chunk, training_rows
+from headstart.heads import Chunk, FittedHead, HeadSpec, fit_heads, plan_chunks, training_rows
 from headstart.storage import hash_json
 from headstart.study.training_set.build import (
     PLAIN,
@@ -119,6 +119,8 @@ def _dense_probabilities(
     data: StudyData, features: NDArray[np.float32], heads: Sequence[HeadSpec], way: FitSettings
 ) -> NDArray[np.float64]:
     """As `inner_predictions`, without ever holding the parameters of all heads."""
+    from headstart.heads import train_chunk
+
     rows = training_rows(
         data.features[0],
         data.labels,

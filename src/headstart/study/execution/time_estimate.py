@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from headstart.heads import Chunk, HeadSpec, TrainingRows, faster_precision, total_cost, train_chunk, training_rows
+from headstart.heads import Chunk, HeadSpec, TrainingRows, total_cost, training_rows
 from headstart.heads.batched.plan import STEPS_PER_EPOCH, batch_rows
 from headstart.metrics import OutOfFold
 from headstart.metrics.bootstrap import columns_for, score_batch
@@ -78,7 +78,8 @@ def measured_speed(plan: StudyPlan, widths: Sequence[int], n_classes: int, n_row
     n_rows : int
         Training rows of an inner fold, which bound the batches.
     """
-    faster_precision()  # loads torch, which no trial should count
+    from headstart.heads import train_chunk  # noqa: F401 (loads torch, which no trial should count)
+
     found: dict[int, float] = {}
     with single_thread(), ThreadPoolExecutor(plan.n_jobs) as threads:
         for heads, width in _trials(plan, widths):
@@ -139,6 +140,8 @@ def _made_up_rows(size: int, width: int, n_classes: int) -> TrainingRows:
 
 
 def _dense_trial(heads: Sequence[HeadSpec], n_epochs: int, rows: TrainingRows, precision: str) -> Callable[[], object]:
+    from headstart.heads import train_chunk
+
     longer = tuple(HeadSpec("dense", {**head.settings, "epochs": n_epochs}) for head in heads)
     chunk = Chunk(tuple(range(len(longer))), longer)
     return lambda: train_chunk(chunk, [rows], precision=precision)

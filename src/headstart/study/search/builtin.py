@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from headstart.heads import HeadSpec, grid
-from headstart.heads.spec import Scalar
+from headstart.heads.settings import Scalar
 from headstart.study.search.space import FeatureSourceSpec, HeadTable, Space
 
 PAPER_BACKBONES = ("vgg19", "resnet50", "xception", "densenet121")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headstart.heads import HeadSpec, cost
+from headstart.heads.spec import KINDS, FitSize
 
 N_PREDICTED = 1000
 """Images predicted after one fit: what the fit and the predictions are weighed by."""
@@ -63,12 +64,5 @@ def prediction_seconds(head: HeadSpec, scale: Scale) -> float:
 
     Heads that keep training rows compare each image with all of them: kNN with every row, an SVM with about half.
     """
-    layers = int(head.settings.get("layers", 1))  # of a dense head; without any it is a softmax on the features
-    if head.kind == "dense" and layers > 0:
-        units = head.number("units")
-        products = scale.n_features * units + (layers - 1) * units**2 + units * scale.n_classes
-    elif head.kind in ("knn", "svm"):
-        products = scale.n_features * scale.n_rows * (1.0 if head.kind == "knn" else 0.5)
-    else:
-        products = float(scale.n_features * scale.n_classes)
-    return 2 * products / 30e9
+    size = FitSize(scale.n_rows, scale.n_features, scale.n_classes)
+    return 2 * KINDS[head.kind].n_products(head, size) / 30e9

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, Union
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema
 from pydantic import create_model as create
 from pydantic_core import PydanticCustomError
 
-from headstart.heads.grids import GRIDS
-from headstart.heads.spec import SETTINGS, Setting
+from headstart.heads.grids import GRID_NAMES
+from headstart.heads.settings import Setting
+from headstart.heads.spec import KINDS, HeadKind, searchable_kinds
 from headstart.storage import json_bytes
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
@@ -51,22 +53,21 @@ def _value_type(setting: Setting) -> Any:
     return word_or_number
 
 
-def _head_model(kind: str) -> type[BaseModel]:
-    fields: dict[str, Any] = {"kind": (Literal[kind], Field(description="Kind of head."))}
-    for name, setting in SETTINGS[kind].items():
+@cache
+def _head_model(kind: HeadKind) -> type[BaseModel]:
+    fields: dict[str, Any] = {"kind": (Literal[kind.name], Field(description="Kind of head."))}
+    for name, setting in kind.settings.items():
         text = f"{setting.expected}; {setting.default} where not given.".capitalize()
         fields[name] = (_listable(_value_type(setting)) | None, Field(default=None, description=text))
     model: type[BaseModel] = create(
-        f"{kind.capitalize()}Heads",
+        f"{kind.name.capitalize()}Heads",
         __config__=_STRICT,
-        __doc__=f"Heads of kind {kind}: every combination of the values listed.",
+        __doc__=f"Heads of kind {kind.name}: every combination of the values listed.",
         **fields,
     )
     return model
 
 
-_HEAD_MODELS = tuple(_head_model(kind) for kind in SETTINGS)
-_AnyHeads: Any = Annotated[Union[_HEAD_MODELS], Field(discriminator="kind")]  # noqa: UP007 (made at run time)
 _Text: Any = _listable(Annotated[str, Field(min_length=1)])
 
 
@@ -122,29 +123,43 @@ class StudyFile(BaseModel):
     """The search space of a study."""
 
     model_config = ConfigDict(extra="forbid", strict=True, title="headstart study.toml")
-    grid: Literal[tuple(GRIDS)] | None = Field(  # type: ignore[valid-type]
+    grid: Literal[GRID_NAMES] | None = Field(  # type: ignore[valid-type]
         default=None, description="A built-in grid of heads, beside the tables of heads."
     )
     source: list[SourceTable] = Field(default=[], description="Sources of features; none: that of the command line.")
-    head: list[_AnyHeads] = Field(default=[], description="Heads to try.")
+    head: list[Any] = Field(default=[], description="Heads to try.")
     training: TrainingTable | None = None
     sample: SampleTable | None = None
     halving: HalvingTable | None = None
 
 
+def study_file() -> type[StudyFile]:
+    """Model of the file, with a table for every kind of head that there is."""
+    return _study_file(tuple(KINDS[name] for name in searchable_kinds()))
+
+
+@cache
+def _study_file(searched: tuple[HeadKind, ...]) -> type[StudyFile]:
+    models = tuple(_head_model(kind) for kind in searched)
+    tables: Any = Annotated[Union[models], Field(discriminator="kind")]  # noqa: UP007 (made at run time)
+    heads: Any = (list[tables], Field(default=[], description="Heads to try."))
+    model: type[StudyFile] = create("StudyFile", __base__=StudyFile, __doc__=StudyFile.__doc__, head=heads)
+    return model
+
+
 def schema_bytes() -> bytes:
     """The JSON schema of ``study.toml``, as shipped in ``study.schema.json``."""
-    return json_bytes({"$schema": "https://json-schema.org/draft/2020-12/schema", **StudyFile.model_json_schema()})
+    return json_bytes({"$schema": "https://json-schema.org/draft/2020-12/schema", **study_file().model_json_schema()})
 
 
 def keys_of(table: str, kind: str = "") -> list[str]:
     """Keys that a table of the file may hold; "" is the file itself, and heads are asked for by their kind."""
     models: Mapping[str, type[BaseModel]] = {
-        "": StudyFile,
+        "": study_file(),
         "source": SourceTable,
         "training": TrainingTable,
         "sample": SampleTable,
         "halving": HalvingTable,
     }
-    model = _HEAD_MODELS[list(SETTINGS).index(kind)] if table == "head" else models[table]
+    model = _head_model(KINDS[kind]) if table == "head" else models[table]
     return list(model.model_fields)

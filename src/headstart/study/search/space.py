@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from headstart.errors import InputError, unknown_name
-from headstart.heads import HeadSpec
-from headstart.heads.spec import SETTINGS, Scalar
+from headstart.heads import HeadSpec, searchable_kinds
+from headstart.heads.settings import Scalar
+from headstart.heads.spec import KINDS
 from headstart.study.search.rungs import HalvingPlan
 from headstart.study.training_set.build import PLAIN, TrainingSetSpec
 
@@ -119,15 +120,15 @@ class HeadTable:
         InputError
             For an unknown kind or setting, a value out of range or given twice, or a setting without values.
         """
-        if kind not in SETTINGS:
-            raise InputError(unknown_name("kind of head", kind, SETTINGS))
+        if kind not in searchable_kinds():
+            raise InputError(unknown_name("kind of head", kind, searchable_kinds()))
         for name, listed in values.items():
             if not listed:
                 raise InputError(f"{name!r} of the {kind} heads lists no value. Give one or leave {name!r} out.")
             made = [HeadSpec(kind, {name: value}).settings[name] for value in listed]
             if len(set(made)) < len(made):
                 raise InputError(f"{name!r} of the {kind} heads lists a value twice: {', '.join(map(str, made))}.")
-        ordered = {name: tuple(values[name]) for name in SETTINGS[kind] if name in values}
+        ordered = {name: tuple(values[name]) for name in KINDS[kind].settings if name in values}
         return cls(kind, tuple(ordered.items()))
 
     def count(self) -> int:

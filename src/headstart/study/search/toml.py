@@ -13,12 +13,12 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from headstart.errors import InputError, unknown_name
-from headstart.heads import grid, kinds
-from headstart.heads.spec import SETTINGS
+from headstart.heads import grid, searchable_kinds
+from headstart.heads.spec import KINDS
 from headstart.storage import write_bytes
 from headstart.study.search.builtin import tables_of
 from headstart.study.search.rungs import HalvingPlan
-from headstart.study.search.schema import SourceTable, StudyFile, TrainingTable, keys_of, schema_bytes
+from headstart.study.search.schema import SourceTable, TrainingTable, keys_of, schema_bytes, study_file
 from headstart.study.search.space import FeatureSourceSpec, HeadTable, Sample, Space, expanded_sources
 from headstart.study.training_set.build import PLAIN, TrainingSetSpec, treatments
 
@@ -47,7 +47,7 @@ def read_space(path: Path, *, source: FeatureSourceSpec | None = None, halving: 
     """
     content = _parsed(path)
     try:
-        file = StudyFile.model_validate(content)
+        file = study_file().model_validate(content)
     except ValidationError as error:
         raise InputError(_refusal(path, error, content)) from error
     sources = [made for number, table in enumerate(file.source, 1) for made in _sources(path, number, table)]
@@ -123,7 +123,7 @@ def _refusal(path: Path, error: ValidationError, content: Mapping[str, Any]) -> 
 def _place(details: ErrorDetails) -> tuple[Any, ...]:
     """Table, number of the table, key and number of the value, as far as they are known."""
     steps = [step for step in details["loc"] if not (isinstance(step, str) and _is_branch(step))]
-    if len(steps) > 2 and steps[0] == "head" and steps[2] in kinds():
+    if len(steps) > 2 and steps[0] == "head" and steps[2] in searchable_kinds():
         del steps[2]
     return tuple(steps)
 
@@ -148,9 +148,9 @@ def _structural(details: ErrorDetails, key: str) -> str:
     """A key that is missing or empty, a kind that is unknown; else empty."""
     match details["type"]:
         case "union_tag_invalid":
-            return unknown_name("kind of head", str(details["input"].get("kind")), kinds())
+            return unknown_name("kind of head", str(details["input"].get("kind")), searchable_kinds())
         case "union_tag_not_found":
-            return f"key 'kind' is missing. Expected one of {', '.join(kinds())}."
+            return f"key 'kind' is missing. Expected one of {', '.join(searchable_kinds())}."
         case "missing":
             return f"key {key!r} is missing."
         case "too_short":
@@ -162,8 +162,8 @@ def _structural(details: ErrorDetails, key: str) -> str:
 
 def _of_value(details: ErrorDetails, key: str, kind: str) -> str:
     """A value of the wrong type or out of its range; those of heads as `HeadSpec` says them."""
-    if kind and key in SETTINGS[kind]:
-        return f"key {key!r} must be {SETTINGS[kind][key].expected}, not {details['input']!r}."
+    if kind and key in KINDS[kind].settings:
+        return f"key {key!r} must be {KINDS[kind].settings[key].expected}, not {details['input']!r}."
     subject = f"key {key!r}: " if key else ""
     return f"{subject}{details['msg']}, not {details['input']!r:.80}."
 
@@ -187,7 +187,7 @@ def _kind(place: Sequence[Any], content: Mapping[str, Any]) -> str:
     if len(place) < 2 or not isinstance(heads, list) or not isinstance(heads[place[1]], dict):
         return ""
     kind = heads[place[1]].get("kind")
-    return kind if kind in kinds() else ""
+    return kind if kind in searchable_kinds() else ""
 
 
 def main() -> None:

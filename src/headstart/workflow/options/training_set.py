@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 from headstart.augment import POLICIES, View, n_distinct, policy_for_kind, read_policy, views
 from headstart.errors import InputError, unknown_name
+from headstart.heads.spec import KINDS
 from headstart.study.search.space import Space
 from headstart.study.training_set.build import PLAIN, TrainingSetSpec, treatments
 from headstart.workflow.options.fit import FitOptions
@@ -21,7 +21,7 @@ N_CUSTOM: Final = 4
 AUTO: Final = "auto"
 
 
-MAX_ROWS: Final = MappingProxyType({"svm": 8_000, "knn": 8_000})
+MAX_ROWS: Final = 8_000
 """Rows of views that heads take that hold all of them: an SVM's kernel at 8,000 rows is 1 GB, and its fit minutes."""
 
 
@@ -86,18 +86,18 @@ def requested_views(space: Space, options: FitOptions) -> Views:
 def too_many_rows(treatment: TrainingSetSpec, kind: str, n_views: Mapping[str, int], n_images: int) -> bool:
     """Whether views make more rows than heads of this kind take."""
     several = treatment.balance != "views" and treatment.augment != "none"
-    return several and n_images * n_views[treatment.augment] > MAX_ROWS.get(kind, math.inf)
+    return several and KINDS[kind].holds_rows and n_images * n_views[treatment.augment] > MAX_ROWS
 
 
 def left_out_notes(space: Space, views: Views, n_images: int) -> list[str]:
     """What is to be said of heads that are not tried on views."""
     n_views = {name: len(listed) for name, listed in views.of_policy.items()}
     notes = []
-    for kind in dict.fromkeys(table.kind for table in space.tables if table.kind in MAX_ROWS):
+    for kind in dict.fromkeys(table.kind for table in space.tables):
         policies = dict.fromkeys(one.augment for one in space.treatments if too_many_rows(one, kind, n_views, n_images))
         notes += [
             f"{kind} is not tried on views of {name}: {n_images * n_views[name]:,} rows are more than the "
-            f"{MAX_ROWS[kind]:,} it takes."
+            f"{MAX_ROWS:,} it takes."
             for name in policies
         ]
     return notes
