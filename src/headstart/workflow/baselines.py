@@ -80,9 +80,9 @@ class BaselineSources:
 
 def open_baselines(options: FitOptions, sources: Sequence[FeatureSource]) -> BaselineSources:
     """Where the rivals' features come from: the pixels of the first source, and its backbone with random weights."""
-    pretrained = [opened.extractor for opened in sources if not is_random(opened.extractor.backbone)]
+    pretrained = [source.extractor for source in sources if not is_random(source.extractor.backbone)]
     twin = random_weights_extractor(pretrained[0], seed=options.seed) if pretrained else None
-    preparation = (pretrained or [opened.extractor for opened in sources])[0].preparation
+    preparation = (pretrained or [source.extractor for source in sources])[0].preparation
     return BaselineSources(DescriptorExtractor(preparation, n_threads=options.n_worker_processes), twin)
 
 

@@ -55,7 +55,7 @@ def final_model(job: Job, dataset: ImageDataset, study: StudyResult, results: di
         classes=dataset.classes,
         facts=facts,
         network=extractor.network,
-        views=job.views().of_policy[treatment.augment] if treatment.tta else (),
+        views=job.views.of_policy[treatment.augment] if treatment.tta else (),
         decisions=study.final_decisions.decisions,
     )
 
@@ -76,7 +76,7 @@ def _tuned_model(job: Job, study: StudyResult, facts: dict[str, Any]) -> Model:
         preparation=extractor.preparation,
         engine=engine,
         head=fitted.head,
-        classes=job.inspected.dataset.classes,
+        classes=job.audited.dataset.classes,
         facts=facts,
         views=() if views == (IDENTITY,) else views,
         decisions=study.final_decisions.decisions,
@@ -94,11 +94,11 @@ def save_fold_heads(folder: Path, sources: Sequence[FeatureSource], study: Study
         name = f"{result.outer.key}.safetensors"
         write_bytes(folder / name, content)
         place = {"repeat": result.outer.repeat, "fold": result.outer.fold}
-        opened = sources[study.plan.candidates[result.chosen].source]
+        source = sources[study.plan.candidates[result.chosen].source]
         head = {"file": name, "sha256": hash_bytes(content), "head": result.head.spec.to_json()}
         said = {"decisions": decided.decisions.to_json()}
-        entries.append({**place, **head, **said, "source": source_document(opened)})
+        entries.append({**place, **head, **said, "source": source_document(source)})
     write_json(folder / "heads.json", {"format": 2, "heads": entries})
     if len(sources) > 1:  # the bundle holds the quantised network of one source only
-        for opened in sources:
-            opened.save_network(folder)
+        for source in sources:
+            source.save_network(folder)

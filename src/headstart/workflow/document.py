@@ -62,7 +62,7 @@ def results_document(
         },
         "backbone": _backbone(final),
         "engine": final.record,
-        "sources": [_source(opened, study) for opened in job.sources],
+        "sources": [_source(source, study) for source in job.sources],
         "search": _search(job, dataset, split, study),
         "metrics": found["metrics"],
         "per_class": found["per_class"],
@@ -70,7 +70,7 @@ def results_document(
         "folds": with_tuned(fold_rows(study.data, study.folds, study.plan), study),
         "candidates": candidate_rows(study.folds, study.plan),
         "audit": {
-            **audit_document(job.inspected.audit, twins, confirmed_by=job.sources[0].source.label),
+            **audit_document(job.audited.audit, twins, confirmed_by=job.sources[0].spec.label),
             "agreement": agreement_document(dataset, seed=job.options.seed),
         },
         "labels": labels_document(dataset, find_label_issues(study.oof)),
@@ -85,7 +85,7 @@ def results_document(
         "leakage_tax": study.tax,
         "transfer": None,
         "warnings": _warnings(
-            job.inspected.warnings,
+            job.audited.warnings,
             split.notes,
             _random_among(job),
             budget_warnings(job, study),
@@ -119,13 +119,13 @@ def final_source(job: Job, study: StudyResult) -> FeatureSource:
     return job.sources[study.plan.candidates[study.final.chosen].source]
 
 
-def _is_random(opened: FeatureSource) -> bool:
-    return opened.extractor.backbone.weights.source.startswith(RANDOM)
+def _is_random(source: FeatureSource) -> bool:
+    return source.extractor.backbone.weights.source.startswith(RANDOM)
 
 
 def _random_among(job: Job) -> list[str]:
     """A warning where random weights compete with pretrained ones."""
-    names = [opened.source.label for opened in job.sources if _is_random(opened)]
+    names = [source.spec.label for source in job.sources if _is_random(source)]
     if not names or len(names) == len(job.sources):
         return []
     return [f"Random weights compete, a baseline ({'; '.join(names)}); where they are chosen, nothing is transferred."]
@@ -136,7 +136,7 @@ def _size(job: Job, dataset: ImageDataset) -> str:
     if dataset.groups is None:
         return f"{len(dataset):,} images"
     n_groups = len(np.unique(dataset.groups))
-    if job.inspected.dataset.groups is None:
+    if job.audited.dataset.groups is None:
         return f"{len(dataset):,} images (twins joined to {n_groups:,} groups)"
     return f"{len(dataset):,} images in {n_groups:,} groups"
 
@@ -152,12 +152,12 @@ def _task(job: Job, dataset: ImageDataset, n_groups: int | None) -> dict[str, An
         "n_groups": n_groups,
         "class_counts": dict(zip(dataset.classes, counts, strict=True)),
         "weighted": dataset.weights is not None,
-        "data_sha256": job.inspected.dataset.fingerprint(),
+        "data_sha256": job.audited.dataset.fingerprint(),
     }
 
 
-def _backbone(opened: FeatureSource) -> dict[str, Any]:
-    extractor = opened.extractor
+def _backbone(source: FeatureSource) -> dict[str, Any]:
+    extractor = source.extractor
     backbone = extractor.backbone
     return {
         "name": backbone.name,
@@ -171,12 +171,12 @@ def _backbone(opened: FeatureSource) -> dict[str, Any]:
     }
 
 
-def source_document(opened: FeatureSource) -> dict[str, Any]:
+def source_document(source: FeatureSource) -> dict[str, Any]:
     """What features come from, so that they can be computed again: its label, backbone, weights and preparation."""
-    extractor = opened.extractor
+    extractor = source.extractor
     return {
-        "label": opened.source.label,
-        "number": opened.number,
+        "label": source.spec.label,
+        "number": source.number,
         "backbone": extractor.backbone.name,
         "weights": extractor.backbone.weights.to_json(),
         "stage": extractor.backbone.stage,
@@ -185,14 +185,14 @@ def source_document(opened: FeatureSource) -> dict[str, Any]:
     }
 
 
-def _source(opened: FeatureSource, study: StudyResult) -> dict[str, Any]:
+def _source(source: FeatureSource, study: StudyResult) -> dict[str, Any]:
     """One source: how its engine was chosen, and in how many outer folds one of its candidates was."""
     chosen = [study.plan.candidates[result.chosen].source for result in study.folds]
     return {
-        **source_document(opened),
-        "feature_width": opened.extractor.backbone.feature_width,
-        "engine_record": opened.record,
-        "times_chosen": chosen.count(opened.number),
+        **source_document(source),
+        "feature_width": source.extractor.backbone.feature_width,
+        "engine_record": source.record,
+        "times_chosen": chosen.count(source.number),
     }
 
 
@@ -206,9 +206,9 @@ def _search(job: Job, dataset: ImageDataset, split: Split, study: StudyResult) -
         "kinds": sorted({head.kind for head in study.plan.heads}),
         "method": "all" if space.halving is None else "halving",
         "halving": halving_words(study.folds),
-        "notes": [*search_notes(study.plan, split, dataset), *left_out_notes(space, job.views(), len(dataset))],
+        "notes": [*search_notes(study.plan, split, dataset), *left_out_notes(space, job.views, len(dataset))],
         "treatments": treatment_rows(study.plan, study.folds),
-        "views": job.views().to_json(),
+        "views": job.views.to_json(),
     }
 
 

@@ -23,10 +23,10 @@ from headstart.workflow.options.search_space import check_weights, search_space
 from headstart.workflow.options.training_set import left_out_notes, requested_views
 from headstart.workflow.preflight import (
     Data,
+    audit_data,
     check_halving,
     check_memory,
     check_views,
-    inspect_data,
     make_run_split,
     open_cache,
 )
@@ -52,17 +52,17 @@ def estimate_fit(
     requested_specs(options)
     check_weights(options, space)
     start = time.perf_counter()
-    inspected = inspect_data(
+    audited = audit_data(
         data,
         skip_unreadable=options.skip_unreadable,
         n_threads=options.n_threads,
         progress=progress,
     )
     audit_s = time.perf_counter() - start
-    options.decision_rules.check_classes(len(inspected.dataset.classes))
-    split = make_run_split(join_exact(inspected), options)
+    options.decision_rules.check_classes(len(audited.dataset.classes))
+    split = make_run_split(join_exact(audited), options)
     check_halving(space, split)
-    dataset = inspected.dataset
+    dataset = audited.dataset
     sources = open_sources(options, space, dataset, folder=Path(output), progress=progress)
     space = named_space(space, sources)
     cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
@@ -78,7 +78,7 @@ def estimate_fit(
     if options.baselines:
         rivals_s = baseline_seconds(open_baselines(options, sources), dataset, cache, split, plan)
     positive = choose_positive(dataset, options.positive)
-    job = Job(inspected, space, sources, options, positive, Journal(None), progress or Silent())
+    job = Job(audited, space, sources, options, positive, Journal(None), progress or Silent())
     _, tuning_notes, tuning_s = plan_tuning(job, split)
     seconds = {
         "audit": round(audit_s, 1),
@@ -91,7 +91,7 @@ def estimate_fit(
     return {
         "images": costs.n_images,
         "views": costs.n_views,
-        "classes": list(inspected.dataset.classes),
+        "classes": list(audited.dataset.classes),
         "sources": {source.label: _source(source, costs.n_images * costs.n_views) for source in costs.sources},
         "features_in_cache": costs.n_cached,
         "candidates": costs.n_candidates,

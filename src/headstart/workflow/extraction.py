@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 def extract_all(job: Job, cache: FeatureCache) -> tuple[NDArray[np.float32], ...]:
     """Features of every source, one after the other; networks that are done with are let go."""
     found = []
-    for opened in job.sources:
-        found.append(extract_features(job.inspected.dataset, opened.extractor, cache=cache, progress=job.progress))
-        opened.extractor.release()
-    if len(found) > 1 and job.inspected.audit.candidates:
-        job.progress.note(f"Near duplicates are confirmed by the features of {job.sources[0].source.label}.")
+    for source in job.sources:
+        found.append(extract_features(job.audited.dataset, source.extractor, cache=cache, progress=job.progress))
+        source.extractor.release()
+    if len(found) > 1 and job.audited.audit.candidates:
+        job.progress.note(f"Near duplicates are confirmed by the features of {job.sources[0].spec.label}.")
     return tuple(found)
 
 
 def extract_all_views(job: Job, cache: FeatureCache) -> tuple[dict[str, NDArray[np.float32]], ...]:
     """Features of the views of every policy, for every source; nothing where nothing is augmented."""
-    wanted = job.views()
+    wanted = job.views
     every = wanted.all()
     if not every:
         return ()
     place = {str(view.settings()): number for number, view in enumerate(every)}
     found = []
-    for opened in job.sources:
-        rows = extract_views(job.inspected.dataset, opened.extractor, every, cache=cache, progress=job.progress)
-        opened.extractor.release()
+    for source in job.sources:
+        rows = extract_views(job.audited.dataset, source.extractor, every, cache=cache, progress=job.progress)
+        source.extractor.release()
         of_policy = {
             name: [place[str(view.settings())] for view in listed] for name, listed in wanted.of_policy.items()
         }

@@ -117,9 +117,9 @@ def _depth(text: str) -> int | str:
     return int(text) if text.isdigit() else text
 
 
-def default_unlock(opened: FeatureSource) -> int:
+def default_unlock(source: FeatureSource) -> int:
     """The fewest last stages that hold half of a backbone's parameters."""
-    staged = opened.extractor.backbone.staged
+    staged = source.extractor.backbone.staged
     sizes = [sum(parameter.numel() for parameter in stage.module.parameters()) for stage in staged.stages]
     held = np.cumsum(sizes[::-1]) / max(sum(sizes), 1)
     return int(np.argmax(held >= _SHARE)) + 1
@@ -127,7 +127,7 @@ def default_unlock(opened: FeatureSource) -> int:
 
 def open_depth(sources: Sequence[FeatureSource]) -> int:
     """The depth where none is asked for: the least default of the sources, so that each has as many stages."""
-    return min(default_unlock(opened) for opened in sources)
+    return min(default_unlock(source) for source in sources)
 
 
 def check_tuning(options: FitOptions, sources: Sequence[FeatureSource]) -> None:
@@ -139,8 +139,8 @@ def check_tuning(options: FitOptions, sources: Sequence[FeatureSource]) -> None:
         When more stages are to be unlocked than there are, or the engine gives no stage maps.
     """
     for spec in requested_specs(options):
-        for opened in sources:
-            extractor = opened.extractor
+        for source in sources:
+            extractor = source.extractor
             if options.unlock is not None or spec.start == "random":
                 frozen_stage(spec.unlock, extractor.backbone.staged.names, backbone=extractor.backbone.name)
             if extractor.engine.precision == "int8":
@@ -152,7 +152,7 @@ def check_tuning(options: FitOptions, sources: Sequence[FeatureSource]) -> None:
 
 def tuning_views(job: Job) -> tuple[View, ...]:
     """The views that are trained on: of the first policy that the search names, or the images alone."""
-    policies = job.views().of_policy
+    policies = job.views.of_policy
     return next(iter(policies.values())) if policies else (IDENTITY,)
 
 
@@ -195,7 +195,7 @@ def decide_tuning(
         return open_maps(dataset, extractor, views, cache=cache, progress=job.progress)
 
     engine = job.sources[0].extractor.engine
-    backbones = tuple(opened.extractor.backbone for opened in job.sources)
+    backbones = tuple(source.extractor.backbone for source in job.sources)
     random = _random_backbones(job) if any(spec.start == "random" for spec in kept) else ()
     return FineTuningStudy(kept, backbones, opened_maps, random, n_threads=engine.n_threads, device=engine.device)
 
@@ -223,7 +223,7 @@ def plan_tuning(job: Job, split: Split) -> tuple[tuple[FineTuneSpec, ...], list[
 
 
 def _random_backbones(job: Job) -> tuple[Backbone, ...]:
-    names = [opened.extractor.backbone.name for opened in job.sources]
+    names = [source.extractor.backbone.name for source in job.sources]
     return tuple(load_backbone(name, weights=RANDOM, offline=True, seed=job.options.seed) for name in names)
 
 
@@ -323,19 +323,19 @@ class _Estimate:
             train, forward = self._trial(spec)
             each = [len(f.train) * spec.epochs * train + len(f.test) * n_views * forward for f in self.folds[:-1]]
             total += sum(each)
-        n_images = len(self.job.inspected.dataset)
+        n_images = len(self.job.audited.dataset)
         return total + n_images * n_views * self._trunk_seconds() * len(specs)
 
     def _trunk_seconds(self) -> float:
         """Seconds per image and view for the maps of all networks, each of which some fold may choose."""
-        return sum(opened.rough_seconds_per_image for opened in self.job.sources)
+        return sum(source.rough_seconds_per_image for source in self.job.sources)
 
     def _trial(self, spec: FineTuneSpec) -> tuple[float, float]:
         """Seconds of training and of predicting, per image, of the network that takes longest."""
         name = (spec.unlock, spec.batch_size, spec.precision, spec.norms)
         if name not in self._trials:
-            n_classes = len(self.job.inspected.dataset.classes)
-            each = [step_seconds(opened.extractor, spec, n_classes) for opened in self.job.sources]
+            n_classes = len(self.job.audited.dataset.classes)
+            each = [step_seconds(source.extractor, spec, n_classes) for source in self.job.sources]
             self._trials[name] = max(each, key=sum)
         return self._trials[name]
 

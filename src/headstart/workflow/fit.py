@@ -59,12 +59,12 @@ from headstart.workflow.preflight import (
     AuditedDataset,
     Data,
     NearDuplicates,
+    audit_data,
     check_halving,
     check_memory,
     check_views,
     exact_pairs,
     find_near_duplicates,
-    inspect_data,
     make_run_split,
     open_cache,
     reopen_pictures,
@@ -154,35 +154,35 @@ def fit(
     requested_specs(options)  # refused here where it makes no sense, before any image is read
     check_weights(options, space)
     with clock.step("audit"):
-        inspected = inspect_data(
+        audited = audit_data(
             data, skip_unreadable=options.skip_unreadable, n_threads=options.n_threads, progress=progress
         )
-    find_metric(options.metric).check_classes(len(inspected.dataset.classes))
-    options.decision_rules.check_classes(len(inspected.dataset.classes))
-    positive = choose_positive(inspected.dataset, options.positive)
-    split = make_run_split(join_exact(inspected), options)  # what cannot be is refused before anything is written
+    find_metric(options.metric).check_classes(len(audited.dataset.classes))
+    options.decision_rules.check_classes(len(audited.dataset.classes))
+    positive = choose_positive(audited.dataset, options.positive)
+    split = make_run_split(join_exact(audited), options)  # what cannot be is refused before anything is written
     check_halving(space, split)
     with clock.step("backbone"):
-        sources = open_sources(options, space, inspected.dataset, folder=folder, progress=progress)
-    inspected = warned_of_overlap(inspected, space, options, progress)
+        sources = open_sources(options, space, audited.dataset, folder=folder, progress=progress)
+    audited = warned_of_overlap(audited, space, options, progress)
     space = named_space(space, sources)
-    n_images, n_classes = len(inspected.dataset), len(inspected.dataset.classes)
-    widths = [opened.extractor.backbone.feature_width for opened in sources]
+    n_images, n_classes = len(audited.dataset), len(audited.dataset.classes)
+    widths = [source.extractor.backbone.feature_width for source in sources]
     check_memory(study_plan(space, sources, options, n_images=n_images), split, widths, n_classes)
-    check_views(requested_views(space, options).all(), [opened.extractor.preparation.size for opened in sources])
+    check_views(requested_views(space, options).all(), [source.extractor.preparation.size for source in sources])
     check_tuning(options, sources)
-    identity = run_identity(inspected, space, sources, options)
-    source, engines = {"data": inspected.source}, {str(opened.number): opened.record for opened in sources}
-    with files.claimed(folder, identity, source, images=options.images, engines=engines) as images:
+    identity = run_identity(audited, space, sources, options)
+    location, engines = {"data": audited.source}, {str(source.number): source.record for source in sources}
+    with files.claimed(folder, identity, location, images=options.images, engines=engines) as images:
         if is_complete(folder, options):
             progress.note(f"{folder} is complete; nothing is left to do.")
             if not images:  # forbidden now, perhaps not when the report was written
                 write_report(folder, images=False, progress=progress)
             return Run(folder, _read_results(folder))
-        for opened in sources:
-            opened.save_network(folder / files.WORK_FOLDER)
+        for source in sources:
+            source.save_network(folder / files.WORK_FOLDER)
         journal = Journal(folder / files.WORK_FOLDER)
-        job = Job(inspected, space, sources, replace(options, images=images), positive, journal, progress)
+        job = Job(audited, space, sources, replace(options, images=images), positive, journal, progress)
         return _work(folder, job, clock)
 
 
@@ -200,21 +200,21 @@ def _output_folder(data: Data, output: str | os.PathLike[str]) -> Path:
 
 def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
     """Everything after the run folder is claimed."""
-    images = job.inspected.dataset
+    images = job.audited.dataset
     cache = open_cache(
         job.options.cache,
         fallback=folder / files.WORK_FOLDER,
         limit=job.options.cache_limit,
         progress=job.progress,
     )
-    split = make_run_split(join_exact(job.inspected), job.options)
+    split = make_run_split(join_exact(job.audited), job.options)
     rivals = open_baselines(job.options, job.sources) if job.options.baselines else None
-    rivals_s = 0.0 if rivals is None else baseline_seconds(rivals, images, cache, split, job.plan())
+    rivals_s = 0.0 if rivals is None else baseline_seconds(rivals, images, cache, split, job.plan)
     costs = announce(job, cache, split, rivals_s)
     with clock.step("features"):
         features = extract_all(job, cache)
         views = extract_all_views(job, cache)
-        twins = find_near_duplicates(images, job.inspected.audit, features[0])
+        twins = find_near_duplicates(images, job.audited.audit, features[0])
     dataset = grouped(images, twins)
     split = make_run_split(dataset, job.options)
     tuning = decide_tuning(job, images, split, cache, folder / files.WORK_FOLDER)
@@ -223,7 +223,7 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
             dataset,
             StudyData.of(dataset, features, views),
             split,
-            job.plan(),
+            job.plan,
             job.options.decision_rules,
             tuning=tuning,
             leakage_tax=job.options.leakage_tax,
@@ -263,15 +263,15 @@ def grouped(dataset: ImageDataset, twins: NearDuplicates) -> ImageDataset:
     return dataset.with_groups(twins.groups)
 
 
-def join_exact(inspected: AuditedDataset) -> ImageDataset:
+def join_exact(audited: AuditedDataset) -> ImageDataset:
     """The data set with exact copies joined to groups, before features can tell of near ones."""
-    pairs = exact_pairs(inspected.audit)
-    dataset = inspected.dataset
+    pairs = exact_pairs(audited.audit)
+    dataset = audited.dataset
     return dataset if not pairs else dataset.with_groups(join_groups(dataset.groups, pairs, len(dataset)))
 
 
 def run_identity(
-    inspected: AuditedDataset, space: Space, sources: Sequence[FeatureSource], options: FitOptions
+    audited: AuditedDataset, space: Space, sources: Sequence[FeatureSource], options: FitOptions
 ) -> dict[str, Any]:
     """Everything that decides the results of a run."""
     asked = options.identity()
@@ -279,10 +279,10 @@ def run_identity(
         asked["split"] = f"file {hash_file(options.split_file)}"
     return {
         "headstart": __version__,
-        "data": inspected.dataset.fingerprint(),
+        "data": audited.dataset.fingerprint(),
         "options": asked,
         "search": space_identity(space, options),
-        "sources": {str(opened.number): _source_identity(opened.extractor) for opened in sources},
+        "sources": {str(source.number): _source_identity(source.extractor) for source in sources},
     }
 
 
@@ -326,7 +326,7 @@ def _write_timings(
             "seconds": clock.seconds,
             "feature_seconds": {"reading": round(cache.read_s, 3), "storing": round(cache.write_s, 3)},
             "images_per_second": round(n_computed / spent, 2) if n_computed and spent else None,
-            "engine_trial_images_per_second": {opened.source.label: opened.speeds for opened in sources},
+            "engine_trial_images_per_second": {source.spec.label: source.speeds for source in sources},
             "machine": machine(),
             "versions": versions(),
         },

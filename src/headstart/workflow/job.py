@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from headstart.progress import Progress
 from headstart.study.execution.journal import Journal
@@ -22,7 +23,7 @@ class Job:
 
     Attributes
     ----------
-    inspected : AuditedDataset
+    audited : AuditedDataset
     space : Space
         What is tried; its sources are named in full.
     sources : tuple of FeatureSource
@@ -34,7 +35,7 @@ class Job:
     progress : Progress
     """
 
-    inspected: AuditedDataset
+    audited: AuditedDataset
     space: Space
     sources: tuple[FeatureSource, ...]
     options: FitOptions
@@ -42,11 +43,13 @@ class Job:
     journal: Journal
     progress: Progress
 
+    @cached_property
     def plan(self) -> StudyPlan:
         """What the study tries, and how it chooses."""
-        n_images = len(self.inspected.dataset)
+        n_images = len(self.audited.dataset)
         return study_plan(self.space, self.sources, self.options, self.positive.code, n_images=n_images)
 
+    @cached_property
     def views(self) -> Views:
         """The views that the search needs."""
         return requested_views(self.space, self.options)
@@ -68,7 +71,7 @@ def study_plan(
     n_images : int
         Heads that hold all rows are left out where views make too many.
     """
-    number = {source: place for place, source in enumerate(space.sources)}
+    number = {spec: place for place, spec in enumerate(space.sources)}
     n_views = {name: len(listed) for name, listed in requested_views(space, options).of_policy.items()}
     return StudyPlan(
         tuple(
@@ -76,12 +79,12 @@ def study_plan(
             for one in space.candidates()
             if not too_many_rows(one.treatment, one.head.kind, n_views, n_images)
         ),
-        tuple(opened.source for opened in sources),
+        tuple(source.spec for source in sources),
         choose_by=options.metric,
         positive=positive,
         seed=options.seed,
         n_jobs=options.n_worker_processes,
         halving=space.halving,
-        seconds_per_image=tuple(opened.rough_seconds_per_image for opened in sources),
+        seconds_per_image=tuple(source.rough_seconds_per_image for source in sources),
         n_views=n_views,
     )

@@ -29,7 +29,7 @@ from headstart.workflow.job import study_plan
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.learning_curve import CurveOptions
 from headstart.workflow.options.search_space import check_weights, search_space
-from headstart.workflow.preflight import AuditedDataset, Data, find_near_duplicates, inspect_data, open_cache
+from headstart.workflow.preflight import AuditedDataset, Data, audit_data, find_near_duplicates, open_cache
 from headstart.workflow.sources import FeatureSource, named_space, open_sources
 
 if TYPE_CHECKING:
@@ -117,19 +117,17 @@ def curve(
     files.check_output_folder(folder)
     space = _space(options)
     check_weights(options, space)
-    inspected = inspect_data(
-        data, skip_unreadable=options.skip_unreadable, n_threads=options.n_threads, progress=progress
-    )
-    find_metric(wanted.metric).check_classes(len(inspected.dataset.classes))
-    _check_reach(wanted.at, len(inspected.dataset), wanted.n_folds)
-    _draws(inspected.dataset, wanted, options.seed)  # what cannot be drawn is refused before anything is written
-    sources = open_sources(options, space, inspected.dataset, folder=folder, progress=progress)
+    audited = audit_data(data, skip_unreadable=options.skip_unreadable, n_threads=options.n_threads, progress=progress)
+    find_metric(wanted.metric).check_classes(len(audited.dataset.classes))
+    _check_reach(wanted.at, len(audited.dataset), wanted.n_folds)
+    _draws(audited.dataset, wanted, options.seed)  # what cannot be drawn is refused before anything is written
+    sources = open_sources(options, space, audited.dataset, folder=folder, progress=progress)
     space = named_space(space, sources)
-    identity = {**run_identity(inspected, space, sources, options), "curve": _identity(wanted)}
+    identity = {**run_identity(audited, space, sources, options), "curve": _identity(wanted)}
     engines = {"0": sources[0].record}
-    with files.claimed(folder, identity, {"data": inspected.source}, images=False, engines=engines):
+    with files.claimed(folder, identity, {"data": audited.source}, images=False, engines=engines):
         if not (folder / CURVE_FILE).is_file():
-            _Job(folder, inspected, sources[0], space, options, wanted, progress).run()
+            _Job(folder, audited, sources[0], space, options, wanted, progress).run()
         results = _read(folder)
         write_curve(folder, results)
     return LearningCurve(folder, results)
@@ -171,7 +169,7 @@ class _Job:
     """One curve in hand."""
 
     folder: Path
-    inspected: AuditedDataset
+    audited: AuditedDataset
     source: FeatureSource
     space: Space
     options: FitOptions
@@ -184,7 +182,7 @@ class _Job:
         self.source.save_network(work)
         features = self._features(work)
         dataset = grouped(
-            self.inspected.dataset, find_near_duplicates(self.inspected.dataset, self.inspected.audit, features)
+            self.audited.dataset, find_near_duplicates(self.audited.dataset, self.audited.audit, features)
         )
         draws = _draws(dataset, self.wanted, self.options.seed)
         plan = self._plan(dataset)
@@ -200,7 +198,7 @@ class _Job:
         options = self.options
         cache = open_cache(options.cache, fallback=work, limit=options.cache_limit, progress=self.progress)
         extractor = self.source.extractor
-        features = extract_features(self.inspected.dataset, extractor, cache=cache, progress=self.progress)
+        features = extract_features(self.audited.dataset, extractor, cache=cache, progress=self.progress)
         extractor.release()
         return features
 
@@ -213,12 +211,12 @@ class _Job:
         return {
             "format": 1,
             "headstart": __version__,
-            "classes": list(self.inspected.dataset.classes),
-            "source": self.source.source.label,
+            "classes": list(self.audited.dataset.classes),
+            "source": self.source.spec.label,
             "engine": self.source.record,
             "n_folds": self.wanted.n_folds,
             "seed": self.options.seed,
-            "data_sha256": self.inspected.dataset.fingerprint(),
+            "data_sha256": self.audited.dataset.fingerprint(),
         }
 
 

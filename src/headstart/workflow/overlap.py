@@ -14,9 +14,7 @@ from headstart.workflow.options.search_space import source_options
 from headstart.workflow.preflight import AuditedDataset
 
 
-def warned_of_overlap(
-    inspected: AuditedDataset, space: Space, options: FitOptions, progress: Progress
-) -> AuditedDataset:
+def warned_of_overlap(audited: AuditedDataset, space: Space, options: FitOptions, progress: Progress) -> AuditedDataset:
     """The data set with a warning for every file of weights that was pretrained on some of its images.
 
     Such weights have seen labels of test images, so every score would flatter.
@@ -25,7 +23,7 @@ def warned_of_overlap(
     found = []
     for path in dict.fromkeys(name for name in named if name not in (None, RANDOM)):
         marks = read_image_marks(Path(str(path)))
-        hashes = inspected.dataset.hashes or ()
+        hashes = audited.dataset.hashes or ()
         n_seen = sum(one[:MARK_LENGTH] in marks for one in hashes)
         if n_seen:
             found.append(
@@ -34,4 +32,4 @@ def warned_of_overlap(
             )
     for text in found:
         progress.note(text)
-    return replace(inspected, warnings=(*inspected.warnings, *found))
+    return replace(audited, warnings=(*audited.warnings, *found))

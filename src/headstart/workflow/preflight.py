@@ -60,7 +60,7 @@ class AuditedDataset:
     warnings: tuple[str, ...]
 
 
-def inspect_data(
+def audit_data(
     data: Data, *, skip_unreadable: bool, n_threads: int | None, progress: Progress | None = None
 ) -> AuditedDataset:
     """Read and audit a data set that is to be trained on.

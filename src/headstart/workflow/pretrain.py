@@ -33,7 +33,7 @@ from headstart.version import __version__
 from headstart.workflow.fit import join_exact
 from headstart.workflow.options.data import as_source
 from headstart.workflow.options.pretrain import PRECISIONS, PretrainOptions
-from headstart.workflow.preflight import AuditedDataset, Data, inspect_data
+from headstart.workflow.preflight import AuditedDataset, Data, audit_data
 
 if TYPE_CHECKING:
     import torch
@@ -108,13 +108,11 @@ def pretrain(
     work = path.with_name(f"{path.name}.work")
     find_entry(options.backbone)
     asked = options.identity()
-    inspected = inspect_data(
-        data, skip_unreadable=options.skip_unreadable, n_threads=options.n_threads, progress=progress
-    )
+    audited = audit_data(data, skip_unreadable=options.skip_unreadable, n_threads=options.n_threads, progress=progress)
     domain = options.domain or _domain(data)
     identity = {
         "headstart": __version__,
-        "data": inspected.dataset.fingerprint(),
+        "data": audited.dataset.fingerprint(),
         "options": {**asked, "domain": domain},
     }
     identity = json.loads(canonical_json(identity))  # as it will be read again
@@ -124,7 +122,7 @@ def pretrain(
             work, ignore_errors=True
         )  # left where the process was killed right after the weights were written
         return Pretrained(path, found)
-    job = _Job(path, work, inspected, replace(options, domain=domain), identity, progress)
+    job = _Job(path, work, audited, replace(options, domain=domain), identity, progress)
     try:
         found = job.run()
     except DivergedError:  # with these settings there is nothing to go on with
@@ -168,7 +166,7 @@ class _Job:
 
     path: Path
     work: Path
-    inspected: AuditedDataset
+    audited: AuditedDataset
     options: PretrainOptions
     identity: dict[str, Any]
     progress: Progress
@@ -176,7 +174,7 @@ class _Job:
     @property
     def dataset(self) -> ImageDataset:
         """The readable images, exact copies joined to groups."""
-        return join_exact(self.inspected)
+        return join_exact(self.audited)
 
     def run(self) -> dict[str, Any]:
         """Pixels, training, the score of the held-out images; the file of weights is written last."""
@@ -271,7 +269,7 @@ class _Job:
         self, pixels: Pixels, start: WeightsSource, machine: Machine, losses: Sequence[float], n_training: int
     ) -> dict[str, Any]:
         """What the file says of itself, but for the score."""
-        dataset, options = self.inspected.dataset, self.options
+        dataset, options = self.audited.dataset, self.options
         counts = np.bincount(dataset.training_labels(), minlength=len(dataset.classes)).tolist()
         return {
             "format": FORMAT,
@@ -298,7 +296,7 @@ class _Job:
         """Into the work folder first, so that a killed process leaves nothing beside the weights."""
         from safetensors.torch import save
 
-        hashes = self.inspected.dataset.hashes or ()
+        hashes = self.audited.dataset.hashes or ()
         marks = image_marks_text(hashes) if len(hashes) <= MAX_MARKS else ""
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
         whole = self.work / "weights.safetensors"

@@ -17,7 +17,7 @@ from headstart.workflow.fit import grouped, join_exact
 from headstart.workflow.job import Job
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import check_weights, search_space
-from headstart.workflow.preflight import Data, find_near_duplicates, inspect_data, make_run_split, open_cache
+from headstart.workflow.preflight import Data, audit_data, find_near_duplicates, make_run_split, open_cache
 from headstart.workflow.sources import named_space, open_sources
 
 
@@ -87,13 +87,11 @@ def rank_backbones(
             "--backbone resnet18,densenet121."
         )
     check_weights(options, space)
-    inspected = inspect_data(
-        data, skip_unreadable=options.skip_unreadable, n_threads=options.n_threads, progress=progress
-    )
-    make_run_split(join_exact(inspected), options)  # what cannot be split is refused before anything is computed
-    sources = open_sources(options, space, inspected.dataset, progress=progress)
+    audited = audit_data(data, skip_unreadable=options.skip_unreadable, n_threads=options.n_threads, progress=progress)
+    make_run_split(join_exact(audited), options)  # what cannot be split is refused before anything is computed
+    sources = open_sources(options, space, audited.dataset, progress=progress)
     space = named_space(space, sources)
-    return BackboneRanking(_scored(Job(inspected, space, sources, options, _NO_PART, Journal(None), progress)))
+    return BackboneRanking(_scored(Job(audited, space, sources, options, _NO_PART, Journal(None), progress)))
 
 
 _NO_PART = PositiveClass(None, "no part in the scores")
@@ -101,10 +99,10 @@ _NO_PART = PositiveClass(None, "no part in the scores")
 
 def _scored(job: Job) -> dict[str, Any]:
     """Features, folds and scores of the sources of a job, as plain values."""
-    options, inspected = job.options, job.inspected
+    options, audited = job.options, job.audited
     cache = open_cache(options.cache, limit=options.cache_limit, progress=job.progress)
     features = extract_all(job, cache)
-    dataset = grouped(inspected.dataset, find_near_duplicates(inspected.dataset, inspected.audit, features[0]))
+    dataset = grouped(audited.dataset, find_near_duplicates(audited.dataset, audited.audit, features[0]))
     split = make_run_split(dataset, options)
     data = StudyData.of(dataset, features)
     folds, n_jobs = [*outer_folds(split), final_fold(split)], options.n_worker_processes
@@ -115,9 +113,9 @@ def _scored(job: Job) -> dict[str, Any]:
         "task": {"classes": list(dataset.classes), "n_images": len(dataset)},
         "protocol": {"scheme": split.scheme, "repeats": split.repeats, "seed": options.seed, "split_hash": split.hash},
         "caution": CAUTION,
-        "data_sha256": inspected.dataset.fingerprint(),
+        "data_sha256": audited.dataset.fingerprint(),
     }
-    return about | transfer_document(scores, [opened.source.label for opened in job.sources])
+    return about | transfer_document(scores, [source.spec.label for source in job.sources])
 
 
 CAUTION = (

@@ -40,7 +40,7 @@ class FeatureSource:
         How its engine was chosen, for results.json.
     speeds : dict
         Images per second of the engines that were timed; for timings.json.
-    source : FeatureSourceSpec
+    spec : FeatureSourceSpec
         With the name of its backbone filled in.
     number : int
         Its place among the sources of the run, from 0.
@@ -49,7 +49,7 @@ class FeatureSource:
     extractor: Extractor
     record: dict[str, Any]
     speeds: dict[str, float]
-    source: FeatureSourceSpec = field(default_factory=FeatureSourceSpec)
+    spec: FeatureSourceSpec = field(default_factory=FeatureSourceSpec)
     number: int = 0
 
     @property
@@ -104,21 +104,21 @@ def open_sources(
     EngineError, RunError
         As for `open_for`.
     """
-    wanted = [source_options(options, source) for source in space.sources]
-    plain = _load_all(wanted, space, progress)
+    requested = [source_options(options, spec) for spec in space.sources]
+    plain = _load_all(requested, space, progress)
     names = [extractor.backbone.name for extractor in plain]
-    named = tuple(replace(source, backbone=name) for source, name in zip(space.sources, names, strict=True))
+    named = tuple(replace(spec, backbone=name) for spec, name in zip(space.sources, names, strict=True))
     replace(space, sources=named)  # refuses the default backbone beside its own name
     found = []
-    for number, (asked, source, given) in enumerate(zip(wanted, named, plain, strict=True)):
-        opened = open_for(asked, dataset, folder=folder, progress=progress, plain=given, number=number)
-        found.append(replace(opened, source=source))
+    for number, (one, spec, given) in enumerate(zip(requested, named, plain, strict=True)):
+        source = open_for(one, dataset, folder=folder, progress=progress, plain=given, number=number)
+        found.append(replace(source, spec=spec))
     return tuple(found)
 
 
 def named_space(space: Space, sources: Sequence[FeatureSource]) -> Space:
-    """The space with the sources that were opened for it, named in full."""
-    return replace(space, sources=tuple(opened.source for opened in sources))
+    """The space with the sources that were source for it, named in full."""
+    return replace(space, sources=tuple(source.spec for source in sources))
 
 
 def _load_all(wanted: Sequence[FitOptions], space: Space, progress: Progress | None) -> list[Extractor]:

@@ -102,8 +102,8 @@ def fit_costs(
     views : sequence of View
         That features are computed of beside the images.
     """
-    features = tuple(_source_costs(dataset, opened, cache, views, alone=len(sources) == 1) for opened in sources)
-    widths = [opened.extractor.backbone.feature_width for opened in sources]
+    features = tuple(_source_costs(dataset, source, cache, views, alone=len(sources) == 1) for source in sources)
+    widths = [source.extractor.backbone.feature_width for source in sources]
     folds = [*outer_folds(split), final_fold(split)]
     heads_s = study_seconds(folds, plan, widths, len(dataset.classes))
     n_each = max(len(views), 1)
@@ -111,23 +111,23 @@ def fit_costs(
 
 
 def _source_costs(
-    dataset: ImageDataset, opened: FeatureSource, cache: FeatureCache, views: Sequence[View], *, alone: bool
+    dataset: ImageDataset, source: FeatureSource, cache: FeatureCache, views: Sequence[View], *, alone: bool
 ) -> SourceCosts:
-    extractor = opened.extractor
+    extractor = source.extractor
     every = views or (IDENTITY,)
     cached = sum(n_cached(dataset, extractor, cache, view) for view in every)
     missing = len(dataset) * len(every) - cached
     seconds = missing * seconds_per_image(extractor) if missing else 0.0
     if not alone:
         extractor.release()  # sources may share a network, which the next one may move to another device
-    return SourceCosts(opened.source.label, extractor.engine.label, cached, seconds)
+    return SourceCosts(source.spec.label, extractor.engine.label, cached, seconds)
 
 
 def announce(job: Job, cache: FeatureCache, split: Split, rivals_s: float = 0.0) -> Costs:
     """Tell the user what is about to be done and about how long it will take, `rivals_s` of it for the rivals."""
-    dataset, plan = job.inspected.dataset, job.plan()
+    dataset, plan = job.audited.dataset, job.plan
     taxed = job.options.leakage_tax and dataset.groups is not None
-    costs = fit_costs(dataset, plan, job.sources, cache, split, taxed=taxed, views=job.views().all())
+    costs = fit_costs(dataset, plan, job.sources, cache, split, taxed=taxed, views=job.views.all())
     costs = replace(costs, rivals_s=rivals_s)
     minutes = (costs.features_s + costs.heads_s + costs.rivals_s + REPORT_S) / 60
     repeated = f", drawn {split.repeats} times" if split.repeats > 1 else ""
@@ -137,7 +137,7 @@ def announce(job: Job, cache: FeatureCache, split: Split, rivals_s: float = 0.0)
         f"Plan: {_features_words(costs)}, {costs.n_candidates:,} candidates{halved} tried in folds "
         f"{split.scheme}{repeated}{rivals}: about {minutes:.1f} minutes."
     )
-    left_out = left_out_notes(job.space, job.views(), len(dataset))
+    left_out = left_out_notes(job.space, job.views, len(dataset))
     for note in (*search_notes(plan, split, dataset), *left_out):
         job.progress.note(f"Note: {note}")
     return costs

@@ -37,5 +37,5 @@ def transferability(
         journal=job.journal,
         progress=job.progress,
     )
-    document = transfer_document(scores, [opened.source.label for opened in job.sources])
+    document = transfer_document(scores, [source.spec.label for source in job.sources])
     return with_agreement(document, best_outer_scores(folds, len(job.sources)), job.options.metric)
