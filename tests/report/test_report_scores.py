@@ -54,6 +54,6 @@ def test_undefined_scores_are_shown_as_such(undrawn: None, tmp_path: Path) -> No
         if isinstance(entry, dict):
             entry.update(value=None, ci95=None, fold_sd=None)
     results["candidates"][0]["inner_log_loss"] = None
-    results["optimism"] = {"inner": None, "outer": None, "difference": None}
+    results["optimism"] = {"metric": "log_loss", "inner": None, "outer": None, "difference": None}
     write_json(tmp_path / "results.json", results)
     assert "ROC AUC n/a n/a n/a" in report(tmp_path).text

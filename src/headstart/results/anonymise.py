@@ -23,6 +23,7 @@ def without_image_names(record: RunRecord) -> RunRecord:
     notes = [_without(names, said) for said in record.split["notes"]]
     return replace(
         record,
+        document=record.document.model_copy(update={"warnings": tuple(warnings)}),
         results={**record.results, "audit": audit, "warnings": warnings},
         split={**record.split, "notes": notes},
     )

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from headstart.errors import RunError
 from headstart.results import schema
-from headstart.results.schema import damaged, read_json, read_text
+from headstart.results.damage import damaged, read_text
+from headstart.results.models.run_results import RunResults
+from headstart.results.schema import read_json
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,20 @@ class PredictionTable:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run as it lies on disk; `results`, `split` and `timings` are the parsed JSON files."""
+    """A run as it lies on disk.
+
+    Attributes
+    ----------
+    folder : Path
+    document : RunResults
+        ``results.json``, typed and brought up to date.
+    results, split, timings : dict
+        The parsed JSON files as they are.
+    predictions : PredictionTable
+    """
 
     folder: Path
+    document: RunResults
     results: dict[str, Any]
     predictions: PredictionTable
     split: dict[str, Any]
@@ -91,7 +104,7 @@ def read_run(run: Path) -> RunRecord:
         damaged(run / "split.json", "its hash is not the one results.json names, so it belongs to another run")
     timings = read_json(run / "timings.json", schema.TIMINGS)
     predictions = _read_predictions(run / "predictions.csv", results["task"]["classes"])
-    return RunRecord(run, results, predictions, split, timings)
+    return RunRecord(run, RunResults.read(run / "results.json"), results, predictions, split, timings)
 
 
 def _check_task(path: Path, results: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 from headstart.errors import RunError
+from headstart.results.damage import damaged, read_text
 
 Schema: TypeAlias = Mapping[str, tuple[type, ...]]
 
@@ -161,26 +162,6 @@ SPLIT: Schema = {
     "notes[]": (str,),
 }
 TIMINGS: Schema = {"seconds": (dict,), "seconds{}": _OPTIONAL_NUMBER, "versions": (dict,)}
-
-
-def damaged(path: Path, reason: str) -> NoReturn:
-    """Raise RunError naming the file, what is wrong with it and the remedy."""
-    raise RunError(
-        f"{path} cannot be used: {reason}. Run `headstart fit DATA -o {path.parent}` again with the same options; "
-        "a run that was interrupted goes on where it stopped."
-    )
-
-
-def read_text(path: Path) -> str:
-    """Content of a file of the run; RunError when it is missing or cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        damaged(path, "the file is missing, so the run is incomplete")
-    except UnicodeDecodeError:
-        damaged(path, "it is not UTF-8 text")
-    except OSError as error:
-        damaged(path, f"it cannot be read ({error.strerror})")
 
 
 def read_json(path: Path, schema: Schema) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Pydantic models of every document that a run writes, one file a topic."""

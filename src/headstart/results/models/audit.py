@@ -1,0 +1,88 @@
+"""What was found wrong with the images before any of them was trained on, and how far raters agree."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from headstart.results.models.base import Count, Ends, Part, Share
+
+
+class UnreadableImage(Part):
+    """An image that could not be read, and why."""
+
+    image: str
+    reason: str
+
+
+class Extent(Part):
+    """Smallest, median and largest side of the images, in pixels."""
+
+    min: Count
+    median: Count
+    max: Count
+
+
+class NearDuplicateFacts(Part):
+    """Copies of images: exact ones, and near-duplicates that features confirmed."""
+
+    exact_pairs: Count
+    candidates_by_perceptual_hash: Count
+    confirmed_in_feature_space: Count
+    ratio: Annotated[float, Field(gt=0)]
+    background_neighbour: Count
+    near_pairs: tuple[str, ...]
+    features_of: str
+
+
+class Alpha(Part):
+    """Krippendorff's alpha with its 95 % interval; where it is undefined, why."""
+
+    value: float | None
+    ci95: Ends | None
+    reason: str
+
+
+class DisputedImage(Part):
+    """An image that raters do not agree on: their votes, and the share of them against the majority."""
+
+    image: str
+    votes: dict[str, Count]
+    disagreement: Share
+
+
+class AgreementFacts(Part):
+    """How far the raters of a data set agree."""
+
+    raters: dict[str, Count]
+    n_images: Count
+    n_gaps: Count
+    n_rated_once: Count
+    n_rated_by_several: Count
+    n_disputed: Count
+    disputed_share: Share | None
+    n_tied: Count
+    alpha_nominal: Alpha
+    alpha_ordinal: Alpha | None
+    class_order: tuple[str, ...]
+    interval: str
+    reference: str
+    disputed: tuple[DisputedImage, ...]
+
+
+class AuditFacts(Part):
+    """Findings of the audit, images by name."""
+
+    n_images: Count
+    class_counts: dict[str, Count]
+    unreadable: tuple[UnreadableImage, ...]
+    formats: dict[str, Count]
+    modes: dict[str, Count]
+    width: Extent
+    height: Extent
+    multi_page: tuple[str, ...]
+    duplicates: tuple[tuple[str, ...], ...]
+    label_conflicts: tuple[tuple[str, ...], ...]
+    near_duplicates: NearDuplicateFacts
+    agreement: AgreementFacts | None

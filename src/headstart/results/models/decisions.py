@@ -1,0 +1,201 @@
+"""What calibration, operating point, prediction sets and abstention are worth on images they were not fitted on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from headstart.results.models.base import Count, Mass, Matrix, Part, Positive, Share
+from headstart.results.models.estimates import Estimate, PlainEstimate
+
+
+class RequestedDecisions(Part):
+    """What the user asked for."""
+
+    calibrate: str
+    operating_point: str | None
+    conformal: Annotated[float, Field(gt=0, lt=1)] | None
+
+
+class BeforeAndAfter(Part):
+    """A score before and after calibration."""
+
+    before: Estimate
+    after: Estimate
+
+
+class CalibrationScores(Part):
+    """Scores of probabilities before and after calibration."""
+
+    log_loss: BeforeAndAfter
+    brier: BeforeAndAfter
+    ece: BeforeAndAfter
+
+
+class ReliabilityBins(Part):
+    """Mean probability, observed frequency with its interval, and number of images of every bin."""
+
+    probability: tuple[Share, ...]
+    frequency: tuple[Share, ...]
+    low: tuple[Share, ...]
+    high: tuple[Share, ...]
+    counts: tuple[Count, ...]
+
+
+class ReliabilityBeforeAndAfter(Part):
+    """The reliability diagram before and after calibration."""
+
+    before: ReliabilityBins
+    after: ReliabilityBins
+
+
+class CalibrationFacts(Part):
+    """What calibration changed."""
+
+    scores: CalibrationScores
+    bins: ReliabilityBeforeAndAfter
+
+
+class OperatingPointScores(Part):
+    """Scores of the predicted classes at the operating point; `npv` is the precision of the negative class."""
+
+    accuracy: Estimate
+    balanced_accuracy: Estimate
+    recall: Estimate
+    specificity: Estimate
+    precision: Estimate
+    f1: Estimate
+    mcc: Estimate
+    npv: Estimate
+
+
+class OperatingPointResults(Part):
+    """Scores and confusion matrix at the operating point."""
+
+    metrics: OperatingPointScores
+    confusion: Matrix
+
+
+class ClassCoverage(Part):
+    """How often the prediction set of an image of this class holds the class, and how many images that rests on."""
+
+    coverage: Estimate
+    min_n_calibration: Count
+    uninformative_folds: Count
+
+
+class ConformalResults(Part):
+    """How often prediction sets hold the true class, and how large they are."""
+
+    level: Annotated[float, Field(gt=0, lt=1)]
+    min_calibration_size: Positive
+    n_folds: Positive
+    coverage: Estimate
+    per_class: dict[str, ClassCoverage]
+    mean_size: Mass
+    share_of_size: tuple[Share, ...]
+
+
+class AbstentionPoint(Part):
+    """Accuracy where only the most certain images are answered.
+
+    Attributes
+    ----------
+    requested, answered : float
+        Share of the images that is to be answered, and that is.
+    certainty : float
+        Lowest largest probability of an image that is answered.
+    """
+
+    requested: Share
+    answered: Share
+    certainty: Share
+    accuracy: PlainEstimate
+
+
+class AbstentionResults(Part):
+    """Area under the error against the share of images answered, and some points of that curve."""
+
+    area: Share
+    points: tuple[AbstentionPoint, ...]
+
+
+class NoCalibrator(Part):
+    """Probabilities as the head gives them."""
+
+    kind: Literal["none"]
+
+
+class TemperatureCalibrator(Part):
+    """Log probabilities times one factor."""
+
+    kind: Literal["temperature"]
+    inverse: Mass
+
+
+class PlattCalibrator(Part):
+    """A sigmoid of the log odds."""
+
+    kind: Literal["platt"]
+    slope: float
+    offset: float
+
+
+class IsotonicCalibrator(Part):
+    """A rising line through some points; ``folds/`` has them all."""
+
+    kind: Literal["isotonic"]
+    n_points: Positive
+
+
+CalibratorFacts: TypeAlias = Annotated[
+    NoCalibrator | TemperatureCalibrator | PlattCalibrator | IsotonicCalibrator, Field(discriminator="kind")
+]
+"""A fitted calibrator in brief."""
+
+
+class OperatingPointFacts(Part):
+    """A fitted operating point: its rule, the number of the positive class, and the threshold of its probability."""
+
+    rule: str
+    positive: Annotated[int, Field(ge=0, le=1)]
+    threshold: Mass
+    note: str
+
+
+class ConformalThresholds(Part):
+    """For each class the lowest probability with which it is in a prediction set, and the images that rests on."""
+
+    level: Annotated[float, Field(gt=0, lt=1)]
+    thresholds: tuple[Share, ...]
+    n_calibration: tuple[Count, ...]
+
+
+class FittedDecisions(Part):
+    """Decisions fitted for the final model, the number of images they rest on, and why that calibrator was taken."""
+
+    n_calibration: Count
+    reason: str
+    calibrator: CalibratorFacts
+    operating_point: OperatingPointFacts | None
+    conformal: ConformalThresholds | None
+
+
+class FoldDecisionFacts(FittedDecisions):
+    """Decisions fitted inside the training rows of one outer fold."""
+
+    repeat: Count
+    fold: Count
+
+
+class DecisionResults(Part):
+    """What was asked for, what was fitted where, and the scores of all of it."""
+
+    requested: RequestedDecisions
+    calibration: CalibrationFacts
+    operating_point: OperatingPointResults | None
+    conformal: ConformalResults | None
+    abstention: AbstentionResults
+    folds: tuple[FoldDecisionFacts, ...]
+    final: FittedDecisions

@@ -1,0 +1,58 @@
+"""Scores with their intervals, as every part of the results holds them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from headstart.results.models.base import Count, Ends, Part, Share
+
+
+class Estimate(Part):
+    """A score, its 95 % interval and its standard deviation across folds; None for what is undefined."""
+
+    value: float | None
+    ci95: Ends | None
+    fold_sd: Annotated[float, Field(ge=0)] | None
+
+
+class PlainEstimate(Part):
+    """A score and its 95 % interval; None for what is undefined."""
+
+    value: float | None
+    ci95: Ends | None
+
+
+class Difference(Part):
+    """Score of one procedure (a) less that of another (b) on the same images, its 95 % interval and p value."""
+
+    a: float | None
+    b: float | None
+    difference: float | None
+    ci95: Ends | None
+    p: Share | None
+
+
+class IntervalMethod(Part):
+    """How intervals were made, and what they speak of."""
+
+    level: Share
+    method: str
+    speaks_of: str
+    reference: str
+    correction: Literal["nadeau-bengio", "none"]
+    variance_factor: Annotated[float, Field(ge=1)]
+    n_resamples: Count
+    n_groups: Count
+
+
+class ClassScores(Part):
+    """Scores of one class against all others, and its number of judged images."""
+
+    support: Count
+    metrics: dict[str, Estimate]
+
+
+Estimates: TypeAlias = dict[str, Estimate]
+"""Scores by the name of the metric."""

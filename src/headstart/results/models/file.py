@@ -1,0 +1,118 @@
+"""A file of a run as a model: read whole, brought up to date and checked, or refused in words; written whole."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn, Self
+
+from pydantic import ValidationError
+
+from headstart.errors import RunError
+from headstart.results.damage import damaged, first_problem, read_text
+from headstart.results.models.base import Part
+from headstart.storage import json_bytes, write_bytes
+
+Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
+"""From the content of one format to that of the next."""
+
+
+class RunFile(Part):
+    """A JSON file of a run; its field ``format`` is a Literal of the one format that this version writes.
+
+    Attributes
+    ----------
+    file_name : str
+        Name of the file in the folder of the run.
+    command : str
+        What writes the file again.
+    upgrades : mapping of int to callable
+        For each older format that is still read, what makes the next one of it.
+    """
+
+    file_name: ClassVar[str]
+    command: ClassVar[str] = "headstart fit DATA"
+    upgrades: ClassVar[Mapping[int, Upgrade]] = {}
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Self:
+        """The document in a file; of an older format brought up to date.
+
+        Raises
+        ------
+        RunError
+            When the file is missing, damaged, or of a format that is not read; the message names file and field.
+        """
+        file = Path(path)
+        return cls.from_text(read_text(file), file)
+
+    @classmethod
+    def from_text(cls, text: str, file: Path) -> Self:
+        """The document in a text; `file` is what errors name."""
+        content = _parsed(text, file)
+        found = content.get("format", 1)
+        if type(found) is not int or found not in (*cls.upgrades, cls.current_format()):
+            cls._refuse_format(found, file)
+        try:
+            if found in cls.upgrades:
+                text = json.dumps(cls._upgraded(content, found, file))
+            return cls.model_validate_json(text, strict=True)
+        except ValidationError as error:
+            damaged(file, first_problem(error, json.loads(text)), command=cls.command)
+
+    @classmethod
+    def current_format(cls) -> int:
+        """The format that this version writes."""
+        (number,) = cls.model_fields["format"].annotation.__args__  # type: ignore[union-attr]  # a Literal
+        return int(number)
+
+    @classmethod
+    def _upgraded(cls, content: dict[str, Any], found: int, file: Path) -> dict[str, Any]:
+        while found in cls.upgrades:
+            try:
+                content = cls.upgrades[found](content)
+            except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+                damaged(file, f"it is no document of format {found} ({_problem(error)})", command=cls.command)
+            found = content["format"]
+        return content
+
+    @classmethod
+    def _refuse_format(cls, found: object, file: Path) -> NoReturn:
+        raise RunError(
+            f"{file} has format {found!r}, but this headstart reads format {cls.current_format()}. Install the "
+            f"version of headstart that wrote it, or run `{cls.command}` again into a new folder."
+        )
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the document, whole or not at all; equal documents give equal bytes.
+
+        Raises
+        ------
+        StorageError
+            When the disk refuses.
+        """
+        write_bytes(Path(path), json_bytes(self.to_json()))
+
+    def to_json(self) -> dict[str, Any]:
+        """The document as plain values."""
+        return self.model_dump(mode="json")
+
+
+def _parsed(text: str, file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        damaged(file, f"it is not valid JSON ({error})")
+    if not isinstance(content, dict):
+        damaged(file, "it holds no JSON object")
+    return content
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _problem(error: Exception) -> str:
+    return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)

@@ -1,0 +1,149 @@
+"""Where features come from: network, weights, preparation of the pixels, and the engine that ran the network."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from pydantic import Field
+
+from headstart.results.models.base import Count, Ends, Part, Positive, Share
+from headstart.results.models.pretraining import PretrainingFacts
+
+Side: TypeAlias = Positive
+"""Height or width in pixels."""
+
+
+class Weights(Part):
+    """Where the weights of a network came from, and what they are; `pretraining` where headstart made them."""
+
+    source: str
+    sha256: str
+    licence: str
+    file: str
+    layout: str
+    note: str
+    pretraining: PretrainingFacts | None
+
+
+class PreparationSettings(Part):
+    """What turned an image into the input of the network."""
+
+    size: tuple[Side, Side]
+    resize: str
+    interpolation: str
+    white_level: Positive
+    decode: str
+    decoder: Positive
+    pillow: Positive
+
+
+class EngineSettings(Part):
+    """What ran the network."""
+
+    engine: str
+    device: str
+    n_threads: Positive
+    batch_size: Positive
+    precision: str
+    n_streams: Positive
+    folded: bool
+    compiled: bool
+    network_sha256: str
+
+
+class RequestedEngine(Part):
+    """The engine and precision that the user asked for."""
+
+    engine: str
+    precision: str
+
+
+class Parity(Part):
+    """How well features of an engine agree with those of the reference; None for what could not be told."""
+
+    relative_error: Annotated[float, Field(ge=0)] | None
+    agreement: Share | None
+    n_images: Count
+    probe: str
+
+
+class ParityTolerance(Part):
+    """The most that features may differ."""
+
+    relative_error: Annotated[float, Field(ge=0)]
+    agreement: Share
+
+
+class TriedEngine(Part):
+    """An engine that was compared with the reference."""
+
+    engine: str
+    parity: Parity
+    tolerance: ParityTolerance
+    within: bool
+
+
+class AccuracyCost(Part):
+    """What arithmetic in eight bits costs: a probe's accuracy with it and without it."""
+
+    fp32: Share
+    int8: Share
+    difference: float
+    ci95: Ends
+    n_images: Count
+
+
+class EngineRecord(Part):
+    """How an engine was chosen, and which."""
+
+    requested: RequestedEngine
+    used: EngineSettings
+    label: str
+    reason: str
+    parity: Parity | None
+    tried: tuple[TriedEngine, ...]
+    notes: tuple[str, ...]
+    accuracy_cost: AccuracyCost | None
+    n_calibration: Count | None
+
+
+class Normalisation(Part):
+    """Mean and standard deviation of the channels that the network expects."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class TrainedAt(Part):
+    """Size and crop of the images that the network was pretrained on."""
+
+    input_size: tuple[Side, Side]
+    crop_fraction: Annotated[float, Field(gt=0)]
+
+
+class BackboneFacts(Part):
+    """The network of the final model."""
+
+    name: str
+    weights: Weights
+    stage: str
+    feature_width: Positive
+    preparation: PreparationSettings
+    normalisation: Normalisation
+    trained_at: TrainedAt
+    engine: EngineSettings
+
+
+class SourceFacts(Part):
+    """One source of features, so that they can be computed again, and in how many outer folds it was chosen."""
+
+    label: str
+    number: Count
+    backbone: str
+    weights: Weights
+    stage: str
+    preparation: PreparationSettings
+    engine: EngineSettings
+    feature_width: Positive
+    engine_record: EngineRecord
+    times_chosen: Count

@@ -1,0 +1,174 @@
+"""The typed documents of a run: every damage is refused with file and field, and older formats are read."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headstart.errors import RunError
+from headstart.results import RunResults
+from headstart.storage import json_bytes
+
+OLD = Path(__file__).with_name("data") / "format1" / "results.json"
+OPEN = {"formats", "modes", "settings", "raters", "votes", "views", "optimism_from_ignored_groups"}
+"""Mappings whose keys are names that come from the data, or that are many: one less is no damage that shows."""
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    """A document of this format with every part there is: a fine-tuned run of two sources, rated by three raters."""
+    return RunResults.read(OLD).to_json()
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Every place of a document but the document itself; of a list the last entry."""
+    if path:
+        yield path, value
+    if isinstance(value, dict):
+        for key, child in value.items():
+            yield from paths(child, (*path, key))
+    elif isinstance(value, list):
+        for place in range(len(value))[-1:]:
+            yield from paths(value[place], (*path, place))
+
+
+def changed(document: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:
+    """The document with another value in one place; Ellipsis removes what is there."""
+    new = dict(document)
+    holder: Any = new
+    for step in path[:-1]:
+        holder[step] = copy.copy(holder[step])
+        holder = holder[step]
+    if value is ...:
+        del holder[path[-1]]
+    else:
+        holder[path[-1]] = value
+    return new
+
+
+def refusal(document: dict[str, Any]) -> str:
+    """How the document is refused; empty where it is not. Anything but RunError fails the test."""
+    try:
+        RunResults.from_text(json.dumps(document), Path("RUN/results.json"))
+    except RunError as error:
+        return str(error)
+    return ""
+
+
+def named(path: tuple[Any, ...]) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
+
+
+def test_a_document_is_read_as_it_was_written(tmp_path: Path, document: dict[str, Any]) -> None:
+    found = RunResults.read(OLD)
+    found.write(tmp_path / "results.json")
+    assert RunResults.read(tmp_path / "results.json") == found
+    assert (tmp_path / "results.json").read_bytes() == json_bytes(document)
+
+
+def test_whatever_is_missing_is_named(document: dict[str, Any]) -> None:
+    for path, _ in paths(document):
+        if isinstance(path[-1], int) or OPEN & set(path[:-1]):
+            continue
+        words = refusal(changed(document, path, ...))
+        assert words.startswith("RUN/results.json "), named(path)
+        assert str(path[-1]) in words or str(path[-2]) in words, words
+
+
+def test_another_type_is_refused_wherever_it_stands(document: dict[str, Any]) -> None:
+    others = itertools.cycle(({"odd": [[]]}, [[["odd"]]], True, "odd"))
+    for path, value in paths(document):
+        other = next(others)
+        if type(other) is type(value) or (OPEN & set(path[:-1])) or (value is None and other == "odd"):
+            other = {"odd": {"odd": {"odd": {}}}}
+        words = refusal(changed(document, path, other))
+        assert words.startswith("RUN/results.json "), (named(path), other)
+        assert str(path[0]) in words, words
+
+
+def test_an_unknown_key_is_refused_wherever_it_stands(document: dict[str, Any]) -> None:
+    for path, value in [((), document), *paths(document)]:
+        if isinstance(value, dict):
+            words = refusal(changed(document, (*path, "odd"), {"odd": {"odd": None}}))
+            assert "odd" in words and words.startswith("RUN/results.json "), named(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("task", "n_images"), 0, "task.n_images: Input should be greater than or equal to 1"),
+        (("folds", 0, "n_test"), -3, r"folds\[0\].n_test: Input should be greater"),
+        (("metrics", "accuracy", "ci95"), [0.9, 0.1], "metrics.accuracy.ci95: its lower end lies above"),
+        (("metrics", "accuracy", "ci95"), [0.9], "metrics.accuracy.ci95"),
+        (("metrics", "accuracy", "value"), "high", "metrics.accuracy.value should be a number but is text"),
+        (("decisions", "abstention", "area"), 1.5, "decisions.abstention.area: Input should be less"),
+        (("decisions", "final", "calibrator", "kind"), "odd", "decisions.final.calibrator"),
+        (("decisions", "operating_point"), None, "decisions.operating_point should be an object but is null"),
+        (("decisions", "folds", 1, "conformal"), None, r"decisions.folds\[1\].conformal should be an object"),
+        (("protocol", "split_hash"), "abc", "protocol.split_hash: String should match"),
+        (("protocol", "choose_by"), "odd", "metrics.odd is missing, which protocol.choose_by speaks of"),
+        (("final_model", "source"), 7, "final_model.source 7 is the number of none of the sources"),
+        (("transfer", "verdict"), "maybe", "transfer.verdict: Input should be 'helps'"),
+        (("confusion",), [[1.0, 2.0]], "confusion should be 2 x 2"),
+        (("task", "positive"), "nobody", "task.positive 'nobody' is none of the classes"),
+        (("task", "classes"), ["calm", "calm"], "task.classes should list two or more different names"),
+        (("folds",), [], "folds is empty"),
+    ],
+)
+def test_another_range_is_refused(document: dict[str, Any], path: tuple[Any, ...], value: Any, words: str) -> None:
+    with pytest.raises(RunError, match=words):
+        RunResults.from_text(json.dumps(changed(document, path, value)), Path("RUN/results.json"))
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_a_number_that_is_not_finite_is_refused(document: dict[str, Any], number: str) -> None:
+    text = json.dumps(changed(document, ("optimism", "inner"), "HERE")).replace('"HERE"', number)
+    with pytest.raises(RunError, match=r"not a JSON number|optimism.inner should be a finite number"):
+        RunResults.from_text(text, Path("RUN/results.json"))
+
+
+@pytest.mark.parametrize("number", [3, 0, True, "2", 2.5, None, [1], {"a": 1}])
+def test_a_format_that_is_not_read_is_refused(document: dict[str, Any], number: Any) -> None:
+    with pytest.raises(RunError, match=r"has format .* but this headstart reads format 2"):
+        RunResults.from_text(json.dumps({**document, "format": number}), Path("RUN/results.json"))
+
+
+def test_format_1_is_read_in_the_words_of_format_2() -> None:
+    old, found = json.loads(OLD.read_text()), RunResults.read(OLD)
+    assert found.format == 2
+    assert found.transfer is not None and found.decisions is not None and found.labels is not None
+    assert [one.name for one in found.transfer.baselines] == [rival["name"] for rival in old["transfer"]["rivals"]]
+    assert found.transfer.gains["accuracy"].baseline == old["transfer"]["gains"]["accuracy"]["rival"]
+    assert found.audit.near_duplicates.features_of == old["audit"]["twins"]["features_of"]
+    assert found.labels.issues.n_listed == old["labels"]["doubtful"]["n_listed"]
+    assert found.per_class["calm"].metrics["recall"].model_dump(mode="json") == old["per_class"]["calm"]["recall"]
+    assert found.decisions.conformal is not None
+    assert found.decisions.conformal.min_calibration_size == old["decisions"]["conformal"]["least_images"]
+    assert found.folds[0].chosen.training_set.balance == old["folds"][0]["chosen"]["treatment"]["balance"]
+    kept = old["leakage_tax"]["accuracy"]["groups_ignored"]
+    assert found.optimism_from_ignored_groups is not None
+    assert found.optimism_from_ignored_groups["accuracy"].groups_ignored == kept
+
+
+def test_format_1_without_the_later_parts_is_read() -> None:
+    old = json.loads(OLD.read_text())
+    for part in ("decisions", "labels", "transfer", "transferability", "fine_tuning", "leakage_tax"):
+        del old[part]
+    found = RunResults.from_text(json.dumps(old), Path("RUN/results.json"))
+    assert found.decisions is None and found.labels is None and found.transfer is None
+    assert found.optimism_from_ignored_groups is None
+
+
+def test_every_damage_of_format_1_is_an_error_in_words() -> None:
+    old = json.loads(OLD.read_text())
+    others = itertools.cycle((..., None, 3, "odd", [], {}))
+    for path, _ in paths(old):
+        other = next(others)
+        words = refusal(changed(old, path, None if other is ... and isinstance(path[-1], int) else other))
+        assert words == "" or (words.startswith("RUN/results.json ") and "headstart fit" in words), words
