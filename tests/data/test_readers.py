@@ -71,6 +71,8 @@ def test_a_reader_of_ones_own_is_read_checked_and_fitted(recording: Path, tmp_pa
     checked = CliRunner().invoke(main, ["check", str(recording)])
     assert checked.exit_code == 0
     assert "48 images" in checked.output
+    assert "DATA is a folder of class folders" in (shown := CliRunner().invoke(main, ["fit", "--help"]).output)
+    assert "a .frames text" in " ".join(shown.split())
     run = headstart.fit(recording, tmp_path / "run", helpers.options())
     assert len((run.folder / "predictions.csv").read_text().splitlines()) == 49
 

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL import Image, ImageFile
 
 from headstart.data.images.bit_depth import UnsupportedPixelsError, read_deep, read_plain_tiff, scale_to_8_bit
-from headstart.data.images.formats import sniff_format, webp_size
+from headstart.data.images.formats import ImageFormat, find_format, format_names
 from headstart.data.images.orientation import ON_SIDE, Box, turned, turned_box
 from headstart.errors import ImageError
 from headstart.runtime.warnings import QUIET_PILLOW
@@ -47,15 +47,6 @@ _DAMAGE = (
     zlib.error,
     Image.DecompressionBombError,
 )
-_NOT_AN_IMAGE = "not an image headstart reads (JPEG, PNG, TIFF, BMP, WebP)"
-_OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
-    # The JPEG class itself, not Pillow's factory: a phone's multi-picture file yields its first, main picture.
-    "JPEG": JpegImagePlugin.JpegImageFile,
-    "PNG": PngImagePlugin.PngImageFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
-    "BMP": BmpImagePlugin.BmpImageFile,
-    "WebP": WebPImagePlugin.WebPImageFile,
-}
 
 
 @dataclass(frozen=True)
@@ -65,7 +56,7 @@ class Header:
     Attributes
     ----------
     format : str
-        ``"JPEG"``, ``"PNG"``, ``"TIFF"``, ``"BMP"`` or ``"WebP"``.
+        Name of the format, such as ``"JPEG"``; ``"array"`` for an array in memory.
     width, height : int
         Pixels, as stored.
     mode : str
@@ -106,7 +97,7 @@ class Decoded:
 
 
 def decode(encoded: bytes, name: str, *, max_pixels: int = MAX_PIXELS, white_level: int = WHITE_LEVEL) -> Image.Image:
-    """Upright 8-bit RGB image from the bytes of a JPEG, PNG, TIFF, BMP or WebP file.
+    """Upright 8-bit RGB image from the bytes of a file in one of the formats of `headstart.data.images.formats`.
 
     Parameters
     ----------
@@ -156,12 +147,13 @@ def decode_details(
     """
     if not 1 <= white_level <= 65_535:
         raise ValueError(f"white_level is {white_level}; expected a 16-bit sample value from 1 to 65535.")
-    format_name = sniff_format(encoded)
-    if format_name is None:
-        raise ImageError(name, "the file is empty" if not encoded else _NOT_AN_IMAGE)
+    image_format = find_format(encoded)
+    if image_format is None:
+        reason = f"not an image headstart reads ({format_names()})" if encoded else "the file is empty"
+        raise ImageError(name, reason)
     try:
         with QUIET_PILLOW:
-            return _decode(encoded, format_name, name, _Rules(max_pixels, white_level, keep_grey, reduce))
+            return _decode(encoded, image_format, name, _Rules(max_pixels, white_level, keep_grey, reduce))
     except ImageError:
         raise
     except UnsupportedPixelsError as error:
@@ -182,24 +174,24 @@ class _Rules:
     reduce: Reduce | None
 
 
-def _decode(encoded: bytes, format_name: str, name: str, rules: _Rules) -> Decoded:
-    if format_name == "WebP":  # Pillow's WebP class makes room for the pixels as soon as it is opened
-        _check_size(name, webp_size(encoded), rules.max_pixels)
+def _decode(encoded: bytes, image_format: ImageFormat, name: str, rules: _Rules) -> Decoded:
+    if image_format.size_before_opening is not None:
+        _check_size(name, image_format.size_before_opening(encoded), rules.max_pixels)
     try:
-        image = _OPENERS[format_name](io.BytesIO(encoded))
+        image = image_format.open(io.BytesIO(encoded))
     except SyntaxError:
-        if format_name != "TIFF":
+        if not image_format.has_plain_layouts:
             raise
         return _decode_plain_tiff(encoded, name, rules)
-    header = _header(image, format_name)
+    header = _header(image, image_format)
     _check_size(name, (header.width, header.height), rules.max_pixels)
     if header.bits <= 8 and image.mode not in ("I", "F"):
-        box = None if rules.reduce is None or format_name != "JPEG" else _reduced(image, rules.reduce)
+        box = None if rules.reduce is None or not image_format.reducible else _reduced(image, rules.reduce)
         image.load()
         orientation = _orientation_of(image)
         whole = None if box is None else turned_box(box, image.size, orientation)
         return Decoded(turned(_opaque(image, rules.keep_grey), orientation), header, None, whole)
-    samples = read_deep(image, lambda: _OPENERS[format_name](io.BytesIO(encoded)))
+    samples = read_deep(image, lambda: image_format.open(io.BytesIO(encoded)))
     if samples is None:
         return _decode_plain_tiff(encoded, name, rules)
     picture, peak = _deep(samples, rules.white_level, rules.keep_grey)
@@ -241,17 +233,15 @@ def _check_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
         raise ImageError(name, reason)
 
 
-def _header(image: ImageFile.ImageFile, format_name: str) -> Header:
+def _header(image: ImageFile.ImageFile, image_format: ImageFormat) -> Header:
     width, height = image.size
-    bits = _bits(image)
+    bits = _bits(image) if image_format.bits is None else image_format.bits(image)
     mode = f"{image.mode};16" if bits == 16 and ";16" not in image.mode else image.mode
-    return Header(format_name, width, height, mode, bits, int(getattr(image, "n_frames", 1)))
+    return Header(image_format.name, width, height, mode, bits, int(getattr(image, "n_frames", 1)))
 
 
 def _bits(image: ImageFile.ImageFile) -> int:
     """Bits per stored sample; Pillow's mode hides the depth of 16-bit colour images."""
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        return int(max(image.tag_v2.get(258, (1,))))
     if image.mode == "1":
         return 1
     return 16 if image.mode.startswith("I") or any(";16" in str(tile.args) for tile in image.tile) else 8

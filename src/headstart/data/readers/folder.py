@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headstart.data.categorical import encode_texts
-from headstart.data.images.formats import IMAGE_SUFFIXES
+from headstart.data.images.formats import format_names, image_suffixes
 from headstart.data.names import check_printable, escaped, is_printable
 from headstart.data.readers import ReadOptions, register_reader
 from headstart.data.readers.table import DatasetTable
@@ -82,6 +82,7 @@ class _Walk:
     ignored: Counter[str] = field(default_factory=Counter)
     n_hidden: int = 0
     folders: dict[str, str] = field(default_factory=dict)
+    suffixes: frozenset[str] = field(default_factory=image_suffixes)
 
 
 def _walk(root: Path, allow_outside: bool) -> _Walk:
@@ -122,7 +123,7 @@ def _take(walk: _Walk, entry: os.DirEntry[str], name: str) -> bool:
         _check_new(walk, entry, name)
         return True
     suffix = Path(entry.name).suffix.lower()
-    if suffix in IMAGE_SUFFIXES:
+    if suffix in walk.suffixes:
         walk.images.append(_checked_name(name))
     else:
         walk.ignored[escaped(suffix) or "no suffix"] += 1
@@ -170,7 +171,7 @@ def _nothing_found(root: Path, stray: list[str], ignored: Counter[str]) -> str:
         )
     kinds = first_few(f"{count:,} {suffix}" for suffix, count in ignored.most_common())
     found = f"; it holds other files ({kinds})" if kinds else "; it is empty"
-    return f"{root} holds no images (JPEG, PNG, TIFF, BMP, WebP){found}. Give a folder with one folder per class."
+    return f"{root} holds no images ({format_names()}){found}. Give a folder with one folder per class."
 
 
 def _notes(walk: _Walk, stray: list[str], hostile: list[str], classes: set[str]) -> Iterator[str]:

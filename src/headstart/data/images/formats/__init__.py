@@ -1,0 +1,110 @@
+"""Image formats: one file each, which registers the suffixes, the first bytes and the opener of its format.
+
+A format is added by a file of this folder that calls `register_format`. Folders are searched for images by these
+suffixes and help texts name the formats, so a file here imports Pillow where it opens an image.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import io
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import ImageFile
+
+__all__ = ["ImageFormat", "find_format", "format_names", "image_formats", "image_suffixes", "register_format"]
+
+
+@dataclass(frozen=True)
+class ImageFormat:
+    """One format of image files.
+
+    Attributes
+    ----------
+    name : str
+        Name for messages and headers.
+    order : int
+        Its place in lists of formats, by rising numbers.
+    suffixes : tuple of str
+        Lower-case ends of the names of its files.
+    declared_by : callable
+        Whether the first bytes of a file declare this format; file names are not trusted.
+    open : callable
+        Pillow's image of an encoded file, its pixels not yet loaded.
+    size_before_opening : callable or None
+        Width and height that the encoded file declares, where opening would already make room for the pixels.
+    reducible : bool
+        Whether the decoder can leave out detail while it decodes, by `PIL.Image.Image.draft`.
+    bits : callable or None
+        Bits of a stored sample, where Pillow's mode does not tell.
+    has_plain_layouts : bool
+        Whether there are uncompressed layouts that Pillow refuses to open and that are read without it.
+    """
+
+    name: str
+    order: int
+    suffixes: tuple[str, ...]
+    declared_by: Callable[[bytes], bool]
+    open: Callable[[io.BytesIO], ImageFile.ImageFile]
+    size_before_opening: Callable[[bytes], tuple[int, int]] | None = None
+    reducible: bool = False
+    bits: Callable[[ImageFile.ImageFile], int] | None = None
+    has_plain_layouts: bool = False
+
+
+_FORMATS: dict[str, ImageFormat] = {}
+
+
+def register_format(image_format: ImageFormat) -> ImageFormat:
+    """Make a format one that headstart reads.
+
+    Raises
+    ------
+    ValueError
+        When another format has its name.
+    """
+    if image_format.name in _FORMATS:
+        raise ValueError(f"there is an image format called {image_format.name!r} already")
+    _FORMATS[image_format.name] = image_format
+    return image_format
+
+
+def image_formats() -> list[ImageFormat]:
+    """Every format, in order."""
+    _import_all()
+    return sorted(_FORMATS.values(), key=lambda image_format: image_format.order)
+
+
+@functools.cache
+def _import_all() -> None:
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+
+
+def find_format(encoded: bytes) -> ImageFormat | None:
+    """Format that the first bytes of a file declare, or None.
+
+    >>> found = find_format(b"BM....")
+    >>> found and found.name, find_format(b"PK.zip")
+    ('BMP', None)
+    """
+    return next((known for known in image_formats() if known.declared_by(encoded)), None)
+
+
+def image_suffixes() -> frozenset[str]:
+    """Suffixes of all image files, lower-case."""
+    return frozenset(suffix for known in image_formats() for suffix in known.suffixes)
+
+
+def format_names() -> str:
+    """Names of all formats for a message.
+
+    >>> format_names()
+    'JPEG, PNG, TIFF, BMP, WebP'
+    """
+    return ", ".join(known.name for known in image_formats())

@@ -1,0 +1,38 @@
+"""TIFF, classic and BigTIFF."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Final
+
+from headstart.data.images.formats import ImageFormat, register_format
+
+if TYPE_CHECKING:
+    from PIL import ImageFile
+
+_BITS_PER_SAMPLE: Final = 258
+
+
+def open_tiff(handle: io.BytesIO) -> ImageFile.ImageFile:
+    """Pillow's image of a TIFF file."""
+    from PIL import TiffImagePlugin
+
+    return TiffImagePlugin.TiffImageFile(handle)
+
+
+def bits_of(image: ImageFile.ImageFile) -> int:
+    """Bits of a sample; Pillow's mode hides the depth of 16-bit colour."""
+    return int(max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,))))  # type: ignore[attr-defined]  # of Pillow's TIFF images
+
+
+register_format(
+    ImageFormat(
+        "TIFF",
+        order=30,
+        suffixes=(".tif", ".tiff"),
+        declared_by=lambda encoded: encoded[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+        open=open_tiff,
+        bits=bits_of,
+        has_plain_layouts=True,
+    )
+)
