@@ -16,10 +16,13 @@ from common import table, write_results
 
 from headstart.heads import HeadSpec
 from headstart.metrics import OutOfFold, compare_paired, evaluate
+from headstart.study.data import StudyData
+from headstart.study.folds import outer_folds
 from headstart.study.nested_cv import run_folds
 from headstart.study.out_of_fold import gather
-from headstart.study.plan import StudyCandidate, StudyData, StudyPlan, outer_folds
-from headstart.study.training_set.build import PLAIN, TrainingSetSpec
+from headstart.study.plan import StudyPlan
+from headstart.study.search.candidate import Candidate, FeatureSourceSpec
+from headstart.study.training_set.spec import PLAIN, TrainingSetSpec
 
 SHOWN = ("balanced_accuracy", "accuracy", "roc_auc", "log_loss")
 HEADS = tuple(HeadSpec("logistic", {"C": C}) for C in (0.001, 0.01, 0.1))
@@ -44,7 +47,7 @@ def main() -> int:
     seconds: dict[str, float] = {}
     for name, way in WAYS.items():
         start = time.perf_counter()
-        plan = StudyPlan(tuple(StudyCandidate(0, head, way) for head in HEADS), positive=1, n_jobs=2)
+        plan = StudyPlan(tuple(Candidate(FeatureSourceSpec(), head, way) for head in HEADS), positive=1, n_jobs=2)
         found[name] = gather(data, run_folds(data, folds, plan), ("functional", "defective"), 1, 1)
         seconds[name] = round(time.perf_counter() - start, 1)
     rows: dict[str, Any] = {}

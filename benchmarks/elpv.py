@@ -22,9 +22,11 @@ from headstart.features.open import ExtractionSettings, open_extractor
 from headstart.heads import grid
 from headstart.metrics import OutOfFold, evaluate
 from headstart.samples.solar_cells import INPUT_SIZE, Protocol, protocol, solar_cells
+from headstart.study.data import StudyData
+from headstart.study.folds import outer_folds
 from headstart.study.nested_cv import run_folds
 from headstart.study.out_of_fold import gather
-from headstart.study.plan import StudyData, StudyPlan, outer_folds
+from headstart.study.plan import StudyPlan
 from headstart.workflow.preflight import find_near_duplicates, open_cache
 
 TARGET_A = 0.84

@@ -20,11 +20,15 @@ from common import table, write_results
 from headstart.decisions import DecisionRules
 from headstart.heads import HeadSpec
 from headstart.metrics import OutOfFold, compare_paired, evaluate, find_metric
+from headstart.study.data import StudyData
 from headstart.study.decisions import decide_folds, with_decisions
-from headstart.study.nested_cv import FoldResult, run_folds
+from headstart.study.fold_result import FoldResult
+from headstart.study.folds import OuterFold, outer_folds
+from headstart.study.nested_cv import run_folds
 from headstart.study.out_of_fold import gather
-from headstart.study.plan import OuterFold, StudyCandidate, StudyData, StudyPlan, outer_folds
-from headstart.study.training_set.build import PLAIN, TrainingSetSpec
+from headstart.study.plan import StudyPlan
+from headstart.study.search.candidate import Candidate, FeatureSourceSpec
+from headstart.study.training_set.spec import PLAIN, TrainingSetSpec
 
 RATIO = 50
 SHOWN = ("pr_auc", "roc_auc", "balanced_accuracy", "log_loss")
@@ -58,7 +62,7 @@ def judged(
     data: StudyData, folds: list[OuterFold], ways: tuple[TrainingSetSpec, ...], n_views: int
 ) -> tuple[list[FoldResult], OutOfFold]:
     """One study and its predictions."""
-    candidates = tuple(StudyCandidate(0, head, way) for way in ways for head in HEADS)
+    candidates = tuple(Candidate(FeatureSourceSpec(), head, way) for way in ways for head in HEADS)
     plan = StudyPlan(candidates, choose_by="pr_auc", positive=1, n_jobs=2, n_views={"dihedral": n_views})
     found = run_folds(data, folds, plan)
     calibrated = with_decisions(found, decide_folds(data, found, plan, DecisionRules()))

@@ -37,7 +37,7 @@ from headstart.heads import HeadSpec, fit_heads
 from headstart.metrics import OutOfFold, compare_paired
 from headstart.samples.solar_cells import INPUT_SIZE, solar_cells
 from headstart.storage import hash_bytes
-from headstart.study.nested_cv import outer_folds
+from headstart.study.folds import outer_folds
 
 TARGET = 1.6
 FAST = ("vgg19", "resnet50")

@@ -26,9 +26,11 @@ from headstart.metrics.alpha import krippendorff_alpha, vote_counts
 from headstart.metrics.label_issues import find_label_issues
 from headstart.metrics.rater_agreement import rater_agreement
 from headstart.samples.solar_cells import INPUT_SIZE, Protocol, protocol, solar_cells
+from headstart.study.data import StudyData
+from headstart.study.folds import outer_folds
 from headstart.study.nested_cv import run_folds
 from headstart.study.out_of_fold import gather
-from headstart.study.plan import StudyData, StudyPlan, outer_folds
+from headstart.study.plan import StudyPlan
 from headstart.workflow.preflight import find_near_duplicates, open_cache
 
 RATES = (0.02, 0.05, 0.1, 0.2)

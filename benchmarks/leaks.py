@@ -22,10 +22,11 @@ from joblib import Parallel, delayed
 from headstart.balance import METHODS, balanced
 from headstart.errors import LeakError
 from headstart.heads import HeadSpec
+from headstart.study.data import StudyData
 from headstart.study.execution import tasks as pieces
 from headstart.study.execution.tasks import FitSettings, fit_and_predict
-from headstart.study.plan import OuterFold, StudyData
-from headstart.study.training_set.build import TrainingSetSpec
+from headstart.study.folds import OuterFold
+from headstart.study.training_set.spec import TrainingSetSpec
 
 N_IMAGES = 400
 N_PERMUTATIONS = 200

@@ -35,9 +35,11 @@ from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.heads import HeadSpec
 from headstart.metrics import OutOfFold, compare_paired, find_metric
+from headstart.study.data import StudyData
+from headstart.study.folds import outer_folds
 from headstart.study.nested_cv import run_folds
 from headstart.study.out_of_fold import gather
-from headstart.study.plan import StudyData, StudyPlan, outer_folds
+from headstart.study.plan import StudyPlan
 
 FOLDER = Path(os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))
 NAMES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")

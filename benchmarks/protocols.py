@@ -26,9 +26,13 @@ from headstart.data.split.make import split_dataset
 from headstart.heads import HeadSpec, grid
 from headstart.metrics import score
 from headstart.samples.solar_cells import Protocol, protocol
-from headstart.study.nested_cv import FoldResult, run_folds
-from headstart.study.plan import OuterFold, StudyCandidate, StudyData, StudyPlan, outer_folds
-from headstart.study.training_set.build import TrainingSetSpec
+from headstart.study.data import StudyData
+from headstart.study.fold_result import FoldResult
+from headstart.study.folds import OuterFold, outer_folds
+from headstart.study.nested_cv import run_folds
+from headstart.study.plan import StudyPlan
+from headstart.study.search.candidate import Candidate, FeatureSourceSpec
+from headstart.study.training_set.spec import TrainingSetSpec
 
 PUBLISHED = {"SVM on hand-made features": 0.8244, "fine-tuned VGG-19": 0.8842}
 """Deitsch et al. 2019, arXiv 1807.02894, abstract; 1,968 training and 656 test cells."""
@@ -39,8 +43,9 @@ DIGITS = {"SVM on hand-made features": ("0.8243847875", 10), "fine-tuned VGG-19"
 BALANCED_HEADS = (HeadSpec("logistic", {"C": 1e-2}), HeadSpec("svm", {"C": 3.0, "gamma": 0.5}))
 """Heads that are tried with balanced rows too; both are among those chosen most without."""
 
+SOURCE = FeatureSourceSpec()
 ON_VIEWS = tuple(
-    StudyCandidate(0, HeadSpec("logistic", {"C": C}), TrainingSetSpec(augment="dihedral", tta=True))
+    Candidate(SOURCE, HeadSpec("logistic", {"C": C}), TrainingSetSpec(augment="dihedral", tta=True))
     for C in (1e-3, 1e-2)
 )
 """Logistic heads on views: dense ones would take an hour."""
@@ -60,12 +65,12 @@ def ways(one: Protocol) -> dict[str, np.ndarray]:
     return {"hard": called, "weighted": called * one.certainty[:, None], "soft": one.soft}
 
 
-def candidates(balance: Sequence[str]) -> tuple[StudyCandidate, ...]:
+def candidates(balance: Sequence[str]) -> tuple[Candidate, ...]:
     """Every head of the grid as it is, and some heads with each way of balancing the training rows."""
-    plain = [StudyCandidate(0, head) for head in grid()]
+    plain = [Candidate(SOURCE, head) for head in grid()]
     return (
         *plain,
-        *(StudyCandidate(0, head, TrainingSetSpec(method)) for method in balance for head in BALANCED_HEADS),
+        *(Candidate(SOURCE, head, TrainingSetSpec(method)) for method in balance for head in BALANCED_HEADS),
     )
 
 

@@ -26,14 +26,17 @@ from headstart.data.split.make import make_split
 from headstart.data.split.split import Split
 from headstart.heads import faster_precision, grid
 from headstart.metrics import evaluate
+from headstart.study.data import StudyData
 from headstart.study.execution.journal import Journal
-from headstart.study.execution.time_estimate import study_seconds
-from headstart.study.nested_cv import FoldResult, run_folds
+from headstart.study.fold_result import FoldResult
+from headstart.study.folds import OuterFold, outer_folds
+from headstart.study.nested_cv import run_folds
 from headstart.study.out_of_fold import gather, halving_words, optimism
-from headstart.study.plan import OuterFold, StudyCandidate, StudyData, StudyPlan, outer_folds
+from headstart.study.plan import StudyPlan
 from headstart.study.search.builtin import PAPER_BACKBONES
-from headstart.study.search.rungs import HalvingPlan
-from headstart.study.search.space import FeatureSourceSpec
+from headstart.study.search.candidate import Candidate, FeatureSourceSpec
+from headstart.study.search.halving.plan import HalvingPlan
+from headstart.study.time_estimate import study_seconds
 
 N_LATENT = 40
 ALLOWED_MINUTES = {"one split": 25.0, "nested, halved": 90.0}
@@ -122,8 +125,8 @@ def paper_plan(size: Size, *, precision: str, n_jobs: int, halving: HalvingPlan 
     heads = grid("paper")
     step = len(heads) // size.n_heads
     heads = [head for index, head in enumerate(heads) if index // 3 % step == 0]  # epochs change fastest
-    candidates = tuple(StudyCandidate(source, head) for source in range(len(NOISE)) for head in heads)
     sources = tuple(FeatureSourceSpec(name) for name in PAPER_BACKBONES)
+    candidates = tuple(Candidate(source, head) for source in sources[: len(NOISE)] for head in heads)
     return StudyPlan(candidates, sources, n_jobs=n_jobs, halving=halving, train_precision=precision)
 
 

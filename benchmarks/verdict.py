@@ -38,11 +38,13 @@ from headstart.data.split.make import make_split
 from headstart.decisions import DecisionRules
 from headstart.samples.solar_cells import CLASSES, solar_cells
 from headstart.study.baselines import HEADS, MAJORITY, RANDOM_WEIGHTS, Baseline, best_rival, pooled, run_rival
+from headstart.study.data import StudyData
 from headstart.study.decisions import decide_folds, with_decisions
 from headstart.study.execution import workers
+from headstart.study.folds import outer_folds
 from headstart.study.nested_cv import run_folds
 from headstart.study.out_of_fold import gather
-from headstart.study.plan import StudyData, StudyPlan, outer_folds
+from headstart.study.plan import StudyPlan
 from headstart.study.transfer_verdict import DECIDED_BY, Gain, transfer_gains
 
 N_IMAGES = 300

@@ -16,11 +16,16 @@ from headstart.balance import samplers as samplers_module
 from headstart.balance.methods import SAMPLERS
 from headstart.errors import InputError, LeakError
 from headstart.heads import HeadSpec
+from headstart.study.data import StudyData
 from headstart.study.execution import tasks as pieces
 from headstart.study.execution.tasks import FitSettings, fit_and_predict, inner_predictions
+from headstart.study.folds import OuterFold
 from headstart.study.nested_cv import run_folds
-from headstart.study.plan import OuterFold, StudyCandidate, StudyData, StudyPlan
-from headstart.study.training_set.build import TrainingSetSpec, check_apart, treated, treatments
+from headstart.study.plan import StudyPlan
+from headstart.study.search.candidate import Candidate, FeatureSourceSpec
+from headstart.study.training_set.build import treated
+from headstart.study.training_set.leak_guard import check_apart
+from headstart.study.training_set.spec import TrainingSetSpec, treatments
 
 LOGISTIC = HeadSpec("logistic")
 EVERY = (*METHODS, *(name for names in SAMPLERS.values() for name in names))
@@ -257,7 +262,9 @@ def test_what_is_balanced_does_not_depend_on_test_rows() -> None:
     poisoned = clean.features[0].copy()
     poisoned[fold.test] = 1e5
     plan = StudyPlan(
-        tuple(StudyCandidate(0, LOGISTIC, TrainingSetSpec(name)) for name in ("none", "smote", "undersample"))
+        tuple(
+            Candidate(FeatureSourceSpec(), LOGISTIC, TrainingSetSpec(name)) for name in ("none", "smote", "undersample")
+        )
     )
     one, other = (run_folds(data, [fold], plan)[0] for data in (clean, replace(clean, features=(poisoned,))))
     assert one.chosen == other.chosen

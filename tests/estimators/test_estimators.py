@@ -33,9 +33,11 @@ from headstart.errors import ArgumentError, HeadstartError, ImageError, InputErr
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.heads import HeadSpec, fit_heads, grid
+from headstart.study.data import StudyData
 from headstart.study.execution.workers import single_thread
+from headstart.study.folds import final_fold
 from headstart.study.nested_cv import run_folds
-from headstart.study.plan import StudyData, StudyPlan, final_fold
+from headstart.study.plan import StudyPlan
 
 SIDE = 32
 OPTIONS = {"backbone": "test_mambaout", "weights": "random", "input_size": SIDE, "n_threads": 1, "device": "cpu"}

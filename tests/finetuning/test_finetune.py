@@ -46,9 +46,10 @@ from headstart.finetuning.result import History
 from headstart.finetuning.schedule import epoch_batches, epoch_views, rate_factor
 from headstart.heads import FittedHead, HeadSpec, fit_heads
 from headstart.study import finetuning as study_tuning
+from headstart.study.data import StudyData
 from headstart.study.execution.journal import Journal
-from headstart.study.plan import StudyCandidate, StudyData, StudyPlan
-from headstart.study.search.space import FeatureSourceSpec
+from headstart.study.plan import StudyPlan
+from headstart.study.search.candidate import Candidate, FeatureSourceSpec
 from headstart.workflow.estimate import estimate_fit
 from headstart.workflow.finetuning import parse_settings, within_budget
 from headstart.workflow.finetuning_document import signs_of
@@ -358,7 +359,8 @@ def test_soft_labels_are_started_from_as_shares(backbone: Backbone) -> None:
     soft = np.tile([[0.9, 0.1], [0.6, 0.4]], (8, 1))
     features = np.random.default_rng(0).normal(size=(16, 3)).astype(np.float32)
     data = StudyData((features,), np.zeros(16, dtype=np.int64), 2, soft=soft)
-    plan = StudyPlan((StudyCandidate(0, HeadSpec("logistic")),), (FeatureSourceSpec(backbone="x"),))
+    source = FeatureSourceSpec(backbone="x")
+    plan = StudyPlan((Candidate(source, HeadSpec("logistic")),), (source,))
     tuning = study_tuning.FineTuningStudy((QUICK,), (backbone,), lambda source, stage: None)  # type: ignore[arg-type, return-value]
     head = study_tuning._Work(data, plan, tuning, Journal(None))._start(np.arange(16), 0)
     assert head.arrays["present"].all()

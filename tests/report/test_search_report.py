@@ -22,16 +22,12 @@ from headstart.report.html import picture, render_page
 from headstart.report.search_effects import SOURCE, cell_means, designs, effects
 from headstart.report.sections.search import MAX_TIED, Search, analysed, recorded_section, search_section
 from headstart.results.read import read_run
-from headstart.study.candidates_table import (
-    CANDIDATES_FILE,
-    CandidateTable,
-    FoldRecord,
-    read_candidates,
-    write_candidates,
-)
+from headstart.study.candidates_table import CANDIDATES_FILE, CandidateTable, read_candidates, write_candidates
+from headstart.study.fold_result import FoldRecord
 from headstart.study.search.builtin import built_in_space
+from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.study.search.choose import Selection
-from headstart.study.search.space import FeatureSourceSpec, HeadTable, Space
+from headstart.study.search.space import HeadTable, Space
 
 DENSE = {"activation": ["relu", "tanh"], "dropout": [0.3, 0.5, 0.7], "epochs": [10, 20]}
 BACKBONES = (FeatureSourceSpec("vgg19"), FeatureSourceSpec("densenet121"))

@@ -14,13 +14,15 @@ from scipy.stats import t as student
 from headstart.errors import RunError
 from headstart.heads import HeadSpec
 from headstart.metrics import METRICS, OutOfFold, compare_paired
-from headstart.study.candidates_table import FoldRecord, read_candidates, setting_columns, write_candidates
+from headstart.study.candidates_table import read_candidates, setting_columns, write_candidates
+from headstart.study.fold_result import FoldRecord
+from headstart.study.search.candidate import Candidate, FeatureSourceSpec
 from headstart.study.search.choose import make_choice, ranked
 from headstart.study.search.costs import Scale, candidate_cost, prediction_seconds
-from headstart.study.search.halving import halve
-from headstart.study.search.innertask import InnerTask
-from headstart.study.search.rungs import HalvingPlan
-from headstart.study.search.space import Candidate, FeatureSourceSpec, HeadTable, Space
+from headstart.study.search.halving.plan import HalvingPlan
+from headstart.study.search.halving.run import halve
+from headstart.study.search.inner_predictions import InnerTask
+from headstart.study.search.space import HeadTable, Space
 
 N = 200
 

@@ -10,8 +10,8 @@ import pytest
 from headstart.errors import InputError
 from headstart.heads import HeadSpec, fit_heads
 from headstart.metrics import METRICS
-from headstart.study.search.halving import halve, trajectories
-from headstart.study.search.rungs import HalvingPlan, Request
+from headstart.study.search.halving.plan import HalvingPlan, Request
+from headstart.study.search.halving.run import halve, trajectories
 
 N_FOLDS = 4
 RATES = [10.0**-power for power in np.linspace(1, 4, 18)]

@@ -26,7 +26,8 @@ from headstart.heads import FittedHead, HeadSpec
 from headstart.storage import hash_file
 from headstart.study.candidates_table import read_candidates
 from headstart.study.execution.journal import Journal
-from headstart.study.search.space import FeatureSourceSpec, HeadTable, Space
+from headstart.study.search.candidate import FeatureSourceSpec
+from headstart.study.search.space import HeadTable, Space
 from headstart.workflow.check import check_data
 from headstart.workflow.estimate import estimate_fit
 from headstart.workflow.fit import Run
@@ -363,7 +364,7 @@ def test_what_folds_or_memory_do_not_allow_is_refused_before_anything_is_written
     path = tmp_path / "my.toml"
     path.write_text(text)
     monkeypatch.setattr("headstart.workflow.extraction.extract_features", computed)
-    monkeypatch.setattr("headstart.study.execution.time_estimate.measured_speed", computed)
+    monkeypatch.setattr("headstart.study.time_estimate.measured_speed", computed)
     options = ["--study", path, "--backbone", "test_resnet", *(["--estimate"] if estimate else [])]
     found = command("fit", folders, "-o", tmp_path / "run", *options, *MACHINE, code=2)
     assert message in found.stderr

@@ -9,8 +9,10 @@ def test_soft_labels_of_test_images_reach_no_model() -> None:
     """The poison test: other soft labels of the images that are judged leave their predictions as they were."""
     from headstart.data.split.make import make_split
     from headstart.heads import HeadSpec
+    from headstart.study.data import StudyData
+    from headstart.study.folds import outer_folds
     from headstart.study.nested_cv import run_folds
-    from headstart.study.plan import StudyData, StudyPlan, outer_folds
+    from headstart.study.plan import StudyPlan
 
     generator = np.random.default_rng(0)
     labels = np.arange(60) % 2

@@ -17,15 +17,10 @@ import pytest
 from headstart.errors import InputError
 from headstart.heads import HeadSpec, grid, searchable_kinds
 from headstart.study.search.builtin import PAPER_BACKBONES, built_in_space, tables_of
-from headstart.study.search.rungs import HalvingPlan
+from headstart.study.search.candidate import FeatureSourceSpec
+from headstart.study.search.halving.plan import HalvingPlan
 from headstart.study.search.schema import schema_bytes
-from headstart.study.search.space import (
-    MAX_CANDIDATES,
-    FeatureSourceSpec,
-    HeadTable,
-    Sample,
-    Space,
-)
+from headstart.study.search.space import MAX_CANDIDATES, HeadTable, Sample, Space
 from headstart.study.search.toml import SCHEMA_FILE, read_space
 
 DENSE = {"activation": ["relu", "tanh"], "dropout": [0.3, 0.5, 0.7], "epochs": [10, 20]}

@@ -19,17 +19,20 @@ from headstart.engines.engine import Engine
 from headstart.errors import RunError, StorageError
 from headstart.heads import HeadSpec, fit_heads, training_rows
 from headstart.metrics import evaluate, find_metric
+from headstart.study import inner_selection
+from headstart.study.data import StudyData
 from headstart.study.execution import tasks as pieces
 from headstart.study.execution.journal import Journal
 from headstart.study.execution.run_folder import check_output_folder, claimed, differences, read_run, stored_engine
 from headstart.study.execution.tasks import FitSettings, fit_and_predict, fit_seed, inner_predictions
 from headstart.study.execution.workers import Workers, WorkItem, run_items, run_piece
-from headstart.study.nested_cv import FoldResult, run_folds
+from headstart.study.fold_result import FoldResult
+from headstart.study.folds import final_fold, outer_folds
+from headstart.study.nested_cv import run_folds
 from headstart.study.out_of_fold import candidate_rows, fold_rows, gather, leakage_tax, optimism
-from headstart.study.plan import StudyData, StudyPlan, final_fold, outer_folds
-from headstart.study.search import inner
+from headstart.study.plan import StudyPlan
 from headstart.study.search.choose import pooled_scores, ranked
-from headstart.study.search.innertask import InnerTask
+from headstart.study.search.inner_predictions import InnerTask
 
 SPECS = (
     HeadSpec("logistic", {"C": 0.01}),
@@ -301,8 +304,8 @@ def test_pieces_from_disk_give_the_same_results(
             run_folds(data, folds, CHEAP, journal=Journal(tmp_path))
     assert len(list(tmp_path.iterdir())) == n_finished
     ran = []
-    plain = inner.inner_predictions
-    monkeypatch.setattr(inner, "inner_predictions", lambda *a: ran.append(1) or plain(*a))
+    plain = inner_selection.inner_predictions
+    monkeypatch.setattr(inner_selection, "inner_predictions", lambda *a: ran.append(1) or plain(*a))
     resumed = run_folds(data, folds, CHEAP, journal=Journal(tmp_path))
     assert len(ran) == max(0, 12 - n_finished)  # two kinds of heads on two inner folds of three folds
     assert same(resumed, run_folds(data, folds, CHEAP))

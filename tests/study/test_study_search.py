@@ -18,24 +18,26 @@ from headstart.data.split.make import make_split
 from headstart.errors import InputError, RunError
 from headstart.heads import HeadSpec, fit_heads, plan_chunks
 from headstart.metrics import evaluate, find_metric
+from headstart.study import inner_selection
 from headstart.study import nested_cv as nested
+from headstart.study import time_estimate as duration
 from headstart.study.candidates_table import read_candidates, write_candidates
-from headstart.study.execution import time_estimate as duration
+from headstart.study.data import StudyData
 from headstart.study.execution.journal import Journal
 from headstart.study.execution.tasks import FitSettings, fit_seed, inner_predictions, work_groups
-from headstart.study.execution.time_estimate import MachineSpeed, measured_speed, study_seconds
 from headstart.study.execution.workers import Workers, WorkItem
-from headstart.study.nested_cv import FoldResult, run_folds
+from headstart.study.fold_result import FoldResult
+from headstart.study.folds import final_fold, outer_folds
+from headstart.study.inner_selection import inner_pieces
+from headstart.study.nested_cv import run_folds
 from headstart.study.out_of_fold import candidate_rows, fold_rows, gather, halving_words, optimism
-from headstart.study.plan import StudyCandidate, StudyData, StudyPlan, final_fold, outer_folds
-from headstart.study.search import inner
+from headstart.study.plan import StudyPlan
 from headstart.study.search import inner_predictions as stored
+from headstart.study.search.candidate import Candidate, FeatureSourceSpec
 from headstart.study.search.choose import make_choice
-from headstart.study.search.inner import inner_pieces, shortened
-from headstart.study.search.inner_predictions import PredictionStore
-from headstart.study.search.innertask import InnerTask
-from headstart.study.search.rungs import HalvingPlan, Request
-from headstart.study.search.space import FeatureSourceSpec
+from headstart.study.search.halving.plan import HalvingPlan, Request, shortened
+from headstart.study.search.inner_predictions import InnerTask, PredictionStore
+from headstart.study.time_estimate import MachineSpeed, measured_speed, study_seconds
 
 SOURCES = (FeatureSourceSpec("vgg19"), FeatureSourceSpec("densenet121"))
 DENSE = tuple(
@@ -49,7 +51,7 @@ DIVERGING = HeadSpec("dense", {"units": 8, "epochs": 4, "learning_rate": 1e30, "
 
 
 def make_plan(heads: tuple[HeadSpec, ...] = HEADS, **changes: Any) -> StudyPlan:
-    candidates = tuple(StudyCandidate(source, head) for source in range(2) for head in heads)
+    candidates = tuple(Candidate(source, head) for source in SOURCES for head in heads)
     return replace(StudyPlan(candidates, SOURCES, seed=5), **changes)
 
 
@@ -79,7 +81,7 @@ def by_hand(data: StudyData, fold: Any, plan: StudyPlan) -> np.ndarray:
     found = np.full((len(plan.candidates), len(fold.train), data.n_classes), np.nan)
     places = {row: place for place, row in enumerate(fold.train.tolist())}
     for index, candidate in enumerate(plan.candidates):
-        features = data.features[candidate.source]
+        features = data.features[plan.source_of(index)]
         for number, (train, validation) in enumerate(fold.inner):
             seed = fit_seed(plan.seed, fold, number, candidate.head.kind)
             head = fit_heads([candidate.head], features[train], data.labels[train], n_classes=2, seed=seed)[0]
@@ -118,7 +120,10 @@ def test_the_chosen_and_the_best_of_each_source_are_judged_by_heads_fitted_alone
         assert result.chosen == int(np.argmin(result.inner_scores)) and result.chosen in best
         for index in best:
             candidate = plan.candidates[index]
-            features, seed = data.features[candidate.source], fit_seed(5, fold, len(fold.inner), candidate.head.kind)
+            features, seed = (
+                data.features[plan.source_of(index)],
+                fit_seed(5, fold, len(fold.inner), candidate.head.kind),
+            )
             head = fit_heads([candidate.head], features[fold.train], data.labels[fold.train], n_classes=2, seed=seed)[0]
             expected = head.predict_proba(features[fold.test])
             np.testing.assert_allclose(result.judged[index], expected, atol=1e-6)
@@ -167,13 +172,13 @@ def test_halving_keeps_and_chooses_what_brute_force_does() -> None:
 
 def test_halving_fits_less_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     data, fitted = make_data(), []
-    plain = inner.inner_predictions
+    plain = inner_selection.inner_predictions
 
     def count(study: StudyData, rows: Any, heads: Any, *rest: Any) -> Any:
         fitted.append(sum(head.whole("epochs") for head in heads))
         return plain(study, rows, heads, *rest)
 
-    monkeypatch.setattr(inner, "inner_predictions", count)
+    monkeypatch.setattr(inner_selection, "inner_predictions", count)
     plan, folds = make_plan(DENSE), make_folds(data)[:1]
     run_folds(data, folds, plan)
     every = sum(fitted)
@@ -229,7 +234,7 @@ def test_noise_scores_at_chance_though_the_best_of_many_looks_better() -> None:
 def test_a_head_that_diverges_is_recorded_never_chosen_and_spoils_nothing(halving: HalvingPlan | None) -> None:
     data = make_data()
     clean = make_plan(DENSE, halving=halving)
-    plan = replace(clean, candidates=(*clean.candidates, StudyCandidate(1, DIVERGING)))
+    plan = replace(clean, candidates=(*clean.candidates, Candidate(SOURCES[1], DIVERGING)))
     fold = make_folds(data)[0]
     (without,), (found,) = run_folds(data, [fold], clean), run_folds(data, [fold], plan)
     number, record = len(clean.candidates), found.record
@@ -276,8 +281,8 @@ def test_a_winner_that_diverges_on_all_training_rows_gives_way_to_the_next(monke
 def test_pieces_cover_every_candidate_and_inner_fold_once() -> None:
     data, plan, fold = make_data(), make_plan(), make_folds(make_data())[0]
     with Workers(1) as workers:
-        study = inner.StudyContext(data, plan, Journal(None), workers)
-        pieces = inner_pieces(study, fold, inner.everything(study, fold))
+        study = inner_selection.StudyContext(data, plan, Journal(None), workers)
+        pieces = inner_pieces(study, fold, inner_selection.everything(study, fold))
         brief = inner_pieces(study, fold, Request(tuple(range(4)), (1,), 2))
     covered = [(index, one.number) for one in pieces for index in one.candidates]
     assert sorted(covered) == [(index, number) for index in range(len(plan.candidates)) for number in range(2)]
@@ -347,12 +352,12 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, str(Path(sys.argv[1]).parent))
 import test_study_search as here
-from headstart.study.search import inner
-plain = inner.inner_predictions
+from headstart.study import inner_selection
+plain = inner_selection.inner_predictions
 def slow(*arguments):
     time.sleep(0.15)
     return plain(*arguments)
-inner.inner_predictions = slow
+inner_selection.inner_predictions = slow
 data = here.make_data()
 halving = here.HalvingPlan(least=2) if sys.argv[3] == "halving" else None
 here.run_folds(data, here.make_folds(data), here.make_plan(halving=halving), journal=here.Journal(Path(sys.argv[2])))
@@ -373,10 +378,10 @@ def test_a_killed_study_goes_on_with_all_finished_chunks_and_ends_the_same(
     finished = {path.stem for path in journal.glob("*.safetensors")}
     assert len(finished) >= 5
     data, ran = make_data(), []
-    plain = inner.inner_predictions
+    plain = inner_selection.inner_predictions
     plan = make_plan(halving=HalvingPlan(least=2) if way == "halving" else None)
     expected = run_folds(data, make_folds(data), plan, journal=Journal(tmp_path / "whole"))
-    monkeypatch.setattr(inner, "inner_predictions", lambda *a: ran.append(1) or plain(*a))
+    monkeypatch.setattr(inner_selection, "inner_predictions", lambda *a: ran.append(1) or plain(*a))
     resumed = run_folds(data, make_folds(data), plan, journal=Journal(journal))
     assert [fingerprint(one) for one in resumed] == [fingerprint(one) for one in expected]
     whole = {path.name: path.read_bytes() for path in (tmp_path / "whole").iterdir()}
@@ -394,10 +399,10 @@ def test_the_table_of_candidates_holds_every_fold(halving: HalvingPlan | None, t
     found = run_folds(data, [*outer_folds(split), final_fold(split)], plan)
     path = tmp_path / "candidates.parquet"
     records = [result.record for result in found]
-    write_candidates(path, plan.named(), records, metric=plan.choose_by, halving=halving_words(found))
+    write_candidates(path, plan.candidates, records, metric=plan.choose_by, halving=halving_words(found))
     columns = read_candidates(path).columns
     assert columns["fold"].tolist() == [fold for fold in (0, 1, -1) for _ in plan.candidates]
-    assert columns["backbone"].tolist() == [one.source.backbone for one in plan.named()] * 3
+    assert columns["backbone"].tolist() == [one.source.backbone for one in plan.candidates] * 3
     assert columns["inner_score"].tolist() == pytest.approx(
         np.concatenate([result.inner_scores for result in found]).tolist(), nan_ok=True
     )
@@ -434,8 +439,10 @@ def test_results_list_fifty_candidates_the_chosen_and_the_tied_first() -> None:
 def test_a_plan_that_cannot_be_is_refused() -> None:
     with pytest.raises(InputError, match="There is no candidate to try"):
         StudyPlan(())
-    with pytest.raises(InputError, match="names source 2, but there are 2, numbered from 0"):
-        StudyPlan((StudyCandidate(2, HEADS[0]),), SOURCES)
+    with pytest.raises(InputError, match="features of 'vgg11', which is no source of the plan"):
+        StudyPlan((Candidate(FeatureSourceSpec("vgg11"), HEADS[0]),), SOURCES)
+    with pytest.raises(InputError, match="names the source 'vgg19' twice"):
+        StudyPlan((Candidate(SOURCES[0], HEADS[0]),), (SOURCES[0], SOURCES[0]))
     with pytest.raises(InputError, match="2 sources need as many seconds per image, not 1"):
         make_plan(seconds_per_image=(0.1,))
 

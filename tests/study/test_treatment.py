@@ -9,11 +9,16 @@ import pytest
 
 from headstart.errors import InputError
 from headstart.heads import HeadSpec, fit_heads
+from headstart.study.data import StudyData
+from headstart.study.folds import OuterFold
 from headstart.study.nested_cv import run_folds
-from headstart.study.plan import OuterFold, StudyCandidate, StudyData, StudyPlan
-from headstart.study.search.space import FeatureSourceSpec, HeadTable, Sample, Space
-from headstart.study.training_set.build import PLAIN, TrainingSetSpec, treated
+from headstart.study.plan import StudyPlan
+from headstart.study.search.candidate import Candidate, FeatureSourceSpec
+from headstart.study.search.space import HeadTable, Sample, Space
+from headstart.study.training_set.build import treated
+from headstart.study.training_set.spec import PLAIN, TrainingSetSpec
 
+SOURCE = FeatureSourceSpec()
 LOGISTIC = HeadSpec("logistic")
 
 
@@ -103,7 +108,10 @@ def test_the_inner_folds_choose_among_treatments() -> None:
     data = make_data()
     hostile = np.repeat(data.features[0][::-1][:, None], 2, axis=1).copy()
     data = replace(data, views=({"flips": hostile},))
-    candidates = (StudyCandidate(0, LOGISTIC, TrainingSetSpec(augment="flips")), StudyCandidate(0, LOGISTIC))
+    candidates = (
+        Candidate(SOURCE, LOGISTIC, TrainingSetSpec(augment="flips")),
+        Candidate(SOURCE, LOGISTIC),
+    )
     (found,) = run_folds(data, [make_fold()], StudyPlan(candidates))
     assert found.chosen == 1
     train, test = make_fold().train, make_fold().test
@@ -119,7 +127,12 @@ def test_views_and_soft_labels_of_test_rows_are_never_read() -> None:
     poisoned_views, poisoned_soft = views.copy(), soft.copy()
     poisoned_views[fold.test], poisoned_soft[fold.test] = 1e6, [0.5, 0.5]
     poisoned = replace(clean, views=({"flips": poisoned_views},), soft=poisoned_soft)
-    plan = StudyPlan((StudyCandidate(0, LOGISTIC, TrainingSetSpec("weights", "flips")), StudyCandidate(0, LOGISTIC)))
+    plan = StudyPlan(
+        (
+            Candidate(SOURCE, LOGISTIC, TrainingSetSpec("weights", "flips")),
+            Candidate(SOURCE, LOGISTIC),
+        )
+    )
     one, other = (run_folds(data, [fold], plan)[0] for data in (clean, poisoned))
     assert one.chosen == other.chosen
     assert np.array_equal(one.probabilities, other.probabilities)

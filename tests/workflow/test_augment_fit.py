@@ -16,9 +16,10 @@ from headstart.cli import main
 from headstart.errors import InputError
 from headstart.features.views import extract_views
 from headstart.study.candidates_table import read_candidates
-from headstart.study.search.space import FeatureSourceSpec, HeadTable, Space
+from headstart.study.search.candidate import FeatureSourceSpec
+from headstart.study.search.space import HeadTable, Space
 from headstart.study.search.toml import read_space
-from headstart.study.training_set.build import TrainingSetSpec
+from headstart.study.training_set.spec import TrainingSetSpec
 from headstart.workflow.estimate import estimate_fit
 from headstart.workflow.fit import Run
 from headstart.workflow.options.search_space import search_space

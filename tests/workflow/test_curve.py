@@ -19,6 +19,7 @@ from headstart.cli import main
 from headstart.errors import DataError, InputError, RunError
 from headstart.heads import HeadSpec
 from headstart.metrics import find_metric
+from headstart.study.data import StudyData
 from headstart.study.learning_curve.curve import (
     curve_document,
     curve_sizes,
@@ -29,7 +30,7 @@ from headstart.study.learning_curve.curve import (
 )
 from headstart.study.learning_curve.power_law import EXPONENTS, Points, PowerLaw, points_of
 from headstart.study.nested_cv import run_folds
-from headstart.study.plan import StudyData, StudyPlan
+from headstart.study.plan import StudyPlan
 
 CURVE = importlib.import_module("headstart.workflow.learning_curve")
 SIZES = np.array([50.0, 100, 200, 400, 800])
@@ -230,10 +231,10 @@ def test_the_same_curve_again_gives_the_same_bytes_also_after_an_interruption(
     monkeypatch.undo()
     assert not (tmp_path / "curve" / "curve.json").exists()
     fitted: list[int] = []
-    from headstart.study.search import inner
+    from headstart.study import inner_selection
 
-    plain = inner.inner_predictions
-    monkeypatch.setattr(inner, "inner_predictions", lambda *a: fitted.append(1) or plain(*a))
+    plain = inner_selection.inner_predictions
+    monkeypatch.setattr(inner_selection, "inner_predictions", lambda *a: fitted.append(1) or plain(*a))
     headstart.curve(photographs, tmp_path / "curve", helpers.options(split="nested:5x4"), FEW)
     assert fitted == []
     for name in ("curve.json", "figures/curve.svg"):

@@ -33,11 +33,13 @@ from headstart.features.extract import extract_features
 from headstart.heads import FittedHead, HeadSpec, fit_heads
 from headstart.report import write_report
 from headstart.storage import hash_file, hash_json, write_json
+from headstart.study import inner_selection
+from headstart.study.data import StudyData
 from headstart.study.decisions import check_training_rows, decide_folds, decision_notes, fit_decisions
 from headstart.study.execution.tasks import fit_seed
+from headstart.study.folds import FINAL, final_fold, outer_folds
 from headstart.study.nested_cv import run_folds
-from headstart.study.plan import FINAL, StudyData, StudyPlan, final_fold, outer_folds
-from headstart.study.search import inner
+from headstart.study.plan import StudyPlan
 from headstart.study.search.inner_predictions import InnerPredictions
 from headstart.workflow import evaluate
 from headstart.workflow.fit import Run
@@ -133,7 +135,7 @@ def test_candidates_beyond_the_few_kept_are_fitted_again(monkeypatch: pytest.Mon
     data = make_data()
     folds = folds_of(data)
     kept = run_folds(data, folds, PLAN)
-    monkeypatch.setattr(inner, "N_KEPT", 0)
+    monkeypatch.setattr(inner_selection, "N_KEPT", 0)
     for one, other in zip(kept, run_folds(data, folds, PLAN), strict=True):
         assert one.inner.rows.tobytes() == other.inner.rows.tobytes()
         np.testing.assert_allclose(one.inner.probabilities, other.inner.probabilities, atol=1e-6)

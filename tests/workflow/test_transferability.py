@@ -24,8 +24,10 @@ from headstart.report.context import ReportContext
 from headstart.report.sections.transferability import transferability_section
 from headstart.results.read import read_run
 from headstart.study import transferability as room
-from headstart.study.plan import StudyData, final_fold, outer_folds
-from headstart.study.search.space import FeatureSourceSpec, HeadTable, Space
+from headstart.study.data import StudyData
+from headstart.study.folds import final_fold, outer_folds
+from headstart.study.search.candidate import FeatureSourceSpec
+from headstart.study.search.space import HeadTable, Space
 from headstart.workflow.fit import Run
 
 

@@ -35,11 +35,13 @@ from headstart.study.baselines import (
     run_rival,
     standard_rivals,
 )
+from headstart.study.data import StudyData
 from headstart.study.decisions import decide_folds, with_decisions
 from headstart.study.execution.journal import Journal
+from headstart.study.folds import OuterFold, outer_folds
 from headstart.study.nested_cv import run_folds
 from headstart.study.out_of_fold import gather
-from headstart.study.plan import OuterFold, StudyData, StudyPlan, outer_folds
+from headstart.study.plan import StudyPlan
 from headstart.study.transfer_verdict import DECIDED_BY, Gain, judge_transfer, transfer_document, transfer_gains
 from headstart.workflow.estimate import estimate_fit
 from headstart.workflow.fit import Run, rewrite_report

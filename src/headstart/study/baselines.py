@@ -19,16 +19,18 @@ from headstart.heads import HeadSpec, grid
 from headstart.metrics import OutOfFold
 from headstart.study.decisions import decide_folds, with_decisions
 from headstart.study.execution.journal import Journal
+from headstart.study.folds import HOLDOUT
 from headstart.study.nested_cv import run_folds
-from headstart.study.plan import HOLDOUT, StudyCandidate, StudyPlan
-from headstart.study.search.choose import ranked, score_of_rows
-from headstart.study.search.space import FeatureSourceSpec
+from headstart.study.plan import StudyPlan
+from headstart.study.search.candidate import Candidate, FeatureSourceSpec
+from headstart.study.search.choose import ranked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.progress import Progress
-    from headstart.study.plan import OuterFold, StudyData
+    from headstart.study.data import StudyData
+    from headstart.study.folds import OuterFold
 
 MAJORITY, SVM, FOREST, RANDOM_WEIGHTS = "majority", "handcrafted_svm", "handcrafted_forest", "random_weights"
 HEADS: dict[str, tuple[HeadSpec, ...]] = {
@@ -132,10 +134,10 @@ def standard_rivals(
 
 def rival_plan(rival: Baseline, plan: StudyPlan) -> StudyPlan:
     """The plan of a rival's own study: it chooses as the run does."""
-    candidates = tuple(StudyCandidate(0, head) for head in rival.heads)
+    source = FeatureSourceSpec(backbone=rival.name)
     return StudyPlan(
-        candidates,
-        (FeatureSourceSpec(backbone=rival.name),),
+        tuple(Candidate(source, head) for head in rival.heads),
+        (source,),
         choose_by=plan.choose_by,
         positive=plan.positive,
         seed=plan.seed,
@@ -181,7 +183,7 @@ def run_rival(
     )
     decided = decide_folds(own, found, asked, DecisionRules(rules.calibrate, None, None))
     rows = [one.outer.inner[HOLDOUT][1] for one in found]
-    held_out = [score_of_rows(own, asked, held, one.inner.of_rows(held)) for held, one in zip(rows, found, strict=True)]
+    held_out = [asked.score(own, held, one.inner.of_rows(held)) for held, one in zip(rows, found, strict=True)]
     folds_of_rival = [
         BaselineFold(one.outer, float(one.inner_scores[one.chosen]), one.probabilities, asked.label(one.chosen), score)
         for one, score in zip(with_decisions(found, decided), held_out, strict=True)

@@ -15,14 +15,13 @@ from headstart.errors import RunError
 from headstart.heads.spec import KINDS, searchable_kinds
 from headstart.metrics import METRICS
 from headstart.storage import canonical_json, write_bytes
-from headstart.study.search.space import Candidate, FeatureSourceSpec
-from headstart.study.training_set.build import TrainingSetSpec
+from headstart.study.search.candidate import Candidate, FeatureSourceSpec
+from headstart.study.training_set.spec import TrainingSetSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from headstart.study.search.choose import Selection
-    from headstart.study.search.rungs import Halved
+    from headstart.study.fold_result import FoldRecord
 
 CANDIDATES_FILE = "candidates.parquet"
 SOURCE_COLUMNS = tuple(field.name for field in fields(FeatureSourceSpec))
@@ -50,36 +49,6 @@ _JUDGED = {
     "outer_score": "float64",
 }
 _INNER = "inner_score_"
-
-
-@dataclass(frozen=True, eq=False)
-class FoldRecord:
-    """What one outer fold says of C candidates.
-
-    Attributes
-    ----------
-    repeat, fold : int
-        Numbers of the outer fold; fold -1 is the refit on all rows.
-    choice : Selection
-        Of the candidates in `compared`.
-    compared : tuple of int
-        Numbers of the candidates the choice was made among: all, or those that halving kept.
-    costs : ndarray of shape (C,)
-    chosen : int
-        Number of the candidate that was fitted and judged.
-    outer_scores : mapping of int to float
-        Score on the outer test rows of the candidates that were judged there.
-    halved : Halved or None
-    """
-
-    repeat: int
-    fold: int
-    choice: Selection
-    compared: tuple[int, ...]
-    costs: NDArray[np.float64]
-    chosen: int
-    outer_scores: Mapping[int, float]
-    halved: Halved | None = None
 
 
 @dataclass(frozen=True, eq=False)

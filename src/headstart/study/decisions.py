@@ -16,8 +16,10 @@ from headstart.errors import LeakError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from headstart.study.nested_cv import FoldResult
-    from headstart.study.plan import OuterFold, StudyData, StudyPlan
+    from headstart.study.data import StudyData
+    from headstart.study.fold_result import FoldResult
+    from headstart.study.folds import OuterFold
+    from headstart.study.plan import StudyPlan
     from headstart.study.search.inner_predictions import InnerPredictions
 
 

@@ -27,8 +27,9 @@ from headstart.progress import Progress, Silent
 from headstart.storage import hash_json
 from headstart.study.execution.journal import Journal
 from headstart.study.execution.tasks import fit_seed
-from headstart.study.plan import HOLDOUT
-from headstart.study.search.choose import ranked, score_of_rows
+from headstart.study.fold_result import FineTunedFold, FoldResult
+from headstart.study.folds import HOLDOUT
+from headstart.study.search.choose import ranked
 from headstart.study.search.inner_predictions import InnerPredictions
 from headstart.study.training_set.build import with_shares
 
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.backbones.backbone import Backbone
-    from headstart.study.nested_cv import FoldResult
-    from headstart.study.plan import OuterFold, StudyData, StudyPlan
+    from headstart.study.data import StudyData
+    from headstart.study.folds import OuterFold
+    from headstart.study.plan import StudyPlan
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
@@ -83,38 +85,6 @@ class FineTuningStudy:
         """
         backbone = self.backbones[source]
         return frozen_stage(spec.unlock, backbone.staged.names, backbone=backbone.name)
-
-
-@dataclass(frozen=True, eq=False)
-class FineTunedFold:
-    """What the costly candidates gave in one outer fold.
-
-    Attributes
-    ----------
-    source : int
-        Whose features the frozen winner reads, and whose stages were unlocked.
-    scores : ndarray of shape (n_candidates + 1,)
-        The choosing score on the holdout: of the frozen winner, then of every costly candidate at its best epoch; nan
-        where training diverged.
-    tried : tuple of FineTuned
-        On the training part of the holdout.
-    chosen : int or None
-        Number of the costly candidate that was fitted on all training rows and judged; None: the frozen winner stands.
-    fitted : FineTuned or None
-        The candidate chosen, trained on all training rows.
-    stage : str or None
-        Its last frozen stage.
-    frozen_probabilities : ndarray of shape (n_test, n_classes)
-        Of the frozen winner, which a choice of another candidate does not forget.
-    """
-
-    source: int
-    scores: Floats
-    tried: tuple[FineTuned, ...]
-    chosen: int | None
-    fitted: FineTuned | None
-    stage: str | None
-    frozen_probabilities: Floats
 
 
 def tune_folds(
@@ -213,7 +183,7 @@ class _Work:
             left[0] -= n
             advance(n)
 
-        fold, source = result.outer, self.plan.candidates[result.chosen].source
+        fold, source = result.outer, self.plan.source_of(result.chosen)
         holdout = fold.inner[HOLDOUT][1]
         tried = [self._tried(fold, source, spec, step) for spec in self.tuning.specs]
         scores = self._scores(result, holdout, [one.get("holdout") for one in tried])
@@ -315,10 +285,7 @@ class _Work:
         """The choosing score on the holdout, of the frozen winner first."""
         frozen = result.inner.of_rows(rows)
         return np.array(
-            [
-                np.nan if given is None else score_of_rows(self.data, self.plan, rows, given)
-                for given in (frozen, *tuned)
-            ]
+            [np.nan if given is None else self.plan.score(self.data, rows, given) for given in (frozen, *tuned)]
         )
 
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from headstart.errors import RunError
-from headstart.heads import FittedHead
-from headstart.metrics import find_metric
 from headstart.progress import Progress, Silent
-from headstart.study.candidates_table import FoldRecord
+from headstart.study.data import StudyData
 from headstart.study.execution.journal import Journal
 from headstart.study.execution.tasks import FitSettings, fit_and_predict, fit_seed, stored_head
 from headstart.study.execution.workers import Workers, WorkItem, run_items
-from headstart.study.plan import FINAL, OuterFold, StudyData, StudyPlan, final_fold, outer_folds
-from headstart.study.search.choose import Selection, ranked
-from headstart.study.search.inner import (
+from headstart.study.fold_result import FoldRecord, FoldResult
+from headstart.study.folds import OuterFold
+from headstart.study.inner_selection import (
     InnerSelection,
     StudyContext,
     compare_all,
@@ -27,58 +24,13 @@ from headstart.study.search.inner import (
     inner_pieces,
     predictions_of,
 )
-from headstart.study.search.inner_predictions import InnerPredictions
+from headstart.study.plan import StudyPlan
+from headstart.study.search.choose import ranked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from headstart.study.finetuning import FineTunedFold
-
     Floats = NDArray[np.float64]
-
-__all__ = ["FINAL", "FoldResult", "OuterFold", "StudyData", "StudyPlan", "final_fold", "outer_folds", "run_folds"]
-
-
-@dataclass(frozen=True, eq=False)
-class FoldResult:
-    """What one outer fold gave.
-
-    Attributes
-    ----------
-    outer : OuterFold
-    inner_scores, inner_log_loss : ndarray of shape (n_candidates,)
-        The choosing metric, and log loss, pooled over the inner validation rows; nan for candidates that failed or
-        that halving dropped.
-    chosen : int
-        Number of the candidate that was fitted and judged: the winner, or the best whose last fit did not diverge.
-    head : FittedHead
-        The chosen candidate, fitted on all training rows of the fold.
-    probabilities : ndarray of shape (n_test, n_classes)
-    judged : mapping of int to ndarray of shape (n_test, n_classes)
-        Probabilities of the candidate chosen and of the best of each source, by number; no choice looks at them.
-    record : FoldRecord
-        What is to be written down of the search.
-    inner : InnerPredictions
-        Of the candidate chosen, for the training rows: what `headstart.study.decisions` fits on.
-    tuned : FineTunedFold or None
-        What costly candidates gave, where there are any; see `headstart.study.finetuning`.
-    """
-
-    outer: OuterFold
-    inner_scores: Floats
-    inner_log_loss: Floats
-    chosen: int
-    head: FittedHead
-    probabilities: Floats
-    judged: Mapping[int, Floats]
-    record: FoldRecord
-    inner: InnerPredictions
-    tuned: FineTunedFold | None = None
-
-    @property
-    def choice(self) -> Selection:
-        """Winner, tied set and cheapest, counted among ``record.compared``."""
-        return self.record.choice
 
 
 def run_folds(
@@ -178,13 +130,13 @@ def _to_judge(study: StudyContext, fold: OuterFold, found: InnerSelection) -> li
     """The winner first, then the best of every other source, where there are rows to judge by."""
     best: dict[int, int] = {}
     for index in _order(study, found):
-        best.setdefault(study.plan.candidates[index].source, index)
+        best.setdefault(study.plan.source_of(index), index)
     return list(best.values()) if len(fold.test) else list(best.values())[:1]
 
 
 def _outer_piece(study: StudyContext, fold: OuterFold, index: int) -> WorkItem:
     plan, candidate = study.plan, study.plan.candidates[index]
-    data = study.data.of_source(candidate.source)
+    data = study.data.of_source(plan.source_of(index))
     seed = fit_seed(plan.seed, fold, len(fold.inner), candidate.head.kind)
     arguments = (data, fold, candidate.head, FitSettings(seed, plan.train_precision, candidate.treatment))
     return WorkItem(_outer_key(study, fold, index), fit_and_predict, arguments)
@@ -199,7 +151,7 @@ def _fold_result(study: StudyContext, fold: OuterFold, found: InnerSelection, ju
     fitted = {index: study.kept(_outer_key(study, fold, index)) for index in dict.fromkeys([chosen, *judged])}
     probabilities = {index: arrays["probabilities"] for index, arrays in fitted.items() if "failed" not in arrays}
     plan = study.plan
-    scores = {index: _outer_score(study, fold, given) for index, given in probabilities.items() if len(fold.test)}
+    scores = {i: plan.score(study.data, fold.test, given) for i, given in probabilities.items() if len(fold.test)}
     costs = plan.costs(study.data, len(fold.train))
     record = FoldRecord(fold.repeat, fold.fold, found.choice, found.compared, costs, chosen, scores, found.halved)
     return FoldResult(
@@ -226,13 +178,6 @@ def _chosen(study: StudyContext, fold: OuterFold, found: InnerSelection) -> int:
         f"Each of {len(order):,} candidates diverges when it is trained on all {len(fold.train):,} training rows of "
         f"{fold.key}, so none can be used. Try lower learning rates."
     )
-
-
-def _outer_score(study: StudyContext, fold: OuterFold, probabilities: Floats) -> float:
-    data, plan = study.data, study.plan
-    weights = None if data.weights is None else data.weights[fold.test]
-    metric = find_metric(plan.choose_by)
-    return float(metric(data.labels[fold.test], probabilities, weights, positive=plan.positive))
 
 
 def _spread_out(study: StudyContext, found: InnerSelection, scores: Floats) -> Floats:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.metrics import Evaluation, OutOfFold, find_metric, score
-from headstart.study.nested_cv import FoldResult
-from headstart.study.plan import StudyData, StudyPlan
+from headstart.study.data import StudyData
+from headstart.study.fold_result import FoldResult
+from headstart.study.plan import StudyPlan
 from headstart.study.search.choose import ranked
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def described(plan: StudyPlan, index: int) -> dict[str, Any]:
     candidate = plan.candidates[index]
     return {
         "number": index,
-        "source": candidate.source,
+        "source": plan.source_of(index),
         **candidate.head.to_json(),
         "treatment": candidate.treatment.to_json(),
         "label": plan.label(index),
@@ -111,7 +112,7 @@ def _best(scores: NDArray[np.float64], metric: str) -> float:
 def _best_of_sources(result: FoldResult, plan: StudyPlan) -> list[dict[str, Any]]:
     best: dict[int, int] = {}
     for index in ranked(result.inner_scores, plan.choose_by).tolist():
-        best.setdefault(plan.candidates[index].source, index)
+        best.setdefault(plan.source_of(index), index)
     return [
         {
             **described(plan, index),

@@ -11,13 +11,16 @@ from headstart.data.split.split import Split
 from headstart.decisions import DecisionRules
 from headstart.metrics import Evaluation, OutOfFold, evaluate
 from headstart.progress import Progress, Silent
+from headstart.study.data import StudyData
 from headstart.study.decided import CALIBRATION_SCORES, JudgedPredictions, gather_decided
 from headstart.study.decisions import FoldDecisions, decide_folds, with_decisions
 from headstart.study.execution.journal import Journal
 from headstart.study.finetuning import FineTuningStudy, tune_folds
-from headstart.study.nested_cv import FoldResult, run_folds
+from headstart.study.fold_result import FoldResult
+from headstart.study.folds import final_fold, outer_folds
+from headstart.study.nested_cv import run_folds
 from headstart.study.out_of_fold import gather, leakage_tax
-from headstart.study.plan import StudyData, StudyPlan, final_fold, outer_folds
+from headstart.study.plan import StudyPlan
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset

@@ -18,10 +18,11 @@ from headstart.metrics import find_metric
 from headstart.metrics.transferability import kendall_tau_b, logme, neighbour_probabilities, ranks_of
 from headstart.metrics.validation import plain
 from headstart.progress import Progress, Silent
+from headstart.study.data import StudyData
 from headstart.study.execution.journal import Journal
 from headstart.study.execution.tasks import FitSettings, fit_seed, inner_predictions
 from headstart.study.execution.workers import Workers, WorkItem, run_items
-from headstart.study.plan import OuterFold, StudyData
+from headstart.study.folds import OuterFold
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

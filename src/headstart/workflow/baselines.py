@@ -17,10 +17,11 @@ from headstart.features.descriptors.extractor import SECONDS_PER_IMAGE, Descript
 from headstart.features.extract import extract_features, n_cached
 from headstart.study.baselines import Baseline, BaselineFold, BaselineOutcome, run_rival, standard_rivals
 from headstart.study.decisions import decide_folds, with_decisions
-from headstart.study.execution.time_estimate import measured_speed, study_seconds
 from headstart.study.finetuning import judge_alone
-from headstart.study.plan import StudyCandidate, StudyPlan, outer_folds
-from headstart.study.search.space import FeatureSourceSpec
+from headstart.study.folds import outer_folds
+from headstart.study.plan import StudyPlan
+from headstart.study.search.candidate import Candidate, FeatureSourceSpec
+from headstart.study.time_estimate import measured_speed, study_seconds
 from headstart.study.transfer_verdict import Transfer, judge_transfer, transfer_document
 from headstart.workflow.time_estimate import seconds_per_image
 
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
     from headstart.features.cache import FeatureCache
     from headstart.features.extractor import Extractor
     from headstart.progress import Progress
-    from headstart.study.nested_cv import FoldResult
-    from headstart.study.plan import OuterFold, StudyData
+    from headstart.study.data import StudyData
+    from headstart.study.fold_result import FoldResult
+    from headstart.study.folds import OuterFold
     from headstart.study.run import StudyResult
     from headstart.workflow.job import Job
     from headstart.workflow.options.fit import FitOptions
@@ -108,10 +110,10 @@ def baseline_seconds(
 
 def _together(rivals: Sequence[Baseline], plan: StudyPlan) -> StudyPlan:
     """All rivals as the sources of one plan, for its duration."""
-    candidates = tuple(StudyCandidate(place, head) for place, rival in enumerate(rivals) for head in rival.heads)
+    sources = tuple(FeatureSourceSpec(backbone=rival.name) for rival in rivals)
     return StudyPlan(
-        candidates,
-        tuple(FeatureSourceSpec(backbone=rival.name) for rival in rivals),
+        tuple(Candidate(source, head) for source, rival in zip(sources, rivals, strict=True) for head in rival.heads),
+        sources,
         plan.choose_by,
         n_jobs=plan.n_jobs,
     )
@@ -193,7 +195,7 @@ def is_untransferred(job: Job, study: StudyResult, result: FoldResult) -> bool:
     place = None if result.tuned is None else result.tuned.chosen
     if place is not None and study.tuning is not None and study.tuning.specs[place].start == "random":
         return True
-    return is_random(job.sources[study.plan.candidates[result.chosen].source].extractor.backbone)
+    return is_random(job.sources[study.plan.source_of(result.chosen)].extractor.backbone)
 
 
 def baselines_csv(dataset: ImageDataset, transfer: Transfer) -> bytes:

@@ -94,7 +94,7 @@ def save_fold_heads(folder: Path, sources: Sequence[FeatureSource], study: Study
         name = f"{result.outer.key}.safetensors"
         write_bytes(folder / name, content)
         place = {"repeat": result.outer.repeat, "fold": result.outer.fold}
-        source = sources[study.plan.candidates[result.chosen].source]
+        source = sources[study.plan.source_of(result.chosen)]
         head = {"file": name, "sha256": hash_bytes(content), "head": result.head.spec.to_json()}
         said = {"decisions": decided.decisions.to_json()}
         entries.append({**place, **head, **said, "source": source_document(source)})

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from headstart.data import ImageDataset
     from headstart.data.audit.audit import Audit
     from headstart.data.split.split import Split
-    from headstart.study.nested_cv import FoldResult
+    from headstart.study.fold_result import FoldResult
 
 RESULTS_FORMAT = 1
 
@@ -116,7 +116,7 @@ def _decision_warnings(study: StudyResult) -> list[str]:
 
 def final_source(job: Job, study: StudyResult) -> FeatureSource:
     """What the features of the final model come from."""
-    return job.sources[study.plan.candidates[study.final.chosen].source]
+    return job.sources[study.plan.source_of(study.final.chosen)]
 
 
 def _is_random(source: FeatureSource) -> bool:
@@ -187,7 +187,7 @@ def source_document(source: FeatureSource) -> dict[str, Any]:
 
 def _source(source: FeatureSource, study: StudyResult) -> dict[str, Any]:
     """One source: how its engine was chosen, and in how many outer folds one of its candidates was."""
-    chosen = [study.plan.candidates[result.chosen].source for result in study.folds]
+    chosen = [study.plan.source_of(result.chosen) for result in study.folds]
     return {
         **source_document(source),
         "feature_width": source.extractor.backbone.feature_width,

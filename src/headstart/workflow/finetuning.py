@@ -23,7 +23,7 @@ from headstart.finetuning import FROM_SCRATCH, FineTuneSpec, Maps, UnlockedNetwo
 from headstart.heads import FittedHead, HeadSpec
 from headstart.storage import hash_json, write_json
 from headstart.study.finetuning import FineTuningStudy
-from headstart.study.plan import HOLDOUT, final_fold, outer_folds
+from headstart.study.folds import HOLDOUT, final_fold, outer_folds
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset

@@ -13,7 +13,7 @@ from headstart.study.out_of_fold import HEADLINE, gather
 from headstart.workflow.finetuning import FINE_TUNE, SCRATCH, requested_specs, tuning_views
 
 if TYPE_CHECKING:
-    from headstart.study.nested_cv import FoldResult
+    from headstart.study.fold_result import FoldResult
     from headstart.study.run import StudyResult
     from headstart.workflow.job import Job
 

@@ -24,10 +24,10 @@ from headstart.results.labels import DOUBTFUL_FILE, label_issues_csv
 from headstart.results.read import read_run as read_record
 from headstart.storage import hash_file, write_bytes, write_json
 from headstart.study.candidates_table import CANDIDATES_FILE, write_candidates
+from headstart.study.data import StudyData
 from headstart.study.execution import run_folder as files
 from headstart.study.execution.journal import Journal
 from headstart.study.out_of_fold import predictions_csv
-from headstart.study.plan import StudyData
 from headstart.study.positive_class import choose_positive
 from headstart.study.run import StudyResult, run_study
 from headstart.study.search.space import Space
@@ -313,7 +313,9 @@ def is_complete(folder: Path, options: FitOptions) -> bool:
 def _write_search(path: Path, study: StudyResult) -> None:
     """Every candidate of every outer fold and of the refit."""
     records = [result.record for result in (*study.folds, study.final)]
-    write_candidates(path, study.plan.named(), records, metric=study.plan.choose_by, halving=halving_words(study.folds))
+    write_candidates(
+        path, study.plan.candidates, records, metric=study.plan.choose_by, halving=halving_words(study.folds)
+    )
 
 
 def _write_timings(

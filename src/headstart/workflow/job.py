@@ -8,7 +8,7 @@ from functools import cached_property
 
 from headstart.progress import Progress
 from headstart.study.execution.journal import Journal
-from headstart.study.plan import StudyCandidate, StudyPlan
+from headstart.study.plan import StudyPlan
 from headstart.study.positive_class import PositiveClass
 from headstart.study.search.space import Space
 from headstart.workflow.options.fit import FitOptions
@@ -71,15 +71,10 @@ def study_plan(
     n_images : int
         Heads that hold all rows are left out where views make too many.
     """
-    number = {spec: place for place, spec in enumerate(space.sources)}
     n_views = {name: len(listed) for name, listed in requested_views(space, options).of_policy.items()}
     return StudyPlan(
-        tuple(
-            StudyCandidate(number[one.source], one.head, one.treatment)
-            for one in space.candidates()
-            if not too_many_rows(one.treatment, one.head.kind, n_views, n_images)
-        ),
-        tuple(source.spec for source in sources),
+        tuple(one for one in space.candidates() if not too_many_rows(one.treatment, one.head.kind, n_views, n_images)),
+        space.sources,
         choose_by=options.metric,
         positive=positive,
         seed=options.seed,

@@ -15,14 +15,16 @@ from headstart.metrics import find_metric
 from headstart.progress import Progress, Silent
 from headstart.report.learning_curve import write_curve
 from headstart.storage import write_json
+from headstart.study.data import StudyData
 from headstart.study.execution import run_folder as files
 from headstart.study.execution.journal import Journal
 from headstart.study.learning_curve.curve import curve_document, draw_subsets, losses_of
 from headstart.study.learning_curve.power_law import MAX_TIMES
 from headstart.study.nested_cv import run_folds
-from headstart.study.plan import StudyData, StudyPlan
+from headstart.study.plan import StudyPlan
 from headstart.study.positive_class import choose_positive
-from headstart.study.search.space import FeatureSourceSpec, HeadTable, Space
+from headstart.study.search.candidate import FeatureSourceSpec
+from headstart.study.search.space import HeadTable, Space
 from headstart.version import __version__
 from headstart.workflow.fit import grouped, run_identity
 from headstart.workflow.job import study_plan

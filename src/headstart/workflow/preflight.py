@@ -27,7 +27,8 @@ from headstart.features.open import ExtractionSettings
 from headstart.progress import Progress, Silent
 from headstart.storage import default_cache_folder
 from headstart.study.execution.tasks import work_groups
-from headstart.study.plan import StudyPlan, final_fold, outer_folds
+from headstart.study.folds import final_fold, outer_folds
+from headstart.study.plan import StudyPlan
 from headstart.study.search.space import Space
 from headstart.workflow.options.data import DataSource, as_source
 from headstart.workflow.options.fit import FitOptions

@@ -7,8 +7,9 @@ from typing import Any
 
 from headstart.errors import InputError
 from headstart.progress import Progress, Silent
+from headstart.study.data import StudyData
 from headstart.study.execution.journal import Journal
-from headstart.study.plan import StudyData, final_fold, outer_folds
+from headstart.study.folds import final_fold, outer_folds
 from headstart.study.positive_class import PositiveClass
 from headstart.study.transferability import score_sources, transfer_document
 from headstart.version import __version__

@@ -21,7 +21,8 @@ from headstart.features.open import open_extractor, select_engine
 from headstart.progress import Progress, Silent
 from headstart.storage import hash_file, storage_error, write_bytes
 from headstart.study.execution import run_folder as files
-from headstart.study.search.space import FeatureSourceSpec, Space
+from headstart.study.search.candidate import FeatureSourceSpec
+from headstart.study.search.space import Space
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import source_options
 from headstart.workflow.preflight import extraction_settings, open_cache

@@ -17,8 +17,9 @@ from headstart.features.cache import FeatureCache
 from headstart.features.extract import n_cached
 from headstart.features.extractor import Extractor
 from headstart.heads import batch_notes
-from headstart.study.execution.time_estimate import study_seconds
-from headstart.study.plan import StudyPlan, final_fold, outer_folds
+from headstart.study.folds import final_fold, outer_folds
+from headstart.study.plan import StudyPlan
+from headstart.study.time_estimate import study_seconds
 from headstart.workflow.job import Job
 from headstart.workflow.options.training_set import left_out_notes
 from headstart.workflow.sources import FeatureSource

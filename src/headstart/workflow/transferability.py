@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from headstart.study.plan import final_fold, outer_folds
+from headstart.study.folds import final_fold, outer_folds
 from headstart.study.run import StudyResult
 from headstart.study.transferability import best_outer_scores, score_sources, transfer_document, with_agreement
 from headstart.workflow.job import Job

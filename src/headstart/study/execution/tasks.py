@@ -11,19 +11,16 @@ import numpy as np
 
 from headstart.heads import Chunk, FittedHead, HeadSpec, fit_heads, plan_chunks, training_rows
 from headstart.storage import hash_json
-from headstart.study.training_set.build import (
-    PLAIN,
-    TrainingSetSpec,
-    check_apart,
-    judged_features,
-    mean_over_views,
-    treated,
-)
+from headstart.study.training_set.build import treated
+from headstart.study.training_set.leak_guard import check_apart
+from headstart.study.training_set.spec import PLAIN, TrainingSetSpec
+from headstart.study.training_set.views import judged_features, mean_over_views
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from headstart.study.plan import OuterFold, StudyData
+    from headstart.study.data import StudyData
+    from headstart.study.folds import OuterFold
 
     Integers = NDArray[np.int64]
 

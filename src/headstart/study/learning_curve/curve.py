@@ -11,8 +11,9 @@ from headstart.data.split.make import split_dataset
 from headstart.data.split.stratify import stratified_folds
 from headstart.errors import DataError, InputError
 from headstart.metrics import find_metric
+from headstart.study.data import StudyData
+from headstart.study.folds import Inner, OuterFold
 from headstart.study.learning_curve.power_law import MIN_POINTS, PowerLaw, points_of
-from headstart.study.plan import Inner, OuterFold, StudyData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.data import ImageDataset
-    from headstart.study.nested_cv import FoldResult
+    from headstart.study.fold_result import FoldResult
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from headstart.heads import HeadSpec, grid
 from headstart.heads.settings import Scalar
-from headstart.study.search.space import FeatureSourceSpec, HeadTable, Space
+from headstart.study.search.candidate import FeatureSourceSpec
+from headstart.study.search.space import HeadTable, Space
 
 PAPER_BACKBONES = ("vgg19", "resnet50", "xception", "densenet121")
 

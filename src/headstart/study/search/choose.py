@@ -30,12 +30,10 @@ from headstart.metrics import OutOfFold, find_metric
 from headstart.metrics.bootstrap import columns_for, draw_counts, score_batch
 from headstart.metrics.evaluate import resampled_deviation
 from headstart.metrics.intervals import LEVEL, variance_factor
-from headstart.study.search.innertask import InnerTask
+from headstart.study.search.inner_predictions import InnerTask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from headstart.study.plan import StudyData, StudyPlan
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
@@ -141,15 +139,6 @@ def make_choice(
         found.deviation,
         found.critical,
     )
-
-
-def score_of_rows(
-    data: StudyData, plan: StudyPlan, rows: NDArray[np.int64], probabilities: NDArray[np.float64]
-) -> float:
-    """The choosing score of probabilities (n, n_classes) of rows (n,) of a data set; nan where these rows have none."""
-    weights = None if data.weights is None else data.weights[rows]
-    metric = find_metric(plan.choose_by)
-    return float(metric(data.labels[rows], probabilities, weights, positive=plan.positive))
 
 
 def ranked(scores: Floats, metric: str) -> Integers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,81 +14,13 @@ from headstart.errors import InputError, unknown_name
 from headstart.heads import HeadSpec, searchable_kinds
 from headstart.heads.settings import Scalar
 from headstart.heads.spec import KINDS
-from headstart.study.search.rungs import HalvingPlan
-from headstart.study.training_set.build import PLAIN, TrainingSetSpec
+from headstart.study.search.candidate import Candidate, FeatureSourceSpec
+from headstart.study.search.halving.plan import HalvingPlan
+from headstart.study.training_set.spec import PLAIN, TrainingSetSpec
 
 MAX_CANDIDATES = 20_000
 MAX_HALVED = 100_000
 MAX_POINTS = 2**63 - 1
-
-
-@dataclass(frozen=True)
-class FeatureSourceSpec:
-    """Where the features of a candidate come from; None leaves a choice to the backbone or to the fit.
-
-    Attributes
-    ----------
-    backbone : str or None
-        A name that ``headstart backbones`` lists, or any timm name. None: the default backbone.
-    weights : str or None
-        File of weights, or ``random``.
-    input_size : int or None
-        Side of the square input in pixels. None: what the weights were trained at.
-    resize : {"squash", "crop", "pad"} or None
-        How an image is brought to a square.
-    white_level : int or None
-        The 16-bit value shown as white.
-    """
-
-    backbone: str | None = None
-    weights: str | None = None
-    input_size: int | None = None
-    resize: str | None = None
-    white_level: int | None = None
-
-    @property
-    def label(self) -> str:
-        """One line for people, naming what is not left open.
-
-        >>> FeatureSourceSpec("vgg19", input_size=300, resize="pad").label
-        'vgg19, 300 px, pad'
-        """
-        size = None if self.input_size is None else f"{self.input_size} px"
-        white = None if self.white_level is None else f"white {self.white_level}"
-        parts = [self.backbone or "default backbone", self.weights, size, self.resize, white]
-        return ", ".join(part for part in parts if part is not None)
-
-    def to_json(self) -> dict[str, Any]:
-        """The five attributes by name."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One point of the space: what the features come from, the head trained on them, and what is done before."""
-
-    source: FeatureSourceSpec
-    head: HeadSpec
-    treatment: TrainingSetSpec = PLAIN
-
-    @property
-    def short_label(self) -> str:
-        """One line for people, without the source."""
-        treatment = self.treatment.label
-        return f"{self.head.label}; {treatment}" if treatment else self.head.label
-
-    @property
-    def label(self) -> str:
-        """One line for people."""
-        return f"{self.source.label}: {self.short_label}"
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return {
-            "source": self.source.to_json(),
-            "treatment": self.treatment.to_json(),
-            "head": self.head.to_json(),
-        }
 
 
 @dataclass(frozen=True)

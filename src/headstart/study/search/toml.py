@@ -17,10 +17,11 @@ from headstart.heads import grid, searchable_kinds
 from headstart.heads.spec import KINDS
 from headstart.storage import write_bytes
 from headstart.study.search.builtin import tables_of
-from headstart.study.search.rungs import HalvingPlan
+from headstart.study.search.candidate import FeatureSourceSpec
+from headstart.study.search.halving.plan import HalvingPlan
 from headstart.study.search.schema import SourceTable, TrainingTable, keys_of, schema_bytes, study_file
-from headstart.study.search.space import FeatureSourceSpec, HeadTable, Sample, Space, expanded_sources
-from headstart.study.training_set.build import PLAIN, TrainingSetSpec, treatments
+from headstart.study.search.space import HeadTable, Sample, Space, expanded_sources
+from headstart.study.training_set.spec import PLAIN, TrainingSetSpec, treatments
 
 SCHEMA_FILE = Path(__file__).with_name("study.schema.json")
 MAX_SOURCES = 1000

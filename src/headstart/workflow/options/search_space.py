@@ -14,8 +14,9 @@ from headstart.backbones.weights.locate import find_local, find_weights
 from headstart.errors import InputError, WeightsError
 from headstart.storage import hash_json
 from headstart.study.search.builtin import built_in_space
-from headstart.study.search.rungs import HalvingPlan
-from headstart.study.search.space import FeatureSourceSpec, Space
+from headstart.study.search.candidate import FeatureSourceSpec
+from headstart.study.search.halving.plan import HalvingPlan
+from headstart.study.search.space import Space
 from headstart.study.search.toml import read_space
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.training_set import requested_views, with_treatments

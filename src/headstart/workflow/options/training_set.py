@@ -12,7 +12,7 @@ from headstart.augment import POLICIES, View, n_distinct, policy_for_kind, read_
 from headstart.errors import InputError, unknown_name
 from headstart.heads.spec import KINDS
 from headstart.study.search.space import Space
-from headstart.study.training_set.build import PLAIN, TrainingSetSpec, treatments
+from headstart.study.training_set.spec import PLAIN, TrainingSetSpec, treatments
 from headstart.workflow.options.fit import FitOptions
 
 N_VIEWS: Final = MappingProxyType({"flips": 4, "dihedral": 8, "geometric": 4, "photometric": 4, "strong": 4})

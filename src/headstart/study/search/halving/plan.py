@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.errors import InputError
+from headstart.heads import HeadSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,6 +84,13 @@ class Request:
     candidates: tuple[int, ...]
     folds: tuple[int, ...]
     epochs: int | None = None
+
+
+def shortened(head: HeadSpec, epochs: int | None) -> HeadSpec:
+    """The head trained no further than so many epochs; as it is where it asks for no more, or has none."""
+    if epochs is None or head.settings.get("epochs", 0) <= epochs:  # type: ignore[operator]
+        return head
+    return HeadSpec(head.kind, {**head.settings, "epochs": epochs})
 
 
 Runner = Callable[[Request], "NDArray[np.float64]"]

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.heads import HeadSpec
-from headstart.metrics import find_metric
+from headstart.study.data import StudyData
 from headstart.study.execution.journal import Journal
 from headstart.study.execution.tasks import FitSettings, fit_seed, inner_predictions, item_key, work_groups
 from headstart.study.execution.workers import Workers, WorkItem, run_items, single_thread
-from headstart.study.plan import OuterFold, StudyData, StudyPlan
+from headstart.study.folds import OuterFold
+from headstart.study.plan import StudyPlan
 from headstart.study.search.choose import Selection, make_choice, no_choice, pooled_scores
-from headstart.study.search.halving import halve
-from headstart.study.search.inner_predictions import InnerPredictions, PredictionStore
-from headstart.study.search.innertask import InnerTask
-from headstart.study.search.rungs import Halved, HalvingPlan, Request
+from headstart.study.search.halving.plan import Halved, HalvingPlan, Request, shortened
+from headstart.study.search.halving.run import halve
+from headstart.study.search.inner_predictions import InnerPredictions, InnerTask, PredictionStore
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,8 +113,9 @@ def _inner_piece(
     plan, first = study.plan, study.plan.candidates[members[0]]
     seed = fit_seed(plan.seed, fold, number, heads[0].kind)
     name = item_key(heads, first.treatment)
-    key = f"{study.prefix}{fold.key}-source{first.source}-inner{number}-{name}"
-    data = study.data.of_source(first.source)
+    source = plan.source_number(first)
+    key = f"{study.prefix}{fold.key}-source{source}-inner{number}-{name}"
+    data = study.data.of_source(source)
     arguments = (data, fold.inner[number], heads, FitSettings(seed, plan.train_precision, first.treatment))
     return InnerItem(WorkItem(key, inner_predictions, arguments), members, number)
 
@@ -122,13 +123,6 @@ def _inner_piece(
 def everything(study: StudyContext, fold: OuterFold) -> Request:
     """All candidates on all inner folds to their own epochs."""
     return Request(tuple(range(len(study.plan.candidates))), tuple(range(len(fold.inner))))
-
-
-def shortened(head: HeadSpec, epochs: int | None) -> HeadSpec:
-    """The head trained no further than so many epochs; as it is where it asks for no more, or has none."""
-    if epochs is None or head.settings.get("epochs", 0) <= epochs:  # type: ignore[operator]
-        return head
-    return HeadSpec(head.kind, {**head.settings, "epochs": epochs})
 
 
 def compare_all(study: StudyContext, fold: OuterFold) -> InnerSelection:
@@ -151,7 +145,7 @@ def compare_halved(
         n_folds=len(fold.inner),
         metric=plan.choose_by,
         plan=halving,
-        keys=[f"{one.source} {one.treatment.label}" for one in plan.candidates],
+        keys=[f"{plan.source_number(one)} {one.treatment.label}" for one in plan.candidates],
     )
     if not halved.kept:
         raise no_choice(len(plan.candidates), int(halved.failed.sum()), plan.choose_by)
@@ -184,10 +178,7 @@ class _Runner:
     def _score(self, predicted: NDArray[np.float32], number: int) -> float:
         if not np.isfinite(predicted).all():
             return float("nan")
-        data, plan, rows = self.study.data, self.study.plan, self.fold.inner[number][1]
-        weights = None if data.weights is None else data.weights[rows]
-        metric = find_metric(plan.choose_by)
-        return float(metric(data.labels[rows], predicted.astype(np.float64), weights, positive=plan.positive))
+        return self.study.plan.score(self.study.data, self.fold.inner[number][1], predicted.astype(np.float64))
 
 
 def _found(

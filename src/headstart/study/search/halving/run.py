@@ -16,7 +16,7 @@ import numpy as np
 from headstart.heads import HeadSpec
 from headstart.metrics import find_metric
 from headstart.storage import canonical_json
-from headstart.study.search.rungs import Dropped, Halved, HalvingPlan, Request, Runner
+from headstart.study.search.halving.plan import Dropped, Halved, HalvingPlan, Request, Runner
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,14 +16,16 @@ from headstart.heads.batched.plan import STEPS_PER_EPOCH, batch_rows
 from headstart.metrics import OutOfFold
 from headstart.metrics.bootstrap import columns_for, score_batch
 from headstart.study.execution.workers import single_thread
-from headstart.study.plan import OuterFold, StudyCandidate, StudyPlan
+from headstart.study.folds import OuterFold
+from headstart.study.plan import StudyPlan
+from headstart.study.search.candidate import Candidate, FeatureSourceSpec
 from headstart.study.search.choose import N_RESAMPLES
-from headstart.study.search.halving import trajectories
-from headstart.study.search.inner import shortened
-from headstart.study.training_set.build import TrainingSetSpec
+from headstart.study.search.halving.plan import shortened
+from headstart.study.search.halving.run import trajectories
+from headstart.study.training_set.spec import TrainingSetSpec
 
 if TYPE_CHECKING:
-    from headstart.study.search.rungs import HalvingPlan
+    from headstart.study.search.halving.plan import HalvingPlan
 
 Item = TypeVar("Item")
 
@@ -117,7 +119,7 @@ def _trials(plan: StudyPlan, widths: Sequence[int]) -> list[tuple[list[HeadSpec]
         if candidate.head.kind == "dense":
             brief = HeadSpec("dense", {**candidate.head.settings, "epochs": 1})
             shape = (brief.whole("batch_size"), brief.whole("layers"), brief.whole("units"))
-            by_size.setdefault(shape, {}).setdefault(brief, widths[candidate.source])
+            by_size.setdefault(shape, {}).setdefault(brief, widths[plan.source_number(candidate)])
     first = {shape[0]: shape for shape in sorted(by_size, reverse=True)}  # of each batch size the smallest shape
     sizes = _spread(sorted(first), _TRIAL_SHAPES)
     found = [by_size[first[size]] for size in sizes]
@@ -213,16 +215,16 @@ class _Rows:
     n_classes: int
     pace: MachineSpeed
 
-    def seconds(self, candidates: Iterable[StudyCandidate]) -> float:
-        groups: dict[tuple[int, TrainingSetSpec, float], list[StudyCandidate]] = {}
+    def seconds(self, candidates: Iterable[Candidate]) -> float:
+        groups: dict[tuple[FeatureSourceSpec, TrainingSetSpec, float], list[Candidate]] = {}
         for one in candidates:
             groups.setdefault((one.source, one.treatment, self.pace.of(one.head)), []).append(one)
         return sum(factor * self._cost(members) for (_, _, factor), members in groups.items())
 
-    def _cost(self, members: Sequence[StudyCandidate]) -> float:
+    def _cost(self, members: Sequence[Candidate]) -> float:
         """Modelled seconds of candidates of one source and one treatment."""
         n_rows, heads = self.plan.rows_of(members[0], self.n_rows), [one.head for one in members]
-        width, precision = self.widths[members[0].source], self.plan.train_precision
+        width, precision = self.widths[self.plan.source_number(members[0])], self.plan.train_precision
         return total_cost(heads, n_rows, width, self.n_classes, precision=precision)
 
 
@@ -243,7 +245,7 @@ def _fold_seconds(fold: OuterFold, plan: StudyPlan, widths: Sequence[int], n_cla
 def _halved_seconds(kind: str, rows: _Rows, halving: HalvingPlan, n_folds: int) -> float:
     """Expected seconds of a race of one kind, as if those that pass took as long as those that do not."""
     members = [candidate for candidate in rows.plan.candidates if candidate.head.kind == kind]
-    keys = [f"{member.source} {member.treatment.label}" for member in members]
+    keys = [f"{rows.plan.source_number(member)} {member.treatment.label}" for member in members]
     found = trajectories(keys, [member.head for member in members])
     first = [members[trajectory[0]] for trajectory in found]
     short = [replace(one, head=shortened(one.head, halving.epochs)) for one in first]

@@ -1,0 +1,90 @@
+"""What a study works on: features, labels and groups of all images, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from headstart.data import ImageDataset
+
+    Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class StudyData:
+    """What heads are trained and judged on.
+
+    Attributes
+    ----------
+    features : tuple of ndarray of shape (n_images, n_features), float32
+        One array for each source, widths as they come; memory maps where they are large.
+    labels : ndarray of shape (n_images,), int64
+    n_classes : int
+    weights : ndarray of shape (n_images,), float64, or None
+    groups : ndarray of shape (n_images,), int64, or None
+    soft : ndarray of shape (n_images, n_classes), float64, or None
+        Probability of every class by the label itself, rows summing to one; heads are trained on it, `labels` are
+        judged by.
+    views : tuple of mappings of str to ndarray of shape (n_images, n_views, n_features), float32
+        For each source the features of views, by the name of their policy; empty where nothing is augmented.
+    parents : ndarray of shape (n_images, 2), int64, or None
+        Numbers of the rows that each was made of; a real image is its own, -1 stands for rows of the training fold
+        that the sampler does not tell. None: all are real images.
+    """
+
+    features: tuple[NDArray[np.float32], ...]
+    labels: Integers
+    n_classes: int
+    weights: Floats | None = None
+    groups: Integers | None = None
+    soft: Floats | None = None
+    views: tuple[Mapping[str, NDArray[np.float32]], ...] = ()
+    parents: Integers | None = None
+
+    @classmethod
+    def of(
+        cls,
+        dataset: ImageDataset,
+        features: tuple[NDArray[np.float32], ...],
+        views: tuple[Mapping[str, NDArray[np.float32]], ...] = (),
+    ) -> StudyData:
+        """Images of a data set with their features, and those of their views.
+
+        Raises
+        ------
+        InputError
+            When the images have no labels.
+        """
+        return cls(
+            features,
+            dataset.training_labels(),
+            len(dataset.classes),
+            dataset.weights,
+            dataset.groups,
+            soft=dataset.soft,
+            views=views,
+        )
+
+    def of_source(self, source: int) -> StudyData:
+        """The same images with the features of one source alone."""
+        return replace(self, features=(self.features[source],), views=self.views[source : source + 1])
+
+    def take(self, rows: Integers) -> StudyData:
+        """The rows named, in their order, without their views."""
+        return replace(
+            self,
+            features=tuple(features[rows] for features in self.features),
+            labels=self.labels[rows],
+            weights=None if self.weights is None else self.weights[rows],
+            groups=None if self.groups is None else self.groups[rows],
+            soft=None if self.soft is None else self.soft[rows],
+            views=(),
+            parents=None if self.parents is None else self.parents[rows],
+        )

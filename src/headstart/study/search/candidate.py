@@ -1,0 +1,78 @@
+"""One candidate of a search: where its features come from, its head, and how its training set is made."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from headstart.heads import HeadSpec
+from headstart.study.training_set.spec import PLAIN, TrainingSetSpec
+
+
+@dataclass(frozen=True)
+class FeatureSourceSpec:
+    """Where the features of a candidate come from; None leaves a choice to the backbone or to the fit.
+
+    Attributes
+    ----------
+    backbone : str or None
+        A name that ``headstart backbones`` lists, or any timm name. None: the default backbone.
+    weights : str or None
+        File of weights, or ``random``.
+    input_size : int or None
+        Side of the square input in pixels. None: what the weights were trained at.
+    resize : {"squash", "crop", "pad"} or None
+        How an image is brought to a square.
+    white_level : int or None
+        The 16-bit value shown as white.
+    """
+
+    backbone: str | None = None
+    weights: str | None = None
+    input_size: int | None = None
+    resize: str | None = None
+    white_level: int | None = None
+
+    @property
+    def label(self) -> str:
+        """One line for people, naming what is not left open.
+
+        >>> FeatureSourceSpec("vgg19", input_size=300, resize="pad").label
+        'vgg19, 300 px, pad'
+        """
+        size = None if self.input_size is None else f"{self.input_size} px"
+        white = None if self.white_level is None else f"white {self.white_level}"
+        parts = [self.backbone or "default backbone", self.weights, size, self.resize, white]
+        return ", ".join(part for part in parts if part is not None)
+
+    def to_json(self) -> dict[str, Any]:
+        """The five attributes by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One point of the space: what the features come from, the head trained on them, and what is done before."""
+
+    source: FeatureSourceSpec
+    head: HeadSpec
+    treatment: TrainingSetSpec = PLAIN
+
+    @property
+    def short_label(self) -> str:
+        """One line for people, without the source."""
+        treatment = self.treatment.label
+        return f"{self.head.label}; {treatment}" if treatment else self.head.label
+
+    @property
+    def label(self) -> str:
+        """One line for people."""
+        return f"{self.source.label}: {self.short_label}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "source": self.source.to_json(),
+            "treatment": self.treatment.to_json(),
+            "head": self.head.to_json(),
+        }
