@@ -18,13 +18,13 @@ import numpy as np
 from common import table, write_results
 
 from headstart.data.audit.audit import audit_dataset
+from headstart.data.labels.raters import Ratings
 from headstart.data.split.make import split_dataset
 from headstart.features.extract import extract_features
 from headstart.features.open import ExtractionSettings, open_extractor
 from headstart.heads import HeadSpec
-from headstart.metrics.alpha import krippendorff_alpha, vote_counts
 from headstart.metrics.label_issues import find_label_issues
-from headstart.metrics.rater_agreement import rater_agreement
+from headstart.metrics.rater_agreement import krippendorff_alpha, rater_agreement
 from headstart.samples.solar_cells import INPUT_SIZE, Protocol, protocol, solar_cells
 from headstart.study.data import StudyData
 from headstart.study.folds import outer_folds
@@ -71,7 +71,8 @@ def rated(generator: np.random.Generator, n_images: int, error: float) -> np.nda
     truth = generator.integers(0, N_CLASSES, n_images)[:, None]
     wrong = generator.random((n_images, N_RATERS)) < error
     said = np.where(wrong, (truth + generator.integers(1, N_CLASSES, wrong.shape)) % N_CLASSES, truth)
-    return vote_counts(np.where(generator.random(wrong.shape) < GAPS, -1, said), N_CLASSES)
+    codes = np.where(generator.random(wrong.shape) < GAPS, -1, said)
+    return Ratings(codes, tuple(f"rater {number}" for number in range(N_RATERS))).votes(N_CLASSES)
 
 
 def coverage(n_images: int, error: float, n_simulations: int) -> dict[str, Any]:

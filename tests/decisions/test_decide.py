@@ -35,10 +35,11 @@ from headstart.decisions import (
     least_images,
     parse_rule,
 )
-from headstart.decisions.calibration import LEAST, speaks_of_calls
+from headstart.decisions.calibration import LEAST
 from headstart.decisions.calibrators import calibrator_from_json
 from headstart.decisions.conformal import rank_of
 from headstart.errors import InputError
+from headstart.metrics import find_metric
 
 
 def overconfident(n: int, *, factor: float = 3.0, shift: float = 0.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -204,7 +205,12 @@ def test_calls_are_kept_where_asked_for() -> None:
     found = fit_calibrator(probabilities, labels, keep_calls=True)
     assert isinstance(found.calibrator, Temperature)
     assert np.array_equal(found.calibrator.apply(probabilities).argmax(axis=1), probabilities.argmax(axis=1))
-    assert [speaks_of_calls(name) for name in ("mcc", "recall", "roc_auc", "brier")] == [True, True, False, False]
+    assert [find_metric(name).uses_probabilities for name in ("mcc", "recall", "roc_auc", "brier")] == [
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
 def test_predictions_worse_than_chance_never_lose_their_order_to_auto() -> None:

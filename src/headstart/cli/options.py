@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, replace
 from typing import Any, TypeVar
 
@@ -34,6 +34,20 @@ class DataCommand(click.Command):
         said = copy.copy(self)
         said.help = (self.help or "").replace("{DATA}", f"DATA is {accepted_data()}")
         click.Command.format_help_text(said, context, formatter)
+
+
+class ListingOption(click.Option):
+    """An option whose help ends with the names that are registered, looked up when the help is shown."""
+
+    def __init__(self, *declarations: Any, listed: Callable[[], Sequence[str]], **about: Any) -> None:
+        super().__init__(*declarations, **about)
+        self.listed = listed
+
+    def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
+        """Flag and help, the names behind it."""
+        said = copy.copy(self)
+        said.help = f"{(self.help or '').removesuffix('.')}: {', '.join(self.listed())}."
+        return click.Option.get_help_record(said, context)
 
 
 def output_option(help: str) -> Decorator[Any]:
@@ -133,6 +147,7 @@ def _valued(item: Declared) -> Decorator[Any]:
     several = item.is_list and item.kind is not str  # names are separated by commas, numbers given one by one
     is_open = item.default is MISSING or several or bool(about.unset) or about.turned_off_by is not None
     default = None if is_open else item.default
+    listing: dict[str, Any] = {} if about.listed is None else {"cls": ListingOption, "listed": about.listed}
     return click.option(
         item.flag,
         type=_click_type(item),
@@ -142,6 +157,7 @@ def _valued(item: Declared) -> Decorator[Any]:
         show_default=default is not None,
         metavar=about.metavar,
         help=about.help + (f" [default: {about.unset}]" if about.unset else ""),
+        **listing,
     )
 
 

@@ -28,7 +28,6 @@ from headstart.decisions.calibrators import (
 )
 from headstart.decisions.platt import fit_platt
 from headstart.errors import InputError, unknown_name
-from headstart.metrics.registry import METRICS
 from headstart.metrics.validation import (
     FloatArray,
     IntArray,
@@ -158,15 +157,6 @@ def check_kind(kind: str, n_classes: int) -> None:
         raise InputError(
             f"Platt's calibration is for two classes; there are {n_classes}. Take temperature, isotonic or auto."
         )
-
-
-def speaks_of_calls(metric: str) -> bool:
-    """Whether a score looks at the most probable class alone, not at probabilities or their order.
-
-    >>> speaks_of_calls("balanced_accuracy"), speaks_of_calls("log_loss")
-    (True, False)
-    """
-    return metric in METRICS and metric not in ("log_loss", "brier", "ece", "roc_auc", "pr_auc")
 
 
 def _checked(

@@ -213,16 +213,17 @@ def _of_both_sides(oof: OutOfFold, index: int) -> float:
     return 2 * min(_units_among(oof, oof.labels == index), _units_among(oof, oof.labels != index))
 
 
-def _called(oof: OutOfFold, index: int) -> BoolArray:
-    calls = (oof.probabilities.argmax(axis=2) == index) & (oof.fold >= 0)
-    return np.asarray(calls.any(axis=0))
+def _predicted(oof: OutOfFold, index: int) -> BoolArray:
+    """Rows predicted to be of a class in at least one repeat."""
+    predicted = (oof.probabilities.argmax(axis=2) == index) & (oof.fold >= 0)
+    return np.asarray(predicted.any(axis=0))
 
 
 _EVIDENCE: dict[Evidence, Callable[[OutOfFold, int], float]] = {
     "all": lambda oof, index: _units_among(oof, oof.judged),
     "class": lambda oof, index: _units_among(oof, oof.labels == index),
     "rest": lambda oof, index: _units_among(oof, oof.labels != index),
-    "called": lambda oof, index: _units_among(oof, _called(oof, index)),
+    "predicted": lambda oof, index: _units_among(oof, _predicted(oof, index)),
     "both": _of_both_sides,
     "rarest": _of_rarest,
 }

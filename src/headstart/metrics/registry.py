@@ -1,22 +1,23 @@
 """Every metric by name: what it is called, its bounds, which way is better, and how it is computed.
 
-For two classes `precision`, `recall`, `specificity`, `f1`, `roc_auc`, `pr_auc` and `brier` are those of the positive
-class; with more classes `roc_auc` and `pr_auc` are means over one-vs-rest and the first four exist per class and as
-``_macro`` means only. The predicted class is the one of highest probability (for two classes: threshold 0.5).
+A metric registers itself with `register_metric`, those of one class against the rest with `register_class_metric`; the
+built-in ones stand in `headstart.metrics.scores`. For two classes `precision`, `recall`, `specificity`, `f1`,
+`roc_auc`, `pr_auc` and `brier` are those of the positive class; with more classes `roc_auc` and `pr_auc` are means over
+one-vs-rest and the first four exist per class and as ``_macro`` means only. The predicted class is the one of highest
+probability (for two classes: threshold 0.5).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from headstart.errors import InputError, unknown_name
-from headstart.metrics import confusion as counts
-from headstart.metrics.tally import PROBABILITY_FLOOR, Outcome, Tally
+from headstart.metrics.tally import Outcome, Tally
 from headstart.metrics.validation import (
     FloatArray,
     check_labels,
@@ -25,12 +26,16 @@ from headstart.metrics.validation import (
     plain,
     relative_weights,
 )
+from headstart.runtime.registry import Registry
 
-Evidence = Literal["all", "rarest", "class", "rest", "called", "both"]
+Evidence = Literal["all", "rarest", "class", "rest", "predicted", "both"]
 """Which rows could have spoken against a perfect score; `headstart.metrics.intervals.count_units` counts them."""
 
+ScoreFunction = Callable[[Tally], FloatArray]
+"""Function from a tally to scores of shape (batch,), or (batch, K) for a metric per class."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Metric:
     """A score of labels against probabilities; call it with arrays.
 
@@ -38,26 +43,35 @@ class Metric:
     ----------
     name, title : str
         Key in results, and words for people.
-    greater_is_better : bool
-    bounds : (float, float)
-        Lowest and highest possible value (of log loss: with probabilities kept within 1e-7 and 1 - 1e-7).
-    applies_to : 'both' or 'two-class'
-        Whether it exists for any number of classes or for two only.
     compute : callable
         From a tally to scores of shape (batch,), or (batch, K) for a metric per class.
     evidence : str
         Which rows an interval counts when the score is perfect.
+    greater_is_better : bool
+    bounds : (float, float)
+        Lowest and highest possible value.
+    two_class_bounds : (float, float) or None
+        Bounds for two classes; None: the same.
+    max_classes : int or None
+        Number of classes up to which it exists; None: any.
+    uses_probabilities : bool
+        Whether it looks at probabilities or their order; False where the predicted class alone decides it.
+    usable_for_selection : bool
+        Whether candidates can be chosen by it: False where a worthless model can score best.
     has_interval : bool
         False for the calibration error, whose debiased estimate has no trustworthy interval here.
     """
 
     name: str
     title: str
-    greater_is_better: bool
-    bounds: tuple[float, float]
-    applies_to: Literal["both", "two-class"]
-    compute: Callable[[Tally], FloatArray]
+    compute: ScoreFunction
     evidence: Evidence
+    greater_is_better: bool = True
+    bounds: tuple[float, float] = (0.0, 1.0)
+    two_class_bounds: tuple[float, float] | None = None
+    max_classes: int | None = None
+    uses_probabilities: bool = True
+    usable_for_selection: bool = True
     has_interval: bool = True
 
     def __call__(
@@ -104,97 +118,95 @@ class Metric:
         return float(scores[0]) if scores.ndim == 1 else scores[0]
 
     def bounds_for(self, n_classes: int) -> tuple[float, float]:
-        """Bounds for a task of so many classes; only the Brier score's depend on it (at most 1 for two)."""
-        return (0.0, 1.0) if self.name == "brier" and n_classes == 2 else self.bounds
+        """Bounds for a task of so many classes."""
+        return self.bounds if self.two_class_bounds is None or n_classes != 2 else self.two_class_bounds
+
+    def exists_for(self, n_classes: int) -> bool:
+        """Whether it is defined for so many classes."""
+        return self.max_classes is None or n_classes <= self.max_classes
 
     def check_classes(self, n_classes: int) -> None:
         """Raise InputError when the metric does not exist for so many classes."""
-        if self.applies_to == "two-class" and n_classes > 2:
+        if not self.exists_for(n_classes):
+            most = "two classes" if self.max_classes == 2 else f"at most {self.max_classes} classes"
+            macro = f"'{self.name}_macro' or " if f"{self.name}_macro" in METRICS else ""
             raise InputError(
-                f"Metric '{self.name}' needs two classes; there are {n_classes}. Use '{self.name}_macro' or the "
-                f"scores per class."
+                f"Metric '{self.name}' needs {most}; there are {n_classes}. Use {macro}the scores per class."
+            )
+
+    def check_usable_for_selection(self) -> None:
+        """Raise InputError when candidates cannot be chosen by the metric."""
+        if not self.usable_for_selection:
+            raise InputError(
+                f"{self.title} alone is no score to choose by: a model that knows nothing can have the best value. Use "
+                "log_loss or brier."
             )
 
 
-def _auc(tally: Tally) -> FloatArray:
-    return tally.ranked[0]
+METRICS: Registry[Metric] = Registry("metric", "headstart.metrics.scores")
+"""Metrics of all rows, in the order in which they are shown."""
+
+CLASS_METRICS: Registry[Metric] = Registry("metric per class", "headstart.metrics.scores")
+"""Metrics of one class against the rest; their scores have a last axis K."""
 
 
-def _average_precision(tally: Tally) -> FloatArray:
-    return tally.ranked[1]
+def register_metric(
+    name: str, title: str, *, evidence: Evidence, **facts: Any
+) -> Callable[[ScoreFunction], ScoreFunction]:
+    """Decorator that makes a metric of a function from a tally to scores of shape (batch,).
+
+    Parameters
+    ----------
+    name, title, evidence
+        As for `Metric`.
+    **facts
+        Other attributes of `Metric` that are not at their default.
+
+    Examples
+    --------
+    >>> @register_metric("error", "Error rate", evidence="all", greater_is_better=False, uses_probabilities=False)
+    ... def error_rate(tally):
+    ...     return 1.0 - METRICS["accuracy"].compute(tally)
+    >>> round(METRICS["error"]([0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]]), 6)
+    0.333333
+    >>> METRICS.discard("error")
+    """
+    return _registering(METRICS, name, title, evidence, facts)
 
 
-def _counted(score: Callable[[FloatArray], FloatArray]) -> Callable[[Tally], FloatArray]:
-    return lambda tally: score(tally.confusion)
+def register_class_metric(
+    name: str, title: str, *, evidence: Evidence, **facts: Any
+) -> Callable[[ScoreFunction], ScoreFunction]:
+    """Decorator that makes a metric per class of a function from a tally to scores of shape (batch, K).
+
+    Arguments as for `register_metric`.
+    """
+    return _registering(CLASS_METRICS, name, title, evidence, facts)
 
 
-def _of_positive(per_class: Callable[[Tally], FloatArray]) -> Callable[[Tally], FloatArray]:
+def _registering(
+    registry: Registry[Metric], name: str, title: str, evidence: Evidence, facts: dict[str, Any]
+) -> Callable[[ScoreFunction], ScoreFunction]:
+    def register(compute: ScoreFunction) -> ScoreFunction:
+        registry.add(name, Metric(name=name, title=title, evidence=evidence, compute=compute, **facts))
+        return compute
+
+    return register
+
+
+def of_positive(per_class: ScoreFunction) -> ScoreFunction:
+    """Scores of the positive class, from scores of every class."""
     return lambda tally: per_class(tally)[:, tally.outcome.positive]
 
 
-def _of_positive_or_mean(per_class: Callable[[Tally], FloatArray]) -> Callable[[Tally], FloatArray]:
+def of_positive_or_mean(per_class: ScoreFunction) -> ScoreFunction:
+    """Scores of the positive class of two, or the mean over more classes, from scores of every class."""
+
     def compute(tally: Tally) -> FloatArray:
         scores = per_class(tally)
         return scores[:, tally.outcome.positive] if tally.outcome.n_classes == 2 else scores.mean(axis=1)
 
     return compute
-
-
-def _mean_log_loss(tally: Tally) -> FloatArray:
-    return tally.mean(tally.outcome.log_losses)
-
-
-def _mean_brier(tally: Tally) -> FloatArray:
-    return tally.mean(tally.outcome.brier_losses)
-
-
-_UNIT = (0.0, 1.0)
-_PR_TITLE = "PR AUC (average precision)"
-_LOG_LOSS_BOUNDS = (0.0, float(-np.log(PROBABILITY_FLOOR)))
-
-CLASS_METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric("precision", "Precision", True, _UNIT, "both", _counted(counts.precision), "called"),
-        Metric("recall", "Recall (sensitivity)", True, _UNIT, "both", _counted(counts.recall), "class"),
-        Metric("specificity", "Specificity", True, _UNIT, "both", _counted(counts.specificity), "rest"),
-        Metric("f1", "F1", True, _UNIT, "both", _counted(counts.f1), "class"),
-        Metric("roc_auc", "ROC AUC", True, _UNIT, "both", _auc, "both"),
-        Metric("pr_auc", _PR_TITLE, True, _UNIT, "both", _average_precision, "class"),
-    )
-}
-"""Metrics of one class against the rest; their scores have a last axis K."""
-
-
-def _positive_metric(name: str) -> Metric:
-    base = CLASS_METRICS[name]
-    return Metric(name, base.title, True, _UNIT, "two-class", _of_positive(base.compute), base.evidence)
-
-
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric("accuracy", "Accuracy", True, _UNIT, "both", _counted(counts.accuracy), "all"),
-        Metric("balanced_accuracy", "Balanced accuracy", True, _UNIT, "both", _counted(counts.macro_recall), "rarest"),
-        _positive_metric("precision"),
-        _positive_metric("recall"),
-        _positive_metric("specificity"),
-        _positive_metric("f1"),
-        Metric("precision_macro", "Precision (mean)", True, _UNIT, "both", _counted(counts.macro_precision), "rarest"),
-        Metric("recall_macro", "Recall (mean)", True, _UNIT, "both", _counted(counts.macro_recall), "rarest"),
-        Metric(
-            "specificity_macro", "Specificity (mean)", True, _UNIT, "both", _counted(counts.macro_specificity), "rarest"
-        ),
-        Metric("f1_macro", "F1 (mean)", True, _UNIT, "both", _counted(counts.macro_f1), "rarest"),
-        Metric("mcc", "Matthews correlation", True, (-1.0, 1.0), "both", _counted(counts.matthews), "all"),
-        Metric("roc_auc", "ROC AUC", True, _UNIT, "both", _of_positive_or_mean(_auc), "rarest"),
-        Metric("pr_auc", _PR_TITLE, True, _UNIT, "both", _of_positive_or_mean(_average_precision), "rarest"),
-        Metric("log_loss", "Log loss", False, _LOG_LOSS_BOUNDS, "both", _mean_log_loss, "all"),
-        Metric("brier", "Brier score", False, (0.0, 2.0), "both", _mean_brier, "all"),
-        Metric("ece", "Calibration error (debiased)", False, _UNIT, "both", lambda tally: tally.ece, "all", False),
-    )
-}
-"""Metrics of all rows, in the order in which they are shown."""
 
 
 def find_metric(name: str) -> Metric:
@@ -212,7 +224,12 @@ def find_metric(name: str) -> Metric:
 
 def metrics_for(n_classes: int) -> list[Metric]:
     """All metrics that exist for so many classes, in order."""
-    return [metric for metric in METRICS.values() if metric.applies_to == "both" or n_classes == 2]
+    return [metric for metric in METRICS.values() if metric.exists_for(n_classes)]
+
+
+def selection_metrics() -> list[str]:
+    """Names of the metrics that candidates can be chosen by, in order."""
+    return [name for name, metric in METRICS.items() if metric.usable_for_selection]
 
 
 def score(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.decisions import Decided, DecisionRules, Decisions, fit_calibrator, fit_conformal, fit_operating_point
-from headstart.decisions.calibration import speaks_of_calls
 from headstart.decisions.conformal import least_images
 from headstart.errors import LeakError
+from headstart.metrics import find_metric
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,7 +127,7 @@ def fit_decisions(
     rules : DecisionRules
     """
     raw = inner.probabilities / inner.probabilities.sum(axis=1, keepdims=True)  # they were stored in single precision
-    keep_calls = speaks_of_calls(plan.choose_by)
+    keep_calls = not find_metric(plan.choose_by).uses_probabilities
     fitted = fit_calibrator(raw, labels, weights, kind=rules.calibrate, folds=inner.fold, keep_calls=keep_calls)
     found = Decisions(fitted.calibrator)
     if rules.operating_point is not None:

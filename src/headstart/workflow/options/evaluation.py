@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headstart.errors import InputError
-from headstart.workflow.options.option import Options, Shorthand, option
+from headstart.workflow.options.option import Options, Shorthand, metric_names, option
 
 if TYPE_CHECKING:
     from headstart.decisions import DecisionRules
@@ -35,7 +34,9 @@ class DecisionOptions(Options):
         Positive class of a two-class task. None: the rarer one.
     """
 
-    metric: str = field(default="log_loss", metadata=option("Score that the inner folds choose by.", decides=True))
+    metric: str = field(
+        default="log_loss", metadata=option("Score that the inner folds choose by.", decides=True, listed=metric_names)
+    )
     calibrate: str = field(
         default="auto",
         metadata=option(
@@ -71,9 +72,7 @@ class DecisionOptions(Options):
         from headstart.decisions.conformal import check_level
         from headstart.metrics import find_metric
 
-        find_metric(self.metric)
-        if self.metric == "ece":
-            raise InputError("The calibration error alone is no score to choose by. Use log_loss or brier.")
+        find_metric(self.metric).check_usable_for_selection()
         if self.conformal is not None:
             check_level(self.conformal)
         _ = self.decision_rules

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from headstart.errors import InputError
-from headstart.workflow.options.option import Options, option
+from headstart.workflow.options.option import Options, metric_names, option
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class CurveOptions(Options):
     """
 
     metric: str = field(
-        default="balanced_accuracy", metadata=option("Score of the curve; heads are chosen by log loss.")
+        default="balanced_accuracy",
+        metadata=option("Score of the curve; heads are chosen by log loss.", listed=metric_names),
     )
     n_sizes: int = field(
         default=8,
@@ -53,6 +54,6 @@ class CurveOptions(Options):
         super().__post_init__()
         from headstart.metrics import find_metric
 
-        find_metric(self.metric)
-        if self.metric == "ece":
-            raise InputError("The calibration error has no learning curve of this form. Use log_loss or brier.")
+        found = find_metric(self.metric)
+        if not found.usable_for_selection:
+            raise InputError(f"{found.title} has no learning curve of this form. Use log_loss or brier.")

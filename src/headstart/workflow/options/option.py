@@ -6,7 +6,7 @@ The command line is made from these declarations (`headstart.cli.options`), and 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from numbers import Real
 from typing import Any, Final
@@ -48,6 +48,8 @@ class Option:
         What stands for the value in the help. None: its type.
     choices : tuple of str
         Every value there is; none: any.
+    listed : callable or None
+        Gives the names that the help ends with, asked when the help is shown: those of things that register themselves.
     at_least, at_most : float or None
         Range of a number, ends included.
     above : float or None
@@ -72,6 +74,7 @@ class Option:
     flag: str | None = None
     metavar: str | None = None
     choices: tuple[str, ...] = ()
+    listed: Callable[[], Sequence[str]] | None = None
     at_least: float | None = None
     at_most: float | None = None
     above: float | None = None
@@ -83,6 +86,13 @@ class Option:
     shorthand: Shorthand | None = None
     parts: Mapping[str, Option] = field(default_factory=dict)
     decides: bool = False
+
+
+def metric_names() -> Sequence[str]:
+    """Names of the metrics that candidates can be chosen by."""
+    from headstart.metrics.registry import selection_metrics
+
+    return selection_metrics()
 
 
 def option(help: str, **about: Any) -> dict[str, Option]:
