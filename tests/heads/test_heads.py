@@ -17,7 +17,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.svm import SVC
 
-from headstart.data.split.stratify import stratified_folds
 from headstart.decisions.platt import fit_platt
 from headstart.errors import BundleError, InputError
 from headstart.heads import FittedHead, HeadSpec, cost, fit_heads, grid, searchable_kinds, total_cost
@@ -307,20 +306,6 @@ def test_a_feature_constant_in_training_is_ignored_in_prediction(kind):
     changed = features.copy()
     changed[:, 4] = 1e5
     assert np.array_equal(head.predict_proba(changed), head.predict_proba(features))
-
-
-def test_calibration_folds_keep_groups_whole_and_classes_even():
-    generator = np.random.default_rng(0)
-    groups = generator.integers(40, size=300)
-    labels = (groups % 4 == 0).astype(np.int64)
-    folds = stratified_folds(labels, groups, 3, generator)
-    assert all(np.unique(folds[groups == group]).size == 1 for group in range(40))
-    shares = [labels[folds == fold].mean() for fold in range(3)]
-    assert max(shares) - min(shares) < 0.08
-    alone = stratified_folds(labels, None, 3, generator)
-    for label in (0, 1):
-        counts = np.bincount(alone[labels == label])
-        assert counts.max() - counts.min() <= 1
 
 
 # Classes absent from the training rows, tiny data

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from headstart import ImageDataset, fit, load_model
-from headstart.augment import KINDS, RANGES, Custom, Ranges, View, policy_for_kind, read_policy, view_from_json, views
+from headstart.augment import KINDS, policy_for_kind, views
 from headstart.cli import main
 from headstart.errors import InputError
 from headstart.features.views import extract_views
@@ -27,12 +27,6 @@ from headstart.workflow.options.training_set import N_VIEWS, left_out_notes, req
 from headstart.workflow.preflight import check_views
 
 CHEAP = Space((FeatureSourceSpec(),), (HeadTable.of("logistic", {"C": [0.01, 1.0]}),))
-OWN = """
-symmetries = "flips"
-rotation_deg = 20.0
-zoom = [0.8, 1.25]
-brightness = [0.9, 1.1]
-"""
 
 
 def asked(**changes: Any) -> Any:
@@ -229,81 +223,3 @@ def test_a_study_names_its_treatments(tmp_path: Path) -> None:
 def test_mistakes_of_the_training_table_are_said_with_table_and_key(tmp_path: Path, training: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
         read_space(study_file(tmp_path, training))
-
-
-# Policies of one's own ------------------------------------------------------------------------------------------------
-
-
-def own(folder: Path, text: str = OWN) -> Path:
-    path = folder / "mine.toml"
-    path.write_text(text)
-    return path
-
-
-def test_a_policy_from_a_file_goes_through_symmetries_and_ranges(tmp_path: Path) -> None:
-    policy = read_policy(own(tmp_path))
-    assert policy.symmetries == "flips"
-    assert policy.ranges.rotation_deg == 20.0
-    assert policy.ranges.blur_px == 0.0
-    pixels = helpers.noise(1, seed=5)[0]
-    made = views("custom", 6, 0, policy)
-    assert np.array_equal(made[0].apply(pixels, "a"), pixels)
-    assert [view.turn for view in made] == ["identity", "mirror", "flip", "turn_180", "identity", "mirror"]
-    assert not np.array_equal(made[1].apply(pixels, "a"), made[5].apply(pixels, "a"))
-    assert np.array_equal(made[1].apply(pixels, "a"), made[1].apply(pixels, "a"))
-
-
-def test_symmetries_alone_are_exact(tmp_path: Path) -> None:
-    policy = read_policy(own(tmp_path, 'symmetries = "dihedral"'))
-    pixels = helpers.noise(1, seed=5, side=20)[0][:, :20]
-    assert np.array_equal(View("custom", 0, 1, policy).apply(pixels, "a"), pixels[:, ::-1])
-    with pytest.raises(InputError, match="exchanges height and width"):
-        View("custom", 0, 5, policy).check_takes((20, 24))
-
-
-def test_what_a_policy_says_is_part_of_the_cache_key_not_its_name(tmp_path: Path) -> None:
-    one, other = read_policy(own(tmp_path)), read_policy(own(tmp_path, OWN.replace("20.0", "25.0")))
-    first, second = (View("custom", 0, 1, policy).settings() for policy in (one, other))
-    assert first != second
-    assert first == View("custom", 0, 1, read_policy(own(tmp_path))).settings()
-
-
-@pytest.mark.parametrize("view", [View("flips", 0, 2), View("strong", 7, 3), View("none")])
-def test_a_view_comes_back_from_its_description(view: View) -> None:
-    assert view_from_json(view.to_json()) == view
-
-
-def test_a_view_of_ones_own_comes_back_from_its_description(tmp_path: Path) -> None:
-    view = View("custom", 3, 2, read_policy(own(tmp_path)))
-    assert view_from_json(view.to_json()) == view
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("rotate = 3.0", r"mine\.toml: Unknown key 'rotate'.*Did you mean 'rotation_deg'|Unknown key 'rotate'"),
-        ("rotation_deg = 400.0", r"mine\.toml: key 'rotation_deg'"),
-        ("zoom = [1.2, 0.9]", r"mine\.toml: key 'zoom' must go from the smaller"),
-        ("zoom = [0.9]", r"mine\.toml: key 'zoom'"),
-        ("", r"mine\.toml changes nothing"),
-        ("= 3", r"mine\.toml is no valid TOML"),
-    ],
-)
-def test_mistakes_of_a_policy_file_are_said_with_file_and_key(tmp_path: Path, text: str, words: str) -> None:
-    with pytest.raises(InputError, match=words):
-        read_policy(own(tmp_path, text))
-
-
-def test_custom_needs_to_be_told_what_it_does() -> None:
-    for view in (("custom", 0, 1, None), ("flips", 0, 1, Custom())):
-        with pytest.raises(InputError, match="needs its description"):
-            View(*view)
-
-
-@pytest.mark.parametrize("ranges", [RANGES, Ranges(180.0, (0.25, 4.0), 0.5), Ranges(45.0, (0.5, 1.0), 0.2)])
-def test_no_view_looks_beyond_what_is_continued(ranges: Ranges) -> None:
-    """A white picture stays white: nothing black from outside comes in."""
-    white = np.full((24, 36, 3), 255, dtype=np.uint8)
-    still = Ranges(ranges.rotation_deg, ranges.zoom, ranges.shift, *[(1.0, 1.0)] * 5, 0.0, 0.0)
-    for index in range(1, 60):
-        assert View("custom", 0, index, Custom("none", still)).apply(white, "a").min() == 255

@@ -1,4 +1,4 @@
-"""Views: exact symmetries form the group of the square, random ones are pure functions of seed and content."""
+"""Views: exact symmetries, random views, their names and their errors."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headstart.augment import IDENTITY, POLICIES, RANGES, SYMMETRIES, View, n_distinct, views
-from headstart.augment.transforms import PortableRandom
+from headstart.augment import IDENTITY, POLICIES, RANGES, SYMMETRIES, View, n_distinct, view_from_json, views
 from headstart.errors import InputError
 
 RANDOM = ("geometric", "photometric", "strong")
+
+
 HASH = "ab" * 32
 
 
@@ -28,9 +29,6 @@ def picture(height: int = 24, width: int = 24, *, seed: int = 0) -> np.ndarray:
 
 def dihedral(pixels: np.ndarray, index: int) -> np.ndarray:
     return View("dihedral", index=index).apply(pixels, "")
-
-
-# Exact symmetries -----------------------------------------------------------------------------------------------------
 
 
 def test_the_eight_symmetries_by_hand() -> None:
@@ -85,9 +83,6 @@ def test_views_that_exchange_height_and_width_refuse_rectangles(index: int) -> N
     view.check_takes((16, 16))
 
 
-# Random views ---------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("policy", POLICIES)
 def test_view_0_is_the_image_itself(policy: str) -> None:
     pixels = picture()
@@ -115,7 +110,7 @@ def test_everything_that_names_a_view_changes_it_and_nothing_else_does(policy: s
 def test_the_same_in_another_process_and_under_other_random_states() -> None:
     code = (
         "import hashlib, sys, numpy as np; sys.path.insert(0, 'tests/augment'); np.random.seed(5)\n"
-        "from test_augment import digest_of_all; print(digest_of_all())"
+        "from test_views import digest_of_all; print(digest_of_all())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == digest_of_all()
@@ -184,27 +179,6 @@ def test_photometric_views_keep_every_edge_in_its_place() -> None:
         assert found.tobytes() != pixels.astype(int).sum(axis=2).tobytes()
 
 
-def test_random_numbers_are_even_and_bell_shaped() -> None:
-    draws = PortableRandom("x")
-    values = np.array([draws.uniform(2, 4) for _ in range(4000)])
-    assert abs(values.mean() - 3) < 5 * (2 / 12**0.5) / 4000**0.5
-    assert 2 <= values.min() < 2.01 < 3.99 < values.max() < 4
-    bell = draws.normal((300, 333))
-    assert bell.shape == (300, 333)
-    assert abs(bell.mean()) < 5 / bell.size**0.5
-    assert abs(bell.std() - 1) < 0.01
-    assert abs(bell).max() < 3.5
-
-
-def test_random_numbers_are_those_of_the_first_release() -> None:
-    """Views are kept in caches and bundles; their random numbers must never change with numpy."""
-    draws = PortableRandom("headstart")
-    assert [round(draws.uniform(0, 1), 12) for _ in range(3)] == [0.121133167402, 0.02667289212, 0.155465978314]
-
-
-# Names, counts, keys --------------------------------------------------------------------------------------------------
-
-
 def test_settings_are_json_and_differ_where_pixels_do() -> None:
     chosen = [view for policy in ("dihedral", *RANDOM) for seed in (0, 1) for view in views(policy, 8, seed=seed)]
     keys: dict[str, str] = {}
@@ -238,3 +212,8 @@ def test_views_asked_for_wrongly_are_refused_in_words() -> None:
         View("strong", index=1).apply(np.zeros((4, 4, 3)), HASH)
     with pytest.raises(ValueError, match="needs the content hash of its image"):
         View("strong", index=1).apply(picture(), "")
+
+
+@pytest.mark.parametrize("view", [View("flips", 0, 2), View("strong", 7, 3), View("none")])
+def test_a_view_comes_back_from_its_description(view: View) -> None:
+    assert view_from_json(view.to_json()) == view

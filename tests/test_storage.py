@@ -1,0 +1,86 @@
+"""Files written whole or not at all, canonical JSON, hashes, the cache folder."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from headstart import storage
+from headstart.errors import StorageError
+
+
+def test_a_file_is_replaced_whole_or_stays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "a.bin"
+    storage.write_bytes(path, b"first")
+    with pytest.raises(ZeroDivisionError), storage.replacing(path) as handle:
+        handle.write(b"half of the sec")
+        raise ZeroDivisionError
+    assert path.read_bytes() == b"first"
+    with storage.replacing(path, durable=False) as handle:
+        handle.write(b"second")
+    assert path.read_bytes() == b"second"
+    assert [file.name for file in path.parent.iterdir()] == ["a.bin"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no permission bits on Windows")
+def test_a_file_has_the_usual_permissions(tmp_path: Path) -> None:
+    storage.write_bytes(tmp_path / "ours", b"")
+    (tmp_path / "usual").touch()
+    ours, usual = (stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("ours", "usual"))
+    assert ours == usual
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, r"Cannot write x: the disk is full; free some space"),
+        (errno.EROFS, "read-only; choose another folder"),
+        (errno.EACCES, "permission denied"),
+        (errno.EIO, "check the disk"),
+    ],
+)
+def test_the_disks_refusal_comes_with_a_remedy(
+    number: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*paths: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(StorageError, match=words):
+        storage.write_bytes(Path("x"), b"content")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_equal_values_give_equal_bytes_and_hashes(tmp_path: Path) -> None:
+    one, other = {"b": [1.5, None], "a": "ä"}, {"a": "ä", "b": [1.5, None]}
+    assert (
+        storage.json_bytes(one)
+        == storage.json_bytes(other)
+        == '{\n "a": "ä",\n "b": [\n  1.5,\n  null\n ]\n}\n'.encode()
+    )
+    assert storage.hash_json(one) == storage.hash_json(other) != storage.hash_json({**one, "a": "a"})
+    storage.write_json(tmp_path / "x.json", one)
+    assert storage.hash_file(tmp_path / "x.json") == hashlib.sha256(storage.json_bytes(other)).hexdigest()
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="JSON"):
+            storage.json_bytes(value)
+
+
+def test_large_files_are_hashed_in_blocks(tmp_path: Path) -> None:
+    content, sizes = bytes(range(256)) * 10_000, []
+    (tmp_path / "x").write_bytes(content)
+    assert storage.hash_file(tmp_path / "x", on_bytes=sizes.append) == storage.hash_bytes(content)
+    assert sizes == [1 << 20, 1 << 20, len(content) - (1 << 21)]
+
+
+def test_the_cache_folder_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path))
+    assert storage.default_cache_folder() == tmp_path
+    monkeypatch.delenv("HEADSTART_CACHE")
+    assert storage.default_cache_folder().name == "headstart"
