@@ -176,7 +176,7 @@ def reached(row: dict[str, Any]) -> bool:
 def write_weights(folder: Path) -> dict[str, Path]:
     """Files of the true weights and of the same numbers permuted within every layer."""
     entry = find_entry(DEFAULT_BACKBONE)
-    network = build(entry, offline=True)
+    network = build(entry)
     load_into(network, entry, None, True)
     true = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     dice = torch.Generator().manual_seed(0)

@@ -16,11 +16,13 @@ import torch
 from torch import nn
 
 from headstart.backbones.backbone import Backbone, load_backbone, restore_backbone
-from headstart.backbones.build import build, pixels_of, with_hub_config
+from headstart.backbones.build import build, pixels_of, staged
 from headstart.backbones.complexity import count_multiply_adds, count_parameters
+from headstart.backbones.describe import describe_backbone, list_backbones
 from headstart.backbones.lazy_imports import import_timm, import_torchvision
-from headstart.backbones.registry import ENTRIES, find_entry, list_backbones
-from headstart.backbones.stages import StagedNetwork, describe_entry, staged
+from headstart.backbones.registry import ENTRIES, find_entry
+from headstart.backbones.stages import StagedNetwork
+from headstart.backbones.weights.hub_config import with_hub_config
 from headstart.errors import InputError, WeightsError
 from headstart.features.open import open_extractor
 from headstart.workflow.preflight import extraction_settings
@@ -349,7 +351,8 @@ def test_normalisation_of_googlenet_is_what_torchvision_does_inside() -> None:
 
 def test_listing_needs_no_torch() -> None:
     code = (
-        "import sys; from headstart.backbones.registry import list_backbones, find_entry; list_backbones(); "
+        "import sys; from headstart.backbones.describe import list_backbones; list_backbones(); "
+        "from headstart.backbones.registry import find_entry; "
         "find_entry('vgg19:fc'); print(sorted({'torch', 'timm', 'torchvision', 'numpy'} & set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
@@ -465,19 +468,19 @@ def test_attention_is_counted() -> None:
 
 
 def test_stages_are_described_without_weights() -> None:
-    found = {info.name: info for info in describe_entry(find_entry("vgg19"))}
+    found = {info.name: info for info in describe_backbone("vgg19").stages}
     assert [info.stride for info in found.values()] == [2, 4, 8, 16, 32]
     assert [info.channels for info in found.values()] == [64, 128, 256, 512, 512]
     assert found["block1"].n_parameters == 3 * 64 * 9 + 64 + 64 * 64 * 9 + 64
     assert found["block1"].multiply_adds == 224 * 224 * (3 * 64 * 9 + 64 * 64 * 9)
     assert found["block5"].to_json()["output_shape"] == [512, 7, 7]
-    smaller = describe_entry(find_entry("vgg19"), (96, 160))
+    smaller = describe_backbone("vgg19", input_size=(96, 160)).stages
     assert smaller[-1].output_shape == (512, 3, 5)
 
 
 def test_counts_on_the_processor_are_those_without_memory() -> None:
     entry = find_entry("resnet18")
-    assert staged(build(entry), entry).describe((64, 64)) == describe_entry(entry, (64, 64))
+    assert staged(build(entry), entry).describe((64, 64)) == describe_backbone(entry.name, input_size=(64, 64)).stages
 
 
 # Backbones ------------------------------------------------------------------------------------------------------------

@@ -15,8 +15,9 @@ import torch
 
 from headstart.backbones.backbone import Backbone, load_backbone, restore_backbone
 from headstart.backbones.build import build
+from headstart.backbones.describe import list_backbones
 from headstart.backbones.lazy_imports import import_timm
-from headstart.backbones.registry import ENTRIES, find_entry, list_backbones
+from headstart.backbones.registry import ENTRIES, find_entry
 from headstart.errors import InputError, WeightsError
 
 

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart.backbones.build import Pixels, build, pixels_of, with_hub_config
-from headstart.backbones.entry import Entry
+from headstart.backbones.build import build, pixels_of, staged
+from headstart.backbones.entry import Entry, Pixels
 from headstart.backbones.registry import find_entry
-from headstart.backbones.stages import REFUSALS, StagedNetwork, size_refused, staged
+from headstart.backbones.stages import REFUSALS, StagedNetwork, size_refused
 from headstart.backbones.weights import RANDOM, WeightsSource, fit_state, hash_tensors, load_into
+from headstart.backbones.weights.hub_config import with_hub_config
 from headstart.errors import InputError
 from headstart.progress import Progress
 
@@ -169,7 +170,7 @@ def load_backbone(
         Weights missing, damaged or not fitting.
     """
     entry = with_hub_config(find_entry(name), offline=offline)
-    network = build(entry, seed=seed, offline=offline)
+    network = build(entry, seed=seed)
     if weights == RANDOM:
         source = WeightsSource(f"random (seed {seed})", hash_tensors(network.state_dict()), "none")
     else:
@@ -245,6 +246,6 @@ def restore_backbone(
         When the tensors do not fit the architecture.
     """
     entry = replace(find_entry(name), hub_config=hub_config)
-    backbone = _backbone(entry, build(entry, offline=True), weights)
+    backbone = _backbone(entry, build(entry), weights)
     fit_state(backbone.module, state, source=source)
     return replace(backbone, tensors_sha256=hash_tensors(backbone.module.state_dict()))

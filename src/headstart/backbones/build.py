@@ -1,112 +1,96 @@
-"""Building a network with its original classifier, as its library builds it, and the pixels it expects."""
+"""Building a network with its original classifier, as its library builds it, its stages, and the pixels it expects."""
 
 from __future__ import annotations
 
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from headstart.backbones.entry import Entry
-from headstart.backbones.lazy_imports import import_timm, import_torchvision
-from headstart.backbones.registry import HUB_FAMILY
-from headstart.backbones.weights.download import Limits, fetch_hub
-from headstart.backbones.weights.local_store import find_carried
-from headstart.backbones.weights.locate import hub_file
-from headstart.errors import InputError, WeightsError
-from headstart.progress import Silent
-
-Triple = tuple[float, float, float]
-_HUB_CONFIG = "config.json"
+from headstart.backbones.entry import Entry, Pixels, Triple
+from headstart.backbones.families import find_split
+from headstart.backbones.families.generic import proved_layout
+from headstart.backbones.lazy_imports import import_timm
+from headstart.backbones.stages import StagedNetwork, StageLayout
+from headstart.errors import InputError
 
 
-@dataclass(frozen=True)
-class Pixels:
-    """What the weights of a network expect of an image.
-
-    Attributes
-    ----------
-    input_size : tuple of int
-        (height, width) in pixels.
-    interpolation : str
-        Resampling: ``bicubic`` or ``bilinear``.
-    mean, std : tuple of float
-        Normalisation of pixel values scaled to 0..1, per channel.
-    crop_fraction : float
-        Share of the resized image's side that the publisher's own evaluation cut from its centre; recorded, not
-        applied: headstart squashes the whole image unless asked otherwise.
-    """
-
-    input_size: tuple[int, int]
-    interpolation: str
-    mean: Triple
-    std: Triple
-    crop_fraction: float
-
-
-_HALVES: Triple = (0.5, 0.5, 0.5)
-_TORCHVISION_PIXELS = {
-    "alexnet": Pixels((224, 224), "bilinear", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 224 / 256),
-    # torchvision turns its own normalisation into this one inside the network (`transform_input`)
-    "googlenet": Pixels((224, 224), "bilinear", _HALVES, _HALVES, 224 / 256),
-}
-
-
-def build(entry: Entry, *, seed: int = 0, offline: bool = False, device: str = "cpu") -> nn.Module:
+def build(entry: Entry, *, seed: int = 0, device: str = "cpu") -> nn.Module:
     """The architecture with its original classifier and seeded random weights, in evaluation mode.
 
-    Auxiliary classifiers of GoogLeNet and Inception-v3 take no part in evaluation and are not built. Nothing but the
-    configuration of a network named by its hub id is read from disk or network.
+    Auxiliary classifiers of GoogLeNet and Inception-v3 take no part in evaluation and are not built. Nothing is read
+    from disk or network.
 
     Parameters
     ----------
     entry : Entry
+        That of a network named by its hub id with its configuration; see
+        `headstart.backbones.weights.hub_config.with_hub_config`.
     seed : int
-        Of the random weights; torch's own generator is left as it was.
-    offline : bool
-        Read a hub network's configuration from the local cache only.
+        Seed of the random weights; torch's own generator is left as it was.
     device : {"cpu", "meta"}
         ``meta`` allocates nothing: for counting.
 
     Raises
     ------
-    WeightsError
-        When the configuration of a hub network cannot be had.
+    InputError
+        When timm does not know the architecture that a hub configuration names.
     """
     with torch.random.fork_rng(devices=[]), torch.device(device):
         torch.manual_seed(seed)
-        if entry.library == "torchvision":
-            network = _build_torchvision(entry)
-        elif entry.family == HUB_FAMILY:
-            network = _build_from_config(with_hub_config(entry, offline=offline))
+        if entry.build is not None:
+            network = entry.build()
+        elif entry.hub_config is not None:
+            network = _build_from_config(entry.name, entry.hub_config)
         else:
             network = import_timm().create_model(entry.library_name, pretrained=False)
     built: nn.Module = network.eval()
     return built
 
 
-def _build_torchvision(entry: Entry) -> Any:
-    models = import_torchvision().models
-    if entry.library_name == "googlenet":
-        return models.googlenet(weights=None, aux_logits=False, init_weights=True)
-    return models.get_model(entry.library_name, weights=None)
+def staged(network: nn.Module, entry: Entry) -> StagedNetwork:
+    """A network with its original classifier as a chain of stages.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        As `build` gives it, or the library's own with auxiliary classifiers.
+    entry : Entry
+        Says whether the old dense layers belong to the features.
+    """
+    return StagedNetwork(network, stage_layout(network, dense=entry.dense))
+
+
+def stage_layout(network: nn.Module, *, dense: bool = False) -> StageLayout:
+    """Stages of a network, by its family; of an unknown one by its parts, if these prove to be a chain.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        With its original classifier.
+    dense : bool
+        Count the old dense layers of AlexNet and VGG among the stages.
+    """
+    known = find_split(network)
+    if known is None or not known.is_exact:
+        return proved_layout(network, None if known is None else known.split)
+    return known.dense_split(network) if dense and known.dense_split else known.split(network)
 
 
 def pixels_of(entry: Entry, network: nn.Module) -> Pixels:
-    """What a built network expects of an image, from its library's own registry.
+    """What a built network expects of an image, as its entry or its library's own registry says.
 
     Raises
     ------
     InputError
         When it takes other than three channels.
     """
-    if entry.library == "torchvision":
-        return _TORCHVISION_PIXELS[entry.library_name]
+    if entry.pixels is not None:
+        return entry.pixels
     config: Any = network.pretrained_cfg
     if len(config["mean"]) != 3 or config["input_size"][0] != 3:
         raise InputError(
@@ -128,51 +112,9 @@ def triple(values: Any) -> Triple:
     return first, second, third
 
 
-def with_hub_config(entry: Entry, *, offline: bool) -> Entry:
-    """The entry of a hub network with its ``config.json``, from the local cache or, unless `offline`, the hub.
-
-    Raises
-    ------
-    WeightsError
-        When it cannot be had, is damaged, or describes no timm model.
-    """
-    if entry.hub_id is None or entry.hub_config is not None or entry.family != HUB_FAMILY:
-        return entry
-    text = _hub_config(entry.name, entry.hub_id, offline=offline)
-    try:
-        config = json.loads(text)
-    except ValueError as error:
-        raise WeightsError(
-            f"{entry.name}: its config.json is damaged ({error}). Remove it and fetch it again."
-        ) from error
-    if not isinstance(config, Mapping) or not isinstance(config.get("architecture"), str):
-        raise WeightsError(f"{entry.name}: its config.json names no architecture; it is no model of timm's.")
-    return replace(entry, hub_config=config)
-
-
-def _hub_config(name: str, hub_id: str, *, offline: bool) -> str:
-    """Content of a hub network's configuration: as carried here, from the local cache, or from the hub."""
-    carried = find_carried(name)
-    if carried is not None and carried[1].config:
-        return carried[1].config
-    path = hub_file(hub_id, _HUB_CONFIG)
-    if path is None and offline:
-        raise WeightsError(
-            f"{name}: its {_HUB_CONFIG} is not in the local Hugging Face cache, and --offline forbids to ask the hub. "
-            f"Carry it here: `headstart backbones fetch {name} --to DIR` where there is a network, then `headstart "
-            "backbones add DIR` here."
-        )
-    if path is None:
-        path = fetch_hub(hub_id, _HUB_CONFIG, limits=Limits(), progress=Silent())
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path}: cannot be read ({error}). Remove it and fetch it again.") from error
-
-
-def _build_from_config(entry: Entry) -> Any:
+def _build_from_config(name: str, hub_config: Mapping[str, Any]) -> Any:
     """A network from a hub configuration, which timm reads from a folder."""
-    config = dict(entry.hub_config or {})
+    config = dict(hub_config)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "config.json").write_text(json.dumps(config), encoding="utf-8")
         try:
@@ -180,6 +122,6 @@ def _build_from_config(entry: Entry) -> Any:
         except (RuntimeError, ValueError, TypeError, KeyError) as error:
             reason = str(error).strip().partition("\n")[0][:200]
             raise InputError(
-                f"{entry.name}: timm cannot build its architecture {config['architecture']!r} ({reason}). "
+                f"{name}: timm cannot build its architecture {config['architecture']!r} ({reason}). "
                 "A newer timm may know it."
             ) from error

@@ -1,4 +1,4 @@
-"""Counting: what every stage puts out, holds and costs."""
+"""Complexity of a network: output, parameters and multiply-adds of every stage."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from torch.utils.flop_counter import FlopCounterMode
 
 @dataclass(frozen=True)
 class StageInfo:
-    """Facts of one stage for one input size.
+    """Output, parameters and multiply-adds of one stage for one input size.
 
     Attributes
     ----------
     name : str
     channels : int
-        Of its output.
+        Channels of its output.
     stride : float or None
         Side of the input over side of the output map; None where the output is no map.
     n_parameters : int
     multiply_adds : int
-        Of convolutions, matrix products and attention, for one image.
+        Multiply-adds of convolutions, matrix products and attention, for one image.
     output_shape : tuple of int
-        Of its output for one image, without the batch axis.
+        Shape of its output for one image, without the batch axis.
     """
 
     name: str
@@ -43,7 +43,7 @@ class StageInfo:
         return {**asdict(self), "output_shape": list(self.output_shape)}
 
 
-def census(
+def stage_facts(
     stages: Sequence[tuple[str, nn.Module]], input_size: tuple[int, int], network: nn.Module
 ) -> tuple[StageInfo, ...]:
     """Facts of every stage, from one blank image run through them on the device the network lies on.

@@ -3,10 +3,38 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final
+
+TORCH_FILES: Final = "https://download.pytorch.org/models/"
+TIMM_FILES: Final = "https://github.com/rwightman/pytorch-image-models/releases/download/"
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What the weights of a network expect of an image.
+
+    Attributes
+    ----------
+    input_size : tuple of int
+        (height, width) in pixels.
+    interpolation : str
+        Resampling: ``bicubic`` or ``bilinear``.
+    mean, std : tuple of float
+        Normalisation of pixel values scaled to 0..1, per channel.
+    crop_fraction : float
+        Share of the resized image's side that the publisher's own evaluation cut from its centre; recorded, not
+        applied: headstart squashes the whole image unless asked otherwise.
+    """
+
+    input_size: tuple[int, int]
+    interpolation: str
+    mean: Triple
+    std: Triple
+    crop_fraction: float
 
 
 @dataclass(frozen=True)
@@ -17,20 +45,21 @@ class Entry:
     ----------
     name : str
         headstart's name.
-    library : {"timm", "torchvision"}
-        Who builds the network.
+    library : str
+        Package that the network comes from: ``timm``, ``torchvision``.
     library_name : str
         Its name there, with timm's tag of the weights.
     family : str
-        For people.
+        Name of the family, for people.
     year : int or None
-        Of the paper.
+        Year of the paper.
     paper : str
         Short reference with a DOI or arXiv number; empty where headstart knows none.
     n_parameters : int or None
-        With the original classifier of 1,000 classes, without auxiliary ones. None: not known before it is built.
+        Number of parameters with the original classifier of 1,000 classes, without auxiliary ones. None: not known
+        before it is built.
     multiply_adds : int or None
-        Of one image of `input_size`, with the original classifier.
+        Multiply-adds of one image of `input_size`, with the original classifier.
     input_size : int or None
         Side of the square input in pixels that the weights were trained at.
     feature_width : int or None
@@ -51,10 +80,14 @@ class Entry:
         Features are the 4,096 numbers of the old dense layers (``vgg19:fc``), not those of the convolutional base.
     hub_config : Mapping or None
         Content of the hub's ``config.json``, for a network named by its hub id.
+    build : callable or None
+        Makes the network with random weights and its original classifier. None: timm does, by `library_name`.
+    pixels : Pixels or None
+        What the weights expect of an image. None: the ``pretrained_cfg`` of the built network says it.
     """
 
     name: str
-    library: Literal["timm", "torchvision"]
+    library: str
     library_name: str
     family: str
     year: int | None
@@ -71,6 +104,8 @@ class Entry:
     hub_id: str | None = None
     dense: bool = False
     hub_config: Mapping[str, Any] | None = None
+    build: Callable[[], Any] | None = None
+    pixels: Pixels | None = None
 
     @property
     def base_name(self) -> str:
@@ -86,3 +121,55 @@ class Entry:
             return None
         path = Path(next(iter(spec.submodule_search_locations))) / self.weights_file
         return path if path.is_file() else None
+
+
+def timm_entry(
+    name: str,
+    tagged: str,
+    *,
+    family: str,
+    year: int,
+    paper: str,
+    counts: tuple[int, int],
+    size: int,
+    width: int,
+    licence: str,
+    url: str | None = None,
+    digits: str | None = None,
+) -> Entry:
+    """Entry of a network of timm whose weights lie on the hub under its tagged name.
+
+    Named weights are those of the original recipe where timm has them under a tag (``tv_in1k`` came from torchvision,
+    ``tf_in1k`` from TensorFlow): they are what the paper used, what most published comparisons rest on, and the same
+    files that torchvision publishes. Newer recipes of the same networks go by timm's names, such as
+    ``resnet50.a1_in1k``.
+
+    Parameters
+    ----------
+    name, family, year, paper, licence
+        As for `Entry`.
+    tagged : str
+        timm's name with the tag of the weights.
+    counts : (int, int)
+        Parameters and multiply-adds.
+    size, width : int
+        Side of the input, and width of the features.
+    url, digits : str, optional
+        Another address of the file, and the first digits of its SHA-256.
+    """
+    return Entry(
+        name=name,
+        library="timm",
+        library_name=tagged,
+        family=family,
+        year=year,
+        paper=paper,
+        n_parameters=counts[0],
+        multiply_adds=counts[1],
+        input_size=size,
+        feature_width=width,
+        licence=licence,
+        weights_url=url,
+        sha256_prefix=digits,
+        hub_id=f"timm/{tagged}",
+    )

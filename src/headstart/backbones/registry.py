@@ -5,20 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from headstart.backbones.entry import Entry
-from headstart.backbones.families.catalogue import DENSE_WIDTH, ENTRIES
-from headstart.backbones.weights.locate import available_from
+from headstart.backbones.families import dense_width, entries
 from headstart.errors import InputError, unknown_name
 
-__all__ = ["DEFAULT_BACKBONE", "ENTRIES", "Entry", "find_entry", "list_backbones"]
-
+ENTRIES = entries()
+"""Named backbones by their names; a family registered later is among them."""
 DEFAULT_BACKBONE = "efficientnet_lite0"
 HUB_PREFIX = "hf-hub:"
 HUB_FAMILY = "Hugging Face hub"
 _DENSE_SUFFIX = ":fc"
-_DENSE_FAMILIES = ("AlexNet", "VGG")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w.-]+)?")
 
 
@@ -45,13 +43,14 @@ def find_entry(name: str) -> Entry:
 
 
 def _with_dense_layers(entry: Entry) -> Entry:
-    if entry.family not in _DENSE_FAMILIES and not entry.library_name.startswith("vgg"):
-        ready = ", ".join(f"{name}:fc" for name, other in ENTRIES.items() if other.family in _DENSE_FAMILIES)
+    width = dense_width(entry)
+    if width is None:
+        ready = ", ".join(f"{name}{_DENSE_SUFFIX}" for name, other in ENTRIES.items() if dense_width(other))
         raise InputError(
             f"{entry.name!r} has no dense layers between its convolutional base and its classifier, so there is no "
             f"'{entry.name}:fc'. There is {ready}; use --backbone {entry.name}."
         )
-    return replace(entry, name=f"{entry.name}:fc", feature_width=DENSE_WIDTH, dense=True)
+    return replace(entry, name=f"{entry.name}{_DENSE_SUFFIX}", feature_width=width, dense=True)
 
 
 def _hub_entry(name: str) -> Entry:
@@ -87,31 +86,11 @@ def _timm_entry(name: str) -> Entry:
 
 
 def _unlisted(name: str, *, family: str = "timm", licence: str = "not stated", **facts: Any) -> Entry:
-    library: Literal["timm"] = "timm"
     unknown = {"n_parameters": None, "multiply_adds": None, "input_size": None, "feature_width": None}
-    return Entry(name, library, name, family, None, "", licence=licence, **{**unknown, **facts})
+    return Entry(name, "timm", name, family, None, "", licence=licence, **{**unknown, **facts})
 
 
 def _unknown_backbone(name: str, known: Iterable[str]) -> str:
     """Message with the close matches; timm's more than a thousand names are not listed."""
     hint = unknown_name("backbone", name, known).partition(" Known: ")[0]
     return f"{hint} `headstart backbones` lists the ready ones; any other name of timm's works too."
-
-
-def list_backbones() -> list[dict[str, str | int | None]]:
-    """One row per named backbone: what it is, and where its weights would come from. Imports nothing heavy."""
-    return [
-        {
-            "name": entry.name,
-            "family": entry.family,
-            "year": entry.year,
-            "paper": entry.paper,
-            "parameters": entry.n_parameters,
-            "multiply-adds": entry.multiply_adds,
-            "input size": entry.input_size,
-            "feature width": entry.feature_width,
-            "licence": entry.licence,
-            "weights": available_from(entry),
-        }
-        for entry in ENTRIES.values()
-    ]

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 
-from headstart.backbones.complexity import StageInfo, census
-from headstart.backbones.entry import Entry
-from headstart.backbones.families.stage_split import lay_out
-from headstart.backbones.layout import StageLayout
+from headstart.backbones.complexity import StageInfo, stage_facts
 from headstart.errors import InputError, unknown_name
 
+Stages = list[tuple[str, nn.Module]]
 _NORMS = (nn.modules.batchnorm._BatchNorm,)
+
+
+@dataclass(frozen=True, eq=False)
+class StageLayout:
+    """Stages of a network, and what comes after the last.
+
+    Attributes
+    ----------
+    stages : list of (name, module)
+    pool : torch.nn.Module
+        Last output to features.
+    classifier : torch.nn.Module
+        Last output to logits.
+    drop_classifier : callable
+        Removes from the network what only its classifier needs.
+    natural : bool
+        False for the last resort of a single stage.
+    """
+
+    stages: Stages
+    pool: nn.Module
+    classifier: nn.Module
+    drop_classifier: Callable[[Any], None]
+    natural: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +174,7 @@ class StagedNetwork:
     def _measured(self, input_size: tuple[int, int]) -> tuple[StageInfo, ...]:
         stages = [(stage.name, stage.module) for stage in self.stages]
         try:
-            return census(stages, input_size, self.network)
+            return stage_facts(stages, input_size, self.network)
         except REFUSALS as error:
             raise InputError(f"{size_refused('This network', input_size, error)} Leave the input size out.") from error
 
@@ -204,27 +227,3 @@ class TrainablePart(_Chain):
                 if isinstance(module, _NORMS):
                     module.eval()
         return self
-
-
-def staged(network: nn.Module, entry: Entry) -> StagedNetwork:
-    """A network with its original classifier as a chain of stages.
-
-    Parameters
-    ----------
-    network : torch.nn.Module
-        As `headstart.backbones.build.build` gives it, or the library's own with auxiliary classifiers.
-    entry : Entry
-        Says whether the old dense layers belong to the features.
-    """
-    return StagedNetwork(network, lay_out(network, dense=entry.dense))
-
-
-def describe_entry(entry: Entry, input_size: tuple[int, int] | None = None) -> tuple[StageInfo, ...]:
-    """The stages of a backbone by its entry, without weights; see `StagedNetwork.describe`."""
-    from headstart.backbones.build import build, pixels_of
-
-    listed = entry.n_parameters is not None
-    network = build(entry, device="meta" if listed else "cpu")
-    stages = staged(network, entry)
-    stages.drop_classifier()
-    return stages.describe(input_size or pixels_of(entry, network).input_size)

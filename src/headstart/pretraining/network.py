@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from headstart.backbones.build import Pixels, build, pixels_of
-from headstart.backbones.entry import Entry
+from headstart.backbones.build import build, pixels_of
+from headstart.backbones.entry import Entry, Pixels
 from headstart.backbones.stages import REFUSALS, size_refused
 from headstart.backbones.weights import RANDOM, WeightsSource, hash_tensors, load_into
 from headstart.backbones.weights.load import classifier_name
@@ -39,7 +39,7 @@ def build_network(
     InputError
         When the network has no classifier that could be exchanged.
     """
-    network = build(entry, seed=seed, offline=offline)
+    network = build(entry, seed=seed)
     if weights in (None, RANDOM):
         start = WeightsSource(f"{RANDOM} (seed {seed})", hash_tensors(network.state_dict()), "none")
     else:

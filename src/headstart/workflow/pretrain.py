@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from headstart.backbones.build import Pixels, with_hub_config
+from headstart.backbones.entry import Pixels
 from headstart.backbones.registry import find_entry
 from headstart.backbones.weights import WeightsSource
+from headstart.backbones.weights.hub_config import with_hub_config
 from headstart.backbones.weights.provenance import FORMAT, header_of, image_marks_text, in_words, read_pretraining
 from headstart.data import ImageDataset, Preparation
 from headstart.data.split.make import SplitTask

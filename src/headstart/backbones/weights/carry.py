@@ -68,7 +68,8 @@ def _make(folder: Path) -> None:
 
 
 def _fetch(entry: Entry, folder: Path, *, offline: bool, limits: Limits | None, progress: Progress | None) -> Carried:
-    from headstart.backbones.build import build, with_hub_config
+    from headstart.backbones.build import build
+    from headstart.backbones.weights.hub_config import with_hub_config
 
     entry = with_hub_config(entry, offline=offline)
     found = find_weights(entry, offline=offline, progress=progress, limits=limits)

@@ -1,8 +1,9 @@
 """Key layouts: the tensors of other libraries' checkpoints under the names of the network in use.
 
 The same network goes by several lists of names: timm's, torchvision's (and those of its older checkpoints), those of
-Cadene's and of lukemelas' collections. Every rule here renames; none changes a value. Shapes change in one place only:
-a dense layer and the convolution over the whole map that computes the same are each other's reshaped form.
+Cadene's and of lukemelas' collections. Each is told in the file of its family, and all are tried. A layout renames and
+changes no value. Shapes change in one place only: a dense layer and the convolution over the whole map that computes
+the same are each other's reshaped form.
 """
 
 from __future__ import annotations
@@ -12,47 +13,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from headstart.backbones.families import key_layouts
+
 if TYPE_CHECKING:
     import torch
 
 _WRAPPERS = ("module.", "_orig_mod.", "network.", "model.")
 _AUXILIARY = re.compile(r"(aux1|aux2|AuxLogits|aux_logits)\.")
 _COUNTER = ".num_batches_tracked"
-
-_RENAMES: dict[str, tuple[tuple[str, str], ...]] = {
-    "torchvision": (
-        (r"classifier\.0\.", "pre_logits.fc1."),
-        (r"classifier\.3\.", "pre_logits.fc2."),
-        (r"classifier\.6\.", "head.fc."),
-    ),
-    "timm": (
-        (r"pre_logits\.fc1\.", "classifier.0."),
-        (r"pre_logits\.fc2\.", "classifier.3."),
-        (r"head\.fc\.", "classifier.6."),
-    ),
-    "torchvision (before 0.3)": ((r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..+)", r"\1\2"),),
-    "Cadene": ((r"last_linear\.", "fc."), (r"last_linear\.", "classif.")),
-}
-
-_LUKEMELAS = (
-    (r"_conv_stem\.", "conv_stem."),
-    (r"_bn0\.", "bn1."),
-    (r"_conv_head\.", "conv_head."),
-    (r"_bn1\.", "bn2."),
-    (r"_fc\.", "classifier."),
-)
-_LUKEMELAS_BLOCK = {
-    "_expand_conv": "conv_pw",
-    "_depthwise_conv": "conv_dw",
-    "_project_conv": "conv_pwl",
-    "_se_reduce": "se.conv_reduce",
-    "_se_expand": "se.conv_expand",
-    "_bn0": "bn1",
-    "_bn1": "bn2",
-    "_bn2": "bn3",
-}
-# Without expansion timm numbers the normalisations from the depthwise convolution on.
-_LUKEMELAS_FIRST = {**_LUKEMELAS_BLOCK, "_project_conv": "conv_pw", "_bn1": "bn1", "_bn2": "bn2"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,13 +85,11 @@ def _renamed(
     state: dict[str, torch.Tensor], expected: Mapping[str, torch.Tensor]
 ) -> tuple[dict[str, torch.Tensor], str]:
     """The state under the names of the one layout that explains more of the network than the names as they came."""
-    if "_conv_stem.weight" in state:
-        return _rename(state, expected, _lukemelas(expected)), "lukemelas"
     best, layout = state, ""
-    for name, rules in _RENAMES.items():
-        candidate = _rename(state, expected, _by_rules(rules, expected))
+    for known in key_layouts():
+        candidate = _rename(state, expected, known.renaming(expected))
         if _n_explained(candidate, expected) > _n_explained(best, expected):
-            best, layout = candidate, name
+            best, layout = candidate, known.name
     return best, layout
 
 
@@ -140,33 +106,6 @@ def _rename(
         new = name if name in expected else rename(name)
         renamed[name if new in state or new in renamed else new] = tensor
     return renamed
-
-
-def _by_rules(rules: tuple[tuple[str, str], ...], expected: Mapping[str, torch.Tensor]) -> Callable[[str], str]:
-    """First rule that leads to a name of the network."""
-
-    def rename(name: str) -> str:
-        tried = (re.sub("^" + pattern, new, name) for pattern, new in rules)
-        return next((new for new in tried if new in expected), name)
-
-    return rename
-
-
-def _lukemelas(expected: Mapping[str, torch.Tensor]) -> Callable[[str], str]:
-    """Names of lukemelas' EfficientNet, whose blocks are numbered through, as timm's, numbered stage by stage."""
-    found = (re.match(r"blocks\.(\d+)\.(\d+)\.", name) for name in expected)
-    numbers = sorted({(int(match.group(1)), int(match.group(2))) for match in found if match})
-
-    def rename(name: str) -> str:
-        match = re.match(r"_blocks\.(\d+)\.(\w+)\.(.+)", name)
-        if match is None or int(match.group(1)) >= len(numbers):
-            return next((re.sub("^" + old, new, name) for old, new in _LUKEMELAS if re.match(old, name)), name)
-        block = "blocks.{}.{}".format(*numbers[int(match.group(1))])
-        expands = f"{block}.conv_pwl.weight" in expected
-        parts = _LUKEMELAS_BLOCK if expands else _LUKEMELAS_FIRST
-        return f"{block}.{parts.get(match.group(2), match.group(2))}.{match.group(3)}"
-
-    return rename
 
 
 def _reshaped(tensor: torch.Tensor, like: torch.Tensor | None) -> torch.Tensor:

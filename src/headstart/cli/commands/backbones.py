@@ -40,7 +40,7 @@ def backbones(context: click.Context, as_json: bool) -> None:
 
 def _list_all(as_json: bool) -> None:
     """The table of the named backbones, without loading torch."""
-    from headstart.backbones.registry import list_backbones
+    from headstart.backbones.describe import list_backbones
     from headstart.cli.output import print_json, print_table
 
     rows = list_backbones()
@@ -61,33 +61,20 @@ def _list_all(as_json: bool) -> None:
 @json_option
 def show(name: str, input_size: int | None, offline: bool, as_json: bool) -> None:
     """Show the stages of a network: output, stride, parameters, multiply-adds."""
-    from headstart.backbones.build import build, pixels_of, with_hub_config
-    from headstart.backbones.registry import find_entry
-    from headstart.backbones.stages import staged
+    from headstart.backbones.describe import describe_backbone
     from headstart.cli.output import print_json, print_table
 
-    entry = with_hub_config(find_entry(name), offline=offline)
-    network = build(entry, device="cpu" if entry.n_parameters is None else "meta")
-    chain = staged(network, entry)
-    size = (input_size, input_size) if input_size else pixels_of(entry, network).input_size
-    stages = chain.describe(size)
-    facts = {
-        "name": name,
-        "library": f"{entry.library} {entry.library_name}",
-        "licence": entry.licence,
-        "input_size": list(size),
-        "natural": chain.natural,
-        "stages": [stage.to_json() for stage in stages],
-    }
+    size = (input_size, input_size) if input_size else None
+    found = describe_backbone(name, input_size=size, offline=offline)
     if as_json:
-        print_json(facts)
+        print_json(found.to_json())
         return
-    print_table(
-        f"{name}: stages at {size[0]} x {size[1]} pixels", _STAGE_COLUMNS, [_stage_row(stage) for stage in stages]
-    )
-    if not chain.natural:
+    title = f"{name}: stages at {found.input_size[0]} x {found.input_size[1]} pixels"
+    print_table(title, _STAGE_COLUMNS, [_stage_row(stage) for stage in found.stages])
+    if not found.is_chain:
         click.echo("headstart knows no natural chain of this network: its stages are body and head only.")
-    click.echo(f"Built by {facts['library']}; licence of the weights: {entry.licence}")
+    library, licence = f"{found.entry.library} {found.entry.library_name}", found.entry.licence
+    click.echo(f"Built by {library}; licence of the weights: {licence}")
     click.echo(f"Next: headstart fit DATA -o runs/first --backbone {name}")
 
 

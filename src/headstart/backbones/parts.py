@@ -1,41 +1,16 @@
-"""What a chain of stages is made of, and the parts that several families share."""
+"""Modules that stages are made of where the library has none, and the layouts that many of its networks share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
 import torch
 from torch import nn
 
-Stages = list[tuple[str, nn.Module]]
+from headstart.backbones.stages import StageLayout, Stages
+
 _HEAD_PARTS = ("global_pool", "head", "head_drop", "fc_norm", "fc", "classifier", "attn_pool", "conv_head", "norm_head")
-
-
-@dataclass(frozen=True, eq=False)
-class StageLayout:
-    """Stages of a network, and what comes after the last.
-
-    Attributes
-    ----------
-    stages : list of (name, module)
-    pool : torch.nn.Module
-        Last output to features.
-    classifier : torch.nn.Module
-        Last output to logits.
-    drop_classifier : callable
-        Removes from the network what only its classifier needs.
-    natural : bool
-        False for the last resort of a single stage.
-    """
-
-    stages: Stages
-    pool: nn.Module
-    classifier: nn.Module
-    drop_classifier: Callable[[Any], None]
-    natural: bool = True
 
 
 class SpatialMean(nn.Module):
@@ -77,6 +52,31 @@ class LibraryBody(nn.Module):
         return torch.as_tensor(network.forward_features(images))
 
 
+class GoogLeNetInput(nn.Module):
+    """torchvision's change of normalisation, for a GoogLeNet that was built with it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        object.__setattr__(self, "network", network)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Images as the network's first convolution expects them."""
+        network: Any = self.network
+        return torch.as_tensor(network._transform_input(images))
+
+
+class OnCopy(nn.Module):
+    """A stage that would change the tensor it is given, as an activation in place does, at work on a copy of it."""
+
+    def __init__(self, stage: nn.Module) -> None:
+        super().__init__()
+        self.stage = stage
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """Output of the stage, its input left as it was."""
+        return torch.as_tensor(self.stage(maps.clone()))
+
+
 def children_before_head(network: nn.Module) -> dict[str, nn.Module]:
     """Parts of a network of timm's in the order of their definition, up to the first that belongs to its head."""
     return dict(takewhile(lambda item: item[0] not in _HEAD_PARTS, network.named_children()))
@@ -90,3 +90,21 @@ def sequence(network: Any, names: str) -> nn.Sequential:
 def reset_classifier(network: Any) -> None:
     """Drop the classifier of a network of timm's."""
     network.reset_classifier(0)
+
+
+def drop_timm_classifier(network: Any) -> None:
+    """Drop the classifier of a network of timm's, an auxiliary one of Inception-v3 too."""
+    network.reset_classifier(0)
+    if getattr(network, "AuxLogits", None) is not None:
+        network.AuxLogits, network.aux_logits = None, False
+
+
+def timm_layout(network: Any, stages: Stages) -> StageLayout:
+    """Layout of a convolutional network of timm's: its features are the mean of the last map."""
+    return StageLayout(stages, SpatialMean(), LibraryHead(network), drop_timm_classifier)
+
+
+def library_layout(network: Any, stages: Stages, *, natural: bool = True) -> StageLayout:
+    """Layout of any network of timm's: its features are what the library's own classifier would be given."""
+    pool, head = LibraryHead(network, pre_logits=True), LibraryHead(network)
+    return StageLayout(stages, pool, head, reset_classifier, natural=natural)
