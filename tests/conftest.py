@@ -36,6 +36,20 @@ def run(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return fit(folders, tmp_path_factory.mktemp("runs") / "first", helpers.options())
 
 
+@pytest.fixture
+def no_figures() -> Iterator[None]:
+    """For tests of fits whose report nobody opens: it is one line."""
+    with helpers.no_figures():
+        yield
+
+
+@pytest.fixture
+def empty_figures() -> Iterator[None]:
+    """For tests of what a report says: its figures are not drawn."""
+    with helpers.empty_figures():
+        yield
+
+
 @pytest.fixture(scope="session")
 def ph2() -> Path:
     """The table of the PH2 images: 200 dermoscopic images, columns ``image`` and ``diagnosis``."""

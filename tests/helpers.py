@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 SIDE = 32
@@ -70,6 +72,22 @@ def options(**changes: Any) -> Any:
         "baselines": False,
     }
     return FitOptions(**(quick | changes))
+
+
+@contextmanager
+def no_figures() -> Iterator[None]:
+    """Reports of one line: figures take most of the time of a tiny fit, and most tests look at neither."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("headstart.report.write.report_page", lambda context, progress: "A report without figures.")
+        yield
+
+
+@contextmanager
+def empty_figures() -> Iterator[None]:
+    """Reports with all their words, whose figures are planned and never drawn."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("headstart.report.write.render", lambda figure: (b"<svg/>", b""))
+        yield
 
 
 def extractor(**engine: Any) -> Any:

@@ -170,6 +170,7 @@ def test_a_bad_file_among_good_ones_stops_the_fit_and_is_named(case: str, tmp_pa
     assert "--skip-unreadable" in text
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_bad_files_are_left_out_when_asked_and_that_is_said(tmp_path: Path) -> None:
     data = helpers.write_folders(tmp_path / "data")
     for case in ("truncated", "bomb", "zip"):
@@ -184,6 +185,7 @@ def test_bad_files_are_left_out_when_asked_and_that_is_said(tmp_path: Path) -> N
     assert "truncated.png" in (tmp_path / "run" / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_bad_files_left_out_do_not_shift_the_others(run: Run, tmp_path: Path, folders: Path) -> None:
     """The unreadable file sorts first: a table that slips by one row would show here."""
     data = Path(shutil.copytree(folders, tmp_path / "data"))
@@ -461,6 +463,7 @@ def test_a_test_set_that_cannot_be_read_at_all(run: Run, tmp_path: Path) -> None
         evaluate(run.model(), data, skip_unreadable=True)
 
 
+@pytest.mark.usefixtures("empty_figures")
 @pytest.mark.parametrize("name", ["Zelle (grün) #1", "a,b", 'quo"te', "=cmd()", "<b>"])
 def test_strange_names_survive(name: str, tmp_path: Path) -> None:
     data = helpers.write_folders(tmp_path / "da ta", 24, classes=(name, "plain"))

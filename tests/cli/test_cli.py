@@ -298,6 +298,7 @@ def test_compare(fitted: tuple[Path, Result], folders: Path, tmp_path: Path) -> 
     assert "results.json" in headstart("compare", fitted[0], tmp_path, code=2).stderr
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_report(fitted: tuple[Path, Result], tmp_path: Path) -> None:
     copy = Path(shutil.copytree(fitted[0], tmp_path / "run"))
     (copy / "report.html").unlink()

@@ -60,6 +60,7 @@ def test_saying_what_is_read_loads_no_reading_library() -> None:
     assert done.stdout.strip() == ""
 
 
+@pytest.mark.usefixtures("no_figures")
 @pytest.mark.usefixtures("frames")
 def test_a_reader_of_ones_own_is_read_checked_and_fitted(recording: Path, tmp_path: Path) -> None:
     assert accepted_data().endswith("a .npz archive, or a .frames text")

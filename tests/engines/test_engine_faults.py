@@ -220,6 +220,7 @@ def test_a_limit_in_the_environment_that_is_none_is_said_at_once(monkeypatch: py
 # Runs -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("no_figures")
 @needs_openvino
 def test_a_run_on_a_machine_without_its_engine_says_so(
     folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -244,6 +245,7 @@ def test_int8_makes_the_same_bytes_whatever_was_made_before(backbone: Backbone) 
     assert convert.converted(backbone, (SIDE, SIDE), 3) == converted
 
 
+@pytest.mark.usefixtures("no_figures")
 @needs_openvino
 def test_an_int8_run_stopped_before_its_network_was_written_goes_on(
     folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -261,6 +263,7 @@ def test_an_int8_run_stopped_before_its_network_was_written_goes_on(
     assert hash_bytes((begun / "model" / "network.safetensors").read_bytes()) == resumed.model().engine.network_sha256
 
 
+@pytest.mark.usefixtures("no_figures")
 @needs_openvino
 def test_a_lost_network_that_cannot_be_made_again_is_refused(
     folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

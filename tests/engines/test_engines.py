@@ -659,9 +659,11 @@ WIDE = {"backbone": "test_vit", "batch_size": 2, "engine": "openvino"}
 @pytest.fixture(scope="module")
 def fast_run(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A run in bf16; read only."""
-    return fit(folders, tmp_path_factory.mktemp("runs") / "fast", helpers.options(precision="bf16", **WIDE))
+    with helpers.no_figures():
+        return fit(folders, tmp_path_factory.mktemp("runs") / "fast", helpers.options(precision="bf16", **WIDE))
 
 
+@pytest.mark.usefixtures("no_figures")
 @bf16
 def test_a_run_keeps_its_engine_and_the_bundle_uses_it(folders: Path, tmp_path: Path, fast_run: Any) -> None:
     record = fast_run.results["engine"]
@@ -716,6 +718,7 @@ def test_a_converted_network_that_is_missing_arithmetic_is_refused(backbone: Bac
 # int8 -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("no_figures")
 @needs_openvino
 def test_int8_goes_round_through_run_and_bundle(folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("nncf")

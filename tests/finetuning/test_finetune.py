@@ -646,6 +646,7 @@ def test_a_fit_judges_bundles_and_reports_what_it_tuned(
     assert "Fine-tuning was chosen in 2 of 2 folds" in page and (run.folder / "figures" / "fine_tuning.png").is_file()
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_the_leakage_tax_compares_frozen_with_frozen(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -658,6 +659,7 @@ def test_the_leakage_tax_compares_frozen_with_frozen(
     assert kept == pytest.approx(gain["b"]) and gain["a"] != pytest.approx(gain["b"])
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_the_bundle_predicts_as_the_study_did(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prefer_tuned(monkeypatch)
     kept: list[Any] = []
@@ -679,6 +681,7 @@ def test_the_bundle_predicts_as_the_study_did(folder: Path, tmp_path: Path, monk
     np.testing.assert_allclose(run.model().predict_proba(dataset), expected, atol=1e-6)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_killed_fit_goes_on_to_the_same_bytes(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = helpers.options(**TUNED, baselines=False)
     whole = headstart.fit(folder, tmp_path / "whole", options)
@@ -698,6 +701,7 @@ def test_a_killed_fit_goes_on_to_the_same_bytes(folder: Path, tmp_path: Path, mo
         assert (resumed.folder / name).read_bytes() == (whole.folder / name).read_bytes()
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_from_scratch_is_a_candidate_and_a_rival(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from headstart.workflow import finetuning as workflow_tuning
 
@@ -754,6 +758,7 @@ def test_the_plan_counts_fine_tuning(folder: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_a_loss_that_diverges_everywhere_is_warned_of(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -770,6 +775,7 @@ def test_a_loss_that_diverges_everywhere_is_warned_of(
     assert "Every fold kept frozen features" in report and "What fine-tuning brought" not in report
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_a_budget_too_small_leaves_frozen_features(folder: Path, tmp_path: Path) -> None:
     told = helpers.Notes()
     options = helpers.options(**{**TUNED, "budget": 1e-6}, baselines=False)
@@ -784,6 +790,7 @@ def test_a_budget_too_small_leaves_frozen_features(folder: Path, tmp_path: Path)
     assert "was left out" in run.report.read_text()
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_budget_counts_the_slowest_network(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from headstart.workflow import finetuning as workflow_tuning
 

@@ -417,6 +417,7 @@ def test_divergence_is_said_and_leaves_nothing_to_go_on_with(source: Path, tmp_p
 # In a fit -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_a_fit_takes_the_weights_at_their_size_and_names_them(
     made: Pretrained, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -445,9 +446,8 @@ def test_the_features_are_those_of_the_trained_network(made: Pretrained) -> None
     assert backbone.tensors_sha256 != before.tensors_sha256
 
 
-def test_a_fit_on_source_images_is_warned_of(made: Pretrained, source: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    fitting = sys.modules["headstart.workflow.fit"]
-    monkeypatch.setattr(fitting, "write_report", lambda folder, **options: (folder / "report.html").write_text("x"))
+@pytest.mark.usefixtures("no_figures")
+def test_a_fit_on_source_images_is_warned_of(made: Pretrained, source: Path, tmp_path: Path) -> None:
     run = fit(source, tmp_path / "run", helpers.options(weights=str(made.path)))
     assert any(
         text.startswith("60 of 60 images are among those that w.safetensors") for text in run.results["warnings"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,10 +28,3 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Page]:
     names = ("A very long name of a class of <b>cells</b>", HOSTILE, "$x^{2$ & co", "細胞")
     make_run(folder, classes=names, n=160, repeats=2, weighted=True)
     return folder, report(folder, dataset=FakeImages(()), images=False)
-
-
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Figures as empty files: their drawing takes most of the time of a report, and its words do not hang on it."""
-    monkeypatch.setattr("headstart.report.write.render", lambda figure: (b"<svg/>", b""))
-    return

@@ -22,7 +22,7 @@ def test_audit_is_told_by_name(two: tuple[Path, Page, FakeImages]) -> None:
     assert "Accuracy 0.810 0.850 0.040" in text
 
 
-def test_an_audit_without_findings_says_so(undrawn: None, tmp_path: Path) -> None:
+def test_an_audit_without_findings_says_so(empty_figures: None, tmp_path: Path) -> None:
     make_run(tmp_path, n=60)
     results = results_of(tmp_path)
     results["audit"].update(unreadable=[], duplicates=[], label_conflicts=[])
@@ -30,7 +30,7 @@ def test_an_audit_without_findings_says_so(undrawn: None, tmp_path: Path) -> Non
     assert "Every file could be read. No two files hold the same image." in report(tmp_path).text
 
 
-def test_no_images_leaves_out_every_name_of_the_audit_too(undrawn: None, tmp_path: Path) -> None:
+def test_no_images_leaves_out_every_name_of_the_audit_too(empty_figures: None, tmp_path: Path) -> None:
     names = make_run(tmp_path, n=60)
     results = results_of(tmp_path)
     said = [

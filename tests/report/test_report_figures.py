@@ -51,7 +51,7 @@ def test_precision_recall_curve_starts_at_its_first_find(tmp_path: Path) -> None
     assert line.get_drawstyle() == "steps-pre"
 
 
-def test_holdout_bands_know_of_the_images_that_were_not_judged(undrawn: None, tmp_path: Path) -> None:
+def test_holdout_bands_know_of_the_images_that_were_not_judged(empty_figures: None, tmp_path: Path) -> None:
     make_run(tmp_path, n=100)
     keep_holdout(tmp_path)
     record = read_run(tmp_path)

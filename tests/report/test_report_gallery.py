@@ -55,14 +55,14 @@ def test_no_images_leaves_out_pictures_and_names(hostile: tuple[Path, Page]) -> 
     assert re.search(r"line \d+ true: ", page.text)
 
 
-def test_without_a_data_set_the_gallery_says_so(undrawn: None, tmp_path: Path) -> None:
+def test_without_a_data_set_the_gallery_says_so(empty_figures: None, tmp_path: Path) -> None:
     make_run(tmp_path, n=80)
     page = report(tmp_path)
     assert "The images were not at hand" in page.text
     assert re.search(r"cells/cell\d{4}\.png true: ", page.text)
 
 
-def test_pictures_of_a_real_data_set(undrawn: None, tmp_path: Path) -> None:
+def test_pictures_of_a_real_data_set(empty_figures: None, tmp_path: Path) -> None:
     names = make_run(tmp_path, n=40)
     pixels = np.full((40, 8, 8, 3), 200, dtype=np.uint8)
     dataset = ImageDataset.from_arrays(pixels, ["a", "b"] * 20, names=names)

@@ -49,7 +49,7 @@ def test_methods_of_a_holdout_without_a_choice_and_with_repeats(
     assert "chosen by" not in words
 
 
-def test_methods_and_tables_of_several_sources(undrawn: None, tmp_path: Path) -> None:
+def test_methods_and_tables_of_several_sources(empty_figures: None, tmp_path: Path) -> None:
     make_run(tmp_path)
     results = results_of(tmp_path)
     results["sources"] = [

@@ -33,7 +33,7 @@ def test_every_candidate_warning_and_fold_is_told(two: tuple[Path, Page, FakeIma
     assert "Fold 2 holds fewer images: its groups are large." in page.text
 
 
-def test_candidates_are_ranked_by_what_chose_them(undrawn: None, tmp_path: Path) -> None:
+def test_candidates_are_ranked_by_what_chose_them(empty_figures: None, tmp_path: Path) -> None:
     make_run(tmp_path, n=60)
     results = results_of(tmp_path)
     results["protocol"]["choose_by"] = "roc_auc"
@@ -47,7 +47,7 @@ def test_candidates_are_ranked_by_what_chose_them(undrawn: None, tmp_path: Path)
     assert "Inner ROC AUC" in report(tmp_path).text
 
 
-def test_undefined_scores_are_shown_as_such(undrawn: None, tmp_path: Path) -> None:
+def test_undefined_scores_are_shown_as_such(empty_figures: None, tmp_path: Path) -> None:
     make_run(tmp_path, n=60)
     results = results_of(tmp_path)
     for entry in (*results["metrics"].values(), *(e for c in results["per_class"].values() for e in c.values())):

@@ -54,13 +54,6 @@ epochs = [2, 4, 8]
 LASTING = ("results.json", "predictions.csv", "split.json", "candidates.parquet", "folds/heads.json")
 
 
-@pytest.fixture
-def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        FITTING, "write_report", lambda folder, **options: (folder / "report.html").write_text("a report")
-    )
-
-
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("study") / "study.toml"
@@ -168,7 +161,7 @@ def test_fold_heads_say_what_their_features_come_from(searched: Run, folders: Pa
 
 
 def test_sources_do_not_change_each_other(
-    searched: Run, folders: Path, study: Path, tmp_path: Path, no_report: None
+    searched: Run, folders: Path, study: Path, tmp_path: Path, no_figures: None
 ) -> None:
     """A source alone gives its candidates the inner scores that it gave them beside another."""
     alone = Space((FeatureSourceSpec("test_efficientnet", input_size=32),), search_space(asked(study)).tables)
@@ -179,7 +172,7 @@ def test_sources_do_not_change_each_other(
 
 
 def test_again_with_another_cache_gives_the_same_bytes(
-    searched: Run, folders: Path, study: Path, tmp_path: Path, no_report: None
+    searched: Run, folders: Path, study: Path, tmp_path: Path, no_figures: None
 ) -> None:
     moved = Path(shutil.copy(study, tmp_path / "another name.toml"))
     again = fit(folders, tmp_path / "run", asked(moved, cache=str(tmp_path / "cache")))
@@ -194,7 +187,7 @@ def test_killed_and_resumed_ends_with_the_same_bytes(
     study: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    no_report: None,
+    no_figures: None,
 ) -> None:
     class KilledError(BaseException):
         pass
@@ -242,7 +235,7 @@ def test_report_shows_the_search_and_both_sources(searched: Run) -> None:
     assert (searched.folder / "figures" / "search_effects.svg").is_file()
 
 
-def test_int8_of_two_sources_is_resumed_from_what_the_run_kept(folders: Path, tmp_path: Path, no_report: None) -> None:
+def test_int8_of_two_sources_is_resumed_from_what_the_run_kept(folders: Path, tmp_path: Path, no_figures: None) -> None:
     """The bundle holds the quantised network of one source; that of the other lies beside the fold heads."""
     pytest.importorskip("openvino")
     pytest.importorskip("nncf")
@@ -282,7 +275,7 @@ MACHINE = [
 ]
 
 
-def test_halving_and_two_backbones_by_the_command_line(folders: Path, tmp_path: Path, no_report: None) -> None:
+def test_halving_and_two_backbones_by_the_command_line(folders: Path, tmp_path: Path, no_figures: None) -> None:
     path = tmp_path / "study.toml"
     path.write_text(
         STUDY.replace('backbone = ["test_resnet", "test_efficientnet"]', "").replace(
@@ -335,7 +328,7 @@ epochs = 2
 """
 
 
-def test_batches_larger_than_the_folds_allow_are_said_and_run(folders: Path, tmp_path: Path, no_report: None) -> None:
+def test_batches_larger_than_the_folds_allow_are_said_and_run(folders: Path, tmp_path: Path, no_figures: None) -> None:
     path, notes = tmp_path / "large.toml", helpers.Notes()
     path.write_text(LARGE)
     options = asked(path, backbone="test_resnet", input_size=32)
@@ -461,7 +454,7 @@ def test_space_of_the_options() -> None:
         FitOptions(search="halve")
 
 
-def test_views_of_one_backbone_share_it(folders: Path, tmp_path: Path, no_report: None) -> None:
+def test_views_of_one_backbone_share_it(folders: Path, tmp_path: Path, no_figures: None) -> None:
     """Two input sizes; twins are confirmed by the first source and that is said."""
     data = Path(shutil.copytree(folders, tmp_path / "data"))
     smooth = np.kron(np.random.default_rng(0).integers(0, 255, (5, 6, 3)), np.ones((16, 16, 1))).astype(np.uint8)
@@ -499,7 +492,7 @@ def test_estimate_and_check_with_several_sources(folders: Path, study: Path, tmp
     assert check_data(folders, asked(backbone="test_resnet,test_vit")).audit.n_images == 48
 
 
-def test_random_weights_among_others_are_warned_of(folders: Path, tmp_path: Path, no_report: None) -> None:
+def test_random_weights_among_others_are_warned_of(folders: Path, tmp_path: Path, no_figures: None) -> None:
     """Weights of a file beside random ones: warned of, and the headline says what the final model has."""
     from safetensors.torch import save_file
 

@@ -38,7 +38,8 @@ def augmented(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Trained on flips alone, so that the bundle predicts from views; read only."""
     folder = tmp_path_factory.mktemp("augmented")
     photographs = helpers.write_folders(folder / "photographs")
-    return fit(photographs, folder / "run", asked(augment="flips", tta=True))
+    with helpers.empty_figures():
+        return fit(photographs, folder / "run", asked(augment="flips", tta=True))
 
 
 # A whole fit ----------------------------------------------------------------------------------------------------------
@@ -93,6 +94,7 @@ def test_the_report_shows_the_views_and_the_methods_say_so(augmented: Run) -> No
     assert "Heads were trained on views of the images too (flips). Predictions are means over the views" in page
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_several_ways_compete_and_the_file_says_which(folders: Path, tmp_path: Path) -> None:
     run = fit(folders, tmp_path / "run", asked(augment="none,dihedral", balance="none,smote", tta=True))
     columns = read_candidates(run.folder / "candidates.parquet").columns
@@ -111,6 +113,7 @@ def test_other_views_are_another_run(augmented: Run) -> None:
         fit(photographs, augmented.folder, asked(augment="flips", tta=True, n_views=2))
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_without_pictures_the_report_shows_no_views(folders: Path, tmp_path: Path) -> None:
     run = fit(folders, tmp_path / "run", asked(augment="flips", images=False))
     page = run.report.read_text(encoding="utf-8")

@@ -393,6 +393,7 @@ def test_outside_images_are_judged_at_the_operating_point_too(decided: tuple[Run
     assert "At sensitivity>=0.9: sensitivity 0." in done.stdout and "Prediction sets at 80 % hold" in done.stdout
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_run_that_is_killed_and_resumed_decides_the_same(
     decided: tuple[Run, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -456,7 +457,7 @@ def test_damaged_decisions_are_refused_by_the_report(
         write_report(folder)
 
 
-def test_small_classes_are_named_where_their_sets_say_nothing(folders: Path, tmp_path: Path, no_report: None) -> None:
+def test_small_classes_are_named_where_their_sets_say_nothing(folders: Path, tmp_path: Path, no_figures: None) -> None:
     found = fit(folders, tmp_path / "run", helpers.options(conformal=0.95)).results
     assert (
         "Prediction sets say nothing of class 'calm': it has 16 calibration images in some fold"
@@ -465,14 +466,6 @@ def test_small_classes_are_named_where_their_sets_say_nothing(folders: Path, tmp
     sets = found["decisions"]["conformal"]
     assert sets["least_images"] == 19 and sets["coverage"]["value"] == 1.0 and sets["mean_size"] == 2.0
     assert {entry["uninformative_folds"] for entry in sets["per_class"].values()} == {3}
-
-
-@pytest.fixture
-def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the report, which tests above look at, out of fits that are not about it."""
-    fit_module = importlib.import_module("headstart.workflow.fit")  # the package holds the function by this name
-
-    monkeypatch.setattr(fit_module, "write_report", lambda *_, **__: None)
 
 
 # Misuse ---------------------------------------------------------------------------------------------------------------

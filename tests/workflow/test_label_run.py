@@ -63,7 +63,8 @@ def rated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
                 label = helpers.CLASSES[truth ^ int(generator.random() < share)]
                 rows.append({"image": row["image"], "rater": rater, "label": label})
     path = table(root, rows)
-    run = fit(DataSource(str(path)), root / "run", helpers.options(repeats=2))
+    with helpers.empty_figures():
+        run = fit(DataSource(str(path)), root / "run", helpers.options(repeats=2))
     return path, run
 
 
@@ -130,6 +131,7 @@ def test_the_list_is_what_the_predictions_of_the_run_say(rated: tuple[Path, Any]
     assert listed == set(wrong)
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_the_report_shows_label_issues_and_agreement(rated: tuple[Path, Any], tmp_path: Path) -> None:
     import re
     import shutil
@@ -168,6 +170,7 @@ def test_errors_of_labels_leave_no_traceback(tmp_path: Path) -> None:
     assert issubclass(DataError, HeadstartError)
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_soft_labels_are_trained_on_and_hard_ones_judged(tmp_path: Path) -> None:
     from headstart import fit
 

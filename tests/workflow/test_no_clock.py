@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 import time
 from collections.abc import Callable
@@ -51,15 +50,6 @@ def random_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs without figures, which take most of the time of a small fit and are not compared here."""
-    module = importlib.import_module("headstart.workflow.fit")
-    monkeypatch.setattr(
-        module, "write_report", lambda folder, **_: helpers.write_text(folder / "report.html", "no figures")
-    )
-
-
-@pytest.fixture
 def bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     """A processor with bf16 arithmetic for torch, whatever this one has, and work that is worth another engine."""
     for module in (capabilities, rule, machine, workflow_tuning):
@@ -95,7 +85,7 @@ def test_any_clock_gives_the_same_bytes(
     n_fits: int,
     random_clock: None,
     bf16: None,
-    no_report: None,
+    no_figures: None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -154,7 +144,7 @@ def test_emulated_bf16_is_no_hardware(
 
 @pytest.mark.parametrize("engine", ["auto", "measure"])
 def test_measuring_is_an_opt_in_that_is_written_down(
-    engine: str, bf16: None, no_report: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: str, bf16: None, no_figures: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With ``--engine measure`` a trial decides engine and training precision; resumption keeps both."""
     timed: list[str] = []

@@ -35,6 +35,7 @@ def test_an_empty_path_is_not_the_current_folder(path: str, tmp_path: Path) -> N
         fit(helpers.write_folders(tmp_path / "data"), "", helpers.options())
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_pictures_once_forbidden_stay_forbidden(folders: Path, run: Run, tmp_path: Path) -> None:
     copy = tmp_path / "run"
     shutil.copytree(run.folder, copy)
@@ -46,6 +47,7 @@ def test_pictures_once_forbidden_stay_forbidden(folders: Path, run: Run, tmp_pat
     assert PICTURE not in (copy / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_temporary_names_of_a_killed_process_do_not_stand_in_the_way(folders: Path, run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
@@ -71,6 +73,7 @@ def test_numbers_out_of_range_are_refused(name: str, value: int) -> None:
         helpers.options(**{name: value})
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_the_leakage_tax_draws_as_many_folds_as_the_split_has(tmp_path: Path) -> None:
     rows = [
         {"image": f"images/{row:03d}.png", "label": label, "group": row // 4, "fold": row // 4 % 3}

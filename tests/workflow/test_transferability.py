@@ -271,7 +271,8 @@ def two() -> FitOptions:
 @pytest.fixture(scope="module")
 def fitted(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run of two sources, with its report; read only."""
-    return fit(folders, tmp_path_factory.mktemp("fitted") / "run", two())
+    with helpers.empty_figures():
+        return fit(folders, tmp_path_factory.mktemp("fitted") / "run", two())
 
 
 def test_a_fit_of_several_sources_tells_all_three_beside_the_judgement(fitted: Run) -> None:

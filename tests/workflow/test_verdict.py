@@ -311,6 +311,7 @@ def test_the_report_has_the_verdict_table_and_figure(transferred: Run) -> None:
     assert "The same folds judged simple rivals" in page
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_hurting_is_explained(transferred: Run, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(transferred.folder, tmp_path / "run"))
     results = json.loads((copy / "results.json").read_text(encoding="utf-8"))
@@ -323,6 +324,7 @@ def test_hurting_is_explained(transferred: Run, tmp_path: Path) -> None:
         rewrite_report(copy)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_killed_among_the_rivals_the_run_goes_on_to_the_same_bytes(
     transferred: Run, weights: str, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -348,6 +350,7 @@ def test_killed_among_the_rivals_the_run_goes_on_to_the_same_bytes(
         assert (tmp_path / "run" / name).read_bytes() == (transferred.folder / name).read_bytes()
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_random_weights_have_no_verdict_and_no_twin(folders: Path, tmp_path: Path) -> None:
     run = fit(folders, tmp_path / "run", helpers.options(baselines=True))
     found = run.results["transfer"]

@@ -36,14 +36,6 @@ FITTING = importlib.import_module("headstart.workflow.fit")  # the package gives
 SAME = ("results.json", "predictions.csv", "split.json", "candidates.parquet")
 
 
-@pytest.fixture
-def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leaves the report out, where a test is about something else: it takes half of a tiny fit's time."""
-    monkeypatch.setattr(
-        FITTING, "write_report", lambda folder, **options: (folder / "report.html").write_text("a report")
-    )
-
-
 def lasting(folder: Path) -> dict[str, bytes]:
     """Every file that must be equal in equal runs."""
     found = helpers.tree(folder)
@@ -70,7 +62,7 @@ def test_two_runs_into_two_folders_are_byte_for_byte_equal(run: Run, folders: Pa
     assert set(SAME) < set(lasting(run.folder))
 
 
-def test_another_seed_gives_another_split(run: Run, folders: Path, tmp_path: Path, no_report: None) -> None:
+def test_another_seed_gives_another_split(run: Run, folders: Path, tmp_path: Path, no_figures: None) -> None:
     other = fit(folders, tmp_path / "run", helpers.options(seed=1))
     assert other.results["protocol"]["split_hash"] != run.results["protocol"]["split_hash"]
 
@@ -102,7 +94,7 @@ def test_headline_of_random_weights_says_so(run: Run) -> None:
     assert run.headline.startswith("Random weights, no transfer learning. Balanced accuracy 0.")
 
 
-def test_repeats_and_weights_and_groups_stand_in_the_predictions(tmp_path: Path, no_report: None) -> None:
+def test_repeats_and_weights_and_groups_stand_in_the_predictions(tmp_path: Path, no_figures: None) -> None:
     groups = [f"patient {row // 4}" for row in range(48)]
     weights = np.linspace(0.5, 2.0, 48)
     data = ImageDataset.from_arrays(helpers.noise(48), helpers.labels_of(48), groups=groups, weights=weights)
@@ -124,7 +116,7 @@ def test_repeats_and_weights_and_groups_stand_in_the_predictions(tmp_path: Path,
     assert found.results["task"]["weighted"] is True
 
 
-def test_metric_decides_the_choice(tmp_path: Path, folders: Path, no_report: None) -> None:
+def test_metric_decides_the_choice(tmp_path: Path, folders: Path, no_figures: None) -> None:
     found = fit(folders, tmp_path / "run", helpers.options(metric="roc_auc")).results
     assert found["protocol"]["choose_by"] == "roc_auc"
     assert all(0 <= row["inner_score"] <= 1 for row in found["candidates"])
@@ -132,7 +124,7 @@ def test_metric_decides_the_choice(tmp_path: Path, folders: Path, no_report: Non
     assert sum(row["times_chosen"] for row in found["candidates"]) == 3
 
 
-def test_positive_class_is_the_rarer_one_or_the_one_named(tmp_path: Path, no_report: None) -> None:
+def test_positive_class_is_the_rarer_one_or_the_one_named(tmp_path: Path, no_figures: None) -> None:
     rows = [row for row in range(60) if row % 2 == 0 or row < 40]
     data = ImageDataset.from_arrays(helpers.noise(60)[rows], [helpers.CLASSES[row % 2] for row in rows])
     rarer = fit(data, tmp_path / "a", helpers.options()).results
@@ -145,7 +137,7 @@ def test_positive_class_is_the_rarer_one_or_the_one_named(tmp_path: Path, no_rep
     assert not (tmp_path / "c").exists()
 
 
-def test_three_classes(tmp_path: Path, no_report: None) -> None:
+def test_three_classes(tmp_path: Path, no_figures: None) -> None:
     data = helpers.write_folders(tmp_path / "data", 45, classes=("a", "b", "c"))
     found = fit(data, tmp_path / "run", helpers.options(split="holdout:60/20/20"))
     assert found.results["task"]["positive"] is None
@@ -174,7 +166,7 @@ def check_finished(folders: Path, folder: Path, whole: Run) -> None:
 
 @pytest.mark.parametrize("n_pieces", [0, 1, 7, 12, 19])
 def test_killed_after_some_pieces(
-    n_pieces: int, folders: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_report: None
+    n_pieces: int, folders: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_figures: None
 ) -> None:
     put, left = Journal.put, [n_pieces]
 
@@ -199,7 +191,7 @@ def test_killed_after_some_pieces(
     "where", ["write_split", "predictions_csv", "_write_search", "save_fold_heads", "final_model", "_write_timings"]
 )
 def test_killed_while_the_results_are_written(
-    where: str, folders: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_report: None
+    where: str, folders: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_figures: None
 ) -> None:
     def killing(*args: Any, **options: Any) -> None:
         raise KilledError
@@ -225,7 +217,7 @@ def test_killed_while_the_report_is_written(
     assert (tmp_path / "run" / "figures").is_dir()
 
 
-def test_killed_for_real(folders: Path, run: Run, tmp_path: Path, no_report: None) -> None:
+def test_killed_for_real(folders: Path, run: Run, tmp_path: Path, no_figures: None) -> None:
     """`kill -9` once the first pieces lie in the journal, by the command line; then the same command again."""
     command = [sys.executable, "-m", "headstart", "fit", str(folders), "-o", str(tmp_path / "run"), "--no-cache", "-q"]
     command += ["--backbone", helpers.BACKBONE, "--weights", "random", "--input-size", str(helpers.SIDE)]
@@ -308,7 +300,7 @@ def test_a_run_begun_on_a_device_that_is_gone_is_refused(
 # Near-duplicates -----------------------------------------------------------------------------------------------------
 
 
-def test_copies_never_stand_on_both_sides(tmp_path: Path, no_report: None) -> None:
+def test_copies_never_stand_on_both_sides(tmp_path: Path, no_figures: None) -> None:
     data = helpers.write_folders(tmp_path / "data")
     originals = sorted((data / "rough").iterdir())[:5]
     for path in originals:
@@ -325,7 +317,7 @@ def test_copies_never_stand_on_both_sides(tmp_path: Path, no_report: None) -> No
             assert not names[0] & names[1]
 
 
-def test_copies_with_conflicting_labels_are_joined_and_reported(tmp_path: Path, no_report: None) -> None:
+def test_copies_with_conflicting_labels_are_joined_and_reported(tmp_path: Path, no_figures: None) -> None:
     data = helpers.write_folders(tmp_path / "data")
     shutil.copy(data / "calm" / "000.png", data / "rough" / "same.png")
     found = fit(data, tmp_path / "run", helpers.options())
@@ -335,7 +327,7 @@ def test_copies_with_conflicting_labels_are_joined_and_reported(tmp_path: Path, 
     assert any("disagree" in text or "different labels" in text for text in found.results["warnings"])
 
 
-def test_copies_join_the_groups_of_the_user(tmp_path: Path, no_report: None) -> None:
+def test_copies_join_the_groups_of_the_user(tmp_path: Path, no_figures: None) -> None:
     images = helpers.noise(48)
     images[0] = images[5]  # patients 0 and 1: one and the same
     images[4 * 7] = images[4 * 9 + 2]
@@ -351,7 +343,7 @@ def test_copies_join_the_groups_of_the_user(tmp_path: Path, no_report: None) -> 
 # Leakage tax ----------------------------------------------------------------------------------------------------------
 
 
-def test_ignoring_groups_claims_more_where_groups_matter(tmp_path: Path, no_report: None) -> None:
+def test_ignoring_groups_claims_more_where_groups_matter(tmp_path: Path, no_figures: None) -> None:
     """Poison: labels mean nothing, but the images of a patient look alike; only a leak can score."""
     rng = np.random.default_rng(0)
     n_patients, n_each = 24, 5
@@ -368,7 +360,7 @@ def test_ignoring_groups_claims_more_where_groups_matter(tmp_path: Path, no_repo
     assert tax["difference"] == pytest.approx(tax["groups_ignored"] - tax["groups_kept"])
 
 
-def test_without_groups_there_is_no_tax_and_that_is_said(folders: Path, tmp_path: Path, no_report: None) -> None:
+def test_without_groups_there_is_no_tax_and_that_is_said(folders: Path, tmp_path: Path, no_figures: None) -> None:
     notes = helpers.Notes()
     found = fit(folders, tmp_path / "run", helpers.options(leakage_tax=True), progress=notes)
     assert found.results["leakage_tax"] is None
@@ -378,7 +370,7 @@ def test_without_groups_there_is_no_tax_and_that_is_said(folders: Path, tmp_path
 # Splits ---------------------------------------------------------------------------------------------------------------
 
 
-def test_the_split_of_a_run_serves_another(run: Run, folders: Path, tmp_path: Path, no_report: None) -> None:
+def test_the_split_of_a_run_serves_another(run: Run, folders: Path, tmp_path: Path, no_figures: None) -> None:
     split = shutil.copy(run.folder / "split.json", tmp_path / "split.json")
     second = fit(folders, tmp_path / "run", helpers.options(split=str(split), backbone="test_vit", input_size=None))
     assert second.results["protocol"]["split_hash"] == run.results["protocol"]["split_hash"]
@@ -393,7 +385,7 @@ def test_the_split_of_a_run_serves_another(run: Run, folders: Path, tmp_path: Pa
     assert itself["ci95"][0] == -itself["ci95"][1]  # 48 images without a difference do not prove that there is none
 
 
-def test_runs_on_different_splits_are_not_compared(run: Run, folders: Path, tmp_path: Path, no_report: None) -> None:
+def test_runs_on_different_splits_are_not_compared(run: Run, folders: Path, tmp_path: Path, no_figures: None) -> None:
     other = fit(folders, tmp_path / "other", helpers.options(seed=5))
     with pytest.raises(SplitError, match=r"different splits.*--split .*split\.json"):
         compare(run.folder, other.folder)
@@ -408,7 +400,7 @@ def test_a_split_of_other_images_is_refused(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_folds_of_the_user_are_kept(tmp_path: Path, no_report: None) -> None:
+def test_folds_of_the_user_are_kept(tmp_path: Path, no_figures: None) -> None:
     own = np.random.default_rng(3).integers(0, 4, 48)
     data = ImageDataset.from_arrays(helpers.noise(48), helpers.labels_of(48), folds=own)
     rows = predictions(fit(data, tmp_path / "run", helpers.options()))
@@ -506,6 +498,7 @@ def test_estimate_plans_and_writes_nothing(folders: Path, tmp_path: Path) -> Non
     assert estimate_fit(folders, tmp_path / "other", options)["features_in_cache"] == 48
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_report_is_written_again_from_the_run_alone(run: Run, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(run.folder, tmp_path / "run"))
     (copy / "report.html").unlink()
@@ -517,7 +510,7 @@ def test_report_is_written_again_from_the_run_alone(run: Run, tmp_path: Path) ->
         rewrite_report(tmp_path)
 
 
-def test_report_goes_without_pictures_where_the_images_are_gone(tmp_path: Path, no_report: None) -> None:
+def test_report_goes_without_pictures_where_the_images_are_gone(tmp_path: Path, no_figures: None) -> None:
     data = helpers.write_folders(tmp_path / "data")
     found = fit(data, tmp_path / "run", helpers.options())
     data.rename(tmp_path / "moved")
@@ -526,6 +519,7 @@ def test_report_goes_without_pictures_where_the_images_are_gone(tmp_path: Path, 
     assert any("without pictures" in text for text in notes.texts)
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_pictures_forbidden_once_stay_forbidden(tmp_path: Path) -> None:
     data = helpers.write_folders(tmp_path / "data")
     found = fit(data, tmp_path / "run", helpers.options(images=False))
