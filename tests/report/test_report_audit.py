@@ -44,7 +44,7 @@ def test_no_images_leaves_out_every_name_of_the_audit_too(empty_figures: None, t
     assert ".png" not in (tmp_path / "report.html").read_text(encoding="utf-8")
     for kept in (
         "Unreadable files 1 Sets of exact duplicates 2 Sets whose labels disagree 1",
-        "names of unreadable files, duplicates and twins were left out on request; results.json has them",
+        "names of unreadable files, duplicates and near-duplicates were left out on request; results.json has them",
         "confirmed in feature space 1",
         "near pairs 1",
         "(image name left out) (functional) = (image name left out) (defective).",

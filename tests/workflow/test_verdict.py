@@ -305,10 +305,10 @@ def test_predictions_of_the_rivals_give_their_scores(transferred: Run) -> None:
 def test_the_report_has_the_verdict_table_and_figure(transferred: Run) -> None:
     page = transferred.report.read_text(encoding="utf-8")
     assert "Did transfer help?" in page
-    assert (transferred.folder / "figures" / "rivals.svg").is_file()
+    assert (transferred.folder / "figures" / "baselines.svg").is_file()
     for title in ("Majority class", "Handcrafted features, SVM", "Same backbone, random weights"):
         assert title in page
-    assert "The same folds judged simple rivals" in page
+    assert "The same folds judged simple baselines" in page
 
 
 @pytest.mark.usefixtures("empty_figures")

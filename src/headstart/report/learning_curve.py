@@ -124,8 +124,8 @@ def _method(results: Mapping[str, Any]) -> str:
     return (
         f"Frozen features of {results['source']}. The folds ({results['n_folds']}) were drawn "
         f"{len(results['scores'])} times; in every training fold nested, stratified subsets of "
-        f"{text.plural(len(results['sizes']), 'size')} were drawn, groups and twins kept whole. On each a logistic "
-        "head was chosen by log loss on four inner folds and judged on the held-out images. Law: "
+        f"{text.plural(len(results['sizes']), 'size')} were drawn, groups and near-duplicates kept whole. On each a "
+        "logistic head was chosen by log loss on four inner folds and judged on the held-out images. Law: "
         f"{results['law']['form']}; exponents from 0.15 to 1.2 averaged by their fit. It is carried to three times the "
         "images at most."
     )

@@ -13,16 +13,16 @@ from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_in_sentence, metric_title
 from headstart.results.read import RunRecord
 
-PLOT = "rivals"
+PLOT = "baselines"
 
 
 def baseline_plots(record: RunRecord) -> tuple[Plot, ...]:
-    """The run and every rival with intervals on one axis; none where no rival was judged."""
+    """The run and every baseline with intervals on one axis; none where no baseline was judged."""
     transfer, name = record.results.get("transfer"), record.results["headline"]["metric"]
     if transfer is None:
         return ()
     rows = [("this run", record.results["metrics"][name])]
-    rows += [(rival["title"], rival["metrics"][name]) for rival in transfer["rivals"]]
+    rows += [(baseline["title"], baseline["metrics"][name]) for baseline in transfer["rivals"]]
     known = [(label, entry) for label, entry in rows if entry["value"] is not None]
     if len(known) < 2:
         return ()
@@ -41,8 +41,8 @@ def baseline_plots(record: RunRecord) -> tuple[Plot, ...]:
 def _plot_title(transfer: Mapping[str, Any], name: str) -> str:
     gain = transfer["gains"][name]
     if gain["gain"] is None:
-        return "The run beside its simple rivals"
-    return f"{_points(gain)} against the best simple rival, chosen on inner folds"
+        return "The run beside its simple baselines"
+    return f"{_points(gain)} against the best simple baseline, chosen on inner folds"
 
 
 def _points(gain: Mapping[str, Any]) -> str:

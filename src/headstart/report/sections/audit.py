@@ -20,7 +20,9 @@ _LISTS = {
     "near_duplicate_candidates": "Near-duplicate candidates",
     "multi_page": "Files of several pages",
 }
-_NAMES_LEFT_OUT = "The names of unreadable files, duplicates and twins were left out on request; results.json has them."
+_NAMES_LEFT_OUT = (
+    "The names of unreadable files, duplicates and near-duplicates were left out on request; results.json has them."
+)
 
 
 @register_section("audit", after="optimism")
@@ -39,7 +41,7 @@ def audit_section(context: ReportContext, drawn: Drawn) -> Section:
         blocks += _duplicates(audit["duplicates"], audit["label_conflicts"])
     else:
         blocks.append(Text(_NAMES_LEFT_OUT, tone="note"))
-    blocks += _twins(audit.get("twins"), named=named)
+    blocks += _near_duplicates(audit.get("twins"), named=named)
     blocks += _sentences(audit.get("notes", []), "plain")
     told = set(record.results["warnings"])
     blocks += _sentences([warning for warning in audit.get("warnings", []) if warning not in told], "warning")
@@ -96,15 +98,15 @@ def _duplicates(sets: Sequence[Sequence[str]], conflicts: Sequence[Sequence[str]
     return [table, *_cut(sets)] if rows else [Text("No two files hold the same image.", tone="good")]
 
 
-def _twins(twins: Any, *, named: bool) -> list[Block]:
-    """Near duplicates, as the run recorded them; lists of them counted unless `named`."""
-    if not isinstance(twins, dict) or not twins:
+def _near_duplicates(found: Any, *, named: bool) -> list[Block]:
+    """Near-duplicates, as the run recorded them; lists of them counted unless `named`."""
+    if not isinstance(found, dict) or not found:
         return []
     told = _named if named else _tallied
-    rows = tuple((text.words(key), told(value)) for key, value in twins.items())
+    rows = tuple((text.words(key), told(value)) for key, value in found.items())
     return [
         ReportTable(
-            "Twins: images with alike perceptual hashes, confirmed in feature space",
+            "Near-duplicates: images with alike perceptual hashes, confirmed in feature space",
             ("Item", "Value"),
             rows,
             frozenset({1}),

@@ -19,7 +19,7 @@ _MEANING = (
     "Negative transfer: what the network learned elsewhere misleads it here, so that simple methods do better on the "
     "same images. It happens where the pretraining pictures have little in common with these, where the weights are "
     "damaged or are not those they are said to be, or where the task hangs on something the pretraining taught the "
-    "network to overlook. Use the best rival, another backbone, or weights trained on pictures more like these."
+    "network to overlook. Use the best baseline, another backbone, or weights trained on pictures more like these."
 )
 _NOTHING = (
     "No evidence is no proof of absence: with few images only large gains can be told from chance. The interval says "
@@ -32,13 +32,13 @@ def baseline_sentences(context: ReportContext) -> list[MethodsSentence]:
     transfer = context.record.results.get("transfer")
     if transfer is None:
         return []
-    titles = text.listed([rival["title"] for rival in transfer["rivals"]])
+    titles = text.listed([baseline["title"] for baseline in transfer["rivals"]])
     decider, gain = metric_in_sentence(transfer["decided_by"]), transfer["gains"][transfer["decided_by"]]
     interval = "" if gain["ci95"] is None else f" (95 % interval {text.interval(gain['ci95'])})"
     verdict = "" if transfer["verdict"] is None else f" Verdict on transfer: {transfer['verdict']}."
     words = (
-        f"The same folds judged simple rivals ({titles}); against the best of them, chosen on the inner folds of each "
-        f"outer fold, the gain in {decider} was {text.score(gain['gain'])}{interval}, in pairs.{verdict}"
+        f"The same folds judged simple baselines ({titles}); against the best of them, chosen on the inner folds of "
+        f"each outer fold, the gain in {decider} was {text.score(gain['gain'])}{interval}, in pairs.{verdict}"
     )
     return [MethodsSentence(MethodsPart.RESULTS, words)]
 
@@ -49,7 +49,7 @@ def _plots(context: ReportContext) -> Iterable[Plot]:
 
 @register_section("baselines", after="scores", plots=_plots, methods=baseline_sentences)
 def baselines_section(context: ReportContext, drawn: Drawn) -> Section | None:
-    """Verdict, picture and tables; None where no rival was judged."""
+    """Verdict, picture and tables; None where no baseline was judged."""
     record = context.record
     transfer = record.results.get("transfer")
     if transfer is None:
@@ -60,26 +60,30 @@ def baselines_section(context: ReportContext, drawn: Drawn) -> Section | None:
     if transfer["verdict"] == "no evidence":
         blocks.append(Text(_NOTHING))
     blocks += figure_row(drawn, PLOT)
-    blocks += [_rival_table(record, transfer), _gain_table(transfer), Text(_how(record, transfer), tone="note")]
+    blocks += [_baseline_table(record, transfer), _gain_table(transfer), Text(_how(record, transfer), tone="note")]
     if transfer["notes"]:
         blocks.append(Bullets(tuple(transfer["notes"])))
     return Section("baselines", "Did transfer help?", tuple(blocks))
 
 
-def _rival_table(record: RunRecord, transfer: Mapping[str, Any]) -> ReportTable:
+def _baseline_table(record: RunRecord, transfer: Mapping[str, Any]) -> ReportTable:
     names = ordered_metrics(transfer["gains"])
     run = ("This run", text.MISSING, *(_on_two_lines(record.results["metrics"][name]) for name in names))
-    best = ("Best rival of each fold", text.MISSING, *(_on_two_lines(transfer["best_rival"][name]) for name in names))
-    rivals = [
+    best = (
+        "Best baseline of each fold",
+        text.MISSING,
+        *(_on_two_lines(transfer["best_rival"][name]) for name in names),
+    )
+    baselines = [
         (
-            rival["title"][0].upper() + rival["title"][1:],
-            text.count(rival["times_best"]),
-            *(_on_two_lines(rival["metrics"][name]) for name in names),
+            baseline["title"][0].upper() + baseline["title"][1:],
+            text.count(baseline["times_best"]),
+            *(_on_two_lines(baseline["metrics"][name]) for name in names),
         )
-        for rival in transfer["rivals"]
+        for baseline in transfer["rivals"]
     ]
     columns = ("Judged", "Times best", *(metric_title(name) for name in names))
-    return ReportTable(f"The run and its rivals, n = {record.n_judged:,}", columns, (run, *rivals, best))
+    return ReportTable(f"The run and its baselines, n = {record.n_judged:,}", columns, (run, *baselines, best))
 
 
 def _on_two_lines(entry: Mapping[str, Any]) -> str:
@@ -98,7 +102,9 @@ def _gain_table(transfer: Mapping[str, Any]) -> ReportTable:
         )
         for name, gain in ((name, transfer["gains"][name]) for name in ordered_metrics(transfer["gains"]))
     )
-    caption = "Gain of the run over the best rival of each fold, in pairs; above zero the run is better, for losses too"
+    caption = (
+        "Gain of the run over the best baseline of each fold, in pairs; above zero the run is better, for losses too"
+    )
     return ReportTable(caption, ("Score", "Gain", "95 % interval", "p"), rows)
 
 
@@ -106,8 +112,8 @@ def _how(record: RunRecord, transfer: Mapping[str, Any]) -> str:
     chooser = metric_in_sentence(record.results["protocol"]["choose_by"])
     decider = metric_in_sentence(transfer["decided_by"])
     return (
-        f"In every outer fold the best rival is the one that the inner folds prefer, by {chooser}; pooled over the "
+        f"In every outer fold the best baseline is the one that the inner folds prefer, by {chooser}; pooled over the "
         f"folds its predictions are compared with the run's, image by image, groups resampled as wholes. The verdict "
         f"is helps where the 90 % interval of the gain in {decider} lies above zero (p < 0.10, a risk of 5 % of saying "
-        "it of nothing), hurts where it lies below, else no evidence. Rivals are calibrated as the run is."
+        "it of nothing), hurts where it lies below, else no evidence. Baselines are calibrated as the run is."
     )

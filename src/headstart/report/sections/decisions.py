@@ -21,7 +21,7 @@ KIND_WORDS = {
     "platt": "Platt's sigmoid",
     "isotonic": "isotonic regression",
 }
-_CALLED_TITLES = {
+_CLINICAL_TITLES = {
     "recall": "Sensitivity (recall)",
     "precision": "PPV (precision)",
     "npv": "NPV (precision of the other class)",
@@ -164,7 +164,7 @@ def _point_blocks(record: RunRecord, decisions: Mapping[str, Any], drawn: Drawn)
     metrics, rule = decisions["operating_point"]["metrics"], decisions["asked"]["operating_point"]
     rows = tuple(
         (
-            _CALLED_TITLES.get(name, metric_title(name)),
+            _CLINICAL_TITLES.get(name, metric_title(name)),
             text.score(metrics[name]["value"]),
             text.interval(metrics[name]["ci95"]),
         )
@@ -173,10 +173,10 @@ def _point_blocks(record: RunRecord, decisions: Mapping[str, Any], drawn: Drawn)
     table = ReportTable(f"Scores at the operating point {rule}", ("Score", "Value", "95 % interval"), rows)
     positive = record.classes[record.positive or 0]
     said = Text(
-        f"Operating point {rule}: an image is called {positive} from a probability on that follows this rule on inner "
-        f"predictions; the final model's is {text.score(_threshold(decisions['final']))}. The scores below, and the "
-        "column `predicted` of predictions.csv, are of these calls on held-out images; a rule met on few images is met "
-        "on others only roughly. PPV and NPV hold for classes as frequent as here."
+        f"Operating point {rule}: an image is predicted {positive} from a probability on that follows this rule on "
+        f"inner predictions; the final model's is {text.score(_threshold(decisions['final']))}. The scores below, and "
+        "the column `predicted` of predictions.csv, are of these predicted classes on held-out images; a rule met on "
+        "few images is met on others only roughly. PPV and NPV hold for classes as frequent as here."
     )
     return [said, *_beside(drawn, "decision_operating_point", table)]
 

@@ -11,6 +11,7 @@ from headstart.report.sections import Drawn, register_section
 from headstart.report.sections.gallery import PictureWall
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
+from headstart.results.labels import DOUBTFUL_FILE
 
 _KRIPPENDORFF = (
     "K. Krippendorff. Computing Krippendorff's Alpha-Reliability. University of Pennsylvania, Annenberg School for "
@@ -22,7 +23,7 @@ N_ROWS = 20
 _WHAT = (
     "A list to look at, not a correction: models that had not seen these images are confident of another class than "
     "the label. Wrong labels stand on it beside hard and rare images; labels that are wrong by a rule that the models "
-    "could learn do not. Nothing was changed or left out because of it. All of them, ranked, are in doubtful.csv."
+    f"could learn do not. Nothing was changed or left out because of it. All of them, ranked, are in {DOUBTFUL_FILE}."
 )
 
 
@@ -49,7 +50,7 @@ def label_sentences(context: ReportContext) -> list[MethodsSentence]:
 def labels_section(context: ReportContext, drawn: Drawn) -> Section | None:
     """Agreement of the raters, soft labels, and the ranked list of label issues with pictures of the first.
 
-    Where image names are to be left out, a label is found by its rank in ``doubtful.csv``. None for a run that says
+    Where image names are to be left out, a label is found by its rank in `DOUBTFUL_FILE`. None for a run that says
     nothing of its labels: one of an older version.
     """
     results = context.record.results
@@ -125,32 +126,32 @@ def _votes(votes: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {n}" for name, n in votes.items())
 
 
-def _issue_blocks(context: ReportContext, doubtful: Mapping[str, Any]) -> list[Block]:
-    n_listed, n_judged = doubtful["n_listed"], doubtful["n_judged"]
+def _issue_blocks(context: ReportContext, issues: Mapping[str, Any]) -> list[Block]:
+    n_listed, n_judged = issues["n_listed"], issues["n_judged"]
     if not n_listed:
         return [Text(f"No label of {n_judged:,} judged images is contradicted with confidence.", tone="good")]
     counted = (
         f"{text.plural(n_listed, 'label')} of {n_judged:,} judged images; about "
-        f"{doubtful['n_wrong_estimated']:.0f} labels are estimated to be wrong, hard images counted among them."
+        f"{issues['n_wrong_estimated']:.0f} labels are estimated to be wrong, hard images counted among them."
     )
-    top = doubtful["top"]
+    top = issues["top"]
     wall = PictureWall(context)
     tiles = tuple(_tile(wall, entry, named=context.images) for entry in top[:N_TILES])
     return [
         Text(_WHAT, tone="warning"),
         Text(counted),
-        Gallery("The most doubtful labels", tiles),
+        Gallery("The clearest label issues", tiles),
         _ranked(top, named=context.images),
-        _joint(context.record.classes, doubtful),
-        Text(_method(doubtful), tone="note"),
+        _joint(context.record.classes, issues),
+        Text(_method(issues), tone="note"),
     ]
 
 
-def _method(doubtful: Mapping[str, Any]) -> str:
+def _method(issues: Mapping[str, Any]) -> str:
     return (
         "An image is listed when the probability of another class reaches that class's threshold, the mean probability "
         "of the class over the images labelled so, and its own label is not the most probable class; the label with "
-        f"the lowest probability comes first (confident learning: {doubtful['reference']})."
+        f"the lowest probability comes first (confident learning: {issues['reference']})."
     )
 
 
@@ -187,10 +188,10 @@ def _ranked(top: Sequence[Mapping[str, Any]], *, named: bool) -> ReportTable:
     return ReportTable(first, columns, rows, frozenset(range(1, 3 + len(words))))
 
 
-def _joint(classes: Sequence[str], doubtful: Mapping[str, Any]) -> ReportTable:
+def _joint(classes: Sequence[str], issues: Mapping[str, Any]) -> ReportTable:
     rows = tuple(
-        (name, text.score(doubtful["thresholds"][name]), *(text.count(n) for n in counts))
-        for name, counts in zip(classes, doubtful["confident_joint"], strict=True)
+        (name, text.score(issues["thresholds"][name]), *(text.count(n) for n in counts))
+        for name, counts in zip(classes, issues["confident_joint"], strict=True)
     )
     caption = "Images by label (rows) and by the class that the models are confident of (columns)"
     return ReportTable(caption, ("Label", "Threshold", *classes), rows)

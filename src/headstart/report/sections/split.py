@@ -72,9 +72,9 @@ def split_section(context: ReportContext, drawn: Drawn) -> Section:
     blocks: list[Block] = [facts, _fold_counts(record)]
     if record.split["notes"]:
         blocks.append(Bullets(tuple(record.split["notes"])))
-    tax = record.results.get("leakage_tax")
-    if tax:
-        blocks.append(_leakage_table(tax))
+    ignored = record.results.get("leakage_tax")
+    if ignored:
+        blocks.append(_ignored_groups_table(ignored))
     return Section("split", "The split", tuple(blocks))
 
 
@@ -91,13 +91,15 @@ def _fold_counts(record: RunRecord) -> ReportTable:
     return ReportTable("Test images of every class by fold", ("Fold", "Train", "Test", *record.classes), tuple(rows))
 
 
-def _leakage_table(tax: Mapping[str, Any]) -> ReportTable:
+def _ignored_groups_table(ignored: Mapping[str, Any]) -> ReportTable:
     """What a split that ignores the groups would have claimed."""
     parts = ("groups_kept", "groups_ignored", "difference")
-    measured = {name: entry for name, entry in tax.items() if isinstance(entry, dict)}
+    measured = {name: entry for name, entry in ignored.items() if isinstance(entry, dict)}
     rows = tuple(
         (metric_title(name), *(text.score(measured[name].get(part)) for part in parts))
         for name in ordered_metrics(measured)
     )
     columns = ("Metric", "Groups kept", "Groups ignored", "Difference")
-    return ReportTable("Leakage tax: what a split that ignores the groups would have claimed", columns, rows)
+    return ReportTable(
+        "Optimism from ignoring groups: what a split that ignores them would have claimed", columns, rows
+    )

@@ -35,9 +35,10 @@ def task_section(context: ReportContext, drawn: Drawn) -> Section:
     record = context.record
     task = record.results["task"]
     n_images = text.plural(task["n_images"], "image")
-    asked = f"To which of {len(task['classes'])} classes does an image belong? {n_images} were given"
+    question = f"To which of {len(task['classes'])} classes does an image belong? {n_images} were given"
     groups = (
-        f"; the {text.plural(task['n_groups'], 'group')} that they form, twins joined, stay whole in every split"
+        f"; the {text.plural(task['n_groups'], 'group')} that they form, near-duplicates joined, "
+        "stay whole in every split"
         if task.get("n_groups")
         else ""
     )
@@ -52,7 +53,7 @@ def task_section(context: ReportContext, drawn: Drawn) -> Section:
         for name in task["classes"]
     )
     blocks: list[Block] = [
-        Text(f"{asked}{groups}."),
+        Text(f"{question}{groups}."),
         ReportTable("Classes", ("Class", "Images", "Share", "Positive"), rows),
     ]
     labels = class_labels(record.classes)

@@ -45,8 +45,8 @@ def training_set_sentences(context: ReportContext) -> list[MethodsSentence]:
     found = []
     if balance:
         found.append(
-            f"Uneven classes were treated within training folds alone ({text.listed(balance, limit=20)}), in the space "
-            "of features."
+            f"Uneven classes were balanced within training folds alone ({text.listed(balance, limit=20)}), in the "
+            "space of features."
         )
     if augment:
         mean = " Predictions are means over the views of an image." if any(row["tta"] for row in rows) else ""
@@ -77,7 +77,7 @@ def training_set_section(context: ReportContext, drawn: Drawn) -> Section | None
 
 def _summary(rows: Sequence[Mapping[str, Any]]) -> str:
     rule = (
-        "The inner folds chose among these ways as they chose among heads."
+        "The inner folds chose among these training sets as they chose among heads."
         if len(rows) > 1
         else "Every candidate was trained in this way."
     )
@@ -101,8 +101,8 @@ def _table(record: RunRecord, rows: Sequence[Mapping[str, Any]]) -> ReportTable:
         )
         for row in rows
     )
-    columns = ("Way", "Balancing", "Views", "Predicted from", f"Best inner {metric}, mean", "Chosen in folds")
-    return ReportTable("Ways of treating training images", columns, cells, frozenset({1, 2, 3}))
+    columns = ("Training set", "Balancing", "Views", "Predicted from", f"Best inner {metric}, mean", "Chosen in folds")
+    return ReportTable("Training sets that competed", columns, cells, frozenset({1, 2, 3}))
 
 
 def _contact_sheet(record: RunRecord, policy: str, views: Sequence[View], dataset: ImageDataset) -> Block:
