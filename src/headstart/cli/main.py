@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from headstart.cli.commands import in_order, load_commands
+from headstart.cli.commands import COMMANDS
 from headstart.errors import HeadstartError
 from headstart.version import __version__
 
@@ -18,7 +18,11 @@ class CommandGroup(click.Group):
 
     def list_commands(self, context: click.Context) -> list[str]:
         """Names of the commands in the order of a user's work."""
-        return in_order()
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """The command of a name; None where there is none."""
+        return COMMANDS[name].command if name in COMMANDS else None
 
     def invoke(self, context: click.Context) -> Any:
         """Run a command; a known error prints its message alone."""
@@ -37,7 +41,6 @@ class CommandGroup(click.Group):
 
 @click.group(
     cls=CommandGroup,
-    commands=load_commands(),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(__version__, prog_name="headstart")

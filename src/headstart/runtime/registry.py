@@ -55,6 +55,10 @@ class Registry(Mapping[str, Item], Generic[Item]):
             order = self._order
             self._items = dict(sorted(self._items.items(), key=lambda entry: order(entry[1])))
 
+    def so_far(self) -> tuple[Item, ...]:
+        """What is registered already; no file is imported for it, so that files may ask while they register."""
+        return tuple(self._items.values())
+
     def discard(self, name: str) -> None:
         """Take one thing out again, if it is there."""
         self._items.pop(name, None)
@@ -70,6 +74,11 @@ class Registry(Mapping[str, Item], Generic[Item]):
     def __len__(self) -> int:
         self._import_files()
         return len(self._items)
+
+    @staticmethod
+    def place(package: str, function: Callable[..., Any]) -> tuple[bool, str]:
+        """Key to sort by: what the files of a folder define in order of their names, then what others define."""
+        return not function.__module__.startswith(f"{package}."), function.__module__
 
     def _import_files(self) -> None:
         if self._imported:

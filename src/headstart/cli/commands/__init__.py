@@ -5,17 +5,25 @@ A file of this folder that registers its command is found without being named an
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import click
 
+from headstart.runtime.registry import Registry
+
 C = TypeVar("C", bound=click.Command)
 
-COMMANDS: dict[str, click.Command] = {}
-_ORDER: dict[str, int] = {}
+
+class RegisteredCommand(NamedTuple):
+    """A command and its place in the help."""
+
+    order: int
+    command: click.Command
+
+
+COMMANDS: Registry[RegisteredCommand] = Registry("command", __name__, order=lambda registered: registered.order)
+"""Every command by its name, in the order of a user's work."""
 
 
 def register_command(order: int) -> Callable[[C], C]:
@@ -25,25 +33,15 @@ def register_command(order: int) -> Callable[[C], C]:
     ----------
     order : int
         Its place in ``headstart --help``, by rising numbers: the order of a user's work.
+
+    Raises
+    ------
+    ValueError
+        When another command has its name.
     """
 
     def register(command: C) -> C:
-        name = command.name or ""
-        if name in COMMANDS:
-            raise ValueError(f"there is a command called {name} already")
-        COMMANDS[name], _ORDER[name] = command, order
+        COMMANDS.add(command.name or "", RegisteredCommand(order, command))
         return command
 
     return register
-
-
-def in_order() -> list[str]:
-    """Names of the commands as the help lists them."""
-    return sorted(COMMANDS, key=lambda name: _ORDER[name])
-
-
-def load_commands() -> dict[str, click.Command]:
-    """The commands of this folder, imported; and of whoever registers one later."""
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
-    return COMMANDS

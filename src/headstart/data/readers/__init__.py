@@ -7,16 +7,14 @@ reader imports heavy libraries where it uses them.
 
 from __future__ import annotations
 
-import functools
-import importlib
 import os
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headstart.errors import DataError
+from headstart.runtime.registry import Registry
 
 if TYPE_CHECKING:
     from headstart.data.images.pixels import PixelSource
@@ -104,7 +102,7 @@ class Reader:
                 raise DataError(f"{path} is read as {self.help}, for which there is no option {name!r}; leave it out.")
 
 
-_READERS: dict[str, Reader] = {}
+_READERS: Registry[Reader] = Registry("reader", __name__, order=lambda reader: Registry.place(__name__, reader.read))
 
 
 def register_reader(
@@ -124,10 +122,10 @@ def register_reader(
     """
 
     def register(read: Read) -> Read:
-        taken = [known.name for known in _READERS.values() if known.name == name or {*known.suffixes} & {*suffixes}]
+        taken = [known.name for known in _READERS.so_far() if {*known.suffixes} & {*suffixes}]
         if taken:
-            raise ValueError(f"reader {name!r} takes the name or a suffix of reader {taken[0]!r}; choose another")
-        _READERS[name] = Reader(name, help, read, suffixes, recognises, options)
+            raise ValueError(f"The reader {name!r} takes a suffix of the reader {taken[0]!r}. Choose another.")
+        _READERS.add(name, Reader(name, help, read, suffixes, recognises, options))
         return read
 
     return register
@@ -135,19 +133,7 @@ def register_reader(
 
 def readers() -> tuple[Reader, ...]:
     """Every reader: those of this folder in order of their files, then those registered elsewhere."""
-    _import_all()
-    return tuple(sorted(_READERS.values(), key=_place))
-
-
-@functools.cache
-def _import_all() -> None:
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
-
-
-def _place(reader: Reader) -> tuple[bool, str]:
-    module = reader.read.__module__
-    return not module.startswith(f"{__name__}."), module
+    return tuple(_READERS.values())
 
 
 def find_reader(path: Path) -> Reader:

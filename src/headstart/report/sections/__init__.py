@@ -6,8 +6,6 @@ sentences of the methods paragraph. Nothing else is edited for a new one.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -15,6 +13,7 @@ from typing import TypeAlias
 from headstart.report.context import ReportContext
 from headstart.report.document import FigureRow, Picture, Plot, Section
 from headstart.report.text.methods import MethodsSentence
+from headstart.runtime.registry import Registry
 
 Drawn: TypeAlias = Mapping[str, Picture]
 """The figures of a report by their names."""
@@ -51,7 +50,7 @@ class SectionSpec:
     methods: Callable[[ReportContext], Iterable[MethodsSentence]] = _nothing
 
 
-SECTIONS: dict[str, SectionSpec] = {}
+SECTIONS: Registry[SectionSpec] = Registry("section", __name__, order=lambda spec: Registry.place(__name__, spec.build))
 """Every registered section by its anchor."""
 
 
@@ -71,9 +70,7 @@ def register_section(
     """
 
     def register(build: Builder) -> Builder:
-        if anchor in SECTIONS:
-            raise ValueError(f"There is a section {anchor!r} already; give this one another anchor.")
-        SECTIONS[anchor] = SectionSpec(anchor, after, build, plots, methods)
+        SECTIONS.add(anchor, SectionSpec(anchor, after, build, plots, methods))
         return build
 
     return register
@@ -87,8 +84,6 @@ def ordered_sections() -> tuple[SectionSpec, ...]:
     ValueError
         When a section is to stand after one that does not exist.
     """
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
     ordered = tuple(_following(None))
     lost = set(SECTIONS) - {spec.anchor for spec in ordered}
     if lost:

@@ -6,13 +6,12 @@ suffixes and help texts name the formats, so a file here imports Pillow where it
 
 from __future__ import annotations
 
-import functools
-import importlib
 import io
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from headstart.runtime.registry import Registry
 
 if TYPE_CHECKING:
     from PIL import ImageFile
@@ -57,7 +56,7 @@ class ImageFormat:
     has_plain_layouts: bool = False
 
 
-_FORMATS: dict[str, ImageFormat] = {}
+_FORMATS: Registry[ImageFormat] = Registry("image format", __name__, order=lambda known: known.order)
 
 
 def register_format(image_format: ImageFormat) -> ImageFormat:
@@ -68,22 +67,13 @@ def register_format(image_format: ImageFormat) -> ImageFormat:
     ValueError
         When another format has its name.
     """
-    if image_format.name in _FORMATS:
-        raise ValueError(f"there is an image format called {image_format.name!r} already")
-    _FORMATS[image_format.name] = image_format
+    _FORMATS.add(image_format.name, image_format)
     return image_format
 
 
 def image_formats() -> list[ImageFormat]:
     """Every format, in order."""
-    _import_all()
-    return sorted(_FORMATS.values(), key=lambda image_format: image_format.order)
-
-
-@functools.cache
-def _import_all() -> None:
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
+    return list(_FORMATS.values())
 
 
 def find_format(encoded: bytes) -> ImageFormat | None:
