@@ -32,11 +32,10 @@ from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.features.open import ExtractionSettings, open_extractor
 from headstart.features.stage_maps import StageMaps, extract_maps
-from headstart.finetuning import FineTuneSpec, TrainingContext, TrainingTask, fine_tune, frozen_stage
+from headstart.finetuning import FineTuneSpec, TrainingContext, TrainingTask, fine_tune, frozen_stage, predict_images
 from headstart.heads import HeadSpec, fit_heads
 from headstart.metrics import OutOfFold, compare_paired, evaluate
 from headstart.samples.solar_cells import SolarCells, protocol, solar_cells
-from headstart.study.finetuning import predicted
 from headstart.workflow.preflight import find_near_duplicates, open_cache
 
 PIXELS = 300
@@ -114,7 +113,9 @@ def judged(given: Given, name: str, n_folds: int) -> dict[str, Any]:
             given.extractor.backbone, given.extractor.stage, head, seed=SEED + number, n_threads=N_THREADS
         )
         found = fine_tune(TrainingTask(maps, targets, weights, train, np.zeros(0, dtype=np.int64)), SPEC, setting)
-        said["fine-tuned"][test] = predicted(found, setting, maps, test)
+        said["fine-tuned"][test] = predict_images(
+            found, setting.backbone, setting.stage, maps, test, device=setting.device
+        )
         said["frozen"][test] = head.predict_proba(features[test])
         fold[test] = number
         histories.append(found.history.train_loss[1:].tolist())

@@ -221,7 +221,7 @@ def _curve(found: tuple[FineTuned, float]) -> tuple[list[float], float]:
 
 def accuracy(given: Ready, dataset: ImageDataset, epochs: int) -> dict[str, Any]:
     """5 folds, both ways on the same images: their accuracy and the paired difference."""
-    from headstart.study.finetuning import predicted
+    from headstart.finetuning import predict_images
 
     split = split_dataset(dataset, scheme="nested:5x4", seed=0)
     said = {name: np.zeros((len(dataset), 2)) for name in ("cached", "plain")}
@@ -230,7 +230,9 @@ def accuracy(given: Ready, dataset: ImageDataset, epochs: int) -> dict[str, Any]
     for number, train, test in split.outer(0):
         found, _ = trained(given, given.maps, train, epochs)
         setting = TrainingContext(given.backbone, given.stage, given.start(train), n_threads=N_THREADS)
-        said["cached"][test] = predicted(found, setting, given.maps, test)
+        said["cached"][test] = predict_images(
+            found, setting.backbone, setting.stage, given.maps, test, device=setting.device
+        )
         network, _, _ = plain(given, train, epochs)
         with torch.inference_mode():
             said["plain"][test] = torch.softmax(network(images[torch.from_numpy(test)]).double(), dim=1).numpy()

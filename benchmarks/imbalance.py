@@ -21,7 +21,7 @@ from headstart.decisions import DecisionRules
 from headstart.heads import HeadSpec
 from headstart.metrics import OutOfFold, compare_paired, evaluate, find_metric
 from headstart.study.data import StudyData
-from headstart.study.decisions import decide_folds, with_decisions
+from headstart.study.decisions import decide_folds
 from headstart.study.fold_result import FoldResult
 from headstart.study.folds import OuterFold, outer_folds
 from headstart.study.nested_cv import run_folds
@@ -65,7 +65,7 @@ def judged(
     candidates = tuple(Candidate(FeatureSourceSpec(), head, way) for way in ways for head in HEADS)
     plan = StudyPlan(candidates, choose_by="pr_auc", positive=1, n_jobs=2, n_views={"dihedral": n_views})
     found = run_folds(data, folds, plan)
-    calibrated = with_decisions(found, decide_folds(data, found, plan, DecisionRules()))
+    calibrated = decide_folds(data, found, plan, DecisionRules())
     return found, gather(data, calibrated, ("functional", "defective"), 1, 1)
 
 

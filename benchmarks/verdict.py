@@ -39,7 +39,7 @@ from headstart.decisions import DecisionRules
 from headstart.samples.solar_cells import CLASSES, solar_cells
 from headstart.study.baselines import HEADS, MAJORITY, RANDOM_WEIGHTS, Baseline, best_rival, pooled, run_rival
 from headstart.study.data import StudyData
-from headstart.study.decisions import decide_folds, with_decisions
+from headstart.study.decisions import decide_folds
 from headstart.study.execution import workers
 from headstart.study.folds import outer_folds
 from headstart.study.nested_cv import run_folds
@@ -123,7 +123,7 @@ def one(case: Case, seed: int) -> dict[str, Gain]:
     data = StudyData((source,), labels, 2)
     plan = replace(StudyPlan.of_heads(HEADS[RANDOM_WEIGHTS], seed=seed), positive=1)
     found = run_folds(data, folds, plan)
-    run = gather(data, with_decisions(found, decide_folds(data, found, plan, RULES)), ("a", "b"), 1, 1)
+    run = gather(data, decide_folds(data, found, plan, RULES), ("a", "b"), 1, 1)
     baselines = [
         Baseline(MAJORITY, "majority", np.zeros((N_IMAGES, 1), np.float32), HEADS[MAJORITY]),
         Baseline("knowing", "knowing", known, HEADS[RANDOM_WEIGHTS]),

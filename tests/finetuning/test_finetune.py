@@ -34,6 +34,7 @@ from headstart.finetuning import (
     fine_tune,
     frozen_stage,
     open_maps,
+    predict_images,
     probabilities_of,
     tuned_backbone,
 )
@@ -42,6 +43,7 @@ from headstart.finetuning import train as train_module
 from headstart.finetuning.averaging import Average
 from headstart.finetuning.batch_norm_folding import fold_for_training
 from headstart.finetuning.mixup import mixed
+from headstart.finetuning.predict import ready_network
 from headstart.finetuning.result import History
 from headstart.finetuning.schedule import epoch_batches, epoch_views, rate_factor
 from headstart.heads import FittedHead, HeadSpec, fit_heads
@@ -285,7 +287,8 @@ def test_a_fold_is_judged_by_the_network_that_the_validation_saw(
     spec = dataclasses.replace(QUICK, norms=norms, average="none")
     found = fine_tune(task(given, labels), spec, setting(backbone, start))
     one_view = Given(given.values[:, :1])
-    said = study_tuning.predicted(found, setting(backbone, start), one_view, np.arange(30, 40))
+    context = setting(backbone, start)
+    said = predict_images(found, backbone, context.stage, one_view, np.arange(30, 40), device=context.device)
     loss = -np.log(said[np.arange(10), labels[30:]]).mean()
     assert loss == pytest.approx(found.history.valid_loss.min(), abs=1e-5)
 
@@ -663,19 +666,19 @@ def test_the_leakage_tax_compares_frozen_with_frozen(
 def test_the_bundle_predicts_as_the_study_did(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prefer_tuned(monkeypatch)
     kept: list[Any] = []
-    real = study_tuning.predicted
+    real = study_tuning.predict_images
 
-    def spy(found: Any, setting: Any, maps: Any, rows: Any) -> Any:
+    def spy(found: Any, backbone: Any, stage: Any, maps: Any, rows: Any, *, device: str) -> Any:
         if len(rows) == 0:
-            kept.append((found, setting, maps))
-        return real(found, setting, maps, rows)
+            kept.append((found, backbone, stage, maps))
+        return real(found, backbone, stage, maps, rows, device=device)
 
-    monkeypatch.setattr(study_tuning, "predicted", spy)
+    monkeypatch.setattr(study_tuning, "predict_images", spy)
     options = helpers.options(**TUNED, calibrate="none", baselines=False)
     run = headstart.fit(folder, tmp_path / "run", options)
-    found, setting, maps = kept[-1]
+    found, backbone, stage, maps = kept[-1]
     dataset = headstart.read_dataset(folder)
-    network = study_tuning.ready_network(setting.backbone, setting.stage, found.head, device="cpu")
+    network = ready_network(backbone, stage, found.head, device="cpu")
     network.load(found.arrays)
     expected = probabilities_of(network, found.head, maps, np.arange(len(dataset)), device=torch.device("cpu"))
     np.testing.assert_allclose(run.model().predict_proba(dataset), expected, atol=1e-6)

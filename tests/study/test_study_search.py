@@ -72,7 +72,7 @@ def make_folds(data: StudyData, scheme: str = "nested:2x2") -> list[Any]:
 
 def fingerprint(result: FoldResult) -> tuple[Any, ...]:
     arrays = sorted((name, value.tobytes()) for name, value in result.head.to_tensors().items())
-    judged = [(index, given.tobytes()) for index, given in result.judged.items()]
+    judged = [(index, given.tobytes()) for index, given in result.candidate_probabilities.items()]
     return result.chosen, result.inner_scores.tobytes(), result.choice.tied.tobytes(), arrays, judged
 
 
@@ -116,7 +116,7 @@ def test_the_chosen_and_the_best_of_each_source_are_judged_by_heads_fitted_alone
     for result in run_folds(data, make_folds(data), plan):
         fold, half = result.outer, len(HEADS)
         best = {int(np.argmin(result.inner_scores[:half])), half + int(np.argmin(result.inner_scores[half:]))}
-        assert set(result.judged) == set(result.record.outer_scores) == best
+        assert set(result.candidate_probabilities) == set(result.record.outer_scores) == best
         assert result.chosen == int(np.argmin(result.inner_scores)) and result.chosen in best
         for index in best:
             candidate = plan.candidates[index]
@@ -126,10 +126,10 @@ def test_the_chosen_and_the_best_of_each_source_are_judged_by_heads_fitted_alone
             )
             head = fit_heads([candidate.head], features[fold.train], data.labels[fold.train], n_classes=2, seed=seed)[0]
             expected = head.predict_proba(features[fold.test])
-            np.testing.assert_allclose(result.judged[index], expected, atol=1e-6)
-            score = find_metric("log_loss")(data.labels[fold.test], result.judged[index])
+            np.testing.assert_allclose(result.candidate_probabilities[index], expected, atol=1e-6)
+            score = find_metric("log_loss")(data.labels[fold.test], result.candidate_probabilities[index])
             assert result.record.outer_scores[index] == pytest.approx(score)
-        assert result.probabilities is result.judged[result.chosen]
+        assert result.probabilities is result.candidate_probabilities[result.chosen]
 
 
 def brute_halving(data: StudyData, fold: Any, plan: StudyPlan) -> list[int]:
@@ -209,7 +209,7 @@ def test_test_rows_change_no_choice_and_no_head(halving: HalvingPlan | None, sch
         (clean,), (other,) = run_folds(data, [fold], plan), run_folds(poisoned, [fold], plan)
         assert fingerprint(clean)[:4] == fingerprint(other)[:4]
         assert clean.record.outer_scores != other.record.outer_scores
-        assert list(clean.judged) == list(other.judged)  # nor which are judged
+        assert list(clean.candidate_probabilities) == list(other.candidate_probabilities)  # nor which are judged
 
 
 def test_noise_scores_at_chance_though_the_best_of_many_looks_better() -> None:
@@ -269,7 +269,7 @@ def test_a_winner_that_diverges_on_all_training_rows_gives_way_to_the_next(monke
     (found,) = run_folds(data, [fold], plan)
     fine = [index for index in order if plan.candidates[index].head not in {plan.candidates[i].head for i in order[:2]}]
     assert found.choice.winner == order[0] and found.chosen == fine[0] == found.record.chosen
-    assert order[0] not in found.judged
+    assert order[0] not in found.candidate_probabilities
     monkeypatch.setattr(nested, "fit_and_predict", lambda *a: {"failed": np.array([True])})
     with pytest.raises(RunError, match=r"Each of 24 candidates diverges .* Try lower learning rates"):
         run_folds(data, [fold], plan)
@@ -410,7 +410,7 @@ def test_the_table_of_candidates_holds_every_fold(halving: HalvingPlan | None, t
         rows = slice(place * len(plan.candidates), (place + 1) * len(plan.candidates))
         assert np.flatnonzero(columns["chosen"][rows]).tolist() == [result.chosen]
         judged = np.flatnonzero(~np.isnan(columns["outer_score"][rows])).tolist()
-        assert judged == ([] if place == 2 else sorted(result.judged))
+        assert judged == ([] if place == 2 else sorted(result.candidate_probabilities))
 
 
 def test_results_list_fifty_candidates_the_chosen_and_the_tied_first() -> None:

@@ -62,7 +62,7 @@ def folds_of(data: StudyData, scheme: str = "nested:3x3") -> list[Any]:
 
 
 def decide(data: StudyData, folds: list[Any], plan: StudyPlan = PLAN, rules: DecisionRules = RULES) -> list[Any]:
-    return decide_folds(data, run_folds(data, folds, plan), plan, rules)
+    return [one.decisions for one in decide_folds(data, run_folds(data, folds, plan), plan, rules)]
 
 
 # Truth ----------------------------------------------------------------------------------------------------------------
@@ -77,9 +77,9 @@ def test_test_rows_leave_calibrator_threshold_and_sets_as_they_were(scheme: str)
         poisoned.features[0][fold.test] = 1e3 * np.random.default_rng(9).normal(size=(len(fold.test), 8))
         poisoned.labels[fold.test] = 1 - poisoned.labels[fold.test]
         (clean,), (other,) = decide(data, [fold]), decide(poisoned, [fold])
-        assert clean.decisions == other.decisions
-        assert clean.decisions.to_json() == other.decisions.to_json()
-        assert clean.decided.probabilities.tobytes() != other.decided.probabilities.tobytes()
+        assert clean.fitted == other.fitted
+        assert clean.fitted.to_json() == other.fitted.to_json()
+        assert clean.test.probabilities.tobytes() != other.test.probabilities.tobytes()
 
 
 def test_a_training_row_does_change_the_decisions() -> None:
@@ -88,7 +88,7 @@ def test_a_training_row_does_change_the_decisions() -> None:
     fold = folds_of(data)[0]
     changed = replace(data, labels=data.labels.copy())
     changed.labels[fold.train[:6]] = 1 - changed.labels[fold.train[:6]]
-    assert decide(data, [fold])[0].decisions != decide(changed, [fold])[0].decisions
+    assert decide(data, [fold])[0].fitted != decide(changed, [fold])[0].fitted
 
 
 def test_the_guard_refuses_rows_that_are_not_of_training() -> None:
@@ -149,9 +149,11 @@ def test_labels_of_noise_are_calibrated_to_know_nothing() -> None:
     folds = run_folds(data, folds_of(data), plan)
     before, after = [], []
     for result, one in zip(folds, decide_folds(data, folds, plan, DecisionRules("temperature")), strict=True):
-        assert isinstance(one.decisions.calibrator, Temperature) and one.decisions.calibrator.inverse < 0.7
+        assert (
+            isinstance(one.decisions.fitted.calibrator, Temperature) and one.decisions.fitted.calibrator.inverse < 0.7
+        )
         before.append(log_loss(data.labels[result.outer.test], result.probabilities))
-        after.append(log_loss(data.labels[result.outer.test], one.decided.probabilities))
+        after.append(log_loss(data.labels[result.outer.test], one.calibrated))
     assert np.mean(after) < np.mean(before) and np.mean(after) == pytest.approx(np.log(2), abs=0.03)
 
 
@@ -161,8 +163,8 @@ def test_choosing_by_a_score_of_calls_leaves_the_calls_alone() -> None:
     plan = replace(PLAN, choose_by="balanced_accuracy")
     folds = run_folds(data, folds_of(data), plan)
     for result, one in zip(folds, decide_folds(data, folds, plan, DecisionRules()), strict=True):
-        assert one.decisions.calibrator.kind in ("none", "temperature")
-        assert np.array_equal(one.decided.calls, result.probabilities.argmax(axis=1))
+        assert one.decisions.fitted.calibrator.kind in ("none", "temperature")
+        assert np.array_equal(one.decisions.test.calls, result.probabilities.argmax(axis=1))
 
 
 def test_a_class_that_vanishes_is_said_and_never_faked() -> None:
@@ -176,7 +178,7 @@ def test_a_class_that_vanishes_is_said_and_never_faked() -> None:
     assert found.apply(rows.probabilities).sets[:, 1].all()  # type: ignore[index]
     data = make_data()
     (one,) = decide(data, folds_of(data)[:1])
-    notes = decision_notes([replace(one, decisions=found)], ("calm", "rough"))
+    notes = decision_notes([replace(one, fitted=found)], ("calm", "rough"))
     assert notes == [
         "Operating point of repeat0-fold0: A class has no calibration rows, so the threshold is one half.",
         "Prediction sets say nothing of class 'rough': it has 0 calibration images in some fold and a level of 0.8 "
@@ -196,15 +198,15 @@ def test_the_refit_decides_by_all_rows() -> None:
     data = make_data()
     fold = final_fold(make_split(data.labels, scheme="nested:3x3", seed=1))
     (one,) = decide(data, [fold])
-    assert one.outer.fold == FINAL and one.n_calibration == 120 and one.decided.probabilities.shape == (0, 2)
-    assert one.decisions.conformal is not None and one.decisions.conformal.n_calibration == (60, 60)
+    assert one.outer.fold == FINAL and one.n_calibration == 120 and one.test.probabilities.shape == (0, 2)
+    assert one.fitted.conformal is not None and one.fitted.conformal.n_calibration == (60, 60)
 
 
 def test_three_classes_are_calibrated_and_have_sets_but_no_operating_point() -> None:
     data, plan = make_data(150, n_classes=3), replace(PLAN, positive=None)
     rules = DecisionRules("temperature", None, 0.8)
     for one in decide(data, folds_of(data), plan, rules):
-        assert one.decided.sets.shape == (50, 3) and one.decisions.calibrator.kind == "temperature"
+        assert one.test.sets.shape == (50, 3) and one.fitted.calibrator.kind == "temperature"
     with pytest.raises(InputError, match="there are 3, where the most probable class is called"):
         decide(data, folds_of(data)[:1], plan)
 

@@ -36,7 +36,7 @@ from headstart.study.baselines import (
     standard_rivals,
 )
 from headstart.study.data import StudyData
-from headstart.study.decisions import decide_folds, with_decisions
+from headstart.study.decisions import decide_folds
 from headstart.study.execution.journal import Journal
 from headstart.study.folds import OuterFold, outer_folds
 from headstart.study.nested_cv import run_folds
@@ -65,7 +65,7 @@ def task(n: int = 120) -> tuple[np.ndarray, list[OuterFold]]:
 def judged(source: np.ndarray, rival: np.ndarray, labels: np.ndarray, folds: list[OuterFold]) -> Any:
     data = StudyData((source,), labels, 2)
     found = run_folds(data, folds, PLAN)
-    run = gather(data, with_decisions(found, decide_folds(data, found, PLAN, RULES)), ("a", "b"), 1, 1)
+    run = gather(data, decide_folds(data, found, PLAN, RULES), ("a", "b"), 1, 1)
     rivals = [
         Baseline(MAJORITY, "majority class", np.zeros((len(labels), 1), np.float32), HEADS[MAJORITY]),
         Baseline("made", "made features", rival, HEADS[RANDOM_WEIGHTS]),
@@ -100,7 +100,7 @@ def test_gains_are_those_of_the_paired_comparison() -> None:
     found = judged(features(labels, 2.0, 1), features(labels, 1.0, 2), labels, folds)
     data = StudyData((features(labels, 2.0, 1),), labels, 2)
     chosen = run_folds(data, folds, PLAN)
-    run = gather(data, with_decisions(chosen, decide_folds(data, chosen, PLAN, RULES)), ("a", "b"), 1, 1)
+    run = gather(data, decide_folds(data, chosen, PLAN, RULES), ("a", "b"), 1, 1)
     expected = compare_paired(run, found.oof).metrics
     for name, sign in (("balanced_accuracy", 1), ("log_loss", -1), ("brier", -1)):
         assert found.gains[name].value == sign * expected[name].value

@@ -2,7 +2,7 @@
 
 from headstart.finetuning.inputs import Maps, PreparedPixels, RecomputedMaps, open_maps
 from headstart.finetuning.network import UnlockedNetwork, tuned_backbone
-from headstart.finetuning.predict import features_of, probabilities_of
+from headstart.finetuning.predict import features_of, predict_images, probabilities_of
 from headstart.finetuning.result import FineTuned, History, Store
 from headstart.finetuning.spec import FROM_SCRATCH, FineTuneSpec, frozen_stage
 from headstart.finetuning.train import TrainingContext, TrainingTask, fine_tune
@@ -23,6 +23,7 @@ __all__ = [
     "fine_tune",
     "frozen_stage",
     "open_maps",
+    "predict_images",
     "probabilities_of",
     "tuned_backbone",
 ]

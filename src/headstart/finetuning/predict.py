@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 
+from headstart.engines.torch_cuda import full_precision
+from headstart.finetuning.network import UnlockedNetwork
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from headstart.backbones.backbone import Backbone
     from headstart.finetuning.inputs import Maps
-    from headstart.finetuning.network import UnlockedNetwork
+    from headstart.finetuning.result import FineTuned
     from headstart.heads import FittedHead
 
 BATCH: Final = 32
@@ -73,3 +77,40 @@ def probabilities_of(
         each = head.predict_proba(features_of(network, taken, device=device))
         found[start : start + n_each] = each.reshape(-1, len(views), head.n_classes).mean(axis=1)
     return found
+
+
+def predict_images(
+    trained: FineTuned,
+    backbone: Backbone,
+    stage: str | None,
+    maps: Maps,
+    rows: NDArray[np.int64],
+    *,
+    device: str,
+) -> NDArray[np.float64]:
+    """Probabilities (n, n_classes) of some images by a trained network, the mean over their views.
+
+    Parameters
+    ----------
+    trained : FineTuned
+    backbone : Backbone
+        What its training started from.
+    stage : str or None
+        Its last frozen stage.
+    maps : Maps
+        Stage maps of all images.
+    rows : ndarray of int64
+        Images to predict.
+    device : str
+    """
+    if len(rows) == 0:
+        return np.zeros((0, trained.head.n_classes))
+    network = ready_network(backbone, stage, trained.head, device=device)
+    network.load(trained.arrays)
+    with full_precision():
+        return probabilities_of(network, trained.head, maps, rows, device=torch.device(device))
+
+
+def ready_network(backbone: Backbone, stage: str | None, head: FittedHead, *, device: str) -> UnlockedNetwork:
+    """Unlocked stages in evaluation mode, as they predict."""
+    return UnlockedNetwork(backbone, stage, head, adapt_norms=False, device=torch.device(device)).eval()

@@ -17,7 +17,7 @@ from headstart.decisions import DecisionRules
 from headstart.errors import InputError, RunError
 from headstart.heads import HeadSpec, grid
 from headstart.metrics import OutOfFold
-from headstart.study.decisions import decide_folds, with_decisions
+from headstart.study.decisions import decide_folds
 from headstart.study.execution.journal import Journal
 from headstart.study.folds import HOLDOUT
 from headstart.study.nested_cv import run_folds
@@ -181,12 +181,12 @@ def run_rival(
         title=rival.title[0].upper() + rival.title[1:],
         progress=progress,
     )
-    decided = decide_folds(own, found, asked, DecisionRules(rules.calibrate, None, None))
+    found = decide_folds(own, found, asked, DecisionRules(rules.calibrate, None, None))
     rows = [one.outer.inner[HOLDOUT][1] for one in found]
     held_out = [asked.score(own, held, one.inner.of_rows(held)) for held, one in zip(rows, found, strict=True)]
     folds_of_rival = [
         BaselineFold(one.outer, float(one.inner_scores[one.chosen]), one.probabilities, asked.label(one.chosen), score)
-        for one, score in zip(with_decisions(found, decided), held_out, strict=True)
+        for one, score in zip(found, held_out, strict=True)
     ]
     return BaselineOutcome(rival.name, rival.title, tuple(folds_of_rival))
 

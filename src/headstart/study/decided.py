@@ -14,7 +14,7 @@ from headstart.metrics import Evaluation, OutOfFold, evaluate, reliability
 from headstart.metrics.bootstrap import columns_for, resample
 from headstart.metrics.evaluate import Estimate, estimates_of
 from headstart.metrics.intervals import variance_factor
-from headstart.study.decisions import FoldDecisions
+from headstart.study.fold_result import FoldDecisions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,11 +45,11 @@ class DecidedOutOfFold:
 def gather_decided(decided: Sequence[FoldDecisions], oof: OutOfFold) -> DecidedOutOfFold:
     """Calls and sets of all outer folds, in the order of the images."""
     calls = np.zeros(oof.fold.shape, dtype=np.int64)
-    sets = None if decided[0].decided.sets is None else np.zeros(oof.probabilities.shape, dtype=bool)
+    sets = None if decided[0].test.sets is None else np.zeros(oof.probabilities.shape, dtype=bool)
     for one in decided:
-        calls[one.outer.repeat, one.outer.test] = one.decided.calls
-        if sets is not None and one.decided.sets is not None:
-            sets[one.outer.repeat, one.outer.test] = one.decided.sets
+        calls[one.outer.repeat, one.outer.test] = one.test.calls
+        if sets is not None and one.test.sets is not None:
+            sets[one.outer.repeat, one.outer.test] = one.test.sets
     return DecidedOutOfFold(calls, sets)
 
 
@@ -108,7 +108,7 @@ def _bins(oof: OutOfFold) -> dict[str, list[float]]:
 
 
 def _fitted(one: FoldDecisions) -> dict[str, Any]:
-    return {"n_calibration": one.n_calibration, "reason": one.reason, **brief(one.decisions)}
+    return {"n_calibration": one.n_calibration, "reason": one.reason, **brief(one.fitted)}
 
 
 def brief(decisions: Decisions) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def _conformal(judged: JudgedPredictions, decided: Sequence[FoldDecisions], leve
     if sets is None:
         raise ValueError("sets were asked for and not made")
     found = coverage(oof, sets, seed=seed)
-    fitted = [one.decisions.conformal for one in decided if one.decisions.conformal is not None]
+    fitted = [one.fitted.conformal for one in decided if one.fitted.conformal is not None]
     for code, name in enumerate(oof.classes):
         counts = [one.n_calibration[code] for one in fitted]
         row = {"n_calibration_least": min(counts), "uninformative_folds": sum(n < least_images(level) for n in counts)}

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.decisions import Decided, DecisionRules, Decisions, fit_calibrator, fit_conformal, fit_operating_point
+from headstart.decisions import DecisionRules, Decisions, fit_calibrator, fit_conformal, fit_operating_point
 from headstart.decisions.conformal import least_images
 from headstart.errors import LeakError
 from headstart.metrics import find_metric
+from headstart.study.fold_result import FoldDecisions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,36 +24,10 @@ if TYPE_CHECKING:
     from headstart.study.search.inner_predictions import InnerPredictions
 
 
-@dataclass(frozen=True, eq=False)
-class FoldDecisions:
-    """The decisions of one outer fold.
-
-    Attributes
-    ----------
-    outer : OuterFold
-    decisions : Decisions
-    decided : Decided
-        Of the test rows; empty for the refit on all rows.
-    n_calibration : int
-        Training rows that the decisions were fitted on.
-    reason : str
-        Why the calibrator is of its kind.
-    n_groups : tuple of int, or None
-        For each class the groups that its calibration rows come from; None where there are no groups.
-    """
-
-    outer: OuterFold
-    decisions: Decisions
-    decided: Decided
-    n_calibration: int
-    reason: str
-    n_groups: tuple[int, ...] | None
-
-
 def decide_folds(
     data: StudyData, folds: Sequence[FoldResult], plan: StudyPlan, rules: DecisionRules
-) -> list[FoldDecisions]:
-    """For every fold a calibrator, an operating point and prediction sets, as asked for, and what they say of its test.
+) -> list[FoldResult]:
+    """The folds with a calibrator, an operating point and prediction sets, as asked for, and calibrated probabilities.
 
     Everything is fitted on the inner predictions of the fold's chosen candidate: each training row predicted by a fit
     without its inner fold, and so without its group. Test rows are read only to be decided on.
@@ -68,8 +43,8 @@ def decide_folds(
 
     Returns
     -------
-    list of FoldDecisions
-        In the order of `folds`.
+    list of FoldResult
+        As given, with ``decisions`` and ``calibrated``.
 
     Raises
     ------
@@ -82,15 +57,16 @@ def decide_folds(
     return [_decide(data, result, plan, rules) for result in folds]
 
 
-def _decide(data: StudyData, result: FoldResult, plan: StudyPlan, rules: DecisionRules) -> FoldDecisions:
+def _decide(data: StudyData, result: FoldResult, plan: StudyPlan, rules: DecisionRules) -> FoldResult:
     inner = result.inner
     check_training_rows(result.outer, inner.rows)
     labels = data.labels[inner.rows]
     weights = None if data.weights is None else data.weights[inner.rows]
     decisions, reason = fit_decisions(inner, labels, weights, plan, rules)
     n_groups = None if data.groups is None else _groups_of_classes(labels, data.groups[inner.rows], data.n_classes)
-    decided = decisions.apply(result.probabilities)
-    return FoldDecisions(result.outer, decisions, decided, len(inner.rows), reason, n_groups)
+    test = decisions.apply(result.raw)
+    found = FoldDecisions(result.outer, decisions, test, len(inner.rows), reason, n_groups)
+    return replace(result, calibrated=test.probabilities, decisions=found)
 
 
 def check_training_rows(fold: OuterFold, rows: NDArray[np.int64]) -> None:
@@ -144,18 +120,11 @@ def _groups_of_classes(labels: NDArray[np.int64], groups: NDArray[np.int64], n_c
     return tuple(len(np.unique(groups[labels == code])) for code in range(n_classes))
 
 
-def with_decisions(folds: Sequence[FoldResult], decided: Sequence[FoldDecisions]) -> list[FoldResult]:
-    """The folds with the calibrated probabilities of their test rows."""
-    return [
-        replace(result, probabilities=one.decided.probabilities) for result, one in zip(folds, decided, strict=True)
-    ]
-
-
 def decision_notes(decided: Sequence[FoldDecisions], classes: Sequence[str]) -> list[str]:
     """What weakens the decisions: thresholds that follow no rule, sets that say nothing or rest on little."""
-    points = [(one.outer.key, one.decisions.operating_point) for one in decided]
+    points = [(one.outer.key, one.fitted.operating_point) for one in decided]
     notes = [f"Operating point of {key}: {point.note}" for key, point in points if point is not None and point.note]
-    sets = [one.decisions.conformal for one in decided if one.decisions.conformal is not None]
+    sets = [one.fitted.conformal for one in decided if one.fitted.conformal is not None]
     if not sets:
         return notes
     level, least = sets[0].level, least_images(sets[0].level)

@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from headstart.engines.torch_cuda import full_precision
 from headstart.errors import InputError, LeakError
 from headstart.finetuning import (
     FineTuned,
@@ -17,10 +15,9 @@ from headstart.finetuning import (
     Maps,
     TrainingContext,
     TrainingTask,
-    UnlockedNetwork,
     fine_tune,
     frozen_stage,
-    probabilities_of,
+    predict_images,
 )
 from headstart.heads import FittedHead, HeadSpec, fit_heads
 from headstart.progress import Progress, Silent
@@ -107,7 +104,7 @@ def tune_folds(
     ----------
     data : StudyData
     results : sequence of FoldResult
-        Of the cheap candidates, the refit among them.
+        Of the heads on frozen features, calibrated; the refit, which need not be, among them.
     plan : StudyPlan
     tuning : FineTuningStudy
     journal : Journal, optional
@@ -117,8 +114,8 @@ def tune_folds(
     Returns
     -------
     list of FoldResult
-        As given, with ``tuned``; where a costly candidate was chosen with its probabilities, and as ``inner`` its
-        predictions of the holdout.
+        As given, with ``fine_tuned``, and ``calibrated`` kept as ``frozen``; where a fine-tuning candidate was chosen
+        with its probabilities as ``raw``, and as ``inner`` its predictions of the holdout.
     """
     work = _Work(data, plan, tuning, journal or Journal(None))
     total = sum(work.n_images(result.outer) for result in results)
@@ -154,8 +151,8 @@ def judge_alone(
     Returns
     -------
     list of FoldResult
-        As given, with the candidate's probabilities, inner predictions and ``tuned``; a fold where it diverges keeps
-        ``tuned.chosen`` None.
+        As given, with the candidate's probabilities, inner predictions and ``fine_tuned``; where it diverges
+        ``fine_tuned.chosen`` is None.
     """
     work = _Work(data, plan, tuning, journal or Journal(None))
     spec = tuning.specs[number]
@@ -188,10 +185,10 @@ class _Work:
         tried = [self._tried(fold, source, spec, step) for spec in self.tuning.specs]
         scores = self._scores(result, holdout, [one.get("holdout") for one in tried])
         found = tuple(FineTuned.from_arrays(one, self._start(fold.inner[HOLDOUT][0], source)) for one in tried)
-        plain = FineTunedFold(source, scores, found, None, None, None, result.probabilities)
+        plain = FineTunedFold(source, scores, found, None, None, None)
         order = ranked(_eligible(scores, found), self.plan.choose_by)
         best = int(order[0]) if len(order) else 0  # no score at all: the frozen winner stands
-        tuned = replace(result, tuned=plain)
+        tuned = replace(result, fine_tuned=plain, frozen=result.calibrated, calibrated=None, decisions=None)
         if best > 0:
             tuned = self._with(tuned, plain, best - 1, tried[best - 1]["holdout"], step)
         advance(left[0])
@@ -199,12 +196,12 @@ class _Work:
 
     def alone(self, result: FoldResult, number: int, advance: Callable[[int], None]) -> FoldResult:
         """One candidate in one outer fold, whatever the holdout prefers."""
-        if result.tuned is None:
+        if result.fine_tuned is None:
             raise ValueError("the fold was not tuned")
-        source, spec = result.tuned.source, self.tuning.specs[number]
+        source, spec = result.fine_tuned.source, self.tuning.specs[number]
         holdout = self._tried(result.outer, source, spec, lambda n: None).get("holdout")  # the journal has it
-        plain = replace(result.tuned, chosen=None, fitted=None, stage=None)
-        alone = replace(result, tuned=plain, probabilities=plain.frozen_probabilities)
+        plain = replace(result.fine_tuned, chosen=None, fitted=None, stage=None)
+        alone = replace(result, fine_tuned=plain, raw=result.frozen_raw, calibrated=None, decisions=None)
         return alone if holdout is None else self._with(alone, plain, number, holdout, advance)
 
     def _with(
@@ -220,7 +217,7 @@ class _Work:
         rows = fold.inner[HOLDOUT][1]
         inner = InnerPredictions(rows, holdout, np.full(len(rows), HOLDOUT, dtype=np.int64))
         tuned = replace(plain, chosen=number, fitted=fitted, stage=stage)
-        return replace(result, probabilities=kept["probabilities"], inner=inner, tuned=tuned)
+        return replace(result, raw=kept["probabilities"], inner=inner, fine_tuned=tuned)
 
     def _tried(self, fold: OuterFold, source: int, spec: FineTuneSpec, step: Callable[[int], None]) -> Arrays:
         """One costly candidate trained on the training part of the holdout, with what it says of the rest."""
@@ -260,7 +257,9 @@ class _Work:
         found = fine_tune(TrainingTask(maps, self.targets, self.data.weights, train, valid), piece.spec, setting)
         arrays = found.to_arrays()
         if not found.failed:
-            arrays[piece.name] = predicted(found, setting, maps, piece.judged)
+            arrays[piece.name] = predict_images(
+                found, setting.backbone, stage, maps, piece.judged, device=self.tuning.device
+            )
         self.journal.put(piece.key, arrays)
         self.journal.drop(f"{setting.key}-attempt0", f"{setting.key}-attempt1")
         return arrays
@@ -318,27 +317,3 @@ def _check_apart(train: Integers, judged: Integers) -> None:
 
 def _name(source: int, spec: FineTuneSpec) -> str:
     return f"source{source}-{hash_json(spec.to_json())[:16]}"
-
-
-def predicted(found: FineTuned, setting: TrainingContext, maps: Maps, rows: Integers) -> Floats:
-    """Probabilities (n, n_classes) of some images by a trained network, the mean over their views.
-
-    Parameters
-    ----------
-    found : FineTuned
-    setting : TrainingContext
-        Of its training.
-    maps : Maps
-    rows : ndarray of int64
-    """
-    if len(rows) == 0:
-        return np.zeros((0, found.head.n_classes))
-    network = ready_network(setting.backbone, setting.stage, found.head, device=setting.device)
-    network.load(found.arrays)
-    with full_precision():
-        return probabilities_of(network, found.head, maps, rows, device=torch.device(setting.device))
-
-
-def ready_network(backbone: Backbone, stage: str | None, head: FittedHead, *, device: str) -> UnlockedNetwork:
-    """Unlocked stages as they predict."""
-    return UnlockedNetwork(backbone, stage, head, adapt_norms=False, device=torch.device(device)).eval()

@@ -11,6 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from headstart.decisions import Decided, Decisions
     from headstart.finetuning import FineTuned
     from headstart.heads import FittedHead
     from headstart.study.folds import OuterFold
@@ -53,25 +54,23 @@ class FoldRecord:
 
 @dataclass(frozen=True, eq=False)
 class FineTunedFold:
-    """What the costly candidates gave in one outer fold.
+    """What the fine-tuning candidates gave in one outer fold.
 
     Attributes
     ----------
     source : int
-        Whose features the frozen winner reads, and whose stages were unlocked.
+        Number of the source whose features the frozen winner reads, and whose stages were unlocked.
     scores : ndarray of shape (n_candidates + 1,)
-        The choosing score on the holdout: of the frozen winner, then of every costly candidate at its best epoch; nan
+        Choosing score on the holdout: of the frozen winner, then of every fine-tuning candidate at its best epoch; nan
         where training diverged.
     tried : tuple of FineTuned
-        On the training part of the holdout.
+        Every candidate, trained on the training part of the holdout.
     chosen : int or None
-        Number of the costly candidate that was fitted on all training rows and judged; None: the frozen winner stands.
+        Number of the candidate that was fitted on all training rows and judged; None: the frozen winner stands.
     fitted : FineTuned or None
         The candidate chosen, trained on all training rows.
     stage : str or None
-        Its last frozen stage.
-    frozen_probabilities : ndarray of shape (n_test, n_classes)
-        Of the frozen winner, which a choice of another candidate does not forget.
+        Last frozen stage of the candidate chosen.
     """
 
     source: int
@@ -80,7 +79,32 @@ class FineTunedFold:
     chosen: int | None
     fitted: FineTuned | None
     stage: str | None
-    frozen_probabilities: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class FoldDecisions:
+    """Decisions of one outer fold, fitted on inner predictions, and what they make of its test rows.
+
+    Attributes
+    ----------
+    outer : OuterFold
+    fitted : Decisions
+    test : Decided
+        Calibrated probabilities, classes and sets of the test rows; empty for the refit on all rows.
+    n_calibration : int
+        Number of training rows that the decisions were fitted on.
+    reason : str
+        Why the calibrator is of its kind.
+    n_groups : tuple of int, or None
+        For each class the number of groups that its calibration rows come from; None where there are no groups.
+    """
+
+    outer: OuterFold
+    fitted: Decisions
+    test: Decided
+    n_calibration: int
+    reason: str
+    n_groups: tuple[int, ...] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,15 +121,23 @@ class FoldResult:
         Number of the candidate that was fitted and judged: the winner, or the best whose last fit did not diverge.
     head : FittedHead
         The chosen candidate, fitted on all training rows of the fold.
-    probabilities : ndarray of shape (n_test, n_classes)
-    judged : mapping of int to ndarray of shape (n_test, n_classes)
-        Probabilities of the candidate chosen and of the best of each source, by number; no choice looks at them.
+    raw : ndarray of shape (n_test, n_classes)
+        Probabilities of the test rows before calibration: of the candidate chosen, or of the fine-tuned one that beat
+        it.
+    candidate_probabilities : mapping of int to ndarray of shape (n_test, n_classes)
+        Probabilities before calibration of the candidate chosen and of the best of each source, by number; no choice
+        looks at them.
     record : FoldRecord
-        What is to be written down of the search.
+        What is written down of the search.
     inner : InnerPredictions
-        Of the candidate chosen, for the training rows: what `headstart.study.decisions` fits on.
-    tuned : FineTunedFold or None
-        What costly candidates gave, where there are any; see `headstart.study.finetuning`.
+        Predictions of the training rows by the inner fits of what `raw` comes from; decisions are fitted on them.
+    calibrated : ndarray of shape (n_test, n_classes), or None
+        Probabilities of the test rows after calibration; None before decisions are fitted.
+    frozen : ndarray of shape (n_test, n_classes), or None
+        As `calibrated`, of the winner among the heads on frozen features; None where no fine-tuning competes.
+    decisions : FoldDecisions or None
+    fine_tuned : FineTunedFold or None
+        What the fine-tuning candidates gave, where there are any.
     """
 
     outer: OuterFold
@@ -113,13 +145,31 @@ class FoldResult:
     inner_log_loss: Floats
     chosen: int
     head: FittedHead
-    probabilities: Floats
-    judged: Mapping[int, Floats]
+    raw: Floats
+    candidate_probabilities: Mapping[int, Floats]
     record: FoldRecord
     inner: InnerPredictions
-    tuned: FineTunedFold | None = None
+    calibrated: Floats | None = None
+    frozen: Floats | None = None
+    decisions: FoldDecisions | None = None
+    fine_tuned: FineTunedFold | None = None
 
     @property
     def choice(self) -> Selection:
         """Winner, tied set and cheapest, counted among ``record.compared``."""
         return self.record.choice
+
+    @property
+    def probabilities(self) -> Floats:
+        """Probabilities of the test rows, (n_test, n_classes): calibrated where decisions were fitted, else raw."""
+        return self.raw if self.calibrated is None else self.calibrated
+
+    @property
+    def frozen_raw(self) -> Floats:
+        """Probabilities before calibration of the winner among the heads on frozen features, (n_test, n_classes)."""
+        return self.candidate_probabilities[self.chosen]
+
+    @property
+    def fine_tuned_choice(self) -> int | None:
+        """Number of the fine-tuning candidate that took the winner's place; None where the winner stands."""
+        return None if self.fine_tuned is None else self.fine_tuned.chosen

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -29,15 +29,34 @@ MAX_CANDIDATE_ROWS = 50
 
 
 def gather(
-    data: StudyData, folds: Sequence[FoldResult], classes: tuple[str, ...], positive: int | None, n_repeats: int
+    data: StudyData,
+    folds: Sequence[FoldResult],
+    classes: tuple[str, ...],
+    positive: int | None,
+    n_repeats: int,
+    *,
+    kind: Literal["probabilities", "raw", "frozen", "frozen_raw"] = "probabilities",
 ) -> OutOfFold:
-    """Out-of-fold predictions of every repeat, ready to be judged."""
+    """Out-of-fold predictions of every repeat, ready to be judged.
+
+    Parameters
+    ----------
+    data : StudyData
+    folds : sequence of FoldResult
+        Every outer fold of every repeat.
+    classes : tuple of str
+    positive : int or None
+        Code of the positive class of a two-class task.
+    n_repeats : int
+    kind : str
+        Which probabilities of `FoldResult`.
+    """
     n_images = len(data.labels)
     probabilities = np.full((n_repeats, n_images, data.n_classes), 1.0 / data.n_classes)
     fold = np.full((n_repeats, n_images), -1, dtype=np.int64)
     for result in folds:
         outer = result.outer
-        probabilities[outer.repeat, outer.test] = result.probabilities
+        probabilities[outer.repeat, outer.test] = getattr(result, kind)
         fold[outer.repeat, outer.test] = outer.fold
     return OutOfFold(
         labels=data.labels,

@@ -13,10 +13,10 @@ from headstart.metrics import Evaluation, OutOfFold, evaluate
 from headstart.progress import Progress, Silent
 from headstart.study.data import StudyData
 from headstart.study.decided import CALIBRATION_SCORES, JudgedPredictions, gather_decided
-from headstart.study.decisions import FoldDecisions, decide_folds, with_decisions
+from headstart.study.decisions import decide_folds
 from headstart.study.execution.journal import Journal
 from headstart.study.finetuning import FineTuningStudy, tune_folds
-from headstart.study.fold_result import FoldResult
+from headstart.study.fold_result import FoldDecisions, FoldResult
 from headstart.study.folds import final_fold, outer_folds
 from headstart.study.nested_cv import run_folds
 from headstart.study.out_of_fold import gather, leakage_tax
@@ -35,33 +35,37 @@ class StudyResult:
     data : StudyData
     plan : StudyPlan
     folds : list of FoldResult
-        The outer folds of all repeats.
+        The outer folds of all repeats, with their decisions.
     final : FoldResult
         The refit on all images.
-    decided : list of FoldDecisions
-        Of the outer folds.
-    final_decisions : FoldDecisions
-        Of the refit.
     judged : JudgedPredictions
         Predictions before and after calibration, and their scores.
     tax : dict or None
         Leakage tax, where asked for.
     tuning : FineTuningStudy or None
-        Costly candidates, where there are any.
+        Fine-tuning candidates, where there are any.
     frozen : OutOfFold or None
-        What the winners among the heads on frozen features say, calibrated, where costly candidates compete with them.
+        Calibrated predictions of the winners among the heads on frozen features, where fine-tuning competes with them.
     """
 
     data: StudyData
     plan: StudyPlan
     folds: list[FoldResult]
     final: FoldResult
-    decided: list[FoldDecisions]
-    final_decisions: FoldDecisions
     judged: JudgedPredictions
     tax: dict[str, Any] | None
     tuning: FineTuningStudy | None = None
     frozen: OutOfFold | None = None
+
+    @property
+    def decisions(self) -> list[FoldDecisions]:
+        """Decisions of every outer fold."""
+        return [_decisions(result) for result in self.folds]
+
+    @property
+    def final_decisions(self) -> FoldDecisions:
+        """Decisions of the refit on all images."""
+        return _decisions(self.final)
 
     @property
     def oof(self) -> OutOfFold:
@@ -98,7 +102,7 @@ def run_study(
     plan : StudyPlan
     rules : DecisionRules
     tuning : FineTuningStudy, optional
-        Costly candidates that compete with the winners.
+        Fine-tuning candidates that compete with the winners.
     leakage_tax : bool
         Measure what a split that ignores the groups would have claimed.
     journal : Journal, optional
@@ -110,38 +114,37 @@ def run_study(
     RunError
         When no candidate can be chosen in some fold.
     """
-    folds = [*outer_folds(split), final_fold(split)]
-    found = run_folds(data, folds, plan, journal=journal, progress=progress)
-    frozen = None
+    outer = [*outer_folds(split), final_fold(split)]
+    found = run_folds(data, outer, plan, journal=journal, progress=progress)
     if tuning is not None:
-        few = decide_folds(data, found[:-1], plan, rules)
-        kept = with_decisions(found[:-1], few)
-        frozen = gather(data, kept, dataset.classes, plan.positive, split.repeats)
-        found = tune_folds(data, found, plan, tuning, journal=journal, progress=progress)
-    *decided, final = decide_folds(data, found, plan, rules)
-    judged = _judge(dataset, data, plan, found[:-1], decided, n_repeats=split.repeats)
-    judged_folds = with_decisions(found[:-1], decided)
-    studied = StudyResult(data, plan, judged_folds, found[-1], decided, final, judged, None, tuning, frozen)
+        frozen_folds = [*decide_folds(data, found[:-1], plan, rules), found[-1]]
+        found = tune_folds(data, frozen_folds, plan, tuning, journal=journal, progress=progress)
+    *folds, final = decide_folds(data, found, plan, rules)
+    classes, n_repeats = dataset.classes, split.repeats
+    judged = _judge(data, plan, folds, classes, n_repeats)
+    frozen = None if tuning is None else gather(data, folds, classes, plan.positive, n_repeats, kind="frozen")
+    studied = StudyResult(data, plan, folds, final, judged, None, tuning, frozen)
     if not leakage_tax:
         return studied
     return replace(studied, tax=_tax(dataset, split, rules, studied, journal=journal, progress=progress or Silent()))
 
 
+def _decisions(result: FoldResult) -> FoldDecisions:
+    if result.decisions is None:
+        raise ValueError(f"no decisions were fitted in {result.outer.key}")
+    return result.decisions
+
+
 def _judge(
-    dataset: ImageDataset,
-    data: StudyData,
-    plan: StudyPlan,
-    folds: Sequence[FoldResult],
-    decided: Sequence[FoldDecisions],
-    *,
-    n_repeats: int,
+    data: StudyData, plan: StudyPlan, folds: Sequence[FoldResult], classes: tuple[str, ...], n_repeats: int
 ) -> JudgedPredictions:
-    """The outer folds' predictions as they are and calibrated, with their scores."""
-    before = gather(data, folds, dataset.classes, plan.positive, n_repeats)
-    after = gather(data, with_decisions(folds, decided), dataset.classes, plan.positive, n_repeats)
+    """Predictions of the outer folds before and after calibration, with their scores."""
+    before = gather(data, folds, classes, plan.positive, n_repeats, kind="raw")
+    after = gather(data, folds, classes, plan.positive, n_repeats)
     few = tuple(dict.fromkeys((plan.choose_by, *CALIBRATION_SCORES)))
     raw = evaluate(before, metrics=few, per_class=False, seed=plan.seed)
-    return JudgedPredictions(before, after, raw, evaluate(after, seed=plan.seed), gather_decided(decided, after))
+    said = gather_decided([_decisions(result) for result in folds], after)
+    return JudgedPredictions(before, after, raw, evaluate(after, seed=plan.seed), said)
 
 
 def _tax(
@@ -173,8 +176,7 @@ def _tax(
         title="Leakage tax",
         progress=progress,
     )
-    decided = decide_folds(loose, folds, plan, rules)
-    oof = gather(loose, with_decisions(folds, decided), dataset.classes, plan.positive, split.repeats)
+    oof = gather(loose, decide_folds(loose, folds, plan, rules), dataset.classes, plan.positive, split.repeats)
     reference = kept.evaluation
     if kept.frozen is not None:
         progress.note("The leakage tax is that of heads on frozen features; nothing is fine-tuned for it.")

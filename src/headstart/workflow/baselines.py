@@ -16,7 +16,7 @@ from headstart.decisions import DecisionRules
 from headstart.features.descriptors.extractor import SECONDS_PER_IMAGE, DescriptorExtractor
 from headstart.features.extract import extract_features, n_cached
 from headstart.study.baselines import Baseline, BaselineFold, BaselineOutcome, run_rival, standard_rivals
-from headstart.study.decisions import decide_folds, with_decisions
+from headstart.study.decisions import decide_folds
 from headstart.study.finetuning import judge_alone
 from headstart.study.folds import outer_folds
 from headstart.study.plan import StudyPlan
@@ -156,16 +156,16 @@ def scratch_baseline(job: Job, study: StudyResult) -> BaselineOutcome | None:
         return None
     number = places[0]
     found = judge_alone(study.data, study.folds, study.plan, tuning, number, journal=job.journal, progress=job.progress)
-    decided = decide_folds(study.data, found, study.plan, DecisionRules(job.options.calibrate, None, None))
+    found = decide_folds(study.data, found, study.plan, DecisionRules(job.options.calibrate, None, None))
     label = tuning.specs[number].label
     folds = []
-    for one in with_decisions(found, decided):
-        if one.tuned is None or one.tuned.chosen is None:
+    for one in found:
+        if one.fine_tuned is None or one.fine_tuned.chosen is None:
             shares = _class_shares(study.data, one.outer.train)
             said = np.tile(shares, (len(one.outer.test), 1))
             folds.append(BaselineFold(one.outer, math.nan, said, "training diverged: shares of the classes"))
             continue
-        score = float(one.tuned.scores[number + 1])
+        score = float(one.fine_tuned.scores[number + 1])
         folds.append(BaselineFold(one.outer, score, one.probabilities, label, score))
     return BaselineOutcome(SCRATCH, "same network from scratch", tuple(folds), on_holdout=True)
 
@@ -192,7 +192,7 @@ def baselines_document(job: Job, study: StudyResult, rivals: BaselineSources, tr
 
 def is_untransferred(job: Job, study: StudyResult, result: FoldResult) -> bool:
     """Whether what an outer fold chose started from random weights."""
-    place = None if result.tuned is None else result.tuned.chosen
+    place = result.fine_tuned_choice
     if place is not None and study.tuning is not None and study.tuning.specs[place].start == "random":
         return True
     return is_random(job.sources[study.plan.source_of(result.chosen)].extractor.backbone)

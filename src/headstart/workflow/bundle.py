@@ -45,7 +45,7 @@ def final_model(job: Job, dataset: ImageDataset, study: StudyResult, results: di
         "images_sha256": sorted(set(image_marks(dataset))),
         "versions": versions(),
     }
-    if study.final.tuned is not None and study.final.tuned.fitted is not None:
+    if study.final.fine_tuned is not None and study.final.fine_tuned.fitted is not None:
         return _tuned_model(job, study, facts)
     return Model(
         backbone=extractor.backbone,
@@ -56,13 +56,13 @@ def final_model(job: Job, dataset: ImageDataset, study: StudyResult, results: di
         facts=facts,
         network=extractor.network,
         views=job.views.of_policy[treatment.augment] if treatment.tta else (),
-        decisions=study.final_decisions.decisions,
+        decisions=study.final_decisions.fitted,
     )
 
 
 def _tuned_model(job: Job, study: StudyResult, facts: dict[str, Any]) -> Model:
     """The bundle where stages were unlocked: it predicts from the maps of the last frozen stage, as it was judged."""
-    tuned, extractor = study.final.tuned, final_source(job, study).extractor
+    tuned, extractor = study.final.fine_tuned, final_source(job, study).extractor
     if tuned is None or tuned.fitted is None or study.tuning is None or tuned.chosen is None:
         raise ValueError("no costly candidate was chosen")
     fitted = tuned.fitted
@@ -79,7 +79,7 @@ def _tuned_model(job: Job, study: StudyResult, facts: dict[str, Any]) -> Model:
         classes=job.audited.dataset.classes,
         facts=facts,
         views=() if views == (IDENTITY,) else views,
-        decisions=study.final_decisions.decisions,
+        decisions=study.final_decisions.fitted,
         unlocked=unlocked,
     )
 
@@ -89,14 +89,14 @@ def save_fold_heads(folder: Path, sources: Sequence[FeatureSource], study: Study
     from safetensors.numpy import save
 
     entries = []
-    for result, decided in zip(study.folds, study.decided, strict=True):
+    for result, decided in zip(study.folds, study.decisions, strict=True):
         content = bytes(save(result.head.to_tensors()))
         name = f"{result.outer.key}.safetensors"
         write_bytes(folder / name, content)
         place = {"repeat": result.outer.repeat, "fold": result.outer.fold}
         source = sources[study.plan.source_of(result.chosen)]
         head = {"file": name, "sha256": hash_bytes(content), "head": result.head.spec.to_json()}
-        said = {"decisions": decided.decisions.to_json()}
+        said = {"decisions": decided.fitted.to_json()}
         entries.append({**place, **head, **said, "source": source_document(source)})
     write_json(folder / "heads.json", {"format": 2, "heads": entries})
     if len(sources) > 1:  # the bundle holds the quantised network of one source only

@@ -106,12 +106,12 @@ def with_transfer(results: dict[str, Any], transfer: dict[str, Any]) -> dict[str
 def _decisions(job: Job, study: StudyResult) -> dict[str, Any]:
     options = job.options
     return decisions_document(
-        options.decision_rules, study.judged, study.decided, study.final_decisions, seed=options.seed
+        options.decision_rules, study.judged, study.decisions, study.final_decisions, seed=options.seed
     )
 
 
 def _decision_warnings(study: StudyResult) -> list[str]:
-    return decision_notes([*study.decided, study.final_decisions], study.oof.classes)
+    return decision_notes([*study.decisions, study.final_decisions], study.oof.classes)
 
 
 def final_source(job: Job, study: StudyResult) -> FeatureSource:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,7 +73,9 @@ def divergence_warnings(study: StudyResult) -> list[str]:
         return []
     told = []
     for place, spec in enumerate(study.tuning.specs):
-        tried = [fold.tuned.tried[place].failed for fold in [*study.folds, study.final] if fold.tuned is not None]
+        tried = [
+            fold.fine_tuned.tried[place].failed for fold in [*study.folds, study.final] if fold.fine_tuned is not None
+        ]
         remedy = "" if spec.start == "random" else " Try a lower learning rate."  # from scratch has a rate of its own
         if any(tried):
             told.append(
@@ -86,7 +87,7 @@ def divergence_warnings(study: StudyResult) -> list[str]:
 
 def final_words(study: StudyResult) -> dict[str, Any]:
     """Label of the final model where its last stages were trained on: what that started from stands beside it."""
-    tuned = study.final.tuned
+    tuned = study.final.fine_tuned
     if tuned is None or tuned.chosen is None or tuned.fitted is None or study.tuning is None:
         return {}
     spec = study.tuning.specs[tuned.chosen]
@@ -96,7 +97,7 @@ def final_words(study: StudyResult) -> dict[str, Any]:
 def with_tuned(rows: list[dict[str, Any]], study: StudyResult) -> list[dict[str, Any]]:
     """Rows of the outer folds; where a costly candidate was chosen its label comes first."""
     for row, result in zip(rows, study.folds, strict=True):
-        tuned = result.tuned
+        tuned = result.fine_tuned
         if tuned is not None and tuned.chosen is not None and study.tuning is not None:
             row["chosen"]["label"] = f"{study.tuning.specs[tuned.chosen].label}; frozen: {row['chosen']['label']}"
     return rows
@@ -106,21 +107,17 @@ def frozen_scores(job: Job, study: StudyResult) -> Evaluation:
     """Scores of the heads on frozen features before calibration, which is what inner folds choose among."""
     if study.tuning is None:
         return study.judged.raw
-    folds = [
-        result if result.tuned is None else replace(result, probabilities=result.tuned.frozen_probabilities)
-        for result in study.folds
-    ]
-    frozen = study.frozen or study.oof
-    oof = gather(study.data, folds, frozen.classes, frozen.positive, frozen.n_repeats)
+    oof = study.oof
+    oof = gather(study.data, study.folds, oof.classes, oof.positive, oof.n_repeats, kind="frozen_raw")
     return evaluate(oof, metrics=(job.options.metric,), per_class=False, seed=job.options.seed)
 
 
 def _is_chosen(result: FoldResult) -> bool:
-    return result.tuned is not None and result.tuned.chosen is not None
+    return result.fine_tuned_choice is not None
 
 
 def _fold(study: StudyResult, result: FoldResult) -> dict[str, Any]:
-    tuned, tuning = result.tuned, study.tuning
+    tuned, tuning = result.fine_tuned, study.tuning
     if tuned is None or tuning is None:
         raise ValueError("the fold was not fine-tuned")
     scores = [float(score) if np.isfinite(score) else None for score in tuned.scores]
@@ -152,9 +149,9 @@ def overfitting_signs(study: StudyResult) -> list[str]:
     """In words, what in the losses speaks of overfitting or of trouble; empty where nothing does."""
     found = []
     for result in [*study.folds, study.final]:
-        if result.tuned is None or study.tuning is None:
+        if result.fine_tuned is None or study.tuning is None:
             continue
-        for spec, one in zip(study.tuning.specs, result.tuned.tried, strict=True):
+        for spec, one in zip(study.tuning.specs, result.fine_tuned.tried, strict=True):
             found += [f"{result.outer.key}, {spec.label}: {sign}" for sign in signs_of(one, spec.learning_rate)]
     return found
 
