@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import helpers
 import numpy as np
 import pytest
@@ -81,7 +82,7 @@ def test_every_option_of_every_verb_is_explained(verb: str) -> None:
     assert headstart(*verb.split(), "--help").stdout.startswith("Usage: ")
     command: Any = main
     for name in verb.split():
-        command = command.commands[name]
+        command = command.get_command(click.Context(command), name)
     assert command.help
     for option in command.params:
         if option.param_type_name == "option":
