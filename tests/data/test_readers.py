@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -101,3 +102,11 @@ def test_an_option_of_another_reader_is_refused(tmp_path: Path) -> None:
             headstart.read_dataset(tmp_path / "m.npz", **options)
     with pytest.raises(DataError, match=r"read as a folder of class folders, .* no option 'partition'"):
         headstart.read_dataset(tmp_path, partition="train")
+
+
+def test_the_example_in_the_docs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = Path(__file__).parents[2] / "docs" / "data.md"
+    found = doctest.testfile(str(page), module_relative=False)
+    readers._READERS.discard("stack")
+    assert (found.failed, found.attempted) == (0, 9)

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 
 def number_by_appearance(codes: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
@@ -45,6 +43,9 @@ def join_groups(groups: ArrayLike | None, pairs: Iterable[tuple[int, int]], n_im
     >>> join_groups([0, 0, 1, 2], [(1, 3)], 4).tolist()
     [0, 0, 1, 0]
     """
+    from scipy.sparse import coo_array  # here, since whoever numbers groups alone should not wait for it
+    from scipy.sparse.csgraph import connected_components
+
     own = np.arange(n_images) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
     if len(own) != n_images:
         raise ValueError(f"{len(own)} groups for {n_images} images")
