@@ -90,6 +90,10 @@ def test_every_option_of_every_verb_is_explained(verb: str) -> None:
             assert option.help.endswith((".", "]")), option.name
 
 
+def test_a_mistyped_command_is_answered_with_the_likeliest() -> None:
+    assert "No such command 'fti'. Did you mean 'fit'?" in headstart("fti", code=2).stderr
+
+
 def test_module_and_version() -> None:
     command = [sys.executable, "-m", "headstart", "--version"]
     found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)

@@ -24,6 +24,13 @@ class CommandGroup(click.Group):
         """The command of a name; None where there is none."""
         return COMMANDS[name].command if name in COMMANDS else None
 
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the arguments begin with; click looks for the likeliest name in `commands`."""
+        self.commands = {name: registered.command for name, registered in COMMANDS.items()}
+        return super().resolve_command(context, args)
+
     def invoke(self, context: click.Context) -> Any:
         """Run a command; a known error prints its message alone."""
         try:
