@@ -28,14 +28,13 @@ from headstart.decisions import (
     Platt,
     Temperature,
     abstention_curve,
-    cross_conformal_sets,
     fit_calibrator,
     fit_conformal,
     fit_operating_point,
-    least_images,
+    min_calibration_size,
     parse_rule,
 )
-from headstart.decisions.calibration import LEAST
+from headstart.decisions.calibration import MIN_ROWS
 from headstart.decisions.calibrators import calibrator_from_json
 from headstart.decisions.conformal import rank_of
 from headstart.errors import InputError
@@ -167,7 +166,7 @@ def test_the_size_of_the_data_decides_what_auto_considers() -> None:
         assert set(found.cross_fitted) == expected and found.n_rows == n
     assert set(fit_calibrator(*overconfident(1500)).cross_fitted) == {"none", "temperature", "platt", "isotonic"}
     assert set(fit_calibrator(*three_classes(1500)).cross_fitted) == {"none", "temperature"}
-    assert LEAST["isotonic"] == (1000, 100)
+    assert MIN_ROWS["isotonic"] == (1000, 100)
 
 
 def test_auto_takes_what_helps_on_rows_left_out_and_none_where_none_does() -> None:
@@ -202,7 +201,7 @@ def test_the_log_loss_that_auto_compares_leaves_each_fold_out() -> None:
 
 def test_calls_are_kept_where_asked_for() -> None:
     probabilities, labels = overconfident(600, shift=2.0)
-    found = fit_calibrator(probabilities, labels, keep_calls=True)
+    found = fit_calibrator(probabilities, labels, keep_predicted=True)
     assert isinstance(found.calibrator, Temperature)
     assert np.array_equal(found.calibrator.apply(probabilities).argmax(axis=1), probabilities.argmax(axis=1))
     assert [find_metric(name).uses_probabilities for name in ("mcc", "recall", "roc_auc", "brier")] == [
@@ -318,7 +317,7 @@ def test_no_cut_follows_the_rule_better(rule: str, seed: int) -> None:
     weights = rng.uniform(0.5, 2.0, 30)
     probabilities = np.stack([1 - positive, positive], axis=1)
     point = fit_operating_point(probabilities, labels, rule, weights)
-    (tn, fp), (fn, tp) = confusion_matrix(labels, point.calls(probabilities), labels=[0, 1], sample_weight=weights)
+    (tn, fp), (fn, tp) = confusion_matrix(labels, point.predicted(probabilities), labels=[0, 1], sample_weight=weights)
     reached = gain(parse_rule(rule), tp / (tp + fn), tn / (tn + fp), fn, fp)
     assert reached == pytest.approx(brute_force(probabilities, labels, weights, parse_rule(rule)))
 
@@ -326,7 +325,7 @@ def test_no_cut_follows_the_rule_better(rule: str, seed: int) -> None:
 def test_the_positive_class_may_be_the_first() -> None:
     mirrored = fit_operating_point(FOUR[:, ::-1], 1 - FOUR_LABELS, "sensitivity>=1", positive=0)
     assert mirrored.threshold == pytest.approx(0.2)
-    assert mirrored.calls(FOUR[:, ::-1]).tolist() == [1, 0, 0, 0]
+    assert mirrored.predicted(FOUR[:, ::-1]).tolist() == [1, 0, 0, 0]
 
 
 def test_a_class_without_rows_leaves_the_threshold_at_one_half_and_says_so() -> None:
@@ -338,9 +337,9 @@ def test_a_class_without_rows_leaves_the_threshold_at_one_half_and_says_so() -> 
 
 def test_never_and_always_positive_are_points_too() -> None:
     never = fit_operating_point(FOUR, [1, 1, 0, 0], "cost:0.01")
-    assert never.calls(np.array([[0.0, 1.0]])).tolist() == [0]
+    assert never.predicted(np.array([[0.0, 1.0]])).tolist() == [0]
     always = fit_operating_point(FOUR, [1, 1, 0, 0], "sensitivity>=1")
-    assert always.calls(np.array([[0.95, 0.05]])).tolist() == [1] and always.threshold == 0.0
+    assert always.predicted(np.array([[0.95, 0.05]])).tolist() == [1] and always.threshold == 0.0
     assert OperatingPoint.from_json(json.loads(json.dumps(never.to_json()))) == never
 
 
@@ -365,7 +364,7 @@ def test_rules_that_are_none(words: str, message: str) -> None:
 
 
 def test_three_classes_have_no_operating_point() -> None:
-    with pytest.raises(InputError, match="is for two classes; there are 3, where the most probable class is called"):
+    with pytest.raises(InputError, match="is for two classes; there are 3, where the most probable class is predicted"):
         fit_operating_point(*three_classes(30), "youden")
 
 
@@ -378,15 +377,15 @@ def test_sets_by_hand() -> None:
     labels = np.append(np.zeros(10, dtype=int), np.ones(8, dtype=int))
     probabilities = np.where(labels[:, None] == np.arange(2), own[:, None], 1 - own[:, None])
     found = fit_conformal(probabilities, labels, 0.9)
-    assert found.floors == (0.9, 0.0) and found.uninformative == (False, True) and found.n_calibration == (10, 8)
+    assert found.thresholds == (0.9, 0.0) and found.uninformative == (False, True) and found.n_calibration == (10, 8)
     assert found.sets(np.array([[0.9, 0.1], [0.89, 0.11]])).tolist() == [[True, True], [False, True]]
 
 
 def test_how_many_images_a_level_needs() -> None:
     for level in (0.5, 0.8, 0.9, 0.95, 0.99, 0.7, 1 / 3):
-        n = least_images(level)
+        n = min_calibration_size(level)
         assert rank_of(level, n) <= n and rank_of(level, n - 1) > n - 1
-    assert least_images(0.9) == 9 and rank_of(0.9, 9) == 9 and rank_of(0.9, 8) == 9
+    assert min_calibration_size(0.9) == 9 and rank_of(0.9, 9) == 9 and rank_of(0.9, 8) == 9
 
 
 def test_split_conformal_keeps_its_level_in_each_class() -> None:
@@ -401,37 +400,6 @@ def test_split_conformal_keeps_its_level_in_each_class() -> None:
         covered.append([inside[labels[test] == code].mean() - expected[code] for code in range(2)])
     error = np.std(covered, axis=0, ddof=1) / np.sqrt(len(covered))
     assert (np.abs(np.mean(covered, axis=0)) < 3 * error).all() and (error < 0.01).all()
-
-
-def test_cross_conformal_sets_by_hand_and_by_split() -> None:
-    """With one fold they are the sets of split-conformal prediction."""
-    probabilities, labels = three_classes(200)
-    new, _ = three_classes(50, seed=9)
-    cross = cross_conformal_sets(probabilities, labels, np.zeros(200, dtype=int), new[None], 0.9)
-    assert np.array_equal(cross, fit_conformal(probabilities, labels, 0.9).sets(new))
-    own = np.array([[0.8, 0.2], [0.6, 0.4], [0.3, 0.7]])  # class 0: .8 in fold 0, .6 in fold 1
-    sets = cross_conformal_sets(own, [0, 0, 1], [0, 1, 0], [[[0.5, 0.5]], [[0.7, 0.3]]], 0.6)
-    # class 0: .5 is below .8 (fold 0), .7 above .6 (fold 1): p = 2/3 > .4; class 1 has one row: p = 1/2 > .4
-    assert sets.tolist() == [[True, True]]
-    assert cross_conformal_sets(own, [0, 0, 1], [0, 1, 0], [[[0.5, 0.5]], [[0.5, 0.5]]], 0.6).tolist() == [
-        [False, True]
-    ]
-
-
-def test_cross_conformal_sets_keep_their_level_in_simulation() -> None:
-    """Heads of three folds that differ: distortions of the true odds; coverage is at least the level in practice."""
-    rng, covered = np.random.default_rng(1), []
-    for _ in range(150):
-        n, folds = 150, np.arange(150) % 3
-        odds, new_odds = rng.normal(scale=1.5, size=n), rng.normal(scale=1.5, size=60)
-        labels, new = (rng.random(n) < expit(odds)).astype(int), (rng.random(60) < expit(new_odds)).astype(int)
-        factors = rng.uniform(0.5, 3, 3)
-        own, given = expit(factors[folds] * odds), expit(factors[:, None] * new_odds)
-        sets = cross_conformal_sets(
-            np.stack([1 - own, own], axis=1), labels, folds, np.stack([1 - given, given], axis=2), 0.9
-        )
-        covered.append(sets[np.arange(60), new].mean())
-    assert 0.89 < np.mean(covered) < 0.93
 
 
 def test_rows_of_no_weight_are_left_out_of_sets() -> None:
@@ -449,13 +417,6 @@ def test_levels_out_of_range(level: float, hint: str) -> None:
         fit_conformal(FOUR, FOUR_LABELS, level)
 
 
-def test_arrays_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(InputError, match="need 4 fold numbers and new probabilities of shape"):
-        cross_conformal_sets(FOUR, FOUR_LABELS, [0, 0, 0, 0], FOUR, 0.9)
-    with pytest.raises(InputError, match="numbered from 0 to 0"):
-        cross_conformal_sets(FOUR, FOUR_LABELS, [0, 0, 1, 1], FOUR[None], 0.9)
-
-
 # Abstention -----------------------------------------------------------------------------------------------------------
 
 
@@ -467,7 +428,7 @@ def test_abstention_by_hand() -> None:
     np.testing.assert_allclose(curve.error, [0, 0, 1 / 3, 1 / 4])
     assert curve.area == pytest.approx((0 + 0 + 1 / 3 + 1 / 4) / 4)
     assert curve.at(0.5) == (0.8, 0.0) and curve.at(0.6) == (0.7, pytest.approx(1 / 3)) and curve.at(1.0)[0] == 0.6
-    other = abstention_curve(probabilities, [0, 1, 1, 0], calls=[0, 1, 1, 0])
+    other = abstention_curve(probabilities, [0, 1, 1, 0], predicted=[0, 1, 1, 0])
     assert other.area == 0 and not other.error.any()
 
 
@@ -511,12 +472,12 @@ def test_decisions_apply_in_their_order_and_come_back_from_json() -> None:
     raw = np.array([[0.5, 0.5], [0.7, 0.3], [0.9, 0.1], [0.99, 0.01]])
     said = decisions.apply(raw)
     np.testing.assert_allclose(said.probabilities[:, 1], expit(0.5 * logit(raw[:, 1]) + 0.2))
-    assert said.calls.tolist() == (said.probabilities[:, 1] >= 0.28).astype(int).tolist() == [1, 1, 1, 0]
+    assert said.predicted.tolist() == (said.probabilities[:, 1] >= 0.28).astype(int).tolist() == [1, 1, 1, 0]
     assert said.sets is not None  # on what the head says, not on what became of it
     assert said.sets.tolist() == [[True, True], [True, True], [True, False], [True, False]]
     assert Decisions.from_json(json.loads(json.dumps(decisions.to_json())), 2) == decisions
     plain = Decisions().apply(raw)
-    assert np.array_equal(plain.probabilities, raw) and plain.sets is None and not plain.calls.any()
+    assert np.array_equal(plain.probabilities, raw) and plain.sets is None and not plain.predicted.any()
 
 
 @pytest.mark.parametrize(

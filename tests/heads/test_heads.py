@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.svm import SVC
 
-from headstart.decisions.platt import fit_platt
+from headstart.decisions.scaling import fit_platt
 from headstart.errors import BundleError, InputError
 from headstart.heads import FittedHead, HeadSpec, cost, fit_heads, grid, searchable_kinds, total_cost
 from headstart.heads.arithmetic import BLOCK_ROWS, PROBABILITY_FLOOR, standardised

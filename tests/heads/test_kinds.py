@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from headstart import fit, load_model
+from headstart.decisions.scaling import softmax
 from headstart.errors import BundleError, InputError
 from headstart.heads import FittedHead, HeadSpec, cost, fit_heads, grid, searchable_kinds, total_cost
-from headstart.heads.arithmetic import Arrays, BlockPredictor, softmax
+from headstart.heads.arithmetic import Arrays, BlockPredictor
 from headstart.heads.kinds import KINDS, FitCost, FitSize, HeadKind, Layout, Setting, register_head
 from headstart.heads.training_rows import TrainingRows
 from headstart.study.candidates_table import read_candidates

@@ -9,10 +9,10 @@ from sklearn.linear_model import Ridge, RidgeClassifier
 from sklearn.metrics import log_loss
 from test_heads import SMALL, blobs, fit_one
 
-from headstart.decisions.platt import fit_platt
+from headstart.decisions.scaling import fit_platt, fit_softmax_scale
 from headstart.heads import HeadSpec, fit_heads
 from headstart.heads.arithmetic import BLOCK_ROWS, standardised
-from headstart.heads.kinds.ridge import fit_softmax_scale, ridge_decisions
+from headstart.heads.kinds.ridge import ridge_decisions
 
 
 @pytest.mark.parametrize("d", [41, 400], ids=["n > d", "n < d"])

@@ -164,7 +164,7 @@ def test_choosing_by_a_score_of_calls_leaves_the_calls_alone() -> None:
     folds = run_folds(data, folds_of(data), plan)
     for result, one in zip(folds, decide_folds(data, folds, plan, DecisionRules()), strict=True):
         assert one.decisions.fitted.calibrator.kind in ("none", "temperature")
-        assert np.array_equal(one.decisions.test.calls, result.probabilities.argmax(axis=1))
+        assert np.array_equal(one.decisions.test.predicted, result.probabilities.argmax(axis=1))
 
 
 def test_a_class_that_vanishes_is_said_and_never_faked() -> None:
@@ -318,7 +318,7 @@ def test_fold_heads_with_their_decisions_give_the_predictions_again(decided: tup
         for place, name in enumerate(dataset.names):
             if int(rows[name]["fold"]) == entry["fold"]:
                 assert float(rows[name]["probability:rough"]) == said.probabilities[place, 1]
-                assert rows[name]["predicted"] == helpers.CLASSES[said.calls[place]]
+                assert rows[name]["predicted"] == helpers.CLASSES[said.predicted[place]]
                 inside = [helpers.CLASSES[code] for code in np.flatnonzero(said.sets[place])]
                 assert json.loads(rows[name]["set"]) == inside
 
@@ -333,7 +333,7 @@ def test_the_bundle_decides_as_it_was_told(decided: tuple[Run, Path]) -> None:
         model.decisions.to_json() | {"reason": "Asked for.", "n_calibration": 96} == run.results["decisions"]["final"]
     )
     assert model.predict_proba(new).tobytes() == said.probabilities.tobytes()
-    assert model.predict(new).tolist() == [helpers.CLASSES[code] for code in said.calls]
+    assert model.predict(new).tolist() == [helpers.CLASSES[code] for code in said.predicted]
     assert np.array_equal(model.predict_sets(new), said.sets)
 
 

@@ -6,7 +6,7 @@ Everything is fitted on predictions for rows that the head was not trained on, a
 from headstart.decisions.abstention import AbstentionCurve, abstention_curve
 from headstart.decisions.calibration import Calibration, fit_calibrator
 from headstart.decisions.calibrators import Calibrator, Isotonic, NoCalibration, Platt, Temperature
-from headstart.decisions.conformal import ConformalSets, cross_conformal_sets, fit_conformal, least_images
+from headstart.decisions.conformal import ConformalSets, fit_conformal, min_calibration_size
 from headstart.decisions.decisions import AS_THEY_ARE, Decided, DecisionRules, Decisions
 from headstart.decisions.operating_point import OperatingPoint, OperatingRule, fit_operating_point, parse_rule
 
@@ -26,10 +26,9 @@ __all__ = [
     "Platt",
     "Temperature",
     "abstention_curve",
-    "cross_conformal_sets",
     "fit_calibrator",
     "fit_conformal",
     "fit_operating_point",
-    "least_images",
+    "min_calibration_size",
     "parse_rule",
 ]

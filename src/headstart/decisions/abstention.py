@@ -1,4 +1,4 @@
-"""What is gained by leaving the least certain images to a person: the error of the rest, and the area under it."""
+"""Abstention: the error among the images answered when the least certain are left to a person, and its area."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def abstention_curve(
     labels: npt.ArrayLike,
     weights: npt.ArrayLike | None = None,
     *,
-    calls: npt.ArrayLike | None = None,
+    predicted: npt.ArrayLike | None = None,
 ) -> AbstentionCurve:
     """Error against the share of images answered, by the highest probability of each.
 
@@ -53,8 +53,8 @@ def abstention_curve(
     probabilities : array-like of shape (n, n_classes)
     labels : array-like of shape (n,), int
     weights : array-like of shape (n,), optional
-    calls : array-like of shape (n,), int, optional
-        Class called for each row. None: the most probable.
+    predicted : array-like of shape (n,), int, optional
+        Predicted class of each row. None: the most probable.
 
     Returns
     -------
@@ -82,12 +82,12 @@ def abstention_curve(
     columns = check_probabilities(probabilities, n_rows)
     codes = check_labels(labels, columns.shape[1])
     weight = relative_weights(check_weights(weights, n_rows))
-    called = columns.argmax(axis=1) if calls is None else check_labels(calls, columns.shape[1])
+    classes = columns.argmax(axis=1) if predicted is None else check_labels(predicted, columns.shape[1])
     if not weight.any():
         raise InputError("All rows weigh 0, so nothing can be answered. Give at least one a weight above 0.")
     certainty, place = np.unique(-columns.max(axis=1)[weight > 0], return_inverse=True)
     mass: FloatArray = np.bincount(place, weights=weight[weight > 0]).astype(np.float64)
-    wrong: FloatArray = np.bincount(place, weights=(weight * (called != codes))[weight > 0]).astype(np.float64)
+    wrong: FloatArray = np.bincount(place, weights=(weight * (classes != codes))[weight > 0]).astype(np.float64)
     total, errors = np.cumsum(mass), np.cumsum(wrong)
     return AbstentionCurve(total / total[-1], errors / total, -certainty, _area(mass, wrong, weight[weight > 0], place))
 

@@ -26,7 +26,7 @@ from headstart.decisions.calibrators import (
     log_odds,
     log_probabilities,
 )
-from headstart.decisions.platt import fit_platt
+from headstart.decisions.scaling import fit_platt
 from headstart.errors import InputError, unknown_name
 from headstart.metrics.validation import (
     FloatArray,
@@ -39,11 +39,11 @@ from headstart.metrics.validation import (
 
 KINDS = ("none", "temperature", "platt", "isotonic")
 CHOICES = ("auto", *KINDS)
-LEAST = {"temperature": (20, 2), "platt": (100, 20), "isotonic": (1000, 100)}
+MIN_ROWS = {"temperature": (20, 2), "platt": (100, 20), "isotonic": (1000, 100)}
 """Rows in all, and of the rarest class, from which ``auto`` considers a kind; it never takes more than these give. The
 1,000 are Niculescu-Mizil and Caruana's; the others are ours."""
 _N_FOLDS = 4
-_LARGEST_LOG_FACTOR = float(np.log(50.0))
+_MAX_LOG_FACTOR = float(np.log(50.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +93,7 @@ def fit_calibrator(
     *,
     kind: str = "auto",
     folds: npt.ArrayLike | None = None,
-    keep_calls: bool = False,
+    keep_predicted: bool = False,
 ) -> Calibration:
     """A calibrator of the kind asked for, or the kind that the data can carry.
 
@@ -113,7 +113,7 @@ def fit_calibrator(
     folds : array-like of shape (n,), int, optional
         Which rows are left out together when kinds are compared; rows of one group belong in one fold. None: 4 folds,
         each class shuffled and dealt out in turn.
-    keep_calls : bool
+    keep_predicted : bool
         ``auto`` then considers the temperature alone, which leaves the most probable class of every row as it is.
 
     Returns
@@ -137,7 +137,7 @@ def fit_calibrator(
     if kind == "none":
         return Calibration(NoCalibration(), "None was asked for.", {}, len(rows.labels))
     if kind == "auto":
-        return _by_size(rows, keep_calls=keep_calls)
+        return _by_size(rows, keep_predicted=keep_predicted)
     lacking = _lacks(kind, rows)
     if lacking:
         return Calibration(NoCalibration(), f"{lacking}, so {kind} cannot be fitted.", {}, len(rows.labels))
@@ -187,21 +187,21 @@ def _lacks(kind: str, rows: _Rows) -> str:
     return ""
 
 
-def _by_size(rows: _Rows, *, keep_calls: bool) -> Calibration:
+def _by_size(rows: _Rows, *, keep_predicted: bool) -> Calibration:
     n, rarest = len(rows.labels), int(rows.counts.min()) if len(rows.labels) else 0
     two = rows.probabilities.shape[1] == 2
     able = [
         kind
-        for kind in (("temperature",) if keep_calls or not two else KINDS[1:])
-        if n >= LEAST[kind][0] and (rarest >= LEAST[kind][1] or kind == "temperature") and not _lacks(kind, rows)
+        for kind in (("temperature",) if keep_predicted or not two else KINDS[1:])
+        if n >= MIN_ROWS[kind][0] and (rarest >= MIN_ROWS[kind][1] or kind == "temperature") and not _lacks(kind, rows)
     ]
     size = f"{n:,} rows, {rarest:,} of the rarest class"
     if not able:
         return Calibration(NoCalibration(), f"Too few rows to calibrate on ({size}).", {}, n)
     losses = {kind: _cross_fitted_loss(kind, rows) for kind in ("none", *able)}
     best = min(losses, key=lambda kind: losses[kind])  # the first of equals, which is the simplest
-    told = ", ".join(f"{kind} {loss:.4f}" for kind, loss in losses.items() if np.isfinite(loss))
-    reason = f"Smallest log loss on rows left out ({told}; {size})."
+    compared = ", ".join(f"{kind} {loss:.4f}" for kind, loss in losses.items() if np.isfinite(loss))
+    reason = f"Smallest log loss on rows left out ({compared}; {size})."
     calibrator = NoCalibration() if best == "none" else _FITS[best](rows)
     return Calibration(calibrator, reason, losses, n)
 
@@ -234,7 +234,7 @@ def _fit_temperature(rows: _Rows) -> Calibrator:
         normal = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))
         return float(rows.weights @ (normal - scaled[chosen, rows.labels]))
 
-    bounds = (-_LARGEST_LOG_FACTOR, _LARGEST_LOG_FACTOR)
+    bounds = (-_MAX_LOG_FACTOR, _MAX_LOG_FACTOR)
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-8})
     return Temperature(float(np.exp(found.x)))
 

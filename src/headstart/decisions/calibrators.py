@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from scipy.special import expit
 
+from headstart.decisions.scaling import softmax
 from headstart.errors import InputError, unknown_name
 from headstart.metrics.tally import PROBABILITY_FLOOR
 from headstart.metrics.validation import FloatArray
@@ -53,9 +54,7 @@ class Temperature:
 
     def apply(self, probabilities: FloatArray) -> FloatArray:
         """Calibrated probabilities of shape (n, n_classes)."""
-        scaled = self.inverse * log_probabilities(probabilities)
-        powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+        return softmax(self.inverse * log_probabilities(probabilities))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -74,7 +73,7 @@ class Platt:
 
     References
     ----------
-    See `headstart.decisions.platt.fit_platt`.
+    See `headstart.decisions.scaling.fit_platt`.
     """
 
     slope: float

@@ -9,8 +9,6 @@ References
 V. Vovk, A. Gammerman, G. Shafer, "Algorithmic learning in a random world", 2005, section 4.5 (Mondrian).
 M. Sadinle, J. Lei, L. Wasserman, "Least ambiguous set-valued classifiers with bounded error levels", JASA 114, 2019,
 DOI 10.1080/01621459.2017.1395341 (LAC, class-conditional).
-V. Vovk, "Cross-conformal predictors", Annals of Mathematics and Artificial Intelligence 74, 2015,
-DOI 10.1007/s10472-013-9368-4.
 """
 
 from __future__ import annotations
@@ -38,38 +36,38 @@ class ConformalSets:
     ----------
     level : float
         Share of the images of each class whose set is to hold that class.
-    floors : tuple of float
+    thresholds : tuple of float
         For each class the lowest probability with which it is in a set; 0 where it always is.
     n_calibration : tuple of int
         Images of each class it rests on.
     """
 
     level: float
-    floors: tuple[float, ...]
+    thresholds: tuple[float, ...]
     n_calibration: tuple[int, ...]
 
     @property
     def uninformative(self) -> tuple[bool, ...]:
         """Which classes have too few images for the level, and are therefore in every set."""
-        return tuple(n < least_images(self.level) for n in self.n_calibration)
+        return tuple(n < min_calibration_size(self.level) for n in self.n_calibration)
 
     def sets(self, probabilities: Floats) -> BoolArray:
         """Whether each class is in the set of each row, shape (n, n_classes); a set may be empty."""
-        return np.asarray(probabilities >= np.array(self.floors) - 1e-12)
+        return np.asarray(probabilities >= np.array(self.thresholds) - 1e-12)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return {"level": self.level, "floors": list(self.floors), "n_calibration": list(self.n_calibration)}
+        """Plain values; bundles have called the thresholds floors from the first."""
+        return {"level": self.level, "floors": list(self.thresholds), "n_calibration": list(self.n_calibration)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], n_classes: int) -> ConformalSets:
         """The sets that `to_json` wrote; InputError, KeyError, TypeError or ValueError for something else."""
-        floors = tuple(float(floor) for floor in value["floors"])
+        thresholds = tuple(float(threshold) for threshold in value["floors"])
         counts = tuple(int(count) for count in value["n_calibration"])
-        sound = len(floors) == len(counts) == n_classes and all(0 <= floor <= 1 for floor in floors)
+        sound = len(thresholds) == len(counts) == n_classes and all(0 <= one <= 1 for one in thresholds)
         if not sound:
-            raise InputError(f"Conformal sets of {n_classes} classes need as many floors from 0 to 1.")
-        return cls(check_level(value["level"]), floors, counts)
+            raise InputError(f"Conformal sets of {n_classes} classes need as many thresholds from 0 to 1.")
+        return cls(check_level(value["level"]), thresholds, counts)
 
 
 def check_level(level: float) -> float:
@@ -95,10 +93,10 @@ def rank_of(level: float, n: int) -> int:
     return math.ceil(Fraction(repr(float(level))) * (n + 1))
 
 
-def least_images(level: float) -> int:
-    """Calibration images that a class needs for its sets to say anything.
+def min_calibration_size(level: float) -> int:
+    """Smallest number of calibration images that lets the sets of a class exclude anything.
 
-    >>> least_images(0.9), least_images(0.95), least_images(0.5)
+    >>> min_calibration_size(0.9), min_calibration_size(0.95), min_calibration_size(0.5)
     (9, 19, 1)
     """
     alpha = 1 - Fraction(repr(float(level)))
@@ -126,7 +124,7 @@ def fit_conformal(
     Returns
     -------
     ConformalSets
-        A class with fewer images than `least_images` is in every set, and is named in ``uninformative``.
+        A class with fewer images than `min_calibration_size` is in every set, and is named in ``uninformative``.
 
     Raises
     ------
@@ -136,15 +134,15 @@ def fit_conformal(
     Examples
     --------
     >>> found = fit_conformal([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]], [0, 0, 1], level=0.6)
-    >>> found.floors, found.uninformative
+    >>> found.thresholds, found.uninformative
     ((0.8, 0.0), (False, True))
     """
     check_level(level)
     columns, codes = _counted_rows(probabilities, labels, weights)
     own = columns[np.arange(len(codes)), codes]
     counts = np.bincount(codes, minlength=columns.shape[1]).tolist()
-    floors = tuple(_floor(own[codes == code], level) for code in range(columns.shape[1]))
-    return ConformalSets(float(level), floors, tuple(counts))
+    thresholds = tuple(_threshold(own[codes == code], level) for code in range(columns.shape[1]))
+    return ConformalSets(float(level), thresholds, tuple(counts))
 
 
 def _counted_rows(
@@ -157,63 +155,7 @@ def _counted_rows(
     return columns[there], codes[there]
 
 
-def _floor(own: Floats, level: float) -> float:
+def _threshold(own: Floats, level: float) -> float:
     """The probability of the class that the k-th highest of its images was given; 0 where there are fewer than k."""
     place = rank_of(level, len(own))
     return 0.0 if place > len(own) else float(np.sort(own)[len(own) - place])
-
-
-def cross_conformal_sets(
-    probabilities: npt.ArrayLike,
-    labels: npt.ArrayLike,
-    folds: npt.ArrayLike,
-    new_probabilities: npt.ArrayLike,
-    level: float,
-) -> BoolArray:
-    """Prediction sets from the heads of several folds, each calibrated on the rows that its fold left out.
-
-    All rows calibrate, none of them by a head that saw it. A class is in the set where the images of the class that
-    were given a lower probability than the new one, each compared under its own fold's head, are not too few. The
-    level is not proven: it may be missed by the same again (1 - 2 (1 - level) is), in practice it is kept.
-
-    Parameters
-    ----------
-    probabilities : array-like of shape (n, n_classes)
-        Out of fold.
-    labels : array-like of shape (n,), int
-    folds : array-like of shape (n,), int
-        Which head predicted the row, from 0.
-    new_probabilities : array-like of shape (n_folds, n_new, n_classes)
-        Of new images, by the head of each fold.
-    level : float, above 0 and below 1
-
-    Returns
-    -------
-    ndarray of shape (n_new, n_classes), bool
-
-    Raises
-    ------
-    InputError
-        When the arrays do not fit together or the level is out of range.
-    """
-    check_level(level)
-    columns, codes = _counted_rows(probabilities, labels, None)
-    parts, new = np.asarray(folds), np.asarray(new_probabilities, dtype=np.float64)
-    if parts.shape != codes.shape or new.ndim != 3 or new.shape[2] != columns.shape[1]:
-        raise InputError(
-            f"Cross-conformal sets need {len(codes)} fold numbers and new probabilities of shape (folds, images, "
-            f"{columns.shape[1]}); got {parts.shape} and {new.shape}."
-        )
-    if parts.min() < 0 or parts.max() >= len(new):
-        raise InputError(f"Folds must be numbered from 0 to {len(new) - 1}, one for each head; got {parts.max()}.")
-    own = columns[np.arange(len(codes)), codes]
-    alpha = 1 - Fraction(repr(float(level)))
-    found = np.zeros(new.shape[1:], dtype=bool)
-    for code in range(columns.shape[1]):
-        no_higher = np.zeros(new.shape[1], dtype=np.int64)
-        for fold in range(len(new)):
-            scores = np.sort(own[(codes == code) & (parts == fold)])
-            no_higher += np.searchsorted(scores, new[fold, :, code], side="right")
-        n = int((codes == code).sum())
-        found[:, code] = no_higher + 1 > math.floor(alpha * (n + 1))
-    return found

@@ -1,4 +1,4 @@
-"""What stands between a head's probabilities and what is said of an image: calibration, operating point, set."""
+"""Decisions on an image from a head's probabilities: calibrated probabilities, a predicted class, a prediction set."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from headstart.metrics.validation import BoolArray, FloatArray
 
 @dataclass(frozen=True)
 class DecisionRules:
-    """What is asked for.
+    """Requested calibration, operating point and level of the prediction sets.
 
     Attributes
     ----------
     calibrate : {"auto", "none", "temperature", "platt", "isotonic"}
     operating_point : OperatingRule or None
-        None calls the most probable class.
+        None predicts the most probable class.
     level : float or None
-        Of conformal sets; None makes none.
+        Level of the prediction sets; None makes none.
     """
 
     calibrate: str = "auto"
@@ -54,26 +54,26 @@ class DecisionRules:
 
 @dataclass(frozen=True, eq=False)
 class Decided:
-    """What is said of n images.
+    """Decisions on n images.
 
     Attributes
     ----------
     probabilities : ndarray of shape (n, n_classes)
         Calibrated.
-    calls : ndarray of shape (n,), int64
-        Class number called: by the operating point, or the most probable.
+    predicted : ndarray of shape (n,), int64
+        Number of the predicted class: by the operating point, or the most probable.
     sets : ndarray of shape (n, n_classes), bool, or None
         Which classes are in the prediction set.
     """
 
     probabilities: FloatArray
-    calls: npt.NDArray[np.int64]
+    predicted: npt.NDArray[np.int64]
     sets: BoolArray | None
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """Everything fitted on out-of-fold predictions of one head.
+    """Calibrator, operating point and prediction sets, fitted on out-of-fold predictions of one head.
 
     Attributes
     ----------
@@ -89,11 +89,11 @@ class Decisions:
     conformal: ConformalSets | None = None
 
     def apply(self, probabilities: FloatArray) -> Decided:
-        """What is said of images with these probabilities by the head, of shape (n, n_classes)."""
+        """Decisions on images with these probabilities by the head, of shape (n, n_classes)."""
         calibrated = self.calibrator.apply(probabilities)
         point = self.operating_point
-        calls = np.argmax(calibrated, axis=1).astype(np.int64) if point is None else point.calls(calibrated)
-        return Decided(calibrated, calls, None if self.conformal is None else self.conformal.sets(probabilities))
+        predicted = np.argmax(calibrated, axis=1).astype(np.int64) if point is None else point.predicted(calibrated)
+        return Decided(calibrated, predicted, None if self.conformal is None else self.conformal.sets(probabilities))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, from which `from_json` makes the very same decisions again."""

@@ -1,4 +1,4 @@
-"""Operating points of two classes: from which probability on an image is called positive, by a rule."""
+"""Operating points of two classes: the probability from which on an image is predicted positive, by a rule."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _ALWAYS, _NEVER = 0.0, float(np.nextafter(1.0, 2.0))
 
 @dataclass(frozen=True)
 class OperatingRule:
-    """What an operating point is to reach.
+    """Rule that an operating point follows.
 
     Attributes
     ----------
     name : {"youden", "sensitivity", "specificity", "cost"}
     value : float or None
-        The share of positives (negatives) that must be called so, or how many false alarms one missed positive costs.
+        Share of positives (negatives) that must be predicted so, or how many false alarms one missed positive costs.
     """
 
     name: str
@@ -105,7 +105,7 @@ def _ratio(text: str | None, words: str) -> float:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """From which probability on an image is called positive.
+    """Probability from which on an image is predicted positive.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ class OperatingPoint:
     positive : {0, 1}
         The positive class.
     threshold : float
-        Called positive from this probability on; above 1: never.
+        Images are predicted positive from this probability on; above 1: never.
     note : str
         Why the rule could not be followed; empty where it was.
     """
@@ -123,10 +123,10 @@ class OperatingPoint:
     threshold: float
     note: str = ""
 
-    def calls(self, probabilities: FloatArray) -> npt.NDArray[np.int64]:
-        """Class number called for every row of shape (n, 2)."""
-        called = probabilities[:, self.positive] >= self.threshold
-        return np.where(called, self.positive, 1 - self.positive).astype(np.int64)
+    def predicted(self, probabilities: FloatArray) -> npt.NDArray[np.int64]:
+        """Number of the predicted class of every row of shape (n, 2)."""
+        is_positive = probabilities[:, self.positive] >= self.threshold
+        return np.where(is_positive, self.positive, 1 - self.positive).astype(np.int64)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -150,8 +150,8 @@ def check_operating_point(n_classes: int) -> None:
     """
     if n_classes != 2:
         raise InputError(
-            f"An operating point is for two classes; there are {n_classes}, where the most probable class is called. "
-            "Leave --operating-point out, or join classes to two."
+            f"An operating point is for two classes; there are {n_classes}, where the most probable class is "
+            "predicted. Leave --operating-point out, or join classes to two."
         )
 
 
@@ -165,7 +165,7 @@ def fit_operating_point(
 ) -> OperatingPoint:
     """The threshold that follows a rule on these rows.
 
-    Thresholds lie half-way between neighbouring probabilities, below all of them (every row is called positive) and
+    Thresholds lie half-way between neighbouring probabilities, below all of them (every row is predicted positive) and
     above all (none is). Of equally good ones the nearest to one half is taken. On other rows the rule holds about as
     well as the rows are many: of 20 positives a sensitivity of 0.95 rests on a single one.
 
@@ -225,7 +225,7 @@ def _rates(
 ) -> tuple[FloatArray, FloatArray]:
     """Sensitivity and specificity at every threshold."""
     order = np.argsort(values, kind="stable")
-    below = np.searchsorted(values[order], thresholds, side="left")  # rows called negative
+    below = np.searchsorted(values[order], thresholds, side="left")  # rows predicted negative
     missed = np.append(0.0, np.cumsum(np.where(happened, weight, 0.0)[order]))
     passed = np.append(0.0, np.cumsum(np.where(happened, 0.0, weight)[order]))
     return 1 - ratio(missed[below], missed[-1]), ratio(passed[below], passed[-1])

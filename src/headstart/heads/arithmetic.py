@@ -76,16 +76,6 @@ def linear_map(matrix: Floats) -> Callable[[Floats], Floats]:
     return lambda block: np.asarray((block @ filled.T)[:, :n_outputs])
 
 
-def softmax(scores: Floats) -> Floats:
-    """Probabilities (n_rows, n_classes) from unnormalised log probabilities of the same shape.
-
-    >>> softmax(np.array([[0.0, np.log(3.0)]])).round(6).tolist()
-    [[0.25, 0.75]]
-    """
-    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
-
-
 def sigmoid(scores: Floats) -> Floats:
     """1 / (1 + exp(-scores)), element by element, without overflow.
 

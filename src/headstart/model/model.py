@@ -197,7 +197,7 @@ class Model:
                 advance(len(found))
 
     def _prediction(self, name: str, decided: Decided, place: int) -> Prediction:
-        predicted = self.classes[int(decided.calls[place])]
+        predicted = self.classes[int(decided.predicted[place])]
         sets = decided.sets
         members = None if sets is None else tuple(self.classes[code] for code in np.flatnonzero(sets[place]).tolist())
         return Prediction(name, tuple(decided.probabilities[place].tolist()), predicted, members=members)

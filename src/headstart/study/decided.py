@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.decisions import AbstentionCurve, Calibrator, DecisionRules, Decisions, Isotonic, abstention_curve
-from headstart.decisions.conformal import least_images
+from headstart.decisions.conformal import min_calibration_size
 from headstart.metrics import Evaluation, OutOfFold, evaluate, reliability
 from headstart.metrics.bootstrap import columns_for, resample
 from headstart.metrics.evaluate import Estimate, estimates_of
@@ -29,28 +29,28 @@ ANSWERED = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 
 @dataclass(frozen=True, eq=False)
 class DecidedOutOfFold:
-    """What was said of every image by decisions that did not see it.
+    """Predicted class and prediction set of every image, by decisions that did not see it.
 
     Attributes
     ----------
-    calls : ndarray of shape (n_repeats, n_images), int64
+    predicted_classes : ndarray of shape (n_repeats, n_images), int64
         Class numbers; rows not judged in a repeat hold 0.
     sets : ndarray of shape (n_repeats, n_images, n_classes), bool, or None
     """
 
-    calls: Integers
+    predicted_classes: Integers
     sets: NDArray[np.bool_] | None
 
 
 def gather_decided(decided: Sequence[FoldDecisions], oof: OutOfFold) -> DecidedOutOfFold:
-    """Calls and sets of all outer folds, in the order of the images."""
-    calls = np.zeros(oof.fold.shape, dtype=np.int64)
+    """Predicted classes and sets of all outer folds, in the order of the images."""
+    predicted = np.zeros(oof.fold.shape, dtype=np.int64)
     sets = None if decided[0].test.sets is None else np.zeros(oof.probabilities.shape, dtype=bool)
     for one in decided:
-        calls[one.outer.repeat, one.outer.test] = one.test.calls
+        predicted[one.outer.repeat, one.outer.test] = one.test.predicted
         if sets is not None and one.test.sets is not None:
             sets[one.outer.repeat, one.outer.test] = one.test.sets
-    return DecidedOutOfFold(calls, sets)
+    return DecidedOutOfFold(predicted, sets)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,16 +122,16 @@ def _brief_calibrator(calibrator: Calibrator) -> dict[str, Any]:
     return calibrator.to_json()
 
 
-def called(oof: OutOfFold, calls: Integers) -> OutOfFold:
-    """The predictions with all probability on the class called, so that the scores speak of the calls."""
-    return replace(oof, probabilities=np.eye(oof.n_classes)[calls])
+def with_predicted_classes(oof: OutOfFold, predicted: Integers) -> OutOfFold:
+    """The predictions with all probability on the predicted class, so that scores depend on it alone."""
+    return replace(oof, probabilities=np.eye(oof.n_classes)[predicted])
 
 
 def operating_point(
     oof: OutOfFold, said: DecidedOutOfFold, seed: int, *, correction: Any = "nadeau-bengio"
 ) -> dict[str, Any]:
-    """Scores of the calls at the operating point, with intervals; ``npv`` is the precision of the other class."""
-    hard = called(oof, said.calls)
+    """Scores at the operating point, with intervals; ``npv`` is the precision of the other class."""
+    hard = with_predicted_classes(oof, said.predicted_classes)
     found = evaluate(hard, metrics=_CALLED, class_metrics=("precision",), correction=correction, seed=seed)
     other = oof.classes[1 - oof.positive_index]
     scores = {name: estimate.to_json() for name, estimate in found.metrics.items()}
@@ -147,9 +147,12 @@ def _conformal(judged: JudgedPredictions, decided: Sequence[FoldDecisions], leve
     fitted = [one.fitted.conformal for one in decided if one.fitted.conformal is not None]
     for code, name in enumerate(oof.classes):
         counts = [one.n_calibration[code] for one in fitted]
-        row = {"n_calibration_least": min(counts), "uninformative_folds": sum(n < least_images(level) for n in counts)}
+        row = {
+            "n_calibration_least": min(counts),
+            "uninformative_folds": sum(n < min_calibration_size(level) for n in counts),
+        }
         found["per_class"][name].update(row)
-    return {"level": level, "least_images": least_images(level), "n_folds": len(fitted), **found}
+    return {"level": level, "least_images": min_calibration_size(level), "n_folds": len(fitted), **found}
 
 
 def coverage(
@@ -166,9 +169,13 @@ def coverage(
     correction : {"nadeau-bengio", "none"}
     """
     covered = np.take_along_axis(sets, np.broadcast_to(oof.labels[:, None], (*sets.shape[:2], 1)), axis=2)[:, :, 0]
-    calls = np.where(covered, oof.labels, (oof.labels + 1) % oof.n_classes)  # right exactly where the set holds it
+    predicted = np.where(covered, oof.labels, (oof.labels + 1) % oof.n_classes)  # right exactly where the set holds it
     found = evaluate(
-        called(oof, calls), metrics=("accuracy",), class_metrics=("recall",), correction=correction, seed=seed
+        with_predicted_classes(oof, predicted),
+        metrics=("accuracy",),
+        class_metrics=("recall",),
+        correction=correction,
+        seed=seed,
     )
     weights = np.where(oof.fold >= 0, oof.row_weights, 0.0)
     shares = np.bincount(sets.sum(axis=2).ravel(), weights=weights.ravel(), minlength=oof.n_classes + 1) / weights.sum()

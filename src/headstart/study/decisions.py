@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.decisions import DecisionRules, Decisions, fit_calibrator, fit_conformal, fit_operating_point
-from headstart.decisions.conformal import least_images
+from headstart.decisions.conformal import min_calibration_size
 from headstart.errors import LeakError
 from headstart.metrics import find_metric
 from headstart.study.fold_result import FoldDecisions
@@ -37,8 +37,8 @@ def decide_folds(
     data : StudyData
     folds : sequence of FoldResult
     plan : StudyPlan
-        Where it chooses by a score of calls, such as balanced accuracy, ``auto`` takes only a calibrator that leaves
-        the calls as they are.
+        Where it chooses by a score of predicted classes, such as balanced accuracy, ``auto`` takes only a calibrator
+        that leaves those as they are.
     rules : DecisionRules
 
     Returns
@@ -103,8 +103,8 @@ def fit_decisions(
     rules : DecisionRules
     """
     raw = inner.probabilities / inner.probabilities.sum(axis=1, keepdims=True)  # they were stored in single precision
-    keep_calls = not find_metric(plan.choose_by).uses_probabilities
-    fitted = fit_calibrator(raw, labels, weights, kind=rules.calibrate, folds=inner.fold, keep_calls=keep_calls)
+    keep_predicted = not find_metric(plan.choose_by).uses_probabilities
+    fitted = fit_calibrator(raw, labels, weights, kind=rules.calibrate, folds=inner.fold, keep_predicted=keep_predicted)
     found = Decisions(fitted.calibrator)
     if rules.operating_point is not None:
         positive = 1 if plan.positive is None else plan.positive
@@ -127,7 +127,7 @@ def decision_notes(decided: Sequence[FoldDecisions], classes: Sequence[str]) -> 
     sets = [one.fitted.conformal for one in decided if one.fitted.conformal is not None]
     if not sets:
         return notes
-    level, least = sets[0].level, least_images(sets[0].level)
+    level, least = sets[0].level, min_calibration_size(sets[0].level)
     for code, name in enumerate(classes):
         fewest = min(one.n_calibration[code] for one in sets)
         if fewest < least:

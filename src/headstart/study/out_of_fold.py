@@ -265,10 +265,10 @@ def predictions_csv(dataset: ImageDataset, oof: OutOfFold, said: DecidedOutOfFol
     kept = {"set": sets, "weight": oof.weights, "group": oof.groups}
     extra = [name for name, values in kept.items() if values is not None]
     writer.writerow(["image", "label", "predicted", *columns, "repeat", "fold", *extra])
-    calls = oof.probabilities.argmax(axis=2) if said is None else said.calls
+    predicted = oof.probabilities.argmax(axis=2) if said is None else said.predicted_classes
     for repeat in range(oof.n_repeats):
         for row in oof.rows_of(repeat).tolist():
-            names = [dataset.names[row], oof.classes[int(oof.labels[row])], oof.classes[int(calls[repeat, row])]]
+            names = [dataset.names[row], oof.classes[int(oof.labels[row])], oof.classes[int(predicted[repeat, row])]]
             values = [repr(float(value)) for value in oof.probabilities[repeat, row]]
             chosen = [] if sets is None else [set_words(oof.classes, sets[repeat, row])]
             weight = [] if oof.weights is None else [repr(float(oof.weights[row]))]

@@ -89,14 +89,14 @@ def evaluate(
 
 
 def _decided(model: Model, oof: OutOfFold, predictions: Sequence[Prediction], seed: int) -> dict[str, Any]:
-    """Scores of the calls at the model's operating point and of its prediction sets, where it has them."""
+    """Scores of the classes predicted at the model's operating point and of its prediction sets, where it has them."""
     decisions = model.decisions
-    calls = np.array([[model.classes.index(str(one.predicted)) for one in predictions]], dtype=np.int64)
+    predicted = np.array([[model.classes.index(str(one.predicted)) for one in predictions]], dtype=np.int64)
     sets = np.array([[[name in (one.members or ()) for name in model.classes] for one in predictions]], dtype=bool)
     found: dict[str, Any] = {"operating_point": None, "conformal": None}
     if decisions.operating_point is not None:
         point = decisions.operating_point
-        scores = operating_point(oof, DecidedOutOfFold(calls, None), seed, correction="none")
+        scores = operating_point(oof, DecidedOutOfFold(predicted, None), seed, correction="none")
         found["operating_point"] = {"rule": str(point.rule), "threshold": point.threshold, **scores}
     if decisions.conformal is not None:
         found["conformal"] = {

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from headstart.heads.arithmetic import Arrays, BlockPredictor, Floats, gelu, linear_map, sigmoid, softmax
+from headstart.decisions.scaling import softmax
+from headstart.heads.arithmetic import Arrays, BlockPredictor, Floats, gelu, linear_map, sigmoid
 from headstart.heads.batched.plan import OUTPUT_NAMES, Shape, batch_rows, layer_names, plan_chunks
 from headstart.heads.kinds import FitCost, FitSize, HeadKind, HeadSpec, Layout, Scalar, Setting, register_head
 from headstart.heads.training_rows import TrainingRows

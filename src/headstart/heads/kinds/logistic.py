@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from headstart.heads.arithmetic import Arrays, BlockPredictor, Floats, linear_map, sigmoid, softmax
+from headstart.decisions.scaling import softmax
+from headstart.heads.arithmetic import Arrays, BlockPredictor, Floats, linear_map, sigmoid
 from headstart.heads.kinds import FitCost, FitSize, HeadKind, HeadSpec, Layout, Setting, register_head
 from headstart.heads.training_rows import TrainingRows
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from headstart.heads.arithmetic import Arrays, BlockPredictor, Floats, linear_map, softmax
+from headstart.decisions.scaling import fit_softmax_scale, softmax
+from headstart.heads.arithmetic import Arrays, BlockPredictor, Floats, linear_map
 from headstart.heads.kinds import FitCost, FitSize, HeadKind, HeadSpec, Layout, Setting, register_head
-from headstart.heads.training_rows import Integers, TrainingRows
+from headstart.heads.training_rows import TrainingRows
 
 RANK_TOLERANCE = 1e-12
 """Directions whose eigenvalue is below this share of the largest are rounding alone."""
@@ -133,43 +134,6 @@ def _left_out_means(problem: _Problem, groups: npt.NDArray[Any] | None) -> Float
     sums = np.zeros((len(weights), problem.targets.shape[1]))
     np.add.at(sums, members, problem.targets * problem.roots[:, None])
     return np.asarray((-sums / (weights.sum() - weights)[:, None])[members])  # the centred targets sum to zero
-
-
-def fit_softmax_scale(decisions: Floats, labels: Integers, weights: Floats) -> tuple[float, Floats]:
-    """Slope >= 0 and offsets (P,) of ``softmax(slope * decisions + offsets)``, by weighted maximum likelihood.
-
-    Platt scaling for any number of classes: targets are smoothed by the class counts, so that separable decisions do
-    not give certainty. Where decisions carry no information the slope is 0 and the classes get their shares.
-
-    Parameters
-    ----------
-    decisions : ndarray of shape (n, P)
-        Of rows that the decision function was not fitted on.
-    labels : ndarray of shape (n,), int64, 0..P - 1
-    weights : ndarray of shape (n,), float64 > 0
-    """
-    from scipy.optimize import minimize
-
-    n_classes = decisions.shape[1]
-    totals = np.bincount(labels, weights=weights, minlength=n_classes)
-    smoothed = (np.diag(totals) + 1.0) / (totals[:, None] + n_classes)  # row: true class, column: target of each class
-    targets = smoothed[labels]
-
-    def loss(parameters: Floats) -> tuple[float, Floats]:
-        scores = parameters[0] * decisions + parameters[1:]
-        probabilities = softmax(scores)
-        errors = (probabilities - targets) * (weights / weights.sum())[:, None]
-        highest = scores.max(axis=1)
-        log_sum = highest + np.log(np.exp(scores - highest[:, None]).sum(axis=1))
-        value = weights @ (log_sum - (targets * scores).sum(axis=1)) / weights.sum()
-        return float(value), np.concatenate([[(errors * decisions).sum()], errors.sum(axis=0)])
-
-    start = np.concatenate([[0.0], np.log((totals + 1.0) / (totals.sum() + n_classes))])
-    bounds = [(0.0, None)] + [(None, None)] * n_classes
-    options = {"gtol": 1e-9, "ftol": 1e-14, "maxiter": 500}
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    slope, offsets = (float(found.x[0]), found.x[1:]) if found.x[0] > 0.0 else (0.0, start[1:])
-    return slope, np.asarray(offsets - offsets.mean())
 
 
 def ridge_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.data.split.stratify import stratified_folds
-from headstart.decisions.platt import fit_platt
+from headstart.decisions.scaling import fit_platt
 from headstart.errors import InputError
 from headstart.heads.arithmetic import (
     TINY,

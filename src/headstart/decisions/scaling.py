@@ -1,4 +1,8 @@
-"""Platt scaling: from decision values to probabilities by a fitted sigmoid."""
+"""Probabilities from decision values: the sigmoid of two classes (Platt scaling) and the softmax of several.
+
+Both are fitted by maximum likelihood with smoothed targets on rows that the classifier was not fitted on, and both give
+the shares of the classes where the decision values carry no information.
+"""
 
 from __future__ import annotations
 
@@ -81,3 +85,50 @@ def _halved_step(loss: Callable[[Floats], float], parameters: Floats, step: Floa
         if loss(candidate) < before:
             return candidate
     return None
+
+
+def fit_softmax_scale(decisions: Floats, labels: npt.NDArray[np.int64], weights: Floats) -> tuple[float, Floats]:
+    """Slope >= 0 and offsets (P,) of ``softmax(slope * decisions + offsets)``, by weighted maximum likelihood.
+
+    Platt scaling for any number of classes: targets are smoothed by the class counts, so that separable decisions do
+    not give certainty. Where decisions carry no information the slope is 0 and the classes get their shares.
+
+    Parameters
+    ----------
+    decisions : ndarray of shape (n, P)
+        Of rows that the decision function was not fitted on.
+    labels : ndarray of shape (n,), int64, 0..P - 1
+    weights : ndarray of shape (n,), float64 > 0
+    """
+    from scipy.optimize import minimize
+
+    n_classes = decisions.shape[1]
+    totals = np.bincount(labels, weights=weights, minlength=n_classes)
+    smoothed = (np.diag(totals) + 1.0) / (totals[:, None] + n_classes)  # row: true class, column: target of each class
+    targets = smoothed[labels]
+
+    def loss(parameters: Floats) -> tuple[float, Floats]:
+        scores = parameters[0] * decisions + parameters[1:]
+        probabilities = softmax(scores)
+        errors = (probabilities - targets) * (weights / weights.sum())[:, None]
+        highest = scores.max(axis=1)
+        log_sum = highest + np.log(np.exp(scores - highest[:, None]).sum(axis=1))
+        value = weights @ (log_sum - (targets * scores).sum(axis=1)) / weights.sum()
+        return float(value), np.concatenate([[(errors * decisions).sum()], errors.sum(axis=0)])
+
+    start = np.concatenate([[0.0], np.log((totals + 1.0) / (totals.sum() + n_classes))])
+    bounds = [(0.0, None)] + [(None, None)] * n_classes
+    options = {"gtol": 1e-9, "ftol": 1e-14, "maxiter": 500}
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    slope, offsets = (float(found.x[0]), found.x[1:]) if found.x[0] > 0.0 else (0.0, start[1:])
+    return slope, np.asarray(offsets - offsets.mean())
+
+
+def softmax(scores: Floats) -> Floats:
+    """Probabilities (n_rows, n_classes) from unnormalised log probabilities of the same shape.
+
+    >>> softmax(np.array([[0.0, np.log(3.0)]])).round(6).tolist()
+    [[0.25, 0.75]]
+    """
+    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
