@@ -33,8 +33,8 @@ from headstart.errors import ArgumentError, HeadstartError, ImageError, InputErr
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.heads import HeadSpec, fit_heads, grid
+from headstart.runtime.threads import single_thread
 from headstart.study.data import StudyData
-from headstart.study.execution.workers import single_thread
 from headstart.study.folds import final_fold
 from headstart.study.nested_cv import run_folds
 from headstart.study.plan import StudyPlan

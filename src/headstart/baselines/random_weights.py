@@ -8,8 +8,6 @@ takes part in, and branches that are switched off are switched on. Nothing is fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from headstart.backbones.backbone import load_backbone
 from headstart.backbones.weights import RANDOM, hash_tensors
 from headstart.features.extractor import Extractor
+from headstart.runtime.threads import torch_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,7 +67,7 @@ def steadied(backbone: Backbone, size: tuple[int, int]) -> Backbone:
     if not norms:
         return backbone
     momenta = [norm.momentum for norm in norms]
-    with torch.no_grad(), _one_thread():
+    with torch.no_grad(), torch_threads(1):  # sums are then added in one order, whatever the number of threads
         for norm in norms:
             if norm.weight is not None and not norm.weight.any():
                 norm.weight.fill_(1.0)
@@ -91,14 +90,3 @@ def noise_images(n_images: int, size: tuple[int, int]) -> NDArray[np.uint8]:
         total += torch.nn.functional.interpolate(coarse, size, mode="bilinear", align_corners=False)
     pixels = (total * (255 / 2) + 127.5).clamp(0, 255).round().to(torch.uint8)
     return pixels.permute(0, 2, 3, 1).contiguous().numpy()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums are then added in one order, whatever the number of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

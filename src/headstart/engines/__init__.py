@@ -1,5 +1,56 @@
-"""Ways to run the frozen part of a backbone: torch on the CPU, CUDA and MPS, OpenVINO on the CPU."""
+"""Engines: ways to run the frozen part of a backbone, torch on the CPU, CUDA and MPS, OpenVINO on the CPU."""
 
-from headstart.engines.protocol import Runner, make_runner
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from headstart.engines.protocol import Runner
+
+if TYPE_CHECKING:
+    from headstart.backbones.backbone import Backbone
+    from headstart.engines.engine import Engine
+    from headstart.engines.network_cache import NetworkCache
 
 __all__ = ["Runner", "make_runner"]
+
+
+def make_runner(
+    backbone: Backbone,
+    engine: Engine,
+    size: tuple[int, int],
+    *,
+    stage: str | None = None,
+    network: bytes | None = None,
+    store: NetworkCache | None = None,
+) -> Runner:
+    """The runner of an engine.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    engine : Engine
+    size : (int, int)
+        Height and width of the images in pixels.
+    stage : str, optional
+        Give the output of this stage. Default: the pooled output of the last one.
+    network : bytes, optional
+        The quantised network, which int8 needs.
+    store : NetworkCache, optional
+        Where converted networks are kept.
+
+    Raises
+    ------
+    EngineError
+        When this machine lacks what the engine needs.
+    """
+    if engine.name == "openvino":
+        from headstart.engines.openvino import OpenVinoRunner
+
+        return OpenVinoRunner(backbone, engine, size, stage=stage, network=network, store=store)
+    if engine.device == "cuda":
+        from headstart.engines.torch_cuda import CudaRunner
+
+        return CudaRunner(backbone, engine, stage=stage)
+    from headstart.engines.torch_cpu import TorchRunner
+
+    return TorchRunner(backbone, engine, size, stage=stage)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +15,7 @@ from headstart.engines.engine import Engine
 from headstart.engines.frozen_network import FrozenPass
 from headstart.engines.protocol import fill_up
 from headstart.errors import EngineError
+from headstart.runtime.threads import torch_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,14 +79,3 @@ class TorchRunner:
         if self._engine.precision == "fp32":
             return contextlib.nullcontext()
         return torch.autocast(self._device.type, dtype=torch.bfloat16)
-
-
-@contextlib.contextmanager
-def torch_threads(n_threads: int) -> Iterator[None]:
-    """Run a block with a fixed number of torch threads, and put the former number back."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

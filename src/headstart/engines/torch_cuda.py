@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 from headstart.engines.engine import Engine
 from headstart.engines.frozen_network import FrozenPass
 from headstart.engines.protocol import fill_up
+from headstart.runtime.precision import full_precision
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,15 +66,3 @@ class CudaRunner:
         if self._engine.precision == "fp32":
             return contextlib.nullcontext()
         return torch.autocast("cuda", dtype=_AUTOCAST[self._engine.precision])
-
-
-@contextlib.contextmanager
-def full_precision() -> Iterator[None]:
-    """Run a block with fp32 meaning fp32 on CUDA too: no TF32, and always the same algorithms."""
-    matmul = torch.backends.cuda.matmul
-    before, matmul.allow_tf32 = matmul.allow_tf32, False
-    try:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            yield
-    finally:
-        matmul.allow_tf32 = before

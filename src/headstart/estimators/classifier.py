@@ -17,8 +17,8 @@ from headstart.errors import ArgumentError, unknown_name
 from headstart.estimators.base import AnyPath, ImageEstimator, Size, check_name
 from headstart.estimators.inputs import Images, labelled
 from headstart.heads import FittedHead, HeadSpec, fit_heads, grid, searchable_kinds
+from headstart.runtime.threads import single_thread
 from headstart.study.data import StudyData
-from headstart.study.execution.workers import single_thread
 from headstart.study.folds import final_fold
 from headstart.study.nested_cv import run_folds
 from headstart.study.plan import StudyPlan

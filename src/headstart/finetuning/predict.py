@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 
-from headstart.engines.torch_cuda import full_precision
 from headstart.finetuning.network import UnlockedNetwork
+from headstart.runtime.precision import full_precision
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

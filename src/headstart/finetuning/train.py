@@ -12,8 +12,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart.engines.torch_cpu import torch_threads
-from headstart.engines.torch_cuda import full_precision
 from headstart.errors import InputError, StorageError
 from headstart.finetuning.averaging import Average
 from headstart.finetuning.mixup import mixed
@@ -22,6 +20,8 @@ from headstart.finetuning.predict import features_of, probabilities_of
 from headstart.finetuning.result import FineTuned, History, Store
 from headstart.finetuning.schedule import epoch_batches, epoch_views, n_batches, rate_factor
 from headstart.heads import fit_heads
+from headstart.runtime.precision import full_precision
+from headstart.runtime.threads import torch_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -23,14 +23,14 @@ from headstart.decisions import AS_THEY_ARE, Decided, Decisions
 from headstart.engines.engine import Engine, resolve_device
 from headstart.engines.fallback import nearest_engine, on_device
 from headstart.engines.network_cache import NetworkCache
-from headstart.engines.torch_cpu import torch_threads
-from headstart.engines.torch_cuda import full_precision
 from headstart.errors import BundleError, HeadstartError, InputError
 from headstart.features.extractor import Extractor
 from headstart.features.pipeline import stream_views
 from headstart.finetuning import UnlockedNetwork, features_of
 from headstart.heads import FittedHead, HeadSpec
 from headstart.progress import Progress, Silent
+from headstart.runtime.precision import full_precision
+from headstart.runtime.threads import torch_threads
 from headstart.storage import (
     default_cache_folder,
     hash_bytes,

@@ -20,6 +20,7 @@ from headstart.pretraining.batches import ImageBatches
 from headstart.pretraining.checkpoint import load_checkpoint, save_checkpoint
 from headstart.pretraining.settings import PretrainSettings, learning_rate_at
 from headstart.progress import Progress
+from headstart.runtime.threads import torch_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -268,13 +269,9 @@ def faster_machine(
 @contextlib.contextmanager
 def arithmetic(machine: Machine) -> Iterator[None]:
     """Threads and deterministic kernels for the length of a block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(machine.n_threads)
-    try:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            yield
-    finally:
-        torch.set_num_threads(before)
+    cudnn = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+    with torch_threads(machine.n_threads), cudnn:
+        yield
 
 
 def _precision(machine: Machine) -> contextlib.AbstractContextManager[object]:

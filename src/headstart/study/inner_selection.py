@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.heads import HeadSpec
+from headstart.runtime.threads import single_thread
 from headstart.study.data import StudyData
 from headstart.study.execution.journal import Journal
 from headstart.study.execution.tasks import FitSettings, fit_seed, inner_predictions, item_key, work_groups
-from headstart.study.execution.workers import Workers, WorkItem, run_items, single_thread
+from headstart.study.execution.workers import Workers, WorkItem, run_items
 from headstart.study.folds import OuterFold
 from headstart.study.plan import StudyPlan
 from headstart.study.search.choose import Selection, make_choice, no_choice, pooled_scores

@@ -15,7 +15,7 @@ from headstart.heads import Chunk, HeadSpec, TrainingRows, total_cost, training_
 from headstart.heads.batched.plan import STEPS_PER_EPOCH, batch_rows
 from headstart.metrics import OutOfFold
 from headstart.metrics.bootstrap import columns_for, score_batch
-from headstart.study.execution.workers import single_thread
+from headstart.runtime.threads import single_thread
 from headstart.study.folds import OuterFold
 from headstart.study.plan import StudyPlan
 from headstart.study.search.candidate import Candidate, FeatureSourceSpec

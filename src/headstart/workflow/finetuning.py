@@ -16,11 +16,11 @@ from headstart.augment import IDENTITY, View
 from headstart.backbones.backbone import Backbone, load_backbone
 from headstart.backbones.weights import RANDOM
 from headstart.engines.capabilities import torch_precisions, training_precision
-from headstart.engines.torch_cpu import torch_threads
 from headstart.errors import InputError, unknown_name
 from headstart.features.extractor import Extractor
 from headstart.finetuning import FROM_SCRATCH, FineTuneSpec, Maps, UnlockedNetwork, frozen_stage, open_maps
 from headstart.heads import FittedHead, HeadSpec
+from headstart.runtime.threads import torch_threads
 from headstart.storage import hash_json, write_json
 from headstart.study.finetuning import FineTuningStudy
 from headstart.study.folds import HOLDOUT, final_fold, outer_folds

@@ -9,6 +9,7 @@ import torch
 
 from headstart.engines.capabilities import training_precision
 from headstart.errors import InputError
+from headstart.runtime.threads import torch_threads
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -65,9 +66,5 @@ def threads(n_threads: int | None) -> Iterator[None]:
     """
     if n_threads is not None and n_threads < 1:
         raise InputError(f"Heads are trained on at least 1 thread, not on {n_threads}.")
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads or before)
-    try:
+    with torch_threads(n_threads or torch.get_num_threads()):
         yield
-    finally:
-        torch.set_num_threads(before)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from threadpoolctl import threadpool_limits
-
+from headstart.runtime.threads import single_thread
 from headstart.study.execution.journal import Journal
 
 if TYPE_CHECKING:
@@ -98,17 +96,3 @@ def run_piece(piece: WorkItem) -> tuple[str, dict[str, NDArray[Any]]]:
     """One piece, on one thread."""
     with single_thread():
         return piece.key, piece.function(*piece.arguments)
-
-
-@contextmanager
-def single_thread() -> Iterator[None]:
-    """Hold BLAS, OpenMP and torch to one thread: sums are then added in one order everywhere."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(before)
