@@ -1,47 +1,36 @@
-"""The fitted bundle: everything needed to predict, saved without a pickle and checked byte by byte when loaded."""
+"""The fitted model: everything that is needed to predict."""
 
 from __future__ import annotations
 
 import functools
-import json
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from headstart.augment import IDENTITY, View, view_from_json
-from headstart.backbones.backbone import Backbone, restore_backbone
-from headstart.backbones.build import triple
-from headstart.backbones.weights import WeightsSource
+from headstart.augment import IDENTITY, View
+from headstart.backbones.backbone import Backbone
 from headstart.data import ImageDataset, Preparation
 from headstart.decisions import AS_THEY_ARE, Decided, Decisions
-from headstart.engines.engine import Engine, resolve_device
-from headstart.engines.fallback import nearest_engine, on_device
+from headstart.engines.engine import Engine
 from headstart.engines.network_cache import NetworkCache
-from headstart.errors import BundleError, HeadstartError, InputError
+from headstart.errors import InputError
 from headstart.features.extractor import Extractor
 from headstart.features.pipeline import stream_views
 from headstart.finetuning import UnlockedNetwork, features_of
-from headstart.heads import FittedHead, HeadSpec
+from headstart.heads import FittedHead
+from headstart.model.bundle import write_bundle
 from headstart.progress import Progress, Silent
 from headstart.runtime.precision import full_precision
 from headstart.runtime.threads import torch_threads
 from headstart.storage import (
     default_cache_folder,
-    hash_bytes,
-    hash_file,
-    hash_json,
-    json_bytes,
-    replacing,
-    write_bytes,
-    write_json,
 )
-from headstart.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,20 +41,12 @@ if TYPE_CHECKING:
 
     _Predicted = tuple[list[int], NDArray[np.float64], list[tuple[int, ImageError]]]
 
-BUNDLE_FORMAT = 4
 _MARK_LENGTH = 16
-_MANIFEST = "manifest.json"
-_DESCRIPTION = "model.json"
-_BACKBONE = "backbone.safetensors"
-_HEAD = "head.safetensors"
-_NETWORK = "network.safetensors"
-_CONTENT = (_DESCRIPTION, _BACKBONE, _HEAD)
-_MISSHAPEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one image.
+    """Prediction for one image.
 
     Attributes
     ----------
@@ -74,7 +55,7 @@ class Prediction:
     probabilities : tuple of float
         One per class, calibrated; empty when the image could not be read.
     predicted : str or None
-        Class called: by the operating point, or the most probable; None when the image could not be read.
+        Predicted class: by the operating point, or the most probable; None when the image could not be read.
     error : str or None
         Why the image could not be read.
     members : tuple of str, or None
@@ -97,9 +78,9 @@ class Unlocked:
     stage : str or None
         The last stage that stayed as it was; None: every stage was trained.
     settings : dict
-        Of `headstart.finetuning.FineTuneSpec`.
+        Settings of `headstart.finetuning.FineTuneSpec`.
     epochs : int
-        That were trained.
+        Number of epochs that were trained.
     """
 
     stage: str | None
@@ -120,7 +101,7 @@ class Model:
     backbone : Backbone
     preparation : Preparation
     engine : Engine
-        The one the features were computed with, used again here.
+        Engine that the features of the training images were computed with, used again here.
     head : FittedHead
     classes : tuple of str
     facts : dict
@@ -277,23 +258,13 @@ class Model:
         StorageError
             When the disk refuses.
         """
-        from safetensors.numpy import save as save_numpy
-        from safetensors.torch import save as save_torch
-
-        write_json(folder / _DESCRIPTION, self._description())
-        for name, content in (
-            (_BACKBONE, save_torch(self.backbone.state())),
-            (_HEAD, save_numpy(self.head.to_tensors())),
-        ):
-            with replacing(folder / name) as handle:
-                handle.write(content)
-        names: tuple[str, ...] = _CONTENT
-        if self.network is not None:
-            write_bytes(folder / _NETWORK, self.network)
-            names = (*_CONTENT, _NETWORK)
-        hashes = {name: hash_file(folder / name) for name in names}
-        manifest = {"format": BUNDLE_FORMAT, "headstart": __version__, "files": hashes}
-        write_json(folder / _MANIFEST, {**manifest, "sha256": hash_json(manifest)})
+        write_bundle(
+            folder,
+            self._description(),
+            backbone=self.backbone.state(),
+            head=self.head.to_tensors(),
+            network=self.network,
+        )
 
     def _tell(self, progress: Progress | None) -> None:
         """Say what is not as it was when the model was made; as warnings where nobody listens to the progress."""
@@ -335,138 +306,3 @@ def as_dataset(images: ImageDataset | Sequence[str | os.PathLike[str]] | NDArray
 def image_marks(dataset: ImageDataset) -> list[str]:
     """Short hash of every image's content, in row order, by which a bundle knows its training images again."""
     return [dataset.content_hash(row)[:_MARK_LENGTH] for row in range(len(dataset))]
-
-
-def load_model(path: str | os.PathLike[str], *, device: str | None = None) -> Model:
-    """Load a bundle.
-
-    Parameters
-    ----------
-    path : path
-        A bundle, or the run folder that holds one.
-    device : {"auto", "cpu", "cuda", "mps"}, optional
-        Default: the device the model was made on, or the CPU where that is missing. Where this machine lacks the
-        engine that the model was made with, plain fp32 with torch takes its place, which is said: on another device
-        or in fp32 instead of fp32 probabilities agree to 1e-4, otherwise to what the precision costs.
-
-    Returns
-    -------
-    Model
-
-    Raises
-    ------
-    BundleError
-        When a file is missing or changed, or the bundle is from a newer version; said with the file's name.
-    """
-    from safetensors import SafetensorError
-
-    folder = Path(path)
-    if not (folder / _MANIFEST).is_file() and (folder / "model" / _MANIFEST).is_file():
-        folder = folder / "model"
-    _check_manifest(folder)
-    description = _read_json(folder / _DESCRIPTION)
-    try:
-        model = _restore(folder, description)
-    except (*_MISSHAPEN, OSError, SafetensorError, HeadstartError) as error:
-        raise BundleError(f"{folder / _DESCRIPTION}: cannot be understood ({error}). Fit the model again.") from error
-    wanted = model.engine if device is None else on_device(model.engine, resolve_device(device))
-    engine, note = nearest_engine(wanted)
-    return replace(model, engine=engine, notes=(note,) if note else ())
-
-
-def _restore(folder: Path, description: Mapping[str, Any]) -> Model:
-    from safetensors.numpy import load_file as load_numpy
-    from safetensors.torch import load_file as load_torch
-
-    stored = description["backbone"]
-    backbone = restore_backbone(
-        stored["name"],
-        load_torch(folder / _BACKBONE),
-        WeightsSource(**stored["weights"]),
-        source=str(folder / _BACKBONE),
-        hub_config=stored["hub_config"],
-    )
-    normalisation = stored["normalisation"]
-    backbone = replace(backbone, mean=triple(normalisation["mean"]), std=triple(normalisation["std"]))
-    head = FittedHead.from_tensors(HeadSpec.from_json(description["head"]), load_numpy(folder / _HEAD))
-    classes = tuple(str(name) for name in description["classes"])
-    if (head.n_features, head.n_classes) != (backbone.feature_width, len(classes)):
-        raise BundleError(
-            f"the head takes {head.n_features} features for {head.n_classes} classes, but the backbone gives "
-            f"{backbone.feature_width} and {len(classes)} are named"
-        )
-    engine = Engine.from_json(description["engine"])
-    network = (folder / _NETWORK).read_bytes() if engine.network_sha256 else None
-    if network is not None and hash_bytes(network) != engine.network_sha256:
-        raise BundleError(f"{folder / _NETWORK} is not the network that the engine names")
-    return Model(
-        backbone=backbone,
-        preparation=Preparation.from_settings(description["preparation"]),
-        engine=engine,
-        head=head,
-        classes=classes,
-        facts=dict(description["facts"]),
-        network=network,
-        views=tuple(view_from_json(view) for view in description.get("views", ())),
-        decisions=_stored_decisions(description, len(classes)),
-        unlocked=_stored_unlocked(description, backbone),
-    )
-
-
-def _stored_unlocked(description: Mapping[str, Any], backbone: Backbone) -> Unlocked | None:
-    """That of the bundle; bundles older than format 4 have none."""
-    stored = description.get("unlocked")
-    if stored is None:
-        return None
-    stage = None if stored["stage"] is None else str(stored["stage"])
-    if stage is not None:
-        backbone.staged.index(stage)  # refuses a stage that is not there
-    return Unlocked(stage, dict(stored["settings"]), int(stored["epochs"]))
-
-
-def _stored_decisions(description: Mapping[str, Any], n_classes: int) -> Decisions:
-    """Those of the bundle; bundles older than format 3 have none."""
-    stored = description.get("decisions")
-    return AS_THEY_ARE if stored is None else Decisions.from_json(stored, n_classes)
-
-
-def _check_manifest(folder: Path) -> None:
-    """Every file is there and has the bytes that were written, and the format is one this version knows."""
-    if not (folder / _MANIFEST).is_file():
-        raise BundleError(f"{folder} holds no model ({_MANIFEST} is missing). Give RUN/model of a finished run.")
-    manifest = _read_json(folder / _MANIFEST)
-    if type(manifest.get("format")) is int and manifest["format"] > BUNDLE_FORMAT:
-        raise BundleError(
-            f"{folder / _MANIFEST}: made by headstart {manifest.get('headstart')}, whose bundles (format "
-            f"{manifest['format']}) are newer than this version ({__version__}, format {BUNDLE_FORMAT}) reads. "
-            "Install a newer headstart."
-        )
-    if not _is_as_written(folder / _MANIFEST, manifest):
-        raise BundleError(f"{folder / _MANIFEST}: the file was changed. Fit the model again or take a whole copy.")
-    for name in manifest["files"]:
-        path = folder / name
-        if not path.is_file():
-            raise BundleError(f"{path}: the file is missing. Fit the model again or take a whole copy.")
-        if hash_file(path) != manifest["files"][name]:
-            raise BundleError(f"{path}: the content was changed or damaged. Fit the model again or take a whole copy.")
-
-
-def _is_as_written(path: Path, manifest: Mapping[str, Any]) -> bool:
-    """Whether a manifest carries its own hash, names the right files and has the bytes that `Model.save` writes."""
-    signed = {name: value for name, value in manifest.items() if name != "sha256"}
-    try:
-        whole = path.read_bytes() == json_bytes(manifest) and manifest.get("sha256") == hash_json(signed)
-    except (ValueError, RecursionError):  # NaN, a lone surrogate, nesting without end
-        return False
-    files, known = manifest.get("files"), type(manifest.get("format")) is int
-    return whole and known and isinstance(files, dict) and set(files) - {_NETWORK} == set(_CONTENT)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise BundleError(f"{path}: cannot be read ({error}). Fit the model again or take a whole copy.") from error
-    if not isinstance(content, dict):
-        raise BundleError(f"{path}: is not an object. Fit the model again or take a whole copy.")
-    return content

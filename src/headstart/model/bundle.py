@@ -1,0 +1,127 @@
+"""Files of a bundle: written without a pickle, the manifest last, and checked byte by byte before any is used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from headstart.errors import BundleError
+from headstart.storage import hash_file, hash_json, json_bytes, replacing, write_bytes, write_json
+from headstart.version import __version__
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+BUNDLE_FORMAT: Final = 4
+MANIFEST: Final = "manifest.json"
+DESCRIPTION: Final = "model.json"
+BACKBONE: Final = "backbone.safetensors"
+HEAD: Final = "head.safetensors"
+NETWORK: Final = "network.safetensors"
+_CONTENT: Final = (DESCRIPTION, BACKBONE, HEAD)
+
+
+def write_bundle(
+    folder: Path,
+    description: Mapping[str, Any],
+    *,
+    backbone: Mapping[str, torch.Tensor],
+    head: Mapping[str, NDArray[Any]],
+    network: bytes | None = None,
+) -> None:
+    """Write a bundle; the manifest is written last, so a half-written bundle is never taken for a whole one.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when it is not there.
+    description : Mapping
+        Content of ``model.json``.
+    backbone, head : Mapping
+        Tensors of the network and arrays of the head.
+    network : bytes, optional
+        The quantised network of an int8 engine.
+
+    Raises
+    ------
+    StorageError
+        When the disk refuses.
+    """
+    from safetensors.numpy import save as save_numpy
+    from safetensors.torch import save as save_torch
+
+    write_json(folder / DESCRIPTION, dict(description))
+    for name, content in ((BACKBONE, save_torch(dict(backbone))), (HEAD, save_numpy(dict(head)))):
+        with replacing(folder / name) as handle:
+            handle.write(content)
+    names: tuple[str, ...] = _CONTENT
+    if network is not None:
+        write_bytes(folder / NETWORK, network)
+        names = (*_CONTENT, NETWORK)
+    hashes = {name: hash_file(folder / name) for name in names}
+    manifest = {"format": BUNDLE_FORMAT, "headstart": __version__, "files": hashes}
+    write_json(folder / MANIFEST, {**manifest, "sha256": hash_json(manifest)})
+
+
+def find_bundle(path: Path) -> Path:
+    """Folder of the bundle at a path: itself, or that of the run folder that holds one."""
+    inner = path / "model"
+    return inner if not (path / MANIFEST).is_file() and (inner / MANIFEST).is_file() else path
+
+
+def check_manifest(folder: Path) -> None:
+    """Refuse a bundle unless every file is there with the bytes that were written, in a format this version knows.
+
+    Raises
+    ------
+    BundleError
+        Naming the file that is missing or changed, or the newer version that wrote it.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise BundleError(f"{folder} holds no model ({MANIFEST} is missing). Give RUN/model of a finished run.")
+    manifest = read_json(folder / MANIFEST)
+    if type(manifest.get("format")) is int and manifest["format"] > BUNDLE_FORMAT:
+        raise BundleError(
+            f"{folder / MANIFEST}: made by headstart {manifest.get('headstart')}, whose bundles (format "
+            f"{manifest['format']}) are newer than this version ({__version__}, format {BUNDLE_FORMAT}) reads. "
+            "Install a newer headstart."
+        )
+    if not _is_as_written(folder / MANIFEST, manifest):
+        raise BundleError(f"{folder / MANIFEST}: the file was changed. Fit the model again or take a whole copy.")
+    for name in manifest["files"]:
+        path = folder / name
+        if not path.is_file():
+            raise BundleError(f"{path}: the file is missing. Fit the model again or take a whole copy.")
+        if hash_file(path) != manifest["files"][name]:
+            raise BundleError(f"{path}: the content was changed or damaged. Fit the model again or take a whole copy.")
+
+
+def _is_as_written(path: Path, manifest: Mapping[str, Any]) -> bool:
+    """Whether a manifest carries its own hash, names the right files and has the bytes that `write_bundle` writes."""
+    signed = {name: value for name, value in manifest.items() if name != "sha256"}
+    try:
+        whole = path.read_bytes() == json_bytes(manifest) and manifest.get("sha256") == hash_json(signed)
+    except (ValueError, RecursionError):  # NaN, a lone surrogate, nesting without end
+        return False
+    files, known = manifest.get("files"), type(manifest.get("format")) is int
+    return whole and known and isinstance(files, dict) and set(files) - {NETWORK} == set(_CONTENT)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Content of a JSON file of a bundle.
+
+    Raises
+    ------
+    BundleError
+        When it cannot be read or is not an object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise BundleError(f"{path}: cannot be read ({error}). Fit the model again or take a whole copy.") from error
+    if not isinstance(content, dict):
+        raise BundleError(f"{path}: is not an object. Fit the model again or take a whole copy.")
+    return content

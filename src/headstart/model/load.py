@@ -1,0 +1,116 @@
+"""Loading a bundle: its files checked, the network rebuilt, an engine that this machine has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from headstart.augment import view_from_json
+from headstart.backbones.backbone import Backbone, restore_backbone
+from headstart.backbones.build import triple
+from headstart.backbones.weights import WeightsSource
+from headstart.data import Preparation
+from headstart.decisions import AS_THEY_ARE, Decisions
+from headstart.engines.engine import Engine, resolve_device
+from headstart.engines.fallback import nearest_engine, on_device
+from headstart.errors import BundleError, HeadstartError
+from headstart.heads import FittedHead, HeadSpec
+from headstart.model.bundle import BACKBONE, DESCRIPTION, HEAD, NETWORK, check_manifest, find_bundle, read_json
+from headstart.model.model import Model, Unlocked
+from headstart.storage import hash_bytes
+
+_MISSHAPEN: Final = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+
+
+def load_model(path: str | os.PathLike[str], *, device: str | None = None) -> Model:
+    """Load a bundle.
+
+    Parameters
+    ----------
+    path : path
+        A bundle, or the run folder that holds one.
+    device : {"auto", "cpu", "cuda", "mps"}, optional
+        Default: the device the model was made on, or the CPU where that is missing. Where this machine lacks the
+        engine that the model was made with, plain fp32 with torch takes its place, which is said: on another device
+        or in fp32 instead of fp32 probabilities agree to 1e-4, otherwise to what the precision costs.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    BundleError
+        When a file is missing or changed, or the bundle is from a newer version; said with the file's name.
+    """
+    from safetensors import SafetensorError
+
+    folder = find_bundle(Path(path))
+    check_manifest(folder)
+    description = read_json(folder / DESCRIPTION)
+    try:
+        model = _restore(folder, description)
+    except (*_MISSHAPEN, OSError, SafetensorError, HeadstartError) as error:
+        raise BundleError(f"{folder / DESCRIPTION}: cannot be understood ({error}). Fit the model again.") from error
+    requested = model.engine if device is None else on_device(model.engine, resolve_device(device))
+    engine, note = nearest_engine(requested)
+    return replace(model, engine=engine, notes=(note,) if note else ())
+
+
+def _restore(folder: Path, description: Mapping[str, Any]) -> Model:
+    from safetensors.numpy import load_file as load_numpy
+    from safetensors.torch import load_file as load_torch
+
+    stored = description["backbone"]
+    backbone = restore_backbone(
+        stored["name"],
+        load_torch(folder / BACKBONE),
+        WeightsSource(**stored["weights"]),
+        source=str(folder / BACKBONE),
+        hub_config=stored["hub_config"],
+    )
+    normalisation = stored["normalisation"]
+    backbone = replace(backbone, mean=triple(normalisation["mean"]), std=triple(normalisation["std"]))
+    head = FittedHead.from_tensors(HeadSpec.from_json(description["head"]), load_numpy(folder / HEAD))
+    classes = tuple(str(name) for name in description["classes"])
+    if (head.n_features, head.n_classes) != (backbone.feature_width, len(classes)):
+        raise BundleError(
+            f"the head takes {head.n_features} features for {head.n_classes} classes, but the backbone gives "
+            f"{backbone.feature_width} and {len(classes)} are named"
+        )
+    engine = Engine.from_json(description["engine"])
+    network = (folder / NETWORK).read_bytes() if engine.network_sha256 else None
+    if network is not None and hash_bytes(network) != engine.network_sha256:
+        raise BundleError(f"{folder / NETWORK} is not the network that the engine names")
+    return Model(
+        backbone=backbone,
+        preparation=Preparation.from_settings(description["preparation"]),
+        engine=engine,
+        head=head,
+        classes=classes,
+        facts=dict(description["facts"]),
+        network=network,
+        views=tuple(view_from_json(view) for view in description.get("views", ())),
+        decisions=_stored_decisions(description, len(classes)),
+        unlocked=_stored_unlocked(description, backbone),
+    )
+
+
+def _stored_unlocked(description: Mapping[str, Any], backbone: Backbone) -> Unlocked | None:
+    """How the last stages were trained, as the bundle says; bundles older than format 4 have none."""
+    stored = description.get("unlocked")
+    if stored is None:
+        return None
+    stage = None if stored["stage"] is None else str(stored["stage"])
+    if stage is not None:
+        backbone.staged.index(stage)  # refuses a stage that is not there
+    return Unlocked(stage, dict(stored["settings"]), int(stored["epochs"]))
+
+
+def _stored_decisions(description: Mapping[str, Any], n_classes: int) -> Decisions:
+    """Decisions that the bundle holds; bundles older than format 3 have none."""
+    stored = description.get("decisions")
+    return AS_THEY_ARE if stored is None else Decisions.from_json(stored, n_classes)
