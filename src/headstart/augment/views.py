@@ -68,9 +68,9 @@ class View:
         ``flips`` mirrors left-right, top-bottom and both; ``dihedral`` adds the quarter turns and both transpositions;
         the others draw small changes within `RANGES`, and never mirror.
     seed : int in 0..2**32 - 1
-        Of the random policies; the exact ones do without.
+        Seed of the random policies; the exact ones do without.
     index : int >= 0
-        Which of the policy's views. View 0 is the image as it is, under every policy.
+        Number of the view in its policy. View 0 is the image as it is, under every policy.
     custom : Custom, optional
         Symmetries and ranges of the policy ``custom``.
 
@@ -166,9 +166,9 @@ class View:
         Parameters
         ----------
         pixels : ndarray of shape (height, width, 3), uint8
-            As a `Preparation` gives them; left unchanged.
+            Pixels from a `Preparation`; left unchanged.
         content_hash : str
-            Of the image; random views of different images differ. The exact ones do not look at it.
+            Content hash of the image; random views of different images differ. The exact ones do not look at it.
 
         Returns
         -------

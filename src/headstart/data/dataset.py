@@ -36,7 +36,7 @@ class ImageDataset(DatasetConstructors):
     names : tuple of str
         Unique name of every image; for files the path relative to the data set's folder, with ``/``.
     pixels : PixelSource
-        Where the pixels come from.
+        Source of the pixels.
     labels : ndarray of shape (n_images,), int64, or None
         Code of the class, an index into `classes`.
     classes : tuple of str
@@ -45,7 +45,7 @@ class ImageDataset(DatasetConstructors):
         Code of the group, an index into `group_names`; images of one group never stand on both sides of a split.
     group_names : tuple of str
     weights : ndarray of shape (n_images,), float64, or None
-        How much each image counts, finite and >= 0; None counts all alike.
+        Weight of each image in training and scores, finite and >= 0; None for equal weights.
     folds : ndarray of shape (n_images,), int64, or None
         The user's own outer folds, >= 0.
     soft : ndarray of shape (n_images, n_classes), float64, or None
@@ -54,7 +54,7 @@ class ImageDataset(DatasetConstructors):
     ratings : Ratings or None
         The labels of several raters, where there are such.
     notes : tuple of str
-        What reading left out or changed, one sentence each, for the user.
+        Sentences for the user about everything that reading left out or changed.
     hashes : tuple of str or None
         Content hash of every image, where known already.
     """

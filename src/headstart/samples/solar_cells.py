@@ -91,7 +91,7 @@ class Protocol:
     rows : ndarray of int64
         Cells that take part.
     dataset : ImageDataset
-        Of these cells; its weights are those of the score.
+        Data set of these cells; its weights are those of the score.
     strata : ndarray of int64
         Probability and type of each of these cells.
     certainty : ndarray of float64

@@ -51,9 +51,9 @@ class Audit:
     hashes : tuple of str
         Content hash of every image; empty for a file that could not be read.
     warnings : tuple of str
-        What weakens or biases the result, with the reason.
+        Traits of the data that weaken or bias the result, with the reason.
     notes : tuple of str
-        What reading the data set left out or changed.
+        Sentences about everything that reading the data set left out or changed.
     """
 
     n_images: int

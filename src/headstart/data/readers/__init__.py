@@ -65,7 +65,7 @@ class Reader:
     name : str
         Key of the registry.
     help : str
-        What a user points at, with its article: ``"a CSV or Parquet manifest"``.
+        Noun phrase for what a user points at, with its article: ``"a CSV or Parquet manifest"``.
     read : callable
         From path and `ReadOptions` to the table and the pixels of its rows.
     suffixes : tuple of str

@@ -30,7 +30,7 @@ class Split:
     scheme : str
         As given to `make_split`; with the user's own outer folds their real number stands in it.
     repeats : int
-        How often the outer folds were drawn.
+        Number of times that the outer folds were drawn.
     seed : int
     names : tuple of str
         Name of every image.
@@ -208,7 +208,7 @@ def check_codes(outer: Codes, inner: Codes, full: Codes) -> None:
     outer : ndarray of shape (repeats, n_images), int16
     inner : ndarray of shape (repeats, n_outer, n_images), int16
     full : ndarray of shape (n_images,), int16
-        As the attributes of `headstart.data.split.split.Split`.
+        Codes with the meaning of the attributes of `Split`.
 
     Raises
     ------

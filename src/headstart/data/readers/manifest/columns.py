@@ -27,11 +27,11 @@ class ManifestColumns:
     group, weight, fold : str or None
         None takes the column called ``group``, ``weight`` or ``fold`` where the table has one.
     soft : str or None
-        What the columns of soft labels begin with, the class after it. None takes ``p:`` where the table has such
+        Beginning of the names of soft-label columns, the class after it. None takes ``p:`` where the table has such
         columns.
     rater : str or None
-        Who gave the label, in a table with one row for each image and rater. None takes the column called ``rater``
-        where the table has one.
+        Column of the rater's name, in a table with one row for each image and rater. None takes the column called
+        ``rater`` where the table has one.
     raters : str, sequence of str or None
         Columns that each hold one rater's label of the image; a text is split at its commas.
     """

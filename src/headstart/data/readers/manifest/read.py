@@ -39,7 +39,7 @@ def read_manifest(
     path : Path
         CSV (comma, semicolon or tab) or Parquet.
     columns : ManifestColumns
-        Which column is what.
+        Roles of the columns.
     allow_outside : bool
         Accept absolute paths and paths with ``..``.
     votes : {"majority", "shares"}
