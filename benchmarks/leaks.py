@@ -1,7 +1,7 @@
 """Noise must stay noise: labels permuted at random, every way of balancing and augmenting, and SMOTE before the split.
 
 400 solar cells drawn at random keep their features and views; their labels are permuted 200 times. Each time one
-stratified 75/25 split is drawn, a logistic head is fitted on the training rows as treated, and judged on the others, by
+stratified 75/25 split is drawn, a logistic head is fitted on the training rows made of one part and judged on the other, by
 the code that `fit` runs. The mean balanced accuracy of every way must lie within 3 standard errors (across
 permutations) of chance. Then the mistake: SMOTE on all rows, split after. The guard refuses; switched off here alone,
 it lets noise look like a finding, and the same test must fail. ``--write-docs`` puts the table into docs/leaks.md.
@@ -72,20 +72,22 @@ def one_split(labels: np.ndarray, generator: np.random.Generator) -> OuterFold:
     return OuterFold(0, 0, np.flatnonzero(place < 3), np.flatnonzero(place == 3), ())
 
 
-def balanced_accuracy(data: StudyData, fold: OuterFold, treatment: TrainingSetSpec, seed: int) -> float:
+def balanced_accuracy(data: StudyData, fold: OuterFold, training_set: TrainingSetSpec, seed: int) -> float:
     """Of a logistic head on one split."""
-    found = fit_and_predict(data, fold, HEAD, FitSettings(seed, treatment=treatment))["probabilities"].argmax(axis=1)
+    found = fit_and_predict(data, fold, HEAD, FitSettings(seed, training_set=training_set))["probabilities"].argmax(
+        axis=1
+    )
     truth = data.labels[fold.test]
     return float(np.mean([(found[truth == label] == label).mean() for label in np.unique(truth)]))
 
 
-def kept_apart(data: StudyData, labels: np.ndarray, seeds: range, treatment: TrainingSetSpec) -> list[float]:
+def kept_apart(data: StudyData, labels: np.ndarray, seeds: range, training_set: TrainingSetSpec) -> list[float]:
     """Balanced accuracies of some permutations, everything made up inside the training rows."""
     scores = []
     for seed in seeds:
         generator = np.random.default_rng(seed)
         noise = StudyData(data.features, generator.permutation(labels), 2, views=data.views)
-        scores.append(balanced_accuracy(noise, one_split(noise.labels, generator), treatment, seed))
+        scores.append(balanced_accuracy(noise, one_split(noise.labels, generator), training_set, seed))
     return scores
 
 
@@ -120,11 +122,11 @@ def guard_refuses(data: StudyData, labels: np.ndarray) -> bool:
 
 
 def measure(
-    run: Callable[..., list[float]], data: StudyData, labels: np.ndarray, treatment: TrainingSetSpec, n: int
+    run: Callable[..., list[float]], data: StudyData, labels: np.ndarray, training_set: TrainingSetSpec, n: int
 ) -> dict[str, Any]:
     """Mean over permutations, its standard error, and whether chance lies within three of them."""
     blocks = [range(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
-    parts = Parallel(n_jobs=2)(delayed(run)(data, labels, block, treatment) for block in blocks)
+    parts = Parallel(n_jobs=2)(delayed(run)(data, labels, block, training_set) for block in blocks)
     scores = np.concatenate(parts)
     mean, error = float(scores.mean()), float(scores.std(ddof=1) / np.sqrt(len(scores)))
     return {"mean": round(mean, 4), "standard_error": round(error, 5), "chance": bool(abs(mean - 0.5) <= 3 * error)}
@@ -142,8 +144,8 @@ def main() -> int:
     labels = np.asarray(cells.dataset.labels)[rows]
     data = StudyData((cells.features[rows],), labels, 2, views=(cells.views(POLICIES, rows),))
     found = {}
-    for name, treatment in ways().items():
-        found[name] = measure(kept_apart, data, labels, treatment, n)
+    for name, training_set in ways().items():
+        found[name] = measure(kept_apart, data, labels, training_set, n)
         print(name, found[name], flush=True)
     mistake = measure(leaky, data, labels, TrainingSetSpec(), n)
     refused = guard_refuses(data, labels)

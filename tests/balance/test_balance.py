@@ -23,9 +23,9 @@ from headstart.study.folds import OuterFold
 from headstart.study.nested_cv import run_folds
 from headstart.study.plan import StudyPlan
 from headstart.study.search.candidate import Candidate, FeatureSourceSpec
-from headstart.study.training_set.build import treated
+from headstart.study.training_set.build import build_training_rows
 from headstart.study.training_set.leak_guard import check_apart
-from headstart.study.training_set.spec import TrainingSetSpec, treatments
+from headstart.study.training_set.spec import TrainingSetSpec, training_set_specs
 
 LOGISTIC = HeadSpec("logistic")
 EVERY = (*METHODS, *(name for names in SAMPLERS.values() for name in names))
@@ -203,7 +203,7 @@ def make_fold() -> OuterFold:
 @pytest.mark.parametrize("method", ["smote", "oversample", "borderline-smote", "SMOTETomek"])
 def test_parents_are_training_rows_and_rows_stay_with_their_group(method: str) -> None:
     data = make_data(groups=np.arange(60) // 2)
-    rows = treated(data, make_fold().train, TrainingSetSpec(method), 0)
+    rows = build_training_rows(data, make_fold().train, TrainingSetSpec(method), 0)
     known = rows.parents[:, 0] >= 0
     assert set(rows.parents[known].ravel().tolist()) <= set(make_fold().train.tolist())
     assert np.array_equal(rows.groups[known], data.groups[rows.parents[known, 0]])
@@ -226,7 +226,7 @@ def test_smote_before_the_split_is_refused() -> None:
 
 def test_real_rows_apart_pass_the_guard() -> None:
     data, fold = make_data(), make_fold()
-    check_apart(data, treated(data, fold.train, TrainingSetSpec("smote"), 0), fold.test)
+    check_apart(data, build_training_rows(data, fold.train, TrainingSetSpec("smote"), 0), fold.test)
 
 
 def test_noise_looks_good_with_smote_before_the_split_and_does_not_inside_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,10 +235,12 @@ def test_noise_looks_good_with_smote_before_the_split_and_does_not_inside_it(mon
     features = generator.normal(size=(160, 40)).astype(np.float32)
     knn = HeadSpec("knn", {"k": 1})
 
-    def score(data: StudyData, treatment: TrainingSetSpec, seed: int) -> float:
+    def score(data: StudyData, training_set: TrainingSetSpec, seed: int) -> float:
         order = np.random.default_rng(seed).permutation(len(data.labels))
         fold = OuterFold(0, 0, np.sort(order[: len(order) * 3 // 4]), np.sort(order[len(order) * 3 // 4 :]), ())
-        found = fit_and_predict(data, fold, knn, FitSettings(0, treatment=treatment))["probabilities"].argmax(axis=1)
+        found = fit_and_predict(data, fold, knn, FitSettings(0, training_set=training_set))["probabilities"].argmax(
+            axis=1
+        )
         truth = data.labels[fold.test]
         return float(np.mean([(found[truth == label] == label).mean() for label in (0, 1)]))
 
@@ -277,7 +279,7 @@ def test_views_top_the_smaller_class_up_to_the_larger() -> None:
     views = np.arange(60 * 4 * 6, dtype=np.float32).reshape(60, 4, 6)
     data = make_data(views=({"flips": views},))
     train = np.r_[0:3, 12:20]  # 3 of the minority, 8 of the majority
-    rows = treated(data, train, TrainingSetSpec("views", "flips"), 0)
+    rows = build_training_rows(data, train, TrainingSetSpec("views", "flips"), 0)
     assert np.bincount(rows.labels).tolist() == [8, 8]
     assert np.array_equal(rows.features[0][:11], views[train, 0])
     made = rows.parents[11:, 0]
@@ -288,7 +290,7 @@ def test_views_top_the_smaller_class_up_to_the_larger() -> None:
 
 def test_views_that_are_used_up_leave_the_classes_as_even_as_they_can() -> None:
     data = make_data(views=({"flips": np.zeros((60, 2, 6), dtype=np.float32)},))
-    rows = treated(data, np.r_[0:2, 12:30], TrainingSetSpec("views", "flips"), 0)
+    rows = build_training_rows(data, np.r_[0:2, 12:30], TrainingSetSpec("views", "flips"), 0)
     assert np.bincount(rows.labels).tolist() == [18, 4]
 
 
@@ -297,19 +299,19 @@ def test_test_time_augmentation_is_the_mean_over_the_views_of_the_judged_image()
     views = generator.normal(size=(60, 3, 6)).astype(np.float32)
     data = make_data(views=({"flips": views},))
     found = fit_and_predict(
-        data, make_fold(), LOGISTIC, FitSettings(0, treatment=TrainingSetSpec("none", "flips", tta=True))
+        data, make_fold(), LOGISTIC, FitSettings(0, training_set=TrainingSetSpec("none", "flips", tta=True))
     )
     head = pieces.stored_head(LOGISTIC, found)
     each = np.stack([head.predict_proba(views[make_fold().test, number]) for number in range(3)])
     np.testing.assert_allclose(found["probabilities"], each.mean(axis=0), atol=1e-12)
     (inner,) = inner_predictions(
-        data, make_fold().inner[0], [LOGISTIC], FitSettings(0, treatment=TrainingSetSpec("none", "flips", tta=True))
+        data, make_fold().inner[0], [LOGISTIC], FitSettings(0, training_set=TrainingSetSpec("none", "flips", tta=True))
     )["probabilities"]
     assert inner.shape == (len(make_fold().inner[0][1]), 2)
 
 
-def test_treatments_leave_out_what_needs_views_and_has_none() -> None:
-    found = treatments(["none", "views"], ["none", "flips"], [False, True])
+def test_training_sets_leave_out_what_needs_views_and_has_none() -> None:
+    found = training_set_specs(["none", "views"], ["none", "flips"], [False, True])
     assert [one.label for one in found] == [
         "",
         "flips",
@@ -319,7 +321,7 @@ def test_treatments_leave_out_what_needs_views_and_has_none() -> None:
     ]
     for wrong in ((["views"], ["none"], [False]), (["none"], ["none"], [True])):
         with pytest.raises(InputError, match="--augment flips"):
-            treatments(*wrong)
+            training_set_specs(*wrong)
 
 
 def test_imbalanced_learn_is_loaded_only_where_rows_are_made() -> None:

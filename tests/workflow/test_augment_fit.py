@@ -23,7 +23,7 @@ from headstart.study.training_set.spec import TrainingSetSpec
 from headstart.workflow.estimate import estimate_fit
 from headstart.workflow.fit import Run
 from headstart.workflow.options.search_space import search_space
-from headstart.workflow.options.training_set import N_VIEWS, left_out_notes, requested_views, with_treatments
+from headstart.workflow.options.training_set import N_VIEWS, left_out_notes, requested_views, with_training_sets
 from headstart.workflow.preflight import check_views
 
 CHEAP = Space((FeatureSourceSpec(),), (HeadTable.of("logistic", {"C": [0.01, 1.0]}),))
@@ -132,9 +132,9 @@ def test_the_estimate_counts_views(folders: Path, tmp_path: Path) -> None:
 
 
 def test_auto_takes_what_suits_the_kind_beside_none() -> None:
-    space = with_treatments(CHEAP, asked(augment="auto", image_kind="micrograph"))
-    assert space.treatments == (TrainingSetSpec(), TrainingSetSpec(augment="dihedral"))
-    assert with_treatments(CHEAP, asked(augment="auto", image_kind="digit")).treatments == (TrainingSetSpec(),)
+    space = with_training_sets(CHEAP, asked(augment="auto", image_kind="micrograph"))
+    assert space.training_sets == (TrainingSetSpec(), TrainingSetSpec(augment="dihedral"))
+    assert with_training_sets(CHEAP, asked(augment="auto", image_kind="digit")).training_sets == (TrainingSetSpec(),)
     assert {policy_for_kind(kind) for kind in KINDS} <= {*N_VIEWS, "none"}
 
 
@@ -169,7 +169,7 @@ def test_views_that_lay_a_rectangle_on_its_side_are_refused() -> None:
 
 def test_heads_that_hold_all_rows_are_left_out_where_views_make_too_many() -> None:
     options = asked(augment="none,dihedral")
-    space = with_treatments(
+    space = with_training_sets(
         Space((FeatureSourceSpec(),), (HeadTable.of("svm", {}), HeadTable.of("logistic", {}))), options
     )
     assert left_out_notes(space, requested_views(space, options), 1000) == []
@@ -198,10 +198,10 @@ def study_file(folder: Path, training: str) -> Path:
     return path
 
 
-def test_a_study_names_its_treatments(tmp_path: Path) -> None:
+def test_a_study_names_its_training_sets(tmp_path: Path) -> None:
     path = study_file(tmp_path, 'balance = ["none", "smote"]\naugment = ["none", "flips"]\ntta = [false, true]')
     space = read_space(path)
-    assert [one.label for one in space.treatments] == [
+    assert [one.label for one in space.training_sets] == [
         "",
         "flips",
         "flips, mean over views",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.heads.spec import KINDS, searchable_kinds
-from headstart.study.candidates_table import SOURCE_COLUMNS, TREATMENT_COLUMNS, CandidateTable
+from headstart.study.candidates_table import SOURCE_COLUMNS, TRAINING_SET_COLUMNS, CandidateTable
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -102,7 +102,7 @@ def _text(value: object) -> str:
 def _design(table: CandidateTable, kind: str, rows: Integers) -> Design:
     columns = table.columns
     labels = np.array(source_labels(table), dtype=object)[rows]
-    names = (*TREATMENT_COLUMNS, *KINDS[kind].settings)
+    names = (*TRAINING_SET_COLUMNS, *KINDS[kind].settings)
     values = {SOURCE: labels, **{name: columns[name][rows] for name in names}}
     factors = [_factor(kind, name, found) for name, found in values.items() if len({_text(v) for v in found}) > 1]
     folds = _joint([columns["repeat"][rows], columns["fold"][rows]])
@@ -117,7 +117,7 @@ def _joint(codes: Sequence[Integers]) -> Integers:
 def _factor(kind: str, name: str, values: NDArray[np.object_]) -> Factor:
     texts = [_text(value) for value in values]
     order = list(dict.fromkeys(texts))
-    if name not in (SOURCE, *TREATMENT_COLUMNS):
+    if name not in (SOURCE, *TRAINING_SET_COLUMNS):
         choices = KINDS[kind].settings[name].choices
         order = sorted(order, key=lambda text: (choices.index(text), 0.0) if text in choices else (0, _number(text)))
     place = {text: position for position, text in enumerate(order)}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 CANDIDATES_FILE = "candidates.parquet"
 SOURCE_COLUMNS = tuple(field.name for field in fields(FeatureSourceSpec))
-TREATMENT_COLUMNS = tuple(field.name for field in fields(TrainingSetSpec))
+TRAINING_SET_COLUMNS = tuple(field.name for field in fields(TrainingSetSpec))
 _FORMAT = 2
 _META = b"headstart"
 _FIXED = {
@@ -33,7 +33,7 @@ _FIXED = {
     "fold": "int32",
     "candidate": "int32",
     **{name: "int32" if name in ("input_size", "white_level") else "string" for name in SOURCE_COLUMNS},
-    **dict.fromkeys(TREATMENT_COLUMNS, "string"),
+    **dict.fromkeys(TRAINING_SET_COLUMNS, "string"),
     "kind": "string",
     "label": "string",
 }
@@ -152,7 +152,10 @@ def _fold_columns(candidates: Sequence[Candidate], record: FoldRecord, n_inner: 
         "fold": [record.fold] * n,
         "candidate": list(range(n)),
         **{name: [getattr(candidate.source, name) for candidate in candidates] for name in SOURCE_COLUMNS},
-        **{name: [str(getattr(candidate.treatment, name)) for candidate in candidates] for name in TREATMENT_COLUMNS},
+        **{
+            name: [str(getattr(candidate.training_set, name)) for candidate in candidates]
+            for name in TRAINING_SET_COLUMNS
+        },
         "kind": [candidate.head.kind for candidate in candidates],
         "label": [candidate.short_label for candidate in candidates],
         **_setting_values(candidates),

@@ -96,7 +96,7 @@ def inner_pieces(study: StudyContext, fold: OuterFold, request: Request) -> list
     plan, pieces = study.plan, []
     n_rows = max(len(train) for train, _ in fold.inner)
     for source, features in enumerate(study.data.features):
-        of_source = plan.treatments(plan.of_source(source, request.candidates))
+        of_source = plan.by_training_set(plan.of_source(source, request.candidates))
         for members in of_source.values():
             heads = [shortened(plan.candidates[index].head, request.epochs) for index in members]
             rows = plan.rows_of(plan.candidates[members[0]], n_rows)
@@ -110,14 +110,14 @@ def inner_pieces(study: StudyContext, fold: OuterFold, request: Request) -> list
 def _inner_piece(
     study: StudyContext, fold: OuterFold, number: int, members: tuple[int, ...], heads: tuple[HeadSpec, ...]
 ) -> InnerItem:
-    """One piece for candidates of one source and one treatment in one inner fold."""
+    """One piece for candidates of one source and one training set in one inner fold."""
     plan, first = study.plan, study.plan.candidates[members[0]]
     seed = fit_seed(plan.seed, fold, number, heads[0].kind)
-    name = item_key(heads, first.treatment)
+    name = item_key(heads, first.training_set)
     source = plan.source_number(first)
     key = f"{study.prefix}{fold.key}-source{source}-inner{number}-{name}"
     data = study.data.of_source(source)
-    arguments = (data, fold.inner[number], heads, FitSettings(seed, plan.train_precision, first.treatment))
+    arguments = (data, fold.inner[number], heads, FitSettings(seed, plan.train_precision, first.training_set))
     return InnerItem(WorkItem(key, inner_predictions, arguments), members, number)
 
 
@@ -146,7 +146,7 @@ def compare_halved(
         n_folds=len(fold.inner),
         metric=plan.choose_by,
         plan=halving,
-        keys=[f"{plan.source_number(one)} {one.treatment.label}" for one in plan.candidates],
+        keys=[f"{plan.source_number(one)} {one.training_set.label}" for one in plan.candidates],
     )
     if not halved.kept:
         raise no_choice(len(plan.candidates), int(halved.failed.sum()), plan.choose_by)

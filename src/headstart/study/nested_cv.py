@@ -138,7 +138,7 @@ def _outer_piece(study: StudyContext, fold: OuterFold, index: int) -> WorkItem:
     plan, candidate = study.plan, study.plan.candidates[index]
     data = study.data.of_source(plan.source_of(index))
     seed = fit_seed(plan.seed, fold, len(fold.inner), candidate.head.kind)
-    arguments = (data, fold, candidate.head, FitSettings(seed, plan.train_precision, candidate.treatment))
+    arguments = (data, fold, candidate.head, FitSettings(seed, plan.train_precision, candidate.training_set))
     return WorkItem(_outer_key(study, fold, index), fit_and_predict, arguments)
 
 

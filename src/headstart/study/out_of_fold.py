@@ -76,7 +76,7 @@ def described(plan: StudyPlan, index: int) -> dict[str, Any]:
         "number": index,
         "source": plan.source_of(index),
         **candidate.head.to_json(),
-        "treatment": candidate.treatment.to_json(),
+        "treatment": candidate.training_set.to_json(),
         "label": plan.label(index),
     }
 
@@ -112,14 +112,16 @@ def fold_rows(data: StudyData, folds: Sequence[FoldResult], plan: StudyPlan) -> 
     return rows
 
 
-def treatment_rows(plan: StudyPlan, folds: Sequence[FoldResult]) -> list[dict[str, Any]]:
-    """Every treatment of the training rows with how often it was chosen, and the mean inner score of its best."""
+def training_set_rows(plan: StudyPlan, folds: Sequence[FoldResult]) -> list[dict[str, Any]]:
+    """Every training set with how often it was chosen, and the mean inner score of its best."""
     rows = []
-    for treatment, members in plan.treatments(range(len(plan.candidates))).items():
+    for training_set, members in plan.by_training_set(range(len(plan.candidates))).items():
         chosen = sum(result.chosen in members for result in folds)
         best = [_best(result.inner_scores[members], plan.choose_by) for result in folds]
         score = _mean(np.array(best))
-        rows.append({**treatment.to_json(), "label": treatment.label, "times_chosen": chosen, "inner_score": score})
+        rows.append(
+            {**training_set.to_json(), "label": training_set.label, "times_chosen": chosen, "inner_score": score}
+        )
     return rows
 
 

@@ -118,11 +118,11 @@ class StudyPlan:
         numbers = range(len(self.candidates)) if among is None else among
         return [index for index in numbers if self.source_of(index) == source]
 
-    def treatments(self, among: Sequence[int]) -> dict[TrainingSetSpec, list[int]]:
-        """Those of the candidates named that share a treatment, by treatment, in their order."""
+    def by_training_set(self, among: Sequence[int]) -> dict[TrainingSetSpec, list[int]]:
+        """Those of the candidates named that share a training set, by training set, in their order."""
         found: dict[TrainingSetSpec, list[int]] = {}
         for index in among:
-            found.setdefault(self.candidates[index].treatment, []).append(index)
+            found.setdefault(self.candidates[index].training_set, []).append(index)
         return found
 
     def costs(self, data: StudyData, n_rows: int) -> Floats:
@@ -131,8 +131,8 @@ class StudyPlan:
 
     def rows_of(self, candidate: Candidate, n_images: int) -> int:
         """About how many rows a candidate is fitted on, views counted and balancing not."""
-        treatment = candidate.treatment
-        return n_images * (1 if treatment.balance == "views" else self.n_views.get(treatment.augment, 1))
+        training_set = candidate.training_set
+        return n_images * (1 if training_set.balance == "views" else self.n_views.get(training_set.augment, 1))
 
     def score(self, data: StudyData, rows: Integers, probabilities: Floats) -> float:
         """The choosing score of probabilities (n, n_classes) of rows (n,) of a data set; nan where they have none."""
@@ -143,7 +143,7 @@ class StudyPlan:
     def _scale(self, candidate: Candidate, data: StudyData, n_images: int) -> Scale:
         source = self.source_number(candidate)
         seconds = self.seconds_per_image[source] if self.seconds_per_image else 0.0
-        n_views = self.n_views.get(candidate.treatment.augment, 1)
+        n_views = self.n_views.get(candidate.training_set.augment, 1)
         return Scale(
             n_images,
             data.features[source].shape[1],
@@ -151,5 +151,5 @@ class StudyPlan:
             seconds,
             n_rows_per_image=self.rows_of(candidate, n_images) / n_images,
             n_views_trained=n_views,
-            n_views_predicted=n_views if candidate.treatment.tta else 1,
+            n_views_predicted=n_views if candidate.training_set.tta else 1,
         )

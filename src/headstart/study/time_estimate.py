@@ -218,11 +218,11 @@ class _Rows:
     def seconds(self, candidates: Iterable[Candidate]) -> float:
         groups: dict[tuple[FeatureSourceSpec, TrainingSetSpec, float], list[Candidate]] = {}
         for one in candidates:
-            groups.setdefault((one.source, one.treatment, self.pace.of(one.head)), []).append(one)
+            groups.setdefault((one.source, one.training_set, self.pace.of(one.head)), []).append(one)
         return sum(factor * self._cost(members) for (_, _, factor), members in groups.items())
 
     def _cost(self, members: Sequence[Candidate]) -> float:
-        """Modelled seconds of candidates of one source and one treatment."""
+        """Modelled seconds of candidates of one source and one training set."""
         n_rows, heads = self.plan.rows_of(members[0], self.n_rows), [one.head for one in members]
         width, precision = self.widths[self.plan.source_number(members[0])], self.plan.train_precision
         return total_cost(heads, n_rows, width, self.n_classes, precision=precision)
@@ -245,7 +245,7 @@ def _fold_seconds(fold: OuterFold, plan: StudyPlan, widths: Sequence[int], n_cla
 def _halved_seconds(kind: str, rows: _Rows, halving: HalvingPlan, n_folds: int) -> float:
     """Expected seconds of a race of one kind, as if those that pass took as long as those that do not."""
     members = [candidate for candidate in rows.plan.candidates if candidate.head.kind == kind]
-    keys = [f"{rows.plan.source_number(member)} {member.treatment.label}" for member in members]
+    keys = [f"{rows.plan.source_number(member)} {member.training_set.label}" for member in members]
     found = trajectories(keys, [member.head for member in members])
     first = [members[trajectory[0]] for trajectory in found]
     short = [replace(one, head=shortened(one.head, halving.epochs)) for one in first]

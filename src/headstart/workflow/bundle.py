@@ -34,7 +34,7 @@ def final_model(job: Job, dataset: ImageDataset, study: StudyResult, results: di
         Content of ``results.json``, parts of which the bundle repeats.
     """
     extractor = final_source(job, study).extractor
-    treatment = study.plan.candidates[study.final.chosen].treatment
+    training_set = study.plan.candidates[study.final.chosen].training_set
     facts = {
         "headline": results["headline"],
         "metrics": results["metrics"],
@@ -55,7 +55,7 @@ def final_model(job: Job, dataset: ImageDataset, study: StudyResult, results: di
         classes=dataset.classes,
         facts=facts,
         network=extractor.network,
-        views=job.views.of_policy[treatment.augment] if treatment.tta else (),
+        views=job.views.of_policy[training_set.augment] if training_set.tta else (),
         decisions=study.final_decisions.fitted,
     )
 

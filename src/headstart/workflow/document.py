@@ -13,7 +13,7 @@ from headstart.results.agreement import agreement_document
 from headstart.results.labels import labels_document
 from headstart.study.decided import decisions_document
 from headstart.study.decisions import decision_notes
-from headstart.study.out_of_fold import candidate_rows, described, fold_rows, headline, optimism, treatment_rows
+from headstart.study.out_of_fold import candidate_rows, described, fold_rows, headline, optimism, training_set_rows
 from headstart.study.run import StudyResult
 from headstart.version import __version__
 from headstart.workflow.finetuning_document import (
@@ -207,7 +207,7 @@ def _search(job: Job, dataset: ImageDataset, split: Split, study: StudyResult) -
         "method": "all" if space.halving is None else "halving",
         "halving": halving_words(study.folds),
         "notes": [*search_notes(study.plan, split, dataset), *left_out_notes(space, job.views, len(dataset))],
-        "treatments": treatment_rows(study.plan, study.folds),
+        "treatments": training_set_rows(study.plan, study.folds),
         "views": job.views.to_json(),
     }
 

@@ -73,7 +73,9 @@ def study_plan(
     """
     n_views = {name: len(listed) for name, listed in requested_views(space, options).of_policy.items()}
     return StudyPlan(
-        tuple(one for one in space.candidates() if not too_many_rows(one.treatment, one.head.kind, n_views, n_images)),
+        tuple(
+            one for one in space.candidates() if not too_many_rows(one.training_set, one.head.kind, n_views, n_images)
+        ),
         space.sources,
         choose_by=options.metric,
         positive=positive,

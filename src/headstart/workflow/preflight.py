@@ -286,7 +286,7 @@ def check_memory(plan: StudyPlan, split: Split, widths: Sequence[int], n_classes
     """
     n_rows = max(len(fold.train) for fold in [*outer_folds(split), final_fold(split)])
     for number, width in enumerate(widths):
-        for members in plan.treatments(plan.of_source(number)).values():
+        for members in plan.by_training_set(plan.of_source(number)).values():
             heads = [plan.candidates[index].head for index in members]
             work_groups(heads, width, n_classes, plan.rows_of(plan.candidates[members[0]], n_rows))
 

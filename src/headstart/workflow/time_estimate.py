@@ -161,7 +161,7 @@ def search_notes(plan: StudyPlan, split: Split, dataset: ImageDataset) -> tuple[
     trains = [train for fold in (*outer_folds(split), final_fold(split)) for train, _ in fold.inner]
     labels, n_classes = np.asarray(dataset.labels), len(dataset.classes)
     counts = np.stack([np.bincount(labels[train], minlength=n_classes) for train in trains])
-    methods = [candidate.treatment.balance for candidate in plan.candidates]
+    methods = [candidate.training_set.balance for candidate in plan.candidates]
     return (*batch_notes(plan.heads, min(map(len, trains))), *balance_notes(methods, counts, dataset.classes))
 
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from headstart.heads import Chunk, FittedHead, HeadSpec, fit_heads, plan_chunks, training_rows
 from headstart.storage import hash_json
-from headstart.study.training_set.build import treated
+from headstart.study.training_set.build import build_training_rows
 from headstart.study.training_set.leak_guard import check_apart
 from headstart.study.training_set.spec import PLAIN, TrainingSetSpec
-from headstart.study.training_set.views import judged_features, mean_over_views
+from headstart.study.training_set.views import features_to_predict, mean_over_views
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,13 +40,13 @@ class FitSettings:
         Of the fit and of what is done to the training rows.
     precision : {"fp32", "bf16"}
         Of the large products in training dense heads.
-    treatment : TrainingSetSpec
+    training_set : TrainingSetSpec
         Of the training rows.
     """
 
     seed: int
     precision: str = "fp32"
-    treatment: TrainingSetSpec = PLAIN
+    training_set: TrainingSetSpec = PLAIN
 
 
 def work_groups(heads: Sequence[HeadSpec], n_features: int, n_classes: int, n_rows: int) -> list[list[int]]:
@@ -75,9 +75,9 @@ def work_groups(heads: Sequence[HeadSpec], n_features: int, n_classes: int, n_ro
     return [*([dense[index] for index in chunk.indices] for chunk in chunks), *others]
 
 
-def item_key(heads: Sequence[HeadSpec], treatment: TrainingSetSpec = PLAIN) -> str:
+def item_key(heads: Sequence[HeadSpec], training_set: TrainingSetSpec = PLAIN) -> str:
     """Kind and a short hash of the heads that a piece trains, for its name in the journal."""
-    return f"{heads[0].kind}-{hash_json([treatment.to_json(), *(head.to_json() for head in heads)])[:16]}"
+    return f"{heads[0].kind}-{hash_json([training_set.to_json(), *(head.to_json() for head in heads)])[:16]}"
 
 
 def inner_predictions(
@@ -101,8 +101,8 @@ def inner_predictions(
         ``probabilities`` of shape (n_heads, n_validation, n_classes), float32; nan for a head that diverged.
     """
     train, validation = rows
-    features = judged_features(data, validation, way.treatment)
-    trained_on = treated(data, train, way.treatment, way.seed)
+    features = features_to_predict(data, validation, way.training_set)
+    trained_on = build_training_rows(data, train, way.training_set, way.seed)
     check_apart(data, trained_on, validation)
     if heads[0].kind == "dense":
         found = _dense_probabilities(trained_on, features, heads, way)
@@ -142,12 +142,12 @@ def fit_and_predict(data: StudyData, fold: OuterFold, head: HeadSpec, way: FitSe
         ``probabilities`` of shape (n_test, n_classes), float64, and the head's arrays as ``head.NAME``. Of a head
         that diverged: ``failed`` alone.
     """
-    trained_on = treated(data, fold.train, way.treatment, way.seed)
+    trained_on = build_training_rows(data, fold.train, way.training_set, way.seed)
     check_apart(data, trained_on, fold.test)
     fitted = _fit(trained_on, [head], way)[0]
     if fitted.failed:
         return {"failed": np.array([True])}
-    predicted = fitted.predict_proba(judged_features(data, fold.test, way.treatment))
+    predicted = fitted.predict_proba(features_to_predict(data, fold.test, way.training_set))
     probabilities = mean_over_views(predicted, len(fold.test))
     tensors = {f"head.{name}": value for name, value in fitted.to_tensors().items()}
     return {"probabilities": probabilities, **tensors}

@@ -56,13 +56,13 @@ class Candidate:
 
     source: FeatureSourceSpec
     head: HeadSpec
-    treatment: TrainingSetSpec = PLAIN
+    training_set: TrainingSetSpec = PLAIN
 
     @property
     def short_label(self) -> str:
         """One line for people, without the source."""
-        treatment = self.treatment.label
-        return f"{self.head.label}; {treatment}" if treatment else self.head.label
+        training_set = self.training_set.label
+        return f"{self.head.label}; {training_set}" if training_set else self.head.label
 
     @property
     def label(self) -> str:
@@ -73,6 +73,6 @@ class Candidate:
         """Plain values."""
         return {
             "source": self.source.to_json(),
-            "treatment": self.treatment.to_json(),
+            "training_set": self.training_set.to_json(),
             "head": self.head.to_json(),
         }

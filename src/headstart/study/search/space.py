@@ -95,14 +95,14 @@ class Sample:
 
 @dataclass(frozen=True)
 class Space:
-    """Everything a study may try: every source with every treatment and every head of every table.
+    """Everything a study may try: every source with every training set and every head of every table.
 
     Attributes
     ----------
     sources : tuple of FeatureSourceSpec
     tables : tuple of HeadTable
-    treatments : tuple of TrainingSetSpec
-        What may be done to the training rows.
+    training_sets : tuple of TrainingSetSpec
+        What may be done to the training rows of a fold before a head is fitted on them.
     sample : Sample or None
         Try a random part only.
     halving : HalvingPlan or None
@@ -118,7 +118,7 @@ class Space:
 
     sources: tuple[FeatureSourceSpec, ...]
     tables: tuple[HeadTable, ...]
-    treatments: tuple[TrainingSetSpec, ...] = (PLAIN,)
+    training_sets: tuple[TrainingSetSpec, ...] = (PLAIN,)
     sample: Sample | None = None
     halving: HalvingPlan | None = None
     name: str = "the search space"
@@ -127,8 +127,8 @@ class Space:
         if not self.sources or not self.tables:
             what = "heads" if self.sources else "sources of features"
             raise InputError(f"{self.name} names no {what}, so there is nothing to try. Name at least one.")
-        if not self.treatments or len(set(self.treatments)) < len(self.treatments):
-            raise InputError(f"{self.name} should name each treatment of the training rows once, at least one.")
+        if not self.training_sets or len(set(self.training_sets)) < len(self.training_sets):
+            raise InputError(f"{self.name} should name each training set once, at least one.")
         if len(set(self.sources)) < len(self.sources):
             twice = next(source for source in self.sources if self.sources.count(source) > 1)
             raise InputError(f"{self.name} names the source '{twice.label}' twice. Name each once.")
@@ -140,10 +140,10 @@ class Space:
 
     def n_points(self) -> int:
         """Number of candidates there are."""
-        return len(self.sources) * len(self.treatments) * self._heads_per_source()
+        return len(self.sources) * len(self.training_sets) * self._heads_per_source()
 
     def candidates(self) -> tuple[Candidate, ...]:
-        """Every candidate to be tried: sources outermost, then treatments, tables, the settings of the kind in order.
+        """Every candidate to be tried: by source, then training set, table, settings in the kind's order.
 
         Raises
         ------
@@ -153,9 +153,9 @@ class Space:
         if self.sample is None:
             heads = self._heads()
             return tuple(
-                Candidate(source, head, treatment)
+                Candidate(source, head, training_set)
                 for source in self.sources
-                for treatment in self.treatments
+                for training_set in self.training_sets
                 for head in heads
             )
         generator = np.random.default_rng(self.sample.seed)
@@ -183,10 +183,10 @@ class Space:
 
     def _candidate(self, index: int) -> Candidate:
         block, place = divmod(index, self._heads_per_source())
-        source, treatment = divmod(block, len(self.treatments))
+        source, training_set = divmod(block, len(self.training_sets))
         for table in self.tables:
             if place < table.count():
-                return Candidate(self.sources[source], table.head(place), self.treatments[treatment])
+                return Candidate(self.sources[source], table.head(place), self.training_sets[training_set])
             place -= table.count()
         raise IndexError(index)
 
@@ -207,9 +207,9 @@ class Space:
         if self.halving is None and self.count() <= MAX_HALVED:
             remedies.append(f"drop the weaker ones early with a [halving] table (up to {MAX_HALVED:,} candidates)")
         remedies.append("try a random part of it with a [sample] table, n = 2000 say")
-        treatments = f"{len(self.treatments):,} treatments x " if len(self.treatments) > 1 else ""
+        training_sets = f"{len(self.training_sets):,} training sets x " if len(self.training_sets) > 1 else ""
         raise InputError(
-            f"{self.name} holds {self.count():,} candidates ({len(self.sources):,} sources x {treatments}"
+            f"{self.name} holds {self.count():,} candidates ({len(self.sources):,} sources x {training_sets}"
             f"{self._heads_per_source():,} heads); at most {limit:,} are tried. Either {', or '.join(remedies)}."
         )
 

@@ -21,7 +21,7 @@ from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.study.search.halving.plan import HalvingPlan
 from headstart.study.search.schema import SourceTable, TrainingTable, keys_of, schema_bytes, study_file
 from headstart.study.search.space import HeadTable, Sample, Space, expanded_sources
-from headstart.study.training_set.spec import PLAIN, TrainingSetSpec, treatments
+from headstart.study.training_set.spec import PLAIN, TrainingSetSpec, training_set_specs
 
 SCHEMA_FILE = Path(__file__).with_name("study.schema.json")
 MAX_SOURCES = 1000
@@ -58,7 +58,7 @@ def read_space(path: Path, *, source: FeatureSourceSpec | None = None, halving: 
     return Space(
         tuple(sources) or (source or FeatureSourceSpec(),),
         tuple(tables),
-        _treatments(path, file.training),
+        _training_sets(path, file.training),
         sample=None if file.sample is None else Sample(file.sample.n, file.sample.seed),
         halving=halving if file.halving is None else _halving(path, file.halving.model_dump()),
         name=str(path),
@@ -76,11 +76,11 @@ def _parsed(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} cannot be read ({error.strerror}). Give the path of a study.toml.") from error
 
 
-def _treatments(path: Path, table: TrainingTable | None) -> tuple[TrainingSetSpec, ...]:
+def _training_sets(path: Path, table: TrainingTable | None) -> tuple[TrainingSetSpec, ...]:
     if table is None:
         return (PLAIN,)
     try:
-        return treatments(table.balance, table.augment, table.tta)
+        return training_set_specs(table.balance, table.augment, table.tta)
     except InputError as error:
         raise InputError(f"{path}: [training]: {error}") from error
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
 
 
-def treated(data: StudyData, train: Integers, treatment: TrainingSetSpec, seed: int) -> StudyData:
+def build_training_rows(data: StudyData, train: Integers, training_set: TrainingSetSpec, seed: int) -> StudyData:
     """The rows that a head is fitted on.
 
     Views come first, then soft labels, then balancing; all within one training fold.
@@ -34,7 +34,7 @@ def treated(data: StudyData, train: Integers, treatment: TrainingSetSpec, seed: 
         Of one source, all images.
     train : ndarray of int64
         Numbers of the training rows.
-    treatment : TrainingSetSpec
+    training_set : TrainingSetSpec
     seed : int
         Of random sampling.
 
@@ -48,10 +48,10 @@ def treated(data: StudyData, train: Integers, treatment: TrainingSetSpec, seed: 
     InputError
         When the data holds no views of the policy, or the method cannot balance these rows.
     """
-    if treatment.balance == "views":
-        return with_shares(topped_up(data, train, treatment.augment, seed))
-    rows = with_shares(with_views(data, train, treatment.augment))
-    return balanced_rows(rows, treatment.balance, seed)
+    if training_set.balance == "views":
+        return with_shares(topped_up(data, train, training_set.augment, seed))
+    rows = with_shares(with_views(data, train, training_set.augment))
+    return balanced_rows(rows, training_set.balance, seed)
 
 
 def with_views(data: StudyData, train: Integers, policy: str) -> StudyData:

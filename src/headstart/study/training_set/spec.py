@@ -59,7 +59,9 @@ PLAIN = TrainingSetSpec()
 """The rows as they are."""
 
 
-def treatments(balance: Sequence[str], augment: Sequence[str], tta: Sequence[bool]) -> tuple[TrainingSetSpec, ...]:
+def training_set_specs(
+    balance: Sequence[str], augment: Sequence[str], tta: Sequence[bool]
+) -> tuple[TrainingSetSpec, ...]:
     """Every combination that makes sense: what needs views is left out where there are none.
 
     Raises
@@ -69,7 +71,7 @@ def treatments(balance: Sequence[str], augment: Sequence[str], tta: Sequence[boo
 
     Examples
     --------
-    >>> [one.label for one in treatments(["none", "smote"], ["none"], [False])]
+    >>> [one.label for one in training_set_specs(["none", "smote"], ["none"], [False])]
     ['', 'smote']
     """
     found: dict[TrainingSetSpec, None] = {}

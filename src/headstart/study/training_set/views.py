@@ -30,11 +30,11 @@ def views_of(data: StudyData, policy: str) -> NDArray[np.float32]:
     return data.views[0][policy]
 
 
-def judged_features(data: StudyData, rows: Integers, treatment: TrainingSetSpec) -> NDArray[np.float32]:
+def features_to_predict(data: StudyData, rows: Integers, training_set: TrainingSetSpec) -> NDArray[np.float32]:
     """Features that images are predicted from, (n_rows x n_views, n_features), the views of an image in a row."""
-    if not treatment.tta:
+    if not training_set.tta:
         return np.asarray(data.features[0][rows])
-    views = views_of(data, treatment.augment)[rows]
+    views = views_of(data, training_set.augment)[rows]
     return np.asarray(views.reshape(-1, views.shape[2]))
 
 

@@ -19,7 +19,7 @@ from headstart.study.search.halving.plan import HalvingPlan
 from headstart.study.search.space import Space
 from headstart.study.search.toml import read_space
 from headstart.workflow.options.fit import FitOptions
-from headstart.workflow.options.training_set import requested_views, with_treatments
+from headstart.workflow.options.training_set import requested_views, with_training_sets
 
 _OPEN = FeatureSourceSpec()
 _SILENT = {"weights": None, "input_size": None, "resize": FitOptions.resize, "white_level": FitOptions.white_level}
@@ -34,7 +34,7 @@ def search_space(options: FitOptions) -> Space:
     InputError
         When the study cannot be used, is too large, or says something else than the options.
     """
-    space = with_treatments(_with_sources(_heads(options), options.backbones), options)
+    space = with_training_sets(_with_sources(_heads(options), options.backbones), options)
     requested_views(space, options)
     for name, silent in _SILENT.items():
         _check_agrees(space, name, getattr(options, name), silent)
@@ -100,7 +100,7 @@ def space_identity(space: Space, options: FitOptions) -> dict[str, Any]:
     halving = None if plan is None else [plan.keep, list(plan.folds), plan.epochs, plan.least]
     return {
         "candidates": space.count(),
-        "content": hash_json([tables, [one.to_json() for one in space.treatments], sample, halving]),
+        "content": hash_json([tables, [one.to_json() for one in space.training_sets], sample, halving]),
         "sources": len(space.sources),
         "views": hash_json(requested_views(space, options).to_json()),
     }

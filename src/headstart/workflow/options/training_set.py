@@ -12,7 +12,7 @@ from headstart.augment import POLICIES, View, n_distinct, policy_for_kind, read_
 from headstart.errors import InputError, unknown_name
 from headstart.heads.spec import KINDS
 from headstart.study.search.space import Space
-from headstart.study.training_set.spec import PLAIN, TrainingSetSpec, treatments
+from headstart.study.training_set.spec import PLAIN, TrainingSetSpec, training_set_specs
 from headstart.workflow.options.fit import FitOptions
 
 N_VIEWS: Final = MappingProxyType({"flips": 4, "dihedral": 8, "geometric": 4, "photometric": 4, "strong": 4})
@@ -32,7 +32,7 @@ class Views:
     Attributes
     ----------
     of_policy : mapping of str to tuple of View
-        By the name that treatments call the policy by; without ``none``.
+        By the name that training sets call the policy by; without ``none``.
     """
 
     of_policy: Mapping[str, tuple[View, ...]]
@@ -47,46 +47,46 @@ class Views:
         return {name: [view.to_json() for view in listed] for name, listed in self.of_policy.items()}
 
 
-def with_treatments(space: Space, options: FitOptions) -> Space:
-    """The space with the treatments that the options ask for.
+def with_training_sets(space: Space, options: FitOptions) -> Space:
+    """The space with the training sets that the options ask for.
 
     Raises
     ------
     InputError
-        When the study names treatments itself, a name is unknown, or views are asked for and no policy is named.
+        When the study names training sets itself, a name is unknown, or views are asked for and no policy is named.
     """
     asked = (options.balance, options.augment, options.tta)
     if asked == (None, None, None):
         if options.image_kind is not None:
             raise InputError("--image-kind says which views --augment auto takes. Add --augment auto, or leave it out.")
         return space
-    if space.treatments != (PLAIN,):
+    if space.training_sets != (PLAIN,):
         raise InputError(
             f"--balance, --augment and --tta, but {space.name} has a [training] table itself. Leave one of the two out."
         )
     augment = _policies(options)
     tta = [bool(options.tta)]
-    return replace(space, treatments=treatments(_listed(options.balance, "balance"), augment, tta))
+    return replace(space, training_sets=training_set_specs(_listed(options.balance, "balance"), augment, tta))
 
 
 def requested_views(space: Space, options: FitOptions) -> Views:
-    """The views that the treatments of a space need.
+    """The views that the training sets of a space need.
 
     Raises
     ------
     InputError
         When a policy is unknown, its file cannot be used, or it has fewer views than asked for.
     """
-    names = dict.fromkeys(one.augment for one in space.treatments if one.augment != "none")
+    names = dict.fromkeys(one.augment for one in space.training_sets if one.augment != "none")
     if options.n_views is not None and not names:
         raise InputError(f"--views {options.n_views}, but nothing is augmented. Name a policy with --augment.")
     return Views({name: _views(name, options) for name in names})
 
 
-def too_many_rows(treatment: TrainingSetSpec, kind: str, n_views: Mapping[str, int], n_images: int) -> bool:
+def too_many_rows(training_set: TrainingSetSpec, kind: str, n_views: Mapping[str, int], n_images: int) -> bool:
     """Whether views make more rows than heads of this kind take."""
-    several = treatment.balance != "views" and treatment.augment != "none"
-    return several and KINDS[kind].holds_rows and n_images * n_views[treatment.augment] > MAX_ROWS
+    several = training_set.balance != "views" and training_set.augment != "none"
+    return several and KINDS[kind].holds_rows and n_images * n_views[training_set.augment] > MAX_ROWS
 
 
 def left_out_notes(space: Space, views: Views, n_images: int) -> list[str]:
@@ -94,7 +94,9 @@ def left_out_notes(space: Space, views: Views, n_images: int) -> list[str]:
     n_views = {name: len(listed) for name, listed in views.of_policy.items()}
     notes = []
     for kind in dict.fromkeys(table.kind for table in space.tables):
-        policies = dict.fromkeys(one.augment for one in space.treatments if too_many_rows(one, kind, n_views, n_images))
+        policies = dict.fromkeys(
+            one.augment for one in space.training_sets if too_many_rows(one, kind, n_views, n_images)
+        )
         notes += [
             f"{kind} is not tried on views of {name}: {n_images * n_views[name]:,} rows are more than the "
             f"{MAX_ROWS:,} it takes."

@@ -15,7 +15,7 @@ from headstart.study.nested_cv import run_folds
 from headstart.study.plan import StudyPlan
 from headstart.study.search.candidate import Candidate, FeatureSourceSpec
 from headstart.study.search.space import HeadTable, Sample, Space
-from headstart.study.training_set.build import treated
+from headstart.study.training_set.build import build_training_rows
 from headstart.study.training_set.spec import PLAIN, TrainingSetSpec
 
 SOURCE = FeatureSourceSpec()
@@ -37,7 +37,7 @@ def make_fold(n: int = 40) -> OuterFold:
 
 def test_rows_as_they_are_are_the_training_rows() -> None:
     data, train = make_data(), np.array([3, 1, 8])
-    rows = treated(data, train, PLAIN, 0)
+    rows = build_training_rows(data, train, PLAIN, 0)
     assert rows.labels.tolist() == [1, 1, 0]
     assert np.array_equal(rows.features[0], data.features[0][train])
     assert rows.weights is None
@@ -49,7 +49,7 @@ def test_soft_labels_become_weighted_rows_that_stay_together() -> None:
     soft = np.tile([1.0, 0.0], (40, 1))
     soft[1] = [0.25, 0.75]
     data = make_data(soft=soft, weights=np.full(40, 2.0))
-    rows = treated(data, np.array([0, 1]), PLAIN, 0)
+    rows = build_training_rows(data, np.array([0, 1]), PLAIN, 0)
     assert rows.labels.tolist() == [0, 0, 1]
     assert rows.weights is not None
     assert rows.weights.tolist() == [2.0, 0.5, 1.5]
@@ -64,7 +64,7 @@ def test_a_head_on_soft_labels_minimises_the_expected_loss() -> None:
     """The same as fitting on ten copies of every image, labelled in the proportions of its soft label."""
     data = make_data()
     soft = np.where(data.labels[:, None] == np.arange(2), 0.8, 0.2)
-    shares = treated(replace(data, soft=soft), np.arange(40), PLAIN, 0)
+    shares = build_training_rows(replace(data, soft=soft), np.arange(40), PLAIN, 0)
     (found,) = fit_heads([LOGISTIC], shares.features[0], shares.labels, n_classes=2, weights=shares.weights, seed=0)
     copies = np.repeat(np.arange(40), 10)
     labels = np.where(np.arange(400) % 10 < 8, data.labels[copies], 1 - data.labels[copies])
@@ -76,7 +76,7 @@ def test_a_head_on_soft_labels_minimises_the_expected_loss() -> None:
 def test_views_share_the_weight_of_their_image() -> None:
     views = np.arange(40 * 3 * 5, dtype=np.float32).reshape(40, 3, 5)
     data = make_data(views=({"flips": views},))
-    rows = treated(data, np.array([7, 2]), TrainingSetSpec(augment="flips"), 0)
+    rows = build_training_rows(data, np.array([7, 2]), TrainingSetSpec(augment="flips"), 0)
     assert np.array_equal(rows.features[0], np.concatenate([views[7], views[2]]))
     assert rows.labels.tolist() == [1, 1, 1, 0, 0, 0]
     assert rows.weights is not None
@@ -89,11 +89,11 @@ def test_views_share_the_weight_of_their_image() -> None:
 
 def test_views_that_were_not_computed_are_asked_for() -> None:
     with pytest.raises(InputError, match="no views of policy 'flips'"):
-        treated(make_data(), np.array([0]), TrainingSetSpec(augment="flips"), 0)
+        build_training_rows(make_data(), np.array([0]), TrainingSetSpec(augment="flips"), 0)
 
 
 def test_class_weights_make_the_classes_even() -> None:
-    rows = treated(make_data(), np.array([0, 2, 4, 1]), TrainingSetSpec(balance="weights"), 0)
+    rows = build_training_rows(make_data(), np.array([0, 2, 4, 1]), TrainingSetSpec(balance="weights"), 0)
     assert rows.weights is not None
     np.testing.assert_allclose(rows.weights, [2 / 3, 2 / 3, 2 / 3, 2.0])
 
@@ -103,7 +103,7 @@ def test_an_unknown_method_lists_the_close_ones() -> None:
         TrainingSetSpec(balance="weight")
 
 
-def test_the_inner_folds_choose_among_treatments() -> None:
+def test_the_inner_folds_choose_among_training_sets() -> None:
     """A candidate that trains on hostile views loses; test rows are predicted from their own features alone."""
     data = make_data()
     hostile = np.repeat(data.features[0][::-1][:, None], 2, axis=1).copy()
@@ -138,12 +138,12 @@ def test_views_and_soft_labels_of_test_rows_are_never_read() -> None:
     assert np.array_equal(one.probabilities, other.probabilities)
 
 
-def test_a_space_multiplies_by_its_treatments() -> None:
-    treatments = (PLAIN, TrainingSetSpec("weights"))
-    space = Space((FeatureSourceSpec("vgg19"),), (HeadTable.of("knn", {"k": [3, 5]}),), treatments)
+def test_a_space_multiplies_by_its_training_sets() -> None:
+    training_sets = (PLAIN, TrainingSetSpec("weights"))
+    space = Space((FeatureSourceSpec("vgg19"),), (HeadTable.of("knn", {"k": [3, 5]}),), training_sets)
     assert space.count() == 4
     three, five = (HeadSpec("knn", {"k": k}).label for k in (3, 5))
     assert [one.short_label for one in space.candidates()] == [three, five, f"{three}; weights", f"{five}; weights"]
     assert set(replace(space, sample=Sample(4)).candidates()) == set(space.candidates())
     with pytest.raises(InputError, match="once"):
-        replace(space, treatments=(PLAIN, PLAIN))
+        replace(space, training_sets=(PLAIN, PLAIN))
