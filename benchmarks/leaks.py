@@ -1,7 +1,7 @@
 """Noise must stay noise: labels permuted at random, every way of balancing and augmenting, and SMOTE before the split.
 
 400 solar cells drawn at random keep their features and views; their labels are permuted 200 times. Each time one
-stratified 75/25 split is drawn, a logistic head is fitted on the training rows made of one part and judged on the other, by
+stratified 75/25 split is drawn, a logistic head is fitted on rows made of one part and judged on the other, by
 the code that `fit` runs. The mean balanced accuracy of every way must lie within 3 standard errors (across
 permutations) of chance. Then the mistake: SMOTE on all rows, split after. The guard refuses; switched off here alone,
 it lets noise look like a finding, and the same test must fail. ``--write-docs`` puts the table into docs/leaks.md.
@@ -23,7 +23,7 @@ from headstart.balance import METHODS, balanced
 from headstart.errors import LeakError
 from headstart.heads import HeadSpec
 from headstart.study.data import StudyData
-from headstart.study.execution import tasks as pieces
+from headstart.study.execution import tasks
 from headstart.study.execution.tasks import FitSettings, fit_and_predict
 from headstart.study.folds import OuterFold
 from headstart.study.training_set.spec import TrainingSetSpec
@@ -93,15 +93,15 @@ def kept_apart(data: StudyData, labels: np.ndarray, seeds: range, training_set: 
 
 def leaky(data: StudyData, labels: np.ndarray, seeds: range, _: TrainingSetSpec) -> list[float]:
     """The same with SMOTE on all rows before the split, the guard switched off in this process alone."""
-    guard, scores = pieces.check_apart, []
+    guard, scores = tasks.check_apart, []
     try:
-        pieces.check_apart = lambda *_: None
+        tasks.check_apart = lambda *_: None
         for seed in seeds:
             generator = np.random.default_rng(seed)
             noise = smote_first(data, generator.permutation(labels), seed)
             scores.append(balanced_accuracy(noise, one_split(noise.labels, generator), TrainingSetSpec(), seed))
     finally:
-        pieces.check_apart = guard
+        tasks.check_apart = guard
     return scores
 
 

@@ -37,7 +37,7 @@ from headstart.backbones.weights import load_into
 from headstart.data.split.make import make_split
 from headstart.decisions import DecisionRules
 from headstart.samples.solar_cells import CLASSES, solar_cells
-from headstart.study.baselines import HEADS, MAJORITY, RANDOM_WEIGHTS, Baseline, best_rival, pooled, run_rival
+from headstart.study.baselines import HEADS, MAJORITY, RANDOM_WEIGHTS, Baseline, best_baselines, pooled, run_baseline
 from headstart.study.data import StudyData
 from headstart.study.decisions import decide_folds
 from headstart.study.execution import workers
@@ -128,8 +128,8 @@ def one(case: Case, seed: int) -> dict[str, Gain]:
         Baseline(MAJORITY, "majority", np.zeros((N_IMAGES, 1), np.float32), HEADS[MAJORITY]),
         Baseline("knowing", "knowing", known, HEADS[RANDOM_WEIGHTS]),
     ]
-    outcomes = [run_rival(baseline, data, folds, plan, RULES) for baseline in baselines]
-    best = best_rival(outcomes, plan.choose_by)
+    outcomes = [run_baseline(baseline, data, folds, plan, RULES) for baseline in baselines]
+    best = best_baselines(outcomes, plan.choose_by)
     baseline = pooled([outcomes[place].folds[number] for number, place in enumerate(best)], run)
     return transfer_gains(run, baseline, metrics=SCORES, seed=seed)
 

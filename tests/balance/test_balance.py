@@ -17,7 +17,7 @@ from headstart.balance.methods import SAMPLERS
 from headstart.errors import InputError, LeakError
 from headstart.heads import HeadSpec
 from headstart.study.data import StudyData
-from headstart.study.execution import tasks as pieces
+from headstart.study.execution import tasks
 from headstart.study.execution.tasks import FitSettings, fit_and_predict, inner_predictions
 from headstart.study.folds import OuterFold
 from headstart.study.nested_cv import run_folds
@@ -250,7 +250,7 @@ def test_noise_looks_good_with_smote_before_the_split_and_does_not_inside_it(mon
         inside.append(score(StudyData((features,), labels, 2), TrainingSetSpec("smote"), seed))
         made = balance(features, labels, "smote", seed=seed)
         with monkeypatch.context() as patch:
-            patch.setattr(pieces, "check_apart", lambda *_: None)
+            patch.setattr(tasks, "check_apart", lambda *_: None)
             before.append(
                 score(StudyData((made.features,), made.labels, 2, parents=made.parents), TrainingSetSpec(), seed)
             )
@@ -301,7 +301,7 @@ def test_test_time_augmentation_is_the_mean_over_the_views_of_the_judged_image()
     found = fit_and_predict(
         data, make_fold(), LOGISTIC, FitSettings(0, training_set=TrainingSetSpec("none", "flips", tta=True))
     )
-    head = pieces.stored_head(LOGISTIC, found)
+    head = tasks.stored_head(LOGISTIC, found)
     each = np.stack([head.predict_proba(views[make_fold().test, number]) for number in range(3)])
     np.testing.assert_allclose(found["probabilities"], each.mean(axis=0), atol=1e-12)
     (inner,) = inner_predictions(

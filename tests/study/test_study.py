@@ -1,4 +1,4 @@
-"""The experiment: nothing of a test fold reaches a fit, choices are honest, pieces resume, runs stay whole."""
+"""The experiment: nothing of a test fold reaches a fit, choices are honest, work items resume, runs stay whole."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from headstart.heads import HeadSpec, fit_heads, training_rows
 from headstart.metrics import evaluate, find_metric
 from headstart.study import inner_selection
 from headstart.study.data import StudyData
-from headstart.study.execution import tasks as pieces
+from headstart.study.execution import tasks
 from headstart.study.execution.journal import Journal
 from headstart.study.execution.run_folder import check_output_folder, claimed, differences, read_run, stored_engine
 from headstart.study.execution.tasks import FitSettings, fit_and_predict, fit_seed, inner_predictions
-from headstart.study.execution.workers import Workers, WorkItem, run_items, run_piece
+from headstart.study.execution.workers import Workers, WorkItem, run_item, run_items
 from headstart.study.fold_result import FoldResult
 from headstart.study.folds import final_fold, outer_folds
 from headstart.study.nested_cv import run_folds
@@ -127,9 +127,9 @@ def test_no_fit_ever_sees_a_test_row_or_its_group(grouped: bool, monkeypatch: py
 
     fit, stack = fit_heads, training_rows
     monkeypatch.setattr(
-        pieces, "fit_heads", lambda specs, features, *a, **o: note(features) or fit(specs, features, *a, **o)
+        tasks, "fit_heads", lambda specs, features, *a, **o: note(features) or fit(specs, features, *a, **o)
     )
-    monkeypatch.setattr(pieces, "training_rows", lambda features, *a, **o: note(features) or stack(features, *a, **o))
+    monkeypatch.setattr(tasks, "training_rows", lambda features, *a, **o: note(features) or stack(features, *a, **o))
     for fold in outer_folds(make_folds(data)):
         fitted.clear()
         run_folds(data, [fold], PLAN)
@@ -188,7 +188,7 @@ def test_groups_stay_whole_in_the_calibration_of_the_svm(monkeypatch: pytest.Mon
     data = make_data(groups=True)
     seen = []
     monkeypatch.setattr(
-        pieces, "fit_heads", lambda *a, groups, **o: seen.append(groups.copy()) or fit_heads(*a, groups=groups, **o)
+        tasks, "fit_heads", lambda *a, groups, **o: seen.append(groups.copy()) or fit_heads(*a, groups=groups, **o)
     )
     fold = outer_folds(make_folds(data))[0]
     fit_and_predict(data, fold, SPECS[4], FitSettings(0))
@@ -319,11 +319,11 @@ def test_a_damaged_piece_is_computed_again(damage: Any, tmp_path: Path) -> None:
     folds = outer_folds(make_folds(data))
     expected = run_folds(data, folds, CHEAP, journal=Journal(tmp_path))
     files = sorted(tmp_path.iterdir())
-    for piece in files[::2]:
-        piece.write_bytes(damage(piece.read_bytes()))
-        assert Journal(tmp_path).get(piece.stem) is None
+    for file in files[::2]:
+        file.write_bytes(damage(file.read_bytes()))
+        assert Journal(tmp_path).get(file.stem) is None
     assert same(run_folds(data, folds, CHEAP, journal=Journal(tmp_path)), expected)
-    assert all(Journal(tmp_path).get(piece.stem) is not None for piece in files)
+    assert all(Journal(tmp_path).get(file.stem) is not None for file in files)
 
 
 def test_two_studies_of_one_run_are_kept_apart(tmp_path: Path) -> None:
@@ -365,7 +365,7 @@ def test_a_piece_runs_on_one_thread() -> None:
     import torch
 
     before = torch.get_num_threads()
-    _, found = run_piece(WorkItem("a", lambda: {"n": np.array(torch.get_num_threads())}, ()))
+    _, found = run_item(WorkItem("a", lambda: {"n": np.array(torch.get_num_threads())}, ()))
     assert int(found["n"]) == 1
     assert torch.get_num_threads() == before
 

@@ -28,7 +28,7 @@ from headstart.study.execution.tasks import FitSettings, fit_seed, inner_predict
 from headstart.study.execution.workers import Workers, WorkItem
 from headstart.study.fold_result import FoldResult
 from headstart.study.folds import final_fold, outer_folds
-from headstart.study.inner_selection import inner_pieces
+from headstart.study.inner_selection import inner_items
 from headstart.study.nested_cv import run_folds
 from headstart.study.out_of_fold import candidate_rows, fold_rows, gather, halving_words, optimism
 from headstart.study.plan import StudyPlan
@@ -282,21 +282,21 @@ def test_pieces_cover_every_candidate_and_inner_fold_once() -> None:
     data, plan, fold = make_data(), make_plan(), make_folds(make_data())[0]
     with Workers(1) as workers:
         study = inner_selection.StudyContext(data, plan, Journal(None), workers)
-        pieces = inner_pieces(study, fold, inner_selection.everything(study, fold))
-        brief = inner_pieces(study, fold, Request(tuple(range(4)), (1,), 2))
-    covered = [(index, one.number) for one in pieces for index in one.candidates]
+        items = inner_items(study, fold, inner_selection.everything(study, fold))
+        brief = inner_items(study, fold, Request(tuple(range(4)), (1,), 2))
+    covered = [(index, one.number) for one in items for index in one.candidates]
     assert sorted(covered) == [(index, number) for index in range(len(plan.candidates)) for number in range(2)]
-    assert len({one.piece.key for one in pieces}) == len(pieces)
+    assert len({one.work.key for one in items}) == len(items)
     groups = work_groups(HEADS, 6, 2, 40)
     chunks = plan_chunks(DENSE, n_features=6, n_classes=2, n_rows=40)
     assert groups[:2] == [list(chunk.indices) for chunk in chunks] and groups[2:] == [[12, 13], [14]]
-    assert not {one.piece.key for one in brief} & {one.piece.key for one in pieces}
-    assert {head.whole("epochs") for one in brief for head in one.piece.arguments[2]} == {2}
+    assert not {one.work.key for one in brief} & {one.work.key for one in items}
+    assert {head.whole("epochs") for one in brief for head in one.work.arguments[2]} == {2}
     assert shortened(HEADS[-1], 2) is HEADS[-1] and shortened(DENSE[0], 9) is DENSE[0]
 
 
-def test_many_heads_of_another_kind_are_several_pieces() -> None:
-    """Each SVM holds training rows of its own: hundreds in one piece would not fit into memory, nor survive a kill."""
+def test_many_heads_of_another_kind_are_several_work_items() -> None:
+    """Each SVM holds training rows of its own: hundreds in one work item would fill the memory."""
     machines = [HeadSpec("svm", {"C": 1.0 + number}) for number in range(30)]
     heads = [*machines, HeadSpec("lda"), *DENSE[:1]]
     groups = work_groups(heads, 6, 2, 40)

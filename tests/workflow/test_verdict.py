@@ -29,11 +29,11 @@ from headstart.study.baselines import (
     Baseline,
     BaselineFold,
     BaselineOutcome,
-    best_rival,
+    baseline_plan,
+    best_baselines,
     pooled,
-    rival_plan,
-    run_rival,
-    standard_rivals,
+    run_baseline,
+    standard_baselines,
 )
 from headstart.study.data import StudyData
 from headstart.study.decisions import decide_folds
@@ -70,7 +70,7 @@ def judged(source: np.ndarray, rival: np.ndarray, labels: np.ndarray, folds: lis
         Baseline(MAJORITY, "majority class", np.zeros((len(labels), 1), np.float32), HEADS[MAJORITY]),
         Baseline("made", "made features", rival, HEADS[RANDOM_WEIGHTS]),
     ]
-    outcomes = [run_rival(one, data, folds, PLAN, RULES) for one in rivals]
+    outcomes = [run_baseline(one, data, folds, PLAN, RULES) for one in rivals]
     return judge_transfer(run, outcomes, choose_by="log_loss")
 
 
@@ -153,14 +153,14 @@ def outcome(name: str, scores: list[float]) -> BaselineOutcome:
 def test_each_fold_has_its_own_best_rival_the_first_of_equals_and_never_nan() -> None:
     nan = float("nan")
     some = [outcome("x", [0.3, 0.3]), outcome("y", [0.2, 0.4]), outcome("z", [nan, 0.3])]
-    assert best_rival(some, "log_loss") == [1, 0]
-    assert best_rival(some, "accuracy") == [0, 1]
-    with pytest.raises(RunError, match="No rival has a score on the inner folds of repeat0-fold1"):
-        best_rival([outcome("x", [0.3, nan])], "log_loss")
+    assert best_baselines(some, "log_loss") == [1, 0]
+    assert best_baselines(some, "accuracy") == [0, 1]
+    with pytest.raises(RunError, match="No baseline has a score on the inner folds of repeat0-fold1"):
+        best_baselines([outcome("x", [0.3, nan])], "log_loss")
     with pytest.raises(InputError, match="same outer folds"):
-        best_rival([], "log_loss")
+        best_baselines([], "log_loss")
     with pytest.raises(InputError, match="same outer folds"):
-        best_rival([outcome("x", [0.3]), outcome("y", [0.3, 0.2])], "log_loss")
+        best_baselines([outcome("x", [0.3]), outcome("y", [0.3, 0.2])], "log_loss")
 
 
 def test_where_one_was_scored_on_the_holdout_all_are() -> None:
@@ -172,19 +172,19 @@ def test_where_one_was_scored_on_the_holdout_all_are() -> None:
     scratch = outcome("z", [0.15, nan])
     held = tuple(replace(one, holdout_score=one.inner_score) for one in scratch.folds)
     scratch = replace(scratch, folds=held, on_holdout=True)
-    assert best_rival([known, other, scratch], "log_loss") == [0, 0]
-    assert best_rival([other, known, scratch], "log_loss") == [1, 1]
+    assert best_baselines([known, other, scratch], "log_loss") == [0, 0]
+    assert best_baselines([other, known, scratch], "log_loss") == [1, 1]
     lost = replace(scratch, folds=tuple(replace(one, holdout_score=nan) for one in held))
-    assert best_rival([known, other, lost], "log_loss") == [1, 0]  # diverged: the others' own inner folds decide
+    assert best_baselines([known, other, lost], "log_loss") == [1, 0]  # diverged: the others' own inner folds decide
 
 
 def test_rivals_are_scored_on_the_holdout_too() -> None:
     labels, folds = task()
     data = StudyData((features(labels, 1.0, 1),), labels, 2)
     rival = Baseline("made", "made features", features(labels, 1.0, 2), HEADS[RANDOM_WEIGHTS])
-    (first, *_) = run_rival(rival, data, folds, PLAN, RULES).folds
+    (first, *_) = run_baseline(rival, data, folds, PLAN, RULES).folds
     own = replace(data, features=(rival.features,))
-    (result, *_) = run_folds(own, folds, rival_plan(rival, PLAN))
+    (result, *_) = run_folds(own, folds, baseline_plan(rival, PLAN))
     held = folds[0].inner[0][1]
     said = result.inner.of_rows(held)[np.arange(len(held)), labels[held]]
     assert first.holdout_score == pytest.approx(-np.log(said).mean(), rel=1e-6)
@@ -193,7 +193,7 @@ def test_rivals_are_scored_on_the_holdout_too() -> None:
 def test_pooled_predictions_are_those_of_the_best_of_each_fold() -> None:
     like = OutOfFold(np.array([0, 1, 0, 1]), np.full((1, 4, 2), 0.5), np.array([[0, 0, 1, 1]]), ("a", "b"))
     some = [outcome("x", [0.3, 0.3]), outcome("y", [0.2, 0.4])]
-    best = [some[place].folds[number] for number, place in enumerate(best_rival(some, "log_loss"))]
+    best = [some[place].folds[number] for number, place in enumerate(best_baselines(some, "log_loss"))]
     np.testing.assert_allclose(pooled(best, like).probabilities[0, :, 1], [0.7, 0.7, 0.8, 0.8])
 
 
@@ -209,9 +209,9 @@ def test_test_rows_choose_nothing() -> None:
         data = StudyData((made,), truth, 2)
         rivals = [
             replace(one, heads=tuple(HeadSpec("forest", {"trees": 5}) if h.kind == "forest" else h for h in one.heads))
-            for one in standard_rivals(len(labels), descriptors, made)
+            for one in standard_baselines(len(labels), descriptors, made)
         ]
-        found.append([run_rival(one, data, folds[:1], PLAN, RULES) for one in rivals])
+        found.append([run_baseline(one, data, folds[:1], PLAN, RULES) for one in rivals])
     for first, second in zip(*found, strict=True):
         assert first.folds[0].inner_score == second.folds[0].inner_score
         assert first.folds[0].settings == second.folds[0].settings
@@ -230,12 +230,12 @@ def test_an_interrupted_rival_goes_on_with_the_same_results(tmp_path: Path) -> N
     labels, folds = task()
     data = StudyData((features(labels, 1.0, 1),), labels, 2)
     rival = Baseline("forest", "forest", features(labels, 1.0, 2), (HeadSpec("forest", {"trees": 8}),))
-    first = run_rival(rival, data, folds, PLAN, RULES, journal=Journal(tmp_path))
-    kept = sorted(tmp_path.glob("rival-forest-*.safetensors"))
+    first = run_baseline(rival, data, folds, PLAN, RULES, journal=Journal(tmp_path))
+    kept = sorted(tmp_path.glob("baseline-forest-*.safetensors"))
     assert len(kept) == 3 * 2 + 3
     for path in kept[::2]:
         path.unlink()
-    again = run_rival(rival, data, folds, PLAN, RULES, journal=Journal(tmp_path))
+    again = run_baseline(rival, data, folds, PLAN, RULES, journal=Journal(tmp_path))
     for one, other in zip(first.folds, again.folds, strict=True):
         np.testing.assert_array_equal(one.probabilities, other.probabilities)
 
@@ -243,8 +243,8 @@ def test_an_interrupted_rival_goes_on_with_the_same_results(tmp_path: Path) -> N
 def test_weights_count_in_the_majority() -> None:
     labels, folds = task()
     data = StudyData((features(labels, 1.0, 1),), labels, 2, weights=np.where(labels == 1, 3.0, 1.0))
-    rival = standard_rivals(len(labels), features(labels, 0, 1), None)[0]
-    found = run_rival(rival, data, folds, PLAN, DecisionRules("none", None, None))
+    rival = standard_baselines(len(labels), features(labels, 0, 1), None)[0]
+    found = run_baseline(rival, data, folds, PLAN, DecisionRules("none", None, None))
     np.testing.assert_allclose(found.folds[0].probabilities[:, 1], 0.75, atol=1e-6)
 
 
@@ -334,7 +334,7 @@ def test_killed_among_the_rivals_the_run_goes_on_to_the_same_bytes(
     put, done = Journal.put, []
 
     def killing(self: Journal, key: str, tensors: Any) -> None:
-        if key.startswith("rival-handcrafted_forest"):
+        if key.startswith("baseline-handcrafted_forest"):
             done.append(key)
         if len(done) == 3:
             raise KilledError

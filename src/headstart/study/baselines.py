@@ -1,7 +1,7 @@
-"""The simple rivals that transfer is judged against: each a small study of its own on the folds of the run.
+"""The simple baselines that transfer is judged against: each a small study of its own on the folds of the run.
 
-A rival whose scores are found elsewhere (a network trained from scratch, say) takes part as a `BaselineOutcome`
-like the others: `best_rival` asks of it no more than an inner score and test probabilities for every outer fold.
+A baseline whose scores are found elsewhere (a network trained from scratch, say) takes part as a `BaselineOutcome`
+like the others: `best_baselines` asks of it no more than an inner score and test probabilities for every outer fold.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ HEADS: dict[str, tuple[HeadSpec, ...]] = {
     FOREST: (HeadSpec("forest"),),
     RANDOM_WEIGHTS: tuple(head for head in grid("quick") if head.kind == "logistic"),
 }
-"""What each rival tries; its inner folds choose."""
+"""What each baseline tries; its inner folds choose."""
 TITLES: dict[str, str] = {
     MAJORITY: "majority class",
     SVM: "handcrafted features, SVM",
@@ -71,7 +71,7 @@ class Baseline:
 
 @dataclass(frozen=True, eq=False)
 class BaselineFold:
-    """What a rival did in one outer fold.
+    """What a baseline did in one outer fold.
 
     Attributes
     ----------
@@ -95,7 +95,7 @@ class BaselineFold:
 
 @dataclass(frozen=True, eq=False)
 class BaselineOutcome:
-    """What a rival did in all outer folds, in the order of the run's.
+    """What a baseline did in all outer folds, in the order of the run's.
 
     One that knows `on_holdout` only the first inner fold is compared with the others there, where it has a score.
     """
@@ -110,10 +110,10 @@ class BaselineOutcome:
         return pooled(self.folds, like)
 
 
-def standard_rivals(
+def standard_baselines(
     n_images: int, descriptors: NDArray[np.float32], random_features: NDArray[np.float32] | None
 ) -> list[Baseline]:
-    """The rivals of every run.
+    """The baselines of every run.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def standard_rivals(
     descriptors : ndarray of shape (n_images, n_descriptors), float32
         Made by hand.
     random_features : ndarray of shape (n_images, n_features), float32, or None
-        Of the backbone with random weights; None leaves that rival out.
+        Of the backbone with random weights; None leaves that baseline out.
     """
     features = {
         MAJORITY: np.zeros((n_images, 1), dtype=np.float32),
@@ -132,11 +132,11 @@ def standard_rivals(
     return [Baseline(name, TITLES[name], rows, HEADS[name]) for name, rows in features.items() if rows is not None]
 
 
-def rival_plan(rival: Baseline, plan: StudyPlan) -> StudyPlan:
-    """The plan of a rival's own study: it chooses as the run does."""
-    source = FeatureSourceSpec(backbone=rival.name)
+def baseline_plan(baseline: Baseline, plan: StudyPlan) -> StudyPlan:
+    """The plan of a baseline's own study: it chooses as the run does."""
+    source = FeatureSourceSpec(backbone=baseline.name)
     return StudyPlan(
-        tuple(Candidate(source, head) for head in rival.heads),
+        tuple(Candidate(source, head) for head in baseline.heads),
         (source,),
         choose_by=plan.choose_by,
         positive=plan.positive,
@@ -145,8 +145,8 @@ def rival_plan(rival: Baseline, plan: StudyPlan) -> StudyPlan:
     )
 
 
-def run_rival(
-    rival: Baseline,
+def run_baseline(
+    baseline: Baseline,
     data: StudyData,
     folds: Sequence[OuterFold],
     plan: StudyPlan,
@@ -155,44 +155,44 @@ def run_rival(
     journal: Journal | None = None,
     progress: Progress | None = None,
 ) -> BaselineOutcome:
-    """A rival chosen and judged on the run's outer folds, its probabilities calibrated as the run's are.
+    """A baseline chosen and judged on the run's outer folds, its probabilities calibrated as the run's are.
 
     Parameters
     ----------
-    rival : Baseline
+    baseline : Baseline
     data : StudyData
         Of the run; its labels, weights, groups and soft labels count, its features do not.
     folds : sequence of OuterFold
-        Without the refit: a rival has no final model.
+        Without the refit: a baseline has no final model.
     plan : StudyPlan
         Of the run.
     rules : DecisionRules
     journal : Journal, optional
     progress : Progress, optional
     """
-    own = replace(data, features=(rival.features,), views=())
-    asked = rival_plan(rival, plan)
+    own = replace(data, features=(baseline.features,), views=())
+    asked = baseline_plan(baseline, plan)
     found = run_folds(
         own,
         folds,
         asked,
         journal=journal,
-        prefix=f"rival-{rival.name}-",
-        title=rival.title[0].upper() + rival.title[1:],
+        prefix=f"baseline-{baseline.name}-",
+        title=baseline.title[0].upper() + baseline.title[1:],
         progress=progress,
     )
     found = decide_folds(own, found, asked, DecisionRules(rules.calibrate, None, None))
     rows = [one.outer.inner[HOLDOUT][1] for one in found]
     held_out = [asked.score(own, held, one.inner.of_rows(held)) for held, one in zip(rows, found, strict=True)]
-    folds_of_rival = [
+    baseline_folds = [
         BaselineFold(one.outer, float(one.inner_scores[one.chosen]), one.probabilities, asked.label(one.chosen), score)
         for one, score in zip(found, held_out, strict=True)
     ]
-    return BaselineOutcome(rival.name, rival.title, tuple(folds_of_rival))
+    return BaselineOutcome(baseline.name, baseline.title, tuple(baseline_folds))
 
 
-def best_rival(outcomes: Sequence[BaselineOutcome], metric: str) -> list[int]:
-    """For every outer fold the place of the rival that its inner folds prefer; the first of equals.
+def best_baselines(outcomes: Sequence[BaselineOutcome], metric: str) -> list[int]:
+    """For every outer fold the place of the baseline that its inner folds prefer; the first of equals.
 
     Where one of them was scored on the first inner fold alone, all are compared on that fold's rows.
 
@@ -206,12 +206,12 @@ def best_rival(outcomes: Sequence[BaselineOutcome], metric: str) -> list[int]:
     Raises
     ------
     InputError
-        When there is no rival, or they were judged on different folds.
+        When there is no baseline, or they were judged on different folds.
     RunError
-        When no rival has a score on the inner folds of some outer fold.
+        When no baseline has a score on the inner folds of some outer fold.
     """
     if not outcomes or len({tuple(fold.outer.key for fold in one.folds) for one in outcomes}) != 1:
-        raise InputError("Rivals are compared fold by fold. Give at least one, all judged on the same outer folds.")
+        raise InputError("Baselines are compared fold by fold. Give at least one, all judged on the same outer folds.")
     best = []
     for place, fold in enumerate(outcomes[0].folds):
         scores = np.array([math.nan if one.on_holdout else one.folds[place].inner_score for one in outcomes])
@@ -219,7 +219,7 @@ def best_rival(outcomes: Sequence[BaselineOutcome], metric: str) -> list[int]:
             scores = np.array([one.folds[place].holdout_score for one in outcomes])
         order = ranked(scores, metric)
         if not len(order):
-            raise RunError(f"No rival has a score on the inner folds of {fold.outer.key}, so none can be chosen.")
+            raise RunError(f"No baseline has a score on the inner folds of {fold.outer.key}, so none can be chosen.")
         best.append(int(order[0]))
     return best
 

@@ -1,4 +1,4 @@
-"""Costly candidates of a study: fine-tuning and training from scratch, chosen on one inner holdout per outer fold."""
+"""Fine-tuning candidates of a study, networks trained from scratch among them: chosen on one holdout per outer fold."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ class FineTuningStudy:
     random_backbones : tuple of Backbone
         With random weights, one for each source, where a candidate starts from them.
     n_threads : int
+        Threads of the training.
     device : str
+        Device of the training.
     """
 
     specs: tuple[FineTuneSpec, ...]
@@ -69,7 +71,7 @@ class FineTuningStudy:
     device: str = "cpu"
 
     def backbone(self, source: int, spec: FineTuneSpec) -> Backbone:
-        """What a candidate starts from."""
+        """Backbone that a candidate starts from."""
         return (self.random_backbones if spec.start == "random" else self.backbones)[source]
 
     def stage(self, source: int, spec: FineTuneSpec) -> str | None:
@@ -93,10 +95,10 @@ def tune_folds(
     journal: Journal | None = None,
     progress: Progress | None = None,
 ) -> list[FoldResult]:
-    """Let costly candidates compete with the winner of the cheap ones, outer fold by outer fold.
+    """The folds after fine-tuning candidates have competed with the winners among the heads on frozen features.
 
     Each is trained on the training part of one inner fold; the epoch with the lowest log loss on the rest is its
-    number of epochs. Where the best of them beats the cheap winner there, by the choosing score, and some epoch beat
+    number of epochs. Where the best of them beats the frozen winner there, by the choosing score, and some epoch beat
     the linear head it started from, it is trained on all training rows of the outer fold for as many epochs, and its
     predictions of the test rows take the place of the winner's. Test rows decide nothing.
 
@@ -124,15 +126,15 @@ def tune_folds(
 
 
 @dataclass(frozen=True, eq=False)
-class _Piece:
-    """One training: its name in the journal, what is trained on which rows, and the rows it then speaks of."""
+class _Training:
+    """One training: its key in the journal, what is trained on which rows, and which rows are predicted then."""
 
     key: str
     source: int
     spec: FineTuneSpec
     rows: tuple[Integers, Integers]
-    judged: Integers
-    name: str
+    predicted: Integers
+    array: str
     epochs: int | None = None
 
 
@@ -146,7 +148,9 @@ def judge_alone(
     journal: Journal | None = None,
     progress: Progress | None = None,
 ) -> list[FoldResult]:
-    """One costly candidate judged in every outer fold, chosen there or not: a rival. Arguments as for `tune_folds`.
+    """One fine-tuning candidate judged in every outer fold, chosen there or not: a baseline.
+
+    Arguments as for `tune_folds`; `number` is that of the candidate.
 
     Returns
     -------
@@ -168,12 +172,12 @@ class _Work:
         self._maps: dict[tuple[int, str | None], Maps] = {}
 
     def n_images(self, fold: OuterFold) -> int:
-        """Images that the trainings of a fold pass at most."""
+        """Largest number of images that the trainings of a fold pass."""
         each = [len(fold.inner[HOLDOUT][0]) * spec.epochs for spec in self.tuning.specs]
         return sum(each) + len(fold.train) * max(spec.epochs for spec in self.tuning.specs)
 
     def tune(self, result: FoldResult, advance: Callable[[int], None]) -> FoldResult:
-        """One outer fold."""
+        """The outer fold after the candidates have competed."""
         left = [self.n_images(result.outer)]
 
         def step(n: int) -> None:
@@ -207,7 +211,7 @@ class _Work:
     def _with(
         self, result: FoldResult, plain: FineTunedFold, number: int, holdout: Floats, step: Callable[[int], None]
     ) -> FoldResult:
-        """The fold with a costly candidate in the winner's place; as it was where its last training diverges."""
+        """The fold with a fine-tuning candidate in the winner's place; as it was where its last training diverges."""
         fold, spec = result.outer, self.tuning.specs[number]
         stage = self.tuning.stage(plain.source, spec)
         kept = self._fitted(fold, plain.source, spec, plain.tried[number].best_epoch, step)
@@ -220,47 +224,47 @@ class _Work:
         return replace(result, raw=kept["probabilities"], inner=inner, fine_tuned=tuned)
 
     def _tried(self, fold: OuterFold, source: int, spec: FineTuneSpec, step: Callable[[int], None]) -> Arrays:
-        """One costly candidate trained on the training part of the holdout, with what it says of the rest."""
+        """One candidate trained on the training part of the holdout, with its probabilities of the rest."""
         train, valid = fold.inner[HOLDOUT]
-        piece = _Piece(f"{fold.key}-tuning-{_name(source, spec)}", source, spec, (train, valid), valid, "holdout")
-        return self._done(piece, fold, step)
+        training = _Training(f"{fold.key}-tuning-{_name(source, spec)}", source, spec, (train, valid), valid, "holdout")
+        return self._done(training, fold, step)
 
     def _fitted(
         self, fold: OuterFold, source: int, spec: FineTuneSpec, epochs: int, step: Callable[[int], None]
     ) -> Arrays:
-        """One costly candidate trained on all training rows, with what it says of the test rows."""
+        """One candidate trained on all training rows, with its probabilities of the test rows."""
         key = f"{fold.key}-tuned-{_name(source, spec)}"
         rows = (fold.train, np.zeros(0, dtype=np.int64))
-        return self._done(_Piece(key, source, spec, rows, fold.test, "probabilities", epochs), fold, step)
+        return self._done(_Training(key, source, spec, rows, fold.test, "probabilities", epochs), fold, step)
 
-    def _done(self, piece: _Piece, fold: OuterFold, step: Callable[[int], None]) -> Arrays:
-        """What a piece gives, from the journal or now."""
-        kept = self.journal.get(piece.key)
+    def _done(self, training: _Training, fold: OuterFold, step: Callable[[int], None]) -> Arrays:
+        """Arrays of a training, from the journal or made now."""
+        kept = self.journal.get(training.key)
         if kept is not None:
             return kept
-        train, valid = piece.rows
-        _check_apart(train, piece.judged)
-        stage, start = self.tuning.stage(piece.source, piece.spec), self._start(train, piece.source)
-        maps = self._opened(piece.source, stage)
+        train, valid = training.rows
+        _check_apart(train, training.predicted)
+        stage, start = self.tuning.stage(training.source, training.spec), self._start(train, training.source)
+        maps = self._opened(training.source, stage)
         setting = TrainingContext(
-            self.tuning.backbone(piece.source, piece.spec),
+            self.tuning.backbone(training.source, training.spec),
             stage,
             start,
             seed=fit_seed(self.plan.seed, fold, len(valid), "fine-tuning"),
             n_threads=self.tuning.n_threads,
             device=self.tuning.device,
-            stop_after=piece.epochs,
+            stop_after=training.epochs,
             store=self.journal,
-            key=f"{piece.key}-checkpoint",
+            key=f"{training.key}-checkpoint",
             on_step=step,
         )
-        found = fine_tune(TrainingTask(maps, self.targets, self.data.weights, train, valid), piece.spec, setting)
+        found = fine_tune(TrainingTask(maps, self.targets, self.data.weights, train, valid), training.spec, setting)
         arrays = found.to_arrays()
         if not found.failed:
-            arrays[piece.name] = predict_images(
-                found, setting.backbone, stage, maps, piece.judged, device=self.tuning.device
+            arrays[training.array] = predict_images(
+                found, setting.backbone, stage, maps, training.predicted, device=self.tuning.device
             )
-        self.journal.put(piece.key, arrays)
+        self.journal.put(training.key, arrays)
         self.journal.drop(f"{setting.key}-attempt0", f"{setting.key}-attempt1")
         return arrays
 

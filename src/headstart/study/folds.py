@@ -18,7 +18,7 @@ Inner = tuple[tuple["Integers", "Integers"], ...]
 FINAL: Final = -1
 """Number of the fold that is the refit on all rows."""
 HOLDOUT: Final = 0
-"""The inner fold that costly candidates are chosen on."""
+"""Number of the inner fold that fine-tuning candidates are chosen on."""
 
 
 @dataclass(frozen=True, eq=False)

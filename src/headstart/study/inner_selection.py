@@ -1,4 +1,4 @@
-"""The inner folds' part of a study: candidates fitted and predicted piece by piece, all of them or by halving."""
+"""The inner folds' part of a study: candidates fitted and predicted item by item, all of them or by halving."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ N_KEPT = 3
 
 @dataclass(frozen=True, eq=False)
 class StudyContext:
-    """A study in hand: what it works on, and where its pieces run and are kept.
+    """A study in hand: what it works on, and where its items run and are kept.
 
     Attributes
     ----------
@@ -51,10 +51,10 @@ class StudyContext:
     prefix: str = ""
 
     def kept(self, key: str) -> dict[str, NDArray[Any]]:
-        """Arrays of a piece that was run."""
+        """Arrays of a work item that was run."""
         tensors = self.journal.get(key)
         if tensors is None:
-            raise KeyError(f"piece {key!r} was run but is not in the journal")
+            raise KeyError(f"work item {key!r} was run but is not in the journal")
         return tensors
 
 
@@ -84,16 +84,16 @@ class InnerSelection:
 
 @dataclass(frozen=True, eq=False)
 class InnerItem:
-    """A piece of work, the candidates it predicts for and the inner fold that it does so in."""
+    """A work item, the candidates it predicts for and the inner fold that it does so in."""
 
-    piece: WorkItem
+    work: WorkItem
     candidates: tuple[int, ...]
     number: int
 
 
-def inner_pieces(study: StudyContext, fold: OuterFold, request: Request) -> list[InnerItem]:
-    """The pieces that score the candidates of a request on its inner folds, source by source."""
-    plan, pieces = study.plan, []
+def inner_items(study: StudyContext, fold: OuterFold, request: Request) -> list[InnerItem]:
+    """The items that score the candidates of a request on its inner folds, source by source."""
+    plan, items = study.plan, []
     n_rows = max(len(train) for train, _ in fold.inner)
     for source, features in enumerate(study.data.features):
         of_source = plan.by_training_set(plan.of_source(source, request.candidates))
@@ -103,14 +103,14 @@ def inner_pieces(study: StudyContext, fold: OuterFold, request: Request) -> list
             for group in work_groups(heads, features.shape[1], study.data.n_classes, rows):
                 taken = tuple(heads[place] for place in group)
                 named = tuple(members[place] for place in group)
-                pieces += [_inner_piece(study, fold, number, named, taken) for number in request.folds]
-    return pieces
+                items += [_inner_item(study, fold, number, named, taken) for number in request.folds]
+    return items
 
 
-def _inner_piece(
+def _inner_item(
     study: StudyContext, fold: OuterFold, number: int, members: tuple[int, ...], heads: tuple[HeadSpec, ...]
 ) -> InnerItem:
-    """One piece for candidates of one source and one training set in one inner fold."""
+    """One item for candidates of one source and one training set in one inner fold."""
     plan, first = study.plan, study.plan.candidates[members[0]]
     seed = fit_seed(plan.seed, fold, number, heads[0].kind)
     name = item_key(heads, first.training_set)
@@ -127,10 +127,10 @@ def everything(study: StudyContext, fold: OuterFold) -> Request:
 
 
 def compare_all(study: StudyContext, fold: OuterFold) -> InnerSelection:
-    """The choice among all candidates, whose pieces the journal holds."""
+    """The choice among all candidates, whose items the journal holds."""
     predictions = PredictionStore(len(study.plan.candidates), fold, study.data.n_classes)
-    for done in inner_pieces(study, fold, everything(study, fold)):
-        predictions.fill(done.candidates, done.number, study.kept(done.piece.key)["probabilities"])
+    for done in inner_items(study, fold, everything(study, fold)):
+        predictions.fill(done.candidates, done.number, study.kept(done.work.key)["probabilities"])
     return _found(study, fold, predictions, tuple(range(len(predictions))))
 
 
@@ -154,20 +154,20 @@ def compare_halved(
 
 
 class _Runner:
-    """Scores what halving asks for, piece by piece, and keeps the predictions made at a candidate's own epochs."""
+    """Scores what halving asks for, item by item, and keeps the predictions made at a candidate's own epochs."""
 
     def __init__(self, study: StudyContext, fold: OuterFold, advance: Callable[[int], None]) -> None:
         self.study, self.fold, self.advance = study, fold, advance
         self.predictions = PredictionStore(len(study.plan.candidates), fold, study.data.n_classes)
 
     def __call__(self, request: Request) -> Floats:
-        pieces = inner_pieces(self.study, self.fold, request)
-        run_items([done.piece for done in pieces], self.study.journal, self.study.workers)
+        items = inner_items(self.study, self.fold, request)
+        run_items([done.work for done in items], self.study.journal, self.study.workers)
         row = {index: place for place, index in enumerate(request.candidates)}
         column = {number: place for place, number in enumerate(request.folds)}
         scores = np.full((len(row), len(column)), np.nan)
-        for done in pieces:
-            probabilities = self.study.kept(done.piece.key)["probabilities"]
+        for done in items:
+            probabilities = self.study.kept(done.work.key)["probabilities"]
             self.predictions.fill(
                 done.candidates, done.number, probabilities
             )  # a shortened head's are overwritten before they are compared
@@ -212,11 +212,11 @@ def predictions_of(study: StudyContext, fold: OuterFold, found: InnerSelection, 
     """
     table = found.best.get(index)
     if table is None:
-        pieces = inner_pieces(study, fold, Request((index,), tuple(range(len(fold.inner)))))
-        run_items([done.piece for done in pieces], study.journal, study.workers)
+        items = inner_items(study, fold, Request((index,), tuple(range(len(fold.inner)))))
+        run_items([done.work for done in items], study.journal, study.workers)
         again = PredictionStore(len(study.plan.candidates), fold, study.data.n_classes)
-        for done in pieces:
-            again.fill(done.candidates, done.number, study.kept(done.piece.key)["probabilities"])
+        for done in items:
+            again.fill(done.candidates, done.number, study.kept(done.work.key)["probabilities"])
         table = again.stored(index)
     number = inner_task(study, fold, study.plan.choose_by).fold
     there = number >= 0

@@ -21,7 +21,7 @@ from headstart.study.inner_selection import (
     compare_all,
     compare_halved,
     everything,
-    inner_pieces,
+    inner_items,
     predictions_of,
 )
 from headstart.study.plan import StudyPlan
@@ -53,7 +53,7 @@ def run_folds(
     folds : sequence of OuterFold
     plan : StudyPlan
     journal : Journal, optional
-        Finished pieces are taken from it and added to it.
+        Finished work items are taken from it and added to it.
     prefix : str
         Put before the journal's keys, to keep two studies of one run apart.
     title : str
@@ -73,13 +73,13 @@ def run_folds(
     with Workers(plan.n_jobs) as workers:
         study = StudyContext(data, plan, journal or Journal(None), workers, prefix)
         progress = progress or Silent()
-        with progress.task(title, _n_steps(study, folds), "pieces") as advance:
+        with progress.task(title, _n_steps(study, folds), "work items") as advance:
             found = _compare(study, folds, advance)
             judged = [_to_judge(study, fold, one) for fold, one in zip(folds, found, strict=True)]
-            pieces = [
-                _outer_piece(study, fold, index) for fold, some in zip(folds, judged, strict=True) for index in some
+            items = [
+                _outer_item(study, fold, index) for fold, some in zip(folds, judged, strict=True) for index in some
             ]
-            run_items(pieces, study.journal, workers, advance=advance)
+            run_items(items, study.journal, workers, advance=advance)
         return [_fold_result(study, *one) for one in zip(folds, found, judged, strict=True)]
 
 
@@ -87,8 +87,8 @@ def _compare(study: StudyContext, folds: Sequence[OuterFold], advance: Callable[
     """What the inner folds say, outer fold by outer fold."""
     if study.plan.halving is not None:
         return [_halved(study, fold, advance) for fold in folds]
-    pieces = [done.piece for fold in folds for done in inner_pieces(study, fold, everything(study, fold))]
-    run_items(pieces, study.journal, study.workers, advance=advance)
+    items = [done.work for fold in folds for done in inner_items(study, fold, everything(study, fold))]
+    run_items(items, study.journal, study.workers, advance=advance)
     return [compare_all(study, fold) for fold in folds]
 
 
@@ -113,12 +113,12 @@ def _n_rungs(study: StudyContext) -> int:
 
 
 def _n_steps(study: StudyContext, folds: Sequence[OuterFold]) -> int:
-    """Pieces of the inner folds, or rungs, and fits that are judged."""
+    """Work items of the inner folds, or rungs, and fits that are judged."""
     sources = len({candidate.source for candidate in study.plan.candidates})
     judged = sum(sources if len(fold.test) else 1 for fold in folds)
     if study.plan.halving is not None:
         return judged + _n_rungs(study) * len(folds)
-    return judged + sum(len(inner_pieces(study, fold, everything(study, fold))) for fold in folds)
+    return judged + sum(len(inner_items(study, fold, everything(study, fold))) for fold in folds)
 
 
 def _order(study: StudyContext, found: InnerSelection) -> list[int]:
@@ -134,7 +134,7 @@ def _to_judge(study: StudyContext, fold: OuterFold, found: InnerSelection) -> li
     return list(best.values()) if len(fold.test) else list(best.values())[:1]
 
 
-def _outer_piece(study: StudyContext, fold: OuterFold, index: int) -> WorkItem:
+def _outer_item(study: StudyContext, fold: OuterFold, index: int) -> WorkItem:
     plan, candidate = study.plan, study.plan.candidates[index]
     data = study.data.of_source(plan.source_of(index))
     seed = fit_seed(plan.seed, fold, len(fold.inner), candidate.head.kind)
@@ -171,7 +171,7 @@ def _chosen(study: StudyContext, fold: OuterFold, found: InnerSelection) -> int:
     """The best candidate whose fit on all training rows did not diverge: nearly always the winner."""
     order = _order(study, found)
     for index in order:
-        run_items([_outer_piece(study, fold, index)], study.journal, study.workers)  # the winner's is there already
+        run_items([_outer_item(study, fold, index)], study.journal, study.workers)  # the winner's is there already
         if "failed" not in study.kept(_outer_key(study, fold, index)):
             return index
     raise RunError(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.metrics import Evaluation, OutOfFold, compare_paired, evaluate, find_metric
-from headstart.study.baselines import BaselineOutcome, best_rival, pooled
+from headstart.study.baselines import BaselineOutcome, best_baselines, pooled
 from headstart.study.out_of_fold import HEADLINE
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def judge_transfer(run: OutOfFold, outcomes: Sequence[BaselineOutcome], *, choos
     -------
     Transfer
     """
-    best = best_rival(outcomes, choose_by)
+    best = best_baselines(outcomes, choose_by)
     oof = pooled([outcomes[place].folds[number] for number, place in enumerate(best)], run)
     few = {"metrics": GAINS, "per_class": False, "seed": seed}
     evaluations = tuple(evaluate(one.oof(run), **few) for one in outcomes)  # type: ignore[arg-type]

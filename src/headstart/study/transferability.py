@@ -59,7 +59,7 @@ def score_sources(
     n_jobs : int
         Worker processes; never changes the results.
     journal : Journal, optional
-        Finished pieces are taken from it and added to it.
+        Finished work items are taken from it and added to it.
     progress : Progress, optional
 
     Returns
@@ -69,20 +69,23 @@ def score_sources(
     """
     journal = journal or Journal(None)
     keys = [[f"transfer-{fold.key}-source{source}" for source in range(len(data.features))] for fold in folds]
-    pieces = [
+    items = [
         WorkItem(key, fold_scores, (data.of_source(source), fold, seed))
         for fold, row in zip(folds, keys, strict=True)
         for source, key in enumerate(row)
     ]
-    with Workers(n_jobs) as workers, (progress or Silent()).task("Transferability", len(pieces), "pieces") as advance:
-        run_items(pieces, journal, workers, advance=advance)
+    with (
+        Workers(n_jobs) as workers,
+        (progress or Silent()).task("Transferability", len(items), "work items") as advance,
+    ):
+        run_items(items, journal, workers, advance=advance)
     return np.array([[_kept(journal, key) for key in row] for row in keys])
 
 
 def _kept(journal: Journal, key: str) -> Floats:
     found = journal.get(key)
     if found is None:
-        raise KeyError(f"piece {key!r} was run but is not in the journal")
+        raise KeyError(f"work item {key!r} was run but is not in the journal")
     return found["scores"]
 
 
@@ -134,8 +137,8 @@ def _probe_predictions(data: StudyData, fold: OuterFold, rows: Integers, seed: i
     validated, predicted = [], []
     for number, (train, validation) in enumerate(fold.inner):
         kept = (np.intersect1d(train, rows), np.intersect1d(validation, rows))
-        way = FitSettings(fit_seed(seed, fold, number, PROBE.kind))
-        predicted.append(inner_predictions(data, kept, [PROBE], way)["probabilities"][0].astype(np.float64))
+        settings = FitSettings(fit_seed(seed, fold, number, PROBE.kind))
+        predicted.append(inner_predictions(data, kept, [PROBE], settings)["probabilities"][0].astype(np.float64))
         validated.append(kept[1])
     return np.concatenate(validated), np.concatenate(predicted)
 

@@ -15,7 +15,7 @@ from headstart.baselines.random_weights import is_random, random_weights_extract
 from headstart.decisions import DecisionRules
 from headstart.features.descriptors.extractor import SECONDS_PER_IMAGE, DescriptorExtractor
 from headstart.features.extract import extract_features, n_cached
-from headstart.study.baselines import Baseline, BaselineFold, BaselineOutcome, run_rival, standard_rivals
+from headstart.study.baselines import Baseline, BaselineFold, BaselineOutcome, run_baseline, standard_baselines
 from headstart.study.decisions import decide_folds
 from headstart.study.finetuning import judge_alone
 from headstart.study.folds import outer_folds
@@ -99,7 +99,7 @@ def baseline_seconds(
     width = rivals.describer.row_shape[0]
     blank = np.zeros((0, width), dtype=np.float32)
     wide = None if rivals.twin is None else np.zeros((0, *rivals.twin.row_shape), dtype=np.float32)
-    found = standard_rivals(0, blank, wide)
+    found = standard_baselines(0, blank, wide)
     folds, n_classes = outer_folds(split), len(dataset.classes)
     n_rows = max(len(fold.train) for fold in folds)
     widths = [rival.features.shape[1] for rival in found]
@@ -130,9 +130,9 @@ def judge_baselines(
 ) -> Transfer:
     """Every rival chosen and judged on the run's outer folds, and the run against the best of them."""
     folds: list[OuterFold] = outer_folds(split)
-    rivals = standard_rivals(len(study.data.labels), descriptors, random_features)
+    rivals = standard_baselines(len(study.data.labels), descriptors, random_features)
     outcomes = [
-        run_rival(
+        run_baseline(
             rival,
             study.data,
             folds,

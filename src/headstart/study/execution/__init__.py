@@ -1,1 +1,1 @@
-"""Where the work of a study runs: its pieces, worker processes, the journal, the run folder, how long it takes."""
+"""Where the work of a study runs: its work items, worker processes, the journal and the run folder."""

@@ -1,4 +1,4 @@
-"""Finished pieces of work, kept so that an interrupted run goes on where it stopped."""
+"""Finished work items, kept so that an interrupted run goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _DIGEST_LENGTH = 32
 
 
 class Journal:
-    """A folder with one file per finished piece of work: named arrays, whole or absent.
+    """A folder with one file for each finished work item: named arrays, whole or absent.
 
     Parameters
     ----------
     folder : Path or None
-        None keeps the pieces in memory, a folder on the disk alone.
+        None keeps the items in memory, a folder on the disk alone.
     """
 
     def __init__(self, folder: Path | None) -> None:

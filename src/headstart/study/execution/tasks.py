@@ -1,4 +1,4 @@
-"""The two pieces of work of a study: inner predictions of some candidates, and one candidate fitted and judged."""
+"""The two work items of a study: inner predictions of some candidates, and one candidate fitted and judged."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 
 MAX_HEADS = 12
-"""Heads of another kind than dense that a piece fits at most: an interruption costs no more, and while it lasts every
+"""Most heads of another kind than dense that a work item fits: an interruption costs no more, and while it lasts every
 SVM holds training rows of its own."""
 
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How the heads of a piece are fitted.
+    """How the heads of a work item are fitted.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class FitSettings:
 
 
 def work_groups(heads: Sequence[HeadSpec], n_features: int, n_classes: int, n_rows: int) -> list[list[int]]:
-    """Places of the heads that one piece trains: a chunk of dense heads, or some of another kind.
+    """Places of the heads that one item trains: a chunk of dense heads, or some of another kind.
 
     Parameters
     ----------
@@ -76,12 +76,12 @@ def work_groups(heads: Sequence[HeadSpec], n_features: int, n_classes: int, n_ro
 
 
 def item_key(heads: Sequence[HeadSpec], training_set: TrainingSetSpec = PLAIN) -> str:
-    """Kind and a short hash of the heads that a piece trains, for its name in the journal."""
+    """Kind and a short hash of the heads that a work item trains, for its name in the journal."""
     return f"{heads[0].kind}-{hash_json([training_set.to_json(), *(head.to_json() for head in heads)])[:16]}"
 
 
 def inner_predictions(
-    data: StudyData, rows: tuple[Integers, Integers], heads: Sequence[HeadSpec], way: FitSettings
+    data: StudyData, rows: tuple[Integers, Integers], heads: Sequence[HeadSpec], settings: FitSettings
 ) -> dict[str, NDArray[Any]]:
     """Probabilities of one inner fold's validation rows for heads of one kind, trained on its training rows.
 
@@ -93,7 +93,7 @@ def inner_predictions(
         Numbers of the training and of the validation rows.
     heads : sequence of HeadSpec
         Of one kind; dense ones of one shape and batch size, as `work_groups` gives them.
-    way : FitSettings
+    settings : FitSettings
 
     Returns
     -------
@@ -101,19 +101,19 @@ def inner_predictions(
         ``probabilities`` of shape (n_heads, n_validation, n_classes), float32; nan for a head that diverged.
     """
     train, validation = rows
-    features = features_to_predict(data, validation, way.training_set)
-    trained_on = build_training_rows(data, train, way.training_set, way.seed)
+    features = features_to_predict(data, validation, settings.training_set)
+    trained_on = build_training_rows(data, train, settings.training_set, settings.seed)
     check_apart(data, trained_on, validation)
     if heads[0].kind == "dense":
-        found = _dense_probabilities(trained_on, features, heads, way)
+        found = _dense_probabilities(trained_on, features, heads, settings)
     else:
-        fitted = _fit(trained_on, heads, way)
+        fitted = _fit(trained_on, heads, settings)
         found = np.stack([head.predict_proba(features) for head in fitted])
     return {"probabilities": mean_over_views(found, len(validation)).astype(np.float32)}
 
 
 def _dense_probabilities(
-    data: StudyData, features: NDArray[np.float32], heads: Sequence[HeadSpec], way: FitSettings
+    data: StudyData, features: NDArray[np.float32], heads: Sequence[HeadSpec], settings: FitSettings
 ) -> NDArray[np.float64]:
     """As `inner_predictions`, without ever holding the parameters of all heads."""
     from headstart.heads import train_chunk
@@ -124,16 +124,16 @@ def _dense_probabilities(
         n_classes=data.n_classes,
         weights=data.weights,
         groups=data.groups,
-        seed=way.seed,
+        seed=settings.seed,
     )
     chunk = Chunk(tuple(range(len(heads))), tuple(heads))
-    (trained,) = train_chunk(chunk, [rows], [features], precision=way.precision)
+    (trained,) = train_chunk(chunk, [rows], [features], precision=settings.precision)
     if trained.probabilities is None:
         raise ValueError("the trainer was given validation rows and handed out no probabilities")
     return trained.probabilities
 
 
-def fit_and_predict(data: StudyData, fold: OuterFold, head: HeadSpec, way: FitSettings) -> dict[str, NDArray[Any]]:
+def fit_and_predict(data: StudyData, fold: OuterFold, head: HeadSpec, settings: FitSettings) -> dict[str, NDArray[Any]]:
     """One candidate fitted on a fold's training rows: its arrays, and the probabilities of the test rows.
 
     Returns
@@ -142,12 +142,12 @@ def fit_and_predict(data: StudyData, fold: OuterFold, head: HeadSpec, way: FitSe
         ``probabilities`` of shape (n_test, n_classes), float64, and the head's arrays as ``head.NAME``. Of a head
         that diverged: ``failed`` alone.
     """
-    trained_on = build_training_rows(data, fold.train, way.training_set, way.seed)
+    trained_on = build_training_rows(data, fold.train, settings.training_set, settings.seed)
     check_apart(data, trained_on, fold.test)
-    fitted = _fit(trained_on, [head], way)[0]
+    fitted = _fit(trained_on, [head], settings)[0]
     if fitted.failed:
         return {"failed": np.array([True])}
-    predicted = fitted.predict_proba(features_to_predict(data, fold.test, way.training_set))
+    predicted = fitted.predict_proba(features_to_predict(data, fold.test, settings.training_set))
     probabilities = mean_over_views(predicted, len(fold.test))
     tensors = {f"head.{name}": value for name, value in fitted.to_tensors().items()}
     return {"probabilities": probabilities, **tensors}
@@ -166,7 +166,7 @@ def fit_seed(seed: int, fold: OuterFold, number: int, kind: str) -> int:
     return int(sequence.generate_state(1)[0])
 
 
-def _fit(data: StudyData, heads: Sequence[HeadSpec], way: FitSettings) -> list[FittedHead]:
+def _fit(data: StudyData, heads: Sequence[HeadSpec], settings: FitSettings) -> list[FittedHead]:
     return fit_heads(
         heads,
         data.features[0],
@@ -174,6 +174,6 @@ def _fit(data: StudyData, heads: Sequence[HeadSpec], way: FitSettings) -> list[F
         n_classes=data.n_classes,
         weights=data.weights,
         groups=data.groups,
-        seed=way.seed,
-        precision=way.precision,
+        seed=settings.seed,
+        precision=settings.precision,
     )

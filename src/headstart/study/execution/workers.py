@@ -1,4 +1,4 @@
-"""Where the work runs: pieces of work in worker processes, one thread each, finished ones kept in the journal."""
+"""Where the work runs: work items in worker processes, one thread each, finished ones kept in the journal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class WorkItem:
-    """One piece of work.
+    """One work item.
 
     Attributes
     ----------
@@ -56,43 +56,43 @@ class Workers:
         if self._parallel is not None:
             self._parallel.__exit__(*error)
 
-    def finished(self, pieces: Sequence[WorkItem]) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
-        """Key and arrays of each piece as it is finished, in any order."""
-        if self._parallel is None or len(pieces) < 2:
-            yield from map(run_piece, pieces)
+    def finished(self, items: Sequence[WorkItem]) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
+        """Key and arrays of each item as it is finished, in any order."""
+        if self._parallel is None or len(items) < 2:
+            yield from map(run_item, items)
             return
         from joblib import delayed
 
-        yield from self._parallel(delayed(run_piece)(piece) for piece in pieces)
+        yield from self._parallel(delayed(run_item)(item) for item in items)
 
 
 def run_items(
-    pieces: Sequence[WorkItem],
+    items: Sequence[WorkItem],
     journal: Journal,
     workers: Workers,
     *,
     advance: Callable[[int], None] = lambda n: None,
 ) -> None:
-    """Run the pieces that the journal does not hold yet, and put each into it as soon as it is finished.
+    """Run the items that the journal does not hold yet, and put each into it as soon as it is finished.
 
-    Every piece runs on one thread, so its result does not depend on how many run side by side.
+    Every item runs on one thread, so its result does not depend on how many run side by side.
 
     Parameters
     ----------
-    pieces : sequence of WorkItem
+    items : sequence of WorkItem
     journal : Journal
     workers : Workers
     advance : callable
-        Told of every finished piece.
+        Told of every finished item.
     """
-    waiting = [piece for piece in pieces if journal.get(piece.key) is None]
-    advance(len(pieces) - len(waiting))
+    waiting = [item for item in items if journal.get(item.key) is None]
+    advance(len(items) - len(waiting))
     for key, tensors in workers.finished(waiting):
         journal.put(key, tensors)
         advance(1)
 
 
-def run_piece(piece: WorkItem) -> tuple[str, dict[str, NDArray[Any]]]:
-    """One piece, on one thread."""
+def run_item(item: WorkItem) -> tuple[str, dict[str, NDArray[Any]]]:
+    """One item, on one thread."""
     with single_thread():
-        return piece.key, piece.function(*piece.arguments)
+        return item.key, item.function(*item.arguments)
