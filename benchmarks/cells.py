@@ -17,8 +17,9 @@ from headstart.features.extractor import Extractor
 from headstart.features.open import ExtractionSettings, open_extractor, select_engine
 from headstart.features.views import extract_views
 from headstart.samples.solar_cells import INPUT_SIZE, SolarCells, solar_cells
+from headstart.workflow.near_duplicates import find_near_duplicates
 from headstart.workflow.options.training_set import N_VIEWS
-from headstart.workflow.preflight import find_near_duplicates, open_cache
+from headstart.workflow.sources import open_cache
 
 
 @dataclass(frozen=True, eq=False)

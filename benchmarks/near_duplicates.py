@@ -25,7 +25,8 @@ from headstart.features.extractor import Extractor
 from headstart.features.near_duplicates import confirm_twins
 from headstart.features.open import ExtractionSettings, open_extractor
 from headstart.samples.solar_cells import INPUT_SIZE, solar_cells
-from headstart.workflow.preflight import find_near_duplicates, open_cache
+from headstart.workflow.near_duplicates import find_near_duplicates
+from headstart.workflow.sources import open_cache
 
 SAMPLE = 60
 SEED = 0

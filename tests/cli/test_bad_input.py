@@ -21,7 +21,7 @@ from click.testing import CliRunner, Result
 from headstart import ImageDataset, evaluate, fit
 from headstart.cli import main
 from headstart.errors import DataError
-from headstart.workflow.fit import Run
+from headstart.workflow.run import Run
 
 QUICK = ["--backbone", helpers.BACKBONE, "--weights", "random", "--device", "cpu", "--threads", "1"]
 QUICK += ["--input-size", str(helpers.SIDE), "--split", "nested:3x2", "--no-cache", "-q", "--no-baselines"]

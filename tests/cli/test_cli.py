@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 from headstart import compare, load_model
 from headstart.backbones.registry import ENTRIES
 from headstart.cli import main
-from headstart.workflow.fit import Run
+from headstart.workflow.run import Run
 
 NETWORK = ["--backbone", helpers.BACKBONE, "--weights", "random", "--device", "cpu", "--threads", "1"]
 QUICK = [*NETWORK, "--input-size", str(helpers.SIDE), "--split", "nested:3x2", "--no-cache", "--no-baselines"]
@@ -370,7 +370,7 @@ def test_interrupting_leaves_with_130(folders: Path, tmp_path: Path, monkeypatch
     def interrupted(*args: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("headstart.workflow.preflight.audit_dataset", interrupted)
+    monkeypatch.setattr("headstart.workflow.audit.audit_dataset", interrupted)
     found = headstart("fit", folders, "-o", tmp_path / "run", *QUICK, code=130)
     assert "The same command goes on from there" in found.stderr
 

@@ -52,9 +52,9 @@ from headstart.study.data import StudyData
 from headstart.study.execution.journal import Journal
 from headstart.study.plan import StudyPlan
 from headstart.study.search.candidate import Candidate, FeatureSourceSpec
-from headstart.workflow.estimate import estimate_fit
 from headstart.workflow.finetuning import parse_settings, within_budget
 from headstart.workflow.finetuning_document import signs_of
+from headstart.workflow.fit import estimate_fit
 
 N = 40
 QUICK = FineTuneSpec(unlock=1, epochs=3, batch_size=8, learning_rate=1e-3, precision="fp32")

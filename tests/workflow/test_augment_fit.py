@@ -20,11 +20,11 @@ from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.study.search.space import HeadTable, Space
 from headstart.study.search.toml import read_space
 from headstart.study.training_set.spec import TrainingSetSpec
-from headstart.workflow.estimate import estimate_fit
-from headstart.workflow.fit import Run
+from headstart.workflow.fit import estimate_fit
 from headstart.workflow.options.search_space import search_space
 from headstart.workflow.options.training_set import N_VIEWS, left_out_notes, requested_views, with_training_sets
 from headstart.workflow.preflight import check_views
+from headstart.workflow.run import Run
 
 CHEAP = Space((FeatureSourceSpec(),), (HeadTable.of("logistic", {"C": [0.01, 1.0]}),))
 

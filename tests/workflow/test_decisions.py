@@ -42,7 +42,7 @@ from headstart.study.nested_cv import run_folds
 from headstart.study.plan import StudyPlan
 from headstart.study.search.inner_predictions import InnerPredictions
 from headstart.workflow import evaluate
-from headstart.workflow.fit import Run
+from headstart.workflow.run import Run
 
 HEADS = (HeadSpec("logistic", {"C": 0.1}), HeadSpec("logistic", {"C": 10.0}), HeadSpec("knn", {"k": 5}))
 PLAN = replace(StudyPlan.of_heads(HEADS, seed=3), positive=1)

@@ -136,7 +136,7 @@ def test_the_report_shows_label_issues_and_agreement(rated: tuple[Path, Any], tm
     import re
     import shutil
 
-    from headstart.workflow.fit import rewrite_report
+    from headstart.workflow.run import rewrite_report
 
     _, run = rated
     page = run.report.read_text(encoding="utf-8")

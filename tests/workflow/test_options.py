@@ -68,11 +68,11 @@ def test_choices_are_those_of_the_rooms_that_take_them() -> None:
     from headstart.data.images.decode import WHITE_LEVEL
     from headstart.decisions.calibration import CHOICES
     from headstart.engines.engine import MAX_BATCH, MAX_THREADS
-    from headstart.heads.grids import GRIDS
+    from headstart.heads.grids import GRID_NAMES
 
     found = {item.name: item.option for item in declared_options(FitOptions)}
     assert found["calibrate"].choices == CHOICES
-    assert set(found["grid"].choices) == set(GRIDS)
+    assert found["grid"].choices == GRID_NAMES
     assert (found["n_threads"].at_most, found["batch_size"].at_most) == (MAX_THREADS, MAX_BATCH)
     assert found["white_level"].at_most == FitOptions.white_level == WHITE_LEVEL
 

@@ -13,8 +13,8 @@ import pytest
 from headstart import fit, load_model
 from headstart.errors import BundleError, InputError, RunError
 from headstart.storage import hash_file, hash_json, write_json
-from headstart.workflow.fit import Run, rewrite_report
 from headstart.workflow.options.data import DataSource
+from headstart.workflow.run import Run, rewrite_report
 
 PICTURE = "data:image/jpeg"
 

@@ -28,7 +28,7 @@ from headstart.study.data import StudyData
 from headstart.study.folds import final_fold, outer_folds
 from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.study.search.space import HeadTable, Space
-from headstart.workflow.fit import Run
+from headstart.workflow.run import Run
 
 
 def made(n: int, d: int, *, rank: int | None = None, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

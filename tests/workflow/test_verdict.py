@@ -43,8 +43,8 @@ from headstart.study.nested_cv import run_folds
 from headstart.study.out_of_fold import gather
 from headstart.study.plan import StudyPlan
 from headstart.study.transfer_verdict import DECIDED_BY, Gain, judge_transfer, transfer_document, transfer_gains
-from headstart.workflow.estimate import estimate_fit
-from headstart.workflow.fit import Run, rewrite_report
+from headstart.workflow.fit import estimate_fit
+from headstart.workflow.run import Run, rewrite_report
 
 RULES = DecisionRules("auto", None, None)
 PLAN = replace(StudyPlan.of_heads(HEADS[RANDOM_WEIGHTS], seed=2), positive=1)

@@ -29,8 +29,8 @@ from headstart.metrics import find_metric
 from headstart.study.execution.journal import Journal
 from headstart.workflow import DataSource, FitOptions
 from headstart.workflow.check import check_data
-from headstart.workflow.estimate import estimate_fit
-from headstart.workflow.fit import Run, rewrite_report
+from headstart.workflow.fit import estimate_fit
+from headstart.workflow.run import Run, rewrite_report
 
 FITTING = importlib.import_module("headstart.workflow.fit")  # the package gives its function that name
 SAME = ("results.json", "predictions.csv", "split.json", "candidates.parquet")

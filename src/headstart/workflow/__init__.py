@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from headstart.workflow.evaluate import compare, evaluate
-    from headstart.workflow.fit import Run, fit
+    from headstart.workflow.fit import fit
     from headstart.workflow.learning_curve import LearningCurve, curve
     from headstart.workflow.options.data import DataSource
     from headstart.workflow.options.fit import FitOptions
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from headstart.workflow.options.pretrain import PretrainOptions
     from headstart.workflow.pretrain import Pretrained, pretrain
     from headstart.workflow.rank import BackboneRanking, rank_backbones
+    from headstart.workflow.run import Run
 
 __all__ = [
     "BackboneRanking",
@@ -46,7 +47,7 @@ _HOMES = {
     "LearningCurve": "learning_curve",
     "PretrainOptions": "options.pretrain",
     "Pretrained": "pretrain",
-    "Run": "fit",
+    "Run": "run",
     "compare": "evaluate",
     "curve": "learning_curve",
     "evaluate": "evaluate",

@@ -11,17 +11,11 @@ from headstart.errors import WeightsError
 from headstart.features.extract import extract_features
 from headstart.progress import Progress, Silent
 from headstart.results.agreement import agreement_document, agreement_lines
+from headstart.workflow.audit import Data, open_data, readable_part
+from headstart.workflow.near_duplicates import NearDuplicates, find_near_duplicates
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import search_space, source_options
-from headstart.workflow.preflight import (
-    Data,
-    NearDuplicates,
-    find_near_duplicates,
-    open_cache,
-    open_data,
-    readable_part,
-)
-from headstart.workflow.sources import open_for
+from headstart.workflow.sources import open_cache, open_for
 
 _LISTED = 20
 

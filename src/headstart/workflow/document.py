@@ -25,8 +25,8 @@ from headstart.workflow.finetuning_document import (
     with_tuned,
 )
 from headstart.workflow.job import Job
+from headstart.workflow.near_duplicates import NearDuplicates
 from headstart.workflow.options.training_set import left_out_notes
-from headstart.workflow.preflight import NearDuplicates
 from headstart.workflow.sources import FeatureSource
 from headstart.workflow.time_estimate import search_notes
 

@@ -18,7 +18,7 @@ from headstart.progress import Progress, Silent
 from headstart.results.out_of_fold import out_of_fold
 from headstart.results.read import read_run
 from headstart.study.decided import DecidedOutOfFold, coverage, operating_point
-from headstart.workflow.preflight import Data, open_data
+from headstart.workflow.audit import Data, open_data
 
 
 def evaluate(

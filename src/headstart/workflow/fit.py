@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from headstart.data import ImageDataset
-from headstart.data.groups import join_groups
 from headstart.data.split.file import write_split
-from headstart.errors import HeadstartError, RunError
 from headstart.features.cache import FeatureCache
-from headstart.features.extractor import Extractor
-from headstart.metrics import find_metric
 from headstart.metrics.label_issues import find_label_issues
-from headstart.model import Model, load_model
 from headstart.progress import Progress, Silent
 from headstart.report import write_report
 from headstart.results.labels import DOUBTFUL_FILE, label_issues_csv
-from headstart.results.read import read_run as read_record
-from headstart.storage import hash_file, write_bytes, write_json
+from headstart.storage import write_bytes, write_json
 from headstart.study.candidates_table import CANDIDATES_FILE, write_candidates
 from headstart.study.data import StudyData
 from headstart.study.execution import run_folder as files
-from headstart.study.execution.journal import Journal
 from headstart.study.out_of_fold import predictions_csv
-from headstart.study.positive_class import choose_positive
 from headstart.study.run import StudyResult, run_study
-from headstart.study.search.space import Space
-from headstart.version import __version__
+from headstart.workflow.audit import Data
 from headstart.workflow.baselines import (
     BASELINES_FILE,
     baseline_seconds,
@@ -44,63 +32,19 @@ from headstart.workflow.baselines import (
 from headstart.workflow.bundle import final_model, save_fold_heads
 from headstart.workflow.document import halving_words, results_document, with_transfer
 from headstart.workflow.environment import Stopwatch, machine, versions
-from headstart.workflow.extraction import extract_all, extract_all_views
-from headstart.workflow.finetuning import check_tuning, decide_tuning, requested_specs
-from headstart.workflow.job import (
-    Job,
-    study_plan,
-)
-from headstart.workflow.options.data import as_source
+from headstart.workflow.finetuning import decide_tuning, plan_tuning
+from headstart.workflow.job import Job
+from headstart.workflow.near_duplicates import join_near_duplicates
 from headstart.workflow.options.fit import FitOptions
-from headstart.workflow.options.search_space import check_weights, search_space, space_identity
-from headstart.workflow.options.training_set import requested_views
-from headstart.workflow.overlap import warned_of_overlap
-from headstart.workflow.preflight import (
-    AuditedDataset,
-    Data,
-    NearDuplicates,
-    audit_data,
-    check_halving,
-    check_memory,
-    check_views,
-    exact_pairs,
-    find_near_duplicates,
-    make_run_split,
-    open_cache,
-    reopen_pictures,
-)
-from headstart.workflow.sources import FeatureSource, named_space, open_sources
-from headstart.workflow.time_estimate import announce
+from headstart.workflow.options.training_set import left_out_notes
+from headstart.workflow.preflight import Preflight, make_run_split
+from headstart.workflow.run import Run, is_complete, read_results
+from headstart.workflow.sources import FeatureSource, extract_all, extract_all_views, open_cache
+from headstart.workflow.time_estimate import REPORT_S, SourceCosts, announce, fit_costs, search_notes
 from headstart.workflow.transferability import transferability
 
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run.
-
-    Attributes
-    ----------
-    folder : Path
-    results : dict
-        Content of ``results.json``.
-    """
-
-    folder: Path
-    results: dict[str, Any]
-
-    @property
-    def headline(self) -> str:
-        """The result in one sentence."""
-        return str(self.results["headline"]["text"])
-
-    @property
-    def report(self) -> Path:
-        """Path of the report."""
-        return self.folder / files.REPORT_FILE
-
-    def model(self) -> Model:
-        """The fitted model."""
-        return load_model(self.folder / files.MODEL_FOLDER)
+if TYPE_CHECKING:
+    from headstart.data.split.split import Split
 
 
 def fit(
@@ -147,59 +91,22 @@ def fit(
     >>> run.headline  # doctest: +SKIP
     'Balanced accuracy 0.861 (0.832 to 0.886); ...'
     """
-    options = options or FitOptions()
-    progress = progress or Silent()
-    folder, clock = _output_folder(data, output), Stopwatch()
-    space = search_space(options)
-    requested_specs(options)  # refused here where it makes no sense, before any image is read
-    check_weights(options, space)
-    with clock.step("audit"):
-        audited = audit_data(
-            data, skip_unreadable=options.skip_unreadable, n_threads=options.n_threads, progress=progress
-        )
-    find_metric(options.metric).check_classes(len(audited.dataset.classes))
-    options.decision_rules.check_classes(len(audited.dataset.classes))
-    positive = choose_positive(audited.dataset, options.positive)
-    split = make_run_split(join_exact(audited), options)  # what cannot be is refused before anything is written
-    check_halving(space, split)
-    with clock.step("backbone"):
-        sources = open_sources(options, space, audited.dataset, folder=folder, progress=progress)
-    audited = warned_of_overlap(audited, space, options, progress)
-    space = named_space(space, sources)
-    n_images, n_classes = len(audited.dataset), len(audited.dataset.classes)
-    widths = [source.extractor.backbone.feature_width for source in sources]
-    check_memory(study_plan(space, sources, options, n_images=n_images), split, widths, n_classes)
-    check_views(requested_views(space, options).all(), [source.extractor.preparation.size for source in sources])
-    check_tuning(options, sources)
-    identity = run_identity(audited, space, sources, options)
-    location, engines = {"data": audited.source}, {str(source.number): source.record for source in sources}
-    with files.claimed(folder, identity, location, images=options.images, engines=engines) as images:
+    options, progress, clock = options or FitOptions(), progress or Silent(), Stopwatch()
+    ready = Preflight.of(data, output, options, clock=clock, progress=progress)
+    folder, location = Path(output), {"data": ready.job.audited.source}
+    with files.claimed(folder, ready.identity, location, images=options.images, engines=ready.engines) as images:
         if is_complete(folder, options):
             progress.note(f"{folder} is complete; nothing is left to do.")
             if not images:  # forbidden now, perhaps not when the report was written
                 write_report(folder, images=False, progress=progress)
-            return Run(folder, _read_results(folder))
-        for source in sources:
+            return Run(folder, read_results(folder))
+        for source in ready.job.sources:
             source.save_network(folder / files.WORK_FOLDER)
-        journal = Journal(folder / files.WORK_FOLDER)
-        job = Job(audited, space, sources, replace(options, images=images), positive, journal, progress)
-        return _work(folder, job, clock)
+        return _work(folder, ready.begun(folder / files.WORK_FOLDER, images=images), ready.run_split, clock)
 
 
-def _output_folder(data: Data, output: str | os.PathLike[str]) -> Path:
-    """The run folder, which must not lie inside the data: its pictures would become data."""
-    if not os.fspath(output):
-        raise RunError("The path of the run folder is empty. Name a new folder.")
-    folder = Path(output)
-    inside = None if isinstance(data, ImageDataset) else Path(as_source(data).path)
-    if inside is not None and inside.is_dir() and folder.resolve().is_relative_to(inside.resolve()):
-        raise RunError(f"{folder} lies inside the data, {inside}, whose folders are classes. Name a folder elsewhere.")
-    files.check_output_folder(folder)
-    return folder
-
-
-def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
-    """Everything after the run folder is claimed."""
+def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
+    """Everything after the run folder is claimed; `split` is made again once near-duplicates are known."""
     images = job.audited.dataset
     cache = open_cache(
         job.options.cache,
@@ -207,15 +114,13 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
         limit=job.options.cache_limit,
         progress=job.progress,
     )
-    split = make_run_split(join_exact(job.audited), job.options)
     rivals = open_baselines(job.options, job.sources) if job.options.baselines else None
     rivals_s = 0.0 if rivals is None else baseline_seconds(rivals, images, cache, split, job.plan)
     costs = announce(job, cache, split, rivals_s)
     with clock.step("features"):
-        features = extract_all(job, cache)
-        views = extract_all_views(job, cache)
-        twins = find_near_duplicates(images, job.audited.audit, features[0])
-    dataset = grouped(images, twins)
+        features = extract_all(images, job.sources, cache, job.progress)
+        dataset, twins = join_near_duplicates(job.audited, features, job.sources[0].spec.label, job.progress)
+        views = extract_all_views(images, job.sources, job.views, cache, job.progress)
     split = make_run_split(dataset, job.options)
     tuning = decide_tuning(job, images, split, cache, folder / files.WORK_FOLDER)
     with clock.step("study"):
@@ -256,60 +161,6 @@ def _work(folder: Path, job: Job, clock: Stopwatch) -> Run:
     return Run(folder, results)
 
 
-def grouped(dataset: ImageDataset, twins: NearDuplicates) -> ImageDataset:
-    """The data set with twins joined to groups; as it was where there are no twins."""
-    if twins.groups is None or not (twins.exact or twins.near):
-        return dataset
-    return dataset.with_groups(twins.groups)
-
-
-def join_exact(audited: AuditedDataset) -> ImageDataset:
-    """The data set with exact copies joined to groups, before features can tell of near ones."""
-    pairs = exact_pairs(audited.audit)
-    dataset = audited.dataset
-    return dataset if not pairs else dataset.with_groups(join_groups(dataset.groups, pairs, len(dataset)))
-
-
-def run_identity(
-    audited: AuditedDataset, space: Space, sources: Sequence[FeatureSource], options: FitOptions
-) -> dict[str, Any]:
-    """Everything that decides the results of a run."""
-    asked = options.identity()
-    if options.split_file is not None and options.split_file.is_file():
-        asked["split"] = f"file {hash_file(options.split_file)}"
-    return {
-        "headstart": __version__,
-        "data": audited.dataset.fingerprint(),
-        "options": asked,
-        "search": space_identity(space, options),
-        "sources": {str(source.number): _source_identity(source.extractor) for source in sources},
-    }
-
-
-def _source_identity(extractor: Extractor) -> dict[str, Any]:
-    return {
-        "weights": extractor.backbone.weights.to_json(),
-        "features": extractor.settings(),
-        "engine": extractor.engine.to_json(),
-    }
-
-
-def is_complete(folder: Path, options: FitOptions) -> bool:
-    """Whether a run has left everything it leaves, and no unfinished work."""
-    names = (
-        files.RESULTS_FILE,
-        files.PREDICTIONS_FILE,
-        DOUBTFUL_FILE,
-        CANDIDATES_FILE,
-        files.SPLIT_FILE,
-        files.TIMINGS_FILE,
-    )
-    last = (files.REPORT_FILE, f"{files.MODEL_FOLDER}/manifest.json")
-    of_rivals = (BASELINES_FILE,) if options.baselines else ()
-    there = all((folder / name).is_file() for name in (*names, *of_rivals, *last))
-    return there and not (folder / files.WORK_FOLDER).exists()
-
-
 def _write_search(path: Path, study: StudyResult) -> None:
     """Every candidate of every outer fold and of the refit."""
     records = [result.record for result in (*study.folds, study.final)]
@@ -335,36 +186,66 @@ def _write_timings(
     )
 
 
-def _read_results(folder: Path) -> dict[str, Any]:
-    path = folder / files.RESULTS_FILE
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} is damaged. Remove the folder and run `headstart fit` again.") from error
-    return dict(content)
+def estimate_fit(
+    data: Data, output: str | os.PathLike[str], options: FitOptions, *, progress: Progress | None = None
+) -> dict[str, Any]:
+    """The plan of a fit and its cost in seconds; nothing is written.
 
-
-def rewrite_report(run: str | os.PathLike[str], *, images: bool = True, progress: Progress | None = None) -> Path:
-    """Write the report of a finished run again, with pictures where the images are still there.
+    Everything is checked as for `fit`, and the backbone is tried on a few batches, so the answer itself takes some
+    seconds.
 
     Returns
     -------
-    Path
-        The report.
+    dict
+        What would be done, ``notes`` on settings that the folds are too small for, ``seconds`` per step and
+        ``total_minutes``.
 
     Raises
     ------
-    RunError
-        When the folder holds no finished run.
+    HeadstartError
+        Whatever `fit` would refuse.
     """
-    folder = Path(run)
-    stored = files.read_run(folder)
-    source, allowed = stored.get("source") or {}, images and bool(stored.get("images", True))
-    dataset = None
-    progress = progress or Silent()
-    if allowed:
-        try:
-            dataset = reopen_pictures(source.get("data"), read_record(folder).split["images"])
-        except HeadstartError as error:
-            progress.note(f"The report is written without pictures: {error}")
-    return write_report(folder, dataset=dataset, images=allowed, progress=progress)
+    clock = Stopwatch()
+    ready = Preflight.of(data, output, options, clock=clock, progress=progress)
+    job, split = ready.job, ready.run_split
+    dataset = job.audited.dataset
+    cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
+    taxed = options.leakage_tax and dataset.groups is not None
+    costs = fit_costs(dataset, job.plan, job.sources, cache, split, taxed=taxed, views=job.views.all())
+    rivals_s = 0.0
+    if options.baselines:
+        rivals_s = baseline_seconds(open_baselines(options, job.sources), dataset, cache, split, job.plan)
+    _, tuning_notes, tuning_s = plan_tuning(job, split)
+    seconds = {
+        "audit": round(clock.seconds["audit"], 1),
+        "features": round(costs.features_s, 1),
+        "heads": round(costs.heads_s, 1),
+        "fine_tuning": round(tuning_s, 1),
+        "rivals": round(rivals_s, 1),
+        "report": REPORT_S,
+    }
+    return {
+        "images": costs.n_images,
+        "views": costs.n_views,
+        "classes": list(dataset.classes),
+        "sources": {source.label: _source_plan(source, costs.n_images * costs.n_views) for source in costs.sources},
+        "features_in_cache": costs.n_cached,
+        "candidates": costs.n_candidates,
+        "search": "all" if job.space.halving is None else "halving",
+        "split": split.scheme,
+        "repeats": split.repeats,
+        "notes": [
+            *search_notes(job.plan, split, dataset),
+            *left_out_notes(job.space, job.views, len(dataset)),
+            *tuning_notes,
+        ],
+        "worker_processes": options.n_worker_processes,
+        "seconds": seconds,
+        "total_minutes": round(sum(seconds.values()) / 60, 1),
+    }
+
+
+def _source_plan(source: SourceCosts, n_images: int) -> dict[str, Any]:
+    missing = n_images - source.n_cached
+    speed = round(missing / source.seconds, 1) if missing else None
+    return {"engine": source.engine, "images_per_second": speed, "features_in_cache": source.n_cached}

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from headstart.progress import Progress
 from headstart.study.execution.journal import Journal
 from headstart.study.plan import StudyPlan
 from headstart.study.positive_class import PositiveClass
 from headstart.study.search.space import Space
+from headstart.workflow.audit import AuditedDataset
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.training_set import Views, requested_views, too_many_rows
-from headstart.workflow.preflight import AuditedDataset
 from headstart.workflow.sources import FeatureSource
 
 
@@ -30,8 +29,12 @@ class Job:
         Where features come from, in the order of the space.
     options : FitOptions
     positive : PositiveClass
+    plan : StudyPlan
+        What the study tries, and how it chooses.
+    views : Views
+        The views that the search needs.
     journal : Journal
-        Finished pieces of work.
+        Finished work items.
     progress : Progress
     """
 
@@ -40,23 +43,36 @@ class Job:
     sources: tuple[FeatureSource, ...]
     options: FitOptions
     positive: PositiveClass
+    plan: StudyPlan
+    views: Views
     journal: Journal
     progress: Progress
 
-    @cached_property
-    def plan(self) -> StudyPlan:
-        """What the study tries, and how it chooses."""
-        n_images = len(self.audited.dataset)
-        return study_plan(self.space, self.sources, self.options, self.positive.code, n_images=n_images)
-
-    @cached_property
-    def views(self) -> Views:
-        """The views that the search needs."""
-        return requested_views(self.space, self.options)
+    @classmethod
+    def of(
+        cls,
+        audited: AuditedDataset,
+        space: Space,
+        sources: tuple[FeatureSource, ...],
+        options: FitOptions,
+        *,
+        positive: PositiveClass,
+        progress: Progress,
+    ) -> Job:
+        """A job whose plan is made of its data, space, sources and options; nothing of it is kept on disk."""
+        views = requested_views(space, options)
+        plan = study_plan(space, sources, options, views, positive.code, n_images=len(audited.dataset))
+        return cls(audited, space, sources, options, positive, plan, views, Journal(None), progress)
 
 
 def study_plan(
-    space: Space, sources: Sequence[FeatureSource], options: FitOptions, positive: int | None = None, *, n_images: int
+    space: Space,
+    sources: Sequence[FeatureSource],
+    options: FitOptions,
+    views: Views,
+    positive: int | None,
+    *,
+    n_images: int,
 ) -> StudyPlan:
     """The candidates of a space as a plan of a study.
 
@@ -66,12 +82,13 @@ def study_plan(
         Its sources in the order of `sources`.
     sources : sequence of FeatureSource
     options : FitOptions
+    views : Views
     positive : int or None
         Positive class of a two-class task.
     n_images : int
         Heads that hold all rows are left out where views make too many.
     """
-    n_views = {name: len(listed) for name, listed in requested_views(space, options).of_policy.items()}
+    n_views = {name: len(listed) for name, listed in views.of_policy.items()}
     return StudyPlan(
         tuple(
             one for one in space.candidates() if not too_many_rows(one.training_set, one.head.kind, n_views, n_images)

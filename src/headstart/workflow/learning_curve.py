@@ -5,40 +5,31 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from headstart.data import ImageDataset
 from headstart.errors import InputError, RunError
-from headstart.features.extract import extract_features
-from headstart.metrics import find_metric
 from headstart.progress import Progress, Silent
 from headstart.report.learning_curve import write_curve
 from headstart.storage import write_json
 from headstart.study.data import StudyData
 from headstart.study.execution import run_folder as files
-from headstart.study.execution.journal import Journal
-from headstart.study.learning_curve.curve import curve_document, draw_subsets, losses_of
+from headstart.study.learning_curve.curve import TrainingSubsets, curve_document, draw_subsets, losses_of
 from headstart.study.learning_curve.power_law import MAX_TIMES
 from headstart.study.nested_cv import run_folds
-from headstart.study.plan import StudyPlan
-from headstart.study.positive_class import choose_positive
 from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.study.search.space import HeadTable, Space
 from headstart.version import __version__
-from headstart.workflow.fit import grouped, run_identity
-from headstart.workflow.job import study_plan
+from headstart.workflow.audit import Data
+from headstart.workflow.job import Job
+from headstart.workflow.near_duplicates import join_near_duplicates
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.learning_curve import CurveOptions
-from headstart.workflow.options.search_space import check_weights, search_space
-from headstart.workflow.preflight import AuditedDataset, Data, audit_data, find_near_duplicates, open_cache
-from headstart.workflow.sources import FeatureSource, named_space, open_sources
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from headstart.data import ImageDataset
+from headstart.workflow.options.search_space import search_space
+from headstart.workflow.preflight import Preflight, Scope
+from headstart.workflow.sources import extract_all, open_cache
 
 CURVE_FILE: Final = "curve.json"
 PAGE_FILE: Final = "curve.html"
@@ -75,7 +66,7 @@ def curve(
     data: Data,
     output: str | os.PathLike[str],
     options: FitOptions | None = None,
-    wanted: CurveOptions | None = None,
+    requested: CurveOptions | None = None,
     *,
     progress: Progress | None = None,
 ) -> LearningCurve:
@@ -93,7 +84,7 @@ def curve(
         Folder to write; new, or of the same curve.
     options : FitOptions, optional
         Of one backbone; grid and study, balancing and views are not for curves.
-    wanted : CurveOptions, optional
+    requested : CurveOptions, optional
     progress : Progress, optional
 
     Returns
@@ -114,22 +105,25 @@ def curve(
     >>> found.verdict  # doctest: +SKIP
     'About 900 more images for +2 points (90 % band 400 to 2,100); three times as many would bring 3.1.'
     """
-    options, wanted, progress = options or FitOptions(), wanted or CurveOptions(), progress or Silent()
-    folder = Path(output)
-    files.check_output_folder(folder)
-    space = _space(options)
-    check_weights(options, space)
-    audited = audit_data(data, skip_unreadable=options.skip_unreadable, n_threads=options.n_threads, progress=progress)
-    find_metric(wanted.metric).check_classes(len(audited.dataset.classes))
-    _check_reach(wanted.at, len(audited.dataset), wanted.n_folds)
-    _draws(audited.dataset, wanted, options.seed)  # what cannot be drawn is refused before anything is written
-    sources = open_sources(options, space, audited.dataset, folder=folder, progress=progress)
-    space = named_space(space, sources)
-    identity = {**run_identity(audited, space, sources, options), "curve": _identity(wanted)}
-    engines = {"0": sources[0].record}
-    with files.claimed(folder, identity, {"data": audited.source}, images=False, engines=engines):
+    options, requested, progress = options or FitOptions(), requested or CurveOptions(), progress or Silent()
+
+    def check_data(dataset: ImageDataset) -> None:
+        _check_reach(requested.at, len(dataset), requested.n_folds)
+        _draws(dataset, requested, options.seed)  # what cannot be drawn is refused before anything is written
+
+    scope = Scope(
+        space=_space,
+        metric=requested.metric,
+        splits=False,
+        trains=False,
+        check_data=check_data,
+        identity={"curve": _identity(requested)},
+    )
+    ready = Preflight.of(data, output, options, scope=scope, progress=progress)
+    folder, location = Path(output), {"data": ready.job.audited.source}
+    with files.claimed(folder, ready.identity, location, images=False, engines=ready.engines):
         if not (folder / CURVE_FILE).is_file():
-            _Job(folder, audited, sources[0], space, options, wanted, progress).run()
+            _draw(folder, ready.begun(folder / files.WORK_FOLDER, images=False), requested)
         results = _read(folder)
         write_curve(folder, results)
     return LearningCurve(folder, results)
@@ -137,8 +131,8 @@ def curve(
 
 def _space(options: FitOptions) -> Space:
     """One source with the heads of curves."""
-    asked = (options.grid, options.study, options.search, options.balance, options.augment)
-    if any(value is not None for value in asked) or len(options.backbones) > 1:
+    elsewhere = (options.grid, options.study, options.search, options.balance, options.augment)
+    if any(value is not None for value in elsewhere) or len(options.backbones) > 1:
         raise InputError(
             "A learning curve is drawn for one backbone with heads of its own. Leave grid, study, search, balance, "
             "augment and further backbones out."
@@ -157,69 +151,44 @@ def _check_reach(at: Sequence[int], n_images: int, n_folds: int) -> None:
             )
 
 
-def _identity(wanted: CurveOptions) -> dict[str, Any]:
-    names = ("metric", "n_sizes", "n_repeats", "n_folds")
-    return {**{name: getattr(wanted, name) for name in names}, "at": list(wanted.at)}
+def _identity(requested: CurveOptions) -> dict[str, Any]:
+    return {item.name: getattr(requested, item.name) for item in fields(requested)} | {"at": list(requested.at)}
 
 
-def _draws(dataset: Any, wanted: CurveOptions, seed: int) -> Any:
-    return draw_subsets(dataset, n_sizes=wanted.n_sizes, n_repeats=wanted.n_repeats, n_folds=wanted.n_folds, seed=seed)
+def _draws(dataset: ImageDataset, requested: CurveOptions, seed: int) -> TrainingSubsets:
+    n_sizes, n_repeats, n_folds = requested.n_sizes, requested.n_repeats, requested.n_folds
+    return draw_subsets(dataset, n_sizes=n_sizes, n_repeats=n_repeats, n_folds=n_folds, seed=seed)
 
 
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """One curve in hand."""
+def _draw(folder: Path, job: Job, requested: CurveOptions) -> None:
+    """Features, subsets, heads, law; ``curve.json`` is written last."""
+    work, (source,), options = folder / files.WORK_FOLDER, job.sources, job.options
+    source.save_network(work)
+    cache = open_cache(options.cache, fallback=work, limit=options.cache_limit, progress=job.progress)
+    features = extract_all(job.audited.dataset, job.sources, cache, job.progress)
+    dataset, _ = join_near_duplicates(job.audited, features, source.spec.label, job.progress)
+    draws = _draws(dataset, requested, options.seed)
+    data = StudyData(features, dataset.training_labels(), len(dataset.classes), dataset.weights, dataset.groups)
+    plan = replace(job.plan, choose_by="log_loss")
+    found = run_folds(data, draws.folds, plan, journal=job.journal, title="Subsets", progress=job.progress)
+    losses = losses_of(draws, found, data, requested.metric, plan.positive)
+    law = curve_document(draws, losses, len(dataset), requested.metric, requested.at)
+    write_json(folder / CURVE_FILE, {**_about(job, requested), **law})
+    job.journal.close()
 
-    folder: Path
-    audited: AuditedDataset
-    source: FeatureSource
-    space: Space
-    options: FitOptions
-    wanted: CurveOptions
-    progress: Progress
 
-    def run(self) -> None:
-        """Features, subsets, heads, law; ``curve.json`` is written last."""
-        work = self.folder / files.WORK_FOLDER
-        self.source.save_network(work)
-        features = self._features(work)
-        dataset = grouped(
-            self.audited.dataset, find_near_duplicates(self.audited.dataset, self.audited.audit, features)
-        )
-        draws = _draws(dataset, self.wanted, self.options.seed)
-        plan = self._plan(dataset)
-        data = StudyData((features,), dataset.training_labels(), len(dataset.classes), dataset.weights, dataset.groups)
-        journal = Journal(work)
-        found = run_folds(data, draws.folds, plan, journal=journal, title="Subsets", progress=self.progress)
-        losses = losses_of(draws, found, data, self.wanted.metric, plan.positive)
-        curve_found = curve_document(draws, losses, len(dataset), self.wanted.metric, self.wanted.at)
-        write_json(self.folder / CURVE_FILE, {**self._about(), **curve_found})
-        journal.close()
-
-    def _features(self, work: Path) -> NDArray[np.float32]:
-        options = self.options
-        cache = open_cache(options.cache, fallback=work, limit=options.cache_limit, progress=self.progress)
-        extractor = self.source.extractor
-        features = extract_features(self.audited.dataset, extractor, cache=cache, progress=self.progress)
-        extractor.release()
-        return features
-
-    def _plan(self, dataset: ImageDataset) -> StudyPlan:
-        positive = choose_positive(dataset, self.options.positive).code
-        plan = study_plan(self.space, (self.source,), self.options, positive, n_images=len(dataset))
-        return replace(plan, choose_by="log_loss", n_jobs=self.options.n_worker_processes)
-
-    def _about(self) -> dict[str, Any]:
-        return {
-            "format": 1,
-            "headstart": __version__,
-            "classes": list(self.audited.dataset.classes),
-            "source": self.source.spec.label,
-            "engine": self.source.record,
-            "n_folds": self.wanted.n_folds,
-            "seed": self.options.seed,
-            "data_sha256": self.audited.dataset.fingerprint(),
-        }
+def _about(job: Job, requested: CurveOptions) -> dict[str, Any]:
+    source = job.sources[0]
+    return {
+        "format": 1,
+        "headstart": __version__,
+        "classes": list(job.audited.dataset.classes),
+        "source": source.spec.label,
+        "engine": source.record,
+        "n_folds": requested.n_folds,
+        "seed": job.options.seed,
+        "data_sha256": job.audited.dataset.fingerprint(),
+    }
 
 
 def _read(folder: Path) -> dict[str, Any]:

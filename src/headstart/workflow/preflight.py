@@ -1,251 +1,238 @@
-"""First steps of every job: read the data set, audit its files, open the backbone, find the twins."""
+"""The checks before a job: one sequence for all of them, so that each refuses the same things in the same words."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from headstart.augment import View
-from headstart.backbones.registry import DEFAULT_BACKBONE
+from headstart.backbones.weights import RANDOM
+from headstart.backbones.weights.provenance import MARK_LENGTH, read_image_marks
 from headstart.data import ImageDataset
-from headstart.data.audit.audit import Audit, audit_dataset
-from headstart.data.groups import join_groups
-from headstart.data.images.pixels import FilePixels
-from headstart.data.readers.table import DatasetTable
 from headstart.data.split.checks import check_fold_weights
 from headstart.data.split.file import read_split
 from headstart.data.split.make import split_dataset
-from headstart.data.split.split import Split
-from headstart.engines.engine import available_processors
-from headstart.errors import DataError
-from headstart.features.cache import CacheLimit, FeatureCache, named_limit, parse_size
-from headstart.features.near_duplicates import BACKGROUND, RATIO, confirm_twins
-from headstart.features.open import ExtractionSettings
+from headstart.errors import RunError
+from headstart.metrics import find_metric
 from headstart.progress import Progress, Silent
-from headstart.storage import default_cache_folder
+from headstart.storage import hash_file
+from headstart.study.execution import run_folder as files
+from headstart.study.execution.journal import Journal
 from headstart.study.execution.tasks import work_groups
 from headstart.study.folds import final_fold, outer_folds
 from headstart.study.plan import StudyPlan
+from headstart.study.positive_class import PositiveClass, choose_positive
 from headstart.study.search.space import Space
-from headstart.workflow.options.data import DataSource, as_source
-from headstart.workflow.options.fit import FitOptions
+from headstart.version import __version__
+from headstart.workflow.audit import AuditedDataset, Data, audit_data
+from headstart.workflow.environment import Stopwatch
+from headstart.workflow.finetuning import check_tuning, requested_specs
+from headstart.workflow.job import Job
+from headstart.workflow.near_duplicates import join_exact
+from headstart.workflow.options.data import as_source
+from headstart.workflow.options.search_space import check_weights, search_space, source_options, space_identity
+from headstart.workflow.sources import named_space, open_sources
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from headstart.augment import View
+    from headstart.data.split.split import Split
+    from headstart.study.plan import StudyPlan
+    from headstart.study.search.space import Space
+    from headstart.workflow.options.fit import FitOptions
 
-Data = str | os.PathLike[str] | DataSource | ImageDataset
-_LISTED = 20
+_NO_POSITIVE: Final = PositiveClass(None, "no part in the scores")
 
 
-@dataclass(frozen=True, eq=False)
-class AuditedDataset:
-    """A data set whose files were looked at.
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """Which part of the checks a job needs; as it stands, all that a fit does.
 
     Attributes
     ----------
-    dataset : ImageDataset
-        Readable images only, with their content hashes.
-    source : dict or None
-        Where it comes from; None for a data set in memory.
-    audit : Audit
-    warnings : tuple of str
+    space : callable
+        From the options to what is tried.
+    metric : str or None
+        Score that the job computes. None: that of the options.
+    judges : bool
+        Classes are predicted and scored: the score and the positive class must suit them.
+    splits : bool
+        The folds are those of ``--split``.
+    trains : bool
+        Candidates of a search are trained on these folds, and decisions fitted.
+    check_data : callable or None
+        What else the job requires of the readable images.
+    identity : mapping
+        What decides its results beside what the options say.
     """
 
-    dataset: ImageDataset
-    source: dict[str, Any] | None
-    audit: Audit
-    warnings: tuple[str, ...]
+    space: Callable[[FitOptions], Space] = search_space
+    metric: str | None = None
+    judges: bool = True
+    splits: bool = True
+    trains: bool = True
+    check_data: Callable[[ImageDataset], None] | None = None
+    identity: Mapping[str, Any] = field(default_factory=dict)
 
 
-def audit_data(
-    data: Data, *, skip_unreadable: bool, n_threads: int | None, progress: Progress | None = None
-) -> AuditedDataset:
-    """Read and audit a data set that is to be trained on.
-
-    Raises
-    ------
-    DataError
-        When it cannot be read or trained on, or files are unreadable and `skip_unreadable` is false.
-    """
-    progress = progress or Silent()
-    dataset, source = open_data(data)
-    dataset.validate_for_training()
-    n_workers = n_threads or available_processors()
-    audit = audit_dataset(dataset, n_workers=n_workers, progress=progress)
-    warnings = [*dataset.notes, *audit.warnings]
-    if audit.unreadable:
-        _stop_unless(skip_unreadable, audit, len(dataset))
-        warnings.append(f"{len(audit.unreadable):,} unreadable images were left out.")
-    readable = readable_part(dataset, audit)
-    readable.validate_for_training()
-    return AuditedDataset(readable, source, audit, tuple(warnings))
+FIT: Final = Scope()
 
 
-def readable_part(dataset: ImageDataset, audit: Audit) -> ImageDataset:
-    """The images that the audit could read, with the content hashes it found."""
-    return dataset.with_hashes(audit.hashes).without(audit.unreadable_rows)
+@dataclass(frozen=True, eq=False)
+class Preflight:
+    """A job that every check has let through; nothing is written yet.
 
-
-def open_data(data: Data) -> tuple[ImageDataset, dict[str, Any] | None]:
-    """The data set, and where its pictures lie if that can be said."""
-    if isinstance(data, ImageDataset):
-        return data, data.pixels.location()
-    source = as_source(data)
-    dataset = source.open()
-    return dataset, dataset.pixels.location() or source.to_json()
-
-
-def reopen_pictures(source: dict[str, Any] | None, names: Sequence[str]) -> ImageDataset:
-    """The pictures of a run, for its report.
-
-    Parameters
+    Attributes
     ----------
-    source : dict or None
-        What `open_data` said of them.
-    names : sequence of str
-        Names of the images.
+    job : Job
+    split : Split or None
+        The folds as long as near-duplicates are not known; None where the job draws its own.
+    folder : Path or None
+        Where the job writes; None where it writes nothing.
+    identity : dict
+        Everything that decides the results.
+    """
+
+    job: Job
+    split: Split | None
+    folder: Path | None
+    identity: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        data: Data,
+        output: str | os.PathLike[str] | None,
+        options: FitOptions,
+        *,
+        scope: Scope = FIT,
+        clock: Stopwatch | None = None,
+        progress: Progress | None = None,
+    ) -> Preflight:
+        """Check a job from the output folder to the memory of its heads, in one order for all jobs.
+
+        Parameters
+        ----------
+        data : path, DataSource or ImageDataset
+        output : path or None
+            Where the job writes; None where it writes nothing.
+        options : FitOptions
+        scope : Scope
+            Which of the checks apply.
+        clock : Stopwatch, optional
+            Told how long the audit and the backbones took.
+        progress : Progress, optional
+
+        Raises
+        ------
+        DataError, ImageError, SplitError, WeightsError, EngineError, InputError
+            When the input cannot be used.
+        RunError
+            When `output` lies inside the data or holds something else.
+        """
+        clock, progress = clock or Stopwatch(), progress or Silent()
+        folder = None if output is None else output_folder(data, output)
+        space = scope.space(options)
+        if scope.trains:
+            requested_specs(options)  # refused here where it makes no sense, before any image is read
+        check_weights(options, space)
+        with clock.step("audit"):
+            audited = audit_data(
+                data, skip_unreadable=options.skip_unreadable, n_threads=options.n_threads, progress=progress
+            )
+        positive = _check_classes(audited.dataset, options, scope)
+        split = _check_folds(audited, options, space, scope)
+        with clock.step("backbone"):
+            sources = open_sources(options, space, audited.dataset, folder=folder, progress=progress)
+        audited = warned_of_overlap(audited, space, options, progress)
+        job = Job.of(audited, named_space(space, sources), sources, options, positive=positive, progress=progress)
+        if scope.trains and split is not None:
+            _check_training(job, split)
+        identity = {**run_identity(job), **scope.identity}
+        if folder is not None:
+            files.check_same_run(folder, identity)
+        return cls(job, split, folder, identity)
+
+    @property
+    def run_split(self) -> Split:
+        """The folds, for a job that takes them from its options."""
+        if self.split is None:
+            raise ValueError("the job draws folds of its own")
+        return self.split
+
+    @property
+    def engines(self) -> dict[str, Any]:
+        """How the engine of every source was chosen, by the number of the source."""
+        return {str(source.number): source.record for source in self.job.sources}
+
+    def begun(self, work: Path, *, images: bool) -> Job:
+        """The job with its finished work kept in a folder.
+
+        Parameters
+        ----------
+        work : Path
+        images : bool
+            Whether the report may show pictures.
+        """
+        return replace(self.job, options=replace(self.job.options, images=images), journal=Journal(work))
+
+
+def output_folder(data: Data, output: str | os.PathLike[str]) -> Path:
+    """The folder to write: new or a run's, and outside the data, where its pictures would become data.
 
     Raises
     ------
     RunError
-        When the run does not say where its pictures lie.
-    DataError
-        When they are no longer there.
     """
-    if source is not None and set(source) == {"root", "confined"}:
-        root = Path(source["root"])
-        if not root.is_dir():
-            raise DataError(f"{root}, where the images lay, is gone.")
-        return ImageDataset.from_table(DatasetTable(names=names), FilePixels(root, confined=bool(source["confined"])))
-    return DataSource.from_json(source).open()
+    if not os.fspath(output):
+        raise RunError("The path of the run folder is empty. Name a new folder.")
+    folder = Path(output)
+    check_outside(data, folder)
+    files.check_output_folder(folder)
+    return folder
 
 
-def _stop_unless(skip: bool, audit: Audit, n_images: int) -> None:
-    if len(audit.unreadable) == n_images:
-        _, name, reason = audit.unreadable[0]
-        raise DataError(
-            f"None of the {n_images:,} images can be read; the first, {name}: {reason}. If the files are fine, the "
-            "paths do not lead to them: those of a table start from its own folder, or from the one named by --root."
-        )
-    if skip:
-        return
-    listed = "\n".join(f"  {name}: {reason}" for _, name, reason in audit.unreadable[:_LISTED])
-    more = f"\n  ... and {len(audit.unreadable) - _LISTED:,} more" if len(audit.unreadable) > _LISTED else ""
-    raise DataError(
-        f"{len(audit.unreadable):,} of {n_images:,} images cannot be read:\n{listed}{more}\n"
-        "Mend or remove them, or leave them out with --skip-unreadable."
-    )
+def check_outside(data: Data, path: Path) -> None:
+    """Refuse to write into the data.
 
-
-def extraction_settings(options: FitOptions) -> ExtractionSettings:
-    """What the options of one source say about feature extraction; the default backbone is never downloaded."""
-    side = options.input_size
-    return ExtractionSettings(
-        backbone=options.backbone or DEFAULT_BACKBONE,
-        weights=options.weights,
-        input_size=None if not side else (side, side),
-        resize=options.resize,
-        white_level=options.white_level,
-        decode=options.decode,
-        device=options.device,
-        n_threads=options.n_threads,
-        engine=options.engine,
-        precision=options.precision,
-        batch_size=options.batch_size,
-        offline=options.offline or options.backbone is None,
-        seed=options.seed,
-    )
-
-
-def open_cache(
-    name: str | None, *, fallback: Path | None = None, limit: str | None = None, progress: Progress | None = None
-) -> FeatureCache:
-    """The feature cache: the user's default one, a folder, or (for None) the fallback; see `FitOptions.cache_limit`."""
-    folder = fallback if name is None else default_cache_folder() if name == "default" else Path(name)
-    asked = named_limit() if limit is None else CacheLimit(parse_size(limit))  # a limit that is none is said at once
-    return FeatureCache(folder, limit=asked, progress=progress)
-
-
-@dataclass(frozen=True, eq=False)
-class NearDuplicates:
-    """Images that are copies of each other, and the groups once these are joined.
-
-    Attributes
-    ----------
-    exact, near : list of (str, str)
-        Names of the pairs: identical files or pixels, and near duplicates confirmed in feature space.
-    n_candidates : int
-        Pairs with alike perceptual hashes that were looked at.
-    groups : ndarray of shape (n_images,), int64, or None
-        The user's groups with twins joined; None where there are neither groups nor twins.
+    Raises
+    ------
+    RunError
     """
-
-    exact: list[tuple[str, str]]
-    near: list[tuple[str, str]]
-    n_candidates: int
-    groups: NDArray[np.int64] | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for results.json."""
-        return {
-            "exact_pairs": len(self.exact),
-            "candidates_by_perceptual_hash": self.n_candidates,
-            "confirmed_in_feature_space": len(self.near),
-            "ratio": RATIO,
-            "background_neighbour": BACKGROUND,
-            "near_pairs": [f"{first} = {second}" for first, second in self.near],
-        }
+    inside = None if isinstance(data, ImageDataset) else Path(as_source(data).path)
+    if inside is not None and inside.is_dir() and path.resolve().is_relative_to(inside.resolve()):
+        raise RunError(f"{path} lies inside the data, {inside}, whose folders are classes. Name a folder elsewhere.")
 
 
-def find_near_duplicates(dataset: ImageDataset, audit: Audit, features: NDArray[np.float32]) -> NearDuplicates:
-    """Near-duplicates of a data set, each set of them joined with the user's groups.
-
-    Exact copies are found by the audit; candidates with alike perceptual hashes are confirmed in feature space, where
-    one of each set of exact copies stands for all.
-
-    Parameters
-    ----------
-    dataset : ImageDataset
-        The readable part of what was audited.
-    audit : Audit
-    features : ndarray of shape (n_images, n_features), float32
-        One row per image of `dataset`.
-    """
-    exact = exact_pairs(audit)
-    copies = {second for _, second in exact}
-    unique = [row for row in range(len(dataset)) if row not in copies]
-    place = {row: number for number, row in enumerate(unique)}
-    row_of = _readable_rows(audit)
-    candidates = [
-        (place[row_of[first]], place[row_of[second]], bits)
-        for first, second, bits in audit.candidates
-        if row_of[first] in place and row_of[second] in place
-    ]
-    near = [(unique[first], unique[second]) for first, second in confirm_twins(features, candidates, rows=unique)]
-    pairs = [*exact, *near]
-    joined = dataset.groups if not pairs else join_groups(dataset.groups, pairs, len(dataset))
-    return NearDuplicates(_named(dataset, exact), _named(dataset, near), len(candidates), joined)
+def _check_classes(dataset: ImageDataset, options: FitOptions, scope: Scope) -> PositiveClass:
+    """Score and decisions must suit the classes; gives the positive one."""
+    n_classes = len(dataset.classes)
+    if scope.judges:
+        find_metric(scope.metric or options.metric).check_classes(n_classes)
+    if scope.trains:
+        options.decision_rules.check_classes(n_classes)
+    return choose_positive(dataset, options.positive) if scope.judges else _NO_POSITIVE
 
 
-def exact_pairs(audit: Audit) -> list[tuple[int, int]]:
-    """Every exact duplicate with the first of its set, as rows of the readable part."""
-    row_of = _readable_rows(audit)
-    return [(row_of[first], row_of[second]) for first, second in audit.duplicate_pairs]
+def _check_folds(audited: AuditedDataset, options: FitOptions, space: Space, scope: Scope) -> Split | None:
+    """What cannot be split is refused before anything is computed or written."""
+    if scope.check_data is not None:
+        scope.check_data(audited.dataset)
+    if not scope.splits:
+        return None
+    split = make_run_split(join_exact(audited), options)
+    if scope.trains:
+        check_halving(space, split)
+    return split
 
 
-def _readable_rows(audit: Audit) -> dict[int, int]:
-    """Row in the readable part by row in the audited data set."""
-    unreadable = set(audit.unreadable_rows)
-    readable = (row for row in range(audit.n_images) if row not in unreadable)
-    return {row: number for number, row in enumerate(readable)}
-
-
-def _named(dataset: ImageDataset, pairs: Sequence[tuple[int, int]]) -> list[tuple[str, str]]:
-    return [(dataset.names[first], dataset.names[second]) for first, second in pairs]
+def _check_training(job: Job, split: Split) -> None:
+    extractors = [source.extractor for source in job.sources]
+    widths = [extractor.backbone.feature_width for extractor in extractors]
+    check_memory(job.plan, split, widths, len(job.audited.dataset.classes))
+    check_views(job.views.all(), [extractor.preparation.size for extractor in extractors])
+    check_tuning(job.options, job.sources)
 
 
 def make_run_split(dataset: ImageDataset, options: FitOptions) -> Split:
@@ -301,3 +288,39 @@ def check_views(views: Sequence[View], sizes: Sequence[tuple[int, int]]) -> None
     for size in sizes:
         for view in views:
             view.check_takes(size)
+
+
+def warned_of_overlap(audited: AuditedDataset, space: Space, options: FitOptions, progress: Progress) -> AuditedDataset:
+    """The data set with a warning for every file of weights that was pretrained on some of its images.
+
+    Such weights have seen labels of test images, so every score would flatter.
+    """
+    named = [source_options(options, source).weights for source in space.sources]
+    found = []
+    for path in dict.fromkeys(name for name in named if name not in (None, RANDOM)):
+        marks = read_image_marks(Path(str(path)))
+        hashes = audited.dataset.hashes or ()
+        n_seen = sum(one[:MARK_LENGTH] in marks for one in hashes)
+        if n_seen:
+            found.append(
+                f"{n_seen:,} of {len(hashes):,} images are among those that {Path(str(path)).name} was pretrained on, "
+                "with their labels, so all scores flatter. Leave them out here, or pretrain without them."
+            )
+    for text in found:
+        progress.note(text)
+    return replace(audited, warnings=(*audited.warnings, *found))
+
+
+def run_identity(job: Job) -> dict[str, Any]:
+    """Everything that decides the results of a run."""
+    options = job.options.identity()
+    file = job.options.split_file
+    if file is not None and file.is_file():
+        options["split"] = f"file {hash_file(file)}"
+    return {
+        "headstart": __version__,
+        "data": job.audited.dataset.fingerprint(),
+        "options": options,
+        "search": space_identity(job.space, job.options),
+        "sources": {str(source.number): source.identity() for source in job.sources},
+    }

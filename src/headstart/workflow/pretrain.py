@@ -31,10 +31,11 @@ from headstart.progress import Progress, Silent
 from headstart.storage import canonical_json, hash_json, storage_error, write_bytes, write_json
 from headstart.study.execution import run_folder as files
 from headstart.version import __version__
-from headstart.workflow.fit import join_exact
+from headstart.workflow.audit import AuditedDataset, Data, audit_data
+from headstart.workflow.near_duplicates import join_exact
 from headstart.workflow.options.data import as_source
 from headstart.workflow.options.pretrain import PRECISIONS, PretrainOptions
-from headstart.workflow.preflight import AuditedDataset, Data, audit_data
+from headstart.workflow.preflight import check_outside
 
 if TYPE_CHECKING:
     import torch
@@ -106,6 +107,7 @@ def pretrain(
     """
     progress = progress or Silent()
     path = _output_file(output)
+    check_outside(data, path)
     work = path.with_name(f"{path.name}.work")
     find_entry(options.backbone)
     asked = options.identity()

@@ -6,20 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from headstart.errors import InputError
-from headstart.progress import Progress, Silent
+from headstart.progress import Progress
 from headstart.study.data import StudyData
-from headstart.study.execution.journal import Journal
 from headstart.study.folds import final_fold, outer_folds
-from headstart.study.positive_class import PositiveClass
+from headstart.study.search.space import Space
 from headstart.study.transferability import score_sources, transfer_document
 from headstart.version import __version__
-from headstart.workflow.extraction import extract_all
-from headstart.workflow.fit import grouped, join_exact
+from headstart.workflow.audit import Data
 from headstart.workflow.job import Job
+from headstart.workflow.near_duplicates import join_near_duplicates
 from headstart.workflow.options.fit import FitOptions
-from headstart.workflow.options.search_space import check_weights, search_space
-from headstart.workflow.preflight import Data, audit_data, find_near_duplicates, make_run_split, open_cache
-from headstart.workflow.sources import named_space, open_sources
+from headstart.workflow.options.search_space import search_space
+from headstart.workflow.preflight import Preflight, Scope, make_run_split
+from headstart.workflow.sources import extract_all, open_cache
 
 
 @dataclass(frozen=True)
@@ -80,30 +79,28 @@ def rank_backbones(
     >>> headstart.rank_backbones("photographs/", options).favoured  # doctest: +SKIP
     ('densenet121',)
     """
-    options, progress = options or FitOptions(), progress or Silent()
+    scope = Scope(space=_several_sources, judges=False, trains=False)
+    ready = Preflight.of(data, None, options or FitOptions(), scope=scope, progress=progress)
+    return BackboneRanking(_scored(ready.job))
+
+
+def _several_sources(options: FitOptions) -> Space:
+    """The search space of the options, which must have something to rank."""
     space = search_space(options)
     if len(space.sources) < 2:
         raise InputError(
             "Ranking needs two backbones at least, and one is named. Name them all, separated by commas, as in "
             "--backbone resnet18,densenet121."
         )
-    check_weights(options, space)
-    audited = audit_data(data, skip_unreadable=options.skip_unreadable, n_threads=options.n_threads, progress=progress)
-    make_run_split(join_exact(audited), options)  # what cannot be split is refused before anything is computed
-    sources = open_sources(options, space, audited.dataset, progress=progress)
-    space = named_space(space, sources)
-    return BackboneRanking(_scored(Job(audited, space, sources, options, _NO_PART, Journal(None), progress)))
-
-
-_NO_PART = PositiveClass(None, "no part in the scores")
+    return space
 
 
 def _scored(job: Job) -> dict[str, Any]:
     """Features, folds and scores of the sources of a job, as plain values."""
     options, audited = job.options, job.audited
     cache = open_cache(options.cache, limit=options.cache_limit, progress=job.progress)
-    features = extract_all(job, cache)
-    dataset = grouped(audited.dataset, find_near_duplicates(audited.dataset, audited.audit, features[0]))
+    features = extract_all(audited.dataset, job.sources, cache, job.progress)
+    dataset, _ = join_near_duplicates(audited, features, job.sources[0].spec.label, job.progress)
     split = make_run_split(dataset, options)
     data = StudyData.of(dataset, features)
     folds, n_jobs = [*outer_folds(split), final_fold(split)], options.n_worker_processes

@@ -1,31 +1,38 @@
-"""The backbones of a job with the engines that run them: chosen once per run, kept on resume."""
+"""Where the features of a job come from: backbones with the engines that run them, chosen once per run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.backbones.backbone import Backbone
+from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.data import ImageDataset
 from headstart.engines.engine import Engine, resolve_device
 from headstart.engines.fallback import what_lacks
 from headstart.engines.network_cache import NetworkCache
 from headstart.errors import EngineError, RunError, WeightsError
-from headstart.features.cache import FeatureCache
+from headstart.features.cache import CacheLimit, FeatureCache, named_limit, parse_size
 from headstart.features.engine_selection.request import EngineRequest
 from headstart.features.engine_selection.select import EngineSelector
+from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
-from headstart.features.open import open_extractor, select_engine
+from headstart.features.open import ExtractionSettings, open_extractor, select_engine
+from headstart.features.views import extract_views
 from headstart.progress import Progress, Silent
-from headstart.storage import hash_file, storage_error, write_bytes
+from headstart.storage import default_cache_folder, hash_file, storage_error, write_bytes
 from headstart.study.execution import run_folder as files
 from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.study.search.space import Space
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import source_options
-from headstart.workflow.preflight import extraction_settings, open_cache
+from headstart.workflow.options.training_set import Views
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 NETWORK_FILE = "network.safetensors"
 
@@ -62,6 +69,15 @@ class FeatureSource:
         stages = self.extractor.backbone.staged.describe(self.extractor.preparation.size)
         return 2 * sum(stage.multiply_adds for stage in stages) / 30e9
 
+    def identity(self) -> dict[str, Any]:
+        """What of the source decides the features."""
+        extractor = self.extractor
+        return {
+            "weights": extractor.backbone.weights.to_json(),
+            "features": extractor.settings(),
+            "engine": extractor.engine.to_json(),
+        }
+
     def save_network(self, folder: Path) -> None:
         """Write the quantised network, if there is one, into a folder, for the resumption of its run.
 
@@ -78,6 +94,35 @@ class FeatureSource:
 def network_file(number: int) -> str:
     """Name of the quantised network of a source."""
     return NETWORK_FILE if number == 0 else f"network-{number}.safetensors"
+
+
+def extraction_settings(options: FitOptions) -> ExtractionSettings:
+    """What the options of one source say about feature extraction; the default backbone is never downloaded."""
+    side = options.input_size
+    return ExtractionSettings(
+        backbone=options.backbone or DEFAULT_BACKBONE,
+        weights=options.weights,
+        input_size=None if not side else (side, side),
+        resize=options.resize,
+        white_level=options.white_level,
+        decode=options.decode,
+        device=options.device,
+        n_threads=options.n_threads,
+        engine=options.engine,
+        precision=options.precision,
+        batch_size=options.batch_size,
+        offline=options.offline or options.backbone is None,
+        seed=options.seed,
+    )
+
+
+def open_cache(
+    name: str | None, *, fallback: Path | None = None, limit: str | None = None, progress: Progress | None = None
+) -> FeatureCache:
+    """The feature cache: the user's default one, a folder, or (for None) the fallback; see `FitOptions.cache_limit`."""
+    folder = fallback if name is None else default_cache_folder() if name == "default" else Path(name)
+    size = named_limit() if limit is None else CacheLimit(parse_size(limit))  # a limit that is none is said at once
+    return FeatureCache(folder, limit=size, progress=progress)
 
 
 def open_sources(
@@ -274,3 +319,38 @@ def _made_again(plain: Extractor, options: FitOptions, stored: Engine, folder: P
             "another one. Remove the folder and run `headstart fit` again."
         )
     return extractor.network
+
+
+def extract_all(
+    dataset: ImageDataset, sources: Sequence[FeatureSource], cache: FeatureCache, progress: Progress
+) -> tuple[NDArray[np.float32], ...]:
+    """Features of every source, one after the other; a network is released when its features are computed."""
+    found = []
+    for source in sources:
+        found.append(extract_features(dataset, source.extractor, cache=cache, progress=progress))
+        source.extractor.release()
+    return tuple(found)
+
+
+def extract_all_views(
+    dataset: ImageDataset, sources: Sequence[FeatureSource], views: Views, cache: FeatureCache, progress: Progress
+) -> tuple[dict[str, NDArray[np.float32]], ...]:
+    """Features of the views of every policy, for every source; nothing where nothing is augmented."""
+    every = views.all()
+    if not every:
+        return ()
+    place = {str(view.settings()): number for number, view in enumerate(every)}
+    found = []
+    for source in sources:
+        rows = extract_views(dataset, source.extractor, every, cache=cache, progress=progress)
+        source.extractor.release()
+        of_policy = {name: [place[str(view.settings())] for view in listed] for name, listed in views.of_policy.items()}
+        found.append({name: _some_views(rows, numbers) for name, numbers in of_policy.items()})
+    return tuple(found)
+
+
+def _some_views(rows: NDArray[np.float32], numbers: list[int]) -> NDArray[np.float32]:
+    """Views of one policy, as a slice where they lie side by side: large arrays stay in their file."""
+    if numbers == list(range(numbers[0], numbers[0] + len(numbers))):
+        return rows[:, numbers[0] : numbers[0] + len(numbers)]
+    return rows[:, numbers]

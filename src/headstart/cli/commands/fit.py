@@ -37,7 +37,7 @@ def fit(data: str, output: str, estimate: bool, as_json: bool, quiet: bool, **gi
     from headstart.cli.output import print_json, print_plan, print_run
     from headstart.cli.progress import TerminalProgress
     from headstart.workflow import fit as run_fit
-    from headstart.workflow.estimate import estimate_fit
+    from headstart.workflow.fit import estimate_fit
 
     source, options = collect(DataSource, given, path=data), collect(FitOptions, given)
     progress = TerminalProgress(quiet=quiet)

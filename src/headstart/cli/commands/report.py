@@ -19,7 +19,7 @@ from headstart.cli.options import quiet_option
 def report(run: str, no_images: bool, quiet: bool) -> None:
     """Write the report of a finished run again."""
     from headstart.cli.progress import TerminalProgress
-    from headstart.workflow.fit import rewrite_report
+    from headstart.workflow.run import rewrite_report
 
     path = rewrite_report(run, images=not no_images, progress=TerminalProgress(quiet=quiet))
     click.echo(f"Report: {path}")

@@ -142,17 +142,30 @@ def _claim(path: Path, run: dict[str, Any], *, images: bool) -> bool:
     if not (path / RUN_FILE).is_file():
         write_json(path / RUN_FILE, content)
         return images
+    check_same_run(path, run["identity"])
     stored = read_run(path)
-    differing = differences(stored["identity"], run["identity"])
+    allowed = images and bool(stored.get("images", True))
+    if allowed != stored.get("images"):
+        write_json(path / RUN_FILE, {**content, "engines": stored.get("engines", {}), "images": allowed})
+    return allowed
+
+
+def check_same_run(path: Path, identity: dict[str, Any]) -> None:
+    """Refuse a folder that holds a run of other data or options, or a damaged one; a new folder is fine.
+
+    Raises
+    ------
+    RunError
+        Naming what differs.
+    """
+    if not (path / RUN_FILE).is_file():
+        return
+    differing = differences(read_run(path)["identity"], identity)
     if differing:
         raise RunError(
             f"{path} holds another run, which is never overwritten. It differs in: {'; '.join(differing[:6])}. "
             "Give another folder, or the same data and options to go on with that run."
         )
-    allowed = images and bool(stored.get("images", True))
-    if allowed != stored.get("images"):
-        write_json(path / RUN_FILE, {**content, "engines": stored.get("engines", {}), "images": allowed})
-    return allowed
 
 
 def _remove_unfinished(path: Path) -> None:

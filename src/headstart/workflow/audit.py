@@ -1,0 +1,121 @@
+"""The data set of a job: read, its files audited, and its pictures found again for a report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headstart.data import ImageDataset
+from headstart.data.audit.audit import Audit, audit_dataset
+from headstart.data.images.pixels import FilePixels
+from headstart.data.readers.table import DatasetTable
+from headstart.engines.engine import available_processors
+from headstart.errors import DataError
+from headstart.progress import Progress, Silent
+from headstart.workflow.options.data import DataSource, as_source
+
+Data = str | os.PathLike[str] | DataSource | ImageDataset
+_LISTED = 20
+
+
+@dataclass(frozen=True, eq=False)
+class AuditedDataset:
+    """A data set whose files were looked at.
+
+    Attributes
+    ----------
+    dataset : ImageDataset
+        Readable images only, with their content hashes.
+    source : dict or None
+        Where it comes from; None for a data set in memory.
+    audit : Audit
+    warnings : tuple of str
+    """
+
+    dataset: ImageDataset
+    source: dict[str, Any] | None
+    audit: Audit
+    warnings: tuple[str, ...]
+
+
+def audit_data(
+    data: Data, *, skip_unreadable: bool, n_threads: int | None, progress: Progress | None = None
+) -> AuditedDataset:
+    """Read and audit a data set that is to be trained on.
+
+    Raises
+    ------
+    DataError
+        When it cannot be read or trained on, or files are unreadable and `skip_unreadable` is false.
+    """
+    progress = progress or Silent()
+    dataset, source = open_data(data)
+    dataset.validate_for_training()
+    n_workers = n_threads or available_processors()
+    audit = audit_dataset(dataset, n_workers=n_workers, progress=progress)
+    warnings = [*dataset.notes, *audit.warnings]
+    if audit.unreadable:
+        _stop_unless(skip_unreadable, audit, len(dataset))
+        warnings.append(f"{len(audit.unreadable):,} unreadable images were left out.")
+    readable = readable_part(dataset, audit)
+    readable.validate_for_training()
+    return AuditedDataset(readable, source, audit, tuple(warnings))
+
+
+def readable_part(dataset: ImageDataset, audit: Audit) -> ImageDataset:
+    """The images that the audit could read, with the content hashes it found."""
+    return dataset.with_hashes(audit.hashes).without(audit.unreadable_rows)
+
+
+def open_data(data: Data) -> tuple[ImageDataset, dict[str, Any] | None]:
+    """The data set, and where its pictures lie if that can be said."""
+    if isinstance(data, ImageDataset):
+        return data, data.pixels.location()
+    source = as_source(data)
+    dataset = source.open()
+    return dataset, dataset.pixels.location() or source.to_json()
+
+
+def reopen_pictures(source: dict[str, Any] | None, names: Sequence[str]) -> ImageDataset:
+    """The pictures of a run, for its report.
+
+    Parameters
+    ----------
+    source : dict or None
+        What `open_data` said of them.
+    names : sequence of str
+        Names of the images.
+
+    Raises
+    ------
+    RunError
+        When the run does not say where its pictures lie.
+    DataError
+        When they are no longer there.
+    """
+    if source is not None and set(source) == {"root", "confined"}:
+        root = Path(source["root"])
+        if not root.is_dir():
+            raise DataError(f"{root}, where the images lay, is gone.")
+        return ImageDataset.from_table(DatasetTable(names=names), FilePixels(root, confined=bool(source["confined"])))
+    return DataSource.from_json(source).open()
+
+
+def _stop_unless(skip: bool, audit: Audit, n_images: int) -> None:
+    if len(audit.unreadable) == n_images:
+        _, name, reason = audit.unreadable[0]
+        raise DataError(
+            f"None of the {n_images:,} images can be read; the first, {name}: {reason}. If the files are fine, the "
+            "paths do not lead to them: those of a table start from its own folder, or from the one named by --root."
+        )
+    if skip:
+        return
+    listed = "\n".join(f"  {name}: {reason}" for _, name, reason in audit.unreadable[:_LISTED])
+    more = f"\n  ... and {len(audit.unreadable) - _LISTED:,} more" if len(audit.unreadable) > _LISTED else ""
+    raise DataError(
+        f"{len(audit.unreadable):,} of {n_images:,} images cannot be read:\n{listed}{more}\n"
+        "Mend or remove them, or leave them out with --skip-unreadable."
+    )

@@ -1,0 +1,128 @@
+"""Images that are copies of each other, which must stay in one group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from headstart.data.groups import join_groups
+from headstart.features.near_duplicates import BACKGROUND, RATIO, confirm_twins
+from headstart.progress import Progress
+from headstart.workflow.audit import AuditedDataset
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from headstart.data import ImageDataset
+    from headstart.data.audit.audit import Audit
+
+
+@dataclass(frozen=True, eq=False)
+class NearDuplicates:
+    """Images that are copies of each other, and the groups once these are joined.
+
+    Attributes
+    ----------
+    exact, near : list of (str, str)
+        Names of the pairs: identical files or pixels, and near duplicates confirmed in feature space.
+    n_candidates : int
+        Pairs with alike perceptual hashes that were looked at.
+    groups : ndarray of shape (n_images,), int64, or None
+        The user's groups with twins joined; None where there are neither groups nor twins.
+    """
+
+    exact: list[tuple[str, str]]
+    near: list[tuple[str, str]]
+    n_candidates: int
+    groups: NDArray[np.int64] | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for results.json."""
+        return {
+            "exact_pairs": len(self.exact),
+            "candidates_by_perceptual_hash": self.n_candidates,
+            "confirmed_in_feature_space": len(self.near),
+            "ratio": RATIO,
+            "background_neighbour": BACKGROUND,
+            "near_pairs": [f"{first} = {second}" for first, second in self.near],
+        }
+
+
+def find_near_duplicates(dataset: ImageDataset, audit: Audit, features: NDArray[np.float32]) -> NearDuplicates:
+    """Near-duplicates of a data set, each set of them joined with the user's groups.
+
+    Exact copies are found by the audit; candidates with alike perceptual hashes are confirmed in feature space, where
+    one of each set of exact copies stands for all.
+
+    Parameters
+    ----------
+    dataset : ImageDataset
+        The readable part of what was audited.
+    audit : Audit
+    features : ndarray of shape (n_images, n_features), float32
+        One row per image of `dataset`.
+    """
+    exact = exact_pairs(audit)
+    copies = {second for _, second in exact}
+    unique = [row for row in range(len(dataset)) if row not in copies]
+    place = {row: number for number, row in enumerate(unique)}
+    row_of = _readable_rows(audit)
+    candidates = [
+        (place[row_of[first]], place[row_of[second]], bits)
+        for first, second, bits in audit.candidates
+        if row_of[first] in place and row_of[second] in place
+    ]
+    near = [(unique[first], unique[second]) for first, second in confirm_twins(features, candidates, rows=unique)]
+    pairs = [*exact, *near]
+    joined = dataset.groups if not pairs else join_groups(dataset.groups, pairs, len(dataset))
+    return NearDuplicates(_named(dataset, exact), _named(dataset, near), len(candidates), joined)
+
+
+def exact_pairs(audit: Audit) -> list[tuple[int, int]]:
+    """Every exact duplicate with the first of its set, as rows of the readable part."""
+    row_of = _readable_rows(audit)
+    return [(row_of[first], row_of[second]) for first, second in audit.duplicate_pairs]
+
+
+def _readable_rows(audit: Audit) -> dict[int, int]:
+    """Row in the readable part by row in the audited data set."""
+    unreadable = set(audit.unreadable_rows)
+    readable = (row for row in range(audit.n_images) if row not in unreadable)
+    return {row: number for number, row in enumerate(readable)}
+
+
+def _named(dataset: ImageDataset, pairs: Sequence[tuple[int, int]]) -> list[tuple[str, str]]:
+    return [(dataset.names[first], dataset.names[second]) for first, second in pairs]
+
+
+def join_near_duplicates(
+    audited: AuditedDataset, features: Sequence[NDArray[np.float32]], label: str, progress: Progress
+) -> tuple[ImageDataset, NearDuplicates]:
+    """The data set with near-duplicates joined to groups (as it was where there are none), and what was found.
+
+    Parameters
+    ----------
+    audited : AuditedDataset
+    features : sequence of ndarray of shape (n_images, n_features), float32
+        Those of every source; the first confirm.
+    label : str
+        Name of the first source.
+    progress : Progress
+        Told which features confirm where there are several.
+    """
+    if len(features) > 1 and audited.audit.candidates:
+        progress.note(f"Near duplicates are confirmed by the features of {label}.")
+    dataset = audited.dataset
+    found = find_near_duplicates(dataset, audited.audit, features[0])
+    if found.groups is None or not (found.exact or found.near):
+        return dataset, found
+    return dataset.with_groups(found.groups), found
+
+
+def join_exact(audited: AuditedDataset) -> ImageDataset:
+    """The data set with exact copies joined to groups, before features can tell which others are near-duplicates."""
+    pairs = exact_pairs(audited.audit)
+    dataset = audited.dataset
+    return dataset if not pairs else dataset.with_groups(join_groups(dataset.groups, pairs, len(dataset)))
