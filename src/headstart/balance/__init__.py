@@ -1,4 +1,4 @@
-"""Even classes, in a training fold and nowhere else."""
+"""Balancing of uneven classes, in a training fold and nowhere else."""
 
 from headstart.balance.methods import METHODS, balance_notes, check_method
 from headstart.balance.resample import Balanced, balanced

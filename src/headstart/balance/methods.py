@@ -1,4 +1,4 @@
-"""The methods by name, and what is to be said of classes that are too small for them."""
+"""Balancing methods by name, and notes on classes that are too small for them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from headstart.errors import InputError, unknown_name
 
 METHODS: Final = ("none", "weights", "oversample", "undersample", "smote", "borderline-smote", "views")
-"""Methods with a name of their own; `SAMPLERS` are asked for by their class name in imbalanced-learn."""
+"""Methods with a name of their own; `SAMPLERS` are requested by their class name in imbalanced-learn."""
 SAMPLERS: Final = {
     "over_sampling": ("ADASYN", "KMeansSMOTE", "SVMSMOTE"),
     "under_sampling": (
@@ -29,7 +29,7 @@ SAMPLERS: Final = {
     "combine": ("SMOTEENN", "SMOTETomek"),
 }
 NEIGHBOURS: Final = 5
-"""Of the same class, that SMOTE draws lines to; the value of Chawla et al. 2002 (DOI 10.1613/jair.953)."""
+"""Number of neighbours of the same class that SMOTE draws lines to, as in Chawla et al. 2002 (DOI 10.1613/jair.953)."""
 _SMOTE: Final = ("smote", "borderline-smote")
 
 
@@ -51,18 +51,18 @@ def check_method(method: str) -> None:
 
 
 def neighbours_of(n_rows: int) -> int:
-    """Neighbours that SMOTE uses in a class of so many rows: 5, or all others where there are fewer."""
+    """Number of neighbours that SMOTE uses in a class of so many rows: 5, or all others where there are fewer."""
     return min(NEIGHBOURS, n_rows - 1)
 
 
 def balance_notes(methods: Sequence[str], counts: NDArray[np.int64], classes: Sequence[str]) -> list[str]:
-    """What is to be said of classes that are too small for the methods.
+    """Notes on classes that are too small for the methods.
 
     Parameters
     ----------
     methods : sequence of str
     counts : ndarray of shape (n_folds, n_classes), int64
-        Rows of every class in every training fold.
+        Number of rows of every class in every training fold.
     classes : sequence of str
 
     Examples

@@ -1,4 +1,4 @@
-"""Rows of a training fold with the classes made even."""
+"""Resampling: rows of a training fold with balanced classes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNKNOWN = -1
 
 @dataclass(frozen=True, eq=False)
 class Balanced:
-    """Rows after balancing.
+    """Training rows after balancing, with the parents of each.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Balanced:
 def balanced(
     features: Features, labels: Integers, *, n_classes: int, weights: Floats | None, method: str, seed: int
 ) -> Balanced:
-    """The rows of one training fold with the classes made even.
+    """Rows of one training fold with balanced classes.
 
     Give training rows alone: what is made up here must never be judged. Distances are taken between standardised
     features, since raw ones differ in scale. Rows of weight 0 are left out.
@@ -59,7 +59,7 @@ def balanced(
         neighbours of one class, up to the size of the largest; fewer than five neighbours where a class has no more
         rows, and repeated where it has one); or the class name of another sampler of imbalanced-learn, as it comes.
     seed : int
-        Of everything random.
+        Seed of everything random.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def _even_weights(labels: Integers, weights: Floats, n_classes: int) -> Floats:
 
 
 def _drawn(labels: Integers, method: str, seed: int) -> Integers:
-    """Rows to take, those given first and in their order, then repeated ones."""
+    """Numbers of the rows to take, those given first and in their order, then repeated ones."""
     from imblearn.over_sampling import RandomOverSampler
     from imblearn.under_sampling import RandomUnderSampler
 
@@ -128,7 +128,7 @@ def _taken(features: Features, labels: Integers, weights: Floats, rows: Integers
 
 
 def _smote(features: Features, labels: Integers, weights: Floats, method: str, seed: int) -> Balanced:
-    """Class by class, so that one too small for five neighbours does not change what is made for the others."""
+    """Rows with those of SMOTE, made class by class, so that a class too small for five neighbours changes no other."""
     from headstart.balance.samplers import smote_rows
 
     counts = np.bincount(labels)
@@ -148,7 +148,7 @@ def _smote(features: Features, labels: Integers, weights: Floats, method: str, s
 
 
 def _by_name(features: Features, labels: Integers, weights: Floats, method: str, seed: int) -> Balanced:
-    """What another sampler of imbalanced-learn gives: rows taken over are known again, of made-up ones no parent is."""
+    """Rows from another sampler of imbalanced-learn; those taken over keep their parent, made-up ones have none."""
     from headstart.balance.samplers import resampled
 
     scaled, scale, mean = _standardised(features)

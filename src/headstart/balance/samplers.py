@@ -1,4 +1,4 @@
-"""imbalanced-learn, asked for rows and told to say what each was made of."""
+"""Samplers of imbalanced-learn, with the parents of every row that they make."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Integers = NDArray[np.int64]
 
 
 class _Recording:
-    """Keeps the pairs of rows that a sampler of the SMOTE family draws lines between.
+    """Mixin that keeps the pairs of rows that a sampler of the SMOTE family draws lines between.
 
     imbalanced-learn does not hand them out (checked with 0.14); `_generate_samples` is where all of the family make
     their rows. Should a version make them elsewhere, `pairs` stays empty and `smote_rows` raises.
@@ -41,19 +41,19 @@ class _BorderlineSmote(_Recording, BorderlineSMOTE):  # type: ignore[misc]
 def smote_rows(
     scaled: Floats, labels: Integers, label: int, n_missing: int, *, method: str, k: int, seed: int
 ) -> tuple[Floats, Integers]:
-    """So many new rows of one class, and the two rows each lies between.
+    """New rows of one class, and the two rows that each lies between.
 
     Parameters
     ----------
     scaled : ndarray of shape (n, d), float64
     labels : ndarray of shape (n,), int64
     label : int
-        Class that rows are made for.
+        Number of the class that rows are made for.
     n_missing : int
     method : {"smote", "borderline-smote"}
         The second finds nothing to make where no row of the class is in danger.
     k : int
-        Neighbours.
+        Number of neighbours.
     seed : int
 
     Returns
@@ -61,12 +61,12 @@ def smote_rows(
     (ndarray of shape (m, d), float64, ndarray of shape (m, 2), int64)
         m is `n_missing`, or 0.
     """
-    wanted = {label: int((labels == label).sum()) + n_missing}
+    sizes = {label: int((labels == label).sum()) + n_missing}
     if method == "smote":
-        sampler: Any = _Smote(sampling_strategy=wanted, k_neighbors=k, random_state=seed)
+        sampler: Any = _Smote(sampling_strategy=sizes, k_neighbors=k, random_state=seed)
     else:
         m = min(BorderlineSMOTE().m_neighbors, len(labels) - 1)
-        sampler = _BorderlineSmote(sampling_strategy=wanted, k_neighbors=k, m_neighbors=m, random_state=seed)
+        sampler = _BorderlineSmote(sampling_strategy=sizes, k_neighbors=k, m_neighbors=m, random_state=seed)
     rows, _ = sampler.fit_resample(scaled, labels)
     new = rows[len(labels) :]
     if not len(new):
@@ -78,7 +78,7 @@ def smote_rows(
 
 
 def resampled(scaled: Floats, labels: Integers, module: str, name: str, seed: int) -> tuple[Floats, Integers]:
-    """Rows and classes as a sampler gives them with its own settings.
+    """Rows and classes that a sampler gives with its own settings.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""The simple rivals every result is held against: the backbone with random weights."""
+"""Baselines that every result is held against: the backbone with random weights."""

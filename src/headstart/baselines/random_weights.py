@@ -37,13 +37,13 @@ def is_random(backbone: Backbone) -> bool:
 def random_weights_extractor(extractor: Extractor, *, seed: int) -> Extractor:
     """An extractor as the one given, preparation and engine the same, whose network has random weights.
 
-    A quantised network cannot be taken over: where the engine's precision is int8, the twin computes in fp32.
+    A quantised network cannot be taken over: where the engine's precision is int8, the baseline computes in fp32.
 
     Parameters
     ----------
     extractor : Extractor
     seed : int
-        Of the weights.
+        Seed of the weights.
     """
     given = extractor.backbone
     backbone = steadied(load_backbone(given.name, weights=RANDOM, offline=True, seed=seed), extractor.preparation.size)

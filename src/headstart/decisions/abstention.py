@@ -34,7 +34,7 @@ class AbstentionCurve:
     area: float
 
     def at(self, share: float) -> tuple[float, float]:
-        """Certainty to ask for so that at least this share is answered, and the error among what then is."""
+        """Certainty above which at least this share of images is answered, and the error among those."""
         place = min(int(np.searchsorted(self.answered, share - 1e-12)), len(self.answered) - 1)
         return float(self.certainty[place]), float(self.error[place])
 

@@ -30,7 +30,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ConformalSets:
-    """How low a probability may be for its class still to be in the set.
+    """Prediction sets: the probability from which on a class is in the set, class by class.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class ConformalSets:
 
     @property
     def uninformative(self) -> tuple[bool, ...]:
-        """Which classes have too few images for the level, and are therefore in every set."""
+        """Whether each class has too few images for the level, and is therefore in every set."""
         return tuple(n < min_calibration_size(self.level) for n in self.n_calibration)
 
     def sets(self, probabilities: Floats) -> BoolArray:
@@ -85,7 +85,7 @@ def check_level(level: float) -> float:
 
 
 def rank_of(level: float, n: int) -> int:
-    """Which of n scores, from the smallest, bounds those of new images at the level; above n there is none.
+    """Rank of the one of n scores, from the smallest, that bounds those of new images; above n there is none.
 
     >>> rank_of(0.9, 9), rank_of(0.9, 8), rank_of(0.9, 99)
     (9, 9, 90)

@@ -78,7 +78,7 @@ def _newton(decisions: Floats, targets: Floats, weights: Floats, prior: float) -
 
 
 def _halved_step(loss: Callable[[Floats], float], parameters: Floats, step: Floats) -> Floats | None:
-    """Where the first of the full, half, quarter, ... step that lowers the loss leads; None when none does."""
+    """Parameters after the first of the full, half, quarter, ... step that lowers the loss; None when none does."""
     before = loss(parameters)
     for halvings in range(MAX_HALVINGS):
         candidate: Floats = parameters - step * 0.5**halvings
@@ -96,7 +96,7 @@ def fit_softmax_scale(decisions: Floats, labels: npt.NDArray[np.int64], weights:
     Parameters
     ----------
     decisions : ndarray of shape (n, P)
-        Of rows that the decision function was not fitted on.
+        Decision values of rows that the decision function was not fitted on.
     labels : ndarray of shape (n,), int64, 0..P - 1
     weights : ndarray of shape (n,), float64 > 0
     """

@@ -11,7 +11,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Features = npt.NDArray[np.float32]
 Arrays = Mapping[str, npt.NDArray[Any]]
-"""What a fitted head is made of, by name."""
+"""Arrays that a fitted head is made of, by name."""
 BlockPredictor = Callable[[Floats], Floats]
 """Function from a block of standardised features (BLOCK_ROWS, n_features) to values of every row, row by row."""
 
@@ -19,7 +19,7 @@ TINY = 1e-12
 
 BLOCK_ROWS = 64
 COLUMN_TILE = 64
-"""Rows that go through a matrix product at once, and what the columns of its result are a multiple of.
+"""Number of rows that go through a matrix product at once, and the multiple that the columns of its result fill.
 
 BLAS picks its kernel by the shape of the matrices, and different kernels add in different orders. One fixed shape,
 filled up with zero rows, makes the last bits of a row the same whether it comes alone or among ten thousand. Columns
@@ -46,7 +46,7 @@ def in_blocks(features: Features, compute: Callable[[Floats], Floats], n_columns
     ----------
     features : ndarray of shape (n_rows, n_features), float32
     compute : callable
-        From a block (BLOCK_ROWS, n_features) float64 to (BLOCK_ROWS, n_columns) float64, row by row.
+        Function from a block (BLOCK_ROWS, n_features) float64 to (BLOCK_ROWS, n_columns) float64, row by row.
     n_columns : int
 
     Returns

@@ -42,11 +42,11 @@ def fit_heads(
         class has rows, it gets the rest.
     n_classes : int >= 2
     weights : ndarray of shape (n,), float >= 0, optional
-        How often each row counts; 2 is the row twice, 0 leaves it out. Default: 1 each.
+        Weight of each row; 2 is the row twice, 0 leaves it out. Default: 1 each.
     groups : ndarray of shape (n,), optional
         Rows with equal values stay together where a head splits its training rows (calibration of SVM and ridge).
     seed : int >= 0
-        Governs the dense head's initial weights, order and dropout, and the SVM's calibration folds.
+        Seed of the dense head's initial weights, order and dropout, and of the SVM's calibration folds.
     precision : {"fp32", "bf16"}
         Precision of the large products in training dense heads; no other kind heeds it.
 

@@ -26,7 +26,7 @@ class FittedHead:
     ----------
     spec : HeadSpec
     arrays : dict of str to ndarray
-        What was learned, by name; `HeadKind.layout` lists the names of each kind.
+        Learned arrays by name; `HeadKind.layout` lists the names of each kind.
 
     Examples
     --------
@@ -53,7 +53,7 @@ class FittedHead:
 
     @property
     def holds_training_features(self) -> bool:
-        """Whether the arrays contain features of training images: all of them (kNN), the support vectors (SVM)."""
+        """Whether the head contains features of training images: all of them (kNN), the support vectors (SVM)."""
         return self._has_learned and KINDS[self.spec.kind].holds_rows
 
     @property
@@ -94,7 +94,7 @@ class FittedHead:
 
     @property
     def _has_learned(self) -> bool:
-        """Whether there was anything to tell apart: rows of two classes or more."""
+        """Whether there were training rows of two classes or more, so that anything was learned."""
         return int(np.count_nonzero(self.arrays["present"])) > 1
 
     def _block_predictor(self) -> BlockPredictor:

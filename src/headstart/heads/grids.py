@@ -11,7 +11,7 @@ GRID_NAMES = ("quick", "wide", "paper")
 
 
 def grid(name: str = "quick") -> list[HeadSpec]:
-    """Candidate heads, those of a kind together; every kind says itself what it adds (`HeadKind.grids`).
+    """Candidate heads, those of a kind together; `HeadKind.grids` lists what each kind adds.
 
     Parameters
     ----------

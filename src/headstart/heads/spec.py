@@ -1,4 +1,4 @@
-"""What a head is before it is fitted: a kind, which its own file in `headstart.heads.kinds` registers, and settings."""
+"""Description of a head before it is fitted: its kind, registered by a file in `heads/kinds`, and its settings."""
 
 from __future__ import annotations
 
@@ -91,28 +91,29 @@ class HeadKind:
     Parameters
     ----------
     name : str
-        As specs, study files and results call it.
+        Name in specs, study files and results.
     title : str
-        As reports call it.
+        Name in reports.
     headline : str
         First words of a head's label, with the settings they name in braces: ``"logistic C = {C}"``.
     settings : mapping of str to Setting
         In the order in which they are described and searched.
     layout : callable
-        From a spec to the arrays that a fitted head is made of, beside those common to all.
+        Function from a spec to the arrays that a fitted head is made of, beside those common to all.
     fit : callable
-        From (specs, rows, precision) to the arrays of every head; `FitHeads`.
+        Function from (specs, rows, precision) to the arrays of every head; `FitHeads`.
     predictor : callable
-        From (spec, arrays) to the function that turns a block of standardised features into probabilities of the
+        Function from (spec, arrays) to one that turns a block of standardised features into probabilities of the
         classes seen in training, in plain numpy.
     cost : callable
-        From (spec, FitSize) to the FitCost.
+        Function from (spec, FitSize) to the FitCost.
     n_products : callable
-        From (spec, FitSize) to the multiply-adds to predict one row. Default: those of one linear map.
+        Function from (spec, FitSize) to the multiply-adds to predict one row. Default: those of one linear map.
     lengths : mapping of str to str
-        Letter of a shape to the setting that says how long it is.
+        Letter of a shape to the setting that holds the length.
     damage : callable
-        From loaded arrays, of the right types and shapes, to what is wrong with their values; empty where nothing is.
+        Function from loaded arrays, of the right types and shapes, to a clause on what is wrong with their values;
+        empty where nothing is.
     grids : mapping of str to sequence of dict
         Name of a built-in grid to the settings of the heads that this kind adds to it.
     is_baseline : bool

@@ -73,12 +73,12 @@ def columns_for(
     """
     chosen = metrics_for(n_classes) if names is None else [find_metric(name) for name in names]
     listed = names if class_names is None else class_names
-    wanted = [metric for name, metric in CLASS_METRICS.items() if listed is None or name in listed]
+    of_one_class = [metric for name, metric in CLASS_METRICS.items() if listed is None or name in listed]
     if names is not None:
         for metric in chosen:
             metric.check_classes(n_classes)
     overall = [Column(metric) for metric in chosen]
-    single = [Column(metric, index) for index in range(n_classes) for metric in wanted] if per_class else []
+    single = [Column(metric, index) for index in range(n_classes) for metric in of_one_class] if per_class else []
     return tuple(overall + single)
 
 
@@ -96,7 +96,7 @@ def resample(oof: OutOfFold, columns: tuple[Column, ...], *, n_resamples: int, s
 
 
 def draw_counts(oof: OutOfFold, n_resamples: int, seed: int) -> Iterator[FloatArray]:
-    """How often each row is drawn in each resample, in batches of shape (batch, n).
+    """Number of times that each row is drawn in each resample, in batches of shape (batch, n).
 
     As many groups are drawn as there are; a row counts as often as its group. Rows never judged count 0.
 

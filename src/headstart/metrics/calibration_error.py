@@ -1,4 +1,4 @@
-"""How far probabilities are from frequencies: bins of equal count and the debiased expected calibration error."""
+"""Calibration error: bins of equal count, and the debiased distance of probabilities from frequencies."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def equal_count_bins(confidence: FloatArray, n_bins: int | None = None) -> Bins:
     The default is one bin per 20 rows, at least 2 and at most 15. Ties can leave fewer.
     """
     n_rows = len(confidence)
-    wanted = min(n_rows, n_bins or int(np.clip(n_rows // ROWS_PER_BIN, 2, MAX_BINS)))
+    n_cut = min(n_rows, n_bins or int(np.clip(n_rows // ROWS_PER_BIN, 2, MAX_BINS)))
     order = np.argsort(confidence, kind="stable")
     rising = confidence[order]
-    cuts = np.linspace(0, n_rows, wanted + 1).round().astype(np.int64)[:-1]
+    cuts = np.linspace(0, n_rows, n_cut + 1).round().astype(np.int64)[:-1]
     starts = np.unique(np.searchsorted(rising, rising[cuts], side="left"))
     return Bins(order, starts.astype(np.int64))
 
@@ -62,7 +62,7 @@ def debiased_ece(confidence: FloatArray, outcome: FloatArray, weights: FloatArra
         Probability of the event and whether it happened (0 or 1).
     weights : ndarray of shape (batch, n)
     bins : Bins
-        Of `confidence`.
+        Bins of `confidence`.
 
     Returns
     -------

@@ -51,7 +51,7 @@ class Difference:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What `compare_paired` found: a difference for every metric, and how the intervals were made."""
+    """Result of `compare_paired`: a difference for every metric, and how the intervals were made."""
 
     metrics: dict[str, Difference]
     interval: IntervalMethod
@@ -82,7 +82,7 @@ def compare_paired(
     Parameters
     ----------
     a, b : OutOfFold
-        Of the same data and split.
+        Predictions of the two, for the same data and split.
     metrics : sequence of str, optional
         Names from `METRICS`; None takes all that exist for this number of classes and have an interval.
     correction, n_train_fraction, seed, n_resamples

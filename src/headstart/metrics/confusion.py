@@ -48,17 +48,17 @@ def recall(confusion: FloatArray) -> FloatArray:
 
 
 def precision(confusion: FloatArray) -> FloatArray:
-    """Share of the calls for each class that were right, shape (..., K); nan for a class never called."""
+    """Share of the predictions of each class that were right, shape (..., K); nan for a class never predicted."""
     return ratio(_hits(confusion), confusion.sum(axis=-2))
 
 
 def specificity(confusion: FloatArray) -> FloatArray:
-    """Share of the other classes' rows not called this class, shape (..., K); nan when there are no others."""
+    """Share of the other classes' rows not predicted so, shape (..., K); nan when there are no others."""
     return 1 - ratio(_misses(confusion).sum(axis=-2), others(confusion.sum(axis=-1)))
 
 
 def f1(confusion: FloatArray) -> FloatArray:
-    """Harmonic mean of precision and recall, shape (..., K); nan for a class with no rows and no calls."""
+    """Harmonic mean of precision and recall, shape (..., K); nan for a class with no rows and no predictions."""
     return ratio(2 * _hits(confusion), confusion.sum(axis=-1) + confusion.sum(axis=-2))
 
 
@@ -70,11 +70,11 @@ def macro_recall(confusion: FloatArray) -> FloatArray:
 def macro_precision(confusion: FloatArray) -> FloatArray:
     """Mean precision over the classes, shape (...).
 
-    A class never called counts as 0: leaving it out would reward a model for ignoring a class. nan when a class has
+    A class never predicted counts as 0: leaving it out would reward a model for ignoring a class. nan when a class has
     no rows, as for `macro_recall`.
     """
-    called = precision(confusion)
-    return _where_all_present(np.where(np.isnan(called), 0.0, called), confusion)
+    precisions = precision(confusion)
+    return _where_all_present(np.where(np.isnan(precisions), 0.0, precisions), confusion)
 
 
 def macro_specificity(confusion: FloatArray) -> FloatArray:
@@ -88,19 +88,19 @@ def macro_f1(confusion: FloatArray) -> FloatArray:
 
 
 def matthews(confusion: FloatArray) -> FloatArray:
-    """Matthews correlation of truth and call for any number of classes, shape (...).
+    """Matthews correlation of truth and prediction for any number of classes, shape (...).
 
-    0 when all rows are of one class or all calls are for one class, as in scikit-learn; nan without weight.
+    0 when all rows are of one class or all predictions are of one class, as in scikit-learn; nan without weight.
 
     References
     ----------
     Gorodkin 2004, doi:10.1016/j.compbiolchem.2004.09.006, eq. 8.
     """
-    true, called = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    true, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
     total = true.sum(axis=-1)
     # s^2 - sum(t_k^2) written as sum(t_k (s - t_k)): an exact 0 when one class holds all the weight
-    spread = np.sqrt((true * others(true)).sum(axis=-1) * (called * others(called)).sum(axis=-1))
-    agreement = _hits(confusion).sum(axis=-1) * total - (true * called).sum(axis=-1)
+    spread = np.sqrt((true * others(true)).sum(axis=-1) * (predicted * others(predicted)).sum(axis=-1))
+    agreement = _hits(confusion).sum(axis=-1) * total - (true * predicted).sum(axis=-1)
     score = np.where(spread > 0, ratio(agreement, spread), 0.0)
     return np.where(total > 0, np.clip(score, -1, 1), np.nan)
 

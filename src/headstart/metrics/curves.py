@@ -121,7 +121,7 @@ def precision_recall_curve(
 def reliability(
     positive: npt.ArrayLike, scores: npt.ArrayLike, weights: npt.ArrayLike | None = None, *, n_bins: int | None = None
 ) -> Reliability:
-    """How often the class occurs where the model says with which probability.
+    """Frequency of the class against the probability that the model gives it, bin by bin.
 
     Arguments as for `roc_curve`; ``n_bins`` None takes one bin per 20 rows, at least 2 and at most 15, as the
     calibration error does.
@@ -257,7 +257,7 @@ def _checked(
     if rows.ndim != 1 or rows.shape != values.shape or rows.size == 0:
         raise InputError(f"Need one score for each of one or more rows; got shapes {rows.shape} and {values.shape}.")
     if not np.isin(rows, (0, 1)).all():
-        raise InputError("`positive` says which rows are of the class: only true and false (1 and 0) may occur.")
+        raise InputError("`positive` marks the rows of the class: only true and false (1 and 0) may occur.")
     if not np.isfinite(values).all():
         raise InputError("Scores must be finite. Leave out the rows that were not judged.")
     weight = check_weights(weights, len(values))

@@ -44,20 +44,20 @@ class Estimate:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What `evaluate` found.
+    """Scores, intervals and confusion matrix of out-of-fold predictions.
 
     Attributes
     ----------
     metrics : dict of str to Estimate
-        By metric name.
+        Estimates by metric name.
     per_class : dict of str to dict of str to Estimate
-        By class, then metric name: the class against the rest.
+        Estimates by class, then metric name: the class against the rest.
     support : dict of str to int
         Judged rows of each class.
     confusion : ndarray of shape (K, K)
         Weighted (the mean positive weight counts 1), rows true, columns predicted, mean over repeats.
     interval : IntervalMethod
-        How the intervals were made.
+        Method of the intervals.
     """
 
     metrics: dict[str, Estimate]
@@ -101,7 +101,7 @@ def evaluate(
     per_class : bool
         Whether to score each class against the rest as well.
     class_metrics : sequence of str, optional
-        By which of `CLASS_METRICS`; None takes those among `metrics`.
+        Names from `CLASS_METRICS`; None takes those among `metrics`.
     correction : 'nadeau-bengio' or 'none'
         The default widens the interval because folds share training data: it speaks of the procedure trained on data
         of this size. 'none' takes the models as fixed: use it for an outside test set.
@@ -109,9 +109,9 @@ def evaluate(
         Share of all rows each model was trained on; None takes every row outside its test fold. Give it when some rows
         were neither trained on nor judged, as the validation part of a 60/20/20 split.
     seed : int
-        Of the resampling; the same seed gives the same intervals.
+        Seed of the resampling; the same seed gives the same intervals.
     n_resamples : int >= 100
-        Resamples of the groups.
+        Number of resamples of the groups.
 
     Returns
     -------

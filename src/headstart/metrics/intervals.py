@@ -35,13 +35,13 @@ _NADEAU_BENGIO = "Nadeau & Bengio 2003, doi:10.1023/A:1024068626366"
 
 @dataclass(frozen=True)
 class IntervalMethod:
-    """How the intervals of an evaluation were made.
+    """Method by which the intervals of an evaluation were made.
 
     Attributes
     ----------
     correction : str
     variance_factor : float
-        What the resampled variance was multiplied by.
+        Factor by which the resampled variance was multiplied.
     n_resamples, n_units : int
         Resamples, and units (groups, or rows where there are no groups) drawn in each.
     """
@@ -68,7 +68,7 @@ class IntervalMethod:
 
 
 def variance_factor(oof: OutOfFold, correction: Correction, *, n_train_fraction: float | None = None) -> float:
-    """What to multiply the variance of resampled pooled scores by, so that it counts what training adds.
+    """Factor on the variance of resampled pooled scores that makes it count what training adds.
 
     Scores of J test folds share training data. With Nadeau and Bengio's correlation ``rho = n_test/(n_test + n_train)``
     the variance of their mean is ``sigma^2/J (1 + (J - 1) rho)``, where resampling the pooled rows gives sigma^2/J. A
@@ -137,7 +137,7 @@ def score_interval(
     proportion : array-like of bool
         False for mean losses.
     factor : float
-        From `variance_factor`.
+        Factor on the variance, by `variance_factor`.
 
     Returns
     -------
@@ -179,7 +179,7 @@ def difference_interval(
     limits : ndarray of shape (C,)
         Largest possible absolute difference.
     factor : float
-        From `variance_factor`.
+        Factor on the variance, by `variance_factor`.
 
     Returns
     -------

@@ -12,12 +12,12 @@ from headstart.metrics.validation import BoolArray, FloatArray, IntArray, ratio
 
 @dataclass(frozen=True, eq=False)
 class LabelIssues:
-    """A ranked list of labels to look at again, and what it was made from.
+    """A ranked list of labels that are probably wrong, and the thresholds and counts behind it.
 
     Attributes
     ----------
     rows : ndarray of shape (n_listed,), int64
-        Rows of the data set, the most doubtful first.
+        Rows of the data set, the most probably wrong first.
     labels, suggested : ndarray of shape (n_listed,), int64
         The given label, and the class that the held-out models are confident of instead.
     own, other : ndarray of shape (n_listed,), float64

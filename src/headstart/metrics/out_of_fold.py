@@ -1,4 +1,4 @@
-"""Out-of-fold predictions: what an experiment hands over to be judged."""
+"""Out-of-fold predictions of an experiment, ready to be scored."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class OutOfFold:
     Raises
     ------
     InputError
-        When the arrays do not fit together; said with the shapes expected and found.
+        When the arrays do not fit together, with the shapes expected and found.
     """
 
     labels: IntArray
@@ -141,7 +141,7 @@ class OutOfFold:
 
     @property
     def n_units(self) -> int:
-        """How many units are resampled."""
+        """Number of units that are resampled."""
         return int(self.units.max()) + 1
 
     def rows_of(self, repeat: int) -> IntArray:

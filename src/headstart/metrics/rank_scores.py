@@ -46,7 +46,7 @@ def cumulative(ranking: Ranking, positive: BoolArray, weights: FloatArray) -> tu
     Parameters
     ----------
     ranking : Ranking
-        Of the scores, m thresholds.
+        Ranking of the scores, m thresholds.
     positive : ndarray of shape (n,), bool
         Which rows are of the class in question.
     weights : ndarray of shape (batch, n)
@@ -82,7 +82,7 @@ def average_precision(true: FloatArray, false: FloatArray) -> FloatArray:
     Steps, not trapezoids: straight lines between points of this curve cannot be reached (Davis & Goadrich 2006,
     doi:10.1145/1143844.1143874).
     """
-    called = true + false
-    precision = np.divide(true, called, out=np.zeros_like(true), where=called > 0)
+    predicted = true + false
+    precision = np.divide(true, predicted, out=np.zeros_like(true), where=predicted > 0)
     area = precision[:, 0] * true[:, 0] + np.einsum("bm,bm->b", precision[:, 1:], np.diff(true, axis=1))
     return ratio(area, true[:, -1])

@@ -1,4 +1,4 @@
-"""How far several raters agree: Krippendorff's alpha, with an interval over images."""
+"""Agreement of several raters: Krippendorff's alpha, with an interval over images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Agreement:
     ----------
     level : {"nominal", "ordinal"}
     value : float
-        nan where alpha is undefined; `reason` then says why.
+        nan where alpha is undefined; `reason` then gives the cause.
     interval : (float, float) or None
         95 %, over images of this kind rated by these raters.
     reason : str

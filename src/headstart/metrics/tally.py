@@ -1,4 +1,4 @@
-"""What is scored: rows with their labels and probabilities (`Outcome`), under many weightings at once (`Tally`)."""
+"""Rows to be scored with their labels and probabilities (`Outcome`), under many weightings at once (`Tally`)."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Outcome:
 
     @cached_property
     def event(self) -> FloatArray:
-        """Whether what `confidence` speaks of happened, shape (n,), 0 or 1."""
+        """Whether the event whose probability `confidence` is happened, shape (n,), 0 or 1."""
         happened = self.labels == (self.positive if self.n_classes == 2 else self.predicted)
         return np.asarray(happened, dtype=np.float64)
 
@@ -76,7 +76,7 @@ class Outcome:
         return equal_count_bins(self.confidence)
 
     def of_class(self, index: int) -> BoolArray:
-        """Which rows are of one class, shape (n,)."""
+        """Mask of the rows of one class, shape (n,)."""
         return np.asarray(self.labels == index)
 
 

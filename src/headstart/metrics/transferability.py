@@ -1,4 +1,4 @@
-"""How well features suit a task, said before any head is chosen: LogME, neighbours that vote, and how rankings agree.
+"""Transferability of features to a task, before any head is chosen: LogME, votes of neighbours, agreement of rankings.
 
 None of these is a verdict: each looks at one side of the features, and on small data they often disagree.
 """

@@ -16,14 +16,14 @@ _aten = torch.ops.aten
 
 @dataclass(frozen=True)
 class Activation:
-    """One activation.
+    """An activation and its derivative.
 
     Attributes
     ----------
     apply : callable
-        From (before, after): writes the activation of `before` into `after`.
+        Function of (before, after): writes the activation of `before` into `after`.
     pull_back : callable
-        From (gradient, before, after): multiplies the gradient, in place, by the derivative.
+        Function of (gradient, before, after): multiplies the gradient, in place, by the derivative.
     needs_before : bool
         Whether `pull_back` reads `before`; where not, `before` and `after` may be the same memory.
     """

@@ -29,12 +29,12 @@ ENDLESS = 1e9
 
 @dataclass
 class Clock:
-    """Steps taken so far, and what the rules derive from them.
+    """Number of steps taken so far, and what the rules derive from it.
 
     Attributes
     ----------
     step : int
-        1 in the first step.
+        Number of the current step, 1 in the first.
     counter : Tensor of shape (), float32
         The same number where the fused kernels read it.
     momentum_product : float
@@ -58,7 +58,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class StepSettings:
-    """Settings of an update that differ between the heads of a stack."""
+    """Learning rate and weight decay of an update, which differ between the heads of a stack."""
 
     learning_rate: float
     weight_decay: float
@@ -66,29 +66,31 @@ class StepSettings:
 
 @dataclass(frozen=True)
 class UpdateRule:
-    """One optimizer.
+    """An optimizer: how many running averages it keeps, and its update.
 
     Attributes
     ----------
     n_moments : int
-        Running averages kept for every parameter, all 0 at first.
+        Number of running averages kept for every parameter, all 0 at first.
     update : callable
-        From (parameters, gradients, moments of each kind, clock, pace), all lists of equal length, the parameters and
-        moments changed in place. Gradients are scratch afterwards.
+        Function of (parameters, gradients, moments of each kind, clock, settings), all lists of equal length; changes
+        parameters and moments in place. Gradients are scratch afterwards.
     """
 
     n_moments: int
     update: Callable[[Tensors, Tensors, Sequence[Tensors], Clock, StepSettings], None]
 
 
-def _sgd(weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, pace: StepSettings) -> None:
+def _sgd(
+    weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, settings: StepSettings
+) -> None:
     torch._fused_sgd_(
         list(weights),
         list(gradients),
         list(moments[0]) if moments else [],
-        weight_decay=pace.weight_decay,
+        weight_decay=settings.weight_decay,
         momentum=MOMENTUM if moments else 0.0,
-        lr=pace.learning_rate,
+        lr=settings.learning_rate,
         dampening=0.0,
         nesterov=False,
         maximize=False,
@@ -96,18 +98,22 @@ def _sgd(weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock
     )
 
 
-def _adam(weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, pace: StepSettings) -> None:
-    _fused_adam(weights, gradients, moments, clock.counter, pace)
+def _adam(
+    weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, settings: StepSettings
+) -> None:
+    _fused_adam(weights, gradients, moments, clock.counter, settings)
 
 
-def _adamw(weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, pace: StepSettings) -> None:
-    _fused_adam(weights, gradients, moments, clock.counter, pace, decoupled=True)
+def _adamw(
+    weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, settings: StepSettings
+) -> None:
+    _fused_adam(weights, gradients, moments, clock.counter, settings, decoupled=True)
 
 
 def _rmsprop(
-    weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, pace: StepSettings
+    weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, settings: StepSettings
 ) -> None:
-    _fused_adam(weights, gradients, (gradients, moments[0]), clock.endless, pace, betas=(0.0, RMS_SMOOTHING))
+    _fused_adam(weights, gradients, (gradients, moments[0]), clock.endless, settings, betas=(0.0, RMS_SMOOTHING))
 
 
 def _fused_adam(
@@ -115,7 +121,7 @@ def _fused_adam(
     gradients: Tensors,
     moments: Sequence[Tensors],
     counter: Tensor,
-    pace: StepSettings,
+    settings: StepSettings,
     *,
     betas: tuple[float, float] = (BETA_1, BETA_2),
     decoupled: bool = False,
@@ -128,19 +134,21 @@ def _fused_adam(
         list(moments[1]),
         [],
         [counter] * len(weights),
-        lr=pace.learning_rate,
+        lr=settings.learning_rate,
         beta1=betas[0],
         beta2=betas[1],
-        weight_decay=pace.weight_decay,
+        weight_decay=settings.weight_decay,
         eps=EPSILON,
         amsgrad=False,
         maximize=False,
     )
 
 
-def _adamax(weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, pace: StepSettings) -> None:
-    rate = _float32(pace.learning_rate / (1.0 - BETA_1**clock.step))
-    decay = _float32(pace.weight_decay)
+def _adamax(
+    weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, settings: StepSettings
+) -> None:
+    rate = _float32(settings.learning_rate / (1.0 - BETA_1**clock.step))
+    decay = _float32(settings.weight_decay)
     for weight, gradient, mean, largest in zip(weights, gradients, *moments, strict=True):
         if decay:
             gradient.add_(weight, alpha=decay)
@@ -150,11 +158,13 @@ def _adamax(weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], cl
         weight.addcdiv_(mean, largest, value=-rate)
 
 
-def _nadam(weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, pace: StepSettings) -> None:
+def _nadam(
+    weights: Tensors, gradients: Tensors, moments: Sequence[Tensors], clock: Clock, settings: StepSettings
+) -> None:
     now, following = nadam_momentum(clock.step), nadam_momentum(clock.step + 1)
-    own = _float32(pace.learning_rate * (1.0 - now) / (1.0 - clock.momentum_product))
-    averaged = _float32(pace.learning_rate * following / (1.0 - clock.momentum_product * following))
-    decay = _float32(pace.weight_decay)
+    own = _float32(settings.learning_rate * (1.0 - now) / (1.0 - clock.momentum_product))
+    averaged = _float32(settings.learning_rate * following / (1.0 - clock.momentum_product * following))
+    decay = _float32(settings.weight_decay)
     for weight, gradient, mean, square in zip(weights, gradients, *moments, strict=True):
         if decay:
             gradient.add_(weight, alpha=decay)

@@ -13,10 +13,10 @@ from headstart.heads.spec import HeadSpec
 from headstart.storage import canonical_json
 
 CHUNK_BYTES = 512 * 2**20
-"""Memory of a chunk unless said otherwise: two processes, with features and torch itself, stay far below 3 GB."""
+"""Memory of a chunk in bytes by default: two processes, with features and torch itself, stay far below 3 GB."""
 
 CHUNK_LANES = 12
-"""Trajectories of a chunk unless said otherwise. Chunks are what is kept when a run is interrupted."""
+"""Number of trajectories of a chunk by default. Chunks are what is kept when a run is interrupted."""
 
 STEPS_PER_EPOCH = 8
 MIN_BATCH = 8
@@ -31,7 +31,7 @@ class Shape:
     Attributes
     ----------
     n_features, n_layers, n_units, n_classes : int
-        Inputs, hidden layers (0: softmax regression), units of each, outputs.
+        Numbers of inputs, of hidden layers (0: softmax regression), of units of each, and of outputs.
     """
 
     n_features: int
@@ -41,24 +41,24 @@ class Shape:
 
     @property
     def n_columns(self) -> int:
-        """Columns of the first layer: features, a one whose weight is the bias, zeros up to a full tile."""
+        """Number of columns of the first layer: features, a one whose weight is the bias, zeros up to a full tile."""
         return self.n_features + 1 + -(self.n_features + 1) % COLUMN_TILE
 
     @property
     def layers(self) -> list[tuple[int, int]]:
-        """Inputs, bias left out, and outputs of every layer."""
+        """Numbers of inputs, bias left out, and of outputs of every layer."""
         widths = [self.n_features, *[self.n_units] * self.n_layers, self.n_classes]
         return list(itertools.pairwise(widths))
 
     @property
     def matrices(self) -> list[tuple[int, int]]:
-        """Rows and columns of every layer's weights as they are stacked, the bias the column after the inputs."""
+        """Shape of every layer's weights as they are stacked, the bias the column after the inputs."""
         (_, first), *others = self.layers
         return [(first, self.n_columns), *((outputs, inputs + 1) for inputs, outputs in others)]
 
     @property
     def n_parameters(self) -> int:
-        """Numbers that are learned, and the zeros that fill up the first layer."""
+        """Count of the numbers that are learned, and of the zeros that fill up the first layer."""
         return sum(rows * columns for rows, columns in self.matrices)
 
     @classmethod
@@ -82,14 +82,14 @@ def layer_names(n_hidden: int) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Lane:
-    """One trajectory: settings, and the epochs after which a candidate wants its parameters.
+    """A training trajectory: settings, and the epochs after which a candidate takes its parameters.
 
     Attributes
     ----------
     spec : HeadSpec
-        Of the candidate that trains longest.
+        Spec of the candidate that trains longest.
     places : mapping of int to tuple of int
-        Epoch to the chunk's candidates that end there.
+        Epoch to the numbers of the chunk's candidates that end there.
     """
 
     spec: HeadSpec
@@ -97,7 +97,7 @@ class Lane:
 
     @property
     def n_epochs(self) -> int:
-        """Epochs of the trajectory."""
+        """Number of epochs of the trajectory."""
         return max(self.places)
 
 
@@ -108,7 +108,7 @@ class Chunk:
     Attributes
     ----------
     indices : tuple of int
-        Places of the candidates in the list that was planned.
+        Positions of the candidates in the list that was planned.
     specs : tuple of HeadSpec
     """
 
@@ -141,11 +141,11 @@ def plan_chunks(
         All dense.
     n_features, n_classes : int
     n_rows : int, optional
-        Training rows, which decide how large a batch can be at all. Default: as large as the specs say.
+        Number of training rows, which bounds the batches. Default: as large as the specs say.
     budget : int
-        Bytes that a chunk may take: weights, running averages, activations and the snapshots it hands out.
+        Number of bytes that a chunk may take: weights, running averages, activations and the snapshots it hands out.
     max_lanes : int >= 1
-        Trajectories of a chunk at most.
+        Largest number of trajectories of a chunk.
 
     Returns
     -------
@@ -199,11 +199,11 @@ def lanes_of(specs: Sequence[HeadSpec]) -> list[Lane]:
 def lane_bytes(lane: Lane, shape: Shape, n_rows: int | None = None, precision: str = "bf16") -> int:
     """Bytes one trajectory takes while it is trained: weights, two running averages, bf16 weights, activations.
 
-    `n_rows` training rows bound the batch; None: it is as large as the spec says.
+    `n_rows` training rows bound the batch; None: it is as large as the spec asks for.
     """
     states = 4 * 3 + (2 if precision == "bf16" else 0)
-    asked = lane.spec.whole("batch_size")
-    size = asked if n_rows is None else batch_rows(asked, n_rows)
+    requested = lane.spec.whole("batch_size")
+    size = requested if n_rows is None else batch_rows(requested, n_rows)
     activations = 4 * 6 * shape.n_units * max(1, shape.n_layers) * size
     return states * shape.n_parameters + activations
 
@@ -218,16 +218,16 @@ def batch_rows(batch_size: int, n_rows: int) -> int:
 
 
 def batch_notes(specs: Sequence[HeadSpec], n_rows: int) -> list[str]:
-    """What to tell people about batch sizes that so few training rows do not allow; empty where all are kept.
+    """Notes on batch sizes that so few training rows do not allow; empty where all are used as they are.
 
     Sizes that are too large all come to the same batches, so one sentence speaks of all of them.
 
     Parameters
     ----------
     specs : sequence of HeadSpec
-        Of any kind; only dense heads have batches.
+        Heads of any kind; only dense ones have batches.
     n_rows : int
-        Training rows of a fold.
+        Number of training rows of a fold.
 
     Examples
     --------
@@ -238,8 +238,8 @@ def batch_notes(specs: Sequence[HeadSpec], n_rows: int) -> list[str]:
     >>> batch_notes([HeadSpec("dense", {"batch_size": 256})], 3667)
     []
     """
-    asked = sorted({spec.whole("batch_size") for spec in specs if spec.kind == "dense"})
-    large = [size for size in asked if batch_rows(size, n_rows) < size]
+    requested = sorted({spec.whole("batch_size") for spec in specs if spec.kind == "dense"})
+    large = [size for size in requested if batch_rows(size, n_rows) < size]
     if not large:
         return []
     named = f"Batch size {large[0]} is" if len(large) == 1 else f"Batch sizes {', '.join(map(str, large))} are"
@@ -248,7 +248,7 @@ def batch_notes(specs: Sequence[HeadSpec], n_rows: int) -> list[str]:
 
 
 def _within(lanes: list[Lane], sizes: tuple[int, int, int | None], budget: int, max_lanes: int) -> Iterator[list[Lane]]:
-    """Lanes dealt into parts that keep to the budget; `sizes` are features, classes and training rows."""
+    """Lanes in parts that keep to the budget; `sizes` are features, classes and training rows."""
     n_features, n_classes, n_rows = sizes
     part: list[Lane] = []
     taken = 0

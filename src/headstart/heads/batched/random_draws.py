@@ -1,4 +1,4 @@
-"""All that is random in training a dense head: initial values, order of the rows, dropout.
+"""Random numbers in training a dense head: initial values, order of the rows, dropout.
 
 Everything is drawn on the CPU, in an order that depends on the seed, the shape, the batch size and the rows alone: all
 heads of a stack see the same draws, with any settings, in any company and on any device.
@@ -16,7 +16,7 @@ from headstart.heads.batched.plan import Shape
 
 
 class RandomDraws:
-    """Source of what is random in one trajectory.
+    """Source of the random numbers of one trajectory.
 
     Parameters
     ----------

@@ -24,8 +24,8 @@ class StackRows:
     inputs : Tensor of shape (n, columns)
         Standardised features, a one, zeros; in the precision of the products.
     targets : Tensor of shape (n, lanes or 1, classes), float32
-        What the loss wants of each class: the row's weight, spread by label smoothing. Lanes that want the same
-        share one entry.
+        Target of each class: the row's weight, spread by label smoothing. Lanes with the same settings share one
+        entry.
     totals : Tensor of shape (n, lanes or 1, 1), float32
         Sum of the targets over the classes.
     """
@@ -51,15 +51,16 @@ def padded(values: npt.NDArray[np.float64], shape: Shape) -> Tensor:
 
 def stack_rows(inputs: Tensor, rows: TrainingRows, lanes: Sequence[Lane]) -> StackRows:
     """Inputs with the targets that the lanes' label smoothing and class weights ask for."""
-    wanted = [(lane.spec.number("label_smoothing"), str(lane.spec.settings["class_weight"])) for lane in lanes]
-    if len(set(wanted)) == 1:
-        wanted = wanted[:1]
-    weights = {kind: row_weights(rows, kind) for kind in {kind for _, kind in wanted}}
+    requested = [(lane.spec.number("label_smoothing"), str(lane.spec.settings["class_weight"])) for lane in lanes]
+    if len(set(requested)) == 1:
+        requested = requested[:1]
+    weights = {kind: row_weights(rows, kind) for kind in {kind for _, kind in requested}}
     hits = np.eye(rows.n_present)[rows.labels]  # (n, classes)
     targets = [
-        ((1.0 - smoothing) * hits + smoothing / rows.n_present) * weights[kind][:, None] for smoothing, kind in wanted
+        ((1.0 - smoothing) * hits + smoothing / rows.n_present) * weights[kind][:, None]
+        for smoothing, kind in requested
     ]
-    totals = [weights[kind][:, None] for _, kind in wanted]
+    totals = [weights[kind][:, None] for _, kind in requested]
     return StackRows(inputs, _stacked(targets, inputs.device), _stacked(totals, inputs.device))
 
 

@@ -28,7 +28,7 @@ PRODUCT_NUMBERS = {torch.float32: UPDATED_NUMBERS, torch.bfloat16: 2 * UPDATED_N
 
 
 @dataclass(frozen=True)
-class Alike:
+class ActivationGroup:
     """Neighbouring lanes of one activation and one dropout rate."""
 
     start: int
@@ -39,7 +39,7 @@ class Alike:
 
 @dataclass(frozen=True)
 class Block:
-    """Rows of the first layer's weights that one update changes."""
+    """Rows of the first layer's weights that one update changes, and their running averages."""
 
     rows: slice
     weights: Tensor
@@ -48,13 +48,13 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Updated:
+class UpdateGroup:
     """Neighbouring lanes of one optimizer, learning rate and weight decay."""
 
     start: int
     stop: int
     rule: UpdateRule
-    pace: StepSettings
+    settings: StepSettings
     products: list[list[Block]]  # blocks whose gradient is computed at once
     upper: list[Tensor]  # weights of the layers after the first
     upper_moments: list[list[Tensor]]
@@ -68,10 +68,10 @@ class Stack:
     lanes : sequence of Lane
     shape : Shape
     draws : RandomDraws
-        Its initial values go to every lane.
+        Source of the initial values, the same for every lane.
     device : torch.device
     precision : {"fp32", "bf16"}
-        Of the two large products of a step. Weights, updates and all else are fp32.
+        Precision of the two large products of a step. Weights, updates and all else are fp32.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Stack:
         self.first = first if self.dtype == torch.float32 else first.to(self.dtype)  # (lanes * outputs, columns)
         self.clock = Clock(device)
         self.alike = [
-            Alike(start, stop, ACTIVATIONS[str(first.settings["activation"])], first.number("dropout"))
+            ActivationGroup(start, stop, ACTIVATIONS[str(first.settings["activation"])], first.number("dropout"))
             for start, stop, first in _runs(lanes, ("activation", "dropout"))
         ]
         self.updated = [
@@ -95,8 +95,8 @@ class Stack:
             for start, stop, first in _runs(lanes, ("optimizer", "learning_rate", "weight_decay"))
         ]
 
-    def _updated(self, start: int, stop: int, spec: HeadSpec) -> Updated:
-        rule, pace = (
+    def _updated(self, start: int, stop: int, spec: HeadSpec) -> UpdateGroup:
+        rule, settings = (
             RULES[str(spec.settings["optimizer"])],
             StepSettings(spec.number("learning_rate"), spec.number("weight_decay")),
         )
@@ -112,7 +112,7 @@ class Stack:
             for product in self._parts(slice(start * outputs, stop * outputs), PRODUCT_NUMBERS[self.dtype])
         ]
         upper = [weights[start:stop] for weights in self.weights[1:]]
-        return Updated(start, stop, rule, pace, products, upper, _zeros(upper, rule.n_moments))
+        return UpdateGroup(start, stop, rule, settings, products, upper, _zeros(upper, rule.n_moments))
 
     def _parts(self, rows: slice, n_numbers: int) -> list[slice]:
         """Rows of the first layer cut into equal parts of at most so many weights; whole on another device."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from headstart.heads.batched.activations import Activation
 from headstart.heads.batched.random_draws import RandomDraws
-from headstart.heads.batched.stack import Block, Stack, Updated
+from headstart.heads.batched.stack import Block, Stack, UpdateGroup
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Workspace:
     ----------
     stack : Stack
     n_rows : int
-        Rows of a batch.
+        Number of rows of a batch.
     """
 
     def __init__(self, stack: Stack, n_rows: int) -> None:
@@ -55,7 +55,7 @@ class Workspace:
         self.masks: list[dict[float, Tensor]] = [
             {alike.dropout: empty(rows, n_rows) for alike in stack.alike if alike.dropout} for rows in outputs[:-1]
         ]
-        self.pieces = [list(self._pieces(layer)) for layer in range(len(outputs) - 1)]
+        self.slices = [list(self._slices(layer)) for layer in range(len(outputs) - 1)]
         first = self.before[0].flatten(0, 1)
         self.product = first if stack.dtype == torch.float32 else torch.empty_like(first, dtype=stack.dtype)
         delta = self.deltas[0].flatten(0, 1)
@@ -64,11 +64,11 @@ class Workspace:
         self.gradient = empty(max(len(block.weights) for blocks in products for block in blocks), shape.n_columns)
         self.product_gradient = self.gradient
         if stack.dtype != torch.float32:
-            n_rows_at_most = max(sum(len(block.weights) for block in blocks) for blocks in products)
-            self.product_gradient = empty(n_rows_at_most, shape.n_columns, dtype=stack.dtype)
+            max_rows = max(sum(len(block.weights) for block in blocks) for blocks in products)
+            self.product_gradient = empty(max_rows, shape.n_columns, dtype=stack.dtype)
         self.updates = [self._update(updated) for updated in stack.updated]
 
-    def _pieces(self, layer: int) -> Iterator[LayerSlice]:
+    def _slices(self, layer: int) -> Iterator[LayerSlice]:
         before, units = self.before[layer], self.before[layer].shape[1]
         separate = any(alike.activation.needs_before for alike in self.stack.alike)
         after = torch.empty_like(before) if separate else before
@@ -78,9 +78,9 @@ class Workspace:
             mask = self.masks[layer].get(alike.dropout)
             yield LayerSlice(alike.activation, before[lanes], after[lanes], fed, gradient, mask)
 
-    def _update(self, updated: Updated) -> Callable[[], None]:
-        """The update of some lanes, with every slice it needs made beforehand."""
-        clock, rule, pace = self.stack.clock, updated.rule, updated.pace
+    def _update(self, updated: UpdateGroup) -> Callable[[], None]:
+        """Function that updates the weights of some lanes, every slice it needs made beforehand."""
+        clock, rule, settings = self.stack.clock, updated.rule, updated.settings
         products = [self._product(blocks) for blocks in updated.products]
         upper_gradients = [gradient[updated.start : updated.stop] for gradient in self.upper_gradients]
 
@@ -90,16 +90,16 @@ class Workspace:
                 for block, low_gradient, gradient in parts:
                     if block.low is not None:
                         gradient.copy_(low_gradient)
-                    rule.update([block.weights], [gradient], block.moments, clock, pace)
+                    rule.update([block.weights], [gradient], block.moments, clock, settings)
                     if block.low is not None:
                         block.low.copy_(block.weights)
             if upper_gradients:
-                rule.update(updated.upper, upper_gradients, updated.upper_moments, clock, pace)
+                rule.update(updated.upper, upper_gradients, updated.upper_moments, clock, settings)
 
         return update
 
     def _product(self, blocks: Sequence[Block]) -> tuple[Tensor, Tensor, list[tuple[Block, Tensor, Tensor]]]:
-        """What one product of gradients reads and writes, and for each of its blocks its part and its fp32 gradient."""
+        """Factor and result of one product of gradients, and for each of its blocks its part and its fp32 gradient."""
         rows = slice(blocks[0].rows.start, blocks[-1].rows.stop)
         product = self.product_gradient[: rows.stop - rows.start]
         parts = [
@@ -118,9 +118,9 @@ class Workspace:
         Parameters
         ----------
         targets : Tensor of shape (lanes or 1, classes, rows)
-            The share of the loss that falls to each class.
+            Share of the loss that falls to each class.
         totals : Tensor of shape (lanes or 1, 1, rows)
-            Their sum over the classes.
+            Sum of the targets over the classes.
         draws : RandomDraws
         """
         self._draw_masks(draws)
@@ -141,25 +141,25 @@ class Workspace:
         torch.mm(self.stack.first, self.inputs.t(), out=self.product)
         if self.product.dtype != torch.float32:
             self.before[0].flatten(0, 1).copy_(self.product)
-        for layer, pieces in enumerate(self.pieces):
-            for piece in pieces:
-                piece.activation.apply(piece.before, piece.after)
-                if piece.mask is None:
-                    piece.fed.copy_(piece.after)
+        for layer, slices in enumerate(self.slices):
+            for part in slices:
+                part.activation.apply(part.before, part.after)
+                if part.mask is None:
+                    part.fed.copy_(part.after)
                 else:
-                    torch.mul(piece.after, piece.mask, out=piece.fed)
+                    torch.mul(part.after, part.mask, out=part.fed)
             torch.bmm(self.stack.weights[layer + 1], self.fed[layer], out=self.before[layer + 1])
 
     def _backward(self, targets: Tensor, totals: Tensor) -> None:
         delta = torch.softmax(self.before[-1], dim=1, out=self.deltas[-1])
         delta.mul_(totals).sub_(targets)
-        for layer in reversed(range(len(self.pieces))):
+        for layer in reversed(range(len(self.slices))):
             weights, units = self.stack.weights[layer + 1], self.before[layer].shape[1]
             torch.bmm(delta, self.fed[layer].transpose(1, 2), out=self.upper_gradients[layer])
             delta = torch.bmm(weights[:, :, :units].transpose(1, 2), delta, out=self.deltas[layer])
-            for piece in self.pieces[layer]:
-                if piece.mask is not None:
-                    piece.gradient.mul_(piece.mask)
-                piece.activation.pull_back(piece.gradient, piece.before, piece.after)
+            for part in self.slices[layer]:
+                if part.mask is not None:
+                    part.gradient.mul_(part.mask)
+                part.activation.pull_back(part.gradient, part.before, part.after)
         if self.delta.dtype != torch.float32:
             self.delta.copy_(self.deltas[0].flatten(0, 1))

@@ -29,14 +29,14 @@ SCORED_ROWS = 512
 
 @dataclass(frozen=True, eq=False)
 class TrainedSet:
-    """What a chunk's candidates came to on one training set.
+    """Result of training a chunk's candidates on one training set.
 
     Attributes
     ----------
     failed : ndarray of shape (n_specs,), bool
         Whether a candidate diverged: parameters or probabilities that are not finite.
     probabilities : ndarray of shape (n_specs, n_rows, n_classes), float64, or None
-        Of the validation rows, where such were given; nan for a candidate that failed.
+        Probabilities of the validation rows, where such were given; nan for a candidate that failed.
     arrays : tuple of dict of str to ndarray
         Parameters of every candidate, where no validation rows were given; nan for one that failed.
     """
@@ -64,15 +64,15 @@ def train_chunk(
     ----------
     chunk : Chunk
     training_sets : sequence of TrainingRows
-        The training rows of each fold.
+        Training rows of each fold.
     validation : sequence of ndarray of shape (n_rows, n_features), float32, optional
         Rows to predict for each fold. Given them, probabilities leave and parameters do not.
     device : str
         "cpu", or a CUDA device by torch's name.
     precision : {"fp32", "bf16"}
-        Of the two large products of a step; weights are kept and updated in fp32 either way.
+        Precision of the two large products of a step; weights are kept and updated in fp32 either way.
     n_threads : int, optional
-        Threads of torch meanwhile; None leaves them as they are. Another number may change last bits.
+        Number of threads of torch meanwhile; None leaves them as they are. Another number may change last bits.
 
     Returns
     -------
@@ -90,16 +90,16 @@ def train_chunk(
         raise InputError(
             f"{len(training_sets)} training sets need as many validation sets, not {len(validation)}. Give one each."
         )
-    judged: Sequence[Features | None] = [None] * len(training_sets) if validation is None else validation
+    validated: Sequence[Features | None] = [None] * len(training_sets) if validation is None else validation
     with threads(n_threads), torch.inference_mode():
         return [
             _Collector(chunk, rows, features, where).filled(precision)
-            for rows, features in zip(training_sets, judged, strict=True)
+            for rows, features in zip(training_sets, validated, strict=True)
         ]
 
 
 class _Collector:
-    """Trains a chunk on one training set and gathers what its candidates came to."""
+    """Trains a chunk on one training set and gathers the results of its candidates."""
 
     def __init__(self, chunk: Chunk, rows: TrainingRows, features: Features | None, device: torch.device) -> None:
         self.chunk, self.rows, self.device = chunk, rows, device
@@ -110,7 +110,7 @@ class _Collector:
         self.probabilities: Floats | None = None
         if features is not None:
             self.probabilities = np.ones((n_specs, len(features), rows.n_present))
-            self.judged = padded(standardised(features, rows.common_arrays()), self.shape).to(device)
+            self.validation = padded(standardised(features, rows.common_arrays()), self.shape).to(device)
 
     def filled(self, precision: str) -> TrainedSet:
         """Train, and hand out everything gathered."""
@@ -123,9 +123,9 @@ class _Collector:
         return TrainedSet(self.failed, self._over_all_classes(), tuple(self.arrays))
 
     def _take(self, epoch: int, lanes: Sequence[Lane], stack: Stack) -> None:
-        """Keep what candidates that end here have come to."""
+        """Keep parameters or probabilities of the candidates that end with this epoch."""
         finite = stack.finite().cpu().numpy()
-        scored = None if self.probabilities is None else _scored(stack, self.judged)
+        scored = None if self.probabilities is None else _scored(stack, self.validation)
         for number, lane in enumerate(lanes):
             for place in lane.places.get(epoch, ()):
                 self.failed[place] = not finite[number]

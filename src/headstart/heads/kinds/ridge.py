@@ -32,7 +32,7 @@ def fit_ridge(
 
     Probabilities are ``softmax(slope * f + offset of the class)``. Slope and offsets maximise the likelihood of values
     of f that leave each row, with all rows of its group, out of the regression; closed form, so that no fold need be
-    fitted again. The mean target is that of all rows: it is the same for every row and says nothing of the row's class,
+    fitted again. The mean target is that of all rows: it is the same for every row, whatever its class,
     while leaving a row out moves it away from the row's own class. So is the standardisation, which knows no labels.
 
     References
