@@ -39,7 +39,7 @@ HEADS: dict[str, tuple[HeadSpec, ...]] = {
     FOREST: (HeadSpec("forest"),),
     RANDOM_WEIGHTS: tuple(head for head in grid("quick") if head.kind == "logistic"),
 }
-"""What each baseline tries; its inner folds choose."""
+"""Heads that each baseline tries; its inner folds choose among them."""
 TITLES: dict[str, str] = {
     MAJORITY: "majority class",
     SVM: "handcrafted features, SVM",
@@ -55,12 +55,12 @@ class Baseline:
     Attributes
     ----------
     name : str
-        As in ``results.json`` and the journal.
+        Name in ``results.json`` and in the journal.
     title : str
         For people.
     features : ndarray of shape (n_images, n_features), float32
     heads : tuple of HeadSpec
-        Its inner folds choose among them.
+        Heads that its inner folds choose among.
     """
 
     name: str
@@ -71,19 +71,19 @@ class Baseline:
 
 @dataclass(frozen=True, eq=False)
 class BaselineFold:
-    """What a baseline did in one outer fold.
+    """Result of a baseline in one outer fold.
 
     Attributes
     ----------
     outer : OuterFold
     inner_score : float
-        By the score that chooses, on the inner folds; nan where it has none, and then it is never the best.
+        Choosing score on the inner folds; nan where it has none, and then it is never the best.
     probabilities : ndarray of shape (n_test, n_classes), float64
-        Of the test rows, calibrated as the run's own are.
+        Probabilities of the test rows, calibrated as the run's own are.
     settings : str
-        What was fitted, in words.
+        Settings of the head that was fitted, in words.
     holdout_score : float
-        As `inner_score`, on the first inner fold alone; nan where it has none.
+        Choosing score on the first inner fold alone; nan where it has none.
     """
 
     outer: OuterFold
@@ -95,7 +95,7 @@ class BaselineFold:
 
 @dataclass(frozen=True, eq=False)
 class BaselineOutcome:
-    """What a baseline did in all outer folds, in the order of the run's.
+    """Results of a baseline in all outer folds, in the order of the run's.
 
     One that knows `on_holdout` only the first inner fold is compared with the others there, where it has a score.
     """
@@ -106,7 +106,7 @@ class BaselineOutcome:
     on_holdout: bool = False
 
     def oof(self, like: OutOfFold) -> OutOfFold:
-        """Its out-of-fold predictions, of the same rows and folds as `like`."""
+        """Out-of-fold predictions of the baseline, of the same rows and folds as `like`."""
         return pooled(self.folds, like)
 
 
@@ -119,9 +119,9 @@ def standard_baselines(
     ----------
     n_images : int
     descriptors : ndarray of shape (n_images, n_descriptors), float32
-        Made by hand.
+        Handcrafted descriptors of every image.
     random_features : ndarray of shape (n_images, n_features), float32, or None
-        Of the backbone with random weights; None leaves that baseline out.
+        Features of the backbone with random weights; None leaves that baseline out.
     """
     features = {
         MAJORITY: np.zeros((n_images, 1), dtype=np.float32),
@@ -161,11 +161,11 @@ def run_baseline(
     ----------
     baseline : Baseline
     data : StudyData
-        Of the run; its labels, weights, groups and soft labels count, its features do not.
+        Data of the run; its labels, weights, groups and soft labels count, its features do not.
     folds : sequence of OuterFold
         Without the refit: a baseline has no final model.
     plan : StudyPlan
-        Of the run.
+        Plan of the run.
     rules : DecisionRules
     journal : Journal, optional
     progress : Progress, optional
@@ -199,7 +199,7 @@ def best_baselines(outcomes: Sequence[BaselineOutcome], metric: str) -> list[int
     Parameters
     ----------
     outcomes : sequence of BaselineOutcome
-        Of the same folds.
+        Results of the baselines on the same folds.
     metric : str
         Name of the score that chooses.
 

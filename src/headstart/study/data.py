@@ -1,4 +1,4 @@
-"""What a study works on: features, labels and groups of all images, as arrays."""
+"""Data of a study: features, labels and groups of all images, as arrays."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class StudyData:
-    """What heads are trained and judged on.
+    """Features and labels that heads are trained and judged on.
 
     Attributes
     ----------
@@ -27,6 +27,7 @@ class StudyData:
         One array for each source, widths as they come; memory maps where they are large.
     labels : ndarray of shape (n_images,), int64
     n_classes : int
+        Number of classes.
     weights : ndarray of shape (n_images,), float64, or None
     groups : ndarray of shape (n_images,), int64, or None
     soft : ndarray of shape (n_images, n_classes), float64, or None

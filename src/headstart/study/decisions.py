@@ -96,7 +96,7 @@ def fit_decisions(
     Parameters
     ----------
     inner : InnerPredictions
-        Of m rows.
+        Inner predictions of m training rows.
     labels : ndarray of shape (m,), int64
     weights : ndarray of shape (m,), or None
     plan : StudyPlan
@@ -121,7 +121,7 @@ def _groups_of_classes(labels: NDArray[np.int64], groups: NDArray[np.int64], n_c
 
 
 def decision_notes(decided: Sequence[FoldDecisions], classes: Sequence[str]) -> list[str]:
-    """What weakens the decisions: thresholds that follow no rule, sets that say nothing or rest on little."""
+    """Notes on weak decisions: thresholds that follow no rule, sets that say nothing or rest on little."""
     points = [(one.outer.key, one.fitted.operating_point) for one in decided]
     notes = [f"Operating point of {key}: {point.note}" for key, point in points if point is not None and point.note]
     sets = [one.fitted.conformal for one in decided if one.fitted.conformal is not None]

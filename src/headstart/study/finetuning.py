@@ -45,18 +45,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class FineTuningStudy:
-    """The costly candidates of a study, and what they work with.
+    """Fine-tuning candidates of a study, with the networks and stage maps that they start from.
 
     Attributes
     ----------
     specs : tuple of FineTuneSpec
-        The candidates, each with its precision decided.
+        Candidates, each with its precision decided.
     backbones : tuple of Backbone
-        One for each source.
+        Pretrained backbone of each source.
     open_maps : callable
-        From the number of a source and its last frozen stage to the maps of all images; asked once for each pair.
+        Gives the stage maps of all images for the number of a source and its last frozen stage; called once a pair.
     random_backbones : tuple of Backbone
-        With random weights, one for each source, where a candidate starts from them.
+        The same with random weights, where a candidate starts from them.
     n_threads : int
         Threads of the training.
     device : str
@@ -106,7 +106,7 @@ def tune_folds(
     ----------
     data : StudyData
     results : sequence of FoldResult
-        Of the heads on frozen features, calibrated; the refit, which need not be, among them.
+        Results of the heads on frozen features, calibrated; the refit, which need not be, among them.
     plan : StudyPlan
     tuning : FineTuningStudy
     journal : Journal, optional

@@ -1,4 +1,4 @@
-"""What one outer fold gave: its choice, its probabilities, and what is written down of its search."""
+"""Result of one outer fold: its choice, its probabilities, its decisions, and the record of its search."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class FoldRecord:
-    """What one outer fold says of C candidates.
+    """Record of the search in one outer fold, over C candidates.
 
     Attributes
     ----------
     repeat, fold : int
         Numbers of the outer fold; fold -1 is the refit on all rows.
     choice : Selection
-        Of the candidates in `compared`.
+        Scores, ranks and ties of the candidates in `compared`.
     compared : tuple of int
         Numbers of the candidates the choice was made among: all, or those that halving kept.
     costs : ndarray of shape (C,)
+        Rough seconds that each candidate costs whoever uses it.
     chosen : int
         Number of the candidate that was fitted and judged.
     outer_scores : mapping of int to float
@@ -54,7 +55,7 @@ class FoldRecord:
 
 @dataclass(frozen=True, eq=False)
 class FineTunedFold:
-    """What the fine-tuning candidates gave in one outer fold.
+    """Result of the fine-tuning candidates in one outer fold.
 
     Attributes
     ----------
@@ -109,7 +110,7 @@ class FoldDecisions:
 
 @dataclass(frozen=True, eq=False)
 class FoldResult:
-    """What one outer fold gave.
+    """Result of one outer fold.
 
     Attributes
     ----------
@@ -128,7 +129,7 @@ class FoldResult:
         Probabilities before calibration of the candidate chosen and of the best of each source, by number; no choice
         looks at them.
     record : FoldRecord
-        What is written down of the search.
+        Scores, ranks and costs of all candidates, for ``candidates.parquet``.
     inner : InnerPredictions
         Predictions of the training rows by the inner fits of what `raw` comes from; decisions are fitted on them.
     calibrated : ndarray of shape (n_test, n_classes), or None
@@ -137,7 +138,7 @@ class FoldResult:
         As `calibrated`, of the winner among the heads on frozen features; None where no fine-tuning competes.
     decisions : FoldDecisions or None
     fine_tuned : FineTunedFold or None
-        What the fine-tuning candidates gave, where there are any.
+        Result of the fine-tuning candidates, where there are any.
     """
 
     outer: OuterFold

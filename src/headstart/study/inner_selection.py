@@ -1,4 +1,4 @@
-"""The inner folds' part of a study: candidates fitted and predicted item by item, all of them or by halving."""
+"""Inner folds of a study: candidates fitted and predicted in work items, and the choice among them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ N_KEPT = 3
 
 @dataclass(frozen=True, eq=False)
 class StudyContext:
-    """A study in hand: what it works on, and where its items run and are kept.
+    """A study under way: its data and plan, and where its work items run and are kept.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class StudyContext:
     prefix: str = ""
 
     def kept(self, key: str) -> dict[str, NDArray[Any]]:
-        """Arrays of a work item that was run."""
+        """Arrays of a work item that has been run."""
         tensors = self.journal.get(key)
         if tensors is None:
             raise KeyError(f"work item {key!r} was run but is not in the journal")
@@ -60,7 +60,7 @@ class StudyContext:
 
 @dataclass(frozen=True, eq=False)
 class InnerSelection:
-    """What the inner folds of one outer fold say.
+    """The choice of the inner folds of one outer fold, and what it stands on.
 
     Attributes
     ----------
@@ -224,7 +224,7 @@ def predictions_of(study: StudyContext, fold: OuterFold, found: InnerSelection, 
 
 
 def inner_task(study: StudyContext, fold: OuterFold, metric: str) -> InnerTask:
-    """What the inner predictions of an outer fold are judged against."""
+    """Labels, inner folds and metric that the inner predictions of an outer fold are judged by."""
     data = study.data
     return InnerTask.of(
         data.labels,

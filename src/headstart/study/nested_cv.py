@@ -84,7 +84,7 @@ def run_folds(
 
 
 def _compare(study: StudyContext, folds: Sequence[OuterFold], advance: Callable[[int], None]) -> list[InnerSelection]:
-    """What the inner folds say, outer fold by outer fold."""
+    """The choice of the inner folds in every outer fold."""
     if study.plan.halving is not None:
         return [_halved(study, fold, advance) for fold in folds]
     items = [done.work for fold in folds for done in inner_items(study, fold, everything(study, fold))]

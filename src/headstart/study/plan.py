@@ -1,4 +1,4 @@
-"""What a study tries, and how it chooses."""
+"""Plan of a study: the candidates, and how it chooses among them."""
 
 from __future__ import annotations
 
@@ -28,29 +28,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """What is tried, and how the choice is made.
+    """Candidates of a study, and how it chooses among them.
 
     Attributes
     ----------
     candidates : tuple of Candidate
     sources : tuple of FeatureSourceSpec
-        What the features come from, in the order of `StudyData.features`.
+        Sources of the features, in the order of `StudyData.features`.
     choose_by : str
         Name of the metric that the inner folds choose by.
     positive : int or None
         Positive class of a two-class task.
     seed : int
+        Seed of the fits and of the choice.
     n_jobs : int
-        Worker processes; never changes the results.
+        Number of worker processes; never changes the results.
     halving : HalvingPlan or None
         Drop the weaker candidates early.
     train_precision : {"fp32", "bf16"}
-        Of the large products in training dense heads; decides last digits.
+        Precision of the large products in training dense heads; decides last digits.
     seconds_per_image : tuple of float
-        Of the features of each source, for the cost of a candidate; empty: the cost counts heads alone. It decides
+        Seconds to compute the features of an image, for each source; empty: the cost counts heads alone. It decides
         which of the tied is the cheapest, so it must be the same when a run is resumed.
     n_views : mapping of str to int
-        Views of each image under every policy, for the cost of training on them and of predicting from them.
+        Number of views of each image under every policy, for the cost of training on them and of predicting from them.
 
     Raises
     ------
@@ -119,18 +120,18 @@ class StudyPlan:
         return [index for index in numbers if self.source_of(index) == source]
 
     def by_training_set(self, among: Sequence[int]) -> dict[TrainingSetSpec, list[int]]:
-        """Those of the candidates named that share a training set, by training set, in their order."""
+        """Numbers of the candidates, of those given, that share a training set, by training set."""
         found: dict[TrainingSetSpec, list[int]] = {}
         for index in among:
             found.setdefault(self.candidates[index].training_set, []).append(index)
         return found
 
     def costs(self, data: StudyData, n_rows: int) -> Floats:
-        """What every candidate costs whoever uses it, for `n_rows` training rows; see `candidate_cost`."""
+        """Cost of every candidate to whoever uses it, for `n_rows` training rows; see `candidate_cost`."""
         return np.array([candidate_cost(one.head, self._scale(one, data, n_rows)) for one in self.candidates])
 
     def rows_of(self, candidate: Candidate, n_images: int) -> int:
-        """About how many rows a candidate is fitted on, views counted and balancing not."""
+        """Rough number of rows that a candidate is fitted on, views counted and balancing not."""
         training_set = candidate.training_set
         return n_images * (1 if training_set.balance == "views" else self.n_views.get(training_set.augment, 1))
 

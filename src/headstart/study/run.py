@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class StudyResult:
-    """Everything a study found, before it is written down.
+    """Result of a whole study, before it is written down.
 
     Attributes
     ----------
@@ -95,7 +95,7 @@ def run_study(
     Parameters
     ----------
     dataset : ImageDataset
-        With near-duplicates joined to groups.
+        Images with near-duplicates joined to groups.
     data : StudyData
         The same images with their features.
     split : Split
@@ -158,7 +158,7 @@ def _tax(
 ) -> dict[str, Any] | None:
     """Scores of the same study with the groups ignored, beside those with groups kept; as many folds and repeats.
 
-    Of heads on frozen features alone on both sides: costly candidates would have to be trained a second time.
+    Both sides are heads on frozen features: fine-tuning candidates would have to be trained a second time.
     """
     if dataset.groups is None:
         progress.note("The data set has no groups, so there is no leakage tax to measure.")

@@ -41,14 +41,14 @@ _MODELLED_FLOPS = 60e9
 
 @dataclass(frozen=True)
 class MachineSpeed:
-    """How many times longer this machine takes than the cost model of the heads says.
+    """Speed of this machine: how many times longer than the cost model of the heads says a fit takes here.
 
     Attributes
     ----------
     dense : mapping of int to float
-        Of dense heads, by batch size; of other batch sizes the mean.
+        Factor of dense heads, by batch size; other batch sizes take the mean.
     other : float
-        Of all other kinds.
+        Factor of all other kinds.
     compared_s : float
         Seconds to count one row once in the comparison of candidates by the score that chooses.
     """

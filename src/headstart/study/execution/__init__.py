@@ -1,1 +1,1 @@
-"""Where the work of a study runs: its work items, worker processes, the journal and the run folder."""
+"""Execution of a study: its work items, worker processes, the journal and the run folder."""

@@ -71,7 +71,7 @@ def stored_engine(path: Path, number: int = 0) -> Engine | None:
 
 
 def stored_record(path: Path, number: int = 0) -> dict[str, Any]:
-    """How the engine of a source of the run in a folder was chosen; empty where that was not recorded.
+    """Record of how the engine of a source of a run was chosen; empty where there is none.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def claimed(
     identity : dict
         Everything that decides the results; a folder with another identity is refused.
     source : dict
-        Where the data came from, for `headstart report`; decides nothing.
+        Place that the data came from, for `headstart report`; decides nothing.
     images : bool
         Whether reports of this run may show pictures. Once forbidden it stays forbidden.
     engines : dict, optional
@@ -200,7 +200,7 @@ def _damaged(file: Path) -> str:
 
 
 def differences(stored: Any, asked: Any, name: str = "") -> list[str]:
-    """What differs between two nested settings, in words.
+    """Differences between two nested settings, in words.
 
     >>> differences({"seed": 0, "split": {"outer": 5}}, {"seed": 1, "split": {"outer": 5}})
     ['seed is 0 there, 1 here']

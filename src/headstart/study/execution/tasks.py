@@ -32,16 +32,16 @@ SVM holds training rows of its own."""
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How the heads of a work item are fitted.
+    """Settings that the heads of a work item are fitted with.
 
     Attributes
     ----------
     seed : int
-        Of the fit and of what is done to the training rows.
+        Seed of the fit, and of what is drawn in making the training set.
     precision : {"fp32", "bf16"}
-        Of the large products in training dense heads.
+        Precision of the large products in training dense heads.
     training_set : TrainingSetSpec
-        Of the training rows.
+        How the training rows are balanced and augmented.
     """
 
     seed: int
@@ -58,7 +58,7 @@ def work_groups(heads: Sequence[HeadSpec], n_features: int, n_classes: int, n_ro
         All on the features of one source.
     n_features, n_classes : int
     n_rows : int
-        Training rows.
+        Number of training rows.
 
     Raises
     ------
@@ -88,11 +88,11 @@ def inner_predictions(
     Parameters
     ----------
     data : StudyData
-        Of one source.
+        Images with the features of one source.
     rows : (ndarray, ndarray) of int64
         Numbers of the training and of the validation rows.
     heads : sequence of HeadSpec
-        Of one kind; dense ones of one shape and batch size, as `work_groups` gives them.
+        Heads of one kind; dense ones of one shape and batch size, as `work_groups` gives them.
     settings : FitSettings
 
     Returns
@@ -115,7 +115,7 @@ def inner_predictions(
 def _dense_probabilities(
     data: StudyData, features: NDArray[np.float32], heads: Sequence[HeadSpec], settings: FitSettings
 ) -> NDArray[np.float64]:
-    """As `inner_predictions`, without ever holding the parameters of all heads."""
+    """Probabilities of dense heads, without ever holding the parameters of all."""
     from headstart.heads import train_chunk
 
     rows = training_rows(

@@ -1,4 +1,4 @@
-"""Where the work runs: work items in worker processes, one thread each, finished ones kept in the journal."""
+"""Work items, run in worker processes, one thread each, finished ones kept in the journal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class WorkItem:
     Attributes
     ----------
     key : str
-        Its name in the journal.
+        Name of the work item in the journal.
     function : callable
         A module-level function that returns named arrays.
     arguments : tuple
@@ -93,6 +93,6 @@ def run_items(
 
 
 def run_item(item: WorkItem) -> tuple[str, dict[str, NDArray[Any]]]:
-    """One item, on one thread."""
+    """Key and arrays of one work item, run on one thread."""
     with single_thread():
         return item.key, item.function(*item.arguments)

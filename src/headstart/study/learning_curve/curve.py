@@ -84,7 +84,7 @@ def draw_subsets(dataset: ImageDataset, *, n_sizes: int, n_repeats: int, n_folds
     Parameters
     ----------
     dataset : ImageDataset
-        With twins joined to groups.
+        Images with near-duplicates joined to groups.
     n_sizes, n_repeats, n_folds : int
         The folds are drawn again for every repeat, and in every training fold an order of the images.
     seed : int

@@ -28,10 +28,10 @@ from headstart.errors import InputError
 Floats = NDArray[np.float64]
 
 EXPONENTS: Final = np.round(np.arange(0.15, 1.201, 0.05), 2)
-"""Of learning curves that are met in practice; a smaller one cannot be told from a straight line in log n."""
+"""Exponents met in practice; a smaller one cannot be told from a straight line in log n."""
 MIN_POINTS: Final = 4
 MAX_TIMES: Final = 3.0
-"""How many times the images at hand the law may be carried; beyond, its form alone decides."""
+"""Largest multiple of the images at hand that the law is carried to; beyond, its form alone decides."""
 LEVEL: Final = 0.90
 _MIN_DEVIATION: Final = 1e-4
 _SCALE: Final = 100.0  # sizes are taken in hundreds, so that b is the loss to be won from 100 images on
@@ -44,7 +44,7 @@ class Points:
     Attributes
     ----------
     sizes : ndarray of shape (K,), float64
-        Images trained on, rising.
+        Number of images trained on, rising.
     mean : ndarray of shape (K,)
         Mean loss over the draws.
     single : ndarray of shape (K,)
@@ -83,7 +83,7 @@ def points_of(sizes: Floats, losses: Floats, n_images: int) -> Points:
     sizes : ndarray of shape (K,)
         Rising.
     losses : ndarray of shape (R, K)
-        Of R draws at every size, R >= 2.
+        Losses of R draws at every size, R >= 2.
     n_images : int
         Images that the draws are taken from.
 
@@ -212,7 +212,7 @@ class PowerLaw:
         return float(np.exp(single[-1] + slope * (np.log(n) - sizes[-1])))
 
     def _quantile(self, mean: Floats, deviation: Floats, level: float) -> float:
-        """Of a mixture of normal distributions, by bisection."""
+        """Quantile of a mixture of normal distributions, by bisection."""
         spread = np.maximum(deviation, 1e-12)
         low, high = float((mean - 12 * spread).min()), float((mean + 12 * spread).max())
         for _ in range(80):

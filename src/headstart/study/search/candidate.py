@@ -11,7 +11,7 @@ from headstart.study.training_set.spec import PLAIN, TrainingSetSpec
 
 @dataclass(frozen=True)
 class FeatureSourceSpec:
-    """Where the features of a candidate come from; None leaves a choice to the backbone or to the fit.
+    """Source of the features of a candidate; None leaves a choice to the backbone or to the fit.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class FeatureSourceSpec:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One point of the space: what the features come from, the head trained on them, and what is done before."""
+    """One point of the search space: source of features, head, and how the training set of the head is made."""
 
     source: FeatureSourceSpec
     head: HeadSpec

@@ -46,7 +46,7 @@ _FAR = 8.0
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """What the inner folds say of C candidates.
+    """Scores, ranks and ties of C candidates by the inner folds, and the winner among them.
 
     Attributes
     ----------
@@ -99,9 +99,9 @@ def make_choice(
         Rows as in the task; those that no inner fold validates may hold anything. nan: the candidate failed.
     task : InnerTask
     costs : ndarray of shape (C,)
-        What each candidate costs, from `headstart.study.search.costs.candidate_cost`.
+        Rough seconds that each candidate costs, from `headstart.study.search.costs.candidate_cost`.
     seed : int
-        Of the draws.
+        Seed of the draws.
     n_resamples : int >= 100
 
     Returns
@@ -153,7 +153,7 @@ def ranked(scores: Floats, metric: str) -> Integers:
 
 
 def no_choice(n_candidates: int, n_failed: int, metric: str) -> RunError:
-    """What to say when no candidate has a score."""
+    """The error for candidates none of which has a score."""
     return RunError(
         f"None of {n_candidates:,} candidates has a {find_metric(metric).title} on the inner folds "
         f"({n_failed:,} failed), so none can be chosen. Check the weights and the sizes of the classes, or choose by "
@@ -249,7 +249,7 @@ def _compare(
 
 
 def _reach(found: _Differences) -> Floats:
-    """How far behind a candidate may be and still be tied, (C,): any distance where its deviation is unknown."""
+    """Largest distance from the winner at which a candidate is tied with it, (C,); infinite where it is unknown."""
     known = np.isfinite(found.deviation)
     return np.where(known, found.critical * np.where(known, found.deviation, 0.0), np.inf)
 

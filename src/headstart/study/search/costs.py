@@ -1,4 +1,4 @@
-"""What a candidate costs whoever uses it: features, one fit and predictions, in rough seconds on one core."""
+"""Cost of a candidate to whoever uses it: features, one fit and predictions, in rough seconds on one core."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Scale:
     Attributes
     ----------
     n_images : int
-        Images trained on.
+        Number of images trained on.
     n_features, n_classes : int
     seconds_per_image : float
-        Of the features' forward pass, preparation included; 0 where only heads are to be compared.
+        Seconds of the forward pass that gives the features; 0 where only heads are to be compared.
     n_rows_per_image : float
-        Rows trained on for each image.
+        Number of rows trained on for each image.
     n_views_trained, n_views_predicted : int
-        Views of each image that features are computed of.
+        Number of views of each image that features are computed of.
     """
 
     n_images: int
@@ -38,7 +38,7 @@ class Scale:
 
     @property
     def n_rows(self) -> int:
-        """Rows trained on."""
+        """Number of rows trained on."""
         return round(self.n_images * self.n_rows_per_image)
 
 

@@ -24,7 +24,7 @@ IN_MEMORY_BYTES = 256 * 2**20
 
 @dataclass(frozen=True, eq=False)
 class InnerPredictions:
-    """What one candidate's inner fits say of the training rows that they left out.
+    """Predictions of one candidate's inner fits for the training rows that they left out.
 
     Attributes
     ----------
@@ -49,12 +49,12 @@ class InnerPredictions:
 
 @dataclass(frozen=True, eq=False)
 class InnerTask:
-    """What inner predictions are judged against: the training rows of one outer fold, and their inner folds.
+    """Labels, inner folds and metric that inner predictions of one outer fold are judged by.
 
     Attributes
     ----------
     labels : ndarray of shape (n,), int64
-        Of the outer fold's training rows, in the order of the predictions.
+        Class codes of the outer fold's training rows, in the order of the predictions.
     n_classes : int
     fold : ndarray of shape (n,), int64
         Inner fold that validates the row, from 0; -1 where none does.
@@ -99,12 +99,12 @@ class InnerTask:
         Parameters
         ----------
         labels, weights, groups : ndarray of shape (n_images,)
-            Of the whole data set; only training rows are read.
+            Columns of the whole data set; only training rows are read.
         train : ndarray of int64
             Row numbers of the outer fold's training rows.
         inner : sequence of (train rows, validation rows)
         n_classes, metric, positive
-            As the attributes.
+            See the attributes of the same names.
         """
         fold = np.full(len(train), -1, dtype=np.int64)
         place = {int(row): position for position, row in enumerate(train)}
@@ -141,11 +141,11 @@ class PredictionStore(Sequence["Floats"]):
             self._table[index, rows] = predicted
 
     def stored(self, index: int) -> NDArray[np.float32]:
-        """A copy of those of one candidate, as they are stored."""
+        """Copy of the probabilities of one candidate, as they are stored."""
         return np.array(self._table[index])
 
     def of(self, candidates: Sequence[int]) -> Selected:
-        """Those of some candidates."""
+        """Probabilities of some candidates, counted from 0."""
         return Selected(self, tuple(candidates))
 
     def __len__(self) -> int:
@@ -162,7 +162,7 @@ class PredictionStore(Sequence["Floats"]):
 
 
 class Selected(Sequence["Floats"]):
-    """PredictionStore of some candidates, counted from 0."""
+    """Probabilities of some candidates of a store, counted from 0."""
 
     def __init__(self, predictions: PredictionStore, candidates: tuple[int, ...]) -> None:
         self._predictions, self._candidates = predictions, candidates

@@ -36,7 +36,7 @@ def read_space(path: Path, *, source: FeatureSourceSpec | None = None, halving: 
     path : Path
         A TOML file; docs/search.md describes it, ``study.schema.json`` in this package holds its schema.
     source : FeatureSourceSpec, optional
-        Where features come from when the file names no source. Default: the default backbone.
+        Source of features when the file names none. Default: the default backbone.
     halving : HalvingPlan, optional
         How the weaker candidates are dropped when the file has no ``[halving]`` table. Default: all go to the end.
 

@@ -1,1 +1,1 @@
-"""What is done to the training rows before a head is fitted: balancing and views."""
+"""The training set of a head: balancing and views of the training rows of a fold."""

@@ -31,12 +31,12 @@ def build_training_rows(data: StudyData, train: Integers, training_set: Training
     Parameters
     ----------
     data : StudyData
-        Of one source, all images.
+        All images, with the features of one source.
     train : ndarray of int64
         Numbers of the training rows.
     training_set : TrainingSetSpec
     seed : int
-        Of random sampling.
+        Seed of random sampling.
 
     Returns
     -------
@@ -71,8 +71,8 @@ def with_views(data: StudyData, train: Integers, policy: str) -> StudyData:
 def topped_up(data: StudyData, train: Integers, policy: str, seed: int) -> StudyData:
     """The training rows, the smaller classes topped up by views of their images to the size of the largest.
 
-    Of every image the first view, then of every image the second, until the classes are even or the views are used
-    up; the images of a last, incomplete round are drawn. A view counts like an image.
+    The first view of every image comes first, then the second of every image, until the classes are even or the views
+    are used up; the images of a last, incomplete round are drawn. A view counts like an image.
     """
     views, rows = views_of(data, policy), _with_parents(data, train)
     counts = np.bincount(rows.labels, minlength=data.n_classes)

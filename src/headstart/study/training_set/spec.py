@@ -1,4 +1,4 @@
-"""What is done to the training rows of a fold before a head is fitted on them: a setting like any other."""
+"""Settings of a training set: how the training rows of a fold are balanced and augmented for a head."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from headstart.errors import InputError
 
 @dataclass(frozen=True)
 class TrainingSetSpec:
-    """What is done to the training rows before a head is fitted on them; a setting of a candidate like any other.
+    """How the training rows of a fold are balanced and augmented; a setting of a candidate like any other.
 
     Attributes
     ----------

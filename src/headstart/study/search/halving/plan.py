@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HalvingPlan:
-    """How the weaker candidates are dropped.
+    """Plan of a successive halving: what share of the candidates each rung lets pass, and what it sees.
 
     Attributes
     ----------
@@ -69,12 +69,12 @@ class HalvingPlan:
 
 @dataclass(frozen=True)
 class Request:
-    """What a rung wants scored.
+    """Candidates that a rung asks to be scored, and how far.
 
     Attributes
     ----------
     candidates : tuple of int
-        Their numbers; those of one trajectory differ in epochs alone and can be snapshots of one fit.
+        Numbers of the candidates; those of one trajectory differ in epochs alone and can be snapshots of one fit.
     folds : tuple of int
         Numbers of the inner folds.
     epochs : int or None
@@ -108,7 +108,7 @@ class Dropped:
 
 @dataclass(frozen=True, eq=False)
 class Halved:
-    """What successive halving left over.
+    """Result of a successive halving.
 
     Attributes
     ----------
@@ -121,7 +121,7 @@ class Halved:
     failed : ndarray of shape (n_candidates,), bool
         Gave no finite score in some fold it was asked for.
     dropped : tuple of Dropped
-        In the order of dropping.
+        Trajectories that went no further, in the order of dropping.
     fits, epochs : (int, int)
         Trajectories fitted on one fold each, and their epochs in all: with halving, and without it.
     """

@@ -28,7 +28,7 @@ def trajectories(keys: Sequence[str], heads: Sequence[HeadSpec]) -> list[tuple[i
     Parameters
     ----------
     keys : sequence of str
-        What the features of each candidate come from.
+        Name of the features of each candidate.
     heads : sequence of HeadSpec
     """
     found: dict[str, list[int]] = {}
@@ -44,7 +44,7 @@ def _epochs(head: HeadSpec) -> int:
 
 @dataclass(eq=False)
 class _State:
-    """The race so far; lists grow as rungs are run."""
+    """State of the halving between rungs; lists grow as rungs are run."""
 
     heads: Sequence[HeadSpec]
     n_folds: int
@@ -112,7 +112,7 @@ def halve(
         Name of the score, for its direction.
     plan : HalvingPlan
     keys : sequence of str
-        What each candidate's features come from. Default: all the same.
+        Name of each candidate's features. Default: all the same.
 
     Returns
     -------
