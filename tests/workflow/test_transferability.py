@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -288,14 +289,16 @@ def test_a_fit_of_several_sources_tells_all_three_beside_the_judgement(fitted: R
     assert found["agreement"]["words"].replace("'", "&#39;") in page
 
 
-def test_a_run_that_did_not_keep_them_has_no_such_section(fitted: Run) -> None:
+def test_a_run_that_did_not_keep_them_has_no_such_section(fitted: Run, tmp_path: Path) -> None:
     record = read_run(fitted.folder)
     assert transferability_section(ReportContext(record), {}) is not None
-    older = {name: value for name, value in record.results.items() if name != "transferability"}
-    assert transferability_section(ReportContext(replace(record, results=older)), {}) is None
-    broken = {**record.results, "transferability": {**record.results["transferability"], "sources": [{"label": "a"}]}}
+    older = replace(record, document=record.document.model_copy(update={"transferability": None}))
+    assert transferability_section(ReportContext(older), {}) is None
+    broken = {**fitted.results, "transferability": {**fitted.results["transferability"], "sources": [{"label": "a"}]}}
+    copy = Path(shutil.copytree(fitted.folder, tmp_path / "run"))
+    (copy / "results.json").write_text(json.dumps(broken), encoding="utf-8")
     with pytest.raises(RunError, match="scores is missing"):
-        transferability_section(ReportContext(replace(record, results=broken)), {})
+        read_run(copy)
 
 
 def test_one_source_has_nothing_to_rank(run: Run, folders: Path) -> None:

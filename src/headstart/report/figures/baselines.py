@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
@@ -11,6 +10,8 @@ from headstart.report.document import Plot
 from headstart.report.figures import style
 from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_in_sentence, metric_title
+from headstart.results.models.estimates import Estimate
+from headstart.results.models.transfer import TransferResults
 from headstart.results.read import RunRecord
 
 PLOT = "baselines"
@@ -18,12 +19,12 @@ PLOT = "baselines"
 
 def baseline_plots(record: RunRecord) -> tuple[Plot, ...]:
     """The run and every baseline with intervals on one axis; none where no baseline was judged."""
-    transfer, name = record.results.get("transfer"), record.results["headline"]["metric"]
+    transfer, name = record.document.transfer, record.document.headline.metric
     if transfer is None:
         return ()
-    rows = [("this run", record.results["metrics"][name])]
-    rows += [(baseline["title"], baseline["metrics"][name]) for baseline in transfer["rivals"]]
-    known = [(label, entry) for label, entry in rows if entry["value"] is not None]
+    rows = [("this run", record.document.metrics[name])]
+    rows += [(baseline.title, baseline.metrics[name]) for baseline in transfer.baselines]
+    known = [(label, entry) for label, entry in rows if entry.value is not None]
     if len(known) < 2:
         return ()
     title = _plot_title(transfer, name)
@@ -38,27 +39,29 @@ def baseline_plots(record: RunRecord) -> tuple[Plot, ...]:
     return (plot,)
 
 
-def _plot_title(transfer: Mapping[str, Any], name: str) -> str:
-    gain = transfer["gains"][name]
-    if gain["gain"] is None:
+def _plot_title(transfer: TransferResults, name: str) -> str:
+    gain = transfer.gains[name]
+    if gain.gain is None:
         return "The run beside its simple baselines"
-    return f"{_points(gain)} against the best simple baseline, chosen on inner folds"
+    return f"{_points(gain.gain, gain.ci95)} against the best simple baseline, chosen on inner folds"
 
 
-def _points(gain: Mapping[str, Any]) -> str:
-    ends = "" if gain["ci95"] is None else " ({:+.1f} to {:+.1f})".format(*(100 * end for end in gain["ci95"]))
-    return f"{100 * gain['gain']:+.1f} points{ends}"
+def _points(gain: float, interval: tuple[float, float] | None) -> str:
+    """A gain in percentage points, and its interval."""
+    ends = "" if interval is None else " ({:+.1f} to {:+.1f})".format(*(100 * end for end in interval))
+    return f"{100 * gain:+.1f} points{ends}"
 
 
 @style.styled()
-def _figure(rows: Sequence[tuple[str, Mapping[str, Any]]], *, metric: str, title: str) -> Figure:
+def _figure(rows: Sequence[tuple[str, Estimate]], *, metric: str, title: str) -> Figure:
     figure = style.new_figure(6.4, 1.3 + 0.34 * len(rows))
     axes = figure.subplots()
     for height, (_, entry) in enumerate(rows):
         colour = style.ORANGE if height == 0 else style.BLUE
-        bounds = entry.get("ci95") or [entry["value"]] * 2
+        value = entry.value or 0.0
+        bounds = entry.ci95 or (value, value)
         axes.plot(bounds, [height, height], color=colour, alpha=0.45, linewidth=6, solid_capstyle="butt")
-        axes.plot(entry["value"], height, "o", color=colour, markersize=6)
+        axes.plot(value, height, "o", color=colour, markersize=6)
     axes.set_yticks(range(len(rows)), [label for label, _ in rows])
     axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=f"{metric} with 95 % interval")
     axes.tick_params(axis="y", length=0)

@@ -45,10 +45,11 @@ def calibration_plot(record: RunRecord, oof: OutOfFold, bins: Reliability) -> Pl
 
 
 def _gap(record: RunRecord) -> str:
-    value = record.results["metrics"].get("ece", {"value": None})["value"]
-    if value is None:
+    error = record.document.metrics.get("ece")
+    if error is None or error.value is None:
         return "Predicted probabilities against what was observed"
-    return f"Probabilities are off by {100 * value:.1f} percentage points on average (debiased ECE {text.score(value)})"
+    shown = f"{100 * error.value:.1f} percentage points on average (debiased ECE {text.score(error.value)})"
+    return f"Probabilities are off by {shown}"
 
 
 @style.styled()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -12,6 +11,8 @@ from headstart.metrics import METRICS
 from headstart.report.document import Plot
 from headstart.report.figures import style
 from headstart.report.text import format as text
+from headstart.results.models.candidates import CandidateSummary
+from headstart.results.models.run_results import RunResults
 from headstart.results.read import RunRecord
 
 MAX_CANDIDATES = 25
@@ -29,17 +30,17 @@ class CandidateScore:
 
 def candidate_plots(record: RunRecord) -> tuple[Plot, ...]:
     """Inner log loss of the best candidates and of all that were chosen; none where nothing was compared."""
-    scored = [entry for entry in sorted_candidates(record.results) if entry["inner_log_loss"] is not None]
+    scored = [entry for entry in sorted_candidates(record.document) if entry.inner_log_loss is not None]
     if len(scored) < 2:
         return ()
     title = _candidate_title(record, scored)
-    shown = [entry for place, entry in enumerate(scored) if place < MAX_CANDIDATES or entry["times_chosen"]]
+    shown = [entry for place, entry in enumerate(scored) if place < MAX_CANDIDATES or entry.times_chosen]
     rows = [
         CandidateScore(
-            short_label(entry["label"]),
-            entry["inner_log_loss"],
-            entry.get("inner_log_loss_sd") or 0.0,
-            entry["times_chosen"],
+            short_label(entry.label),
+            entry.inner_log_loss or 0.0,
+            entry.inner_log_loss_sd or 0.0,
+            entry.times_chosen,
         )
         for entry in shown
     ]
@@ -53,25 +54,22 @@ def candidate_plots(record: RunRecord) -> tuple[Plot, ...]:
     return (plot,)
 
 
-def _candidate_title(record: RunRecord, scored: Sequence[Mapping[str, Any]]) -> str:
-    winner = max(scored, key=lambda entry: entry["times_chosen"])
-    n_choices = len(record.results["folds"])
-    return (
-        f"{short_label(winner['label'])} was chosen in {winner['times_chosen']} of {text.plural(n_choices, 'choice')}"
-    )
+def _candidate_title(record: RunRecord, scored: Sequence[CandidateSummary]) -> str:
+    winner = max(scored, key=lambda entry: entry.times_chosen)
+    n_choices = len(record.document.folds)
+    return f"{short_label(winner.label)} was chosen in {winner.times_chosen} of {text.plural(n_choices, 'choice')}"
 
 
-def sorted_candidates(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def sorted_candidates(results: RunResults) -> list[CandidateSummary]:
     """Candidates by the score they were chosen by, the best first, those without a score last."""
-    choose_by = results["protocol"]["choose_by"]
-    key = "inner_log_loss" if choose_by == "log_loss" else "inner_score"
+    choose_by = results.protocol.choose_by
     sign = -1.0 if choose_by in METRICS and METRICS[choose_by].greater_is_better else 1.0
 
-    def place(entry: Mapping[str, Any]) -> tuple[bool, float, str]:
-        value = entry.get(key)
-        return value is None, sign * (value or 0.0), entry["label"]
+    def place(entry: CandidateSummary) -> tuple[bool, float, str]:
+        value = entry.inner_log_loss if choose_by == "log_loss" else entry.inner_score
+        return value is None, sign * (value or 0.0), entry.label
 
-    return sorted(results["candidates"], key=place)
+    return sorted(results.candidates, key=place)
 
 
 def short_label(label: str) -> str:

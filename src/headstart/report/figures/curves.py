@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,6 +14,7 @@ from headstart.metrics import Band, OutOfFold, precision_recall_band, precision_
 from headstart.report.document import Plot
 from headstart.report.figures import style
 from headstart.report.text import format as text
+from headstart.results.models.estimates import Estimate
 from headstart.results.read import RunRecord
 
 Floats = NDArray[np.float64]
@@ -91,26 +91,25 @@ def _shown_classes(record: RunRecord, oof: OutOfFold) -> list[int]:
     drawable = _drawable(oof)
     if oof.n_classes == 2:
         return [oof.positive_index] if drawable else []
-    hardest = sorted(drawable, key=lambda code: _class_entry(record, code, "roc_auc").get("value") or 0.0)
+    hardest = sorted(drawable, key=lambda code: _class_entry(record, code, "roc_auc").value or 0.0)
     return sorted(hardest[:MAX_PANELS])
 
 
 def _fraction(record: RunRecord) -> float:
     """Share of all images that a judged model was trained on, mean over the folds."""
-    n_train = np.mean([fold["n_train"] for fold in record.results["folds"]])
-    return float(np.clip(n_train / record.results["task"]["n_images"], 1e-9, 1.0))
+    n_train = np.mean([fold.n_train for fold in record.document.folds])
+    return float(np.clip(n_train / record.document.task.n_images, 1e-9, 1.0))
 
 
-def _class_entry(record: RunRecord, code: int, metric: str) -> dict[str, Any]:
-    entry: dict[str, Any] = record.results["per_class"][record.classes[code]].get(metric, {"value": None})
-    return entry
+def _class_entry(record: RunRecord, code: int, metric: str) -> Estimate:
+    return record.document.per_class[record.classes[code]].metrics[metric]
 
 
 def _heading(record: RunRecord, code: int, labels: list[str], metric: str) -> str:
     """Heading of a class's panel; empty for two classes, where the title says it."""
     if len(labels) == 2:
         return ""
-    support = text.count(record.results["per_class"][record.classes[code]]["support"])
+    support = text.count(record.document.per_class[record.classes[code]].support)
     return f"{labels[code]}, n = {support}\n{text.estimate(_class_entry(record, code, metric))}"
 
 
@@ -118,13 +117,13 @@ def _roc_title(record: RunRecord, labels: list[str], shown: list[int]) -> str:
     if len(shown) == 1:
         auc = text.estimate(_class_entry(record, shown[0], "roc_auc"))
         return f"ROC AUC {auc}: how often a {labels[shown[0]]} image ranks above another, n = {record.n_judged:,}"
-    worst = min(shown, key=lambda code: _class_entry(record, code, "roc_auc")["value"] or 0.0)
+    worst = min(shown, key=lambda code: _class_entry(record, code, "roc_auc").value or 0.0)
     auc = text.estimate(_class_entry(record, worst, "roc_auc"))
     return f"Hardest to tell from the rest is {labels[worst]}: ROC AUC {auc}, n = {record.n_judged:,}"
 
 
 def _pr_title(record: RunRecord, labels: list[str], shares: dict[int, float]) -> str:
-    worst = min(shares, key=lambda code: _class_entry(record, code, "pr_auc")["value"] or 0.0)
+    worst = min(shares, key=lambda code: _class_entry(record, code, "pr_auc").value or 0.0)
     average = text.estimate(_class_entry(record, worst, "pr_auc"))
     lead = "Average precision" if len(shares) == 1 else f"Lowest average precision, {labels[worst]}:"
     return f"{lead} {average}; guessing would reach {text.score(shares[worst])}, n = {record.n_judged:,}"

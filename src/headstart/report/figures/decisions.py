@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,6 +14,14 @@ from headstart.metrics import OutOfFold, roc_curve
 from headstart.report.document import Plot
 from headstart.report.figures import style
 from headstart.report.text import format as text
+from headstart.results.models.decisions import (
+    AbstentionResults,
+    CalibrationFacts,
+    DecisionResults,
+    OperatingPointScores,
+    ReliabilityBins,
+)
+from headstart.results.models.estimates import Estimate
 from headstart.results.read import RunRecord
 
 Floats = NDArray[np.float64]
@@ -23,32 +30,31 @@ _SIDE_INCHES = 4.6
 
 def decision_plots(record: RunRecord, oof: OutOfFold) -> tuple[Plot, ...]:
     """Reliability before and after, the operating point on the ROC curve, the abstention curve; as far as there are."""
-    decisions = record.results.get("decisions")
+    decisions = record.document.decisions
     if decisions is None:
         return ()
-    found = [_abstention_plot(record, oof, decisions["abstention"])]
+    found = [_abstention_plot(record, oof, decisions.abstention)]
     if calibrates(decisions):
-        found.insert(0, _calibration_plot(record, decisions["calibration"]))
-    point = decisions["operating_point"]
-    if point is not None and _known(point["metrics"], ("recall", "specificity")):
-        found.insert(-1, _point_plot(record, oof, decisions))
+        found.insert(0, _calibration_plot(record, decisions.calibration))
+    point = decisions.operating_point
+    if point is not None and _known(point.metrics.recall, point.metrics.specificity):
+        found.insert(-1, _point_plot(record, oof, point.metrics, decisions.requested.operating_point or ""))
     return tuple(found)
 
 
-def calibrates(decisions: Mapping[str, Any]) -> bool:
+def calibrates(decisions: DecisionResults) -> bool:
     """Whether any fold calibrated its probabilities."""
-    return any(fold["calibrator"]["kind"] != "none" for fold in decisions["folds"])
+    return any(fold.calibrator.kind != "none" for fold in decisions.folds)
 
 
-def _known(metrics: Mapping[str, Any], names: Sequence[str]) -> bool:
-    return all(metrics[name]["value"] is not None for name in names)
+def _known(*scores: Estimate) -> bool:
+    return all(score.value is not None for score in scores)
 
 
-def _calibration_plot(record: RunRecord, found: Mapping[str, Any]) -> Plot:
-    losses = found["scores"]["log_loss"]
-    before, after = (text.score(losses[key]["value"]) for key in ("before", "after"))
+def _calibration_plot(record: RunRecord, found: CalibrationFacts) -> Plot:
+    losses = found.scores.log_loss
+    before, after = text.score(losses.before.value), text.score(losses.after.value)
     title = f"Calibration takes the log loss from {before} to {after}, n = {record.n_judged:,}"
-    bins = {key: {name: np.array(values) for name, values in table.items()} for key, table in found["bins"].items()}
     positive = record.positive
     label = "the predicted class" if positive is None else style.class_labels(record.classes)[positive]
     names = (
@@ -58,22 +64,22 @@ def _calibration_plot(record: RunRecord, found: Mapping[str, Any]) -> Plot:
     caption = "Both of held-out images: calibrators were fitted on inner predictions for the training images of a fold."
     return Plot(
         "decision_calibration",
-        before_and_after(bins, names=names, title=title),
+        before_and_after((found.bins.before, found.bins.after), names=names, title=title),
         f"Calibration before and after. {title}.",
         caption,
     )
 
 
-def _point_plot(record: RunRecord, oof: OutOfFold, decisions: Mapping[str, Any]) -> Plot:
-    metrics, rule = decisions["operating_point"]["metrics"], decisions["asked"]["operating_point"]
+def _point_plot(record: RunRecord, oof: OutOfFold, metrics: OperatingPointScores, rule: str) -> Plot:
     rows, code = oof.rows_of(0), oof.positive_index
     curve = roc_curve(oof.labels[rows] == code, oof.probabilities[0, rows, code], oof.row_weights[rows])
-    point = {name: (metrics[name]["value"], metrics[name]["ci95"]) for name in ("recall", "specificity")}
     title = (
-        f"At {rule}: sensitivity {text.score(point['recall'][0])}, specificity {text.score(point['specificity'][0])}, "
+        f"At {rule}: sensitivity {text.score(metrics.recall.value)}, specificity "
+        f"{text.score(metrics.specificity.value)}, "
         f"n = {record.n_judged:,}"
     )
-    drawn = operating_point((curve.false_positive_rate, curve.true_positive_rate), point, rule=rule, title=title)
+    rates = (curve.false_positive_rate, curve.true_positive_rate)
+    drawn = operating_point(rates, metrics, rule=rule, title=title)
     caption = (
         "Each fold has a threshold of its own, fitted without its test images, so the point need not lie on the curve "
         "of all folds together."
@@ -81,13 +87,13 @@ def _point_plot(record: RunRecord, oof: OutOfFold, decisions: Mapping[str, Any])
     return Plot("decision_operating_point", drawn, f"Operating point. {title}.", caption)
 
 
-def _abstention_plot(record: RunRecord, oof: OutOfFold, found: Mapping[str, Any]) -> Plot:
+def _abstention_plot(record: RunRecord, oof: OutOfFold, found: AbstentionResults) -> Plot:
     rows = oof.rows_of(0)
     curve = abstention_curve(oof.probabilities[0, rows], oof.labels[rows], oof.row_weights[rows])
     points = [
-        (point["answered"], 1 - point["accuracy"]["value"], _turned(point["accuracy"]["ci95"]))
-        for point in found["points"]
-        if point["accuracy"]["value"] is not None
+        (point.answered, 1 - point.accuracy.value, _turned(point.accuracy.ci95))
+        for point in found.points
+        if point.accuracy.value is not None
     ]
     everything, some = points[0], points[min(3, len(points) - 1)]
     title = (
@@ -106,13 +112,13 @@ def _turned(bounds: Sequence[float] | None) -> list[float] | None:
 
 
 @style.styled()
-def before_and_after(bins: Mapping[str, Mapping[str, Floats]], *, names: tuple[str, str], title: str) -> Figure:
+def before_and_after(bins: tuple[ReliabilityBins, ReliabilityBins], *, names: tuple[str, str], title: str) -> Figure:
     """Reliability of the head's own probabilities beside that of the calibrated ones.
 
     Parameters
     ----------
-    bins : mapping
-        For ``before`` and ``after`` arrays of shape (n_bins,): ``probability``, ``frequency``, ``low``, ``high``.
+    bins : pair of ReliabilityBins
+        Before and after calibration.
     names : pair of str
         Names of the horizontal and the vertical axis.
     title : str
@@ -120,10 +126,9 @@ def before_and_after(bins: Mapping[str, Mapping[str, Floats]], *, names: tuple[s
     """
     figure = style.new_figure(2 * _SIDE_INCHES - 1.4, _SIDE_INCHES + 0.2)
     panels = figure.subplots(1, 2, sharey=True)
-    for axes, (key, heading) in zip(
-        panels, (("before", "as the head gives them"), ("after", "calibrated")), strict=True
-    ):
-        _draw_reliability(axes, bins[key], colour=style.ORANGE if key == "before" else style.BLUE)
+    headings, colours = ("as the head gives them", "calibrated"), (style.ORANGE, style.BLUE)
+    for axes, table, heading, colour in zip(panels, bins, headings, colours, strict=True):
+        _draw_reliability(axes, table, colour=colour)
         axes.set_title(heading)
     figure.supxlabel(names[0], fontsize=9.5)
     panels[0].set(ylabel=names[1])
@@ -131,25 +136,23 @@ def before_and_after(bins: Mapping[str, Mapping[str, Floats]], *, names: tuple[s
     return figure
 
 
-def _draw_reliability(axes: Axes, bins: Mapping[str, Floats], *, colour: str) -> None:
+def _draw_reliability(axes: Axes, bins: ReliabilityBins, *, colour: str) -> None:
     style.unit_square(axes)
     axes.plot([0, 1], [0, 1], color=style.GREY, linewidth=1, linestyle=(0, (4, 3)))
-    reach = np.abs(np.stack([bins["low"], bins["high"]]) - bins["frequency"])
-    axes.errorbar(bins["probability"], bins["frequency"], yerr=reach, color=colour, marker="o", markersize=5, capsize=2)
+    reach = np.abs(np.array([bins.low, bins.high]) - np.array(bins.frequency))
+    axes.errorbar(bins.probability, bins.frequency, yerr=reach, color=colour, marker="o", markersize=5, capsize=2)
 
 
 @style.styled()
-def operating_point(
-    curve: tuple[Floats, Floats], point: Mapping[str, tuple[float, Sequence[float] | None]], *, rule: str, title: str
-) -> Figure:
+def operating_point(curve: tuple[Floats, Floats], scores: OperatingPointScores, *, rule: str, title: str) -> Figure:
     """Where the operating point lies on the ROC curve, its intervals as a cross.
 
     Parameters
     ----------
     curve : pair of ndarray of shape (n_points,)
         False and true positive rates.
-    point : mapping
-        For ``recall`` and ``specificity`` the value and its 95 % interval.
+    scores : OperatingPointScores
+        With a recall and a specificity that are defined.
     rule : str
     title : str
         The finding.
@@ -159,13 +162,14 @@ def operating_point(
     style.unit_square(axes)
     axes.plot([0, 1], [0, 1], color=style.GREY, linewidth=1, linestyle=(0, (4, 3)), label="no skill")
     axes.plot(*curve, color=style.SKY, linewidth=1.8, label="out of fold")
-    (recall, tall), (specificity, wide) = point["recall"], point["specificity"]
+    recall, specificity = scores.recall.value or 0.0, scores.specificity.value or 0.0
+    wide = scores.specificity.ci95
     bounds = None if wide is None else (1 - wide[1], 1 - wide[0])
     axes.errorbar(
         1 - specificity,
         recall,
         xerr=_reach(1 - specificity, bounds),
-        yerr=_reach(recall, tall),
+        yerr=_reach(recall, scores.recall.ci95),
         color=style.ORANGE,
         marker="o",
         markersize=7,

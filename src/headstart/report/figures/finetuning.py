@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from headstart.report.document import Plot
 from headstart.report.figures import style
+from headstart.results.models.finetuning import FineTunedFold, FineTuningCandidate, FineTuningResults, TriedFineTuning
 from headstart.results.read import RunRecord
 
 PLOT = "fine_tuning"
@@ -18,18 +19,18 @@ _MAX_PANELS = 6
 
 def finetuning_plots(record: RunRecord) -> tuple[Plot, ...]:
     """The multi-stage plot; none where nothing was fine-tuned."""
-    found = record.results.get("fine_tuning")
+    found = record.document.fine_tuning
     if not found:
         return ()
     panels = [
         (
-            f"{panel_title(fold)}{_depth(found['candidates'], number)}",
-            fold["tried"][number],
-            fold["chosen"] == number,
+            f"{panel_title(fold)}{_depth(found.candidates, number)}",
+            fold.tried[number],
+            fold.chosen == number,
         )
-        for fold in found["folds"]
-        for number in range(len(fold["tried"]))
-        if not fold["tried"][number]["failed"]
+        for fold in found.folds
+        for number in range(len(fold.tried))
+        if not fold.tried[number].failed
     ][:_MAX_PANELS]
     if not panels:
         return ()
@@ -37,7 +38,7 @@ def finetuning_plots(record: RunRecord) -> tuple[Plot, ...]:
     return (
         Plot(
             PLOT,
-            stages_and_losses(found["stages"], found["candidates"], panels, title=title),
+            stages_and_losses(found.stages, found.candidates, panels, title=title),
             f"Stages of the network, frozen and unlocked, and training and holdout losses by epoch. {title}.",
             "Above: the stages of the network; grey ones stay frozen, coloured ones are trained, deeper ones at lower "
             "rates. Below: loss by epoch on the training part and the holdout of an outer fold; the line marks the "
@@ -46,21 +47,21 @@ def finetuning_plots(record: RunRecord) -> tuple[Plot, ...]:
     )
 
 
-def _depth(candidates: Sequence[Mapping[str, Any]], number: int) -> str:
+def _depth(candidates: Sequence[FineTuningCandidate], number: int) -> str:
     """The depth of a candidate, where there are several."""
-    unlock = candidates[number]["unlock"]
+    unlock = candidates[number].unlock
     return "" if len(candidates) == 1 else f", {unlock} unlocked"
 
 
-def panel_title(fold: Mapping[str, Any]) -> str:
+def panel_title(fold: FineTunedFold) -> str:
     """Number of an outer fold in words, after its repeat where that is not the first."""
-    return f"repeat {fold['repeat'] + 1}, fold {fold['fold'] + 1}" if fold["repeat"] else f"fold {fold['fold'] + 1}"
+    return f"repeat {fold.repeat + 1}, fold {fold.fold + 1}" if fold.repeat else f"fold {fold.fold + 1}"
 
 
-def finding(found: Mapping[str, Any]) -> str:
+def finding(found: FineTuningResults) -> str:
     """How often fine-tuning was chosen, and for how many epochs."""
-    epochs = [fold["epochs"] for fold in found["folds"] if fold["epochs"] is not None]
-    chosen = f"Fine-tuning was chosen in {found['times_chosen']} of {len(found['folds'])} folds"
+    epochs = [fold.epochs for fold in found.folds if fold.epochs is not None]
+    chosen = f"Fine-tuning was chosen in {found.times_chosen} of {len(found.folds)} folds"
     if not epochs:
         return chosen
     span = f"{min(epochs)}" if min(epochs) == max(epochs) else f"{min(epochs)} to {max(epochs)}"
@@ -70,8 +71,8 @@ def finding(found: Mapping[str, Any]) -> str:
 @style.styled()
 def stages_and_losses(
     stages: Sequence[str],
-    candidates: Sequence[Mapping[str, Any]],
-    panels: Sequence[tuple[str, Mapping[str, Any], bool]],
+    candidates: Sequence[FineTuningCandidate],
+    panels: Sequence[tuple[str, TriedFineTuning, bool]],
     *,
     title: str,
 ) -> Figure:
@@ -81,10 +82,9 @@ def stages_and_losses(
     ----------
     stages : sequence of str
         Of the network, in order.
-    candidates : sequence of mappings
-        With ``unlock`` and ``label``.
-    panels : sequence of (str, mapping, bool)
-        Title, training with ``history`` and ``best_epoch``, and whether it was chosen.
+    candidates : sequence of FineTuningCandidate
+    panels : sequence of (str, TriedFineTuning, bool)
+        Title, training, and whether it was chosen.
     title : str
         The finding.
     """
@@ -99,15 +99,15 @@ def stages_and_losses(
         place = grid[1 + number // n_columns, number % n_columns]
         axes = figure.add_subplot(place, sharey=first)
         first = first or axes
-        history = tried["history"]
-        epochs = np.arange(len(history["valid_loss"]))
-        for key, label, colour in (
-            ("train_loss", "training", style.GREY),
-            ("valid_loss", "holdout", style.BLUE),
+        history = tried.history
+        epochs = np.arange(len(history.valid_loss))
+        for losses, label, colour in (
+            (history.train_loss, "training", style.GREY),
+            (history.valid_loss, "holdout", style.BLUE),
         ):
-            values = np.array([np.nan if value is None else value for value in history[key]], dtype=np.float64)
+            values = np.array([np.nan if value is None else value for value in losses], dtype=np.float64)
             axes.plot(epochs, values, color=colour, label=label, linewidth=1.4)
-        axes.axvline(tried["best_epoch"], color=style.BLUE, linewidth=0.8, linestyle=":")
+        axes.axvline(tried.best_epoch, color=style.BLUE, linewidth=0.8, linestyle=":")
         axes.set_title(f"{name}{'' if chosen else ' (not chosen)'}", fontsize="small")
         axes.set_xlabel("epoch")
         if number % n_columns == 0:
@@ -118,10 +118,10 @@ def stages_and_losses(
     return figure
 
 
-def _stage_strips(axes: Any, stages: Sequence[str], candidates: Sequence[Mapping[str, Any]]) -> None:
+def _stage_strips(axes: Any, stages: Sequence[str], candidates: Sequence[FineTuningCandidate]) -> None:
     """One strip of stages for each candidate, the unlocked ones coloured."""
     for row, candidate in enumerate(candidates):
-        unlock = len(stages) if candidate["unlock"] == "all" else int(candidate["unlock"])
+        unlock = len(stages) if candidate.unlock == "all" else int(candidate.unlock)
         for column, name in enumerate(stages):
             free = column >= len(stages) - unlock
             axes.barh(row, 0.94, left=column, height=0.7, color=style.BLUE if free else style.PALE, edgecolor="none")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,6 +14,7 @@ from headstart.report.document import Plot
 from headstart.report.figures import style
 from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_title, ordered_metrics
+from headstart.results.models.run_results import RunResults
 from headstart.results.read import RunRecord
 
 Floats = NDArray[np.float64]
@@ -33,7 +33,7 @@ class FoldScores:
 
 def fold_plots(record: RunRecord) -> tuple[Plot, ...]:
     """Scores of every fold, for the metrics that run up to one; none where no such metric was scored by fold."""
-    rows = [row for name in _fold_metrics(record.results) if (row := _fold_row(record.results, name)) is not None]
+    rows = [row for name in _fold_metrics(record.document) if (row := _fold_row(record.document, name)) is not None]
     if not rows:
         return ()
     lowest, highest = min(rows[0].scores), max(rows[0].scores)
@@ -51,24 +51,24 @@ def fold_plots(record: RunRecord) -> tuple[Plot, ...]:
     return (plot,)
 
 
-def _fold_metrics(results: Mapping[str, Any]) -> list[str]:
+def _fold_metrics(results: RunResults) -> list[str]:
     """Headline metric first, then the others in their order."""
-    first = results["headline"]["metric"]
-    known = results["metrics"]
+    first = results.headline.metric
+    known = results.metrics
     shown = [
         name for name in ordered_metrics(known) if name in _FOLD_METRICS and not (name == "f1_macro" and "f1" in known)
     ]
     return sorted(shown, key=lambda name: name != first)
 
 
-def _fold_row(results: Mapping[str, Any], name: str) -> FoldScores | None:
-    scores = [fold["metrics"].get(name) for fold in results["folds"]]
-    entry = results["metrics"][name]
+def _fold_row(results: RunResults, name: str) -> FoldScores | None:
+    scores = [fold.metrics.get(name) for fold in results.folds]
+    entry = results.metrics[name]
     known = np.array([score for score in scores if score is not None], dtype=np.float64)
-    if entry["value"] is None or not known.size:
+    if entry.value is None or not known.size:
         return None
-    bounds = entry.get("ci95")
-    return FoldScores(metric_title(name), known, entry["value"], None if bounds is None else (bounds[0], bounds[1]))
+    bounds = entry.ci95
+    return FoldScores(metric_title(name), known, entry.value, None if bounds is None else (bounds[0], bounds[1]))
 
 
 @style.styled()

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from headstart.report.context import ReportContext
-from headstart.report.document import Block, Bullets, ReportTable, Section, Text
+from headstart.report.document import Block, ReportTable, Section, Text
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
+from headstart.results.models.audit import AuditFacts, Extent, NearDuplicateFacts, UnreadableImage
 from headstart.results.read import RunRecord
 
 MAX_ROWS = 50
 MAX_ITEMS = 8  # in one cell
-_LISTS = {
-    "unreadable": "Unreadable files",
-    "duplicates": "Sets of exact duplicates",
-    "label_conflicts": "Sets whose labels disagree",
-    "near_duplicate_candidates": "Near-duplicate candidates",
-    "multi_page": "Files of several pages",
-}
 _NAMES_LEFT_OUT = (
     "The names of unreadable files, duplicates and near-duplicates were left out on request; results.json has them."
 )
@@ -27,61 +20,53 @@ _NAMES_LEFT_OUT = (
 
 @register_section("audit", after="optimism")
 def audit_section(context: ReportContext, drawn: Drawn) -> Section:
-    """Counts and sizes in one table, then unreadable files, duplicates, near-duplicates, notes and warnings.
+    """Counts and sizes in one table, then unreadable files, duplicates and near-duplicates.
 
     Where image names are to be left out, unreadable files and duplicates are counted instead of named.
     """
     record, named = context.record, context.images
-    audit = record.results["audit"]
+    audit = record.document.audit
     blocks: list[Block] = [
         ReportTable("What the image files are", ("Item", "Value"), _facts(record, audit), frozenset({1}))
     ]
     if named:
-        blocks += _unreadable(audit["unreadable"])
-        blocks += _duplicates(audit["duplicates"], audit["label_conflicts"])
+        blocks += _unreadable(audit.unreadable)
+        blocks += _duplicates(audit.duplicates, audit.label_conflicts)
     else:
         blocks.append(Text(_NAMES_LEFT_OUT, tone="note"))
-    blocks += _near_duplicates(audit.get("twins"), named=named)
-    blocks += _sentences(audit.get("notes", []), "plain")
-    told = set(record.results["warnings"])
-    blocks += _sentences([warning for warning in audit.get("warnings", []) if warning not in told], "warning")
+    blocks.append(_near_duplicates(audit.near_duplicates, named=named))
     return Section("audit", "Audit of the files", tuple(blocks))
 
 
-def _facts(record: RunRecord, audit: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    classes = audit["class_counts"]
-    counts = {name: classes[name] for name in record.classes if name in classes}
+def _facts(record: RunRecord, audit: AuditFacts) -> tuple[tuple[str, str], ...]:
+    counts = {name: audit.class_counts[name] for name in record.classes}
     facts = {
-        "Images": text.count(audit["n_images"]),
+        "Images": text.count(audit.n_images),
         "Images of each class": _counted(counts),
-        "File formats": _counted(audit.get("formats")),
-        "Colour modes": _counted(audit.get("modes")),
-        "Width": _range(audit.get("width")),
-        "Height": _range(audit.get("height")),
-        **{title: _length(audit, key) for key, title in _LISTS.items()},
+        "File formats": _counted(audit.formats),
+        "Colour modes": _counted(audit.modes),
+        "Width": _range(audit.width),
+        "Height": _range(audit.height),
+        "Unreadable files": text.count(len(audit.unreadable)),
+        "Sets of exact duplicates": text.count(len(audit.duplicates)),
+        "Sets whose labels disagree": text.count(len(audit.label_conflicts)),
+        "Files of several pages": text.count(len(audit.multi_page)),
     }
     return tuple((name, value) for name, value in facts.items() if value)
 
 
-def _counted(counts: Mapping[str, float] | None) -> str:
-    return "; ".join(f"{name}: {text.count(number)}" for name, number in (counts or {}).items())
+def _counted(counts: Mapping[str, float]) -> str:
+    return "; ".join(f"{name}: {text.count(number)}" for name, number in counts.items())
 
 
-def _range(sizes: Mapping[str, float] | None) -> str:
+def _range(sizes: Extent) -> str:
     """Smallest to largest and the median, in pixels."""
-    if not sizes:
-        return ""
-    low, middle, high = (text.count(sizes[key]) for key in ("min", "median", "max"))
+    low, middle, high = (text.count(size) for size in (sizes.min, sizes.median, sizes.max))
     return f"{low} pixels" if low == high else f"{low} to {high} pixels, median {middle}"
 
 
-def _length(audit: Mapping[str, Any], key: str) -> str:
-    more = " (the list was cut)" if audit.get(f"{key}_cut") else ""
-    return f"{len(audit[key]):,}{more}" if key in audit else ""
-
-
-def _unreadable(entries: Sequence[Mapping[str, str]]) -> list[Block]:
-    rows = tuple((entry["image"], entry["reason"]) for entry in entries[:MAX_ROWS])
+def _unreadable(entries: Sequence[UnreadableImage]) -> list[Block]:
+    rows = tuple((entry.image, entry.reason) for entry in entries[:MAX_ROWS])
     table = ReportTable("Unreadable files", ("Image", "Reason"), rows, frozenset({1}))
     return [table, *_cut(entries)] if rows else [Text("Every file could be read.", tone="good")]
 
@@ -98,20 +83,12 @@ def _duplicates(sets: Sequence[Sequence[str]], conflicts: Sequence[Sequence[str]
     return [table, *_cut(sets)] if rows else [Text("No two files hold the same image.", tone="good")]
 
 
-def _near_duplicates(found: Any, *, named: bool) -> list[Block]:
+def _near_duplicates(found: NearDuplicateFacts, *, named: bool) -> ReportTable:
     """Near-duplicates, as the run recorded them; lists of them counted unless `named`."""
-    if not isinstance(found, dict) or not found:
-        return []
     told = _named if named else _tallied
-    rows = tuple((text.words(key), told(value)) for key, value in found.items())
-    return [
-        ReportTable(
-            "Near-duplicates: images with alike perceptual hashes, confirmed in feature space",
-            ("Item", "Value"),
-            rows,
-            frozenset({1}),
-        )
-    ]
+    rows = tuple((text.words(key), told(value)) for key, value in text.fields_of(found).items())
+    caption = "Near-duplicates: images with alike perceptual hashes, confirmed in feature space"
+    return ReportTable(caption, ("Item", "Value"), rows, frozenset({1}))
 
 
 def _named(value: object) -> str:
@@ -131,7 +108,3 @@ def _cut(entries: Sequence[object]) -> list[Block]:
     if len(entries) <= MAX_ROWS:
         return []
     return [Text(f"{len(entries) - MAX_ROWS:,} more stand in results.json.", tone="note")]
-
-
-def _sentences(sentences: Sequence[str], tone: str) -> list[Block]:
-    return [Bullets(tuple(sentences), tone=tone)] if sentences else []

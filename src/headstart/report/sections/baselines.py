@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Bullets, Plot, ReportTable, Section, Text
@@ -12,6 +11,8 @@ from headstart.report.sections import Drawn, figure_row, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.report.text.metric_names import metric_in_sentence, metric_title, ordered_metrics
+from headstart.results.models.estimates import Estimate
+from headstart.results.models.transfer import TransferResults
 from headstart.results.read import RunRecord
 
 _TONES = {"helps": "good", "hurts": "warning"}
@@ -29,16 +30,16 @@ _NOTHING = (
 
 def baseline_sentences(context: ReportContext) -> list[MethodsSentence]:
     """Which baselines were judged, and the verdict; nothing where none was judged."""
-    transfer = context.record.results.get("transfer")
+    transfer = context.record.document.transfer
     if transfer is None:
         return []
-    titles = text.listed([baseline["title"] for baseline in transfer["rivals"]])
-    decider, gain = metric_in_sentence(transfer["decided_by"]), transfer["gains"][transfer["decided_by"]]
-    interval = "" if gain["ci95"] is None else f" (95 % interval {text.interval(gain['ci95'])})"
-    verdict = "" if transfer["verdict"] is None else f" Verdict on transfer: {transfer['verdict']}."
+    titles = text.listed([baseline.title for baseline in transfer.baselines])
+    decider, gain = metric_in_sentence(transfer.decided_by), transfer.gains[transfer.decided_by]
+    interval = "" if gain.ci95 is None else f" (95 % interval {text.interval(gain.ci95)})"
+    verdict = "" if transfer.verdict is None else f" Verdict on transfer: {transfer.verdict}."
     words = (
         f"The same folds judged simple baselines ({titles}); against the best of them, chosen on the inner folds of "
-        f"each outer fold, the gain in {decider} was {text.score(gain['gain'])}{interval}, in pairs.{verdict}"
+        f"each outer fold, the gain in {decider} was {text.score(gain.gain)}{interval}, in pairs.{verdict}"
     )
     return [MethodsSentence(MethodsPart.RESULTS, words)]
 
@@ -51,56 +52,56 @@ def _plots(context: ReportContext) -> Iterable[Plot]:
 def baselines_section(context: ReportContext, drawn: Drawn) -> Section | None:
     """Verdict, picture and tables; None where no baseline was judged."""
     record = context.record
-    transfer = record.results.get("transfer")
+    transfer = record.document.transfer
     if transfer is None:
         return None
-    blocks: list[Block] = [Text(transfer["text"], tone=_TONES.get(str(transfer["verdict"]), "plain"))]
-    if transfer["verdict"] == "hurts":
+    blocks: list[Block] = [Text(transfer.text, tone=_TONES.get(str(transfer.verdict), "plain"))]
+    if transfer.verdict == "hurts":
         blocks.append(Text(_MEANING))
-    if transfer["verdict"] == "no evidence":
+    if transfer.verdict == "no evidence":
         blocks.append(Text(_NOTHING))
     blocks += figure_row(drawn, PLOT)
     blocks += [_baseline_table(record, transfer), _gain_table(transfer), Text(_how(record, transfer), tone="note")]
-    if transfer["notes"]:
-        blocks.append(Bullets(tuple(transfer["notes"])))
+    if transfer.notes:
+        blocks.append(Bullets(tuple(transfer.notes)))
     return Section("baselines", "Did transfer help?", tuple(blocks))
 
 
-def _baseline_table(record: RunRecord, transfer: Mapping[str, Any]) -> ReportTable:
-    names = ordered_metrics(transfer["gains"])
-    run = ("This run", text.MISSING, *(_on_two_lines(record.results["metrics"][name]) for name in names))
+def _baseline_table(record: RunRecord, transfer: TransferResults) -> ReportTable:
+    names = ordered_metrics(transfer.gains)
+    run = ("This run", text.MISSING, *(_on_two_lines(record.document.metrics[name]) for name in names))
     best = (
         "Best baseline of each fold",
         text.MISSING,
-        *(_on_two_lines(transfer["best_rival"][name]) for name in names),
+        *(_on_two_lines(transfer.best_baseline[name]) for name in names),
     )
     baselines = [
         (
-            baseline["title"][0].upper() + baseline["title"][1:],
-            text.count(baseline["times_best"]),
-            *(_on_two_lines(baseline["metrics"][name]) for name in names),
+            baseline.title[0].upper() + baseline.title[1:],
+            text.count(baseline.times_best),
+            *(_on_two_lines(baseline.metrics[name]) for name in names),
         )
-        for baseline in transfer["rivals"]
+        for baseline in transfer.baselines
     ]
     columns = ("Judged", "Times best", *(metric_title(name) for name in names))
     return ReportTable(f"The run and its baselines, n = {record.n_judged:,}", columns, (run, *baselines, best))
 
 
-def _on_two_lines(entry: Mapping[str, Any]) -> str:
+def _on_two_lines(entry: Estimate) -> str:
     """An estimate with its interval below it, so that many scores fit beside each other."""
     return text.estimate(entry).replace(" (", "\n(", 1)
 
 
-def _gain_table(transfer: Mapping[str, Any]) -> ReportTable:
-    decided_by = transfer["decided_by"]
+def _gain_table(transfer: TransferResults) -> ReportTable:
+    decided_by = transfer.decided_by
     rows = tuple(
         (
             metric_title(name) + (" (decides)" if name == decided_by else ""),
-            text.score(gain["gain"]),
-            text.interval(gain["ci95"]),
-            text.p_value(gain["p"]),
+            text.score(gain.gain),
+            text.interval(gain.ci95),
+            text.p_value(gain.p),
         )
-        for name, gain in ((name, transfer["gains"][name]) for name in ordered_metrics(transfer["gains"]))
+        for name, gain in ((name, transfer.gains[name]) for name in ordered_metrics(transfer.gains))
     )
     caption = (
         "Gain of the run over the best baseline of each fold, in pairs; above zero the run is better, for losses too"
@@ -108,9 +109,9 @@ def _gain_table(transfer: Mapping[str, Any]) -> ReportTable:
     return ReportTable(caption, ("Score", "Gain", "95 % interval", "p"), rows)
 
 
-def _how(record: RunRecord, transfer: Mapping[str, Any]) -> str:
-    chooser = metric_in_sentence(record.results["protocol"]["choose_by"])
-    decider = metric_in_sentence(transfer["decided_by"])
+def _how(record: RunRecord, transfer: TransferResults) -> str:
+    chooser = metric_in_sentence(record.document.protocol.choose_by)
+    decider = metric_in_sentence(transfer.decided_by)
     return (
         f"In every outer fold the best baseline is the one that the inner folds prefer, by {chooser}; pooled over the "
         f"folds its predictions are compared with the run's, image by image, groups resampled as wholes. The verdict "

@@ -19,11 +19,11 @@ MAX_LISTED = 100
 
 def candidate_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     """How many candidates were trained, of which kinds."""
-    search = context.record.results["search"]
-    n_candidates = search["n_candidates"]
-    kinds = text.listed(sorted({text.words(kind) for kind in search["kinds"]}))
+    search = context.record.document.search
+    n_candidates = search.n_candidates
+    kinds = text.listed(sorted({text.words(kind) for kind in search.kinds}))
     tried = f"{n_candidates:,} candidates ({kinds}) were" if n_candidates > 1 else f"One candidate ({kinds}) was"
-    halved = " Successive halving on the inner folds dropped the weaker candidates early." if search["halving"] else ""
+    halved = " Successive halving on the inner folds dropped the weaker candidates early." if search.halving else ""
     return (MethodsSentence(MethodsPart.PROTOCOL, f"{tried} trained on these features.{halved}"),)
 
 
@@ -34,35 +34,35 @@ def _plots(context: ReportContext) -> Iterable[Plot]:
 @register_section("candidates", after="folds", plots=_plots, methods=candidate_sentences)
 def candidates_section(context: ReportContext, drawn: Drawn) -> Section:
     """Everything that was tried, the failures too."""
-    record, results = context.record, context.record.results
-    search, n_choices = results["search"], text.plural(len(results["folds"]), "choice")
+    record, results = context.record, context.record.document
+    search, n_choices = results.search, text.plural(len(results.folds), "choice")
     how = Text(
-        f"{text.plural(search['n_candidates'], 'candidate')} competed in {n_choices}, by "
-        f"{metric_in_sentence(results['protocol']['choose_by'])} on inner folds; no test image took part in "
-        f"any of them. Final model: {results['final_model']['label']}."
+        f"{text.plural(search.n_candidates, 'candidate')} competed in {n_choices}, by "
+        f"{metric_in_sentence(results.protocol.choose_by)} on inner folds; no test image took part in "
+        f"any of them. Final model: {results.final_model.label}."
     )
-    dropped = (Text(search["halving"]),) if search["halving"] else ()
+    dropped = (Text(search.halving),) if search.halving else ()
     blocks: tuple[Block, ...] = (how, *dropped, *figure_row(drawn, "candidates"), _candidate_table(record))
     return Section("candidates", "Everything that was tried", blocks)
 
 
 def _candidate_table(record: RunRecord) -> ReportTable:
     """One row per candidate; where another score than log loss chose, a column for it."""
-    choose_by = record.results["protocol"]["choose_by"]
+    choose_by = record.document.protocol.choose_by
     other = () if choose_by == "log_loss" else (f"Inner {metric_in_sentence(choose_by)}",)
     rows = tuple(
         (
-            entry["label"],
-            text.words(entry["kind"]),
-            text.plain(entry["settings"]),
-            *(text.score(entry.get("inner_score")) for _ in other),
-            _spread(entry["inner_log_loss"], entry.get("inner_log_loss_sd")),
-            text.count(entry["times_chosen"]),
+            entry.label,
+            text.words(entry.kind),
+            text.plain(entry.settings),
+            *(text.score(entry.inner_score) for _ in other),
+            _spread(entry.inner_log_loss, entry.inner_log_loss_sd),
+            text.count(entry.times_chosen),
         )
-        for entry in sorted_candidates(record.results)[:MAX_LISTED]
+        for entry in sorted_candidates(record.document)[:MAX_LISTED]
     )
     columns = ("Candidate", "Kind", "Settings", *other, "Inner log loss, mean ± SD", "Times chosen")
-    n_all = record.results["search"]["n_candidates"]
+    n_all = record.document.search.n_candidates
     shown = f"All {n_all}" if len(rows) == n_all else f"The best {len(rows)} of {n_all:,}"
     return ReportTable(f"{shown} candidates, best first", columns, rows, frozenset({1, 2}))
 

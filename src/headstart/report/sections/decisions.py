@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, FigureRow, Plot, ReportTable, Section, Text
@@ -13,6 +12,16 @@ from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.report.text.metric_names import metric_title
+from headstart.results.models.decisions import (
+    AbstentionResults,
+    CalibratorFacts,
+    ClassCoverage,
+    ConformalResults,
+    DecisionResults,
+    FittedDecisions,
+    OperatingPointScores,
+)
+from headstart.results.models.estimates import Estimate
 from headstart.results.read import RunRecord
 
 KIND_WORDS = {
@@ -31,7 +40,7 @@ _ORDER = ("recall", "specificity", "precision", "npv", "accuracy", "balanced_acc
 
 def decision_sentences(context: ReportContext) -> list[MethodsSentence]:
     """How decisions were made and how well; nothing where probabilities were left as they were."""
-    decisions = context.record.results.get("decisions")
+    decisions = context.record.document.decisions
     if decisions is None:
         return []
     found = []
@@ -40,20 +49,19 @@ def decision_sentences(context: ReportContext) -> list[MethodsSentence]:
             "Probabilities were calibrated on the inner out-of-fold predictions of each outer training part "
             f"({kinds_in_folds(decisions)} folds)."
         )
-    asked = decisions["asked"]
-    if asked["operating_point"] is not None:
-        metrics = decisions["operating_point"]["metrics"]
+    point, sets = decisions.operating_point, decisions.conformal
+    if point is not None:
+        metrics, rule = point.metrics, decisions.requested.operating_point
         found.append(
-            f"The operating point was set by the rule {asked['operating_point']} on the same predictions and applied "
-            f"to the test part: sensitivity {text.estimate(metrics['recall'])}, specificity "
-            f"{text.estimate(metrics['specificity'])}."
+            f"The operating point was set by the rule {rule} on the same predictions and applied "
+            f"to the test part: sensitivity {text.estimate(metrics.recall)}, specificity "
+            f"{text.estimate(metrics.specificity)}."
         )
-    if asked["conformal"] is not None:
-        sets = decisions["conformal"]
+    if sets is not None:
         found.append(
-            f"Class-conditional conformal prediction sets at a nominal level of {text.percent(sets['level'])} held the "
-            f"true class of {text.estimate(sets['coverage'])} of the held-out images (mean size "
-            f"{text.score(sets['mean_size'])})."
+            f"Class-conditional conformal prediction sets at a nominal level of {text.percent(sets.level)} held the "
+            f"true class of {text.estimate(sets.coverage)} of the held-out images (mean size "
+            f"{text.score(sets.mean_size)})."
         )
     return [MethodsSentence(MethodsPart.RESULTS, words) for words in found]
 
@@ -66,7 +74,7 @@ def _plots(context: ReportContext) -> Iterable[Plot]:
 def decision_section(context: ReportContext, drawn: Drawn) -> Section | None:
     """What stands between a probability and a decision, with its scores; None for runs that do not say."""
     record = context.record
-    decisions = record.results.get("decisions")
+    decisions = record.document.decisions
     if decisions is None:
         return None
     blocks: list[Block] = [
@@ -74,12 +82,12 @@ def decision_section(context: ReportContext, drawn: Drawn) -> Section | None:
         *_above(drawn, "decision_calibration", _calibration_table(decisions)),
         _fold_table(record, decisions),
     ]
-    if decisions["operating_point"] is not None:
-        blocks += _point_blocks(record, decisions, drawn)
-    if decisions["conformal"] is not None:
-        blocks += _set_blocks(record, decisions["conformal"])
-    blocks += _beside(drawn, "decision_abstention", _abstention_table(decisions["abstention"]))
-    area = decisions["abstention"]["area"]
+    if decisions.operating_point is not None:
+        blocks += _point_blocks(record, decisions, decisions.operating_point.metrics, drawn)
+    if decisions.conformal is not None:
+        blocks += _set_blocks(record, decisions.conformal)
+    blocks += _beside(drawn, "decision_abstention", _abstention_table(decisions.abstention))
+    area = decisions.abstention.area
     blocks.append(
         Text(
             f"The area under the abstention curve, the mean error over all shares answered, is {text.score(area)}: "
@@ -99,17 +107,17 @@ def _beside(drawn: Drawn, name: str, table: ReportTable) -> list[Block]:
     return [FigureRow((drawn[name],), beside=table)] if name in drawn else [table]
 
 
-def kinds_in_folds(decisions: Mapping[str, Any]) -> str:
+def kinds_in_folds(decisions: DecisionResults) -> str:
     """How often each kind of calibrator was taken, in words."""
-    counts = Counter(fold["calibrator"]["kind"] for fold in decisions["folds"])
-    n_folds = len(decisions["folds"])
+    counts = Counter(fold.calibrator.kind for fold in decisions.folds)
+    n_folds = len(decisions.folds)
     return text.listed([f"{KIND_WORDS.get(kind, kind)} in {n} of {n_folds}" for kind, n in counts.most_common()])
 
 
-def _calibration_words(decisions: Mapping[str, Any]) -> str:
-    final = decisions["final"]["calibrator"]["kind"]
-    asked = decisions["asked"]["calibrate"]
-    how = "by the size of the data" if asked == "auto" else "as asked for"
+def _calibration_words(decisions: DecisionResults) -> str:
+    final = decisions.final.calibrator.kind
+    requested = decisions.requested.calibrate
+    how = "by the size of the data" if requested == "auto" else "as asked for"
     return (
         f"Calibration was chosen {how} on inner predictions for each fold's training images, then applied to its test "
         f"images: {kinds_in_folds(decisions)} folds. The final model has {KIND_WORDS.get(final, final)}. All scores of "
@@ -117,27 +125,27 @@ def _calibration_words(decisions: Mapping[str, Any]) -> str:
     )
 
 
-def _calibration_table(decisions: Mapping[str, Any]) -> ReportTable:
+def _calibration_table(decisions: DecisionResults) -> ReportTable:
     rows = tuple(
-        (metric_title(name), text.estimate(found["before"]), text.estimate(found["after"]))
-        for name, found in decisions["calibration"]["scores"].items()
+        (metric_title(name), text.estimate(found.before), text.estimate(found.after))
+        for name, found in sorted(decisions.calibration.scores)
     )
     return ReportTable("Held-out images, before and after calibration", ("Score", "Before", "After"), rows)
 
 
-def _fold_table(record: RunRecord, decisions: Mapping[str, Any]) -> ReportTable:
-    repeats, with_point = record.results["protocol"]["repeats"], decisions["operating_point"] is not None
+def _fold_table(record: RunRecord, decisions: DecisionResults) -> ReportTable:
+    repeats, with_point = record.document.protocol.repeats, decisions.operating_point is not None
     named = [
-        *((text.fold_name(fold, repeats), fold) for fold in decisions["folds"]),
-        ("final model", decisions["final"]),
+        *((text.fold_name(fold.repeat, fold.fold, repeats), fold) for fold in decisions.folds),
+        ("final model", decisions.final),
     ]
     rows = tuple(
         (
             name,
-            text.count(entry["n_calibration"]),
-            _calibrator_words(entry["calibrator"]),
-            *([text.score(_threshold(entry))] if with_point else []),
-            entry["reason"],
+            text.count(entry.n_calibration),
+            _calibrator_words(entry.calibrator),
+            *([_threshold(entry)] if with_point else []),
+            entry.reason,
         )
         for name, entry in named
     )
@@ -146,27 +154,30 @@ def _fold_table(record: RunRecord, decisions: Mapping[str, Any]) -> ReportTable:
     return ReportTable("What was fitted where", columns, rows, words)
 
 
-def _threshold(entry: Mapping[str, Any]) -> float:
-    return float(entry["operating_point"]["threshold"])
+def _threshold(entry: FittedDecisions) -> str:
+    point = entry.operating_point
+    return text.score(None if point is None else point.threshold)
 
 
-def _calibrator_words(calibrator: Mapping[str, Any]) -> str:
-    kind = calibrator["kind"]
-    words = KIND_WORDS.get(kind, kind)
-    if kind == "temperature":
-        return f"{words} {text.score(1 / calibrator['inverse'])}"
-    if kind == "platt":
-        return f"{words}, slope {text.score(calibrator['slope'])}, offset {text.score(calibrator['offset'])}"
-    return f"{words}, {text.count(calibrator['n_points'])} points" if kind == "isotonic" else words
+def _calibrator_words(calibrator: CalibratorFacts) -> str:
+    words = KIND_WORDS[calibrator.kind]
+    if calibrator.kind == "temperature":
+        return f"{words} {text.score(1 / calibrator.inverse)}"
+    if calibrator.kind == "platt":
+        return f"{words}, slope {text.score(calibrator.slope)}, offset {text.score(calibrator.offset)}"
+    return f"{words}, {text.count(calibrator.n_points)} points" if calibrator.kind == "isotonic" else words
 
 
-def _point_blocks(record: RunRecord, decisions: Mapping[str, Any], drawn: Drawn) -> list[Block]:
-    metrics, rule = decisions["operating_point"]["metrics"], decisions["asked"]["operating_point"]
+def _point_blocks(
+    record: RunRecord, decisions: DecisionResults, metrics: OperatingPointScores, drawn: Drawn
+) -> list[Block]:
+    rule = decisions.requested.operating_point
+    scores: dict[str, Estimate] = dict(metrics)
     rows = tuple(
         (
             _CLINICAL_TITLES.get(name, metric_title(name)),
-            text.score(metrics[name]["value"]),
-            text.interval(metrics[name]["ci95"]),
+            text.score(scores[name].value),
+            text.interval(scores[name].ci95),
         )
         for name in _ORDER
     )
@@ -174,33 +185,31 @@ def _point_blocks(record: RunRecord, decisions: Mapping[str, Any], drawn: Drawn)
     positive = record.classes[record.positive or 0]
     said = Text(
         f"Operating point {rule}: an image is predicted {positive} from a probability on that follows this rule on "
-        f"inner predictions; the final model's is {text.score(_threshold(decisions['final']))}. The scores below, and "
+        f"inner predictions; the final model's is {_threshold(decisions.final)}. The scores below, and "
         "the column `predicted` of predictions.csv, are of these predicted classes on held-out images; a rule met on "
         "few images is met on others only roughly. PPV and NPV hold for classes as frequent as here."
     )
     return [said, *_beside(drawn, "decision_operating_point", table)]
 
 
-def _set_blocks(record: RunRecord, found: Mapping[str, Any]) -> list[Block]:
-    level, n_folds = found["level"], found["n_folds"]
+def _set_blocks(record: RunRecord, found: ConformalResults) -> list[Block]:
+    level, n_folds = found.level, found.n_folds
     rows = [
-        (name, text.estimate(entry["coverage"]), text.count(entry["n_calibration_least"]), _said_of(entry, n_folds))
-        for name, entry in ((name, found["per_class"][name]) for name in record.classes)
+        (name, text.estimate(entry.coverage), text.count(entry.min_n_calibration), _remark(entry, n_folds))
+        for name, entry in ((name, found.per_class[name]) for name in record.classes)
     ]
-    rows.append(("all classes", text.estimate(found["coverage"]), text.MISSING, ""))
+    rows.append(("all classes", text.estimate(found.coverage), text.MISSING, ""))
     columns = ("Class", "Coverage (95 % interval)", "Calibration images, fewest", "Remark")
     caption = f"How often the prediction set holds the true class; asked for: {text.percent(level)} of each class"
-    sizes = tuple((text.count(size), text.percent(share)) for size, share in enumerate(found["share_of_size"]))
+    sizes = tuple((text.count(size), text.percent(share)) for size, share in enumerate(found.share_of_size))
     said = Text(
-        f"Prediction sets at {text.percent(level)}, class by class: mean size {text.score(found['mean_size'])} of "
+        f"Prediction sets at {text.percent(level)}, class by class: mean size {text.score(found.mean_size)} of "
         f"{len(record.classes)}. A set of several classes says that the image could be any of them, an empty one that "
-        f"it is unlike the images of every class. A class of fewer than {found['least_images']} calibration images "
-        "has too few for the level and is in every set. The level is proven only for heads that never saw them; "
+        f"it is unlike the images of every class. A class of fewer than {found.min_calibration_size} calibration "
+        "images has too few for the level and is in every set. The level is proven only for heads that never saw them; "
         "here the heads that calibrate are those of the inner folds, so it is nominal, and the coverage is measured."
     )
-    shown = (
-        sizes if len(sizes) <= 12 else (*sizes[:11], (f"{11} or more", text.percent(sum(found["share_of_size"][11:]))))
-    )
+    shown = sizes if len(sizes) <= 12 else (*sizes[:11], (f"{11} or more", text.percent(sum(found.share_of_size[11:]))))
     return [
         said,
         ReportTable(caption, columns, tuple(rows), frozenset({3})),
@@ -208,17 +217,17 @@ def _set_blocks(record: RunRecord, found: Mapping[str, Any]) -> list[Block]:
     ]
 
 
-def _said_of(entry: Mapping[str, Any], n_folds: int) -> str:
-    silent = entry["uninformative_folds"]
+def _remark(entry: ClassCoverage, n_folds: int) -> str:
+    silent = entry.uninformative_folds
     return (
         "" if not silent else f"too few images in {silent} of {n_folds} folds: in every set there, which says nothing"
     )
 
 
-def _abstention_table(found: Mapping[str, Any]) -> ReportTable:
+def _abstention_table(found: AbstentionResults) -> ReportTable:
     rows = tuple(
-        (text.percent(point["answered"]), text.score(point["certainty"]), text.estimate(point["accuracy"]))
-        for point in found["points"]
+        (text.percent(point.answered), text.score(point.certainty), text.estimate(point.accuracy))
+        for point in found.points
     )
     columns = ("Images answered", "From a highest probability of", "Accuracy (95 % interval)")
     return ReportTable("Leaving the least certain images to a person", columns, rows)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Plot, ReportTable, Section, Text
@@ -11,6 +10,7 @@ from headstart.report.figures.finetuning import PLOT, finding, finetuning_plots,
 from headstart.report.sections import Drawn, figure_row, register_section
 from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_in_sentence, metric_title
+from headstart.results.models.finetuning import FineTuningResults
 
 
 def _plots(context: ReportContext) -> Iterable[Plot]:
@@ -20,22 +20,22 @@ def _plots(context: ReportContext) -> Iterable[Plot]:
 @register_section("fine-tuning", after="training", plots=_plots)
 def finetuning_section(context: ReportContext, drawn: Drawn) -> Section | None:
     """What fine-tuning gave; None where nothing was fine-tuned."""
-    found = context.record.results.get("fine_tuning")
+    found = context.record.document.fine_tuning
     if not found:
         return None
     blocks: list[Block] = [Text(_summary(found)), *figure_row(drawn, PLOT)]
     same = Text("Every fold kept frozen features, so the run's predictions are theirs: there is no gain to speak of.")
-    blocks += [_gain_table(found) if found["times_chosen"] else same, _fold_table(found)]
-    if found["signs"]:
-        blocks.append(Text("Warning signs: " + "; ".join(found["signs"]) + "."))
+    blocks += [_gain_table(found) if found.times_chosen else same, _fold_table(found)]
+    if found.signs:
+        blocks.append(Text("Warning signs: " + "; ".join(found.signs) + "."))
     else:
         blocks.append(Text("The losses show no warning sign of overfitting."))
     return Section("fine-tuning", "Fine-tuning", tuple(blocks))
 
 
-def _summary(found: Mapping[str, Any]) -> str:
-    labels = "; ".join(candidate["label"] for candidate in found["candidates"])
-    n_views = found["n_views"]
+def _summary(found: FineTuningResults) -> str:
+    labels = "; ".join(candidate.label for candidate in found.candidates)
+    n_views = found.n_views
     views = "" if n_views == 1 else f", each image in {n_views} views, over which predictions are averaged"
     return (
         f"{finding(found)}. Tried: {labels}{views}. Training starts from a linear head on frozen features. In every "
@@ -44,17 +44,17 @@ def _summary(found: Mapping[str, Any]) -> str:
     )
 
 
-def _gain_table(found: Mapping[str, Any]) -> ReportTable:
+def _gain_table(found: FineTuningResults) -> ReportTable:
     rows = []
-    for name, row in found["against_frozen"]["metrics"].items():
-        bounds = row["ci95"]
+    for name, row in found.against_frozen.metrics.items():
+        bounds = row.ci95
         interval = "" if bounds is None else f"{bounds[0]:+.3f} to {bounds[1]:+.3f}"
         rows.append(
             (
                 metric_title(name),
-                text.score(row["b"]),
-                text.score(row["a"]),
-                "" if row["difference"] is None else f"{row['difference']:+.3f}",
+                text.score(row.b),
+                text.score(row.a),
+                "" if row.difference is None else f"{row.difference:+.3f}",
                 interval,
             )
         )
@@ -62,13 +62,13 @@ def _gain_table(found: Mapping[str, Any]) -> ReportTable:
     return ReportTable("What fine-tuning brought, on the same test images", columns, tuple(rows), frozenset({0}))
 
 
-def _fold_table(found: Mapping[str, Any]) -> ReportTable:
-    metric = metric_in_sentence(found["choose_by"])
+def _fold_table(found: FineTuningResults) -> ReportTable:
+    metric = metric_in_sentence(found.choose_by)
     rows = []
-    for fold in found["folds"]:
-        tried = [("diverged" if one["failed"] else text.score(one["holdout"])) for one in fold["tried"]]
-        chosen = "frozen features" if fold["chosen"] is None else found["candidates"][fold["chosen"]]["label"]
-        epochs = "" if fold["epochs"] is None else str(fold["epochs"])
-        rows.append((panel_title(fold), text.score(fold["frozen_holdout"]), ", ".join(tried), chosen, epochs))
+    for fold in found.folds:
+        tried = [("diverged" if one.failed else text.score(one.holdout)) for one in fold.tried]
+        chosen = "frozen features" if fold.chosen is None else found.candidates[fold.chosen].label
+        epochs = "" if fold.epochs is None else str(fold.epochs)
+        rows.append((panel_title(fold), text.score(fold.frozen_holdout), ", ".join(tried), chosen, epochs))
     columns = ("Outer fold", f"Holdout {metric}, frozen", "fine-tuned", "Chosen", "Epochs")
     return ReportTable("What the inner holdouts said", columns, tuple(rows), frozenset({0, 3}))

@@ -19,17 +19,17 @@ def _plots(context: ReportContext) -> Iterable[Plot]:
 @register_section("folds", after="decisions", plots=_plots)
 def folds_section(context: ReportContext, drawn: Drawn) -> Section:
     """The scores of every outer fold and what was chosen there."""
-    results = context.record.results
-    names = ordered_metrics({name for fold in results["folds"] for name in fold["metrics"]})
+    results = context.record.document
+    names = ordered_metrics({name for fold in results.folds for name in fold.metrics})
     rows = tuple(
         (
-            text.fold_name(fold, results["protocol"]["repeats"]),
-            fold["chosen"]["label"],
-            text.score(fold["inner_log_loss"]),
-            text.count(fold["n_test"]),
-            *(text.score(fold["metrics"].get(name)) for name in names),
+            text.fold_name(fold.repeat, fold.fold, results.protocol.repeats),
+            fold.chosen.label,
+            text.score(fold.inner_log_loss),
+            text.count(fold.n_test),
+            *(text.score(fold.metrics.get(name)) for name in names),
         )
-        for fold in results["folds"]
+        for fold in results.folds
     )
     columns = ("Fold", "Chosen", "Inner log loss", "Test images", *(metric_title(name) for name in names))
     table = ReportTable("Scores by fold", columns, rows, frozenset({1}))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Gallery, ReportTable, Section, Text, Tile
@@ -12,6 +11,8 @@ from headstart.report.sections.gallery import PictureWall
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.results.labels import DOUBTFUL_FILE
+from headstart.results.models.audit import AgreementFacts, Alpha, DisputedImage
+from headstart.results.models.label_issues import LabelIssue, LabelIssueFacts
 
 _KRIPPENDORFF = (
     "K. Krippendorff. Computing Krippendorff's Alpha-Reliability. University of Pennsylvania, Annenberg School for "
@@ -29,14 +30,14 @@ _WHAT = (
 
 def label_sentences(context: ReportContext) -> list[MethodsSentence]:
     """How far raters agree and how many labels are soft; nothing where there are neither."""
-    results = context.record.results
+    results = context.record.document
     found = []
-    agreement = results["audit"].get("agreement")
+    agreement = results.audit.agreement
     if agreement is not None:
-        n_raters = text.plural(len(agreement["raters"]), "rater")
+        n_raters = text.plural(len(agreement.raters), "rater")
         words = f"The images were labelled by {n_raters}; Krippendorff's alpha was {_alphas(agreement)}."
         found.append(MethodsSentence(MethodsPart.DATA, words, (_KRIPPENDORFF,)))
-    n_soft = (results.get("labels") or {}).get("n_soft")
+    n_soft = None if results.labels is None else results.labels.n_soft
     if n_soft is not None:
         words = (
             f"The labels of {text.plural(n_soft, 'image')} were soft: in training each counted for every class as much "
@@ -53,20 +54,20 @@ def labels_section(context: ReportContext, drawn: Drawn) -> Section | None:
     Where image names are to be left out, a label is found by its rank in `DOUBTFUL_FILE`. None for a run that says
     nothing of its labels: one of an older version.
     """
-    results = context.record.results
-    found = results.get("labels")
-    if not isinstance(found, dict):
+    results = context.record.document
+    found = results.labels
+    if found is None:
         return None
-    agreement = results["audit"].get("agreement")
+    agreement = results.audit.agreement
     blocks: list[Block] = [] if agreement is None else _agreement_blocks(agreement, named=context.images)
-    if found["n_soft"] is not None:
-        blocks.append(Text(_soft_words(found["n_soft"], results["task"]["n_images"])))
-    blocks += _issue_blocks(context, found["doubtful"])
+    if found.n_soft is not None:
+        blocks.append(Text(_soft_words(found.n_soft, results.task.n_images)))
+    blocks += _issue_blocks(context, found.issues)
     return Section("labels", "Labels to look at again", tuple(blocks))
 
 
-def _alphas(agreement: Mapping[str, Any]) -> str:
-    nominal, ordinal = agreement["alpha_nominal"], agreement["alpha_ordinal"]
+def _alphas(agreement: AgreementFacts) -> str:
+    nominal, ordinal = agreement.alpha_nominal, agreement.alpha_ordinal
     told = f"{_alpha(nominal)} for classes without order"
     return told if ordinal is None else f"{told} and {_alpha(ordinal)} for classes in the order given"
 
@@ -78,46 +79,44 @@ def _soft_words(n_soft: int, n_images: int) -> str:
     )
 
 
-def _agreement_blocks(agreement: Mapping[str, Any], *, named: bool) -> list[Block]:
+def _agreement_blocks(agreement: AgreementFacts, *, named: bool) -> list[Block]:
     """Alpha and the counts in one table, then the most disputed images."""
-    raters = agreement["raters"]
-    order = " < ".join(agreement["class_order"])
+    raters = agreement.raters
+    order = " < ".join(agreement.class_order)
     rows = [
         ("Raters", text.listed([f"{name}: {text.plural(n, 'image')}" for name, n in raters.items()], limit=20)),
-        ("Images rated by several", text.count(agreement["n_rated_by_several"])),
-        ("Images rated once", text.count(agreement["n_rated_once"])),
-        ("Ratings missing", text.count(agreement["n_gaps"])),
-        ("Images on which raters differ", _share(agreement["n_disputed"], agreement["disputed_share"])),
-        ("Images with tied votes", text.count(agreement["n_tied"])),
-        ("Krippendorff's alpha, classes without order", _alpha(agreement["alpha_nominal"])),
+        ("Images rated by several", text.count(agreement.n_rated_by_several)),
+        ("Images rated once", text.count(agreement.n_rated_once)),
+        ("Ratings missing", text.count(agreement.n_gaps)),
+        ("Images on which raters differ", _share(agreement.n_disputed, agreement.disputed_share)),
+        ("Images with tied votes", text.count(agreement.n_tied)),
+        ("Krippendorff's alpha, classes without order", _alpha(agreement.alpha_nominal)),
     ]
-    if agreement["alpha_ordinal"] is not None:
-        rows.append((f"Krippendorff's alpha, were the classes ordered {order}", _alpha(agreement["alpha_ordinal"])))
+    if agreement.alpha_ordinal is not None:
+        rows.append((f"Krippendorff's alpha, were the classes ordered {order}", _alpha(agreement.alpha_ordinal)))
     note = (
         "Alpha is 1 for perfect agreement and 0 for what chance gives. Its 95 % interval resamples images, groups as "
         "wholes. "
-        f"Reference: {agreement['reference']}."
+        f"Reference: {agreement.reference}."
     )
     caption = "How far the raters agree"
     blocks: list[Block] = [
         ReportTable(caption, ("Item", "Value"), tuple(rows), frozenset({1})),
         Text(note, tone="note"),
     ]
-    return [*blocks, _disputed(agreement["disputed"])] if named and agreement["disputed"] else blocks
+    return [*blocks, _disputed(agreement.disputed)] if named and agreement.disputed else blocks
 
 
 def _share(number: int, share: float | None) -> str:
     return text.count(number) + ("" if share is None else f" ({text.percent(share)} of those rated by several)")
 
 
-def _alpha(entry: Mapping[str, Any]) -> str:
-    return f"undefined: {entry['reason']}" if entry["value"] is None else text.estimate(entry)
+def _alpha(entry: Alpha) -> str:
+    return f"undefined: {entry.reason}" if entry.value is None else text.estimate(entry)
 
 
-def _disputed(entries: Sequence[Mapping[str, Any]]) -> ReportTable:
-    rows = tuple(
-        (entry["image"], _votes(entry["votes"]), text.percent(entry["disagreement"])) for entry in entries[:N_ROWS]
-    )
+def _disputed(entries: Sequence[DisputedImage]) -> ReportTable:
+    rows = tuple((entry.image, _votes(entry.votes), text.percent(entry.disagreement)) for entry in entries[:N_ROWS])
     caption = f"The {len(rows)} images that raters differ on most"
     return ReportTable(caption, ("Image", "Votes", "Against the majority"), rows, frozenset({1}))
 
@@ -126,15 +125,15 @@ def _votes(votes: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {n}" for name, n in votes.items())
 
 
-def _issue_blocks(context: ReportContext, issues: Mapping[str, Any]) -> list[Block]:
-    n_listed, n_judged = issues["n_listed"], issues["n_judged"]
+def _issue_blocks(context: ReportContext, issues: LabelIssueFacts) -> list[Block]:
+    n_listed, n_judged = issues.n_listed, issues.n_judged
     if not n_listed:
         return [Text(f"No label of {n_judged:,} judged images is contradicted with confidence.", tone="good")]
     counted = (
         f"{text.plural(n_listed, 'label')} of {n_judged:,} judged images; about "
-        f"{issues['n_wrong_estimated']:.0f} labels are estimated to be wrong, hard images counted among them."
+        f"{issues.n_wrong_estimated:.0f} labels are estimated to be wrong, hard images counted among them."
     )
-    top = issues["top"]
+    top = issues.top
     wall = PictureWall(context)
     tiles = tuple(_tile(wall, entry, named=context.images) for entry in top[:N_TILES])
     return [
@@ -147,38 +146,38 @@ def _issue_blocks(context: ReportContext, issues: Mapping[str, Any]) -> list[Blo
     ]
 
 
-def _method(issues: Mapping[str, Any]) -> str:
+def _method(issues: LabelIssueFacts) -> str:
     return (
         "An image is listed when the probability of another class reaches that class's threshold, the mean probability "
         "of the class over the images labelled so, and its own label is not the most probable class; the label with "
-        f"the lowest probability comes first (confident learning: {issues['reference']})."
+        f"the lowest probability comes first (confident learning: {issues.reference})."
     )
 
 
-def _tile(wall: PictureWall, entry: Mapping[str, Any], *, named: bool) -> Tile:
-    title = entry["image"] if named else f"rank {entry['rank']}"
+def _tile(wall: PictureWall, entry: LabelIssue, *, named: bool) -> Tile:
+    title = entry.image if named else f"rank {entry.rank}"
     lines = [
-        f"label: {entry['label']} ({text.score(entry['self_confidence'])})",
-        f"suggested: {entry['suggested']} ({text.score(entry['probability'])})",
+        f"label: {entry.label} ({text.score(entry.self_confidence)})",
+        f"suggested: {entry.suggested} ({text.score(entry.probability)})",
     ]
-    if entry["repeats"] > 1:
-        lines.append(f"{entry['repeats_agree']} of {entry['repeats']} repeats agree")
-    if "votes" in entry:
-        lines.append(f"votes: {_votes(entry['votes'])}")
-    alt = f"Image {title}, labelled {entry['label']}, suggested {entry['suggested']}"
-    return Tile(wall.picture(entry["image"]), title, alt, tuple(lines))
+    if entry.repeats > 1:
+        lines.append(f"{entry.repeats_agree} of {entry.repeats} repeats agree")
+    if entry.votes is not None:
+        lines.append(f"votes: {_votes(entry.votes)}")
+    alt = f"Image {title}, labelled {entry.label}, suggested {entry.suggested}"
+    return Tile(wall.picture(entry.image), title, alt, tuple(lines))
 
 
-def _ranked(top: Sequence[Mapping[str, Any]], *, named: bool) -> ReportTable:
+def _ranked(top: Sequence[LabelIssue], *, named: bool) -> ReportTable:
     rows = tuple(
         (
-            str(entry["rank"]),
-            *((entry["image"],) if named else ()),
-            entry["label"],
-            entry["suggested"],
-            text.score(entry["self_confidence"]),
-            text.score(entry["probability"]),
-            f"{entry['repeats_agree']} of {entry['repeats']}",
+            str(entry.rank),
+            *((entry.image,) if named else ()),
+            entry.label,
+            entry.suggested,
+            text.score(entry.self_confidence),
+            text.score(entry.probability),
+            f"{entry.repeats_agree} of {entry.repeats}",
         )
         for entry in top[:N_ROWS]
     )
@@ -188,10 +187,10 @@ def _ranked(top: Sequence[Mapping[str, Any]], *, named: bool) -> ReportTable:
     return ReportTable(first, columns, rows, frozenset(range(1, 3 + len(words))))
 
 
-def _joint(classes: Sequence[str], issues: Mapping[str, Any]) -> ReportTable:
+def _joint(classes: Sequence[str], issues: LabelIssueFacts) -> ReportTable:
     rows = tuple(
-        (name, text.score(issues["thresholds"][name]), *(text.count(n) for n in counts))
-        for name, counts in zip(classes, issues["confident_joint"], strict=True)
+        (name, text.score(issues.thresholds[name]), *(text.count(n) for n in counts))
+        for name, counts in zip(classes, issues.confident_joint, strict=True)
     )
     caption = "Images by label (rows) and by the class that the models are confident of (columns)"
     return ReportTable(caption, ("Label", "Threshold", *classes), rows)

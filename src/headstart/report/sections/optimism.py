@@ -12,14 +12,12 @@ from headstart.report.text.metric_names import metric_title
 @register_section("optimism", after="search")
 def optimism_section(context: ReportContext, drawn: Drawn) -> Section:
     """How much better the best candidate looked where it was chosen than where it was judged."""
-    results = context.record.results
-    optimism = results["optimism"]
-    inner, outer, difference = (optimism.get(key) for key in ("inner", "outer", "difference"))
-    title = metric_title(optimism.get("metric", results["protocol"]["choose_by"]))
+    optimism = context.record.document.optimism
+    title = metric_title(optimism.metric)
     rows = (
-        ("Inner folds, where the candidate was chosen", text.score(inner)),
-        ("Outer folds, where it was judged", text.score(outer)),
-        ("Difference, above zero where the inner folds flatter", text.score(difference)),
+        ("Inner folds, where the candidate was chosen", text.score(optimism.inner)),
+        ("Outer folds, where it was judged", text.score(optimism.outer)),
+        ("Difference, above zero where the inner folds flatter", text.score(optimism.difference)),
     )
     meaning = (
         "The best of many candidates looks better on the folds that chose it than it is. The outer folds took no part "

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from headstart.report.context import ReportContext
 from headstart.report.document import ReportTable, Section, Text
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.report.text.metric_names import metric_in_sentence, metric_title, ordered_metrics
+from headstart.results.models.estimates import Estimate
+from headstart.results.models.run_results import RunResults
 from headstart.results.read import RunRecord
 
 # By the authors as the interval's method names them in its reference; any other reference is cited as it stands.
@@ -29,13 +28,13 @@ _SECONDARY = ("accuracy", "balanced_accuracy", "recall", "specificity", "mcc", "
 
 def score_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     """The scores with their intervals, and what the intervals are."""
-    results = context.record.results
-    interval = results["protocol"]["interval"]
-    speaks_of = _lower_first(interval["speaks_of"].rstrip("."))
-    words = f"Intervals speak of {speaks_of}; method: {interval['method'].rstrip('.')}."
+    results = context.record.document
+    interval = results.protocol.interval
+    speaks_of = _lower_first(interval.speaks_of.rstrip("."))
+    words = f"Intervals speak of {speaks_of}; method: {interval.method.rstrip('.')}."
     return (
         MethodsSentence(MethodsPart.RESULTS, _score_words(results)),
-        MethodsSentence(MethodsPart.INTERVALS, words, interval_references(interval["reference"])),
+        MethodsSentence(MethodsPart.INTERVALS, words, interval_references(interval.reference)),
     )
 
 
@@ -50,12 +49,12 @@ def _spelled_out(reference: str) -> str:
     return known[0] if known else f"{reference.rstrip('.')}."
 
 
-def _score_words(results: Mapping[str, Any]) -> str:
-    first = results["headline"]["metric"]
-    entries = results["metrics"]
+def _score_words(results: RunResults) -> str:
+    first = results.headline.metric
+    entries = results.metrics
     names = [first, *(name for name in ordered_metrics(entries) if name in _SECONDARY and name != first)]
     said = [f"{metric_in_sentence(name)} {text.estimate(entries[name])}" for name in names if name in entries]
-    positive = results["task"]["positive"]
+    positive = results.task.positive
     about = f" with {positive!r} as the positive class" if positive is not None else ""
     return f"On images held out from training{about}, the results were (95 % interval): {text.listed(said)}."
 
@@ -68,13 +67,13 @@ def _lower_first(sentence: str) -> str:
 def scores_section(context: ReportContext, drawn: Drawn) -> Section:
     """Every metric with its interval and its spread over the folds; the same by class."""
     record = context.record
-    metrics = record.results["metrics"]
+    metrics = record.document.metrics
     rows = tuple(
         (
             metric_title(name),
-            text.score(metrics[name]["value"]),
-            text.interval(metrics[name].get("ci95")),
-            text.score(metrics[name].get("fold_sd")),
+            text.score(metrics[name].value),
+            text.interval(metrics[name].ci95),
+            text.score(metrics[name].fold_sd),
         )
         for name in ordered_metrics(metrics)
     )
@@ -83,24 +82,24 @@ def scores_section(context: ReportContext, drawn: Drawn) -> Section:
         ("Metric", "Value", "95 % interval", "SD across folds"),
         rows,
     )
-    interval = record.results["protocol"]["interval"]
-    reference = f" ({interval['reference'].rstrip('.')})" if interval["reference"] else ""
+    interval = record.document.protocol.interval
+    reference = f" ({interval.reference.rstrip('.')})" if interval.reference else ""
     note = (
-        f"The 95 % intervals speak of {interval['speaks_of'].rstrip('.')}. "
-        f"Method: {interval['method'].rstrip('.')}{reference}. "
+        f"The 95 % intervals speak of {interval.speaks_of.rstrip('.')}. "
+        f"Method: {interval.method.rstrip('.')}{reference}. "
         "The SD across folds shows how much single folds differ; it is no interval."
     )
     return Section("scores", "Scores", (overall, _class_table(record), Text(note, tone="note")))
 
 
 def _class_table(record: RunRecord) -> ReportTable:
-    per_class = record.results["per_class"]
-    names = ordered_metrics({name for entry in per_class.values() for name in entry if name != "support"})
+    per_class = record.document.per_class
+    names = ordered_metrics({name for scores in per_class.values() for name in scores.metrics})
     rows = tuple(
         (
             name,
-            text.count(per_class[name]["support"]),
-            *(_two_lines(per_class[name].get(metric, {"value": None})) for metric in names),
+            text.count(per_class[name].support),
+            *(_two_lines(per_class[name].metrics[metric]) for metric in names),
         )
         for name in record.classes
     )
@@ -108,6 +107,6 @@ def _class_table(record: RunRecord) -> ReportTable:
     return ReportTable("By class, each against the others: value, and its 95 % interval below", columns, rows)
 
 
-def _two_lines(entry: Mapping[str, Any]) -> str:
-    bounds = entry.get("ci95")
-    return text.score(entry["value"]) + (f"\n{text.interval(bounds)}" if bounds else "")
+def _two_lines(entry: Estimate) -> str:
+    """An estimate with its interval below it."""
+    return text.score(entry.value) + (f"\n{text.interval(entry.ci95)}" if entry.ci95 else "")

@@ -60,7 +60,7 @@ def _plots(context: ReportContext) -> Iterable[Plot]:
 def recorded_section(context: ReportContext, drawn: Drawn) -> Section | None:
     """The search of the run; None where it recorded none."""
     search = context.once(_recorded)
-    return None if search is None else search_section(search, drawn, context.record.results["search"]["notes"])
+    return None if search is None else search_section(search, drawn, context.record.document.search.notes)
 
 
 def search_section(search: Search, drawn: Drawn, notes: Sequence[str] = ()) -> Section:
@@ -182,7 +182,7 @@ def tied_table(table: CandidateTable) -> ReportTable:
         n_tied, n_ranked = int(columns["tied"][here].sum()), int(np.isfinite(columns["rank"][here]).sum())
         rows.append(
             (
-                text.fold_name({"repeat": repeat, "fold": fold}, n_repeats),
+                text.fold_name(repeat, fold, n_repeats),
                 _candidate_label(table, winner, labels),
                 f"{text.count(n_tied)} of {text.count(n_ranked)}",
                 _candidate_label(table, cheapest, labels),

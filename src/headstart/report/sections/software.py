@@ -10,47 +10,47 @@ from headstart.report.document import Block, Bullets, ReportTable, Section
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
+from headstart.results.models.run_results import RunResults
+from headstart.results.models.sources import BackboneFacts, EngineRecord, SourceFacts, Weights
 
 _CITED_SOFTWARE = ("python", "torch", "timm", "scikit-learn", "numpy")
 
 
 def software_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     """Which features were computed, with what engine, and the software of the run."""
-    results, versions = context.record.results, context.record.timings["versions"]
+    results, versions = context.record.document, context.record.timings["versions"]
     features = (_feature_words(results), *_engine_sentences(results, versions))
     software = MethodsSentence(MethodsPart.SOFTWARE, _software_words(results, versions))
     return (*(MethodsSentence(MethodsPart.FEATURES, words) for words in features), software)
 
 
-def random_weights(backbone: Mapping[str, Any]) -> bool:
-    """Whether the backbone of a run was never trained on any image."""
-    return str(backbone["weights"].get("source", "")).startswith("random")
+def _is_random(weights: Weights) -> bool:
+    """Whether weights were never trained on any image."""
+    return weights.source.startswith("random")
 
 
-def _feature_words(results: Mapping[str, Any]) -> str:
-    if len(results["sources"]) > 1:
-        return _features_of_several(results["sources"])
-    backbone = results["backbone"]
-    width = f"{backbone['feature_width']:,} " if backbone.get("feature_width") else ""
-    stage = f" at stage {backbone['stage']}" if backbone.get("stage") else ""
-    kept = f"was kept frozen and its {width}features{stage} were computed once for every image."
-    source = backbone["weights"].get("source")
-    if random_weights(backbone):
+def _feature_words(results: RunResults) -> str:
+    if len(results.sources) > 1:
+        return _features_of_several(results.sources)
+    backbone = results.backbone
+    features = f"{backbone.feature_width:,} features at stage {backbone.stage}"
+    kept = f"was kept frozen and its {features} were computed once for every image."
+    if _is_random(backbone.weights):
         return (
-            f"As a baseline for the approach of [1], {backbone['name']} with weights drawn at random, which no image "
+            f"As a baseline for the approach of [1], {backbone.name} with weights drawn at random, which no image "
             f"had ever trained, {kept}"
         )
-    weights = f" (pretrained weights: {source})" if source else ""
-    return f"Following the feature extraction strategy of transfer learning [1], {backbone['name']}{weights} {kept}"
+    weights = f" (pretrained weights: {backbone.weights.source})"
+    return f"Following the feature extraction strategy of transfer learning [1], {backbone.name}{weights} {kept}"
 
 
-def _features_of_several(sources: Sequence[Mapping[str, Any]]) -> str:
+def _features_of_several(sources: Sequence[SourceFacts]) -> str:
     """Every source with its weights; random ones are named as such."""
     told = [
-        f"{source['label']} ({_weights_words(source)}; {source['feature_width']:,} features at stage {source['stage']})"
+        f"{source.label} ({_weights_words(source)}; {source.feature_width:,} features at stage {source.stage})"
         for source in sources
     ]
-    all_random = all(random_weights(source) for source in sources)
+    all_random = all(_is_random(source.weights) for source in sources)
     approach = (
         "As baselines for the approach of"
         if all_random
@@ -63,83 +63,85 @@ def _features_of_several(sources: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _weights_words(source: Mapping[str, Any]) -> str:
-    if random_weights(source):
+def _weights_words(source: SourceFacts) -> str:
+    if _is_random(source.weights):
         return "weights drawn at random, which no image had ever trained"
-    return f"pretrained weights: {source['weights'].get('source')}"
+    return f"pretrained weights: {source.weights.source}"
 
 
-def _engine_sentences(results: Mapping[str, Any], versions: Mapping[str, Any]) -> list[str]:
-    """How the forward passes were computed, and how near that is to fp32; nothing for runs that do not say."""
-    sources = results["sources"]
+def _engine_sentences(results: RunResults, versions: Mapping[str, Any]) -> list[str]:
+    """How the forward passes were computed, and how near that is to fp32."""
+    sources = results.sources
     if len(sources) > 1:
-        found = [_engine_words(source["engine_record"], versions, f" of {source['label']}") for source in sources]
-    else:
-        found = [_engine_words(results["engine"], versions, "")]
-    return [words for words in found if words]
+        return [_engine_words(source.engine_record, versions, f" of {source.label}") for source in sources]
+    return [_engine_words(results.engine, versions, "")]
 
 
-def _engine_words(record: Mapping[str, Any], versions: Mapping[str, Any], of_what: str) -> str:
-    if "label" not in record:
-        return ""
-    openvino = record["used"].get("engine") == "openvino" and "openvino" in versions
+def _engine_words(record: EngineRecord, versions: Mapping[str, Any], of_what: str) -> str:
+    openvino = record.used.engine == "openvino" and "openvino" in versions
     version = f" (version {versions['openvino']})" if openvino else ""
-    said = f"The forward pass{of_what} was computed by {record['label']}{version}"
-    parity = record.get("parity") or {}
-    if parity.get("relative_error") is None or parity.get("agreement") is None:
+    said = f"The forward pass{of_what} was computed by {record.label}{version}"
+    parity = record.parity
+    if parity is None or parity.relative_error is None or parity.agreement is None:
         return f"{said}."
     sentences = [
-        f"{said}; on {text.plural(parity['n_images'], 'image')} its features differed from those of plain "
-        f"torch in fp32 by {parity['relative_error']:.2g} of their spread (root mean square), and a linear probe gave "
-        f"the same class for {100 * parity['agreement']:.1f} %."
+        f"{said}; on {text.plural(parity.n_images, 'image')} its features differed from those of plain "
+        f"torch in fp32 by {parity.relative_error:.2g} of their spread (root mean square), and a linear probe gave "
+        f"the same class for {100 * parity.agreement:.1f} %."
     ]
-    if cost := record.get("accuracy_cost"):
-        low, high = cost["ci95"]
+    if cost := record.accuracy_cost:
+        low, high = cost.ci95
         sentences.append(
-            f"The probe's accuracy was {cost['int8']:.3f} in int8 and {cost['fp32']:.3f} in fp32 (difference 95 % "
-            f"interval {low:+.3f} to {high:+.3f}, {text.plural(cost['n_images'], 'image')})."
+            f"The probe's accuracy was {cost.int8:.3f} in int8 and {cost.fp32:.3f} in fp32 (difference 95 % "
+            f"interval {low:+.3f} to {high:+.3f}, {text.plural(cost.n_images, 'image')})."
         )
     return " ".join(sentences)
 
 
-def _software_words(results: Mapping[str, Any], versions: Mapping[str, Any]) -> str:
+def _software_words(results: RunResults, versions: Mapping[str, Any]) -> str:
     others = [f"{name} {versions[name]}" for name in _CITED_SOFTWARE if name in versions]
     tail = f" with {text.listed(others)}" if others else ""
-    return f"All computations were done in headstart {results['headstart']}{tail}."
+    return f"All computations were done in headstart {results.headstart}{tail}."
 
 
 @register_section("software", after="split", methods=software_sentences)
 def software_section(context: ReportContext, drawn: Drawn) -> Section:
     """Weights, versions, machine and time."""
     record = context.record
-    timings, backbone = record.timings, record.results["backbone"]
-    first = {key: backbone[key] for key in ("name", "stage", "feature_width") if key in backbone}
-    others = {key: value for key, value in backbone.items() if key not in ("weights", *first) and value != ""}
-    sources = record.results["sources"]
+    timings, backbone = record.timings, record.document.backbone
+    sources = record.document.sources
     blocks: list[Block] = [_source_table(sources)] if len(sources) > 1 else []
     of_model = "Backbone of the final model" if len(sources) > 1 else "Backbone"
-    blocks.append(mapping_table(f"{of_model} with preparation and engine", first | others))
-    blocks += _engine_blocks(record.results["engine"])
-    caption = "Weights" if random_weights(backbone) else "Pretrained weights"
-    blocks.append(mapping_table(caption, backbone["weights"]))
+    blocks.append(mapping_table(f"{of_model} with preparation and engine", _network_facts(backbone)))
+    blocks += _engine_blocks(record.document.engine)
+    caption = "Weights" if _is_random(backbone.weights) else "Pretrained weights"
+    blocks.append(mapping_table(caption, text.fields_of(backbone.weights)))
     spent = {key: text.duration(value) for key, value in timings["seconds"].items() if value is not None}
     blocks.append(mapping_table("Time taken", spent | _speed(timings)))
-    blocks.append(mapping_table("Versions", {"headstart": record.results["headstart"], **timings["versions"]}))
+    blocks.append(mapping_table("Versions", {"headstart": record.document.headstart, **timings["versions"]}))
     if timings.get("machine"):
         blocks.append(mapping_table("Machine", timings["machine"]))
     return Section("software", "Weights, versions and time", tuple(blocks))
 
 
-def _source_table(sources: Sequence[Mapping[str, Any]]) -> ReportTable:
+def _network_facts(backbone: BackboneFacts) -> dict[str, Any]:
+    """What the network is, then how its input was made and what ran it."""
+    facts = text.fields_of(backbone)
+    first = {key: facts[key] for key in ("name", "stage", "feature_width")}
+    others = {key: value for key, value in facts.items() if key not in ("weights", "engine", *first)}
+    return first | dict(sorted((others | text.fields_of(backbone.engine)).items()))
+
+
+def _source_table(sources: Sequence[SourceFacts]) -> ReportTable:
     """What the features of a search came from."""
     rows = tuple(
         (
-            source["label"],
-            str(source["weights"].get("source")),
-            f"{source['preparation']['size'][0]} x {source['preparation']['size'][1]}",
-            text.count(source["feature_width"]),
-            str(source["engine_record"].get("label")),
-            text.count(source["times_chosen"]),
+            source.label,
+            source.weights.source,
+            f"{source.preparation.size[0]} x {source.preparation.size[1]}",
+            text.count(source.feature_width),
+            source.engine_record.label,
+            text.count(source.times_chosen),
         )
         for source in sources
     )
@@ -147,24 +149,24 @@ def _source_table(sources: Sequence[Mapping[str, Any]]) -> ReportTable:
     return ReportTable(f"{len(sources)} sources of features competed", columns, rows, frozenset({1}))
 
 
-def _engine_blocks(engine: Mapping[str, Any]) -> list[Block]:
+def _engine_blocks(engine: EngineRecord) -> list[Block]:
     """Engines that were compared with plain fp32, how far each was off, and what else was said of the choice."""
     rows = tuple(
         (
-            entry["engine"],
-            _two_digits(entry["parity"]["relative_error"]),
-            f"at most {entry['tolerance']['relative_error']:g}",
-            text.score(entry["parity"]["agreement"]),
-            f"at least {entry['tolerance']['agreement']:g}",
-            text.count(entry["parity"]["n_images"]),
-            "yes" if entry["within"] else "no",
+            entry.engine,
+            _two_digits(entry.parity.relative_error),
+            f"at most {entry.tolerance.relative_error:g}",
+            text.score(entry.parity.agreement),
+            f"at least {entry.tolerance.agreement:g}",
+            text.count(entry.parity.n_images),
+            "yes" if entry.within else "no",
         )
-        for entry in engine["tried"]
+        for entry in engine.tried
     )
     columns = ("Engine", "Relative error", "Tolerated", "Agreement", "Tolerated", "Images", "Within")
     caption = "Engines compared with the plain one, torch fp32, on images of this data set"
-    told = {f"{entry['engine']} is not used" for entry in engine["tried"]}
-    notes = tuple(note for note in engine["notes"] if note.split(":")[0] not in told)
+    told = {f"{entry.engine} is not used" for entry in engine.tried}
+    notes = tuple(note for note in engine.notes if note.split(":")[0] not in told)
     blocks: list[Block] = [ReportTable(caption, columns, rows)] if rows else []
     return [*blocks, Bullets(notes)] if notes else blocks
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Bullets, ReportTable, Section
@@ -11,25 +10,27 @@ from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.report.text.metric_names import metric_in_sentence, metric_title, ordered_metrics
+from headstart.results.models.candidates import IgnoredGroups
+from headstart.results.models.run_results import ProtocolFacts
 from headstart.results.read import RunRecord
 
 
 def split_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     """How performance was estimated, and what chose."""
-    results = context.record.results
-    protocol = results["protocol"]
-    kind, _, shape = protocol["scheme"].partition(":")
+    results = context.record.document
+    protocol = results.protocol
+    kind, _, shape = protocol.scheme.partition(":")
     describe = _holdout if kind == "holdout" else _cross_validation
-    score = metric_in_sentence(protocol["choose_by"])
-    words = describe(protocol, shape, score, choice=results["search"]["n_candidates"] > 1)
+    score = metric_in_sentence(protocol.choose_by)
+    words = describe(protocol, shape, score, choice=results.search.n_candidates > 1)
     return (MethodsSentence(MethodsPart.PROTOCOL, words),)
 
 
-def _holdout(protocol: Mapping[str, Any], shape: str, score: str, *, choice: bool) -> str:
+def _holdout(protocol: ProtocolFacts, shape: str, score: str, *, choice: bool) -> str:
     """Of the parts, training and validation together fit what the test part judges; validation alone chooses it."""
     train, validation, test = (float(part) for part in shape.split("/"))
     fitted = f"on {train + validation:g} % of the images and judged once on the remaining {test:g} %"
-    repeats = protocol["repeats"]
+    repeats = protocol.repeats
     where = "a stratified partition" if repeats == 1 else f"{repeats} stratified partitions, drawn anew and averaged"
     lead = (
         f"After training on {train:g} % of the images, one candidate was chosen by {score} on another "
@@ -40,39 +41,39 @@ def _holdout(protocol: Mapping[str, Any], shape: str, score: str, *, choice: boo
     return f"{lead} in {where} {_identity(protocol)}."
 
 
-def _cross_validation(protocol: Mapping[str, Any], shape: str, score: str, *, choice: bool) -> str:
+def _cross_validation(protocol: ProtocolFacts, shape: str, score: str, *, choice: bool) -> str:
     """With outer folds of the user nothing is claimed of their balance; the inner ones are drawn by class always."""
     outer, _, inner = shape.partition("x")
-    own = bool(protocol.get("own_folds"))
+    own = protocol.own_folds
     scheme = "nested cross-validation" if choice else "cross-validation"
     drawn, folds = ("", "outer folds as given by the user") if own else ("stratified ", "outer folds")
-    repeats = f", repeated {protocol['repeats']} times" if protocol["repeats"] > 1 else ""
+    repeats = f", repeated {protocol.repeats} times" if protocol.repeats > 1 else ""
     chosen = f" The choice was made by {score} on {inner} inner folds of the training part alone." if choice else ""
     return f"Performance was estimated by {drawn}{scheme} with {outer} {folds}{repeats} {_identity(protocol)}.{chosen}"
 
 
-def _identity(protocol: Mapping[str, Any]) -> str:
-    return f"(seed {protocol['seed']}, split {protocol['split_hash'][:12]})"
+def _identity(protocol: ProtocolFacts) -> str:
+    return f"(seed {protocol.seed}, split {protocol.split_hash[:12]})"
 
 
 @register_section("split", after="labels", methods=split_sentences)
 def split_section(context: ReportContext, drawn: Drawn) -> Section:
     """Scheme, seed, hash and how the classes fell on the folds."""
     record = context.record
-    protocol = record.results["protocol"]
+    protocol = record.document.protocol
     rows = (
-        ("Scheme", protocol["scheme"]),
-        ("Outer folds", "as given by the user" if protocol.get("own_folds") else "drawn by headstart"),
-        ("Repeats", text.count(protocol["repeats"])),
-        ("Seed", str(protocol["seed"])),
-        ("Chosen by", metric_title(protocol["choose_by"])),
-        ("Split hash", protocol["split_hash"]),
+        ("Scheme", protocol.scheme),
+        ("Outer folds", "as given by the user" if protocol.own_folds else "drawn by headstart"),
+        ("Repeats", text.count(protocol.repeats)),
+        ("Seed", str(protocol.seed)),
+        ("Chosen by", metric_title(protocol.choose_by)),
+        ("Split hash", protocol.split_hash),
     )
     facts = ReportTable("The split, also in split.json", ("Item", "Value"), rows, frozenset({1}))
     blocks: list[Block] = [facts, _fold_counts(record)]
     if record.split["notes"]:
         blocks.append(Bullets(tuple(record.split["notes"])))
-    ignored = record.results.get("leakage_tax")
+    ignored = record.document.optimism_from_ignored_groups
     if ignored:
         blocks.append(_ignored_groups_table(ignored))
     return Section("split", "The split", tuple(blocks))
@@ -83,23 +84,25 @@ def _fold_counts(record: RunRecord) -> ReportTable:
     predictions = record.predictions
     codes = range(len(record.classes))
     rows = []
-    for fold in record.results["folds"]:
-        inside = (predictions.repeat == fold["repeat"]) & (predictions.fold == fold["fold"])
+    for fold in record.document.folds:
+        inside = (predictions.repeat == fold.repeat) & (predictions.fold == fold.fold)
         counts = [text.count(int((predictions.labels[inside] == code).sum())) for code in codes]
-        name = text.fold_name(fold, record.results["protocol"]["repeats"])
-        rows.append((name, text.count(fold["n_train"]), text.count(fold["n_test"]), *counts))
+        name = text.fold_name(fold.repeat, fold.fold, record.document.protocol.repeats)
+        rows.append((name, text.count(fold.n_train), text.count(fold.n_test), *counts))
     return ReportTable("Test images of every class by fold", ("Fold", "Train", "Test", *record.classes), tuple(rows))
 
 
-def _ignored_groups_table(ignored: Mapping[str, Any]) -> ReportTable:
+def _ignored_groups_table(ignored: Mapping[str, IgnoredGroups]) -> ReportTable:
     """What a split that ignores the groups would have claimed."""
-    parts = ("groups_kept", "groups_ignored", "difference")
-    measured = {name: entry for name, entry in ignored.items() if isinstance(entry, dict)}
     rows = tuple(
-        (metric_title(name), *(text.score(measured[name].get(part)) for part in parts))
-        for name in ordered_metrics(measured)
+        (
+            metric_title(name),
+            text.score(ignored[name].groups_kept),
+            text.score(ignored[name].groups_ignored),
+            text.score(ignored[name].difference),
+        )
+        for name in ordered_metrics(ignored)
     )
     columns = ("Metric", "Groups kept", "Groups ignored", "Difference")
-    return ReportTable(
-        "Optimism from ignoring groups: what a split that ignores them would have claimed", columns, rows
-    )
+    caption = "Optimism from ignoring groups: what a split that ignores them would have claimed"
+    return ReportTable(caption, columns, rows)

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, ReportTable, Section, Text
 from headstart.report.figures.style import class_labels
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
+from headstart.results.models.run_results import TaskFacts
 
 
 def task_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     """What the data set held."""
-    return (MethodsSentence(MethodsPart.DATA, _data_words(context.record.results["task"])),)
+    return (MethodsSentence(MethodsPart.DATA, _data_words(context.record.document.task)),)
 
 
-def _data_words(task: Mapping[str, Any]) -> str:
-    counts = text.listed([f"{name}: {text.count(task['class_counts'][name])}" for name in task["classes"]], limit=20)
-    sentence = (
-        f"The data set held {text.plural(task['n_images'], 'image')} of {len(task['classes'])} classes ({counts})"
-    )
-    if task.get("n_groups"):
-        sentence += f" in {text.plural(task['n_groups'], 'group')}; images of one group were never split apart"
-    weighted = " All scores are weighted by the given image weights." if task["weighted"] else ""
+def _data_words(task: TaskFacts) -> str:
+    counts = text.listed([f"{name}: {text.count(task.class_counts[name])}" for name in task.classes], limit=20)
+    sentence = f"The data set held {text.plural(task.n_images, 'image')} of {len(task.classes)} classes ({counts})"
+    if task.n_groups:
+        sentence += f" in {text.plural(task.n_groups, 'group')}; images of one group were never split apart"
+    weighted = " All scores are weighted by the given image weights." if task.weighted else ""
     return f"{sentence}.{weighted}"
 
 
@@ -33,24 +29,23 @@ def _data_words(task: Mapping[str, Any]) -> str:
 def task_section(context: ReportContext, drawn: Drawn) -> Section:
     """The task: classes with their counts, and the positive class."""
     record = context.record
-    task = record.results["task"]
-    n_images = text.plural(task["n_images"], "image")
-    question = f"To which of {len(task['classes'])} classes does an image belong? {n_images} were given"
+    task = record.document.task
+    n_images = text.plural(task.n_images, "image")
+    question = f"To which of {len(task.classes)} classes does an image belong? {n_images} were given"
     groups = (
-        f"; the {text.plural(task['n_groups'], 'group')} that they form, near-duplicates joined, "
-        "stay whole in every split"
-        if task.get("n_groups")
+        f"; the {text.plural(task.n_groups, 'group')} that they form, near-duplicates joined, stay whole in every split"
+        if task.n_groups
         else ""
     )
-    total = sum(task["class_counts"].values()) or 1
+    total = sum(task.class_counts.values()) or 1
     rows = tuple(
         (
             name,
-            text.count(n := task["class_counts"][name]),
+            text.count(n := task.class_counts[name]),
             text.percent(n / total),
-            "yes" if name == task["positive"] else "",
+            "yes" if name == task.positive else "",
         )
-        for name in task["classes"]
+        for name in task.classes
     )
     blocks: list[Block] = [
         Text(f"{question}{groups}."),
@@ -60,14 +55,12 @@ def task_section(context: ReportContext, drawn: Drawn) -> Section:
     renamed = [f"{label} for {name}" for name, label in zip(record.classes, labels, strict=True) if label != name]
     if renamed:
         blocks.append(Text(f"Figures write some names shorter: {text.listed(renamed, limit=40)}.", tone="note"))
-    if task["positive"] is not None:
-        reason = f" ({task['positive_reason'].rstrip('.')})" if task.get("positive_reason") else ""
+    if task.positive is not None:
+        reason = f" ({task.positive_reason.rstrip('.')})" if task.positive_reason else ""
         blocks.append(
-            Text(
-                f"The positive class is {task['positive']}{reason}: precision, recall, specificity and F1 speak of it."
-            )
+            Text(f"The positive class is {task.positive}{reason}: precision, recall, specificity and F1 speak of it.")
         )
-    if task["weighted"]:
+    if task.weighted:
         blocks.append(
             Text(
                 "Every score, curve and count of the confusion matrix is weighted by the given image weights, where an "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.report.text.metric_names import metric_in_sentence
+from headstart.results.models.candidates import TrainingSetSummary
 from headstart.results.read import RunRecord
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ _BALANCING = {
 
 def training_set_sentences(context: ReportContext) -> list[MethodsSentence]:
     """What competed in the training folds beside heads, in words; nothing where nothing did."""
-    rows = context.record.results["search"].get("treatments", ())
-    balance = [_BALANCING.get(name, name) for name in dict.fromkeys(row["balance"] for row in rows) if name != "none"]
-    augment = [name for name in dict.fromkeys(row["augment"] for row in rows) if name != "none"]
+    rows = context.record.document.search.training_sets
+    balance = [_BALANCING.get(name, name) for name in dict.fromkeys(row.balance for row in rows) if name != "none"]
+    augment = [name for name in dict.fromkeys(row.augment for row in rows) if name != "none"]
     found = []
     if balance:
         found.append(
@@ -49,7 +50,7 @@ def training_set_sentences(context: ReportContext) -> list[MethodsSentence]:
             "space of features."
         )
     if augment:
-        mean = " Predictions are means over the views of an image." if any(row["tta"] for row in rows) else ""
+        mean = " Predictions are means over the views of an image." if any(row.tta for row in rows) else ""
         found.append(f"Heads were trained on views of the images too ({text.listed(augment, limit=20)}).{mean}")
     if found and len(rows) > 1:
         found.append(f"The {len(rows)} combinations competed as settings of the candidates.")
@@ -63,19 +64,19 @@ def training_set_section(context: ReportContext, drawn: Drawn) -> Section | None
     None where training images were taken as they are.
     """
     record = context.record
-    search = record.results["search"]
-    rows: Sequence[Mapping[str, Any]] = search.get("treatments", ())
-    if not any(row["label"] for row in rows):
+    search = record.document.search
+    rows = search.training_sets
+    if not any(row.label for row in rows):
         return None
     blocks: list[Block] = [Text(_summary(rows)), _table(record, rows)]
-    for policy, listed in search["views"].items():
+    for policy, listed in search.views.items():
         if context.shown is not None:
-            views = [view_from_json(view) for view in listed]
+            views = [view_from_json(view.model_dump(mode="json")) for view in listed]
             blocks.append(_contact_sheet(record, policy, views, context.shown))
     return Section("training", "What was done to the training images", tuple(blocks))
 
 
-def _summary(rows: Sequence[Mapping[str, Any]]) -> str:
+def _summary(rows: Sequence[TrainingSetSummary]) -> str:
     rule = (
         "The inner folds chose among these training sets as they chose among heads."
         if len(rows) > 1
@@ -87,17 +88,17 @@ def _summary(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _table(record: RunRecord, rows: Sequence[Mapping[str, Any]]) -> ReportTable:
-    n_folds = len(record.results["folds"])
-    metric = metric_in_sentence(record.results["protocol"]["choose_by"])
+def _table(record: RunRecord, rows: Sequence[TrainingSetSummary]) -> ReportTable:
+    n_folds = len(record.document.folds)
+    metric = metric_in_sentence(record.document.protocol.choose_by)
     cells = tuple(
         (
-            row["label"] or "nothing",
-            row["balance"],
-            row["augment"],
-            "mean over views" if row["tta"] else "image alone",
-            text.score(row["inner_score"]),
-            f"{row['times_chosen']} of {n_folds}",
+            row.label or "nothing",
+            row.balance,
+            row.augment,
+            "mean over views" if row.tta else "image alone",
+            text.score(row.inner_score),
+            f"{row.times_chosen} of {n_folds}",
         )
         for row in rows
     )
@@ -107,7 +108,7 @@ def _table(record: RunRecord, rows: Sequence[Mapping[str, Any]]) -> ReportTable:
 
 def _contact_sheet(record: RunRecord, policy: str, views: Sequence[View], dataset: ImageDataset) -> Block:
     """Some images in a row with their views."""
-    preparation = Preparation.from_settings(record.results["backbone"]["preparation"])
+    preparation = Preparation.from_settings(record.document.backbone.preparation.model_dump())
     tiles: list[Tile] = []
     for row in _spread(len(dataset)):
         try:

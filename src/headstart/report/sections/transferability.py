@@ -2,65 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from headstart.report.context import ReportContext
 from headstart.report.document import Bullets, ReportTable, Section, Text
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_in_sentence
-from headstart.results.schema import Schema, check
-
-TRANSFER: Schema = {
-    "transferability.words[]": (str,),
-    "transferability.sources[].label": (str,),
-    "transferability.sources[].scores": (dict,),
-    "transferability.sources[].ranks{}": (int,),
-    "transferability.sources[].outer_score": (int, float, type(None)),
-    "transferability.sources[].outer_rank": (int, type(None)),
-    "transferability.agreement.metric": (str,),
-    "transferability.agreement.words": (str,),
-    "transferability.settings.neighbours": (int,),
-}
+from headstart.results.models.transferability import JudgedSource, RankedScore, TransferabilityResults
 
 
 @register_section("transferability", after="fine-tuning")
 def transferability_section(context: ReportContext, drawn: Drawn) -> Section | None:
     """The scores, ranks and rank agreement; None for a run of one source, or of a version that did not keep them."""
-    record = context.record
-    found = record.results.get("transferability")
+    found = context.record.document.transferability
     if found is None:
         return None
-    check(record.folder / "results.json", record.results, TRANSFER)
     how = (
         "LogME, neighbours and a logistic probe are computed on the training images of every outer fold and averaged; "
         "they chose nothing. LogME: log evidence of a linear model of the labels, higher is better; between networks "
         "it is comparable, as a number it means little. Neighbours: the "
-        f"{found['settings']['neighbours']} most alike images of other groups vote. Probe: one logistic regression, on "
+        f"{found.settings.neighbours} most alike images of other groups vote. Probe: one logistic regression, on "
         "the inner folds. Log loss: lower is better."
     )
-    blocks = (Bullets((*found["words"], found["agreement"]["words"])), _table(found), Text(how, tone="note"))
+    blocks = (Bullets((*found.words, found.agreement.words)), _table(found), Text(how, tone="note"))
     return Section("transferability", "Which backbone, before training", blocks)
 
 
-def _table(found: Mapping[str, Any]) -> ReportTable:
+def _table(found: TransferabilityResults) -> ReportTable:
     rows = tuple(
         (
-            source["label"],
+            source.label,
             _ranked(source, "logme"),
             _ranked(source, "knn_log_loss"),
-            text.score(source["scores"]["knn_accuracy"]),
+            text.score(source.scores.knn_accuracy),
             _ranked(source, "logistic_log_loss"),
-            text.score(source["scores"]["logistic_accuracy"]),
-            f"{text.score(source['outer_score'])} ({source['outer_rank'] or '–'})",
+            text.score(source.scores.logistic_accuracy),
+            f"{text.score(source.outer_score)} ({source.outer_rank or '–'})",
         )
-        for source in found["sources"]
+        for source in found.sources
     )
-    outer = f"Outer {metric_in_sentence(found['agreement']['metric'])} of its best"
+    outer = f"Outer {metric_in_sentence(found.agreement.metric)} of its best"
     names = ("Features", "LogME", "kNN log loss", "kNN accuracy", "Probe log loss", "Probe accuracy", outer)
     return ReportTable("Scores from training images alone, and the judgement; ranks in brackets", names, rows)
 
 
-def _ranked(source: Mapping[str, Any], name: str) -> str:
-    return f"{text.score(source['scores'][name])} ({source['ranks'][name]})"
+def _ranked(source: JudgedSource, name: RankedScore) -> str:
+    return f"{text.score(getattr(source.scores, name))} ({getattr(source.ranks, name)})"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
+
+from headstart.results.models.base import Part
 
 MISSING = "n/a"
 
@@ -38,14 +40,26 @@ def p_value(value: float | None) -> str:
     return score(value) if value is None or value >= 0.0005 else "<\N{NO-BREAK SPACE}0.001"
 
 
-def estimate(entry: Mapping[str, Any]) -> str:
+class Scored(Protocol):
+    """A score with its 95 % interval, where it has them."""
+
+    @property
+    def value(self) -> float | None:
+        """The score."""
+
+    @property
+    def ci95(self) -> tuple[float, float] | None:
+        """Both ends of its interval."""
+
+
+def estimate(entry: Scored) -> str:
     """A value with its interval, as ``results.json`` holds it.
 
-    >>> estimate({"value": 0.912, "ci95": [0.894, 0.927]}), estimate({"value": 0.03, "ci95": None})
+    >>> from headstart.results.models.estimates import PlainEstimate
+    >>> estimate(PlainEstimate(value=0.912, ci95=(0.894, 0.927))), estimate(PlainEstimate(value=0.03, ci95=None))
     ('0.912 (0.894 to 0.927)', '0.030')
     """
-    bounds = entry.get("ci95")
-    return score(entry["value"]) + (f" ({interval(bounds)})" if bounds else "")
+    return score(entry.value) + (f" ({interval(entry.ci95)})" if entry.ci95 else "")
 
 
 def percent(fraction: float) -> str:
@@ -120,6 +134,15 @@ def plain(value: object) -> str:
     return str(value)
 
 
+def fields_of(part: Part) -> dict[str, Any]:
+    """The fields of a part of the results that hold something, in the order of their names."""
+    return {key: value for key, value in _in_order(part.model_dump(mode="json")).items() if value not in ("", None)}
+
+
+def _in_order(value: Any) -> Any:
+    return {key: _in_order(value[key]) for key in sorted(value)} if isinstance(value, dict) else value
+
+
 def _nested(value: object) -> str:
     return f"({plain(value)})" if isinstance(value, Mapping) else plain(value)
 
@@ -133,10 +156,10 @@ def words(key: str) -> str:
     return re.sub("^n_", "number of ", key).replace("_", " ")
 
 
-def fold_name(fold: Mapping[str, Any], n_repeats: int) -> str:
+def fold_name(repeat: int, fold: int, n_repeats: int) -> str:
     """Fold counted from one, after its repeat where there are several.
 
-    >>> fold_name({"repeat": 0, "fold": 2}, 1), fold_name({"repeat": 1, "fold": 2}, 3)
+    >>> fold_name(0, 2, 1), fold_name(1, 2, 3)
     ('3', '2.3')
     """
-    return str(fold["fold"] + 1) if n_repeats == 1 else f"{fold['repeat'] + 1}.{fold['fold'] + 1}"
+    return str(fold + 1) if n_repeats == 1 else f"{repeat + 1}.{fold + 1}"
