@@ -12,10 +12,9 @@ from headstart.data import ImageDataset
 from headstart.data.audit.audit import audit_dataset
 from headstart.data.split.make import split_dataset
 from headstart.data.split.split import Split
-from headstart.features.extract import extract_features
+from headstart.features.extract import extract_features, extract_views
 from headstart.features.extractor import Extractor
 from headstart.features.open import ExtractionSettings, open_extractor, select_engine
-from headstart.features.views import extract_views
 from headstart.samples.solar_cells import INPUT_SIZE, SolarCells, solar_cells
 from headstart.workflow.near_duplicates import find_near_duplicates
 from headstart.workflow.options.training_set import N_VIEWS

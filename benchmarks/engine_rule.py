@@ -55,7 +55,7 @@ def measure(name: str, compiled: bool) -> dict[str, Any]:
     store = NetworkCache(None)
     pixels = noise_pixels(N_IMAGES, backbone.input_size)
     speeds, refusals = measure_engines(
-        engines, lambda engine: Extractor(backbone, preparation, engine, store=store), pixels
+        engines, lambda engine: Extractor(backbone, preparation, engine, network_cache=store), pixels
     )
     chosen = {}
     for request, candidates in asked.items():

@@ -81,10 +81,10 @@ def read() -> Given:
     opened = open_extractor(ExtractionSettings(input_size=(PIXELS, PIXELS), offline=True))
     engine = Engine(n_threads=N_THREADS, batch_size=16, folded=True)
     cache = open_cache("default")
-    whole = Extractor(opened.backbone, opened.preparation, engine, store=opened.store)
+    whole = Extractor(opened.backbone, opened.preparation, engine, network_cache=opened.network_cache)
     features = extract_features(dataset, whole, cache=cache)
     stage = frozen_stage(SPEC.unlock, opened.backbone.staged.names, backbone=opened.backbone.name)
-    staged = Extractor(opened.backbone, opened.preparation, engine, stage=stage, store=opened.store)
+    staged = Extractor(opened.backbone, opened.preparation, engine, stage=stage, network_cache=opened.network_cache)
     maps = extract_maps(dataset, staged, views=views("dihedral", 8), cache=cache)
     groups = find_near_duplicates(dataset, audit, features).groups
     return Given(cells, dataset, staged, features, maps, groups, time.perf_counter() - start)

@@ -22,7 +22,7 @@ from headstart.data.audit.audit import audit_dataset
 from headstart.data.audit.perceptual_hash import MAX_HAMMING, perceptual_hash
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
-from headstart.features.near_duplicates import confirm_twins
+from headstart.features.near_duplicates import confirm_near_duplicates
 from headstart.features.open import ExtractionSettings, open_extractor
 from headstart.samples.solar_cells import INPUT_SIZE, solar_cells
 from headstart.workflow.near_duplicates import find_near_duplicates
@@ -87,7 +87,7 @@ def _found(
     for row, original, copy, feature in zip(rows, originals, copies, computed, strict=True):
         bits = (perceptual_hash(original) ^ perceptual_hash(copy)).bit_count()
         extended = np.concatenate([features, feature[None]])
-        hits += bits <= MAX_HAMMING and bool(confirm_twins(extended, [(row, len(features), bits)]))
+        hits += bits <= MAX_HAMMING and bool(confirm_near_duplicates(extended, [(row, len(features), bits)]))
     return hits / len(rows)
 
 

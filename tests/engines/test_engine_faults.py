@@ -205,7 +205,7 @@ def test_a_store_that_is_only_read_gives_its_networks(tmp_path: Path, monkeypatc
         raise PermissionError(13, "Permission denied")
 
     store = NetworkCache(tmp_path)
-    store.keep({"made": "from"}, b"network")
+    store.store({"made": "from"}, b"network")
     monkeypatch.setattr(Path, "touch", refuse)
     assert store.load({"made": "from"}) == b"network"
 

@@ -23,7 +23,7 @@ from headstart.engines.batch_norm_folding import fold_batch_norms
 from headstart.engines.engine import Engine, engine_for, reference_engine
 from headstart.engines.fallback import nearest_engine
 from headstart.engines.frozen_network import FrozenPass
-from headstart.engines.network_cache import MAX_KEPT, NetworkCache
+from headstart.engines.network_cache import MAX_NETWORKS, NetworkCache
 from headstart.errors import BundleError, EngineError, InputError, RunError
 from headstart.features.cache import FeatureCache
 from headstart.features.engine_selection import benchmark as trial
@@ -581,24 +581,24 @@ def test_a_converted_network_is_read_back_and_a_damaged_one_made_again(
     plain = module.convert
     monkeypatch.setattr(module, "convert", lambda *arguments: made.append(1) or plain(*arguments))
     store, fast, images = NetworkCache(tmp_path), engine("openvino", "fp32"), pixels(4)
-    first = extractor(backbone, fast, store=store).compute(images)
-    assert extractor(backbone, fast, store=store).compute(images).tobytes() == first.tobytes()
+    first = extractor(backbone, fast, network_cache=store).compute(images)
+    assert extractor(backbone, fast, network_cache=store).compute(images).tobytes() == first.tobytes()
     assert len(made) == 1
     (kept,) = (tmp_path / "networks").iterdir()
     kept.write_bytes(kept.read_bytes()[:-1] + b"\x01")
-    assert extractor(backbone, fast, store=store).compute(images).tobytes() == first.tobytes()
+    assert extractor(backbone, fast, network_cache=store).compute(images).tobytes() == first.tobytes()
     assert len(made) == 2
 
 
 def test_the_store_keeps_the_last_used_and_bears_a_folder_that_refuses(tmp_path: Path) -> None:
     store = NetworkCache(tmp_path)
-    for number in range(MAX_KEPT + 3):
-        store.keep({"number": number}, b"network %d" % number)
-    assert len(list((tmp_path / "networks").iterdir())) == MAX_KEPT
-    assert store.load({"number": MAX_KEPT + 2}) == b"network %d" % (MAX_KEPT + 2)
+    for number in range(MAX_NETWORKS + 3):
+        store.store({"number": number}, b"network %d" % number)
+    assert len(list((tmp_path / "networks").iterdir())) == MAX_NETWORKS
+    assert store.load({"number": MAX_NETWORKS + 2}) == b"network %d" % (MAX_NETWORKS + 2)
     (tmp_path / "file").write_text("")
     refused = NetworkCache(tmp_path / "file")
-    refused.keep({}, b"network")
+    refused.store({}, b"network")
     assert refused.load({}) is None
     assert NetworkCache(None).load({}) is None
 

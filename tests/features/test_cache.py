@@ -675,7 +675,7 @@ def test_large_results_lie_in_a_file_that_leaves_nothing(
     dataset = ImageDataset.from_arrays(helpers.noise(40)[[*range(30), *range(10)]])
     plain = extract_features(dataset, extractor)
     monkeypatch.setattr("headstart.features.row_array.LARGE_BYTES", 0)
-    monkeypatch.setattr("headstart.features.row_array._FORGET_EVERY", 1_000)
+    monkeypatch.setattr("headstart.features.row_array._FREE_EVERY", 1_000)
     first = extract_features(dataset, extractor, cache=cache)
     again = extract_features(dataset, extractor, cache=FeatureCache(cache.folder))
     assert plain.tobytes() == first.tobytes() == again.tobytes()
@@ -687,7 +687,7 @@ def test_an_array_in_a_file_takes_its_room_at_once(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("headstart.features.row_array.LARGE_BYTES", 1_000)
     rows = new_row_array((500, 100), np.dtype(np.float32), tmp_path / "new")
     rows.array[:] = np.arange(50_000).reshape(500, 100)
-    rows.forget(10**9)
+    rows.advise_free(10**9)
     assert rows.array[499, 99] == 49_999
     assert list((tmp_path / "new").iterdir()) == []
 

@@ -21,7 +21,7 @@ from headstart.errors import ImageError, InputError
 from headstart.features.cache import FeatureCache
 from headstart.features.extract import ROWS_PER_SHARD, extract_features, n_cached
 from headstart.features.extractor import Extractor
-from headstart.features.near_duplicates import BACKGROUND, RATIO, confirm_twins
+from headstart.features.near_duplicates import BACKGROUND, RATIO, confirm_near_duplicates
 from headstart.features.pipeline import stream_features
 from headstart.storage import default_cache_folder, hash_json
 
@@ -360,17 +360,17 @@ def every_pair(n_images: int) -> list[tuple[int, int, int]]:
 
 def test_copies_are_confirmed_and_look_alikes_are_not() -> None:
     features = likenesses()
-    assert confirm_twins(features, every_pair(len(features))) == []
+    assert confirm_near_duplicates(features, every_pair(len(features))) == []
     rng = np.random.default_rng(3)
     copies = features[[4, 11, 11]] + rng.normal(scale=0.1, size=(3, features.shape[1])).astype(np.float32)
     both = np.concatenate([features, copies])
-    assert confirm_twins(both, every_pair(len(both))) == [(4, 48), (11, 49), (11, 50), (49, 50)]
+    assert confirm_near_duplicates(both, every_pair(len(both))) == [(4, 48), (11, 49), (11, 50), (49, 50)]
 
 
 def test_only_candidates_are_confirmed_and_their_order_is_of_no_account() -> None:
     features = likenesses()
     features[20], features[30] = features[4], features[9]
-    found = confirm_twins(features, [(30, 9, 0), (4, 5, 1)])
+    found = confirm_near_duplicates(features, [(30, 9, 0), (4, 5, 1)])
     assert found == [(9, 30)]
 
 
@@ -384,14 +384,16 @@ def test_equal_to_the_ratio_test_by_hand() -> None:
         if 1 - unit[first] @ unit[second] <= RATIO * min(ranked[BACKGROUND - 1] for ranked in around):
             expected.append((first, second))
     assert 0 < len(expected) < 12
-    assert confirm_twins(features, every_pair(12)) == expected
+    assert confirm_near_duplicates(features, every_pair(12)) == expected
 
 
 def test_scale_and_shift_of_the_features_are_of_no_account() -> None:
     features = likenesses()
     features[20] = features[4] + 0.01
     moved = features * 8 + 32
-    assert confirm_twins(moved, every_pair(48)) == confirm_twins(features, every_pair(48)) == [(4, 20)]
+    assert (
+        confirm_near_duplicates(moved, every_pair(48)) == confirm_near_duplicates(features, every_pair(48)) == [(4, 20)]
+    )
 
 
 @pytest.mark.parametrize(
@@ -399,4 +401,4 @@ def test_scale_and_shift_of_the_features_are_of_no_account() -> None:
 )
 def test_data_sets_without_any_difference_have_no_twins(features: np.ndarray) -> None:
     """Where all images look the same to the network, nothing can tell a copy; exact copies are found by their bytes."""
-    assert confirm_twins(features, every_pair(len(features))) == []
+    assert confirm_near_duplicates(features, every_pair(len(features))) == []

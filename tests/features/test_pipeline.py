@@ -27,10 +27,9 @@ from headstart.data.preparation import FAST_MARGIN
 from headstart.errors import DataError, ImageError, InputError
 from headstart.features import pipeline
 from headstart.features.cache import FeatureCache
-from headstart.features.extract import extract_features, n_cached
+from headstart.features.extract import extract_features, extract_views, n_cached
 from headstart.features.extractor import Extractor
 from headstart.features.pipeline import stream_features
-from headstart.features.views import extract_views
 from headstart.runtime.warnings import QUIET, QUIET_PILLOW
 from headstart.storage import hash_json
 

@@ -14,7 +14,7 @@ from headstart import ImageDataset, fit, load_model
 from headstart.augment import KINDS, policy_for_kind, views
 from headstart.cli import main
 from headstart.errors import InputError
-from headstart.features.views import extract_views
+from headstart.features.extract import extract_views
 from headstart.study.candidates_table import read_candidates
 from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.study.search.space import HeadTable, Space

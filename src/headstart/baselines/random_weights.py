@@ -50,7 +50,7 @@ def random_weights_extractor(extractor: Extractor, *, seed: int) -> Extractor:
     engine = extractor.engine
     if engine.precision == "int8":
         engine = replace(engine, precision="fp32", network_sha256="")
-    return Extractor(backbone, extractor.preparation, engine, store=extractor.store)
+    return Extractor(backbone, extractor.preparation, engine, network_cache=extractor.network_cache)
 
 
 def steadied(backbone: Backbone, size: tuple[int, int]) -> Backbone:

@@ -21,7 +21,7 @@ def make_runner(
     *,
     stage: str | None = None,
     network: bytes | None = None,
-    store: NetworkCache | None = None,
+    network_cache: NetworkCache | None = None,
 ) -> Runner:
     """The runner of an engine.
 
@@ -35,7 +35,7 @@ def make_runner(
         Give the output of this stage. Default: the pooled output of the last one.
     network : bytes, optional
         The quantised network, which int8 needs.
-    store : NetworkCache, optional
+    network_cache : NetworkCache, optional
         Where converted networks are kept.
 
     Raises
@@ -46,7 +46,7 @@ def make_runner(
     if engine.name == "openvino":
         from headstart.engines.openvino import OpenVinoRunner
 
-        return OpenVinoRunner(backbone, engine, size, stage=stage, network=network, store=store)
+        return OpenVinoRunner(backbone, engine, size, stage=stage, network=network, network_cache=network_cache)
     if engine.device == "cuda":
         from headstart.engines.torch_cuda import CudaRunner
 

@@ -9,7 +9,7 @@ from typing import Any
 from headstart.errors import StorageError
 from headstart.storage import hash_bytes, hash_json, write_bytes
 
-MAX_KEPT = 24
+MAX_NETWORKS = 24
 _LENGTH = 40
 _SUFFIX = ".safetensors"
 
@@ -18,7 +18,7 @@ class NetworkCache:
     """Networks on disk by what they were made from; a file is named by that and by the hash of its own bytes.
 
     Where the folder cannot be read or written nothing is kept, and a damaged file is as good as none: networks can
-    always be made again. The `MAX_KEPT` last used stay.
+    always be made again. The `MAX_NETWORKS` last used stay.
 
     Parameters
     ----------
@@ -43,14 +43,14 @@ class NetworkCache:
                 continue
         return None
 
-    def keep(self, made_from: dict[str, Any], content: bytes) -> None:
-        """Keep a network, and drop those not used for longest."""
+    def store(self, made_from: dict[str, Any], content: bytes) -> None:
+        """Store a network, and drop those not used for longest."""
         if self.folder is None:
             return
         try:
             write_bytes(self.folder / f"{_key(made_from)}.{hash_bytes(content)[:_LENGTH]}{_SUFFIX}", content)
             newest = sorted(self._files(f"*{_SUFFIX}"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
-            for path in newest[MAX_KEPT:]:
+            for path in newest[MAX_NETWORKS:]:
                 path.unlink(missing_ok=True)
         except (StorageError, OSError):
             return  # nothing depends on its being kept; the cache of features says what is wrong with the folder

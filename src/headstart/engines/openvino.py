@@ -35,7 +35,7 @@ class OpenVinoRunner:
     stage : str, optional
     network : bytes, optional
         The quantised network that int8 needs.
-    store : NetworkCache, optional
+    network_cache : NetworkCache, optional
 
     Raises
     ------
@@ -52,14 +52,14 @@ class OpenVinoRunner:
         *,
         stage: str | None = None,
         network: bytes | None = None,
-        store: NetworkCache | None = None,
+        network_cache: NetworkCache | None = None,
     ) -> None:
         _check_there(engine)
         core = import_openvino().Core()
         if engine.precision == "int8":
             model = from_bytes(core, _checked(network, engine))
         else:
-            model = from_bytes(core, converted(backbone, size, engine.batch_size, stage, store))
+            model = from_bytes(core, converted(backbone, size, engine.batch_size, stage, network_cache))
         self._batch_size = engine.batch_size
         compiled = _compiled(core, model, backbone.name, engine)
         # as many requests as streams: a request is one caller's at a time, and holds its own input and output

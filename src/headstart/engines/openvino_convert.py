@@ -40,9 +40,9 @@ def converted(
     size: tuple[int, int],
     batch_size: int,
     stage: str | None = None,
-    store: NetworkCache | None = None,
+    network_cache: NetworkCache | None = None,
 ) -> bytes:
-    """A backbone converted for OpenVINO, read from the store or made and kept there.
+    """A backbone converted for OpenVINO, read from the cache of networks, or made and stored there.
 
     Raises
     ------
@@ -50,11 +50,11 @@ def converted(
         When OpenVINO cannot express the network.
     """
     facts = network_facts(backbone, size, batch_size, stage)
-    kept = None if store is None else store.load(facts)
+    kept = None if network_cache is None else network_cache.load(facts)
     if kept is None:
         kept = to_bytes(convert(backbone, size, batch_size, stage))
-        if store is not None:
-            store.keep(facts, kept)
+        if network_cache is not None:
+            network_cache.store(facts, kept)
     return kept
 
 

@@ -1,8 +1,10 @@
-"""Features of every image of a data set: from the cache where it has them, computed where it has not."""
+"""Features of the images of a data set, or of views of them: from the cache, or computed, each image read once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -10,11 +12,11 @@ from numpy.typing import NDArray
 
 from headstart.augment import IDENTITY, View
 from headstart.data.dataset import ImageDataset
-from headstart.errors import StorageError
+from headstart.errors import InputError, StorageError
 from headstart.features.cache import FeatureCache
-from headstart.features.pipeline import stream_features
+from headstart.features.pipeline import stream_views
 from headstart.features.protocol import FeatureExtractor
-from headstart.features.row_array import row_array_or_memory
+from headstart.features.row_array import RowArray, row_array_or_memory
 from headstart.progress import Progress, Silent
 
 ROWS_PER_SHARD: Final = 128
@@ -52,38 +54,130 @@ def extract_features(
     ImageError
         The first image that cannot be read, or that changed since it was hashed. What was computed is kept.
     """
-    cache = cache or FeatureCache(None)
-    progress = progress or Silent()
-    hashed = with_content_hashes(dataset)
-    rows, note = row_array_or_memory((len(dataset), *extractor.row_shape), extractor.dtype, cache.folder)
-    if note:
-        progress.note(note)
-    hashes = hashed.hashes or ()
-    kept = cache.fill(extractor.settings(), hashes, rows.array, wrote=rows.forget)
-    first = first_rows(hashes, ~kept)
-    if not first:
+    view = extractor.view or IDENTITY
+    cache, progress = cache or FeatureCache(None), progress or Silent()
+    work = _Extraction(with_content_hashes(dataset), extractor, (view,), cache, progress)
+    rows: NDArray[Any] = work.run(f"Features ({extractor.label})", "images")[0]
+    return rows
+
+
+def extract_views(
+    dataset: ImageDataset,
+    extractor: FeatureExtractor,
+    views: Sequence[View],
+    *,
+    cache: FeatureCache | None = None,
+    progress: Progress | None = None,
+) -> NDArray[Any]:
+    """Features of several views of every image, computed once per distinct image and view.
+
+    An image is read once for all its views that are missing. The same view asked for alone, by an extractor that has
+    it, is found in the same cache.
+
+    Parameters
+    ----------
+    dataset : ImageDataset
+    extractor : FeatureExtractor
+        Its own view does not count.
+    views : sequence of View
+        At least one; see `headstart.augment.views`.
+    cache : FeatureCache, optional
+        Default: nothing is kept.
+    progress : Progress, optional
+
+    Returns
+    -------
+    ndarray of shape (n_images, n_views, *row_shape), float32
+        In data set order; float16 for stage maps. Beyond 256 MB it lies in a file, which is gone when the array is.
+
+    Raises
+    ------
+    InputError
+        Without views, or when one does not take the preparation's size; said before anything is read.
+    ImageError
+        The first image that cannot be read, or that changed since it was hashed. What was computed is kept.
+    """
+    if not views:
+        raise InputError("No views were asked for; give at least one, such as headstart.augment.views('flips', 4).")
+    for view in views:
+        view.check_takes(extractor.preparation.size)
+    cache, progress = cache or FeatureCache(None), progress or Silent()
+    work = _Extraction(with_content_hashes(dataset), extractor, views, cache, progress)
+    return work.run(f"Features ({extractor.label}, {len(views)} views)", "views").swapaxes(0, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Extraction:
+    """Views of the images of one data set, taken from the cache or computed."""
+
+    dataset: ImageDataset
+    extractor: FeatureExtractor
+    views: Sequence[View]
+    cache: FeatureCache
+    progress: Progress
+
+    @property
+    def hashes(self) -> Sequence[str]:
+        return self.dataset.hashes or ()
+
+    def run(self, title: str, unit: str) -> NDArray[Any]:
+        """Features of shape (n_views, n_images, *row_shape): every view's rows together, as the cache has them."""
+        shape = (len(self.views), len(self.dataset), *self.extractor.row_shape)
+        rows, note = row_array_or_memory(shape, self.extractor.dtype, self.cache.folder)
+        if note:
+            self.progress.note(note)
+        settings = [view_settings(self.extractor, view) for view in self.views]
+        cached = [
+            self.cache.fill(one, self.hashes, out, wrote=rows.advise_free)
+            for one, out in zip(settings, rows.array, strict=True)
+        ]
+        first = [first_rows(self.hashes, ~of_view) for of_view in cached]
+        if any(first):
+            self._compute(rows, settings, first, title, unit)
+        for out, of_view, was_cached in zip(rows.array, first, cached, strict=True):
+            for row in np.flatnonzero(~was_cached).tolist():  # copies of an image take the row of the first of them
+                if of_view[self.hashes[row]] != row:
+                    out[row] = out[of_view[self.hashes[row]]]
         return rows.array
-    with (
-        progress.task(f"Features ({extractor.label})", len(first), "images") as advance,
-        ShardWriter(cache, extractor.settings()) as shards,
-    ):
-        for batch in stream_features(hashed, extractor, list(first.values())):
-            shards.add([hashes[row] for row in batch.rows], batch.features)
-            rows.array[batch.rows] = batch.features
-            rows.forget(batch.features.nbytes)
-            advance(len(batch.rows))
-            if batch.failed:
-                raise batch.failed[0][1]
-    for row in np.flatnonzero(~kept).tolist():  # copies of an image computed above
-        if first[hashes[row]] != row:
-            rows.array[row] = rows.array[first[hashes[row]]]
-    return rows.array
+
+    def _compute(
+        self,
+        rows: RowArray,
+        settings: Sequence[dict[str, Any]],
+        first: Sequence[dict[str, int]],
+        title: str,
+        unit: str,
+    ) -> None:
+        """Compute what is missing, each image read once for all its views, and store it in the cache."""
+        missing: dict[int, list[int]] = {}
+        for number, of_view in enumerate(first):
+            for row in of_view.values():
+                missing.setdefault(row, []).append(number)
+        requested = ((row, [self.views[number] for number in missing[row]]) for row in sorted(missing))
+        total = sum(len(of_view) for of_view in first)
+        with self.progress.task(title, total, unit) as advance, ExitStack() as stack:
+            shards = [stack.enter_context(ShardWriter(self.cache, one, n_writers=len(settings))) for one in settings]
+            for batch in stream_views(self.dataset, self.extractor, requested):
+                numbers = np.array([missing[row][place] for row, place in zip(batch.rows, batch.views, strict=True)])
+                for number in np.unique(numbers).tolist():
+                    at = np.flatnonzero(numbers == number)
+                    where, features = [batch.rows[place] for place in at], batch.features[at]
+                    shards[number].add([self.hashes[row] for row in where], features)
+                    rows.array[number, where] = features
+                rows.advise_free(batch.features.nbytes)
+                advance(len(batch.rows))
+                if batch.failed:
+                    raise batch.failed[0][1]
+
+
+def view_settings(extractor: FeatureExtractor, view: View) -> dict[str, Any]:
+    """What shapes the rows of a view beside the image: the cache key's second half."""
+    return {**extractor.settings(), "view": view.settings()}
 
 
 def n_cached(dataset: ImageDataset, extractor: FeatureExtractor, cache: FeatureCache, view: View = IDENTITY) -> int:
     """Number of images whose features, or those of a view, the cache already has, by their content hashes alone."""
-    settings = {**extractor.settings(), "view": view.settings()}
-    return int(cache.kept(settings, with_content_hashes(dataset).hashes or ()).sum())
+    return int(cache.kept(view_settings(extractor, view), with_content_hashes(dataset).hashes or ()).sum())
 
 
 def with_content_hashes(dataset: ImageDataset) -> ImageDataset:
@@ -110,7 +204,7 @@ class ShardWriter:
     settings : dict
         What shapes the rows beside the image.
     n_writers : int
-        How many of these collect at once: they share the memory.
+        Number of writers that collect at once: they share the memory.
     required : bool
         Stop with `StorageError` when the cache keeps nothing, instead of going on.
     """
@@ -120,7 +214,7 @@ class ShardWriter:
     ) -> None:
         self._cache = cache
         self._settings = settings
-        self._most_bytes = BYTES_PER_SHARD // n_writers
+        self._max_bytes = BYTES_PER_SHARD // n_writers
         self._required = required
         self._digests: list[str] = []
         self._rows: list[NDArray[Any]] = []
@@ -131,7 +225,7 @@ class ShardWriter:
         self._digests += digests
         self._rows.append(rows)
         self._n_bytes += rows.nbytes
-        if len(self._digests) >= ROWS_PER_SHARD or self._n_bytes >= self._most_bytes:
+        if len(self._digests) >= ROWS_PER_SHARD or self._n_bytes >= self._max_bytes:
             self._flush()
 
     def _flush(self) -> None:

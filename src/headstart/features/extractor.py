@@ -44,7 +44,7 @@ class Extractor:
         The version of every image that is looked at. Default: the image itself.
     network : bytes, optional
         The quantised network, which an int8 engine needs.
-    store : NetworkCache, optional
+    network_cache : NetworkCache, optional
         Where converted networks are kept between runs.
 
     Raises
@@ -64,7 +64,7 @@ class Extractor:
         stage: str | None = None,
         view: View | None = None,
         network: bytes | None = None,
-        store: NetworkCache | None = None,
+        network_cache: NetworkCache | None = None,
     ) -> None:
         if stage is not None and engine.precision == "int8":
             raise EngineError(
@@ -77,7 +77,7 @@ class Extractor:
         self.stage = stage
         self.view = view
         self.network = network
-        self.store = store
+        self.network_cache = network_cache
         self._runner: Runner | None = None
         self._lock = threading.Lock()
         self._row_shape = self._find_row_shape()
@@ -170,7 +170,7 @@ class Extractor:
                     self.preparation.size,
                     stage=self.stage,
                     network=self.network,
-                    store=self.store,
+                    network_cache=self.network_cache,
                 )
             return self._runner
 

@@ -15,7 +15,7 @@ BACKGROUND = 3
 _BLOCK = 1024  # rows held as float64 at a time, so that memory does not grow with the data set
 
 
-def confirm_twins(
+def confirm_near_duplicates(
     features: NDArray[np.float32],
     candidates: Sequence[tuple[int, int, int]],
     *,

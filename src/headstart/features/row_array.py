@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LARGE_BYTES: Final = 256 * 10**6
 """Arrays larger than this lie in a file."""
-_FORGET_EVERY: Final = 64 * 10**6
+_FREE_EVERY: Final = 64 * 10**6
 _BLOCK: Final = 1 << 24
 
 
@@ -36,10 +36,10 @@ class RowArray:
         self._file = file
         self._written = 0
 
-    def forget(self, n_bytes: int) -> None:
+    def advise_free(self, n_bytes: int) -> None:
         """Note that so many bytes were written; the system may take their pages out of this process's memory."""
         self._written += n_bytes
-        if self._file is not None and self._written >= _FORGET_EVERY and hasattr(self._file, "madvise"):
+        if self._file is not None and self._written >= _FREE_EVERY and hasattr(self._file, "madvise"):
             self._file.madvise(mmap.MADV_DONTNEED)  # of a shared file: what was written stays in it
             self._written = 0
 

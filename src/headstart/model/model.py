@@ -134,9 +134,11 @@ class Model:
     @functools.cached_property
     def extractor(self) -> Extractor:
         """What computes the features; its network is made ready once, when the first image comes."""
-        store = NetworkCache(default_cache_folder())
+        network_cache = NetworkCache(default_cache_folder())
         stage = None if self.unlocked is None else self.unlocked.stage
-        return Extractor(self.backbone, self.preparation, self.engine, stage=stage, network=self.network, store=store)
+        return Extractor(
+            self.backbone, self.preparation, self.engine, stage=stage, network=self.network, network_cache=network_cache
+        )
 
     @functools.cached_property
     def _finish(self) -> UnlockedNetwork | None:

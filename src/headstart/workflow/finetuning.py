@@ -231,7 +231,9 @@ def staged_extractor(extractor: Extractor, stage: str | None) -> Extractor:
     """An extractor of the maps of a stage, on the same engine."""
     if stage is None:
         return Extractor(extractor.backbone, extractor.preparation, extractor.engine)
-    return Extractor(extractor.backbone, extractor.preparation, extractor.engine, stage=stage, store=extractor.store)
+    return Extractor(
+        extractor.backbone, extractor.preparation, extractor.engine, stage=stage, network_cache=extractor.network_cache
+    )
 
 
 def _read_decided(path: Path, asked: str) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headstart.data.groups import join_groups
-from headstart.features.near_duplicates import BACKGROUND, RATIO, confirm_twins
+from headstart.features.near_duplicates import BACKGROUND, RATIO, confirm_near_duplicates
 from headstart.progress import Progress
 from headstart.workflow.audit import AuditedDataset
 
@@ -74,7 +74,9 @@ def find_near_duplicates(dataset: ImageDataset, audit: Audit, features: NDArray[
         for first, second, bits in audit.candidates
         if row_of[first] in place and row_of[second] in place
     ]
-    near = [(unique[first], unique[second]) for first, second in confirm_twins(features, candidates, rows=unique)]
+    near = [
+        (unique[first], unique[second]) for first, second in confirm_near_duplicates(features, candidates, rows=unique)
+    ]
     pairs = [*exact, *near]
     joined = dataset.groups if not pairs else join_groups(dataset.groups, pairs, len(dataset))
     return NearDuplicates(_named(dataset, exact), _named(dataset, near), len(candidates), joined)

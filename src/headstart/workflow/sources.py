@@ -17,10 +17,9 @@ from headstart.errors import EngineError, RunError, WeightsError
 from headstart.features.cache import CacheLimit, FeatureCache, named_limit, parse_size
 from headstart.features.engine_selection.request import EngineRequest
 from headstart.features.engine_selection.select import EngineSelector
-from headstart.features.extract import extract_features
+from headstart.features.extract import extract_features, extract_views
 from headstart.features.extractor import Extractor
 from headstart.features.open import ExtractionSettings, open_extractor, select_engine
-from headstart.features.views import extract_views
 from headstart.progress import Progress, Silent
 from headstart.storage import default_cache_folder, hash_file, storage_error, write_bytes
 from headstart.study.execution import run_folder as files
@@ -267,8 +266,8 @@ def _resumed(plain: Extractor, options: FitOptions, stored: Engine, folder: Path
     network = _stored_network(folder, engine, remaking.number)
     if network is None and engine.network_sha256:
         network = _made_again(plain, options, stored, folder, remaking)
-    store = NetworkCache(remaking.cache.folder)
-    extractor = Extractor(plain.backbone, plain.preparation, engine, network=network, store=store)
+    network_cache = NetworkCache(remaking.cache.folder)
+    extractor = Extractor(plain.backbone, plain.preparation, engine, network=network, network_cache=network_cache)
     return FeatureSource(extractor, record, {}, number=remaking.number)
 
 

@@ -139,7 +139,7 @@ class EngineSelector:
     def _extractor(self, engine: Engine) -> Extractor:
         """The extractor of an engine."""
         network = self._networks.get(engine.network_sha256)
-        return Extractor(self.backbone, self.preparation, engine, network=network, store=self._network_cache)
+        return Extractor(self.backbone, self.preparation, engine, network=network, network_cache=self._network_cache)
 
     def _work(self) -> float:
         """Multiply-adds of the whole data set."""
