@@ -207,7 +207,7 @@ def test_three_classes_are_calibrated_and_have_sets_but_no_operating_point() -> 
     rules = DecisionRules("temperature", None, 0.8)
     for one in decide(data, folds_of(data), plan, rules):
         assert one.test.sets.shape == (50, 3) and one.fitted.calibrator.kind == "temperature"
-    with pytest.raises(InputError, match="there are 3, where the most probable class is called"):
+    with pytest.raises(InputError, match="there are 3, where the most probable class is predicted"):
         decide(data, folds_of(data)[:1], plan)
 
 
