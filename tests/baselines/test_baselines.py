@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from headstart.backbones.backbone import load_backbone
-from headstart.baselines.random_weights import is_random, noise_images, random_weights_extractor, steadied
+from headstart.baselines.random_weights import noise_images, random_weights_extractor, steadied
 from headstart.data import Preparation, read_dataset
 from headstart.errors import BundleError, InputError
 from headstart.features.cache import FeatureCache
@@ -166,7 +166,7 @@ def test_the_twin_depends_on_the_seed_and_on_nothing_else() -> None:
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
-    assert is_random(first.backbone)
+    assert first.backbone.weights.is_random
     assert (first.preparation, first.engine) == (given.preparation, given.engine)
 
 

@@ -27,7 +27,7 @@ from headstart.backbones.weights.provenance import KEY, header_of, in_words, rea
 from headstart.cli import main
 from headstart.data import Preparation
 from headstart.errors import InputError, RunError, SplitError, StorageError, WeightsError
-from headstart.pretraining import batches as pictures_room
+from headstart.pretraining import batches as batches_module
 from headstart.pretraining import checkpoint as checkpoints
 from headstart.pretraining import train as loop
 from headstart.pretraining.batches import ImageBatches
@@ -92,29 +92,29 @@ def test_the_rate_rises_then_falls_to_nothing() -> None:
     assert learning_rate_at(0, 10, replace(settings, warmup=0.0)) == 2.0
 
 
-def lesson_of(images: np.ndarray, folder: Path, **changes: Any) -> PretrainingTask:
+def task_of(images: np.ndarray, folder: Path, **changes: Any) -> PretrainingTask:
     dataset = ImageDataset.from_arrays(images, helpers.labels_of(len(images)))
     dataset = dataset.with_hashes([dataset.content_hash(row) for row in range(len(dataset))])
-    pictures = ImageBatches(dataset, Preparation((16, 16)), folder, 2)
-    pictures.keep(Silent())
+    batches = ImageBatches(dataset, Preparation((16, 16)), folder, 2)
+    batches.store(Silent())
     targets = np.eye(2, dtype=np.float32)[np.asarray(dataset.labels)]
     rows = np.arange(len(images))
-    given = {"pictures": pictures, "rows": rows, "targets": targets, "weights": np.ones(len(images), np.float32)}
+    given = {"images": batches, "rows": rows, "targets": targets, "weights": np.ones(len(images), np.float32)}
     return PretrainingTask(**(given | {"mean": (0.5,) * 3, "std": (0.5,) * 3} | changes))
 
 
 def test_an_epoch_sees_every_image_once_and_orders_differ(tmp_path: Path) -> None:
-    lesson, settings = lesson_of(helpers.noise(48), tmp_path), PretrainSettings(batch_size=16)
-    first, second = (np.concatenate(lesson.batches(settings, epoch)) for epoch in (0, 1))
+    task, settings = task_of(helpers.noise(48), tmp_path), PretrainSettings(batch_size=16)
+    first, second = (np.concatenate(task.batches(settings, epoch)) for epoch in (0, 1))
     assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(48))
     assert first.tolist() != second.tolist()
-    np.testing.assert_array_equal(np.concatenate(lesson.batches(settings, 0)), first)
+    np.testing.assert_array_equal(np.concatenate(task.batches(settings, 0)), first)
 
 
 def test_views_are_fixed_and_gone_through_by_epoch(tmp_path: Path) -> None:
-    lesson, settings = lesson_of(helpers.noise(8), tmp_path), PretrainSettings(augment="flips", n_views=9)
+    task, settings = task_of(helpers.noise(8), tmp_path), PretrainSettings(augment="flips", n_views=9)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(768, 2))
-    learner = loop._Learner(network, lesson, settings, Machine("cpu", "fp32", 1), 10)
+    learner = loop._Learner(network, task, settings, Machine("cpu", "fp32", 1), 10)
     seen = [[learner._view(row, epoch).index for epoch in range(4)] for row in range(3)]
     assert [sorted(one) for one in seen] == [[0, 1, 2, 3]] * 3  # flips has four, though nine were asked for
     assert seen[0] != seen[1]
@@ -125,14 +125,14 @@ def test_batches_are_the_views_of_the_prepared_images(
     most_kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Kept on disk or decoded anew, the pixels are those of the slow way."""
-    monkeypatch.setattr(pictures_room, "MAX_KEPT", most_kept)
+    monkeypatch.setattr(batches_module, "MAX_STORED_BYTES", most_kept)
     images = helpers.noise(6)
-    lesson = lesson_of(images, tmp_path)
+    task = task_of(images, tmp_path)
     assert (tmp_path / "pixels.bin").exists() == bool(most_kept)
-    dataset, preparation = lesson.pictures._dataset, Preparation((16, 16))
+    dataset, preparation = task.images._dataset, Preparation((16, 16))
     view = View("geometric", seed=3, index=2)
     wanted = [[(0, None), (4, view)], [(5, view)], [(1, None)], [(2, view)], [(3, None)]]
-    for batch, pixels in zip(wanted, lesson.pictures.batches(wanted), strict=True):
+    for batch, pixels in zip(wanted, task.images.batches(wanted), strict=True):
         for (row, one), found in zip(batch, pixels, strict=True):
             plain = dataset.prepared(row, preparation)
             expected = plain if one is None else one.apply(plain, dataset.content_hash(row))
@@ -179,25 +179,25 @@ def test_moments_lie_as_their_parameters(tmp_path: Path) -> None:
 
 def test_training_is_plain_adamw_with_its_schedule(tmp_path: Path) -> None:
     """The slow, obvious loop with torch's own pieces gives the same parameters."""
-    lesson = lesson_of(helpers.noise(12, spread=(5, 60)), tmp_path)
+    task = task_of(helpers.noise(12, spread=(5, 60)), tmp_path)
     settings = PretrainSettings(epochs=2, batch_size=4, augment="none", weight_decay=0.1, learning_rate=0.01)
     machine = Machine("cpu", "fp32", 1)
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(768, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
     slow = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(768, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
     slow.load_state_dict(network.state_dict())
-    losses = loop.train(network, lesson, settings, machine, checkpoint=tmp_path / "c", progress=Silent())
+    losses = loop.train(network, task, settings, machine, checkpoint=tmp_path / "c", progress=Silent())
     decayed = [parameter for parameter in slow.parameters() if parameter.ndim > 1]
     others = [parameter for parameter in slow.parameters() if parameter.ndim == 1]
     optimizer = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.1}, {"params": others, "weight_decay": 0}])
-    pixels = np.stack([lesson.pictures._dataset.prepared(row, Preparation((16, 16))) for row in range(12)])
+    pixels = np.stack([task.images._dataset.prepared(row, Preparation((16, 16))) for row in range(12)])
     expected = []
     for step in range(6):
-        rows = lesson.batches(settings, step // 3)[step % 3]
+        rows = task.batches(settings, step // 3)[step % 3]
         images = (torch.from_numpy(pixels[rows]).permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.5
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(step, 6, settings)
-        labels = torch.from_numpy(lesson.targets[rows]).argmax(dim=1)
+        labels = torch.from_numpy(task.targets[rows]).argmax(dim=1)
         loss = torch.nn.functional.cross_entropy(slow(images), labels, label_smoothing=0.1)
         optimizer.zero_grad()
         loss.backward()
@@ -210,7 +210,7 @@ def test_training_is_plain_adamw_with_its_schedule(tmp_path: Path) -> None:
 
 
 def test_the_faster_precision_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lesson = lesson_of(helpers.noise(8), tmp_path)
+    task = task_of(helpers.noise(8), tmp_path)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(768, 2))
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     step = loop._Learner.step
@@ -221,7 +221,7 @@ def test_the_faster_precision_is_taken(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(loop._Learner, "step", slower)
     machines = [Machine("cpu", name, 1) for name in ("fp32", "bf16")]
-    chosen, speeds = loop.faster_machine(network, lesson, PretrainSettings(batch_size=8), machines)
+    chosen, speeds = loop.faster_machine(network, task, PretrainSettings(batch_size=8), machines)
     assert chosen.precision == "bf16"
     assert speeds["bf16"] > speeds["fp32"]
     for name, tensor in network.state_dict().items():
@@ -344,7 +344,7 @@ def test_killed_between_steps_it_goes_on_with_the_same_bytes(
 
     monkeypatch.setattr(loop, "CHECKPOINT_S", 0.0)
     monkeypatch.setattr(loop, "_SHARE_OF_SAVING", 1e9)
-    monkeypatch.setattr(JOB, "faster_machine", lambda network, lesson, settings, machines: (machines[0], {"fp32": 1.0}))
+    monkeypatch.setattr(JOB, "faster_machine", lambda network, task, settings, machines: (machines[0], {"fp32": 1.0}))
     path = tmp_path / "w.safetensors"
     with monkeypatch.context() as patch, pytest.raises(KilledError):
         patch.setattr(loop._Learner, "step", killing)

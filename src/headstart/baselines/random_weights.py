@@ -29,11 +29,6 @@ N_NOISE: Final = 8
 _OCTAVES: Final = (4, 8, 16, 32, 64)
 
 
-def is_random(backbone: Backbone) -> bool:
-    """Whether a backbone was never trained on any image."""
-    return backbone.weights.source.startswith(RANDOM)
-
-
 def random_weights_extractor(extractor: Extractor, *, seed: int) -> Extractor:
     """An extractor as the one given, preparation and engine the same, whose network has random weights.
 

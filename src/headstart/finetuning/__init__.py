@@ -5,7 +5,8 @@ from headstart.finetuning.network import UnlockedNetwork, tuned_backbone
 from headstart.finetuning.predict import features_of, predict_images, probabilities_of
 from headstart.finetuning.result import FineTuned, History, Store
 from headstart.finetuning.spec import FROM_SCRATCH, FineTuneSpec, frozen_stage
-from headstart.finetuning.train import TrainingContext, TrainingTask, fine_tune
+from headstart.finetuning.task import TrainingContext, TrainingTask
+from headstart.finetuning.train import fine_tune
 
 __all__ = [
     "FROM_SCRATCH",

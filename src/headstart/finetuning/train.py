@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
 from torch import nn
 
-from headstart.errors import InputError, StorageError
+from headstart.errors import InputError
 from headstart.finetuning.averaging import Average
+from headstart.finetuning.checkpoint import restore_training, training_state
 from headstart.finetuning.mixup import mixed
 from headstart.finetuning.network import UnlockedNetwork
+from headstart.finetuning.optimizer import make_optimizer
 from headstart.finetuning.predict import features_of, probabilities_of
-from headstart.finetuning.result import FineTuned, History, Store
+from headstart.finetuning.result import FineTuned, History
 from headstart.finetuning.schedule import epoch_batches, epoch_views, n_batches, rate_factor
+from headstart.finetuning.task import TrainingContext, TrainingTask
 from headstart.heads import fit_heads
 from headstart.runtime.precision import full_precision
 from headstart.runtime.threads import torch_threads
@@ -26,10 +28,7 @@ from headstart.runtime.threads import torch_threads
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from headstart.backbones.backbone import Backbone
-    from headstart.finetuning.inputs import Maps
     from headstart.finetuning.spec import FineTuneSpec
-    from headstart.heads import FittedHead
 
     Integers = NDArray[np.int64]
 
@@ -38,69 +37,9 @@ LOWERED: Final = 0.1
 
 _CHECKPOINT_S: Final = 20.0
 _DIVERGED: Final = 10.0  # times the loss of a guess by chance
-_BETAS: Final = (0.9, 0.999)
 
 
-@dataclass(frozen=True, eq=False)
-class TrainingTask:
-    """What is learned: images by their rows, as the unlocked stages read them.
-
-    Attributes
-    ----------
-    maps : Maps
-    targets : ndarray of shape (n_images, n_classes), float64
-        Share of every class in the label of every image; a plain label is a row of zeros with a one.
-    weights : ndarray of shape (n_images,), float64, or None
-    train : ndarray of int64
-        Rows that are trained on; those of weight 0 are left out.
-    valid : ndarray of int64
-        Rows that show when to stop; may be empty.
-    """
-
-    maps: Maps
-    targets: NDArray[np.float64]
-    weights: NDArray[np.float64] | None
-    train: Integers
-    valid: Integers
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingContext:
-    """Where and from what a training starts.
-
-    Attributes
-    ----------
-    backbone : Backbone
-    stage : str or None
-        Last stage that stays frozen.
-    head : FittedHead
-        A logistic head on the frozen features of the training rows.
-    seed : int
-    n_threads : int
-    device : str
-    stop_after : int or None
-        Epoch of the schedule after which training ends; None: the last.
-    store : Store or None
-        Where checkpoints are kept.
-    key : str
-        Their name there.
-    on_step : callable
-        Told of every image that was trained on.
-    """
-
-    backbone: Backbone
-    stage: str | None
-    head: FittedHead
-    seed: int = 0
-    n_threads: int = 1
-    device: str = "cpu"
-    stop_after: int | None = None
-    store: Store | None = None
-    key: str = "fine-tuning"
-    on_step: Callable[[int], None] = lambda n: None
-
-
-def fine_tune(task: TrainingTask, spec: FineTuneSpec, setting: TrainingContext) -> FineTuned:
+def fine_tune(task: TrainingTask, spec: FineTuneSpec, context: TrainingContext) -> FineTuned:
     """Train the unlocked stages and the head.
 
     With validation rows the weights of the epoch with the lowest log loss on them are given back (perhaps those of the
@@ -111,7 +50,7 @@ def fine_tune(task: TrainingTask, spec: FineTuneSpec, setting: TrainingContext) 
     ----------
     task : TrainingTask
     spec : FineTuneSpec
-    setting : TrainingContext
+    context : TrainingContext
 
     Returns
     -------
@@ -131,33 +70,33 @@ def fine_tune(task: TrainingTask, spec: FineTuneSpec, setting: TrainingContext) 
             f"{spec.batch_size}. Use a batch size of 2 or more, or norms = 'keep'."
         )
     task = replace(task, train=rows)
-    with torch_threads(setting.n_threads), torch.random.fork_rng(devices=[]), full_precision():
+    with torch_threads(context.n_threads), torch.random.fork_rng(devices=[]), full_precision():
         for number, rate in enumerate((spec.learning_rate, spec.learning_rate * LOWERED)):
-            tried = _Training(task, replace(spec, learning_rate=rate), setting, attempt=number).run()
+            tried = _Training(task, replace(spec, learning_rate=rate), context, attempt=number).run()
             if tried is not None:
                 return tried
     lost = np.full(1, np.nan)
-    return FineTuned({}, setting.head, History(lost, lost, lost), spec.learning_rate * LOWERED, failed=True)
+    return FineTuned({}, context.head, History(lost, lost, lost), spec.learning_rate * LOWERED, failed=True)
 
 
 class _Training:
     """One training in hand; `attempt` counts from 0 and tells the checkpoints of two learning rates apart."""
 
-    def __init__(self, task: TrainingTask, spec: FineTuneSpec, setting: TrainingContext, *, attempt: int) -> None:
-        self.task, self.spec, self.setting = task, spec, setting
-        self.key = f"{setting.key}-attempt{attempt}"
-        self.device = torch.device(setting.device)
+    def __init__(self, task: TrainingTask, spec: FineTuneSpec, context: TrainingContext, *, attempt: int) -> None:
+        self.task, self.spec, self.context = task, spec, context
+        self.key = f"{context.key}-attempt{attempt}"
+        self.device = torch.device(context.device)
         self.n_steps_each = n_batches(len(task.train), spec.batch_size)
         self.network = UnlockedNetwork(
-            setting.backbone, setting.stage, setting.head, adapt_norms=spec.norms == "adapt", device=self.device
+            context.backbone, context.stage, context.head, adapt_norms=spec.norms == "adapt", device=self.device
         )
         self.network.fold(self._maps(task.train[:2], np.zeros(len(task.train[:2]), dtype=np.int64)))
-        self.optimizer, self.factors = _optimizer(self.network, spec, self.device)
+        self.optimizer, self.factors = make_optimizer(self.network, spec, self.device)
         self.average = Average(self.network.live(), spec, self.n_steps_each)
         self.epoch = 0
         self.columns: dict[str, list[float]] = {"train_loss": [], "valid_loss": [], "rate": []}
         self.best: dict[str, NDArray[np.float32]] | None = None
-        present = setting.head.arrays["present"]
+        present = context.head.arrays["present"]
         self.targets = task.targets[:, present]
         self.mean_weight = 1.0 if task.weights is None else float(task.weights[task.train].mean())
 
@@ -165,7 +104,7 @@ class _Training:
         """Train to the end; None where the loss diverges."""
         if not self._resume():
             self._begin()
-        last = self.setting.stop_after if self.setting.stop_after is not None else self.spec.epochs
+        last = self.context.stop_after if self.context.stop_after is not None else self.spec.epochs
         saved = time.monotonic()
         while self.epoch < last and not self._is_enough():
             if not self._one_epoch():
@@ -194,7 +133,7 @@ class _Training:
             layer.reset_running_stats()
             layer.momentum = None  # the plain mean over the batches
         rows, size = self.task.train, self.spec.batch_size
-        batches = epoch_batches(len(rows), size, np.random.default_rng([self.setting.seed, 2]))
+        batches = epoch_batches(len(rows), size, np.random.default_rng([self.context.seed, 2]))
         self.network.train()
         with torch.no_grad():
             for batch in batches:
@@ -207,7 +146,7 @@ class _Training:
             features_of(self.network, maps.take(rows[at : at + 256], 0), device=self.device)
             for at in range(0, len(rows), 256)
         ]
-        head = self.setting.head
+        head = self.context.head
         places, labels = np.nonzero(self.task.targets[rows] > 0)  # a soft label counts as one row for each share
         shares = self.task.targets[rows[places], labels]
         weights = shares if self.task.weights is None else shares * self.task.weights[rows[places]]
@@ -217,7 +156,7 @@ class _Training:
             labels,
             n_classes=head.n_classes,
             weights=None if (weights == 1).all() else weights,
-            seed=self.setting.seed,
+            seed=self.context.seed,
         )
         self.network.start_from(fitted)
         self.average = Average(self.network.live(), self.spec, self.n_steps_each)
@@ -225,9 +164,9 @@ class _Training:
     def _one_epoch(self) -> bool:
         """One pass; false where the loss is not finite any more, or after the first epoch far worse than a guess."""
         task, spec = self.task, self.spec
-        generator = np.random.default_rng([self.setting.seed, 1, self.epoch])
+        generator = np.random.default_rng([self.context.seed, 1, self.epoch])
         torch.manual_seed(int(generator.integers(2**62)))  # of dropout: the same whether resumed or not
-        views = epoch_views(len(task.train), task.maps.n_views, self.epoch, self.setting.seed)
+        views = epoch_views(len(task.train), task.maps.n_views, self.epoch, self.context.seed)
         self.network.train()
         losses = []
         for number, batch in enumerate(epoch_batches(len(task.train), spec.batch_size, generator)):
@@ -235,7 +174,7 @@ class _Training:
             losses.append(self._one_step(step, task.train[batch], views[batch], generator))
             if not math.isfinite(losses[-1]):
                 return False
-            self.setting.on_step(len(batch))
+            self.context.on_step(len(batch))
         if self.epoch > 0 and np.mean(losses) > _DIVERGED * math.log(max(self.targets.shape[1], 2)):
             return False  # the first epoch may start high, where batch normalisation turns to new statistics
         if self.epoch == 0:
@@ -329,60 +268,17 @@ class _Training:
         return FineTuned(self.best, self.network.head(), self._history(), self.spec.learning_rate)
 
     def _checkpoint(self) -> None:
-        if self.setting.store is None:
-            return
-        live = list(self.network.live())
-        state: dict[str, NDArray[Any]] = {f"live.{name}": array for name, array in self.network.to_arrays().items()}
-        state |= {f"kept.{name}": kept.numpy(force=True) for name, kept in zip(live, self.average.kept, strict=False)}
-        state |= {f"best.{name}": array for name, array in (self.best or {}).items()}
-        state |= {f"column.{name}": np.array(values) for name, values in self.columns.items()}
-        for number, moments in enumerate(self.optimizer.state_dict()["state"].values()):
-            state |= {f"moment.{number}.{name}": value.numpy(force=True) for name, value in moments.items()}
-        self.setting.store.put(self.key, state)
+        if self.context.store is not None:
+            state = training_state(self.network, self.average, self.optimizer, best=self.best, columns=self.columns)
+            self.context.store.put(self.key, state)
 
     def _resume(self) -> bool:
         """Take up the last checkpoint; false where there is none."""
-        state = None if self.setting.store is None else self.setting.store.get(self.key)
+        state = None if self.context.store is None else self.context.store.get(self.key)
         if state is None:
             return False
         self.columns = {name: state[f"column.{name}"].tolist() for name in self.columns}
         self.epoch = len(self.columns["rate"]) - 1
-        self.network.load(_under(state, "live."))
-        kept, live = _under(state, "kept."), self.network.live()  # by name: files keep no order
-        self.average.kept = [_laid_out(kept[name], live[name]).to(self.device) for name in live] if kept else []
-        self.best = _under(state, "best.") or None
-        saved = self.optimizer.state_dict()
-        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        saved["state"] = {
-            number: {name: _laid_out(value, like) for name, value in _under(state, f"moment.{number}.").items()}
-            for number, like in enumerate(parameters)
-        }
-        self.optimizer.load_state_dict(saved)
-        self.setting.on_step(self.epoch * len(self.task.train))
+        self.best = restore_training(state, self.network, self.average, self.optimizer, device=self.device)
+        self.context.on_step(self.epoch * len(self.task.train))
         return True
-
-
-def _under(state: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
-
-
-def _laid_out(values: NDArray[Any], like: torch.Tensor) -> torch.Tensor:
-    """Values in the memory order of a tensor, which the fused update takes for granted."""
-    found = torch.from_numpy(np.array(values, order="C"))
-    if found.ndim and found.shape != like.shape:
-        raise StorageError(f"A checkpoint holds {tuple(found.shape)} where the network has {tuple(like.shape)}.")
-    return found.clone() if found.ndim == 0 else torch.empty_like(like.detach(), device="cpu").copy_(found)
-
-
-def _optimizer(
-    network: UnlockedNetwork, spec: FineTuneSpec, device: torch.device
-) -> tuple[torch.optim.Optimizer, list[float]]:
-    """AdamW with a group for each stage, kernels and the rest apart; and the rate of each group in peak rates."""
-    groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
-    for distance, _, parameter in network.groups():
-        groups.setdefault((distance, parameter.ndim > 1), []).append(parameter)
-    factors = [spec.head_factor if distance < 0 else spec.stage_decay**distance for distance, _ in groups]
-    listed = [
-        {"params": some, "weight_decay": spec.weight_decay if decays else 0.0} for (_, decays), some in groups.items()
-    ]
-    return torch.optim.AdamW(listed, lr=spec.learning_rate, betas=_BETAS, fused=device.type != "mps"), factors

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8]
 
-MAX_KEPT: Final = 4 << 30
+MAX_STORED_BYTES: Final = 4 << 30
 """Bytes of prepared pixels that are kept in the work folder; larger sources are decoded anew for every batch."""
 PIXELS_FILE: Final = "pixels.bin"
 _BLOCK: Final = 512
@@ -49,7 +49,7 @@ class ImageBatches:
         self._shape = (len(dataset), *preparation.size, 3)
         self._kept: Pixels | None = None
 
-    def keep(self, progress: Progress) -> None:
+    def store(self, progress: Progress) -> None:
         """Prepare all images once and keep them on disk, where they are not too many; those of a stopped run are used.
 
         Raises
@@ -60,7 +60,7 @@ class ImageBatches:
             When the disk refuses.
         """
         n_bytes = int(np.prod(self._shape))
-        if n_bytes > MAX_KEPT:
+        if n_bytes > MAX_STORED_BYTES:
             return
         if not (self._path.is_file() and self._path.stat().st_size == n_bytes):
             self._write(progress)

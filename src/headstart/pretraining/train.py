@@ -58,7 +58,7 @@ class PretrainingTask:
 
     Attributes
     ----------
-    pictures : ImageBatches
+    images : ImageBatches
     rows : ndarray of shape (n,), int64
         Training rows of the data set.
     targets : ndarray of shape (n_images, n_classes), float32
@@ -68,7 +68,7 @@ class PretrainingTask:
         Normalisation of pixel values scaled to 0..1.
     """
 
-    pictures: ImageBatches
+    images: ImageBatches
     rows: NDArray[np.int64]
     targets: NDArray[np.float32]
     weights: NDArray[np.float32]
@@ -88,7 +88,7 @@ class PretrainingTask:
 
 def train(
     network: nn.Module,
-    lesson: PretrainingTask,
+    task: PretrainingTask,
     settings: PretrainSettings,
     machine: Machine,
     *,
@@ -102,7 +102,7 @@ def train(
     ----------
     network : torch.nn.Module
         Changed in place; left in evaluation mode.
-    lesson : PretrainingTask
+    task : PretrainingTask
     settings : PretrainSettings
     machine : Machine
     checkpoint : Path
@@ -121,12 +121,12 @@ def train(
         When the loss is no number any more: the rate is too high for this network and task.
     ImageError, StorageError
     """
-    n_steps = lesson.n_batches(settings)
+    n_steps = task.n_batches(settings)
     with arithmetic(machine):
-        learner = _Learner(network.to(machine.device), lesson, settings, machine, n_steps * settings.epochs)
+        learner = _Learner(network.to(machine.device), task, settings, machine, n_steps * settings.epochs)
         losses = learner.resume(checkpoint)
         saving = _Saving(lambda: learner.save(checkpoint, losses), CHECKPOINT_S if every_s is None else every_s)
-        first, size = int(losses.shape[0]), len(lesson.batches(settings, 0)[0])
+        first, size = int(losses.shape[0]), len(task.batches(settings, 0)[0])
         with progress.task("Training", n_steps * settings.epochs * size, "images") as advance:
             advance(first * size)
             for epoch in range(first // n_steps, settings.epochs):
@@ -158,9 +158,9 @@ class _Learner:
     """A network with its optimizer, step by step."""
 
     def __init__(
-        self, network: nn.Module, lesson: PretrainingTask, settings: PretrainSettings, machine: Machine, n_steps: int
+        self, network: nn.Module, task: PretrainingTask, settings: PretrainSettings, machine: Machine, n_steps: int
     ) -> None:
-        self.network, self.lesson, self.settings, self.machine = network, lesson, settings, machine
+        self.network, self.task, self.settings, self.machine = network, task, settings, machine
         self.n_steps = n_steps
         self.views = settings.views()
         kinds = {True: [], False: []}  # type: dict[bool, list[nn.Parameter]]
@@ -170,8 +170,8 @@ class _Learner:
         groups = [{"params": kinds[kind], "weight_decay": decays[kind]} for kind in (True, False) if kinds[kind]]
         fused = machine.device.partition(":")[0] in ("cpu", "cuda")  # a tenth of the time of the update on a CPU
         self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=fused)
-        self.mean = torch.tensor(lesson.mean, device=machine.device).view(1, 3, 1, 1) * 255
-        self.std = torch.tensor(lesson.std, device=machine.device).view(1, 3, 1, 1) * 255
+        self.mean = torch.tensor(task.mean, device=machine.device).view(1, 3, 1, 1) * 255
+        self.std = torch.tensor(task.std, device=machine.device).view(1, 3, 1, 1) * 255
 
     def resume(self, checkpoint: Path) -> torch.Tensor:
         """Losses of the steps that a checkpoint holds; none where there is no checkpoint."""
@@ -184,11 +184,11 @@ class _Learner:
 
     def epoch(self, epoch: int, done: int) -> Iterator[torch.Tensor]:
         """Loss of every step of an epoch from step `done` on."""
-        batches = self.lesson.batches(self.settings, epoch)[done:]
+        batches = self.task.batches(self.settings, epoch)[done:]
         seen = [[(int(row), self._view(int(row), epoch)) for row in rows] for rows in batches]
         self.network.train()
-        first = epoch * self.lesson.n_batches(self.settings) + done
-        for number, pixels in enumerate(self.lesson.pictures.batches(seen)):
+        first = epoch * self.task.n_batches(self.settings) + done
+        for number, pixels in enumerate(self.task.images.batches(seen)):
             loss = self.step(first + number, pixels, batches[number])
             if not bool(loss.isfinite()):
                 raise DivergedError(
@@ -206,8 +206,8 @@ class _Learner:
         device = self.machine.device
         images = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float()
         images = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        targets = torch.from_numpy(self.lesson.targets[rows]).to(device)
-        weights = torch.from_numpy(self.lesson.weights[rows]).to(device)
+        targets = torch.from_numpy(self.task.targets[rows]).to(device)
+        weights = torch.from_numpy(self.task.weights[rows]).to(device)
         rate = learning_rate_at(step, self.n_steps, self.settings)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -230,7 +230,7 @@ def smoothed_loss(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Te
 
 
 def predict(
-    network: nn.Module, lesson: PretrainingTask, rows: NDArray[np.int64], machine: Machine
+    network: nn.Module, task: PretrainingTask, rows: NDArray[np.int64], machine: Machine
 ) -> NDArray[np.float64]:
     """Probabilities (n, n_classes) of some rows as they are, in fp32."""
     size = 64
@@ -238,9 +238,9 @@ def predict(
     found = []
     with arithmetic(machine), torch.inference_mode():
         network.to(machine.device).eval()
-        mean = torch.tensor(lesson.mean, device=machine.device).view(1, 3, 1, 1) * 255
-        std = torch.tensor(lesson.std, device=machine.device).view(1, 3, 1, 1) * 255
-        for pixels in lesson.pictures.batches([[(int(row), None) for row in batch] for batch in batches]):
+        mean = torch.tensor(task.mean, device=machine.device).view(1, 3, 1, 1) * 255
+        std = torch.tensor(task.std, device=machine.device).view(1, 3, 1, 1) * 255
+        for pixels in task.images.batches([[(int(row), None) for row in batch] for batch in batches]):
             images = torch.from_numpy(pixels).to(machine.device).permute(0, 3, 1, 2).float()
             logits = network(((images - mean) / std).contiguous(memory_format=torch.channels_last))
             found.append(torch.softmax(logits.double(), dim=1).cpu().numpy())
@@ -248,15 +248,15 @@ def predict(
 
 
 def faster_machine(
-    network: nn.Module, lesson: PretrainingTask, settings: PretrainSettings, machines: list[Machine]
+    network: nn.Module, task: PretrainingTask, settings: PretrainSettings, machines: list[Machine]
 ) -> tuple[Machine, dict[str, float]]:
     """The machine that trains fastest by a few steps on a copy, and images per second of each."""
-    rows = lesson.batches(settings, 0)[0]
-    pixels = next(iter(lesson.pictures.batches([[(int(row), None) for row in rows]])))
+    rows = task.batches(settings, 0)[0]
+    pixels = next(iter(task.images.batches([[(int(row), None) for row in rows]])))
     speeds = {}
     for machine in machines:
         with arithmetic(machine):
-            learner = _Learner(copy.deepcopy(network).to(machine.device), lesson, settings, machine, 100)
+            learner = _Learner(copy.deepcopy(network).to(machine.device), task, settings, machine, 100)
             learner.network.train()
             learner.step(0, pixels, rows)
             start = time.perf_counter()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.baselines.random_weights import is_random, random_weights_extractor
+from headstart.baselines.random_weights import random_weights_extractor
 from headstart.decisions import DecisionRules
 from headstart.features.descriptors.extractor import SECONDS_PER_IMAGE, DescriptorExtractor
 from headstart.features.extract import extract_features, n_cached
@@ -82,7 +82,7 @@ class BaselineSources:
 
 def open_baselines(options: FitOptions, sources: Sequence[FeatureSource]) -> BaselineSources:
     """Where the rivals' features come from: the pixels of the first source, and its backbone with random weights."""
-    pretrained = [source.extractor for source in sources if not is_random(source.extractor.backbone)]
+    pretrained = [source.extractor for source in sources if not source.extractor.backbone.weights.is_random]
     twin = random_weights_extractor(pretrained[0], seed=options.seed) if pretrained else None
     preparation = (pretrained or [source.extractor for source in sources])[0].preparation
     return BaselineSources(DescriptorExtractor(preparation, n_threads=options.n_worker_processes), twin)
@@ -195,7 +195,7 @@ def is_untransferred(job: Job, study: StudyResult, result: FoldResult) -> bool:
     place = result.fine_tuned_choice
     if place is not None and study.tuning is not None and study.tuning.specs[place].start == "random":
         return True
-    return is_random(job.sources[study.plan.source_of(result.chosen)].extractor.backbone)
+    return job.sources[study.plan.source_of(result.chosen)].extractor.backbone.weights.is_random
 
 
 def baselines_csv(dataset: ImageDataset, transfer: Transfer) -> bytes:

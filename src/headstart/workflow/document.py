@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.backbones.weights import RANDOM
 from headstart.metrics.label_issues import find_label_issues
 from headstart.results.agreement import agreement_document
 from headstart.results.labels import labels_document
@@ -120,7 +119,7 @@ def final_source(job: Job, study: StudyResult) -> FeatureSource:
 
 
 def _is_random(source: FeatureSource) -> bool:
-    return source.extractor.backbone.weights.source.startswith(RANDOM)
+    return source.extractor.backbone.weights.is_random
 
 
 def _random_among(job: Job) -> list[str]:

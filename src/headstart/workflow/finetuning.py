@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import torch
 
 from headstart.augment import IDENTITY, View
 from headstart.backbones.backbone import Backbone, load_backbone
@@ -18,9 +16,8 @@ from headstart.backbones.weights import RANDOM
 from headstart.engines.capabilities import torch_precisions, training_precision
 from headstart.errors import InputError, unknown_name
 from headstart.features.extractor import Extractor
-from headstart.finetuning import FROM_SCRATCH, FineTuneSpec, Maps, UnlockedNetwork, frozen_stage, open_maps
-from headstart.heads import FittedHead, HeadSpec
-from headstart.runtime.threads import torch_threads
+from headstart.finetuning import FROM_SCRATCH, FineTuneSpec, Maps, frozen_stage, open_maps
+from headstart.finetuning.cost import step_seconds
 from headstart.storage import hash_json, write_json
 from headstart.study.finetuning import FineTuningStudy
 from headstart.study.folds import HOLDOUT, final_fold, outer_folds
@@ -40,7 +37,6 @@ STRATEGIES: Final = (FEATURE_EXTRACTION, FINE_TUNE, SCRATCH)
 
 DECIDED_FILE: Final = "fine-tuning.json"
 MIN_EPOCHS: Final = 3
-_TRIAL_STEPS: Final = 3
 _SHARE: Final = 0.5  # of the parameters: as many last stages as hold it are unlocked where nothing is said
 
 
@@ -340,58 +336,3 @@ class _Estimate:
             each = [step_seconds(source.extractor, spec, n_classes) for source in self.job.sources]
             self._trials[name] = max(each, key=sum)
         return self._trials[name]
-
-
-def step_seconds(extractor: Extractor, spec: FineTuneSpec, n_classes: int) -> tuple[float, float]:
-    """Seconds per image of a training step and of a forward pass, from a few of them on blank maps.
-
-    Parameters
-    ----------
-    extractor : Extractor
-    spec : FineTuneSpec
-    n_classes : int
-    """
-    backbone, engine = extractor.backbone, extractor.engine
-    stage = frozen_stage(spec.unlock, backbone.staged.names, backbone=backbone.name)
-    device = torch.device(engine.device)
-    with torch_threads(engine.n_threads):
-        backbone.module.to(device)
-        images = torch.zeros(spec.batch_size, 3, *extractor.preparation.size, device=device)
-        images = images.contiguous(memory_format=torch.channels_last)
-        with torch.no_grad():
-            maps = images if stage is None else backbone.staged.forward_features(images[:1], stage)
-            maps = maps.expand(spec.batch_size, *maps.shape[1:]).clone()
-            if maps.ndim == 4:
-                maps = maps.contiguous(memory_format=torch.channels_last)
-        network = UnlockedNetwork(
-            backbone,
-            stage,
-            blank_head(backbone.feature_width, n_classes),
-            adapt_norms=spec.norms == "adapt",
-            device=device,
-        )
-        network.fold(maps)
-        network.train()
-        labels = torch.zeros(spec.batch_size, dtype=torch.int64, device=device)
-        train, forward = [], []
-        for _ in range(_TRIAL_STEPS):
-            start = time.perf_counter()
-            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=spec.precision == "bf16"):
-                logits = network(maps)
-            middle = time.perf_counter()
-            torch.nn.functional.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
-            train.append(time.perf_counter() - start)
-            forward.append(middle - start)
-    return min(train) / spec.batch_size, min(forward) / spec.batch_size
-
-
-def blank_head(n_features: int, n_classes: int) -> FittedHead:
-    """A logistic head that says the same of every image."""
-    arrays = {
-        "present": np.ones(n_classes, dtype=bool),
-        "mean": np.zeros(n_features),
-        "inverse_scale": np.ones(n_features),
-        "coefficients": np.zeros((n_classes, n_features)),
-        "intercepts": np.zeros(n_classes),
-    }
-    return FittedHead(HeadSpec("logistic"), arrays)

@@ -202,16 +202,16 @@ class _Job:
         for view in settings.views():
             view.check_takes(pixels.input_size)
         with files.claimed(self.work, self.identity, {}, images=False):
-            lesson = self._lesson(dataset, training, pixels)
-            machine = self._machine(network, lesson)
+            task = self._task(dataset, training, pixels)
+            machine = self._machine(network, task)
             checkpoint = self.work / CHECKPOINT_FILE
-            losses = train(network, lesson, settings, machine, checkpoint=checkpoint, progress=self.progress)
-            score = self._score(dataset, heldout, predict(network, lesson, heldout, machine))
+            losses = train(network, task, settings, machine, checkpoint=checkpoint, progress=self.progress)
+            score = self._score(dataset, heldout, predict(network, task, heldout, machine))
             found = self._about(pixels, start, machine, losses, len(training)) | {"heldout": score}
             self._write(network, found)
         return found
 
-    def _lesson(self, dataset: ImageDataset, rows: Rows, pixels: Pixels) -> PretrainingTask:
+    def _task(self, dataset: ImageDataset, rows: Rows, pixels: Pixels) -> PretrainingTask:
         options = self.options
         preparation = Preparation(
             pixels.input_size,
@@ -220,16 +220,16 @@ class _Job:
             white_level=options.white_level,
         )
         n_threads = options.n_threads or available_processors()
-        pictures = ImageBatches(dataset, preparation, self.work, n_threads)
-        pictures.keep(self.progress)
+        images = ImageBatches(dataset, preparation, self.work, n_threads)
+        images.store(self.progress)
         certain = np.eye(len(dataset.classes))[dataset.training_labels()]
         targets = certain if dataset.soft is None else dataset.soft
         weights = np.ones(len(dataset)) if dataset.weights is None else dataset.weights / dataset.weights.mean()
         return PretrainingTask(
-            pictures, rows, targets.astype(np.float32), weights.astype(np.float32), pixels.mean, pixels.std
+            images, rows, targets.astype(np.float32), weights.astype(np.float32), pixels.mean, pixels.std
         )
 
-    def _machine(self, network: torch.nn.Module, lesson: PretrainingTask) -> Machine:
+    def _machine(self, network: torch.nn.Module, task: PretrainingTask) -> Machine:
         """Device, precision and threads: decided once, before the first step, and kept on resume."""
         path, options = self.work / MACHINE_FILE, self.options
         stored = _stored_machine(path)
@@ -238,18 +238,18 @@ class _Job:
         device = resolve_device(options.device)
         n_threads = options.n_threads or available_processors()
         machines = [Machine(device, name, n_threads) for name in _precisions(options.precision, device)]
-        chosen, speeds = faster_machine(network, lesson, options.settings, machines)
-        self.progress.note(self._plan(lesson, chosen, speeds))
+        chosen, speeds = faster_machine(network, task, options.settings, machines)
+        self.progress.note(self._plan(task, chosen, speeds))
         write_json(path, asdict(chosen))
         return chosen
 
-    def _plan(self, lesson: PretrainingTask, machine: Machine, speeds: dict[str, float]) -> str:
+    def _plan(self, task: PretrainingTask, machine: Machine, speeds: dict[str, float]) -> str:
         settings = self.options.settings
-        n_images = settings.epochs * lesson.n_batches(settings) * settings.batch_size
+        n_images = settings.epochs * task.n_batches(settings) * settings.batch_size
         minutes = n_images / speeds[machine.precision] / 60
         tried = ", ".join(f"{name} {speed:,.0f}" for name, speed in speeds.items())
         return (
-            f"Plan: {settings.epochs:,} epochs of {len(lesson.rows):,} images in {machine.precision} (images per "
+            f"Plan: {settings.epochs:,} epochs of {len(task.rows):,} images in {machine.precision} (images per "
             f"second: {tried}): about {minutes:,.1f} minutes."
         )
 

@@ -3,8 +3,8 @@
 from headstart.backbones.weights.load import load_into
 from headstart.backbones.weights.locate import LocatedWeights, available_from, find_weights
 from headstart.backbones.weights.match import fit_state, hash_tensors
+from headstart.backbones.weights.provenance import RANDOM, WeightsSource
 from headstart.backbones.weights.read import read_state
-from headstart.backbones.weights.source import RANDOM, WeightsSource
 
 __all__ = [
     "RANDOM",

@@ -9,7 +9,7 @@ from headstart.backbones.entry import Entry
 from headstart.backbones.registry import find_entry
 from headstart.backbones.weights.download import Limits
 from headstart.backbones.weights.load import load_found
-from headstart.backbones.weights.local_store import Carried, pack, read_manifest, unpack, weights_name
+from headstart.backbones.weights.local_store import Carried, pack, read_weights_manifest, unpack, weights_name
 from headstart.backbones.weights.locate import find_weights
 from headstart.progress import Progress
 from headstart.storage import canonical_json, storage_error
@@ -103,6 +103,6 @@ def add_weights(folder: Path, *, progress: Progress | None = None) -> list[Carri
     StorageError
         When the disk refuses.
     """
-    for item in read_manifest(folder):
+    for item in read_weights_manifest(folder):
         find_entry(item.name)
     return unpack(folder, progress=progress)

@@ -9,9 +9,8 @@ from headstart.backbones.entry import Entry
 from headstart.backbones.weights.key_mapping import translate
 from headstart.backbones.weights.locate import LocatedWeights, find_weights
 from headstart.backbones.weights.match import fit_state
-from headstart.backbones.weights.provenance import in_words, read_pretraining
+from headstart.backbones.weights.provenance import WeightsSource, in_words, read_pretraining
 from headstart.backbones.weights.read import read_checked
-from headstart.backbones.weights.source import WeightsSource
 from headstart.progress import Progress
 
 if TYPE_CHECKING:

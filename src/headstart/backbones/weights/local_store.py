@@ -123,7 +123,7 @@ def pack(
     StorageError
         When the disk refuses.
     """
-    held = {item.name: item for item in read_manifest(folder)} if (folder / MANIFEST).is_file() else {}
+    held = {item.name: item for item in read_weights_manifest(folder)} if (folder / MANIFEST).is_file() else {}
     file = f"{folder_name(name)}/{path.name}"
     sha256 = _copy(path, folder / file, progress=progress)
     item = Carried(weights_name(name), file, path.stat().st_size, sha256, source, licence, config)
@@ -155,7 +155,7 @@ def unpack(folder: Path, *, progress: Progress | None = None) -> list[Carried]:
     StorageError
         When the disk refuses.
     """
-    items = read_manifest(folder)
+    items = read_weights_manifest(folder)
     paths = [_checked_path(folder, item) for item in items]
     for item, path in zip(items, paths, strict=True):
         _check_hash(item, path, hash_file(path))
@@ -212,7 +212,7 @@ def _checked_path(folder: Path, item: Carried) -> Path:
     return path
 
 
-def read_manifest(folder: Path) -> list[Carried]:
+def read_weights_manifest(folder: Path) -> list[Carried]:
     """What a folder says that it carries; the files themselves are not looked at.
 
     Raises

@@ -36,12 +36,12 @@ def fit_state(
         Naming what is missing, what is extra and which shapes differ, or when a value is not finite.
     """
     own = module.state_dict()
-    check_names(state, {name: tensor for name, tensor in own.items() if name not in without}, source=source)
+    check_tensor_names(state, {name: tensor for name, tensor in own.items() if name not in without}, source=source)
     check_values(state, source=source)
     module.load_state_dict({**own, **state})
 
 
-def check_names(state: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], *, source: str) -> None:
+def check_tensor_names(state: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], *, source: str) -> None:
     """Hold names, shapes and types against those expected; reads no value.
 
     Raises

@@ -1,24 +1,68 @@
-"""What a file of weights says of its own pretraining: source images, classes, held-out score, settings.
+"""Provenance of weights: where they came from, and what a file says of its own pretraining.
 
-`headstart pretrain` writes it as JSON into the header of the safetensors file; whoever takes the file reads it there.
+That is source images, classes, held-out score and settings. `headstart pretrain` writes it as JSON into the header of
+the safetensors file; whoever takes the file reads it there.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from headstart.errors import WeightsError
 from headstart.storage import canonical_json
 
+RANDOM: Final = "random"
 KEY: Final = "headstart.pretraining"
 FORMAT: Final = 1
 MARK_LENGTH: Final = 16
 """Hexadecimal digits of each source image's content hash; the marks stand sorted, one after the other."""
 _IMAGES: Final = "images"
 _LOWEST, _HIGHEST = 16, 4096  # side of an input in pixels
+_ALWAYS: Final = ("source", "sha256", "licence")
+
+
+@dataclass(frozen=True)
+class WeightsSource:
+    """Where a backbone's weights came from.
+
+    Attributes
+    ----------
+    source : str
+        In words: a package, a file's name, a hub id, or ``random``.
+    sha256 : str
+        Hash of the file; for random weights of the tensors.
+    licence : str
+        As far as the publisher names one.
+    file : str
+        Name of the file; empty for random weights.
+    layout : str
+        Whose names the file's tensors bore, when they had to be translated; empty where they were the network's own.
+    note : str
+        What of the file was not used, in words; empty where all was.
+    pretraining : dict or None
+        What a file of `headstart pretrain` says of its source images, task, held-out score and settings.
+    """
+
+    source: str
+    sha256: str
+    licence: str
+    file: str = ""
+    layout: str = ""
+    note: str = ""
+    pretraining: dict[str, Any] | None = None
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the network was never trained on any image."""
+        return self.source.startswith(RANDOM)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dictionary for results and bundles, without what is empty."""
+        return {name: value for name, value in asdict(self).items() if value or name in _ALWAYS}
 
 
 def header_of(pretraining: Mapping[str, Any], images: str) -> dict[str, str]:
