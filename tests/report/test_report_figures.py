@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_run import keep_holdout, make_run, report
+from matplotlib.figure import Figure
 from sklearn.metrics import average_precision_score
 
 from headstart.report.figures import confusion as figures
 from headstart.report.figures.curves import curve_plots
-from headstart.report.figures.style import class_labels
+from headstart.report.figures.style import class_labels, render
 from headstart.results.out_of_fold import out_of_fold
 from headstart.results.read import read_run
 
@@ -65,3 +66,15 @@ def test_holdout_bands_know_of_the_images_that_were_not_judged(empty_figures: No
         "fitted on both parts together, that is on 80 % of the images and judged once on the remaining 20 %, in a "
         "stratified partition (seed 0, split 5eed5eed5eed)."
     ) in page.text
+
+
+def test_the_last_digits_of_a_layout_do_not_show() -> None:
+    """They change from run to run, and the names of an SVG's clip paths are made of them."""
+
+    def drawn(left: float) -> tuple[bytes, bytes]:
+        figure = Figure(figsize=(2, 2))
+        figure.add_axes((left, 0.2, 0.6, 0.6)).plot([0, 1])
+        return render(figure)
+
+    assert drawn(0.25) == drawn(0.25 + 1e-13)
+    assert drawn(0.25) != drawn(0.26)

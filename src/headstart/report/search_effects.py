@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.heads.spec import KINDS, searchable_kinds
+from headstart.runtime.threads import single_thread
 from headstart.study.candidates_table import SOURCE_COLUMNS, TRAINING_SET_COLUMNS, CandidateTable
 
 Floats = NDArray[np.float64]
@@ -177,19 +178,30 @@ def effects(design: Design, *, n_resamples: int = N_RESAMPLES, seed: int = 0) ->
     A. B. Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1, 2007, 386-411. DOI 10.1214/07-AOAS122
     """
     matrix, spans = _coded(design)
-    values = _fit(matrix, spans, design, np.ones(len(design.scores)))
-    result = []
-    for place, factor in enumerate(design.factors):
-        others = [other.codes for other in design.factors if other is not factor]
-        units = _joint(others) if others else np.zeros(len(design.scores), dtype=np.int64)
-        draws = [
-            _fit(matrix, spans, design, weights)[place]
-            for weights in _draws(design.folds, units, n_resamples, np.random.default_rng([seed, place]))
+    # matrices this small gain nothing from threads, which cost much where the machine has other work
+    with single_thread():
+        values = _fit(matrix, spans, design, np.ones(len(design.scores)))
+        drawn = [
+            _resampled(design, matrix, spans, place, n_resamples=n_resamples, seed=seed)
+            for place in range(len(design.factors))
         ]
-        bounds = _percentiles(np.stack(draws)) if draws else np.full((2, len(factor.levels)), np.nan)
-        parts = zip(factor.levels, values[place], *bounds, strict=True)
-        result.append([Effect(level, float(v), float(low), float(high)) for level, v, low, high in parts])
-    return result
+    return [_with_intervals(*parts) for parts in zip(design.factors, values, drawn, strict=True)]
+
+
+def _with_intervals(factor: Factor, values: Floats, draws: Sequence[Floats]) -> list[Effect]:
+    bounds = _percentiles(np.stack(draws)) if draws else np.full((2, len(factor.levels)), np.nan)
+    parts = zip(factor.levels, values, *bounds, strict=True)
+    return [Effect(level, float(value), float(low), float(high)) for level, value, low, high in parts]
+
+
+def _resampled(
+    design: Design, matrix: Floats, spans: Sequence[slice], place: int, *, n_resamples: int, seed: int
+) -> list[Floats]:
+    """Effects of one factor's values in every draw of folds and of combinations of the other settings."""
+    others = [other.codes for number, other in enumerate(design.factors) if number != place]
+    units = _joint(others) if others else np.zeros(len(design.scores), dtype=np.int64)
+    draws = _draws(design.folds, units, n_resamples, np.random.default_rng([seed, place]))
+    return [_fit(matrix, spans, design, weights)[place] for weights in draws]
 
 
 def _draws(folds: Integers, units: Integers, n_resamples: int, generator: np.random.Generator) -> Iterator[Floats]:

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, Final
 
 import matplotlib
+import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -152,6 +153,9 @@ def render(figure: Figure) -> tuple[bytes, bytes]:
     """
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
+    for axes in figure.axes:  # the last digits of the layout hang on the addresses of its variables
+        box = axes.get_position(original=True)
+        axes.set_position(np.round(box.bounds, 9), which="original")
     return _save(figure, "svg", {"Date": None, "Creator": None}), _save(figure, "png", {"Software": None})
 
 
