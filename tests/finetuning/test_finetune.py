@@ -50,11 +50,12 @@ from headstart.heads import FittedHead, HeadSpec, fit_heads
 from headstart.study import finetuning as study_tuning
 from headstart.study.data import StudyData
 from headstart.study.execution.journal import Journal
+from headstart.study.finetuning_budget import within_budget
 from headstart.study.plan import StudyPlan
 from headstart.study.search.candidate import Candidate, FeatureSourceSpec
-from headstart.workflow.finetuning import parse_settings, within_budget
 from headstart.workflow.finetuning_document import signs_of
 from headstart.workflow.fit import estimate_fit
+from headstart.workflow.options.finetuning import parse_settings
 
 N = 40
 QUICK = FineTuneSpec(unlock=1, epochs=3, batch_size=8, learning_rate=1e-3, precision="fp32")
@@ -706,10 +707,10 @@ def test_a_killed_fit_goes_on_to_the_same_bytes(folder: Path, tmp_path: Path, mo
 
 @pytest.mark.usefixtures("no_figures")
 def test_from_scratch_is_a_candidate_and_a_rival(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from headstart.workflow import finetuning as workflow_tuning
+    from headstart.workflow.options import finetuning as requesting
 
     short = dataclasses.replace(FROM_SCRATCH, epochs=2, batch_size=8, warmup_epochs=0.0)
-    monkeypatch.setattr(workflow_tuning, "FROM_SCRATCH", short)
+    monkeypatch.setattr(requesting, "FROM_SCRATCH", short)
     prefer_tuned(monkeypatch)
     options = helpers.options(strategy="scratch", split="nested:2x2", baselines=True)
     run = headstart.fit(folder, tmp_path / "run", options)
@@ -723,7 +724,7 @@ def test_from_scratch_is_a_candidate_and_a_rival(folder: Path, tmp_path: Path, m
 
 
 def test_a_budget_with_room_adds_training_from_scratch() -> None:
-    from headstart.workflow.finetuning import requested_specs
+    from headstart.workflow.options.finetuning import requested_specs
 
     with_room = helpers.options(strategy="fine-tune", unlock=1, budget=10.0, baselines=True)
     assert [spec.start for spec in requested_specs(with_room)] == ["pretrained", "random"]
@@ -795,12 +796,12 @@ def test_a_budget_too_small_leaves_frozen_features(folder: Path, tmp_path: Path)
 
 @pytest.mark.usefixtures("no_figures")
 def test_a_budget_counts_the_slowest_network(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from headstart.workflow import finetuning as workflow_tuning
+    from headstart.study import finetuning_budget
 
     def seconds(extractor: Extractor, spec: FineTuneSpec, n_classes: int) -> tuple[float, float]:
         return (60.0, 20.0) if extractor.backbone.name == "test_vit" else (1e-6, 1e-6)
 
-    monkeypatch.setattr(workflow_tuning, "step_seconds", seconds)
+    monkeypatch.setattr(finetuning_budget, "step_seconds", seconds)
     told = helpers.Notes()
     options = helpers.options(**TUNED, backbone=f"{helpers.BACKBONE},test_vit", budget=5.0)
     run = headstart.fit(folder, tmp_path / "run", options, progress=told)

@@ -18,8 +18,8 @@ from headstart.engines import fallback as machine
 from headstart.errors import InputError
 from headstart.features.engine_selection import rule, select
 from headstart.heads import faster_precision
+from headstart.study import finetuning_budget
 from headstart.study.execution.journal import Journal
-from headstart.workflow import finetuning as workflow_tuning
 
 HEADS = """
 [[head]]
@@ -52,7 +52,7 @@ def random_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     """A processor with bf16 arithmetic for torch, whatever this one has, and work that is worth another engine."""
-    for module in (capabilities, rule, machine, workflow_tuning):
+    for module in (capabilities, rule, machine, finetuning_budget):
         monkeypatch.setattr(module, "torch_precisions", lambda device: ("fp32", "bf16"))
     monkeypatch.setattr(select, "WORTH_AN_ENGINE", 0.0)
 
@@ -157,7 +157,7 @@ def test_measuring_is_an_opt_in_that_is_written_down(
         timed.append("engines")
         return {one.label: float(number) for number, one in enumerate(engines, 1)}, {}
 
-    monkeypatch.setattr(workflow_tuning, "step_seconds", seconds)
+    monkeypatch.setattr(finetuning_budget, "step_seconds", seconds)
     monkeypatch.setattr(select, "measure_engines", speeds)
     data = helpers.write_folders(tmp_path / "data", 24)
     run = headstart.fit(data, tmp_path / "run", helpers.options(**FINE_TUNED, engine=engine))

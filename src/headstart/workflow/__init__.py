@@ -11,7 +11,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from headstart.workflow.evaluate import compare, evaluate
+    from headstart.workflow.compare import compare
+    from headstart.workflow.evaluate import evaluate
     from headstart.workflow.fit import fit
     from headstart.workflow.learning_curve import LearningCurve, curve
     from headstart.workflow.options.data import DataSource
@@ -48,7 +49,7 @@ _HOMES = {
     "PretrainOptions": "options.pretrain",
     "Pretrained": "pretrain",
     "Run": "run",
-    "compare": "evaluate",
+    "compare": "compare",
     "curve": "learning_curve",
     "evaluate": "evaluate",
     "fit": "fit",

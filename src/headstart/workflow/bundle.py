@@ -14,7 +14,7 @@ from headstart.storage import hash_bytes, write_bytes, write_json
 from headstart.study.run import StudyResult
 from headstart.workflow.document import final_source, source_document
 from headstart.workflow.environment import versions
-from headstart.workflow.finetuning import tuning_views
+from headstart.workflow.finetuning import fine_tuning_views
 from headstart.workflow.job import Job
 from headstart.workflow.sources import FeatureSource
 
@@ -66,7 +66,7 @@ def _tuned_model(job: Job, study: StudyResult, facts: dict[str, Any]) -> Model:
     if tuned is None or tuned.fitted is None or study.tuning is None or tuned.chosen is None:
         raise ValueError("no costly candidate was chosen")
     fitted = tuned.fitted
-    views, engine = tuning_views(job), extractor.engine
+    views, engine = fine_tuning_views(job), extractor.engine
     spec = study.tuning.specs[tuned.chosen]
     if tuned.stage is None:  # nothing is left of the network that the engine was tried on
         engine = Engine(device=engine.device, n_threads=engine.n_threads)

@@ -1,22 +1,19 @@
-"""Judging from outside: a model on a labelled test set, and two runs against each other."""
+"""`evaluate`: a model on a labelled test set that it has never seen."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from headstart.data import ImageDataset
-from headstart.errors import DataError, SplitError
-from headstart.metrics import OutOfFold, compare_paired
+from headstart.errors import DataError
+from headstart.metrics import OutOfFold
 from headstart.metrics import evaluate as evaluate_predictions
 from headstart.model import Model, Prediction, image_marks, load_model
 from headstart.progress import Progress, Silent
-from headstart.results.out_of_fold import out_of_fold
-from headstart.results.read import read_run
 from headstart.study.decided import DecidedOutOfFold, coverage, operating_point
 from headstart.workflow.audit import Data, open_data
 
@@ -129,48 +126,3 @@ def _model_labels(dataset: ImageDataset, classes: Sequence[str]) -> np.ndarray[A
         )
     codes = np.array([list(classes).index(name) for name in dataset.classes], dtype=np.int64)
     return np.asarray(codes[dataset.labels])
-
-
-def compare(
-    first: str | os.PathLike[str],
-    second: str | os.PathLike[str],
-    *,
-    metrics: Sequence[str] | None = None,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Second run minus first, paired image by image on one split.
-
-    Parameters
-    ----------
-    first, second : path
-        Finished runs on the same images and the same split (``--split FIRST/split.json``).
-    metrics : sequence of str, optional
-        Default: all that exist for the task.
-    seed : int
-        Of the resampling.
-
-    Returns
-    -------
-    dict
-        ``metrics``: for every score ``first``, ``second``, ``difference`` (second minus first), ``ci95`` and the
-        two-sided ``p``; ``interval``: how the intervals were made.
-
-    Raises
-    ------
-    RunError
-        When a folder holds no finished run.
-    SplitError, InputError
-        When the runs do not share images, labels and folds.
-    """
-    one, other = read_run(Path(first)), read_run(Path(second))
-    if one.split["hash"] != other.split["hash"]:
-        raise SplitError(
-            f"{first} and {second} were judged on different splits, so they cannot be compared in pairs. Run one of "
-            f"them again with --split {Path(first) / 'split.json'}."
-        )
-    found = compare_paired(out_of_fold(other), out_of_fold(one), metrics=metrics, seed=seed).to_json()
-    rows = {
-        name: {"first": row["b"], "second": row["a"], **{key: row[key] for key in ("difference", "ci95", "p")}}
-        for name, row in found["metrics"].items()
-    }
-    return {"metrics": rows, "interval": found["interval"]}

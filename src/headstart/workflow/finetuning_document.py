@@ -9,7 +9,8 @@ import numpy as np
 from headstart.finetuning import FineTuned
 from headstart.metrics import Evaluation, compare_paired, evaluate, find_metric
 from headstart.study.out_of_fold import HEADLINE, gather
-from headstart.workflow.finetuning import FINE_TUNE, SCRATCH, requested_specs, tuning_views
+from headstart.workflow.finetuning import fine_tuning_views
+from headstart.workflow.options.finetuning import FINE_TUNE, SCRATCH, requested_specs
 
 if TYPE_CHECKING:
     from headstart.study.fold_result import FoldResult
@@ -35,7 +36,7 @@ def tuning_document(job: Job, study: StudyResult) -> dict[str, Any] | None:
         "strategy": FINE_TUNE,
         "candidates": [{**spec.to_json(), "label": spec.label} for spec in tuning.specs],
         "stages": list(backbone.staged.names),
-        "n_views": len(tuning_views(job)),
+        "n_views": len(fine_tuning_views(job)),
         "choose_by": job.options.metric,
         "folds": [_fold(study, result) for result in study.folds],
         "final": _fold(study, study.final),

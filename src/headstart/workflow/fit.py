@@ -32,7 +32,7 @@ from headstart.workflow.baselines import (
 from headstart.workflow.bundle import final_model, save_fold_heads
 from headstart.workflow.document import halving_words, results_document, with_transfer
 from headstart.workflow.environment import Stopwatch, machine, versions
-from headstart.workflow.finetuning import decide_tuning, plan_tuning
+from headstart.workflow.finetuning import fine_tuning_study, plan_fine_tuning
 from headstart.workflow.job import Job
 from headstart.workflow.near_duplicates import join_near_duplicates
 from headstart.workflow.options.fit import FitOptions
@@ -122,7 +122,7 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
         dataset, twins = join_near_duplicates(job.audited, features, job.sources[0].spec.label, job.progress)
         views = extract_all_views(images, job.sources, job.views, cache, job.progress)
     split = make_run_split(dataset, job.options)
-    tuning = decide_tuning(job, images, split, cache, folder / files.WORK_FOLDER)
+    tuning = fine_tuning_study(job, images, split, cache, folder / files.WORK_FOLDER)
     with clock.step("study"):
         study = run_study(
             dataset,
@@ -215,7 +215,7 @@ def estimate_fit(
     rivals_s = 0.0
     if options.baselines:
         rivals_s = baseline_seconds(open_baselines(options, job.sources), dataset, cache, split, job.plan)
-    _, tuning_notes, tuning_s = plan_tuning(job, split)
+    _, tuning_notes, tuning_s = plan_fine_tuning(job, split)
     seconds = {
         "audit": round(clock.seconds["audit"], 1),
         "features": round(costs.features_s, 1),

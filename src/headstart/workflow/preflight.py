@@ -28,10 +28,11 @@ from headstart.study.search.space import Space
 from headstart.version import __version__
 from headstart.workflow.audit import AuditedDataset, Data, audit_data
 from headstart.workflow.environment import Stopwatch
-from headstart.workflow.finetuning import check_tuning, requested_specs
+from headstart.workflow.finetuning import check_fine_tuning
 from headstart.workflow.job import Job
 from headstart.workflow.near_duplicates import join_exact
 from headstart.workflow.options.data import as_source
+from headstart.workflow.options.finetuning import requested_specs
 from headstart.workflow.options.search_space import check_weights, search_space, source_options, space_identity
 from headstart.workflow.sources import named_space, open_sources
 
@@ -232,7 +233,7 @@ def _check_training(job: Job, split: Split) -> None:
     widths = [extractor.backbone.feature_width for extractor in extractors]
     check_memory(job.plan, split, widths, len(job.audited.dataset.classes))
     check_views(job.views.all(), [extractor.preparation.size for extractor in extractors])
-    check_tuning(job.options, job.sources)
+    check_fine_tuning(job.options, job.sources)
 
 
 def make_run_split(dataset: ImageDataset, options: FitOptions) -> Split:

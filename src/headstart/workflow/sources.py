@@ -10,30 +10,24 @@ from typing import TYPE_CHECKING, Any
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.data import ImageDataset
-from headstart.engines.engine import Engine, resolve_device
-from headstart.engines.fallback import what_lacks
-from headstart.engines.network_cache import NetworkCache
-from headstart.errors import EngineError, RunError, WeightsError
+from headstart.errors import WeightsError
 from headstart.features.cache import CacheLimit, FeatureCache, named_limit, parse_size
-from headstart.features.engine_selection.request import EngineRequest
-from headstart.features.engine_selection.select import EngineSelector
 from headstart.features.extract import extract_features, extract_views
 from headstart.features.extractor import Extractor
 from headstart.features.open import ExtractionSettings, open_extractor, select_engine
 from headstart.progress import Progress, Silent
-from headstart.storage import default_cache_folder, hash_file, storage_error, write_bytes
+from headstart.storage import default_cache_folder, write_bytes
 from headstart.study.execution import run_folder as files
 from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.study.search.space import Space
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import source_options
 from headstart.workflow.options.training_set import Views
+from headstart.workflow.resume import Remaking, network_file, resumed
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-NETWORK_FILE = "network.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,11 +82,6 @@ class FeatureSource:
         path = folder / network_file(self.number)
         if self.extractor.network is not None and not path.is_file():
             write_bytes(path, self.extractor.network)
-
-
-def network_file(number: int) -> str:
-    """Name of the quantised network of a source."""
-    return NETWORK_FILE if number == 0 else f"network-{number}.safetensors"
 
 
 def extraction_settings(options: FitOptions) -> ExtractionSettings:
@@ -229,95 +218,10 @@ def open_for(
     cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
     stored = None if folder is None else files.stored_engine(folder, number)
     if folder is not None and stored is not None:
-        return _resumed(plain, options, stored, folder, _Remaking(dataset, cache, progress, number))
+        extractor, record = resumed(plain, options, stored, folder, Remaking(dataset, cache, progress, number))
+        return FeatureSource(extractor, record, {}, number=number)
     choice = select_engine(plain, extraction_settings(options), dataset, cache=cache, progress=progress)
     return FeatureSource(choice.extractor, choice.record, choice.speeds, number=number)
-
-
-@dataclass(frozen=True, eq=False)
-class _Remaking:
-    """What a quantised network is made from again, where that of a run is lost, and the number of its source."""
-
-    dataset: ImageDataset
-    cache: FeatureCache
-    progress: Progress
-    number: int
-
-
-def _resumed(plain: Extractor, options: FitOptions, stored: Engine, folder: Path, remaking: _Remaking) -> FeatureSource:
-    """The engine that a run began with; what the options name explicitly still has its say, and then differs."""
-    record = files.stored_record(folder, remaking.number)
-    asked = record.get("asked", {})
-    _refuse_other(folder, "engine", options.engine, {asked.get("engine"), stored.name})
-    _refuse_other(folder, "precision", options.precision, {asked.get("precision"), stored.precision})
-    if lacking := what_lacks(stored):
-        raise EngineError(
-            f"{folder} was begun with the engine {stored.label}. {lacking}. Go on where it was begun, or give another "
-            "folder to begin anew."
-        )
-    n_threads = options.n_threads or stored.n_threads
-    engine = replace(
-        stored,
-        device=resolve_device(stored.device) if options.device == "auto" else plain.engine.device,
-        n_threads=n_threads,
-        n_streams=stored.n_streams if n_threads == stored.n_threads else min(stored.n_streams, n_threads),
-        batch_size=options.batch_size or stored.batch_size,
-    )
-    network = _stored_network(folder, engine, remaking.number)
-    if network is None and engine.network_sha256:
-        network = _made_again(plain, options, stored, folder, remaking)
-    network_cache = NetworkCache(remaking.cache.folder)
-    extractor = Extractor(plain.backbone, plain.preparation, engine, network=network, network_cache=network_cache)
-    return FeatureSource(extractor, record, {}, number=remaking.number)
-
-
-def _refuse_other(folder: Path, name: str, asked: str, known: set[Any]) -> None:
-    if asked != "auto" and asked not in known:
-        begun = " or ".join(sorted(str(value) for value in known if value not in (None, "auto")))
-        raise RunError(
-            f"{folder} holds another run, which is never overwritten. It differs in: {name} is {begun} there, {asked} "
-            "here. Give another folder, or the same data and options to go on with that run."
-        )
-
-
-def _stored_network(folder: Path, engine: Engine, number: int) -> bytes | None:
-    """The quantised network of a source: in the unfinished work of its run, beside the fold heads, or in the bundle.
-
-    None where it is in none of them, or was damaged.
-    """
-    if not engine.network_sha256:
-        return None
-    places = [folder / name / network_file(number) for name in (files.WORK_FOLDER, files.FOLDS_FOLDER)]
-    for path in (*places, folder / files.MODEL_FOLDER / NETWORK_FILE):
-        try:
-            if path.is_file() and hash_file(path) == engine.network_sha256:
-                return path.read_bytes()
-        except OSError as error:
-            raise storage_error(path, error, action="read") from error
-    return None
-
-
-def _made_again(plain: Extractor, options: FitOptions, stored: Engine, folder: Path, remaking: _Remaking) -> bytes:
-    """The network of a run that was stopped, by a full disk say, before it could be written: the same bytes again."""
-    request = EngineRequest(
-        precision=stored.precision, n_threads=stored.n_threads, batch_size=stored.batch_size, seed=options.seed
-    )
-    selector = EngineSelector(
-        plain.backbone,
-        plain.preparation,
-        remaking.dataset,
-        request,
-        cache=remaking.cache,
-        progress=remaking.progress,
-    )
-    extractor = selector.select().extractor
-    if extractor.network is None or extractor.engine.network_sha256 != stored.network_sha256:
-        path = folder / files.WORK_FOLDER / network_file(remaking.number)
-        raise EngineError(
-            f"{path} is missing: the quantised network that this run began with, and these images and options make "
-            "another one. Remove the folder and run `headstart fit` again."
-        )
-    return extractor.network
 
 
 def extract_all(

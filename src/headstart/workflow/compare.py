@@ -1,0 +1,58 @@
+"""`compare`: two runs on one split against each other, image by image."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from headstart.errors import SplitError
+from headstart.metrics import compare_paired
+from headstart.results.out_of_fold import out_of_fold
+from headstart.results.read import read_run
+
+
+def compare(
+    first: str | os.PathLike[str],
+    second: str | os.PathLike[str],
+    *,
+    metrics: Sequence[str] | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Second run minus first, paired image by image on one split.
+
+    Parameters
+    ----------
+    first, second : path
+        Finished runs on the same images and the same split (``--split FIRST/split.json``).
+    metrics : sequence of str, optional
+        Default: all that exist for the task.
+    seed : int
+        Of the resampling.
+
+    Returns
+    -------
+    dict
+        ``metrics``: for every score ``first``, ``second``, ``difference`` (second minus first), ``ci95`` and the
+        two-sided ``p``; ``interval``: how the intervals were made.
+
+    Raises
+    ------
+    RunError
+        When a folder holds no finished run.
+    SplitError, InputError
+        When the runs do not share images, labels and folds.
+    """
+    one, other = read_run(Path(first)), read_run(Path(second))
+    if one.split["hash"] != other.split["hash"]:
+        raise SplitError(
+            f"{first} and {second} were judged on different splits, so they cannot be compared in pairs. Run one of "
+            f"them again with --split {Path(first) / 'split.json'}."
+        )
+    found = compare_paired(out_of_fold(other), out_of_fold(one), metrics=metrics, seed=seed).to_json()
+    rows = {
+        name: {"first": row["b"], "second": row["a"], **{key: row[key] for key in ("difference", "ci95", "p")}}
+        for name, row in found["metrics"].items()
+    }
+    return {"metrics": rows, "interval": found["interval"]}
