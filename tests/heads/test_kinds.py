@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -136,3 +138,12 @@ def test_what_does_not_fit_together_is_refused_when_registered(centroid: HeadKin
 
 def test_only_heads_that_store_features_hold_rows() -> None:
     assert [name for name, kind in KINDS.items() if kind.holds_rows] == ["knn", "svm"]
+
+
+def test_looking_kinds_up_loads_neither_torch_nor_scikit_learn() -> None:
+    code = (
+        "import sys; from headstart.heads import searchable_kinds; searchable_kinds(); "
+        "print({'torch', 'sklearn', 'scipy.optimize', 'scipy.linalg'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,3 +81,13 @@ def test_what_candidates_cannot_be_chosen_by_is_refused() -> None:
 def test_a_name_is_registered_once() -> None:
     with pytest.raises(ValueError, match="There is a metric 'mcc' already"):
         register_metric("mcc", "Matthews correlation", evidence="all")(cohens_kappa)
+
+
+def test_looking_metrics_up_loads_no_heavy_library() -> None:
+    """The help of commands lists them, and has half a second in all."""
+    code = (
+        "import sys; from headstart.metrics.registry import selection_metrics; selection_metrics(); "
+        "print({'scipy', 'sklearn', 'torch'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr
 
 from headstart.metrics.validation import FloatArray, IntArray, ratio
 
@@ -85,6 +84,10 @@ def debiased_ece(confidence: FloatArray, outcome: FloatArray, weights: FloatArra
 
 def folded_normal_mean(centre: FloatArray, deviation: FloatArray) -> FloatArray:
     """Expectation of |X| for X normal with this centre and standard deviation; |centre| where the deviation is 0."""
+    from scipy.special import (
+        ndtr,  # takes half a second to import; help that lists the metrics does without
+    )
+
     z = np.divide(centre, deviation, out=np.zeros_like(centre), where=deviation > 0)
     spread = deviation * np.sqrt(2 / np.pi) * np.exp(-(z**2) / 2) + centre * (1 - 2 * ndtr(-z))
     return np.where(deviation > 0, spread, np.abs(centre))

@@ -12,7 +12,6 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtr, stdtrit  # scipy.stats takes most of a second to import
 
 from headstart.errors import InputError, unknown_name
 from headstart.metrics.bootstrap import Column
@@ -185,6 +184,8 @@ def difference_interval(
     -------
     low, high, p_values : ndarray of shape (C,)
     """
+    from scipy.special import stdtr  # scipy.stats takes most of a second to import
+
     still = deviations <= 1e-12 * limits
     quantile = _quantile(units)
     error = np.where(still, 1.0, deviations) * np.sqrt(factor)
@@ -261,6 +262,8 @@ def _freedom(units: FloatArray) -> FloatArray:
 
 
 def _quantile(units: FloatArray) -> FloatArray:
+    from scipy.special import stdtrit
+
     return np.asarray(stdtrit(_freedom(units), (1 + LEVEL) / 2))
 
 
