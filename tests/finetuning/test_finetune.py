@@ -48,6 +48,7 @@ from headstart.finetuning.result import History
 from headstart.finetuning.schedule import epoch_batches, epoch_views, rate_factor
 from headstart.heads import FittedHead, HeadSpec, fit_heads
 from headstart.study import finetuning as study_tuning
+from headstart.study import finetuning_fits
 from headstart.study.data import StudyData
 from headstart.study.execution.journal import Journal
 from headstart.study.finetuning_budget import within_budget
@@ -365,8 +366,8 @@ def test_soft_labels_are_started_from_as_shares(backbone: Backbone) -> None:
     data = StudyData((features,), np.zeros(16, dtype=np.int64), 2, soft=soft)
     source = FeatureSourceSpec(backbone="x")
     plan = StudyPlan((Candidate(source, HeadSpec("logistic")),), (source,))
-    tuning = study_tuning.FineTuningStudy((QUICK,), (backbone,), lambda source, stage: None)  # type: ignore[arg-type, return-value]
-    head = study_tuning._Work(data, plan, tuning, Journal(None))._start(np.arange(16), 0)
+    tuning = finetuning_fits.FineTuningStudy((QUICK,), (backbone,), lambda source, stage: None)  # type: ignore[arg-type, return-value]
+    head = finetuning_fits.FineTuningFits(data, plan, tuning, Journal(None)).start_head(np.arange(16), 0)
     assert head.arrays["present"].all()
     assert head.predict_proba(features)[:, 1].mean() == pytest.approx(0.25, abs=0.01)
 
@@ -585,7 +586,7 @@ def test_unlocking_everything_reads_pixels(backbone: Backbone, pictures: ImageDa
 
 def test_test_rows_cannot_be_trained_on() -> None:
     with pytest.raises(LeakError, match="Row 3 and 0 others"):
-        study_tuning._check_apart(np.array([1, 2, 3]), np.array([3, 4]))
+        finetuning_fits.check_not_trained_on(np.array([1, 2, 3]), np.array([3, 4]))
 
 
 @pytest.fixture(scope="module")
@@ -598,14 +599,14 @@ TUNED = {"strategy": "fine-tune", "unlock": 1, "fine_tuning": "epochs=2,batch_si
 
 def prefer_tuned(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every holdout prefer the fine-tuned network."""
-    real = study_tuning._Work._scores
+    real = study_tuning._Competition._scores
 
     def scores(self: Any, *given: Any) -> Any:
         found = real(self, *given)
         found[1] = found.min() - 1.0
         return found
 
-    monkeypatch.setattr(study_tuning._Work, "_scores", scores)
+    monkeypatch.setattr(study_tuning._Competition, "_scores", scores)
     monkeypatch.setattr(study_tuning, "_eligible", lambda scores, tried: scores)  # noise may be best untrained
 
 
@@ -667,14 +668,14 @@ def test_the_leakage_tax_compares_frozen_with_frozen(
 def test_the_bundle_predicts_as_the_study_did(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prefer_tuned(monkeypatch)
     kept: list[Any] = []
-    real = study_tuning.predict_images
+    real = finetuning_fits.predict_images
 
     def spy(found: Any, backbone: Any, stage: Any, maps: Any, rows: Any, *, device: str) -> Any:
         if len(rows) == 0:
             kept.append((found, backbone, stage, maps))
         return real(found, backbone, stage, maps, rows, device=device)
 
-    monkeypatch.setattr(study_tuning, "predict_images", spy)
+    monkeypatch.setattr(finetuning_fits, "predict_images", spy)
     options = helpers.options(**TUNED, calibrate="none", baselines=False)
     run = headstart.fit(folder, tmp_path / "run", options)
     found, backbone, stage, maps = kept[-1]
@@ -689,7 +690,7 @@ def test_the_bundle_predicts_as_the_study_did(folder: Path, tmp_path: Path, monk
 def test_a_killed_fit_goes_on_to_the_same_bytes(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = helpers.options(**TUNED, baselines=False)
     whole = headstart.fit(folder, tmp_path / "whole", options)
-    real, calls = study_tuning.fine_tune, [0]
+    real, calls = finetuning_fits.fine_tune, [0]
 
     def dying(*given: Any) -> Any:
         calls[0] += 1
@@ -697,7 +698,7 @@ def test_a_killed_fit_goes_on_to_the_same_bytes(folder: Path, tmp_path: Path, mo
             raise KeyboardInterrupt
         return real(*given)
 
-    monkeypatch.setattr(study_tuning, "fine_tune", dying)
+    monkeypatch.setattr(finetuning_fits, "fine_tune", dying)
     with pytest.raises(KeyboardInterrupt):
         headstart.fit(folder, tmp_path / "killed", options)
     resumed = headstart.fit(folder, tmp_path / "killed", options)

@@ -15,7 +15,8 @@ from headstart.study.data import StudyData
 from headstart.study.decided import CALIBRATION_SCORES, JudgedPredictions, gather_decided
 from headstart.study.decisions import decide_folds
 from headstart.study.execution.journal import Journal
-from headstart.study.finetuning import FineTuningStudy, tune_folds
+from headstart.study.finetuning import tune_folds
+from headstart.study.finetuning_fits import FineTuningStudy
 from headstart.study.fold_result import FoldDecisions, FoldResult
 from headstart.study.folds import final_fold, outer_folds
 from headstart.study.nested_cv import run_folds

@@ -17,8 +17,8 @@ from headstart.errors import InputError
 from headstart.features.extractor import Extractor
 from headstart.finetuning import FineTuneSpec, Maps, frozen_stage, open_maps
 from headstart.storage import hash_json, write_json
-from headstart.study.finetuning import FineTuningStudy
 from headstart.study.finetuning_budget import FineTuningTime, within_budget
+from headstart.study.finetuning_fits import FineTuningStudy
 from headstart.study.folds import final_fold, outer_folds
 from headstart.workflow.options.finetuning import requested_specs
 

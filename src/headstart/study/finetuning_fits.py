@@ -1,0 +1,197 @@
+"""Fits of fine-tuning candidates: each trained on the rows of an outer fold, and kept in the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.errors import InputError, LeakError
+from headstart.finetuning import (
+    FineTuneSpec,
+    Maps,
+    TrainingContext,
+    TrainingTask,
+    fine_tune,
+    frozen_stage,
+    predict_images,
+)
+from headstart.heads import FittedHead, HeadSpec, fit_heads
+from headstart.storage import hash_json
+from headstart.study.execution.journal import Journal
+from headstart.study.execution.tasks import fit_seed
+from headstart.study.folds import HOLDOUT
+from headstart.study.training_set.build import with_shares
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from headstart.backbones.backbone import Backbone
+    from headstart.study.data import StudyData
+    from headstart.study.folds import OuterFold
+    from headstart.study.plan import StudyPlan
+
+    Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+    Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class FineTuningStudy:
+    """Fine-tuning candidates of a study, with the networks and stage maps that they start from.
+
+    Attributes
+    ----------
+    specs : tuple of FineTuneSpec
+        Candidates, each with its precision decided.
+    backbones : tuple of Backbone
+        Pretrained backbone of each source.
+    open_maps : callable
+        Gives the stage maps of all images for the number of a source and its last frozen stage; called once a pair.
+    random_backbones : tuple of Backbone
+        The same with random weights, where a candidate starts from them.
+    n_threads : int
+        Threads of the training.
+    device : str
+        Device of the training.
+    """
+
+    specs: tuple[FineTuneSpec, ...]
+    backbones: tuple[Backbone, ...]
+    open_maps: Callable[[int, str | None], Maps]
+    random_backbones: tuple[Backbone, ...] = ()
+    n_threads: int = 1
+    device: str = "cpu"
+
+    def backbone(self, source: int, spec: FineTuneSpec) -> Backbone:
+        """Backbone that a candidate starts from."""
+        return (self.random_backbones if spec.start == "random" else self.backbones)[source]
+
+    def stage(self, source: int, spec: FineTuneSpec) -> str | None:
+        """Last stage of a source that stays frozen.
+
+        Raises
+        ------
+        InputError
+            When more stages are unlocked than there are.
+        """
+        backbone = self.backbones[source]
+        return frozen_stage(spec.unlock, backbone.staged.names, backbone=backbone.name)
+
+
+@dataclass(frozen=True, eq=False)
+class _Training:
+    """One training: its key in the journal, what is trained on which rows, and which rows are predicted then."""
+
+    key: str
+    source: int
+    spec: FineTuneSpec
+    rows: tuple[Integers, Integers]
+    predicted: Integers
+    array: str
+    epochs: int | None = None
+
+
+class FineTuningFits:
+    """Fits of the candidates of a fine-tuning study, each made once and then taken from the journal.
+
+    Parameters
+    ----------
+    data : StudyData
+    plan : StudyPlan
+    tuning : FineTuningStudy
+    journal : Journal
+    """
+
+    def __init__(self, data: StudyData, plan: StudyPlan, tuning: FineTuningStudy, journal: Journal) -> None:
+        self._data, self._plan, self._tuning, self._journal = data, plan, tuning, journal
+        self._targets = np.eye(data.n_classes)[data.labels] if data.soft is None else data.soft
+        self._maps: dict[tuple[int, str | None], Maps] = {}
+
+    def on_holdout(self, fold: OuterFold, source: int, spec: FineTuneSpec, step: Callable[[int], None]) -> Arrays:
+        """One candidate trained on the training part of the holdout, with its probabilities of the rest."""
+        train, valid = fold.inner[HOLDOUT]
+        training = _Training(f"{fold.key}-tuning-{_name(source, spec)}", source, spec, (train, valid), valid, "holdout")
+        return self._done(training, fold, step)
+
+    def on_all(
+        self, fold: OuterFold, source: int, spec: FineTuneSpec, epochs: int, step: Callable[[int], None]
+    ) -> Arrays:
+        """One candidate trained on all training rows, with its probabilities of the test rows."""
+        key = f"{fold.key}-tuned-{_name(source, spec)}"
+        rows = (fold.train, np.zeros(0, dtype=np.int64))
+        return self._done(_Training(key, source, spec, rows, fold.test, "probabilities", epochs), fold, step)
+
+    def _done(self, training: _Training, fold: OuterFold, step: Callable[[int], None]) -> Arrays:
+        """Arrays of a training, from the journal or made now."""
+        kept = self._journal.get(training.key)
+        if kept is not None:
+            return kept
+        train, valid = training.rows
+        check_not_trained_on(train, training.predicted)
+        stage, start = self._tuning.stage(training.source, training.spec), self.start_head(train, training.source)
+        maps = self._opened(training.source, stage)
+        setting = TrainingContext(
+            self._tuning.backbone(training.source, training.spec),
+            stage,
+            start,
+            seed=fit_seed(self._plan.seed, fold, len(valid), "fine-tuning"),
+            n_threads=self._tuning.n_threads,
+            device=self._tuning.device,
+            stop_after=training.epochs,
+            store=self._journal,
+            key=f"{training.key}-checkpoint",
+            on_step=step,
+        )
+        found = fine_tune(TrainingTask(maps, self._targets, self._data.weights, train, valid), training.spec, setting)
+        arrays = found.to_arrays()
+        if not found.failed:
+            arrays[training.array] = predict_images(
+                found, setting.backbone, stage, maps, training.predicted, device=self._tuning.device
+            )
+        self._journal.put(training.key, arrays)
+        self._journal.drop(f"{setting.key}-attempt0", f"{setting.key}-attempt1")
+        return arrays
+
+    def _opened(self, source: int, stage: str | None) -> Maps:
+        if (source, stage) not in self._maps:
+            self._maps[source, stage] = self._tuning.open_maps(source, stage)
+        return self._maps[source, stage]
+
+    def start_head(self, train: Integers, source: int) -> FittedHead:
+        """The linear head that training starts from, on the frozen features of the training rows alone."""
+        rows = with_shares(self._data.of_source(source).take(train))
+        spec = _start_spec(self._plan)
+        (head,) = fit_heads(
+            [spec], rows.features[0], rows.labels, n_classes=rows.n_classes, weights=rows.weights, seed=self._plan.seed
+        )
+        if "coefficients" not in head.arrays:
+            raise InputError("Fine-tuning needs training images of two classes or more in every fold.")
+        return head
+
+
+def _start_spec(plan: StudyPlan) -> HeadSpec:
+    """The logistic head of the study in the middle of its penalties, or the default one where it has none."""
+    listed = sorted({one.head.number("C") for one in plan.candidates if one.head.kind == "logistic"})
+    return HeadSpec("logistic", {"C": listed[len(listed) // 2]}) if listed else HeadSpec("logistic")
+
+
+def check_not_trained_on(train: Integers, judged: Integers) -> None:
+    """Refuse to judge images that are trained on.
+
+    Raises
+    ------
+    LeakError
+    """
+    both = np.intersect1d(train, judged)
+    if len(both):
+        raise LeakError(
+            f"Row {both[0]} and {len(both) - 1:,} others would be fine-tuned on and judged. Split first, and train "
+            "inside the training fold."
+        )
+
+
+def _name(source: int, spec: FineTuneSpec) -> str:
+    return f"source{source}-{hash_json(spec.to_json())[:16]}"
