@@ -26,12 +26,13 @@ from headstart.data.split.make import make_split
 from headstart.data.split.split import Split
 from headstart.heads import faster_precision, grid
 from headstart.metrics import evaluate
+from headstart.results.writers.candidates import halving_words, optimism
 from headstart.study.data import StudyData
 from headstart.study.execution.journal import Journal
 from headstart.study.fold_result import FoldResult
 from headstart.study.folds import OuterFold, outer_folds
 from headstart.study.nested_cv import run_folds
-from headstart.study.out_of_fold import gather, halving_words, optimism
+from headstart.study.out_of_fold import gather
 from headstart.study.plan import StudyPlan
 from headstart.study.search.builtin import PAPER_BACKBONES
 from headstart.study.search.candidate import Candidate, FeatureSourceSpec
@@ -158,7 +159,7 @@ def measured(name: str, data: StudyData, split: Split, plan: StudyPlan) -> dict[
 def outcome(data: StudyData, found: list[FoldResult], folds: Sequence[OuterFold], plan: StudyPlan) -> dict[str, Any]:
     """What was chosen and how it was judged."""
     judged = evaluate(gather(data, found, ("a", "b"), 1, 1), per_class=False, seed=0)
-    gap = optimism(found, judged, plan)["difference"]
+    gap = optimism(found, judged, plan).difference
     return {
         "n_candidates": len(plan.candidates),
         "n_outer_folds": len(folds),

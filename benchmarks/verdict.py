@@ -227,7 +227,7 @@ def end_to_end() -> dict[str, Any]:
 def _summary(run: Path, seconds: float) -> dict[str, Any]:
     results = json.loads((run / "results.json").read_text(encoding="utf-8"))
     transfer = results["transfer"]
-    baselines = {row["name"]: row["metrics"]["balanced_accuracy"]["value"] for row in transfer["rivals"]}
+    baselines = {row["name"]: row["metrics"]["balanced_accuracy"]["value"] for row in transfer["baselines"]}
     kept = {name: transfer[name] for name in ("verdict", "text", "gains")}
     return {**kept, "balanced_accuracy_of_baselines": baselines, "seconds": round(seconds, 1)}
 

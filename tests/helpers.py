@@ -108,6 +108,14 @@ def tree(folder: Path) -> dict[str, bytes]:
     }
 
 
+def write_candidates(path: Path, candidates: Any, folds: Any, **about: Any) -> None:
+    """``candidates.parquet`` of these candidates and folds."""
+    from headstart.results.exports.candidates import candidates_parquet
+    from headstart.storage import write_bytes
+
+    write_bytes(path, candidates_parquet(candidates, folds, **about))
+
+
 class Notes:
     """Progress that keeps the notes."""
 

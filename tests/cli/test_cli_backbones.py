@@ -208,7 +208,7 @@ def test_source_hash_and_licence_stand_in_results_bundle_and_report(cached: Path
 def test_random_weights_are_said_in_the_headline(run: Any) -> None:
     assert run.headline.startswith("Random weights, no transfer learning.")
     assert run.headline in run.report.read_text()
-    assert run.results["backbone"]["weights"]["source"] == "random (seed 0)"
+    assert run.results.backbone.weights.source == "random (seed 0)"
 
 
 def test_a_hub_network_is_carried_with_its_configuration(bare: Path) -> None:

@@ -227,7 +227,7 @@ def test_a_run_on_a_machine_without_its_engine_says_so(
 ) -> None:
     options = helpers.options(engine="openvino", precision="fp32", batch_size=2)
     run = fit(folders, tmp_path / "run", options)
-    assert run.results["engine"]["used"]["engine"] == "openvino"
+    assert run.results.engine.used.engine == "openvino"
     before = helpers.tree(run.folder)
     monkeypatch.setattr(machine, "openvino_absence", lambda: "OpenVINO is not installed (pip install it)")
     with pytest.raises(EngineError, match=r"begun with the engine OpenVINO fp32\. OpenVINO is not installed .*folder"):

@@ -666,14 +666,14 @@ def fast_run(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.mark.usefixtures("no_figures")
 @bf16
 def test_a_run_keeps_its_engine_and_the_bundle_uses_it(folders: Path, tmp_path: Path, fast_run: Any) -> None:
-    record = fast_run.results["engine"]
-    assert record["used"]["precision"] == "bf16"
-    assert record["asked"] == {"engine": "openvino", "precision": "bf16"}
-    assert record["parity"]["relative_error"] <= ASKED["bf16"].relative_error
+    record = fast_run.results.engine
+    assert record.used.precision == "bf16"
+    assert record.requested == {"engine": "openvino", "precision": "bf16"}
+    assert record.parity.relative_error <= ASKED["bf16"].relative_error
     again = fit(folders, tmp_path / "again", helpers.options(precision="bf16", **WIDE))
     assert (fast_run.folder / "results.json").read_bytes() == (again.folder / "results.json").read_bytes()
     model = fast_run.model()
-    assert model.engine == Engine.from_json(record["used"])
+    assert model.engine == Engine.from_json(record.used)
     assert model.notes == ()
 
 
@@ -724,10 +724,10 @@ def test_int8_goes_round_through_run_and_bundle(folders: Path, tmp_path: Path, m
     pytest.importorskip("nncf")
     monkeypatch.setitem(request.ASKED, "int8", Tolerance(10.0, 0.0))  # a network of random weights bears it badly
     run = fit(folders, tmp_path / "run", helpers.options(precision="int8"))
-    record = run.results["engine"]
-    assert record["used"]["precision"] == "int8"
-    cost = record["accuracy_cost"]
-    assert cost["ci95"][0] <= cost["difference"] <= cost["ci95"][1]
+    record = run.results.engine
+    assert record.used.precision == "int8"
+    cost = record.accuracy_cost
+    assert cost.ci95[0] <= cost.difference <= cost.ci95[1]
     network = run.folder / "model" / "network.safetensors"
     assert network.is_file()
     images = sorted((folders / "calm").iterdir())[:3]

@@ -47,6 +47,7 @@ from headstart.finetuning.predict import ready_network
 from headstart.finetuning.result import History
 from headstart.finetuning.schedule import epoch_batches, epoch_views, rate_factor
 from headstart.heads import FittedHead, HeadSpec, fit_heads
+from headstart.results.writers.finetuning import signs_of
 from headstart.study import finetuning as study_tuning
 from headstart.study import finetuning_fits
 from headstart.study.data import StudyData
@@ -54,7 +55,6 @@ from headstart.study.execution.journal import Journal
 from headstart.study.finetuning_budget import within_budget
 from headstart.study.plan import StudyPlan
 from headstart.study.search.candidate import Candidate, FeatureSourceSpec
-from headstart.workflow.finetuning_document import signs_of
 from headstart.workflow.fit import estimate_fit
 from headstart.workflow.options.finetuning import parse_settings
 
@@ -623,12 +623,12 @@ def test_a_fit_judges_bundles_and_reports_what_it_tuned(
 ) -> None:
     prefer_tuned(monkeypatch)
     run = headstart.fit(folder, tmp_path / "run", helpers.options(**TUNED, augment="flips", n_views=2))
-    found = run.results["fine_tuning"]
-    assert found["times_chosen"] == 2 and found["n_views"] == 2
-    assert found["candidates"][0]["unlock"] == 1 and found["candidates"][0]["precision"] in ("fp32", "bf16")
-    assert all(len(fold["tried"][0]["history"]["valid_loss"]) == 3 for fold in found["folds"])
-    assert set(found["against_frozen"]["metrics"]) >= {"balanced_accuracy", "log_loss"}
-    assert run.results["final_model"]["label"].startswith("fine-tuning of the last stage")
+    found = run.results.fine_tuning
+    assert found.times_chosen == 2 and found.n_views == 2
+    assert found.candidates[0].unlock == 1 and found.candidates[0].precision in ("fp32", "bf16")
+    assert all(len(fold.tried[0].history.valid_loss) == 3 for fold in found.folds)
+    assert set(found.against_frozen.metrics) >= {"balanced_accuracy", "log_loss"}
+    assert run.results.final_model.label.startswith("fine-tuning of the last stage")
     model = run.model()
     assert model.unlocked is not None and model.unlocked.stage == "layer3" and len(model.views) == 2
     original = load_backbone(helpers.BACKBONE, weights="random")
@@ -659,9 +659,9 @@ def test_the_leakage_tax_compares_frozen_with_frozen(
     grouped = headstart.read_dataset(folder)
     grouped = grouped.with_groups(np.arange(len(grouped)) // 2)
     run = headstart.fit(grouped, tmp_path / "run", helpers.options(**TUNED, leakage_tax=True))
-    gain = run.results["fine_tuning"]["against_frozen"]["metrics"]["log_loss"]
-    kept = run.results["leakage_tax"]["log_loss"]["groups_kept"]
-    assert kept == pytest.approx(gain["b"]) and gain["a"] != pytest.approx(gain["b"])
+    gain = run.results.fine_tuning.against_frozen.metrics["log_loss"]
+    kept = run.results.optimism_from_ignored_groups["log_loss"].groups_kept
+    assert kept == pytest.approx(gain.b) and gain.a != pytest.approx(gain.b)
 
 
 @pytest.mark.usefixtures("no_figures")
@@ -715,10 +715,10 @@ def test_from_scratch_is_a_candidate_and_a_rival(folder: Path, tmp_path: Path, m
     prefer_tuned(monkeypatch)
     options = helpers.options(strategy="scratch", split="nested:2x2", baselines=True)
     run = headstart.fit(folder, tmp_path / "run", options)
-    assert run.results["final_model"]["label"].startswith("training from scratch, 2 epochs")
-    rivals = {rival["name"]: rival for rival in run.results["transfer"]["rivals"]}
+    assert run.results.final_model.label.startswith("training from scratch, 2 epochs")
+    rivals = {rival.name: rival for rival in run.results.transfer.baselines}
     assert "from_scratch" in rivals and all(fold["inner_score"] is not None for fold in rivals["from_scratch"]["folds"])
-    assert run.results["transfer"]["verdict"] is None
+    assert run.results.transfer.verdict is None
     model = run.model()
     assert model.unlocked is not None and model.unlocked.stage is None
     assert model.predict_proba(headstart.read_dataset(folder)).shape == (30, 2)
@@ -769,8 +769,8 @@ def test_a_loss_that_diverges_everywhere_is_warned_of(
 ) -> None:
     wild = "epochs=3,batch_size=8,learning_rate=10,clip_norm=0"
     run = headstart.fit(folder, tmp_path / "run", helpers.options(**{**TUNED, "unlock": "all", "fine_tuning": wild}))
-    (said,) = [warning for warning in run.results["warnings"] if "diverged" in warning]
-    failed = [sign for sign in run.results["fine_tuning"]["signs"] if "diverged, also" in sign]
+    (said,) = [warning for warning in run.results.warnings if "diverged" in warning]
+    failed = [sign for sign in run.results.fine_tuning.signs if "diverged, also" in sign]
     assert len(failed) == 3  # two outer folds and the final model
     assert said.startswith("The loss of fine-tuning of all stages diverged in 3 of 3 trainings that choose")
     assert said.endswith("Try a lower learning rate.")
@@ -786,9 +786,9 @@ def test_a_budget_too_small_leaves_frozen_features(folder: Path, tmp_path: Path)
     options = helpers.options(**{**TUNED, "budget": 1e-6}, baselines=False)
     run = headstart.fit(folder, tmp_path / "run", options, progress=told)
     assert any("nothing is fine-tuned" in note for note in told.texts)
-    assert run.results["fine_tuning"] is None
+    assert run.results.fine_tuning is None
     assert json.loads((run.folder / "results.json").read_text())["fine_tuning"] is None
-    (said,) = [warning for warning in run.results["warnings"] if "Budget" in warning]
+    (said,) = [warning for warning in run.results.warnings if "Budget" in warning]
     assert (
         said == "Budget of 1e-06 minutes: fine-tuning of the last stage was left out. Give it more time for the rest."
     )
@@ -807,7 +807,7 @@ def test_a_budget_counts_the_slowest_network(folder: Path, tmp_path: Path, monke
     options = helpers.options(**TUNED, backbone=f"{helpers.BACKBONE},test_vit", budget=5.0)
     run = headstart.fit(folder, tmp_path / "run", options, progress=told)
     assert any("nothing is fine-tuned" in note for note in told.texts)
-    assert run.results["fine_tuning"] is None
+    assert run.results.fine_tuning is None
 
 
 def test_a_depth_left_open_suits_every_backbone(monkeypatch: pytest.MonkeyPatch) -> None:

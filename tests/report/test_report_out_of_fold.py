@@ -17,11 +17,11 @@ def test_out_of_fold_rebuilds_what_was_judged(tmp_path: Path) -> None:
     make_run(tmp_path, repeats=2, n=90, weighted=True)
     record = read_run(tmp_path)
     oof = out_of_fold(record)
-    results = record.results
+    results = record.document
     again = evaluate(oof, n_resamples=100)
-    for name, entry in results["metrics"].items():
-        assert again.metrics[name].value == pytest.approx(entry["value"], abs=1e-9)
-    np.testing.assert_allclose(again.confusion, results["confusion"])
+    for name, entry in results.metrics.items():
+        assert again.metrics[name].value == pytest.approx(entry.value, abs=1e-9)
+    np.testing.assert_allclose(again.confusion, results.confusion)
     assert oof.groups is None
 
 

@@ -50,7 +50,10 @@ def test_candidates_are_ranked_by_what_chose_them(empty_figures: None, tmp_path:
 def test_undefined_scores_are_shown_as_such(empty_figures: None, tmp_path: Path) -> None:
     make_run(tmp_path, n=60)
     results = results_of(tmp_path)
-    for entry in (*results["metrics"].values(), *(e for c in results["per_class"].values() for e in c.values())):
+    for entry in (
+        *results["metrics"].values(),
+        *(e for c in results["per_class"].values() for e in c["metrics"].values()),
+    ):
         if isinstance(entry, dict):
             entry.update(value=None, ci95=None, fold_sd=None)
     results["candidates"][0]["inner_log_loss"] = None

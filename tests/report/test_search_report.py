@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import write_candidates
 from made_run import NOTE, make_run
 
 from headstart.heads import searchable_kinds
@@ -21,8 +22,8 @@ from headstart.report.figures.style import render
 from headstart.report.html import picture, render_page
 from headstart.report.search_effects import SOURCE, cell_means, designs, effects
 from headstart.report.sections.search import MAX_TIED, Search, analysed, recorded_section, search_section
+from headstart.results.candidates_table import CANDIDATES_FILE, CandidateTable, read_candidates
 from headstart.results.read import read_run
-from headstart.study.candidates_table import CANDIDATES_FILE, CandidateTable, read_candidates, write_candidates
 from headstart.study.fold_result import FoldRecord
 from headstart.study.search.builtin import built_in_space
 from headstart.study.search.candidate import FeatureSourceSpec

@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from helpers import write_candidates
 from scipy.stats import t as student
 
 from headstart.errors import RunError
 from headstart.heads import HeadSpec
 from headstart.metrics import METRICS, OutOfFold, compare_paired
-from headstart.study.candidates_table import read_candidates, setting_columns, write_candidates
+from headstart.results.candidates_table import read_candidates, setting_columns
 from headstart.study.fold_result import FoldRecord
 from headstart.study.search.candidate import Candidate, FeatureSourceSpec
 from headstart.study.search.choose import make_choice, ranked

@@ -23,8 +23,8 @@ from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.features.open import open_extractor
 from headstart.heads import FittedHead, HeadSpec
+from headstart.results.candidates_table import read_candidates
 from headstart.storage import hash_file
-from headstart.study.candidates_table import read_candidates
 from headstart.study.execution.journal import Journal
 from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.study.search.space import HeadTable, Space
@@ -95,7 +95,7 @@ def test_every_candidate_of_every_source_is_written_down(searched: Run) -> None:
     assert set(table.columns["backbone"]) == set(BACKBONES)
     assert np.isfinite(table.columns["inner_score"]).all()
     results = searched.results
-    assert results["search"] | {"notes": None, "treatments": None} == {
+    assert results.search | {"notes": None, "treatments": None} == {
         "space": "study",
         "n_candidates": 16,
         "n_points": 16,
@@ -106,10 +106,10 @@ def test_every_candidate_of_every_source_is_written_down(searched: Run) -> None:
         "treatments": None,
         "views": {},
     }
-    assert [source["backbone"] for source in results["sources"]] == list(BACKBONES)
-    assert [source["number"] for source in results["sources"]] == [0, 1]
-    assert sum(source["times_chosen"] for source in results["sources"]) == 3
-    assert results["sources"][0]["engine_record"]["label"] == "torch fp32"
+    assert [source.backbone for source in results.sources] == list(BACKBONES)
+    assert [source.number for source in results.sources] == [0, 1]
+    assert sum(source.times_chosen for source in results.sources) == 3
+    assert results.sources[0].engine_record.label == "torch fp32"
     outer = table.of_outer_folds()
     judged = np.isfinite(outer.columns["outer_score"])
     assert judged.sum() == 2 * 3  # the best of each source, in each outer fold
@@ -125,10 +125,10 @@ def test_the_choice_is_the_best_score_of_the_file(searched: Run) -> None:
 
 
 def test_the_bundle_holds_the_chosen_source_alone(searched: Run, tmp_path: Path) -> None:
-    final = searched.results["final_model"]
-    source = searched.results["sources"][final["source"]]
+    final = searched.results.final_model
+    source = searched.results.sources[final["source"]]
     model = load_model(searched.folder)
-    assert searched.results["backbone"]["name"] == source["backbone"] == model.backbone.name
+    assert searched.results.backbone.name == source.backbone == model.backbone.name
     assert model.head.spec.to_json() == {name: final[name] for name in ("kind", "settings")}
     assert model.predict_proba(helpers.noise(4, seed=9)).shape == (4, 2)
     assert len(list((searched.folder / "model").glob("backbone*"))) == 1
@@ -244,14 +244,14 @@ def test_int8_of_two_sources_is_resumed_from_what_the_run_kept(folders: Path, tm
         (HeadTable.of("logistic", {"C": [0.01, 0.1]}),),
     )
     first = fit(folders, tmp_path / "run", asked(space, precision="int8"))
-    hashes = [source["engine"]["network_sha256"] for source in first.results["sources"]]
+    hashes = [source.engine.network_sha256 for source in first.results.sources]
     assert len(set(hashes)) == 2
     networks = [tmp_path / "run" / "folds" / name for name in ("network.safetensors", "network-1.safetensors")]
     assert [hash_file(path) for path in networks] == hashes
     before = lasting(first.folder)
     (first.folder / "report.html").unlink()
     assert lasting(fit(folders, tmp_path / "run", asked(space, precision="int8")).folder) == before
-    networks[1 - first.results["final_model"]["source"]].unlink()
+    networks[1 - first.results.final_model.source].unlink()
     lost = lasting(first.folder)
     assert lasting(fit(folders, tmp_path / "run", asked(space, precision="int8")).folder) == lost  # nothing left to do
     (first.folder / "report.html").unlink()
@@ -333,7 +333,7 @@ def test_batches_larger_than_the_folds_allow_are_said_and_run(folders: Path, tmp
     path.write_text(LARGE)
     options = asked(path, backbone="test_resnet", input_size=32)
     run = fit(folders, tmp_path / "run", options, progress=notes)
-    (said,) = run.results["search"]["notes"]
+    (said,) = run.results.search.notes
     assert re.match(r"Batch sizes 64, 1000000 are too large for \d\d training rows: batches of 8 rows are used", said)
     assert f"Note: {said}" in notes.texts
     assert estimate_fit(folders, tmp_path / "other", options)["notes"] == [said]
@@ -464,9 +464,9 @@ def test_views_of_one_backbone_share_it(folders: Path, tmp_path: Path, no_figure
     notes = helpers.Notes()
     space = Space(sources, (HeadTable.of("logistic", {"C": [0.01, 0.1]}),))
     run = fit(data, tmp_path / "run", asked(space), progress=notes)
-    assert [source["preparation"]["size"] for source in run.results["sources"]] == [[32, 32], [48, 48]]
+    assert [source.preparation.size for source in run.results.sources] == [[32, 32], [48, 48]]
     assert "Near duplicates are confirmed by the features of test_resnet, 32 px." in notes.texts
-    assert run.results["audit"]["twins"]["features_of"] == "test_resnet, 32 px"
+    assert run.results.audit.near_duplicates.features_of == "test_resnet, 32 px"
     assert any("features of 50 images from each of 2 sources (100 to be computed" in text for text in notes.texts)
 
 
@@ -511,8 +511,7 @@ def test_random_weights_among_others_are_warned_of(folders: Path, tmp_path: Path
     sources = (sources[0], FeatureSourceSpec("test_efficientnet", weights="random", input_size=32))
     run = fit(folders, tmp_path / "run", asked(Space(sources, space.tables), weights=None))
     assert any(
-        "Random weights compete, a baseline (test_efficientnet, random, 32 px)" in text
-        for text in run.results["warnings"]
+        "Random weights compete, a baseline (test_efficientnet, random, 32 px)" in text for text in run.results.warnings
     )
-    final = run.results["sources"][run.results["final_model"]["source"]]
-    assert run.headline.startswith("Random weights") == final["weights"]["source"].startswith("random")
+    final = run.results.sources[run.results["final_model"]["source"]]
+    assert run.headline.startswith("Random weights") == final.weights.source.startswith("random")

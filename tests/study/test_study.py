@@ -19,6 +19,7 @@ from headstart.engines.engine import Engine
 from headstart.errors import RunError, StorageError
 from headstart.heads import HeadSpec, fit_heads, training_rows
 from headstart.metrics import evaluate, find_metric
+from headstart.results.writers.candidates import candidate_rows, fold_rows, ignored_groups, optimism
 from headstart.study import inner_selection
 from headstart.study.data import StudyData
 from headstart.study.execution import tasks
@@ -29,7 +30,7 @@ from headstart.study.execution.workers import Workers, WorkItem, run_item, run_i
 from headstart.study.fold_result import FoldResult
 from headstart.study.folds import final_fold, outer_folds
 from headstart.study.nested_cv import run_folds
-from headstart.study.out_of_fold import candidate_rows, fold_rows, gather, leakage_tax, optimism
+from headstart.study.out_of_fold import gather
 from headstart.study.plan import StudyPlan
 from headstart.study.search.choose import pooled_scores, ranked
 from headstart.study.search.inner_predictions import InnerTask
@@ -379,11 +380,11 @@ def test_rows_of_the_results_are_those_of_the_folds() -> None:
     rows = fold_rows(data, folds, PLAN)
     for row, result in zip(rows, folds, strict=True):
         right = result.probabilities.argmax(axis=1) == data.labels[result.outer.test]
-        assert row["metrics"]["accuracy"] == pytest.approx(right.mean())
-        assert row["chosen"]["label"] == PLAN.heads[result.chosen].label
+        assert row.metrics["accuracy"] == pytest.approx(right.mean())
+        assert row.chosen.label == PLAN.heads[result.chosen].label
     tried = candidate_rows(folds, PLAN)
-    assert sum(row["times_chosen"] for row in tried) == len(folds)
-    assert tried[0]["inner_score"] == pytest.approx(np.mean([result.inner_scores[0] for result in folds]))
+    assert sum(row.times_chosen for row in tried) == len(folds)
+    assert tried[0].inner_score == pytest.approx(np.mean([result.inner_scores[0] for result in folds]))
 
 
 def test_optimism_and_tax_have_their_signs_right() -> None:
@@ -391,12 +392,12 @@ def test_optimism_and_tax_have_their_signs_right() -> None:
     folds = run_folds(data, outer_folds(make_folds(data)), CHEAP)
     judged = evaluate(gather(data, folds, ("a", "b"), 1, 1), seed=0)
     found = optimism(folds, judged, CHEAP)
-    assert found["difference"] == pytest.approx(found["outer"] - found["inner"])  # of a loss: positive flatters
+    assert found.difference == pytest.approx(found.outer - found.inner)  # of a loss: positive flatters
     poor = make_data(200, shift=0.1)
     weak = evaluate(gather(poor, run_folds(poor, outer_folds(make_folds(poor)), CHEAP), ("a", "b"), 1, 1), seed=0)
-    tax = leakage_tax(weak, judged)
-    assert tax["accuracy"]["difference"] > 0
-    assert tax["log_loss"]["difference"] < 0
+    tax = ignored_groups(weak, judged)
+    assert tax["accuracy"].difference > 0
+    assert tax["log_loss"].difference < 0
 
 
 # Run folder -----------------------------------------------------------------------------------------------------------

@@ -13,15 +13,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import write_candidates
 
 from headstart.data.split.make import make_split
 from headstart.errors import InputError, RunError
 from headstart.heads import HeadSpec, fit_heads, plan_chunks
 from headstart.metrics import evaluate, find_metric
+from headstart.results.candidates_table import read_candidates
+from headstart.results.writers.candidates import candidate_rows, fold_rows, halving_words, optimism
 from headstart.study import inner_selection
 from headstart.study import nested_cv as nested
 from headstart.study import time_estimate as duration
-from headstart.study.candidates_table import read_candidates, write_candidates
 from headstart.study.data import StudyData
 from headstart.study.execution.journal import Journal
 from headstart.study.execution.tasks import FitSettings, fit_seed, inner_predictions, work_groups
@@ -30,7 +32,7 @@ from headstart.study.fold_result import FoldResult
 from headstart.study.folds import final_fold, outer_folds
 from headstart.study.inner_selection import inner_items
 from headstart.study.nested_cv import run_folds
-from headstart.study.out_of_fold import candidate_rows, fold_rows, gather, halving_words, optimism
+from headstart.study.out_of_fold import gather
 from headstart.study.plan import StudyPlan
 from headstart.study.search import inner_predictions as stored
 from headstart.study.search.candidate import Candidate, FeatureSourceSpec
@@ -187,8 +189,7 @@ def test_halving_fits_less_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(fitted) < every / 2
     words = halving_words([found])
     assert words == (
-        "Successive halving ran 18 of 24 fits and 48 of 96 epochs; of 24 candidates it kept 4 (one number for each "
-        "fold)."
+        "Successive halving: 18 of 24 fits, 48 of 96 epochs; 4 of 24 candidates came to the end of each choice."
     )
     assert halving_words(run_folds(data, folds, plan)) is None
 
@@ -221,7 +222,7 @@ def test_noise_scores_at_chance_though_the_best_of_many_looks_better() -> None:
         folds = run_folds(data, make_folds(data), plan)
         found = evaluate(gather(data, folds, ("a", "b"), 1, 1), per_class=False, seed=0)
         judged.append(found.metrics["accuracy"].to_json()["value"])
-        gaps.append(optimism(folds, found, plan)["difference"])
+        gaps.append(optimism(folds, found, plan).difference or 0.0)
     error = np.std(judged, ddof=1) / np.sqrt(len(judged))
     assert abs(np.mean(judged) - 0.5) < 3 * error < 0.15
     assert np.mean(gaps) > 0.03  # choosing flatters: the guard has something to guard against
@@ -242,7 +243,7 @@ def test_a_head_that_diverges_is_recorded_never_chosen_and_spoils_nothing(halvin
     np.testing.assert_allclose(found.inner_scores[:number], without.inner_scores, atol=1e-5)
     if record.halved is None:
         assert record.choice.failed[number] and not record.choice.tied[number]
-        assert fold_rows(data, [found], plan)[0]["n_failed"] == 1
+        assert fold_rows(data, [found], plan)[0].n_failed == 1
     else:
         assert record.halved.failed[number] and number not in record.compared
 
@@ -418,19 +419,19 @@ def test_results_list_fifty_candidates_the_chosen_and_the_tied_first() -> None:
     data, plan = make_data(), make_plan(heads)
     folds = run_folds(data, make_folds(data), plan)
     rows = candidate_rows(folds, plan)
-    numbers = [row["number"] for row in rows]
+    numbers = [row.number for row in rows]
     assert len(rows) == 50 and numbers == sorted(numbers) and len(plan.candidates) == 80
     assert {result.chosen for result in folds} <= set(numbers)
-    assert sum(row["times_chosen"] for row in rows) == len(folds)
+    assert sum(row.times_chosen for row in rows) == len(folds)
     ties = np.sum([result.choice.tied for result in folds], axis=0)
     least = min(row["times_tied"] for row in rows if not row["times_chosen"])
     assert ties[np.setdiff1d(np.arange(80), numbers)].max() <= least
     place = numbers.index(folds[0].chosen)
     assert rows[place]["label"].startswith(("vgg19: ", "densenet121: "))
     first = fold_rows(data, folds, plan)[0]
-    assert [one["source"] for one in first["best_of_sources"]] == [0, 1]
-    assert first["n_tied"] == int(folds[0].choice.tied.sum()) and first["n_compared"] == 80
-    assert first["cheapest_tied"]["number"] == folds[0].choice.cheapest
+    assert [one.source for one in first.best_of_sources] == [0, 1]
+    assert first.n_tied == int(folds[0].choice.tied.sum()) and first.n_compared == 80
+    assert first.cheapest_tied.number == folds[0].choice.cheapest
 
 
 # Plan and duration ----------------------------------------------------------------------------------------------------

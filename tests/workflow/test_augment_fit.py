@@ -15,7 +15,7 @@ from headstart.augment import KINDS, policy_for_kind, views
 from headstart.cli import main
 from headstart.errors import InputError
 from headstart.features.extract import extract_views
-from headstart.study.candidates_table import read_candidates
+from headstart.results.candidates_table import read_candidates
 from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.study.search.space import HeadTable, Space
 from headstart.study.search.toml import read_space
@@ -72,18 +72,18 @@ def test_predictions_do_not_depend_on_company_and_bad_files_get_their_row(augmen
 def test_out_of_fold_probabilities_are_those_of_the_heads_of_the_folds(augmented: Run) -> None:
     rows = (augmented.folder / "predictions.csv").read_text().splitlines()
     assert len(rows) == 49
-    search = augmented.results["search"]
-    assert search["treatments"] == [
+    search = augmented.results.search
+    assert search.training_sets == [
         {
             "balance": "none",
             "augment": "flips",
             "tta": True,
             "label": "flips, mean over views",
             "times_chosen": 3,
-            "inner_score": pytest.approx(search["treatments"][0]["inner_score"]),
+            "inner_score": pytest.approx(search.training_sets[0].inner_score),
         }
     ]
-    assert [view["index"] for view in search["views"]["flips"]] == [0, 1, 2, 3]
+    assert [view.index for view in search.views["flips"]] == [0, 1, 2, 3]
 
 
 def test_the_report_shows_the_views_and_the_methods_say_so(augmented: Run) -> None:
@@ -100,8 +100,8 @@ def test_several_ways_compete_and_the_file_says_which(folders: Path, tmp_path: P
     columns = read_candidates(run.folder / "candidates.parquet").columns
     assert set(columns["balance"]) == {"none", "smote"}
     assert set(zip(columns["augment"], columns["tta"], strict=True)) == {("none", "False"), ("dihedral", "True")}
-    assert run.results["search"]["n_candidates"] == 8
-    assert sum(row["times_chosen"] for row in run.results["search"]["treatments"]) == 3
+    assert run.results.search.n_candidates == 8
+    assert sum(row.times_chosen for row in run.results.search.training_sets) == 3
     again = fit(folders, tmp_path / "again", asked(augment="none,dihedral", balance="none,smote", tta=True))
     for name in ("results.json", "predictions.csv", "candidates.parquet"):
         assert (run.folder / name).read_bytes() == (again.folder / name).read_bytes()

@@ -248,12 +248,12 @@ def columns(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 def test_scores_at_the_operating_point_are_those_of_the_predictions(decided: tuple[Run, Path]) -> None:
     run, _ = decided
     labels, positive, calls, _ = columns(run)
-    found = run.results["decisions"]
-    thresholds = {fold["fold"]: fold["operating_point"]["threshold"] for fold in found["folds"]}
+    found = run.results.decisions
+    thresholds = {fold.fold: fold.operating_point.threshold for fold in found.folds}
     each = np.array([thresholds[int(row["fold"])] for row in predictions(run)])
     assert np.array_equal(calls, (positive >= each).astype(int))
     (tn, fp), (fn, tp) = confusion_matrix(labels, calls)
-    scores = {name: entry["value"] for name, entry in found["operating_point"]["metrics"].items()}
+    scores = {name: entry["value"] for name, entry in found.operating_point.metrics.items()}
     expected = {
         "recall": tp / (tp + fn),
         "specificity": tn / (tn + fp),
@@ -261,47 +261,47 @@ def test_scores_at_the_operating_point_are_those_of_the_predictions(decided: tup
         "npv": tn / (tn + fn),
     }
     assert {name: scores[name] for name in expected} == pytest.approx(expected)
-    assert found["operating_point"]["confusion"] == [[tn, fp], [fn, tp]]
-    for entry in found["operating_point"]["metrics"].values():
+    assert found.operating_point.confusion == [[tn, fp], [fn, tp]]
+    for entry in found.operating_point.metrics.values():
         assert entry["ci95"][0] <= entry["value"] <= entry["ci95"][1]
-    assert run.results["metrics"]["recall"]["value"] == pytest.approx(np.mean(positive[labels == 1] > 0.5))
+    assert run.results.metrics["recall"].value == pytest.approx(np.mean(positive[labels == 1] > 0.5))
 
 
 def test_coverage_and_sizes_are_those_of_the_sets(decided: tuple[Run, Path]) -> None:
     run, _ = decided
     labels, _, _, sets = columns(run)
-    found = run.results["decisions"]["conformal"]
+    found = run.results.decisions.conformal
     inside = sets[np.arange(len(labels)), labels]
-    assert found["coverage"]["value"] == pytest.approx(inside.mean())
+    assert found.coverage.value == pytest.approx(inside.mean())
     for code, name in enumerate(helpers.CLASSES):
-        assert found["per_class"][name]["coverage"]["value"] == pytest.approx(inside[labels == code].mean())
-        assert found["per_class"][name]["uninformative_folds"] == 0
-        assert found["per_class"][name]["n_calibration_least"] == 32
-    assert found["mean_size"] == pytest.approx(sets.sum(axis=1).mean())
-    assert found["share_of_size"] == pytest.approx(np.bincount(sets.sum(axis=1), minlength=3) / len(labels))
+        assert found.per_class[name].coverage.value == pytest.approx(inside[labels == code].mean())
+        assert found.per_class[name].uninformative_folds == 0
+        assert found.per_class[name].min_n_calibration == 32
+    assert found.mean_size == pytest.approx(sets.sum(axis=1).mean())
+    assert found.share_of_size == pytest.approx(np.bincount(sets.sum(axis=1), minlength=3) / len(labels))
 
 
 def test_scores_before_and_after_and_abstention(decided: tuple[Run, Path]) -> None:
     run, _ = decided
     labels, positive, _, _ = columns(run)
-    found = run.results["decisions"]
-    after = {name: entry["after"]["value"] for name, entry in found["calibration"]["scores"].items()}
+    found = run.results.decisions
+    after = {name: entry["after"]["value"] for name, entry in found.calibration.scores.items()}
     assert after["log_loss"] == pytest.approx(log_loss(labels, positive))
     assert after["brier"] == pytest.approx(brier_score_loss(labels, positive))
-    assert after["log_loss"] == run.results["metrics"]["log_loss"]["value"]
-    assert found["calibration"]["scores"]["log_loss"]["before"]["value"] != after["log_loss"]
+    assert after["log_loss"] == run.results.metrics["log_loss"].value
+    assert found.calibration.scores.log_loss.before.value != after["log_loss"]
     curve = abstention_curve(np.stack([1 - positive, positive], axis=1), labels)
-    assert found["abstention"]["area"] == pytest.approx(curve.area)
-    first, *_, last = found["abstention"]["points"]
-    assert first["accuracy"]["value"] == pytest.approx(run.results["metrics"]["accuracy"]["value"])
+    assert found.abstention.area == pytest.approx(curve.area)
+    first, *_, last = found.abstention.points
+    assert first["accuracy"]["value"] == pytest.approx(run.results.metrics["accuracy"].value)
     assert last["accuracy"]["value"] == pytest.approx(1 - curve.at(0.5)[1]) and last["answered"] >= 0.5
 
 
 def test_optimism_compares_like_with_like(decided: tuple[Run, Path]) -> None:
     """Inner scores are of probabilities as heads give them, so the outer one beside them is too."""
     run, _ = decided
-    before = run.results["decisions"]["calibration"]["scores"]["log_loss"]["before"]["value"]
-    assert run.results["optimism"]["outer"] == pytest.approx(before)
+    before = run.results.decisions.calibration.scores.log_loss.before.value
+    assert run.results.optimism.outer == pytest.approx(before)
 
 
 def test_fold_heads_with_their_decisions_give_the_predictions_again(decided: tuple[Run, Path]) -> None:
@@ -329,9 +329,7 @@ def test_the_bundle_decides_as_it_was_told(decided: tuple[Run, Path]) -> None:
     raw = model.head.predict_proba(extract_features(new, helpers.extractor()))
     said = model.decisions.apply(raw)
     assert said.sets is not None
-    assert (
-        model.decisions.to_json() | {"reason": "Asked for.", "n_calibration": 96} == run.results["decisions"]["final"]
-    )
+    assert model.decisions.to_json() | {"reason": "Asked for.", "n_calibration": 96} == run.results.decisions.final
     assert model.predict_proba(new).tobytes() == said.probabilities.tobytes()
     assert model.predict(new).tolist() == [helpers.CLASSES[code] for code in said.predicted]
     assert np.array_equal(model.predict_sets(new), said.sets)
@@ -462,12 +460,11 @@ def test_damaged_decisions_are_refused_by_the_report(
 def test_small_classes_are_named_where_their_sets_say_nothing(folders: Path, tmp_path: Path, no_figures: None) -> None:
     found = fit(folders, tmp_path / "run", helpers.options(conformal=0.95)).results
     assert (
-        "Prediction sets say nothing of class 'calm': it has 16 calibration images in some fold"
-        in found["warnings"][-2]
+        "Prediction sets say nothing of class 'calm': it has 16 calibration images in some fold" in found.warnings[-2]
     )
-    sets = found["decisions"]["conformal"]
-    assert sets["least_images"] == 19 and sets["coverage"]["value"] == 1.0 and sets["mean_size"] == 2.0
-    assert {entry["uninformative_folds"] for entry in sets["per_class"].values()} == {3}
+    sets = found.decisions.conformal
+    assert sets.min_calibration_size == 19 and sets.coverage.value == 1.0 and sets.mean_size == 2.0
+    assert {entry.uninformative_folds for entry in sets.per_class.values()} == {3}
 
 
 # Misuse ---------------------------------------------------------------------------------------------------------------

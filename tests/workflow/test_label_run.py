@@ -99,19 +99,19 @@ def test_options_of_labels_reach_the_reader(tmp_path: Path) -> None:
 
 def test_a_run_lists_its_label_issues(rated: tuple[Path, Any]) -> None:
     _, run = rated
-    labels = run.results["labels"]
-    with (run.folder / "doubtful.csv").open(newline="") as handle:
+    labels = run.results.labels
+    with (run.folder / "label_issues.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
-    assert labels["doubtful"]["n_listed"] == len(rows) > 0
+    assert labels.issues.n_listed == len(rows) > 0
     assert [int(row["rank"]) for row in rows] == list(range(1, len(rows) + 1))
     confidence = [float(row["self_confidence"]) for row in rows]
     assert confidence == sorted(confidence)
-    first, entry = rows[0], labels["doubtful"]["top"][0]
-    assert first["image"] == entry["image"] and first["label"] != first["suggested"]
-    assert float(first["margin"]) == entry["probability"] - entry["self_confidence"] > 0
+    first, entry = rows[0], labels.issues.top[0]
+    assert first["image"] == entry.image and first["label"] != first["suggested"]
+    assert float(first["margin"]) == entry.probability - entry.self_confidence > 0
     assert 0 <= int(first["repeats_agree"]) <= int(first["repeats"]) == 2 and first["votes"]
-    assert labels["n_soft"] == run.results["audit"]["agreement"]["n_tied"]
-    assert sum(map(sum, labels["doubtful"]["confident_joint"])) <= labels["doubtful"]["n_judged"] == 48
+    assert labels.n_soft == run.results.audit.agreement.n_tied
+    assert sum(map(sum, labels.issues.confident_joint)) <= labels.issues.n_judged == 48
 
 
 def test_the_list_is_what_the_predictions_of_the_run_say(rated: tuple[Path, Any]) -> None:
@@ -127,7 +127,7 @@ def test_the_list_is_what_the_predictions_of_the_run_say(rated: tuple[Path, Any]
     }
     wrong = [name for name in names if label[name] == "calm" and mean[name] >= max(threshold["rough"], 0.5)]
     wrong += [name for name in names if label[name] == "rough" and 1 - mean[name] >= max(threshold["calm"], 0.5)]
-    listed = {row["image"] for row in csv.DictReader(io.StringIO((run.folder / "doubtful.csv").read_text()))}
+    listed = {row["image"] for row in csv.DictReader(io.StringIO((run.folder / "label_issues.csv").read_text()))}
     assert listed == set(wrong)
 
 
@@ -142,24 +142,24 @@ def test_the_report_shows_label_issues_and_agreement(rated: tuple[Path, Any], tm
     page = run.report.read_text(encoding="utf-8")
     section = page[page.index('id="labels"') :]
     section = section[: section.index("<section", 10)] if "<section" in section[10:] else section
-    first = run.results["labels"]["doubtful"]["top"][0]
+    first = run.results.labels.issues.top[0]
     assert "The images were labelled by 3 raters; Krippendorff's alpha was 0." in page.replace("&#39;", "'")
     assert "Computing Krippendorff" in page[page.index('id="methods"') :]
-    assert "not a correction" in section and first["image"] in section and "Krippendorff" in section
-    assert section.count("data:image/jpeg") == min(12, run.results["labels"]["doubtful"]["n_listed"])
+    assert "not a correction" in section and first.image in section and "Krippendorff" in section
+    assert section.count("data:image/jpeg") == min(12, run.results.labels.issues.n_listed)
     assert "of 2 repeats agree" in section and re.search(r"votes: \w+ \d", section)
     copy = tmp_path / "run"
     shutil.copytree(run.folder, copy)
     rewrite_report(copy, images=False)
     hidden = (copy / "report.html").read_text(encoding="utf-8")
     assert "rank 1" in hidden and "data:image/jpeg" not in hidden
-    assert not [row["image"] for row in run.results["labels"]["doubtful"]["top"] if row["image"] in hidden]
+    assert not [row.image for row in run.results.labels.issues.top if row.image in hidden]
 
 
 def test_runs_without_raters_say_nothing_of_them(run: Any) -> None:
-    assert run.results["audit"]["agreement"] is None and run.results["labels"]["n_soft"] is None
+    assert run.results.audit.agreement is None and run.results.labels.n_soft is None
     assert "Krippendorff" not in run.report.read_text(encoding="utf-8")
-    header = (run.folder / "doubtful.csv").read_text().splitlines()[0]
+    header = (run.folder / "label_issues.csv").read_text().splitlines()[0]
     assert header == "rank,image,label,suggested,self_confidence,probability,margin,repeats_agree,repeats"
 
 
@@ -178,8 +178,8 @@ def test_soft_labels_are_trained_on_and_hard_ones_judged(tmp_path: Path) -> None
     hard = ImageDataset.from_files([tmp_path / name for name in dataset.names], dataset.label_names())
     soft_run = fit(dataset, tmp_path / "soft", helpers.options(split="nested:2x2"))
     hard_run = fit(hard, tmp_path / "hard", helpers.options(split="nested:2x2"))
-    assert soft_run.results["labels"]["n_soft"] == 16 and hard_run.results["labels"]["n_soft"] is None
-    assert soft_run.results["task"]["class_counts"] == hard_run.results["task"]["class_counts"]
+    assert soft_run.results.labels.n_soft == 16 and hard_run.results.labels.n_soft is None
+    assert soft_run.results.task.class_counts == hard_run.results.task.class_counts
 
     def spread(run: Any) -> float:
         rows = csv.DictReader(io.StringIO((run.folder / "predictions.csv").read_text()))

@@ -161,11 +161,11 @@ def test_measuring_is_an_opt_in_that_is_written_down(
     monkeypatch.setattr(select, "measure_engines", speeds)
     data = helpers.write_folders(tmp_path / "data", 24)
     run = headstart.fit(data, tmp_path / "run", helpers.options(**FINE_TUNED, engine=engine))
-    record = run.results["engine"]
-    precision = run.results["fine_tuning"]["candidates"][0]["precision"]
-    assert record["asked"]["engine"] == engine
+    record = run.results.engine
+    precision = run.results.fine_tuning.candidates[0].precision
+    assert record.requested.engine == engine
     if engine == "measure":
-        assert record["label"] == "torch fp32 (folded)" and precision == "fp32"
+        assert record.label == "torch fp32 (folded)" and precision == "fp32"
         assert {"engines", "fp32", "bf16"} <= set(timed)
     else:
         assert precision == "bf16" and "engines" not in timed

@@ -83,10 +83,10 @@ def test_the_leakage_tax_draws_as_many_folds_as_the_split_has(tmp_path: Path) ->
         helpers.write_image(tmp_path / row["image"], pixels)
     table = helpers.write_table(tmp_path / "table.csv", rows)
     run = fit(table, tmp_path / "run", helpers.options(split="nested:5x2", leakage_tax=True))
-    assert len(run.results["folds"]) == 3
-    assert run.results["protocol"]["scheme"] == "nested:3x2"
-    tax = run.results["leakage_tax"]["accuracy"]
-    assert tax["difference"] == pytest.approx(tax["groups_ignored"] - tax["groups_kept"])
+    assert len(run.results.folds) == 3
+    assert run.results.protocol.scheme == "nested:3x2"
+    tax = run.results.optimism_from_ignored_groups["accuracy"]
+    assert tax.difference == pytest.approx(tax.groups_ignored - tax.groups_kept)
 
 
 def _forged(run: Run, folder: Path, change: Any) -> Path:

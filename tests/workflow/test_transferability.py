@@ -24,6 +24,7 @@ from headstart.metrics.transferability import kendall_tau_b, logme, neighbour_pr
 from headstart.report.context import ReportContext
 from headstart.report.sections.transferability import transferability_section
 from headstart.results.read import read_run
+from headstart.results.writers.transferability import transferability_results, transferability_scores
 from headstart.study import transferability as room
 from headstart.study.data import StudyData
 from headstart.study.folds import final_fold, outer_folds
@@ -237,27 +238,27 @@ def test_many_rows_are_drawn_and_workers_change_nothing(monkeypatch: pytest.Monk
 
 def test_words_say_who_disagrees_and_chance_is_told() -> None:
     scores = np.array([[[0.1, 0.5, 0.8, 0.4, 0.9], [0.2, 0.6, 0.7, 0.5, 0.8], [0.0, 0.7, 0.6, 0.6, 0.7]]] * 2)
-    document = room.transfer_document(scores, ["A", "B", "C"])
-    assert [source["ranks"] for source in document["sources"]] == [
+    document = transferability_scores(scores, ["A", "B", "C"])
+    assert [source.ranks.to_json() for source in document.sources] == [
         {"logme": 2, "knn_log_loss": 1, "logistic_log_loss": 1},
         {"logme": 1, "knn_log_loss": 2, "logistic_log_loss": 2},
         {"logme": 3, "knn_log_loss": 3, "logistic_log_loss": 3},
     ]
-    assert document["words"] == [
+    assert list(document.words) == [
         "The scores disagree on the best: LogME prefers B; kNN and the logistic probe prefer A.",
         "They order differently: LogME alone puts B before A.",
     ]
-    assert [pair["kendall_tau_b"] for pair in document["between"]] == pytest.approx([1 / 3, 1 / 3, 1.0])
-    judged = room.with_agreement(document, [0.3, 0.4, 0.5], "log_loss")
-    assert judged["agreement"]["kendall_tau_b"] == pytest.approx(
+    assert [pair.kendall_tau_b for pair in document.between] == pytest.approx([1 / 3, 1 / 3, 1.0])
+    judged = transferability_results(document, [0.3, 0.4, 0.5], "log_loss")
+    assert judged.agreement.kendall_tau_b.to_json() == pytest.approx(
         {"logme": 1 / 3, "knn_log_loss": 1.0, "logistic_log_loss": 1.0}
     )
-    assert judged["agreement"]["words"].endswith("by chance a score orders 3 sources just so once in 6 times.")
-    reverse = room.with_agreement(document, [0.3, 0.4, 0.5], "accuracy")
-    assert reverse["agreement"]["kendall_tau_b"]["knn_log_loss"] == -1.0
-    lost = room.with_agreement(document, [0.3, None, 0.5], "log_loss")
-    assert lost["agreement"]["n_sources"] == 2
-    assert lost["sources"][1]["outer_rank"] is None
+    assert judged.agreement.words.endswith("by chance a score orders 3 sources just so once in 6 times.")
+    reverse = transferability_results(document, [0.3, 0.4, 0.5], "accuracy")
+    assert reverse.agreement.kendall_tau_b.knn_log_loss == -1.0
+    lost = transferability_results(document, [0.3, None, 0.5], "log_loss")
+    assert lost.agreement.n_sources == 2
+    assert lost.sources[1].outer_rank is None
 
 
 # In a fit, and before -------------------------------------------------------------------------------------------------
@@ -277,16 +278,16 @@ def fitted(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_a_fit_of_several_sources_tells_all_three_beside_the_judgement(fitted: Run) -> None:
-    found = fitted.results["transferability"]
-    assert [source["label"] for source in found["sources"]] == ["test_resnet", "test_efficientnet"]
-    for number, source in enumerate(found["sources"]):
-        best = [row["best_of_sources"][number]["outer_score"] for row in fitted.results["folds"]]
-        assert source["outer_score"] == pytest.approx(np.mean(best))
-        assert set(source["scores"]) == set(room.SCORES)
-    assert set(found["agreement"]["kendall_tau_b"].values()) <= {-1.0, 1.0, None}
+    found = fitted.results.transferability
+    assert [source.label for source in found.sources] == ["test_resnet", "test_efficientnet"]
+    for number, source in enumerate(found.sources):
+        best = [row.best_of_sources[number].outer_score for row in fitted.results.folds]
+        assert source.outer_score == pytest.approx(np.mean(best))
+        assert set(source.scores.to_json()) == set(room.SCORES)
+    assert set(found.agreement.kendall_tau_b.to_json().values()) <= {-1.0, 1.0, None}
     page = fitted.report.read_text()
     assert "Which backbone, before training" in page
-    assert found["agreement"]["words"].replace("'", "&#39;") in page
+    assert found.agreement.words.replace("'", "&#39;") in page
 
 
 def test_a_run_that_did_not_keep_them_has_no_such_section(fitted: Run, tmp_path: Path) -> None:
@@ -294,7 +295,8 @@ def test_a_run_that_did_not_keep_them_has_no_such_section(fitted: Run, tmp_path:
     assert transferability_section(ReportContext(record), {}) is not None
     older = replace(record, document=record.document.model_copy(update={"transferability": None}))
     assert transferability_section(ReportContext(older), {}) is None
-    broken = {**fitted.results, "transferability": {**fitted.results["transferability"], "sources": [{"label": "a"}]}}
+    whole = fitted.results.to_json()
+    broken = {**whole, "transferability": {**whole["transferability"], "sources": [{"label": "a"}]}}
     copy = Path(shutil.copytree(fitted.folder, tmp_path / "run"))
     (copy / "results.json").write_text(json.dumps(broken), encoding="utf-8")
     with pytest.raises(RunError, match="scores is missing"):
@@ -302,7 +304,7 @@ def test_a_run_that_did_not_keep_them_has_no_such_section(fitted: Run, tmp_path:
 
 
 def test_one_source_has_nothing_to_rank(run: Run, folders: Path) -> None:
-    assert run.results["transferability"] is None
+    assert run.results.transferability is None
     with pytest.raises(InputError, match="two backbones at least"):
         rank_backbones(folders, helpers.options())
 
@@ -310,10 +312,10 @@ def test_one_source_has_nothing_to_rank(run: Run, folders: Path) -> None:
 def test_ranking_before_gives_the_numbers_of_the_fit(fitted: Run, folders: Path) -> None:
     before = rank_backbones(folders, two())
     kept = {"label", "scores", "ranks", "refit"}
-    within = fitted.results["transferability"]
-    assert before.results["sources"] == [{key: source[key] for key in kept} for source in within["sources"]]
-    assert before.results["protocol"]["split_hash"] == fitted.results["protocol"]["split_hash"]
-    assert before.results["agreement"] is None
+    within = fitted.results.transferability
+    assert before.results.sources == [{key: source[key] for key in kept} for source in within.sources]
+    assert before.results.protocol.split_hash == fitted.results.protocol.split_hash
+    assert before.results.metrics["agreement"] is None
     assert before.favoured
     assert "one fit" in before.lines()[-1]
 
@@ -338,7 +340,7 @@ def test_a_fit_ends_with_the_table_in_the_terminal(fitted: Run, folders: Path, c
     print_run(fitted)
     told = capsys.readouterr().out
     assert "Transferability" in told
-    assert fitted.results["transferability"]["agreement"]["words"] in told
+    assert fitted.results.transferability.agreement.words in told
 
 
 def test_words_name_three_disputed_pairs_at_most() -> None:
@@ -346,7 +348,7 @@ def test_words_name_three_disputed_pairs_at_most() -> None:
     scores = np.zeros((2, 4, 5))
     scores[..., 0] = -logme_falls
     scores[..., 1] = scores[..., 3] = -logme_falls  # log loss: the last is the best
-    words = room.transfer_document(scores, list("ABCD"))["words"]
+    words = transferability_scores(scores, list("ABCD")).words
     assert words[0] == "The scores disagree on the best: LogME prefers A; kNN and the logistic probe prefer D."
     assert words[1].count("LogME alone") == 3
     assert words[1].endswith("; and 3 pairs more.")

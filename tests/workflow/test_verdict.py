@@ -22,6 +22,7 @@ from headstart.errors import InputError, RunError
 from headstart.heads import HeadSpec
 from headstart.metrics import OutOfFold, compare_paired, evaluate
 from headstart.metrics.compare import Difference
+from headstart.results.writers.transfer import gain_facts, transfer_results
 from headstart.study.baselines import (
     HEADS,
     MAJORITY,
@@ -42,7 +43,7 @@ from headstart.study.folds import OuterFold, outer_folds
 from headstart.study.nested_cv import run_folds
 from headstart.study.out_of_fold import gather
 from headstart.study.plan import StudyPlan
-from headstart.study.transfer_verdict import DECIDED_BY, Gain, judge_transfer, transfer_document, transfer_gains
+from headstart.study.transfer_verdict import DECIDED_BY, Gain, judge_transfer, transfer_gains
 from headstart.workflow.fit import estimate_fit
 from headstart.workflow.run import Run, rewrite_report
 
@@ -92,7 +93,7 @@ def test_an_undefined_interval_is_no_evidence() -> None:
     nan = float("nan")
     gain = Gain.of(Difference(nan, 0.5, nan, nan, nan, nan), greater_is_better=True)
     assert gain.verdict == "no evidence"
-    assert gain.to_json() == {"run": None, "rival": 0.5, "gain": None, "p": None, "ci95": None}
+    assert gain_facts(gain).to_json() == {"run": None, "baseline": 0.5, "gain": None, "p": None, "ci95": None}
 
 
 def test_gains_are_those_of_the_paired_comparison() -> None:
@@ -120,21 +121,21 @@ def test_a_telling_source_helps_and_a_hostile_one_hurts() -> None:
     hostile = judged(blind, knowing, labels, folds)
     assert hostile.verdict == "hurts"
     assert judged(features(labels, 2.0, 3), features(labels, 2.0, 4), labels, folds).verdict == "no evidence"
-    document = transfer_document(hostile, transferred=True)
-    assert document["text"].startswith("Transfer hurts (negative transfer): -")
-    assert [row["times_best"] for row in document["rivals"]] == [0, 3]
-    nothing = transfer_document(hostile, transferred=False)
-    assert nothing["verdict"] is None
-    assert "no verdict" in nothing["text"]
+    document = transfer_results(hostile, transferred=True)
+    assert document.text.startswith("Transfer hurts (negative transfer): -")
+    assert [row.times_best for row in document.baselines] == [0, 3]
+    nothing = transfer_results(hostile, transferred=False)
+    assert nothing.verdict is None
+    assert "no verdict" in nothing.text
 
 
 def test_scores_that_disagree_are_told_apart_in_words() -> None:
     labels, folds = task()
     found = judged(features(labels, 3.0, 1), features(labels, 0.0, 2), labels, folds)
-    assert "disagree" not in transfer_document(found, transferred=True)["text"]
+    assert "disagree" not in transfer_results(found, transferred=True).text
     gains = {**found.gains, "balanced_accuracy": replace(found.gains["balanced_accuracy"], value=-0.02)}
-    text = transfer_document(replace(found, gains=gains), transferred=True)["text"]
-    assert "The two disagree: probabilities are better, classes called are not." in text
+    text = transfer_results(replace(found, gains=gains), transferred=True).text
+    assert "The two disagree: probabilities are better, predicted classes are not." in text
 
 
 # The best rival -------------------------------------------------------------------------------------------------------
@@ -271,35 +272,35 @@ def transferred(weights: str, folders: Path, tmp_path_factory: pytest.TempPathFa
 
 
 def test_a_run_names_its_rivals_and_the_verdict(transferred: Run) -> None:
-    found = transferred.results["transfer"]
-    assert [row["name"] for row in found["rivals"]] == [
+    found = transferred.results.transfer
+    assert [row.name for row in found.baselines] == [
         "majority",
         "handcrafted_svm",
         "handcrafted_forest",
         "random_weights",
     ]
-    assert sum(row["times_best"] for row in found["rivals"]) == 3
-    assert found["decided_by"] == DECIDED_BY
-    assert found["verdict"] in ("helps", "no evidence", "hurts")
-    assert transferred.results["headline"]["verdict"] == found["verdict"]
-    assert transferred.headline.endswith(found["brief"])
-    assert found["gains"]["balanced_accuracy"]["run"] == transferred.results["metrics"]["balanced_accuracy"]["value"]
-    assert found["rivals"][0]["metrics"]["balanced_accuracy"]["value"] == 0.5
+    assert sum(row.times_best for row in found.baselines) == 3
+    assert found.decided_by == DECIDED_BY
+    assert found.verdict in ("helps", "no evidence", "hurts")
+    assert transferred.results.headline.verdict == found.verdict
+    assert transferred.headline.endswith(found.brief)
+    assert found.gains["balanced_accuracy"].run == transferred.results.metrics["balanced_accuracy"].value
+    assert found.baselines[0].metrics["balanced_accuracy"].value == 0.5
 
 
 def test_predictions_of_the_rivals_give_their_scores(transferred: Run) -> None:
     with (transferred.folder / "baselines.csv").open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
-    found = transferred.results["transfer"]
+    found = transferred.results.transfer
     assert len(rows) == 4 * 48
-    for rival in found["rivals"]:
-        own = [row for row in rows if row["rival"] == rival["name"]]
+    for rival in found.baselines:
+        own = [row for row in rows if row["rival"] == rival.name]
         right = np.mean([row["label"] == row["predicted"] for row in own])
-        assert right == pytest.approx(rival["metrics"]["accuracy"]["value"])
+        assert right == pytest.approx(rival.metrics["accuracy"].value)
     best = [row for row in rows if row["best"] == "1"]
     assert len({row["image"] for row in best}) == len(best) == 48
     right = np.mean([row["label"] == row["predicted"] for row in best])
-    assert right == pytest.approx(found["gains"]["accuracy"]["rival"])
+    assert right == pytest.approx(found.gains["accuracy"].baseline)
 
 
 def test_the_report_has_the_verdict_table_and_figure(transferred: Run) -> None:
@@ -353,17 +354,17 @@ def test_killed_among_the_rivals_the_run_goes_on_to_the_same_bytes(
 @pytest.mark.usefixtures("empty_figures")
 def test_random_weights_have_no_verdict_and_no_twin(folders: Path, tmp_path: Path) -> None:
     run = fit(folders, tmp_path / "run", helpers.options(baselines=True))
-    found = run.results["transfer"]
-    assert found["verdict"] is None
-    assert "verdict" not in run.results["headline"]
-    assert found["text"].startswith("Nothing was transferred, the weights are random, so there is no verdict")
-    assert "random_weights" not in [row["name"] for row in found["rivals"]]
-    assert found["notes"] == ["The run's own weights are random: a rival with random weights would be the run itself."]
+    found = run.results.transfer
+    assert found.verdict is None
+    assert "verdict" not in run.results.headline
+    assert found.text.startswith("Nothing was transferred, the weights are random, so there is no verdict")
+    assert "random_weights" not in [row.name for row in found.baselines]
+    assert found.notes == ["The run's own weights are random: a rival with random weights would be the run itself."]
     assert "Nothing was transferred" in run.report.read_text(encoding="utf-8")
 
 
 def test_without_baselines_nothing_is_said_of_transfer(run: Run, folders: Path, tmp_path: Path) -> None:
-    assert run.results["transfer"] is None
+    assert run.results.transfer is None
     assert not (run.folder / "baselines.csv").exists()
     assert "Did transfer help?" not in run.report.read_text(encoding="utf-8")
     with pytest.raises(RunError, match=r"options\.baselines is false there, true here"):
@@ -391,5 +392,5 @@ def test_the_command_line_tells_rivals_and_verdict(transferred: Run, weights: st
     found = CliRunner().invoke(main, ["fit", str(folders), "-o", str(transferred.folder), *asked])
     assert found.exit_code == 0, found.output
     assert "Simple rivals on the same folds" in found.stdout
-    assert transferred.results["transfer"]["text"] in found.stdout
+    assert transferred.results.transfer.text in found.stdout
     assert found.stdout.rstrip().splitlines()[-3] == transferred.headline

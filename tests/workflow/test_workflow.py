@@ -64,27 +64,27 @@ def test_two_runs_into_two_folders_are_byte_for_byte_equal(run: Run, folders: Pa
 
 def test_another_seed_gives_another_split(run: Run, folders: Path, tmp_path: Path, no_figures: None) -> None:
     other = fit(folders, tmp_path / "run", helpers.options(seed=1))
-    assert other.results["protocol"]["split_hash"] != run.results["protocol"]["split_hash"]
+    assert other.results.protocol.split_hash != run.results.protocol.split_hash
 
 
 def test_results_follow_from_the_predictions(run: Run) -> None:
     rows = predictions(run)
-    classes = run.results["task"]["classes"]
+    classes = run.results.task.classes
     labels = np.array([classes.index(row["label"]) for row in rows])
     found = np.array([[float(row[f"probability:{name}"]) for name in classes] for row in rows])
     assert sorted({row["image"] for row in rows}) == sorted(row["image"] for row in rows)
-    assert len(rows) == run.results["task"]["n_images"] == 48
+    assert len(rows) == run.results.task.n_images == 48
     for name in ("accuracy", "balanced_accuracy", "log_loss", "roc_auc"):
         value = float(find_metric(name)(labels, found, None, positive=1))
-        assert run.results["metrics"][name]["value"] == pytest.approx(value), name
-    assert run.results["headline"]["value"] == run.results["metrics"]["balanced_accuracy"]["value"]
-    assert 0.5 < run.results["headline"]["value"] < 1.0  # the tiny task is neither hopeless nor trivial
+        assert run.results.metrics[name].value == pytest.approx(value), name
+    assert run.results.headline.value == run.results.metrics["balanced_accuracy"].value
+    assert 0.5 < run.results.headline.value < 1.0  # the tiny task is neither hopeless nor trivial
 
 
 def test_what_a_run_leaves(run: Run) -> None:
     left = {path.name for path in run.folder.iterdir() if not path.name.startswith(".")}
     named = {"report.html", "results.json", "predictions.csv", "split.json", "timings.json", "model", "folds"}
-    assert left == named | {"run.json", "figures", "candidates.parquet", "doubtful.csv"}
+    assert left == named | {"run.json", "figures", "candidates.parquet", "label_issues.csv"}
     heads = json.loads((run.folder / "folds" / "heads.json").read_text())["heads"]
     assert [(entry["repeat"], entry["fold"]) for entry in heads] == [(0, 0), (0, 1), (0, 2)]
     assert not [name for name in helpers.tree(run.folder) if name.endswith((".pkl", ".pickle", ".pt", ".tmp"))]
@@ -111,17 +111,17 @@ def test_repeats_and_weights_and_groups_stand_in_the_predictions(tmp_path: Path,
     ordered = np.array([float(row["weight"]) for row in rows[:48]])
     second = np.array([row["label"] == row["predicted"] for row in rows[48:]])
     accuracy = (np.average(right, weights=ordered) + np.average(second, weights=ordered)) / 2
-    assert found.results["metrics"]["accuracy"]["value"] == pytest.approx(accuracy)
-    assert found.results["task"]["n_groups"] == 12
-    assert found.results["task"]["weighted"] is True
+    assert found.results.metrics["accuracy"].value == pytest.approx(accuracy)
+    assert found.results.task.n_groups == 12
+    assert found.results.task.weighted is True
 
 
 def test_metric_decides_the_choice(tmp_path: Path, folders: Path, no_figures: None) -> None:
     found = fit(folders, tmp_path / "run", helpers.options(metric="roc_auc")).results
-    assert found["protocol"]["choose_by"] == "roc_auc"
-    assert all(0 <= row["inner_score"] <= 1 for row in found["candidates"])
-    assert len(found["candidates"]) == len(grid("quick"))
-    assert sum(row["times_chosen"] for row in found["candidates"]) == 3
+    assert found.protocol.choose_by == "roc_auc"
+    assert all(0 <= row.inner_score <= 1 for row in found.candidates)
+    assert len(found.candidates) == len(grid("quick"))
+    assert sum(row.times_chosen for row in found.candidates) == 3
 
 
 def test_positive_class_is_the_rarer_one_or_the_one_named(tmp_path: Path, no_figures: None) -> None:
@@ -129,9 +129,9 @@ def test_positive_class_is_the_rarer_one_or_the_one_named(tmp_path: Path, no_fig
     data = ImageDataset.from_arrays(helpers.noise(60)[rows], [helpers.CLASSES[row % 2] for row in rows])
     rarer = fit(data, tmp_path / "a", helpers.options()).results
     named = fit(data, tmp_path / "b", helpers.options(positive="calm")).results
-    assert (rarer["task"]["positive"], rarer["task"]["positive_reason"]) == ("rough", "the rarer class")
-    assert (named["task"]["positive"], named["task"]["positive_reason"]) == ("calm", "named by the user")
-    assert rarer["metrics"]["recall"]["value"] == pytest.approx(named["metrics"]["specificity"]["value"])
+    assert (rarer.task.positive, rarer.task.positive_reason) == ("rough", "the rarer class")
+    assert (named.task.positive, named.task.positive_reason) == ("calm", "named by the user")
+    assert rarer.metrics["recall"].value == pytest.approx(named.metrics["specificity"].value)
     with pytest.raises(InputError, match=r"Unknown class 'ruogh'\. Did you mean 'rough'"):
         fit(data, tmp_path / "c", helpers.options(positive="ruogh"))
     assert not (tmp_path / "c").exists()
@@ -140,8 +140,8 @@ def test_positive_class_is_the_rarer_one_or_the_one_named(tmp_path: Path, no_fig
 def test_three_classes(tmp_path: Path, no_figures: None) -> None:
     data = helpers.write_folders(tmp_path / "data", 45, classes=("a", "b", "c"))
     found = fit(data, tmp_path / "run", helpers.options(split="holdout:60/20/20"))
-    assert found.results["task"]["positive"] is None
-    assert np.array(found.results["confusion"]).shape == (3, 3)
+    assert found.results.task.positive is None
+    assert np.array(found.results.confusion).shape == (3, 3)
     assert len(predictions(found)) == 9
     assert found.model().classes == ("a", "b", "c")
 
@@ -278,7 +278,7 @@ def test_other_data_never_overwrites_a_run(run: Run, folders: Path, tmp_path: Pa
 
 def test_a_resumed_run_keeps_the_threads_it_began_with(folders: Path, run: Run) -> None:
     again = fit(folders, run.folder, helpers.options(n_threads=None, device="auto"))
-    assert again.results["backbone"]["n_threads"] == 1
+    assert again.results.backbone["n_threads"] == 1
 
 
 def test_a_run_begun_on_a_device_that_is_gone_is_refused(
@@ -306,7 +306,7 @@ def test_copies_never_stand_on_both_sides(tmp_path: Path, no_figures: None) -> N
     for path in originals:
         shutil.copy(path, path.with_name(f"copy-of-{path.name}"))
     found = fit(data, tmp_path / "run", helpers.options())
-    assert found.results["audit"]["twins"]["exact_pairs"] == 5
+    assert found.results.audit.near_duplicates.exact_pairs == 5
     fold = {row["image"]: row["fold"] for row in predictions(found)}
     for path in originals:
         assert fold[f"rough/{path.name}"] == fold[f"rough/copy-of-{path.name}"]
@@ -323,8 +323,8 @@ def test_copies_with_conflicting_labels_are_joined_and_reported(tmp_path: Path, 
     found = fit(data, tmp_path / "run", helpers.options())
     fold = {row["image"]: row["fold"] for row in predictions(found)}
     assert fold["calm/000.png"] == fold["rough/same.png"]
-    assert any("calm/000.png" in json.dumps(item) for item in found.results["audit"]["label_conflicts"])
-    assert any("disagree" in text or "different labels" in text for text in found.results["warnings"])
+    assert any("calm/000.png" in json.dumps(item) for item in found.results.audit.label_conflicts)
+    assert any("disagree" in text or "different labels" in text for text in found.results.warnings)
 
 
 def test_copies_join_the_groups_of_the_user(tmp_path: Path, no_figures: None) -> None:
@@ -353,17 +353,17 @@ def test_ignoring_groups_claims_more_where_groups_matter(tmp_path: Path, no_figu
     groups = np.repeat(np.arange(n_patients), n_each)
     data = ImageDataset.from_arrays(images.reshape(-1, 20, 24, 3), labels, groups=groups)
     found = fit(data, tmp_path / "run", helpers.options(leakage_tax=True)).results
-    tax = found["leakage_tax"]["accuracy"]
-    assert tax["groups_kept"] == found["metrics"]["accuracy"]["value"]
-    assert tax["groups_kept"] < 0.7
-    assert tax["groups_ignored"] > 0.9
-    assert tax["difference"] == pytest.approx(tax["groups_ignored"] - tax["groups_kept"])
+    tax = found.optimism_from_ignored_groups["accuracy"]
+    assert tax.groups_kept == found.metrics["accuracy"].value
+    assert tax.groups_kept < 0.7
+    assert tax.groups_ignored > 0.9
+    assert tax.difference == pytest.approx(tax.groups_ignored - tax.groups_kept)
 
 
 def test_without_groups_there_is_no_tax_and_that_is_said(folders: Path, tmp_path: Path, no_figures: None) -> None:
     notes = helpers.Notes()
     found = fit(folders, tmp_path / "run", helpers.options(leakage_tax=True), progress=notes)
-    assert found.results["leakage_tax"] is None
+    assert found.results.optimism_from_ignored_groups is None
     assert any("no groups" in text for text in notes.texts)
 
 
@@ -373,12 +373,12 @@ def test_without_groups_there_is_no_tax_and_that_is_said(folders: Path, tmp_path
 def test_the_split_of_a_run_serves_another(run: Run, folders: Path, tmp_path: Path, no_figures: None) -> None:
     split = shutil.copy(run.folder / "split.json", tmp_path / "split.json")
     second = fit(folders, tmp_path / "run", helpers.options(split=str(split), backbone="test_vit", input_size=None))
-    assert second.results["protocol"]["split_hash"] == run.results["protocol"]["split_hash"]
+    assert second.results.protocol.split_hash == run.results.protocol.split_hash
     fold = [(row["image"], row["fold"]) for row in predictions(run)]
     assert [(row["image"], row["fold"]) for row in predictions(second)] == fold
     found = compare(run.folder, second.folder)
     for name, row in found["metrics"].items():
-        difference = second.results["metrics"][name]["value"] - run.results["metrics"][name]["value"]
+        difference = second.results.metrics[name].value - run.results.metrics[name].value
         assert row["difference"] == pytest.approx(difference), name
     itself = compare(run.folder, run.folder)["metrics"]["accuracy"]
     assert (itself["difference"], itself["p"]) == (0.0, 1.0)
@@ -595,9 +595,9 @@ def test_real_images_of_skin(skin: tuple[Path, Path], tmp_path: Path) -> None:
     options = helpers.options(backbone=None, weights=None, input_size=None, split="nested:4x3")
     found = fit(train, tmp_path / "run", options)
     # Three standard errors above chance: with 20 images of each class one of the area is sqrt(41 / (12 x 400)) = 0.092.
-    assert found.results["metrics"]["roc_auc"]["value"] > 0.78
-    assert found.results["metrics"]["roc_auc"]["ci95"][0] > 0.5
-    assert found.results["task"]["n_images"] == 40
+    assert found.results.metrics["roc_auc"].value > 0.78
+    assert found.results.metrics["roc_auc"].ci95[0] > 0.5
+    assert found.results.task.n_images == 40
     outside = evaluate(found.folder, test)
     assert outside["metrics"]["accuracy"]["value"] > 0.75
 
@@ -609,5 +609,5 @@ def test_the_example_of_the_page_on_speed_runs(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"quick": helpers.options}
     exec(code.replace("headstart.FitOptions(", "quick("), names)
-    assert names["run"].results["engine"]["label"] == "torch fp32"
-    assert names["run"].results["engine"]["asked"] == {"engine": "auto", "precision": "fp32"}
+    assert names["run"].results.engine.label == "torch fp32"
+    assert names["run"].results.engine.requested == {"engine": "auto", "precision": "fp32"}

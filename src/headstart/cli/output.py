@@ -5,10 +5,30 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from headstart.results import RunResults
+    from headstart.results.models.candidates import IgnoredGroups
+    from headstart.results.models.decisions import ConformalResults, OperatingPointResults
+    from headstart.results.models.estimates import EstimateFacts
+    from headstart.results.models.evaluation import (
+        ComparisonResults,
+        TestSetCoverage,
+        TestSetOperatingPoint,
+        TestSetResults,
+    )
+    from headstart.results.models.pretraining import HeldOut
+    from headstart.results.models.transfer import TransferResults
+    from headstart.results.models.transferability import (
+        ScoredSource,
+        TransferabilityResults,
+        TransferabilityScores,
+    )
+    from headstart.workflow import Run
 
 _SHOWN_ITEMS = 10
 
@@ -35,99 +55,91 @@ def print_json(value: Any) -> None:
     sys.stdout.write("\n")
 
 
-def print_run(run: Any) -> None:
+def print_run(run: Run) -> None:
     """What a finished fit found, where its report lies, and the next command."""
-    from headstart.workflow.finetuning_document import tuning_words
+    from headstart.results.writers.finetuning import finetuning_words
 
     results = run.results
     print_scores(results)
-    if (tuned := results.get("fine_tuning")) is not None:
-        click.echo(tuning_words(tuned))
-    if results["leakage_tax"] is not None:
-        print_tax(results["leakage_tax"])
-    if results.get("transferability") is not None:
-        print_ranking(results["transferability"])
-    for line in decision_lines(results):
-        click.echo(line)
-    if (transfer := results.get("transfer")) is not None:
-        print_rivals(transfer)
-        click.echo(transfer["text"])
-    for warning in results["warnings"]:
+    if results.fine_tuning is not None:
+        click.echo(finetuning_words(results.fine_tuning))
+    if results.optimism_from_ignored_groups is not None:
+        print_ignored_groups(results.optimism_from_ignored_groups)
+    if results.transferability is not None:
+        print_ranking(results.transferability)
+        click.echo(results.transferability.agreement.words)
+    if (decisions := results.decisions) is not None:
+        rule = decisions.requested.operating_point
+        for line in decision_lines(rule, decisions.operating_point, decisions.conformal):
+            click.echo(line)
+    if results.transfer is not None:
+        print_baselines(results.transfer)
+        click.echo(results.transfer.text)
+    for warning in results.warnings:
         click.echo(f"Warning: {warning}", err=True)
     click.echo(run.headline)
     click.echo(f"Report: {run.report}")
     click.echo(f"Next: headstart predict {shlex.quote(str(run.folder / 'model'))} NEW_IMAGES/")
 
 
-def print_ranking(found: dict[str, Any]) -> None:
-    """The transferability scores of every source of features, and in words what they say."""
-    print_transfer(found)
-    for line in found["words"]:
-        click.echo(line)
-    if found["agreement"] is not None:
-        click.echo(found["agreement"]["words"])
-
-
-def print_heldout(heldout: dict[str, Any]) -> None:
+def print_heldout(heldout: HeldOut) -> None:
     """Scores of the images that a pretraining held out."""
     from headstart.metrics import find_metric
 
     rows = [
-        [find_metric(name).title, number(estimate["value"]), interval(estimate["ci95"])]
-        for name, estimate in heldout["metrics"].items()
+        [find_metric(name).title, number(estimate.value), interval(estimate.ci95)] for name, estimate in heldout.metrics
     ]
-    print_table(f"{heldout['n_images']:,} held-out images", ["score", "value", "95 % interval"], rows)
+    print_table(f"{heldout.n_images:,} held-out images", ["score", "value", "95 % interval"], rows)
 
 
-def print_scores(results: dict[str, Any]) -> None:
+def print_scores(results: RunResults | TestSetResults) -> None:
     """Every score with its interval and, where there are folds, its spread across them."""
     from headstart.metrics import find_metric
 
-    estimates = results["metrics"]
-    rows = [
-        [find_metric(name).title, number(estimate["value"]), interval(estimate["ci95"])]
-        for name, estimate in estimates.items()
-    ]
+    estimates = results.metrics
+    rows = [[find_metric(name).title, number(one.value), interval(one.ci95)] for name, one in estimates.items()]
     columns = ["score", "value", "95 % interval"]
-    if any(estimate.get("fold_sd") is not None for estimate in estimates.values()):
+    if any(one.fold_sd is not None for one in estimates.values()):
         columns.append("sd across folds")
-        rows = [[*row, number(found.get("fold_sd"))] for row, found in zip(rows, estimates.values(), strict=True)]
+        rows = [[*row, number(one.fold_sd)] for row, one in zip(rows, estimates.values(), strict=True)]
     print_table("Scores", columns, rows)
     print_table(
         "Classes", ["class", "images", "precision", "recall", "specificity", "F1", "ROC AUC"], _class_rows(results)
     )
 
 
-def _class_rows(results: dict[str, Any]) -> list[list[str]]:
+def _class_rows(results: RunResults | TestSetResults) -> list[list[str]]:
     names = ("precision", "recall", "specificity", "f1", "roc_auc")
     return [
-        [label, f"{scores['support']:,}", *(number(scores[name]["value"]) for name in names)]
-        for label, scores in results["per_class"].items()
+        [label, f"{scores.support:,}", *(number(scores.metrics[name].value) for name in names)]
+        for label, scores in results.per_class.items()
     ]
 
 
-def decision_lines(results: dict[str, Any]) -> list[str]:
+def decision_lines(
+    rule: str | None,
+    point: OperatingPointResults | TestSetOperatingPoint | None,
+    sets: ConformalResults | TestSetCoverage | None,
+) -> list[str]:
     """What was found at the operating point and of the prediction sets, a line each; for ``fit`` and ``evaluate``."""
-    decisions = results.get("decisions", results)
     lines = []
-    if (point := decisions.get("operating_point")) is not None:
-        rule = point.get("rule") or decisions["asked"]["operating_point"]
-        told = {"sensitivity": "recall", "specificity": "specificity", "PPV": "precision", "NPV": "npv"}
-        scores = "; ".join(f"{title} {_estimate(point['metrics'][name])}" for title, name in told.items())
+    if point is not None:
+        titles = {"sensitivity": "recall", "specificity": "specificity", "PPV": "precision", "NPV": "npv"}
+        scores = "; ".join(f"{title} {_estimate(getattr(point.metrics, name))}" for title, name in titles.items())
         lines.append(f"At {rule}: {scores}")
-    if (sets := decisions.get("conformal")) is not None:
+    if sets is not None:
         lines.append(
-            f"Prediction sets at {100 * sets['level']:g} % hold the true class of {_estimate(sets['coverage'])}; "
-            f"mean size {number(sets['mean_size'])}"
+            f"Prediction sets at {100 * sets.level:g} % hold the true class of {_estimate(sets.coverage)}; "
+            f"mean size {number(sets.mean_size)}"
         )
     return lines
 
 
-def _estimate(entry: dict[str, Any]) -> str:
-    return number(entry["value"]) + ("" if entry["ci95"] is None else f" ({interval(entry['ci95'])})")
+def _estimate(entry: EstimateFacts) -> str:
+    return number(entry.value) + ("" if entry.ci95 is None else f" ({interval(entry.ci95)})")
 
 
-def print_comparison(found: dict[str, Any]) -> None:
+def print_comparison(found: ComparisonResults) -> None:
     """Differences of two runs with intervals and p values."""
     from headstart.metrics import find_metric
     from headstart.report.text.format import p_value
@@ -135,42 +147,71 @@ def print_comparison(found: dict[str, Any]) -> None:
     rows = [
         [
             find_metric(name).title,
-            number(row["first"]),
-            number(row["second"]),
-            signed(row["difference"]),
-            interval(row["ci95"], sign=True),
-            p_value(row["p"]),
+            number(row.first),
+            number(row.second),
+            signed(row.difference),
+            interval(row.ci95, sign=True),
+            p_value(row.p),
         ]
-        for name, row in found["metrics"].items()
+        for name, row in found.metrics.items()
     ]
     print_table("Second minus first, in pairs", ["score", "first", "second", "difference", "95 % interval", "p"], rows)
 
 
-def print_tax(tax: dict[str, Any]) -> None:
+def print_ignored_groups(scores: Mapping[str, IgnoredGroups]) -> None:
     """What ignoring the groups would have claimed."""
     from headstart.metrics import find_metric
 
     rows = [
-        [
-            find_metric(name).title,
-            number(row["groups_kept"]),
-            number(row["groups_ignored"]),
-            signed(row["difference"]),
-        ]
-        for name, row in tax.items()
+        [find_metric(name).title, number(row.groups_kept), number(row.groups_ignored), signed(row.difference)]
+        for name, row in scores.items()
     ]
-    print_table("Leakage tax", ["score", "groups kept", "groups ignored", "difference"], rows)
+    title = "Optimism from ignoring groups"
+    print_table(title, ["score", "groups kept", "groups ignored", "difference"], rows)
 
 
-def print_rivals(transfer: dict[str, Any]) -> None:
-    """Every simple rival with its own scores, and how often it was the best."""
+def print_baselines(transfer: TransferResults) -> None:
+    """Every baseline with its own scores, and how often it was the best."""
     names = ("balanced_accuracy", "accuracy", "roc_auc", "log_loss", "brier")
     rows = [
-        [rival["title"], f"{rival['times_best']:,}", *(_estimate(rival["metrics"][name]) for name in names)]
-        for rival in transfer["rivals"]
+        [baseline.title, f"{baseline.times_best:,}", *(_estimate(baseline.metrics[name]) for name in names)]
+        for baseline in transfer.baselines
     ]
-    columns = ["rival", "times best", "balanced accuracy", "accuracy", "ROC AUC", "log loss", "Brier"]
-    print_table("Simple rivals on the same folds, with 95 % intervals", columns, rows)
+    columns = ["baseline", "times best", "balanced accuracy", "accuracy", "ROC AUC", "log loss", "Brier"]
+    print_table("Baselines on the same folds, with 95 % intervals", columns, rows)
+
+
+def print_ranking(found: TransferabilityResults | TransferabilityScores) -> None:
+    """Three scores of every source of features with their ranks, in words too; of a run also the outer folds' own."""
+    agreement = getattr(found, "agreement", None)
+    rows = [
+        [
+            source.label,
+            _ranked(source, "logme"),
+            _ranked(source, "knn_log_loss"),
+            number(source.scores.knn_accuracy),
+            _ranked(source, "logistic_log_loss"),
+            number(source.scores.logistic_accuracy),
+            *_outer(source),
+        ]
+        for source in found.sources
+    ]
+    names = ["features", "LogME", "kNN log loss", "kNN accuracy", "probe log loss", "probe accuracy"]
+    columns = names if agreement is None else [*names, f"outer {agreement.metric}"]
+    print_table("Transferability, from training rows alone (rank)", columns, rows)
+    for line in found.words:
+        click.echo(line)
+
+
+def _ranked(source: ScoredSource, name: str) -> str:
+    return f"{number(getattr(source.scores, name))} ({getattr(source.ranks, name)})"
+
+
+def _outer(source: ScoredSource) -> list[str]:
+    """Score of the source in the outer folds, where they have judged it."""
+    from headstart.results.models.transferability import JudgedSource
+
+    return [f"{number(source.outer_score)} ({source.outer_rank or '-'})"] if isinstance(source, JudgedSource) else []
 
 
 def print_curve(results: dict[str, Any]) -> None:
@@ -185,31 +226,6 @@ def print_curve(results: dict[str, Any]) -> None:
         for row in results["asked"]
     ]
     print_table("Learning curve", ["images trained on", title, "from"], rows)
-
-
-def print_transfer(found: dict[str, Any]) -> None:
-    """Three scores of every source of features with their ranks and, where the outer folds have judged, theirs."""
-    sources = found["sources"]
-    judged = found.get("agreement") is not None
-    rows = [
-        [
-            source["label"],
-            _ranked(source, "logme"),
-            _ranked(source, "knn_log_loss"),
-            number(source["scores"]["knn_accuracy"]),
-            _ranked(source, "logistic_log_loss"),
-            number(source["scores"]["logistic_accuracy"]),
-            *([f"{number(source['outer_score'])} ({source['outer_rank'] or '-'})"] if judged else []),
-        ]
-        for source in sources
-    ]
-    names = ["features", "LogME", "kNN log loss", "kNN accuracy", "probe log loss", "probe accuracy"]
-    columns = [*names, f"outer {found['agreement']['metric']}"] if judged else names
-    print_table("Transferability, from training rows alone (rank)", columns, rows)
-
-
-def _ranked(source: dict[str, Any], name: str) -> str:
-    return f"{number(source['scores'][name])} ({source['ranks'][name]})"
 
 
 def print_plan(plan: dict[str, Any]) -> None:

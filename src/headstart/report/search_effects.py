@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.heads.spec import KINDS, searchable_kinds
+from headstart.results.candidates_table import SOURCE_COLUMNS, TRAINING_SET_COLUMNS, CandidateTable
 from headstart.runtime.threads import single_thread
-from headstart.study.candidates_table import SOURCE_COLUMNS, TRAINING_SET_COLUMNS, CandidateTable
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

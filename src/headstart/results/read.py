@@ -54,14 +54,13 @@ class RunRecord:
     folder : Path
     document : RunResults
         ``results.json``, typed and brought up to date.
-    results, split, timings : dict
-        The parsed JSON files as they are.
     predictions : PredictionTable
+    split, timings : dict
+        The parsed JSON files as they are.
     """
 
     folder: Path
     document: RunResults
-    results: dict[str, Any]
     predictions: PredictionTable
     split: dict[str, Any]
     timings: dict[str, Any]
@@ -74,12 +73,12 @@ class RunRecord:
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names in their order."""
-        return tuple(self.results["task"]["classes"])
+        return tuple(self.document.task.classes)
 
     @property
     def positive(self) -> int | None:
         """Code of the positive class of a two-class task, else None."""
-        name = self.results["task"]["positive"]
+        name = self.document.task.positive
         return None if name is None else self.classes.index(name)
 
 
@@ -94,48 +93,13 @@ def read_run(run: Path) -> RunRecord:
     """
     if not run.is_dir():
         raise RunError(f"{run} is not a folder. Give the folder that `headstart fit DATA -o RUN` wrote.")
-    results = read_json(run / "results.json", schema.RESULTS)
-    _check_task(run / "results.json", results)
-    _check_decisions(run / "results.json", results)
-    if results.get("transfer") is not None:  # None without baselines; runs before there were any do not say
-        schema.check(run / "results.json", results, schema.TRANSFER)
+    document = RunResults.read(run / "results.json")
     split = read_json(run / "split.json", schema.SPLIT)
-    if split["hash"] != results["protocol"]["split_hash"]:
+    if split["hash"] != document.protocol.split_hash:
         damaged(run / "split.json", "its hash is not the one results.json names, so it belongs to another run")
     timings = read_json(run / "timings.json", schema.TIMINGS)
-    predictions = _read_predictions(run / "predictions.csv", results["task"]["classes"])
-    return RunRecord(run, RunResults.read(run / "results.json"), results, predictions, split, timings)
-
-
-def _check_task(path: Path, results: Mapping[str, Any]) -> None:
-    classes = results["task"]["classes"]
-    shape = [len(row) for row in results["confusion"]]
-    if len(classes) < 2 or len(set(classes)) != len(classes):
-        damaged(path, "task.classes should list two or more different names")
-    if shape != [len(classes)] * len(classes):
-        damaged(path, f"confusion should be {len(classes)} x {len(classes)}")
-    if results["task"]["positive"] not in (None, *classes):
-        damaged(path, f"task.positive {results['task']['positive']!r} is none of the classes")
-    for key in ("per_class", "task.class_counts"):
-        table = results[key] if key == "per_class" else results["task"]["class_counts"]
-        if set(table) != set(classes):
-            damaged(path, f"{key} should have one entry for every class")
-    if not results["folds"]:
-        damaged(path, "folds is empty")
-
-
-def _check_decisions(path: Path, results: Mapping[str, Any]) -> None:
-    """Runs before decisions came say nothing of them; those that do say all that the report needs."""
-    if "decisions" not in results:
-        return
-    schema.check(path, results, schema.DECISIONS)
-    decisions = results["decisions"]
-    if decisions["operating_point"] is not None:
-        schema.check(path, results, schema.OPERATING_POINT)
-    if decisions["conformal"] is not None:
-        schema.check(path, results, schema.CONFORMAL)
-        if set(decisions["conformal"]["per_class"]) != set(results["task"]["classes"]):
-            damaged(path, "decisions.conformal.per_class should have one entry for every class")
+    predictions = _read_predictions(run / "predictions.csv", document.task.classes)
+    return RunRecord(run, document, predictions, split, timings)
 
 
 def _read_predictions(path: Path, classes: Sequence[str]) -> PredictionTable:

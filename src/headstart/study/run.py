@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headstart.data.split.make import split_dataset
 from headstart.data.split.split import Split
@@ -20,7 +20,7 @@ from headstart.study.finetuning_fits import FineTuningStudy
 from headstart.study.fold_result import FoldDecisions, FoldResult
 from headstart.study.folds import final_fold, outer_folds
 from headstart.study.nested_cv import run_folds
-from headstart.study.out_of_fold import gather, leakage_tax
+from headstart.study.out_of_fold import gather
 from headstart.study.plan import StudyPlan
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class StudyResult:
         The refit on all images.
     judged : JudgedPredictions
         Predictions before and after calibration, and their scores.
-    tax : dict or None
-        Leakage tax, where asked for.
+    tax : (Evaluation, Evaluation) or None
+        Scores with groups kept and with groups ignored, where asked for.
     tuning : FineTuningStudy or None
         Fine-tuning candidates, where there are any.
     frozen : OutOfFold or None
@@ -54,7 +54,7 @@ class StudyResult:
     folds: list[FoldResult]
     final: FoldResult
     judged: JudgedPredictions
-    tax: dict[str, Any] | None
+    tax: tuple[Evaluation, Evaluation] | None
     tuning: FineTuningStudy | None = None
     frozen: OutOfFold | None = None
 
@@ -156,8 +156,8 @@ def _tax(
     *,
     journal: Journal | None,
     progress: Progress,
-) -> dict[str, Any] | None:
-    """Scores of the same study with the groups ignored, beside those with groups kept; as many folds and repeats.
+) -> tuple[Evaluation, Evaluation] | None:
+    """Scores with groups kept, and of the same study with the groups ignored; as many folds and repeats.
 
     Both sides are heads on frozen features: fine-tuning candidates would have to be trained a second time.
     """
@@ -182,4 +182,4 @@ def _tax(
     if kept.frozen is not None:
         progress.note("The leakage tax is that of heads on frozen features; nothing is fine-tuned for it.")
         reference = evaluate(kept.frozen, per_class=False, seed=plan.seed)
-    return leakage_tax(reference, evaluate(oof, per_class=False, seed=plan.seed))
+    return reference, evaluate(oof, per_class=False, seed=plan.seed)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +13,8 @@ from headstart.baselines.random_weights import random_weights_extractor
 from headstart.decisions import DecisionRules
 from headstart.features.descriptors.extractor import SECONDS_PER_IMAGE, DescriptorExtractor
 from headstart.features.extract import extract_features, n_cached
+from headstart.results.models.transfer import TransferResults
+from headstart.results.writers.transfer import transfer_results
 from headstart.study.baselines import Baseline, BaselineFold, BaselineOutcome, run_baseline, standard_baselines
 from headstart.study.decisions import decide_folds
 from headstart.study.finetuning import judge_alone
@@ -22,7 +22,7 @@ from headstart.study.folds import outer_folds
 from headstart.study.plan import StudyPlan
 from headstart.study.search.candidate import Candidate, FeatureSourceSpec
 from headstart.study.time_estimate import measured_speed, study_seconds
-from headstart.study.transfer_verdict import Transfer, judge_transfer, transfer_document
+from headstart.study.transfer_verdict import Transfer, judge_transfer
 from headstart.workflow.time_estimate import seconds_per_image
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from headstart.workflow.options.fit import FitOptions
     from headstart.workflow.sources import FeatureSource
 
-BASELINES_FILE = "baselines.csv"
 SCRATCH = "from_scratch"
 
 
@@ -176,7 +175,7 @@ def _class_shares(data: StudyData, rows: NDArray[np.int64]) -> NDArray[np.float6
     return np.average(each, axis=0, weights=None if data.weights is None else data.weights[rows])
 
 
-def baselines_document(job: Job, study: StudyResult, rivals: BaselineSources, transfer: Transfer) -> dict[str, Any]:
+def baselines_document(job: Job, study: StudyResult, rivals: BaselineSources, transfer: Transfer) -> TransferResults:
     """``transfer`` of results.json; without a verdict where no outer fold's choice was pretrained."""
     without = sum(is_untransferred(job, study, result) for result in study.folds)
     notes = rivals.notes
@@ -187,7 +186,7 @@ def baselines_document(job: Job, study: StudyResult, rivals: BaselineSources, tr
             "nothing is transferred there.",
         ]
     transferred = rivals.twin is not None and without < len(study.folds)
-    return transfer_document(transfer, transferred=transferred, notes=notes)
+    return transfer_results(transfer, transferred=transferred, notes=notes)
 
 
 def is_untransferred(job: Job, study: StudyResult, result: FoldResult) -> bool:
@@ -196,31 +195,3 @@ def is_untransferred(job: Job, study: StudyResult, result: FoldResult) -> bool:
     if place is not None and study.tuning is not None and study.tuning.specs[place].start == "random":
         return True
     return job.sources[study.plan.source_of(result.chosen)].extractor.backbone.weights.is_random
-
-
-def baselines_csv(dataset: ImageDataset, transfer: Transfer) -> bytes:
-    """Out-of-fold predictions of every rival as CSV, one row per rival, image and repeat.
-
-    The column ``best`` is 1 where the inner folds of the row's outer fold prefer that rival: those rows together are
-    what the run is compared with.
-    """
-    like = transfer.oof
-    place_of = {
-        (fold.outer.repeat, fold.outer.fold): transfer.best[number]
-        for number, fold in enumerate(transfer.outcomes[0].folds)
-    }
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    columns = [f"probability:{name}" for name in like.classes]
-    writer.writerow(["rival", "best", "image", "label", "predicted", *columns, "repeat", "fold"])
-    for place, outcome in enumerate(transfer.outcomes):
-        oof = outcome.oof(like)
-        for repeat in range(like.n_repeats):
-            for row in like.rows_of(repeat).tolist():
-                probabilities, fold = oof.probabilities[repeat, row], int(like.fold[repeat, row])
-                best = int(place_of[repeat, fold] == place)
-                names = [dataset.names[row], like.classes[int(like.labels[row])]]
-                called = like.classes[int(probabilities.argmax())]
-                numbers = [repr(float(value)) for value in probabilities]
-                writer.writerow([outcome.name, best, *names, called, *numbers, repeat, fold])
-    return text.getvalue().encode()

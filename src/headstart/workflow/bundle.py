@@ -12,7 +12,7 @@ from headstart.finetuning import tuned_backbone
 from headstart.model import Model, Unlocked, image_marks
 from headstart.storage import hash_bytes, write_bytes, write_json
 from headstart.study.run import StudyResult
-from headstart.workflow.document import final_source, source_document
+from headstart.workflow.document import final_source
 from headstart.workflow.environment import versions
 from headstart.workflow.finetuning import fine_tuning_views
 from headstart.workflow.job import Job
@@ -20,9 +20,10 @@ from headstart.workflow.sources import FeatureSource
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
+    from headstart.results import RunResults
 
 
-def final_model(job: Job, dataset: ImageDataset, study: StudyResult, results: dict[str, Any]) -> Model:
+def final_model(job: Job, dataset: ImageDataset, study: StudyResult, results: RunResults) -> Model:
     """The bundle of a run, from its refit on all images.
 
     Parameters
@@ -30,18 +31,16 @@ def final_model(job: Job, dataset: ImageDataset, study: StudyResult, results: di
     job : Job
     dataset : ImageDataset
     study : StudyResult
-    results : dict
+    results : RunResults
         Content of ``results.json``, parts of which the bundle repeats.
     """
     extractor = final_source(job, study).extractor
     training_set = study.plan.candidates[study.final.chosen].training_set
     facts = {
-        "headline": results["headline"],
-        "metrics": results["metrics"],
-        "protocol": results["protocol"],
-        "positive": results["task"]["positive"],
+        **results.model_dump(mode="json", include={"headline", "metrics", "protocol"}),
+        "positive": results.task.positive,
         "n_images": len(dataset),
-        "data_sha256": results["task"]["data_sha256"],
+        "data_sha256": results.task.data_sha256,
         "images_sha256": sorted(set(image_marks(dataset))),
         "versions": versions(),
     }
@@ -97,8 +96,22 @@ def save_fold_heads(folder: Path, sources: Sequence[FeatureSource], study: Study
         source = sources[study.plan.source_of(result.chosen)]
         head = {"file": name, "sha256": hash_bytes(content), "head": result.head.spec.to_json()}
         said = {"decisions": decided.fitted.to_json()}
-        entries.append({**place, **head, **said, "source": source_document(source)})
+        entries.append({**place, **head, **said, "source": _source(source)})
     write_json(folder / "heads.json", {"format": 2, "heads": entries})
     if len(sources) > 1:  # the bundle holds the quantised network of one source only
         for source in sources:
             source.save_network(folder)
+
+
+def _source(source: FeatureSource) -> dict[str, Any]:
+    """What features come from, so that they can be computed again: its label, backbone, weights and preparation."""
+    extractor = source.extractor
+    return {
+        "label": source.spec.label,
+        "number": source.number,
+        "backbone": extractor.backbone.name,
+        "weights": extractor.backbone.weights.to_json(),
+        "stage": extractor.backbone.stage,
+        "preparation": extractor.preparation.settings(),
+        "engine": extractor.engine.to_json(),
+    }

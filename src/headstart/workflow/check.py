@@ -10,7 +10,8 @@ from headstart.engines.engine import available_processors
 from headstart.errors import WeightsError
 from headstart.features.extract import extract_features
 from headstart.progress import Progress, Silent
-from headstart.results.agreement import agreement_document, agreement_lines
+from headstart.results.models.audit import AgreementFacts
+from headstart.results.writers.agreement import agreement_facts, agreement_lines
 from headstart.workflow.audit import Data, open_data, readable_part
 from headstart.workflow.near_duplicates import NearDuplicates, find_near_duplicates
 from headstart.workflow.options.fit import FitOptions
@@ -31,20 +32,23 @@ class CheckResult:
         None where near duplicates were not confirmed in feature space.
     unconfirmed : str
         Why they were not; empty when they were, or when there was nothing to confirm.
-    agreement : dict or None
-        How far the raters agree, where there are several; see `headstart.results.agreement`.
+    agreement : AgreementFacts or None
+        How far the raters agree, where there are several.
     """
 
     audit: Audit
     twins: NearDuplicates | None
     unconfirmed: str = ""
-    agreement: dict[str, Any] | None = None
+    agreement: AgreementFacts | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The audit as plain values, with ``twins`` (or None), ``unconfirmed`` and ``agreement`` (or None)."""
-        twins = None if self.twins is None else self.twins.to_json()
-        beside = {"twins": twins, "unconfirmed": self.unconfirmed, "agreement": self.agreement}
-        return {**self.audit.to_json(), **beside}
+        """The audit as plain values, with ``near_duplicates``, ``unconfirmed`` and ``agreement`` beside it."""
+        return {
+            **self.audit.to_json(),
+            "near_duplicates": None if self.twins is None else self.twins.to_json(),
+            "unconfirmed": self.unconfirmed,
+            "agreement": None if self.agreement is None else self.agreement.to_json(),
+        }
 
     def lines(self) -> list[str]:
         """The findings for a terminal."""
@@ -89,7 +93,7 @@ def check_data(
     dataset, _ = open_data(data)
     n_workers = options.n_threads or available_processors()
     audit = audit_dataset(dataset, n_workers=n_workers, progress=progress)
-    checked = CheckResult(audit, None, agreement=agreement_document(dataset))
+    checked = CheckResult(audit, None, agreement=agreement_facts(dataset))
     if not audit.candidates:
         return checked
     if not features:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from headstart.errors import SplitError
 from headstart.metrics import compare_paired
+from headstart.results.models.evaluation import ComparisonResults, RunDifference
 from headstart.results.out_of_fold import out_of_fold
 from headstart.results.read import read_run
+from headstart.results.writers.estimates import difference_facts, interval_facts
 
 
 def compare(
@@ -19,7 +20,7 @@ def compare(
     *,
     metrics: Sequence[str] | None = None,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> ComparisonResults:
     """Second run minus first, paired image by image on one split.
 
     Parameters
@@ -33,9 +34,8 @@ def compare(
 
     Returns
     -------
-    dict
-        ``metrics``: for every score ``first``, ``second``, ``difference`` (second minus first), ``ci95`` and the
-        two-sided ``p``; ``interval``: how the intervals were made.
+    ComparisonResults
+        For every score that of both, the difference (second minus first), its 95 % interval and the two-sided p value.
 
     Raises
     ------
@@ -50,9 +50,11 @@ def compare(
             f"{first} and {second} were judged on different splits, so they cannot be compared in pairs. Run one of "
             f"them again with --split {Path(first) / 'split.json'}."
         )
-    found = compare_paired(out_of_fold(other), out_of_fold(one), metrics=metrics, seed=seed).to_json()
-    rows = {
-        name: {"first": row["b"], "second": row["a"], **{key: row[key] for key in ("difference", "ci95", "p")}}
-        for name, row in found["metrics"].items()
-    }
-    return {"metrics": rows, "interval": found["interval"]}
+    found = compare_paired(out_of_fold(other), out_of_fold(one), metrics=metrics, seed=seed)
+    rows = {}
+    for name, difference in found.metrics.items():
+        facts = difference_facts(difference)
+        rows[name] = RunDifference(
+            first=facts.b, second=facts.a, difference=facts.difference, ci95=facts.ci95, p=facts.p
+        )
+    return ComparisonResults(metrics=rows, interval=interval_facts(found.interval))

@@ -14,7 +14,19 @@ from headstart.metrics import OutOfFold
 from headstart.metrics import evaluate as evaluate_predictions
 from headstart.model import Model, Prediction, image_marks, load_model
 from headstart.progress import Progress, Silent
-from headstart.study.decided import DecidedOutOfFold, coverage, operating_point
+from headstart.results.models.evaluation import (
+    TestSetCoverage,
+    TestSetOperatingPoint,
+    TestSetResults,
+)
+from headstart.results.writers.decisions import coverage, operating_point
+from headstart.results.writers.estimates import (
+    class_scores,
+    confusion_rows,
+    estimates,
+    interval_facts,
+)
+from headstart.study.decided import DecidedOutOfFold
 from headstart.workflow.audit import Data, open_data
 
 
@@ -25,7 +37,7 @@ def evaluate(
     skip_unreadable: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> TestSetResults:
     """Score a model on a labelled test set that it has never seen.
 
     Intervals speak of this very model on new data of this kind: the test groups are resampled as wholes, and nothing
@@ -45,10 +57,7 @@ def evaluate(
 
     Returns
     -------
-    dict
-        ``metrics``, ``per_class``, ``confusion``, ``interval``, ``classes``, ``positive``, ``n_images`` and
-        ``unreadable``; ``operating_point`` and ``conformal``, None where the model has none. Other scores are of the
-        most probable class.
+    TestSetResults
 
     Raises
     ------
@@ -80,27 +89,41 @@ def evaluate(
         weights=judged.weights,
         groups=judged.groups,
     )
-    found = evaluate_predictions(oof, correction="none", seed=seed).to_json()
-    about = {"classes": list(fitted.classes), "positive": positive, "n_images": len(rows), "unreadable": bad}
-    return {**about, **found, **_decided(fitted, oof, [predictions[row] for row in rows.tolist()], seed)}
+    found = evaluate_predictions(oof, correction="none", seed=seed)
+    readable = [predictions[row] for row in rows.tolist()]
+    return TestSetResults(
+        classes=tuple(fitted.classes),
+        positive=positive,
+        n_images=len(rows),
+        unreadable=tuple(bad),
+        metrics=estimates(found.metrics),
+        per_class=class_scores(found),
+        confusion=confusion_rows(found),
+        interval=interval_facts(found.interval),
+        operating_point=_operating_point(fitted, oof, readable, seed),
+        conformal=_conformal(fitted, oof, readable, seed),
+    )
 
 
-def _decided(model: Model, oof: OutOfFold, predictions: Sequence[Prediction], seed: int) -> dict[str, Any]:
-    """Scores of the classes predicted at the model's operating point and of its prediction sets, where it has them."""
-    decisions = model.decisions
+def _operating_point(
+    model: Model, oof: OutOfFold, predictions: Sequence[Prediction], seed: int
+) -> TestSetOperatingPoint | None:
+    """Scores of the predicted classes at the model's operating point, where it has one."""
+    point = model.decisions.operating_point
+    if point is None:
+        return None
     predicted = np.array([[model.classes.index(str(one.predicted)) for one in predictions]], dtype=np.int64)
+    scores = operating_point(oof, DecidedOutOfFold(predicted, None), seed, correction="none")
+    return TestSetOperatingPoint(rule=str(point.rule), threshold=point.threshold, **dict(scores))
+
+
+def _conformal(model: Model, oof: OutOfFold, predictions: Sequence[Prediction], seed: int) -> TestSetCoverage | None:
+    """Coverage of the model's prediction sets, where it makes them."""
+    if model.decisions.conformal is None:
+        return None
     sets = np.array([[[name in (one.members or ()) for name in model.classes] for one in predictions]], dtype=bool)
-    found: dict[str, Any] = {"operating_point": None, "conformal": None}
-    if decisions.operating_point is not None:
-        point = decisions.operating_point
-        scores = operating_point(oof, DecidedOutOfFold(predicted, None), seed, correction="none")
-        found["operating_point"] = {"rule": str(point.rule), "threshold": point.threshold, **scores}
-    if decisions.conformal is not None:
-        found["conformal"] = {
-            "level": decisions.conformal.level,
-            **coverage(oof, sets, seed=seed, correction="none"),
-        }
-    return found
+    found = coverage(oof, sets, seed=seed, correction="none")
+    return TestSetCoverage(level=model.decisions.conformal.level, **dict(found))
 
 
 def _refuse_training_images(model: Model, dataset: ImageDataset) -> None:

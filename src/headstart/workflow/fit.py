@@ -9,28 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.data.split.file import write_split
 from headstart.features.cache import FeatureCache
-from headstart.metrics.label_issues import find_label_issues
 from headstart.progress import Progress, Silent
 from headstart.report import write_report
-from headstart.results.labels import DOUBTFUL_FILE, label_issues_csv
+from headstart.results import RunResults
+from headstart.results.exports import ExportContext, exports_of
 from headstart.storage import write_bytes, write_json
-from headstart.study.candidates_table import CANDIDATES_FILE, write_candidates
 from headstart.study.data import StudyData
 from headstart.study.execution import run_folder as files
-from headstart.study.out_of_fold import predictions_csv
-from headstart.study.run import StudyResult, run_study
+from headstart.study.run import run_study
 from headstart.workflow.audit import Data
 from headstart.workflow.baselines import (
-    BASELINES_FILE,
     baseline_seconds,
-    baselines_csv,
     baselines_document,
     judge_baselines,
     open_baselines,
     scratch_baseline,
 )
 from headstart.workflow.bundle import final_model, save_fold_heads
-from headstart.workflow.document import halving_words, results_document, with_transfer
+from headstart.workflow.document import results_document, with_transfer
 from headstart.workflow.environment import Stopwatch, machine, versions
 from headstart.workflow.finetuning import fine_tuning_study, plan_fine_tuning
 from headstart.workflow.job import Job
@@ -38,7 +34,7 @@ from headstart.workflow.near_duplicates import join_near_duplicates
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.training_set import left_out_notes
 from headstart.workflow.preflight import Preflight, make_run_split
-from headstart.workflow.run import Run, is_complete, read_results
+from headstart.workflow.run import Run, is_complete
 from headstart.workflow.sources import FeatureSource, extract_all, extract_all_views, open_cache
 from headstart.workflow.time_estimate import REPORT_S, SourceCosts, announce, fit_costs, search_notes
 from headstart.workflow.transferability import transferability
@@ -99,7 +95,7 @@ def fit(
             progress.note(f"{folder} is complete; nothing is left to do.")
             if not images:  # forbidden now, perhaps not when the report was written
                 write_report(folder, images=False, progress=progress)
-            return Run(folder, read_results(folder))
+            return Run(folder, RunResults.read(folder / files.RESULTS_FILE))
         for source in ready.job.sources:
             source.save_network(folder / files.WORK_FOLDER)
         return _work(folder, ready.begun(folder / files.WORK_FOLDER, images=images), ready.run_split, clock)
@@ -135,9 +131,10 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
             journal=job.journal,
             progress=job.progress,
         )
-    results = results_document(job, dataset, twins, split, study)
+    transfer = None
     with clock.step("transferability"):
-        results["transferability"] = transferability(job, study, split, results["folds"])
+        ranking = transferability(job, study, split)
+    results = results_document(job, dataset, twins, split, study, transferability=ranking)
     if rivals is not None:
         with clock.step("rivals"):
             scratch = scratch_baseline(job, study)
@@ -145,28 +142,19 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
                 job, study, split, *rivals.features(images, cache, job.progress), scratch=scratch
             )
         results = with_transfer(results, baselines_document(job, study, rivals, transfer))
-        write_bytes(folder / BASELINES_FILE, baselines_csv(dataset, transfer))
     write_split(folder / files.SPLIT_FILE, split)
-    write_bytes(folder / files.PREDICTIONS_FILE, predictions_csv(dataset, study.oof, study.judged.said))
-    write_bytes(folder / DOUBTFUL_FILE, label_issues_csv(dataset, find_label_issues(study.oof)))
-    _write_search(folder / CANDIDATES_FILE, study)
+    context = ExportContext(dataset, study, transfer)
+    for export in exports_of(baselines=job.options.baselines):
+        write_bytes(folder / export.file_name, export.content(context))
     save_fold_heads(folder / files.FOLDS_FOLDER, job.sources, study)
     final_model(job, dataset, study, results).save(folder / files.MODEL_FOLDER)
-    write_json(folder / files.RESULTS_FILE, results)
+    results.write(folder / files.RESULTS_FILE)
     _write_timings(folder, clock, costs.n_missing, cache, job.sources)
     with clock.step("report"):
         write_report(folder, dataset=images, images=job.options.images, progress=job.progress)
     _write_timings(folder, clock, costs.n_missing, cache, job.sources)
     job.journal.close()
     return Run(folder, results)
-
-
-def _write_search(path: Path, study: StudyResult) -> None:
-    """Every candidate of every outer fold and of the refit."""
-    records = [result.record for result in (*study.folds, study.final)]
-    write_candidates(
-        path, study.plan.candidates, records, metric=study.plan.choose_by, halving=halving_words(study.folds)
-    )
 
 
 def _write_timings(

@@ -28,6 +28,7 @@ from headstart.pretraining.checkpoint import CHECKPOINT_FILE
 from headstart.pretraining.network import build_network, pixels_for
 from headstart.pretraining.train import DivergedError, Machine, PretrainingTask, faster_machine, predict, train
 from headstart.progress import Progress, Silent
+from headstart.results.models.pretraining import HeldOut
 from headstart.storage import canonical_json, hash_json, storage_error, write_bytes, write_json
 from headstart.study.execution import run_folder as files
 from headstart.version import __version__
@@ -62,6 +63,11 @@ class Pretrained:
 
     path: Path
     results: dict[str, Any]
+
+    @property
+    def heldout(self) -> HeldOut:
+        """Scores of the images that took no part."""
+        return HeldOut.model_validate(self.results["heldout"])
 
     @property
     def headline(self) -> str:

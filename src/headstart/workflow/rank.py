@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from headstart.errors import InputError
 from headstart.progress import Progress
+from headstart.results.models.evaluation import BackboneRankingResults, RankedProtocol, RankedTask
+from headstart.results.writers.transferability import transferability_scores
 from headstart.study.data import StudyData
 from headstart.study.folds import final_fold, outer_folds
 from headstart.study.search.space import Space
-from headstart.study.transferability import score_sources, transfer_document
+from headstart.study.transferability import score_sources
 from headstart.version import __version__
 from headstart.workflow.audit import Data
 from headstart.workflow.job import Job
@@ -27,21 +28,19 @@ class BackboneRanking:
 
     Attributes
     ----------
-    results : dict
-        ``sources``: label, ``scores``, ``ranks`` and ``refit`` of each; ``between``: Kendall's tau-b of every two
-        rankings; ``words``; ``caution``; ``settings``; the task and the split that the scores saw the training rows of.
+    results : BackboneRankingResults
     """
 
-    results: dict[str, Any]
+    results: BackboneRankingResults
 
     @property
     def favoured(self) -> tuple[str, ...]:
         """Labels of the sources that one of the scores at least puts first."""
-        return tuple(source["label"] for source in self.results["sources"] if 1 in source["ranks"].values())
+        return tuple(source.label for source in self.results.sources if 1 in dict(source.ranks).values())
 
     def lines(self) -> list[str]:
         """What the scores say in words, for a terminal."""
-        return [*self.results["words"], self.results["caution"]]
+        return [*self.results.words, self.results.caution]
 
 
 def rank_backbones(
@@ -95,7 +94,7 @@ def _several_sources(options: FitOptions) -> Space:
     return space
 
 
-def _scored(job: Job) -> dict[str, Any]:
+def _scored(job: Job) -> BackboneRankingResults:
     """Features, folds and scores of the sources of a job, as plain values."""
     options, audited = job.options, job.audited
     cache = open_cache(options.cache, limit=options.cache_limit, progress=job.progress)
@@ -105,15 +104,16 @@ def _scored(job: Job) -> dict[str, Any]:
     data = StudyData.of(dataset, features)
     folds, n_jobs = [*outer_folds(split), final_fold(split)], options.n_worker_processes
     scores = score_sources(data, folds, seed=options.seed, n_jobs=n_jobs, progress=job.progress)
-    about = {
-        "format": 1,
-        "headstart": __version__,
-        "task": {"classes": list(dataset.classes), "n_images": len(dataset)},
-        "protocol": {"scheme": split.scheme, "repeats": split.repeats, "seed": options.seed, "split_hash": split.hash},
-        "caution": CAUTION,
-        "data_sha256": audited.dataset.fingerprint(),
-    }
-    return about | transfer_document(scores, [source.spec.label for source in job.sources])
+    ranked = transferability_scores(scores, [source.spec.label for source in job.sources])
+    return BackboneRankingResults(
+        **dict(ranked),
+        format=2,
+        headstart=__version__,
+        task=RankedTask(classes=tuple(dataset.classes), n_images=len(dataset)),
+        protocol=RankedProtocol(scheme=split.scheme, repeats=split.repeats, seed=options.seed, split_hash=split.hash),
+        caution=CAUTION,
+        data_sha256=audited.dataset.fingerprint(),
+    )
 
 
 CAUTION = (

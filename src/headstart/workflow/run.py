@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from headstart.errors import HeadstartError, RunError
+from headstart.errors import HeadstartError
 from headstart.model import Model, load_model
 from headstart.progress import Progress, Silent
 from headstart.report import write_report
-from headstart.results.labels import DOUBTFUL_FILE
+from headstart.results import RunResults
+from headstart.results.exports import exports_of
 from headstart.results.read import read_run as read_record
-from headstart.study.candidates_table import CANDIDATES_FILE
 from headstart.study.execution import run_folder as files
 from headstart.workflow.audit import reopen_pictures
-from headstart.workflow.baselines import BASELINES_FILE
 from headstart.workflow.options.fit import FitOptions
 
 
@@ -28,17 +25,17 @@ class Run:
     Attributes
     ----------
     folder : Path
-    results : dict
+    results : RunResults
         Content of ``results.json``.
     """
 
     folder: Path
-    results: dict[str, Any]
+    results: RunResults
 
     @property
     def headline(self) -> str:
         """The result in one sentence."""
-        return str(self.results["headline"]["text"])
+        return self.results.headline.text
 
     @property
     def report(self) -> Path:
@@ -52,34 +49,11 @@ class Run:
 
 def is_complete(folder: Path, options: FitOptions) -> bool:
     """Whether a run has left everything it leaves, and no unfinished work."""
-    names = (
-        files.RESULTS_FILE,
-        files.PREDICTIONS_FILE,
-        DOUBTFUL_FILE,
-        CANDIDATES_FILE,
-        files.SPLIT_FILE,
-        files.TIMINGS_FILE,
-    )
+    tables = [export.file_name for export in exports_of(baselines=options.baselines)]
     last = (files.REPORT_FILE, f"{files.MODEL_FOLDER}/manifest.json")
-    of_rivals = (BASELINES_FILE,) if options.baselines else ()
-    there = all((folder / name).is_file() for name in (*names, *of_rivals, *last))
+    names = (files.RESULTS_FILE, *tables, files.SPLIT_FILE, files.TIMINGS_FILE, *last)
+    there = all((folder / name).is_file() for name in names)
     return there and not (folder / files.WORK_FOLDER).exists()
-
-
-def read_results(folder: Path) -> dict[str, Any]:
-    """Content of ``results.json`` of a finished run.
-
-    Raises
-    ------
-    RunError
-        When the file is damaged.
-    """
-    path = folder / files.RESULTS_FILE
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} is damaged. Remove the folder and run `headstart fit` again.") from error
-    return dict(content)
 
 
 def rewrite_report(run: str | os.PathLike[str], *, images: bool = True, progress: Progress | None = None) -> Path:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from headstart.results.writers.candidates import fold_rows
+from headstart.results.writers.transferability import (
+    best_outer_scores,
+    transferability_results,
+    transferability_scores,
+)
 from headstart.study.folds import final_fold, outer_folds
 from headstart.study.run import StudyResult
-from headstart.study.transferability import best_outer_scores, score_sources, transfer_document, with_agreement
+from headstart.study.transferability import score_sources
 from headstart.workflow.job import Job
 
 if TYPE_CHECKING:
     from headstart.data.split.split import Split
+    from headstart.results.models.transferability import TransferabilityResults
 
 
-def transferability(
-    job: Job, study: StudyResult, split: Split, folds: Sequence[dict[str, Any]]
-) -> dict[str, Any] | None:
+def transferability(job: Job, study: StudyResult, split: Split) -> TransferabilityResults | None:
     """The scores of every source with their rank agreement; None where there is one source, and nothing to rank.
 
     Parameters
@@ -24,8 +28,6 @@ def transferability(
     job : Job
     study : StudyResult
     split : Split
-    folds : sequence of dict
-        Rows of ``results.json``, with the outer score of the best of every source.
     """
     if len(job.sources) < 2:
         return None
@@ -37,5 +39,6 @@ def transferability(
         journal=job.journal,
         progress=job.progress,
     )
-    document = transfer_document(scores, [source.spec.label for source in job.sources])
-    return with_agreement(document, best_outer_scores(folds, len(job.sources)), job.options.metric)
+    labels = [source.spec.label for source in job.sources]
+    outer = best_outer_scores(fold_rows(study.data, study.folds, study.plan), len(job.sources))
+    return transferability_results(transferability_scores(scores, labels), outer, job.options.metric)

@@ -116,11 +116,11 @@ def rank(data: str, as_json: bool, quiet: bool, **given: Any) -> None:
     source, options = collect(DataSource, given, path=data), collect(FitOptions, given)
     found = rank_backbones(source, options, progress=TerminalProgress(quiet=quiet))
     if as_json:
-        print_json(found.results)
+        print_json(found.results.to_json())
         return
     print_ranking(found.results)
-    click.echo(found.results["caution"])
-    labels = found.favoured if len(found.favoured) > 1 else [source["label"] for source in found.results["sources"]]
+    click.echo(found.results.caution)
+    labels = found.favoured if len(found.favoured) > 1 else [source.label for source in found.results.sources]
     names = ",".join(dict.fromkeys(label.split(", ")[0] for label in labels))
     click.echo(f"Next: headstart fit {shlex.quote(data)} -o runs/first --backbone {names}")
 

@@ -24,7 +24,7 @@ def compare(first: str, second: str, seed: int, as_json: bool) -> None:
 
     found = compare_runs(first, second, seed=seed)
     if as_json:
-        print_json(found)
+        print_json(found.to_json())
         return
     print_comparison(found)
     click.echo(f"Next: headstart report {shlex.quote(second)}")

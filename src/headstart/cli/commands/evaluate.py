@@ -35,10 +35,11 @@ def evaluate(
     progress = TerminalProgress(quiet=quiet)
     found = evaluate_model(fitted, source, skip_unreadable=skip_unreadable, seed=seed, progress=progress)
     if as_json:
-        print_json(found)
+        print_json(found.to_json())
         return
     print_scores(found)
-    for line in decision_lines(found):
+    rule = None if found.operating_point is None else found.operating_point.rule
+    for line in decision_lines(rule, found.operating_point, found.conformal):
         click.echo(line)
-    click.echo(f"{found['n_images']:,} images; the intervals are those of this very model on new images of this kind.")
+    click.echo(f"{found.n_images:,} images; the intervals are those of this very model on new images of this kind.")
     click.echo(f"Next: headstart predict {shlex.quote(model)} NEW_IMAGES/")

@@ -43,7 +43,7 @@ def fit(data: str, output: str, estimate: bool, as_json: bool, quiet: bool, **gi
     progress = TerminalProgress(quiet=quiet)
     if not estimate:
         run = run_fit(source, output, options, progress=progress)
-        print_json(run.results) if as_json else print_run(run)
+        print_json(run.results.to_json()) if as_json else print_run(run)
         return
     plan = estimate_fit(source, output, options, progress=progress)
     if as_json:

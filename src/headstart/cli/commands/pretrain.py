@@ -43,7 +43,7 @@ def pretrain(data: str, output: str, as_json: bool, quiet: bool, **given: Any) -
     if as_json:
         print_json(made.results)
         return
-    print_heldout(made.results["heldout"])
+    print_heldout(made.heldout)
     click.echo(made.headline)
     click.echo(f"Wrote {made.path}")
     again = shlex.join(["--backbone", options.backbone, "--weights", str(made.path)])

@@ -10,7 +10,7 @@ from headstart.report.document import Plot
 from headstart.report.figures import style
 from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_in_sentence, metric_title
-from headstart.results.models.estimates import Estimate
+from headstart.results.models.estimates import EstimateFacts
 from headstart.results.models.transfer import TransferResults
 from headstart.results.read import RunRecord
 
@@ -53,7 +53,7 @@ def _points(gain: float, interval: tuple[float, float] | None) -> str:
 
 
 @style.styled()
-def _figure(rows: Sequence[tuple[str, Estimate]], *, metric: str, title: str) -> Figure:
+def _figure(rows: Sequence[tuple[str, EstimateFacts]], *, metric: str, title: str) -> Figure:
     figure = style.new_figure(6.4, 1.3 + 0.34 * len(rows))
     axes = figure.subplots()
     for height, (_, entry) in enumerate(rows):

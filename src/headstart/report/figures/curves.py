@@ -14,7 +14,7 @@ from headstart.metrics import Band, OutOfFold, precision_recall_band, precision_
 from headstart.report.document import Plot
 from headstart.report.figures import style
 from headstart.report.text import format as text
-from headstart.results.models.estimates import Estimate
+from headstart.results.models.estimates import EstimateFacts
 from headstart.results.read import RunRecord
 
 Floats = NDArray[np.float64]
@@ -101,7 +101,7 @@ def _fraction(record: RunRecord) -> float:
     return float(np.clip(n_train / record.document.task.n_images, 1e-9, 1.0))
 
 
-def _class_entry(record: RunRecord, code: int, metric: str) -> Estimate:
+def _class_entry(record: RunRecord, code: int, metric: str) -> EstimateFacts:
     return record.document.per_class[record.classes[code]].metrics[metric]
 
 

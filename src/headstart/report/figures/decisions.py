@@ -21,7 +21,7 @@ from headstart.results.models.decisions import (
     OperatingPointScores,
     ReliabilityBins,
 )
-from headstart.results.models.estimates import Estimate
+from headstart.results.models.estimates import EstimateFacts
 from headstart.results.read import RunRecord
 
 Floats = NDArray[np.float64]
@@ -47,7 +47,7 @@ def calibrates(decisions: DecisionResults) -> bool:
     return any(fold.calibrator.kind != "none" for fold in decisions.folds)
 
 
-def _known(*scores: Estimate) -> bool:
+def _known(*scores: EstimateFacts) -> bool:
     return all(score.value is not None for score in scores)
 
 

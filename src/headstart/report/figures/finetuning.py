@@ -10,7 +10,12 @@ from matplotlib.figure import Figure
 
 from headstart.report.document import Plot
 from headstart.report.figures import style
-from headstart.results.models.finetuning import FineTunedFold, FineTuningCandidate, FineTuningResults, TriedFineTuning
+from headstart.results.models.finetuning import (
+    FineTunedFoldFacts,
+    FineTuningCandidate,
+    FineTuningResults,
+    TriedFineTuning,
+)
 from headstart.results.read import RunRecord
 
 PLOT = "fine_tuning"
@@ -53,7 +58,7 @@ def _depth(candidates: Sequence[FineTuningCandidate], number: int) -> str:
     return "" if len(candidates) == 1 else f", {unlock} unlocked"
 
 
-def panel_title(fold: FineTunedFold) -> str:
+def panel_title(fold: FineTunedFoldFacts) -> str:
     """Number of an outer fold in words, after its repeat where that is not the first."""
     return f"repeat {fold.repeat + 1}, fold {fold.fold + 1}" if fold.repeat else f"fold {fold.fold + 1}"
 

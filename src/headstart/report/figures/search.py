@@ -25,7 +25,7 @@ from headstart.report.text.search_names import (
     score_name,
     undecided,
 )
-from headstart.study.candidates_table import CandidateTable
+from headstart.results.candidates_table import CandidateTable
 
 Floats = NDArray[np.float64]
 MAX_FACTORS = 6

@@ -11,7 +11,7 @@ from headstart.report.sections import Drawn, figure_row, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.report.text.metric_names import metric_in_sentence, metric_title, ordered_metrics
-from headstart.results.models.estimates import Estimate
+from headstart.results.models.estimates import EstimateFacts
 from headstart.results.models.transfer import TransferResults
 from headstart.results.read import RunRecord
 
@@ -87,7 +87,7 @@ def _baseline_table(record: RunRecord, transfer: TransferResults) -> ReportTable
     return ReportTable(f"The run and its baselines, n = {record.n_judged:,}", columns, (run, *baselines, best))
 
 
-def _on_two_lines(entry: Estimate) -> str:
+def _on_two_lines(entry: EstimateFacts) -> str:
     """An estimate with its interval below it, so that many scores fit beside each other."""
     return text.estimate(entry).replace(" (", "\n(", 1)
 

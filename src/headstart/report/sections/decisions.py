@@ -21,7 +21,7 @@ from headstart.results.models.decisions import (
     FittedDecisions,
     OperatingPointScores,
 )
-from headstart.results.models.estimates import Estimate
+from headstart.results.models.estimates import EstimateFacts
 from headstart.results.read import RunRecord
 
 KIND_WORDS = {
@@ -172,7 +172,7 @@ def _point_blocks(
     record: RunRecord, decisions: DecisionResults, metrics: OperatingPointScores, drawn: Drawn
 ) -> list[Block]:
     rule = decisions.requested.operating_point
-    scores: dict[str, Estimate] = dict(metrics)
+    scores: dict[str, EstimateFacts] = dict(metrics)
     rows = tuple(
         (
             _CLINICAL_TITLES.get(name, metric_title(name)),

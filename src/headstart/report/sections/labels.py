@@ -10,7 +10,7 @@ from headstart.report.sections import Drawn, register_section
 from headstart.report.sections.gallery import PictureWall
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
-from headstart.results.labels import DOUBTFUL_FILE
+from headstart.results.exports.label_issues import LABEL_ISSUES_FILE
 from headstart.results.models.audit import AgreementFacts, Alpha, DisputedImage
 from headstart.results.models.label_issues import LabelIssue, LabelIssueFacts
 
@@ -24,7 +24,8 @@ N_ROWS = 20
 _WHAT = (
     "A list to look at, not a correction: models that had not seen these images are confident of another class than "
     "the label. Wrong labels stand on it beside hard and rare images; labels that are wrong by a rule that the models "
-    f"could learn do not. Nothing was changed or left out because of it. All of them, ranked, are in {DOUBTFUL_FILE}."
+    f"could learn do not. Nothing was changed or left out because of it. All of them, ranked, are in "
+    f"{LABEL_ISSUES_FILE}."
 )
 
 
@@ -51,7 +52,7 @@ def label_sentences(context: ReportContext) -> list[MethodsSentence]:
 def labels_section(context: ReportContext, drawn: Drawn) -> Section | None:
     """Agreement of the raters, soft labels, and the ranked list of label issues with pictures of the first.
 
-    Where image names are to be left out, a label is found by its rank in `DOUBTFUL_FILE`. None for a run that says
+    Where image names are to be left out, a label is found by its rank in `LABEL_ISSUES_FILE`. None for a run that says
     nothing of its labels: one of an older version.
     """
     results = context.record.document

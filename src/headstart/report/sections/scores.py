@@ -8,7 +8,7 @@ from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.report.text.metric_names import metric_in_sentence, metric_title, ordered_metrics
-from headstart.results.models.estimates import Estimate
+from headstart.results.models.estimates import EstimateFacts
 from headstart.results.models.run_results import RunResults
 from headstart.results.read import RunRecord
 
@@ -107,6 +107,6 @@ def _class_table(record: RunRecord) -> ReportTable:
     return ReportTable("By class, each against the others: value, and its 95 % interval below", columns, rows)
 
 
-def _two_lines(entry: Estimate) -> str:
+def _two_lines(entry: EstimateFacts) -> str:
     """An estimate with its interval below it."""
     return text.score(entry.value) + (f"\n{text.interval(entry.ci95)}" if entry.ci95 else "")

@@ -17,7 +17,7 @@ from headstart.report.search_effects import Effect, designs, effects, source_lab
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.search_names import SettingEffects, factor_name, outer_fold_numbers, score_name
-from headstart.study.candidates_table import CANDIDATES_FILE, CandidateTable, read_candidates
+from headstart.results.candidates_table import CANDIDATES_FILE, CandidateTable, read_candidates
 
 MAX_TIED = 20
 _TABLE_SETTINGS = ("activation", "dropout", "optimizer", "batch_size", "epochs")

@@ -8,7 +8,7 @@ from headstart.metrics import find_metric
 from headstart.report.search_effects import SOURCE, Design, Effect, Factor
 from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_in_sentence
-from headstart.study.candidates_table import CandidateTable
+from headstart.results.candidates_table import CandidateTable
 
 SettingEffects = Sequence[tuple[Design, list[list[Effect]]]]
 """For each kind of head whose settings varied: its design, and the effects of its factors."""

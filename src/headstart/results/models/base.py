@@ -21,6 +21,10 @@ class Part(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return self.model_dump(mode="json")
+
 
 def _rising(ends: tuple[float, float]) -> tuple[float, float]:
     if ends[0] > ends[1]:

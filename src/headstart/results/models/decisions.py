@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from headstart.results.models.base import Count, Mass, Matrix, Part, Positive, Share
-from headstart.results.models.estimates import Estimate, PlainEstimate
+from headstart.results.models.estimates import EstimateFacts, PlainEstimate
 
 
 class RequestedDecisions(Part):
@@ -21,8 +21,8 @@ class RequestedDecisions(Part):
 class BeforeAndAfter(Part):
     """A score before and after calibration."""
 
-    before: Estimate
-    after: Estimate
+    before: EstimateFacts
+    after: EstimateFacts
 
 
 class CalibrationScores(Part):
@@ -60,14 +60,14 @@ class CalibrationFacts(Part):
 class OperatingPointScores(Part):
     """Scores of the predicted classes at the operating point; `npv` is the precision of the negative class."""
 
-    accuracy: Estimate
-    balanced_accuracy: Estimate
-    recall: Estimate
-    specificity: Estimate
-    precision: Estimate
-    f1: Estimate
-    mcc: Estimate
-    npv: Estimate
+    accuracy: EstimateFacts
+    balanced_accuracy: EstimateFacts
+    recall: EstimateFacts
+    specificity: EstimateFacts
+    precision: EstimateFacts
+    f1: EstimateFacts
+    mcc: EstimateFacts
+    npv: EstimateFacts
 
 
 class OperatingPointResults(Part):
@@ -80,7 +80,7 @@ class OperatingPointResults(Part):
 class ClassCoverage(Part):
     """How often the prediction set of an image of this class holds the class, and how many images that rests on."""
 
-    coverage: Estimate
+    coverage: EstimateFacts
     min_n_calibration: Count
     uninformative_folds: Count
 
@@ -91,8 +91,17 @@ class ConformalResults(Part):
     level: Annotated[float, Field(gt=0, lt=1)]
     min_calibration_size: Positive
     n_folds: Positive
-    coverage: Estimate
+    coverage: EstimateFacts
     per_class: dict[str, ClassCoverage]
+    mean_size: Mass
+    share_of_size: tuple[Share, ...]
+
+
+class SetCoverage(Part):
+    """How often prediction sets hold the true class, over all and by class, and how large they are."""
+
+    coverage: EstimateFacts
+    per_class: dict[str, EstimateFacts]
     mean_size: Mass
     share_of_size: tuple[Share, ...]
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from headstart.results.models.base import Count, Ends, Part, Share
 
 
-class Estimate(Part):
+class EstimateFacts(Part):
     """A score, its 95 % interval and its standard deviation across folds; None for what is undefined."""
 
     value: float | None
@@ -24,7 +24,7 @@ class PlainEstimate(Part):
     ci95: Ends | None
 
 
-class Difference(Part):
+class DifferenceFacts(Part):
     """Score of one procedure (a) less that of another (b) on the same images, its 95 % interval and p value."""
 
     a: float | None
@@ -34,7 +34,7 @@ class Difference(Part):
     p: Share | None
 
 
-class IntervalMethod(Part):
+class IntervalFacts(Part):
     """How intervals were made, and what they speak of."""
 
     level: Share
@@ -51,8 +51,8 @@ class ClassScores(Part):
     """Scores of one class against all others, and its number of judged images."""
 
     support: Count
-    metrics: dict[str, Estimate]
+    metrics: dict[str, EstimateFacts]
 
 
-Estimates: TypeAlias = dict[str, Estimate]
+Estimates: TypeAlias = dict[str, EstimateFacts]
 """Scores by the name of the metric."""

@@ -95,10 +95,6 @@ class RunFile(Part):
         """
         write_bytes(Path(path), json_bytes(self.to_json()))
 
-    def to_json(self) -> dict[str, Any]:
-        """The document as plain values."""
-        return self.model_dump(mode="json")
-
 
 def _parsed(text: str, file: Path) -> dict[str, Any]:
     try:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from headstart.results.models.base import Count, Holding, Mass, Part, Positive, Share
-from headstart.results.models.estimates import Difference, IntervalMethod
+from headstart.results.models.estimates import DifferenceFacts, IntervalFacts
 
 
 class FineTuningSettings(Part):
@@ -58,7 +58,7 @@ class TriedFineTuning(Part):
     history: TrainingHistory
 
 
-class FineTunedFold(Part):
+class FineTunedFoldFacts(Part):
     """What the holdout of an outer fold (-1 for the refit on all images) said of frozen features and fine-tunings."""
 
     repeat: Count
@@ -74,8 +74,8 @@ class FineTunedFold(Part):
 class GainOverFrozen(Part):
     """Scores of the run less those of heads on frozen features alone."""
 
-    metrics: Annotated[dict[str, Difference], Holding("balanced_accuracy", "accuracy", "log_loss")]
-    interval: IntervalMethod
+    metrics: Annotated[dict[str, DifferenceFacts], Holding("balanced_accuracy", "accuracy", "log_loss")]
+    interval: IntervalFacts
 
 
 class FineTuningResults(Part):
@@ -86,8 +86,8 @@ class FineTuningResults(Part):
     stages: tuple[str, ...]
     n_views: Positive
     choose_by: str
-    folds: tuple[FineTunedFold, ...]
-    final: FineTunedFold
+    folds: tuple[FineTunedFoldFacts, ...]
+    final: FineTunedFoldFacts
     times_chosen: Count
     against_frozen: GainOverFrozen
     signs: tuple[str, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -18,7 +18,7 @@ from headstart.results.models.candidates import (
     SearchFacts,
 )
 from headstart.results.models.decisions import DecisionResults
-from headstart.results.models.estimates import ClassScores, Estimates, IntervalMethod
+from headstart.results.models.estimates import ClassScores, Estimates, IntervalFacts
 from headstart.results.models.file import RunFile
 from headstart.results.models.finetuning import FineTuningResults
 from headstart.results.models.label_issues import LabelFacts
@@ -27,10 +27,10 @@ from headstart.results.models.transfer import TransferResults, Verdict
 from headstart.results.models.transferability import TransferabilityResults
 from headstart.results.upgrade import upgrade_results
 
-RESULTS_FORMAT = 2
+RESULTS_FORMAT: Final = 2
 
 
-class Headline(Part):
+class HeadlineFacts(Part):
     """The result in one sentence, the number it stands on, and the verdict whether transfer helped."""
 
     metric: str
@@ -62,7 +62,7 @@ class ProtocolFacts(Part):
     choose_by: str
     seed: int
     split_hash: Sha256
-    interval: IntervalMethod
+    interval: IntervalFacts
 
 
 class RunResults(RunFile):
@@ -88,7 +88,7 @@ class RunResults(RunFile):
 
     format: Literal[2]
     headstart: str
-    headline: Headline
+    headline: HeadlineFacts
     task: TaskFacts
     protocol: ProtocolFacts
     backbone: BackboneFacts

@@ -58,7 +58,7 @@ class RequestedEngine(Part):
     precision: str
 
 
-class Parity(Part):
+class ParityFacts(Part):
     """How well features of an engine agree with those of the reference; None for what could not be told."""
 
     relative_error: Annotated[float, Field(ge=0)] | None
@@ -78,7 +78,7 @@ class TriedEngine(Part):
     """An engine that was compared with the reference."""
 
     engine: str
-    parity: Parity
+    parity: ParityFacts
     tolerance: ParityTolerance
     within: bool
 
@@ -100,7 +100,7 @@ class EngineRecord(Part):
     used: EngineSettings
     label: str
     reason: str
-    parity: Parity | None
+    parity: ParityFacts | None
     tried: tuple[TriedEngine, ...]
     notes: tuple[str, ...]
     accuracy_cost: AccuracyCost | None

@@ -7,11 +7,11 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from headstart.results.models.base import Count, Ends, Holding, Part, Share
-from headstart.results.models.estimates import Estimate
+from headstart.results.models.estimates import EstimateFacts
 
 Verdict: TypeAlias = Literal["helps", "no evidence", "hurts"]
 _GAINS = ("balanced_accuracy", "accuracy", "roc_auc", "log_loss", "brier")
-BaselineScores: TypeAlias = Annotated[dict[str, Estimate], Holding(*_GAINS)]
+BaselineScores: TypeAlias = Annotated[dict[str, EstimateFacts], Holding(*_GAINS)]
 """Scores that the run and its baselines are compared by."""
 
 

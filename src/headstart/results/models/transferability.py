@@ -86,8 +86,17 @@ class TransferabilitySettings(Part):
     max_rows: Positive
 
 
+class TransferabilityScores(Part):
+    """Scores of every source, how far they agree with each other, and how they were computed."""
+
+    sources: Annotated[tuple[ScoredSource, ...], Field(min_length=1)]
+    between: tuple[RankingPair, ...]
+    words: tuple[str, ...]
+    settings: TransferabilitySettings
+
+
 class TransferabilityResults(Part):
-    """Scores of every source, how far they agree with each other, and with the outer folds."""
+    """The same of a run, with what the outer folds found."""
 
     sources: Annotated[tuple[JudgedSource, ...], Field(min_length=1)]
     between: tuple[RankingPair, ...]

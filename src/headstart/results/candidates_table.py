@@ -1,10 +1,8 @@
-"""``candidates.parquet``: every candidate of every outer fold, its settings, inner scores, rank and fate."""
+"""``candidates.parquet`` read: every candidate of every outer fold, its settings, inner scores, rank and fate."""
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,20 +12,17 @@ import numpy as np
 from headstart.errors import RunError
 from headstart.heads.spec import KINDS, searchable_kinds
 from headstart.metrics import METRICS
-from headstart.storage import canonical_json, write_bytes
-from headstart.study.search.candidate import Candidate, FeatureSourceSpec
+from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.study.training_set.spec import TrainingSetSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from headstart.study.fold_result import FoldRecord
-
 CANDIDATES_FILE = "candidates.parquet"
 SOURCE_COLUMNS = tuple(field.name for field in fields(FeatureSourceSpec))
 TRAINING_SET_COLUMNS = tuple(field.name for field in fields(TrainingSetSpec))
-_FORMAT = 2
-_META = b"headstart"
+TABLE_FORMAT = 2
+TABLE_META = b"headstart"
 _FIXED = {
     "repeat": "int32",
     "fold": "int32",
@@ -48,7 +43,7 @@ _JUDGED = {
     "cost": "float64",
     "outer_score": "float64",
 }
-_INNER = "inner_score_"
+INNER = "inner_score_"
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,106 +86,19 @@ def setting_columns() -> dict[str, str]:
     return {name: columns.pop() if len(columns) == 1 else "string" for name, columns in found.items()}
 
 
-def write_candidates(
-    path: Path, candidates: Sequence[Candidate], folds: Sequence[FoldRecord], *, metric: str, halving: str | None = None
-) -> None:
-    """Write ``candidates.parquet``, whole or not at all; equal records give equal bytes.
-
-    Parameters
-    ----------
-    path : Path
-    candidates : sequence of Candidate
-    folds : sequence of FoldRecord
-        At least one.
-    metric : str
-        Score that chose.
-    halving : str or None
-        One sentence on what successive halving saved.
-
-    Raises
-    ------
-    StorageError
-        When the disk refuses.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet
-
-    n_inner = folds[0].choice.fold_scores.shape[1]
-    types = _types(n_inner)
-    rows = [_fold_columns(candidates, record, n_inner) for record in folds]
-    arrays = [
-        pa.array([value for part in rows for value in part[name]], type=getattr(pa, _arrow(kind))(), from_pandas=True)
-        for name, kind in types.items()
-    ]
-    meta = {"format": _FORMAT, "metric": metric, "n_inner": n_inner, "halving": halving}
-    schema = pa.schema(
-        [(name, array.type) for name, array in zip(types, arrays, strict=True)],
-        metadata={_META: canonical_json(meta).encode()},
-    )
-    buffer = io.BytesIO()
-    pa.parquet.write_table(pa.Table.from_arrays(arrays, schema=schema), buffer, compression="zstd")
-    write_bytes(path, buffer.getvalue())
-
-
-def _arrow(kind: str) -> str:
+def arrow_type(kind: str) -> str:
+    """Name of the type in pyarrow."""
     return {"bool": "bool_"}.get(kind, kind)
 
 
-def _types(n_inner: int) -> dict[str, str]:
-    inner = {f"{_INNER}{number}": "float64" for number in range(n_inner)}
+def column_types(n_inner: int) -> dict[str, str]:
+    """Type of every column, in their order, for a number of inner folds."""
+    inner = {f"{INNER}{number}": "float64" for number in range(n_inner)}
     return {**_FIXED, **setting_columns(), **inner, **_JUDGED}
 
 
-def _fold_columns(candidates: Sequence[Candidate], record: FoldRecord, n_inner: int) -> dict[str, list[Any]]:
-    """Columns of one outer fold as plain lists, None for what is not known."""
-    n = len(candidates)
-    place = {index: position for position, index in enumerate(record.compared)}
-    choice, halved = record.choice, record.halved
-    early = np.full((n, n_inner), np.nan) if halved is None else halved.scores
-    columns: dict[str, list[Any]] = {
-        "repeat": [record.repeat] * n,
-        "fold": [record.fold] * n,
-        "candidate": list(range(n)),
-        **{name: [getattr(candidate.source, name) for candidate in candidates] for name in SOURCE_COLUMNS},
-        **{
-            name: [str(getattr(candidate.training_set, name)) for candidate in candidates]
-            for name in TRAINING_SET_COLUMNS
-        },
-        "kind": [candidate.head.kind for candidate in candidates],
-        "label": [candidate.short_label for candidate in candidates],
-        **_setting_values(candidates),
-        "inner_score": [float(choice.scores[place[i]]) if i in place else None for i in range(n)],
-        "rung": [0 if halved is None else int(halved.rung[i]) for i in range(n)],
-        "failed": [_failed(record, place, i) for i in range(n)],
-        "rank": [int(choice.rank[place[i]]) or None if i in place else None for i in range(n)],
-        "tied": [i in place and bool(choice.tied[place[i]]) for i in range(n)],
-        "cheapest": [record.compared[choice.cheapest] == i for i in range(n)],
-        "chosen": [record.chosen == i for i in range(n)],
-        "cost": [float(value) for value in record.costs],
-        "outer_score": [record.outer_scores.get(i) for i in range(n)],
-    }
-    for number in range(n_inner):
-        columns[f"{_INNER}{number}"] = [
-            float(choice.fold_scores[place[i], number] if i in place else early[i, number]) for i in range(n)
-        ]
-    return columns
-
-
-def _failed(record: FoldRecord, place: Mapping[int, int], index: int) -> bool:
-    before = record.halved is not None and bool(record.halved.failed[index])
-    return before or (index in place and bool(record.choice.failed[place[index]]))
-
-
-def _setting_values(candidates: Sequence[Candidate]) -> dict[str, list[Any]]:
-    result = {}
-    for name, kind in setting_columns().items():
-        values = [candidate.head.settings.get(name) for candidate in candidates]
-        result[name] = [str(value) if kind == "string" and value is not None else value for value in values]
-    return result
-
-
 def read_candidates(path: Path) -> CandidateTable:
-    """The table that `write_candidates` wrote.
+    """The table that a fit left.
 
     Raises
     ------
@@ -206,11 +114,11 @@ def read_candidates(path: Path) -> CandidateTable:
         raise RunError(f"{path} is missing, so the run is incomplete. {_REMEDY}") from error
     except (OSError, pa.ArrowException) as error:
         raise RunError(f"{path} is damaged ({error}). {_REMEDY}") from error
-    meta = _meta(path, (table.schema.metadata or {}).get(_META, b""))
-    types, settings = _types(meta["n_inner"]), setting_columns()
+    meta = _meta(path, (table.schema.metadata or {}).get(TABLE_META, b""))
+    types, settings = column_types(meta["n_inner"]), setting_columns()
     for name in settings:  # a table older than a kind of head has no column for what only that kind has
         if name not in table.schema.names:
-            table = table.append_column(name, pa.nulls(len(table), getattr(pa, _arrow(settings[name]))()))
+            table = table.append_column(name, pa.nulls(len(table), getattr(pa, arrow_type(settings[name]))()))
     wrong = [name for name, kind in types.items() if name not in table.schema.names or _differs(table, name, kind)]
     if wrong:
         raise RunError(f"{path} has no column {wrong[0]!r} of type {types[wrong[0]]}. {_REMEDY}")
@@ -224,14 +132,14 @@ _REMEDY = "Run `headstart fit` again with the same options; a run that was inter
 def _differs(table: Any, name: str, kind: str) -> bool:
     import pyarrow as pa
 
-    return bool(table.schema.field(name).type != getattr(pa, _arrow(kind))())
+    return bool(table.schema.field(name).type != getattr(pa, arrow_type(kind))())
 
 
 def _meta(path: Path, content: bytes) -> dict[str, Any]:
     try:
         meta = json.loads(content)
         known = (
-            meta["format"] == _FORMAT
+            meta["format"] == TABLE_FORMAT
             and meta["metric"] in METRICS
             and 0 < int(meta["n_inner"]) <= 1000
             and "halving" in meta

@@ -1,0 +1,68 @@
+"""``predictions.csv``: out-of-fold predictions, one row per image and repeat."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.results.exports import ExportContext, register_export
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from headstart.data import ImageDataset
+    from headstart.metrics import OutOfFold
+    from headstart.study.decided import DecidedOutOfFold
+
+
+@register_export("predictions.csv")
+def _content(context: ExportContext) -> bytes:
+    return predictions_csv(context.dataset, context.study.oof, context.study.judged.said)
+
+
+def predictions_csv(dataset: ImageDataset, oof: OutOfFold, said: DecidedOutOfFold | None = None) -> bytes:
+    """Out-of-fold predictions as CSV, one row per image and repeat, numbers in full precision.
+
+    Parameters
+    ----------
+    dataset : ImageDataset
+    oof : OutOfFold
+    said : DecidedOutOfFold, optional
+        What is called and the prediction sets, each set as a JSON list; None: the most probable class, no sets.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    columns = [f"probability:{name}" for name in oof.classes]
+    sets = None if said is None else said.sets
+    kept = {"set": sets, "weight": oof.weights, "group": oof.groups}
+    extra = [name for name, values in kept.items() if values is not None]
+    writer.writerow(["image", "label", "predicted", *columns, "repeat", "fold", *extra])
+    predicted = oof.probabilities.argmax(axis=2) if said is None else said.predicted_classes
+    for repeat in range(oof.n_repeats):
+        for row in oof.rows_of(repeat).tolist():
+            names = [dataset.names[row], oof.classes[int(oof.labels[row])], oof.classes[int(predicted[repeat, row])]]
+            values = [repr(float(value)) for value in oof.probabilities[repeat, row]]
+            chosen = [] if sets is None else [set_words(oof.classes, sets[repeat, row])]
+            weight = [] if oof.weights is None else [repr(float(oof.weights[row]))]
+            group = [] if oof.groups is None else [_group_name(dataset, oof.groups, row)]
+            writer.writerow([*names, *values, repeat, int(oof.fold[repeat, row]), *chosen, *weight, *group])
+    return text.getvalue().encode()
+
+
+def set_words(classes: Sequence[str], inside: NDArray[np.bool_]) -> str:
+    """A prediction set as a JSON list of names: names may hold any sign.
+
+    >>> set_words(("dead", "living"), np.array([True, True]))
+    '["dead", "living"]'
+    """
+    return json.dumps([name for name, is_in in zip(classes, inside.tolist(), strict=True) if is_in], ensure_ascii=False)
+
+
+def _group_name(dataset: ImageDataset, groups: NDArray[np.int64], row: int) -> str:
+    """The joined group's number; groups that twins joined have no name of the user's."""
+    return dataset.group_names[int(groups[row])] if dataset.group_names else str(int(groups[row]))

@@ -1,0 +1,94 @@
+"""What judging from outside found: a model on a test set, two runs against each other, backbones before a fit."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from headstart.results.models.base import Count, Ends, Matrix, Part, Positive, Share
+from headstart.results.models.decisions import OperatingPointScores, SetCoverage
+from headstart.results.models.estimates import ClassScores, Estimates, IntervalFacts
+from headstart.results.models.transferability import TransferabilityScores
+
+
+class TestSetOperatingPoint(Part):
+    """The model's operating point, with its scores and confusion matrix on the test set."""
+
+    rule: str
+    threshold: float
+    metrics: OperatingPointScores
+    confusion: Matrix
+
+
+class TestSetCoverage(SetCoverage):
+    """How often the model's prediction sets hold the true class on the test set, and the level they were made for."""
+
+    level: Annotated[float, Field(gt=0, lt=1)]
+
+
+class TestSetResults(Part):
+    """Scores of a model on a labelled test set.
+
+    Attributes
+    ----------
+    operating_point, conformal : TestSetOperatingPoint, TestSetCoverage or None
+        None where the model has none. Other scores are of the most probable class.
+    unreadable : tuple of str
+        Images that were left out, and why.
+    """
+
+    classes: tuple[str, ...]
+    positive: str | None
+    n_images: Positive
+    unreadable: tuple[str, ...]
+    metrics: Estimates
+    per_class: dict[str, ClassScores]
+    confusion: Matrix
+    interval: IntervalFacts
+    operating_point: TestSetOperatingPoint | None
+    conformal: TestSetCoverage | None
+
+
+class RunDifference(Part):
+    """A score of two runs on the same images: the second less the first, its 95 % interval and p value."""
+
+    first: float | None
+    second: float | None
+    difference: float | None
+    ci95: Ends | None
+    p: Share | None
+
+
+class ComparisonResults(Part):
+    """Two runs against each other by every score, and how the intervals were made."""
+
+    metrics: dict[str, RunDifference]
+    interval: IntervalFacts
+
+
+class RankedTask(Part):
+    """The classes, and the number of images."""
+
+    classes: tuple[str, ...]
+    n_images: Count
+
+
+class RankedProtocol(Part):
+    """The split whose training rows the scores saw."""
+
+    scheme: str
+    repeats: Positive
+    seed: int
+    split_hash: str
+
+
+class BackboneRankingResults(TransferabilityScores):
+    """Three scores of every source of features before any study, the data and split behind them, and a caution."""
+
+    format: Literal[2]
+    headstart: str
+    task: RankedTask
+    protocol: RankedProtocol
+    caution: str
+    data_sha256: str

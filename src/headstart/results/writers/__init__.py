@@ -1,0 +1,1 @@
+"""From what the study found to the documents of a run, one file a topic."""

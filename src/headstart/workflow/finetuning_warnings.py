@@ -1,0 +1,51 @@
+"""What fine-tuning could not do in this fit, in words for the user."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from headstart.workflow.options.finetuning import SCRATCH, requested_specs
+
+if TYPE_CHECKING:
+    from headstart.study.run import StudyResult
+    from headstart.workflow.options.fit import FitOptions
+
+
+def budget_warnings(options: FitOptions, study: StudyResult) -> list[str]:
+    """What was asked for and the budget had no room for: a run without it must not look like one with it.
+
+    No durations are told, so the same decision gives the same bytes.
+    """
+    budget = options.budget
+    if budget is None:
+        return []
+    kept = () if study.tuning is None else study.tuning.specs
+    unasked = () if SCRATCH in [name.strip() for name in options.strategy.split(",")] else ("random",)
+    told = []
+    for spec in requested_specs(options):
+        open_depth = options.unlock is None and spec.start != "random"
+        label = "fine-tuning" if open_depth else spec.label.partition(",")[0]
+        alike = [one for one in kept if one.start == spec.start and (open_depth or one.unlock == spec.unlock)]
+        if not alike and spec.start not in unasked:
+            told.append(f"{label} was left out")
+        elif alike and alike[0].epochs < spec.epochs:
+            told.append(f"{label} has {alike[0].epochs} epochs instead of {spec.epochs}")
+    return [f"Budget of {budget:g} minutes: {'; '.join(told)}. Give it more time for the rest."] if told else []
+
+
+def divergence_warnings(study: StudyResult) -> list[str]:
+    """Costly candidates whose loss diverged also at a tenth of the rate; there, nothing of them was compared."""
+    if study.tuning is None:
+        return []
+    told = []
+    for place, spec in enumerate(study.tuning.specs):
+        tried = [
+            fold.fine_tuned.tried[place].failed for fold in [*study.folds, study.final] if fold.fine_tuned is not None
+        ]
+        remedy = "" if spec.start == "random" else " Try a lower learning rate."  # from scratch has a rate of its own
+        if any(tried):
+            told.append(
+                f"The loss of {spec.label.partition(',')[0]} diverged in {sum(tried)} of {len(tried)} trainings that "
+                f"choose, also at a tenth of the learning rate; it was left out there.{remedy}"
+            )
+    return told
