@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
+import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -23,21 +24,22 @@ from headstart.storage import replacing
 
 _BLOCK = 1 << 18  # bytes
 _BUSY = (408, 425, 429, 500, 502, 503, 504)  # answers that another try may mend
-_LASTING = (
-    "RepositoryNotFoundError",
-    "RevisionNotFoundError",
-    "RemoteEntryNotFoundError",
-    "EntryNotFoundError",
-    "LocalEntryNotFoundError",  # no connection: huggingface_hub has tried several times itself
-    "GatedRepoError",
-    "OfflineModeIsEnabled",
-    "PermissionError",
-    "NotADirectoryError",
-    "FileExistsError",
-    "Read-only file system",
-    "ModuleNotFoundError",
-    "HFValidationError",
+_ABSENT = frozenset({"EntryNotFoundError", "RemoteEntryNotFoundError"})
+_LASTING = frozenset(
+    {
+        "RepositoryNotFoundError",
+        "RevisionNotFoundError",
+        "LocalEntryNotFoundError",  # no connection: huggingface_hub has tried several times itself
+        "GatedRepoError",
+        "OfflineModeIsEnabled",
+        "PermissionError",
+        "NotADirectoryError",
+        "FileExistsError",
+        "ModuleNotFoundError",
+        "HFValidationError",
+    }
 )
+"""Kinds of errors that another try would meet again."""
 
 
 @dataclass(frozen=True)
@@ -202,11 +204,21 @@ def _blocks(response: Any, limits: Limits, deadline: float) -> Iterator[bytes]:
 
 
 _CHILD = """
-import sys
-from huggingface_hub import hf_hub_download
-repository, _, revision = sys.argv[1].partition("@")
-print(hf_hub_download(repository, sys.argv[2], revision=revision or None, etag_timeout=float(sys.argv[3])))
+import json, sys
+try:
+    from huggingface_hub import hf_hub_download
+    repository, _, revision = sys.argv[1].partition("@")
+    path = hf_hub_download(repository, sys.argv[2], revision=revision or None, etag_timeout=float(sys.argv[3]))
+    answer = {"path": path}
+except Exception as error:
+    kinds, one = [], error
+    while one is not None:
+        kinds.append(type(one).__name__)
+        one = one.__cause__ or one.__context__
+    answer = {"kinds": kinds, "errno": getattr(error, "errno", None), "message": str(error)}
+print(json.dumps(answer))
 """
+"""Prints one line of JSON: the path, or the kinds of the error and its causes with the message of the last."""
 
 
 def fetch_hub(hub_id: str, name: str, *, limits: Limits, progress: Progress) -> Path:
@@ -253,21 +265,28 @@ def _ask_hub(hub_id: str, name: str, what: str, limits: Limits, deadline: float)
         )
     except subprocess.TimeoutExpired as error:
         raise _PassingError(f"not done within the time limit of {limits.total_s:g} s") from error
-    lines = done.stdout.splitlines()
-    if done.returncode == 0 and lines:
-        return Path(lines[-1])
-    reason = _reason(done.stderr)
-    if re.search(r"\b(Remote)?EntryNotFoundError\b", done.stderr):
+    answer = _answer(done.stdout)
+    if "path" in answer:
+        return Path(answer["path"])
+    reason, kinds = _reason(answer), set(answer.get("kinds", ()))
+    if kinds & _ABSENT:
         raise AbsentError(f"{what}: {reason}.")
-    if any(re.search(rf"\b{kind}\b", done.stderr) for kind in _LASTING):
+    if kinds & _LASTING or answer.get("errno") == errno.EROFS:
         raise UnreachableError(f"{what}: {reason}.")
     raise _PassingError(reason)
 
 
-def _reason(stderr: str) -> str:
-    """The last error of a traceback on one line, without its module."""
-    lines = [line.strip() for line in stderr.splitlines() if line and not line.startswith((" ", "\t"))]
-    errors = [line for line in lines if "Error" in line.partition(":")[0] or "Offline" in line.partition(":")[0]]
-    last = (errors or lines or ["no answer"])[-1]
-    kind, _, text = last.partition(": ")
-    return f"{text or kind.rpartition('.')[2]}"[:300].rstrip(".")
+def _answer(stdout: str) -> dict[str, Any]:
+    """What the child printed; nothing where it ended without an answer."""
+    try:
+        answer = json.loads(stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _reason(answer: dict[str, Any]) -> str:
+    """First line of the error's message, else its kind."""
+    lines = [line.strip() for line in str(answer.get("message", "")).splitlines() if line.strip()]
+    kind = next(iter(answer.get("kinds", ())), "no answer")
+    return (lines or [kind])[0][:300].rstrip(".")
