@@ -6,7 +6,7 @@ import copy
 import functools
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sklearn.base import BaseEstimator
 
 from headstart.backbones.registry import DEFAULT_BACKBONE
+from headstart.data.images.decode import WHITE_LEVEL
 from headstart.errors import ArgumentError, InputError
 from headstart.estimators.inputs import Images, image_dataset
 
@@ -32,23 +33,27 @@ AnyPath = str | os.PathLike[str]
 Size = int | tuple[int, int]
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class ImageEstimator(BaseEstimator):  # type: ignore[misc]
-    """Base of the estimators; its subclasses take the options named here, which `FrozenFeatures` describes."""
+    """Base of the estimators: the options of feature extraction, which `FrozenFeatures` describes.
 
-    backbone: str
-    weights: AnyPath | None
-    input_size: Size | None
-    resize: str
-    white_level: int
-    decode: str
-    device: str
-    n_threads: int | None
-    engine: str
-    precision: str
-    batch_size: int | None
-    cache: AnyPath | None
-    offline: bool
-    seed: int
+    They are declared here once; the ``__init__`` that is made from them names them all, as scikit-learn asks.
+    """
+
+    backbone: str = field(default=DEFAULT_BACKBONE, kw_only=False)
+    weights: AnyPath | None = None
+    input_size: Size | None = None
+    resize: str = "squash"
+    white_level: int = WHITE_LEVEL
+    decode: str = "exact"
+    device: str = "auto"
+    n_threads: int | None = None
+    engine: str = "torch"
+    precision: str = "fp32"
+    batch_size: int | None = None
+    cache: AnyPath | None = None
+    offline: bool = False
+    seed: int = 0
 
     def __sklearn_tags__(self) -> Tags:
         """X is a list of paths or an array of images, never a table of numbers."""

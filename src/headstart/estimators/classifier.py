@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.data.groups import join_groups
-from headstart.data.images.decode import WHITE_LEVEL
 from headstart.data.split.make import split_dataset
 from headstart.errors import ArgumentError, unknown_name
-from headstart.estimators.base import AnyPath, ImageEstimator, Size, check_name
+from headstart.estimators.base import ImageEstimator, check_name
 from headstart.estimators.inputs import Images, labelled
 from headstart.heads import FittedHead, HeadSpec, fit_heads, grid, searchable_kinds
 from headstart.runtime.threads import single_thread
@@ -34,6 +33,7 @@ AUTO = "auto"
 _N_FOR_AUTO = 5  # what the split that also serves `headstart fit` needs of every class
 
 
+@dataclass(eq=False, repr=False)
 class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
     """Classifier of images: a frozen pretrained backbone and a head trained on its features.
 
@@ -86,44 +86,8 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
     (2, 2)
     """
 
-    settings: Mapping[str, Any] | None
-
-    def __init__(
-        self,
-        backbone: str = DEFAULT_BACKBONE,
-        head: str = "logistic",
-        *,
-        settings: Mapping[str, Any] | None = None,
-        weights: AnyPath | None = None,
-        input_size: Size | None = None,
-        resize: str = "squash",
-        white_level: int = WHITE_LEVEL,
-        decode: str = "exact",
-        device: str = "auto",
-        n_threads: int | None = None,
-        engine: str = "torch",
-        precision: str = "fp32",
-        batch_size: int | None = None,
-        cache: AnyPath | None = None,
-        offline: bool = False,
-        seed: int = 0,
-    ) -> None:
-        self.backbone = backbone
-        self.head = head
-        self.settings = settings
-        self.weights = weights
-        self.input_size = input_size
-        self.resize = resize
-        self.white_level = white_level
-        self.decode = decode
-        self.device = device
-        self.n_threads = n_threads
-        self.engine = engine
-        self.precision = precision
-        self.batch_size = batch_size
-        self.cache = cache
-        self.offline = offline
-        self.seed = seed
+    head: str = "logistic"
+    settings: Mapping[str, Any] | None = field(default=None, kw_only=True)
 
     def fit(
         self,

@@ -8,9 +8,7 @@ import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from headstart.backbones.registry import DEFAULT_BACKBONE
-from headstart.data.images.decode import WHITE_LEVEL
-from headstart.estimators.base import AnyPath, ImageEstimator, Size
+from headstart.estimators.base import ImageEstimator
 from headstart.estimators.inputs import Images
 
 if TYPE_CHECKING:
@@ -83,39 +81,6 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
     >>> FrozenFeatures("test_vit", weights="random", input_size=32, n_threads=1).fit_transform(images).shape
     (2, 64)
     """
-
-    def __init__(
-        self,
-        backbone: str = DEFAULT_BACKBONE,
-        *,
-        weights: AnyPath | None = None,
-        input_size: Size | None = None,
-        resize: str = "squash",
-        white_level: int = WHITE_LEVEL,
-        decode: str = "exact",
-        device: str = "auto",
-        n_threads: int | None = None,
-        engine: str = "torch",
-        precision: str = "fp32",
-        batch_size: int | None = None,
-        cache: AnyPath | None = None,
-        offline: bool = False,
-        seed: int = 0,
-    ) -> None:
-        self.backbone = backbone
-        self.weights = weights
-        self.input_size = input_size
-        self.resize = resize
-        self.white_level = white_level
-        self.decode = decode
-        self.device = device
-        self.n_threads = n_threads
-        self.engine = engine
-        self.precision = precision
-        self.batch_size = batch_size
-        self.cache = cache
-        self.offline = offline
-        self.seed = seed
 
     def __sklearn_tags__(self) -> Tags:
         """Features are float32 whatever the type of the pixels."""
