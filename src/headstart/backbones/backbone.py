@@ -100,7 +100,7 @@ class Backbone:
         return self.normalise_tensor(torch.from_numpy(pixels).to(device))
 
     def normalise_tensor(self, pixels: torch.Tensor) -> torch.Tensor:
-        """As `normalise`, from a uint8 tensor (n, height, width, 3) on the device where the result stays."""
+        """Network input as of `normalise`, from a uint8 tensor (n, height, width, 3), on the device of that tensor."""
         images = pixels.permute(0, 3, 1, 2).float()
         mean = torch.tensor(self.mean, device=pixels.device).view(1, 3, 1, 1) * 255
         std = torch.tensor(self.std, device=pixels.device).view(1, 3, 1, 1) * 255
@@ -158,7 +158,7 @@ def load_backbone(
     offline : bool
         Never touch the network.
     seed : int
-        Of random weights.
+        Seed of random weights.
     progress : Progress, optional
         Told of a download, and of what in a file was not used.
 
@@ -238,7 +238,7 @@ def restore_backbone(
     source : str
         The file, for messages.
     hub_config : Mapping, optional
-        Of a network named by its hub id, as `Backbone.hub_config` had it.
+        Configuration of a network named by its hub id, as `Backbone.hub_config` had it.
 
     Raises
     ------

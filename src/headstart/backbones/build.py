@@ -28,7 +28,7 @@ def build(entry: Entry, *, seed: int = 0, device: str = "cpu") -> nn.Module:
     Parameters
     ----------
     entry : Entry
-        That of a network named by its hub id with its configuration; see
+        Facts of the backbone; of a network named by its hub id with its configuration, see
         `headstart.backbones.weights.hub_config.with_hub_config`.
     seed : int
         Seed of the random weights; torch's own generator is left as it was.

@@ -37,7 +37,7 @@ class Engine:
     batch_size : int
         Images per forward pass. The last batch is filled up, so every image meets the same shapes.
     precision : {"fp32", "bf16", "fp16", "int8"}
-        Of the convolutions and matrix products. bf16 on the CPU and CUDA, fp16 on CUDA, int8 with OpenVINO.
+        Precision of the convolutions and matrix products: bf16 on the CPU and CUDA, fp16 on CUDA, int8 with OpenVINO.
     name : {"torch", "openvino"}
         Library that runs the network.
     n_streams : int

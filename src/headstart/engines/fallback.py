@@ -1,4 +1,4 @@
-"""What this machine makes of an engine: the engine itself, or what comes nearest, and why."""
+"""Fallback: the engine itself where this machine has it, else what comes nearest, and why."""
 
 from __future__ import annotations
 

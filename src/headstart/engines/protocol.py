@@ -1,4 +1,4 @@
-"""What every runner does: batches of pixels to rows of features."""
+"""Protocol of the runners: batches of pixels in, rows of features out."""
 
 from __future__ import annotations
 

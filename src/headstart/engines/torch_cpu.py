@@ -38,7 +38,7 @@ class TorchRunner:
     Raises
     ------
     EngineError
-        By `compute`, when ``torch.compile`` finds no compiler that works.
+        Raised by `compute` when ``torch.compile`` finds no compiler that works.
     """
 
     def __init__(self, backbone: Backbone, engine: Engine, size: tuple[int, int], *, stage: str | None = None) -> None:
@@ -62,7 +62,7 @@ class TorchRunner:
         return np.ascontiguousarray(rows[: len(pixels)].float().cpu().numpy())
 
     def _compiled(self, images: torch.Tensor) -> torch.Tensor:
-        """As the module gives it; the first call compiles, which a broken compiler or missing headers refuse."""
+        """Rows of the compiled module; the first call compiles, which a broken compiler or missing headers refuse."""
         from torch._dynamo.exc import TorchDynamoException
 
         try:

@@ -54,7 +54,7 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
     engine, precision, batch_size, cache, offline : optional
         See `FrozenFeatures`.
     seed : int >= 0
-        Of the head's fit, the inner folds and random weights.
+        Seed of the head's fit, the inner folds and random weights.
 
     Attributes
     ----------

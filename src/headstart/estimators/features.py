@@ -44,9 +44,11 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         Threads of the network on the CPU and of decoding. Default: the number of processors. Give 1 where the caller
         runs several fits side by side (``GridSearchCV(..., n_jobs=2)``).
     engine : {"torch", "auto", "openvino"}
-        Library that runs the network. ``auto``: the fastest, by a short trial on some of the images given to `fit`.
+        Library that runs the network. ``auto``: the first by expected speed (docs/speed.md) that agrees
+        with plain torch on some of the images given to `fit`.
     precision : {"fp32", "auto", "bf16", "int8"}
-        Of the network's arithmetic. ``auto``: the fastest whose features agree with fp32 on images given to `fit`.
+        Precision of the network's arithmetic. ``auto``: the fastest whose features agree with fp32 on images given to
+        `fit`.
         The defaults, plain fp32 with torch, let fits on parts of one data set, as in cross-validation, see the same
         features; ``engine="auto", precision="auto"`` may be several times as fast, best with a cache.
     batch_size : int, optional
@@ -57,7 +59,7 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
     offline : bool
         Never look for weights in the network.
     seed : int >= 0
-        Of random weights; nothing else is random.
+        Seed of random weights; nothing else is random.
 
     Attributes
     ----------

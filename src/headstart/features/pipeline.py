@@ -36,7 +36,7 @@ class FeatureBatch:
     rows : list of int
         Rows that could be read.
     features : ndarray of shape (len(rows), *row_shape)
-        Of the extractor's row shape and type.
+        Features of these rows, of the extractor's row shape and type.
     failed : list of (int, ImageError)
         Rows that could not, and why.
     views : list of int

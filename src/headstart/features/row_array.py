@@ -80,7 +80,7 @@ def new_row_array(shape: tuple[int, ...], dtype: np.dtype[Any], folder: Path | N
 def row_array_or_memory(
     shape: tuple[int, ...], dtype: np.dtype[Any], folder: Path | None
 ) -> tuple[RowArray, str | None]:
-    """As `new_row_array`, but in memory where the disk refuses, and then what is to be said about it."""
+    """Room for rows as `new_row_array` gives it, but in memory where the disk refuses, with a note that says so."""
     try:
         return new_row_array(shape, dtype, folder), None
     except StorageError as error:

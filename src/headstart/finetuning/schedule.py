@@ -19,7 +19,7 @@ def rate_factor(step: int, *, n_steps: int, n_warmup: int) -> float:
     step : int
         From 0.
     n_steps : int
-        Of the whole training.
+        Number of steps of the whole training.
     n_warmup : int
         Steps of the rise.
 

@@ -1,4 +1,4 @@
-"""What a fine-tuning is before it is run: how much is unlocked and how that is trained."""
+"""Specification of a fine-tuning: how much is unlocked, and how that is trained."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class FineTuneSpec:
         Weights that the training starts from; ``random`` is training from scratch, of all stages, with batch
         normalisation that adapts.
     precision : {"auto", "fp32", "bf16"}
-        Of the convolutions and matrix products in training. ``auto``: bf16 where the hardware has it.
+        Precision of the convolutions and matrix products in training. ``auto``: bf16 where the hardware has it.
 
     References
     ----------
@@ -181,7 +181,7 @@ FROM_SCRATCH: Final = FineTuneSpec(
     norms="adapt",
     start="random",
 )
-"""Training from scratch, as a rival of everything that transfers."""
+"""Training from scratch, as a baseline for everything that transfers."""
 
 
 def frozen_stage(unlock: int | str, names: tuple[str, ...], *, backbone: str) -> str | None:

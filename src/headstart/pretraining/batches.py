@@ -38,7 +38,7 @@ class ImageBatches:
     folder : Path
         Where prepared pixels are kept, for the length of the pretraining.
     n_threads : int
-        That read and make views.
+        Number of threads that read images and make views.
     """
 
     def __init__(self, dataset: ImageDataset, preparation: Preparation, folder: Path, n_threads: int) -> None:

@@ -32,7 +32,7 @@ class PretrainSettings:
     learning_rate : float > 0
         Highest, of AdamW: after the warm-up, before the cosine.
     weight_decay : float >= 0
-        Of AdamW, on weights of layers; biases and normalisations have none.
+        Weight decay of AdamW, on weights of layers; biases and normalisations have none.
     label_smoothing : float in [0, 1)
         Share of every target that is spread over all classes.
     warmup : float in [0, 1)
@@ -42,7 +42,7 @@ class PretrainSettings:
     n_views : int
         Fixed, seeded views of every image, itself among them, gone through epoch by epoch. Exact policies have fewer.
     seed : int
-        Of the initial weights, the held-out images, the order, the views and dropout.
+        Seed of the initial weights, the held-out images, the order, the views and dropout.
 
     Raises
     ------

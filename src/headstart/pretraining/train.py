@@ -43,7 +43,7 @@ class Machine:
     ----------
     device : str
     precision : {"fp32", "bf16"}
-        Of the products of the forward and backward pass; parameters are fp32 always.
+        Precision of the products of the forward and backward pass; parameters are fp32 always.
     n_threads : int
     """
 

@@ -36,7 +36,7 @@ def proved_layout(network: Any, guess: Split | None = None) -> StageLayout:
     Parameters
     ----------
     network : torch.nn.Module
-        Of timm, with its original classifier.
+        A network of timm with its original classifier.
     guess : callable, optional
         From the network to the layout to be proved. Default: `parts_layout`.
     """

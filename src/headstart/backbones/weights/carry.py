@@ -37,7 +37,7 @@ def fetch_weights(
     offline : bool
         Copy what is on this machine only.
     limits : Limits, optional
-        Of time and size for every download.
+        Bounds of time and size for every download.
     progress : Progress, optional
 
     Returns

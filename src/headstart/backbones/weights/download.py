@@ -240,7 +240,7 @@ def fetch_hub(hub_id: str, name: str, *, limits: Limits, progress: Progress) -> 
     Returns
     -------
     Path
-        Of the file in the cache.
+        The file in the cache.
 
     Raises
     ------

@@ -58,7 +58,7 @@ def find_weights(
     progress : Progress, optional
         Told before a download.
     limits : Limits, optional
-        Of time and size for a download.
+        Bounds of time and size for a download.
 
     Raises
     ------

@@ -86,7 +86,7 @@ class FeatureCache(CacheUpkeep):
         out : ndarray of shape (len(hashes), *row_shape), float32 or float16
             Written where a row is kept.
         wrote : callable, optional
-            Told of the bytes written, shard after shard.
+            Called with the number of bytes written, shard after shard.
 
         Returns
         -------
@@ -124,7 +124,7 @@ class FeatureCache(CacheUpkeep):
             As in `fill`.
         row_shape : tuple of int
         dtype : numpy dtype
-            Of a row; a shard with others is damaged.
+            Shape of a row; a shard with others is damaged.
 
         Returns
         -------

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from headstart.data import Preparation
 
 SECONDS_PER_IMAGE: Final = 0.015
-"""Of one thread, on one core of 2023."""
+"""Seconds that one thread takes for the descriptors of an image, on one core of 2023."""
 
 
 class DescriptorExtractor:
@@ -27,7 +27,7 @@ class DescriptorExtractor:
     Parameters
     ----------
     preparation : Preparation
-        That of the run, so that rivals and network look at the same pixels.
+        Preparation of the run, so that baselines and network look at the same pixels.
     n_threads : int
         Images described side by side; never changes a number.
     """

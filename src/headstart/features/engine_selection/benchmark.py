@@ -39,7 +39,7 @@ class Speeds:
     settings : Mapping
         Machine kind, versions, network and input size: what the speeds depend on.
     labels : sequence of str
-        Of the engines that were or will be measured.
+        Labels of the engines that were or will be measured.
     """
 
     def __init__(self, folder: Path | None, settings: Mapping[str, Any], labels: Sequence[str]) -> None:
@@ -88,12 +88,12 @@ def measure_engines(
     clock : callable
         Seconds.
     advance : callable
-        Told of every engine when its trial is over.
+        Called with 1 when the trial of an engine is over.
 
     Returns
     -------
     speeds, refusals : dict
-        By the engine's label: images per second, and why an engine could not run.
+        Images per second, and why an engine could not run, by the engine's label.
     """
     speeds: dict[str, float] = {}
     refusals: dict[str, str] = {}

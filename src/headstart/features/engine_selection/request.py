@@ -28,7 +28,7 @@ ASKED: Final = {
 
 @dataclass(frozen=True)
 class EngineRequest:
-    """Engine that the user asks for; ``auto`` leaves a choice open.
+    """Engine that the user asks for; ``auto`` leaves the choice open.
 
     Attributes
     ----------
