@@ -352,7 +352,7 @@ def test_what_folds_or_memory_do_not_allow_is_refused_before_anything_is_written
     text: str, message: str, estimate: bool, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def computed(*arguments: object) -> None:
-        raise AssertionError("features were computed, or the pace measured, for a study that cannot be")
+        raise AssertionError("features were computed, or the speed measured, for a study that cannot be")
 
     path = tmp_path / "my.toml"
     path.write_text(text)

@@ -455,17 +455,17 @@ def test_features_that_cost_more_make_a_candidate_dearer() -> None:
 
 
 def test_seconds_grow_with_the_work_and_shrink_with_workers_and_halving() -> None:
-    data, pace = make_data(600), MachineSpeed({8: 1.0, 16: 1.0}, 1.0)
+    data, speed = make_data(600), MachineSpeed({8: 1.0, 16: 1.0}, 1.0)
     folds = make_folds(data, "nested:3x4")
     plan = make_plan(DENSE)
 
     def seconds(plan: StudyPlan, folds: Any = folds) -> float:
-        return study_seconds(folds, plan, (6, 10), 2, pace=pace)
+        return study_seconds(folds, plan, (6, 10), 2, speed=speed)
 
     assert seconds(plan) == pytest.approx(3 * seconds(plan, folds[:1]), rel=0.05)
     assert seconds(replace(plan, candidates=plan.candidates[:12])) < seconds(plan) < seconds(make_plan(HEADS))
     assert seconds(replace(plan, halving=HalvingPlan(least=1))) < 0.6 * seconds(plan)
-    slower = study_seconds(folds, plan, (6, 10), 2, pace=MachineSpeed({8: 3.0, 16: 3.0}, 1.0))
+    slower = study_seconds(folds, plan, (6, 10), 2, speed=MachineSpeed({8: 3.0, 16: 3.0}, 1.0))
     assert 2.5 * seconds(plan) < slower < 3 * seconds(plan)  # comparing candidates is not slower
     two = seconds(replace(plan, n_jobs=2)) - duration.START_WORKERS_S
     assert seconds(plan) / 2 < two < 0.6 * seconds(plan)
@@ -486,11 +486,11 @@ def test_the_expected_epochs_of_a_race_are_those_it_runs() -> None:
 
 @pytest.mark.parametrize("heads", [HEADS, HEADS[-2:]])
 def test_the_pace_of_this_machine_is_measured_for_every_batch_size(heads: tuple[HeadSpec, ...]) -> None:
-    pace = measured_speed(make_plan(heads, n_jobs=2), (6, 10), 2, 40)
-    assert sorted(pace.dense) == sorted({head.whole("batch_size") for head in heads if head.kind == "dense"})
-    assert all(0 < factor < 1e4 for factor in (*pace.dense.values(), pace.other))
-    assert 0 < pace.compared_s < 1e-3
-    assert pace.of(HEADS[-1]) == pace.other
+    speed = measured_speed(make_plan(heads, n_jobs=2), (6, 10), 2, 40)
+    assert sorted(speed.dense) == sorted({head.whole("batch_size") for head in heads if head.kind == "dense"})
+    assert all(0 < factor < 1e4 for factor in (*speed.dense.values(), speed.other))
+    assert 0 < speed.compared_s < 1e-3
+    assert speed.of(HEADS[-1]) == speed.other
     assert study_seconds(make_folds(make_data()), make_plan(heads), (6, 10), 2) > 0
 
 

@@ -170,7 +170,7 @@ def study_seconds(
     widths: Sequence[int],
     n_classes: int,
     *,
-    pace: MachineSpeed | None = None,
+    speed: MachineSpeed | None = None,
 ) -> float:
     """About how many seconds `run_folds` takes: inner fits, comparisons, and the fits that are judged.
 
@@ -185,12 +185,12 @@ def study_seconds(
     widths : sequence of int
         Features of each source.
     n_classes : int
-    pace : MachineSpeed, optional
+    speed : MachineSpeed, optional
         Default: measured now.
     """
-    pace = pace or measured_speed(plan, widths, n_classes, round(_mean_inner_rows(folds)))
-    seconds = sum(_fold_seconds(fold, plan, widths, n_classes, pace) for fold in folds)
-    compared = sum(_n_compared(plan) * N_RESAMPLES * len(fold.train) * pace.compared_s for fold in folds)
+    speed = speed or measured_speed(plan, widths, n_classes, round(_mean_inner_rows(folds)))
+    seconds = sum(_fold_seconds(fold, plan, widths, n_classes, speed) for fold in folds)
+    compared = sum(_n_compared(plan) * N_RESAMPLES * len(fold.train) * speed.compared_s for fold in folds)
     return seconds / plan.n_jobs + compared + (START_WORKERS_S if plan.n_jobs > 1 else 0.0)
 
 
@@ -213,12 +213,12 @@ class _Rows:
     plan: StudyPlan
     widths: Sequence[int]
     n_classes: int
-    pace: MachineSpeed
+    speed: MachineSpeed
 
     def seconds(self, candidates: Iterable[Candidate]) -> float:
         groups: dict[tuple[FeatureSourceSpec, TrainingSetSpec, float], list[Candidate]] = {}
         for one in candidates:
-            groups.setdefault((one.source, one.training_set, self.pace.of(one.head)), []).append(one)
+            groups.setdefault((one.source, one.training_set, self.speed.of(one.head)), []).append(one)
         return sum(factor * self._cost(members) for (_, _, factor), members in groups.items())
 
     def _cost(self, members: Sequence[Candidate]) -> float:
@@ -228,15 +228,17 @@ class _Rows:
         return total_cost(heads, n_rows, width, self.n_classes, precision=precision)
 
 
-def _fold_seconds(fold: OuterFold, plan: StudyPlan, widths: Sequence[int], n_classes: int, pace: MachineSpeed) -> float:
+def _fold_seconds(
+    fold: OuterFold, plan: StudyPlan, widths: Sequence[int], n_classes: int, speed: MachineSpeed
+) -> float:
     n_inner = round(_mean_inner_rows([fold]))
-    inner = _Rows(n_inner, plan, widths, n_classes, pace)
+    inner = _Rows(n_inner, plan, widths, n_classes, speed)
     if plan.halving is None:
         seconds = inner.seconds(plan.candidates) * len(fold.inner)
     else:
         kinds = dict.fromkeys(head.kind for head in plan.heads)
         seconds = sum(_halved_seconds(kind, inner, plan.halving, len(fold.inner)) for kind in kinds)
-    outer = _Rows(len(fold.train), plan, widths, n_classes, pace)
+    outer = _Rows(len(fold.train), plan, widths, n_classes, speed)
     n_judged = len({candidate.source for candidate in plan.candidates}) if len(fold.test) else 1
     some = _spread(plan.candidates, _TRIAL_LANES**2)
     return seconds + n_judged * sum(outer.seconds([candidate]) for candidate in some) / len(some)

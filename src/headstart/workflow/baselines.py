@@ -103,8 +103,8 @@ def baseline_seconds(
     n_rows = max(len(fold.train) for fold in folds)
     widths = [rival.features.shape[1] for rival in found]
     together = _together(found, plan)
-    pace = measured_speed(together, widths, n_classes, n_rows)
-    return seconds + study_seconds(folds, together, widths, n_classes, pace=pace)
+    speed = measured_speed(together, widths, n_classes, n_rows)
+    return seconds + study_seconds(folds, together, widths, n_classes, speed=speed)
 
 
 def _together(rivals: Sequence[Baseline], plan: StudyPlan) -> StudyPlan:
