@@ -62,9 +62,12 @@ def test_the_leakage_tax_is_the_same_study_without_groups() -> None:
     dataset, data = made(grouped=True)
     found = run_study(dataset, data, split_dataset(dataset, scheme="nested:3x2", seed=1), PLAN, RULES, leakage_tax=True)
     assert found.tax is not None
-    kept = found.tax["log_loss"]["groups_kept"]
-    assert kept == pytest.approx(found.evaluation.metrics["log_loss"].value)
-    assert found.tax["log_loss"]["groups_ignored"] != kept
+    kept, ignored = found.tax
+    assert kept is found.evaluation
+    ungrouped, loose = made()
+    alone = run_study(ungrouped, loose, split_dataset(ungrouped, scheme="nested:3x2", seed=PLAN.seed), PLAN, RULES)
+    expected = alone.evaluation.metrics["log_loss"].value
+    assert ignored.metrics["log_loss"].value == pytest.approx(expected) != kept.metrics["log_loss"].value
 
 
 def test_without_groups_there_is_no_leakage_tax_and_that_is_noted() -> None:

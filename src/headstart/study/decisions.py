@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,17 +11,71 @@ import numpy as np
 from headstart.decisions import DecisionRules, Decisions, fit_calibrator, fit_conformal, fit_operating_point
 from headstart.decisions.conformal import min_calibration_size
 from headstart.errors import LeakError
-from headstart.metrics import find_metric
+from headstart.metrics import Evaluation, OutOfFold, find_metric
 from headstart.study.fold_result import FoldDecisions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Integers = NDArray[np.int64]
 
     from headstart.study.data import StudyData
     from headstart.study.fold_result import FoldResult
     from headstart.study.folds import OuterFold
     from headstart.study.plan import StudyPlan
     from headstart.study.search.inner_predictions import InnerPredictions
+
+
+CALIBRATION_SCORES = ("log_loss", "brier", "ece")
+"""Scores that show what calibration brought."""
+
+
+@dataclass(frozen=True, eq=False)
+class DecidedOutOfFold:
+    """Predicted class and prediction set of every image, by decisions that did not see it.
+
+    Attributes
+    ----------
+    predicted_classes : ndarray of shape (n_repeats, n_images), int64
+        Class numbers; rows not judged in a repeat hold 0.
+    sets : ndarray of shape (n_repeats, n_images, n_classes), bool, or None
+    """
+
+    predicted_classes: Integers
+    sets: NDArray[np.bool_] | None
+
+
+def gather_decided(decisions: Sequence[FoldDecisions], oof: OutOfFold) -> DecidedOutOfFold:
+    """Predicted classes and sets of all outer folds, in the order of the images."""
+    predicted = np.zeros(oof.fold.shape, dtype=np.int64)
+    sets = None if decisions[0].test.sets is None else np.zeros(oof.probabilities.shape, dtype=bool)
+    for one in decisions:
+        predicted[one.outer.repeat, one.outer.test] = one.test.predicted
+        if sets is not None and one.test.sets is not None:
+            sets[one.outer.repeat, one.outer.test] = one.test.sets
+    return DecidedOutOfFold(predicted, sets)
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedPredictions:
+    """Out-of-fold predictions before and after calibration, with their scores.
+
+    Attributes
+    ----------
+    before, after : OutOfFold
+    raw : Evaluation
+        A few scores of `before`.
+    evaluation : Evaluation
+        All scores of `after`.
+    decided : DecidedOutOfFold
+        Predicted classes and sets.
+    """
+
+    before: OutOfFold
+    after: OutOfFold
+    raw: Evaluation
+    evaluation: Evaluation
+    decided: DecidedOutOfFold
 
 
 def decide_folds(

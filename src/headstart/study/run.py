@@ -12,8 +12,7 @@ from headstart.decisions import DecisionRules
 from headstart.metrics import Evaluation, OutOfFold, evaluate
 from headstart.progress import Progress, Silent
 from headstart.study.data import StudyData
-from headstart.study.decided import CALIBRATION_SCORES, JudgedPredictions, gather_decided
-from headstart.study.decisions import decide_folds
+from headstart.study.decisions import CALIBRATION_SCORES, JudgedPredictions, decide_folds, gather_decided
 from headstart.study.execution.journal import Journal
 from headstart.study.finetuning import tune_folds
 from headstart.study.finetuning_fits import FineTuningStudy
@@ -144,8 +143,8 @@ def _judge(
     after = gather(data, folds, classes, plan.positive, n_repeats)
     few = tuple(dict.fromkeys((plan.choose_by, *CALIBRATION_SCORES)))
     raw = evaluate(before, metrics=few, per_class=False, seed=plan.seed)
-    said = gather_decided([_decisions(result) for result in folds], after)
-    return JudgedPredictions(before, after, raw, evaluate(after, seed=plan.seed), said)
+    decided = gather_decided([_decisions(result) for result in folds], after)
+    return JudgedPredictions(before, after, raw, evaluate(after, seed=plan.seed), decided)
 
 
 def _tax(

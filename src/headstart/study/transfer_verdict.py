@@ -1,7 +1,7 @@
-"""The verdict whether transfer helped: the run against the best of its simple rivals, in pairs, with an interval.
+"""The verdict whether transfer helped: the run against the best of its simple baselines, in pairs, with an interval.
 
-The best rival of an outer fold is the one that its inner folds prefer, so the comparison is not flattered or spoilt by
-looking at test rows; pooled over the folds its predictions are compared with the run's on the same images.
+The best baseline of an outer fold is the one that its inner folds prefer, so the comparison is neither flattered by
+looking at test rows nor spoilt; pooled over the folds its predictions are compared with the run's on the same images.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ HURTS: Final = "hurts"
 DECIDED_BY: Final = "log_loss"
 """Score that decides the verdict; docs/decisions/0009 says why it is not the headline's."""
 RISK = 0.05
-"""Of a false *helps*, and of a false *hurts*."""
+"""Risk of a false *helps*, and of a false *hurts*."""
 GAINS = ("balanced_accuracy", "accuracy", "roc_auc", "log_loss", "brier")
 
 
 @dataclass(frozen=True)
 class Gain:
-    """How much better the run is than the best rival by one score; positive is better, for losses too.
+    """How much better the run is than the best baseline by one score; positive is better, for losses too.
 
     Attributes
     ----------
-    run, rival : float
+    run, baseline : float
         The two scores.
     value, low, high : float
-        Run less rival (for losses rival less run) and its 95 % interval; nan where undefined.
+        Run less baseline (for losses baseline less run) and its 95 % interval; nan where undefined.
     p_value : float
         Two-sided, of no difference.
     """
 
     run: float
-    rival: float
+    baseline: float
     value: float
     low: float
     high: float
@@ -50,7 +50,7 @@ class Gain:
 
     @classmethod
     def of(cls, difference: Difference, *, greater_is_better: bool) -> Gain:
-        """Gain from a difference, run less rival."""
+        """Gain from a difference, run less baseline."""
         low, high = difference.low, difference.high
         if greater_is_better:
             return cls(difference.a, difference.b, difference.value, low, high, difference.p_value)
@@ -69,21 +69,21 @@ class Gain:
 
 @dataclass(frozen=True, eq=False)
 class Transfer:
-    """What transfer brought.
+    """Comparison of a run with its baselines.
 
     Attributes
     ----------
     outcomes : tuple of BaselineOutcome
     best : tuple of int
-        Place of the best rival of every outer fold.
+        Place of the best baseline of every outer fold.
     oof : OutOfFold
-        Predictions of the best rivals.
+        Predictions of the best baselines.
     gains : dict of str to Gain
-        By score.
+        Gain of the run over `oof`, by score.
     evaluations : tuple of Evaluation
-        Of every rival alone.
+        Scores of every baseline alone.
     together : Evaluation
-        Of `oof`.
+        Scores of `oof`.
     """
 
     outcomes: tuple[BaselineOutcome, ...]
@@ -100,18 +100,18 @@ class Transfer:
 
 
 def judge_transfer(run: OutOfFold, outcomes: Sequence[BaselineOutcome], *, choose_by: str, seed: int = 0) -> Transfer:
-    """The run against its rivals.
+    """The run against its baselines.
 
     Parameters
     ----------
     run : OutOfFold
         Out-of-fold predictions of the run's chosen candidates, calibrated.
     outcomes : sequence of BaselineOutcome
-        JudgedPredictions on the same outer folds.
+        Results of the baselines on the same outer folds.
     choose_by : str
-        Score by which the best rival of a fold is chosen, on its inner folds.
+        Score by which the best baseline of a fold is chosen, on its inner folds.
     seed : int
-        Of the resampling.
+        Seed of the resampling.
 
     Returns
     -------
@@ -126,10 +126,10 @@ def judge_transfer(run: OutOfFold, outcomes: Sequence[BaselineOutcome], *, choos
 
 
 def transfer_gains(
-    run: OutOfFold, rival: OutOfFold, *, metrics: Sequence[str] = GAINS, seed: int = 0
+    run: OutOfFold, baseline: OutOfFold, *, metrics: Sequence[str] = GAINS, seed: int = 0
 ) -> dict[str, Gain]:
-    """Gains of the run over the rival on the same images, in pairs, by score."""
-    found = compare_paired(run, rival, metrics=metrics, seed=seed).metrics
+    """Gains of the run over the baseline on the same images, in pairs, by score."""
+    found = compare_paired(run, baseline, metrics=metrics, seed=seed).metrics
     return {
         name: Gain.of(difference, greater_is_better=find_metric(name).greater_is_better)
         for name, difference in found.items()

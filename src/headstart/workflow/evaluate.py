@@ -26,7 +26,7 @@ from headstart.results.writers.estimates import (
     estimates,
     interval_facts,
 )
-from headstart.study.decided import DecidedOutOfFold
+from headstart.study.decisions import DecidedOutOfFold
 from headstart.workflow.audit import Data, open_data
 
 

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from headstart.data import ImageDataset
     from headstart.metrics import OutOfFold
-    from headstart.study.decided import DecidedOutOfFold
+    from headstart.study.decisions import DecidedOutOfFold
 
 
 @register_export("predictions.csv")
 def _content(context: ExportContext) -> bytes:
-    return predictions_csv(context.dataset, context.study.oof, context.study.judged.said)
+    return predictions_csv(context.dataset, context.study.oof, context.study.judged.decided)
 
 
 def predictions_csv(dataset: ImageDataset, oof: OutOfFold, said: DecidedOutOfFold | None = None) -> bytes:

@@ -40,7 +40,7 @@ from headstart.results.models.decisions import (
     TemperatureCalibrator,
 )
 from headstart.results.writers.estimates import confusion_rows, estimate_facts, estimates, plain_estimate
-from headstart.study.decided import CALIBRATION_SCORES, DecidedOutOfFold, JudgedPredictions
+from headstart.study.decisions import CALIBRATION_SCORES, DecidedOutOfFold, JudgedPredictions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +67,7 @@ def decision_results(
     return DecisionResults(
         requested=RequestedDecisions(**rules.to_json()),
         calibration=_calibration(judged),
-        operating_point=None if rules.operating_point is None else operating_point(judged.after, judged.said, seed),
+        operating_point=None if rules.operating_point is None else operating_point(judged.after, judged.decided, seed),
         conformal=None if rules.level is None else _conformal(judged, decided, rules.level, seed),
         abstention=abstention(judged.after, seed=seed),
         folds=tuple(
@@ -144,7 +144,7 @@ def operating_point(
 def _conformal(
     judged: JudgedPredictions, decided: Sequence[FoldDecisions], level: float, seed: int
 ) -> ConformalResults:
-    sets, oof = judged.said.sets, judged.after
+    sets, oof = judged.decided.sets, judged.after
     if sets is None:
         raise ValueError("sets were asked for and not made")
     found = coverage(oof, sets, seed=seed)

@@ -63,7 +63,7 @@ def gain_facts(gain: Gain) -> GainFacts:
     """A gain; None for what is undefined."""
     return GainFacts(
         run=plain(gain.run),
-        baseline=plain(gain.rival),
+        baseline=plain(gain.baseline),
         gain=plain(gain.value),
         ci95=None if np.isnan(gain.low) else (gain.low, gain.high),
         p=plain(gain.p_value),
