@@ -75,4 +75,4 @@ def test_without_groups_there_is_no_leakage_tax_and_that_is_noted() -> None:
     progress: Any = helpers.Notes()
     split = split_dataset(dataset, scheme="nested:3x2", seed=1)
     found = run_study(dataset, data, split, PLAN, RULES, leakage_tax=True, progress=progress)
-    assert found.tax is None and "has no groups, so there is no leakage tax" in progress.texts[-1]
+    assert found.tax is None and "has no groups, so there is no optimism from ignoring them" in progress.texts[-1]

@@ -41,7 +41,7 @@ class StudyResult:
     judged : JudgedPredictions
         Predictions before and after calibration, and their scores.
     tax : (Evaluation, Evaluation) or None
-        Scores with groups kept and with groups ignored, where asked for.
+        Scores with groups kept and with groups ignored, where measured.
     tuning : FineTuningStudy or None
         Fine-tuning candidates, where there are any.
     frozen : OutOfFold or None
@@ -161,7 +161,7 @@ def _tax(
     Both sides are heads on frozen features: fine-tuning candidates would have to be trained a second time.
     """
     if dataset.groups is None:
-        progress.note("The data set has no groups, so there is no leakage tax to measure.")
+        progress.note("The data set has no groups, so there is no optimism from ignoring them to measure.")
         return None
     plan = kept.plan
     ungrouped = replace(dataset, groups=None, group_names=(), folds=None)
@@ -173,12 +173,12 @@ def _tax(
         plan,
         journal=journal,
         prefix="tax-",
-        title="Leakage tax",
+        title="Groups ignored",
         progress=progress,
     )
     oof = gather(loose, decide_folds(loose, folds, plan, rules), dataset.classes, plan.positive, split.repeats)
     reference = kept.evaluation
     if kept.frozen is not None:
-        progress.note("The leakage tax is that of heads on frozen features; nothing is fine-tuned for it.")
+        progress.note("The optimism from ignoring groups is measured on frozen features; nothing is fine-tuned for it.")
         reference = evaluate(kept.frozen, per_class=False, seed=plan.seed)
     return reference, evaluate(oof, per_class=False, seed=plan.seed)

@@ -71,7 +71,7 @@ def readable_part(dataset: ImageDataset, audit: Audit) -> ImageDataset:
 
 
 def open_data(data: Data) -> tuple[ImageDataset, dict[str, Any] | None]:
-    """The data set, and where its pictures lie if that can be said."""
+    """The data set, and where its pictures lie where that is known."""
     if isinstance(data, ImageDataset):
         return data, data.pixels.location()
     source = as_source(data)
@@ -85,7 +85,7 @@ def reopen_pictures(source: dict[str, Any] | None, names: Sequence[str]) -> Imag
     Parameters
     ----------
     source : dict or None
-        What `open_data` said of them.
+        Where `open_data` found them.
     names : sequence of str
         Names of the images.
 

@@ -28,7 +28,7 @@ class CheckResult:
     Attributes
     ----------
     audit : Audit
-    twins : NearDuplicates or None
+    near_duplicates : NearDuplicates or None
         None where near duplicates were not confirmed in feature space.
     unconfirmed : str
         Why they were not; empty when they were, or when there was nothing to confirm.
@@ -37,7 +37,7 @@ class CheckResult:
     """
 
     audit: Audit
-    twins: NearDuplicates | None
+    near_duplicates: NearDuplicates | None
     unconfirmed: str = ""
     agreement: AgreementFacts | None = None
 
@@ -45,7 +45,7 @@ class CheckResult:
         """The audit as plain values, with ``near_duplicates``, ``unconfirmed`` and ``agreement`` beside it."""
         return {
             **self.audit.to_json(),
-            "near_duplicates": None if self.twins is None else self.twins.to_json(),
+            "near_duplicates": None if self.near_duplicates is None else self.near_duplicates.to_json(),
             "unconfirmed": self.unconfirmed,
             "agreement": None if self.agreement is None else self.agreement.to_json(),
         }
@@ -53,11 +53,11 @@ class CheckResult:
     def lines(self) -> list[str]:
         """The findings for a terminal."""
         found = self.audit.lines()
-        if self.twins is not None:
-            found.append(f"near duplicates confirmed in feature space: {len(self.twins.near):,} pairs")
-            found += [f"near duplicate: {first} = {second}" for first, second in self.twins.near[:_LISTED]]
-            if len(self.twins.near) > _LISTED:
-                found.append(f"... and {len(self.twins.near) - _LISTED:,} more; --json lists them all")
+        if self.near_duplicates is not None:
+            found.append(f"near duplicates confirmed in feature space: {len(self.near_duplicates.near):,} pairs")
+            found += [f"near duplicate: {first} = {second}" for first, second in self.near_duplicates.near[:_LISTED]]
+            if len(self.near_duplicates.near) > _LISTED:
+                found.append(f"... and {len(self.near_duplicates.near) - _LISTED:,} more; --json lists them all")
         if self.unconfirmed:
             found.append(f"near duplicates were not confirmed: {self.unconfirmed}")
         if self.agreement is not None:
@@ -97,7 +97,7 @@ def check_data(
     if not audit.candidates:
         return checked
     if not features:
-        return replace(checked, unconfirmed="asked to look at the files only")
+        return replace(checked, unconfirmed="only the files were to be looked at")
     readable = readable_part(dataset, audit)
     try:
         first = source_options(options, search_space(options).sources[0])
@@ -106,4 +106,4 @@ def check_data(
         return replace(checked, unconfirmed=str(error))
     cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
     computed = extract_features(readable, extractor, cache=cache, progress=progress)
-    return replace(checked, twins=find_near_duplicates(readable, audit, computed))
+    return replace(checked, near_duplicates=find_near_duplicates(readable, audit, computed))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from headstart.results.writers.estimates import (
 )
 from headstart.study.decisions import DecidedOutOfFold
 from headstart.workflow.audit import Data, open_data
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def evaluate(
@@ -70,14 +73,7 @@ def evaluate(
     labels = _model_labels(dataset, fitted.classes)
     predictions = list(fitted.predict_each(dataset, progress=progress))
     bad = [f"{prediction.image}: {prediction.error}" for prediction in predictions if prediction.error is not None]
-    if bad and not skip_unreadable:
-        raise DataError(
-            f"{len(bad):,} of {len(dataset):,} images cannot be read:\n  " + "\n  ".join(bad[:20]) + "\n"
-            "Mend or remove them, or leave them out with --skip-unreadable."
-        )
-    rows = np.array([row for row, prediction in enumerate(predictions) if prediction.error is None], dtype=np.int64)
-    if len(rows) == 0:
-        raise DataError("None of the images can be read, so there is nothing to judge.")
+    rows = _readable_rows(predictions, bad, skip_unreadable)
     judged = dataset.subset(rows)
     _refuse_training_images(fitted, judged)
     positive = fitted.facts.get("positive")
@@ -103,6 +99,19 @@ def evaluate(
         operating_point=_operating_point(fitted, oof, readable, seed),
         conformal=_conformal(fitted, oof, readable, seed),
     )
+
+
+def _readable_rows(predictions: Sequence[Prediction], bad: Sequence[str], skip: bool) -> NDArray[np.int64]:
+    """Rows of the images that could be read; raises where others may not be left out, or none is left."""
+    if bad and not skip:
+        raise DataError(
+            f"{len(bad):,} of {len(predictions):,} images cannot be read:\n  " + "\n  ".join(bad[:20]) + "\n"
+            "Mend or remove them, or leave them out with --skip-unreadable."
+        )
+    rows = np.array([row for row, prediction in enumerate(predictions) if prediction.error is None], dtype=np.int64)
+    if len(rows) == 0:
+        raise DataError("None of the images can be read, so there is nothing to judge.")
+    return rows
 
 
 def _operating_point(

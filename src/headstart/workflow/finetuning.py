@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from headstart.workflow.sources import FeatureSource
 
 DECIDED_FILE: Final = "fine-tuning.json"
-_SHARE: Final = 0.5  # of the parameters: as many last stages as hold it are unlocked where nothing is said
+_SHARE: Final = 0.5  # of the parameters: as many last stages as hold it are unlocked by default
 
 
 def default_unlock(source: FeatureSource) -> int:
@@ -94,11 +94,11 @@ def fine_tuning_study(
     if not requested:
         return None
     path = folder / DECIDED_FILE
-    asked = hash_json([spec.to_json() for spec in requested])
-    decided = _read_decided(path, asked)
+    request = hash_json([spec.to_json() for spec in requested])
+    decided = _read_decided(path, request)
     if decided is None:
         specs, notes, _ = plan_fine_tuning(job, split)
-        decided = {"asked": asked, "specs": [spec.to_json() for spec in specs], "notes": notes}
+        decided = {"asked": request, "specs": [spec.to_json() for spec in specs], "notes": notes}
         write_json(path, decided)
     for note in decided["notes"]:
         job.progress.note(note)
@@ -166,9 +166,9 @@ def staged_extractor(extractor: Extractor, stage: str | None) -> Extractor:
     )
 
 
-def _read_decided(path: Path, asked: str) -> dict[str, Any] | None:
+def _read_decided(path: Path, request: str) -> dict[str, Any] | None:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and found.get("asked") == asked else None
+    return found if isinstance(found, dict) and found.get("asked") == request else None

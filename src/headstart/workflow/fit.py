@@ -52,10 +52,10 @@ def fit(
 ) -> Run:
     """Train on labelled images and say honestly how well it works.
 
-    The files are audited, features are computed once by the frozen backbone, twins are joined with the groups, inner
-    folds choose a head, outer folds judge the choice, the chosen procedure is fitted on all images, and a report is
-    written. Called again with the same arguments after an interruption it goes on where it stopped, with the same
-    results.
+    The files are audited, features are computed once by the frozen backbone, near-duplicates are joined with the
+    groups, inner folds choose a head, outer folds judge the choice, the chosen procedure is fitted on all images, and
+    a report is written. Called again with the same arguments after an interruption it goes on where it stopped, with
+    the same results.
 
     Parameters
     ----------

@@ -94,7 +94,7 @@ def curve(
     Raises
     ------
     InputError, DataError, ImageError, SplitError, WeightsError, EngineError
-        When the input cannot be used, there are too few images, or a prediction is asked for too far away.
+        When the input cannot be used, there are too few images, or a prediction is requested too far away.
     RunError
         When `output` holds something else.
 
@@ -106,20 +106,7 @@ def curve(
     'About 900 more images for +2 points (90 % band 400 to 2,100); three times as many would bring 3.1.'
     """
     options, requested, progress = options or FitOptions(), requested or CurveOptions(), progress or Silent()
-
-    def check_data(dataset: ImageDataset) -> None:
-        _check_reach(requested.at, len(dataset), requested.n_folds)
-        _draws(dataset, requested, options.seed)  # what cannot be drawn is refused before anything is written
-
-    scope = Scope(
-        space=_space,
-        metric=requested.metric,
-        splits=False,
-        trains=False,
-        check_data=check_data,
-        identity={"curve": _identity(requested)},
-    )
-    ready = Preflight.of(data, output, options, scope=scope, progress=progress)
+    ready = Preflight.of(data, output, options, scope=_scope(requested, options.seed), progress=progress)
     folder, location = Path(output), {"data": ready.job.audited.source}
     with files.claimed(folder, ready.identity, location, images=False, engines=ready.engines):
         if not (folder / CURVE_FILE).is_file():
@@ -127,6 +114,23 @@ def curve(
         results = _read(folder)
         write_curve(folder, results)
     return LearningCurve(folder, results)
+
+
+def _scope(requested: CurveOptions, seed: int) -> Scope:
+    """A curve draws folds of its own, from which heads of its own are chosen."""
+
+    def check_data(dataset: ImageDataset) -> None:
+        _check_reach(requested.at, len(dataset), requested.n_folds)
+        _draws(dataset, requested, seed)  # what cannot be drawn is refused before anything is written
+
+    return Scope(
+        space=_space,
+        metric=requested.metric,
+        splits=False,
+        trains=False,
+        check_data=check_data,
+        identity={"curve": _identity(requested)},
+    )
 
 
 def _space(options: FitOptions) -> Space:

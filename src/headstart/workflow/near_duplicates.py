@@ -30,7 +30,7 @@ class NearDuplicates:
     n_candidates : int
         Pairs with alike perceptual hashes that were looked at.
     groups : ndarray of shape (n_images,), int64, or None
-        The user's groups with twins joined; None where there are neither groups nor twins.
+        The user's groups with near-duplicates joined; None where there are neither.
     """
 
     exact: list[tuple[str, str]]

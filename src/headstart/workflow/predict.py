@@ -97,8 +97,8 @@ def _csv_line(model: Model, prediction: Prediction) -> bytes:
     values = [repr(value) for value in prediction.probabilities] or [""] * len(model.classes)
     members = prediction.members
     chosen = "" if members is None else json.dumps(members, ensure_ascii=False)
-    said = [prediction.image, prediction.error or "ok", prediction.predicted or "", *values]
-    return _csv([*said, chosen] if _makes_sets(model) else said)
+    cells = [prediction.image, prediction.error or "ok", prediction.predicted or "", *values]
+    return _csv([*cells, chosen] if _makes_sets(model) else cells)
 
 
 def _makes_sets(model: Model) -> bool:

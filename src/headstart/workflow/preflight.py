@@ -237,7 +237,7 @@ def _check_training(job: Job, split: Split) -> None:
 
 
 def make_run_split(dataset: ImageDataset, options: FitOptions) -> Split:
-    """The split asked for: made, or read from the file that holds it."""
+    """The requested split: made, or read from the file that holds it."""
     if options.split_file is not None:
         split = read_split(options.split_file, dataset.names, labels=dataset.label_names(), groups=dataset.groups)
     else:

@@ -116,20 +116,13 @@ def pretrain(
     check_outside(data, path)
     work = path.with_name(f"{path.name}.work")
     find_entry(options.backbone)
-    asked = options.identity()
+    deciding = options.identity()  # a file of weights that is missing is refused here
     audited = audit_data(data, skip_unreadable=options.skip_unreadable, n_threads=options.n_threads, progress=progress)
     domain = options.domain or _domain(data)
-    identity = {
-        "headstart": __version__,
-        "data": audited.dataset.fingerprint(),
-        "options": {**asked, "domain": domain},
-    }
-    identity = json.loads(canonical_json(identity))  # as it will be read again
+    identity = _identity(audited, {**deciding, "domain": domain})
     if path.exists():
         found = _finished(path, identity, progress)
-        shutil.rmtree(
-            work, ignore_errors=True
-        )  # left where the process was killed right after the weights were written
+        shutil.rmtree(work, ignore_errors=True)  # left by a process killed right after it wrote the weights
         return Pretrained(path, found)
     job = _Job(path, work, audited, replace(options, domain=domain), identity, progress)
     try:
@@ -139,6 +132,12 @@ def pretrain(
         raise
     shutil.rmtree(work, ignore_errors=True)
     return Pretrained(path, found)
+
+
+def _identity(audited: AuditedDataset, options: dict[str, Any]) -> dict[str, Any]:
+    """Everything that decides the weights, as it will be read again."""
+    identity = {"headstart": __version__, "data": audited.dataset.fingerprint(), "options": options}
+    return dict(json.loads(canonical_json(identity)))
 
 
 def _output_file(output: str | os.PathLike[str]) -> Path:
@@ -337,12 +336,12 @@ def divided(dataset: ImageDataset, share: float, seed: int) -> tuple[Rows, Rows]
     return np.sort(task.order[dealt == 0]), np.sort(task.order[dealt == 1])
 
 
-def _precisions(asked: str, device: str) -> list[str]:
+def _precisions(requested: str, device: str) -> list[str]:
     """Precisions to train in: one, or all that the hardware has where they are to be measured."""
-    if asked == "auto":
+    if requested == "auto":
         return [training_precision(device)]
     there = torch_precisions(device.partition(":")[0])
-    return [name for name in there if name in PRECISIONS] if asked == "measure" else [asked]
+    return [name for name in there if name in PRECISIONS] if requested == "measure" else [requested]
 
 
 def _stored_machine(path: Path) -> Machine | None:

@@ -41,11 +41,11 @@ class Remaking:
 def resumed(
     plain: Extractor, options: FitOptions, stored: Engine, folder: Path, remaking: Remaking
 ) -> tuple[Extractor, dict[str, Any]]:
-    """The engine that a run began with; what the options name explicitly still has its say, and then differs."""
+    """The engine that a run began with, but for the device, threads and batch size that the options name."""
     record = files.stored_record(folder, remaking.number)
-    asked = record.get("asked", {})
-    _refuse_other(folder, "engine", options.engine, {asked.get("engine"), stored.name})
-    _refuse_other(folder, "precision", options.precision, {asked.get("precision"), stored.precision})
+    request = record.get("asked", {})
+    _refuse_other(folder, "engine", options.engine, {request.get("engine"), stored.name})
+    _refuse_other(folder, "precision", options.precision, {request.get("precision"), stored.precision})
     if lacking := what_lacks(stored):
         raise EngineError(
             f"{folder} was begun with the engine {stored.label}. {lacking}. Go on where it was begun, or give another "
@@ -67,12 +67,12 @@ def resumed(
     return extractor, record
 
 
-def _refuse_other(folder: Path, name: str, asked: str, known: set[Any]) -> None:
-    if asked != "auto" and asked not in known:
+def _refuse_other(folder: Path, name: str, requested: str, known: set[Any]) -> None:
+    if requested != "auto" and requested not in known:
         begun = " or ".join(sorted(str(value) for value in known if value not in (None, "auto")))
         raise RunError(
-            f"{folder} holds another run, which is never overwritten. It differs in: {name} is {begun} there, {asked} "
-            "here. Give another folder, or the same data and options to go on with that run."
+            f"{folder} holds another run, which is never overwritten. It differs in: {name} is {begun} there, "
+            f"{requested} here. Give another folder, or the same data and options to go on with that run."
         )
 
 

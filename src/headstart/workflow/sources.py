@@ -109,7 +109,7 @@ def open_cache(
 ) -> FeatureCache:
     """The feature cache: the user's default one, a folder, or (for None) the fallback; see `FitOptions.cache_limit`."""
     folder = fallback if name is None else default_cache_folder() if name == "default" else Path(name)
-    size = named_limit() if limit is None else CacheLimit(parse_size(limit))  # a limit that is none is said at once
+    size = named_limit() if limit is None else CacheLimit(parse_size(limit))  # a limit that is none is refused at once
     return FeatureCache(folder, limit=size, progress=progress)
 
 
@@ -155,12 +155,12 @@ def named_space(space: Space, sources: Sequence[FeatureSource]) -> Space:
     return replace(space, sources=tuple(source.spec for source in sources))
 
 
-def _load_all(wanted: Sequence[FitOptions], space: Space, progress: Progress | None) -> list[Extractor]:
-    """Backbone and preparation of every source; what is wrong with the weights of several is said at once."""
+def _load_all(requested: Sequence[FitOptions], space: Space, progress: Progress | None) -> list[Extractor]:
+    """Backbone and preparation of every source; what is wrong with the weights of several is told at once."""
     loaded: dict[tuple[str, str | None], Backbone] = {}  # sources may differ in the view alone
     found, refusals = [], {}
-    for asked, source in zip(wanted, space.sources, strict=True):
-        settings = extraction_settings(asked)
+    for one, source in zip(requested, space.sources, strict=True):
+        settings = extraction_settings(one)
         named = settings.backbone, settings.weights
         try:
             extractor = open_extractor(settings, backbone=loaded.get(named), progress=progress)
@@ -190,7 +190,7 @@ def open_for(
     Parameters
     ----------
     options : FitOptions
-        Of one source.
+        Options of one source.
     dataset : ImageDataset
         Readable images with their hashes: some of them show which engine is fast and right.
     folder : Path, optional
@@ -211,7 +211,7 @@ def open_for(
     EngineError
         When int8 cannot be made here, or a run's engine is not there any more.
     RunError
-        When the run in `folder` was begun with another engine than the one asked for.
+        When the run in `folder` was begun with another engine than the requested one.
     """
     progress = progress or Silent()
     plain = plain or open_extractor(extraction_settings(options), progress=progress)

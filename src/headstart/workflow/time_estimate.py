@@ -40,20 +40,21 @@ class SourceCosts:
 
 @dataclass(frozen=True)
 class Costs:
-    """What a fit has to do and about how long it takes.
+    """Work that a fit has to do, and about how long it takes.
 
     Attributes
     ----------
     n_images : int
+        Number of images.
     n_candidates : int
-        Heads to be tried, on all sources together.
+        Number of heads to be tried, on all sources together.
     sources : tuple of SourceCosts
     heads_s : float
         Seconds of the study.
     n_views : int
         Views of each image, itself among them.
-    rivals_s : float
-        Seconds of the simple rivals' features and studies.
+    baselines_s : float
+        Seconds of the features and studies of the simple baselines.
     """
 
     n_images: int
@@ -61,7 +62,7 @@ class Costs:
     sources: tuple[SourceCosts, ...]
     heads_s: float
     n_views: int = 1
-    rivals_s: float = 0.0
+    baselines_s: float = 0.0
 
     @property
     def n_cached(self) -> int:
@@ -99,9 +100,9 @@ def fit_costs(
     cache : FeatureCache
     split : Split
     taxed : bool
-        The study runs twice, for the leakage tax.
+        The study runs twice, for the optimism from ignoring the groups.
     views : sequence of View
-        That features are computed of beside the images.
+        Views whose features are computed, the images among them; empty: the images alone.
     """
     features = tuple(_source_costs(dataset, source, cache, views, alone=len(sources) == 1) for source in sources)
     widths = [source.extractor.backbone.feature_width for source in sources]
@@ -124,19 +125,19 @@ def _source_costs(
     return SourceCosts(source.spec.label, extractor.engine.label, cached, seconds)
 
 
-def announce(job: Job, cache: FeatureCache, split: Split, rivals_s: float = 0.0) -> Costs:
-    """Tell the user what is about to be done and about how long it will take, `rivals_s` of it for the rivals."""
+def announce(job: Job, cache: FeatureCache, split: Split, baselines_s: float = 0.0) -> Costs:
+    """Tell the user what is about to be done and about how long it will take, `baselines_s` of it for the baselines."""
     dataset, plan = job.audited.dataset, job.plan
     taxed = job.options.leakage_tax and dataset.groups is not None
     costs = fit_costs(dataset, plan, job.sources, cache, split, taxed=taxed, views=job.views.all())
-    costs = replace(costs, rivals_s=rivals_s)
-    minutes = (costs.features_s + costs.heads_s + costs.rivals_s + REPORT_S) / 60
+    costs = replace(costs, baselines_s=baselines_s)
+    minutes = (costs.features_s + costs.heads_s + costs.baselines_s + REPORT_S) / 60
     repeated = f", drawn {split.repeats} times" if split.repeats > 1 else ""
     halved = ", the weaker ones dropped early," if plan.halving is not None else ""
-    rivals = ", simple rivals beside them" if job.options.baselines else ""
+    beside = ", simple baselines beside them" if job.options.baselines else ""
     job.progress.note(
         f"Plan: {_features_words(costs)}, {costs.n_candidates:,} candidates{halved} tried in folds "
-        f"{split.scheme}{repeated}{rivals}: about {minutes:.1f} minutes."
+        f"{split.scheme}{repeated}{beside}: about {minutes:.1f} minutes."
     )
     left_out = left_out_notes(job.space, job.views, len(dataset))
     for note in (*search_notes(plan, split, dataset), *left_out):
@@ -157,7 +158,7 @@ def _features_words(costs: Costs) -> str:
 
 
 def search_notes(plan: StudyPlan, split: Split, dataset: ImageDataset) -> tuple[str, ...]:
-    """What is to be said of settings that the folds, or their smallest classes, are too small for."""
+    """Notes on settings that the folds, or their smallest classes, are too small for."""
     trains = [train for fold in (*outer_folds(split), final_fold(split)) for train, _ in fold.inner]
     labels, n_classes = np.asarray(dataset.labels), len(dataset.classes)
     counts = np.stack([np.bincount(labels[train], minlength=n_classes) for train in trains])

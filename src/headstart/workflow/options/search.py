@@ -53,7 +53,7 @@ class SearchOptions(Options):
     fine_tuning : str, mapping or None
         Settings of `headstart.finetuning.FineTuneSpec`, such as ``epochs=20,mix=mixup``. None: the defaults.
     budget : float or None
-        Minutes that fine-tuning may take; what takes longer is trimmed, and said. None: as long as it takes.
+        Minutes that fine-tuning may take; what takes longer is trimmed, with a note. None: as long as it takes.
     """
 
     grid: str | None = field(

@@ -1,4 +1,4 @@
-"""What a fit is to try: one search space made of the options, and its weights looked for before anything heavy."""
+"""The search space of a fit, made of its options, and its weights looked for before anything heavy."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def search_space(options: FitOptions) -> Space:
 
 
 def _heads(options: FitOptions) -> Space:
-    """The space of the study or the grid, halved where that is asked for."""
+    """The space of the study or the grid, halved where that is requested."""
     halving = HalvingPlan() if options.search == "halving" else None
     if options.study is None:
         return replace(built_in_space(options.grid or "quick"), halving=halving)
@@ -61,7 +61,7 @@ def _heads(options: FitOptions) -> Space:
 
 
 def _with_sources(space: Space, backbones: tuple[str, ...]) -> Space:
-    """The space with the backbones asked for, in place of a grid's own or of those that a study leaves open."""
+    """The space with the requested backbones, in place of a grid's own or of those that a study leaves open."""
     if not backbones or tuple(source.backbone for source in space.sources) == backbones:
         return space
     built_in = space.name.startswith("grid ")
@@ -75,13 +75,15 @@ def _with_sources(space: Space, backbones: tuple[str, ...]) -> Space:
     return replace(space, sources=tuple(replace(source, backbone=name) for name in backbones for source in left_open))
 
 
-def _check_agrees(space: Space, name: str, asked: Any, silent: Any) -> None:
-    said = [getattr(source, name) for source in space.sources]
-    others = [value for value in said if value not in (None, asked)]
-    if asked != silent and others:
+def _check_agrees(space: Space, name: str, requested: Any, silent: Any) -> None:
+    """An option must not contradict what the sources of a study name themselves."""
+    named = [getattr(source, name) for source in space.sources]
+    others = [value for value in named if value not in (None, requested)]
+    if requested != silent and others:
         flag = f"--{name.replace('_', '-')}"
         raise InputError(
-            f"{flag} {asked}, but {space.name} says {name} = {others[0]} of a source itself. Leave one of the two out."
+            f"{flag} {requested}, but {space.name} says {name} = {others[0]} of a source itself. Leave one of the two "
+            "out."
         )
 
 
@@ -93,7 +95,7 @@ def source_options(options: FitOptions, source: FeatureSourceSpec) -> FitOptions
 
 
 def space_identity(space: Space, options: FitOptions) -> dict[str, Any]:
-    """What of a space decides the results, beside its sources: those are told apart by their features."""
+    """The parts of a space that decide the results, without its sources: their features tell those apart."""
     tables = [[table.kind, [[name, list(values)] for name, values in table.values]] for table in space.tables]
     sample = None if space.sample is None else [space.sample.n, space.sample.seed]
     plan = space.halving
@@ -118,9 +120,9 @@ def check_weights(options: FitOptions, space: Space) -> None:
     """
     missing = {}
     for source in space.sources:
-        asked = source_options(options, source)
-        entry = find_entry(weights_name(asked.backbone or DEFAULT_BACKBONE))
-        if asked.weights is None and (asked.offline or asked.backbone is None) and find_local(entry) is None:
+        one = source_options(options, source)
+        entry = find_entry(weights_name(one.backbone or DEFAULT_BACKBONE))
+        if one.weights is None and (one.offline or one.backbone is None) and find_local(entry) is None:
             missing[entry.name] = entry
     if len(missing) == 1:
         find_weights(next(iter(missing.values())), offline=True)  # says the ways there are
@@ -138,5 +140,5 @@ def _missing(names: list[str], n_backbones: int) -> str:
         "  - on a connected machine, leave --offline out, so that they are downloaded\n"
         "  - name files of weights in the [[source]] tables of a --study\n"
         "  - search on other backbones: --backbone NAME,NAME\n"
-        "Random weights are taken only when asked for by --weights random (a baseline, not transfer learning)."
+        "Random weights are taken only with --weights random (a baseline, not transfer learning)."
     )

@@ -53,10 +53,10 @@ def with_training_sets(space: Space, options: FitOptions) -> Space:
     Raises
     ------
     InputError
-        When the study names training sets itself, a name is unknown, or views are asked for and no policy is named.
+        When the study names training sets itself, a name is unknown, or views are requested and no policy is named.
     """
-    asked = (options.balance, options.augment, options.tta)
-    if asked == (None, None, None):
+    requested = (options.balance, options.augment, options.tta)
+    if requested == (None, None, None):
         if options.image_kind is not None:
             raise InputError("--image-kind says which views --augment auto takes. Add --augment auto, or leave it out.")
         return space
@@ -75,7 +75,7 @@ def requested_views(space: Space, options: FitOptions) -> Views:
     Raises
     ------
     InputError
-        When a policy is unknown, its file cannot be used, or it has fewer views than asked for.
+        When a policy is unknown, its file cannot be used, or it has fewer views than requested.
     """
     names = dict.fromkeys(one.augment for one in space.training_sets if one.augment != "none")
     if options.n_views is not None and not names:
@@ -90,7 +90,7 @@ def too_many_rows(training_set: TrainingSetSpec, kind: str, n_views: Mapping[str
 
 
 def left_out_notes(space: Space, views: Views, n_images: int) -> list[str]:
-    """What is to be said of heads that are not tried on views."""
+    """Notes on heads that are not tried on views."""
     n_views = {name: len(listed) for name, listed in views.of_policy.items()}
     notes = []
     for kind in dict.fromkeys(table.kind for table in space.tables):
