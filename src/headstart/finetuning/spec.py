@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final
 
 from headstart.errors import InputError, unknown_name
@@ -15,21 +15,15 @@ AVERAGES: Final = ("none", "ema", "swa")
 PRECISIONS: Final = ("auto", "fp32", "bf16")
 STARTS: Final = ("pretrained", "random")
 
-_CHOICES: Final = {"norms": NORMS, "mix": MIXES, "average": AVERAGES, "start": STARTS, "precision": PRECISIONS}
-_RANGES: Final = {
-    "epochs": (1, 10_000),
-    "batch_size": (1, 4_096),
-    "learning_rate": (1e-8, 10.0),
-    "head_factor": (0.0, 1_000.0),
-    "stage_decay": (0.01, 1.0),
-    "warmup_epochs": (0.0, 1_000.0),
-    "weight_decay": (0.0, 10.0),
-    "label_smoothing": (0.0, 0.9),
-    "clip_norm": (0.0, 1e6),
-    "mix_alpha": (0.01, 10.0),
-    "ema_epochs": (0.01, 1_000.0),
-    "patience": (0, 10_000),
-}
+
+def _number(default: float, least: float, most: float) -> Any:
+    """A field that is a number in a range."""
+    return field(default=default, metadata={"range": (least, most)})
+
+
+def _choice(default: str, known: tuple[str, ...]) -> Any:
+    """A field that is one of several names."""
+    return field(default=default, metadata={"choices": known})
 
 
 @dataclass(frozen=True)
@@ -89,41 +83,48 @@ class FineTuneSpec:
     """
 
     unlock: int | str = 2
-    epochs: int = 12
-    batch_size: int = 32
-    learning_rate: float = 3e-4
-    head_factor: float = 1.0
-    stage_decay: float = 0.7
-    warmup_epochs: float = 1.0
-    weight_decay: float = 0.02
-    label_smoothing: float = 0.05
-    clip_norm: float = 5.0
-    norms: str = "keep"
-    mix: str = "none"
-    mix_alpha: float = 0.2
-    average: str = "ema"
-    ema_epochs: float = 1.0
-    patience: int = 0
-    start: str = "pretrained"
-    precision: str = "auto"
+    epochs: int = _number(12, 1, 10_000)
+    batch_size: int = _number(32, 1, 4_096)
+    learning_rate: float = _number(3e-4, 1e-8, 10.0)
+    head_factor: float = _number(1.0, 0.0, 1_000.0)
+    stage_decay: float = _number(0.7, 0.01, 1.0)
+    warmup_epochs: float = _number(1.0, 0.0, 1_000.0)
+    weight_decay: float = _number(0.02, 0.0, 10.0)
+    label_smoothing: float = _number(0.05, 0.0, 0.9)
+    clip_norm: float = _number(5.0, 0.0, 1e6)
+    norms: str = _choice("keep", NORMS)
+    mix: str = _choice("none", MIXES)
+    mix_alpha: float = _number(0.2, 0.01, 10.0)
+    average: str = _choice("ema", AVERAGES)
+    ema_epochs: float = _number(1.0, 0.01, 1_000.0)
+    patience: int = _number(0, 0, 10_000)
+    start: str = _choice("pretrained", STARTS)
+    precision: str = _choice("auto", PRECISIONS)
 
     def __post_init__(self) -> None:
         self._check_unlock()
-        for name, known in _CHOICES.items():
-            if getattr(self, name) not in known:
-                raise InputError(unknown_name(name, str(getattr(self, name)), known))
-        for name, (least, most) in _RANGES.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-                raise InputError(f"{name} of a fine-tuning is {value}; expected {least:g} to {most:g}.")
-        for name in ("epochs", "batch_size", "patience"):
-            if not isinstance(getattr(self, name), int):
-                raise InputError(f"{name} of a fine-tuning is {getattr(self, name)}; expected a whole number.")
+        for item in fields(self):
+            if known := item.metadata.get("choices"):
+                self._check_choice(item.name, known)
+        for item in fields(self):
+            if limits := item.metadata.get("range"):
+                self._check_number(item.name, *limits, whole=isinstance(item.default, int))
         if self.norms == "adapt" and self.batch_size == 1:
             raise InputError(
                 "Batch normalisation takes no statistics of a single image. Use a batch_size of 2 or more, or "
                 "norms=keep."
             )
+
+    def _check_choice(self, name: str, known: tuple[str, ...]) -> None:
+        if getattr(self, name) not in known:
+            raise InputError(unknown_name(name, str(getattr(self, name)), known))
+
+    def _check_number(self, name: str, least: float, most: float, *, whole: bool) -> None:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            raise InputError(f"{name} of a fine-tuning is {value}; expected {least:g} to {most:g}.")
+        if whole and not isinstance(value, int):
+            raise InputError(f"{name} of a fine-tuning is {value}; expected a whole number.")
 
     def _check_unlock(self) -> None:
         if self.start == "random" and (self.unlock != ALL or self.norms != "adapt"):
