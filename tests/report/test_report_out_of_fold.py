@@ -17,7 +17,7 @@ def test_out_of_fold_rebuilds_what_was_judged(tmp_path: Path) -> None:
     make_run(tmp_path, repeats=2, n=90, weighted=True)
     record = read_run(tmp_path)
     oof = out_of_fold(record)
-    results = record.document
+    results = record.results
     again = evaluate(oof, n_resamples=100)
     for name, entry in results.metrics.items():
         assert again.metrics[name].value == pytest.approx(entry.value, abs=1e-9)

@@ -41,7 +41,7 @@ def test_candidates_are_ranked_by_what_chose_them(empty_figures: None, tmp_path:
         entry["inner_score"] = 0.70 + place / 100
     results["candidates"][5].update(inner_score=None, inner_log_loss=None)
     write_json(tmp_path / "results.json", results)
-    assert [entry.label for entry in sorted_candidates(read_run(tmp_path).document)] == [
+    assert [entry.label for entry in sorted_candidates(read_run(tmp_path).results)] == [
         results["candidates"][place]["label"] for place in (4, 3, 2, 1, 0, 5)
     ]
     assert "Inner ROC AUC" in report(tmp_path).text

@@ -293,7 +293,7 @@ def test_a_fit_of_several_sources_tells_all_three_beside_the_judgement(fitted: R
 def test_a_run_that_did_not_keep_them_has_no_such_section(fitted: Run, tmp_path: Path) -> None:
     record = read_run(fitted.folder)
     assert transferability_section(ReportContext(record), {}) is not None
-    older = replace(record, document=record.document.model_copy(update={"transferability": None}))
+    older = replace(record, results=record.results.model_copy(update={"transferability": None}))
     assert transferability_section(ReportContext(older), {}) is None
     whole = fitted.results.to_json()
     broken = {**whole, "transferability": {**whole["transferability"], "sources": [{"label": "a"}]}}

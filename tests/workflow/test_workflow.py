@@ -157,7 +157,7 @@ def check_finished(folders: Path, folder: Path, whole: Run) -> None:
     """The same command again ends with what the uninterrupted run left."""
     again = fit(folders, folder, helpers.options())
     assert not (folder / "work").exists()
-    assert json.loads((folder / "results.json").read_text()) == again.results
+    assert json.loads((folder / "results.json").read_text()) == again.results.to_json()
     found, expected = lasting(folder), lasting(whole.folder)
     if not (folder / "figures").is_dir():  # the report was left out
         expected = {name: content for name, content in expected.items() if not name.startswith("figures")}

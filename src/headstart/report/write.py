@@ -64,11 +64,11 @@ def report_page(context: ReportContext, progress: Progress) -> str:
     drawn = _draw(record.folder / "figures", [plot for spec in specs for plot in spec.plots(context)], progress)
     built = (spec.build(context, drawn) for spec in specs)
     sections = [section for section in built if section is not None]
-    return render_page(_title(record), sections, version=record.document.headstart)
+    return render_page(_title(record), sections, version=record.results.headstart)
 
 
 def _title(record: RunRecord) -> str:
-    n_images = text.plural(record.document.task.n_images, "image")
+    n_images = text.plural(record.results.task.n_images, "image")
     return f"{record.folder.resolve().name}: {n_images}, {len(record.classes)} classes"
 
 

@@ -20,7 +20,7 @@ def out_of_fold(record: RunRecord) -> OutOfFold:
     predictions, n_classes = record.predictions, len(record.classes)
     names, first, image = np.unique(np.array(predictions.images), return_index=True, return_inverse=True)
     repeats, repeat = np.unique(predictions.repeat, return_inverse=True)
-    n_rows = max(record.document.task.n_images, len(names))
+    n_rows = max(record.results.task.n_images, len(names))
     probabilities = np.full((len(repeats), n_rows, n_classes), 1 / n_classes)
     fold = np.full((len(repeats), n_rows), -1)
     probabilities[repeat, image], fold[repeat, image] = predictions.probabilities, predictions.fold

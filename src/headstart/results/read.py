@@ -52,7 +52,7 @@ class RunRecord:
     Attributes
     ----------
     folder : Path
-    document : RunResults
+    results : RunResults
         ``results.json``, typed and brought up to date.
     predictions : PredictionTable
     split, timings : dict
@@ -60,7 +60,7 @@ class RunRecord:
     """
 
     folder: Path
-    document: RunResults
+    results: RunResults
     predictions: PredictionTable
     split: dict[str, Any]
     timings: dict[str, Any]
@@ -73,12 +73,12 @@ class RunRecord:
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names in their order."""
-        return tuple(self.document.task.classes)
+        return tuple(self.results.task.classes)
 
     @property
     def positive(self) -> int | None:
         """Code of the positive class of a two-class task, else None."""
-        name = self.document.task.positive
+        name = self.results.task.positive
         return None if name is None else self.classes.index(name)
 
 
@@ -93,13 +93,13 @@ def read_run(run: Path) -> RunRecord:
     """
     if not run.is_dir():
         raise RunError(f"{run} is not a folder. Give the folder that `headstart fit DATA -o RUN` wrote.")
-    document = RunResults.read(run / "results.json")
+    results = RunResults.read(run / "results.json")
     split = read_json(run / "split.json", schema.SPLIT)
-    if split["hash"] != document.protocol.split_hash:
+    if split["hash"] != results.protocol.split_hash:
         damaged(run / "split.json", "its hash is not the one results.json names, so it belongs to another run")
     timings = read_json(run / "timings.json", schema.TIMINGS)
-    predictions = _read_predictions(run / "predictions.csv", document.task.classes)
-    return RunRecord(run, document, predictions, split, timings)
+    predictions = _read_predictions(run / "predictions.csv", results.task.classes)
+    return RunRecord(run, results, predictions, split, timings)
 
 
 def _read_predictions(path: Path, classes: Sequence[str]) -> PredictionTable:

@@ -19,10 +19,10 @@ PLOT = "baselines"
 
 def baseline_plots(record: RunRecord) -> tuple[Plot, ...]:
     """The run and every baseline with intervals on one axis; none where no baseline was judged."""
-    transfer, name = record.document.transfer, record.document.headline.metric
+    transfer, name = record.results.transfer, record.results.headline.metric
     if transfer is None:
         return ()
-    rows = [("this run", record.document.metrics[name])]
+    rows = [("this run", record.results.metrics[name])]
     rows += [(baseline.title, baseline.metrics[name]) for baseline in transfer.baselines]
     known = [(label, entry) for label, entry in rows if entry.value is not None]
     if len(known) < 2:

@@ -45,7 +45,7 @@ def calibration_plot(record: RunRecord, oof: OutOfFold, bins: Reliability) -> Pl
 
 
 def _gap(record: RunRecord) -> str:
-    error = record.document.metrics.get("ece")
+    error = record.results.metrics.get("ece")
     if error is None or error.value is None:
         return "Predicted probabilities against what was observed"
     shown = f"{100 * error.value:.1f} percentage points on average (debiased ECE {text.score(error.value)})"

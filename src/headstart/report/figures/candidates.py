@@ -30,7 +30,7 @@ class CandidateScore:
 
 def candidate_plots(record: RunRecord) -> tuple[Plot, ...]:
     """Inner log loss of the best candidates and of all that were chosen; none where nothing was compared."""
-    scored = [entry for entry in sorted_candidates(record.document) if entry.inner_log_loss is not None]
+    scored = [entry for entry in sorted_candidates(record.results) if entry.inner_log_loss is not None]
     if len(scored) < 2:
         return ()
     title = _candidate_title(record, scored)
@@ -56,7 +56,7 @@ def candidate_plots(record: RunRecord) -> tuple[Plot, ...]:
 
 def _candidate_title(record: RunRecord, scored: Sequence[CandidateSummary]) -> str:
     winner = max(scored, key=lambda entry: entry.times_chosen)
-    n_choices = len(record.document.folds)
+    n_choices = len(record.results.folds)
     return f"{short_label(winner.label)} was chosen in {winner.times_chosen} of {text.plural(n_choices, 'choice')}"
 
 

@@ -24,10 +24,10 @@ _CHARACTER_INCHES = 0.085
 
 def confusion_plots(record: RunRecord) -> tuple[Plot, Plot]:
     """Confusion matrix as counts and as rates."""
-    matrix = np.array(record.document.confusion, dtype=np.float64)
+    matrix = np.array(record.results.confusion, dtype=np.float64)
     counts, rates = _confusion_titles(record, matrix)
-    noun = "weighted counts" if record.document.task.weighted else "images"
-    over = ", averaged over the repeats" if record.document.protocol.repeats > 1 else ""
+    noun = "weighted counts" if record.results.task.weighted else "images"
+    over = ", averaged over the repeats" if record.results.protocol.repeats > 1 else ""
     bare = " With so many classes the numbers stand in the table alone." if len(matrix) > MAX_NUMBERED else ""
     return (
         Plot(
@@ -47,15 +47,15 @@ def confusion_plots(record: RunRecord) -> tuple[Plot, Plot]:
 
 def _confusion_titles(record: RunRecord, matrix: Floats) -> tuple[str, str]:
     right, total = float(np.trace(matrix)), float(matrix.sum())
-    noun = "weighted images" if record.document.task.weighted else "images"
+    noun = "weighted images" if record.results.task.weighted else "images"
     share = text.percent(right / max(total, 1e-12))
     counts = f"{text.count(right)} of {text.count(total)} {noun} are classified rightly ({share})"
-    recalls = {name: record.document.per_class[name].metrics["recall"] for name in record.classes}
+    recalls = {name: record.results.per_class[name].metrics["recall"] for name in record.classes}
     defined = {name: entry.value for name, entry in recalls.items() if entry.value is not None}
     if not defined:
         return counts, "No class has a recall"
     worst = min(defined, key=lambda name: defined[name])
-    support = text.count(record.document.per_class[worst].support)
+    support = text.count(record.results.per_class[worst].support)
     label = style.class_labels(record.classes)[record.classes.index(worst)]
     return counts, f"Most often missed is {label}: recall {text.estimate(recalls[worst])}, n = {support}"
 

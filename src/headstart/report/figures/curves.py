@@ -97,19 +97,19 @@ def _shown_classes(record: RunRecord, oof: OutOfFold) -> list[int]:
 
 def _fraction(record: RunRecord) -> float:
     """Share of all images that a judged model was trained on, mean over the folds."""
-    n_train = np.mean([fold.n_train for fold in record.document.folds])
-    return float(np.clip(n_train / record.document.task.n_images, 1e-9, 1.0))
+    n_train = np.mean([fold.n_train for fold in record.results.folds])
+    return float(np.clip(n_train / record.results.task.n_images, 1e-9, 1.0))
 
 
 def _class_entry(record: RunRecord, code: int, metric: str) -> EstimateFacts:
-    return record.document.per_class[record.classes[code]].metrics[metric]
+    return record.results.per_class[record.classes[code]].metrics[metric]
 
 
 def _heading(record: RunRecord, code: int, labels: list[str], metric: str) -> str:
     """Heading of a class's panel; empty for two classes, where the title says it."""
     if len(labels) == 2:
         return ""
-    support = text.count(record.document.per_class[record.classes[code]].support)
+    support = text.count(record.results.per_class[record.classes[code]].support)
     return f"{labels[code]}, n = {support}\n{text.estimate(_class_entry(record, code, metric))}"
 
 

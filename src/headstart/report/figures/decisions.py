@@ -30,7 +30,7 @@ _SIDE_INCHES = 4.6
 
 def decision_plots(record: RunRecord, oof: OutOfFold) -> tuple[Plot, ...]:
     """Reliability before and after, the operating point on the ROC curve, the abstention curve; as far as there are."""
-    decisions = record.document.decisions
+    decisions = record.results.decisions
     if decisions is None:
         return ()
     found = [_abstention_plot(record, oof, decisions.abstention)]

@@ -24,7 +24,7 @@ _MAX_PANELS = 6
 
 def finetuning_plots(record: RunRecord) -> tuple[Plot, ...]:
     """The multi-stage plot; none where nothing was fine-tuned."""
-    found = record.document.fine_tuning
+    found = record.results.fine_tuning
     if not found:
         return ()
     panels = [

@@ -33,7 +33,7 @@ class FoldScores:
 
 def fold_plots(record: RunRecord) -> tuple[Plot, ...]:
     """Scores of every fold, for the metrics that run up to one; none where no such metric was scored by fold."""
-    rows = [row for name in _fold_metrics(record.document) if (row := _fold_row(record.document, name)) is not None]
+    rows = [row for name in _fold_metrics(record.results) if (row := _fold_row(record.results, name)) is not None]
     if not rows:
         return ()
     lowest, highest = min(rows[0].scores), max(rows[0].scores)

@@ -25,7 +25,7 @@ def audit_section(context: ReportContext, drawn: Drawn) -> Section:
     Where image names are to be left out, unreadable files and duplicates are counted instead of named.
     """
     record, named = context.record, context.images
-    audit = record.document.audit
+    audit = record.results.audit
     blocks: list[Block] = [
         ReportTable("What the image files are", ("Item", "Value"), _facts(record, audit), frozenset({1}))
     ]

@@ -30,7 +30,7 @@ _NOTHING = (
 
 def baseline_sentences(context: ReportContext) -> list[MethodsSentence]:
     """Which baselines were judged, and the verdict; nothing where none was judged."""
-    transfer = context.record.document.transfer
+    transfer = context.record.results.transfer
     if transfer is None:
         return []
     titles = text.listed([baseline.title for baseline in transfer.baselines])
@@ -52,7 +52,7 @@ def _plots(context: ReportContext) -> Iterable[Plot]:
 def baselines_section(context: ReportContext, drawn: Drawn) -> Section | None:
     """Verdict, picture and tables; None where no baseline was judged."""
     record = context.record
-    transfer = record.document.transfer
+    transfer = record.results.transfer
     if transfer is None:
         return None
     blocks: list[Block] = [Text(transfer.text, tone=_TONES.get(str(transfer.verdict), "plain"))]
@@ -69,7 +69,7 @@ def baselines_section(context: ReportContext, drawn: Drawn) -> Section | None:
 
 def _baseline_table(record: RunRecord, transfer: TransferResults) -> ReportTable:
     names = ordered_metrics(transfer.gains)
-    run = ("This run", text.MISSING, *(_on_two_lines(record.document.metrics[name]) for name in names))
+    run = ("This run", text.MISSING, *(_on_two_lines(record.results.metrics[name]) for name in names))
     best = (
         "Best baseline of each fold",
         text.MISSING,
@@ -110,7 +110,7 @@ def _gain_table(transfer: TransferResults) -> ReportTable:
 
 
 def _how(record: RunRecord, transfer: TransferResults) -> str:
-    chooser = metric_in_sentence(record.document.protocol.choose_by)
+    chooser = metric_in_sentence(record.results.protocol.choose_by)
     decider = metric_in_sentence(transfer.decided_by)
     return (
         f"In every outer fold the best baseline is the one that the inner folds prefer, by {chooser}; pooled over the "

@@ -19,7 +19,7 @@ MAX_LISTED = 100
 
 def candidate_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     """How many candidates were trained, of which kinds."""
-    search = context.record.document.search
+    search = context.record.results.search
     n_candidates = search.n_candidates
     kinds = text.listed(sorted({text.words(kind) for kind in search.kinds}))
     tried = f"{n_candidates:,} candidates ({kinds}) were" if n_candidates > 1 else f"One candidate ({kinds}) was"
@@ -34,7 +34,7 @@ def _plots(context: ReportContext) -> Iterable[Plot]:
 @register_section("candidates", after="folds", plots=_plots, methods=candidate_sentences)
 def candidates_section(context: ReportContext, drawn: Drawn) -> Section:
     """Everything that was tried, the failures too."""
-    record, results = context.record, context.record.document
+    record, results = context.record, context.record.results
     search, n_choices = results.search, text.plural(len(results.folds), "choice")
     how = Text(
         f"{text.plural(search.n_candidates, 'candidate')} competed in {n_choices}, by "
@@ -48,7 +48,7 @@ def candidates_section(context: ReportContext, drawn: Drawn) -> Section:
 
 def _candidate_table(record: RunRecord) -> ReportTable:
     """One row per candidate; where another score than log loss chose, a column for it."""
-    choose_by = record.document.protocol.choose_by
+    choose_by = record.results.protocol.choose_by
     other = () if choose_by == "log_loss" else (f"Inner {metric_in_sentence(choose_by)}",)
     rows = tuple(
         (
@@ -59,10 +59,10 @@ def _candidate_table(record: RunRecord) -> ReportTable:
             _spread(entry.inner_log_loss, entry.inner_log_loss_sd),
             text.count(entry.times_chosen),
         )
-        for entry in sorted_candidates(record.document)[:MAX_LISTED]
+        for entry in sorted_candidates(record.results)[:MAX_LISTED]
     )
     columns = ("Candidate", "Kind", "Settings", *other, "Inner log loss, mean ± SD", "Times chosen")
-    n_all = record.document.search.n_candidates
+    n_all = record.results.search.n_candidates
     shown = f"All {n_all}" if len(rows) == n_all else f"The best {len(rows)} of {n_all:,}"
     return ReportTable(f"{shown} candidates, best first", columns, rows, frozenset({1, 2}))
 

@@ -21,9 +21,9 @@ def confusion_section(context: ReportContext, drawn: Drawn) -> Section:
     record = context.record
     rows = tuple(
         (name, *(text.count(cell) for cell in counts))
-        for name, counts in zip(record.classes, record.document.confusion, strict=True)
+        for name, counts in zip(record.classes, record.results.confusion, strict=True)
     )
-    noun = "weighted counts" if record.document.task.weighted else "counts"
+    noun = "weighted counts" if record.results.task.weighted else "counts"
     table = ReportTable(
         f"Confusion matrix, {noun}: rows true, columns predicted", ("True class", *record.classes), rows
     )

@@ -40,7 +40,7 @@ _ORDER = ("recall", "specificity", "precision", "npv", "accuracy", "balanced_acc
 
 def decision_sentences(context: ReportContext) -> list[MethodsSentence]:
     """How decisions were made and how well; nothing where probabilities were left as they were."""
-    decisions = context.record.document.decisions
+    decisions = context.record.results.decisions
     if decisions is None:
         return []
     found = []
@@ -74,7 +74,7 @@ def _plots(context: ReportContext) -> Iterable[Plot]:
 def decision_section(context: ReportContext, drawn: Drawn) -> Section | None:
     """What stands between a probability and a decision, with its scores; None for runs that do not say."""
     record = context.record
-    decisions = record.document.decisions
+    decisions = record.results.decisions
     if decisions is None:
         return None
     blocks: list[Block] = [
@@ -134,7 +134,7 @@ def _calibration_table(decisions: DecisionResults) -> ReportTable:
 
 
 def _fold_table(record: RunRecord, decisions: DecisionResults) -> ReportTable:
-    repeats, with_point = record.document.protocol.repeats, decisions.operating_point is not None
+    repeats, with_point = record.results.protocol.repeats, decisions.operating_point is not None
     named = [
         *((text.fold_name(fold.repeat, fold.fold, repeats), fold) for fold in decisions.folds),
         ("final model", decisions.final),

@@ -20,7 +20,7 @@ def _plots(context: ReportContext) -> Iterable[Plot]:
 @register_section("fine-tuning", after="training", plots=_plots)
 def finetuning_section(context: ReportContext, drawn: Drawn) -> Section | None:
     """What fine-tuning gave; None where nothing was fine-tuned."""
-    found = context.record.document.fine_tuning
+    found = context.record.results.fine_tuning
     if not found:
         return None
     blocks: list[Block] = [Text(_summary(found)), *figure_row(drawn, PLOT)]

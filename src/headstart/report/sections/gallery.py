@@ -113,7 +113,7 @@ class PictureWall:
     def __init__(self, context: ReportContext) -> None:
         record, dataset = context.record, context.shown
         self._classes = record.classes
-        self._white_level = record.document.backbone.preparation.white_level
+        self._white_level = record.results.backbone.preparation.white_level
         self._dataset = dataset
         self._named = context.images
         self._rows = {} if dataset is None else {name: row for row, name in enumerate(dataset.names)}

@@ -12,7 +12,7 @@ from headstart.report.text.metric_names import metric_title
 @register_section("result", after=None)
 def headline_section(context: ReportContext, drawn: Drawn) -> Section:
     """The one number, its interval and what the interval speaks of."""
-    record, results = context.record, context.record.document
+    record, results = context.record, context.record.results
     headline, task = results.headline, results.task
     weighted = ", weighted" if task.weighted else ""
     block = Headline(

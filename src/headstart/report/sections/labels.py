@@ -31,7 +31,7 @@ _WHAT = (
 
 def label_sentences(context: ReportContext) -> list[MethodsSentence]:
     """How far raters agree and how many labels are soft; nothing where there are neither."""
-    results = context.record.document
+    results = context.record.results
     found = []
     agreement = results.audit.agreement
     if agreement is not None:
@@ -55,7 +55,7 @@ def labels_section(context: ReportContext, drawn: Drawn) -> Section | None:
     Where image names are to be left out, a label is found by its rank in `LABEL_ISSUES_FILE`. None for a run that says
     nothing of its labels: one of an older version.
     """
-    results = context.record.document
+    results = context.record.results
     found = results.labels
     if found is None:
         return None

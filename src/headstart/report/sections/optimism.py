@@ -12,7 +12,7 @@ from headstart.report.text.metric_names import metric_title
 @register_section("optimism", after="search")
 def optimism_section(context: ReportContext, drawn: Drawn) -> Section:
     """How much better the best candidate looked where it was chosen than where it was judged."""
-    optimism = context.record.document.optimism
+    optimism = context.record.results.optimism
     title = metric_title(optimism.metric)
     rows = (
         ("Inner folds, where the candidate was chosen", text.score(optimism.inner)),

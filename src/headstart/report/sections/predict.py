@@ -12,7 +12,7 @@ from headstart.report.text.methods import MethodsPart, MethodsSentence
 
 def model_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     """What the final model is."""
-    label = context.record.document.final_model.label
+    label = context.record.results.final_model.label
     return (MethodsSentence(MethodsPart.MODEL, f"The final model ({label}) was then trained on all images."),)
 
 
@@ -22,7 +22,7 @@ def predict_section(context: ReportContext, drawn: Drawn) -> Section:
     record = context.record
     run = shlex.quote(record.folder.resolve().name)
     final = Text(
-        f"The final model was trained on all images: {record.document.final_model.label}. It lies in {run}/model."
+        f"The final model was trained on all images: {record.results.final_model.label}. It lies in {run}/model."
     )
     lines = f"headstart predict {run}/model IMAGES -o predictions.csv\nheadstart evaluate {run}/model LABELLED_IMAGES"
     where = Text("Type these in the folder that holds the run; IMAGES is a file, a folder or a pattern.", tone="note")

@@ -28,7 +28,7 @@ _SECONDARY = ("accuracy", "balanced_accuracy", "recall", "specificity", "mcc", "
 
 def score_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     """The scores with their intervals, and what the intervals are."""
-    results = context.record.document
+    results = context.record.results
     interval = results.protocol.interval
     speaks_of = _lower_first(interval.speaks_of.rstrip("."))
     words = f"Intervals speak of {speaks_of}; method: {interval.method.rstrip('.')}."
@@ -67,7 +67,7 @@ def _lower_first(sentence: str) -> str:
 def scores_section(context: ReportContext, drawn: Drawn) -> Section:
     """Every metric with its interval and its spread over the folds; the same by class."""
     record = context.record
-    metrics = record.document.metrics
+    metrics = record.results.metrics
     rows = tuple(
         (
             metric_title(name),
@@ -82,7 +82,7 @@ def scores_section(context: ReportContext, drawn: Drawn) -> Section:
         ("Metric", "Value", "95 % interval", "SD across folds"),
         rows,
     )
-    interval = record.document.protocol.interval
+    interval = record.results.protocol.interval
     reference = f" ({interval.reference.rstrip('.')})" if interval.reference else ""
     note = (
         f"The 95 % intervals speak of {interval.speaks_of.rstrip('.')}. "
@@ -93,7 +93,7 @@ def scores_section(context: ReportContext, drawn: Drawn) -> Section:
 
 
 def _class_table(record: RunRecord) -> ReportTable:
-    per_class = record.document.per_class
+    per_class = record.results.per_class
     names = ordered_metrics({name for scores in per_class.values() for name in scores.metrics})
     rows = tuple(
         (

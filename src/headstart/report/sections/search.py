@@ -60,7 +60,7 @@ def _plots(context: ReportContext) -> Iterable[Plot]:
 def recorded_section(context: ReportContext, drawn: Drawn) -> Section | None:
     """The search of the run; None where it recorded none."""
     search = context.once(_recorded)
-    return None if search is None else search_section(search, drawn, context.record.document.search.notes)
+    return None if search is None else search_section(search, drawn, context.record.results.search.notes)
 
 
 def search_section(search: Search, drawn: Drawn, notes: Sequence[str] = ()) -> Section:

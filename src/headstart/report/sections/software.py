@@ -18,7 +18,7 @@ _CITED_SOFTWARE = ("python", "torch", "timm", "scikit-learn", "numpy")
 
 def software_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     """Which features were computed, with what engine, and the software of the run."""
-    results, versions = context.record.document, context.record.timings["versions"]
+    results, versions = context.record.results, context.record.timings["versions"]
     features = (_feature_words(results), *_engine_sentences(results, versions))
     software = MethodsSentence(MethodsPart.SOFTWARE, _software_words(results, versions))
     return (*(MethodsSentence(MethodsPart.FEATURES, words) for words in features), software)
@@ -108,17 +108,17 @@ def _software_words(results: RunResults, versions: Mapping[str, Any]) -> str:
 def software_section(context: ReportContext, drawn: Drawn) -> Section:
     """Weights, versions, machine and time."""
     record = context.record
-    timings, backbone = record.timings, record.document.backbone
-    sources = record.document.sources
+    timings, backbone = record.timings, record.results.backbone
+    sources = record.results.sources
     blocks: list[Block] = [_source_table(sources)] if len(sources) > 1 else []
     of_model = "Backbone of the final model" if len(sources) > 1 else "Backbone"
     blocks.append(mapping_table(f"{of_model} with preparation and engine", _network_facts(backbone)))
-    blocks += _engine_blocks(record.document.engine)
+    blocks += _engine_blocks(record.results.engine)
     caption = "Weights" if _is_random(backbone.weights) else "Pretrained weights"
     blocks.append(mapping_table(caption, text.fields_of(backbone.weights)))
     spent = {key: text.duration(value) for key, value in timings["seconds"].items() if value is not None}
     blocks.append(mapping_table("Time taken", spent | _speed(timings)))
-    blocks.append(mapping_table("Versions", {"headstart": record.document.headstart, **timings["versions"]}))
+    blocks.append(mapping_table("Versions", {"headstart": record.results.headstart, **timings["versions"]}))
     if timings.get("machine"):
         blocks.append(mapping_table("Machine", timings["machine"]))
     return Section("software", "Weights, versions and time", tuple(blocks))

@@ -17,7 +17,7 @@ from headstart.results.read import RunRecord
 
 def split_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     """How performance was estimated, and what chose."""
-    results = context.record.document
+    results = context.record.results
     protocol = results.protocol
     kind, _, shape = protocol.scheme.partition(":")
     describe = _holdout if kind == "holdout" else _cross_validation
@@ -60,7 +60,7 @@ def _identity(protocol: ProtocolFacts) -> str:
 def split_section(context: ReportContext, drawn: Drawn) -> Section:
     """Scheme, seed, hash and how the classes fell on the folds."""
     record = context.record
-    protocol = record.document.protocol
+    protocol = record.results.protocol
     rows = (
         ("Scheme", protocol.scheme),
         ("Outer folds", "as given by the user" if protocol.own_folds else "drawn by headstart"),
@@ -73,7 +73,7 @@ def split_section(context: ReportContext, drawn: Drawn) -> Section:
     blocks: list[Block] = [facts, _fold_counts(record)]
     if record.split["notes"]:
         blocks.append(Bullets(tuple(record.split["notes"])))
-    ignored = record.document.optimism_from_ignored_groups
+    ignored = record.results.optimism_from_ignored_groups
     if ignored:
         blocks.append(_ignored_groups_table(ignored))
     return Section("split", "The split", tuple(blocks))
@@ -84,10 +84,10 @@ def _fold_counts(record: RunRecord) -> ReportTable:
     predictions = record.predictions
     codes = range(len(record.classes))
     rows = []
-    for fold in record.document.folds:
+    for fold in record.results.folds:
         inside = (predictions.repeat == fold.repeat) & (predictions.fold == fold.fold)
         counts = [text.count(int((predictions.labels[inside] == code).sum())) for code in codes]
-        name = text.fold_name(fold.repeat, fold.fold, record.document.protocol.repeats)
+        name = text.fold_name(fold.repeat, fold.fold, record.results.protocol.repeats)
         rows.append((name, text.count(fold.n_train), text.count(fold.n_test), *counts))
     return ReportTable("Test images of every class by fold", ("Fold", "Train", "Test", *record.classes), tuple(rows))
 

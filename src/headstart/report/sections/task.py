@@ -13,7 +13,7 @@ from headstart.results.models.run_results import TaskFacts
 
 def task_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     """What the data set held."""
-    return (MethodsSentence(MethodsPart.DATA, _data_words(context.record.document.task)),)
+    return (MethodsSentence(MethodsPart.DATA, _data_words(context.record.results.task)),)
 
 
 def _data_words(task: TaskFacts) -> str:
@@ -29,7 +29,7 @@ def _data_words(task: TaskFacts) -> str:
 def task_section(context: ReportContext, drawn: Drawn) -> Section:
     """The task: classes with their counts, and the positive class."""
     record = context.record
-    task = record.document.task
+    task = record.results.task
     n_images = text.plural(task.n_images, "image")
     question = f"To which of {len(task.classes)} classes does an image belong? {n_images} were given"
     groups = (

@@ -40,7 +40,7 @@ _BALANCING = {
 
 def training_set_sentences(context: ReportContext) -> list[MethodsSentence]:
     """What competed in the training folds beside heads, in words; nothing where nothing did."""
-    rows = context.record.document.search.training_sets
+    rows = context.record.results.search.training_sets
     balance = [_BALANCING.get(name, name) for name in dict.fromkeys(row.balance for row in rows) if name != "none"]
     augment = [name for name in dict.fromkeys(row.augment for row in rows) if name != "none"]
     found = []
@@ -64,7 +64,7 @@ def training_set_section(context: ReportContext, drawn: Drawn) -> Section | None
     None where training images were taken as they are.
     """
     record = context.record
-    search = record.document.search
+    search = record.results.search
     rows = search.training_sets
     if not any(row.label for row in rows):
         return None
@@ -89,8 +89,8 @@ def _summary(rows: Sequence[TrainingSetSummary]) -> str:
 
 
 def _table(record: RunRecord, rows: Sequence[TrainingSetSummary]) -> ReportTable:
-    n_folds = len(record.document.folds)
-    metric = metric_in_sentence(record.document.protocol.choose_by)
+    n_folds = len(record.results.folds)
+    metric = metric_in_sentence(record.results.protocol.choose_by)
     cells = tuple(
         (
             row.label or "nothing",
@@ -108,7 +108,7 @@ def _table(record: RunRecord, rows: Sequence[TrainingSetSummary]) -> ReportTable
 
 def _contact_sheet(record: RunRecord, policy: str, views: Sequence[View], dataset: ImageDataset) -> Block:
     """Some images in a row with their views."""
-    preparation = Preparation.from_settings(record.document.backbone.preparation.model_dump())
+    preparation = Preparation.from_settings(record.results.backbone.preparation.model_dump())
     tiles: list[Tile] = []
     for row in _spread(len(dataset)):
         try:

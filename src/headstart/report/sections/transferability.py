@@ -13,7 +13,7 @@ from headstart.results.models.transferability import JudgedSource, RankedScore, 
 @register_section("transferability", after="fine-tuning")
 def transferability_section(context: ReportContext, drawn: Drawn) -> Section | None:
     """The scores, ranks and rank agreement; None for a run of one source, or of a version that did not keep them."""
-    found = context.record.document.transferability
+    found = context.record.results.transferability
     if found is None:
         return None
     how = (

@@ -10,6 +10,6 @@ from headstart.report.sections import Drawn, register_section
 @register_section("warnings", after="result")
 def warnings_section(context: ReportContext, drawn: Drawn) -> Section:
     """What weakens the result."""
-    warnings = tuple(context.record.document.warnings)
+    warnings = tuple(context.record.results.warnings)
     block = Bullets(warnings, tone="warning") if warnings else Text("No warnings were raised.", tone="good")
     return Section("warnings", "Warnings", (block,))
