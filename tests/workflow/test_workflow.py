@@ -340,7 +340,7 @@ def test_copies_join_the_groups_of_the_user(tmp_path: Path, no_figures: None) ->
     assert len({fold[row] for row in [*range(28, 32), *range(36, 40)]}) == 1
 
 
-# Leakage tax ----------------------------------------------------------------------------------------------------------
+# Optimism from ignoring groups ---------------------------------------------------------------------------------------
 
 
 def test_ignoring_groups_claims_more_where_groups_matter(tmp_path: Path, no_figures: None) -> None:
@@ -480,10 +480,10 @@ def test_check_confirms_near_duplicates_and_writes_nothing(tmp_path: Path) -> No
     Image.fromarray(smooth).save(data / "calm" / "a-again.jpg", quality=92)
     before = helpers.tree(tmp_path)
     found = check_data(data, helpers.options(cache=None)).to_json()
-    assert found["twins"]["near_pairs"] == ["calm/a-again.jpg = calm/a.png"]
+    assert found["near_duplicates"]["near_pairs"] == ["calm/a-again.jpg = calm/a.png"]
     assert helpers.tree(tmp_path) == before
     without = check_data(data, helpers.options(), features=False).to_json()
-    assert without["twins"] is None
+    assert without["near_duplicates"] is None
     assert without["near_duplicate_candidates"]
 
 
