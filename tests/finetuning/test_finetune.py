@@ -366,8 +366,8 @@ def test_soft_labels_are_started_from_as_shares(backbone: Backbone) -> None:
     data = StudyData((features,), np.zeros(16, dtype=np.int64), 2, soft=soft)
     source = FeatureSourceSpec(backbone="x")
     plan = StudyPlan((Candidate(source, HeadSpec("logistic")),), (source,))
-    tuning = finetuning_fits.FineTuningStudy((QUICK,), (backbone,), lambda source, stage: None)  # type: ignore[arg-type, return-value]
-    head = finetuning_fits.FineTuningFits(data, plan, tuning, Journal(None)).start_head(np.arange(16), 0)
+    fine_tuning = finetuning_fits.FineTuningStudy((QUICK,), (backbone,), lambda source, stage: None)  # type: ignore[arg-type, return-value]
+    head = finetuning_fits.FineTuningFits(data, plan, fine_tuning, Journal(None)).start_head(np.arange(16), 0)
     assert head.arrays["present"].all()
     assert head.predict_proba(features)[:, 1].mean() == pytest.approx(0.25, abs=0.01)
 
@@ -830,7 +830,7 @@ def test_what_was_never_pretrained_transfers_nothing(backbone: Backbone) -> None
     trained = dataclasses.replace(backbone, weights=WeightsSource("shipped", "0" * 64, "MIT"))
     sources = [Some(extractor=Some(backbone=one)) for one in (trained, backbone)]
     specs = (FineTuneSpec(), FROM_SCRATCH)
-    study = Some(tuning=Some(specs=specs), plan=Some(candidates=[Some(source=0), Some(source=1)]))
+    study = Some(fine_tuning=Some(specs=specs), plan=Some(candidates=[Some(source=0), Some(source=1)]))
 
     def said(chosen: int, tuned: int | None) -> bool:
         return is_untransferred(Some(sources=sources), study, Some(chosen=chosen, tuned=Some(chosen=tuned)))

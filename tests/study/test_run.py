@@ -42,7 +42,7 @@ def test_a_study_is_its_folds_decided_and_gathered() -> None:
     by_hand = gather(data, folds, dataset.classes, None, 2)
     assert np.array_equal(found.oof.probabilities, by_hand.probabilities)
     assert found.evaluation.to_json() == evaluate(by_hand, seed=PLAN.seed).to_json()
-    assert found.tax is None and found.frozen is None and found.tuning is None
+    assert found.tax is None and found.frozen is None and found.fine_tuning is None
     assert len(found.decisions) == 6 and found.final_decisions.n_calibration == 60
 
 

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     Arrays = dict[str, NDArray[Any]]
 
 
-def tune_folds(
+def fine_tune_folds(
     data: StudyData,
     results: Sequence[FoldResult],
     plan: StudyPlan,
-    tuning: FineTuningStudy,
+    fine_tuning: FineTuningStudy,
     *,
     journal: Journal | None = None,
     progress: Progress | None = None,
@@ -51,7 +51,7 @@ def tune_folds(
     results : sequence of FoldResult
         Results of the heads on frozen features, calibrated; the refit, which need not be, among them.
     plan : StudyPlan
-    tuning : FineTuningStudy
+    fine_tuning : FineTuningStudy
     journal : Journal, optional
         Finished trainings and checkpoints are taken from it and added to it.
     progress : Progress, optional
@@ -62,7 +62,7 @@ def tune_folds(
         As given, with ``fine_tuned``, and ``calibrated`` kept as ``frozen``; where a fine-tuning candidate was chosen
         with its probabilities as ``raw``, and as ``inner`` its predictions of the holdout.
     """
-    competition = _Competition(data, plan, tuning, journal or Journal(None))
+    competition = _Competition(data, plan, fine_tuning, journal or Journal(None))
     total = sum(competition.n_images(result.outer) for result in results)
     with (progress or Silent()).task("Fine-tuning", total, "images") as advance:
         return [competition.compete(result, advance) for result in results]
@@ -72,7 +72,7 @@ def judge_alone(
     data: StudyData,
     results: Sequence[FoldResult],
     plan: StudyPlan,
-    tuning: FineTuningStudy,
+    fine_tuning: FineTuningStudy,
     number: int,
     *,
     journal: Journal | None = None,
@@ -80,7 +80,7 @@ def judge_alone(
 ) -> list[FoldResult]:
     """One fine-tuning candidate judged in every outer fold, chosen there or not: a baseline.
 
-    Arguments as for `tune_folds`; `number` is that of the candidate.
+    Arguments as for `fine_tune_folds`; `number` is that of the candidate.
 
     Returns
     -------
@@ -88,8 +88,8 @@ def judge_alone(
         As given, with the candidate's probabilities, inner predictions and ``fine_tuned``; where it diverges
         ``fine_tuned.chosen`` is None.
     """
-    competition = _Competition(data, plan, tuning, journal or Journal(None))
-    spec = tuning.specs[number]
+    competition = _Competition(data, plan, fine_tuning, journal or Journal(None))
+    spec = fine_tuning.specs[number]
     total = sum(len(result.outer.train) * spec.epochs for result in results)
     with (progress or Silent()).task(spec.label.partition(",")[0].capitalize(), total, "images") as advance:
         return [competition.alone(result, number, advance) for result in results]
@@ -98,14 +98,14 @@ def judge_alone(
 class _Competition:
     """Competition of the fine-tuning candidates with the frozen winners, outer fold by outer fold."""
 
-    def __init__(self, data: StudyData, plan: StudyPlan, tuning: FineTuningStudy, journal: Journal) -> None:
-        self.data, self.plan, self.tuning = data, plan, tuning
-        self.fits = FineTuningFits(data, plan, tuning, journal)
+    def __init__(self, data: StudyData, plan: StudyPlan, fine_tuning: FineTuningStudy, journal: Journal) -> None:
+        self.data, self.plan, self.fine_tuning = data, plan, fine_tuning
+        self.fits = FineTuningFits(data, plan, fine_tuning, journal)
 
     def n_images(self, fold: OuterFold) -> int:
         """Largest number of images that the trainings of a fold pass."""
-        each = [len(fold.inner[HOLDOUT][0]) * spec.epochs for spec in self.tuning.specs]
-        return sum(each) + len(fold.train) * max(spec.epochs for spec in self.tuning.specs)
+        each = [len(fold.inner[HOLDOUT][0]) * spec.epochs for spec in self.fine_tuning.specs]
+        return sum(each) + len(fold.train) * max(spec.epochs for spec in self.fine_tuning.specs)
 
     def compete(self, result: FoldResult, advance: Callable[[int], None]) -> FoldResult:
         """The outer fold after the candidates have competed."""
@@ -117,7 +117,7 @@ class _Competition:
 
         fold, source = result.outer, self.plan.source_of(result.chosen)
         holdout = fold.inner[HOLDOUT][1]
-        tried = [self.fits.on_holdout(fold, source, spec, step) for spec in self.tuning.specs]
+        tried = [self.fits.on_holdout(fold, source, spec, step) for spec in self.fine_tuning.specs]
         scores = self._scores(result, holdout, [one.get("holdout") for one in tried])
         found = tuple(FineTuned.from_arrays(one, self.fits.start_head(fold.inner[HOLDOUT][0], source)) for one in tried)
         plain = FineTunedFold(source, scores, found, None, None, None)
@@ -133,7 +133,7 @@ class _Competition:
         """One candidate in one outer fold, whatever the holdout prefers."""
         if result.fine_tuned is None:
             raise ValueError("the fold was not tuned")
-        source, spec = result.fine_tuned.source, self.tuning.specs[number]
+        source, spec = result.fine_tuned.source, self.fine_tuning.specs[number]
         holdout = self.fits.on_holdout(result.outer, source, spec, lambda n: None).get("holdout")  # the journal has it
         plain = replace(result.fine_tuned, chosen=None, fitted=None, stage=None)
         alone = replace(result, fine_tuned=plain, raw=result.frozen_raw, calibrated=None, decisions=None)
@@ -143,8 +143,8 @@ class _Competition:
         self, result: FoldResult, plain: FineTunedFold, number: int, holdout: Floats, step: Callable[[int], None]
     ) -> FoldResult:
         """The fold with a fine-tuning candidate in the winner's place; as it was where its last training diverges."""
-        fold, spec = result.outer, self.tuning.specs[number]
-        stage = self.tuning.stage(plain.source, spec)
+        fold, spec = result.outer, self.fine_tuning.specs[number]
+        stage = self.fine_tuning.stage(plain.source, spec)
         kept = self.fits.on_all(fold, plain.source, spec, plain.tried[number].best_epoch, step)
         fitted = FineTuned.from_arrays(kept, self.fits.start_head(fold.train, plain.source))
         if fitted.failed:

@@ -101,12 +101,12 @@ class FineTuningFits:
     ----------
     data : StudyData
     plan : StudyPlan
-    tuning : FineTuningStudy
+    fine_tuning : FineTuningStudy
     journal : Journal
     """
 
-    def __init__(self, data: StudyData, plan: StudyPlan, tuning: FineTuningStudy, journal: Journal) -> None:
-        self._data, self._plan, self._tuning, self._journal = data, plan, tuning, journal
+    def __init__(self, data: StudyData, plan: StudyPlan, fine_tuning: FineTuningStudy, journal: Journal) -> None:
+        self._data, self._plan, self._fine_tuning, self._journal = data, plan, fine_tuning, journal
         self._targets = np.eye(data.n_classes)[data.labels] if data.soft is None else data.soft
         self._maps: dict[tuple[int, str | None], Maps] = {}
 
@@ -131,15 +131,15 @@ class FineTuningFits:
             return kept
         train, valid = training.rows
         check_not_trained_on(train, training.predicted)
-        stage, start = self._tuning.stage(training.source, training.spec), self.start_head(train, training.source)
+        stage, start = self._fine_tuning.stage(training.source, training.spec), self.start_head(train, training.source)
         maps = self._opened(training.source, stage)
         setting = TrainingContext(
-            self._tuning.backbone(training.source, training.spec),
+            self._fine_tuning.backbone(training.source, training.spec),
             stage,
             start,
             seed=fit_seed(self._plan.seed, fold, len(valid), "fine-tuning"),
-            n_threads=self._tuning.n_threads,
-            device=self._tuning.device,
+            n_threads=self._fine_tuning.n_threads,
+            device=self._fine_tuning.device,
             stop_after=training.epochs,
             store=self._journal,
             key=f"{training.key}-checkpoint",
@@ -149,7 +149,7 @@ class FineTuningFits:
         arrays = found.to_arrays()
         if not found.failed:
             arrays[training.array] = predict_images(
-                found, setting.backbone, stage, maps, training.predicted, device=self._tuning.device
+                found, setting.backbone, stage, maps, training.predicted, device=self._fine_tuning.device
             )
         self._journal.put(training.key, arrays)
         self._journal.drop(f"{setting.key}-attempt0", f"{setting.key}-attempt1")
@@ -157,7 +157,7 @@ class FineTuningFits:
 
     def _opened(self, source: int, stage: str | None) -> Maps:
         if (source, stage) not in self._maps:
-            self._maps[source, stage] = self._tuning.open_maps(source, stage)
+            self._maps[source, stage] = self._fine_tuning.open_maps(source, stage)
         return self._maps[source, stage]
 
     def start_head(self, train: Integers, source: int) -> FittedHead:

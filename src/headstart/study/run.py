@@ -14,7 +14,7 @@ from headstart.progress import Progress, Silent
 from headstart.study.data import StudyData
 from headstart.study.decisions import CALIBRATION_SCORES, JudgedPredictions, decide_folds, gather_decided
 from headstart.study.execution.journal import Journal
-from headstart.study.finetuning import tune_folds
+from headstart.study.finetuning import fine_tune_folds
 from headstart.study.finetuning_fits import FineTuningStudy
 from headstart.study.fold_result import FoldDecisions, FoldResult
 from headstart.study.folds import final_fold, outer_folds
@@ -42,7 +42,7 @@ class StudyResult:
         Predictions before and after calibration, and their scores.
     tax : (Evaluation, Evaluation) or None
         Scores with groups kept and with groups ignored, where measured.
-    tuning : FineTuningStudy or None
+    fine_tuning : FineTuningStudy or None
         Fine-tuning candidates, where there are any.
     frozen : OutOfFold or None
         Calibrated predictions of the winners among the heads on frozen features, where fine-tuning competes with them.
@@ -54,7 +54,7 @@ class StudyResult:
     final: FoldResult
     judged: JudgedPredictions
     tax: tuple[Evaluation, Evaluation] | None
-    tuning: FineTuningStudy | None = None
+    fine_tuning: FineTuningStudy | None = None
     frozen: OutOfFold | None = None
 
     @property
@@ -85,7 +85,7 @@ def run_study(
     plan: StudyPlan,
     rules: DecisionRules,
     *,
-    tuning: FineTuningStudy | None = None,
+    fine_tuning: FineTuningStudy | None = None,
     leakage_tax: bool = False,
     journal: Journal | None = None,
     progress: Progress | None = None,
@@ -101,7 +101,7 @@ def run_study(
     split : Split
     plan : StudyPlan
     rules : DecisionRules
-    tuning : FineTuningStudy, optional
+    fine_tuning : FineTuningStudy, optional
         Fine-tuning candidates that compete with the winners.
     leakage_tax : bool
         Measure what a split that ignores the groups would have claimed.
@@ -116,14 +116,14 @@ def run_study(
     """
     outer = [*outer_folds(split), final_fold(split)]
     found = run_folds(data, outer, plan, journal=journal, progress=progress)
-    if tuning is not None:
+    if fine_tuning is not None:
         frozen_folds = [*decide_folds(data, found[:-1], plan, rules), found[-1]]
-        found = tune_folds(data, frozen_folds, plan, tuning, journal=journal, progress=progress)
+        found = fine_tune_folds(data, frozen_folds, plan, fine_tuning, journal=journal, progress=progress)
     *folds, final = decide_folds(data, found, plan, rules)
     classes, n_repeats = dataset.classes, split.repeats
     judged = _judge(data, plan, folds, classes, n_repeats)
-    frozen = None if tuning is None else gather(data, folds, classes, plan.positive, n_repeats, kind="frozen")
-    studied = StudyResult(data, plan, folds, final, judged, None, tuning, frozen)
+    frozen = None if fine_tuning is None else gather(data, folds, classes, plan.positive, n_repeats, kind="frozen")
+    studied = StudyResult(data, plan, folds, final, judged, None, fine_tuning, frozen)
     if not leakage_tax:
         return studied
     return replace(studied, tax=_tax(dataset, split, rules, studied, journal=journal, progress=progress or Silent()))

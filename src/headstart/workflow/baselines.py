@@ -149,14 +149,18 @@ def judge_baselines(
 
 def scratch_baseline(job: Job, study: StudyResult) -> BaselineOutcome | None:
     """The network trained from scratch as a rival, where it is among the costly candidates; else None."""
-    tuning = study.tuning
-    places = [] if tuning is None else [place for place, spec in enumerate(tuning.specs) if spec.start == "random"]
-    if tuning is None or not places:
+    fine_tuning = study.fine_tuning
+    places = (
+        [] if fine_tuning is None else [place for place, spec in enumerate(fine_tuning.specs) if spec.start == "random"]
+    )
+    if fine_tuning is None or not places:
         return None
     number = places[0]
-    found = judge_alone(study.data, study.folds, study.plan, tuning, number, journal=job.journal, progress=job.progress)
+    found = judge_alone(
+        study.data, study.folds, study.plan, fine_tuning, number, journal=job.journal, progress=job.progress
+    )
     found = decide_folds(study.data, found, study.plan, DecisionRules(job.options.calibrate, None, None))
-    label = tuning.specs[number].label
+    label = fine_tuning.specs[number].label
     folds = []
     for one in found:
         if one.fine_tuned is None or one.fine_tuned.chosen is None:
@@ -192,6 +196,6 @@ def baselines_document(job: Job, study: StudyResult, rivals: BaselineSources, tr
 def is_untransferred(job: Job, study: StudyResult, result: FoldResult) -> bool:
     """Whether what an outer fold chose started from random weights."""
     place = result.fine_tuned_choice
-    if place is not None and study.tuning is not None and study.tuning.specs[place].start == "random":
+    if place is not None and study.fine_tuning is not None and study.fine_tuning.specs[place].start == "random":
         return True
     return job.sources[study.plan.source_of(result.chosen)].extractor.backbone.weights.is_random

@@ -62,16 +62,16 @@ def final_model(job: Job, dataset: ImageDataset, study: StudyResult, results: Ru
 def _tuned_model(job: Job, study: StudyResult, facts: dict[str, Any]) -> Model:
     """The bundle where stages were unlocked: it predicts from the maps of the last frozen stage, as it was judged."""
     tuned, extractor = study.final.fine_tuned, final_source(job, study).extractor
-    if tuned is None or tuned.fitted is None or study.tuning is None or tuned.chosen is None:
+    if tuned is None or tuned.fitted is None or study.fine_tuning is None or tuned.chosen is None:
         raise ValueError("no costly candidate was chosen")
     fitted = tuned.fitted
     views, engine = fine_tuning_views(job), extractor.engine
-    spec = study.tuning.specs[tuned.chosen]
+    spec = study.fine_tuning.specs[tuned.chosen]
     if tuned.stage is None:  # nothing is left of the network that the engine was tried on
         engine = Engine(device=engine.device, n_threads=engine.n_threads)
     unlocked = Unlocked(tuned.stage, spec.to_json(), fitted.best_epoch)
     return Model(
-        backbone=tuned_backbone(study.tuning.backbone(tuned.source, spec), tuned.stage, fitted.arrays),
+        backbone=tuned_backbone(study.fine_tuning.backbone(tuned.source, spec), tuned.stage, fitted.arrays),
         preparation=extractor.preparation,
         engine=engine,
         head=fitted.head,

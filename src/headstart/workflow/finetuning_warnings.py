@@ -19,7 +19,7 @@ def budget_warnings(options: FitOptions, study: StudyResult) -> list[str]:
     budget = options.budget
     if budget is None:
         return []
-    kept = () if study.tuning is None else study.tuning.specs
+    kept = () if study.fine_tuning is None else study.fine_tuning.specs
     unasked = () if SCRATCH in [name.strip() for name in options.strategy.split(",")] else ("random",)
     told = []
     for spec in requested_specs(options):
@@ -35,10 +35,10 @@ def budget_warnings(options: FitOptions, study: StudyResult) -> list[str]:
 
 def divergence_warnings(study: StudyResult) -> list[str]:
     """Costly candidates whose loss diverged also at a tenth of the rate; there, nothing of them was compared."""
-    if study.tuning is None:
+    if study.fine_tuning is None:
         return []
     told = []
-    for place, spec in enumerate(study.tuning.specs):
+    for place, spec in enumerate(study.fine_tuning.specs):
         tried = [
             fold.fine_tuned.tried[place].failed for fold in [*study.folds, study.final] if fold.fine_tuned is not None
         ]

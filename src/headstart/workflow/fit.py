@@ -118,7 +118,7 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
         dataset, twins = join_near_duplicates(job.audited, features, job.sources[0].spec.label, job.progress)
         views = extract_all_views(images, job.sources, job.views, cache, job.progress)
     split = make_run_split(dataset, job.options)
-    tuning = fine_tuning_study(job, images, split, cache, folder / files.WORK_FOLDER)
+    fine_tuning = fine_tuning_study(job, images, split, cache, folder / files.WORK_FOLDER)
     with clock.step("study"):
         study = run_study(
             dataset,
@@ -126,7 +126,7 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
             split,
             job.plan,
             job.options.decision_rules,
-            tuning=tuning,
+            fine_tuning=fine_tuning,
             leakage_tax=job.options.leakage_tax,
             journal=job.journal,
             progress=job.progress,

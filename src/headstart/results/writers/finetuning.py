@@ -41,16 +41,16 @@ def finetuning_results(study: StudyResult, *, n_views: int) -> FineTuningResults
     n_views : int
         Views of every image that were trained on.
     """
-    tuning, plan = study.tuning, study.plan
-    if tuning is None or study.frozen is None:
+    fine_tuning, plan = study.fine_tuning, study.plan
+    if fine_tuning is None or study.frozen is None:
         return None
     names = tuple(dict.fromkeys((HEADLINE, "accuracy", "log_loss", plan.choose_by)))
     gain = compare_paired(study.oof, study.frozen, metrics=names, seed=plan.seed)
     against = {name: difference_facts(difference) for name, difference in gain.metrics.items()}
     return FineTuningResults(
         strategy="fine-tune",
-        candidates=tuple(FineTuningCandidate(**spec.to_json(), label=spec.label) for spec in tuning.specs),
-        stages=tuple(tuning.backbones[0].staged.names),
+        candidates=tuple(FineTuningCandidate(**spec.to_json(), label=spec.label) for spec in fine_tuning.specs),
+        stages=tuple(fine_tuning.backbones[0].staged.names),
         n_views=n_views,
         choose_by=plan.choose_by,
         folds=tuple(_fold(study, result) for result in study.folds),
@@ -62,20 +62,20 @@ def finetuning_results(study: StudyResult, *, n_views: int) -> FineTuningResults
 
 
 def _fold(study: StudyResult, result: FoldResult) -> FineTunedFoldFacts:
-    tuned, tuning = result.fine_tuned, study.tuning
-    if tuned is None or tuning is None:
+    tuned, fine_tuning = result.fine_tuned, study.fine_tuning
+    if tuned is None or fine_tuning is None:
         raise ValueError("the fold was not fine-tuned")
     scores = [float(score) if np.isfinite(score) else None for score in tuned.scores]
     tried = tuple(
         TriedFineTuning(
-            stage=tuning.stage(tuned.source, spec),
+            stage=fine_tuning.stage(tuned.source, spec),
             holdout=score,
             failed=one.failed,
             learning_rate=one.learning_rate,
             best_epoch=one.best_epoch,
             history=_history(one),
         )
-        for spec, one, score in zip(tuning.specs, tuned.tried, scores[1:], strict=True)
+        for spec, one, score in zip(fine_tuning.specs, tuned.tried, scores[1:], strict=True)
     )
     fitted = tuned.fitted
     return FineTunedFoldFacts(
@@ -101,9 +101,9 @@ def _is_chosen(result: FoldResult) -> bool:
 def final_fine_tuning(facts: CandidateFacts, study: StudyResult) -> tuple[str, FineTuningSettings | None]:
     """Label of the final model, and how its last stages were trained on; None where they were not."""
     tuned = study.final.fine_tuned
-    if tuned is None or tuned.chosen is None or tuned.fitted is None or study.tuning is None:
+    if tuned is None or tuned.chosen is None or tuned.fitted is None or study.fine_tuning is None:
         return facts.label, None
-    spec = study.tuning.specs[tuned.chosen]
+    spec = study.fine_tuning.specs[tuned.chosen]
     label = f"{spec.label} ({tuned.fitted.history.n_epochs} trained)"
     return label, FineTuningSettings(**spec.to_json())
 
@@ -114,15 +114,15 @@ def with_fine_tuning(rows: Sequence[FoldFacts], study: StudyResult) -> list[Fold
 
 
 def _with_label(row: FoldFacts, result: FoldResult, study: StudyResult) -> FoldFacts:
-    if result.fine_tuned is None or result.fine_tuned.chosen is None or study.tuning is None:
+    if result.fine_tuned is None or result.fine_tuned.chosen is None or study.fine_tuning is None:
         return row
-    label = f"{study.tuning.specs[result.fine_tuned.chosen].label}; frozen: {row.chosen.label}"
+    label = f"{study.fine_tuning.specs[result.fine_tuned.chosen].label}; frozen: {row.chosen.label}"
     return row.model_copy(update={"chosen": row.chosen.model_copy(update={"label": label})})
 
 
 def frozen_scores(study: StudyResult) -> Evaluation:
     """Scores of the heads on frozen features before calibration, which is what inner folds choose among."""
-    if study.tuning is None:
+    if study.fine_tuning is None:
         return study.judged.raw
     oof = study.oof
     oof = gather(study.data, study.folds, oof.classes, oof.positive, oof.n_repeats, kind="frozen_raw")
@@ -133,9 +133,9 @@ def overfitting_signs(study: StudyResult) -> list[str]:
     """In words, what in the losses speaks of overfitting or of trouble; empty where nothing does."""
     found = []
     for result in [*study.folds, study.final]:
-        if result.fine_tuned is None or study.tuning is None:
+        if result.fine_tuned is None or study.fine_tuning is None:
             continue
-        for spec, one in zip(study.tuning.specs, result.fine_tuned.tried, strict=True):
+        for spec, one in zip(study.fine_tuning.specs, result.fine_tuned.tried, strict=True):
             found += [f"{result.outer.key}, {spec.label}: {sign}" for sign in signs_of(one, spec.learning_rate)]
     return found
 
