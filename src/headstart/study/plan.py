@@ -152,5 +152,5 @@ class StudyPlan:
             seconds,
             n_rows_per_image=self.rows_of(candidate, n_images) / n_images,
             n_views_trained=n_views,
-            n_views_predicted=n_views if candidate.training_set.tta else 1,
+            n_views_predicted=max(1, len(candidate.training_set.predicted_views(range(n_views)))),
         )

@@ -54,7 +54,7 @@ def final_model(job: Job, dataset: ImageDataset, study: StudyResult, results: Ru
         classes=dataset.classes,
         facts=facts,
         network=extractor.network,
-        views=job.views.of_policy[training_set.augment] if training_set.tta else (),
+        views=training_set.predicted_views(job.views.of_policy.get(training_set.augment, ())),
         decisions=study.final_decisions.fitted,
     )
 

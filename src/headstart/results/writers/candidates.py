@@ -35,7 +35,7 @@ MAX_CANDIDATE_ROWS = 50
 
 def training_set(spec: TrainingSetSpec) -> TrainingSet:
     """What is made of the training rows."""
-    return TrainingSet(balance=spec.balance, augment=spec.augment, tta=spec.tta)
+    return TrainingSet.model_validate(spec.to_json())
 
 
 def candidate_facts(plan: StudyPlan, index: int) -> CandidateFacts:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import TypeVar
 
 from headstart.balance import check_method
 from headstart.errors import InputError
+
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,10 @@ class TrainingSetSpec:
         """
         names = [name for name in (self.balance, self.augment) if name != "none"]
         return ", ".join([*names, *(["mean over views"] if self.tta else [])])
+
+    def predicted_views(self, views: Sequence[V]) -> tuple[V, ...]:
+        """Views of an image whose predictions are averaged; none where the image alone is predicted."""
+        return tuple(views) if self.tta else ()
 
     def to_json(self) -> dict[str, str | bool]:
         """The attributes by name."""
