@@ -313,7 +313,7 @@ def test_duplicate_rows_are_joined_and_said(rows: list[dict[str, Any]], tmp_path
     results = json.loads(found.stdout)
     assert results["task"]["n_images"] == 48
     assert any("2 " in text and "row" in text for text in results["warnings"])
-    assert results["metrics"] == run.results.metrics
+    assert results["metrics"] == run.results.to_json()["metrics"]
 
 
 def test_conflicting_labels_are_refused(rows: list[dict[str, Any]], tmp_path: Path) -> None:

@@ -299,7 +299,7 @@ def test_compare(fitted: tuple[Path, Result], folders: Path, tmp_path: Path) -> 
     found = headstart("compare", fitted[0], second)
     assert last_line(found) == f"Next: headstart report {second}"
     as_json = json.loads(headstart("compare", fitted[0], second, "--json").stdout)
-    assert as_json == json.loads(json.dumps(compare(fitted[0], second)))
+    assert as_json == compare(fitted[0], second).to_json()
     assert "results.json" in headstart("compare", fitted[0], tmp_path, code=2).stderr
 
 

@@ -668,12 +668,12 @@ def fast_run(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_a_run_keeps_its_engine_and_the_bundle_uses_it(folders: Path, tmp_path: Path, fast_run: Any) -> None:
     record = fast_run.results.engine
     assert record.used.precision == "bf16"
-    assert record.requested == {"engine": "openvino", "precision": "bf16"}
+    assert record.requested.to_json() == {"engine": "openvino", "precision": "bf16"}
     assert record.parity.relative_error <= ASKED["bf16"].relative_error
     again = fit(folders, tmp_path / "again", helpers.options(precision="bf16", **WIDE))
     assert (fast_run.folder / "results.json").read_bytes() == (again.folder / "results.json").read_bytes()
     model = fast_run.model()
-    assert model.engine == Engine.from_json(record.used)
+    assert model.engine == Engine.from_json(record.used.to_json())
     assert model.notes == ()
 
 

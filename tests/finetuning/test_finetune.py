@@ -717,7 +717,7 @@ def test_from_scratch_is_a_candidate_and_a_rival(folder: Path, tmp_path: Path, m
     run = headstart.fit(folder, tmp_path / "run", options)
     assert run.results.final_model.label.startswith("training from scratch, 2 epochs")
     rivals = {rival.name: rival for rival in run.results.transfer.baselines}
-    assert "from_scratch" in rivals and all(fold["inner_score"] is not None for fold in rivals["from_scratch"]["folds"])
+    assert "from_scratch" in rivals and all(fold.inner_score is not None for fold in rivals["from_scratch"].folds)
     assert run.results.transfer.verdict is None
     model = run.model()
     assert model.unlocked is not None and model.unlocked.stage is None

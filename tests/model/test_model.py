@@ -116,7 +116,7 @@ def test_bundle_says_whether_it_holds_training_features(model: Model, tmp_path: 
 
 def test_bundle_of_a_run_holds_its_honest_scores_and_no_pickle(run: Any) -> None:
     facts = run.model().facts
-    assert facts["metrics"] == run.results.metrics
+    assert facts["metrics"] == run.results.to_json()["metrics"]
     assert facts["data_sha256"] == run.results.task.data_sha256
     assert {path.suffix for path in (run.folder / "model").iterdir()} == {".json", ".safetensors"}
 

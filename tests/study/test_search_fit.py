@@ -95,7 +95,7 @@ def test_every_candidate_of_every_source_is_written_down(searched: Run) -> None:
     assert set(table.columns["backbone"]) == set(BACKBONES)
     assert np.isfinite(table.columns["inner_score"]).all()
     results = searched.results
-    assert results.search | {"notes": None, "treatments": None} == {
+    assert results.search.to_json() | {"notes": None, "training_sets": None} == {
         "space": "study",
         "n_candidates": 16,
         "n_points": 16,
@@ -103,7 +103,7 @@ def test_every_candidate_of_every_source_is_written_down(searched: Run) -> None:
         "method": "all",
         "halving": None,
         "notes": None,
-        "treatments": None,
+        "training_sets": None,
         "views": {},
     }
     assert [source.backbone for source in results.sources] == list(BACKBONES)
@@ -126,10 +126,10 @@ def test_the_choice_is_the_best_score_of_the_file(searched: Run) -> None:
 
 def test_the_bundle_holds_the_chosen_source_alone(searched: Run, tmp_path: Path) -> None:
     final = searched.results.final_model
-    source = searched.results.sources[final["source"]]
+    source = searched.results.sources[final.source]
     model = load_model(searched.folder)
     assert searched.results.backbone.name == source.backbone == model.backbone.name
-    assert model.head.spec.to_json() == {name: final[name] for name in ("kind", "settings")}
+    assert model.head.spec.to_json() == final.model_dump(include={"kind", "settings"})
     assert model.predict_proba(helpers.noise(4, seed=9)).shape == (4, 2)
     assert len(list((searched.folder / "model").glob("backbone*"))) == 1
     shutil.copytree(searched.folder / "model", tmp_path / "moved")
@@ -464,7 +464,7 @@ def test_views_of_one_backbone_share_it(folders: Path, tmp_path: Path, no_figure
     notes = helpers.Notes()
     space = Space(sources, (HeadTable.of("logistic", {"C": [0.01, 0.1]}),))
     run = fit(data, tmp_path / "run", asked(space), progress=notes)
-    assert [source.preparation.size for source in run.results.sources] == [[32, 32], [48, 48]]
+    assert [source.preparation.size for source in run.results.sources] == [(32, 32), (48, 48)]
     assert "Near duplicates are confirmed by the features of test_resnet, 32 px." in notes.texts
     assert run.results.audit.near_duplicates.features_of == "test_resnet, 32 px"
     assert any("features of 50 images from each of 2 sources (100 to be computed" in text for text in notes.texts)
@@ -513,5 +513,5 @@ def test_random_weights_among_others_are_warned_of(folders: Path, tmp_path: Path
     assert any(
         "Random weights compete, a baseline (test_efficientnet, random, 32 px)" in text for text in run.results.warnings
     )
-    final = run.results.sources[run.results["final_model"]["source"]]
+    final = run.results.sources[run.results.final_model.source]
     assert run.headline.startswith("Random weights") == final.weights.source.startswith("random")

@@ -73,7 +73,7 @@ def test_out_of_fold_probabilities_are_those_of_the_heads_of_the_folds(augmented
     rows = (augmented.folder / "predictions.csv").read_text().splitlines()
     assert len(rows) == 49
     search = augmented.results.search
-    assert search.training_sets == [
+    assert [one.to_json() for one in search.training_sets] == [
         {
             "balance": "none",
             "augment": "flips",

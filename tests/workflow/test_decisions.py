@@ -32,6 +32,7 @@ from headstart.errors import InputError, LeakError, RunError
 from headstart.features.extract import extract_features
 from headstart.heads import FittedHead, HeadSpec, fit_heads
 from headstart.report import write_report
+from headstart.results.writers.decisions import fitted_decisions
 from headstart.storage import hash_file, hash_json, write_json
 from headstart.study import inner_selection
 from headstart.study.data import StudyData
@@ -253,7 +254,7 @@ def test_scores_at_the_operating_point_are_those_of_the_predictions(decided: tup
     each = np.array([thresholds[int(row["fold"])] for row in predictions(run)])
     assert np.array_equal(calls, (positive >= each).astype(int))
     (tn, fp), (fn, tp) = confusion_matrix(labels, calls)
-    scores = {name: entry["value"] for name, entry in found.operating_point.metrics.items()}
+    scores = {name: entry.value for name, entry in found.operating_point.metrics}
     expected = {
         "recall": tp / (tp + fn),
         "specificity": tn / (tn + fp),
@@ -261,9 +262,9 @@ def test_scores_at_the_operating_point_are_those_of_the_predictions(decided: tup
         "npv": tn / (tn + fn),
     }
     assert {name: scores[name] for name in expected} == pytest.approx(expected)
-    assert found.operating_point.confusion == [[tn, fp], [fn, tp]]
-    for entry in found.operating_point.metrics.values():
-        assert entry["ci95"][0] <= entry["value"] <= entry["ci95"][1]
+    assert found.operating_point.confusion == ((tn, fp), (fn, tp))
+    for _, entry in found.operating_point.metrics:
+        assert entry.ci95[0] <= entry.value <= entry.ci95[1]
     assert run.results.metrics["recall"].value == pytest.approx(np.mean(positive[labels == 1] > 0.5))
 
 
@@ -285,7 +286,7 @@ def test_scores_before_and_after_and_abstention(decided: tuple[Run, Path]) -> No
     run, _ = decided
     labels, positive, _, _ = columns(run)
     found = run.results.decisions
-    after = {name: entry["after"]["value"] for name, entry in found.calibration.scores.items()}
+    after = {name: entry.after.value for name, entry in found.calibration.scores}
     assert after["log_loss"] == pytest.approx(log_loss(labels, positive))
     assert after["brier"] == pytest.approx(brier_score_loss(labels, positive))
     assert after["log_loss"] == run.results.metrics["log_loss"].value
@@ -293,8 +294,8 @@ def test_scores_before_and_after_and_abstention(decided: tuple[Run, Path]) -> No
     curve = abstention_curve(np.stack([1 - positive, positive], axis=1), labels)
     assert found.abstention.area == pytest.approx(curve.area)
     first, *_, last = found.abstention.points
-    assert first["accuracy"]["value"] == pytest.approx(run.results.metrics["accuracy"].value)
-    assert last["accuracy"]["value"] == pytest.approx(1 - curve.at(0.5)[1]) and last["answered"] >= 0.5
+    assert first.accuracy.value == pytest.approx(run.results.metrics["accuracy"].value)
+    assert last.accuracy.value == pytest.approx(1 - curve.at(0.5)[1]) and last.answered >= 0.5
 
 
 def test_optimism_compares_like_with_like(decided: tuple[Run, Path]) -> None:
@@ -329,7 +330,8 @@ def test_the_bundle_decides_as_it_was_told(decided: tuple[Run, Path]) -> None:
     raw = model.head.predict_proba(extract_features(new, helpers.extractor()))
     said = model.decisions.apply(raw)
     assert said.sets is not None
-    assert model.decisions.to_json() | {"reason": "Asked for.", "n_calibration": 96} == run.results.decisions.final
+    final = fitted_decisions(model.decisions, n_calibration=96, reason="Asked for.")
+    assert final == run.results.decisions.final
     assert model.predict_proba(new).tobytes() == said.probabilities.tobytes()
     assert model.predict(new).tolist() == [helpers.CLASSES[code] for code in said.predicted]
     assert np.array_equal(model.predict_sets(new), said.sets)
@@ -384,11 +386,11 @@ def test_outside_images_are_judged_at_the_operating_point_too(decided: tuple[Run
     found, model, dataset = evaluate(run.folder, outside), run.model(), ImageDataset.from_folder(outside)
     labels = np.array(dataset.label_names())
     calls, sets = model.predict(dataset), model.predict_sets(dataset)
-    point = found["operating_point"]
-    assert point["metrics"]["recall"]["value"] == pytest.approx((calls == "rough")[labels == "rough"].mean())
-    assert point["rule"] == "sensitivity>=0.9"
+    point = found.operating_point
+    assert point.metrics.recall.value == pytest.approx((calls == "rough")[labels == "rough"].mean())
+    assert point.rule == "sensitivity>=0.9"
     inside = sets[np.arange(40), [helpers.CLASSES.index(name) for name in labels]]
-    assert found["conformal"]["coverage"]["value"] == pytest.approx(inside.mean())
+    assert found.conformal.coverage.value == pytest.approx(inside.mean())
     done = CliRunner().invoke(main, ["evaluate", str(run.folder), str(outside), "--quiet"])
     assert "At sensitivity>=0.9: sensitivity 0." in done.stdout and "Prediction sets at 80 % hold" in done.stdout
 

@@ -294,7 +294,7 @@ def test_predictions_of_the_rivals_give_their_scores(transferred: Run) -> None:
     found = transferred.results.transfer
     assert len(rows) == 4 * 48
     for rival in found.baselines:
-        own = [row for row in rows if row["rival"] == rival.name]
+        own = [row for row in rows if row["baseline"] == rival.name]
         right = np.mean([row["label"] == row["predicted"] for row in own])
         assert right == pytest.approx(rival.metrics["accuracy"].value)
     best = [row for row in rows if row["best"] == "1"]
@@ -356,10 +356,12 @@ def test_random_weights_have_no_verdict_and_no_twin(folders: Path, tmp_path: Pat
     run = fit(folders, tmp_path / "run", helpers.options(baselines=True))
     found = run.results.transfer
     assert found.verdict is None
-    assert "verdict" not in run.results.headline
+    assert run.results.headline.verdict is None
     assert found.text.startswith("Nothing was transferred, the weights are random, so there is no verdict")
     assert "random_weights" not in [row.name for row in found.baselines]
-    assert found.notes == ["The run's own weights are random: a rival with random weights would be the run itself."]
+    assert list(found.notes) == [
+        "The run's own weights are random: a rival with random weights would be the run itself."
+    ]
     assert "Nothing was transferred" in run.report.read_text(encoding="utf-8")
 
 
@@ -391,6 +393,6 @@ def test_the_command_line_tells_rivals_and_verdict(transferred: Run, weights: st
     asked += ["--threads", "1", "--device", "cpu", "--no-cache", "-q"]
     found = CliRunner().invoke(main, ["fit", str(folders), "-o", str(transferred.folder), *asked])
     assert found.exit_code == 0, found.output
-    assert "Simple rivals on the same folds" in found.stdout
+    assert "Baselines on the same folds" in found.stdout
     assert transferred.results.transfer.text in found.stdout
     assert found.stdout.rstrip().splitlines()[-3] == transferred.headline

@@ -188,7 +188,7 @@ def test_killed_after_some_pieces(
 
 
 @pytest.mark.parametrize(
-    "where", ["write_split", "predictions_csv", "_write_search", "save_fold_heads", "final_model", "_write_timings"]
+    "where", ["write_split", "exports_of", "write_bytes", "save_fold_heads", "final_model", "_write_timings"]
 )
 def test_killed_while_the_results_are_written(
     where: str, folders: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_figures: None
@@ -278,7 +278,7 @@ def test_other_data_never_overwrites_a_run(run: Run, folders: Path, tmp_path: Pa
 
 def test_a_resumed_run_keeps_the_threads_it_began_with(folders: Path, run: Run) -> None:
     again = fit(folders, run.folder, helpers.options(n_threads=None, device="auto"))
-    assert again.results.backbone["n_threads"] == 1
+    assert again.results.backbone.engine.n_threads == 1
 
 
 def test_a_run_begun_on_a_device_that_is_gone_is_refused(
@@ -377,12 +377,12 @@ def test_the_split_of_a_run_serves_another(run: Run, folders: Path, tmp_path: Pa
     fold = [(row["image"], row["fold"]) for row in predictions(run)]
     assert [(row["image"], row["fold"]) for row in predictions(second)] == fold
     found = compare(run.folder, second.folder)
-    for name, row in found["metrics"].items():
+    for name, row in found.metrics.items():
         difference = second.results.metrics[name].value - run.results.metrics[name].value
-        assert row["difference"] == pytest.approx(difference), name
-    itself = compare(run.folder, run.folder)["metrics"]["accuracy"]
-    assert (itself["difference"], itself["p"]) == (0.0, 1.0)
-    assert itself["ci95"][0] == -itself["ci95"][1]  # 48 images without a difference do not prove that there is none
+        assert row.difference == pytest.approx(difference), name
+    itself = compare(run.folder, run.folder).metrics["accuracy"]
+    assert (itself.difference, itself.p) == (0.0, 1.0)
+    assert itself.ci95[0] == -itself.ci95[1]  # 48 images without a difference do not prove that there is none
 
 
 def test_runs_on_different_splits_are_not_compared(run: Run, folders: Path, tmp_path: Path, no_figures: None) -> None:
@@ -416,10 +416,10 @@ def test_outside_data_is_judged_as_by_hand(run: Run, tmp_path: Path) -> None:
     model = run.model()
     dataset = ImageDataset.from_folder(outside)
     right = model.predict(dataset) == np.array(dataset.label_names())
-    assert found["metrics"]["accuracy"]["value"] == pytest.approx(right.mean())
-    low, high = found["metrics"]["accuracy"]["ci95"]
+    assert found.metrics["accuracy"].value == pytest.approx(right.mean())
+    low, high = found.metrics["accuracy"].ci95
     assert 0 <= low < right.mean() < high <= 1
-    assert found["n_images"] == 30
+    assert found.n_images == 30
 
 
 def test_a_model_of_the_estimator_knows_its_training_images_too(folders: Path, tmp_path: Path) -> None:
@@ -437,8 +437,8 @@ def test_a_part_of_the_classes_can_be_judged(run: Run, tmp_path: Path) -> None:
     shutil.rmtree(outside / "rough")
     table = [{"image": f"calm/{path.name}", "label": "calm"} for path in sorted((outside / "calm").iterdir())]
     found = evaluate(run.model(), helpers.write_table(outside / "table.csv", table))
-    assert found["metrics"]["roc_auc"]["value"] is None
-    assert found["n_images"] == 8
+    assert found.metrics["roc_auc"].value is None
+    assert found.n_images == 8
 
 
 def test_training_data_is_no_test_set(run: Run, folders: Path) -> None:
@@ -465,7 +465,7 @@ def test_unknown_classes_missing_labels_and_bad_files_are_refused(run: Run, tmp_
     with pytest.raises(DataError, match=r"1 of 12 images cannot be read:\n  calm/000\.png"):
         evaluate(run.model(), broken)
     found = evaluate(run.model(), broken, skip_unreadable=True)
-    assert (found["n_images"], len(found["unreadable"])) == (11, 1)
+    assert (found.n_images, len(found.unreadable)) == (11, 1)
 
 
 # Audit, estimate, report ----------------------------------------------------------------------------------------------
@@ -599,7 +599,7 @@ def test_real_images_of_skin(skin: tuple[Path, Path], tmp_path: Path) -> None:
     assert found.results.metrics["roc_auc"].ci95[0] > 0.5
     assert found.results.task.n_images == 40
     outside = evaluate(found.folder, test)
-    assert outside["metrics"]["accuracy"]["value"] > 0.75
+    assert outside.metrics["accuracy"].value > 0.75
 
 
 def test_the_example_of_the_page_on_speed_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -610,4 +610,4 @@ def test_the_example_of_the_page_on_speed_runs(tmp_path: Path, monkeypatch: pyte
     names: dict[str, Any] = {"quick": helpers.options}
     exec(code.replace("headstart.FitOptions(", "quick("), names)
     assert names["run"].results.engine.label == "torch fp32"
-    assert names["run"].results.engine.requested == {"engine": "auto", "precision": "fp32"}
+    assert names["run"].results.engine.requested.to_json() == {"engine": "auto", "precision": "fp32"}
