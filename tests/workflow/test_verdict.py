@@ -360,7 +360,7 @@ def test_random_weights_have_no_verdict_and_no_twin(folders: Path, tmp_path: Pat
     assert found.text.startswith("Nothing was transferred, the weights are random, so there is no verdict")
     assert "random_weights" not in [row.name for row in found.baselines]
     assert list(found.notes) == [
-        "The run's own weights are random: a rival with random weights would be the run itself."
+        "The run's own weights are random: a baseline with random weights would be the run itself."
     ]
     assert "Nothing was transferred" in run.report.read_text(encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""The simple rivals of a fit: their features, their studies, and what is written of them."""
+"""The simple baselines of a fit: their features, their studies, and what is written of them."""
 
 from __future__ import annotations
 
@@ -46,72 +46,77 @@ SCRATCH = "from_scratch"
 
 @dataclass(frozen=True, eq=False)
 class BaselineSources:
-    """Where the features of the rivals come from.
+    """Where the features of the baselines come from.
 
     Attributes
     ----------
     describer : DescriptorExtractor
         Descriptors made by hand.
-    twin : Extractor or None
+    random_extractor : Extractor or None
         The first pretrained backbone of the run with random weights; None where the run has random weights alone.
     """
 
     describer: DescriptorExtractor
-    twin: Extractor | None
+    random_extractor: Extractor | None
 
     @property
     def notes(self) -> list[str]:
-        """What is to be said of the rivals."""
-        if self.twin is None:
-            return ["The run's own weights are random: a rival with random weights would be the run itself."]
-        backbone, engine = self.twin.backbone, self.twin.engine
+        """Notes on the baselines for the reader of the report."""
+        if self.random_extractor is None:
+            return ["The run's own weights are random: a baseline with random weights would be the run itself."]
+        backbone, engine = self.random_extractor.backbone, self.random_extractor.engine
         return [f"Random weights: {backbone.name}, {backbone.weights.source}, computed by {engine.label}."]
 
     def features(
         self, dataset: ImageDataset, cache: FeatureCache, progress: Progress
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Descriptors and features of the random twin, computed once per image and kept like those of the run."""
+        """Descriptors and features of random weights, computed once per image and kept like those of the run."""
         descriptors = extract_features(dataset, self.describer, cache=cache, progress=progress)
-        if self.twin is None:
+        if self.random_extractor is None:
             return descriptors, None
-        rows = extract_features(dataset, self.twin, cache=cache, progress=progress)
-        self.twin.release()
+        rows = extract_features(dataset, self.random_extractor, cache=cache, progress=progress)
+        self.random_extractor.release()
         return descriptors, rows
 
 
 def open_baselines(options: FitOptions, sources: Sequence[FeatureSource]) -> BaselineSources:
-    """Where the rivals' features come from: the pixels of the first source, and its backbone with random weights."""
+    """Where the baselines' features come from: the pixels of the first source, and its backbone with random weights."""
     pretrained = [source.extractor for source in sources if not source.extractor.backbone.weights.is_random]
-    twin = random_weights_extractor(pretrained[0], seed=options.seed) if pretrained else None
+    random_extractor = random_weights_extractor(pretrained[0], seed=options.seed) if pretrained else None
     preparation = (pretrained or [source.extractor for source in sources])[0].preparation
-    return BaselineSources(DescriptorExtractor(preparation, n_threads=options.n_worker_processes), twin)
+    return BaselineSources(DescriptorExtractor(preparation, n_threads=options.n_worker_processes), random_extractor)
 
 
 def baseline_seconds(
-    rivals: BaselineSources, dataset: ImageDataset, cache: FeatureCache, split: Split, plan: StudyPlan
+    baselines: BaselineSources, dataset: ImageDataset, cache: FeatureCache, split: Split, plan: StudyPlan
 ) -> float:
-    """About how long features and studies of the rivals take."""
-    missing = len(dataset) - n_cached(dataset, rivals.describer, cache)
-    seconds = missing * SECONDS_PER_IMAGE / rivals.describer.engine.n_threads
-    if rivals.twin is not None and (missing := len(dataset) - n_cached(dataset, rivals.twin, cache)):
-        seconds += missing * seconds_per_image(rivals.twin)
-    width = rivals.describer.row_shape[0]
+    """About how long features and studies of the baselines take."""
+    missing = len(dataset) - n_cached(dataset, baselines.describer, cache)
+    seconds = missing * SECONDS_PER_IMAGE / baselines.describer.engine.n_threads
+    untrained = baselines.random_extractor
+    if untrained is not None and (missing := len(dataset) - n_cached(dataset, untrained, cache)):
+        seconds += missing * seconds_per_image(untrained)
+    width = baselines.describer.row_shape[0]
     blank = np.zeros((0, width), dtype=np.float32)
-    wide = None if rivals.twin is None else np.zeros((0, *rivals.twin.row_shape), dtype=np.float32)
+    wide = None if untrained is None else np.zeros((0, *untrained.row_shape), dtype=np.float32)
     found = standard_baselines(0, blank, wide)
     folds, n_classes = outer_folds(split), len(dataset.classes)
     n_rows = max(len(fold.train) for fold in folds)
-    widths = [rival.features.shape[1] for rival in found]
+    widths = [baseline.features.shape[1] for baseline in found]
     together = _together(found, plan)
     speed = measured_speed(together, widths, n_classes, n_rows)
     return seconds + study_seconds(folds, together, widths, n_classes, speed=speed)
 
 
-def _together(rivals: Sequence[Baseline], plan: StudyPlan) -> StudyPlan:
-    """All rivals as the sources of one plan, for its duration."""
-    sources = tuple(FeatureSourceSpec(backbone=rival.name) for rival in rivals)
+def _together(baselines: Sequence[Baseline], plan: StudyPlan) -> StudyPlan:
+    """All baselines as the sources of one plan, for its duration."""
+    sources = tuple(FeatureSourceSpec(backbone=baseline.name) for baseline in baselines)
     return StudyPlan(
-        tuple(Candidate(source, head) for source, rival in zip(sources, rivals, strict=True) for head in rival.heads),
+        tuple(
+            Candidate(source, head)
+            for source, baseline in zip(sources, baselines, strict=True)
+            for head in baseline.heads
+        ),
         sources,
         plan.choose_by,
         n_jobs=plan.n_jobs,
@@ -127,12 +132,12 @@ def judge_baselines(
     *,
     scratch: BaselineOutcome | None = None,
 ) -> Transfer:
-    """Every rival chosen and judged on the run's outer folds, and the run against the best of them."""
+    """Every baseline chosen and judged on the run's outer folds, and the run against the best of them."""
     folds: list[OuterFold] = outer_folds(split)
-    rivals = standard_baselines(len(study.data.labels), descriptors, random_features)
+    baselines = standard_baselines(len(study.data.labels), descriptors, random_features)
     outcomes = [
         run_baseline(
-            rival,
+            baseline,
             study.data,
             folds,
             study.plan,
@@ -140,7 +145,7 @@ def judge_baselines(
             journal=job.journal,
             progress=job.progress,
         )
-        for rival in rivals
+        for baseline in baselines
     ]
     if scratch is not None:
         outcomes.append(scratch)
@@ -148,7 +153,7 @@ def judge_baselines(
 
 
 def scratch_baseline(job: Job, study: StudyResult) -> BaselineOutcome | None:
-    """The network trained from scratch as a rival, where it is among the costly candidates; else None."""
+    """The network trained from scratch as a baseline, where it is among the fine-tuning candidates; else None."""
     fine_tuning = study.fine_tuning
     places = (
         [] if fine_tuning is None else [place for place, spec in enumerate(fine_tuning.specs) if spec.start == "random"]
@@ -179,17 +184,17 @@ def _class_shares(data: StudyData, rows: NDArray[np.int64]) -> NDArray[np.float6
     return np.average(each, axis=0, weights=None if data.weights is None else data.weights[rows])
 
 
-def baselines_document(job: Job, study: StudyResult, rivals: BaselineSources, transfer: Transfer) -> TransferResults:
+def baselines_document(job: Job, study: StudyResult, baselines: BaselineSources, transfer: Transfer) -> TransferResults:
     """``transfer`` of results.json; without a verdict where no outer fold's choice was pretrained."""
     without = sum(is_untransferred(job, study, result) for result in study.folds)
-    notes = rivals.notes
-    if rivals.twin is not None and without:
+    notes = baselines.notes
+    if baselines.random_extractor is not None and without:
         notes = [
             *notes,
             f"In {without} of {len(study.folds)} outer folds the run itself chose a network that was never pretrained: "
             "nothing is transferred there.",
         ]
-    transferred = rivals.twin is not None and without < len(study.folds)
+    transferred = baselines.random_extractor is not None and without < len(study.folds)
     return transfer_results(transfer, transferred=transferred, notes=notes)
 
 

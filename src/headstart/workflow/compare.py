@@ -30,7 +30,7 @@ def compare(
     metrics : sequence of str, optional
         Default: all that exist for the task.
     seed : int
-        Of the resampling.
+        Random seed of the resampling.
 
     Returns
     -------

@@ -55,7 +55,7 @@ def evaluate(
     skip_unreadable : bool
         Leave unreadable images out instead of stopping.
     seed : int
-        Of the resampling.
+        Random seed of the resampling.
     progress : Progress, optional
 
     Returns

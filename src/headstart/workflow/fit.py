@@ -110,12 +110,12 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
         limit=job.options.cache_limit,
         progress=job.progress,
     )
-    rivals = open_baselines(job.options, job.sources) if job.options.baselines else None
-    rivals_s = 0.0 if rivals is None else baseline_seconds(rivals, images, cache, split, job.plan)
-    costs = announce(job, cache, split, rivals_s)
+    baselines = open_baselines(job.options, job.sources) if job.options.baselines else None
+    baselines_s = 0.0 if baselines is None else baseline_seconds(baselines, images, cache, split, job.plan)
+    costs = announce(job, cache, split, baselines_s)
     with clock.step("features"):
         features = extract_all(images, job.sources, cache, job.progress)
-        dataset, twins = join_near_duplicates(job.audited, features, job.sources[0].spec.label, job.progress)
+        dataset, near_duplicates = join_near_duplicates(job.audited, features, job.sources[0].spec.label, job.progress)
         views = extract_all_views(images, job.sources, job.views, cache, job.progress)
     split = make_run_split(dataset, job.options)
     fine_tuning = fine_tuning_study(job, images, split, cache, folder / files.WORK_FOLDER)
@@ -134,14 +134,14 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
     transfer = None
     with clock.step("transferability"):
         ranking = transferability(job, study, split)
-    results = results_document(job, dataset, twins, split, study, transferability=ranking)
-    if rivals is not None:
+    results = results_document(job, dataset, near_duplicates, split, study, transferability=ranking)
+    if baselines is not None:
         with clock.step("rivals"):
             scratch = scratch_baseline(job, study)
             transfer = judge_baselines(
-                job, study, split, *rivals.features(images, cache, job.progress), scratch=scratch
+                job, study, split, *baselines.features(images, cache, job.progress), scratch=scratch
             )
-        results = with_transfer(results, baselines_document(job, study, rivals, transfer))
+        results = with_transfer(results, baselines_document(job, study, baselines, transfer))
     write_split(folder / files.SPLIT_FILE, split)
     context = ExportContext(dataset, study, transfer)
     for export in exports_of(baselines=job.options.baselines):
@@ -200,16 +200,16 @@ def estimate_fit(
     cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
     taxed = options.leakage_tax and dataset.groups is not None
     costs = fit_costs(dataset, job.plan, job.sources, cache, split, taxed=taxed, views=job.views.all())
-    rivals_s = 0.0
+    baselines_s = 0.0
     if options.baselines:
-        rivals_s = baseline_seconds(open_baselines(options, job.sources), dataset, cache, split, job.plan)
+        baselines_s = baseline_seconds(open_baselines(options, job.sources), dataset, cache, split, job.plan)
     _, tuning_notes, tuning_s = plan_fine_tuning(job, split)
     seconds = {
         "audit": round(clock.seconds["audit"], 1),
         "features": round(costs.features_s, 1),
         "heads": round(costs.heads_s, 1),
         "fine_tuning": round(tuning_s, 1),
-        "rivals": round(rivals_s, 1),
+        "rivals": round(baselines_s, 1),
         "report": REPORT_S,
     }
     return {

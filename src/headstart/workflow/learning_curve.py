@@ -83,7 +83,7 @@ def curve(
     output : path
         Folder to write; new, or of the same curve.
     options : FitOptions, optional
-        Of one backbone; grid and study, balancing and views are not for curves.
+        One backbone; grid and study, balancing and views are not for curves.
     requested : CurveOptions, optional
     progress : Progress, optional
 

@@ -111,7 +111,7 @@ class Declared:
     default : Any
         ``dataclasses.MISSING`` where the option must be given.
     kind : type
-        Of one value: int, float, bool or str.
+        Type of one value: int, float, bool or str.
     is_list : bool
         Several values are given.
     made_of : type or None
