@@ -111,8 +111,7 @@ def pretrain(
     ...     "clothes/", "clothes.safetensors", headstart.PretrainOptions("resnet18", input_size=64)
     ... )  # doctest: +SKIP
     """
-    progress = progress or Silent()
-    path = _output_file(output)
+    progress, path = progress or Silent(), _output_file(output)
     check_outside(data, path)
     work = path.with_name(f"{path.name}.work")
     find_entry(options.backbone)
@@ -237,8 +236,7 @@ class _Job:
     def _machine(self, network: torch.nn.Module, task: PretrainingTask) -> Machine:
         """Device, precision and threads: decided once, before the first step, and kept on resume."""
         path, options = self.work / MACHINE_FILE, self.options
-        stored = _stored_machine(path)
-        if stored is not None:
+        if (stored := _stored_machine(path)) is not None:
             return stored
         device = resolve_device(options.device)
         n_threads = options.n_threads or available_processors()
@@ -304,10 +302,9 @@ class _Job:
         """Into the work folder first, so that a killed process leaves nothing beside the weights."""
         from safetensors.torch import save
 
-        hashes = self.audited.dataset.hashes or ()
+        hashes, whole = self.audited.dataset.hashes or (), self.work / "weights.safetensors"
         marks = image_marks_text(hashes) if len(hashes) <= MAX_MARKS else ""
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-        whole = self.work / "weights.safetensors"
         write_bytes(whole, save(tensors, metadata=header_of(found, marks)))
         try:
             os.replace(whole, self.path)
@@ -331,17 +328,18 @@ def divided(dataset: ImageDataset, share: float, seed: int) -> tuple[Rows, Rows]
         names=dataset.names,
         classes=dataset.classes,
     )
-    every = np.arange(len(dataset))
-    dealt = task.draw(every, (1 - share, share), np.random.SeedSequence([seed, len(dataset)]), "held-out")
-    return np.sort(task.order[dealt == 0]), np.sort(task.order[dealt == 1])
+    seeds = np.random.SeedSequence([seed, len(dataset)])
+    part = task.draw(np.arange(len(dataset)), (1 - share, share), seeds, "held-out")
+    return np.sort(task.order[part == 0]), np.sort(task.order[part == 1])
 
 
 def _precisions(requested: str, device: str) -> list[str]:
     """Precisions to train in: one, or all that the hardware has where they are to be measured."""
     if requested == "auto":
         return [training_precision(device)]
-    there = torch_precisions(device.partition(":")[0])
-    return [name for name in there if name in PRECISIONS] if requested == "measure" else [requested]
+    if requested != "measure":
+        return [requested]
+    return [name for name in torch_precisions(device.partition(":")[0]) if name in PRECISIONS]
 
 
 def _stored_machine(path: Path) -> Machine | None:
