@@ -1,4 +1,4 @@
-"""Features and heads of the rivals: handcrafted descriptors, random weights that are no strawman, forest, majority."""
+"""Features and heads of the baselines: handcrafted descriptors, honest random weights, forest, majority."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_the_twin_of_a_quantised_network_computes_in_fp32() -> None:
     assert random_weights_extractor(given, seed=0).engine == replace(given.engine, precision="fp32", network_sha256="")
 
 
-# Heads that are judged as rivals --------------------------------------------------------------------------------------
+# Heads that are judged as baselines -----------------------------------------------------------------------------------
 
 
 def rows(n: int = 90, n_classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -228,7 +228,7 @@ def test_the_majority_knows_the_weighted_shares_alone() -> None:
     np.testing.assert_allclose(head.predict_proba(values), np.tile([1 / 6, 1 / 6, 4 / 6, 0], (9, 1)), atol=2e-6)
 
 
-def test_rivals_kinds_are_not_searched() -> None:
+def test_kinds_of_baselines_are_not_searched() -> None:
     assert not {"forest", "majority"} & set(searchable_kinds())
     for kind in ("forest", "majority"):
         with pytest.raises(InputError, match="kind of head"):

@@ -1,4 +1,4 @@
-"""Features: equal to the plain loop, computed once, kept safely; twins confirmed and look-alikes left apart."""
+"""Features: equal to the plain loop, computed once, kept safely; near-duplicates confirmed, look-alikes left apart."""
 
 from __future__ import annotations
 

@@ -707,7 +707,9 @@ def test_a_killed_fit_goes_on_to_the_same_bytes(folder: Path, tmp_path: Path, mo
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_from_scratch_is_a_candidate_and_a_rival(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_scratch_is_a_candidate_and_a_baseline(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from headstart.workflow.options import finetuning as requesting
 
     short = dataclasses.replace(FROM_SCRATCH, epochs=2, batch_size=8, warmup_epochs=0.0)
@@ -716,8 +718,9 @@ def test_from_scratch_is_a_candidate_and_a_rival(folder: Path, tmp_path: Path, m
     options = helpers.options(strategy="scratch", split="nested:2x2", baselines=True)
     run = headstart.fit(folder, tmp_path / "run", options)
     assert run.results.final_model.label.startswith("training from scratch, 2 epochs")
-    rivals = {rival.name: rival for rival in run.results.transfer.baselines}
-    assert "from_scratch" in rivals and all(fold.inner_score is not None for fold in rivals["from_scratch"].folds)
+    baselines = {baseline.name: baseline for baseline in run.results.transfer.baselines}
+    assert "from_scratch" in baselines
+    assert all(fold.inner_score is not None for fold in baselines["from_scratch"].folds)
     assert run.results.transfer.verdict is None
     model = run.model()
     assert model.unlocked is not None and model.unlocked.stage is None

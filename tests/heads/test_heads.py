@@ -206,7 +206,7 @@ def test_svm_on_noise_is_not_confident():
 
 
 def test_svm_calibration_keeps_twins_together():
-    """Noise labels on tripled rows: a twin left in training gives its label away unless groups forbid it."""
+    """Noise labels on tripled rows: a copy left in training gives its label away unless groups forbid it."""
     features, _ = blobs(60, 60, seed=3)
     labels = np.random.default_rng(4).integers(2, size=60)
     rows = np.repeat(np.arange(60), 3)

@@ -455,7 +455,7 @@ def test_space_of_the_options() -> None:
 
 
 def test_views_of_one_backbone_share_it(folders: Path, tmp_path: Path, no_figures: None) -> None:
-    """Two input sizes; twins are confirmed by the first source and that is said."""
+    """Two input sizes; near-duplicates are confirmed by the first source and that is said."""
     data = Path(shutil.copytree(folders, tmp_path / "data"))
     smooth = np.kron(np.random.default_rng(0).integers(0, 255, (5, 6, 3)), np.ones((16, 16, 1))).astype(np.uint8)
     helpers.write_image(data / "calm" / "a.png", smooth)

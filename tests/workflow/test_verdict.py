@@ -1,4 +1,4 @@
-"""Did transfer help: the best rival is chosen without test rows, and the verdict is what the paired interval says."""
+"""Did transfer help: the best baseline is chosen without test rows, the verdict is what the paired interval says."""
 
 from __future__ import annotations
 
@@ -63,15 +63,15 @@ def task(n: int = 120) -> tuple[np.ndarray, list[OuterFold]]:
     return labels, outer_folds(split)
 
 
-def judged(source: np.ndarray, rival: np.ndarray, labels: np.ndarray, folds: list[OuterFold]) -> Any:
+def judged(source: np.ndarray, baseline: np.ndarray, labels: np.ndarray, folds: list[OuterFold]) -> Any:
     data = StudyData((source,), labels, 2)
     found = run_folds(data, folds, PLAN)
     run = gather(data, decide_folds(data, found, PLAN, RULES), ("a", "b"), 1, 1)
-    rivals = [
+    baselines = [
         Baseline(MAJORITY, "majority class", np.zeros((len(labels), 1), np.float32), HEADS[MAJORITY]),
-        Baseline("made", "made features", rival, HEADS[RANDOM_WEIGHTS]),
+        Baseline("made", "made features", baseline, HEADS[RANDOM_WEIGHTS]),
     ]
-    outcomes = [run_baseline(one, data, folds, PLAN, RULES) for one in rivals]
+    outcomes = [run_baseline(one, data, folds, PLAN, RULES) for one in baselines]
     return judge_transfer(run, outcomes, choose_by="log_loss")
 
 
@@ -138,11 +138,11 @@ def test_scores_that_disagree_are_told_apart_in_words() -> None:
     assert "The two disagree: probabilities are better, predicted classes are not." in text
 
 
-# The best rival -------------------------------------------------------------------------------------------------------
+# The best baseline ----------------------------------------------------------------------------------------------------
 
 
 def outcome(name: str, scores: list[float]) -> BaselineOutcome:
-    """A rival of two folds whose test probabilities are its first inner score."""
+    """A baseline of two folds whose test probabilities are its first inner score."""
     folds = []
     for number, score in enumerate(scores):
         rows = np.arange(2) + 2 * number
@@ -151,7 +151,7 @@ def outcome(name: str, scores: list[float]) -> BaselineOutcome:
     return BaselineOutcome(name, name, tuple(folds))
 
 
-def test_each_fold_has_its_own_best_rival_the_first_of_equals_and_never_nan() -> None:
+def test_each_fold_has_its_own_best_baseline_the_first_of_equals_and_never_nan() -> None:
     nan = float("nan")
     some = [outcome("x", [0.3, 0.3]), outcome("y", [0.2, 0.4]), outcome("z", [nan, 0.3])]
     assert best_baselines(some, "log_loss") == [1, 0]
@@ -179,13 +179,13 @@ def test_where_one_was_scored_on_the_holdout_all_are() -> None:
     assert best_baselines([known, other, lost], "log_loss") == [1, 0]  # diverged: the others' own inner folds decide
 
 
-def test_rivals_are_scored_on_the_holdout_too() -> None:
+def test_baselines_are_scored_on_the_holdout_too() -> None:
     labels, folds = task()
     data = StudyData((features(labels, 1.0, 1),), labels, 2)
-    rival = Baseline("made", "made features", features(labels, 1.0, 2), HEADS[RANDOM_WEIGHTS])
-    (first, *_) = run_baseline(rival, data, folds, PLAN, RULES).folds
-    own = replace(data, features=(rival.features,))
-    (result, *_) = run_folds(own, folds, baseline_plan(rival, PLAN))
+    baseline = Baseline("made", "made features", features(labels, 1.0, 2), HEADS[RANDOM_WEIGHTS])
+    (first, *_) = run_baseline(baseline, data, folds, PLAN, RULES).folds
+    own = replace(data, features=(baseline.features,))
+    (result, *_) = run_folds(own, folds, baseline_plan(baseline, PLAN))
     held = folds[0].inner[0][1]
     said = result.inner.of_rows(held)[np.arange(len(held)), labels[held]]
     assert first.holdout_score == pytest.approx(-np.log(said).mean(), rel=1e-6)
@@ -199,7 +199,7 @@ def test_pooled_predictions_are_those_of_the_best_of_each_fold() -> None:
 
 
 def test_test_rows_choose_nothing() -> None:
-    """Labels of a fold's test rows turned about: that fold's rivals, their settings and their choice stay."""
+    """Labels of a fold's test rows turned about: that fold's baselines, their settings and their choice stay."""
     labels, folds = task()
     made = features(labels, 1.5, 1)
     turned = labels.copy()
@@ -208,11 +208,11 @@ def test_test_rows_choose_nothing() -> None:
     found = []
     for truth in (labels, turned):
         data = StudyData((made,), truth, 2)
-        rivals = [
+        baselines = [
             replace(one, heads=tuple(HeadSpec("forest", {"trees": 5}) if h.kind == "forest" else h for h in one.heads))
             for one in standard_baselines(len(labels), descriptors, made)
         ]
-        found.append([run_baseline(one, data, folds[:1], PLAN, RULES) for one in rivals])
+        found.append([run_baseline(one, data, folds[:1], PLAN, RULES) for one in baselines])
     for first, second in zip(*found, strict=True):
         assert first.folds[0].inner_score == second.folds[0].inner_score
         assert first.folds[0].settings == second.folds[0].settings
@@ -220,23 +220,23 @@ def test_test_rows_choose_nothing() -> None:
 
 
 def test_noise_never_beats_the_majority_by_much() -> None:
-    """Poison: nothing to be learned, so no rival's out-of-fold accuracy is far from chance."""
+    """Poison: nothing to be learned, so no baseline's out-of-fold accuracy is far from chance."""
     labels, folds = task(300)
     found = judged(features(labels, 0.0, 5), features(labels, 0.0, 6), labels, folds)
     assert found.verdict != "helps"
     assert abs(found.together.metrics["accuracy"].value - 0.5) < 0.1
 
 
-def test_an_interrupted_rival_goes_on_with_the_same_results(tmp_path: Path) -> None:
+def test_an_interrupted_baseline_goes_on_with_the_same_results(tmp_path: Path) -> None:
     labels, folds = task()
     data = StudyData((features(labels, 1.0, 1),), labels, 2)
-    rival = Baseline("forest", "forest", features(labels, 1.0, 2), (HeadSpec("forest", {"trees": 8}),))
-    first = run_baseline(rival, data, folds, PLAN, RULES, journal=Journal(tmp_path))
+    baseline = Baseline("forest", "forest", features(labels, 1.0, 2), (HeadSpec("forest", {"trees": 8}),))
+    first = run_baseline(baseline, data, folds, PLAN, RULES, journal=Journal(tmp_path))
     kept = sorted(tmp_path.glob("baseline-forest-*.safetensors"))
     assert len(kept) == 3 * 2 + 3
     for path in kept[::2]:
         path.unlink()
-    again = run_baseline(rival, data, folds, PLAN, RULES, journal=Journal(tmp_path))
+    again = run_baseline(baseline, data, folds, PLAN, RULES, journal=Journal(tmp_path))
     for one, other in zip(first.folds, again.folds, strict=True):
         np.testing.assert_array_equal(one.probabilities, other.probabilities)
 
@@ -244,8 +244,8 @@ def test_an_interrupted_rival_goes_on_with_the_same_results(tmp_path: Path) -> N
 def test_weights_count_in_the_majority() -> None:
     labels, folds = task()
     data = StudyData((features(labels, 1.0, 1),), labels, 2, weights=np.where(labels == 1, 3.0, 1.0))
-    rival = standard_baselines(len(labels), features(labels, 0, 1), None)[0]
-    found = run_baseline(rival, data, folds, PLAN, DecisionRules("none", None, None))
+    baseline = standard_baselines(len(labels), features(labels, 0, 1), None)[0]
+    found = run_baseline(baseline, data, folds, PLAN, DecisionRules("none", None, None))
     np.testing.assert_allclose(found.folds[0].probabilities[:, 1], 0.75, atol=1e-6)
 
 
@@ -267,11 +267,11 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def transferred(weights: str, folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A finished run with rivals; read only."""
+    """A finished run with baselines; read only."""
     return fit(folders, tmp_path_factory.mktemp("runs") / "run", helpers.options(weights=weights, baselines=True))
 
 
-def test_a_run_names_its_rivals_and_the_verdict(transferred: Run) -> None:
+def test_a_run_names_its_baselines_and_the_verdict(transferred: Run) -> None:
     found = transferred.results.transfer
     assert [row.name for row in found.baselines] == [
         "majority",
@@ -288,15 +288,15 @@ def test_a_run_names_its_rivals_and_the_verdict(transferred: Run) -> None:
     assert found.baselines[0].metrics["balanced_accuracy"].value == 0.5
 
 
-def test_predictions_of_the_rivals_give_their_scores(transferred: Run) -> None:
+def test_predictions_of_the_baselines_give_their_scores(transferred: Run) -> None:
     with (transferred.folder / "baselines.csv").open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     found = transferred.results.transfer
     assert len(rows) == 4 * 48
-    for rival in found.baselines:
-        own = [row for row in rows if row["baseline"] == rival.name]
+    for baseline in found.baselines:
+        own = [row for row in rows if row["baseline"] == baseline.name]
         right = np.mean([row["label"] == row["predicted"] for row in own])
-        assert right == pytest.approx(rival.metrics["accuracy"].value)
+        assert right == pytest.approx(baseline.metrics["accuracy"].value)
     best = [row for row in rows if row["best"] == "1"]
     assert len({row["image"] for row in best}) == len(best) == 48
     right = np.mean([row["label"] == row["predicted"] for row in best])
@@ -326,7 +326,7 @@ def test_hurting_is_explained(transferred: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_killed_among_the_rivals_the_run_goes_on_to_the_same_bytes(
+def test_killed_among_the_baselines_the_run_goes_on_to_the_same_bytes(
     transferred: Run, weights: str, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class KilledError(BaseException):
@@ -373,13 +373,13 @@ def test_without_baselines_nothing_is_said_of_transfer(run: Run, folders: Path, 
         fit(folders, run.folder, helpers.options(baselines=True))
 
 
-def test_the_plan_counts_the_rivals(folders: Path, tmp_path: Path, weights: str) -> None:
-    with_rivals = estimate_fit(folders, tmp_path / "run", helpers.options(weights=weights, baselines=True))
+def test_the_plan_counts_the_baselines(folders: Path, tmp_path: Path, weights: str) -> None:
+    with_baselines = estimate_fit(folders, tmp_path / "run", helpers.options(weights=weights, baselines=True))
     without = estimate_fit(folders, tmp_path / "run", helpers.options(weights=weights))
-    assert with_rivals["seconds"]["rivals"] > 0 == without["seconds"]["rivals"]
+    assert with_baselines["seconds"]["baselines"] > 0 == without["seconds"]["baselines"]
 
 
-def test_the_command_line_tells_rivals_and_verdict(transferred: Run, weights: str, folders: Path) -> None:
+def test_the_command_line_tells_baselines_and_verdict(transferred: Run, weights: str, folders: Path) -> None:
     asked = [
         "--backbone",
         helpers.BACKBONE,

@@ -1,4 +1,4 @@
-"""The whole job: equal runs give equal bytes, interrupted ones too; twins joined, leaks measured."""
+"""The whole job: equal runs give equal bytes, interrupted ones too; near-duplicates joined, leaks measured."""
 
 from __future__ import annotations
 

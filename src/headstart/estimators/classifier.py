@@ -222,7 +222,7 @@ def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_copies_joined(dataset: ImageDataset) -> ImageDataset:
-    """The data set with its content hashes, identical images joined to one group: no copy then checks its own twin.
+    """The data set with its content hashes, identical images joined to one group: no copy is judged by its duplicate.
 
     Raises
     ------

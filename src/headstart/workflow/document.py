@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 def results_document(
     job: Job,
     dataset: ImageDataset,
-    twins: NearDuplicates,
+    near_duplicates: NearDuplicates,
     split: Split,
     study: StudyResult,
     *,
@@ -88,7 +88,7 @@ def results_document(
         candidates=tuple(candidate_rows(study.folds, study.plan)),
         audit=audit_facts(
             job.audited.audit,
-            NearDuplicateFacts(**twins.to_json(), features_of=job.sources[0].spec.label),
+            NearDuplicateFacts(**near_duplicates.to_json(), features_of=job.sources[0].spec.label),
             agreement_facts(dataset, seed=options.seed),
         ),
         labels=label_facts(dataset, find_label_issues(study.oof)),

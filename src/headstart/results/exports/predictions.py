@@ -64,5 +64,5 @@ def set_words(classes: Sequence[str], inside: NDArray[np.bool_]) -> str:
 
 
 def _group_name(dataset: ImageDataset, groups: NDArray[np.int64], row: int) -> str:
-    """The joined group's number; groups that twins joined have no name of the user's."""
+    """The joined group's number; groups that near-duplicates joined have no name of the user's."""
     return dataset.group_names[int(groups[row])] if dataset.group_names else str(int(groups[row]))
