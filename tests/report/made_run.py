@@ -83,15 +83,30 @@ def make_run(
     results = _results(classes, labels, probabilities, fold, weights)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "results.json", results)
-    write_json(folder / "split.json", _split(names, groups))
+    write_json(folder / "split.json", _split(names, groups, repeats, n_folds))
     write_json(folder / "timings.json", timings())
     _write_predictions(folder / "predictions.csv", classes, names, labels, probabilities, fold, weights)
     return names
 
 
-def _split(names: list[str], groups: list[int] | None) -> dict[str, Any]:
-    notes = ["Fold 2 holds fewer images: its groups are large."]
-    return {"format": 1, "scheme": "nested:5x4", "hash": "5eed" * 16, "images": names, "groups": groups, "notes": notes}
+def _split(names: list[str], groups: list[int] | None, repeats: int, n_folds: int) -> dict[str, Any]:
+    outer, inner = [row % n_folds for row in range(len(names))], [row % 4 for row in range(len(names))]
+    return {
+        "format": 1,
+        "scheme": "nested:5x4",
+        "repeats": repeats,
+        "seed": 0,
+        "n_images": len(names),
+        "hash": "5eed" * 16,
+        "notes": ["Fold 2 holds fewer images: its groups are large."],
+        "own_folds": False,
+        "images": names,
+        "labels": None,
+        "groups": groups,
+        "outer": [outer] * repeats,
+        "inner": [[inner] * n_folds] * repeats,
+        "full_inner": inner,
+    }
 
 
 def _shares(n_classes: int) -> np.ndarray:

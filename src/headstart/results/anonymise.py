@@ -18,18 +18,18 @@ def without_image_names(record: RunRecord) -> RunRecord:
     """
     names = _image_names(record)
     warnings = [_without(names, said) for said in record.results.warnings]
-    notes = [_without(names, said) for said in record.split["notes"]]
+    notes = [_without(names, said) for said in record.split.notes]
     return replace(
         record,
         results=record.results.model_copy(update={"warnings": tuple(warnings)}),
-        split={**record.split, "notes": notes},
+        split=record.split.model_copy(update={"notes": tuple(notes)}),
     )
 
 
 def _image_names(record: RunRecord) -> list[str]:
     """Every image the run knows by name, readable or not; the longest first, so that none is cut by a shorter one."""
     unreadable = [entry.image for entry in record.results.audit.unreadable]
-    names = {*record.split["images"], *record.predictions.images, *unreadable}
+    names = {*record.split.images, *record.predictions.images, *unreadable}
     return sorted(names, key=lambda name: (-len(name), name))
 
 

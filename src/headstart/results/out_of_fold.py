@@ -42,8 +42,8 @@ def _padded(values: NDArray[Any], n_rows: int) -> NDArray[Any]:
 def _groups(record: RunRecord, names: NDArray[np.str_], n_rows: int) -> NDArray[np.int64] | None:
     """Group code of every row: from ``split.json``, where near-duplicates are joined, else from ``predictions.csv``."""
     split, predictions = record.split, record.predictions
-    if split["groups"] is not None and len(split["groups"]) == len(split["images"]):
-        group_of = dict(zip(split["images"], map(str, split["groups"]), strict=True))
+    if split.groups is not None:
+        group_of = dict(zip(split.images, map(str, split.groups), strict=True))
     elif predictions.groups is not None:
         group_of = dict(zip(predictions.images, predictions.groups, strict=True))
     else:

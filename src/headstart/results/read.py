@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.errors import RunError
-from headstart.results import schema
 from headstart.results.damage import damaged, read_text
 from headstart.results.models.run_results import RunResults
-from headstart.results.schema import read_json
+from headstart.results.models.split import RunSplit
+from headstart.results.models.timings import RunTimings
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,17 @@ class RunRecord:
     results : RunResults
         ``results.json``, typed and brought up to date.
     predictions : PredictionTable
-    split, timings : dict
-        The parsed JSON files as they are.
+    split : RunSplit
+        ``split.json``.
+    timings : RunTimings
+        ``timings.json``.
     """
 
     folder: Path
     results: RunResults
     predictions: PredictionTable
-    split: dict[str, Any]
-    timings: dict[str, Any]
+    split: RunSplit
+    timings: RunTimings
 
     @property
     def n_judged(self) -> int:
@@ -93,11 +95,11 @@ def read_run(run: Path) -> RunRecord:
     """
     if not run.is_dir():
         raise RunError(f"{run} is not a folder. Give the folder that `headstart fit DATA -o RUN` wrote.")
-    results = RunResults.read(run / "results.json")
-    split = read_json(run / "split.json", schema.SPLIT)
-    if split["hash"] != results.protocol.split_hash:
-        damaged(run / "split.json", "its hash is not the one results.json names, so it belongs to another run")
-    timings = read_json(run / "timings.json", schema.TIMINGS)
+    results = RunResults.read(run / RunResults.file_name)
+    split = RunSplit.read(run / RunSplit.file_name)
+    if split.hash != results.protocol.split_hash:
+        damaged(run / RunSplit.file_name, "its hash is not the one results.json names, so it belongs to another run")
+    timings = RunTimings.read(run / RunTimings.file_name)
     predictions = _read_predictions(run / "predictions.csv", results.task.classes)
     return RunRecord(run, results, predictions, split, timings)
 

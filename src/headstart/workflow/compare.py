@@ -45,7 +45,7 @@ def compare(
         When the runs do not share images, labels and folds.
     """
     one, other = read_run(Path(first)), read_run(Path(second))
-    if one.split["hash"] != other.split["hash"]:
+    if one.split.hash != other.split.hash:
         raise SplitError(
             f"{first} and {second} were judged on different splits, so they cannot be compared in pairs. Run one of "
             f"them again with --split {Path(first) / 'split.json'}."

@@ -13,7 +13,8 @@ from headstart.progress import Progress, Silent
 from headstart.report import write_report
 from headstart.results import RunResults
 from headstart.results.exports import ExportContext, exports_of
-from headstart.storage import write_bytes, write_json
+from headstart.results.models.timings import FeatureSeconds, RunTimings
+from headstart.storage import write_bytes
 from headstart.study.data import StudyData
 from headstart.study.execution import run_folder as files
 from headstart.study.run import run_study
@@ -161,17 +162,15 @@ def _write_timings(
     folder: Path, clock: Stopwatch, n_computed: int, cache: FeatureCache, sources: Sequence[FeatureSource]
 ) -> None:
     spent = clock.seconds["features"]
-    write_json(
-        folder / files.TIMINGS_FILE,
-        {
-            "seconds": clock.seconds,
-            "feature_seconds": {"reading": round(cache.read_s, 3), "storing": round(cache.write_s, 3)},
-            "images_per_second": round(n_computed / spent, 2) if n_computed and spent else None,
-            "engine_trial_images_per_second": {source.spec.label: source.speeds for source in sources},
-            "machine": machine(),
-            "versions": versions(),
-        },
+    timings = RunTimings(
+        seconds=dict(clock.seconds),
+        feature_seconds=FeatureSeconds(reading=round(cache.read_s, 3), storing=round(cache.write_s, 3)),
+        images_per_second=round(n_computed / spent, 2) if n_computed and spent else None,
+        engine_trial_images_per_second={source.spec.label: source.speeds for source in sources},
+        machine=machine(),
+        versions=versions(),
     )
+    timings.write(folder / files.TIMINGS_FILE)
 
 
 def estimate_fit(

@@ -76,7 +76,7 @@ def rewrite_report(run: str | os.PathLike[str], *, images: bool = True, progress
     progress = progress or Silent()
     if allowed:
         try:
-            dataset = reopen_pictures(source.get("data"), read_record(folder).split["images"])
+            dataset = reopen_pictures(source.get("data"), read_record(folder).split.images)
         except HeadstartError as error:
             progress.note(f"The report is written without pictures: {error}")
     return write_report(folder, dataset=dataset, images=allowed, progress=progress)

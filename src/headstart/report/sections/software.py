@@ -12,13 +12,14 @@ from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.results.models.run_results import RunResults
 from headstart.results.models.sources import BackboneFacts, EngineRecord, SourceFacts, Weights
+from headstart.results.models.timings import RunTimings
 
 _CITED_SOFTWARE = ("python", "torch", "timm", "scikit-learn", "numpy")
 
 
 def software_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     """Which features were computed, with what engine, and the software of the run."""
-    results, versions = context.record.results, context.record.timings["versions"]
+    results, versions = context.record.results, context.record.timings.versions
     features = (_feature_words(results), *_engine_sentences(results, versions))
     software = MethodsSentence(MethodsPart.SOFTWARE, _software_words(results, versions))
     return (*(MethodsSentence(MethodsPart.FEATURES, words) for words in features), software)
@@ -116,11 +117,11 @@ def software_section(context: ReportContext, drawn: Drawn) -> Section:
     blocks += _engine_blocks(record.results.engine)
     caption = "Weights" if _is_random(backbone.weights) else "Pretrained weights"
     blocks.append(mapping_table(caption, text.fields_of(backbone.weights)))
-    spent = {key: text.duration(value) for key, value in timings["seconds"].items() if value is not None}
+    spent = {key: text.duration(value) for key, value in timings.seconds.items() if value is not None}
     blocks.append(mapping_table("Time taken", spent | _speed(timings)))
-    blocks.append(mapping_table("Versions", {"headstart": record.results.headstart, **timings["versions"]}))
-    if timings.get("machine"):
-        blocks.append(mapping_table("Machine", timings["machine"]))
+    blocks.append(mapping_table("Versions", {"headstart": record.results.headstart, **timings.versions}))
+    if timings.machine:
+        blocks.append(mapping_table("Machine", timings.machine))
     return Section("software", "Weights, versions and time", tuple(blocks))
 
 
@@ -175,8 +176,8 @@ def _two_digits(value: float | None) -> str:
     return text.MISSING if value is None else f"{value:.2g}"
 
 
-def _speed(timings: Mapping[str, Any]) -> dict[str, str]:
-    speed = timings.get("images_per_second")
+def _speed(timings: RunTimings) -> dict[str, str]:
+    speed = timings.images_per_second
     return {} if speed is None else {"speed of features": f"{speed:,.1f} images per second"}
 
 

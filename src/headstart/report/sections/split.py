@@ -71,8 +71,8 @@ def split_section(context: ReportContext, drawn: Drawn) -> Section:
     )
     facts = ReportTable("The split, also in split.json", ("Item", "Value"), rows, frozenset({1}))
     blocks: list[Block] = [facts, _fold_counts(record)]
-    if record.split["notes"]:
-        blocks.append(Bullets(tuple(record.split["notes"])))
+    if record.split.notes:
+        blocks.append(Bullets(record.split.notes))
     ignored = record.results.optimism_from_ignored_groups
     if ignored:
         blocks.append(_ignored_groups_table(ignored))

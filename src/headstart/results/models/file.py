@@ -57,10 +57,11 @@ class RunFile(Part):
             cls._refuse_format(found, file)
         try:
             if found in cls.upgrades:
-                text = json.dumps(cls._upgraded(content, found, file))
+                content = cls._upgraded(content, found, file)
+                text = json.dumps(content)
             return cls.model_validate_json(text, strict=True)
         except ValidationError as error:
-            damaged(file, first_problem(error, json.loads(text)), command=cls.command)
+            damaged(file, first_problem(error, content), command=cls.command)
 
     @classmethod
     def current_format(cls) -> int:

@@ -1,0 +1,170 @@
+"""Whatever is damaged in a file of a run, wherever it stands, is refused with the file and the field in words."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from changed_document import changed
+
+from headstart.data import make_split
+from headstart.errors import RunError
+from headstart.results import RunResults
+from headstart.results.models.file import RunFile
+from headstart.results.models.split import RunSplit
+from headstart.results.models.timings import FeatureSeconds, RunTimings
+
+OLD = Path(__file__).with_name("data") / "format1" / "results.json"
+
+
+@dataclass(frozen=True)
+class Example:
+    """A whole document of a kind of file, and what may be left out of it.
+
+    Parameters
+    ----------
+    kind : type
+    document : dict
+    open_keys : frozenset of str
+        Mappings whose keys are names that come from the data, or that are many: one less is no damage that shows.
+    optional : frozenset of str
+        Parts that older documents do not have.
+    """
+
+    kind: type[RunFile]
+    document: dict[str, Any]
+    open_keys: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        return f"RUN/{self.kind.file_name}"
+
+    def refusal(self, path: tuple[Any, ...], value: Any) -> str:
+        """How the document is refused with another value in one place, Ellipsis for none; empty where it is not."""
+        text = json.dumps(changed(self.document, path, value))
+        try:
+            self.kind.from_text(text, Path(self.name))
+        except RunError as error:  # any other error fails the test
+            return str(error)
+        return ""
+
+
+def results() -> Example:
+    """A fine-tuned run of two sources, rated by three raters: every part there is."""
+    names = ("formats", "modes", "settings", "raters", "votes", "views", "optimism_from_ignored_groups")
+    return Example(RunResults, RunResults.read(OLD).to_json(), frozenset(names))
+
+
+def split() -> Example:
+    labels, groups = np.arange(24) % 2, np.arange(24) // 2
+    made = make_split(labels, names=[f"{row}.png" for row in range(24)], groups=groups, scheme="nested:3x2", seed=0)
+    return Example(RunSplit, made.to_json(), optional=frozenset({"notes", "own_folds"}))
+
+
+def timings() -> Example:
+    made = RunTimings(
+        seconds={"audit": 0.1, "study": 12.0},
+        feature_seconds=FeatureSeconds(reading=0.5, storing=0.0),
+        images_per_second=None,
+        engine_trial_images_per_second={"resnet18": {"torch": 30.0, "openvino": 62.5}},
+        machine={"system": "Linux", "n_processors": 2},
+        versions={"python": "3.11.9"},
+    )
+    names = ("seconds", "engine_trial_images_per_second", "machine", "versions")
+    optional = ("format", "feature_seconds", "engine_trial_images_per_second")
+    return Example(RunTimings, made.to_json(), frozenset(names), frozenset(optional))
+
+
+@pytest.fixture(scope="module", params=[results, split, timings], ids=lambda made: made.__name__)
+def example(request: pytest.FixtureRequest) -> Example:
+    return request.param()
+
+
+def paths(document: dict[str, Any]) -> list[tuple[tuple[Any, ...], Any]]:
+    """Every kind of place of a document, once: of a list the last entry, of objects with the same keys the first."""
+    seen: set[frozenset[str]] = set()
+
+    def inside(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+        if isinstance(value, dict) and frozenset(value) not in seen:
+            seen.add(frozenset(value))
+            children = list(value.items())
+        else:
+            children = list(enumerate(value))[-1:] if isinstance(value, list) else []
+        for step, child in children:
+            yield (*path, step), child
+            yield from inside(child, (*path, step))
+
+    return list(inside(document, ()))
+
+
+def named(path: tuple[Any, ...]) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
+
+
+def test_a_whole_document_is_read(example: Example) -> None:
+    assert example.kind.from_text(json.dumps(example.document), Path(example.name)).to_json() == example.document
+
+
+def test_whatever_is_missing_is_named(example: Example) -> None:
+    for path, _ in paths(example.document):
+        if isinstance(path[-1], int) or example.open_keys & set(path[:-1]):
+            continue
+        words = example.refusal(path, ...)
+        if len(path) == 1 and path[0] in example.optional:
+            assert words == "", path
+            continue
+        assert words.startswith(f"{example.name} "), named(path)
+        assert str(path[-1]) in words or str(path[-2]) in words, words
+
+
+def test_another_type_is_refused_wherever_it_stands(example: Example) -> None:
+    others = itertools.cycle(({"odd": [[]]}, [[["odd"]]], True, "odd"))
+    for path, value in paths(example.document):
+        other = next(others)
+        if type(other) is type(value) or (example.open_keys & set(path[:-1])) or (value is None and other == "odd"):
+            other = {"odd": {"odd": {"odd": {}}}}
+        words = example.refusal(path, other)
+        assert words.startswith(f"{example.name} "), (named(path), other)
+        assert str(path[0]) in words, words
+
+
+def test_an_unknown_key_is_refused_wherever_it_stands(example: Example) -> None:
+    for path, value in [((), example.document), *paths(example.document)]:
+        if isinstance(value, dict):
+            words = example.refusal((*path, "odd"), {"odd": {"odd": None}})
+            assert "odd" in words and words.startswith(f"{example.name} "), named(path)
+
+
+def test_every_damage_of_format_1_is_an_error_in_words() -> None:
+    old = Example(RunResults, json.loads(OLD.read_text()))
+    others = itertools.cycle((..., None, 3, "odd", [], {}))
+    for path, _ in paths(old.document):
+        other = next(others)
+        words = old.refusal(path, None if other is ... and isinstance(path[-1], int) else other)
+        assert words == "" or (words.startswith("RUN/results.json ") and "headstart fit" in words), words
+
+
+@pytest.mark.parametrize(
+    ("made", "path", "value", "words"),
+    [
+        (split, ("images",), ["a.png"], "images should have one entry for every image"),
+        (split, ("groups",), [0, 1], "groups should have one entry for every image"),
+        (split, ("repeats",), 2, "outer should have one entry for every repeat"),
+        (split, ("inner", 0, 2), [0], "inner[0][2] should have one entry for every image"),
+        (split, ("hash",), "5eed", "hash: String should match"),
+        (split, ("format",), 2, "has format 2, but this headstart reads format 1"),
+        (timings, ("seconds", "study"), -1.0, "seconds.study: Input should be greater than or equal to 0"),
+        (timings, ("seconds", "study"), "long", "seconds.study should be a number but is text"),
+        (timings, ("versions", "python"), 3, "versions.python should be text but is a number"),
+        (timings, ("feature_seconds", "reading"), ..., "feature_seconds.reading is missing"),
+    ],
+)
+def test_another_range_is_refused(made: Any, path: tuple[Any, ...], value: Any, words: str) -> None:
+    assert words in made().refusal(path, value)
