@@ -9,8 +9,9 @@ import helpers
 import pytest
 
 from headstart import fit
+from headstart.progress import Silent
 from headstart.results.exports import EXPORTS, ExportContext, exports_of, register_export
-from headstart.workflow.run import is_complete
+from headstart.workflow.run import finished_results
 
 
 @pytest.fixture
@@ -20,16 +21,16 @@ def toy() -> Iterator[str]:
         return ",".join(context.study.oof.classes).encode()
 
     yield "toy.csv"
-    del EXPORTS["toy.csv"]
+    EXPORTS.discard("toy.csv")
 
 
 def test_a_toy_table_is_written_by_a_fit(folders: Path, tmp_path: Path, toy: str) -> None:
     options = helpers.options(split="nested:2x2")
     fit(folders, tmp_path / "run", options)
     assert (tmp_path / "run" / toy).read_text() == "calm,rough"
-    assert is_complete(tmp_path / "run", options)
+    assert finished_results(tmp_path / "run", options, Silent()) is not None
     (tmp_path / "run" / toy).unlink()
-    assert not is_complete(tmp_path / "run", options)
+    assert finished_results(tmp_path / "run", options, Silent()) is None
 
 
 def test_a_name_is_registered_once(toy: str) -> None:

@@ -134,3 +134,37 @@ def test_json_that_is_none_of_ours_is_refused_in_words(name: str, content: str, 
     (folder / name).write_text(content, encoding="utf-8")
     with pytest.raises(BundleError, match=name):
         load_model(folder)
+
+
+def test_a_finished_run_whose_results_are_damaged_is_made_again(folders: Path, run: Run, tmp_path: Path) -> None:
+    """The remedy that the message names works: the same command once more."""
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    whole = (folder / "results.json").read_bytes()
+    (folder / "results.json").write_bytes(whole.replace(b'"classes"', b'"clases"', 1))
+    notes = helpers.Notes()
+    fit(folders, folder, helpers.options(), progress=notes)
+    assert (folder / "results.json").read_bytes() == whole
+    assert any("results.json cannot be used" in note and note.endswith("This is done now.") for note in notes.texts)
+
+
+def test_a_finished_run_of_an_older_version_is_left_as_it_is(folders: Path, run: Run, tmp_path: Path) -> None:
+    old = Path(__file__).parent.parent / "results" / "data" / "format1" / "results.json"
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    shutil.copy(old, folder / "results.json")
+    (folder / "label_issues.csv").rename(folder / "doubtful.csv")
+    before = helpers.tree(folder)
+    assert fit(folders, folder, helpers.options()).results.format == 2
+    assert helpers.tree(folder) == before
+
+
+def test_results_of_a_newer_version_are_never_overwritten(folders: Path, run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    newer = json.loads((folder / "results.json").read_text(encoding="utf-8")) | {"format": 99}
+    write_json(folder / "results.json", newer)
+    before = helpers.tree(folder)
+    with pytest.raises(RunError, match="has format 99"):
+        fit(folders, folder, helpers.options())
+    assert helpers.tree(folder) == before

@@ -11,7 +11,6 @@ from headstart.data.split.file import write_split
 from headstart.features.cache import FeatureCache
 from headstart.progress import Progress, Silent
 from headstart.report import write_report
-from headstart.results import RunResults
 from headstart.results.exports import ExportContext, exports_of
 from headstart.results.models.timings import FeatureSeconds, RunTimings
 from headstart.storage import write_bytes
@@ -35,7 +34,7 @@ from headstart.workflow.near_duplicates import join_near_duplicates
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.training_set import left_out_notes
 from headstart.workflow.preflight import Preflight, make_run_split
-from headstart.workflow.run import Run, is_complete
+from headstart.workflow.run import Run, finished_results
 from headstart.workflow.sources import FeatureSource, extract_all, extract_all_views, open_cache
 from headstart.workflow.time_estimate import REPORT_S, SourceCosts, announce, fit_costs, search_notes
 from headstart.workflow.transferability import transferability
@@ -92,11 +91,12 @@ def fit(
     ready = Preflight.of(data, output, options, clock=clock, progress=progress)
     folder, location = Path(output), {"data": ready.job.audited.source}
     with files.claimed(folder, ready.identity, location, images=options.images, engines=ready.engines) as images:
-        if is_complete(folder, options):
+        finished = finished_results(folder, options, progress)
+        if finished is not None:
             progress.note(f"{folder} is complete; nothing is left to do.")
             if not images:  # forbidden now, perhaps not when the report was written
                 write_report(folder, images=False, progress=progress)
-            return Run(folder, RunResults.read(folder / files.RESULTS_FILE))
+            return Run(folder, finished)
         for source in ready.job.sources:
             source.save_network(folder / files.WORK_FOLDER)
         return _work(folder, ready.begun(folder / files.WORK_FOLDER, images=images), ready.run_split, clock)
@@ -137,7 +137,7 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
         ranking = transferability(job, study, split)
     results = results_document(job, dataset, near_duplicates, split, study, transferability=ranking)
     if baselines is not None:
-        with clock.step("rivals"):
+        with clock.step("baselines"):
             scratch = scratch_baseline(job, study)
             transfer = judge_baselines(
                 job, study, split, *baselines.features(images, cache, job.progress), scratch=scratch
@@ -208,7 +208,7 @@ def estimate_fit(
         "features": round(costs.features_s, 1),
         "heads": round(costs.heads_s, 1),
         "fine_tuning": round(tuning_s, 1),
-        "rivals": round(baselines_s, 1),
+        "baselines": round(baselines_s, 1),
         "report": REPORT_S,
     }
     return {

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart.errors import HeadstartError
+from headstart.errors import HeadstartError, RunError
 from headstart.model import Model, load_model
 from headstart.progress import Progress, Silent
 from headstart.report import write_report
@@ -47,13 +47,33 @@ class Run:
         return load_model(self.folder / files.MODEL_FOLDER)
 
 
-def is_complete(folder: Path, options: FitOptions) -> bool:
-    """Whether a run has left everything it leaves, and no unfinished work."""
-    tables = [export.file_name for export in exports_of(baselines=options.baselines)]
+def finished_results(folder: Path, options: FitOptions, progress: Progress) -> RunResults | None:
+    """Results of a run that has left everything it leaves, and no unfinished work; None where something is to be done.
+
+    A run whose ``results.json`` is damaged is not finished: it is gone through again, from what the cache holds.
+
+    Raises
+    ------
+    RunError
+        When a newer version of headstart wrote the results.
+    """
     last = (files.REPORT_FILE, f"{files.MODEL_FOLDER}/manifest.json")
-    names = (files.RESULTS_FILE, *tables, files.SPLIT_FILE, files.TIMINGS_FILE, *last)
-    there = all((folder / name).is_file() for name in names)
-    return there and not (folder / files.WORK_FOLDER).exists()
+    names = (files.RESULTS_FILE, files.SPLIT_FILE, files.TIMINGS_FILE, *last)
+    if (folder / files.WORK_FOLDER).exists() or not all((folder / name).is_file() for name in names):
+        return None
+    path = folder / files.RESULTS_FILE
+    written = RunResults.format_in(path)
+    try:
+        results = RunResults.read(path)
+    except RunError as error:
+        if written is not None and written > RunResults.current_format():
+            raise
+        progress.note(f"{error} This is done now.")
+        return None
+    if written != RunResults.current_format():  # tables of an older version had other names
+        return results
+    tables = (export.file_name for export in exports_of(baselines=options.baselines))
+    return results if all((folder / name).is_file() for name in tables) else None
 
 
 def rewrite_report(run: str | os.PathLike[str], *, images: bool = True, progress: Progress | None = None) -> Path:
@@ -72,11 +92,11 @@ def rewrite_report(run: str | os.PathLike[str], *, images: bool = True, progress
     folder = Path(run)
     stored = files.read_run(folder)
     source, allowed = stored.get("source") or {}, images and bool(stored.get("images", True))
-    dataset = None
+    dataset, images_of_run = None, read_record(folder).split.images
     progress = progress or Silent()
     if allowed:
         try:
-            dataset = reopen_pictures(source.get("data"), read_record(folder).split.images)
+            dataset = reopen_pictures(source.get("data"), images_of_run)
         except HeadstartError as error:
             progress.note(f"The report is written without pictures: {error}")
     return write_report(folder, dataset=dataset, images=allowed, progress=progress)

@@ -6,11 +6,11 @@ Nothing else is edited for a new one: a fit writes it, and a run without it is n
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+
+from headstart.runtime.registry import Registry
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
@@ -58,7 +58,7 @@ class Export:
     needs_baselines: bool = False
 
 
-EXPORTS: dict[str, Export] = {}
+EXPORTS: Registry[Export] = Registry("table", __name__, order=lambda export: export.file_name)
 """Every registered table by its file name."""
 
 
@@ -72,9 +72,7 @@ def register_export(file_name: str, *, needs_baselines: bool = False) -> Callabl
     """
 
     def register(content: ExportWriter) -> ExportWriter:
-        if file_name in EXPORTS:
-            raise ValueError(f"There is a table {file_name!r} already; give this one another name.")
-        EXPORTS[file_name] = Export(file_name, content, needs_baselines)
+        EXPORTS.add(file_name, Export(file_name, content, needs_baselines))
         return content
 
     return register
@@ -88,6 +86,4 @@ def exports_of(*, baselines: bool) -> tuple[Export, ...]:
     baselines : bool
         Whether it judges baselines.
     """
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
-    return tuple(one for _, one in sorted(EXPORTS.items()) if baselines or not one.needs_baselines)
+    return tuple(export for export in EXPORTS.values() if baselines or not export.needs_baselines)

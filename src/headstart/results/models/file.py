@@ -64,6 +64,15 @@ class RunFile(Part):
             damaged(file, first_problem(error, content), command=cls.command)
 
     @classmethod
+    def format_in(cls, path: Path) -> int | None:
+        """Format that a file says it has; None where it says none."""
+        try:
+            found = json.loads(path.read_text(encoding="utf-8")).get("format", 1)
+        except (OSError, ValueError, AttributeError, RecursionError):
+            return None
+        return found if type(found) is int else None
+
+    @classmethod
     def current_format(cls) -> int:
         """The format that this version writes."""
         (number,) = cls.model_fields["format"].annotation.__args__  # type: ignore[union-attr]  # a Literal
