@@ -833,9 +833,9 @@ def test_what_was_never_pretrained_transfers_nothing(backbone: Backbone) -> None
     trained = dataclasses.replace(backbone, weights=WeightsSource("shipped", "0" * 64, "MIT"))
     sources = [Some(extractor=Some(backbone=one)) for one in (trained, backbone)]
     specs = (FineTuneSpec(), FROM_SCRATCH)
-    study = Some(fine_tuning=Some(specs=specs), plan=Some(candidates=[Some(source=0), Some(source=1)]))
+    study = Some(fine_tuning=Some(specs=specs), plan=Some(source_of=lambda candidate: candidate))
 
     def said(chosen: int, tuned: int | None) -> bool:
-        return is_untransferred(Some(sources=sources), study, Some(chosen=chosen, tuned=Some(chosen=tuned)))
+        return is_untransferred(Some(sources=sources), study, Some(chosen=chosen, fine_tuned_choice=tuned))
 
     assert [said(0, None), said(0, 0), said(0, 1), said(1, None)] == [False, False, True, True]

@@ -351,7 +351,7 @@ def test_two_processes_give_the_bytes_of_one() -> None:
 KILLED = """
 import sys, time
 from pathlib import Path
-sys.path.insert(0, str(Path(sys.argv[1]).parent))
+sys.path[:0] = [str(Path(sys.argv[1]).parent), str(Path(sys.argv[1]).parents[1])]
 import test_study_search as here
 from headstart.study import inner_selection
 plain = inner_selection.inner_predictions
@@ -424,10 +424,10 @@ def test_results_list_fifty_candidates_the_chosen_and_the_tied_first() -> None:
     assert {result.chosen for result in folds} <= set(numbers)
     assert sum(row.times_chosen for row in rows) == len(folds)
     ties = np.sum([result.choice.tied for result in folds], axis=0)
-    least = min(row["times_tied"] for row in rows if not row["times_chosen"])
+    least = min(row.times_tied for row in rows if not row.times_chosen)
     assert ties[np.setdiff1d(np.arange(80), numbers)].max() <= least
     place = numbers.index(folds[0].chosen)
-    assert rows[place]["label"].startswith(("vgg19: ", "densenet121: "))
+    assert rows[place].label.startswith(("vgg19: ", "densenet121: "))
     first = fold_rows(data, folds, plan)[0]
     assert [one.source for one in first.best_of_sources] == [0, 1]
     assert first.n_tied == int(folds[0].choice.tied.sum()) and first.n_compared == 80
