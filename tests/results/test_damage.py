@@ -17,8 +17,10 @@ from headstart.data import make_split
 from headstart.errors import RunError
 from headstart.results import RunResults
 from headstart.results.models.file import RunFile
+from headstart.results.models.learning_curve import CurveResults
 from headstart.results.models.split import RunSplit
 from headstart.results.models.timings import FeatureSeconds, RunTimings
+from headstart.study.learning_curve.curve import TrainingSubsets, curve_document
 
 OLD = Path(__file__).with_name("data") / "format1" / "results.json"
 
@@ -82,7 +84,24 @@ def timings() -> Example:
     return Example(RunTimings, made.to_json(), frozenset(names), frozenset(optional))
 
 
-@pytest.fixture(scope="module", params=[results, split, timings], ids=lambda made: made.__name__)
+def curve() -> Example:
+    sizes = np.array([50, 100, 200, 400])
+    losses = 0.1 + 0.2 * (sizes / 100) ** -0.5 + np.array([[-0.01], [0.0], [0.01]])
+    found = curve_document(TrainingSubsets(sizes, (), 3), losses, 500, "accuracy", [800])
+    about = {
+        "format": 2,
+        "headstart": "1.0",
+        "classes": ["calm", "rough"],
+        "source": "resnet18",
+        "engine": RunResults.read(OLD).engine.to_json(),
+        "n_folds": 5,
+        "seed": 0,
+        "data_sha256": "5eed" * 16,
+    }
+    return Example(CurveResults, {**about, **found})
+
+
+@pytest.fixture(scope="module", params=[results, split, timings, curve], ids=lambda made: made.__name__)
 def example(request: pytest.FixtureRequest) -> Example:
     return request.param()
 
@@ -164,7 +183,33 @@ def test_every_damage_of_format_1_is_an_error_in_words() -> None:
         (timings, ("seconds", "study"), "long", "seconds.study should be a number but is text"),
         (timings, ("versions", "python"), 3, "versions.python should be text but is a number"),
         (timings, ("feature_seconds", "reading"), ..., "feature_seconds.reading is missing"),
+        (curve, ("mean",), [0.5], "mean should have one entry for every size"),
+        (curve, ("scores", 1), [0.5], "scores[1] should have one entry for every size"),
+        (curve, ("curve", 0, "band90"), [0.9, 0.1], "curve[0].band90: its lower end lies above"),
+        (curve, ("verdict", "kind"), "maybe", "verdict.kind: Input should be 'yes'"),
     ],
 )
 def test_another_range_is_refused(made: Any, path: tuple[Any, ...], value: Any, words: str) -> None:
     assert words in made().refusal(path, value)
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"", b"[]", b"\xff\xfe\x00", b"[" * 100_000, b'{"format": 1}', b'{"format": 2}']
+)
+def test_the_remedy_names_the_command_that_writes_the_file_again(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "curve.json"
+    if content is not None:
+        path.write_bytes(content)
+    first = "Run" if content is None else "Remove it and run"
+    with pytest.raises(RunError) as caught:
+        CurveResults.read(path)
+    assert str(caught.value).startswith(f"{path} cannot be used: ")
+    assert f". {first} `headstart curve DATA -o {tmp_path}` again" in str(caught.value)
+
+
+def test_a_curve_of_format_1_is_read_in_the_words_of_format_2() -> None:
+    whole = curve().document
+    later = ("accuracy_cost", "n_calibration")
+    engine = {key.replace("requested", "asked"): value for key, value in whole["engine"].items() if key not in later}
+    old = {**whole, "format": 1, "engine": engine}
+    assert CurveResults.from_text(json.dumps(old), Path("RUN/curve.json")).to_json() == whole

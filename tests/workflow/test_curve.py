@@ -225,7 +225,7 @@ def test_the_same_curve_again_gives_the_same_bytes_also_after_an_interruption(
     drawn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photographs = drawn.folder.parent / "photographs"
-    monkeypatch.setattr(CURVE, "write_json", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(CURVE.CurveResults, "write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         headstart.curve(photographs, tmp_path / "curve", helpers.options(split="nested:5x4"), FEW)
     monkeypatch.undo()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         TestSetOperatingPoint,
         TestSetResults,
     )
+    from headstart.results.models.learning_curve import CurveResults
     from headstart.results.models.pretraining import HeldOut
     from headstart.results.models.transfer import TransferResults
     from headstart.results.models.transferability import (
@@ -214,16 +215,16 @@ def _outer(source: ScoredSource) -> list[str]:
     return [f"{number(source.outer_score)} ({source.outer_rank or '-'})"] if isinstance(source, JudgedSource) else []
 
 
-def print_curve(results: dict[str, Any]) -> None:
+def print_curve(results: CurveResults) -> None:
     """What was measured at every size, and what was asked of the law."""
     from headstart.metrics import find_metric
 
-    title = find_metric(results["metric"]).title
-    measured = zip(results["sizes"], results["mean"], strict=True)
+    title = find_metric(results.metric).title
+    measured = zip(results.sizes, results.mean, strict=True)
     rows = [[f"{size:,}", number(score), "measured"] for size, score in measured]
     rows += [
-        [f"{row['n']:,}", number(row["score"]), "law, 90 % band {:.3f} to {:.3f}".format(*row["band90"])]
-        for row in results["asked"]
+        [f"{point.n:,}", number(point.score), "law, 90 % band {:.3f} to {:.3f}".format(*point.band90)]
+        for point in results.asked
     ]
     print_table("Learning curve", ["images trained on", title, "from"], rows)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
+_FIT: Final = "headstart fit DATA"
 _EXPECTED: Final = {
     "bool_type": "true or false",
     "dict_type": "an object",
@@ -37,24 +38,25 @@ _FOUND: Final = {
 }
 
 
-def damaged(path: Path, reason: str, *, command: str = "headstart fit DATA") -> NoReturn:
+def damaged(path: Path, reason: str, *, command: str = _FIT) -> NoReturn:
     """Raise RunError naming the file, what is wrong with it and the remedy."""
+    first = "Remove it and run" if path.exists() else "Run"
     raise RunError(
-        f"{path} cannot be used: {reason}. Run `{command} -o {path.parent}` again with the same options; "
+        f"{path} cannot be used: {reason}. {first} `{command} -o {path.parent}` again with the same options; "
         "a run that was interrupted goes on where it stopped."
     )
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, *, command: str = _FIT) -> str:
     """Content of a file of the run; RunError when it is missing or cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        damaged(path, "the file is missing, so the run is incomplete")
+        damaged(path, "the file is missing, so the run is incomplete", command=command)
     except UnicodeDecodeError:
-        damaged(path, "it is not UTF-8 text")
+        damaged(path, "it is not UTF-8 text", command=command)
     except OSError as error:
-        damaged(path, f"it cannot be read ({error.strerror})")
+        damaged(path, f"it cannot be read ({error.strerror})", command=command)
 
 
 def first_problem(error: ValidationError, content: Any) -> str:

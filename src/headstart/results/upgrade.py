@@ -41,6 +41,13 @@ def upgrade_results(old: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def upgrade_curve(old: Mapping[str, Any]) -> dict[str, Any]:
+    """``curve.json`` of format 1 as format 2, which names how the engine was chosen as ``results.json`` does."""
+    engine = {**old["engine"], "requested": old["engine"]["asked"]}
+    del engine["asked"]
+    return {**old, "format": 2, "engine": upgrade_engine_record(engine)}
+
+
 def upgrade_engine_record(old: Mapping[str, Any]) -> dict[str, Any]:
     """How an engine was chosen, from format 1."""
     return {"accuracy_cost": None, "n_calibration": None, **_renamed(old, asked="requested")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -10,10 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from headstart.data import ImageDataset
-from headstart.errors import InputError, RunError
+from headstart.errors import InputError
 from headstart.progress import Progress, Silent
 from headstart.report.learning_curve import write_curve
-from headstart.storage import write_json
+from headstart.results.models.learning_curve import CurveResults
+from headstart.results.writers.sources import engine_record
 from headstart.study.data import StudyData
 from headstart.study.execution import run_folder as files
 from headstart.study.learning_curve.curve import TrainingSubsets, curve_document, draw_subsets, losses_of
@@ -31,7 +31,6 @@ from headstart.workflow.options.search_space import search_space
 from headstart.workflow.preflight import Preflight, Scope
 from headstart.workflow.sources import extract_all, open_cache
 
-CURVE_FILE: Final = "curve.json"
 PAGE_FILE: Final = "curve.html"
 HEADS: Final = (HeadTable.of("logistic", {"C": [0.001, 0.01, 0.1]}),)
 """What is chosen from at every size: fitted in a moment, and as good as the best of a search to a point or two."""
@@ -44,17 +43,17 @@ class LearningCurve:
     Attributes
     ----------
     folder : Path
-    results : dict
+    results : CurveResults
         Content of ``curve.json``.
     """
 
     folder: Path
-    results: dict[str, Any]
+    results: CurveResults
 
     @property
     def verdict(self) -> str:
         """What more images would bring, in one sentence."""
-        return str(self.results["verdict"]["text"])
+        return self.results.verdict.text
 
     @property
     def page(self) -> Path:
@@ -109,9 +108,9 @@ def curve(
     ready = Preflight.of(data, output, options, scope=_scope(requested, options.seed), progress=progress)
     folder, location = Path(output), {"data": ready.job.audited.source}
     with files.claimed(folder, ready.identity, location, images=False, engines=ready.engines):
-        if not (folder / CURVE_FILE).is_file():
+        if not (folder / CurveResults.file_name).is_file():
             _draw(folder, ready.begun(folder / files.WORK_FOLDER, images=False), requested)
-        results = _read(folder)
+        results = CurveResults.read(folder / CurveResults.file_name)
         write_curve(folder, results)
     return LearningCurve(folder, results)
 
@@ -177,27 +176,19 @@ def _draw(folder: Path, job: Job, requested: CurveOptions) -> None:
     found = run_folds(data, draws.folds, plan, journal=job.journal, title="Subsets", progress=job.progress)
     losses = losses_of(draws, found, data, requested.metric, plan.positive)
     law = curve_document(draws, losses, len(dataset), requested.metric, requested.at)
-    write_json(folder / CURVE_FILE, {**_about(job, requested), **law})
+    CurveResults(**_about(job, requested), **law).write(folder / CurveResults.file_name)
     job.journal.close()
 
 
 def _about(job: Job, requested: CurveOptions) -> dict[str, Any]:
     source = job.sources[0]
     return {
-        "format": 1,
+        "format": CurveResults.current_format(),
         "headstart": __version__,
         "classes": list(job.audited.dataset.classes),
         "source": source.spec.label,
-        "engine": source.record,
+        "engine": engine_record(source.record, source.extractor.engine),
         "n_folds": requested.n_folds,
         "seed": job.options.seed,
         "data_sha256": job.audited.dataset.fingerprint(),
     }
-
-
-def _read(folder: Path) -> dict[str, Any]:
-    path = folder / CURVE_FILE
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} is damaged. Remove the folder and run `headstart curve` again.") from error

@@ -49,7 +49,7 @@ def curve(data: str, output: str, as_json: bool, quiet: bool, **given: Any) -> N
     options = collect(FitOptions, given)
     found = draw_curve(source, output, options, requested, progress=TerminalProgress(quiet=quiet))
     if as_json:
-        print_json(found.results)
+        print_json(found.results.to_json())
         return
     print_curve(found.results)
     click.echo(found.verdict)

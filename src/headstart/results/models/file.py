@@ -46,12 +46,12 @@ class RunFile(Part):
             When the file is missing, damaged, or of a format that is not read; the message names file and field.
         """
         file = Path(path)
-        return cls.from_text(read_text(file), file)
+        return cls.from_text(read_text(file, command=cls.command), file)
 
     @classmethod
     def from_text(cls, text: str, file: Path) -> Self:
         """The document in a text; `file` is what errors name."""
-        content = _parsed(text, file)
+        content = _parsed(text, file, cls.command)
         found = content.get("format", 1)
         if type(found) is not int or found not in (*cls.upgrades, cls.current_format()):
             cls._refuse_format(found, file)
@@ -106,13 +106,13 @@ class RunFile(Part):
         write_bytes(Path(path), json_bytes(self.to_json()))
 
 
-def _parsed(text: str, file: Path) -> dict[str, Any]:
+def _parsed(text: str, file: Path, command: str) -> dict[str, Any]:
     try:
         content = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        damaged(file, f"it is not valid JSON ({error})")
+        damaged(file, f"it is not valid JSON ({error})", command=command)
     if not isinstance(content, dict):
-        damaged(file, "it holds no JSON object")
+        damaged(file, "it holds no JSON object", command=command)
     return content
 
 
