@@ -83,14 +83,14 @@ def make_run(
     results = _results(classes, labels, probabilities, fold, weights)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "results.json", results)
-    write_json(folder / "split.json", _split(names, groups, repeats, n_folds))
+    write_json(folder / "split.json", _split(names, groups, fold, n_folds))
     write_json(folder / "timings.json", timings())
     _write_predictions(folder / "predictions.csv", classes, names, labels, probabilities, fold, weights)
     return names
 
 
-def _split(names: list[str], groups: list[int] | None, repeats: int, n_folds: int) -> dict[str, Any]:
-    outer, inner = [row % n_folds for row in range(len(names))], [row % 4 for row in range(len(names))]
+def _split(names: list[str], groups: list[int] | None, fold: np.ndarray, n_folds: int) -> dict[str, Any]:
+    repeats, inner = len(fold), [row % 4 for row in range(len(names))]
     return {
         "format": 1,
         "scheme": "nested:5x4",
@@ -103,7 +103,7 @@ def _split(names: list[str], groups: list[int] | None, repeats: int, n_folds: in
         "images": names,
         "labels": None,
         "groups": groups,
-        "outer": [outer] * repeats,
+        "outer": fold.tolist(),
         "inner": [[inner] * n_folds] * repeats,
         "full_inner": inner,
     }

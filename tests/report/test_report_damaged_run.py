@@ -10,6 +10,7 @@ from made_run import change_results, make_run
 
 from headstart.errors import RunError
 from headstart.report import write_report
+from headstart.workflow.compare import compare
 
 
 @pytest.mark.parametrize("name", ["results.json", "predictions.csv", "split.json", "timings.json"])
@@ -61,6 +62,9 @@ def test_damaged_results_say_where(tmp_path: Path, change: Any, words: str) -> N
         (",0,3", ",0", "cells where the header has"),
         (",0,3", ",0,nan", "not a number"),
         (",0,3", ",0,3.5", "not a number"),
+        (",0,3", ",0,-3", r"predictions.csv .*column 'fold' on line \d+ holds '-3'"),
+        ("cells/cell0000.png", "", r"predictions.csv .*column 'image' on line 2 holds nothing"),
+        (",functional,0", ",functional,7", r"predictions.csv .*column 'probability:functional' on line \d+ holds '7\."),
     ],
 )
 def test_damaged_predictions_say_where(tmp_path: Path, old: str, new: str, words: str) -> None:
@@ -70,6 +74,8 @@ def test_damaged_predictions_say_where(tmp_path: Path, old: str, new: str, words
     (tmp_path / "predictions.csv").write_text(table.replace(old, new, 1))
     with pytest.raises(RunError, match=words):
         write_report(tmp_path)
+    with pytest.raises(RunError, match=words):
+        compare(tmp_path, tmp_path)
 
 
 def test_not_a_run(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ from headstart.errors import InputError
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+
+MAX_PROBABILITY: Final = 1 + 1e-6
+MAX_SUM_ERROR: Final = 1e-3
 
 
 def ratio(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> FloatArray:
@@ -59,11 +62,11 @@ def check_probabilities(probabilities: Any, n_rows: int) -> FloatArray:
         raise InputError(
             f"Probabilities must have shape ({n_rows}, number of classes >= 2), one row per label; got {array.shape}."
         )
-    if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1 + 1e-6):
+    if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= MAX_PROBABILITY):
         raise InputError("Probabilities must be finite and between 0 and 1. Apply a softmax to raw scores first.")
     sums = array.sum(axis=1)
     worst = int(np.abs(sums - 1).argmax())
-    if abs(sums[worst] - 1) > 1e-3:
+    if abs(sums[worst] - 1) > MAX_SUM_ERROR:
         raise InputError(f"Probabilities of a row must sum to 1; row {worst} sums to {sums[worst]:.4f}. Normalise.")
     return array
 

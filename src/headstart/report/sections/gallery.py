@@ -15,7 +15,7 @@ from headstart.errors import ImageError
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Gallery, Section, Text, Tile
 from headstart.report.sections import Drawn, register_section
-from headstart.results.read import PredictionTable
+from headstart.results.prediction_table import PredictionTable
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
