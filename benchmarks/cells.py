@@ -16,9 +16,9 @@ from headstart.features.extract import extract_features, extract_views
 from headstart.features.extractor import Extractor
 from headstart.features.open import ExtractionSettings, open_extractor, select_engine
 from headstart.samples.solar_cells import INPUT_SIZE, SolarCells, solar_cells
-from headstart.workflow.near_duplicates import find_near_duplicates
+from headstart.workflow.job.near_duplicates import find_near_duplicates
+from headstart.workflow.job.sources import open_cache
 from headstart.workflow.options.training_set import N_VIEWS
-from headstart.workflow.sources import open_cache
 
 
 @dataclass(frozen=True, eq=False)

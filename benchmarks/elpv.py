@@ -27,8 +27,8 @@ from headstart.study.folds import outer_folds
 from headstart.study.nested_cv import run_folds
 from headstart.study.out_of_fold import gather
 from headstart.study.plan import StudyPlan
-from headstart.workflow.near_duplicates import find_near_duplicates
-from headstart.workflow.sources import open_cache
+from headstart.workflow.job.near_duplicates import find_near_duplicates
+from headstart.workflow.job.sources import open_cache
 
 TARGET_A = 0.84
 SHOWN = ("accuracy", "balanced_accuracy", "roc_auc", "log_loss")

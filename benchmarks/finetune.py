@@ -36,8 +36,8 @@ from headstart.finetuning import FineTuneSpec, TrainingContext, TrainingTask, fi
 from headstart.heads import HeadSpec, fit_heads
 from headstart.metrics import OutOfFold, compare_paired, evaluate
 from headstart.samples.solar_cells import SolarCells, protocol, solar_cells
-from headstart.workflow.near_duplicates import find_near_duplicates
-from headstart.workflow.sources import open_cache
+from headstart.workflow.job.near_duplicates import find_near_duplicates
+from headstart.workflow.job.sources import open_cache
 
 PIXELS = 300
 SPEC = FineTuneSpec(unlock=3, epochs=12, batch_size=32, learning_rate=3e-4, precision="fp32")

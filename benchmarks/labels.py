@@ -31,8 +31,8 @@ from headstart.study.folds import outer_folds
 from headstart.study.nested_cv import run_folds
 from headstart.study.out_of_fold import gather
 from headstart.study.plan import StudyPlan
-from headstart.workflow.near_duplicates import find_near_duplicates
-from headstart.workflow.sources import open_cache
+from headstart.workflow.job.near_duplicates import find_near_duplicates
+from headstart.workflow.job.sources import open_cache
 
 RATES = (0.02, 0.05, 0.1, 0.2)
 HEADS = (*(HeadSpec("logistic", {"C": C}) for C in (1e-3, 1e-2)), HeadSpec("svm", {"C": 3.0, "gamma": 0.25}))

@@ -25,8 +25,8 @@ from headstart.features.extractor import Extractor
 from headstart.features.near_duplicates import confirm_near_duplicates
 from headstart.features.open import ExtractionSettings, open_extractor
 from headstart.samples.solar_cells import INPUT_SIZE, solar_cells
-from headstart.workflow.near_duplicates import find_near_duplicates
-from headstart.workflow.sources import open_cache
+from headstart.workflow.job.near_duplicates import find_near_duplicates
+from headstart.workflow.job.sources import open_cache
 
 SAMPLE = 60
 SEED = 0

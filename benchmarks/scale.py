@@ -27,8 +27,8 @@ from headstart.engines.engine import decide_engine
 from headstart.features.cache import FeatureCache
 from headstart.features.extract import extract_features, n_cached
 from headstart.features.extractor import Extractor
-from headstart.workflow.audit import readable_part
-from headstart.workflow.near_duplicates import find_near_duplicates
+from headstart.workflow.job.audit import readable_part
+from headstart.workflow.job.near_duplicates import find_near_duplicates
 
 N_IMAGES = 100_000
 LIMIT_MB = 1_500

@@ -25,7 +25,7 @@ from headstart.backbones.stages import StagedNetwork
 from headstart.backbones.weights.hub_config import with_hub_config
 from headstart.errors import InputError, WeightsError
 from headstart.features.open import open_extractor
-from headstart.workflow.sources import extraction_settings
+from headstart.workflow.job.sources import extraction_settings
 
 GUIDE = Path(__file__).parents[2] / "docs" / "backbones.md"
 SMALL_SIDE = {"inception_v3": 107, "inception_v4": 107, "inception_resnet_v2": 107, "xception": 96, "alexnet": 96}

@@ -997,7 +997,7 @@ def test_nothing_is_downloaded_offline_nor_for_the_default_backbone(
     bare: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from headstart.features.open import open_extractor
-    from headstart.workflow.sources import extraction_settings
+    from headstart.workflow.job.sources import extraction_settings
 
     url = f"{server}/good/net.pth"
     with pytest.raises(WeightsError):

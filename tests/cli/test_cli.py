@@ -370,7 +370,7 @@ def test_interrupting_leaves_with_130(folders: Path, tmp_path: Path, monkeypatch
     def interrupted(*args: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("headstart.workflow.audit.audit_dataset", interrupted)
+    monkeypatch.setattr("headstart.workflow.job.audit.audit_dataset", interrupted)
     found = headstart("fit", folders, "-o", tmp_path / "run", *QUICK, code=130)
     assert "The same command goes on from there" in found.stderr
 

@@ -31,7 +31,7 @@ from headstart.features.engine_selection.select import EngineSelector
 from headstart.features.extractor import Extractor
 from headstart.storage import hash_bytes, json_bytes
 from headstart.workflow import fit
-from headstart.workflow.sources import open_cache
+from headstart.workflow.job.sources import open_cache
 
 SIDE = helpers.SIDE
 needs_openvino = pytest.mark.skipif(bool(capabilities.openvino_absence()), reason="openvino is not installed")

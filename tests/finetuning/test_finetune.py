@@ -48,11 +48,11 @@ from headstart.finetuning.result import History
 from headstart.finetuning.schedule import epoch_batches, epoch_views, rate_factor
 from headstart.heads import FittedHead, HeadSpec, fit_heads
 from headstart.results.writers.finetuning import signs_of
-from headstart.study import finetuning as study_tuning
-from headstart.study import finetuning_fits
 from headstart.study.data import StudyData
 from headstart.study.execution.journal import Journal
-from headstart.study.finetuning_budget import within_budget
+from headstart.study.finetuning import competition as study_tuning
+from headstart.study.finetuning import fits as finetuning_fits
+from headstart.study.finetuning.budget import within_budget
 from headstart.study.plan import StudyPlan
 from headstart.study.search.candidate import Candidate, FeatureSourceSpec
 from headstart.workflow.fit import estimate_fit
@@ -800,7 +800,7 @@ def test_a_budget_too_small_leaves_frozen_features(folder: Path, tmp_path: Path)
 
 @pytest.mark.usefixtures("no_figures")
 def test_a_budget_counts_the_slowest_network(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from headstart.study import finetuning_budget
+    from headstart.study.finetuning import budget as finetuning_budget
 
     def seconds(extractor: Extractor, spec: FineTuneSpec, n_classes: int) -> tuple[float, float]:
         return (60.0, 20.0) if extractor.backbone.name == "test_vit" else (1e-6, 1e-6)
@@ -816,7 +816,7 @@ def test_a_budget_counts_the_slowest_network(folder: Path, tmp_path: Path, monke
 def test_a_depth_left_open_suits_every_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
     from types import SimpleNamespace
 
-    from headstart.workflow import finetuning as workflow_tuning
+    from headstart.workflow.job import finetuning as workflow_tuning
 
     deep = {"deep": 8, "shallow": 2}
     monkeypatch.setattr(workflow_tuning, "default_unlock", lambda opened: deep[opened.name])
@@ -828,7 +828,7 @@ def test_what_was_never_pretrained_transfers_nothing(backbone: Backbone) -> None
     from types import SimpleNamespace as Some
 
     from headstart.backbones.weights import WeightsSource
-    from headstart.workflow.baselines import is_untransferred
+    from headstart.workflow.job.baselines import is_untransferred
 
     trained = dataclasses.replace(backbone, weights=WeightsSource("shipped", "0" * 64, "MIT"))
     sources = [Some(extractor=Some(backbone=one)) for one in (trained, backbone)]

@@ -30,9 +30,9 @@ from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.study.search.space import HeadTable, Space
 from headstart.workflow.check import check_data
 from headstart.workflow.fit import estimate_fit
+from headstart.workflow.job.sources import extraction_settings
 from headstart.workflow.options.search_space import search_space, source_options
 from headstart.workflow.run import Run
-from headstart.workflow.sources import extraction_settings
 
 FITTING = importlib.import_module("headstart.workflow.fit")
 BACKBONES = ("test_resnet", "test_efficientnet")
@@ -356,7 +356,7 @@ def test_what_folds_or_memory_do_not_allow_is_refused_before_anything_is_written
 
     path = tmp_path / "my.toml"
     path.write_text(text)
-    monkeypatch.setattr("headstart.workflow.sources.extract_features", computed)
+    monkeypatch.setattr("headstart.workflow.job.sources.extract_features", computed)
     monkeypatch.setattr("headstart.study.time_estimate.measured_speed", computed)
     options = ["--study", path, "--backbone", "test_resnet", *(["--estimate"] if estimate else [])]
     found = command("fit", folders, "-o", tmp_path / "run", *options, *MACHINE, code=2)

@@ -18,8 +18,8 @@ from headstart.engines import fallback as machine
 from headstart.errors import InputError
 from headstart.features.engine_selection import rule, select
 from headstart.heads import faster_precision
-from headstart.study import finetuning_budget
 from headstart.study.execution.journal import Journal
+from headstart.study.finetuning import budget as finetuning_budget
 
 HEADS = """
 [[head]]

@@ -14,8 +14,8 @@ from headstart.progress import Progress, Silent
 from headstart.study.data import StudyData
 from headstart.study.decisions import CALIBRATION_SCORES, JudgedPredictions, decide_folds, gather_decided
 from headstart.study.execution.journal import Journal
-from headstart.study.finetuning import fine_tune_folds
-from headstart.study.finetuning_fits import FineTuningStudy
+from headstart.study.finetuning.competition import fine_tune_folds
+from headstart.study.finetuning.fits import FineTuningStudy
 from headstart.study.fold_result import FoldDecisions, FoldResult
 from headstart.study.folds import final_fold, outer_folds
 from headstart.study.nested_cv import run_folds

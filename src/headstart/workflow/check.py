@@ -12,11 +12,11 @@ from headstart.features.extract import extract_features
 from headstart.progress import Progress, Silent
 from headstart.results.models.audit import AgreementFacts
 from headstart.results.writers.agreement import agreement_facts, agreement_lines
-from headstart.workflow.audit import Data, open_data, readable_part
-from headstart.workflow.near_duplicates import NearDuplicates, find_near_duplicates
+from headstart.workflow.job.audit import Data, open_data, readable_part
+from headstart.workflow.job.near_duplicates import NearDuplicates, find_near_duplicates
+from headstart.workflow.job.sources import open_cache, open_for
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import search_space, source_options
-from headstart.workflow.sources import open_cache, open_for
 
 _LISTED = 20
 

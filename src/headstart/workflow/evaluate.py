@@ -27,7 +27,7 @@ from headstart.results.writers.estimates import (
     interval_facts,
 )
 from headstart.study.decisions import DecidedOutOfFold
-from headstart.workflow.audit import Data, open_data
+from headstart.workflow.job.audit import Data, open_data
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,27 +17,27 @@ from headstart.storage import write_bytes
 from headstart.study.data import StudyData
 from headstart.study.execution import run_folder as files
 from headstart.study.run import run_study
-from headstart.workflow.audit import Data
-from headstart.workflow.baselines import (
+from headstart.workflow.job.audit import Data
+from headstart.workflow.job.baselines import (
     baseline_seconds,
     baselines_document,
     judge_baselines,
     open_baselines,
     scratch_baseline,
 )
-from headstart.workflow.bundle import final_model, save_fold_heads
-from headstart.workflow.document import results_document, with_transfer
-from headstart.workflow.environment import Stopwatch, machine, versions
-from headstart.workflow.finetuning import fine_tuning_study, plan_fine_tuning
-from headstart.workflow.job import Job
-from headstart.workflow.near_duplicates import join_near_duplicates
+from headstart.workflow.job.bundle import final_model, save_fold_heads
+from headstart.workflow.job.document import results_document, with_transfer
+from headstart.workflow.job.environment import Stopwatch, machine, versions
+from headstart.workflow.job.finetuning import fine_tuning_study, plan_fine_tuning
+from headstart.workflow.job.job import Job
+from headstart.workflow.job.near_duplicates import join_near_duplicates
+from headstart.workflow.job.sources import FeatureSource, extract_all, extract_all_views, open_cache
+from headstart.workflow.job.time_estimate import REPORT_S, SourceCosts, announce, fit_costs, search_notes
+from headstart.workflow.job.transferability import transferability
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.training_set import left_out_notes
 from headstart.workflow.preflight import Preflight, make_run_split
 from headstart.workflow.run import Run, finished_results
-from headstart.workflow.sources import FeatureSource, extract_all, extract_all_views, open_cache
-from headstart.workflow.time_estimate import REPORT_S, SourceCosts, announce, fit_costs, search_notes
-from headstart.workflow.transferability import transferability
 
 if TYPE_CHECKING:
     from headstart.data.split.split import Split

@@ -22,14 +22,14 @@ from headstart.study.nested_cv import run_folds
 from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.study.search.space import HeadTable, Space
 from headstart.version import __version__
-from headstart.workflow.audit import Data
-from headstart.workflow.job import Job
-from headstart.workflow.near_duplicates import join_near_duplicates
+from headstart.workflow.job.audit import Data
+from headstart.workflow.job.job import Job
+from headstart.workflow.job.near_duplicates import join_near_duplicates
+from headstart.workflow.job.sources import extract_all, open_cache
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.learning_curve import CurveOptions
 from headstart.workflow.options.search_space import search_space
 from headstart.workflow.preflight import Preflight, Scope
-from headstart.workflow.sources import extract_all, open_cache
 
 PAGE_FILE: Final = "curve.html"
 HEADS: Final = (HeadTable.of("logistic", {"C": [0.001, 0.01, 0.1]}),)

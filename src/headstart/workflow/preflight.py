@@ -26,15 +26,15 @@ from headstart.study.plan import StudyPlan
 from headstart.study.positive_class import PositiveClass, choose_positive
 from headstart.study.search.space import Space
 from headstart.version import __version__
-from headstart.workflow.audit import AuditedDataset, Data, audit_data
-from headstart.workflow.environment import Stopwatch
-from headstart.workflow.finetuning import check_fine_tuning
-from headstart.workflow.job import Job
-from headstart.workflow.near_duplicates import join_exact
+from headstart.workflow.job.audit import AuditedDataset, Data, audit_data
+from headstart.workflow.job.environment import Stopwatch
+from headstart.workflow.job.finetuning import check_fine_tuning
+from headstart.workflow.job.job import Job
+from headstart.workflow.job.near_duplicates import join_exact
+from headstart.workflow.job.sources import named_space, open_sources
 from headstart.workflow.options.data import as_source
 from headstart.workflow.options.finetuning import requested_specs
 from headstart.workflow.options.search_space import check_weights, search_space, source_options, space_identity
-from headstart.workflow.sources import named_space, open_sources
 
 if TYPE_CHECKING:
     from headstart.augment import View

@@ -32,8 +32,8 @@ from headstart.results.models.pretraining import HeldOut
 from headstart.storage import canonical_json, hash_json, storage_error, write_bytes, write_json
 from headstart.study.execution import run_folder as files
 from headstart.version import __version__
-from headstart.workflow.audit import AuditedDataset, Data, audit_data
-from headstart.workflow.near_duplicates import join_exact
+from headstart.workflow.job.audit import AuditedDataset, Data, audit_data
+from headstart.workflow.job.near_duplicates import join_exact
 from headstart.workflow.options.data import as_source
 from headstart.workflow.options.pretrain import PRECISIONS, PretrainOptions
 from headstart.workflow.preflight import check_outside

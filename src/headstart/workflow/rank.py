@@ -13,13 +13,13 @@ from headstart.study.folds import final_fold, outer_folds
 from headstart.study.search.space import Space
 from headstart.study.transferability import score_sources
 from headstart.version import __version__
-from headstart.workflow.audit import Data
-from headstart.workflow.job import Job
-from headstart.workflow.near_duplicates import join_near_duplicates
+from headstart.workflow.job.audit import Data
+from headstart.workflow.job.job import Job
+from headstart.workflow.job.near_duplicates import join_near_duplicates
+from headstart.workflow.job.sources import extract_all, open_cache
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import search_space
 from headstart.workflow.preflight import Preflight, Scope, make_run_split
-from headstart.workflow.sources import extract_all, open_cache
 
 
 @dataclass(frozen=True)

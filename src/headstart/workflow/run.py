@@ -14,7 +14,7 @@ from headstart.results import RunResults
 from headstart.results.exports import exports_of
 from headstart.results.read import read_run as read_record
 from headstart.study.execution import run_folder as files
-from headstart.workflow.audit import reopen_pictures
+from headstart.workflow.job.audit import reopen_pictures
 from headstart.workflow.options.fit import FitOptions
 
 

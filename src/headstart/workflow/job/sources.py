@@ -20,10 +20,10 @@ from headstart.storage import default_cache_folder, write_bytes
 from headstart.study.execution import run_folder as files
 from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.study.search.space import Space
+from headstart.workflow.job.resume import Remaking, network_file, resumed
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import source_options
 from headstart.workflow.options.training_set import Views
-from headstart.workflow.resume import Remaking, network_file, resumed
 
 if TYPE_CHECKING:
     import numpy as np

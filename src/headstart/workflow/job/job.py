@@ -10,10 +10,10 @@ from headstart.study.execution.journal import Journal
 from headstart.study.plan import StudyPlan
 from headstart.study.positive_class import PositiveClass
 from headstart.study.search.space import Space
-from headstart.workflow.audit import AuditedDataset
+from headstart.workflow.job.audit import AuditedDataset
+from headstart.workflow.job.sources import FeatureSource
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.training_set import Views, requested_views, too_many_rows
-from headstart.workflow.sources import FeatureSource
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,13 +17,13 @@ from headstart.results.models.transfer import TransferResults
 from headstart.results.writers.transfer import transfer_results
 from headstart.study.baselines import Baseline, BaselineFold, BaselineOutcome, run_baseline, standard_baselines
 from headstart.study.decisions import decide_folds
-from headstart.study.finetuning import judge_alone
+from headstart.study.finetuning.competition import judge_alone
 from headstart.study.folds import outer_folds
 from headstart.study.plan import StudyPlan
 from headstart.study.search.candidate import Candidate, FeatureSourceSpec
 from headstart.study.time_estimate import measured_speed, study_seconds
 from headstart.study.transfer_verdict import Transfer, judge_transfer
-from headstart.workflow.time_estimate import seconds_per_image
+from headstart.workflow.job.time_estimate import seconds_per_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from headstart.study.fold_result import FoldResult
     from headstart.study.folds import OuterFold
     from headstart.study.run import StudyResult
-    from headstart.workflow.job import Job
+    from headstart.workflow.job.job import Job
+    from headstart.workflow.job.sources import FeatureSource
     from headstart.workflow.options.fit import FitOptions
-    from headstart.workflow.sources import FeatureSource
 
 SCRATCH = "from_scratch"
 

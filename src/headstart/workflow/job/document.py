@@ -38,13 +38,13 @@ from headstart.results.writers.sources import backbone_facts, engine_record, sou
 from headstart.study.decisions import decision_notes
 from headstart.study.run import StudyResult
 from headstart.version import __version__
-from headstart.workflow.finetuning import fine_tuning_views
-from headstart.workflow.finetuning_warnings import budget_warnings, divergence_warnings
-from headstart.workflow.job import Job
-from headstart.workflow.near_duplicates import NearDuplicates
+from headstart.workflow.job.finetuning import fine_tuning_views
+from headstart.workflow.job.finetuning_warnings import budget_warnings, divergence_warnings
+from headstart.workflow.job.job import Job
+from headstart.workflow.job.near_duplicates import NearDuplicates
+from headstart.workflow.job.sources import FeatureSource
+from headstart.workflow.job.time_estimate import search_notes
 from headstart.workflow.options.training_set import left_out_notes
-from headstart.workflow.sources import FeatureSource
-from headstart.workflow.time_estimate import search_notes
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset

@@ -11,7 +11,7 @@ import numpy as np
 from headstart.finetuning import FineTuned
 from headstart.progress import Progress, Silent
 from headstart.study.execution.journal import Journal
-from headstart.study.finetuning_fits import FineTuningFits, FineTuningStudy
+from headstart.study.finetuning.fits import FineTuningFits, FineTuningStudy
 from headstart.study.fold_result import FineTunedFold, FoldResult
 from headstart.study.folds import HOLDOUT
 from headstart.study.search.choose import ranked

@@ -13,7 +13,7 @@ from headstart.results.writers.transferability import (
 from headstart.study.folds import final_fold, outer_folds
 from headstart.study.run import StudyResult
 from headstart.study.transferability import score_sources
-from headstart.workflow.job import Job
+from headstart.workflow.job.job import Job
 
 if TYPE_CHECKING:
     from headstart.data.split.split import Split

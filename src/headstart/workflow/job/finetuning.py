@@ -17,8 +17,8 @@ from headstart.errors import InputError
 from headstart.features.extractor import Extractor
 from headstart.finetuning import FineTuneSpec, Maps, frozen_stage, open_maps
 from headstart.storage import hash_json, write_json
-from headstart.study.finetuning_budget import FineTuningTime, within_budget
-from headstart.study.finetuning_fits import FineTuningStudy
+from headstart.study.finetuning.budget import FineTuningTime, within_budget
+from headstart.study.finetuning.fits import FineTuningStudy
 from headstart.study.folds import final_fold, outer_folds
 from headstart.workflow.options.finetuning import requested_specs
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from headstart.data import ImageDataset
     from headstart.data.split.split import Split
     from headstart.features.cache import FeatureCache
-    from headstart.workflow.job import Job
+    from headstart.workflow.job.job import Job
+    from headstart.workflow.job.sources import FeatureSource
     from headstart.workflow.options.fit import FitOptions
-    from headstart.workflow.sources import FeatureSource
 
 DECIDED_FILE: Final = "fine-tuning.json"
 _SHARE: Final = 0.5  # of the parameters: as many last stages as hold it are unlocked by default

@@ -20,9 +20,9 @@ from headstart.heads import batch_notes
 from headstart.study.folds import final_fold, outer_folds
 from headstart.study.plan import StudyPlan
 from headstart.study.time_estimate import study_seconds
-from headstart.workflow.job import Job
+from headstart.workflow.job.job import Job
+from headstart.workflow.job.sources import FeatureSource
 from headstart.workflow.options.training_set import left_out_notes
-from headstart.workflow.sources import FeatureSource
 
 _TRIAL_BATCHES = 3
 REPORT_S = 5.0

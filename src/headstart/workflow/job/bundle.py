@@ -12,11 +12,11 @@ from headstart.finetuning import tuned_backbone
 from headstart.model import Model, Unlocked, image_marks
 from headstart.storage import hash_bytes, write_bytes, write_json
 from headstart.study.run import StudyResult
-from headstart.workflow.document import final_source
-from headstart.workflow.environment import versions
-from headstart.workflow.finetuning import fine_tuning_views
-from headstart.workflow.job import Job
-from headstart.workflow.sources import FeatureSource
+from headstart.workflow.job.document import final_source
+from headstart.workflow.job.environment import versions
+from headstart.workflow.job.finetuning import fine_tuning_views
+from headstart.workflow.job.job import Job
+from headstart.workflow.job.sources import FeatureSource
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset

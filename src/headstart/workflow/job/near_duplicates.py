@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.data.groups import join_groups
 from headstart.features.near_duplicates import BACKGROUND, RATIO, confirm_near_duplicates
 from headstart.progress import Progress
-from headstart.workflow.audit import AuditedDataset
+from headstart.workflow.job.audit import AuditedDataset
 
 if TYPE_CHECKING:
     import numpy as np
