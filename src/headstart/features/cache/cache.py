@@ -299,4 +299,4 @@ class FeatureCache(CacheUpkeep):
         try:
             yield
         finally:
-            setattr(self, name, getattr(self, name) + time.perf_counter() - start)
+            setattr(self, name, getattr(self, name) + max(0.0, time.perf_counter() - start))

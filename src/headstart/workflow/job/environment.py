@@ -39,7 +39,7 @@ class Stopwatch:
         try:
             yield
         finally:
-            spent = time.perf_counter() - start
+            spent = max(0.0, time.perf_counter() - start)  # whatever the clock says, no step takes less than nothing
             self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 3)
 
 
