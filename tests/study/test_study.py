@@ -468,10 +468,24 @@ def test_two_processes_never_work_in_one_folder(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"identity": 3}', "null"])
-def test_damaged_run_file_is_refused_by_name(content: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "it cannot be read as JSON"),
+        ("{", "it cannot be read as JSON"),
+        ("[" * 100_000, "it cannot be read as JSON"),
+        ("[]", "it holds no JSON object"),
+        ("null", "it holds no JSON object"),
+        ("{}", "identity is missing"),
+        ('{"identity": 3}', "identity should be an object"),
+        ('{"identity": {}, "source": []}', "source should be an object"),
+        ('{"identity": {}, "engines": "x"}', "engines should be an object"),
+        ('{"identity": {}, "images": 1}', "images should be true or false"),
+    ],
+)
+def test_damaged_run_file_is_refused_by_name_and_field(content: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(content)
-    with pytest.raises(RunError, match=r"run\.json is damaged"):
+    with pytest.raises(RunError, match=rf"run\.json is damaged: {words}.*headstart fit"):
         read_run(tmp_path)
 
 

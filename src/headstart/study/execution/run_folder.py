@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
@@ -25,6 +25,13 @@ FOLDS_FOLDER = "folds"
 WORK_FOLDER = "work"
 _LOCK_FILE = ".lock"
 _FORMAT = 1
+_PARTS: Final = {
+    "identity": (dict, "an object"),
+    "source": (dict, "an object"),
+    "engines": (dict, "an object"),
+    "images": (bool, "true or false"),
+}
+"""Parts of ``run.json``; older runs have the first alone."""
 
 
 def check_output_folder(path: Path) -> None:
@@ -67,7 +74,7 @@ def stored_engine(path: Path, number: int = 0) -> Engine | None:
         stored = read_run(path)["identity"]["sources"].get(str(number))
         return None if stored is None else Engine.from_json(stored["engine"])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, InputError) as error:
-        raise RunError(_damaged(path / RUN_FILE)) from error
+        raise RunError(_damaged(path / RUN_FILE, f"identity.sources.{number} describes no engine")) from error
 
 
 def stored_record(path: Path, number: int = 0) -> dict[str, Any]:
@@ -78,10 +85,9 @@ def stored_record(path: Path, number: int = 0) -> dict[str, Any]:
     RunError
         When the run is damaged.
     """
-    records = read_run(path).get("engines", {})
-    record = records.get(str(number), {}) if isinstance(records, dict) else None
+    record = read_run(path).get("engines", {}).get(str(number), {})
     if not isinstance(record, dict):
-        raise RunError(_damaged(path / RUN_FILE))
+        raise RunError(_damaged(path / RUN_FILE, f"engines.{number} should be an object"))
     return record
 
 
@@ -181,22 +187,34 @@ def read_run(path: Path) -> dict[str, Any]:
     Raises
     ------
     RunError
-        When the folder holds no run or the file is damaged.
+        When the folder holds no run or the file is damaged; the message names the field.
     """
     file = path / RUN_FILE
     if not file.is_file():
         raise RunError(f"{path} holds no headstart run ({RUN_FILE} is missing). Give the folder of `headstart fit -o`.")
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(content["identity"], dict):
-            raise TypeError("identity")
-    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
-        raise RunError(_damaged(file)) from error
+    except (ValueError, OSError, RecursionError) as error:
+        raise RunError(_damaged(file, f"it cannot be read as JSON ({error})")) from error
+    if problem := _problem(content):
+        raise RunError(_damaged(file, problem))
     return dict(content)
 
 
-def _damaged(file: Path) -> str:
-    return f"{file} is damaged. Remove the folder and run `headstart fit` again."
+def _problem(content: Any) -> str | None:
+    """What is wrong with the content of ``run.json``, if anything is."""
+    if not isinstance(content, dict):
+        return "it holds no JSON object"
+    if "identity" not in content:
+        return "identity is missing"
+    for name, (kind, words) in _PARTS.items():
+        if name in content and not isinstance(content[name], kind):
+            return f"{name} should be {words}"
+    return None
+
+
+def _damaged(file: Path, reason: str) -> str:
+    return f"{file} is damaged: {reason}. Remove the folder and run `headstart fit` again."
 
 
 def differences(stored: Any, asked: Any, name: str = "") -> list[str]:
