@@ -168,6 +168,25 @@ def test_every_damage_of_format_1_is_an_error_in_words() -> None:
         other = next(others)
         words = old.refusal(path, None if other is ... and isinstance(path[-1], int) else other)
         assert words == "" or (words.startswith("RUN/results.json ") and "headstart fit" in words), words
+        assert words == "" or str(path[-1]) in words, (named(path), other, words)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("audit", "twins"), ..., "audit.twins is missing"),
+        (("audit", "twins", "ratio"), "odd", "audit.twins.ratio should be a number but is text"),
+        (("per_class",), None, "per_class should be an object but is null"),
+        (("per_class", "calm", "recall"), ..., "per_class.calm.recall is missing"),
+        (("backbone", "batch_size"), ..., "backbone.batch_size is missing"),
+        (("folds", 0, "chosen", "treatment"), 3, "folds[0].chosen.treatment should be an object but is a number"),
+        (("transfer", "gains", "accuracy", "rival"), ..., "transfer.gains.accuracy.rival is missing"),
+        (("labels", "doubtful", "n_listed"), "odd", "labels.doubtful.n_listed should be a whole number but is text"),
+    ],
+)
+def test_damage_of_format_1_is_named_in_its_own_keys(path: tuple[Any, ...], value: Any, words: str) -> None:
+    old = Example(RunResults, json.loads(OLD.read_text()))
+    assert f"RUN/results.json cannot be used: {words}." in old.refusal(path, value)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,65 @@
-"""From an older format of a run's files to the next: dictionaries in, dictionaries out."""
+"""From an older format of a run's files to the next: dictionaries in, dictionaries out.
+
+A damaged document passes through with its damage, which the model of the new format then refuses; `names_of_format_1`
+puts the refusal into the keys that stand in the file.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Any, Final
 
+_TIED: Final = ("chosen", "cheapest_tied", "best_of_sources.*")
 _RENAMED: Final = {
     "leakage_tax": "optimism_from_ignored_groups",
+    "engine.asked": "requested",
+    "sources.*.engine_record.asked": "requested",
+    "search.treatments": "training_sets",
+    **{f"folds.*.{one}.treatment": "training_set" for one in _TIED},
+    "candidates.*.treatment": "training_set",
+    "final_model.treatment": "training_set",
+    "audit.twins": "near_duplicates",
+    "labels.doubtful": "issues",
+    "decisions.asked": "requested",
+    "decisions.abstention.points.*.asked": "requested",
+    "decisions.conformal.least_images": "min_calibration_size",
+    "decisions.conformal.per_class.*.n_calibration_least": "min_n_calibration",
+    "decisions.folds.*.conformal.floors": "thresholds",
+    "decisions.final.conformal.floors": "thresholds",
+    "transfer.rivals": "baselines",
+    "transfer.best_rival": "best_baseline",
+    "transfer.gains.*.rival": "baseline",
+    "transferability.settings.most_rows": "max_rows",
 }
+"""Name of a key in format 2, by its place in format 1; ``*`` stands for every entry of a list or mapping."""
+
+_LATER_PARTS: Final = ("labels", "fine_tuning", "decisions", "leakage_tax", "transfer", "transferability")
 _NO_FILE: Final = {"file": "", "layout": "", "note": ""}
+_NO_CALIBRATION: Final = {"accuracy_cost": None, "n_calibration": None}
+_ADDED: Final[Mapping[str, Mapping[str, Any]]] = {
+    "": dict.fromkeys(_LATER_PARTS),
+    "headline": {"ci95": None, "verdict": None},
+    "engine": _NO_CALIBRATION,
+    "sources.*.engine_record": _NO_CALIBRATION,
+    "audit": {"agreement": None},
+    "labels.doubtful.top.*": {"votes": None},
+    "final_model": {"fine_tuning": None},
+}
+"""What format 1 leaves out where it is empty, by the place of the part that it is missing from."""
+
+_OF_ENGINE: Final = (
+    "batch_size",
+    "compiled",
+    "device",
+    "engine",
+    "folded",
+    "n_streams",
+    "n_threads",
+    "network_sha256",
+    "precision",
+)
 
 
 def upgrade_results(old: Mapping[str, Any]) -> dict[str, Any]:
@@ -18,141 +69,86 @@ def upgrade_results(old: Mapping[str, Any]) -> dict[str, Any]:
     of a class stand under ``metrics``, the engine of the backbone under ``engine``; and what was left out where it was
     empty is there. Parts that the first runs did not write yet are filled with what they would have held.
     """
-    new = {"optimism_from_ignored_groups": None} | {_RENAMED.get(key, key): value for key, value in old.items()}
-    final = old["final_model"]
-    return {
-        **new,
-        "format": 2,
-        "headline": {"ci95": None, "verdict": None, **old["headline"]},
-        "backbone": _backbone(old["backbone"]),
-        "engine": upgrade_engine_record(old["engine"]),
-        "sources": [_source(source) for source in old["sources"]],
-        "search": _search(old["search"]),
-        "per_class": {name: _class_scores(scores) for name, scores in old["per_class"].items()},
-        "folds": [_fold(fold) for fold in old["folds"]],
-        "candidates": [_candidate(row) for row in old["candidates"]],
-        "audit": _audit(old["audit"]),
-        "labels": _labels(old.get("labels")),
-        "fine_tuning": old.get("fine_tuning"),
-        "decisions": _decisions(old.get("decisions")),
-        "final_model": {"fine_tuning": None, **_candidate(final)},
-        "transfer": _transfer(old.get("transfer")),
-        "transferability": _transferability(old.get("transferability")),
-    }
+    new: Any = dict(old)
+    for place, added in _ADDED.items():
+        new = _changed(new, place, partial(_filled, added=added))
+    for place, name in _RENAMED.items():
+        part, _, key = place.rpartition(".")
+        new = _changed(new, part, partial(_renamed, key=key, name=name))
+    for place in ("backbone.weights", "sources.*.weights"):
+        new = _changed(new, place, upgrade_weights)
+    new = _changed(new, "backbone", _backbone)
+    new = _changed(new, "per_class.*", _class_scores)
+    return {**new, "format": 2}
 
 
 def upgrade_curve(old: Mapping[str, Any]) -> dict[str, Any]:
     """``curve.json`` of format 1 as format 2, which names how the engine was chosen as ``results.json`` does."""
-    engine = {**old["engine"], "requested": old["engine"]["asked"]}
-    del engine["asked"]
-    return {**old, "format": 2, "engine": upgrade_engine_record(engine)}
+    return {**_changed(old, "engine", upgrade_engine_record), "format": 2}
 
 
 def upgrade_engine_record(old: Mapping[str, Any]) -> dict[str, Any]:
     """How an engine was chosen, from format 1."""
-    return {"accuracy_cost": None, "n_calibration": None, **_renamed(old, asked="requested")}
-
-
-def _renamed(old: Mapping[str, Any], **names: str) -> dict[str, Any]:
-    """The mapping with some keys renamed, and all values as they are."""
-    return {names.get(key, key): value for key, value in old.items()}
-
-
-def _backbone(old: Mapping[str, Any]) -> dict[str, Any]:
-    of_engine = (
-        "batch_size",
-        "compiled",
-        "device",
-        "engine",
-        "folded",
-        "n_streams",
-        "n_threads",
-        "network_sha256",
-        "precision",
-    )
-    kept = {key: value for key, value in old.items() if key not in of_engine}
-    return {**kept, "weights": upgrade_weights(old["weights"]), "engine": {key: old[key] for key in of_engine}}
+    return _renamed(_filled(old, _NO_CALIBRATION), "asked", "requested")
 
 
 def upgrade_weights(old: Mapping[str, Any]) -> dict[str, Any]:
     """Where weights came from, what was left out because it was empty being there."""
-    pretraining = old.get("pretraining")
-    if pretraining is not None:
-        pretraining = {**pretraining, "start": {**_NO_FILE, **pretraining["start"]}}
-    return {**_NO_FILE, **old, "pretraining": pretraining}
+    whole = _filled(old, {**_NO_FILE, "pretraining": None})
+    new: dict[str, Any] = _changed(whole, "pretraining.start", partial(_filled, added=_NO_FILE))
+    return new
 
 
-def _source(old: Mapping[str, Any]) -> dict[str, Any]:
-    record = upgrade_engine_record(old["engine_record"])
-    return {**old, "weights": upgrade_weights(old["weights"]), "engine_record": record}
+def names_of_format_1(words: str) -> str:
+    """A sentence on a document of format 2 with its places named as in format 1.
+
+    >>> names_of_format_1("decisions.abstention.points[2].requested is missing")
+    'decisions.abstention.points[2].asked is missing'
+    """
+    for pattern, name in _name_patterns():
+        words = pattern.sub(rf"\g<1>{name}", words)
+    return words
 
 
-def _search(old: Mapping[str, Any]) -> dict[str, Any]:
-    return _renamed(old, treatments="training_sets")
+@cache
+def _name_patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """A place in format 2, up to its last key as a group of its own, with what stands for that key in format 1."""
+    start, entry = r"(?<![\w.\]])", r"(?:\[\d+\]|\..+?)"
+    patterns = [(rf"{start}(backbone)\.engine(?=\.)", ""), (rf"{start}(per_class{entry})\.metrics(?=\.)", "")]
+    for place, name in _RENAMED.items():
+        part, dot, key = place.rpartition(".")
+        before = re.escape(part + dot).replace(r"\.\*", entry)
+        patterns.append((rf"{start}({before}){name}(?!\w)", key))
+    return tuple((re.compile(pattern), key) for pattern, key in patterns)
 
 
-def _candidate(old: Mapping[str, Any]) -> dict[str, Any]:
-    return _renamed(old, treatment="training_set")
+def _changed(content: Any, place: str, change: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Any:
+    """The content with the mappings in a place changed; where something else stands, or nothing, it stays."""
+    if not place:
+        return change(content) if isinstance(content, dict) else content
+    step, _, rest = place.partition(".")
+    if step == "*" and isinstance(content, list):
+        return [_changed(entry, rest, change) for entry in content]
+    if not isinstance(content, dict):
+        return content
+    within = content if step == "*" else {step} & content.keys()
+    return {**content, **{key: _changed(content[key], rest, change) for key in within}}
+
+
+def _filled(old: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:
+    return {**added, **old}
+
+
+def _renamed(old: Mapping[str, Any], key: str, name: str) -> dict[str, Any]:
+    """The mapping with one key renamed, and all values as they are."""
+    return {name if one == key else one: value for one, value in old.items()}
+
+
+def _backbone(old: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in old.items() if key not in _OF_ENGINE}
+    return {**kept, "engine": {key: old[key] for key in _OF_ENGINE if key in old}}
 
 
 def _class_scores(old: Mapping[str, Any]) -> dict[str, Any]:
-    return {"support": old["support"], "metrics": {key: value for key, value in old.items() if key != "support"}}
-
-
-def _fold(old: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        **old,
-        "chosen": _candidate(old["chosen"]),
-        "cheapest_tied": _candidate(old["cheapest_tied"]),
-        "best_of_sources": [_candidate(best) for best in old["best_of_sources"]],
-    }
-
-
-def _audit(old: Mapping[str, Any]) -> dict[str, Any]:
-    return {"agreement": None, **_renamed(old, twins="near_duplicates")}
-
-
-def _labels(old: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if old is None:
-        return None
-    issues = old["doubtful"]
-    return {"n_soft": old["n_soft"], "issues": {**issues, "top": [{"votes": None, **issue} for issue in issues["top"]]}}
-
-
-def _decisions(old: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if old is None:
-        return None
-    abstention, sets = old["abstention"], old["conformal"]
-    points = [_renamed(point, asked="requested") for point in abstention["points"]]
-    return {
-        **_renamed(old, asked="requested"),
-        "conformal": None if sets is None else _conformal(sets),
-        "abstention": {**abstention, "points": points},
-        "folds": _fitted(old["folds"]),
-        "final": _fitted([old["final"]])[0],
-    }
-
-
-def _conformal(old: Mapping[str, Any]) -> dict[str, Any]:
-    per_class = {name: _renamed(row, n_calibration_least="min_n_calibration") for name, row in old["per_class"].items()}
-    return {**_renamed(old, least_images="min_calibration_size"), "per_class": per_class}
-
-
-def _fitted(old: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {**one, "conformal": None if one["conformal"] is None else _renamed(one["conformal"], floors="thresholds")}
-        for one in old
-    ]
-
-
-def _transfer(old: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if old is None:
-        return None
-    gains = {name: _renamed(gain, rival="baseline") for name, gain in old["gains"].items()}
-    return {**_renamed(old, rivals="baselines", best_rival="best_baseline"), "gains": gains}
-
-
-def _transferability(old: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if old is None:
-        return None
-    return {**old, "settings": _renamed(old["settings"], most_rows="max_rows")}
+    support = {"support": old["support"]} if "support" in old else {}
+    return {**support, "metrics": {key: value for key, value in old.items() if key != "support"}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, Self
 
@@ -15,8 +16,21 @@ from headstart.results.damage import damaged, first_problem, read_text
 from headstart.results.models.base import Part
 from headstart.storage import json_bytes, write_bytes
 
-Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
-"""From the content of one format to that of the next."""
+
+@dataclass(frozen=True)
+class Upgrade:
+    """The way from one format to the next.
+
+    Parameters
+    ----------
+    content : callable
+        From the content of the one format to that of the next; damage passes through, for the model to refuse.
+    older_names : callable
+        From a sentence on the content of the next format to the same with the keys of the one before.
+    """
+
+    content: Callable[[dict[str, Any]], dict[str, Any]]
+    older_names: Callable[[str], str]
 
 
 class RunFile(Part):
@@ -28,7 +42,7 @@ class RunFile(Part):
         Name of the file in the folder of the run.
     command : str
         What writes the file again.
-    upgrades : mapping of int to callable
+    upgrades : mapping of int to Upgrade
         For each older format that is still read, what makes the next one of it.
     """
 
@@ -52,16 +66,19 @@ class RunFile(Part):
     def from_text(cls, text: str, file: Path) -> Self:
         """The document in a text; `file` is what errors name."""
         content = _parsed(text, file, cls.command)
-        found = content.get("format", 1)
+        found = content.get("format", cls.current_format())
         if type(found) is not int or found not in (*cls.upgrades, cls.current_format()):
             cls._refuse_format(found, file)
+        steps = [cls.upgrades[number] for number in range(found, cls.current_format())]
+        for step in steps:
+            content = step.content(content)
         try:
-            if found in cls.upgrades:
-                content = cls._upgraded(content, found, file)
-                text = json.dumps(content)
-            return cls.model_validate_json(text, strict=True)
+            return cls.model_validate_json(json.dumps(content) if steps else text, strict=True)
         except ValidationError as error:
-            damaged(file, first_problem(error, content), command=cls.command)
+            reason = first_problem(error, content)
+            for step in reversed(steps):
+                reason = step.older_names(reason)
+            damaged(file, reason, command=cls.command)
 
     @classmethod
     def format_in(cls, path: Path) -> int | None:
@@ -77,16 +94,6 @@ class RunFile(Part):
         """The format that this version writes."""
         (number,) = cls.model_fields["format"].annotation.__args__  # type: ignore[union-attr]  # a Literal
         return int(number)
-
-    @classmethod
-    def _upgraded(cls, content: dict[str, Any], found: int, file: Path) -> dict[str, Any]:
-        while found in cls.upgrades:
-            try:
-                content = cls.upgrades[found](content)
-            except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
-                damaged(file, f"it is no document of format {found} ({_problem(error)})", command=cls.command)
-            found = content["format"]
-        return content
 
     @classmethod
     def _refuse_format(cls, found: object, file: Path) -> NoReturn:
@@ -118,7 +125,3 @@ def _parsed(text: str, file: Path, command: str) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
-
-
-def _problem(error: Exception) -> str:
-    return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)

@@ -8,9 +8,9 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from headstart.results.models.base import Ends, Mass, Part, Positive
-from headstart.results.models.file import RunFile
+from headstart.results.models.file import RunFile, Upgrade
 from headstart.results.models.sources import EngineRecord
-from headstart.results.upgrade import upgrade_curve
+from headstart.results.upgrade import names_of_format_1, upgrade_curve
 
 
 class PowerLawFacts(Part):
@@ -61,7 +61,7 @@ class CurveResults(RunFile):
 
     file_name: ClassVar[str] = "curve.json"
     command: ClassVar[str] = "headstart curve DATA"
-    upgrades: ClassVar = {1: upgrade_curve}
+    upgrades: ClassVar = {1: Upgrade(upgrade_curve, names_of_format_1)}
 
     format: Literal[2]
     headstart: str

@@ -19,13 +19,13 @@ from headstart.results.models.candidates import (
 )
 from headstart.results.models.decisions import DecisionResults
 from headstart.results.models.estimates import ClassScores, Estimates, IntervalFacts
-from headstart.results.models.file import RunFile
+from headstart.results.models.file import RunFile, Upgrade
 from headstart.results.models.finetuning import FineTuningResults
 from headstart.results.models.label_issues import LabelFacts
 from headstart.results.models.sources import BackboneFacts, EngineRecord, SourceFacts
 from headstart.results.models.transfer import TransferResults, Verdict
 from headstart.results.models.transferability import TransferabilityResults
-from headstart.results.upgrade import upgrade_results
+from headstart.results.upgrade import names_of_format_1, upgrade_results
 
 RESULTS_FORMAT: Final = 2
 
@@ -84,7 +84,7 @@ class RunResults(RunFile):
     """
 
     file_name: ClassVar[str] = "results.json"
-    upgrades: ClassVar = {1: upgrade_results}
+    upgrades: ClassVar = {1: Upgrade(upgrade_results, names_of_format_1)}
 
     format: Literal[2]
     headstart: str
