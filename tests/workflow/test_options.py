@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any
 
 import pytest
@@ -60,7 +60,9 @@ def test_every_field_is_an_option_with_its_help(declaring: type) -> None:
 
 @pytest.mark.parametrize("declaring", [FitOptions, CurveOptions])
 def test_defaults_lie_within_their_own_declaration(declaring: type) -> None:
-    declaring()
+    made = declaring()
+    for item in declared_options(declaring):
+        assert item.default is MISSING or getattr(made, item.name) == item.default, item.name
 
 
 def test_choices_are_those_of_the_rooms_that_take_them() -> None:

@@ -30,7 +30,7 @@ class CurvePoint(Part):
     band90: Ends
 
 
-class GainFacts(Part):
+class ExpectedGain(Part):
     """Gain in score that the law expects, with its 90 % band."""
 
     value: float
@@ -40,7 +40,7 @@ class GainFacts(Part):
 class CurveVerdict(Part):
     """What more images would bring, in numbers and in one sentence; None for two points out of reach."""
 
-    gain_at_three_times: GainFacts
+    gain_at_three_times: ExpectedGain
     more_for_two_points: int | None
     kind: Literal["yes", "no", "unclear"]
     text: str
