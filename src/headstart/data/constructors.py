@@ -19,6 +19,7 @@ from headstart.data.readers.manifest import open_manifest
 from headstart.data.readers.manifest.columns import ManifestColumns
 from headstart.data.readers.npz import open_npz
 from headstart.data.readers.table import DatasetTable
+from headstart.data.table.column import TableColumn
 from headstart.errors import DataError
 
 
@@ -73,6 +74,7 @@ class DatasetConstructors:
         group_from: str | None = None,
         classes: Sequence[str] | None = None,
         votes: str = "majority",
+        table_columns: Sequence[str] | None = None,
         allow_outside: bool = False,
     ) -> Self:
         """Data set from a CSV or Parquet table with one row per image, or one per image and rater.
@@ -91,6 +93,8 @@ class DatasetConstructors:
         votes : {"majority", "shares"}
             How the labels of several raters are combined: to the class with most votes, ties made soft, or to soft
             labels throughout, the shares of the votes.
+        table_columns : sequence of str, optional
+            Further columns that stand beside the pictures: ``age``, or with its kind ``stage:category``.
         allow_outside : bool
             Accept absolute paths and paths that leave the root.
 
@@ -100,7 +104,9 @@ class DatasetConstructors:
             When the table or a column is missing or damaged, a label is empty, soft labels do not sum to one, a name
             holds control characters, a path leads outside, or one image is listed with different labels.
         """
-        options = ReadOptions(columns=columns, root=root, votes=votes, allow_outside=allow_outside)
+        options = ReadOptions(
+            columns=columns, root=root, votes=votes, table_columns=table_columns, allow_outside=allow_outside
+        )
         table, pixels = open_manifest(Path(path), options)
         return cls.from_table(table.grouped(group_from), pixels, classes=classes)
 
@@ -112,6 +118,7 @@ class DatasetConstructors:
         partition: str | None = None,
         group_from: str | None = None,
         classes: Sequence[str] | None = None,
+        table_columns: Sequence[str] | None = None,
     ) -> Self:
         """Data set from a NumPy archive in the layout of MedMNIST, or with ``images`` and ``labels``.
 
@@ -123,13 +130,16 @@ class DatasetConstructors:
             Take this part of a MedMNIST file alone. Default: all parts pooled, and a note that says so.
         group_from, classes
             As for `from_folder`; names are ``train/000000`` or ``000000``.
+        table_columns : sequence of str, optional
+            Entries of the archive that stand beside the pictures, as for `from_manifest`; in a MedMNIST file
+            ``age`` stands for ``train_age`` and so on.
 
         Raises
         ------
         DataError
             When the archive is damaged, needs unpickling, is too large for memory, or its arrays do not fit.
         """
-        table, pixels = open_npz(Path(path), ReadOptions(partition=partition))
+        table, pixels = open_npz(Path(path), ReadOptions(partition=partition, table_columns=table_columns))
         return cls.from_table(table.grouped(group_from), pixels, classes=classes)
 
     @classmethod
@@ -146,6 +156,7 @@ class DatasetConstructors:
         soft: ArrayLike | None = None,
         ratings: ArrayLike | None = None,
         votes: str = "majority",
+        table: Mapping[str, ArrayLike] | Sequence[TableColumn] = (),
     ) -> Self:
         """Data set from an array of images.
 
@@ -166,6 +177,8 @@ class DatasetConstructors:
             Labels of several raters, None or empty text where one did not see the image. Without `labels` they vote.
         votes : {"majority", "shares"}
             As for `from_manifest`.
+        table : mapping of str to array-like, data frame, or sequence of TableColumn
+            Further columns that stand beside the pictures: numbers or texts, None or NaN for gaps.
 
         Raises
         ------
@@ -177,9 +190,9 @@ class DatasetConstructors:
         if len(named) != len(images):
             raise DataError(f"There are {len(named):,} names for {len(images):,} images; expected one for each.")
         check_printable("image name", named, np.arange(len(named)))
-        table = column_table(named, labels, groups, weights, folds)
-        table = with_annotations(table, soft=soft, ratings=ratings, classes=classes, votes=votes)
-        return cls.from_table(table, pixels, classes=classes)
+        given = column_table(named, labels, groups, weights, folds, table=table)
+        given = with_annotations(given, soft=soft, ratings=ratings, classes=classes, votes=votes)
+        return cls.from_table(given, pixels, classes=classes)
 
     @classmethod
     def from_files(
@@ -194,6 +207,7 @@ class DatasetConstructors:
         soft: ArrayLike | None = None,
         ratings: ArrayLike | None = None,
         votes: str = "majority",
+        table: Mapping[str, ArrayLike] | Sequence[TableColumn] = (),
     ) -> Self:
         """Data set from image files, named as they are given; relative paths start from the current folder.
 
@@ -202,7 +216,7 @@ class DatasetConstructors:
         Parameters
         ----------
         paths : sequence of paths
-        labels, groups, classes, weights, folds, soft, ratings, votes : optional
+        labels, groups, classes, weights, folds, soft, ratings, votes, table : optional
             As for `from_arrays`.
 
         Raises
@@ -211,6 +225,6 @@ class DatasetConstructors:
             When lengths do not fit or a path is given twice.
         """
         names = [Path(path).as_posix() for path in paths]
-        table = column_table(names, labels, groups, weights, folds)
-        table = with_annotations(table, soft=soft, ratings=ratings, classes=classes, votes=votes)
-        return cls.from_table(table, FilePixels(Path.cwd(), confined=False), classes=classes)
+        given = column_table(names, labels, groups, weights, folds, table=table)
+        given = with_annotations(given, soft=soft, ratings=ratings, classes=classes, votes=votes)
+        return cls.from_table(given, FilePixels(Path.cwd(), confined=False), classes=classes)

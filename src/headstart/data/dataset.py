@@ -20,6 +20,7 @@ from headstart.data.labels.raters import Ratings
 from headstart.data.names import check_printable
 from headstart.data.preparation import Preparation
 from headstart.data.readers.table import DatasetTable
+from headstart.data.table.column import TableColumn
 from headstart.errors import ImageError, InputError
 from headstart.storage import hash_json
 
@@ -53,6 +54,8 @@ class ImageDataset(DatasetConstructors):
         judged by; training weighs each class by its probability.
     ratings : Ratings or None
         The labels of several raters, where there are such.
+    columns : tuple of TableColumn
+        Table columns: numbers and categories that stand beside the pictures, such as an age or a site.
     notes : tuple of str
         Sentences for the user about everything that reading left out or changed.
     hashes : tuple of str or None
@@ -71,6 +74,7 @@ class ImageDataset(DatasetConstructors):
     hashes: tuple[str, ...] | None = field(default=None, repr=False)
     soft: NDArray[np.float64] | None = None
     ratings: Ratings | None = None
+    columns: tuple[TableColumn, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -117,6 +121,7 @@ class ImageDataset(DatasetConstructors):
             notes=tuple(table.notes),
             soft=table.soft,
             ratings=table.ratings,
+            columns=table.columns,
         )
 
     def load(self, row: int, *, white_level: int = WHITE_LEVEL, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -198,6 +203,7 @@ class ImageDataset(DatasetConstructors):
             folds=None if self.folds is None else self.folds[chosen],
             soft=None if self.soft is None else self.soft[chosen],
             ratings=None if self.ratings is None else self.ratings.take(chosen),
+            columns=tuple(column.take(chosen) for column in self.columns),
             hashes=None if self.hashes is None else tuple(self.hashes[row] for row in chosen.tolist()),
         )
 
@@ -212,7 +218,7 @@ class ImageDataset(DatasetConstructors):
         return [] if self.labels is None else [self.classes[code] for code in self.labels.tolist()]
 
     def fingerprint(self) -> str:
-        """Hash over names, contents, labels of every kind, groups, weights and folds, in row order.
+        """Hash over names, contents, labels of every kind, groups, weights, folds and table columns, in row order.
 
         Reads every file unless the hashes are known (`with_hashes`).
 
@@ -233,6 +239,7 @@ class ImageDataset(DatasetConstructors):
                 "folds": None if self.folds is None else self.folds.tolist(),
                 **({} if self.soft is None else {"soft": self.soft.tolist()}),
                 **({} if self.ratings is None else {"ratings": self.ratings.to_json()}),
+                **({} if not self.columns else {"columns": [column.to_json() for column in self.columns]}),
             }
         )
 

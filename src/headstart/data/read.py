@@ -20,6 +20,7 @@ def read_dataset(
     classes: Sequence[str] | None = None,
     partition: str | None = None,
     votes: str | None = None,
+    table_columns: Sequence[str] | None = None,
     allow_outside: bool = False,
 ) -> ImageDataset:
     """Data set from any path that a reader of `headstart.data.readers` takes, or from a data set.
@@ -38,6 +39,9 @@ def read_dataset(
         For archives; see `ImageDataset.from_npz`.
     votes : {"majority", "shares"}, optional
         For manifests with several raters; see `ImageDataset.from_manifest`. Default: "majority".
+    table_columns : sequence of str, optional
+        For manifests and archives: further columns that stand beside the pictures, such as ``age`` or
+        ``site:category``; see `headstart.data.table.column.TableColumn`.
     allow_outside : bool
         Let links and paths lead out of the folder.
 
@@ -53,7 +57,7 @@ def read_dataset(
     if isinstance(path, ImageDataset):
         return path
     source = Path(path)
-    options = ReadOptions(columns, root, partition, votes, allow_outside)
+    options = ReadOptions(columns, root, partition, votes, table_columns, allow_outside)
     reader = find_reader(source)
     reader.check_options(source, options)
     table, pixels = reader.read(source, options)

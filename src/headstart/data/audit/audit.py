@@ -13,6 +13,7 @@ import numpy as np
 
 from headstart.data.audit.examine import ImageFacts, examine
 from headstart.data.audit.perceptual_hash import near_pairs
+from headstart.data.audit.table import ColumnFacts, column_facts, table_warnings
 from headstart.data.audit.warnings import warnings_about
 from headstart.data.dataset import ImageDataset
 from headstart.data.images.decode import MAX_PIXELS
@@ -54,6 +55,8 @@ class Audit:
         Traits of the data that weaken or bias the result, with the reason.
     notes : tuple of str
         Sentences about everything that reading the data set left out or changed.
+    columns : tuple of ColumnFacts
+        Facts about the table columns, where there are any.
     """
 
     n_images: int
@@ -72,6 +75,7 @@ class Audit:
     hashes: tuple[str, ...]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
+    columns: tuple[ColumnFacts, ...] = ()
 
     @property
     def unreadable_rows(self) -> list[int]:
@@ -100,6 +104,7 @@ class Audit:
                 {"images": self._named((left, right)), "differing_bits": bits} for left, right, bits in self.candidates
             ],
             "near_duplicate_candidates_cut": self.candidates_cut,
+            "table_columns": [column.to_json() for column in self.columns],
             "warnings": list(self.warnings),
             "notes": list(self.notes),
         }
@@ -124,6 +129,9 @@ class Audit:
                     if low < high
                     else f"{what}: {low:,} pixels"
                 )
+        for column in self.columns:
+            counted = f"{column.n_distinct:,} values, {column.n_missing:,} missing"
+            yield f"table column {column.name}: {column.kind}, {counted}"
         for _, name, reason in self.unreadable:
             yield f"unreadable: {name}: {reason}"
         for rows in self.duplicates:
@@ -163,6 +171,8 @@ def audit_dataset(
     conflicts = tuple(rows for rows in duplicates if _disagree(dataset, rows))
     candidates, cut = near_pairs(np.array([records[row].perceptual_hash for row in readable], dtype=np.uint64))
     set_of = {row: rows[0] for rows in duplicates for row in rows}
+    columns = column_facts(dataset)
+    found = warnings_about(dataset, records, duplicates=duplicates, conflicts=conflicts)
     headers = [header for row in readable if (header := records[row].header) is not None]
     return Audit(
         n_images=len(dataset),
@@ -181,8 +191,9 @@ def audit_dataset(
         candidates=_named_rows(candidates, readable, set_of),
         candidates_cut=cut,
         hashes=tuple(record.content_hash for record in records),
-        warnings=tuple(warnings_about(dataset, records, duplicates=duplicates, conflicts=conflicts)),
+        warnings=(*found, *table_warnings(columns, dataset)),
         notes=dataset.notes,
+        columns=columns,
     )
 
 

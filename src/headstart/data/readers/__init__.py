@@ -8,7 +8,7 @@ reader imports heavy libraries where it uses them.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +38,8 @@ class ReadOptions:
         One part of an archive alone.
     votes : {"majority", "shares"} or None
         How the labels of several raters are combined.
+    table_columns : sequence of str or None
+        Further columns of numbers or categories, such as ``age`` or ``site:category``.
     allow_outside : bool
         Let links and paths lead out of the folder; what has neither ignores it.
     """
@@ -46,6 +48,7 @@ class ReadOptions:
     root: str | os.PathLike[str] | None = None
     partition: str | None = None
     votes: str | None = None
+    table_columns: Sequence[str] | None = None
     allow_outside: bool = False
 
     def given(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from headstart.data.categorical import Categorical, encode_texts, natural_key, r
 from headstart.data.labels.raters import Ratings, aggregate_votes, ratings_from_table
 from headstart.data.labels.soft import checked_soft
 from headstart.data.readers.table import DatasetTable
+from headstart.data.table.column import TableColumn, table_columns
 from headstart.errors import DataError, first_few
 
 
@@ -21,6 +22,8 @@ def column_table(
     groups: ArrayLike | None,
     weights: ArrayLike | None,
     folds: ArrayLike | None,
+    *,
+    table: Mapping[str, ArrayLike] | Sequence[TableColumn] = (),
 ) -> DatasetTable:
     """Table from columns in memory; texts and whole numbers become categorical columns."""
     return DatasetTable(
@@ -29,6 +32,7 @@ def column_table(
         groups=None if groups is None else _categorical_column("groups", groups, len(names)),
         weights=None if weights is None else np.asarray(weights, dtype=np.float64),
         folds=None if folds is None else np.asarray(folds),
+        columns=table_columns(table, len(names)),
     )
 
 

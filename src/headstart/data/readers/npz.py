@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from headstart.data.categorical import Categorical, encode_texts
 from headstart.data.readers import ReadOptions, register_reader
 from headstart.data.readers.table import DatasetTable
+from headstart.data.table.column import TableColumn, table_columns
+from headstart.data.table.request import ColumnRequest, check_requests, requested_columns
 from headstart.errors import DataError, unknown_name
 
 if TYPE_CHECKING:
@@ -26,16 +29,19 @@ _IMAGE_KEYS: Final = ("images", "x", "X")
 _LABEL_KEYS: Final = ("labels", "y")
 
 
-@register_reader("archive", help="a .npz archive", suffixes=(".npz",), options=("partition",))
+@register_reader("archive", help="a .npz archive", suffixes=(".npz",), options=("partition", "table_columns"))
 def open_npz(path: Path, options: ReadOptions) -> tuple[DatasetTable, PixelSource]:
     """Table of the images of an archive, and their arrays; the options are those of `read_npz`."""
     from headstart.data.images.pixels import ArrayPixels
 
-    table, images = read_npz(path, partition=options.partition)
+    requests = requested_columns(options.table_columns or ())
+    table, images = read_npz(path, partition=options.partition, requests=requests)
     return table, ArrayPixels.of(images)
 
 
-def read_npz(path: Path, *, partition: str | None = None) -> tuple[DatasetTable, NDArray[Any]]:
+def read_npz(
+    path: Path, *, partition: str | None = None, requests: Sequence[ColumnRequest] = ()
+) -> tuple[DatasetTable, NDArray[Any]]:
     """Table and images of an archive.
 
     Parameters
@@ -45,6 +51,8 @@ def read_npz(path: Path, *, partition: str | None = None) -> tuple[DatasetTable,
         ``labels`` (``x`` and ``y`` do as well).
     partition : {"train", "val", "test"}, optional
         One part alone; by default all are pooled.
+    requests : sequence of ColumnRequest
+        Entries with one number or text for each image: ``age``, or ``train_age`` and so on beside ``train_images``.
 
     Returns
     -------
@@ -62,22 +70,25 @@ def read_npz(path: Path, *, partition: str | None = None) -> tuple[DatasetTable,
     if partition is not None and partition not in PARTITIONS:
         raise DataError(unknown_name("partition", partition, PARTITIONS))
     try:
-        return _read(path, partition)
+        return _read(path, partition, requests)
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise DataError(f"{path} is damaged or no NumPy archive ({error}).") from error
 
 
-def _read(path: Path, partition: str | None) -> tuple[DatasetTable, NDArray[Any]]:
+def _read(path: Path, partition: str | None, requests: Sequence[ColumnRequest]) -> tuple[DatasetTable, NDArray[Any]]:
     with zipfile.ZipFile(path) as archive:
         keys = {name.removesuffix(".npy") for name in archive.namelist()}
         parts = [part for part in PARTITIONS if f"{part}_images" in keys]
         if partition is not None and partition not in parts:
             raise DataError(f"{path} has no part {partition!r}; it holds {', '.join(sorted(keys)[:20])}.")
         if not parts:
-            return _read_plain(path, archive, keys)
+            table, pixels = _read_plain(path, archive, keys)
+            return _with_columns(path, archive, table, [""], requests), pixels
         chosen = parts if partition is None else [partition]
         arrays = [_read_part(path, archive, f"{part}_images", f"{part}_labels", keys) for part in chosen]
-    return _pooled(path, chosen, arrays)
+        table, pixels = _pooled(path, chosen, arrays)
+        prefixes = [f"{part}_" for part in chosen]
+        return _with_columns(path, archive, table, prefixes, requests), pixels
 
 
 def _read_plain(path: Path, archive: zipfile.ZipFile, keys: set[str]) -> tuple[DatasetTable, NDArray[Any]]:
@@ -126,6 +137,39 @@ def _read_part(
     if classes.dtype.kind == "f" and not np.all(np.isfinite(classes) & (classes == np.rint(classes))):
         raise DataError(f"{path}: {labels} holds NaN or fractions; expected whole numbers or text.")
     return pixels, classes.astype(np.int64) if classes.dtype.kind == "f" else classes
+
+
+def _with_columns(
+    path: Path,
+    archive: zipfile.ZipFile,
+    table: DatasetTable,
+    prefixes: Sequence[str],
+    requests: Sequence[ColumnRequest],
+) -> DatasetTable:
+    """The table with entries of the archive as further columns, the parts of each one after another."""
+    keys = {name.removesuffix(".npy") for name in archive.namelist()}
+    entries = sorted(key.removeprefix(prefixes[0]) for key in keys if key.startswith(prefixes[0]))
+    roles = {next((key for key in _IMAGE_KEYS if key in entries), ""): "image"}
+    roles[next((key for key in _LABEL_KEYS if key in entries), "")] = "label"
+    check_requests(requests, entries, roles, source=f"{path}: ")
+    columns = []
+    for request in requests:
+        named = [f"{prefix}{request.name}" for prefix in prefixes]
+        if not keys.issuperset(named):
+            absent = next(name for name in named if name not in keys)
+            raise DataError(f"{path} has no {absent}; every part needs the table column {request.name!r}.")
+        values = np.concatenate([_one_for_each(path, name, _read_array(path, archive, name)) for name in named])
+        columns.append(TableColumn.of(request.name, values, kind=request.kind, source=f"{path}: "))
+    return replace(table, columns=table_columns(columns, len(table.names)))
+
+
+def _one_for_each(path: Path, key: str, values: NDArray[Any]) -> NDArray[Any]:
+    """Values of shape (n,), from (n,) or (n, 1)."""
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 1:
+        raise DataError(f"{path}: {key} has shape {values.shape}; expected one value for each image, shape (n,).")
+    return values
 
 
 def _read_array(path: Path, archive: zipfile.ZipFile, key: str) -> NDArray[Any]:

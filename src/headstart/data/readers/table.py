@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from headstart.data.categorical import Categorical, encode_texts, recode_labels
 from headstart.data.labels.raters import Ratings
+from headstart.data.table.column import TableColumn
 from headstart.errors import DataError
 
 
@@ -32,6 +33,7 @@ class DatasetTable:
     soft: NDArray[np.float64] | None = None
     ratings: Ratings | None = None
     source: str = ""
+    columns: tuple[TableColumn, ...] = ()
 
     def in_classes(self, classes: Sequence[str] | None) -> DatasetTable:
         """Table with labels, soft labels and ratings in the given classes; unchanged for None.

@@ -16,15 +16,22 @@ if TYPE_CHECKING:
     "manifest",
     help="a CSV or Parquet manifest",
     suffixes=(".csv", ".tsv", ".txt", ".parquet", ".pq"),
-    options=("columns", "root", "votes"),
+    options=("columns", "root", "votes", "table_columns"),
 )
 def open_manifest(path: Path, options: ReadOptions) -> tuple[DatasetTable, PixelSource]:
     """Table of the images that a manifest lists, and their files, relative to its own folder or to the root."""
     from headstart.data.images.pixels import FilePixels
     from headstart.data.readers.manifest.columns import ManifestColumns
     from headstart.data.readers.manifest.read import read_manifest
+    from headstart.data.table.request import requested_columns
 
     columns, outside = ManifestColumns.of(options.columns), options.allow_outside
-    table = read_manifest(path, columns, allow_outside=outside, votes=options.votes or "majority")
+    table = read_manifest(
+        path,
+        columns,
+        table_columns=requested_columns(options.table_columns or ()),
+        allow_outside=outside,
+        votes=options.votes or "majority",
+    )
     root = path.parent if options.root is None else Path(options.root)
     return table, FilePixels(root.resolve(), confined=not outside)

@@ -139,6 +139,12 @@ class FoundColumns:
         """All columns to be read, each once."""
         return list(dict.fromkeys([*self.single.values(), *self.soft.values(), *self.raters]))
 
+    @property
+    def roles(self) -> dict[str, str]:
+        """What every column that has a role is used for, by the name of the column."""
+        soft = dict.fromkeys(self.soft.values(), "soft label")
+        return dict.fromkeys(self.raters, "rater's label") | soft | {name: kind for kind, name in self.single.items()}
+
     def check(self, path: Path) -> None:
         """Refuse labels that come from two places, and raters without labels."""
         ways = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,20 @@ from headstart.data.readers.manifest.columns import KINDS, FoundColumns, Manifes
 from headstart.data.readers.manifest.labels import LabelTable
 from headstart.data.readers.manifest.tabular import column_names, read_columns
 from headstart.data.readers.table import DatasetTable
+from headstart.data.table.column import TableColumn, column_from_texts
+from headstart.data.table.request import ColumnRequest, check_requests
 from headstart.errors import DataError, first_few
 
 _OUTSIDE = r"(^|/)\.\.(/|$)|^/|^[A-Za-z]:|^[A-Za-z][A-Za-z0-9+.-]*://"
 
 
 def read_manifest(
-    path: Path, columns: ManifestColumns, *, allow_outside: bool = False, votes: str = "majority"
+    path: Path,
+    columns: ManifestColumns,
+    *,
+    table_columns: Sequence[ColumnRequest] = (),
+    allow_outside: bool = False,
+    votes: str = "majority",
 ) -> DatasetTable:
     """Table of the images that a manifest lists, in its order; no image file is touched.
 
@@ -40,6 +47,8 @@ def read_manifest(
         CSV (comma, semicolon or tab) or Parquet.
     columns : ManifestColumns
         Roles of the columns.
+    table_columns : sequence of ColumnRequest
+        Further columns, of numbers or categories.
     allow_outside : bool
         Accept absolute paths and paths with ``..``.
     votes : {"majority", "shares"}
@@ -50,11 +59,14 @@ def read_manifest(
     DataError
         See `headstart.data.dataset.ImageDataset.from_manifest`.
     """
-    found = columns.found_in(path, column_names(path))
-    table = read_columns(path, found.every)
+    present = column_names(path)
+    found = columns.found_in(path, present)
+    check_requests(table_columns, present, found.roles, source=f"{path}: ")
+    every = [*found.every, *(request.name for request in table_columns)]
+    table = read_columns(path, every)
     if table.num_rows == 0:
         raise DataError(f"{path} lists no images; it has a header and no rows.")
-    text = {name: column_texts(table[name]) for name in found.every}
+    text = {name: column_texts(table[name]) for name in every}
     named = found.single
     text[named["image"]] = _names(path, text[named["image"]], allow_outside)
     cells = {kind: categorical_column(text[name]) for kind, name in named.items()}
@@ -62,7 +74,8 @@ def read_manifest(
         if kind in cells:
             check_present(path, kind, named[kind], text[named[kind]])
             check_printable_cells(path, named[kind], cells[kind])
-    rows, notes = _distinct_rows(path, _fixed_columns(found, cells, text), by_rater="rater" in named)
+    fixed = _fixed_columns(found, cells, text, [request.name for request in table_columns])
+    rows, notes = _distinct_rows(path, fixed, by_rater="rater" in named)
     found_labels = LabelTable(path, found, text, cells["image"], rows, votes).read()
     return DatasetTable(
         names=pc.take(text[named["image"]], pa.array(rows)).to_pylist(),
@@ -74,16 +87,23 @@ def read_manifest(
         soft=found_labels.soft,
         ratings=found_labels.ratings,
         source=f"{path}: ",
+        columns=tuple(_table_column(path, request, text[request.name]).take(rows) for request in table_columns),
     )
 
 
+def _table_column(path: Path, request: ColumnRequest, texts: pa.Array) -> TableColumn:
+    return column_from_texts(request.name, texts.to_pylist(), kind=request.kind, source=f"{path}: ", first_row=1)
+
+
 def _fixed_columns(
-    found: FoundColumns, cells: Mapping[str, Categorical], text: Mapping[str, pa.Array]
+    found: FoundColumns, cells: Mapping[str, Categorical], text: Mapping[str, pa.Array], table_columns: Sequence[str]
 ) -> dict[str, Categorical]:
     """Columns that may not differ between rows of one image; with a row for each rater, labels may."""
     differing = ("label", "rater") if "rater" in found.single else ()
     single = {kind: column for kind, column in cells.items() if kind not in differing}
-    return single | {name: categorical_column(text[name]) for name in (*found.soft.values(), *found.raters)}
+    return single | {
+        name: categorical_column(text[name]) for name in (*found.soft.values(), *found.raters, *table_columns)
+    }
 
 
 def _names(path: Path, images: pa.Array, allow_outside: bool) -> pa.Array:
