@@ -245,7 +245,7 @@ def test_unreadable_permission_is_named(tmp_path: Path, monkeypatch: pytest.Monk
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
         return plain(path, *rest, **options)
 
-    monkeypatch.setattr("headstart.data.images.pixels.os.open", guarded)
+    monkeypatch.setattr("headstart.data.images.files.os.open", guarded)
     text = check_refused("fit", data, "-o", tmp_path / "run", *QUICK, output=tmp_path / "run")
     assert "calm/004.png: permission denied; make the file readable" in text
 

@@ -16,7 +16,8 @@ from click.testing import CliRunner
 import headstart
 from headstart.cli import main
 from headstart.data import readers
-from headstart.data.images.pixels import ArrayPixels, PixelSource
+from headstart.data.images.arrays import ArrayPixels
+from headstart.data.images.source import ImageSource
 from headstart.data.readers import ReadOptions, accepted_data, register_reader
 from headstart.data.readers.arrays import column_table
 from headstart.data.readers.table import DatasetTable
@@ -28,7 +29,7 @@ def frames() -> Iterator[None]:
     """A toy reader: text files whose lines are a label and the seed of a picture of noise."""
 
     @register_reader("frames", help="a .frames text", suffixes=(".frames",), options=("partition",))
-    def read(path: Path, options: ReadOptions) -> tuple[DatasetTable, PixelSource]:
+    def read(path: Path, options: ReadOptions) -> tuple[DatasetTable, ImageSource]:
         labels = [line.split()[0] for line in path.read_text().splitlines()]
         images = helpers.noise(len(labels))
         if options.partition is not None:
@@ -109,4 +110,4 @@ def test_the_example_in_the_docs_runs(tmp_path: Path, monkeypatch: pytest.Monkey
     page = Path(__file__).parents[2] / "docs" / "data.md"
     found = doctest.testfile(str(page), module_relative=False)
     readers._READERS.discard("stack")
-    assert (found.failed, found.attempted) == (0, 9)
+    assert (found.failed, found.attempted) == (0, 18)

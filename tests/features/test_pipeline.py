@@ -23,6 +23,7 @@ from headstart.data import ImageDataset, Preparation, decode
 from headstart.data.audit.examine import examine
 from headstart.data.images.decode import decode_details
 from headstart.data.images.pillow_memory import N_BLOCKS, PILLOW_BLOCKS
+from headstart.data.images.source import StoredImage
 from headstart.data.preparation import FAST_MARGIN
 from headstart.errors import DataError, ImageError, InputError
 from headstart.features import pipeline
@@ -202,20 +203,20 @@ def test_no_more_pictures_are_held_in_full_size_than_there_are_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live, most, lock = 0, 0, threading.Lock()
-    plain = Preparation.read
+    plain = Preparation.prepare
 
-    def counted(self: Preparation, encoded: bytes, name: str) -> np.ndarray:
+    def counted(self: Preparation, stored: StoredImage) -> np.ndarray:
         nonlocal live, most
         with lock:
             live += 1
             most = max(most, live)
         time.sleep(0.002)
-        pixels = plain(self, encoded, name)
+        pixels = plain(self, stored)
         with lock:
             live -= 1
         return pixels
 
-    monkeypatch.setattr(Preparation, "read", counted)
+    monkeypatch.setattr(Preparation, "prepare", counted)
     list(stream_features(ImageDataset.from_files(files(tmp_path, 40)), Plain(n_threads=3)))
     assert most == 3
 

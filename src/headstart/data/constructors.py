@@ -10,7 +10,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from headstart.data.images.pixels import ArrayPixels, FilePixels, PixelSource
+from headstart.data.images.arrays import ArrayPixels
+from headstart.data.images.files import FilePixels
+from headstart.data.images.source import ImageSource
 from headstart.data.names import check_printable
 from headstart.data.readers import ReadOptions
 from headstart.data.readers.arrays import column_table, with_annotations
@@ -27,7 +29,7 @@ class DatasetConstructors:
     """Constructors of `headstart.data.dataset.ImageDataset`; each ends in its `from_table`."""
 
     @classmethod
-    def from_table(cls, table: DatasetTable, pixels: PixelSource, *, classes: Sequence[str] | None = None) -> Self:
+    def from_table(cls, table: DatasetTable, pixels: ImageSource, *, classes: Sequence[str] | None = None) -> Self:
         """Data set from a table and the pixels of its rows."""
         raise NotImplementedError
 
@@ -193,6 +195,44 @@ class DatasetConstructors:
         given = column_table(named, labels, groups, weights, folds, table=table)
         given = with_annotations(given, soft=soft, ratings=ratings, classes=classes, votes=votes)
         return cls.from_table(given, pixels, classes=classes)
+
+    @classmethod
+    def from_source(
+        cls,
+        source: ImageSource,
+        names: Sequence[str],
+        labels: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        *,
+        classes: Sequence[str] | None = None,
+        weights: ArrayLike | None = None,
+        folds: ArrayLike | None = None,
+        soft: ArrayLike | None = None,
+        ratings: ArrayLike | None = None,
+        votes: str = "majority",
+    ) -> Self:
+        """Data set from a source of your own: windows of a signal, crops of a picture, slices of a volume.
+
+        Parameters
+        ----------
+        source : ImageSource
+            What opens the image of a row; see `headstart.data.images.source.ImageSource`.
+        names : sequence of str
+            Unique name of every row of the source.
+        groups : array-like of shape (n_images,), optional
+            Default: those that the source proposes, if it does.
+        labels, classes, weights, folds, soft, ratings, votes : optional
+            As for `from_arrays`.
+
+        Raises
+        ------
+        DataError
+            When lengths do not fit, a name occurs twice or holds control characters.
+        """
+        check_printable("image name", names, np.arange(len(names)))
+        table = column_table(names, labels, groups, weights, folds)
+        table = with_annotations(table, soft=soft, ratings=ratings, classes=classes, votes=votes)
+        return cls.from_table(table, source, classes=classes)
 
     @classmethod
     def from_files(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -15,13 +14,13 @@ from headstart.data.categorical import encode_texts
 from headstart.data.checks import check_names, check_trainable, checked_folds, checked_weights
 from headstart.data.constructors import DatasetConstructors
 from headstart.data.images.decode import MAX_PIXELS, WHITE_LEVEL
-from headstart.data.images.pixels import PixelSource, StoredImage
+from headstart.data.images.source import ImageSource, StoredImage
 from headstart.data.labels.raters import Ratings
 from headstart.data.names import check_printable
 from headstart.data.preparation import Preparation
 from headstart.data.readers.table import DatasetTable
 from headstart.data.table.column import TableColumn
-from headstart.errors import ImageError, InputError
+from headstart.errors import InputError
 from headstart.storage import hash_json
 
 
@@ -36,8 +35,8 @@ class ImageDataset(DatasetConstructors):
     ----------
     names : tuple of str
         Unique name of every image; for files the path relative to the data set's folder, with ``/``.
-    pixels : PixelSource
-        Source of the pixels.
+    pixels : ImageSource
+        What opens the image of a row.
     labels : ndarray of shape (n_images,), int64, or None
         Code of the class, an index into `classes`.
     classes : tuple of str
@@ -63,7 +62,7 @@ class ImageDataset(DatasetConstructors):
     """
 
     names: tuple[str, ...]
-    pixels: PixelSource
+    pixels: ImageSource
     labels: NDArray[np.int64] | None = None
     classes: tuple[str, ...] = ()
     groups: NDArray[np.int64] | None = None
@@ -84,26 +83,25 @@ class ImageDataset(DatasetConstructors):
         return f"<ImageDataset: {len(self):,} images, {len(self.classes)} classes{groups}>"
 
     @classmethod
-    def from_table(cls, table: DatasetTable, pixels: PixelSource, *, classes: Sequence[str] | None = None) -> Self:
+    def from_table(cls, table: DatasetTable, pixels: ImageSource, *, classes: Sequence[str] | None = None) -> Self:
         """Data set from a table and the pixels of its rows, checked.
 
         Parameters
         ----------
         table : DatasetTable
             Columns that a reader made.
-        pixels : PixelSource
-            Row i is the image of row i of the table.
+        pixels : ImageSource
+            Row i is the image of row i of the table. Where the table has no groups, those that it proposes are taken.
         classes : sequence of str, optional
             Class names in the requested order. Default: as the table has them.
 
         Raises
         ------
         DataError
-            When a name occurs twice or holds control characters, a label is none of the classes, or weights or folds
-            are no such.
+            When a name occurs twice, a label is none of the classes, or groups, weights or folds are no such.
         """
         check_names(table.names)
-        table = table.in_classes(classes)
+        table = table.in_classes(classes).with_proposed_groups(pixels.proposed_groups())
         labels = table.labels
         if labels is not None:
             check_printable("class name", labels.names, labels.codes)
@@ -144,29 +142,12 @@ class ImageDataset(DatasetConstructors):
         Raises
         ------
         ImageError
-            When its file cannot be read.
+            When it cannot be read.
         """
         return self.pixels.open(row, self.names[row])
 
-    def encoded(self, row: int) -> bytes:
-        """The bytes of one row's file.
-
-        Raises
-        ------
-        ImageError
-            When the file cannot be read, or the images are arrays and have none.
-        """
-        encoded = self.stored(row).encoded
-        if encoded is None:
-            raise ImageError(self.names[row], "this image is an array in memory, not a file; use load")
-        return encoded
-
-    def path(self, row: int) -> Path | None:
-        """Where one row's file lies, or None for an array in memory."""
-        return self.pixels.path(self.names[row])
-
     def content_hash(self, row: int) -> str:
-        """SHA-256 of one row's file, or of its pixels with type and shape, in hexadecimal."""
+        """SHA-256 of one row's content, in hexadecimal: of its file, or of its pixels with type and shape."""
         return self.stored(row).content_hash() if self.hashes is None else self.hashes[row]
 
     def with_hashes(self, hashes: Sequence[str]) -> ImageDataset:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from headstart.data.images.decode import DECODER_VERSION, WHITE_LEVEL
+from headstart.data.images.files import EncodedImage
 from headstart.data.images.orientation import Box
-from headstart.data.images.pixels import EncodedImage, StoredImage
+from headstart.data.images.source import StoredImage
 from headstart.errors import DataError, InputError, unknown_name
 
 RESIZE_POLICIES: Final = ("squash", "crop", "pad")

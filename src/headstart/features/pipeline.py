@@ -17,7 +17,6 @@ from headstart.data.dataset import ImageDataset
 from headstart.data.images.pillow_memory import PILLOW_BLOCKS
 from headstart.data.preparation import Preparation
 from headstart.errors import ImageError
-from headstart.storage import hash_bytes
 
 if TYPE_CHECKING:
     from headstart.features.protocol import FeatureExtractor
@@ -60,7 +59,7 @@ def stream_features(
     Parameters
     ----------
     dataset : ImageDataset
-        Where its hashes are known, a file whose content no longer fits is refused.
+        Where its hashes are known, an image whose content no longer fits is refused.
     extractor : FeatureExtractor
         Its view is the one computed.
     rows : sequence of int, optional
@@ -150,7 +149,7 @@ def _computed(places: Sequence[_Place], extractor: FeatureExtractor) -> FeatureB
 
 
 def _prepare(dataset: ImageDataset, row: int, preparation: Preparation, views: Sequence[View]) -> _Prepared:
-    """Pixels of every view of one image, or why it cannot be read; a file must still be the one that was hashed."""
+    """Pixels of every view of one image, or why it cannot be read; it must still be the one that was hashed."""
     try:
         return prepared_views(dataset, row, preparation, views)
     except ImageError as error:
@@ -175,17 +174,15 @@ def prepared_views(
 
 
 def read_prepared(dataset: ImageDataset, row: int, preparation: Preparation) -> tuple[NDArray[np.uint8], str]:
-    """Prepared pixels and content hash of one image; a file whose content no longer fits its hash is refused.
+    """Prepared pixels and content hash of one image; one whose content no longer fits its hash is refused.
 
     Raises
     ------
     ImageError
         When it cannot be read, or has changed.
     """
-    if dataset.path(row) is None:
-        return dataset.prepared(row, preparation), dataset.content_hash(row)
-    name, encoded = dataset.names[row], dataset.encoded(row)
-    content_hash = hash_bytes(encoded)
+    stored = dataset.stored(row)
+    content_hash = stored.content_hash()
     if dataset.hashes is not None and content_hash != dataset.hashes[row]:
-        raise ImageError(name, "the file changed while it was being used; run the command again")
-    return preparation.read(encoded, name), content_hash
+        raise ImageError(dataset.names[row], stored.changed)
+    return preparation.prepare(stored), content_hash

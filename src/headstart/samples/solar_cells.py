@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from headstart.data import ImageDataset
 from headstart.data.categorical import encode_texts
-from headstart.data.images.pixels import FilePixels
+from headstart.data.images.files import FilePixels
 from headstart.data.readers.table import DatasetTable
 from headstart.errors import DataError, InputError, unknown_name
 

@@ -17,7 +17,7 @@ from headstart.errors import DataError
 from headstart.runtime.registry import Registry
 
 if TYPE_CHECKING:
-    from headstart.data.images.pixels import PixelSource
+    from headstart.data.images.source import ImageSource
     from headstart.data.readers.manifest.columns import ManifestColumns
     from headstart.data.readers.table import DatasetTable
 
@@ -56,7 +56,7 @@ class ReadOptions:
         return [item.name for item in fields(self) if item.default is None and getattr(self, item.name) is not None]
 
 
-Read = Callable[[Path, ReadOptions], "tuple[DatasetTable, PixelSource]"]
+Read = Callable[[Path, ReadOptions], "tuple[DatasetTable, ImageSource]"]
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,15 @@ from headstart.data.readers.table import DatasetTable
 from headstart.errors import DataError, first_few
 
 if TYPE_CHECKING:
-    from headstart.data.images.pixels import PixelSource
+    from headstart.data.images.source import ImageSource
 
 _SYSTEM_NAMES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 
 
 @register_reader("folder", help="a folder of class folders", recognises=Path.is_dir)
-def open_folder(path: Path, options: ReadOptions) -> tuple[DatasetTable, PixelSource]:
+def open_folder(path: Path, options: ReadOptions) -> tuple[DatasetTable, ImageSource]:
     """Table of the images of a folder, and their files; the options are those of `read_folder`."""
-    from headstart.data.images.pixels import FilePixels
+    from headstart.data.images.files import FilePixels
 
     root = path.resolve()
     table = read_folder(root, allow_outside=options.allow_outside)

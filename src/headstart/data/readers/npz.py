@@ -21,7 +21,7 @@ from headstart.data.table.request import ColumnRequest, check_requests, requeste
 from headstart.errors import DataError, unknown_name
 
 if TYPE_CHECKING:
-    from headstart.data.images.pixels import PixelSource
+    from headstart.data.images.source import ImageSource
 
 PARTITIONS: Final = ("train", "val", "test")
 MAX_ARRAY_BYTES: Final = 8 << 30
@@ -30,9 +30,9 @@ _LABEL_KEYS: Final = ("labels", "y")
 
 
 @register_reader("archive", help="a .npz archive", suffixes=(".npz",), options=("partition", "table_columns"))
-def open_npz(path: Path, options: ReadOptions) -> tuple[DatasetTable, PixelSource]:
+def open_npz(path: Path, options: ReadOptions) -> tuple[DatasetTable, ImageSource]:
     """Table of the images of an archive, and their arrays; the options are those of `read_npz`."""
-    from headstart.data.images.pixels import ArrayPixels
+    from headstart.data.images.arrays import ArrayPixels
 
     requests = requested_columns(options.table_columns or ())
     table, images = read_npz(path, partition=options.partition, requests=requests)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from headstart.data.categorical import Categorical, encode_texts, recode_labels
 from headstart.data.labels.raters import Ratings
 from headstart.data.table.column import TableColumn
 from headstart.errors import DataError
+
+if TYPE_CHECKING:
+    from headstart.data.images.source import GroupProposal
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +69,28 @@ class DatasetTable:
         if self.groups is not None:
             raise DataError("Groups come from a column and from --group-from; use one of the two.")
         return replace(self, groups=groups_from_names(self.names, pattern))
+
+    def with_proposed_groups(self, proposal: GroupProposal | None) -> DatasetTable:
+        """Table with the groups that its source of pixels proposes, and a note of it; unchanged where it has groups.
+
+        Raises
+        ------
+        DataError
+            When there is not one for every row.
+        """
+        if proposal is None or self.groups is not None:
+            return self
+        if len(proposal.groups) != len(self.names):
+            raise DataError(
+                f"The source proposes {len(proposal.groups):,} groups, by {proposal.origin}, for {len(self.names):,} "
+                "images; expected one for each."
+            )
+        groups = encode_texts([str(group) for group in proposal.groups])
+        note = (
+            f"No groups were named, so the images are grouped by {proposal.origin}, as their source proposes: "
+            f"{len(groups.names):,} groups. Name groups of your own to divide them otherwise."
+        )
+        return replace(self, groups=groups, notes=(*self.notes, note))
 
 
 def groups_from_names(names: Sequence[str], pattern: str) -> Categorical:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from headstart.data import ImageDataset
 from headstart.data.audit.audit import Audit, audit_dataset
-from headstart.data.images.pixels import FilePixels
+from headstart.data.images.files import FilePixels
 from headstart.data.readers.table import DatasetTable
 from headstart.engines.engine import available_processors
 from headstart.errors import DataError
@@ -96,11 +95,9 @@ def reopen_pictures(source: dict[str, Any] | None, names: Sequence[str]) -> Imag
     DataError
         When they are no longer there.
     """
-    if source is not None and set(source) == {"root", "confined"}:
-        root = Path(source["root"])
-        if not root.is_dir():
-            raise DataError(f"{root}, where the images lay, is gone.")
-        return ImageDataset.from_table(DatasetTable(names=names), FilePixels(root, confined=bool(source["confined"])))
+    files = FilePixels.at(source)
+    if files is not None:
+        return ImageDataset.from_table(DatasetTable(names=names), files)
     return DataSource.from_json(source).open()
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from headstart.data.readers import ReadOptions, register_reader
 
 if TYPE_CHECKING:
-    from headstart.data.images.pixels import PixelSource
+    from headstart.data.images.source import ImageSource
     from headstart.data.readers.table import DatasetTable
 
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     suffixes=(".csv", ".tsv", ".txt", ".parquet", ".pq"),
     options=("columns", "root", "votes", "table_columns"),
 )
-def open_manifest(path: Path, options: ReadOptions) -> tuple[DatasetTable, PixelSource]:
+def open_manifest(path: Path, options: ReadOptions) -> tuple[DatasetTable, ImageSource]:
     """Table of the images that a manifest lists, and their files, relative to its own folder or to the root."""
-    from headstart.data.images.pixels import FilePixels
+    from headstart.data.images.files import FilePixels
     from headstart.data.readers.manifest.columns import ManifestColumns
     from headstart.data.readers.manifest.read import read_manifest
     from headstart.data.table.request import requested_columns

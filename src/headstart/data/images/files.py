@@ -1,0 +1,139 @@
+"""Images in files."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.data.images.decode import (
+    MAX_FILE_BYTES,
+    MAX_PIXELS,
+    WHITE_LEVEL,
+    Decoded,
+    Reduce,
+    decode_details,
+)
+from headstart.data.images.source import ImageSource
+from headstart.errors import DataError, ImageError
+from headstart.storage import hash_bytes
+
+
+@dataclass(frozen=True)
+class EncodedImage:
+    """Image from the bytes of a file; `name` stands in errors."""
+
+    name: str
+    encoded: bytes
+
+    @property
+    def changed(self) -> str:
+        """See `StoredImage.changed`."""
+        return "the file changed while it was being used; run the command again"
+
+    def content_hash(self) -> str:
+        """SHA-256 of the bytes."""
+        return hash_bytes(self.encoded)
+
+    def decoded(
+        self,
+        *,
+        max_pixels: int = MAX_PIXELS,
+        white_level: int = WHITE_LEVEL,
+        keep_grey: bool = False,
+        reduce: Reduce | None = None,
+    ) -> Decoded:
+        """See `StoredImage.decoded`."""
+        return decode_details(
+            self.encoded, self.name, max_pixels=max_pixels, white_level=white_level, keep_grey=keep_grey, reduce=reduce
+        )
+
+
+@dataclass(frozen=True)
+class FilePixels(ImageSource):
+    """Images in files named by the data set's own names, relative to `root`.
+
+    Attributes
+    ----------
+    root : Path
+        Absolute folder.
+    confined : bool
+        Whether a file outside `root`, reached through a link, is refused.
+    """
+
+    root: Path
+    confined: bool = True
+
+    def path(self, name: str) -> Path:
+        """Path of the image called `name`."""
+        return self.root / name
+
+    def location(self) -> dict[str, Any]:
+        """See `ImageSource.location`."""
+        return {"root": str(self.root), "confined": self.confined}
+
+    @classmethod
+    def at(cls, location: object) -> FilePixels | None:
+        """The source whose `location` this is, or None where it is no location of files.
+
+        Raises
+        ------
+        DataError
+            When the folder is gone.
+        """
+        if not isinstance(location, dict) or set(location) != {"root", "confined"}:
+            return None
+        root = Path(str(location["root"]))
+        if not root.is_dir():
+            raise DataError(f"{root}, where the images lay, is gone.")
+        return cls(root, confined=bool(location["confined"]))
+
+    def open(self, row: int, name: str) -> EncodedImage:
+        """Image of the file called `name`, whatever the row.
+
+        Raises
+        ------
+        ImageError
+            When the file is missing, unreadable, no regular file, larger than 1 GiB or outside the root.
+        """
+        path = self.path(name)
+        try:
+            if self.confined and not Path(os.path.realpath(path, strict=True)).is_relative_to(self.root):
+                raise ImageError(name, f"a link that leads outside {self.root}; copy the file there")
+            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+            with os.fdopen(descriptor, "rb") as handle:
+                _check_regular(name, os.fstat(descriptor))
+                return EncodedImage(name, handle.read())
+        except (OSError, ValueError) as error:
+            raise ImageError(name, _refusal(error)) from error
+
+    def take(self, rows: NDArray[np.int64]) -> FilePixels:
+        """See `ImageSource.take`."""
+        return self
+
+
+def _check_regular(name: str, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError(name, "not a regular file")
+    if status.st_size > MAX_FILE_BYTES:
+        raise ImageError(name, f"{status.st_size:,} bytes, more than the {MAX_FILE_BYTES:,} allowed")
+
+
+def _refusal(error: OSError | ValueError) -> str:
+    reasons = {
+        errno.ENOENT: "no such file",
+        errno.EACCES: "permission denied; make the file readable",
+        errno.EPERM: "permission denied; make the file readable",
+        errno.EISDIR: "a folder, not an image",
+        errno.ELOOP: "a symbolic link that leads back to itself; remove it",
+        errno.ENAMETOOLONG: "the path is longer than the file system allows",
+        errno.ENOTDIR: "a part of this path is a file, not a folder",
+    }
+    number = error.errno if isinstance(error, OSError) else None
+    return reasons.get(number or 0, f"cannot be read ({error})")

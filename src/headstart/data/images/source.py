@@ -1,0 +1,122 @@
+"""`ImageSource`: where the pixels of a data set come from, be it files, arrays or something cut out of either."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.data.images.decode import MAX_PIXELS, WHITE_LEVEL, Decoded, Reduce
+
+
+class StoredImage(Protocol):
+    """One image as it is stored, read once, before it is decoded.
+
+    `headstart.data.images.files.EncodedImage` and `headstart.data.images.arrays.ArrayImage` are the two there are; a
+    source of your own hands out one of them.
+    """
+
+    @property
+    def changed(self) -> str:
+        """Reason to refuse the image once its content is no longer the one that was hashed, with the remedy."""
+        ...
+
+    def content_hash(self) -> str:
+        """SHA-256 of what is stored, in hexadecimal."""
+        ...
+
+    def decoded(
+        self,
+        *,
+        max_pixels: int = MAX_PIXELS,
+        white_level: int = WHITE_LEVEL,
+        keep_grey: bool = False,
+        reduce: Reduce | None = None,
+    ) -> Decoded:
+        """Upright picture with its header; see `headstart.data.images.decode.decode_details`."""
+        ...
+
+
+@dataclass(frozen=True)
+class GroupProposal:
+    """Groups that a source proposes where the user names none.
+
+    Attributes
+    ----------
+    groups : sequence of str
+        Group of every row of the source.
+    origin : str
+        What images of one group share, as a noun in the singular: ``"recording"``, ``"micrograph"``.
+    """
+
+    groups: Sequence[str]
+    origin: str
+
+
+class ImageSource(Protocol):
+    """Lazy pixels of rows, by which anything can be a data set of images: windows of a signal, crops of a picture.
+
+    A class that names this one as its base writes `open` alone. It is small and can be pickled, so that worker
+    processes may have it, and `open` is called from several threads at once. The image of a row is known by its name
+    and by the hash of its content, which must be the same each time it is opened.
+
+    Examples
+    --------
+    >>> from headstart.data.images.arrays import ArrayImage
+    >>> class Tiles(ImageSource):
+    ...     def __init__(self, mosaic, side):
+    ...         self.mosaic, self.side = mosaic, side
+    ...
+    ...     def open(self, row, name):
+    ...         return ArrayImage(name, self.mosaic[:, row * self.side : (row + 1) * self.side])
+    >>> tiles = Tiles(np.arange(48, dtype=np.uint8).reshape(4, 12), side=4)
+    >>> tiles.take(np.array([2])).open(0, "last").decoded().image.getpixel((0, 0))
+    (8, 8, 8)
+    """
+
+    @abstractmethod
+    def open(self, row: int, name: str) -> StoredImage:
+        """Image of the row, read from where it lies; `name` is its name in the data set, for errors.
+
+        Raises
+        ------
+        ImageError
+            When it cannot be read: the audit lists it with the reason.
+        """
+        ...
+
+    def take(self, rows: NDArray[np.int64]) -> ImageSource:
+        """Source of a subset; row i of it is row ``rows[i]`` of this one."""
+        return TakenRows(self, rows)
+
+    def proposed_groups(self) -> GroupProposal | None:
+        """Groups of images that share their origin, used where the user names none; None proposes none."""
+        return None
+
+    def location(self) -> dict[str, Any] | None:
+        """Plain JSON by which `headstart report` finds the images again; None where it cannot."""
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class TakenRows(ImageSource):
+    """Some rows of another source."""
+
+    source: ImageSource
+    rows: NDArray[np.int64]
+
+    def open(self, row: int, name: str) -> StoredImage:
+        """Image of row ``rows[row]`` of the source."""
+        return self.source.open(int(self.rows[row]), name)
+
+    def take(self, rows: NDArray[np.int64]) -> TakenRows:
+        """See `ImageSource.take`."""
+        return TakenRows(self.source, self.rows[rows])
+
+    def location(self) -> dict[str, Any] | None:
+        """See `ImageSource.location`."""
+        return self.source.location()
