@@ -210,6 +210,7 @@ class DatasetConstructors:
         soft: ArrayLike | None = None,
         ratings: ArrayLike | None = None,
         votes: str = "majority",
+        table: Mapping[str, ArrayLike] | Sequence[TableColumn] = (),
     ) -> Self:
         """Data set from a source of your own: windows of a signal, crops of a picture, slices of a volume.
 
@@ -221,7 +222,7 @@ class DatasetConstructors:
             Unique name of every row of the source.
         groups : array-like of shape (n_images,), optional
             Default: those that the source proposes, if it does.
-        labels, classes, weights, folds, soft, ratings, votes : optional
+        labels, classes, weights, folds, soft, ratings, votes, table : optional
             As for `from_arrays`.
 
         Raises
@@ -230,9 +231,9 @@ class DatasetConstructors:
             When lengths do not fit, a name occurs twice or holds control characters.
         """
         check_printable("image name", names, np.arange(len(names)))
-        table = column_table(names, labels, groups, weights, folds)
-        table = with_annotations(table, soft=soft, ratings=ratings, classes=classes, votes=votes)
-        return cls.from_table(table, source, classes=classes)
+        given = column_table(names, labels, groups, weights, folds, table=table)
+        given = with_annotations(given, soft=soft, ratings=ratings, classes=classes, votes=votes)
+        return cls.from_table(given, source, classes=classes)
 
     @classmethod
     def from_files(
