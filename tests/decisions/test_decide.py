@@ -467,7 +467,7 @@ def test_abstention_weighs_rows() -> None:
 
 
 def test_decisions_apply_in_their_order_and_come_back_from_json() -> None:
-    point = OperatingPoint(OperatingRule("youden"), 1, 0.28)
+    point = OperatingPoint("youden", 1, 0.28)
     decisions = Decisions(Platt(0.5, 0.2), point, ConformalSets(0.9, (0.4, 0.25), (30, 20)))
     raw = np.array([[0.5, 0.5], [0.7, 0.3], [0.9, 0.1], [0.99, 0.01]])
     said = decisions.apply(raw)

@@ -36,7 +36,7 @@ from headstart.results.writers.decisions import fitted_decisions
 from headstart.storage import hash_file, hash_json, write_json
 from headstart.study import inner_selection
 from headstart.study.data import StudyData
-from headstart.study.decisions import check_training_rows, decide_folds, decision_notes, fit_decisions
+from headstart.study.decisions import check_training_rows, decide_folds, decision_notes, fold_decisions
 from headstart.study.execution.tasks import fit_seed
 from headstart.study.folds import FINAL, final_fold, outer_folds
 from headstart.study.nested_cv import run_folds
@@ -172,7 +172,7 @@ def test_a_class_that_vanishes_is_said_and_never_faked() -> None:
     rng = np.random.default_rng(0)
     positive = rng.random(40)
     rows = InnerPredictions(np.arange(40), np.stack([1 - positive, positive], axis=1), np.arange(40) % 4)
-    found, reason = fit_decisions(rows, np.zeros(40, dtype=np.int64), None, PLAN, RULES)
+    found, reason = fold_decisions(rows, np.zeros(40, dtype=np.int64), None, PLAN, RULES)
     assert isinstance(found.calibrator, NoCalibration) and "Too few rows to calibrate on (40 rows, 0 of" in reason
     assert found.operating_point is not None and found.operating_point.threshold == 0.5
     assert found.conformal is not None and found.conformal.uninformative == (False, True)

@@ -13,14 +13,7 @@ import click
 if TYPE_CHECKING:
     from headstart.results import RunResults
     from headstart.results.models.candidates import IgnoredGroups
-    from headstart.results.models.decisions import ConformalResults, OperatingPointResults
-    from headstart.results.models.estimates import EstimateFacts
-    from headstart.results.models.evaluation import (
-        ComparisonResults,
-        TestSetCoverage,
-        TestSetOperatingPoint,
-        TestSetResults,
-    )
+    from headstart.results.models.evaluation import ComparisonResults, TestSetResults
     from headstart.results.models.learning_curve import CurveResults
     from headstart.results.models.pretraining import HeldOut
     from headstart.results.models.transfer import TransferResults
@@ -69,10 +62,8 @@ def print_run(run: Run) -> None:
     if results.transferability is not None:
         print_ranking(results.transferability)
         click.echo(results.transferability.agreement.words)
-    if (decisions := results.decisions) is not None:
-        rule = decisions.requested.operating_point
-        for line in decision_lines(rule, decisions.operating_point, decisions.conformal):
-            click.echo(line)
+    for line in results.decisions.lines if results.decisions is not None else ():
+        click.echo(line)
     if results.transfer is not None:
         print_baselines(results.transfer)
         click.echo(results.transfer.text)
@@ -117,29 +108,6 @@ def _class_rows(results: RunResults | TestSetResults) -> list[list[str]]:
     ]
 
 
-def decision_lines(
-    rule: str | None,
-    point: OperatingPointResults | TestSetOperatingPoint | None,
-    sets: ConformalResults | TestSetCoverage | None,
-) -> list[str]:
-    """What was found at the operating point and of the prediction sets, a line each; for ``fit`` and ``evaluate``."""
-    lines = []
-    if point is not None:
-        titles = {"sensitivity": "recall", "specificity": "specificity", "PPV": "precision", "NPV": "npv"}
-        scores = "; ".join(f"{title} {_estimate(getattr(point.metrics, name))}" for title, name in titles.items())
-        lines.append(f"At {rule}: {scores}")
-    if sets is not None:
-        lines.append(
-            f"Prediction sets at {100 * sets.level:g} % hold the true class of {_estimate(sets.coverage)}; "
-            f"mean size {number(sets.mean_size)}"
-        )
-    return lines
-
-
-def _estimate(entry: EstimateFacts) -> str:
-    return number(entry.value) + ("" if entry.ci95 is None else f" ({interval(entry.ci95)})")
-
-
 def print_comparison(found: ComparisonResults) -> None:
     """Differences of two runs with intervals and p values."""
     from headstart.metrics import find_metric
@@ -175,7 +143,7 @@ def print_baselines(transfer: TransferResults) -> None:
     """Every baseline with its own scores, and how often it was the best."""
     names = ("balanced_accuracy", "accuracy", "roc_auc", "log_loss", "brier")
     rows = [
-        [baseline.title, f"{baseline.times_best:,}", *(_estimate(baseline.metrics[name]) for name in names)]
+        [baseline.title, f"{baseline.times_best:,}", *(str(baseline.metrics[name]) for name in names)]
         for baseline in transfer.baselines
     ]
     columns = ["baseline", "times best", "balanced accuracy", "accuracy", "ROC AUC", "log loss", "Brier"]

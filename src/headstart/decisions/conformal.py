@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.errors import InputError
+from headstart.metrics import Correction, Estimate, OutOfFold, evaluate
 from headstart.metrics.validation import BoolArray, check_labels, check_probabilities, check_weights
 
 Floats = npt.NDArray[np.float64]
@@ -159,3 +160,64 @@ def _threshold(own: Floats, level: float) -> float:
     """The probability of the class that the k-th highest of its images was given; 0 where there are fewer than k."""
     place = rank_of(level, len(own))
     return 0.0 if place > len(own) else float(np.sort(own)[len(own) - place])
+
+
+@dataclass(frozen=True, eq=False)
+class SetEvaluation:
+    """How often prediction sets hold the true class, and how large they are.
+
+    Attributes
+    ----------
+    level : float
+        Level that the sets were made for.
+    coverage : Estimate
+        Share of the images whose set holds their class.
+    per_class : dict of str to Estimate
+        The same for the images of each class.
+    mean_size : float
+        Mean number of classes in a set.
+    share_of_size : tuple of float
+        Share of the images whose set holds no class, one class, and so on.
+    """
+
+    level: float
+    coverage: Estimate
+    per_class: dict[str, Estimate]
+    mean_size: float
+    share_of_size: tuple[float, ...]
+
+
+def evaluate_sets(
+    oof: OutOfFold, sets: BoolArray, level: float, *, seed: int, correction: Correction = "nadeau-bengio"
+) -> SetEvaluation:
+    """Coverage and size of prediction sets of images that they were not fitted on.
+
+    Parameters
+    ----------
+    oof : OutOfFold
+    sets : ndarray of shape (n_repeats, n_images, n_classes), bool
+    level : float
+        Level that the sets were made for.
+    seed : int
+        Random seed of the resampling.
+    correction : {"nadeau-bengio", "none"}
+        As `headstart.metrics.evaluate` takes it.
+    """
+    covered = np.take_along_axis(sets, np.broadcast_to(oof.labels[:, None], (*sets.shape[:2], 1)), axis=2)[:, :, 0]
+    predicted = np.where(covered, oof.labels, (oof.labels + 1) % oof.n_classes)  # right where the set holds it
+    found = evaluate(
+        oof.with_predicted(predicted),
+        metrics=("accuracy",),
+        class_metrics=("recall",),
+        correction=correction,
+        seed=seed,
+    )
+    weights = np.where(oof.fold >= 0, oof.row_weights, 0.0)
+    shares = np.bincount(sets.sum(axis=2).ravel(), weights=weights.ravel(), minlength=oof.n_classes + 1) / weights.sum()
+    return SetEvaluation(
+        level=level,
+        coverage=found.metrics["accuracy"],
+        per_class={name: scores["recall"] for name, scores in found.per_class.items()},
+        mean_size=float(shares @ np.arange(oof.n_classes + 1)),
+        share_of_size=tuple(shares.tolist()),
+    )

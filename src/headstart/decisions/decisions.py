@@ -9,11 +9,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from headstart.decisions.calibration import check_kind
+from headstart.decisions.calibration import check_kind, fit_calibrator
 from headstart.decisions.calibrators import Calibrator, NoCalibration, calibrator_from_json
-from headstart.decisions.conformal import ConformalSets, check_level
-from headstart.decisions.operating_point import OperatingPoint, OperatingRule, check_operating_point
-from headstart.metrics.validation import BoolArray, FloatArray
+from headstart.decisions.conformal import ConformalSets, SetEvaluation, check_level, evaluate_sets, fit_conformal
+from headstart.decisions.operating_point import (
+    OperatingPoint,
+    OperatingRule,
+    PointEvaluation,
+    check_operating_point,
+    evaluate_point,
+    fit_operating_point,
+)
+from headstart.metrics import Correction, OutOfFold
+from headstart.metrics.validation import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,11 @@ class Decisions:
         predicted = np.argmax(calibrated, axis=1).astype(np.int64) if point is None else point.predicted(calibrated)
         return Decided(calibrated, predicted, None if self.conformal is None else self.conformal.sets(probabilities))
 
+    def notes(self, where: str) -> list[str]:
+        """Sentences on a rule that could not be followed; `where` names what the decisions were fitted for."""
+        point = self.operating_point
+        return [f"Operating point of {where}: {point.note}"] if point is not None and point.note else []
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, from which `from_json` makes the very same decisions again."""
         return {
@@ -124,3 +137,105 @@ class Decisions:
 
 AS_THEY_ARE = Decisions()
 """No calibration, the most probable class, no sets."""
+
+
+def fit_decisions(
+    probabilities: FloatArray,
+    labels: IntArray,
+    weights: FloatArray | None,
+    rules: DecisionRules,
+    *,
+    positive: int = 1,
+    folds: IntArray | None = None,
+    keep_predicted: bool = False,
+) -> tuple[Decisions, str]:
+    """Decisions fitted by rules on predictions for rows that the head was not trained on, and why that calibrator.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (n, n_classes)
+        Probabilities by the head.
+    labels : ndarray of shape (n,), int
+    weights : ndarray of shape (n,), or None
+    rules : DecisionRules
+    positive : {0, 1}
+        Positive class of an operating point.
+    folds : ndarray of shape (n,), int, optional
+    keep_predicted : bool
+        As `fit_calibrator` takes both.
+
+    Returns
+    -------
+    decisions : Decisions
+    reason : str
+        Why the calibrator is of its kind.
+    """
+    fitted = fit_calibrator(
+        probabilities, labels, weights, kind=rules.calibrate, folds=folds, keep_predicted=keep_predicted
+    )
+    point, sets = None, None
+    if rules.operating_point is not None:
+        calibrated = fitted.calibrator.apply(probabilities)
+        point = fit_operating_point(calibrated, labels, rules.operating_point, weights, positive=positive)
+    if rules.level is not None:
+        sets = fit_conformal(probabilities, labels, rules.level, weights)
+    return Decisions(fitted.calibrator, point, sets), fitted.reason
+
+
+@dataclass(frozen=True, eq=False)
+class DecidedOutOfFold:
+    """Predicted class and prediction set of every image, by decisions that did not see it.
+
+    Attributes
+    ----------
+    predicted_classes : ndarray of shape (n_repeats, n_images), int64
+        Class numbers; rows not judged in a repeat hold 0.
+    sets : ndarray of shape (n_repeats, n_images, n_classes), bool, or None
+    """
+
+    predicted_classes: npt.NDArray[np.int64]
+    sets: BoolArray | None
+
+
+@dataclass(frozen=True, eq=False)
+class DecisionScores:
+    """Scores of an operating point and of prediction sets on images they were not fitted on; None without one.
+
+    Attributes
+    ----------
+    operating_point : PointEvaluation or None
+    conformal : SetEvaluation or None
+    """
+
+    operating_point: PointEvaluation | None
+    conformal: SetEvaluation | None
+
+
+def evaluate_decisions(
+    decisions: Decisions,
+    oof: OutOfFold,
+    decided: DecidedOutOfFold,
+    *,
+    seed: int,
+    correction: Correction = "nadeau-bengio",
+) -> DecisionScores:
+    """Scores of predicted classes and prediction sets of images that they were not fitted on.
+
+    Parameters
+    ----------
+    decisions : Decisions
+        Those of a fold or of a model: whether there is an operating point, and the level of the sets.
+    oof : OutOfFold
+        Labels, weights and folds of the images.
+    decided : DecidedOutOfFold
+    seed : int
+        Random seed of the resampling.
+    correction : {"nadeau-bengio", "none"}
+        As `headstart.metrics.evaluate` takes it.
+    """
+    point, sets = None, None
+    if decisions.operating_point is not None:
+        point = evaluate_point(oof, decided.predicted_classes, seed=seed, correction=correction)
+    if decisions.conformal is not None and decided.sets is not None:
+        sets = evaluate_sets(oof, decided.sets, decisions.conformal.level, seed=seed, correction=correction)
+    return DecisionScores(point, sets)

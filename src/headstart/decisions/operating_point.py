@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from headstart.errors import InputError, unknown_name
+from headstart.metrics import Correction, Estimate, OutOfFold, evaluate
 from headstart.metrics.validation import (
     FloatArray,
     check_labels,
@@ -22,6 +23,7 @@ from headstart.metrics.validation import (
 
 RULES = ("youden", "sensitivity>=S", "specificity>=S", "cost:R")
 _FORM = re.compile(r"^\s*([a-z_-]+)\s*(>=|=|:)?\s*(\S+)?\s*$", re.IGNORECASE)
+_SCORES = ("accuracy", "balanced_accuracy", "recall", "specificity", "precision", "f1", "mcc")
 _ALWAYS, _NEVER = 0.0, float(np.nextafter(1.0, 2.0))
 
 
@@ -109,7 +111,8 @@ class OperatingPoint:
 
     Attributes
     ----------
-    rule : OperatingRule
+    rule : str
+        In the words that `parse_rule` reads.
     positive : {0, 1}
         The positive class.
     threshold : float
@@ -118,10 +121,14 @@ class OperatingPoint:
         Why the rule could not be followed; empty where it was.
     """
 
-    rule: OperatingRule
+    rule: str
     positive: int
     threshold: float
     note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.positive not in (0, 1) or not 0 <= self.threshold <= _NEVER:
+            raise InputError("An operating point has a positive class 0 or 1 and a threshold from 0 to 1.")
 
     def predicted(self, probabilities: FloatArray) -> npt.NDArray[np.int64]:
         """Number of the predicted class of every row of shape (n, 2)."""
@@ -129,16 +136,14 @@ class OperatingPoint:
         return np.where(is_positive, self.positive, 1 - self.positive).astype(np.int64)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return {"rule": str(self.rule), "positive": self.positive, "threshold": self.threshold, "note": self.note}
+        """Plain values by field."""
+        return asdict(self)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> OperatingPoint:
-        """The point that `to_json` wrote; InputError, KeyError or ValueError for something else."""
-        positive, threshold = value["positive"], float(value["threshold"])
-        if positive not in (0, 1) or not 0 <= threshold <= _NEVER:
-            raise InputError("An operating point has a positive class 0 or 1 and a threshold from 0 to 1.")
-        return cls(parse_rule(value["rule"]), int(positive), threshold, str(value["note"]))
+        """The point that `to_json` wrote; InputError, KeyError, TypeError or ValueError for something else."""
+        given = {"rule": str(parse_rule(value["rule"])), "threshold": float(value["threshold"])}
+        return cls(**{**{field.name: value[field.name] for field in fields(cls)}, **given})
 
 
 def check_operating_point(n_classes: int) -> None:
@@ -204,14 +209,14 @@ def fit_operating_point(
     weight = relative_weights(check_weights(weights, n_rows))
     if not (weight[happened].any() and weight[~happened].any()):
         note = "A class has no calibration rows, so the threshold is one half."
-        return OperatingPoint(followed, positive, 0.5, note)
+        return OperatingPoint(str(followed), positive, 0.5, note)
     thresholds = _thresholds(columns[weight > 0, positive])
     sensitivity, specificity = _rates(columns[:, positive], happened, weight, thresholds)
     masses = (float(weight[happened].sum()), float(weight[~happened].sum()))
     gain = _GAINS[followed.name](followed.value or 0.0, sensitivity, specificity, masses)
     best = np.flatnonzero(gain >= gain.max() - 1e-12 * max(1.0, abs(float(gain.max()))))
     chosen = best[np.argmin(np.abs(thresholds[best] - 0.5))]
-    return OperatingPoint(followed, positive, float(thresholds[chosen]))
+    return OperatingPoint(str(followed), positive, float(thresholds[chosen]))
 
 
 def _thresholds(values: FloatArray) -> FloatArray:
@@ -245,3 +250,43 @@ _GAINS: dict[str, _Gain] = {
         -(value * masses[0] * (1 - sensitivity) + masses[1] * (1 - specificity))
     ),
 }
+
+
+@dataclass(frozen=True, eq=False)
+class PointEvaluation:
+    """Scores of the classes predicted at an operating point.
+
+    Attributes
+    ----------
+    metrics : dict of str to Estimate
+        Scores by name; ``npv`` is the precision of the negative class.
+    confusion : tuple of tuple of float
+        Rows true, columns predicted.
+    """
+
+    metrics: dict[str, Estimate]
+    confusion: tuple[tuple[float, ...], ...]
+
+
+def evaluate_point(
+    oof: OutOfFold, predicted: npt.NDArray[np.int64], *, seed: int, correction: Correction = "nadeau-bengio"
+) -> PointEvaluation:
+    """Scores of classes predicted at operating points that did not see the images.
+
+    Parameters
+    ----------
+    oof : OutOfFold
+        Of two classes.
+    predicted : ndarray of shape (n_repeats, n_images), int64
+        Number of the predicted class.
+    seed : int
+        Random seed of the resampling.
+    correction : {"nadeau-bengio", "none"}
+        As `headstart.metrics.evaluate` takes it.
+    """
+    found = evaluate(
+        oof.with_predicted(predicted), metrics=_SCORES, class_metrics=("precision",), correction=correction, seed=seed
+    )
+    negative = oof.classes[1 - oof.positive_index]
+    metrics = {**found.metrics, "npv": found.per_class[negative]["precision"]}
+    return PointEvaluation(metrics, tuple(tuple(row) for row in found.confusion.tolist()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -97,6 +97,15 @@ class OutOfFold:
             weights=None if weights is None else np.asarray(weights, dtype=np.float64),
             groups=None if groups is None else np.asarray(groups),
         )
+
+    def with_predicted(self, predicted: IntArray) -> OutOfFold:
+        """The same rows with all probability on one class each, so that scores speak of these classes.
+
+        Parameters
+        ----------
+        predicted : ndarray of shape (R, n), int
+        """
+        return replace(self, probabilities=np.eye(self.n_classes)[predicted])
 
     @property
     def n_rows(self) -> int:

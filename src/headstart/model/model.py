@@ -55,7 +55,7 @@ class Prediction:
     probabilities : tuple of float
         One per class, calibrated; empty when the image could not be read.
     predicted : str or None
-        Predicted class: by the operating point, or the most probable; None when the image could not be read.
+        Predicted class, which need not be the most probable; None when the image could not be read.
     error : str or None
         Why the image could not be read.
     members : tuple of str, or None
@@ -112,7 +112,7 @@ class Model:
     views : tuple of View
         Views that a prediction is the mean over; empty: the image alone.
     decisions : Decisions
-        Calibration, operating point and prediction sets; applied to what the head says.
+        Applied to the probabilities that the head gives.
     unlocked : Unlocked or None
         Where stages were fine-tuned: the engine computes what stayed frozen, torch in fp32 the rest.
     notes : tuple of str
@@ -222,7 +222,7 @@ class Model:
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.classes))
 
     def predict(self, images: ImageDataset | Sequence[str | os.PathLike[str]] | NDArray[Any]) -> NDArray[np.str_]:
-        """Class called for every image, shape (n_images,): by the operating point, or the most probable.
+        """Predicted class of every image, shape (n_images,); it need not be the most probable.
 
         Arguments and errors as for `predict_proba`.
         """

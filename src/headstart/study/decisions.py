@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.decisions import DecisionRules, Decisions, fit_calibrator, fit_conformal, fit_operating_point
+from headstart.decisions import DecidedOutOfFold, DecisionRules, Decisions, fit_decisions
 from headstart.decisions.conformal import min_calibration_size
 from headstart.errors import LeakError
 from headstart.metrics import Evaluation, OutOfFold, find_metric
@@ -28,21 +28,6 @@ if TYPE_CHECKING:
 
 CALIBRATION_SCORES = ("log_loss", "brier", "ece")
 """Scores that show what calibration brought."""
-
-
-@dataclass(frozen=True, eq=False)
-class DecidedOutOfFold:
-    """Predicted class and prediction set of every image, by decisions that did not see it.
-
-    Attributes
-    ----------
-    predicted_classes : ndarray of shape (n_repeats, n_images), int64
-        Class numbers; rows not judged in a repeat hold 0.
-    sets : ndarray of shape (n_repeats, n_images, n_classes), bool, or None
-    """
-
-    predicted_classes: Integers
-    sets: NDArray[np.bool_] | None
 
 
 def gather_decided(decisions: Sequence[FoldDecisions], oof: OutOfFold) -> DecidedOutOfFold:
@@ -81,7 +66,7 @@ class JudgedPredictions:
 def decide_folds(
     data: StudyData, folds: Sequence[FoldResult], plan: StudyPlan, rules: DecisionRules
 ) -> list[FoldResult]:
-    """The folds with a calibrator, an operating point and prediction sets, as asked for, and calibrated probabilities.
+    """The folds with the requested decisions and with calibrated probabilities.
 
     Everything is fitted on the inner predictions of the fold's chosen candidate: each training row predicted by a fit
     without its inner fold, and so without its group. Test rows are read only to be decided on.
@@ -116,7 +101,7 @@ def _decide(data: StudyData, result: FoldResult, plan: StudyPlan, rules: Decisio
     check_training_rows(result.outer, inner.rows)
     labels = data.labels[inner.rows]
     weights = None if data.weights is None else data.weights[inner.rows]
-    decisions, reason = fit_decisions(inner, labels, weights, plan, rules)
+    decisions, reason = fold_decisions(inner, labels, weights, plan, rules)
     n_groups = None if data.groups is None else _groups_of_classes(labels, data.groups[inner.rows], data.n_classes)
     test = decisions.apply(result.raw)
     found = FoldDecisions(result.outer, decisions, test, len(inner.rows), reason, n_groups)
@@ -138,36 +123,32 @@ def check_training_rows(fold: OuterFold, rows: NDArray[np.int64]) -> None:
         )
 
 
-def fit_decisions(
+def fold_decisions(
     inner: InnerPredictions,
     labels: NDArray[np.int64],
     weights: NDArray[np.float64] | None,
     plan: StudyPlan,
     rules: DecisionRules,
 ) -> tuple[Decisions, str]:
-    """Decisions from inner predictions, and why the calibrator is of its kind.
+    """Decisions from the inner predictions of m training rows, and why the calibrator is of its kind.
 
     Parameters
     ----------
     inner : InnerPredictions
-        Inner predictions of m training rows.
     labels : ndarray of shape (m,), int64
     weights : ndarray of shape (m,), or None
     plan : StudyPlan
     rules : DecisionRules
     """
-    raw = inner.probabilities / inner.probabilities.sum(axis=1, keepdims=True)  # they were stored in single precision
-    keep_predicted = not find_metric(plan.choose_by).uses_probabilities
-    fitted = fit_calibrator(raw, labels, weights, kind=rules.calibrate, folds=inner.fold, keep_predicted=keep_predicted)
-    found = Decisions(fitted.calibrator)
-    if rules.operating_point is not None:
-        positive = 1 if plan.positive is None else plan.positive
-        calibrated = found.calibrator.apply(raw)
-        point = fit_operating_point(calibrated, labels, rules.operating_point, weights, positive=positive)
-        found = replace(found, operating_point=point)
-    if rules.level is not None:
-        found = replace(found, conformal=fit_conformal(raw, labels, rules.level, weights))
-    return found, fitted.reason
+    return fit_decisions(
+        inner.probabilities / inner.probabilities.sum(axis=1, keepdims=True),  # they were stored in single precision
+        labels,
+        weights,
+        rules,
+        positive=1 if plan.positive is None else plan.positive,
+        folds=inner.fold,
+        keep_predicted=not find_metric(plan.choose_by).uses_probabilities,
+    )
 
 
 def _groups_of_classes(labels: NDArray[np.int64], groups: NDArray[np.int64], n_classes: int) -> tuple[int, ...]:
@@ -176,8 +157,7 @@ def _groups_of_classes(labels: NDArray[np.int64], groups: NDArray[np.int64], n_c
 
 def decision_notes(decided: Sequence[FoldDecisions], classes: Sequence[str]) -> list[str]:
     """Notes on weak decisions: thresholds that follow no rule, sets that say nothing or rest on little."""
-    points = [(one.outer.key, one.fitted.operating_point) for one in decided]
-    notes = [f"Operating point of {key}: {point.note}" for key, point in points if point is not None and point.note]
+    notes = [note for one in decided for note in one.fitted.notes(one.outer.key)]
     sets = [one.fitted.conformal for one in decided if one.fitted.conformal is not None]
     if not sets:
         return notes

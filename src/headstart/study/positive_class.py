@@ -1,4 +1,4 @@
-"""The positive class of a two-class task: the one that sensitivity, ROC curve and operating point speak of."""
+"""The positive class of a two-class task: the one that sensitivity, ROC curve and thresholds speak of."""
 
 from __future__ import annotations
 

@@ -9,24 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.data import ImageDataset
+from headstart.decisions import DecidedOutOfFold, evaluate_decisions
 from headstart.errors import DataError
 from headstart.metrics import OutOfFold
 from headstart.metrics import evaluate as evaluate_predictions
 from headstart.model import Model, Prediction, image_marks, load_model
 from headstart.progress import Progress, Silent
-from headstart.results.models.evaluation import (
-    TestSetCoverage,
-    TestSetOperatingPoint,
-    TestSetResults,
-)
-from headstart.results.writers.decisions import coverage, operating_point
-from headstart.results.writers.estimates import (
-    class_scores,
-    confusion_rows,
-    estimates,
-    interval_facts,
-)
-from headstart.study.decisions import DecidedOutOfFold
+from headstart.results.models.evaluation import TestSetResults
+from headstart.results.writers.estimates import class_scores, confusion_rows, estimates, interval_facts, plain_fields
 from headstart.workflow.job.audit import Data, open_data
 
 if TYPE_CHECKING:
@@ -96,8 +86,7 @@ def evaluate(
         per_class=class_scores(found),
         confusion=confusion_rows(found),
         interval=interval_facts(found.interval),
-        operating_point=_operating_point(fitted, oof, readable, seed),
-        conformal=_conformal(fitted, oof, readable, seed),
+        **_decision_scores(fitted, oof, readable, seed),
     )
 
 
@@ -114,25 +103,16 @@ def _readable_rows(predictions: Sequence[Prediction], bad: Sequence[str], skip: 
     return rows
 
 
-def _operating_point(
-    model: Model, oof: OutOfFold, predictions: Sequence[Prediction], seed: int
-) -> TestSetOperatingPoint | None:
-    """Scores of the predicted classes at the model's operating point, where it has one."""
-    point = model.decisions.operating_point
-    if point is None:
-        return None
+def _decision_scores(model: Model, oof: OutOfFold, predictions: Sequence[Prediction], seed: int) -> dict[str, Any]:
+    """Fields of `TestSetDecisions`: scores of what the model decided on each image."""
     predicted = np.array([[model.classes.index(str(one.predicted)) for one in predictions]], dtype=np.int64)
-    scores = operating_point(oof, DecidedOutOfFold(predicted, None), seed, correction="none")
-    return TestSetOperatingPoint(rule=str(point.rule), threshold=point.threshold, **dict(scores))
-
-
-def _conformal(model: Model, oof: OutOfFold, predictions: Sequence[Prediction], seed: int) -> TestSetCoverage | None:
-    """Coverage of the model's prediction sets, where it makes them."""
-    if model.decisions.conformal is None:
-        return None
     sets = np.array([[[name in (one.members or ()) for name in model.classes] for one in predictions]], dtype=bool)
-    found = coverage(oof, sets, seed=seed, correction="none")
-    return TestSetCoverage(level=model.decisions.conformal.level, **dict(found))
+    decided = DecidedOutOfFold(predicted, sets)
+    scores = plain_fields(evaluate_decisions(model.decisions, oof, decided, seed=seed, correction="none"))
+    point = model.decisions.operating_point
+    if point is not None:
+        scores["operating_point"] |= {"rule": point.rule, "threshold": point.threshold}
+    return scores
 
 
 def _refuse_training_images(model: Model, dataset: ImageDataset) -> None:

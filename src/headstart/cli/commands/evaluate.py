@@ -25,7 +25,7 @@ def evaluate(
     *, model: str, data: str, skip_unreadable: bool, seed: int, device: str, as_json: bool, quiet: bool, **given: Any
 ) -> None:
     """Score a model on an outside, labelled test set."""
-    from headstart.cli.output import decision_lines, print_json, print_scores
+    from headstart.cli.output import print_json, print_scores
     from headstart.cli.progress import TerminalProgress
     from headstart.model import load_model
     from headstart.workflow import evaluate as evaluate_model
@@ -38,8 +38,7 @@ def evaluate(
         print_json(found.to_json())
         return
     print_scores(found)
-    rule = None if found.operating_point is None else found.operating_point.rule
-    for line in decision_lines(rule, found.operating_point, found.conformal):
+    for line in found.decision_lines:
         click.echo(line)
     click.echo(f"{found.n_images:,} images; the intervals are those of this very model on new images of this kind.")
     click.echo(f"Next: headstart predict {shlex.quote(model)} NEW_IMAGES/")

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.data import ImageDataset
+    from headstart.decisions import DecidedOutOfFold
     from headstart.metrics import OutOfFold
-    from headstart.study.decisions import DecidedOutOfFold
 
 
 @register_export("predictions.csv")
@@ -25,24 +25,24 @@ def _content(context: ExportContext) -> bytes:
     return predictions_csv(context.dataset, context.study.oof, context.study.judged.decided)
 
 
-def predictions_csv(dataset: ImageDataset, oof: OutOfFold, said: DecidedOutOfFold | None = None) -> bytes:
+def predictions_csv(dataset: ImageDataset, oof: OutOfFold, decided: DecidedOutOfFold | None = None) -> bytes:
     """Out-of-fold predictions as CSV, one row per image and repeat, numbers in full precision.
 
     Parameters
     ----------
     dataset : ImageDataset
     oof : OutOfFold
-    said : DecidedOutOfFold, optional
-        What is called and the prediction sets, each set as a JSON list; None: the most probable class, no sets.
+    decided : DecidedOutOfFold, optional
+        Predicted classes and prediction sets, each set as a JSON list; None: the most probable class, no sets.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     columns = [f"probability:{name}" for name in oof.classes]
-    sets = None if said is None else said.sets
+    sets = None if decided is None else decided.sets
     kept = {"set": sets, "weight": oof.weights, "group": oof.groups}
     extra = [name for name, values in kept.items() if values is not None]
     writer.writerow(["image", "label", "predicted", *columns, "repeat", "fold", *extra])
-    predicted = oof.probabilities.argmax(axis=2) if said is None else said.predicted_classes
+    predicted = oof.probabilities.argmax(axis=2) if decided is None else decided.predicted_classes
     for repeat in range(oof.n_repeats):
         for row in oof.rows_of(repeat).tolist():
             names = [dataset.names[row], oof.classes[int(oof.labels[row])], oof.classes[int(predicted[repeat, row])]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
@@ -76,6 +77,18 @@ class OperatingPointResults(Part):
     metrics: OperatingPointScores
     confusion: Matrix
 
+    def words(self, rule: str) -> str:
+        """The scores that a clinician asks for, in one line."""
+        titles = {"sensitivity": "recall", "specificity": "specificity", "PPV": "precision", "NPV": "npv"}
+        return f"At {rule}: " + "; ".join(f"{title} {getattr(self.metrics, name)}" for title, name in titles.items())
+
+
+class TestSetOperatingPoint(OperatingPointResults):
+    """The model's operating point, with its scores and confusion matrix on the test set."""
+
+    rule: str
+    threshold: float
+
 
 class ClassCoverage(Part):
     """How often the prediction set of an image of this class holds the class, and how many images that rests on."""
@@ -85,25 +98,47 @@ class ClassCoverage(Part):
     uninformative_folds: Count
 
 
-class ConformalResults(Part):
-    """How often prediction sets hold the true class, and how large they are."""
+class SetCoverage(Part):
+    """Level of prediction sets, how often they hold the true class, and how large they are."""
 
     level: Annotated[float, Field(gt=0, lt=1)]
+    coverage: EstimateFacts
+    mean_size: Mass
+    share_of_size: tuple[Share, ...]
+
+    def words(self) -> str:
+        """Coverage and mean size in one line."""
+        return (
+            f"Prediction sets at {100 * self.level:g} % hold the true class of {self.coverage}; "
+            f"mean size {self.mean_size:.3f}"
+        )
+
+
+class ConformalResults(SetCoverage):
+    """Coverage of prediction sets in the outer folds, by class with the images it rests on."""
+
     min_calibration_size: Positive
     n_folds: Positive
-    coverage: EstimateFacts
     per_class: dict[str, ClassCoverage]
-    mean_size: Mass
-    share_of_size: tuple[Share, ...]
 
 
-class SetCoverage(Part):
-    """How often prediction sets hold the true class, over all and by class, and how large they are."""
+class TestSetCoverage(SetCoverage):
+    """Coverage of the model's prediction sets on the test set, over all and by class."""
 
-    coverage: EstimateFacts
     per_class: dict[str, EstimateFacts]
-    mean_size: Mass
-    share_of_size: tuple[Share, ...]
+
+
+class TestSetDecisions(Part):
+    """Scores of the model's operating point and prediction sets on the test set; None where the model has none."""
+
+    operating_point: TestSetOperatingPoint | None
+    conformal: TestSetCoverage | None
+
+    @property
+    def decision_lines(self) -> tuple[str, ...]:
+        """Both in words, a line each."""
+        point, sets = self.operating_point, self.conformal
+        return (*(() if point is None else (point.words(point.rule),)), *(() if sets is None else (sets.words(),)))
 
 
 class AbstentionPoint(Part):
@@ -208,3 +243,28 @@ class DecisionResults(Part):
     abstention: AbstentionResults
     folds: tuple[FoldDecisionFacts, ...]
     final: FittedDecisions
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Operating point and prediction sets in words, a line each."""
+        point, rule, sets = self.operating_point, self.requested.operating_point or "", self.conformal
+        return (*(() if point is None else (point.words(rule),)), *(() if sets is None else (sets.words(),)))
+
+    @property
+    def class_tables(self) -> dict[str, Mapping[str, object]]:
+        """Tables that have one entry for every class, by their place."""
+        return {} if self.conformal is None else {"conformal.per_class": self.conformal.per_class}
+
+    @property
+    def matrices(self) -> dict[str, tuple[tuple[float, ...], ...]]:
+        """Confusion matrices, by their place."""
+        return {} if self.operating_point is None else {"operating_point.confusion": self.operating_point.confusion}
+
+    @property
+    def missing(self) -> Iterator[str]:
+        """Places of what was requested and is not there."""
+        fitted = {"final": self.final, **{f"folds[{place}]": fold for place, fold in enumerate(self.folds)}}
+        for kind in ("operating_point", "conformal"):
+            if getattr(self.requested, kind) is not None:
+                absent = [f"{place}.{kind}" for place, one in fitted.items() if getattr(one, kind) is None]
+                yield from [*([kind] if getattr(self, kind) is None else []), *absent]

@@ -16,6 +16,15 @@ class EstimateFacts(Part):
     ci95: Ends | None
     fold_sd: Annotated[float, Field(ge=0)] | None
 
+    def __str__(self) -> str:
+        """The score with its interval in brackets; a dash where it is undefined.
+
+        >>> str(EstimateFacts(value=0.912, ci95=(0.894, 0.927), fold_sd=None))
+        '0.912 (0.894 to 0.927)'
+        """
+        words = "-" if self.value is None else f"{self.value:.3f}"
+        return words if self.ci95 is None else f"{words} ({self.ci95[0]:.3f} to {self.ci95[1]:.3f})"
+
 
 class PlainEstimate(Part):
     """A score and its 95 % interval; None for what is undefined."""

@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from headstart.results.models.base import Count, Ends, Matrix, Part, Positive, Share
-from headstart.results.models.decisions import OperatingPointScores, SetCoverage
+from headstart.results.models.decisions import TestSetDecisions
 from headstart.results.models.estimates import ClassScores, Estimates, IntervalFacts
 from headstart.results.models.transferability import TransferabilityScores
 
 
-class TestSetOperatingPoint(Part):
-    """The model's operating point, with its scores and confusion matrix on the test set."""
-
-    rule: str
-    threshold: float
-    metrics: OperatingPointScores
-    confusion: Matrix
-
-
-class TestSetCoverage(SetCoverage):
-    """How often the model's prediction sets hold the true class on the test set, and the level they were made for."""
-
-    level: Annotated[float, Field(gt=0, lt=1)]
-
-
-class TestSetResults(Part):
+class TestSetResults(TestSetDecisions):
     """Scores of a model on a labelled test set.
 
     Attributes
     ----------
-    operating_point, conformal : TestSetOperatingPoint, TestSetCoverage or None
-        None where the model has none. Other scores are of the most probable class.
+    metrics, per_class, confusion
+        Of the most probable class.
     unreadable : tuple of str
         Images that were left out, and why.
     """
@@ -46,8 +29,6 @@ class TestSetResults(Part):
     per_class: dict[str, ClassScores]
     confusion: Matrix
     interval: IntervalFacts
-    operating_point: TestSetOperatingPoint | None
-    conformal: TestSetCoverage | None
 
 
 class RunDifference(Part):

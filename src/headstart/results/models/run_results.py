@@ -142,8 +142,8 @@ def _tables_of_classes(found: RunResults) -> dict[str, Mapping[str, object]]:
     }
     if found.labels is not None:
         tables["labels.issues.thresholds"] = found.labels.issues.thresholds
-    if found.decisions is not None and found.decisions.conformal is not None:
-        tables["decisions.conformal.per_class"] = found.decisions.conformal.per_class
+    if found.decisions is not None:
+        tables |= {f"decisions.{place}": table for place, table in found.decisions.class_tables.items()}
     return tables
 
 
@@ -151,8 +151,8 @@ def _matrices(found: RunResults) -> dict[str, tuple[tuple[float, ...], ...]]:
     matrices: dict[str, tuple[tuple[float, ...], ...]] = {"confusion": found.confusion}
     if found.labels is not None:
         matrices["labels.issues.confident_joint"] = found.labels.issues.confident_joint
-    if found.decisions is not None and found.decisions.operating_point is not None:
-        matrices["decisions.operating_point.confusion"] = found.decisions.operating_point.confusion
+    if found.decisions is not None:
+        matrices |= {f"decisions.{place}": matrix for place, matrix in found.decisions.matrices.items()}
     return matrices
 
 
@@ -181,17 +181,4 @@ def _number_problems(found: RunResults) -> Iterator[str]:
     if found.final_model.source not in numbers:
         yield f"final_model.source {found.final_model.source} is the number of none of the sources"
     if found.decisions is not None:
-        yield from _missing_decisions(found.decisions)
-
-
-def _missing_decisions(decisions: DecisionResults) -> Iterator[str]:
-    """Which decisions were asked for and are not there."""
-    fitted = {
-        "decisions.final": decisions.final,
-        **{f"decisions.folds[{place}]": fold for place, fold in enumerate(decisions.folds)},
-    }
-    for kind in ("operating_point", "conformal"):
-        if getattr(decisions.requested, kind) is not None:
-            absent = [place for place, one in fitted.items() if getattr(one, kind) is None]
-            places = [*(["decisions"] if getattr(decisions, kind) is None else []), *absent]
-            yield from (f"{place}.{kind} should be an object but is null" for place in places)
+        yield from (f"decisions.{place} should be an object but is null" for place in found.decisions.missing)

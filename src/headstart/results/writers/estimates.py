@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any
 
 from headstart.metrics import Evaluation
 from headstart.metrics.compare import Difference
 from headstart.metrics.evaluate import Estimate
 from headstart.metrics.intervals import IntervalMethod
 from headstart.results.models.estimates import ClassScores, DifferenceFacts, EstimateFacts, IntervalFacts, PlainEstimate
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def plain_fields(found: DataclassInstance) -> dict[str, Any]:
+    """Fields of a dataclass by name, as the model of the same fields takes them.
+
+    Dataclasses inside become dictionaries and every `Estimate` its facts, so that a field added to the dataclass and
+    to its model is documented without a line here.
+    """
+    return {field.name: _plain(getattr(found, field.name)) for field in fields(found)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Estimate):
+        return estimate_facts(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain_fields(value)
+    return {name: _plain(item) for name, item in value.items()} if isinstance(value, Mapping) else value
 
 
 def estimate_facts(found: Estimate) -> EstimateFacts:

@@ -19,7 +19,7 @@ class FitOptions(  # the last base's fields come first
     """Everything a user may request of `fit`, by groups.
 
     An option is declared in its group: `NetworkOptions` (which network, and what it is shown), `SearchOptions` (what is
-    tried), `DecisionOptions` (the choosing score, calibration, operating point), `SplitOptions` (folds and seed),
+    tried), `DecisionOptions` (the choosing score, calibration, decisions), `SplitOptions` (folds and seed),
     `EngineOptions` (library and arithmetic), `ReportOptions` (baselines, report) and `MachineOptions` (device, threads,
     cache). All have defaults.
 
