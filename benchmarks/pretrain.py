@@ -45,7 +45,7 @@ FOLDER = Path(os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnist
 NAMES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 HELD_OUT = ("pullover", "coat", "shirt")
 BACKBONE, SIDE = "resnet18", 32
-SETTINGS = PretrainSettings(epochs=4, batch_size=128, augment="geometric", n_views=8, seed=0)
+SETTINGS = PretrainSettings(epochs=4, batch_size=128, augment="geometric", views=8, seed=0)
 N_SOURCE, N_TARGET, N_DRAWS = 20_000, 200, 10
 HEADS = [HeadSpec("logistic", {"C": C}) for C in (0.001, 0.01, 0.1)]
 SCORES = ("balanced_accuracy", "accuracy", "log_loss")
@@ -66,7 +66,7 @@ def main() -> int:
         folder = asked.folder or stack.enter_context(tempfile.TemporaryDirectory())
         start = time.perf_counter()
         domain = "Fashion-MNIST, seven classes"
-        options = PretrainOptions(BACKBONE, input_size=SIDE, settings=settings, domain=domain, n_threads=asked.threads)
+        options = PretrainOptions(BACKBONE, input_size=SIDE, settings=settings, domain=domain, threads=asked.threads)
         path = Path(folder) / "source.safetensors"
         made = pretrain(source(images, labels, n_source), path, options, progress=TerminalProgress())
         seconds = time.perf_counter() - start

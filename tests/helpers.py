@@ -66,7 +66,7 @@ def options(**changes: Any) -> Any:
         "weights": "random",
         "input_size": SIDE,
         "split": "nested:3x2",
-        "n_threads": 1,
+        "threads": 1,
         "device": "cpu",
         "cache": None,
         "baselines": False,

@@ -144,7 +144,7 @@ def test_the_columns_of_a_manifest_are_one_mapping() -> None:
 
 def test_settings_of_a_pretraining_come_from_their_own_dataclass() -> None:
     options = collect(PretrainOptions, {"backbone": "resnet18", "epochs": 3, "views": 2, "weights": None})
-    assert (options.settings.epochs, options.settings.n_views, options.settings.batch_size) == (3, 2, 64)
+    assert (options.settings.epochs, options.settings.views, options.settings.batch_size) == (3, 2, 64)
     with pytest.raises(InputError, match="epochs is 0"):
         collect(PretrainOptions, {"backbone": "resnet18", "epochs": 0})
 

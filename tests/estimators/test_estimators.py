@@ -40,7 +40,7 @@ from headstart.study.nested_cv import run_folds
 from headstart.study.plan import StudyPlan
 
 SIDE = 32
-OPTIONS = {"backbone": "test_mambaout", "weights": "random", "input_size": SIDE, "n_threads": 1, "device": "cpu"}
+OPTIONS = {"backbone": "test_mambaout", "weights": "random", "input_size": SIDE, "threads": 1, "device": "cpu"}
 N_IMAGES = 40
 DOCUMENT = Path(__file__).parents[2] / "docs" / "estimators.md"
 
@@ -323,7 +323,7 @@ def test_bad_labels_weights_and_groups_are_refused_in_words(words, arguments, im
         ("settings must be a dict", {"settings": "C=1"}),
         ("head='auto' chooses the settings itself", {"head": "auto", "settings": {"C": 1.0}}),
         ("batch_size must be a whole number of at least 1", {"batch_size": 0}),
-        ("n_threads must be a whole number of at least 1", {"n_threads": 1.5}),
+        ("threads must be a whole number of at least 1", {"threads": 1.5}),
         ("seed must be a whole number of at least 0", {"seed": -1}),
         ("input_size must be a side or", {"input_size": (32, 32, 3)}),
         ("input_size must be a side or", {"input_size": "32"}),

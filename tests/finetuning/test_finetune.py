@@ -622,7 +622,7 @@ def test_a_fit_judges_bundles_and_reports_what_it_tuned(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prefer_tuned(monkeypatch)
-    run = headstart.fit(folder, tmp_path / "run", helpers.options(**TUNED, augment="flips", n_views=2))
+    run = headstart.fit(folder, tmp_path / "run", helpers.options(**TUNED, augment="flips", views=2))
     found = run.results.fine_tuning
     assert found.times_chosen == 2 and found.n_views == 2
     assert found.candidates[0].unlock == 1 and found.candidates[0].precision in ("fp32", "bf16")

@@ -48,7 +48,7 @@ def asked(settings: PretrainSettings = QUICK, **changes: Any) -> PretrainOptions
     given = {
         "backbone": helpers.BACKBONE,
         "input_size": helpers.SIDE,
-        "n_threads": 1,
+        "threads": 1,
         "device": "cpu",
         "precision": "fp32",
     }
@@ -112,7 +112,7 @@ def test_an_epoch_sees_every_image_once_and_orders_differ(tmp_path: Path) -> Non
 
 
 def test_views_are_fixed_and_gone_through_by_epoch(tmp_path: Path) -> None:
-    task, settings = task_of(helpers.noise(8), tmp_path), PretrainSettings(augment="flips", n_views=9)
+    task, settings = task_of(helpers.noise(8), tmp_path), PretrainSettings(augment="flips", views=9)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(768, 2))
     learner = loop._Learner(network, task, settings, Machine("cpu", "fp32", 1), 10)
     seen = [[learner._view(row, epoch).index for epoch in range(4)] for row in range(3)]
@@ -491,8 +491,8 @@ def test_what_a_file_says_is_checked(made: Pretrained, tmp_path: Path) -> None:
     [
         ({"epochs": 0}, "epochs is 0"),
         ({"batch_size": 1}, "batch_size is 1"),
-        ({"learning_rate": float("nan")}, "learning rate is nan"),
-        ({"weight_decay": -1.0}, "weight decay is -1"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan; expected a number, more than 0, and 100 at the most."),
+        ({"weight_decay": -1.0}, "weight_decay is -1.0; expected a number, 0 to 100."),
         ({"label_smoothing": 1.0}, "label_smoothing is 1"),
         ({"warmup": -0.1}, "warmup is -0.1"),
         ({"augment": "flip"}, "Unknown augmentation policy 'flip'"),

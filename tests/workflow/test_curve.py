@@ -199,7 +199,7 @@ def test_the_score_is_that_of_all_held_out_images_together() -> None:
 
 # The whole way --------------------------------------------------------------------------------------------------------
 
-FEW = CurveOptions(n_sizes=4, n_repeats=2, n_folds=3)
+FEW = CurveOptions(sizes=4, repeats=2, folds=3)
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +248,7 @@ def test_another_curve_is_not_overwritten(drawn: Any) -> None:
             photographs,
             drawn.folder,
             helpers.options(split="nested:5x4"),
-            CurveOptions(n_sizes=4, n_repeats=3, n_folds=3),
+            CurveOptions(sizes=4, repeats=3, folds=3),
         )
 
 
@@ -261,7 +261,7 @@ def test_another_curve_is_not_overwritten(drawn: Any) -> None:
         ({}, {"at": (100_000,)}, "--at 100,000"),
         ({}, {"metric": "acuracy"}, "Did you mean 'accuracy'"),
         ({}, {"metric": "ece"}, "no learning curve"),
-        ({}, {"n_sizes": 3}, "expected 4 to 30"),
+        ({}, {"sizes": 3}, "expected 4 to 30"),
     ],
 )
 def test_what_cannot_be_drawn_is_said_and_nothing_written(

@@ -42,7 +42,7 @@ def curve(data: Path, output: Path, changes: dict[str, Any]) -> object:
 
 
 def pretrain(data: Path, output: Path, changes: dict[str, Any]) -> object:
-    options = headstart.PretrainOptions(**{**SMALL, "n_threads": 1, "device": "cpu", **changes})
+    options = headstart.PretrainOptions(**{**SMALL, "threads": 1, "device": "cpu", **changes})
     return headstart.pretrain(data, output.with_name(f"{output.name}.safetensors"), options)
 
 
@@ -105,7 +105,7 @@ CASES: dict[str, tuple[Callable[[Path], Path], dict[str, Any], str, str, tuple[s
     "depth without fine-tuning": (two_classes, {"unlock": 2}, "run", "Add --strategy fine-tune", ()),
     "too deep": (two_classes, {"strategy": "fine-tune", "unlock": 9}, "run", "unlock is 9", ()),
     "unknown strategy": (two_classes, {"strategy": "fine-tuning"}, "run", "fine-tune", ()),
-    "views of nothing": (two_classes, {"n_views": 4}, "run", "nothing is augmented", ("curve", "rank")),
+    "views of nothing": (two_classes, {"views": 4}, "run", "nothing is augmented", ("curve", "rank")),
     "halving with too few folds": (two_classes, {"study": HALVED}, "run", "Halving sees folds [9]", ()),
 }
 

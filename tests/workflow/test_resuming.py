@@ -67,7 +67,7 @@ def test_a_metric_for_two_classes_is_refused_before_any_work(tmp_path: Path) -> 
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(("name", "value"), [("seed", 2**32), ("n_threads", 100_000), ("batch_size", 10**9)])
+@pytest.mark.parametrize(("name", "value"), [("seed", 2**32), ("threads", 100_000), ("batch_size", 10**9)])
 def test_numbers_out_of_range_are_refused(name: str, value: int) -> None:
     with pytest.raises(InputError, match=f"{name} is {value}; expected"):
         helpers.options(**{name: value})

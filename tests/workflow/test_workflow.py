@@ -277,7 +277,7 @@ def test_other_data_never_overwrites_a_run(run: Run, folders: Path, tmp_path: Pa
 
 
 def test_a_resumed_run_keeps_the_threads_it_began_with(folders: Path, run: Run) -> None:
-    again = fit(folders, run.folder, helpers.options(n_threads=None, device="auto"))
+    again = fit(folders, run.folder, helpers.options(threads=None, device="auto"))
     assert again.results.backbone.engine.n_threads == 1
 
 
@@ -424,7 +424,7 @@ def test_outside_data_is_judged_as_by_hand(run: Run, tmp_path: Path) -> None:
 
 def test_a_model_of_the_estimator_knows_its_training_images_too(folders: Path, tmp_path: Path) -> None:
     dataset = ImageDataset.from_folder(folders)
-    network = {"backbone": helpers.BACKBONE, "weights": "random", "input_size": helpers.SIDE, "n_threads": 1}
+    network = {"backbone": helpers.BACKBONE, "weights": "random", "input_size": helpers.SIDE, "threads": 1}
     classifier = headstart.TransferClassifier(**network, head="logistic", device="cpu")
     classifier.fit([str(folders / name) for name in dataset.names], np.array(dataset.label_names()))
     classifier.to_model().save(tmp_path / "model")
@@ -488,7 +488,7 @@ def test_check_confirms_near_duplicates_and_writes_nothing(tmp_path: Path) -> No
 
 
 def test_estimate_plans_and_writes_nothing(folders: Path, tmp_path: Path) -> None:
-    options = helpers.options(cache=str(tmp_path / "cache"), n_threads=1)
+    options = helpers.options(cache=str(tmp_path / "cache"), threads=1)
     plan = estimate_fit(folders, tmp_path / "run", options)
     assert list(tmp_path.iterdir()) == []
     assert plan["images"] == 48

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from headstart.errors import InputError
-from headstart.workflow.options.option import Declared, Option, declared_options
+from headstart.workflow.options.option import Declared, declared_options, identifier
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -163,20 +163,17 @@ def _valued(item: Declared) -> Decorator[Any]:
 
 def _click_type(item: Declared) -> Any:
     about = item.option
-    if about.choices:
+    if about.choices and not about.several:
         return click.Choice(about.choices)
     if about.is_path:
         return click.Path()
-    if item.kind is str or not _is_bounded(about):
+    if item.kind is str or not about.in_words():
         return item.kind
-    low, is_open = (about.at_least, False) if about.above is None else (about.above, True)
+    low, opens = (about.at_least, False) if about.above is None else (about.above, True)
+    high, closes = (about.at_most, False) if about.below is None else (about.below, True)
     if item.kind is int:
-        return click.IntRange(_whole(low), _whole(about.at_most), min_open=is_open)
-    return click.FloatRange(low, about.at_most, min_open=is_open)
-
-
-def _is_bounded(about: Option) -> bool:
-    return any(end is not None for end in (about.at_least, about.at_most, about.above))
+        return click.IntRange(_whole(low), _whole(high), min_open=opens, max_open=closes)
+    return click.FloatRange(low, high, min_open=opens, max_open=closes)
 
 
 def _whole(end: float | None) -> int | None:
@@ -216,7 +213,7 @@ def _of_parts(item: Declared, given: dict[str, Any]) -> Any:
 
 def _unless_off(item: Declared, value: Any, given: dict[str, Any]) -> Any:
     off, _ = item.option.turned_off_by or ("", "")
-    if not given.pop(off.removeprefix("--").replace("-", "_"), False):
+    if not given.pop(identifier(off), False):
         return value
     if value is not None:
         raise InputError(f"{item.flag} and {off} exclude each other; give one of the two.")
@@ -225,7 +222,7 @@ def _unless_off(item: Declared, value: Any, given: dict[str, Any]) -> Any:
 
 def _spelled_out(item: Declared, value: Any, given: dict[str, Any]) -> Any:
     short = item.option.shorthand
-    number = None if short is None else given.pop(short.flag.removeprefix("--").replace("-", "_"), None)
+    number = None if short is None else given.pop(short.parameter, None)
     if short is None or number is None:
         return value
     if value != item.default:

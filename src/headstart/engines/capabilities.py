@@ -8,7 +8,7 @@ import platform
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -93,7 +93,7 @@ def _has_bf16_instructions() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def training_precision(device: str) -> str:
+def training_precision(device: str) -> Literal["fp32", "bf16"]:
     """Precision in which a network is trained unless one is named: bf16 where the hardware has it, otherwise fp32.
 
     A rule, not a trial: what a clock decides differs from run to run, and with it every digit (docs/speed.md).

@@ -47,7 +47,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
     white_level: int = WHITE_LEVEL
     decode: str = "exact"
     device: str = "auto"
-    n_threads: int | None = None
+    threads: int | None = None
     engine: str = "torch"
     precision: str = "fp32"
     batch_size: int | None = None
@@ -87,8 +87,8 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         if self.batch_size is not None:
             check_whole("batch_size", self.batch_size, at_least=1)
         check_whole("seed", self.seed, at_least=0)
-        if self.n_threads is not None:
-            check_whole("n_threads", self.n_threads, at_least=1)
+        if self.threads is not None:
+            check_whole("threads", self.threads, at_least=1)
         return ExtractionSettings(
             backbone=self.backbone,
             weights=None if self.weights is None else os.fspath(self.weights),
@@ -97,7 +97,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
             white_level=self.white_level,
             decode=self.decode,
             device=self.device,
-            n_threads=self.n_threads,
+            n_threads=self.threads,
             engine=self.engine,
             precision=self.precision,
             batch_size=self.batch_size,

@@ -49,7 +49,7 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         folds and takes the candidate of the smallest log loss: the choice that `headstart.fit` makes for its model.
     settings : dict, optional
         Settings of the head that differ from its defaults, such as ``{"C": 0.1}``; not with ``auto``.
-    weights, input_size, resize, white_level, decode, device, n_threads : optional
+    weights, input_size, resize, white_level, decode, device, threads : optional
         See `FrozenFeatures`.
     engine, precision, batch_size, cache, offline : optional
         See `FrozenFeatures`.
@@ -81,7 +81,7 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
     >>> from headstart import TransferClassifier
     >>> images = np.repeat(np.arange(0, 240, 20, dtype=np.uint8), 64).reshape(12, 8, 8)
     >>> labels = ["dark"] * 6 + ["bright"] * 6
-    >>> classifier = TransferClassifier("test_vit", head="knn", weights="random", input_size=32, n_threads=1)
+    >>> classifier = TransferClassifier("test_vit", head="knn", weights="random", input_size=32, threads=1)
     >>> classifier.fit(images, labels).predict_proba(images[:2]).shape
     (2, 2)
     """

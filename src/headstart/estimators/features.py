@@ -40,7 +40,7 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         ``fast`` lets the JPEG decoder leave out detail that the network's input is too small to show.
     device : {"auto", "cpu", "cuda", "mps"}
         ``auto`` takes CUDA, then MPS, then the CPU.
-    n_threads : int, optional
+    threads : int, optional
         Threads of the network on the CPU and of decoding. Default: the number of processors. Give 1 where the caller
         runs several fits side by side (``GridSearchCV(..., n_jobs=2)``).
     engine : {"torch", "auto", "openvino"}
@@ -80,7 +80,7 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
     >>> import numpy as np
     >>> from headstart import FrozenFeatures
     >>> images = np.zeros((2, 8, 8), dtype=np.uint8)
-    >>> FrozenFeatures("test_vit", weights="random", input_size=32, n_threads=1).fit_transform(images).shape
+    >>> FrozenFeatures("test_vit", weights="random", input_size=32, threads=1).fit_transform(images).shape
     (2, 64)
     """
 

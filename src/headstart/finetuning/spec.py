@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 from headstart.errors import InputError, unknown_name
 
 ALL: Final = "all"
-NORMS: Final = ("keep", "adapt")
-MIXES: Final = ("none", "mixup", "cutmix")
-AVERAGES: Final = ("none", "ema", "swa")
-PRECISIONS: Final = ("auto", "fp32", "bf16")
-STARTS: Final = ("pretrained", "random")
+Norms = Literal["keep", "adapt"]
+Mix = Literal["none", "mixup", "cutmix"]
+Average = Literal["none", "ema", "swa"]
+Precision = Literal["auto", "fp32", "bf16"]
+Start = Literal["pretrained", "random"]
 
 
 def _number(default: float, least: float, most: float) -> Any:
     """A field that is a number in a range."""
     return field(default=default, metadata={"range": (least, most)})
-
-
-def _choice(default: str, known: tuple[str, ...]) -> Any:
-    """A field that is one of several names."""
-    return field(default=default, metadata={"choices": known})
 
 
 @dataclass(frozen=True)
@@ -92,14 +87,14 @@ class FineTuneSpec:
     weight_decay: float = _number(0.02, 0.0, 10.0)
     label_smoothing: float = _number(0.05, 0.0, 0.9)
     clip_norm: float = _number(5.0, 0.0, 1e6)
-    norms: str = _choice("keep", NORMS)
-    mix: str = _choice("none", MIXES)
+    norms: Norms = field(default="keep", metadata={"choices": get_args(Norms)})
+    mix: Mix = field(default="none", metadata={"choices": get_args(Mix)})
     mix_alpha: float = _number(0.2, 0.01, 10.0)
-    average: str = _choice("ema", AVERAGES)
+    average: Average = field(default="ema", metadata={"choices": get_args(Average)})
     ema_epochs: float = _number(1.0, 0.01, 1_000.0)
     patience: int = _number(0, 0, 10_000)
-    start: str = _choice("pretrained", STARTS)
-    precision: str = _choice("auto", PRECISIONS)
+    start: Start = field(default="pretrained", metadata={"choices": get_args(Start)})
+    precision: Precision = field(default="auto", metadata={"choices": get_args(Precision)})
 
     def __post_init__(self) -> None:
         self._check_unlock()

@@ -162,7 +162,7 @@ class _Learner:
     ) -> None:
         self.network, self.task, self.settings, self.machine = network, task, settings, machine
         self.n_steps = n_steps
-        self.views = settings.views()
+        self.views = settings.fixed_views()
         kinds = {True: [], False: []}  # type: dict[bool, list[nn.Parameter]]
         for parameter in network.parameters():
             kinds[parameter.ndim > 1].append(parameter)

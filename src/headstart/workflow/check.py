@@ -17,6 +17,7 @@ from headstart.workflow.job.near_duplicates import NearDuplicates, find_near_dup
 from headstart.workflow.job.sources import open_cache, open_for
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import search_space, source_options
+from headstart.workflow.options.verbs import GivenOptions
 
 _LISTED = 20
 
@@ -66,7 +67,12 @@ class CheckResult:
 
 
 def check_data(
-    data: Data, options: FitOptions | None = None, *, features: bool = True, progress: Progress | None = None
+    data: Data,
+    options: FitOptions | None = None,
+    *,
+    features: bool = True,
+    progress: Progress | None = None,
+    **given: Any,
 ) -> CheckResult:
     """Audit a data set without training on it.
 
@@ -78,6 +84,8 @@ def check_data(
     features : bool
         Confirm near duplicates in feature space; False looks at the files only.
     progress : Progress, optional
+    **given
+        Options that ``headstart check`` has, by name; they go before those of `options`.
 
     Returns
     -------
@@ -88,10 +96,10 @@ def check_data(
     DataError
         When the data set cannot be read at all. Unreadable images are listed, not raised.
     """
-    options = options or FitOptions()
-    progress = progress or Silent()
+    named, progress = GivenOptions.of("check", given), progress or Silent()
+    data, options = named.data(data), named.options(FitOptions, options)
     dataset, _ = open_data(data)
-    n_workers = options.n_threads or available_processors()
+    n_workers = options.threads or available_processors()
     audit = audit_dataset(dataset, n_workers=n_workers, progress=progress)
     checked = CheckResult(audit, None, agreement=agreement_facts(dataset))
     if not audit.candidates:

@@ -36,6 +36,7 @@ from headstart.workflow.job.time_estimate import REPORT_S, SourceCosts, announce
 from headstart.workflow.job.transferability import transferability
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.training_set import left_out_notes
+from headstart.workflow.options.verbs import GivenOptions
 from headstart.workflow.preflight import Preflight, make_run_split
 from headstart.workflow.run import Run, finished_results
 
@@ -49,6 +50,7 @@ def fit(
     options: FitOptions | None = None,
     *,
     progress: Progress | None = None,
+    **given: Any,
 ) -> Run:
     """Train on labelled images and say honestly how well it works.
 
@@ -65,6 +67,9 @@ def fit(
         The run folder; new, or of the same run.
     options : FitOptions, optional
     progress : Progress, optional
+    **given
+        Options of `FitOptions` and `DataSource` by name, such as ``seed=1``; they go before those of `options`. The
+        columns of a manifest are named as on the command line: ``label_column="diagnosis"``.
 
     Returns
     -------
@@ -83,11 +88,13 @@ def fit(
     Examples
     --------
     >>> import headstart
-    >>> run = headstart.fit("photographs/", "runs/first")  # doctest: +SKIP
+    >>> run = headstart.fit("photographs/", "runs/first", seed=1)  # doctest: +SKIP
     >>> run.headline  # doctest: +SKIP
     'Balanced accuracy 0.861 (0.832 to 0.886); ...'
     """
-    options, progress, clock = options or FitOptions(), progress or Silent(), Stopwatch()
+    named = GivenOptions.of("fit", given)
+    data, options = named.data(data), named.options(FitOptions, options)
+    progress, clock = progress or Silent(), Stopwatch()
     ready = Preflight.of(data, output, options, clock=clock, progress=progress)
     folder, location = Path(output), {"data": ready.job.audited.source}
     with files.claimed(folder, ready.identity, location, images=options.images, engines=ready.engines) as images:
@@ -174,12 +181,17 @@ def _write_timings(
 
 
 def estimate_fit(
-    data: Data, output: str | os.PathLike[str], options: FitOptions, *, progress: Progress | None = None
+    data: Data,
+    output: str | os.PathLike[str],
+    options: FitOptions | None = None,
+    *,
+    progress: Progress | None = None,
+    **given: Any,
 ) -> dict[str, Any]:
     """The plan of a fit and its cost in seconds; nothing is written.
 
     Everything is checked as for `fit`, and the backbone is tried on a few batches, so the answer itself takes some
-    seconds.
+    seconds. Options by name are taken as `fit` takes them.
 
     Returns
     -------
@@ -192,7 +204,8 @@ def estimate_fit(
     HeadstartError
         Whatever `fit` would refuse.
     """
-    clock = Stopwatch()
+    named, clock = GivenOptions.of("fit", given), Stopwatch()
+    data, options = named.data(data), named.options(FitOptions, options)
     ready = Preflight.of(data, output, options, clock=clock, progress=progress)
     job, split = ready.job, ready.run_split
     dataset = job.audited.dataset

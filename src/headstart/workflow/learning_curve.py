@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +29,7 @@ from headstart.workflow.job.sources import extract_all, open_cache
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.learning_curve import CurveOptions
 from headstart.workflow.options.search_space import search_space
+from headstart.workflow.options.verbs import GivenOptions
 from headstart.workflow.preflight import Preflight, Scope
 
 PAGE_FILE: Final = "curve.html"
@@ -68,6 +69,7 @@ def curve(
     requested: CurveOptions | None = None,
     *,
     progress: Progress | None = None,
+    **given: Any,
 ) -> LearningCurve:
     """Draw the learning curve of a data set: how the score grows with the images, and where it would go.
 
@@ -85,6 +87,9 @@ def curve(
         One backbone; grid and study, balancing and views are not for curves.
     requested : CurveOptions, optional
     progress : Progress, optional
+    **given
+        Options that ``headstart curve`` has, by name, such as ``sizes=6`` or ``seed=1``; they go before those of
+        `requested` and `options`.
 
     Returns
     -------
@@ -104,7 +109,12 @@ def curve(
     >>> found.verdict  # doctest: +SKIP
     'About 900 more images for +2 points (90 % band 400 to 2,100); three times as many would bring 3.1.'
     """
-    options, requested, progress = options or FitOptions(), requested or CurveOptions(), progress or Silent()
+    named, progress = GivenOptions.of("curve", given), progress or Silent()
+    data, options, requested = (
+        named.data(data),
+        named.options(FitOptions, options),
+        named.options(CurveOptions, requested),
+    )
     ready = Preflight.of(data, output, options, scope=_scope(requested, options.seed), progress=progress)
     folder, location = Path(output), {"data": ready.job.audited.source}
     with files.claimed(folder, ready.identity, location, images=False, engines=ready.engines):
@@ -119,7 +129,7 @@ def _scope(requested: CurveOptions, seed: int) -> Scope:
     """A curve draws folds of its own, from which heads of its own are chosen."""
 
     def check_data(dataset: ImageDataset) -> None:
-        _check_reach(requested.at, len(dataset), requested.n_folds)
+        _check_reach(requested.at, len(dataset), requested.folds)
         _draws(dataset, requested, seed)  # what cannot be drawn is refused before anything is written
 
     return Scope(
@@ -155,11 +165,18 @@ def _check_reach(at: Sequence[int], n_images: int, n_folds: int) -> None:
 
 
 def _identity(requested: CurveOptions) -> dict[str, Any]:
-    return {item.name: getattr(requested, item.name) for item in fields(requested)} | {"at": list(requested.at)}
+    """What decides a curve, by the names of ``run.json``."""
+    return {
+        "metric": requested.metric,
+        "n_sizes": requested.sizes,
+        "n_repeats": requested.repeats,
+        "n_folds": requested.folds,
+        "at": list(requested.at),
+    }
 
 
 def _draws(dataset: ImageDataset, requested: CurveOptions, seed: int) -> TrainingSubsets:
-    n_sizes, n_repeats, n_folds = requested.n_sizes, requested.n_repeats, requested.n_folds
+    n_sizes, n_repeats, n_folds = requested.sizes, requested.repeats, requested.folds
     return draw_subsets(dataset, n_sizes=n_sizes, n_repeats=n_repeats, n_folds=n_folds, seed=seed)
 
 
@@ -188,7 +205,7 @@ def _about(job: Job, requested: CurveOptions) -> dict[str, Any]:
         "classes": list(job.audited.dataset.classes),
         "source": source.spec.label,
         "engine": engine_record(source.record, source.extractor.engine),
-        "n_folds": requested.n_folds,
+        "n_folds": requested.folds,
         "seed": job.options.seed,
         "data_sha256": job.audited.dataset.fingerprint(),
     }

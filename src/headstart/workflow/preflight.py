@@ -140,7 +140,7 @@ class Preflight:
         check_weights(options, space)
         with clock.step("audit"):
             audited = audit_data(
-                data, skip_unreadable=options.skip_unreadable, n_threads=options.n_threads, progress=progress
+                data, skip_unreadable=options.skip_unreadable, n_threads=options.threads, progress=progress
             )
         positive = _check_classes(audited.dataset, options, scope)
         split = _check_folds(audited, options, space, scope)

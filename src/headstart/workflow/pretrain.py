@@ -36,6 +36,7 @@ from headstart.workflow.job.audit import AuditedDataset, Data, audit_data
 from headstart.workflow.job.near_duplicates import join_exact
 from headstart.workflow.options.data import as_source
 from headstart.workflow.options.pretrain import PRECISIONS, PretrainOptions
+from headstart.workflow.options.verbs import GivenOptions
 from headstart.workflow.preflight import check_outside
 
 if TYPE_CHECKING:
@@ -76,7 +77,12 @@ class Pretrained:
 
 
 def pretrain(
-    data: Data, output: str | os.PathLike[str], options: PretrainOptions, *, progress: Progress | None = None
+    data: Data,
+    output: str | os.PathLike[str],
+    options: PretrainOptions | None = None,
+    *,
+    progress: Progress | None = None,
+    **given: Any,
 ) -> Pretrained:
     """Train a whole network on labelled images of a source task, and write its weights.
 
@@ -88,8 +94,11 @@ def pretrain(
     data : path, DataSource or ImageDataset
     output : path
         File to write, ending with ``.safetensors``; unfinished work lies beside it, in a folder ending with ``.work``.
-    options : PretrainOptions
+    options : PretrainOptions, optional
     progress : Progress, optional
+    **given
+        Options of `PretrainOptions`, `PretrainSettings` and `DataSource` by name, such as ``epochs=20``; they go before
+        those of `options`. The backbone must be named, here or there.
 
     Returns
     -------
@@ -108,15 +117,17 @@ def pretrain(
     --------
     >>> import headstart
     >>> made = headstart.pretrain(
-    ...     "clothes/", "clothes.safetensors", headstart.PretrainOptions("resnet18", input_size=64)
+    ...     "clothes/", "clothes.safetensors", backbone="resnet18", input_size=64, epochs=20
     ... )  # doctest: +SKIP
     """
-    progress, path = progress or Silent(), _output_file(output)
+    named, progress = GivenOptions.of("pretrain", given), progress or Silent()
+    data, options = named.data(data), named.options(PretrainOptions, options)
+    path = _output_file(output)
     check_outside(data, path)
     work = path.with_name(f"{path.name}.work")
     find_entry(options.backbone)
     deciding = options.identity()  # a file of weights that is missing is refused here
-    audited = audit_data(data, skip_unreadable=options.skip_unreadable, n_threads=options.n_threads, progress=progress)
+    audited = audit_data(data, skip_unreadable=options.skip_unreadable, n_threads=options.threads, progress=progress)
     domain = options.domain or _domain(data)
     identity = _identity(audited, {**deciding, "domain": domain})
     if path.exists():
@@ -203,7 +214,7 @@ class _Job:
             progress=self.progress,
         )
         pixels = pixels_for(entry, network, options.input_size)
-        for view in settings.views():
+        for view in settings.fixed_views():
             view.check_takes(pixels.input_size)
         with files.claimed(self.work, self.identity, {}, images=False):
             task = self._task(dataset, training, pixels)
@@ -223,7 +234,7 @@ class _Job:
             interpolation=pixels.interpolation,
             white_level=options.white_level,
         )
-        n_threads = options.n_threads or available_processors()
+        n_threads = options.threads or available_processors()
         images = ImageBatches(dataset, preparation, self.work, n_threads)
         images.store(self.progress)
         certain = np.eye(len(dataset.classes))[dataset.training_labels()]
@@ -239,7 +250,7 @@ class _Job:
         if (stored := _stored_machine(path)) is not None:
             return stored
         device = resolve_device(options.device)
-        n_threads = options.n_threads or available_processors()
+        n_threads = options.threads or available_processors()
         machines = [Machine(device, name, n_threads) for name in _precisions(options.precision, device)]
         chosen, speeds = faster_machine(network, task, options.settings, machines)
         self.progress.note(self._plan(task, chosen, speeds))

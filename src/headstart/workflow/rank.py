@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from headstart.errors import InputError
 from headstart.progress import Progress
@@ -19,6 +20,7 @@ from headstart.workflow.job.near_duplicates import join_near_duplicates
 from headstart.workflow.job.sources import extract_all, open_cache
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import search_space
+from headstart.workflow.options.verbs import GivenOptions
 from headstart.workflow.preflight import Preflight, Scope, make_run_split
 
 
@@ -44,7 +46,7 @@ class BackboneRanking:
 
 
 def rank_backbones(
-    data: Data, options: FitOptions | None = None, *, progress: Progress | None = None
+    data: Data, options: FitOptions | None = None, *, progress: Progress | None = None, **given: Any
 ) -> BackboneRanking:
     """Score several backbones on a data set before any study is run.
 
@@ -59,6 +61,8 @@ def rank_backbones(
         With two sources at least: ``backbone="A,B"``, or a study with several. Heads, balancing and views of a study
         have no part in the scores.
     progress : Progress, optional
+    **given
+        Options that ``headstart backbones rank`` has, by name; they go before those of `options`.
 
     Returns
     -------
@@ -74,12 +78,13 @@ def rank_backbones(
     Examples
     --------
     >>> import headstart
-    >>> options = headstart.FitOptions(backbone="resnet18,densenet121")
-    >>> headstart.rank_backbones("photographs/", options).favoured  # doctest: +SKIP
+    >>> headstart.rank_backbones("photographs/", backbone="resnet18,densenet121").favoured  # doctest: +SKIP
     ('densenet121',)
     """
+    named = GivenOptions.of("rank", given)
+    data, options = named.data(data), named.options(FitOptions, options)
     scope = Scope(space=_several_sources, judges=False, trains=False)
-    ready = Preflight.of(data, None, options or FitOptions(), scope=scope, progress=progress)
+    ready = Preflight.of(data, None, options, scope=scope, progress=progress)
     return BackboneRanking(_scored(ready.job))
 
 

@@ -97,7 +97,6 @@ def _stage_row(stage: Any) -> list[str]:
     FitOptions,
     "split",
     help="nested:OUTERxINNER, holdout:TRAIN/VAL/TEST in percent, or a split.json; test rows are never read.",
-    shorthand=None,
 )
 @options_of(FitOptions, "seed")
 @options_of(EngineOptions)

@@ -14,7 +14,7 @@ from headstart.workflow.options.fit import FitOptions
 @register_command(order=100)
 @click.command()
 @output_option("Run folder to write, or to go on with.")
-@options_of(FitOptions, "cache", "n_threads")
+@options_of(FitOptions, "cache", "threads")
 @quiet_option
 def demo(output: str, quiet: bool, **given: Any) -> None:
     """Run the main job on 2,624 real images of solar cells.

@@ -12,6 +12,7 @@ from headstart.engines.capabilities import torch_precisions, training_precision
 from headstart.features.extractor import Extractor
 from headstart.finetuning import FineTuneSpec
 from headstart.finetuning.cost import step_seconds
+from headstart.finetuning.spec import Precision
 from headstart.study.folds import HOLDOUT, OuterFold
 
 MIN_EPOCHS: Final = 3
@@ -50,14 +51,15 @@ class FineTuningTime:
     is_measured: bool
     _trials: dict[tuple[int | str, int, str, str], tuple[float, float]] = field(default_factory=dict)
 
-    def precision(self, spec: FineTuneSpec) -> str:
+    def precision(self, spec: FineTuneSpec) -> Precision:
         """The requested one, or that of the rule; where it is measured the faster by a trial of this very step."""
         if spec.precision != "auto":
             return spec.precision
         device = self.extractors[0].engine.device
         if not self.is_measured or "bf16" not in torch_precisions(device):
             return training_precision(device)
-        return min(("fp32", "bf16"), key=lambda name: self._trial(replace(spec, precision=name))[0])
+        both: tuple[Precision, ...] = ("fp32", "bf16")
+        return min(both, key=lambda name: self._trial(replace(spec, precision=name))[0])
 
     def seconds(self, specs: Sequence[FineTuneSpec]) -> float:
         """Seconds of all trainings of some candidates at most, their maps and predictions."""

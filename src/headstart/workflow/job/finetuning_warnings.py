@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from headstart.workflow.options.finetuning import SCRATCH, requested_specs
+from headstart.workflow.options.finetuning import requested_specs
+from headstart.workflow.options.search import SCRATCH
 
 if TYPE_CHECKING:
     from headstart.study.run import StudyResult

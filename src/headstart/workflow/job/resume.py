@@ -51,7 +51,7 @@ def resumed(
             f"{folder} was begun with the engine {stored.label}. {lacking}. Go on where it was begun, or give another "
             "folder to begin anew."
         )
-    n_threads = options.n_threads or stored.n_threads
+    n_threads = options.threads or stored.n_threads
     engine = replace(
         stored,
         device=resolve_device(stored.device) if options.device == "auto" else plain.engine.device,

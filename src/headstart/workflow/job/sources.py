@@ -95,7 +95,7 @@ def extraction_settings(options: FitOptions) -> ExtractionSettings:
         white_level=options.white_level,
         decode=options.decode,
         device=options.device,
-        n_threads=options.n_threads,
+        n_threads=options.threads,
         engine=options.engine,
         precision=options.precision,
         batch_size=options.batch_size,

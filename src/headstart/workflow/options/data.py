@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from headstart.errors import InputError, RunError
 from headstart.workflow.options.option import Option, Options, option
@@ -14,6 +14,7 @@ from headstart.workflow.options.option import Option, Options, option
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
 
+Votes = Literal["majority", "shares"]
 _COLUMNS: Final[Mapping[str, Option]] = {
     "image": Option(help="Manifest column of the image path.", flag="--image-column", unset="image"),
     "label": Option(help="Manifest column of the class.", flag="--label-column", unset="label"),
@@ -44,11 +45,11 @@ class DataSource(Options):
         metadata=option("Take the group from the path: what the first parenthesis matches.", metavar="REGEX"),
     )
     columns: dict[str, str] | None = field(default=None, metadata=option("Columns of a manifest.", parts=_COLUMNS))
-    votes: str | None = field(
+    votes: Votes | None = field(
         default=None,
         metadata=option(
             "What several raters come to: most votes, or soft labels, their shares.",
-            choices=("majority", "shares"),
+            choices=get_args(Votes),
             unset="majority",
         ),
     )
@@ -68,6 +69,10 @@ class DataSource(Options):
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.path, str | os.PathLike):
+            raise InputError(f"The path of the data is {self.path!r}; expected a folder, a manifest or an archive.")
+        object.__setattr__(self, "path", os.fspath(self.path))
         if not self.path.strip():
             raise InputError("The path of the data is empty. Give a folder, a manifest or an archive.")
 

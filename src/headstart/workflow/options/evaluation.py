@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from headstart.workflow.options.option import Options, Shorthand, metric_names, option
 
 if TYPE_CHECKING:
     from headstart.decisions import DecisionRules
 
-SEEDS = {"at_least": 0, "at_most": 2**32 - 1}
+Calibration = Literal["auto", "none", "temperature", "platt", "isotonic"]
+SEEDS: Final = {"at_least": 0, "at_most": 2**32 - 1}
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,11 @@ class DecisionOptions(Options):
     metric: str = field(
         default="log_loss", metadata=option("Score that the inner folds choose by.", decides=True, listed=metric_names)
     )
-    calibrate: str = field(
+    calibrate: Calibration = field(
         default="auto",
         metadata=option(
             "Make probabilities agree with frequencies. auto: by the size of the data, none where none helps.",
-            choices=("auto", "none", "temperature", "platt", "isotonic"),
+            choices=get_args(Calibration),
             noun="calibration",
         ),
     )

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
-from headstart.errors import InputError, unknown_name
+from headstart.errors import InputError
 from headstart.finetuning import FROM_SCRATCH, FineTuneSpec
 from headstart.workflow.options.fit import FitOptions
-
-FEATURE_EXTRACTION: Final = "feature-extraction"
-FINE_TUNE: Final = "fine-tune"
-SCRATCH: Final = "scratch"
-STRATEGIES: Final = (FEATURE_EXTRACTION, FINE_TUNE, SCRATCH)
+from headstart.workflow.options.search import FINE_TUNE, SCRATCH
 
 
 def requested_specs(options: FitOptions) -> tuple[FineTuneSpec, ...]:
@@ -20,12 +16,9 @@ def requested_specs(options: FitOptions) -> tuple[FineTuneSpec, ...]:
     Raises
     ------
     InputError
-        For an unknown strategy or setting, or settings of a fine-tuning that is not requested.
+        For an unknown setting, or settings of a fine-tuning that is not requested.
     """
     strategies = [name.strip() for name in options.strategy.split(",")]
-    for name in strategies:
-        if name not in STRATEGIES:
-            raise InputError(unknown_name("strategy", name, STRATEGIES))
     if FINE_TUNE not in strategies:
         named: dict[str, Any] = {"--unlock": options.unlock, "--fine-tuning": options.fine_tuning}
         named |= {} if SCRATCH in strategies else {"--budget": options.budget}

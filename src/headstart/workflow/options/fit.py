@@ -36,5 +36,9 @@ class FitOptions(  # the last base's fields come first
 
     def identity(self) -> dict[str, Any]:
         """The options that decide the results beside data, search space and sources; others change where work runs."""
-        deciding = {item.name: getattr(self, item.name) for item in declared_options(FitOptions) if item.option.decides}
+        deciding = {
+            item.option.recorded_as or item.name: getattr(self, item.name)
+            for item in declared_options(FitOptions)
+            if item.option.decides
+        }
         return deciding | {"decisions": self.decision_rules.to_json()} | self.fine_tuning_identity()

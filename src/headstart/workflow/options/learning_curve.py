@@ -16,11 +16,11 @@ class CurveOptions(Options):
     ----------
     metric : str
         Score of the curve; heads are chosen by log loss.
-    n_sizes : int
+    sizes : int
         Number of sizes from the smallest to the whole training fold, rising by one factor.
-    n_repeats : int
+    repeats : int
         Number of draws of folds and orders.
-    n_folds : int
+    folds : int
         Number of outer folds.
     at : tuple of int
         Numbers of training images to predict the score at.
@@ -35,14 +35,12 @@ class CurveOptions(Options):
         default="balanced_accuracy",
         metadata=option("Score of the curve; heads are chosen by log loss.", listed=metric_names),
     )
-    n_sizes: int = field(
+    sizes: int = field(
         default=8,
-        metadata=option("Numbers of images, rising by one factor.", flag="--sizes", at_least=4, at_most=30),
+        metadata=option("Numbers of images, rising by one factor.", at_least=4, at_most=30),
     )
-    n_repeats: int = field(
-        default=5, metadata=option("Draws of folds and subsets.", flag="--repeats", at_least=2, at_most=100)
-    )
-    n_folds: int = field(default=5, metadata=option("Outer folds.", flag="--folds", at_least=2, at_most=20))
+    repeats: int = field(default=5, metadata=option("Draws of folds and subsets.", at_least=2, at_most=100))
+    folds: int = field(default=5, metadata=option("Outer folds.", at_least=2, at_most=20))
     at: tuple[int, ...] = field(
         default=(),
         metadata=option(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final, Literal, get_args
 
 from headstart.workflow.options.option import Options, option
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
-THREADS = {"flag": "--threads", "at_least": 1, "at_most": 256}
+Engine = Literal["auto", "torch", "openvino", "measure"]
+Precision = Literal["auto", "fp32", "bf16", "int8"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+DEVICES: Final = get_args(Device)
+THREADS: Final = {"at_least": 1, "at_most": 256}
 SKIP_UNREADABLE = "Leave unreadable images out instead of stopping."
 OFFLINE = "Never touch the network."
 
@@ -29,18 +33,18 @@ class EngineOptions(Options):
         Leave unreadable images out instead of stopping.
     """
 
-    engine: str = field(
+    engine: Engine = field(
         default="auto",
         metadata=option(
             "Library that runs the network. auto: by rule; measure: the fastest, by a trial, written down.",
-            choices=("auto", "torch", "openvino", "measure"),
+            choices=get_args(Engine),
         ),
     )
-    precision: str = field(
+    precision: Precision = field(
         default="auto",
         metadata=option(
             "Of the network's arithmetic. auto: by rule, where the features agree with fp32 on your images.",
-            choices=("auto", "fp32", "bf16", "int8"),
+            choices=get_args(Precision),
         ),
     )
     batch_size: int | None = field(
@@ -58,7 +62,7 @@ class MachineOptions(Options):
     ----------
     device : {"auto", "cpu", "cuda", "mps"}
         Where networks run.
-    n_threads : int or None
+    threads : int or None
         Threads and worker processes. None: all processors.
     offline : bool
         Never touch the network.
@@ -69,8 +73,8 @@ class MachineOptions(Options):
         ``$HEADSTART_CACHE_LIMIT``, else 20 GB or half of the room on the disk, whichever is less.
     """
 
-    device: str = field(default="auto", metadata=option("Where networks run.", choices=DEVICES))
-    n_threads: int | None = field(
+    device: Device = field(default="auto", metadata=option("Where networks run.", choices=DEVICES))
+    threads: int | None = field(
         default=None, metadata=option("Threads and worker processes.", unset="all processors", **THREADS)
     )
     offline: bool = field(default=False, metadata=option(OFFLINE))
@@ -104,4 +108,4 @@ class MachineOptions(Options):
         """Number of worker processes: as many as threads are requested, else one for each processor."""
         from headstart.engines.engine import available_processors
 
-        return self.n_threads or available_processors()
+        return self.threads or available_processors()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final, Literal, get_args
 
 from headstart.errors import InputError
 from headstart.workflow.options.option import Options, option
 
-RESIZES = ("squash", "crop", "pad")
-WHITE_LEVEL = 65535
-INPUT_SIZES = {"at_least": 16, "at_most": 4096}
+Resize = Literal["squash", "crop", "pad"]
+RESIZES: Final = get_args(Resize)
+Decoding = Literal["exact", "fast"]
+WHITE_LEVEL: Final = 65535
+INPUT_SIZES: Final = {"at_least": 16, "at_most": 4096}
 
 
 @dataclass(frozen=True)
@@ -36,27 +39,32 @@ class NetworkOptions(Options):
     backbone: str | None = field(
         default=None,
         metadata=option(
-            "Pretrained network, or several that compete.", metavar="NAME[,NAME...]", unset="efficientnet_lite0"
+            "Pretrained network, or several that compete.",
+            metavar="NAME[,NAME...]",
+            several=True,
+            unset="efficientnet_lite0",
         ),
     )
     weights: str | None = field(
         default=None,
         metadata=option(
-            "File of weights, or random.", unset="shipped, added, cached, or (for a named backbone) downloaded"
+            "File of weights, or random.",
+            is_path=True,
+            unset="shipped, added, cached, or (for a named backbone) downloaded",
         ),
     )
     input_size: int | None = field(
         default=None,
         metadata=option("Side of the network's input in pixels.", unset="the network's own", **INPUT_SIZES),
     )
-    resize: str = field(default="squash", metadata=option("How an image becomes square.", choices=RESIZES))
+    resize: Resize = field(default="squash", metadata=option("How an image becomes square.", choices=RESIZES))
     white_level: int = field(
         default=WHITE_LEVEL, metadata=option("16-bit value shown as white.", at_least=1, at_most=WHITE_LEVEL)
     )
-    decode: str = field(
+    decode: Decoding = field(
         default="exact",
         metadata=option(
-            "fast: large JPEGs without the finest detail, several times quicker.", choices=("exact", "fast")
+            "fast: large JPEGs without the finest detail, several times quicker.", choices=get_args(Decoding)
         ),
     )
 

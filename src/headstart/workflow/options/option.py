@@ -5,13 +5,14 @@ The command line is made from these declarations (`headstart.cli.options`), and 
 
 from __future__ import annotations
 
-import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
-from numbers import Real
 from typing import Any, Final
 
 from headstart.errors import InputError, unknown_name
+from headstart.runtime.limits import Limits, phrases
+from headstart.workflow.options.values import fits, in_words
 
 _KEY: Final = "headstart.option"
 
@@ -33,9 +34,27 @@ class Shorthand:
     pattern: str
     at_least: int
 
+    @property
+    def parameter(self) -> str:
+        """Its name where it is given by name: the flag as an identifier."""
+        return identifier(self.flag)
+
+    def spelled_out(self, number: Any) -> str:
+        """The value that the number stands for.
+
+        Raises
+        ------
+        InputError
+            When that is no whole number, or too small.
+        """
+        limits = Limits(at_least=self.at_least)
+        if not fits(number, "int") or not limits.holds(number):
+            raise InputError(f"{self.parameter} is {number!r}; expected a whole number, {limits.in_words()}.")
+        return self.pattern.format(number)
+
 
 @dataclass(frozen=True, kw_only=True)
-class Option:
+class Option(Limits):
     """What one option means, in Python and on the command line.
 
     Attributes
@@ -47,13 +66,13 @@ class Option:
     metavar : str or None
         What stands for the value in the help. None: its type.
     choices : tuple of str
-        Every value there is; none: any.
+        Every value there is; none: any. A field whose type is a ``Literal`` takes them from there.
+    several : bool
+        The value may name several, separated by commas.
     listed : callable or None
         Gives the names that the help ends with, asked when the help is shown: those of things that register themselves.
-    at_least, at_most : float or None
-        Range of a number, ends included.
-    above : float or None
-        A number must be larger than this.
+    at_least, at_most, above, below : float or None
+        Range of a number.
     unset : str
         What happens where the option is left out, for a field whose default is None.
     is_path : bool
@@ -68,16 +87,16 @@ class Option:
         The options that make up this one, where it is itself a mapping or a dataclass.
     decides : bool
         The value is part of the identity of a run: with another one it is another run.
+    recorded_as : str or None
+        Its name in the identity. None: the field's name.
     """
 
     help: str
     flag: str | None = None
     metavar: str | None = None
     choices: tuple[str, ...] = ()
+    several: bool = False
     listed: Callable[[], Sequence[str]] | None = None
-    at_least: float | None = None
-    at_most: float | None = None
-    above: float | None = None
     unset: str = ""
     is_path: bool = False
     noun: str | None = None
@@ -86,6 +105,16 @@ class Option:
     shorthand: Shorthand | None = None
     parts: Mapping[str, Option] = field(default_factory=dict)
     decides: bool = False
+    recorded_as: str | None = None
+
+
+def identifier(flag: str) -> str:
+    """A flag as an identifier; of a pair the first.
+
+    >>> identifier("--white-level"), identifier("--baselines/--no-baselines")
+    ('white_level', 'baselines')
+    """
+    return flag.partition("/")[0].removeprefix("--").replace("-", "_")
 
 
 def metric_names() -> Sequence[str]:
@@ -114,6 +143,8 @@ class Declared:
         Type of one value: int, float, bool or str.
     is_list : bool
         Several values are given.
+    annotation : str
+        Type of the field, as it is written.
     made_of : type or None
         The dataclass whose fields the parts of the option are.
     """
@@ -123,6 +154,7 @@ class Declared:
     default: Any
     kind: type
     is_list: bool = False
+    annotation: str = "str | None"
     made_of: type | None = None
 
     @property
@@ -133,7 +165,7 @@ class Declared:
     @property
     def parameter(self) -> str:
         """Name under which the command line hands its value over: the flag as an identifier."""
-        return self.flag.partition("/")[0].removeprefix("--").replace("-", "_")
+        return identifier(self.flag)
 
     def parts(self) -> Iterator[Declared]:
         """The options that make it up, each with its default."""
@@ -153,7 +185,8 @@ def declared_options(options: type) -> Iterator[Declared]:
 def _declared(one: Field[Any], about: Option) -> Declared:
     kind, is_list = _type_of(str(one.type))
     factory = one.default_factory if one.default_factory is not MISSING else None
-    return Declared(one.name, about, one.default, kind, is_list, factory if isinstance(factory, type) else None)
+    made_of = factory if isinstance(factory, type) else None
+    return Declared(one.name, about, one.default, kind, is_list, str(one.type), made_of)
 
 
 def _type_of(annotation: str) -> tuple[type, bool]:
@@ -169,59 +202,63 @@ def _type_of(annotation: str) -> tuple[type, bool]:
     return (known.get(name, str) if len(names) == 1 else str), is_list
 
 
+@dataclass(frozen=True)
 class Options:
     """Base of the dataclasses whose fields declare options: every value is checked when an object is made."""
 
     def __post_init__(self) -> None:
+        for item in declared_options(type(self)):
+            object.__setattr__(self, item.name, _plain(item, getattr(self, item.name)))
         check_values(self)
 
 
+def _plain(item: Declared, value: Any) -> Any:
+    """A path as its text, and a list as the tuple that the field holds."""
+    if item.option.is_path and isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return tuple(value) if item.is_list and isinstance(value, list) else value
+
+
 def check_values(options: Any) -> None:
-    """Check every value against the choices and the range that its field declares.
+    """Check every value against the type, the choices and the range that its field declares.
 
     Raises
     ------
     InputError
-        For a value that is none of the choices, or out of range.
+        For a value of another type, one that is none of the choices, or out of range.
     """
     for item in declared_options(type(options)):
-        value = getattr(options, item.name)
-        if value is None:
+        value, noun = getattr(options, item.name), item.option.noun or item.name
+        if value is None and " | None" in item.annotation:
             continue
-        noun = item.option.noun or item.name
-        if item.option.choices and value not in item.option.choices:
-            raise InputError(unknown_name(noun, str(value), item.option.choices))
-        if item.kind in (int, float) and not item.is_list:
-            _check_number(item.option, noun, value)
+        if item.option.choices:
+            _check_choice(item.option, noun, value)
+        else:
+            _check_type_and_range(item, noun, value)
 
 
-def _check_number(about: Option, noun: str, value: Any) -> None:
-    words = range_in_words(about)
-    if not words:
-        return
-    if isinstance(value, bool) or not isinstance(value, Real) or not _is_within(about, float(value)):
-        shown = f"{value:g}" if isinstance(value, float) else value
-        unit = f"{about.unit}, " if about.unit else ""
-        raise InputError(f"{noun} is {shown}; expected {unit}{words}.{_way_out(about)}")
+def _check_choice(about: Option, noun: str, value: Any) -> None:
+    named = [part.strip() for part in value.split(",")] if about.several and isinstance(value, str) else [value]
+    for name in named:
+        if name not in about.choices:
+            raise InputError(unknown_name(noun, str(name), about.choices))
 
 
-def _is_within(about: Option, value: float) -> bool:
-    low = -math.inf if about.at_least is None else about.at_least
-    high = math.inf if about.at_most is None else about.at_most
-    return math.isfinite(value) and low <= value <= high and (about.above is None or value > about.above)
-
-
-def range_in_words(about: Option) -> str:
-    """The range of a number; empty where every number will do.
-
-    >>> range_in_words(Option(help="", at_least=1, at_most=1024)), range_in_words(Option(help="", above=0))
-    ('1 to 1,024', 'more than 0')
-    """
-    if about.at_least is not None:
-        return f"{about.at_least:g} or more" if about.at_most is None else f"{about.at_least:g} to {about.at_most:,}"
-    words = [] if about.above is None else [f"more than {about.above:g}"]
-    words += [] if about.at_most is None else [f"{about.at_most:g} at the most"]
-    return ", and ".join(words)
+def _check_type_and_range(item: Declared, noun: str, value: Any) -> None:
+    about, range_words = item.option, item.option.in_words()
+    is_number = item.kind in (int, float)
+    if not fits(value, item.annotation):
+        kind = in_words(item.annotation, text="a path" if about.is_path else "text")
+        raise InputError(f"{noun} is {value!r}; expected {phrases([kind, about.unit, range_words])}.{_way_out(about)}")
+    for number in value if item.is_list else (value,):
+        if is_number and not about.holds(float(number)):
+            shown = f"{number:g}" if isinstance(number, float) else number
+            expected = phrases([about.unit, range_words or "a finite number"])
+            raise InputError(f"{noun} is {shown}; expected {expected}.{_way_out(about)}")
+    if isinstance(value, Mapping) and about.parts:
+        for name in value:
+            if name not in about.parts:
+                raise InputError(unknown_name(f"key of {noun}", str(name), about.parts))
 
 
 def _way_out(about: Option) -> str:

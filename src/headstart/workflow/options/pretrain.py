@@ -5,29 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 from headstart.errors import InputError
 from headstart.pretraining import PretrainSettings
+from headstart.runtime.limits import limits_of
 from headstart.storage import hash_file
-from headstart.workflow.options.machine import DEVICES, OFFLINE, SKIP_UNREADABLE, THREADS
-from headstart.workflow.options.network import INPUT_SIZES, RESIZES, WHITE_LEVEL
+from headstart.workflow.options.machine import DEVICES, OFFLINE, SKIP_UNREADABLE, THREADS, Device
+from headstart.workflow.options.network import INPUT_SIZES, RESIZES, WHITE_LEVEL, Resize
 from headstart.workflow.options.option import Option, Options, option
 
-PRECISIONS: Final = ("auto", "fp32", "bf16", "measure")
+TrainingPrecision = Literal["auto", "fp32", "bf16", "measure"]
+PRECISIONS: Final = get_args(TrainingPrecision)
+
+
+def _setting(name: str, help: str, **about: Any) -> Option:
+    """Option for a field of the settings, which state their ranges themselves."""
+    return Option(help=help, **limits_of(PretrainSettings, name), **about)
+
 
 _SETTINGS: Final[Mapping[str, Option]] = {
-    "epochs": Option(help="Passes over the training images."),
-    "batch_size": Option(help="Images per step."),
-    "learning_rate": Option(help="Highest learning rate of AdamW."),
-    "warmup": Option(help="Share of the steps in which the rate rises."),
-    "weight_decay": Option(help="Weight decay of AdamW."),
-    "label_smoothing": Option(help="Share of a label spread over all."),
-    "augment": Option(
-        help="Views: none, flips, dihedral, geometric, photometric, strong or a TOML file.", metavar="POLICY"
+    "epochs": _setting("epochs", "Passes over the training images."),
+    "batch_size": _setting("batch_size", "Images per step."),
+    "learning_rate": _setting("learning_rate", "Highest learning rate of AdamW."),
+    "warmup": _setting("warmup", "Share of the steps in which the rate rises."),
+    "weight_decay": _setting("weight_decay", "Weight decay of AdamW."),
+    "label_smoothing": _setting("label_smoothing", "Share of a label spread over all."),
+    "augment": _setting(
+        "augment",
+        "Views: none, flips, dihedral, geometric, photometric, strong or a TOML file.",
+        metavar="POLICY",
     ),
-    "n_views": Option(help="Fixed views of each image.", flag="--views"),
-    "seed": Option(help="Random seed."),
+    "views": _setting("views", "Fixed views of each image."),
+    "seed": _setting("seed", "Random seed."),
 }
 
 
@@ -60,7 +70,7 @@ class PretrainOptions(Options):
         Leave unreadable images out instead of stopping.
     device : {"auto", "cpu", "cuda", "mps"}
         Where the network runs.
-    n_threads : int or None
+    threads : int or None
         Threads and worker processes. None: all processors.
     offline : bool
         Never touch the network.
@@ -72,14 +82,16 @@ class PretrainOptions(Options):
     """
 
     backbone: str = field(metadata=option("Network to train: see headstart backbones.", metavar="NAME"))
-    weights: str | None = field(default=None, metadata=option("File of weights to start from.", unset="random weights"))
+    weights: str | None = field(
+        default=None, metadata=option("File of weights to start from.", is_path=True, unset="random weights")
+    )
     input_size: int | None = field(
         default=None,
         metadata=option(
             "Side of the network's input in pixels; later fits take it over.", unset="the network's own", **INPUT_SIZES
         ),
     )
-    resize: str = field(default="squash", metadata=option("How an image becomes square.", choices=RESIZES))
+    resize: Resize = field(default="squash", metadata=option("How an image becomes square.", choices=RESIZES))
     white_level: int = field(
         default=WHITE_LEVEL, metadata=option("16-bit value shown as white.", at_least=1, at_most=WHITE_LEVEL)
     )
@@ -94,7 +106,7 @@ class PretrainOptions(Options):
     settings: PretrainSettings = field(
         default_factory=PretrainSettings, metadata=option("Settings of the training.", parts=_SETTINGS)
     )
-    precision: str = field(
+    precision: TrainingPrecision = field(
         default="auto",
         metadata=option(
             "Of the arithmetic. auto: bf16 where the hardware has it; measure: the faster, by a few steps.",
@@ -102,8 +114,8 @@ class PretrainOptions(Options):
         ),
     )
     skip_unreadable: bool = field(default=False, metadata=option(SKIP_UNREADABLE))
-    device: str = field(default="auto", metadata=option("Where the network runs.", choices=DEVICES))
-    n_threads: int | None = field(
+    device: Device = field(default="auto", metadata=option("Where the network runs.", choices=DEVICES))
+    threads: int | None = field(
         default=None, metadata=option("Threads and worker processes.", unset="all processors", **THREADS)
     )
     offline: bool = field(default=False, metadata=option(OFFLINE))

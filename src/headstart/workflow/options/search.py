@@ -5,13 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from headstart.errors import InputError
 from headstart.workflow.options.option import Options, option
 
 if TYPE_CHECKING:
     from headstart.study.search.space import Space
+
+Grid = Literal["quick", "wide", "paper"]
+Search = Literal["all", "halving"]
+ImageKind = Literal[
+    "micrograph", "dermoscopy", "aerial", "solar-cell", "photograph", "face", "signal", "digit", "document"
+]
+FEATURE_EXTRACTION: Final = "feature-extraction"
+FINE_TUNE: Final = "fine-tune"
+SCRATCH: Final = "scratch"
+STRATEGIES: Final = (FEATURE_EXTRACTION, FINE_TUNE, SCRATCH)
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,7 @@ class SearchOptions(Options):
         compete. None: what the study says, else ``none``.
     image_kind : str or None
         What the images show, for ``auto``: a key of `headstart.augment.KINDS`.
-    n_views : int or None
+    views : int or None
         Views of each image under each policy, the image itself among them. None: 4 of ``flips``, 8 of ``dihedral``, 4
         of the others.
     tta : bool or None
@@ -56,11 +66,11 @@ class SearchOptions(Options):
         Minutes that fine-tuning may take; what takes longer is trimmed, with a note. None: as long as it takes.
     """
 
-    grid: str | None = field(
+    grid: Grid | None = field(
         default=None,
         metadata=option(
             "Which heads are tried; paper: 324, on the paper's four networks.",
-            choices=("quick", "wide", "paper"),
+            choices=get_args(Grid),
             unset="quick",
         ),
     )
@@ -68,11 +78,11 @@ class SearchOptions(Options):
         default=None,
         metadata=option("File that says what is tried, a study.toml; not with --grid.", is_path=True),
     )
-    search: str | None = field(
+    search: Search | None = field(
         default=None,
         metadata=option(
             "Try every candidate to the end, or drop the weaker ones early.",
-            choices=("all", "halving"),
+            choices=get_args(Search),
             unset="as the study says, or all",
         ),
     )
@@ -82,6 +92,7 @@ class SearchOptions(Options):
             "Uneven classes: none, weights, oversample, undersample, smote, borderline-smote, views or a sampler of "
             "imbalanced-learn; several compete.",
             metavar="METHOD[,...]",
+            several=True,
             unset="none",
         ),
     )
@@ -91,34 +102,39 @@ class SearchOptions(Options):
             "Train on views: none, flips, dihedral, geometric, photometric, strong, auto or a TOML file; several "
             "compete.",
             metavar="POLICY[,...]",
+            several=True,
             unset="none",
         ),
     )
-    image_kind: str | None = field(
+    image_kind: ImageKind | None = field(
         default=None,
         metadata=option(
-            "What the images show, for --augment auto: micrograph, dermoscopy, aerial, solar-cell, photograph, face, "
-            "signal, digit or document.",
+            f"What the images show, for --augment auto: {', '.join(get_args(ImageKind)[:-1])} or "
+            f"{get_args(ImageKind)[-1]}.",
             metavar="KIND",
+            choices=get_args(ImageKind),
+            noun="image kind",
         ),
     )
-    n_views: int | None = field(
+    views: int | None = field(
         default=None,
         metadata=option(
             "Views of each image, itself among them.",
-            flag="--views",
             at_least=2,
             at_most=64,
             unset="8 of dihedral, 4 of others",
             decides=True,
+            recorded_as="n_views",
         ),
     )
     tta: bool | None = field(default=None, metadata=option("Predict the mean over the views of an image."))
     strategy: str = field(
-        default="feature-extraction",
+        default=FEATURE_EXTRACTION,
         metadata=option(
             "fine-tune: unlocked stages compete with heads on frozen features; scratch: training from random weights.",
             metavar="NAME[,NAME...]",
+            choices=STRATEGIES,
+            several=True,
         ),
     )
     unlock: int | str | None = field(
@@ -126,6 +142,7 @@ class SearchOptions(Options):
         metadata=option(
             "How many last stages fine-tuning unlocks: numbers, or all.",
             metavar="K[,K...]",
+            several=True,
             unset="half of the parameters",
         ),
     )

@@ -16,7 +16,7 @@ from headstart.study.training_set.spec import PLAIN, TrainingSetSpec, training_s
 from headstart.workflow.options.fit import FitOptions
 
 N_VIEWS: Final = MappingProxyType({"flips": 4, "dihedral": 8, "geometric": 4, "photometric": 4, "strong": 4})
-"""Views of each image, the image itself among them, where `FitOptions.n_views` leaves it open."""
+"""Views of each image, the image itself among them, where `FitOptions.views` leaves it open."""
 N_CUSTOM: Final = 4
 AUTO: Final = "auto"
 
@@ -78,8 +78,8 @@ def requested_views(space: Space, options: FitOptions) -> Views:
         When a policy is unknown, its file cannot be used, or it has fewer views than requested.
     """
     names = dict.fromkeys(one.augment for one in space.training_sets if one.augment != "none")
-    if options.n_views is not None and not names:
-        raise InputError(f"--views {options.n_views}, but nothing is augmented. Name a policy with --augment.")
+    if options.views is not None and not names:
+        raise InputError(f"--views {options.views}, but nothing is augmented. Name a policy with --augment.")
     return Views({name: _views(name, options) for name in names})
 
 
@@ -107,10 +107,10 @@ def left_out_notes(space: Space, views: Views, n_images: int) -> list[str]:
 
 def _views(name: str, options: FitOptions) -> tuple[View, ...]:
     if name.endswith(".toml"):
-        return views("custom", options.n_views or N_CUSTOM, options.seed, read_policy(Path(name)))
+        return views("custom", options.views or N_CUSTOM, options.seed, read_policy(Path(name)))
     if name not in POLICIES:
         raise InputError(unknown_name("augmentation policy", name, (*POLICIES, AUTO)))
-    return views(name, options.n_views or min(N_VIEWS[name], n_distinct(name)), options.seed)
+    return views(name, options.views or min(N_VIEWS[name], n_distinct(name)), options.seed)
 
 
 def _policies(options: FitOptions) -> list[str]:

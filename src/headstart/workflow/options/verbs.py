@@ -1,0 +1,106 @@
+"""What each verb takes: which options of which dataclass, for calls from Python and for files of options."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeVar
+
+from headstart.errors import InputError, unknown_name
+from headstart.workflow.options.data import DataSource, as_source
+from headstart.workflow.options.fit import FitOptions
+from headstart.workflow.options.keywords import Named, names_of, with_options
+from headstart.workflow.options.learning_curve import CurveOptions
+from headstart.workflow.options.machine import EngineOptions, MachineOptions
+from headstart.workflow.options.network import NetworkOptions
+from headstart.workflow.options.option import Options, declared_options
+from headstart.workflow.options.pretrain import PretrainOptions
+
+T = TypeVar("T", bound=Options)
+D = TypeVar("D")
+
+
+class _Takes(NamedTuple):
+    """Fields of a dataclass that a verb takes."""
+
+    declaring: type[Options]
+    fields: tuple[str, ...] = ()
+
+
+def _of_fit(*groups: type[Options], fields: tuple[str, ...] = ()) -> _Takes:
+    """Fields of `FitOptions`: those of whole groups, and single ones."""
+    return _Takes(FitOptions, (*fields, *(item.name for group in groups for item in declared_options(group))))
+
+
+_DATA: Final = _Takes(DataSource)
+_COMPUTING: Final = (EngineOptions, MachineOptions)
+_TAKES: Final[Mapping[str, tuple[_Takes, ...]]] = MappingProxyType(
+    {
+        "check": (_DATA, _of_fit(MachineOptions, fields=("backbone", "weights"))),
+        "fit": (_DATA, _Takes(FitOptions)),
+        "curve": (_DATA, _Takes(CurveOptions), _of_fit(NetworkOptions, *_COMPUTING, fields=("positive", "seed"))),
+        "pretrain": (_DATA, _Takes(PretrainOptions)),
+        "rank": (_DATA, _of_fit(NetworkOptions, *_COMPUTING, fields=("study", "split", "seed"))),
+    }
+)
+
+
+def names_of_verb(verb: str) -> dict[str, Named]:
+    """Every option of a verb by its name; where two dataclasses have one name, the first has it."""
+    found: dict[str, Named] = {}
+    for declaring, chosen in _TAKES[verb]:
+        for name, named in names_of(declaring, chosen):
+            found.setdefault(name, named)
+    return found
+
+
+@dataclass(frozen=True)
+class GivenOptions:
+    """Options of a verb by name, each under the dataclass that declares it.
+
+    Attributes
+    ----------
+    values : mapping of type to dict
+    """
+
+    values: Mapping[type[Options], Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, verb: str, given: Mapping[str, Any]) -> GivenOptions:
+        """The options of a call.
+
+        Raises
+        ------
+        InputError
+            For a name that the verb does not know, with the close matches.
+        """
+        known = names_of_verb(verb)
+        values: dict[type[Options], dict[str, Any]] = {}
+        for name, value in given.items():
+            if name not in known:
+                raise InputError(unknown_name(f"option of {verb}", name, known))
+            values.setdefault(known[name].declaring, {})[name] = value
+        return cls(values)
+
+    def options(self, declaring: type[T], options: T | None = None) -> T:
+        """Options with what was given of them; see `headstart.workflow.options.keywords.with_options`."""
+        return with_options(options, declaring, self.values.get(declaring, {}))
+
+    def data(self, data: D) -> D | DataSource:
+        """The data, read as was given.
+
+        Raises
+        ------
+        InputError
+            When the data are in memory, where nothing is read.
+        """
+        reading = self.values.get(DataSource, {})
+        if not reading:
+            return data
+        if not isinstance(data, str | os.PathLike | DataSource):
+            raise InputError(
+                f"{next(iter(reading))} says how files are read, but these data are in memory. Leave it out."
+            )
+        return with_options(as_source(data), DataSource, reading)
