@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+# Two test processes share two processors: threads of OpenMP that wait for each other must sleep, not spin. It is read
+# when torch is loaded, so it stands before everything that may load it; processes that tests start inherit it.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 import helpers
 import pytest
 
