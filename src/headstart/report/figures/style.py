@@ -13,6 +13,8 @@ import matplotlib
 import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 
@@ -149,17 +151,26 @@ def unit_square(axes: Axes) -> None:
 def render(figure: Figure) -> tuple[bytes, bytes]:
     """The figure as (SVG, PNG) bytes; equal figures give equal bytes. The PNG has 150 dots per inch.
 
-    The layout is worked out once, then frozen, so that both files agree and the second costs no second layout.
+    The layout is worked out once, then frozen, so that both files agree and the second costs no second layout. The
+    canvases are asked themselves: `Figure.savefig` draws everything once more beforehand, to lay it out.
     """
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes in figure.axes:  # the last digits of the layout hang on the addresses of its variables
         box = axes.get_position(original=True)
         axes.set_position(np.round(box.bounds, 9), which="original")
-    return _save(figure, "svg", {"Date": None, "Creator": None}), _save(figure, "png", {"Software": None})
+    return _svg(figure), _png(figure)
 
 
-def _save(figure: Figure, kind: str, metadata: dict[str, str | None]) -> bytes:
+def _svg(figure: Figure) -> bytes:
+    buffer = io.StringIO()
+    figure.set_dpi(PNG_DPI)  # of the pictures inside; the drawing itself has no dots
+    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+    return buffer.getvalue().encode()
+
+
+def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=metadata)
+    figure.set_dpi(PNG_DPI)
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
