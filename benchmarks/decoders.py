@@ -20,8 +20,8 @@ import numpy as np
 from common import machine, table, write_results
 from PIL import Image
 
+from headstart.data.image_resize import ImageResize
 from headstart.data.images.pillow_memory import PILLOW_BLOCKS
-from headstart.data.preparation import Preparation
 
 N_REPEATS = 15
 SIDE = 224
@@ -115,7 +115,7 @@ def _vips(content: bytes) -> Pixels:
 
 def ways_to_read(kind: str) -> list[Way]:
     """From the bytes to the network's square of pixels, each as its package does it best."""
-    exact, fast = Preparation((SIDE, SIDE)), Preparation((SIDE, SIDE), decode="fast")
+    exact, fast = ImageResize((SIDE, SIDE)), ImageResize((SIDE, SIDE), decode="fast")
     ways = [
         Way("pillow", "headstart, exact", lambda content: exact.read(content, "x"), kept=True),
         Way("pillow", "headstart, fast", lambda content: fast.read(content, "x"), kept=True),

@@ -18,7 +18,7 @@ from timing import noise_pixels
 
 from headstart.backbones.backbone import load_backbone
 from headstart.backbones.registry import ENTRIES
-from headstart.data import Preparation
+from headstart.data import ImageResize
 from headstart.engines.engine import Engine, available_processors
 from headstart.engines.network_cache import NetworkCache
 from headstart.features.engine_selection.benchmark import fastest, measure_engines
@@ -48,7 +48,7 @@ def requests(compiled: bool, *, worth_compiling: bool) -> dict[str, list[Engine]
 def measure(name: str, compiled: bool) -> dict[str, Any]:
     """Speeds of one network, and for each request what rule and trial take."""
     backbone = load_backbone(name, weights="random", offline=True)
-    preparation = Preparation(backbone.input_size, interpolation=backbone.interpolation)
+    preparation = ImageResize(backbone.input_size, interpolation=backbone.interpolation)
     per_image = sum(stage.multiply_adds for stage in backbone.staged.describe(backbone.input_size))
     asked = requests(compiled, worth_compiling=per_image <= MAX_COMPILED)
     engines = list({engine.label: engine for engines in asked.values() for engine in engines}.values())

@@ -24,7 +24,7 @@ from common import table, write_results
 from timing import busy_speed, ceiling, in_turn, multiply_adds, noise_pixels, ratio, spread
 
 from headstart.backbones.backbone import Backbone, load_backbone
-from headstart.data import Preparation
+from headstart.data import ImageResize
 from headstart.engines.capabilities import openvino_precisions, torch_precisions
 from headstart.engines.engine import available_processors, engine_for
 from headstart.features.extractor import Extractor
@@ -58,7 +58,7 @@ SHIPPED = "efficientnet_lite0"
 
 def extractors(backbone: Backbone) -> dict[str, Extractor]:
     """The library's engines on this machine, by name."""
-    preparation = Preparation(backbone.input_size, interpolation=backbone.interpolation)
+    preparation = ImageResize(backbone.input_size, interpolation=backbone.interpolation)
     there = [("torch", name) for name in torch_precisions("cpu")]
     there += [("openvino", name) for name in openvino_precisions() if name != "int8"]
     engines = [engine_for(name, kind, device="cpu", n_threads=available_processors()) for name, kind in there]

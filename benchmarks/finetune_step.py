@@ -25,7 +25,7 @@ from torch import nn
 
 from headstart.augment import IDENTITY
 from headstart.backbones.backbone import Backbone, load_backbone
-from headstart.data import ImageDataset, Preparation
+from headstart.data import ImageDataset, ImageResize
 from headstart.data.split.make import split_dataset
 from headstart.engines.engine import Engine
 from headstart.features.cache import FeatureCache
@@ -95,7 +95,7 @@ def ready(case: Case, dataset: ImageDataset, folder: Path) -> Ready:
     """Pixels, maps and features of a case."""
     backbone = load_backbone(case.backbone, weights=case.weights, offline=True)
     stage = frozen_stage(case.unlock, backbone.staged.names, backbone=case.backbone)
-    preparation = Preparation(backbone.input_size, interpolation=backbone.interpolation)
+    preparation = ImageResize(backbone.input_size, interpolation=backbone.interpolation)
     engine = Engine(n_threads=N_THREADS, batch_size=16)
     extractor = Extractor(backbone, preparation, engine, stage=stage)
     maps = extract_maps(dataset, extractor, views=[IDENTITY], cache=FeatureCache(folder / case.backbone))

@@ -25,7 +25,7 @@ from common import table, write_results
 from timing import busy_speed, in_turn, noise_pixels, ratio, spread
 
 from headstart.backbones.backbone import Backbone, load_backbone
-from headstart.data import ImageDataset, Preparation
+from headstart.data import ImageDataset, ImageResize
 from headstart.data.split.make import split_dataset
 from headstart.data.split.split import Split
 from headstart.engines.engine import available_processors, engine_for
@@ -62,7 +62,7 @@ def add_weights() -> str:
     return ""
 
 
-def extractors(backbone: Backbone, preparation: Preparation, dataset: ImageDataset) -> dict[str, Extractor]:
+def extractors(backbone: Backbone, preparation: ImageResize, dataset: ImageDataset) -> dict[str, Extractor]:
     """One extractor for each precision, all with OpenVINO."""
     engines = {
         precision: engine_for("openvino", precision, device="cpu", n_threads=available_processors())
@@ -81,7 +81,7 @@ def extractors(backbone: Backbone, preparation: Preparation, dataset: ImageDatas
 def measure_speed(name: str, dataset: ImageDataset, n_rounds: int, seconds: float) -> dict[str, Any]:
     """Images per second of bf16 and int8, and the ratio."""
     backbone = load_backbone(name, weights="random")
-    preparation = Preparation(backbone.input_size, interpolation=backbone.interpolation)
+    preparation = ImageResize(backbone.input_size, interpolation=backbone.interpolation)
     found = extractors(backbone, preparation, dataset)
     pixels = noise_pixels(32, preparation.size)
     actions = {precision: partial(busy_speed, found[precision], pixels, seconds) for precision in ("bf16", "int8")}
@@ -99,7 +99,7 @@ def measure_speed(name: str, dataset: ImageDataset, n_rounds: int, seconds: floa
 def measure_accuracy(name: str, dataset: ImageDataset, split: Split) -> dict[str, Any]:
     """Scores of the probe at each precision, differences in pairs, and how far the features moved."""
     backbone = load_backbone(name, offline=True)
-    preparation = Preparation((INPUT_SIZE, INPUT_SIZE), interpolation=backbone.interpolation)
+    preparation = ImageResize((INPUT_SIZE, INPUT_SIZE), interpolation=backbone.interpolation)
     features = {
         precision: all_features(dataset, extractor)
         for precision, extractor in extractors(backbone, preparation, dataset).items()

@@ -81,7 +81,7 @@ def _found(
     originals = [dataset.load(row) for row in rows]
     copies = [change(image) for image in originals]
     size = extractor.engine.batch_size
-    pixels = np.stack([extractor.preparation.apply(copy) for copy in copies])
+    pixels = np.stack([extractor.preparation.resized(copy) for copy in copies])
     computed = np.concatenate([extractor.compute(pixels[at : at + size]) for at in range(0, len(pixels), size)])
     hits = 0
     for row, original, copy, feature in zip(rows, originals, copies, computed, strict=True):

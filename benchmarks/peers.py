@@ -30,7 +30,7 @@ from pipeline import end_to_end
 from timing import in_turn, ratio, spread
 
 from headstart.backbones.backbone import load_backbone
-from headstart.data import ImageDataset, Preparation
+from headstart.data import ImageDataset, ImageResize
 from headstart.engines.engine import available_processors
 from headstart.features.engine_selection.request import EngineRequest
 from headstart.features.engine_selection.select import EngineSelector
@@ -196,7 +196,7 @@ def measure(architecture: str, folder: Path, python: Path, n_rounds: int) -> dic
 def headstart_side(architecture: str, paths: list[Path]) -> tuple[ImageDataset, Extractor]:
     """The files as a data set, and the engine that headstart chooses for them unasked, converted and warm."""
     backbone = load_backbone(architecture, weights="random")
-    preparation = Preparation(backbone.input_size, interpolation=backbone.interpolation)
+    preparation = ImageResize(backbone.input_size, interpolation=backbone.interpolation)
     files = ImageDataset.from_files(paths)
     dataset = files.with_hashes([files.content_hash(row) for row in range(len(files))])
     request = EngineRequest(n_threads=available_processors())

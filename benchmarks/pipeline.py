@@ -24,7 +24,7 @@ from pictures import write_cells, write_photographs
 from timing import Spell, in_turn, keep_busy, noise_pixels, ratio, spell
 
 from headstart.backbones.backbone import load_backbone
-from headstart.data import ImageDataset, Preparation
+from headstart.data import ImageDataset, ImageResize
 from headstart.data.images.pillow_memory import PILLOW_BLOCKS
 from headstart.engines.capabilities import openvino_precisions, torch_precisions
 from headstart.engines.engine import Engine, available_processors, engine_for
@@ -51,7 +51,7 @@ def fastest_engine() -> Engine:
     return engine_for(name, precision, device="cpu", n_threads=available_processors())
 
 
-def decode_alone(paths: list[Path], preparation: Preparation) -> Spell:
+def decode_alone(paths: list[Path], preparation: ImageResize) -> Spell:
     """Every file read, decoded and resized, on all cores at once; nothing else."""
     with PILLOW_BLOCKS, ThreadPoolExecutor(available_processors()) as pool:
         return spell(
@@ -130,7 +130,7 @@ def main() -> int:
         }
         for name in options.names or BACKBONES:
             backbone = load_backbone(name, weights=None if name == SHIPPED else "random", offline=True)
-            exact = Preparation(backbone.input_size, interpolation=backbone.interpolation)
+            exact = ImageResize(backbone.input_size, interpolation=backbone.interpolation)
             for kind, way in (("png", "exact"), ("jpeg", "exact"), ("jpeg", "fast")):
                 extractor = Extractor(backbone, replace(exact, decode=way), fastest_engine())
                 n_images = N_END_TO_END[name][kind] // shorter

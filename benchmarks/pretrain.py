@@ -28,7 +28,7 @@ from scipy.stats import t as student
 from headstart import ImageDataset, PretrainOptions, PretrainSettings, pretrain
 from headstart.backbones.backbone import load_backbone
 from headstart.cli.progress import TerminalProgress
-from headstart.data import Preparation
+from headstart.data import ImageResize
 from headstart.data.split.make import split_dataset
 from headstart.engines.engine import available_processors, decide_engine
 from headstart.features.extract import extract_features
@@ -126,7 +126,7 @@ def judged(images: np.ndarray, labels: np.ndarray, draw: int, path: Path) -> dic
 def out_of_fold(dataset: ImageDataset, weights: str | Path, seed: int, split: Any) -> OutOfFold:
     """Nested predictions of logistic heads on frozen features; random weights are drawn anew for every draw."""
     backbone = load_backbone(BACKBONE, weights=weights, seed=seed)
-    preparation = Preparation((SIDE, SIDE), interpolation=backbone.interpolation)
+    preparation = ImageResize((SIDE, SIDE), interpolation=backbone.interpolation)
     features = extract_features(dataset, Extractor(backbone, preparation, decide_engine(device="cpu")))
     data = StudyData((features,), np.asarray(dataset.labels), len(HELD_OUT))
     plan = StudyPlan.of_heads(HEADS, seed=seed)

@@ -21,7 +21,7 @@ from common import table, write_results
 from PIL import Image
 
 from headstart.backbones.backbone import load_backbone
-from headstart.data import ImageDataset, Preparation
+from headstart.data import ImageDataset, ImageResize
 from headstart.data.audit.audit import audit_dataset
 from headstart.engines.engine import decide_engine
 from headstart.features.cache import FeatureCache
@@ -106,7 +106,7 @@ def write_images(folder: Path, start: int, stop: int) -> None:
 def _extractor() -> Extractor:
     """EfficientNet-Lite0 at a size that makes it quick: 1,280 numbers an image, 512 MB in all."""
     backbone = load_backbone("efficientnet_lite0", weights="random")
-    preparation = Preparation((_INPUT, _INPUT), interpolation=backbone.interpolation)
+    preparation = ImageResize((_INPUT, _INPUT), interpolation=backbone.interpolation)
     return Extractor(backbone, preparation, decide_engine(device="cpu", batch_size=64))
 
 

@@ -92,12 +92,12 @@ def empty_figures() -> Iterator[None]:
 
 def extractor(**engine: Any) -> Any:
     from headstart.backbones.backbone import load_backbone
-    from headstart.data import Preparation
+    from headstart.data import ImageResize
     from headstart.engines.engine import decide_engine
     from headstart.features.extractor import Extractor
 
     backbone = load_backbone(BACKBONE, weights="random")
-    preparation = Preparation((SIDE, SIDE), interpolation=backbone.interpolation)
+    preparation = ImageResize((SIDE, SIDE), interpolation=backbone.interpolation)
     return Extractor(backbone, preparation, decide_engine(**({"device": "cpu", "n_threads": 1} | engine)))
 
 

@@ -22,7 +22,7 @@ from headstart.backbones.registry import ENTRIES, find_entry
 from headstart.backbones.stages import StageLayout
 from headstart.backbones.weights.key_mapping import translate
 from headstart.cli.main import main
-from headstart.data.preparation import Preparation
+from headstart.data.image_resize import ImageResize
 from headstart.engines.engine import reference_engine
 from headstart.features.extractor import Extractor
 
@@ -110,7 +110,7 @@ def test_a_registered_toy_gives_the_features_of_its_own_network(toy: str) -> Non
     backbone = load_backbone(toy, weights="random", seed=7)
     network: Any = build(TOY, seed=7)
     pixels = np.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE, 3), dtype=np.uint8)
-    found = Extractor(backbone, Preparation((SIDE, SIDE)), reference_engine()).compute(pixels)
+    found = Extractor(backbone, ImageResize((SIDE, SIDE)), reference_engine()).compute(pixels)
     with torch.inference_mode():
         maps = network.second(network.first(backbone.normalise(pixels, torch.device("cpu"))))
     np.testing.assert_allclose(found, maps.mean(dim=(2, 3)).numpy(), atol=1e-6)

@@ -14,7 +14,7 @@ import torch
 
 from headstart.backbones.backbone import load_backbone
 from headstart.baselines.random_weights import noise_images, random_weights_extractor, steadied
-from headstart.data import Preparation, read_dataset
+from headstart.data import ImageResize, read_dataset
 from headstart.errors import BundleError, InputError
 from headstart.features.cache import FeatureCache
 from headstart.features.descriptors import extractor as describer_module
@@ -96,7 +96,7 @@ def test_stripes_and_spots_differ_in_texture_alone() -> None:
 def test_descriptors_are_cached_and_never_change_with_threads(
     folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dataset, preparation = read_dataset(folders), Preparation((helpers.SIDE, helpers.SIDE))
+    dataset, preparation = read_dataset(folders), ImageResize((helpers.SIDE, helpers.SIDE))
     plain = extract_features(dataset, DescriptorExtractor(preparation, n_threads=1))
     cache = FeatureCache(tmp_path)
     np.testing.assert_array_equal(
@@ -110,7 +110,7 @@ def test_descriptors_are_cached_and_never_change_with_threads(
         np.testing.assert_array_equal(
             extract_features(dataset, DescriptorExtractor(preparation, n_threads=2), cache=cache), plain
         )
-    other = extract_features(dataset, DescriptorExtractor(Preparation((48, 48)), n_threads=1), cache=cache)
+    other = extract_features(dataset, DescriptorExtractor(ImageResize((48, 48)), n_threads=1), cache=cache)
     assert not np.array_equal(other, plain)
 
 

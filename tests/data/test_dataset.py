@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 from image_files import encode
 
-from headstart.data import ImageDataset, Preparation, read_dataset
+from headstart.data import ImageDataset, ImageResize, read_dataset
 from headstart.errors import DataError
 
 
@@ -38,7 +38,7 @@ def test_arrays_and_files_agree(tmp_path: Path, rng: np.random.Generator, monkey
     arrays = ImageDataset.from_arrays(images, [1.0, 2.0, 1.0, 2.0])
     assert arrays.classes == ("1", "2")
     assert files.group_names == ("3", "5")
-    preparation = Preparation((8, 8))
+    preparation = ImageResize((8, 8))
     for row in range(4):
         assert np.array_equal(files.prepared(row, preparation), arrays.prepared(row, preparation))
     assert arrays.subset([2]).content_hash(0) == arrays.content_hash(2) != arrays.content_hash(1)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import windows
 
-from headstart.data import ImageDataset, Preparation, audit_dataset
+from headstart.data import ImageDataset, ImageResize, audit_dataset
 from headstart.data.images.arrays import ArrayImage
 from headstart.data.images.files import FilePixels
 from headstart.data.images.source import GroupProposal, ImageSource
@@ -86,7 +86,7 @@ def test_other_pixels_the_second_time_are_found_by_their_hash() -> None:
 
     source = windows.trace_dataset()
     known = source.with_hashes([source.content_hash(row) for row in range(48)])
-    preparation = Preparation((16, 16))
+    preparation = ImageResize((16, 16))
     read_prepared(known, 5, preparation)
     known.pixels.trace[:, 5 * windows.WIDTH] += 1
     with pytest.raises(ImageError, match=r"window 120: its pixels are not those that were read at first"):

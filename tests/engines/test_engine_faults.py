@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from headstart.backbones.backbone import Backbone, load_backbone
-from headstart.data import Preparation
+from headstart.data import ImageResize
 from headstart.engines import capabilities
 from headstart.engines import fallback as machine
 from headstart.engines import openvino as openvino_cpu
@@ -47,7 +47,7 @@ def engine(name: str, precision: str, **changes: Any) -> Engine:
 
 
 def extractor(backbone: Backbone, one: Engine) -> Extractor:
-    return Extractor(backbone, Preparation((SIDE, SIDE)), one)
+    return Extractor(backbone, ImageResize((SIDE, SIDE)), one)
 
 
 def blank(n_images: int = 2) -> np.ndarray:
@@ -110,7 +110,7 @@ def test_an_engine_that_fails_on_the_compared_images_is_not_used(
     monkeypatch.setattr(EngineSelector, "_parity", refuse)
     notes = helpers.Notes()
     choice = EngineSelector(
-        backbone, Preparation((SIDE, SIDE)), read_dataset(folders), EngineRequest(), progress=notes
+        backbone, ImageResize((SIDE, SIDE)), read_dataset(folders), EngineRequest(), progress=notes
     ).select()
     assert choice.engine.is_reference
     assert notes.texts == ["torch bf16 (folded) is not used: Features leave the range of fp16 numbers."]
@@ -166,7 +166,7 @@ def test_a_network_made_for_another_size_is_an_error_in_words(backbone: Backbone
     pytest.importorskip("nncf")
     network = quantise(backbone, (SIDE, SIDE), 4, blank(4))
     fast = replace(engine("openvino", "int8"), network_sha256=hash_bytes(network))
-    wider = Extractor(backbone, Preparation((SIDE, 2 * SIDE)), fast, network=network)
+    wider = Extractor(backbone, ImageResize((SIDE, 2 * SIDE)), fast, network=network)
     with pytest.raises(EngineError, match=r"OpenVINO int8 cannot compute 'test_resnet' .* 32 x 64 pixels"):
         wider.compute(np.zeros((2, SIDE, 2 * SIDE, 3), np.uint8))
 

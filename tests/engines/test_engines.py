@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from headstart.backbones.backbone import Backbone, load_backbone
-from headstart.data import ImageDataset, Preparation
-from headstart.engines import capabilities
+from headstart.data import ImageDataset, ImageResize
+from headstart.engines import capabilities, make_runner
 from headstart.engines.batch_norm_folding import fold_batch_norms
 from headstart.engines.engine import Engine, engine_for, reference_engine
 from headstart.engines.fallback import nearest_engine
@@ -60,7 +60,7 @@ def resnet18() -> Backbone:
 
 
 def extractor(backbone: Backbone, engine: Engine, side: int = SIDE, **more: Any) -> Extractor:
-    return Extractor(backbone, Preparation((side, side)), engine, **more)
+    return Extractor(backbone, ImageResize((side, side)), engine, **more)
 
 
 def pixels(n_images: int, side: int = SIDE, seed: int = 0) -> np.ndarray:
@@ -107,6 +107,30 @@ ENGINES = [
     pytest.param("openvino", "fp32", 1e-4, marks=needs_openvino),
     pytest.param("openvino", "bf16", 0.05, marks=bf16),
 ]
+
+
+@pytest.mark.parametrize(("name", "precision", "tolerance"), ENGINES)
+def test_floats_that_equal_bytes_give_the_same_rows(
+    backbone: Backbone, name: str, precision: str, tolerance: float
+) -> None:
+    images, one = pixels(3), engine(name, precision, batch_size=4)
+    floats = make_runner(backbone, one, (SIDE, SIDE), dtype=np.dtype(np.float32))
+    expected = make_runner(backbone, one, (SIDE, SIDE)).compute(images)
+    found = floats.compute(images.astype(np.float32))
+    assert relative(found, expected) <= tolerance
+    if name == "torch":
+        assert found.tobytes() == expected.tobytes()
+    outside = floats.compute(images.astype(np.float32) * 3 - 400)  # beyond 0..255 nothing is cut off
+    assert relative(outside, plain_features(backbone, images.astype(np.float32) * 3 - 400)) <= tolerance
+
+
+def test_a_network_for_floats_is_kept_beside_that_for_bytes(backbone: Backbone) -> None:
+    pytest.importorskip("openvino")
+    from headstart.engines.openvino_convert import network_facts
+
+    plain = network_facts(backbone, (SIDE, SIDE), 2, None)
+    assert network_facts(backbone, (SIDE, SIDE), 2, None, np.dtype(np.uint8)) == plain
+    assert network_facts(backbone, (SIDE, SIDE), 2, None, np.dtype(np.float32)) == {**plain, "input": "f32"}
 
 
 @pytest.mark.parametrize(("name", "precision", "tolerance"), ENGINES)
@@ -322,7 +346,7 @@ def selector(
     backbone: Backbone, notes: helpers.Notes | None = None, folder: Path | None = None, **asked: Any
 ) -> EngineSelector:
     cache = None if folder is None else FeatureCache(folder)
-    preparation = Preparation((SIDE, SIDE), interpolation=backbone.interpolation)
+    preparation = ImageResize((SIDE, SIDE), interpolation=backbone.interpolation)
     found = EngineRequest(**({"n_threads": 2} | asked))
     return EngineSelector(backbone, preparation, labelled(), found, cache=cache, progress=notes)
 
@@ -336,7 +360,7 @@ def test_a_later_engine_wins_only_if_clearly_faster() -> None:
 
 def test_little_work_takes_the_plain_engine_without_reading_an_image(backbone: Backbone) -> None:
     broken = ImageDataset.from_files(["missing.png"])
-    choice = EngineSelector(backbone, Preparation((SIDE, SIDE)), broken, EngineRequest()).select()
+    choice = EngineSelector(backbone, ImageResize((SIDE, SIDE)), broken, EngineRequest()).select()
     assert choice.engine == reference_engine()
     assert choice.record["reason"] == "too little work for another engine to pay"
 
@@ -481,7 +505,7 @@ def test_trial_leaves_out_what_cannot_run_and_gives_up_the_hopeless(backbone: Ba
     engines = [engine("torch", "bf16"), reference_engine()]
     speeds, refusals = measure_engines(
         engines,
-        lambda one: Counted(backbone, Preparation((SIDE, SIDE)), one),
+        lambda one: Counted(backbone, ImageResize((SIDE, SIDE)), one),
         pixels(8),
         clock=lambda: float(next(ticks)),
     )
@@ -774,7 +798,7 @@ def test_int8_is_not_made_where_too_few_images_could_judge_it(
     monkeypatch.setattr(select, "quantise", None)
     notes = helpers.Notes()
     few = EngineSelector(
-        backbone, Preparation((SIDE, SIDE)), labelled(23), EngineRequest(precision="int8"), progress=notes
+        backbone, ImageResize((SIDE, SIDE)), labelled(23), EngineRequest(precision="int8"), progress=notes
     ).select()
     assert few.engine.precision == "fp32"
     assert few.record["reason"] == "too few images to judge int8"

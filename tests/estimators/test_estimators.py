@@ -26,7 +26,7 @@ from headstart import FrozenFeatures, ImageDataset, TransferClassifier, load_mod
 from headstart.backbones.backbone import load_backbone
 from headstart.backbones.build import build
 from headstart.backbones.registry import find_entry
-from headstart.data import Preparation
+from headstart.data import ImageResize
 from headstart.data.split.make import split_dataset
 from headstart.engines.engine import decide_engine
 from headstart.errors import ArgumentError, HeadstartError, ImageError, InputError
@@ -70,7 +70,7 @@ def paths(images, tmp_path_factory):
 def features(images):
     """By the rooms that the estimators front."""
     backbone = load_backbone("test_mambaout", weights="random", seed=0)
-    preparation = Preparation((SIDE, SIDE), interpolation=backbone.interpolation)
+    preparation = ImageResize((SIDE, SIDE), interpolation=backbone.interpolation)
     extractor = Extractor(backbone, preparation, decide_engine(device="cpu", n_threads=1))
     return extract_features(ImageDataset.from_arrays(images), extractor)
 

@@ -58,7 +58,7 @@ def test_equal_to_one_image_after_the_other(extractor: Extractor, tmp_path: Path
     backbone = extractor.backbone
     rows = []
     for path in paths:
-        pixels = extractor.preparation.apply(decode(path.read_bytes(), path.name)) / 255.0
+        pixels = extractor.preparation.resized(decode(path.read_bytes(), path.name)) / 255.0
         normal = ((pixels - np.array(backbone.mean)) / np.array(backbone.std)).astype(np.float32)
         with torch.inference_mode():
             rows.append(backbone.module.network.forward_features(torch.from_numpy(normal.transpose(2, 0, 1))[None]))

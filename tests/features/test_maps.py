@@ -17,7 +17,7 @@ import torch
 
 from headstart.augment import View, views
 from headstart.backbones.backbone import load_backbone
-from headstart.data import ImageDataset, Preparation
+from headstart.data import ImageDataset, ImageResize
 from headstart.engines.engine import decide_engine
 from headstart.errors import ImageError, InputError, StorageError
 from headstart.features.cache import CacheLimit, FeatureCache
@@ -29,7 +29,7 @@ def extractor(
     stage: str | None, *, name: str = helpers.BACKBONE, side: int = helpers.SIDE, **changes: Any
 ) -> Extractor:
     backbone = load_backbone(name, weights="random")
-    preparation = Preparation((side, side), interpolation=backbone.interpolation)
+    preparation = ImageResize((side, side), interpolation=backbone.interpolation)
     return Extractor(backbone, preparation, decide_engine(device="cpu", n_threads=1), stage=stage, **changes)
 
 

@@ -19,12 +19,12 @@ import pytest
 from PIL import Image
 
 from headstart.augment import View, views
-from headstart.data import ImageDataset, Preparation, decode
+from headstart.data import ImageDataset, ImageResize, decode
 from headstart.data.audit.examine import examine
+from headstart.data.image_resize import FAST_MARGIN
 from headstart.data.images.decode import decode_details
 from headstart.data.images.pillow_memory import N_BLOCKS, PILLOW_BLOCKS
 from headstart.data.images.source import StoredImage
-from headstart.data.preparation import FAST_MARGIN
 from headstart.errors import DataError, ImageError, InputError
 from headstart.features import pipeline
 from headstart.features.cache import FeatureCache
@@ -55,7 +55,7 @@ class Plain:
     ) -> None:
         self.engine = SimpleNamespace(batch_size=batch_size, n_threads=n_threads)
         self.n_streams = n_streams
-        self.preparation = Preparation(size)
+        self.preparation = ImageResize(size)
         self._before = before
 
     def compute(self, pixels: np.ndarray) -> np.ndarray:
@@ -71,7 +71,7 @@ def files(root: Path, n_images: int, *, seed: int = 0) -> list[Path]:
 
 def plainly(extractor: Any, paths: Sequence[Path]) -> np.ndarray:
     """The obvious way: one image after the other, alone."""
-    prepared = [extractor.preparation.apply(decode(path.read_bytes(), path.name)) for path in paths]
+    prepared = [extractor.preparation.resized(decode(path.read_bytes(), path.name)) for path in paths]
     return np.concatenate([extractor.compute(pixels[None]) for pixels in prepared])
 
 
@@ -203,9 +203,9 @@ def test_no_more_pictures_are_held_in_full_size_than_there_are_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live, most, lock = 0, 0, threading.Lock()
-    plain = Preparation.prepare
+    plain = ImageResize.prepare
 
-    def counted(self: Preparation, stored: StoredImage) -> np.ndarray:
+    def counted(self: ImageResize, stored: StoredImage) -> np.ndarray:
         nonlocal live, most
         with lock:
             live += 1
@@ -216,7 +216,7 @@ def test_no_more_pictures_are_held_in_full_size_than_there_are_threads(
             live -= 1
         return pixels
 
-    monkeypatch.setattr(Preparation, "prepare", counted)
+    monkeypatch.setattr(ImageResize, "prepare", counted)
     list(stream_features(ImageDataset.from_files(files(tmp_path, 40)), Plain(n_threads=3)))
     assert most == 3
 
@@ -259,14 +259,14 @@ def test_a_truncated_file_is_refused_in_the_decoder_s_words(tmp_path: Path) -> N
 def test_an_image_too_large_for_the_memory_left_is_named_and_stops_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = Preparation.apply
+    plain = ImageResize.resized
 
-    def full(self: Preparation, image: Image.Image, box: Any = None) -> np.ndarray:
+    def full(self: ImageResize, image: Image.Image, box: Any = None) -> np.ndarray:
         if image.width == 300:
             raise MemoryError
         return plain(self, image, box)
 
-    monkeypatch.setattr(Preparation, "apply", full)
+    monkeypatch.setattr(ImageResize, "resized", full)
     paths = [*files(tmp_path, 2), helpers.write_image(tmp_path / "large.png", np.zeros((9, 300, 3), np.uint8))]
     (batch,) = stream_features(ImageDataset.from_files(paths), Plain())
     assert batch.rows == [0, 1]
@@ -297,7 +297,7 @@ def test_a_stream_that_ends_early_leaves_no_thread_and_reads_no_more(how: str, m
     read: list[int] = []
     plain = pipeline.read_prepared
 
-    def noted(dataset: ImageDataset, row: int, preparation: Preparation) -> Any:
+    def noted(dataset: ImageDataset, row: int, preparation: ImageResize) -> Any:
         read.append(row)
         if how == "reader failed" and row == 3:
             raise ArithmeticError("the reader broke")
@@ -367,8 +367,8 @@ def encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
 def test_grey_resized_in_one_channel_gives_the_pixels_of_three(mode: str, resize: str) -> None:
     content = stored(mode)
     for interpolation in ("bilinear", "bicubic", "lanczos", "box", "hamming"):
-        preparation = Preparation((16, 24), resize=resize, interpolation=interpolation)
-        expected = preparation.apply(decode(content, "x"))
+        preparation = ImageResize((16, 24), resize=resize, interpolation=interpolation)
+        expected = preparation.resized(decode(content, "x"))
         assert preparation.read(content, "x").tobytes() == expected.tobytes()
         assert expected.shape == (16, 24, 3)
 
@@ -403,8 +403,8 @@ def apart(exact: np.ndarray, fast: np.ndarray) -> np.ndarray:
 def test_fast_decoding_is_close_to_exact(orientation: int, resize: str) -> None:
     """Odd sides, so that the reduced grid sticks out of the picture: ignoring that would shift edges."""
     content = photograph(1003, 637, orientation=orientation)
-    exact = Preparation((48, 64), resize=resize)
-    fast = Preparation((48, 64), resize=resize, decode="fast")
+    exact = ImageResize((48, 64), resize=resize)
+    fast = ImageResize((48, 64), resize=resize, decode="fast")
     differences = apart(exact.read(content, "x"), fast.read(content, "x"))
     assert 0 < differences.mean() < 0.35
     assert differences.max() <= 4
@@ -413,7 +413,7 @@ def test_fast_decoding_is_close_to_exact(orientation: int, resize: str) -> None:
 @pytest.mark.parametrize("size", [(1003, 637), (4000, 3000), (130, 97)])
 def test_fast_decoding_keeps_enough_for_the_resize(size: tuple[int, int]) -> None:
     content = photograph(*size)
-    found = decode_details(content, "x", reduce=Preparation((48, 64), decode="fast")._enough)
+    found = decode_details(content, "x", reduce=ImageResize((48, 64), decode="fast")._enough)
     whole = decode(content, "x")
     assert min(found.image.width / 64, found.image.height / 48) >= min(FAST_MARGIN, whole.width / 64)
     assert (found.header.width, found.header.height) == size  # as stored, not as reduced
@@ -421,7 +421,7 @@ def test_fast_decoding_keeps_enough_for_the_resize(size: tuple[int, int]) -> Non
 
 
 def test_fast_decoding_leaves_other_formats_and_small_pictures_alone() -> None:
-    exact, fast = Preparation((48, 64)), Preparation((48, 64), decode="fast")
+    exact, fast = ImageResize((48, 64)), ImageResize((48, 64), decode="fast")
     picture = Image.open(io.BytesIO(photograph(1003, 637))).convert("RGB")
     for content in [encoded(picture, kind) for kind in ("PNG", "TIFF", "BMP", "WebP")] + [photograph(200, 150)]:
         assert fast.read(content, "x").tobytes() == exact.read(content, "x").tobytes()
@@ -431,13 +431,13 @@ def test_fast_decoding_of_a_grey_or_progressive_jpeg() -> None:
     grey = encoded(Image.open(io.BytesIO(photograph(1003, 637))).convert("L"), "JPEG", quality=92)
     for content in (grey, photograph(1003, 637, progressive=True)):
         differences = apart(
-            Preparation((48, 64)).read(content, "x"), Preparation((48, 64), decode="fast").read(content, "x")
+            ImageResize((48, 64)).read(content, "x"), ImageResize((48, 64), decode="fast").read(content, "x")
         )
         assert 0 < differences.mean() < 0.35
 
 
 def test_fast_decoding_refuses_what_exact_decoding_refuses() -> None:
-    fast = Preparation((48, 64), decode="fast")
+    fast = ImageResize((48, 64), decode="fast")
     content = photograph(1003, 637)
     with pytest.raises(ImageError, match="damaged or truncated"):
         fast.read(content[: len(content) // 2], "x")
@@ -446,16 +446,16 @@ def test_fast_decoding_refuses_what_exact_decoding_refuses() -> None:
 
 
 def test_the_way_to_decode_is_part_of_the_key_and_of_the_bundle() -> None:
-    exact, fast = Preparation((48, 64)), Preparation((48, 64), decode="fast")
+    exact, fast = ImageResize((48, 64)), ImageResize((48, 64), decode="fast")
     assert hash_json(exact.settings()) != hash_json(fast.settings())
     for preparation in (exact, fast):
-        assert Preparation.from_settings(preparation.settings()) == preparation
+        assert ImageResize.from_settings(preparation.settings()) == preparation
     older = {name: value for name, value in fast.settings().items() if name != "decode"}
-    assert Preparation.from_settings(older) == exact
+    assert ImageResize.from_settings(older) == exact
     with pytest.raises(InputError, match=r"Unknown way to decode 'quick'\. Known: exact, fast\."):
-        Preparation((48, 64), decode="quick")
+        ImageResize((48, 64), decode="quick")
     with pytest.raises(DataError, match="damaged"):
-        Preparation.from_settings({**fast.settings(), "size": None})
+        ImageResize.from_settings({**fast.settings(), "size": None})
 
 
 # Views ----------------------------------------------------------------------------------------------------------------
@@ -487,7 +487,7 @@ def test_views_equal_those_computed_one_after_the_other(policy: str, tmp_path: P
     for number, view in enumerate(chosen):
         alone = extract_features(dataset, with_view(extractor, view))
         assert np.ascontiguousarray(found[:, number]).tobytes() == alone.tobytes()
-    prepared = extractor.preparation.apply(decode(paths[2].read_bytes(), "x"))
+    prepared = extractor.preparation.resized(decode(paths[2].read_bytes(), "x"))
     by_hand = extractor.compute(chosen[4].apply(prepared, dataset.content_hash(2))[None])
     assert found[2, 4].tobytes() == by_hand[0].tobytes()
 
@@ -542,7 +542,7 @@ def test_copies_of_an_image_share_their_views_and_other_images_do_not(n_read: li
 
 def test_views_that_cannot_be_are_refused_before_anything_is_read(n_read: list[int], tmp_path: Path) -> None:
     extractor = helpers.extractor()
-    flat = Extractor(extractor.backbone, Preparation((32, 48)), extractor.engine)
+    flat = Extractor(extractor.backbone, ImageResize((32, 48)), extractor.engine)
     dataset = ImageDataset.from_files([tmp_path / "absent.png"])
     with pytest.raises(InputError, match="expected square pixels, came 32 x 48"):
         extract_views(dataset, flat, views("dihedral", 8))

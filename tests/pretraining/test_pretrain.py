@@ -25,7 +25,7 @@ from headstart.backbones.backbone import load_backbone
 from headstart.backbones.registry import find_entry
 from headstart.backbones.weights.provenance import KEY, header_of, in_words, read_image_marks, read_pretraining
 from headstart.cli import main
-from headstart.data import Preparation
+from headstart.data import ImageResize
 from headstart.errors import InputError, RunError, SplitError, StorageError, WeightsError
 from headstart.pretraining import batches as batches_module
 from headstart.pretraining import checkpoint as checkpoints
@@ -95,7 +95,7 @@ def test_the_rate_rises_then_falls_to_nothing() -> None:
 def task_of(images: np.ndarray, folder: Path, **changes: Any) -> PretrainingTask:
     dataset = ImageDataset.from_arrays(images, helpers.labels_of(len(images)))
     dataset = dataset.with_hashes([dataset.content_hash(row) for row in range(len(dataset))])
-    batches = ImageBatches(dataset, Preparation((16, 16)), folder, 2)
+    batches = ImageBatches(dataset, ImageResize((16, 16)), folder, 2)
     batches.store(Silent())
     targets = np.eye(2, dtype=np.float32)[np.asarray(dataset.labels)]
     rows = np.arange(len(images))
@@ -129,7 +129,7 @@ def test_batches_are_the_views_of_the_prepared_images(
     images = helpers.noise(6)
     task = task_of(images, tmp_path)
     assert (tmp_path / "pixels.bin").exists() == bool(most_kept)
-    dataset, preparation = task.images._dataset, Preparation((16, 16))
+    dataset, preparation = task.images._dataset, ImageResize((16, 16))
     view = View("geometric", seed=3, index=2)
     wanted = [[(0, None), (4, view)], [(5, view)], [(1, None)], [(2, view)], [(3, None)]]
     for batch, pixels in zip(wanted, task.images.batches(wanted), strict=True):
@@ -190,7 +190,7 @@ def test_training_is_plain_adamw_with_its_schedule(tmp_path: Path) -> None:
     decayed = [parameter for parameter in slow.parameters() if parameter.ndim > 1]
     others = [parameter for parameter in slow.parameters() if parameter.ndim == 1]
     optimizer = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.1}, {"params": others, "weight_decay": 0}])
-    pixels = np.stack([task.images._dataset.prepared(row, Preparation((16, 16))) for row in range(12)])
+    pixels = np.stack([task.images._dataset.prepared(row, ImageResize((16, 16))) for row in range(12)])
     expected = []
     for step in range(6):
         rows = task.batches(settings, step // 3)[step % 3]

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -95,12 +94,15 @@ class Backbone:
         """Name of the stage whose pooled output are the features."""
         return self.staged.names[-1]
 
-    def normalise(self, pixels: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
-        """Network input (n, 3, height, width), float32, channels last, from uint8 pixels (n, height, width, 3)."""
+    def normalise(self, pixels: NDArray[Any], device: torch.device) -> torch.Tensor:
+        """Network input (n, 3, height, width), float32, channels last, from pixels (n, height, width, 3).
+
+        Pixels are uint8 or float32, both on the scale 0..255; floats may leave that range.
+        """
         return self.normalise_tensor(torch.from_numpy(pixels).to(device))
 
     def normalise_tensor(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Network input as of `normalise`, from a uint8 tensor (n, height, width, 3), on the device of that tensor."""
+        """Network input as of `normalise`, from a tensor of pixels, on the device of that tensor."""
         images = pixels.permute(0, 3, 1, 2).float()
         mean = torch.tensor(self.mean, device=pixels.device).view(1, 3, 1, 1) * 255
         std = torch.tensor(self.std, device=pixels.device).view(1, 3, 1, 1) * 255

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from headstart.data.audit.audit import Audit, audit_dataset
     from headstart.data.dataset import ImageDataset
     from headstart.data.groups import join_groups
+    from headstart.data.image_resize import ImageResize
     from headstart.data.images.decode import decode
     from headstart.data.labels.raters import Ratings
-    from headstart.data.preparation import Preparation
+    from headstart.data.preparation import FittedPreparation, Preparation
     from headstart.data.read import read_dataset
     from headstart.data.readers.manifest.columns import ManifestColumns
     from headstart.data.split.file import read_split, write_split
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Audit",
+    "FittedPreparation",
     "ImageDataset",
+    "ImageResize",
     "ManifestColumns",
     "Preparation",
     "Ratings",
@@ -40,7 +43,9 @@ __all__ = [
 
 _HOMES = {
     "Audit": "audit.audit",
+    "FittedPreparation": "preparation",
     "ImageDataset": "dataset",
+    "ImageResize": "image_resize",
     "ManifestColumns": "readers.manifest.columns",
     "Preparation": "preparation",
     "Ratings": "labels.raters",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -132,8 +132,8 @@ class ImageDataset(DatasetConstructors):
         """
         return self.stored(row).decoded(white_level=white_level, max_pixels=max_pixels).image
 
-    def prepared(self, row: int, preparation: Preparation) -> NDArray[np.uint8]:
-        """Pixels of one row as the network takes them: array of shape (height, width, 3)."""
+    def prepared(self, row: int, preparation: Preparation) -> NDArray[Any]:
+        """Pixels of one row before its views are made, of shape (height, width, 3); see `Preparation.prepare`."""
         return preparation.prepare(self.stored(row))
 
     def stored(self, row: int) -> StoredImage:

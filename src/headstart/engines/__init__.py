@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headstart.engines.protocol import Runner
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from headstart.backbones.backbone import Backbone
     from headstart.engines.engine import Engine
     from headstart.engines.network_cache import NetworkCache
@@ -22,6 +24,7 @@ def make_runner(
     stage: str | None = None,
     network: bytes | None = None,
     network_cache: NetworkCache | None = None,
+    dtype: np.dtype[Any] | None = None,
 ) -> Runner:
     """The runner of an engine.
 
@@ -37,6 +40,8 @@ def make_runner(
         The quantised network, which int8 needs.
     network_cache : NetworkCache, optional
         Where converted networks are kept.
+    dtype : {uint8, float32}, optional
+        Type of the pixels that come. Default: uint8.
 
     Raises
     ------
@@ -46,7 +51,9 @@ def make_runner(
     if engine.name == "openvino":
         from headstart.engines.openvino import OpenVinoRunner
 
-        return OpenVinoRunner(backbone, engine, size, stage=stage, network=network, network_cache=network_cache)
+        return OpenVinoRunner(
+            backbone, engine, size, stage=stage, network=network, network_cache=network_cache, dtype=dtype
+        )
     if engine.device == "cuda":
         from headstart.engines.torch_cuda import CudaRunner
 

@@ -36,6 +36,8 @@ class OpenVinoRunner:
     network : bytes, optional
         The quantised network that int8 needs.
     network_cache : NetworkCache, optional
+    dtype : {uint8, float32}, optional
+        Type of the pixels that come. Default: uint8.
 
     Raises
     ------
@@ -53,23 +55,29 @@ class OpenVinoRunner:
         stage: str | None = None,
         network: bytes | None = None,
         network_cache: NetworkCache | None = None,
+        dtype: np.dtype[Any] | None = None,
     ) -> None:
         _check_there(engine)
         core = import_openvino().Core()
         if engine.precision == "int8":
             model = from_bytes(core, _checked(network, engine))
         else:
-            model = from_bytes(core, converted(backbone, size, engine.batch_size, stage, network_cache))
+            model = from_bytes(
+                core, converted(backbone, size, engine.batch_size, stage, network_cache=network_cache, dtype=dtype)
+            )
         self._batch_size = engine.batch_size
+        self._takes_floats = model.input().get_element_type().to_dtype() == np.float32
         compiled = _compiled(core, model, backbone.name, engine)
         # as many requests as streams: a request is one caller's at a time, and holds its own input and output
         self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(engine.n_streams):
             self._requests.put(compiled.create_infer_request())
 
-    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def compute(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """See `Runner.compute`; callers beyond the number of streams wait for a free one."""
         filled = fill_up(pixels, self._batch_size)
+        if self._takes_floats:  # a network quantised for floats is tried on bytes, which they hold exactly
+            filled = filled.astype(np.float32, copy=False)
         request = self._requests.get()
         try:
             request.start_async([filled], share_inputs=True)

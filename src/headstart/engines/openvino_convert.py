@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 _FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, KeyError, NotImplementedError)
 
 
-def network_facts(backbone: Backbone, size: tuple[int, int], batch_size: int, stage: str | None) -> dict[str, Any]:
+def network_facts(
+    backbone: Backbone, size: tuple[int, int], batch_size: int, stage: str | None, dtype: np.dtype[Any] | None = None
+) -> dict[str, Any]:
     """Everything a converted network is made from."""
-    return {
+    facts = {
         "backbone": backbone.name,
         "tensors": backbone.tensors_sha256,
         "normalisation": [list(backbone.mean), list(backbone.std)],
@@ -33,6 +35,7 @@ def network_facts(backbone: Backbone, size: tuple[int, int], batch_size: int, st
         "stage": stage,
         "versions": {name: importlib.metadata.version(name) for name in ("openvino", "timm", "torch")},
     }
+    return {**facts, "input": "f32"} if _are_floats(dtype) else facts
 
 
 def converted(
@@ -40,7 +43,9 @@ def converted(
     size: tuple[int, int],
     batch_size: int,
     stage: str | None = None,
+    *,
     network_cache: NetworkCache | None = None,
+    dtype: np.dtype[Any] | None = None,
 ) -> bytes:
     """A backbone converted for OpenVINO, read from the cache of networks, or made and stored there.
 
@@ -49,17 +54,23 @@ def converted(
     EngineError
         When OpenVINO cannot express the network.
     """
-    facts = network_facts(backbone, size, batch_size, stage)
+    facts = network_facts(backbone, size, batch_size, stage, dtype)
     kept = None if network_cache is None else network_cache.load(facts)
     if kept is None:
-        kept = to_bytes(convert(backbone, size, batch_size, stage))
+        kept = to_bytes(convert(backbone, size, batch_size, stage, dtype))
         if network_cache is not None:
             network_cache.store(facts, kept)
     return kept
 
 
-def convert(backbone: Backbone, size: tuple[int, int], batch_size: int, stage: str | None = None) -> Any:
-    """A backbone as an OpenVINO model that takes uint8 pixels (batch_size, height, width, 3).
+def convert(
+    backbone: Backbone,
+    size: tuple[int, int],
+    batch_size: int,
+    stage: str | None = None,
+    dtype: np.dtype[Any] | None = None,
+) -> Any:
+    """A backbone as an OpenVINO model that takes pixels (batch_size, height, width, 3), uint8 or float32.
 
     Raises
     ------
@@ -81,19 +92,24 @@ def convert(backbone: Backbone, size: tuple[int, int], batch_size: int, stage: s
         ) from error
     finally:
         module.to(device)
-    return _takes_pixels(model, backbone)
+    return _takes_pixels(model, backbone, floats=_are_floats(dtype))
 
 
-def _takes_pixels(model: Any, backbone: Backbone) -> Any:
+def _are_floats(dtype: np.dtype[Any] | None) -> bool:
+    return dtype is not None and dtype == np.float32
+
+
+def _takes_pixels(model: Any, backbone: Backbone, *, floats: bool) -> Any:
     """The model with normalisation as its first step."""
     openvino = import_openvino()
     from openvino.preprocess import PrePostProcessor
 
     steps = PrePostProcessor(model)
-    steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
+    given = openvino.Type.f32 if floats else openvino.Type.u8
+    steps.input().tensor().set_element_type(given).set_layout(openvino.Layout("NHWC"))
     steps.input().model().set_layout(openvino.Layout("NCHW"))
-    floats = steps.input().preprocess().convert_element_type(openvino.Type.f32)
-    floats.mean([value * 255 for value in backbone.mean]).scale([value * 255 for value in backbone.std])
+    scaled = steps.input().preprocess().convert_element_type(openvino.Type.f32)
+    scaled.mean([value * 255 for value in backbone.mean]).scale([value * 255 for value in backbone.std])
     steps.output().tensor().set_element_type(openvino.Type.f32)
     return steps.build()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 class Runner(Protocol):
     """The frozen part of a backbone, made ready for one engine and one input size."""
 
-    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Rows of at most one batch of pixels of shape (n_images, height, width, 3).
+    def compute(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Rows of at most one batch of pixels of shape (n_images, height, width, 3), uint8 or float32.
+
+        Both are on the scale 0..255; floats may leave that range, and those that equal bytes give the same rows.
 
         May be called from several threads at once; as many calls as the engine has streams run side by side. A row
         does not depend on the other images of the call, nor on the stream that computed it.
@@ -22,9 +24,9 @@ class Runner(Protocol):
         ...
 
 
-def fill_up(pixels: NDArray[np.uint8], batch_size: int) -> NDArray[np.uint8]:
+def fill_up(pixels: NDArray[Any], batch_size: int) -> NDArray[Any]:
     """A batch of exactly `batch_size` images, the last of them blank, so that every image meets the same shapes."""
     missing = batch_size - len(pixels)
     if missing == 0:
         return np.ascontiguousarray(pixels)
-    return np.concatenate([pixels, np.zeros((missing, *pixels.shape[1:]), dtype=np.uint8)])
+    return np.concatenate([pixels, np.zeros((missing, *pixels.shape[1:]), dtype=pixels.dtype)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -53,7 +53,7 @@ class TorchRunner:
                 module = fold_batch_norms(module, size)
             self._module = torch.compile(module, dynamic=False) if engine.compiled else module
 
-    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def compute(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """See `Runner.compute`; one call at a time, each on all threads."""
         filled = fill_up(pixels, self._engine.batch_size)
         with self._lock, torch.inference_mode(), torch_threads(self._engine.n_threads), self._precision():

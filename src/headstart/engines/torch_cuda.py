@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 class CudaRunner:
     """The forward pass on a GPU, always with the same algorithms.
 
-    Pixels travel as bytes from pinned memory and are normalised on the GPU; copies and kernels queue on a stream of
+    Pixels travel as they come from pinned memory and are normalised on the GPU; copies and kernels queue on a stream of
     the runner's own, so other work on the GPU does not wait for them.
 
     Parameters
@@ -47,7 +47,7 @@ class CudaRunner:
         self._module = FrozenPass(backbone.staged, stage)
         torch.cuda.current_stream(self._device).synchronize()  # the weights are there before another stream reads them
 
-    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def compute(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """See `Runner.compute`; one call at a time."""
         with self._lock, torch.inference_mode(), torch.cuda.stream(self._stream), full_precision(), self._precision():
             pinned = self._pin(fill_up(pixels, self._engine.batch_size))
@@ -55,11 +55,12 @@ class CudaRunner:
             found = rows[: len(pixels)].float().cpu()  # waits for this stream
         return np.ascontiguousarray(found.numpy())
 
-    def _pin(self, filled: NDArray[np.uint8]) -> torch.Tensor:
+    def _pin(self, filled: NDArray[Any]) -> torch.Tensor:
         """The batch in pinned memory, kept between calls: the call before has ended, so it may be written over."""
-        if self._pinned is None or self._pinned.shape != filled.shape:
-            self._pinned = torch.empty(filled.shape, dtype=torch.uint8, pin_memory=True)
-        self._pinned.copy_(torch.from_numpy(filled))
+        given = torch.from_numpy(filled)
+        if self._pinned is None or (self._pinned.shape, self._pinned.dtype) != (given.shape, given.dtype):
+            self._pinned = torch.empty(given.shape, dtype=given.dtype, pin_memory=True)
+        self._pinned.copy_(given)
         return self._pinned
 
     def _precision(self) -> contextlib.AbstractContextManager[object]:

@@ -11,7 +11,7 @@ import PIL
 from numpy.typing import NDArray
 
 from headstart.backbones.backbone import Backbone
-from headstart.data.preparation import Preparation
+from headstart.data.preparation import Preparation, cache_settings
 from headstart.engines.engine import Engine
 from headstart.errors import EngineError
 
@@ -108,7 +108,7 @@ class Extractor:
             "backbone": self.backbone.name,
             "tensors": self.backbone.tensors_sha256,
             "normalisation": [list(self.backbone.mean), list(self.backbone.std)],
-            "preparation": self.preparation.settings(),
+            "preparation": cache_settings(self.preparation),
             "stage": self.backbone.stage if self.stage is None else f"map of {self.stage}",
             "view": "identity" if self.view is None else self.view.settings(),
             "engine": self.engine.settings(),
@@ -116,7 +116,7 @@ class Extractor:
             "architecture": f"timm {importlib.metadata.version('timm')}",
         }
 
-    def compute(self, pixels: NDArray[np.uint8]) -> Rows:
+    def compute(self, pixels: NDArray[Any]) -> Rows:
         """Features of prepared images.
 
         The batch is filled up to the engine's batch size, so an image's features do not depend on its company. May be
@@ -124,7 +124,7 @@ class Extractor:
 
         Parameters
         ----------
-        pixels : ndarray of shape (n_images, height, width, 3), uint8
+        pixels : ndarray of shape (n_images, height, width, 3), uint8 or float32
             At most one batch.
 
         Returns
@@ -171,6 +171,7 @@ class Extractor:
                     stage=self.stage,
                     network=self.network,
                     network_cache=self.network_cache,
+                    dtype=self.preparation.dtype,
                 )
             return self._runner
 

@@ -30,7 +30,7 @@ class ExtractionSettings:
     input_size : (int, int) or None
         Height and width of the network's input in pixels. None: what the weights were trained at.
     resize, white_level, decode
-        As for `headstart.data.Preparation`.
+        As for `headstart.data.ImageResize`.
     device : {"auto", "cpu", "cuda", "mps"}
     n_threads : int or None
         Threads of decoding and of the network on the CPU. None: the number of processors.
@@ -81,7 +81,7 @@ def open_extractor(
         When the weights are missing or do not fit.
     """
     from headstart.backbones.backbone import load_backbone
-    from headstart.data.preparation import Preparation
+    from headstart.data.image_resize import ImageResize
     from headstart.engines.engine import decide_engine
     from headstart.features.extractor import Extractor
 
@@ -96,7 +96,7 @@ def open_extractor(
         )
     size = settings.input_size or backbone.input_size
     backbone.check_takes(size)
-    preparation = Preparation(
+    preparation = ImageResize(
         size,
         resize=settings.resize,
         interpolation=backbone.interpolation,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _IMAGES_AHEAD: Final = 32  # as many as the quickest network eats while a shard of features is being written
 _BYTES_AHEAD: Final = 64 << 20  # of prepared pixels: a bound for inputs of thousands of pixels a side
-_Prepared = list[NDArray[np.uint8]] | ImageError
+_Prepared = list[NDArray[Any]] | ImageError
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +104,8 @@ def stream_views(
 
 def _batches_ahead(extractor: FeatureExtractor) -> int:
     height, width = extractor.preparation.size
-    n_readers = extractor.engine.n_threads
-    n_images = max(n_readers, min(_BYTES_AHEAD // (3 * height * width), max(_IMAGES_AHEAD, 2 * n_readers)))
+    n_readers, n_bytes = extractor.engine.n_threads, extractor.preparation.dtype.itemsize
+    n_images = max(n_readers, min(_BYTES_AHEAD // (3 * height * width * n_bytes), max(_IMAGES_AHEAD, 2 * n_readers)))
     return -(-n_images // extractor.engine.batch_size)
 
 
@@ -134,7 +134,7 @@ def _submitted(
 def _computed(places: Sequence[_Place], extractor: FeatureExtractor) -> FeatureBatch:
     taken: list[_Place] = []
     failed: list[tuple[int, ImageError]] = []
-    pixels = np.empty((len(places), *extractor.preparation.size, 3), dtype=np.uint8)
+    pixels = np.empty((len(places), *extractor.preparation.size, 3), dtype=extractor.preparation.dtype)
     for place in places:
         prepared = place.prepared.result()
         if not isinstance(prepared, ImageError):
@@ -161,8 +161,8 @@ def _prepare(dataset: ImageDataset, row: int, preparation: Preparation, views: S
 
 def prepared_views(
     dataset: ImageDataset, row: int, preparation: Preparation, views: Sequence[View]
-) -> list[NDArray[np.uint8]]:
-    """Pixels (height, width, 3) of every view of one image, which is read once.
+) -> list[NDArray[Any]]:
+    """Pixels (height, width, 3) of every view of one image, as the network takes them; the image is read once.
 
     Raises
     ------
@@ -170,11 +170,12 @@ def prepared_views(
         When it cannot be read, or has changed.
     """
     pixels, content_hash = read_prepared(dataset, row, preparation)
-    return [pixels if view.is_identity else view.apply(pixels, content_hash) for view in views]
+    made = (pixels if view.is_identity else view.apply(pixels, content_hash) for view in views)
+    return [preparation.apply(one) for one in made]
 
 
-def read_prepared(dataset: ImageDataset, row: int, preparation: Preparation) -> tuple[NDArray[np.uint8], str]:
-    """Prepared pixels and content hash of one image; one whose content no longer fits its hash is refused.
+def read_prepared(dataset: ImageDataset, row: int, preparation: Preparation) -> tuple[NDArray[Any], str]:
+    """Pixels before views are made, and content hash, of one image; one that no longer fits its hash is refused.
 
     Raises
     ------

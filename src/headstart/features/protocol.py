@@ -44,6 +44,6 @@ class FeatureExtractor(Protocol):
         """Everything beside the image that shapes its row."""
         ...
 
-    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+    def compute(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Rows of at most one batch of prepared images, (n_images, *row_shape)."""
         ...

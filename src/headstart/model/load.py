@@ -12,7 +12,7 @@ from headstart.augment import view_from_json
 from headstart.backbones.backbone import Backbone, restore_backbone
 from headstart.backbones.build import triple
 from headstart.backbones.weights import WeightsSource
-from headstart.data import Preparation
+from headstart.data.preparation import restore_preparation
 from headstart.decisions import AS_THEY_ARE, Decisions
 from headstart.engines.engine import Engine, resolve_device
 from headstart.engines.fallback import nearest_engine, on_device
@@ -87,7 +87,7 @@ def _restore(folder: Path, description: Mapping[str, Any]) -> Model:
         raise BundleError(f"{folder / NETWORK} is not the network that the engine names")
     return Model(
         backbone=backbone,
-        preparation=Preparation.from_settings(description["preparation"]),
+        preparation=restore_preparation(description["preparation"], {}),
         engine=engine,
         head=head,
         classes=classes,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from headstart.augment import View
-from headstart.data import ImageDataset, Preparation
+from headstart.data import ImageDataset, ImageResize
 from headstart.features.pipeline import read_prepared
 from headstart.progress import Progress
 from headstart.storage import replacing, storage_error
@@ -34,14 +34,14 @@ class ImageBatches:
     ----------
     dataset : ImageDataset
         With content hashes; a file that changes meanwhile is refused.
-    preparation : Preparation
+    preparation : ImageResize
     folder : Path
         Where prepared pixels are kept, for the length of the pretraining.
     n_threads : int
         Number of threads that read images and make views.
     """
 
-    def __init__(self, dataset: ImageDataset, preparation: Preparation, folder: Path, n_threads: int) -> None:
+    def __init__(self, dataset: ImageDataset, preparation: ImageResize, folder: Path, n_threads: int) -> None:
         self._dataset = dataset
         self._preparation = preparation
         self._path = folder / PIXELS_FILE

@@ -17,7 +17,7 @@ from headstart.backbones.registry import find_entry
 from headstart.backbones.weights import WeightsSource
 from headstart.backbones.weights.hub_config import with_hub_config
 from headstart.backbones.weights.provenance import FORMAT, header_of, image_marks_text, in_words, read_pretraining
-from headstart.data import ImageDataset, Preparation
+from headstart.data import ImageDataset, ImageResize
 from headstart.data.split.make import SplitTask
 from headstart.engines.capabilities import torch_precisions, training_precision
 from headstart.engines.engine import available_processors, resolve_device
@@ -228,7 +228,7 @@ class _Job:
 
     def _task(self, dataset: ImageDataset, rows: Rows, pixels: Pixels) -> PretrainingTask:
         options = self.options
-        preparation = Preparation(
+        preparation = ImageResize(
             pixels.input_size,
             resize=options.resize,
             interpolation=pixels.interpolation,

@@ -42,7 +42,7 @@ def check_int8() -> None:
     _import_nncf()
 
 
-def quantise(backbone: Backbone, size: tuple[int, int], batch_size: int, pixels: NDArray[np.uint8]) -> bytes:
+def quantise(backbone: Backbone, size: tuple[int, int], batch_size: int, pixels: NDArray[Any]) -> bytes:
     """The network in int8, its scales found on some of the user's images.
 
     Parameters
@@ -51,8 +51,9 @@ def quantise(backbone: Backbone, size: tuple[int, int], batch_size: int, pixels:
     size : (int, int)
         Height and width in pixels.
     batch_size : int
-    pixels : ndarray of shape (n_images, height, width, 3), uint8
-        As prepared, at least one; made up to whole batches from the first ones.
+    pixels : ndarray of shape (n_images, height, width, 3), uint8 or float32
+        As prepared, at least one, of the type that the network shall take; made up to whole batches from the first
+        ones.
 
     Raises
     ------
@@ -64,7 +65,7 @@ def quantise(backbone: Backbone, size: tuple[int, int], batch_size: int, pixels:
     n_batches = -(-len(pixels) // batch_size)
     whole = np.resize(pixels, (n_batches * batch_size, *pixels.shape[1:]))
     batches = [np.ascontiguousarray(part) for part in np.split(whole, n_batches)]
-    model = convert(backbone, size, batch_size)
+    model = convert(backbone, size, batch_size, dtype=pixels.dtype)
     try:
         with _quiet():
             found = nncf.quantize(model, nncf.Dataset(batches), subset_size=n_batches)

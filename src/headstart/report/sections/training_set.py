@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from headstart.augment import View, view_from_json
-from headstart.data import Preparation
+from headstart.data import ImageResize
 from headstart.errors import ImageError
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Gallery, ReportTable, Section, Text, Tile
@@ -108,7 +108,7 @@ def _table(record: RunRecord, rows: Sequence[TrainingSetSummary]) -> ReportTable
 
 def _contact_sheet(record: RunRecord, policy: str, views: Sequence[View], dataset: ImageDataset) -> Block:
     """Some images in a row with their views."""
-    preparation = Preparation.from_settings(record.results.backbone.preparation.model_dump())
+    preparation = ImageResize.from_settings(record.results.backbone.preparation.model_dump())
     tiles: list[Tile] = []
     for row in _spread(len(dataset)):
         try:
