@@ -53,6 +53,7 @@ from headstart.study.execution.journal import Journal
 from headstart.study.finetuning import competition as study_tuning
 from headstart.study.finetuning import fits as finetuning_fits
 from headstart.study.finetuning.budget import within_budget
+from headstart.study.folds import OuterFold
 from headstart.study.plan import StudyPlan
 from headstart.study.search.candidate import Candidate, FeatureSourceSpec
 from headstart.workflow.fit import estimate_fit
@@ -366,8 +367,10 @@ def test_soft_labels_are_started_from_as_shares(backbone: Backbone) -> None:
     data = StudyData((features,), np.zeros(16, dtype=np.int64), 2, soft=soft)
     source = FeatureSourceSpec(backbone="x")
     plan = StudyPlan((Candidate(source, HeadSpec("logistic")),), (source,))
-    fine_tuning = finetuning_fits.FineTuningStudy((QUICK,), (backbone,), lambda source, stage: None)  # type: ignore[arg-type, return-value]
-    head = finetuning_fits.FineTuningFits(data, plan, fine_tuning, Journal(None)).start_head(np.arange(16), 0)
+    fine_tuning = finetuning_fits.FineTuningStudy((QUICK,), (backbone,), lambda fold, source, stage: None)  # type: ignore[arg-type, return-value]
+    rows = np.arange(16)
+    fold = OuterFold(0, 0, rows, rows[:0], ())
+    head = finetuning_fits.FineTuningFits(data, plan, fine_tuning, Journal(None)).start_head(fold, rows, 0)
     assert head.arrays["present"].all()
     assert head.predict_proba(features)[:, 1].mean() == pytest.approx(0.25, abs=0.01)
 

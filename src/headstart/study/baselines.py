@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from headstart.progress import Progress
     from headstart.study.data import StudyData
+    from headstart.study.features import FoldFeatures
     from headstart.study.folds import OuterFold
 
 MAJORITY, SVM, FOREST, RANDOM_WEIGHTS = "majority", "handcrafted_svm", "handcrafted_forest", "random_weights"
@@ -58,14 +59,15 @@ class Baseline:
         Name in ``results.json`` and in the journal.
     title : str
         For people.
-    features : ndarray of shape (n_images, n_features), float32
+    features : ndarray of shape (n_images, n_features), float32, or FoldFeatures
+        Of one source.
     heads : tuple of HeadSpec
         Heads that its inner folds choose among.
     """
 
     name: str
     title: str
-    features: NDArray[np.float32]
+    features: NDArray[np.float32] | FoldFeatures
     heads: tuple[HeadSpec, ...]
 
 
@@ -111,7 +113,7 @@ class BaselineOutcome:
 
 
 def standard_baselines(
-    n_images: int, descriptors: NDArray[np.float32], random_features: NDArray[np.float32] | None
+    n_images: int, descriptors: NDArray[np.float32], random_features: NDArray[np.float32] | FoldFeatures | None
 ) -> list[Baseline]:
     """The baselines of every run.
 
@@ -120,10 +122,10 @@ def standard_baselines(
     n_images : int
     descriptors : ndarray of shape (n_images, n_descriptors), float32
         Handcrafted descriptors of every image.
-    random_features : ndarray of shape (n_images, n_features), float32, or None
+    random_features : ndarray of shape (n_images, n_features), float32, or FoldFeatures, or None
         Features of the backbone with random weights; None leaves that baseline out.
     """
-    features = {
+    features: dict[str, NDArray[np.float32] | FoldFeatures | None] = {
         MAJORITY: np.zeros((n_images, 1), dtype=np.float32),
         SVM: descriptors,
         FOREST: descriptors,
@@ -170,7 +172,8 @@ def run_baseline(
     journal : Journal, optional
     progress : Progress, optional
     """
-    own = replace(data, features=(baseline.features,), views=())
+    features = baseline.features
+    own = data.with_features((features,) if isinstance(features, np.ndarray) else features)
     asked = baseline_plan(baseline, plan)
     found = run_folds(
         own,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.data import ImageDataset
+    from headstart.study.features import FeatureSet, FoldFeatures
+    from headstart.study.folds import OuterFold
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
@@ -24,7 +26,8 @@ class StudyData:
     Attributes
     ----------
     features : tuple of ndarray of shape (n_images, n_features), float32
-        One array for each source, widths as they come; memory maps where they are large.
+        One array for each source, widths as they come; memory maps where they are large. Empty where they differ
+        from fold to fold.
     labels : ndarray of shape (n_images,), int64
     n_classes : int
         Number of classes.
@@ -38,6 +41,8 @@ class StudyData:
     parents : ndarray of shape (n_images, 2), int64, or None
         Numbers of the rows that each was made of; a real image is its own, -1 stands for rows of the training fold
         that the sampler does not tell. None: all are real images.
+    by_fold : FoldFeatures or None
+        Features that differ from fold to fold, since something in their making is fitted; `of_fold` takes one fold's.
     """
 
     features: tuple[NDArray[np.float32], ...]
@@ -48,33 +53,72 @@ class StudyData:
     soft: Floats | None = None
     views: tuple[Mapping[str, NDArray[np.float32]], ...] = ()
     parents: Integers | None = None
+    by_fold: FoldFeatures | None = None
 
     @classmethod
     def of(
         cls,
         dataset: ImageDataset,
-        features: tuple[NDArray[np.float32], ...],
+        features: tuple[NDArray[np.float32], ...] | FoldFeatures,
         views: tuple[Mapping[str, NDArray[np.float32]], ...] = (),
     ) -> StudyData:
         """Images of a data set with their features, and those of their views.
+
+        Parameters
+        ----------
+        dataset : ImageDataset
+        features : tuple of ndarray, or FoldFeatures
+            One array for each source, or what gives those of every fold, views included.
+        views : tuple of mappings of str to ndarray
 
         Raises
         ------
         InputError
             When the images have no labels.
         """
-        return cls(
-            features,
+        alone = cls(
+            (),
             dataset.training_labels(),
             len(dataset.classes),
             dataset.weights,
             dataset.groups,
             soft=dataset.soft,
-            views=views,
         )
+        return alone.with_features(features, views)
+
+    def with_features(
+        self,
+        features: tuple[NDArray[np.float32], ...] | FoldFeatures,
+        views: tuple[Mapping[str, NDArray[np.float32]], ...] = (),
+    ) -> StudyData:
+        """The same images with other features."""
+        if isinstance(features, tuple):
+            return replace(self, features=features, views=views, by_fold=None)
+        return replace(self, features=(), views=(), by_fold=features)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Number of features from each source."""
+        if self.by_fold is not None:
+            return self.by_fold.widths
+        return tuple(features.shape[1] for features in self.features)
+
+    def of_fold(self, fold: OuterFold) -> StudyData:
+        """The same images with the features of one outer fold, its inner folds included."""
+        if self.by_fold is None:
+            return self
+        found: FeatureSet = self.by_fold.of(fold)
+        return self.with_features(found.features, found.views)
+
+    def make_features(self, folds: Sequence[OuterFold]) -> None:
+        """Compute the features of some folds now, where they differ from fold to fold."""
+        for fold in folds:
+            self.of_fold(fold)
 
     def of_source(self, source: int) -> StudyData:
-        """The same images with the features of one source alone."""
+        """The same images with the features of one source alone; features that differ by fold are taken first."""
+        if self.by_fold is not None:
+            raise ValueError("the features differ from fold to fold: take those of a fold first")
         return replace(self, features=(self.features[source],), views=self.views[source : source + 1])
 
     def take(self, rows: Integers) -> StudyData:

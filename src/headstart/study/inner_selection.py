@@ -95,12 +95,12 @@ def inner_items(study: StudyContext, fold: OuterFold, request: Request) -> list[
     """The items that score the candidates of a request on its inner folds, source by source."""
     plan, items = study.plan, []
     n_rows = max(len(train) for train, _ in fold.inner)
-    for source, features in enumerate(study.data.features):
+    for source, width in enumerate(study.data.widths):
         of_source = plan.by_training_set(plan.of_source(source, request.candidates))
         for members in of_source.values():
             heads = [shortened(plan.candidates[index].head, request.epochs) for index in members]
             rows = plan.rows_of(plan.candidates[members[0]], n_rows)
-            for group in work_groups(heads, features.shape[1], study.data.n_classes, rows):
+            for group in work_groups(heads, width, study.data.n_classes, rows):
                 taken = tuple(heads[place] for place in group)
                 named = tuple(members[place] for place in group)
                 items += [_inner_item(study, fold, number, named, taken) for number in request.folds]
@@ -116,7 +116,7 @@ def _inner_item(
     name = item_key(heads, first.training_set)
     source = plan.source_number(first)
     key = f"{study.prefix}{fold.key}-source{source}-inner{number}-{name}"
-    data = study.data.of_source(source)
+    data = study.data.of_fold(fold).of_source(source)
     arguments = (data, fold.inner[number], heads, FitSettings(seed, plan.train_precision, first.training_set))
     return InnerItem(WorkItem(key, inner_predictions, arguments), members, number)
 

@@ -45,7 +45,8 @@ def run_folds(
 ) -> list[FoldResult]:
     """Choose and judge: for every outer fold the candidate that its inner folds prefer.
 
-    Test rows are read only to predict them, after the choice and the fit are made without them.
+    Test rows are read only to predict them, after the choice and the fit are made without them. What is fitted in the
+    making of features is fitted on the training rows of each outer fold.
 
     Parameters
     ----------
@@ -70,6 +71,7 @@ def run_folds(
     RunError
         When no candidate of a fold has a score, or every one diverges on all its training rows.
     """
+    data.make_features(folds)
     with Workers(plan.n_jobs) as workers:
         study = StudyContext(data, plan, journal or Journal(None), workers, prefix)
         progress = progress or Silent()
@@ -136,7 +138,7 @@ def _to_judge(study: StudyContext, fold: OuterFold, found: InnerSelection) -> li
 
 def _outer_item(study: StudyContext, fold: OuterFold, index: int) -> WorkItem:
     plan, candidate = study.plan, study.plan.candidates[index]
-    data = study.data.of_source(plan.source_of(index))
+    data = study.data.of_fold(fold).of_source(plan.source_of(index))
     seed = fit_seed(plan.seed, fold, len(fold.inner), candidate.head.kind)
     arguments = (data, fold, candidate.head, FitSettings(seed, plan.train_precision, candidate.training_set))
     return WorkItem(_outer_key(study, fold, index), fit_and_predict, arguments)

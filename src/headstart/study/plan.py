@@ -34,7 +34,7 @@ class StudyPlan:
     ----------
     candidates : tuple of Candidate
     sources : tuple of FeatureSourceSpec
-        Sources of the features, in the order of `StudyData.features`.
+        Sources of the features, in the order of `StudyData.widths`.
     choose_by : str
         Name of the metric that the inner folds choose by.
     positive : int or None
@@ -147,7 +147,7 @@ class StudyPlan:
         n_views = self.n_views.get(candidate.training_set.augment, 1)
         return Scale(
             n_images,
-            data.features[source].shape[1],
+            data.widths[source],
             data.n_classes,
             seconds,
             n_rows_per_image=self.rows_of(candidate, n_images) / n_images,

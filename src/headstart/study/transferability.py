@@ -66,9 +66,10 @@ def score_sources(
         As `SCORES` names them: LogME, then log loss and accuracy of the neighbours and of the probe.
     """
     journal = journal or Journal(None)
-    keys = [[f"transfer-{fold.key}-source{source}" for source in range(len(data.features))] for fold in folds]
+    data.make_features(folds)
+    keys = [[f"transfer-{fold.key}-source{source}" for source in range(len(data.widths))] for fold in folds]
     items = [
-        WorkItem(key, fold_scores, (data.of_source(source), fold, seed))
+        WorkItem(key, fold_scores, (data.of_fold(fold).of_source(source), fold, seed))
         for fold, row in zip(folds, keys, strict=True)
         for source, key in enumerate(row)
     ]

@@ -119,7 +119,8 @@ class _Competition:
         holdout = fold.inner[HOLDOUT][1]
         tried = [self.fits.on_holdout(fold, source, spec, step) for spec in self.fine_tuning.specs]
         scores = self._scores(result, holdout, [one.get("holdout") for one in tried])
-        found = tuple(FineTuned.from_arrays(one, self.fits.start_head(fold.inner[HOLDOUT][0], source)) for one in tried)
+        train = fold.inner[HOLDOUT][0]
+        found = tuple(FineTuned.from_arrays(one, self.fits.start_head(fold, train, source)) for one in tried)
         plain = FineTunedFold(source, scores, found, None, None, None)
         order = ranked(_eligible(scores, found), self.plan.choose_by)
         best = int(order[0]) if len(order) else 0  # no score at all: the frozen winner stands
@@ -146,7 +147,7 @@ class _Competition:
         fold, spec = result.outer, self.fine_tuning.specs[number]
         stage = self.fine_tuning.stage(plain.source, spec)
         kept = self.fits.on_all(fold, plain.source, spec, plain.tried[number].best_epoch, step)
-        fitted = FineTuned.from_arrays(kept, self.fits.start_head(fold.train, plain.source))
+        fitted = FineTuned.from_arrays(kept, self.fits.start_head(fold, fold.train, plain.source))
         if fitted.failed:
             return result
         rows = fold.inner[HOLDOUT][1]

@@ -49,21 +49,25 @@ class FineTuningStudy:
     backbones : tuple of Backbone
         Pretrained backbone of each source.
     open_maps : callable
-        Gives the stage maps of all images for the number of a source and its last frozen stage; called once a pair.
+        Gives the stage maps of all images for an outer fold, the number of a source and its last frozen stage; called
+        once for each such pair, and for each fold where `is_fitted`.
     random_backbones : tuple of Backbone
         The same with random weights, where a candidate starts from them.
     n_threads : int
         Threads of the training.
     device : str
         Device of the training.
+    is_fitted : bool
+        The preparation of the images is fitted on the training rows of every outer fold, so maps differ by fold.
     """
 
     specs: tuple[FineTuneSpec, ...]
     backbones: tuple[Backbone, ...]
-    open_maps: Callable[[int, str | None], Maps]
+    open_maps: Callable[[OuterFold, int, str | None], Maps]
     random_backbones: tuple[Backbone, ...] = ()
     n_threads: int = 1
     device: str = "cpu"
+    is_fitted: bool = False
 
     def backbone(self, source: int, spec: FineTuneSpec) -> Backbone:
         """Backbone that a candidate starts from."""
@@ -108,7 +112,7 @@ class FineTuningFits:
     def __init__(self, data: StudyData, plan: StudyPlan, fine_tuning: FineTuningStudy, journal: Journal) -> None:
         self._data, self._plan, self._fine_tuning, self._journal = data, plan, fine_tuning, journal
         self._targets = np.eye(data.n_classes)[data.labels] if data.soft is None else data.soft
-        self._maps: dict[tuple[int, str | None], Maps] = {}
+        self._maps: dict[tuple[str, int, str | None], Maps] = {}
 
     def on_holdout(self, fold: OuterFold, source: int, spec: FineTuneSpec, step: Callable[[int], None]) -> Arrays:
         """One candidate trained on the training part of the holdout, with its probabilities of the rest."""
@@ -131,8 +135,11 @@ class FineTuningFits:
             return kept
         train, valid = training.rows
         check_not_trained_on(train, training.predicted)
-        stage, start = self._fine_tuning.stage(training.source, training.spec), self.start_head(train, training.source)
-        maps = self._opened(training.source, stage)
+        stage, start = (
+            self._fine_tuning.stage(training.source, training.spec),
+            self.start_head(fold, train, training.source),
+        )
+        maps = self._opened(fold, training.source, stage)
         setting = TrainingContext(
             self._fine_tuning.backbone(training.source, training.spec),
             stage,
@@ -155,14 +162,18 @@ class FineTuningFits:
         self._journal.drop(f"{setting.key}-attempt0", f"{setting.key}-attempt1")
         return arrays
 
-    def _opened(self, source: int, stage: str | None) -> Maps:
-        if (source, stage) not in self._maps:
-            self._maps[source, stage] = self._fine_tuning.open_maps(source, stage)
-        return self._maps[source, stage]
+    def _opened(self, fold: OuterFold, source: int, stage: str | None) -> Maps:
+        of_fold = fold.key if self._fine_tuning.is_fitted else ""
+        key = (of_fold, source, stage)
+        if key not in self._maps:
+            for other in [other for other in self._maps if other[0] != of_fold]:
+                del self._maps[other]  # one fold after the other: maps are the largest files there are
+            self._maps[key] = self._fine_tuning.open_maps(fold, source, stage)
+        return self._maps[key]
 
-    def start_head(self, train: Integers, source: int) -> FittedHead:
-        """The linear head that training starts from, on the frozen features of the training rows alone."""
-        rows = with_shares(self._data.of_source(source).take(train))
+    def start_head(self, fold: OuterFold, train: Integers, source: int) -> FittedHead:
+        """The linear head that training starts from, on the frozen features of some training rows of a fold alone."""
+        rows = with_shares(self._data.of_fold(fold).of_source(source).take(train))
         spec = _start_spec(self._plan)
         (head,) = fit_heads(
             [spec], rows.features[0], rows.labels, n_classes=rows.n_classes, weights=rows.weights, seed=self._plan.seed

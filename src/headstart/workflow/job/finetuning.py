@@ -19,7 +19,7 @@ from headstart.finetuning import FineTuneSpec, Maps, frozen_stage, open_maps
 from headstart.storage import hash_json, write_json
 from headstart.study.finetuning.budget import FineTuningTime, within_budget
 from headstart.study.finetuning.fits import FineTuningStudy
-from headstart.study.folds import final_fold, outer_folds
+from headstart.study.folds import OuterFold, final_fold, outer_folds
 from headstart.workflow.options.finetuning import requested_specs
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def fine_tuning_study(
         return None
     views = fine_tuning_views(job)
 
-    def opened_maps(source: int, stage: str | None) -> Maps:
+    def opened_maps(fold: OuterFold, source: int, stage: str | None) -> Maps:
         extractor = staged_extractor(job.sources[source].extractor, stage)
         return open_maps(dataset, extractor, views, cache=cache, progress=job.progress)
 

@@ -1,0 +1,114 @@
+"""Features as an outer fold sees them: the same for all folds, or made with a preparation fitted on its training rows.
+
+A further block of features that is fitted inside the fold (columns of a table, say) is one more `FoldFeatures`, which
+joins its own columns to those of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from headstart.data.preparation import FittedPreparation
+    from headstart.study.folds import OuterFold
+
+    Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSet:
+    """Features of all images from every source.
+
+    Attributes
+    ----------
+    features : tuple of ndarray of shape (n_images, n_features), float32
+        One array for each source; memory maps where they are large.
+    views : tuple of mappings of str to ndarray of shape (n_images, n_views, n_features), float32
+        For each source the features of views, by the name of their policy; empty where nothing is augmented.
+    """
+
+    features: tuple[NDArray[np.float32], ...]
+    views: tuple[Mapping[str, NDArray[np.float32]], ...] = ()
+
+
+class FoldFeatures(Protocol):
+    """Features of all images for every outer fold; whatever was fitted for them saw the fold's training rows alone."""
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Number of features from each source, known before any is computed."""
+        ...
+
+    def of(self, fold: OuterFold) -> FeatureSet:
+        """Features that the heads of one outer fold, its inner folds included, are trained and judged on."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class SharedFeatures:
+    """Features in whose making nothing was fitted: one set for all folds.
+
+    Attributes
+    ----------
+    shared : FeatureSet
+    """
+
+    shared: FeatureSet
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Number of features from each source."""
+        return tuple(features.shape[1] for features in self.shared.features)
+
+    def of(self, fold: OuterFold) -> FeatureSet:
+        """The one set."""
+        return self.shared
+
+
+class FittedFeatures:
+    """Features made with preparations that are fitted on the training rows of every outer fold, once for each fold.
+
+    Parameters
+    ----------
+    fit : callable
+        From the numbers of training rows to the fitted preparation of every source.
+    extract : callable
+        From fitted preparations, and a name of the fold for people, to the features of all images.
+    widths : sequence of int
+        Number of features from each source.
+    rows_of : callable, optional
+        Rows that a fold's preparations are fitted on. Default: its training rows.
+    """
+
+    def __init__(
+        self,
+        fit: Callable[[Integers], tuple[FittedPreparation, ...]],
+        extract: Callable[[tuple[FittedPreparation, ...], str], FeatureSet],
+        widths: Sequence[int],
+        *,
+        rows_of: Callable[[OuterFold], Integers] = lambda fold: fold.train,
+    ) -> None:
+        self.widths = tuple(widths)
+        self._fit, self._extract, self._rows_of = fit, extract, rows_of
+        self._preparations: dict[bytes, tuple[FittedPreparation, ...]] = {}
+        self._sets: dict[bytes, FeatureSet] = {}
+
+    def preparations(self, fold: OuterFold) -> tuple[FittedPreparation, ...]:
+        """Preparation of every source, fitted on the rows of a fold and no others."""
+        rows = self._rows_of(fold)
+        key = rows.tobytes()
+        if key not in self._preparations:
+            self._preparations[key] = self._fit(rows)
+        return self._preparations[key]
+
+    def of(self, fold: OuterFold) -> FeatureSet:
+        """Features of all images by the preparations of a fold; folds of the same rows share them."""
+        key = self._rows_of(fold).tobytes()
+        if key not in self._sets:
+            self._sets[key] = self._extract(self.preparations(fold), fold.key)
+        return self._sets[key]
