@@ -70,6 +70,11 @@ class Baseline:
     features: NDArray[np.float32] | FoldFeatures
     heads: tuple[HeadSpec, ...]
 
+    @property
+    def n_features(self) -> int:
+        """Number of features."""
+        return int(self.features.shape[1]) if isinstance(self.features, np.ndarray) else self.features.widths[0]
+
 
 @dataclass(frozen=True, eq=False)
 class BaselineFold:

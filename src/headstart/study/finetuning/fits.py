@@ -135,10 +135,8 @@ class FineTuningFits:
             return kept
         train, valid = training.rows
         check_not_trained_on(train, training.predicted)
-        stage, start = (
-            self._fine_tuning.stage(training.source, training.spec),
-            self.start_head(fold, train, training.source),
-        )
+        stage = self._fine_tuning.stage(training.source, training.spec)
+        start = self.start_head(fold, train, training.source)
         maps = self._opened(fold, training.source, stage)
         setting = TrainingContext(
             self._fine_tuning.backbone(training.source, training.spec),

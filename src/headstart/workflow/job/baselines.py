@@ -102,7 +102,7 @@ def baseline_seconds(
     found = standard_baselines(0, blank, wide)
     folds, n_classes = outer_folds(split), len(dataset.classes)
     n_rows = max(len(fold.train) for fold in folds)
-    widths = [baseline.features.shape[1] for baseline in found]
+    widths = [baseline.n_features for baseline in found]
     together = _together(found, plan)
     speed = measured_speed(together, widths, n_classes, n_rows)
     return seconds + study_seconds(folds, together, widths, n_classes, speed=speed)
