@@ -6,9 +6,11 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from headstart.cli.table import print_facts, print_table, print_text
 
 if TYPE_CHECKING:
     from headstart.results import RunResults
@@ -24,23 +26,9 @@ if TYPE_CHECKING:
     )
     from headstart.workflow import Run
 
+T = TypeVar("T")
+
 _SHOWN_ITEMS = 10
-
-
-def print_table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, whole: Sequence[str] = ()
-) -> None:
-    """A table; text is never read as markup, and the columns named in `whole` are never folded."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=title, title_justify="left")
-    for name in columns:
-        table.add_column(Text(name), no_wrap=name in whole, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    Console(highlight=False, width=None if Console().is_terminal else 160).print(table)
 
 
 def print_json(value: Any) -> None:
@@ -56,44 +44,39 @@ def print_run(run: Run) -> None:
     results = run.results
     print_scores(results)
     if results.fine_tuning is not None:
-        click.echo(finetuning_words(results.fine_tuning))
+        print_text(finetuning_words(results.fine_tuning))
     if results.optimism_from_ignored_groups is not None:
         print_ignored_groups(results.optimism_from_ignored_groups)
     if results.transferability is not None:
         print_ranking(results.transferability)
-        click.echo(results.transferability.agreement.words)
+        print_text(results.transferability.agreement.words)
     for line in results.decisions.lines if results.decisions is not None else ():
-        click.echo(line)
+        print_text(line)
     if results.transfer is not None:
         print_baselines(results.transfer)
-        click.echo(results.transfer.text)
     for warning in results.warnings:
         click.echo(f"Warning: {warning}", err=True)
-    click.echo(run.headline)
+    print_text(run.headline)  # the verdict on transfer is its last sentence
     click.echo(f"Report: {run.report}")
     click.echo(f"Next: headstart predict {shlex.quote(str(run.folder / 'model'))} NEW_IMAGES/")
 
 
 def print_heldout(heldout: HeldOut) -> None:
     """Scores of the images that a pretraining held out."""
-    from headstart.metrics import find_metric
-
     rows = [
-        [find_metric(name).title, number(estimate.value), interval(estimate.ci95)] for name, estimate in heldout.metrics
+        [title, number(estimate.value), interval(estimate.ci95)] for title, estimate in titled(dict(heldout.metrics))
     ]
     print_table(f"{heldout.n_images:,} held-out images", ["score", "value", "95 % interval"], rows)
 
 
 def print_scores(results: RunResults | TestSetResults) -> None:
     """Every score with its interval and, where there are folds, its spread across them."""
-    from headstart.metrics import find_metric
-
-    estimates = results.metrics
-    rows = [[find_metric(name).title, number(one.value), interval(one.ci95)] for name, one in estimates.items()]
+    estimates = titled(results.metrics)
+    rows = [[title, number(one.value), interval(one.ci95)] for title, one in estimates]
     columns = ["score", "value", "95 % interval"]
-    if any(one.fold_sd is not None for one in estimates.values()):
+    if any(one.fold_sd is not None for _, one in estimates):
         columns.append("sd across folds")
-        rows = [[*row, number(one.fold_sd)] for row, one in zip(rows, estimates.values(), strict=True)]
+        rows = [[*row, number(one.fold_sd)] for row, (_, one) in zip(rows, estimates, strict=True)]
     print_table("Scores", columns, rows)
     print_table(
         "Classes", ["class", "images", "precision", "recall", "specificity", "F1", "ROC AUC"], _class_rows(results)
@@ -101,46 +84,46 @@ def print_scores(results: RunResults | TestSetResults) -> None:
 
 
 def _class_rows(results: RunResults | TestSetResults) -> list[list[str]]:
+    """A row a class, in the order of the classes, whatever the order in a file."""
     names = ("precision", "recall", "specificity", "f1", "roc_auc")
+    task: Any = getattr(results, "task", results)  # a run speaks of its classes there, a test set itself
+    found = [(label, results.per_class[label]) for label in task.classes]
     return [
         [label, f"{scores.support:,}", *(number(scores.metrics[name].value) for name in names)]
-        for label, scores in results.per_class.items()
+        for label, scores in found
     ]
 
 
 def print_comparison(found: ComparisonResults) -> None:
     """Differences of two runs with intervals and p values."""
-    from headstart.metrics import find_metric
     from headstart.report.text.format import p_value
 
     rows = [
         [
-            find_metric(name).title,
+            title,
             number(row.first),
             number(row.second),
             signed(row.difference),
             interval(row.ci95, sign=True),
             p_value(row.p),
         ]
-        for name, row in found.metrics.items()
+        for title, row in titled(found.metrics)
     ]
     print_table("Second minus first, in pairs", ["score", "first", "second", "difference", "95 % interval", "p"], rows)
 
 
 def print_ignored_groups(scores: Mapping[str, IgnoredGroups]) -> None:
     """What ignoring the groups would have claimed."""
-    from headstart.metrics import find_metric
-
     rows = [
-        [find_metric(name).title, number(row.groups_kept), number(row.groups_ignored), signed(row.difference)]
-        for name, row in scores.items()
+        [title, number(row.groups_kept), number(row.groups_ignored), signed(row.difference)]
+        for title, row in titled(scores)
     ]
     title = "Optimism from ignoring groups"
     print_table(title, ["score", "groups kept", "groups ignored", "difference"], rows)
 
 
 def print_baselines(transfer: TransferResults) -> None:
-    """Every baseline with its own scores, and how often it was the best."""
+    """Every baseline with its own scores, how often it was the best, and the gain over the best."""
     names = ("balanced_accuracy", "accuracy", "roc_auc", "log_loss", "brier")
     rows = [
         [baseline.title, f"{baseline.times_best:,}", *(str(baseline.metrics[name]) for name in names)]
@@ -148,6 +131,20 @@ def print_baselines(transfer: TransferResults) -> None:
     ]
     columns = ["baseline", "times best", "balanced accuracy", "accuracy", "ROC AUC", "log loss", "Brier"]
     print_table("Baselines on the same folds, with 95 % intervals", columns, rows)
+    print_text(_gain_line(transfer))
+
+
+def _gain_line(transfer: TransferResults) -> str:
+    """The gain that the verdict rests on, which stands in the headline; without a verdict, why there is none."""
+    from headstart.metrics import find_metric
+    from headstart.report.text.format import p_value
+
+    if transfer.verdict is None:
+        return transfer.text
+    gain = transfer.gains[transfer.decided_by]
+    title = find_metric(transfer.decided_by).title.lower()
+    ends = interval(gain.ci95, sign=True)
+    return f"Gain in {title} over the best baseline: {signed(gain.gain)} ({ends}; p {p_value(gain.p)})"
 
 
 def print_ranking(found: TransferabilityResults | TransferabilityScores) -> None:
@@ -169,7 +166,7 @@ def print_ranking(found: TransferabilityResults | TransferabilityScores) -> None
     columns = names if agreement is None else [*names, f"outer {agreement.metric}"]
     print_table("Transferability, from training rows alone (rank)", columns, rows)
     for line in found.words:
-        click.echo(line)
+        print_text(line)
 
 
 def _ranked(source: ScoredSource, name: str) -> str:
@@ -199,7 +196,15 @@ def print_curve(results: CurveResults) -> None:
 
 def print_plan(plan: dict[str, Any]) -> None:
     """What a fit would do, and what it would cost."""
-    print_table("Plan", ["item", "value"], [[name.replace("_", " "), _cell(value)] for name, value in plan.items()])
+    print_facts("Plan", [(name.replace("_", " "), _cell(value)) for name, value in plan.items()])
+
+
+def titled(scores: Mapping[str, T]) -> list[tuple[str, T]]:
+    """Scores with their titles, in the order in which metrics are shown, whatever the order in a file."""
+    from headstart.metrics import METRICS, find_metric
+
+    order = list(METRICS)
+    return [(find_metric(name).title, scores[name]) for name in sorted(scores, key=order.index)]
 
 
 def number(value: float | None) -> str:

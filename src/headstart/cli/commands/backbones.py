@@ -17,7 +17,6 @@ from headstart.workflow.options.machine import EngineOptions, MachineOptions
 from headstart.workflow.options.network import NetworkOptions
 
 _FACTS = ("name", "parameters", "multiply-adds", "input size", "feature width", "weights")
-_HEADS = {"multiply-adds": "multiply\nadds", "input size": "input\nsize", "feature width": "feature\nwidth"}
 _ORIGIN = ("name", "family", "year", "paper", "licence")
 
 
@@ -41,7 +40,8 @@ def backbones(context: click.Context, as_json: bool) -> None:
 def _list_all(as_json: bool) -> None:
     """The table of the named backbones, without loading torch."""
     from headstart.backbones.describe import list_backbones
-    from headstart.cli.output import print_json, print_table
+    from headstart.cli.output import print_json
+    from headstart.cli.table import print_table, print_text
 
     rows = list_backbones()
     if as_json:
@@ -49,9 +49,9 @@ def _list_all(as_json: bool) -> None:
         return
     for title, columns in (("Backbones", _FACTS), ("Where they come from", _ORIGIN)):
         cells = [[_cell(name, row[name]) for name in columns] for row in rows]
-        print_table(title, [_HEADS.get(name, name) for name in columns], cells, whole=("name",))
-    click.echo("Any timm name and hf-hub:OWNER/MODEL work too; their weights come from --weights FILE or the hub.")
-    click.echo("Next: headstart backbones show NAME, or headstart fit DATA -o runs/first --backbone NAME")
+        print_table(title, columns, cells)
+    print_text("Any timm name and hf-hub:OWNER/MODEL work too; their weights come from --weights FILE or the hub.")
+    print_text("Next: headstart backbones show NAME, or headstart fit DATA -o runs/first --backbone NAME")
 
 
 @backbones.command()
@@ -62,7 +62,8 @@ def _list_all(as_json: bool) -> None:
 def show(name: str, input_size: int | None, offline: bool, as_json: bool) -> None:
     """Show the stages of a network: output, stride, parameters, multiply-adds."""
     from headstart.backbones.describe import describe_backbone
-    from headstart.cli.output import print_json, print_table
+    from headstart.cli.output import print_json
+    from headstart.cli.table import print_table
 
     size = (input_size, input_size) if input_size else None
     found = describe_backbone(name, input_size=size, offline=offline)
@@ -110,6 +111,7 @@ def rank(data: str, as_json: bool, quiet: bool, **given: Any) -> None:
     """
     from headstart.cli.output import print_json, print_ranking
     from headstart.cli.progress import TerminalProgress
+    from headstart.cli.table import print_text
     from headstart.workflow import rank_backbones
 
     source, options = collect(DataSource, given, path=data), collect(FitOptions, given)
@@ -118,7 +120,7 @@ def rank(data: str, as_json: bool, quiet: bool, **given: Any) -> None:
         print_json(found.results.to_json())
         return
     print_ranking(found.results)
-    click.echo(found.results.caution)
+    print_text(found.results.caution)
     labels = found.favoured if len(found.favoured) > 1 else [source.label for source in found.results.sources]
     names = ",".join(dict.fromkeys(label.split(", ")[0] for label in labels))
     click.echo(f"Next: headstart fit {shlex.quote(data)} -o runs/first --backbone {names}")
@@ -170,7 +172,8 @@ def add(folder: str, quiet: bool, as_json: bool) -> None:
 
 def _report(items: Sequence[Any], as_json: bool, title: str) -> None:
     """What was carried, one row a file."""
-    from headstart.cli.output import print_json, print_table
+    from headstart.cli.output import print_json
+    from headstart.cli.table import print_table
 
     if as_json:
         print_json(

@@ -33,7 +33,8 @@ def cache() -> None:
 @json_option
 def info(cache: str | None, as_json: bool) -> None:
     """Say where the cache lies and what it holds."""
-    from headstart.cli.output import print_json, print_table
+    from headstart.cli.output import print_json
+    from headstart.cli.table import print_table, print_text
 
     found = _open(cache).info()
     if as_json:
@@ -46,7 +47,7 @@ def info(cache: str | None, as_json: bool) -> None:
     if found.other:
         others = ", ".join(f"{name} {_size(n_bytes)}" for name, n_bytes in found.other.items())
         click.echo(f"Beside them, not counted in the limit: {others}")
-    click.echo("Next: headstart cache verify, headstart cache prune --limit SIZE, or headstart cache clear")
+    print_text("Next: headstart cache verify, headstart cache prune --limit SIZE, or headstart cache clear")
 
 
 def _rows(found: CacheInfo) -> list[list[str]]:

@@ -41,6 +41,7 @@ def check(data: str, no_features: bool, as_json: bool, quiet: bool, **given: Any
     """
     from headstart.cli.output import print_json
     from headstart.cli.progress import TerminalProgress
+    from headstart.cli.table import print_text
     from headstart.workflow.check import check_data
 
     reading = command_line(DataSource, given)
@@ -50,7 +51,7 @@ def check(data: str, no_features: bool, as_json: bool, quiet: bool, **given: Any
         print_json(found.to_json())
     else:
         for line in found.lines():
-            click.echo(line)
+            print_text(line)
         again = f"{shlex.quote(data)} {reading}".rstrip()
         click.echo(f"Next: headstart fit {again} -o runs/first")
     if found.audit.unreadable:

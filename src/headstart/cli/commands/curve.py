@@ -43,6 +43,7 @@ def curve(data: str, output: str, as_json: bool, quiet: bool, **given: Any) -> N
     """
     from headstart.cli.output import print_curve, print_json
     from headstart.cli.progress import TerminalProgress
+    from headstart.cli.table import print_text
     from headstart.workflow import curve as draw_curve
 
     source, requested = collect(DataSource, given, path=data), collect(CurveOptions, given)
@@ -52,6 +53,6 @@ def curve(data: str, output: str, as_json: bool, quiet: bool, **given: Any) -> N
         print_json(found.results.to_json())
         return
     print_curve(found.results)
-    click.echo(found.verdict)
+    print_text(found.verdict)
     click.echo(f"Page: {found.page}")
     click.echo(f"Next: headstart fit {shlex.quote(data)} -o runs/first")

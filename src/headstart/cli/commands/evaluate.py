@@ -27,6 +27,7 @@ def evaluate(
     """Score a model on an outside, labelled test set."""
     from headstart.cli.output import print_json, print_scores
     from headstart.cli.progress import TerminalProgress
+    from headstart.cli.table import print_text
     from headstart.model import load_model
     from headstart.workflow import evaluate as evaluate_model
 
@@ -39,6 +40,6 @@ def evaluate(
         return
     print_scores(found)
     for line in found.decision_lines:
-        click.echo(line)
-    click.echo(f"{found.n_images:,} images; the intervals are those of this very model on new images of this kind.")
+        print_text(line)
+    print_text(f"{found.n_images:,} images; the intervals are those of this very model on new images of this kind.")
     click.echo(f"Next: headstart predict {shlex.quote(model)} NEW_IMAGES/")

@@ -36,6 +36,7 @@ def pretrain(data: str, output: str, as_json: bool, quiet: bool, **given: Any) -
     """
     from headstart.cli.output import print_heldout, print_json
     from headstart.cli.progress import TerminalProgress
+    from headstart.cli.table import print_text
     from headstart.workflow import pretrain as run_pretrain
 
     source, options = collect(DataSource, given, path=data), collect(PretrainOptions, given)
@@ -44,7 +45,7 @@ def pretrain(data: str, output: str, as_json: bool, quiet: bool, **given: Any) -
         print_json(made.results)
         return
     print_heldout(made.heldout)
-    click.echo(made.headline)
+    print_text(made.headline)
     click.echo(f"Wrote {made.path}")
     again = shlex.join(["--backbone", options.backbone, "--weights", str(made.path)])
     click.echo(f"Next: headstart fit DATA -o runs/first {again}")
