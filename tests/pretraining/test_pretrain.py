@@ -32,15 +32,17 @@ from headstart.pretraining import checkpoint as checkpoints
 from headstart.pretraining import train as loop
 from headstart.pretraining.batches import ImageBatches
 from headstart.pretraining.network import build_network
+from headstart.pretraining.run import divided
 from headstart.pretraining.settings import learning_rate_at
 from headstart.pretraining.train import Machine, PretrainingTask, smoothed_loss
 from headstart.progress import Silent
 from headstart.report.context import ReportContext
 from headstart.report.sections.methods import methods_text
 from headstart.results.read import read_run
-from headstart.workflow.pretrain import Pretrained, divided
+from headstart.results.writers.sources import pretraining_facts
+from headstart.workflow.pretrain import Pretrained
 
-JOB = sys.modules["headstart.workflow.pretrain"]
+JOB = sys.modules["headstart.pretraining.run"]
 QUICK = PretrainSettings(epochs=3, batch_size=16)
 
 
@@ -258,10 +260,10 @@ def test_it_learns(tmp_path: Path) -> None:
     images = helpers.noise(120, spread=(4, 80))
     data = ImageDataset.from_arrays(images, helpers.labels_of(120))
     found = pretrain(data, tmp_path / "w.safetensors", asked(PretrainSettings(epochs=6, batch_size=16)))
-    score = found.results["heldout"]["metrics"]["accuracy"]
-    assert score["value"] >= 0.9
-    assert score["ci95"][0] < score["value"] <= score["ci95"][1]
-    assert found.results["heldout"]["n_images"] == 12
+    score = found.heldout.metrics.accuracy
+    assert score.value >= 0.9
+    assert score.ci95[0] < score.value <= score.ci95[1]
+    assert found.heldout.n_images == 12
 
 
 def test_pure_noise_scores_at_chance(tmp_path: Path) -> None:
@@ -270,14 +272,14 @@ def test_pure_noise_scores_at_chance(tmp_path: Path) -> None:
     data = ImageDataset.from_arrays(helpers.noise(160, spread=(40,)), labels)
     settings = PretrainSettings(epochs=8, batch_size=16, augment="none", label_smoothing=0.0)
     found = pretrain(data, tmp_path / "w.safetensors", asked(settings, holdout=0.4)).results
-    assert found["training_loss"] < 0.4  # it has learned them by heart
-    assert found["heldout"]["metrics"]["accuracy"]["value"] < 0.68
+    assert found.training_loss < 0.4  # it has learned them by heart
+    assert found.heldout.metrics.accuracy.value < 0.68
 
 
 def test_the_file_says_what_it_is(made: Pretrained, source: Path) -> None:
     found = read_pretraining(made.path)
-    assert found == json.loads(json.dumps(made.results))
     assert found is not None
+    assert pretraining_facts(found, made.path) == made.results
     assert found["source"]["domain"] == "textures"
     assert found["source"]["classes"] == ["a", "b", "c"]
     assert found["source"]["class_counts"] == [20, 20, 20]
@@ -424,15 +426,13 @@ def test_a_fit_takes_the_weights_at_their_size_and_names_them(
     run = fit(folders, tmp_path / "run", helpers.options(weights=str(made.path), input_size=None))
     backbone = run.results.to_json()["backbone"]
     assert backbone["preparation"]["size"] == [helpers.SIDE, helpers.SIDE]  # its own would be 160
-    told = backbone["weights"]["pretraining"]
-    filled = {name: value for name, value in told["start"].items() if value or name in made.results["start"]}
-    assert {**told, "start": filled} == made.results
+    assert backbone["weights"]["pretraining"] == made.results.to_json()
     assert "classifier for 3 classes was left out" in backbone["weights"]["note"]
-    words = in_words(made.results)
+    words = in_words(made.results.to_json())
     assert words in run.report.read_text()
     assert words in methods_text(ReportContext(read_run(run.folder)))
     model = load_model(run.folder)
-    assert model.backbone.weights.pretraining == made.results
+    assert model.backbone.weights.pretraining == read_pretraining(made.path)
     assert model.backbone.input_size == (helpers.SIDE, helpers.SIDE)
     stored = json.loads((run.folder / "model" / "model.json").read_text())
     assert stored["backbone"]["weights"]["pretraining"]["source"]["domain"] == "textures"
@@ -456,25 +456,30 @@ def test_a_fit_on_source_images_is_warned_of(made: Pretrained, source: Path, tmp
 
 def test_pretraining_goes_on_from_given_weights(made: Pretrained, source: Path, tmp_path: Path) -> None:
     further = pretrain(source, tmp_path / "w.safetensors", asked(replace(QUICK, epochs=1), weights=str(made.path)))
-    assert further.results["start"]["pretraining"] == made.results
+    assert further.results.start.pretraining == made.results
+    assert further.results == pretraining_facts(read_pretraining(further.path) or {}, further.path)
     assert further.path.read_bytes() != made.path.read_bytes()
 
 
-def test_what_a_file_says_is_checked(made: Pretrained, tmp_path: Path) -> None:
-    tensors = load_file(made.path)
+def test_what_a_file_says_is_checked(made: Pretrained, source: Path, tmp_path: Path) -> None:
+    tensors, header = load_file(made.path), read_pretraining(made.path) or {}
     path = tmp_path / "w.safetensors"
 
     def saying(text: str) -> None:
         save_file(tensors, path, metadata={KEY: text})
 
-    for text in ("{", "[]", json.dumps({**made.results, "images": "", "source": None}), '{"format": 1}'):
+    for text in ("{", "[]", json.dumps({**header, "images": "", "source": None}), '{"format": 1}'):
         saying(text)
         with pytest.raises(WeightsError, match="its pretraining is damaged"):
             load_backbone(helpers.BACKBONE, weights=path)
-    saying(json.dumps({**made.results, "images": "", "input_size": [10**6, 10**6]}))
+    saying(json.dumps({**header, "images": "", "input_size": [10**6, 10**6]}))
     with pytest.raises(WeightsError, match="input size"):
         load_backbone(helpers.BACKBONE, weights=path)
-    saying(json.dumps({**made.results, "images": "", "format": 2}))
+    saying(json.dumps({**header, "images": "", "machine": {}}))
+    with pytest.raises(WeightsError, match=r"w.safetensors.*\(pretraining.machine.device is missing\)"):
+        fit(source, tmp_path / "run", helpers.options(weights=str(path), input_size=None))
+    assert not (tmp_path / "run").exists()
+    saying(json.dumps({**header, "images": "", "format": 2}))
     with pytest.raises(WeightsError, match="has format 2"):
         load_backbone(helpers.BACKBONE, weights=path)
     save_file(tensors, path)
@@ -536,7 +541,7 @@ def test_command_line(source: Path, made: Pretrained, tmp_path: Path) -> None:
     )
     assert path.read_bytes() == made.path.read_bytes()
     values = json.loads(CliRunner().invoke(main, ["pretrain", str(source), "-o", str(path), *options, "--json"]).stdout)
-    assert values == made.results
+    assert values == made.results.to_json()
     misused = CliRunner().invoke(main, ["pretrain", str(source), "-o", str(path), *options, "--epochs", "4"])
     assert misused.exit_code == 2
     assert "never overwritten" in misused.output

@@ -14,12 +14,13 @@ import pytest
 from changed_document import changed
 
 from headstart.data import make_split
-from headstart.errors import RunError
+from headstart.errors import RunError, WeightsError
 from headstart.results import RunResults
 from headstart.results.models.file import RunFile
 from headstart.results.models.learning_curve import CurveResults
 from headstart.results.models.split import RunSplit
 from headstart.results.models.timings import FeatureSeconds, RunTimings
+from headstart.results.writers.sources import pretraining_facts
 from headstart.study.learning_curve.curve import TrainingSubsets, curve_document
 
 OLD = Path(__file__).with_name("data") / "format1" / "results.json"
@@ -232,3 +233,78 @@ def test_a_curve_of_format_1_is_read_in_the_words_of_format_2() -> None:
     engine = {key.replace("requested", "asked"): value for key, value in whole["engine"].items() if key not in later}
     old = {**whole, "format": 1, "engine": engine}
     assert CurveResults.from_text(json.dumps(old), Path("RUN/curve.json")).to_json() == whole
+
+
+def header() -> dict[str, Any]:
+    """What weights say that were pretrained twice, what is empty left out."""
+    score = {"value": 0.9, "ci95": [0.8, 0.95]}
+    first: dict[str, Any] = {
+        "format": 1,
+        "headstart": "1.0",
+        "backbone": "resnet18",
+        "input_size": [64, 64],
+        "resize": "squash",
+        "source": {
+            "domain": "textures",
+            "classes": ["a", "b"],
+            "class_counts": [30, 30],
+            "n_images": 60,
+            "n_training": 54,
+            "data_sha256": "5eed" * 16,
+        },
+        "start": {"source": "random (seed 0)", "sha256": "5eed" * 16, "licence": "none"},
+        "settings": {"epochs": 3, "augment": "flips"},
+        "machine": {"device": "cpu", "precision": "fp32", "n_threads": 1},
+        "training_loss": 0.3,
+        "identity_sha256": "5eed" * 16,
+        "heldout": {
+            "n_images": 6,
+            "share": 0.1,
+            "metrics": {"accuracy": score, "balanced_accuracy": score, "log_loss": score},
+        },
+    }
+    return {**first, "start": {"source": "file w.safetensors", "sha256": "0" * 64, "licence": "", "pretraining": first}}
+
+
+def header_refusal(path: tuple[Any, ...], value: Any) -> str:
+    try:
+        pretraining_facts(changed(header(), path, value), "w.safetensors")
+    except WeightsError as error:  # any other error fails the test
+        return str(error)
+    return ""
+
+
+def test_what_weights_say_of_their_pretraining_is_typed_to_the_first_start() -> None:
+    found = pretraining_facts(header(), "w.safetensors")
+    assert found.start.file == "" and found.start.pretraining is not None
+    assert found.start.pretraining.start.pretraining is None
+    assert pretraining_facts(found.to_json(), "w.safetensors") == found
+
+
+def test_damage_of_what_weights_say_names_file_and_field() -> None:
+    others = itertools.cycle(({"odd": [[]]}, [[["odd"]]], True, "odd"))
+    for path, value in paths(header()):
+        if path[0] == "settings" and len(path) > 1:
+            continue
+        if not isinstance(path[-1], int):
+            optional = path[-1] == "pretraining"
+            assert (header_refusal(path, ...) == "") == optional, path
+            assert optional or str(path[-1]) in header_refusal(path, ...)
+        other = next(others)
+        if type(other) is type(value):
+            other = {"odd": {"odd": {}}}
+        words = header_refusal(path, other)
+        assert words.startswith("w.safetensors: what it says of its pretraining is damaged ("), (path, other)
+        assert str(path[0]) in words and "headstart pretrain" in words, words
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("heldout", "share"), 1.5, "heldout.share: Input should be less than or equal to 1"),
+        (("source", "n_images"), 0, "source.n_images: Input should be greater than or equal to 1"),
+        (("start", "pretraining", "machine", "n_threads"), 0, "start.pretraining.machine.n_threads: Input"),
+    ],
+)
+def test_another_range_of_what_weights_say_is_refused(path: tuple[Any, ...], value: Any, words: str) -> None:
+    assert words in header_refusal(path, value)

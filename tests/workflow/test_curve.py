@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,18 @@ def test_the_same_curve_again_gives_the_same_bytes_also_after_an_interruption(
     assert fitted == []
     for name in ("curve.json", "figures/curve.svg"):
         assert (tmp_path / "curve" / name).read_bytes() == (drawn.folder / name).read_bytes()
+
+
+def test_heads_of_a_curve_are_trained_on_soft_labels_as_those_of_a_fit(
+    drawn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = ImageDataset.from_folder(drawn.folder.parent / "photographs")
+    soft = np.where(np.eye(2)[np.asarray(dataset.labels)] == 1, 0.8, 0.2)
+    given: list[StudyData] = []
+    monkeypatch.setattr(CURVE, "run_folds", lambda data, *a, **k: given.append(data) or run_folds(data, *a, **k))
+    found = headstart.curve(replace(dataset, soft=soft), tmp_path / "soft", helpers.options(split="nested:5x4"), FEW)
+    assert given[0].soft is not None and np.array_equal(given[0].soft, soft)
+    assert found.results.mean != drawn.results.mean
 
 
 def test_another_curve_is_not_overwritten(drawn: Any) -> None:

@@ -168,3 +168,32 @@ def test_results_of_a_newer_version_are_never_overwritten(folders: Path, run: Ru
     with pytest.raises(RunError, match="has format 99"):
         fit(folders, folder, helpers.options())
     assert helpers.tree(folder) == before
+
+
+@pytest.mark.parametrize(("name", "content"), [("manifest.json", b"3"), ("head.safetensors", None)])
+@pytest.mark.usefixtures("no_figures")
+def test_a_finished_run_whose_model_is_damaged_is_made_again(
+    name: str, content: bytes | None, folders: Path, run: Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    whole = (folder / "model" / name).read_bytes()
+    (folder / "model" / name).unlink()
+    if content is not None:
+        (folder / "model" / name).write_bytes(content)
+    notes = helpers.Notes()
+    fit(folders, folder, helpers.options(), progress=notes)
+    assert (folder / "model" / name).read_bytes() == whole
+    assert any(name in note and note.endswith("The model is fitted again now.") for note in notes.texts)
+    load_model(folder)
+
+
+def test_a_model_of_a_newer_version_is_never_overwritten(folders: Path, run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    newer = json.loads((folder / "model" / "manifest.json").read_text(encoding="utf-8")) | {"format": 99}
+    write_json(folder / "model" / "manifest.json", newer)
+    before = helpers.tree(folder)
+    with pytest.raises(BundleError, match="format 99"):
+        fit(folders, folder, helpers.options())
+    assert helpers.tree(folder) == before

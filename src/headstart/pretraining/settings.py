@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from headstart.errors import InputError
 from headstart.runtime.limits import check_numbers, number
@@ -12,6 +12,8 @@ from headstart.runtime.limits import check_numbers, number
 if TYPE_CHECKING:
     from headstart.augment import View
 
+TrainingPrecision = Literal["auto", "fp32", "bf16", "measure"]
+PRECISIONS: Final = get_args(TrainingPrecision)
 _RECORDED_AS: Final = {"views": "n_views"}
 """Names of settings in files of weights where they differ from those in Python."""
 

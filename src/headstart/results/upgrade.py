@@ -94,9 +94,12 @@ def upgrade_engine_record(old: Mapping[str, Any]) -> dict[str, Any]:
 
 def upgrade_weights(old: Mapping[str, Any]) -> dict[str, Any]:
     """Where weights came from, what was left out because it was empty being there."""
-    whole = _filled(old, {**_NO_FILE, "pretraining": None})
-    new: dict[str, Any] = _changed(whole, "pretraining.start", partial(_filled, added=_NO_FILE))
-    return new
+    return {**_changed(_filled(old, {**_NO_FILE, "pretraining": None}), "pretraining", upgrade_pretraining)}
+
+
+def upgrade_pretraining(old: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file of weights says of its pretraining, and of the one it went on from, nothing left out."""
+    return {**_changed(old, "start", upgrade_weights)}
 
 
 def names_of_format_1(words: str) -> str:

@@ -188,7 +188,7 @@ def _draw(folder: Path, job: Job, requested: CurveOptions) -> None:
     features = extract_all(job.audited.dataset, job.sources, cache, job.progress)
     dataset, _ = join_near_duplicates(job.audited, features, source.spec.label, job.progress)
     draws = _draws(dataset, requested, options.seed)
-    data = StudyData(features, dataset.training_labels(), len(dataset.classes), dataset.weights, dataset.groups)
+    data = StudyData.of(dataset, features)
     plan = replace(job.plan, choose_by="log_loss")
     found = run_folds(data, draws.folds, plan, journal=job.journal, title="Subsets", progress=job.progress)
     losses = losses_of(draws, found, data, requested.metric, plan.positive)

@@ -6,8 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart.errors import HeadstartError, RunError
+from headstart.errors import BundleError, HeadstartError, RunError
 from headstart.model import Model, load_model
+from headstart.model.bundle import BUNDLE_FORMAT, check_file_list
 from headstart.progress import Progress, Silent
 from headstart.report import write_report
 from headstart.results import RunResults
@@ -50,12 +51,13 @@ class Run:
 def finished_results(folder: Path, options: FitOptions, progress: Progress) -> RunResults | None:
     """Results of a run that has left everything it leaves, and no unfinished work; None where something is to be done.
 
-    A run whose ``results.json`` is damaged is not finished: it is gone through again, from what the cache holds.
+    A run whose ``results.json`` or model is damaged is not finished: it is gone through again, from what the cache
+    holds. Of the model the manifest is checked, and that its files are there; their content is when it is loaded.
 
     Raises
     ------
-    RunError
-        When a newer version of headstart wrote the results.
+    RunError, BundleError
+        When a newer version of headstart wrote the results or the model.
     """
     last = (files.REPORT_FILE, f"{files.MODEL_FOLDER}/manifest.json")
     names = (files.RESULTS_FILE, files.SPLIT_FILE, files.TIMINGS_FILE, *last)
@@ -72,6 +74,13 @@ def finished_results(folder: Path, options: FitOptions, progress: Progress) -> R
         return None
     if written != RunResults.current_format():  # tables of an older version had other names
         return results
+    try:
+        check_file_list(folder / files.MODEL_FOLDER)
+    except BundleError as error:
+        if (RunResults.format_in(folder / last[1]) or 0) > BUNDLE_FORMAT:
+            raise
+        progress.note(f"{error} The model is fitted again now.")
+        return None
     tables = (export.file_name for export in exports_of(baselines=options.baselines))
     return results if all((folder / name).is_file() for name in tables) else None
 

@@ -42,7 +42,7 @@ def pretrain(data: str, output: str, as_json: bool, quiet: bool, **given: Any) -
     source, options = collect(DataSource, given, path=data), collect(PretrainOptions, given)
     made = run_pretrain(source, output, options, progress=TerminalProgress(quiet=quiet))
     if as_json:
-        print_json(made.results)
+        print_json(made.results.to_json())
         return
     print_heldout(made.heldout)
     print_text(made.headline)

@@ -44,7 +44,7 @@ class PretrainingMachine(Part):
 
 
 class StartingWeights(Part):
-    """The weights that the pretraining started from."""
+    """The weights that the pretraining started from; `pretraining` where headstart made those too."""
 
     source: str
     sha256: str
@@ -52,6 +52,7 @@ class StartingWeights(Part):
     file: str
     layout: str
     note: str
+    pretraining: PretrainingFacts | None = None
 
 
 class PretrainingFacts(Part):

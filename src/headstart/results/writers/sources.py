@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from pydantic import ValidationError
+
+from headstart.errors import WeightsError
+from headstart.results.damage import first_problem
+from headstart.results.models.base import Part
+from headstart.results.models.pretraining import PretrainingFacts
 from headstart.results.models.sources import (
     BackboneFacts,
     EngineRecord,
@@ -15,7 +23,7 @@ from headstart.results.models.sources import (
     TrainedAt,
     Weights,
 )
-from headstart.results.upgrade import upgrade_engine_record, upgrade_weights
+from headstart.results.upgrade import upgrade_engine_record, upgrade_pretraining, upgrade_weights
 
 if TYPE_CHECKING:
     from headstart.backbones.weights import WeightsSource
@@ -23,9 +31,40 @@ if TYPE_CHECKING:
     from headstart.features.extractor import Extractor
 
 
+P = TypeVar("P", bound=Part)
+
+
 def weights_facts(source: WeightsSource) -> Weights:
-    """Where weights came from."""
-    return Weights.model_validate(upgrade_weights(source.to_json()))
+    """Where weights came from.
+
+    Raises
+    ------
+    WeightsError
+        When what their file says of its pretraining is damaged; the message names the field.
+    """
+    content = upgrade_weights(source.to_json())
+    return _checked(Weights, content, source.file)
+
+
+def pretraining_facts(header: Mapping[str, Any], file: str | Path) -> PretrainingFacts:
+    """What a file of weights says of its pretraining.
+
+    Raises
+    ------
+    WeightsError
+        When it is damaged; the message names the field.
+    """
+    return _checked(PretrainingFacts, upgrade_pretraining(header), file)
+
+
+def _checked(model: type[P], content: dict[str, Any], file: str | Path) -> P:
+    try:
+        return model.model_validate_json(json.dumps(content), strict=True)
+    except ValidationError as error:
+        reason = first_problem(error, content)
+        raise WeightsError(
+            f"{file}: what it says of its pretraining is damaged ({reason}). Run `headstart pretrain` again."
+        ) from error
 
 
 def engine_settings(engine: Engine) -> EngineSettings:

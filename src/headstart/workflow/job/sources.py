@@ -16,6 +16,7 @@ from headstart.features.extract import extract_features, extract_views
 from headstart.features.extractor import Extractor
 from headstart.features.open import ExtractionSettings, open_extractor, select_engine
 from headstart.progress import Progress, Silent
+from headstart.results.writers.sources import weights_facts
 from headstart.storage import default_cache_folder, write_bytes
 from headstart.study.execution import run_folder as files
 from headstart.study.search.candidate import FeatureSourceSpec
@@ -164,6 +165,7 @@ def _load_all(requested: Sequence[FitOptions], space: Space, progress: Progress 
         named = settings.backbone, settings.weights
         try:
             extractor = open_extractor(settings, backbone=loaded.get(named), progress=progress)
+            weights_facts(extractor.backbone.weights)  # results hold them: what they cannot is refused at once
             loaded[named] = extractor.backbone
             found.append(extractor)
         except WeightsError as error:

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 from headstart.errors import InputError
 from headstart.pretraining import PretrainSettings
+from headstart.pretraining.settings import PRECISIONS, TrainingPrecision
 from headstart.runtime.limits import limits_of
 from headstart.storage import hash_file
 from headstart.workflow.options.machine import DEVICES, OFFLINE, SKIP_UNREADABLE, THREADS, Device
 from headstart.workflow.options.network import INPUT_SIZES, RESIZES, WHITE_LEVEL, Resize
 from headstart.workflow.options.option import Option, Options, option
-
-TrainingPrecision = Literal["auto", "fp32", "bf16", "measure"]
-PRECISIONS: Final = get_args(TrainingPrecision)
 
 
 def _setting(name: str, help: str, **about: Any) -> Option:
