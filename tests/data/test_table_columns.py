@@ -145,7 +145,7 @@ def test_a_repeated_image_with_another_value_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_has_no_table(folder: Path) -> None:
-    with pytest.raises(DataError, match="no option 'table_columns'"):
+    with pytest.raises(DataError, match="folder of class folders, which holds no table columns"):
         read_dataset(folder, table_columns=["age"])
 
 

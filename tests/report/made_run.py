@@ -208,7 +208,7 @@ def _results(classes: tuple[str, ...], labels: Any, probabilities: Any, fold: An
         "confusion": confusion.tolist(),
         "folds": [_fold(labels, probabilities, fold, weights, r, f) for r in range(repeats) for f in np.unique(fold)],
         "candidates": _candidates(repeats * len(np.unique(fold))),
-        **dict.fromkeys(("labels", "fine_tuning", "decisions", "transfer", "transferability")),
+        **dict.fromkeys(("table", "labels", "fine_tuning", "decisions", "transfer", "transferability")),
         "optimism": {"metric": "log_loss", "inner": 0.402, "outer": 0.417, "difference": 0.015},
         "audit": _audit(classes, labels),
         "final_model": {**CHOSEN, "inner_score": 0.402, "fine_tuning": None},

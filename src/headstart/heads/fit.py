@@ -25,6 +25,7 @@ def fit_heads(
     groups: npt.NDArray[Any] | None = None,
     seed: int,
     precision: str = "fp32",
+    spread: npt.NDArray[Any] | None = None,
 ) -> list[FittedHead]:
     """Heads fitted on one set of training rows, one for each spec, in their order.
 
@@ -49,6 +50,9 @@ def fit_heads(
         Seed of the dense head's initial weights, order and dropout, and of the SVM's calibration folds.
     precision : {"fp32", "bf16"}
         Precision of the large products in training dense heads; no other kind heeds it.
+    spread : ndarray of shape (d,), float > 0, optional
+        Standard deviation that each feature is given by standardising: features of more spread are penalised less and
+        count more in distances. A forest, which looks at one feature at a time, does not heed it. Default: 1 each.
 
     Returns
     -------
@@ -67,7 +71,9 @@ def fit_heads(
         raise InputError(f"Heads of one kind are fitted together, not of {', '.join(found)}. Call once for each kind.")
     if seed < 0:
         raise InputError(f"The seed must be a whole number >= 0, not {seed}.")
-    rows = training_rows(features, labels, n_classes=n_classes, weights=weights, groups=groups, seed=seed)
+    rows = training_rows(
+        features, labels, n_classes=n_classes, weights=weights, groups=groups, seed=seed, spread=spread
+    )
     fit = KINDS[found[0]].fit
     learned = fit(specs, rows, precision=precision) if rows.n_present > 1 else [{} for _ in specs]
     return [FittedHead(spec, rows.common_arrays() | arrays) for spec, arrays in zip(specs, learned, strict=True)]

@@ -26,7 +26,7 @@ class TrainingRows:
     features : ndarray of shape (n, d), float32
         As given, for heads that store rows.
     standardised : ndarray of shape (n, d), float64
-        Weighted mean 0 and variance 1; 0 where the feature is constant.
+        Weighted mean 0 and variance 1, or the spread that is asked for; 0 where the feature is constant.
     labels : ndarray of shape (n,), int64
         Place of each row's class among the classes present: 0..n_present - 1.
     weights : ndarray of shape (n,), float64 > 0
@@ -35,8 +35,10 @@ class TrainingRows:
     present : ndarray of shape (n_classes,), bool
         Classes with at least one row.
     mean, inverse_scale : ndarray of shape (d,), float64
-        `inverse_scale` is 1 / standard deviation, 0 for constant features.
+        `inverse_scale` is 1 / standard deviation, times the spread that is asked for; 0 for constant features.
     seed : int
+    spread : ndarray of shape (d,), float64 > 0, or None
+        Standard deviation of each standardised feature; None for 1 each.
     """
 
     features: Features
@@ -48,11 +50,18 @@ class TrainingRows:
     mean: Floats
     inverse_scale: Floats
     seed: int
+    spread: Floats | None = None
 
     @property
     def n_present(self) -> int:
         """Number of classes with at least one row."""
         return int(np.count_nonzero(self.present))
+
+    @property
+    def total_variance(self) -> float:
+        """Summed variance of the standardised features: without a spread, the number of those that vary."""
+        varies = self.inverse_scale > 0
+        return float(np.count_nonzero(varies)) if self.spread is None else float((self.spread[varies] ** 2).sum())
 
     def common_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Arrays every kind of head stores."""
@@ -67,8 +76,9 @@ def training_rows(
     weights: npt.NDArray[Any] | None,
     groups: npt.NDArray[Any] | None,
     seed: int,
+    spread: npt.NDArray[Any] | None = None,
 ) -> TrainingRows:
-    """Check what was given, leave out rows of weight 0 and standardise.
+    """Check what was given, leave out rows of weight 0 and standardise; see `headstart.heads.fit_heads`.
 
     Raises
     ------
@@ -86,6 +96,9 @@ def training_rows(
     features, weights = np.ascontiguousarray(features[kept]), weights[kept]
     classes, codes = np.unique(labels[kept], return_inverse=True)
     mean, inverse_scale = scaling(features, weights)
+    if spread is not None:
+        spread = _checked_spread(spread, features.shape[1])
+        inverse_scale *= spread
     return TrainingRows(
         features=features,
         standardised=standardised(features, {"mean": mean, "inverse_scale": inverse_scale}),
@@ -96,6 +109,7 @@ def training_rows(
         mean=mean,
         inverse_scale=inverse_scale,
         seed=seed,
+        spread=spread,
     )
 
 
@@ -144,6 +158,13 @@ def _checked_weights(weights: npt.NDArray[Any] | None, n_rows: int) -> Floats:
     if not np.isfinite(values).all() or (values < 0).any():
         row = int(np.flatnonzero(~(np.isfinite(values) & (values >= 0)))[0])
         raise InputError(f"Weights must be finite and >= 0; row {row} has {values[row]}.")
+    return values
+
+
+def _checked_spread(spread: npt.NDArray[Any], n_features: int) -> Floats:
+    values = np.asarray(spread, dtype=np.float64)
+    if values.shape != (n_features,) or not np.isfinite(values).all() or (values <= 0).any():
+        raise InputError(f"The spread must be {n_features} finite numbers > 0, one for each feature.")
     return values
 
 

@@ -13,6 +13,7 @@ from headstart.backbones.backbone import Backbone, restore_backbone
 from headstart.backbones.build import triple
 from headstart.backbones.weights import WeightsSource
 from headstart.data.preparation import restore_preparation
+from headstart.data.table.encoding import TableEncoding
 from headstart.decisions import AS_THEY_ARE, Decisions
 from headstart.engines.engine import Engine, resolve_device
 from headstart.engines.fallback import nearest_engine, on_device
@@ -76,10 +77,13 @@ def _restore(folder: Path, description: Mapping[str, Any]) -> Model:
     backbone = replace(backbone, mean=triple(normalisation["mean"]), std=triple(normalisation["std"]))
     head = FittedHead.from_tensors(HeadSpec.from_json(description["head"]), load_numpy(folder / HEAD))
     classes = tuple(str(name) for name in description["classes"])
-    if (head.n_features, head.n_classes) != (backbone.feature_width, len(classes)):
+    table = _stored_table(description)
+    n_features = backbone.feature_width + (0 if table is None else len(table.outputs))
+    if (head.n_features, head.n_classes) != (n_features, len(classes)):
+        beside = "" if table is None else " with its table columns"
         raise BundleError(
-            f"the head takes {head.n_features} features for {head.n_classes} classes, but the backbone gives "
-            f"{backbone.feature_width} and {len(classes)} are named"
+            f"the head takes {head.n_features} features for {head.n_classes} classes, but the backbone{beside} gives "
+            f"{n_features} and {len(classes)} are named"
         )
     engine = Engine.from_json(description["engine"])
     network = (folder / NETWORK).read_bytes() if engine.network_sha256 else None
@@ -96,7 +100,14 @@ def _restore(folder: Path, description: Mapping[str, Any]) -> Model:
         views=tuple(view_from_json(view) for view in description.get("views", ())),
         decisions=_stored_decisions(description, len(classes)),
         unlocked=_stored_unlocked(description, backbone),
+        table=table,
     )
+
+
+def _stored_table(description: Mapping[str, Any]) -> TableEncoding | None:
+    """How table columns become numbers; bundles of pictures alone, and older ones, have nothing of it."""
+    stored = description.get("table")
+    return None if stored is None else TableEncoding.from_json(stored)
 
 
 def _stored_unlocked(description: Mapping[str, Any], backbone: Backbone) -> Unlocked | None:

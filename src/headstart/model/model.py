@@ -16,6 +16,7 @@ import torch
 from headstart.augment import IDENTITY, View
 from headstart.backbones.backbone import Backbone
 from headstart.data import ImageDataset, Preparation
+from headstart.data.table.encoding import TableEncoding
 from headstart.decisions import AS_THEY_ARE, Decided, Decisions
 from headstart.engines.engine import Engine
 from headstart.engines.network_cache import NetworkCache
@@ -31,6 +32,7 @@ from headstart.runtime.threads import torch_threads
 from headstart.storage import (
     default_cache_folder,
 )
+from headstart.study.table_block import beside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,6 +119,8 @@ class Model:
         Where stages were fine-tuned: the engine computes what stayed frozen, torch in fp32 the rest.
     notes : tuple of str
         Why the engine is not the one that the model was made with; told before anything is predicted.
+    table : TableEncoding or None
+        How the table columns that stand beside the pictures become numbers; None for pictures alone.
     """
 
     backbone: Backbone
@@ -130,6 +134,7 @@ class Model:
     decisions: Decisions = AS_THEY_ARE
     unlocked: Unlocked | None = None
     notes: tuple[str, ...] = ()
+    table: TableEncoding | None = None
 
     @functools.cached_property
     def extractor(self) -> Extractor:
@@ -163,13 +168,25 @@ class Model:
         Parameters
         ----------
         dataset : ImageDataset
-            Labels, if any, are not looked at.
+            Labels, if any, are not looked at; table columns are found by their names.
         progress : Progress, optional
+
+        Raises
+        ------
+        InputError
+            When a table column that the model takes is missing or holds texts instead of numbers; before any image is
+            read.
         """
-        self._tell(progress)
+        table = None if self.table is None else self.table.apply(dataset.columns)
+        self._tell(dataset, progress)
+        return self._predictions(dataset, table, progress)
+
+    def _predictions(
+        self, dataset: ImageDataset, table: NDArray[np.float32] | None, progress: Progress | None
+    ) -> Iterator[Prediction]:
         extractor = self.extractor
         with (progress or Silent()).task("Predicting", len(dataset), "images") as advance:
-            for rows, probabilities, failed in self._head_probabilities(dataset, extractor):
+            for rows, probabilities, failed in self._head_probabilities(dataset, table, extractor):
                 found: dict[int, Prediction] = {
                     row: Prediction(dataset.names[row], error=error.reason) for row, error in failed
                 }
@@ -185,7 +202,9 @@ class Model:
         members = None if sets is None else tuple(self.classes[code] for code in np.flatnonzero(sets[place]).tolist())
         return Prediction(name, tuple(decided.probabilities[place].tolist()), predicted, members=members)
 
-    def _head_probabilities(self, dataset: ImageDataset, extractor: Extractor) -> Iterator[_Predicted]:
+    def _head_probabilities(
+        self, dataset: ImageDataset, table: NDArray[np.float32] | None, extractor: Extractor
+    ) -> Iterator[_Predicted]:
         """Rows with what the head says of them, the mean over the views where there are any, and rows that failed."""
         wanted = ((row, self.views or (IDENTITY,)) for row in range(len(dataset)))
         n_views = max(len(self.views), 1)
@@ -193,7 +212,8 @@ class Model:
         parts: list[NDArray[np.float64]] = []  # of images whose views have not all come yet
         for batch in stream_views(dataset, extractor, wanted):
             rows += batch.rows
-            parts.append(self.head.predict_proba(self._features(batch.features)))
+            features = beside(self._features(batch.features), None if table is None else table[batch.rows])
+            parts.append(self.head.predict_proba(features))
             n_whole = len(rows) // n_views
             of_views = np.concatenate(parts)[: n_whole * n_views].reshape(n_whole, n_views, len(self.classes))
             parts = [np.concatenate(parts)[n_whole * n_views :]]
@@ -268,9 +288,9 @@ class Model:
             network=self.network,
         )
 
-    def _tell(self, progress: Progress | None) -> None:
+    def _tell(self, dataset: ImageDataset, progress: Progress | None) -> None:
         """Say what is not as it was when the model was made; as warnings where nobody listens to the progress."""
-        for note in self.notes:
+        for note in (*self.notes, *(() if self.table is None else self.table.notes(dataset.columns))):
             if progress is None:
                 warnings.warn(note, stacklevel=4)
             else:
@@ -291,6 +311,7 @@ class Model:
             "head": self.head.spec.to_json(),
             "holds_training_features": self.head.holds_training_features,
             "preparation": self.preparation.settings(),
+            "table": None if self.table is None else self.table.to_json(),
             "unlocked": None if self.unlocked is None else self.unlocked.to_json(),
             "views": [view.to_json() for view in self.views],
         }

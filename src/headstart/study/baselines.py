@@ -34,11 +34,13 @@ if TYPE_CHECKING:
     from headstart.study.folds import OuterFold
 
 MAJORITY, SVM, FOREST, RANDOM_WEIGHTS = "majority", "handcrafted_svm", "handcrafted_forest", "random_weights"
+TABLE = "table"
 HEADS: dict[str, tuple[HeadSpec, ...]] = {
     MAJORITY: (HeadSpec("majority"),),
     SVM: tuple(HeadSpec("svm", {"C": C}) for C in (1.0, 10.0)),
     FOREST: (HeadSpec("forest"),),
     RANDOM_WEIGHTS: tuple(head for head in grid("quick") if head.kind == "logistic"),
+    TABLE: tuple(HeadSpec("logistic", {"C": C}) for C in (0.01, 0.1, 1.0, 10.0)),
 }
 """Heads that each baseline tries; its inner folds choose among them."""
 TITLES: dict[str, str] = {
@@ -46,6 +48,7 @@ TITLES: dict[str, str] = {
     SVM: "handcrafted features, SVM",
     FOREST: "handcrafted features, random forest",
     RANDOM_WEIGHTS: "same backbone, random weights",
+    TABLE: "table columns without pictures",
 }
 
 
@@ -118,9 +121,13 @@ class BaselineOutcome:
 
 
 def standard_baselines(
-    n_images: int, descriptors: NDArray[np.float32], random_features: NDArray[np.float32] | FoldFeatures | None
+    n_images: int,
+    descriptors: NDArray[np.float32],
+    random_features: NDArray[np.float32] | FoldFeatures | None,
+    *,
+    has_table: bool = False,
 ) -> list[Baseline]:
-    """The baselines of every run.
+    """The baselines of every run; those that look at pictures see the run's table columns too.
 
     Parameters
     ----------
@@ -129,12 +136,15 @@ def standard_baselines(
         Handcrafted descriptors of every image.
     random_features : ndarray of shape (n_images, n_features), float32, or FoldFeatures, or None
         Features of the backbone with random weights; None leaves that baseline out.
+    has_table : bool
+        The images have table columns, whose logistic regression is a baseline too.
     """
     features: dict[str, NDArray[np.float32] | FoldFeatures | None] = {
         MAJORITY: np.zeros((n_images, 1), dtype=np.float32),
         SVM: descriptors,
         FOREST: descriptors,
         RANDOM_WEIGHTS: random_features,
+        TABLE: np.zeros((n_images, 0), dtype=np.float32) if has_table else None,
     }
     return [Baseline(name, TITLES[name], rows, HEADS[name]) for name, rows in features.items() if rows is not None]
 

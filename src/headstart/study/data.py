@@ -1,4 +1,4 @@
-"""Data of a study: features, labels and groups of all images, as arrays."""
+"""Data of a study: features, labels, groups and table columns of all images, as arrays."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from headstart.study.table_block import FoldTable, beside, block_spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,6 +45,12 @@ class StudyData:
         that the sampler does not tell. None: all are real images.
     by_fold : FoldFeatures or None
         Features that differ from fold to fold, since something in their making is fitted; `of_fold` takes one fold's.
+    columns : FoldTable or None
+        Table columns that stand beside the pictures; `of_fold` encodes them for one fold.
+    table : ndarray of shape (n_images, n_columns), float32, or None
+        The columns encoded for one outer fold; `joined` puts them behind the features of a source.
+    spread : ndarray of shape (n_features,), float64, or None
+        Standard deviation that heads give each feature; None for 1 each.
     """
 
     features: tuple[NDArray[np.float32], ...]
@@ -54,6 +62,9 @@ class StudyData:
     views: tuple[Mapping[str, NDArray[np.float32]], ...] = ()
     parents: Integers | None = None
     by_fold: FoldFeatures | None = None
+    columns: FoldTable | None = None
+    table: NDArray[np.float32] | None = None
+    spread: Floats | None = None
 
     @classmethod
     def of(
@@ -83,6 +94,7 @@ class StudyData:
             dataset.weights,
             dataset.groups,
             soft=dataset.soft,
+            columns=FoldTable(dataset.columns, dataset.weights) if dataset.columns else None,
         )
         return alone.with_features(features, views)
 
@@ -103,12 +115,18 @@ class StudyData:
             return self.by_fold.widths
         return tuple(features.shape[1] for features in self.features)
 
+    def widths_in(self, fold: OuterFold) -> tuple[int, ...]:
+        """Number of features from each source with the table columns, as they are encoded for a fold, behind them."""
+        n_columns = 0 if self.columns is None else len(self.columns.encoding(fold).outputs)
+        return tuple(width + n_columns for width in self.widths)
+
     def of_fold(self, fold: OuterFold) -> StudyData:
-        """The same images with the features of one outer fold, its inner folds included."""
-        if self.by_fold is None:
-            return self
-        found: FeatureSet = self.by_fold.of(fold)
-        return self.with_features(found.features, found.views)
+        """The same images with the features of one outer fold, its inner folds included, and its table columns."""
+        data = self
+        if self.by_fold is not None:
+            found: FeatureSet = self.by_fold.of(fold)
+            data = self.with_features(found.features, found.views)
+        return data if self.columns is None else replace(data, columns=None, table=self.columns.of(fold))
 
     def make_features(self, folds: Sequence[OuterFold]) -> None:
         """Compute the features of some folds now, where they differ from fold to fold."""
@@ -121,6 +139,14 @@ class StudyData:
             raise ValueError("the features differ from fold to fold: take those of a fold first")
         return replace(self, features=(self.features[source],), views=self.views[source : source + 1])
 
+    def joined(self) -> StudyData:
+        """Rows of one source with the encoded table columns joined to their features."""
+        if self.table is None:
+            return self
+        (features,) = self.features
+        spread = block_spread(features.shape[1], self.table.shape[1])
+        return replace(self, features=(beside(features, self.table),), table=None, spread=spread)
+
     def take(self, rows: Integers) -> StudyData:
         """The rows named, in their order, without their views."""
         return replace(
@@ -132,4 +158,6 @@ class StudyData:
             soft=None if self.soft is None else self.soft[rows],
             views=(),
             parents=None if self.parents is None else self.parents[rows],
+            columns=None,  # rows are taken inside a fold, whose columns are in `table`
+            table=None if self.table is None else self.table[rows],
         )

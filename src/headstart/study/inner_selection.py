@@ -95,7 +95,7 @@ def inner_items(study: StudyContext, fold: OuterFold, request: Request) -> list[
     """The items that score the candidates of a request on its inner folds, source by source."""
     plan, items = study.plan, []
     n_rows = max(len(train) for train, _ in fold.inner)
-    for source, width in enumerate(study.data.widths):
+    for source, width in enumerate(study.data.widths_in(fold)):
         of_source = plan.by_training_set(plan.of_source(source, request.candidates))
         for members in of_source.values():
             heads = [shortened(plan.candidates[index].head, request.epochs) for index in members]

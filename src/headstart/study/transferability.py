@@ -8,6 +8,7 @@ well each would have ranked the sources.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -66,6 +67,7 @@ def score_sources(
         As `SCORES` names them: LogME, then log loss and accuracy of the neighbours and of the probe.
     """
     journal = journal or Journal(None)
+    data = replace(data, columns=None)  # it is networks that are scored, by pictures alone
     data.make_features(folds)
     keys = [[f"transfer-{fold.key}-source{source}" for source in range(len(data.widths))] for fold in folds]
     items = [

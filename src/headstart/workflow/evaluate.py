@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from headstart.model import Model, Prediction, image_marks, load_model
 from headstart.progress import Progress, Silent
 from headstart.results.models.evaluation import TestSetResults
 from headstart.results.writers.estimates import class_scores, confusion_rows, estimates, interval_facts, plain_fields
-from headstart.workflow.job.audit import Data, open_data
+from headstart.workflow.job.audit import Data, open_data, refuse_table_columns
+from headstart.workflow.options.data import as_source
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,7 +61,7 @@ def evaluate(
     """
     progress = progress or Silent()
     fitted = model if isinstance(model, Model) else load_model(model)
-    dataset, _ = open_data(data)
+    dataset, _ = open_data(with_table_columns(data, fitted))
     labels = _model_labels(dataset, fitted.classes)
     predictions = list(fitted.predict_each(dataset, progress=progress))
     bad = [f"{prediction.image}: {prediction.error}" for prediction in predictions if prediction.error is not None]
@@ -88,6 +90,16 @@ def evaluate(
         interval=interval_facts(found.interval),
         **_decision_scores(fitted, oof, readable, seed),
     )
+
+
+def with_table_columns(data: Data, model: Model) -> Data:
+    """The data, to be read with the table columns that a model takes; where it takes none, none may be named."""
+    if isinstance(data, ImageDataset):
+        return data
+    if model.table is None:
+        refuse_table_columns(data, "This model")
+        return data
+    return replace(as_source(data), table_columns=tuple(map(str, model.table.requests)))
 
 
 def _readable_rows(predictions: Sequence[Prediction], bad: Sequence[str], skip: bool) -> NDArray[np.int64]:

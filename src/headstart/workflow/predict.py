@@ -1,4 +1,4 @@
-"""Predictions for files, folders and globs, one row each, whatever single files are like."""
+"""Predictions for files, folders, globs and tables of images, one row each, whatever single files are like."""
 
 from __future__ import annotations
 
@@ -12,18 +12,26 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from headstart.data import ImageDataset
+from headstart.data import ImageDataset, ManifestColumns, read_dataset
 from headstart.data.readers.folder import list_images
-from headstart.errors import DataError
+from headstart.errors import DataError, InputError
 from headstart.model import Model, Prediction
 from headstart.progress import Progress
 from headstart.storage import replacing
 
 _MAGIC = "*?["
+_TABLES = (".csv", ".tsv", ".parquet", ".pq")
 
 
 def predict_files(
-    model: Model, inputs: Sequence[str], *, output: Path | None, as_json: bool, progress: Progress | None = None
+    model: Model,
+    inputs: Sequence[str],
+    *,
+    output: Path | None,
+    as_json: bool,
+    image_column: str | None = None,
+    root: str | None = None,
+    progress: Progress | None = None,
 ) -> int:
     """Predict and write one row per file, with a status.
 
@@ -31,11 +39,13 @@ def predict_files(
     ----------
     model : Model
     inputs : sequence of str
-        Files, folders (searched for images) and globs.
+        Files, folders (searched for images) and globs; or one table of images, see `images_to_predict`.
     output : Path or None
         File that is written whole or not at all; None writes to standard output.
     as_json : bool
         JSON lines instead of CSV.
+    image_column, root : str, optional
+        For a table of images.
     progress : Progress, optional
 
     Returns
@@ -46,16 +56,64 @@ def predict_files(
     Raises
     ------
     DataError
-        When nothing was found at all.
+        When nothing was found at all, or a table of images cannot be read.
+    InputError
+        When the model takes table columns that the inputs do not bring.
     StorageError
         When `output` cannot be written.
     """
-    paths = expand(inputs)
-    predictions = model.predict_each(ImageDataset.from_files(paths), progress=progress)
+    dataset = images_to_predict(model, inputs, image_column=image_column, root=root)
+    predictions = model.predict_each(dataset, progress=progress)
     if output is None:
         return _write(sys.stdout.buffer, model, predictions, as_json=as_json)
     with replacing(output) as handle:
         return _write(handle, model, predictions, as_json=as_json)
+
+
+def images_to_predict(
+    model: Model, inputs: Sequence[str], *, image_column: str | None = None, root: str | None = None
+) -> ImageDataset:
+    """The images that the inputs name, with the table columns that the model takes.
+
+    Parameters
+    ----------
+    model : Model
+    inputs : sequence of str
+        Files, folders and globs; or one CSV or Parquet table with a row for each image, which needs no labels.
+    image_column : str, optional
+        Column of the image's path in a table. Default: ``image``.
+    root : str, optional
+        Folder that the paths of a table start from. Default: the table's own.
+
+    Raises
+    ------
+    DataError
+        When nothing was found, or the table lacks a column or holds texts where the model takes numbers.
+    InputError
+        When the model takes table columns and the inputs are no table, or only a table has a column or a root.
+    """
+    is_table = len(inputs) == 1 and Path(inputs[0]).suffix.lower() in _TABLES and os.path.isfile(inputs[0])  # noqa: PTH113
+    if not is_table:
+        _check_needs_no_table(model, image_column, root)
+        return ImageDataset.from_files(expand(inputs))
+    return read_dataset(
+        inputs[0],
+        columns=ManifestColumns(image=image_column or "image", label=None, image_alone=True),
+        root=root,
+        table_columns=None if model.table is None else list(map(str, model.table.requests)),
+    )
+
+
+def _check_needs_no_table(model: Model, image_column: str | None, root: str | None) -> None:
+    if model.table is not None:
+        names = ", ".join(request.name for request in model.table.requests)
+        raise InputError(
+            f"The model takes table columns beside the picture ({names}), which image files alone do not bring. Give "
+            f"one CSV or Parquet table with the columns image, {names}; a value may be empty."
+        )
+    for flag, given in (("--image-column", image_column), ("--root", root)):
+        if given is not None:
+            raise InputError(f"{flag} belongs to a table of images. Give one CSV or Parquet file, or leave it out.")
 
 
 def expand(inputs: Sequence[str]) -> list[str]:

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from headstart.backbones.weights import RANDOM
 from headstart.backbones.weights.provenance import MARK_LENGTH, read_image_marks
 from headstart.data import ImageDataset
 from headstart.data.split.checks import check_fold_weights
 from headstart.data.split.file import read_split
 from headstart.data.split.make import split_dataset
+from headstart.data.table.encoding import TableEncoding
 from headstart.errors import RunError
 from headstart.metrics import find_metric
 from headstart.progress import Progress, Silent
@@ -26,7 +29,7 @@ from headstart.study.plan import StudyPlan
 from headstart.study.positive_class import PositiveClass, choose_positive
 from headstart.study.search.space import Space
 from headstart.version import __version__
-from headstart.workflow.job.audit import AuditedDataset, Data, audit_data
+from headstart.workflow.job.audit import AuditedDataset, Data, audit_data, refuse_table_columns
 from headstart.workflow.job.environment import Stopwatch
 from headstart.workflow.job.finetuning import check_fine_tuning
 from headstart.workflow.job.job import Job
@@ -62,6 +65,8 @@ class Scope:
         The folds are those of ``--split``.
     trains : bool
         Candidates of a search are trained on these folds, and decisions fitted.
+    sees_table : bool
+        Heads of the job are trained on table columns too.
     check_data : callable or None
         What else the job requires of the readable images.
     identity : mapping
@@ -73,6 +78,7 @@ class Scope:
     judges: bool = True
     splits: bool = True
     trains: bool = True
+    sees_table: bool = True
     check_data: Callable[[ImageDataset], None] | None = None
     identity: Mapping[str, Any] = field(default_factory=dict)
 
@@ -136,7 +142,11 @@ class Preflight:
         folder = None if output is None else output_folder(data, output)
         space = scope.space(options)
         if scope.trains:
-            requested_specs(options)  # refused here where it makes no sense, before any image is read
+            specs = requested_specs(options)  # refused here where it makes no sense, before any image is read
+            if specs:
+                refuse_table_columns(data, f"--strategy {options.strategy}: what is fine-tuned")
+        if not scope.sees_table:
+            refuse_table_columns(data, "The ranking of networks")
         check_weights(options, space)
         with clock.step("audit"):
             audited = audit_data(
@@ -230,10 +240,16 @@ def _check_folds(audited: AuditedDataset, options: FitOptions, space: Space, sco
 
 def _check_training(job: Job, split: Split) -> None:
     extractors = [source.extractor for source in job.sources]
-    widths = [extractor.backbone.feature_width for extractor in extractors]
+    n_columns = table_width(job.audited.dataset)
+    widths = [extractor.backbone.feature_width + n_columns for extractor in extractors]
     check_memory(job.plan, split, widths, len(job.audited.dataset.classes))
     check_views(job.views.all(), [extractor.preparation.size for extractor in extractors])
     check_fine_tuning(job.options, job.sources)
+
+
+def table_width(dataset: ImageDataset) -> int:
+    """Number of columns that the table columns of a data set are encoded as, at the most."""
+    return len(TableEncoding.fit(dataset.columns, np.arange(len(dataset))).outputs)
 
 
 def make_run_split(dataset: ImageDataset, options: FitOptions) -> Split:

@@ -21,7 +21,7 @@ from headstart.results.writers.sources import pretraining_facts
 from headstart.storage import canonical_json, hash_json
 from headstart.study.execution import run_folder as files
 from headstart.version import __version__
-from headstart.workflow.job.audit import AuditedDataset, Data, audit_data
+from headstart.workflow.job.audit import AuditedDataset, Data, audit_data, refuse_table_columns
 from headstart.workflow.job.near_duplicates import join_exact
 from headstart.workflow.options.data import as_source
 from headstart.workflow.options.pretrain import PretrainOptions
@@ -105,6 +105,7 @@ def pretrain(
     work = path.with_name(f"{path.name}.work")
     find_entry(options.backbone)
     deciding = options.identity()  # a file of weights that is missing is refused here
+    refuse_table_columns(data, "A network that is pretrained")
     audited = audit_data(data, skip_unreadable=options.skip_unreadable, n_threads=options.threads, progress=progress)
     domain = options.domain or _domain(data)
     identity = _identity(audited, {**deciding, "domain": domain})

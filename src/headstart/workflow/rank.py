@@ -83,7 +83,7 @@ def rank_backbones(
     """
     named = GivenOptions.of("rank", given)
     data, options = named.data(data), named.options(FitOptions, options)
-    scope = Scope(space=_several_sources, judges=False, trains=False)
+    scope = Scope(space=_several_sources, judges=False, trains=False, sees_table=False)
     ready = Preflight.of(data, None, options, scope=scope, progress=progress)
     return BackboneRanking(_scored(ready.job))
 

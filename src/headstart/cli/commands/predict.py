@@ -18,14 +18,25 @@ from headstart.workflow.options.fit import FitOptions
 @click.argument("inputs", nargs=-1, required=True)
 @click.option("-o", "--output", type=click.Path(), default=None, help="File to write. [default: standard output]")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines instead of CSV.")
+@click.option("--image-column", metavar="TEXT", help="Of a table: column of the image path. [default: image]")
+@click.option("--root", type=click.Path(), help="Of a table: folder that its paths start from. [default: its own]")
 @options_of(FitOptions, "device")
 @quiet_option
 def predict(
-    *, model: str, inputs: tuple[str, ...], output: str | None, as_json: bool, device: str, quiet: bool
+    *,
+    model: str,
+    inputs: tuple[str, ...],
+    output: str | None,
+    as_json: bool,
+    image_column: str | None,
+    root: str | None,
+    device: str,
+    quiet: bool,
 ) -> None:
-    """Predict the class of images: files, folders or globs.
+    """Predict the class of images: files, folders, globs, or one CSV or Parquet table of images.
 
-    MODEL is RUN/model, or the run itself. One row per file, with a status; a bad file never stops the others.
+    MODEL is RUN/model, or the run itself. One row per file, with a status; a bad file never stops the others. A model
+    fitted with --table-columns needs a table that has these columns; labels are not needed.
     """
     from headstart.cli.progress import TerminalProgress
     from headstart.model import load_model
@@ -33,7 +44,8 @@ def predict(
 
     fitted = load_model(model, device=None if device == "auto" else device)
     path, progress = None if output is None else Path(output), TerminalProgress(quiet=quiet)
-    n_bad = predict_files(fitted, inputs, output=path, as_json=as_json, progress=progress)
+    reading = {"image_column": image_column, "root": root}
+    n_bad = predict_files(fitted, inputs, output=path, as_json=as_json, **reading, progress=progress)
     if output is not None:
         click.echo(f"Wrote {output}")
         click.echo(f"Next, with labelled images: headstart evaluate {shlex.quote(model)} DATA")

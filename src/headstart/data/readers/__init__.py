@@ -101,6 +101,11 @@ class Reader:
             Naming the first of them.
         """
         for name in options.given():
+            if name not in self.options and name == "table_columns":
+                raise DataError(
+                    f"{path} is read as {self.help}, which holds no table columns. List its images in a CSV or Parquet "
+                    "manifest that has them."
+                )
             if name not in self.options:
                 raise DataError(f"{path} is read as {self.help}, for which there is no option {name!r}; leave it out.")
 

@@ -99,6 +99,20 @@ class TableColumn:
         """The column at `rows`; its categories stay as they are."""
         return replace(self, values=self.values[rows])
 
+    def of_kind(self, kind: str) -> TableColumn:
+        """The column as one of this kind: numbers can be read as categories.
+
+        Raises
+        ------
+        DataError
+            When texts are to be numbers.
+        """
+        return self if self.kind == kind else column_from_texts(self.name, self.texts(), kind=kind)
+
+    def texts(self) -> list[str]:
+        """Text of every row, empty where the value is missing."""
+        return ["" if value is None else _text(value) for value in self.to_json()["values"]]
+
     def to_json(self) -> dict[str, Any]:
         """Name, kind and value of every row as plain JSON, None for what is missing."""
         if self.categories is None:
@@ -192,7 +206,7 @@ def _no_number(name: str, texts: Sequence[str], bad: set[str], source: str, firs
     listed = first_few((f"row {row + first_row} has {texts[row]!r}" for row in rows), limit=3)
     return (
         f"{source}the table column {name!r} must hold finite numbers, with a point for decimals; {len(rows):,} rows do "
-        f"not: {listed}. Mend them, leave them empty, or read the column as categories: {name}:category."
+        f"not: {listed}. Mend them, or leave them empty."
     )
 
 

@@ -63,8 +63,8 @@ def fit_svm(
 
 
 def _scale(rows: TrainingRows) -> float:
-    """Number of features times their variance: standardised ones have 1, constant ones 0."""
-    return max(1.0, float(np.count_nonzero(rows.inverse_scale)))
+    """Number of features times their mean variance: standardised ones have 1, constant ones 0."""
+    return max(1.0, rows.total_variance)
 
 
 def _fit_one(kernel: Floats, C: float, rows: TrainingRows, folds: Integers) -> dict[str, npt.NDArray[Any]]:

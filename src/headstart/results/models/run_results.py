@@ -23,6 +23,7 @@ from headstart.results.models.file import RunFile, Upgrade
 from headstart.results.models.finetuning import FineTuningResults
 from headstart.results.models.label_issues import LabelFacts
 from headstart.results.models.sources import BackboneFacts, EngineRecord, SourceFacts
+from headstart.results.models.table import TableFacts
 from headstart.results.models.transfer import TransferResults, Verdict
 from headstart.results.models.transferability import TransferabilityResults
 from headstart.results.upgrade import names_of_format_1, upgrade_results
@@ -72,7 +73,7 @@ class RunResults(RunFile):
     ----------
     decisions, labels : DecisionResults, LabelFacts, or None
         None where the run is older than these parts.
-    fine_tuning, optimism_from_ignored_groups, transfer, transferability
+    table, fine_tuning, optimism_from_ignored_groups, transfer, transferability
         None where that was not asked for, or there is nothing to tell.
 
     Examples
@@ -101,6 +102,7 @@ class RunResults(RunFile):
     folds: Annotated[tuple[FoldFacts, ...], Field(min_length=1)]
     candidates: Annotated[tuple[CandidateSummary, ...], Field(min_length=1)]
     audit: AuditFacts
+    table: TableFacts | None
     labels: LabelFacts | None
     fine_tuning: FineTuningResults | None
     optimism: Optimism

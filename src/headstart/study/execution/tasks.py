@@ -125,6 +125,7 @@ def _dense_probabilities(
         weights=data.weights,
         groups=data.groups,
         seed=settings.seed,
+        spread=data.spread,
     )
     chunk = Chunk(tuple(range(len(heads))), tuple(heads))
     (trained,) = train_chunk(chunk, [rows], [features], precision=settings.precision)
@@ -176,4 +177,5 @@ def _fit(data: StudyData, heads: Sequence[HeadSpec], settings: FitSettings) -> l
         groups=data.groups,
         seed=settings.seed,
         precision=settings.precision,
+        spread=data.spread,
     )

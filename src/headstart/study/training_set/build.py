@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 def build_training_rows(data: StudyData, train: Integers, training_set: TrainingSetSpec, seed: int) -> StudyData:
     """The rows that a head is fitted on.
 
-    Views come first, then soft labels, then balancing; all within one training fold.
+    Views come first, then soft labels, then table columns beside the features, then balancing; all within one training
+    fold.
 
     Parameters
     ----------
@@ -49,8 +50,8 @@ def build_training_rows(data: StudyData, train: Integers, training_set: Training
         When the data holds no views of the policy, or the method cannot balance these rows.
     """
     if training_set.balance == "views":
-        return with_shares(topped_up(data, train, training_set.augment, seed))
-    rows = with_shares(with_views(data, train, training_set.augment))
+        return with_shares(topped_up(data, train, training_set.augment, seed)).joined()
+    rows = with_shares(with_views(data, train, training_set.augment)).joined()
     return balanced_rows(rows, training_set.balance, seed)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.errors import InputError
+from headstart.study.table_block import beside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,11 +32,15 @@ def views_of(data: StudyData, policy: str) -> NDArray[np.float32]:
 
 
 def features_to_predict(data: StudyData, rows: Integers, training_set: TrainingSetSpec) -> NDArray[np.float32]:
-    """Features that images are predicted from, (n_rows x n_views, n_features), the views of an image in a row."""
+    """Features that images are predicted from, (n_rows x n_views, n_features), the views of an image in a row.
+
+    Table columns stand behind the features of each view.
+    """
+    table = None if data.table is None else data.table[rows]
     if not training_set.tta:
-        return np.asarray(data.features[0][rows])
+        return beside(np.asarray(data.features[0][rows]), table)
     views = views_of(data, training_set.augment)[rows]
-    return np.asarray(views.reshape(-1, views.shape[2]))
+    return beside(np.asarray(views.reshape(-1, views.shape[2])), table)
 
 
 def mean_over_views(probabilities: NDArray[np.float64], n_images: int) -> NDArray[np.float64]:

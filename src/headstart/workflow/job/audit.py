@@ -12,7 +12,7 @@ from headstart.data.audit.audit import Audit, audit_dataset
 from headstart.data.images.files import FilePixels
 from headstart.data.readers.table import DatasetTable
 from headstart.engines.engine import available_processors
-from headstart.errors import DataError
+from headstart.errors import DataError, InputError, first_few
 from headstart.progress import Progress, Silent
 from headstart.workflow.options.data import DataSource, as_source
 
@@ -76,6 +76,31 @@ def open_data(data: Data) -> tuple[ImageDataset, dict[str, Any] | None]:
     source = as_source(data)
     dataset = source.open()
     return dataset, dataset.pixels.location() or source.to_json()
+
+
+def table_columns_in(data: Data) -> list[str]:
+    """Names of the table columns that a data set has, or is to be read with."""
+    if isinstance(data, ImageDataset):
+        return [column.name for column in data.columns]
+    return list(as_source(data).table_columns or ())
+
+
+def refuse_table_columns(data: Data, reason: str) -> None:
+    """Refuse table columns in a job that shows a network pictures alone.
+
+    Parameters
+    ----------
+    data : path, DataSource or ImageDataset
+    reason : str
+        Who sees pictures alone: ``"A fine-tuned network"``.
+
+    Raises
+    ------
+    InputError
+    """
+    names = table_columns_in(data)
+    if names:
+        raise InputError(f"{reason} sees pictures alone, not table columns ({first_few(names)}). Leave them out.")
 
 
 def reopen_pictures(source: dict[str, Any] | None, names: Sequence[str]) -> ImageDataset:

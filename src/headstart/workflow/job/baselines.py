@@ -134,7 +134,8 @@ def judge_baselines(
 ) -> Transfer:
     """Every baseline chosen and judged on the run's outer folds, and the run against the best of them."""
     folds: list[OuterFold] = outer_folds(split)
-    baselines = standard_baselines(len(study.data.labels), descriptors, random_features)
+    has_table = study.data.columns is not None
+    baselines = standard_baselines(len(study.data.labels), descriptors, random_features, has_table=has_table)
     outcomes = [
         run_baseline(
             baseline,
@@ -188,6 +189,8 @@ def baselines_document(job: Job, study: StudyResult, baselines: BaselineSources,
     """``transfer`` of results.json; without a verdict where no outer fold's choice was pretrained."""
     without = sum(is_untransferred(job, study, result) for result in study.folds)
     notes = baselines.notes
+    if study.data.columns is not None:
+        notes = [*notes, "The baselines that look at pictures see the same table columns as the run."]
     if baselines.random_extractor is not None and without:
         notes = [
             *notes,

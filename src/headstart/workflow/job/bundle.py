@@ -56,6 +56,7 @@ def final_model(job: Job, dataset: ImageDataset, study: StudyResult, results: Ru
         network=extractor.network,
         views=training_set.predicted_views(job.views.of_policy.get(training_set.augment, ())),
         decisions=study.final_decisions.fitted,
+        table=None if study.data.columns is None else study.data.columns.encoding(study.final.outer),
     )
 
 
@@ -96,6 +97,8 @@ def save_fold_heads(folder: Path, sources: Sequence[FeatureSource], study: Study
         source = sources[study.plan.source_of(result.chosen)]
         head = {"file": name, "sha256": hash_bytes(content), "head": result.head.spec.to_json()}
         said = {"decisions": decided.fitted.to_json()}
+        if study.data.columns is not None:
+            said["table"] = study.data.columns.encoding(result.outer).to_json()
         entries.append({**place, **head, **said, "source": _source(source)})
     write_json(folder / "heads.json", {"format": 2, "heads": entries})
     if len(sources) > 1:  # the bundle holds the quantised network of one source only

@@ -35,6 +35,7 @@ from headstart.results.writers.finetuning import (
 from headstart.results.writers.headline import headline
 from headstart.results.writers.label_issues import label_facts
 from headstart.results.writers.sources import backbone_facts, engine_record, source_facts
+from headstart.results.writers.table import table_facts
 from headstart.study.decisions import decision_notes
 from headstart.study.run import StudyResult
 from headstart.version import __version__
@@ -91,6 +92,7 @@ def results_document(
             NearDuplicateFacts(**near_duplicates.to_json(), features_of=job.sources[0].spec.label),
             agreement_facts(dataset, seed=options.seed),
         ),
+        table=table_facts(job.audited.audit, study),
         labels=label_facts(dataset, find_label_issues(study.oof)),
         fine_tuning=finetuning_results(study, n_views=len(fine_tuning_views(job))),
         optimism=optimism(study.folds, frozen_scores(study), study.plan),

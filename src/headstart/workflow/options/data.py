@@ -35,7 +35,7 @@ class DataSource(Options):
     ----------
     path : str
         Folder, manifest or archive.
-    group_from, columns, root, partition, classes, votes, allow_outside
+    group_from, columns, root, partition, classes, votes, table_columns, allow_outside
         As for `headstart.data.read_dataset`.
     """
 
@@ -45,6 +45,14 @@ class DataSource(Options):
         metadata=option("Take the group from the path: what the first parenthesis matches.", metavar="REGEX"),
     )
     columns: dict[str, str] | None = field(default=None, metadata=option("Columns of a manifest.", parts=_COLUMNS))
+    table_columns: tuple[str, ...] | None = field(
+        default=None,
+        metadata=option(
+            "Columns shown to the head beside the picture, such as age or site:category.",
+            metavar="NAME,NAME...",
+            unset="none",
+        ),
+    )
     votes: Votes | None = field(
         default=None,
         metadata=option(
@@ -88,14 +96,18 @@ class DataSource(Options):
             partition=self.partition,
             classes=self.classes,
             votes=self.votes,
+            table_columns=self.table_columns,
             allow_outside=self.allow_outside,
         )
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionary with absolute paths."""
         root = None if self.root is None else str(Path(self.root).resolve())
-        classes = None if self.classes is None else list(self.classes)
-        return {**asdict(self), "path": str(Path(self.path).resolve()), "root": root, "classes": classes}
+        lists = {name: None if value is None else list(value) for name, value in self._lists().items()}
+        return {**asdict(self), "path": str(Path(self.path).resolve()), "root": root, **lists}
+
+    def _lists(self) -> dict[str, tuple[str, ...] | None]:
+        return {"classes": self.classes, "table_columns": self.table_columns}
 
     @classmethod
     def from_json(cls, value: Any) -> DataSource:
@@ -107,10 +119,11 @@ class DataSource(Options):
             When `value` is something else: the run was made from arrays in memory, say.
         """
         known = {item.name for item in fields(cls)}
-        if not isinstance(value, dict) or set(value) != known or not isinstance(value["path"], str):
+        if not isinstance(value, dict) or not known.issuperset(value) or not isinstance(value.get("path"), str):
             raise RunError("The run does not say where its images lie (it was made from data in memory).")
-        classes = None if value["classes"] is None else tuple(str(name) for name in value["classes"])
-        return cls(**{**value, "classes": classes})
+        lists = {name: value.get(name) for name in ("classes", "table_columns")}
+        texts = {name: None if found is None else tuple(map(str, found)) for name, found in lists.items()}
+        return cls(**{**value, **texts})
 
 
 def as_source(data: str | os.PathLike[str] | DataSource) -> DataSource:

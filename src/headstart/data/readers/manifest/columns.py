@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from headstart.errors import DataError, unknown_name
 
@@ -34,6 +34,8 @@ class ManifestColumns:
         ``rater`` where the table has one.
     raters : str, sequence of str or None
         Columns that each hold one rater's label of the image; a text is split at its commas.
+    image_alone : bool
+        Look for no other role than the image: for images that are to be predicted, whatever else the table says.
     """
 
     image: str = "image"
@@ -44,6 +46,7 @@ class ManifestColumns:
     soft: str | None = None
     rater: str | None = None
     raters: str | Sequence[str] | None = None
+    image_alone: bool = False
 
     @classmethod
     def of(cls, columns: ManifestColumns | Mapping[str, str] | None) -> ManifestColumns:
@@ -56,11 +59,12 @@ class ManifestColumns:
         """
         if isinstance(columns, ManifestColumns):
             return columns
-        known = [field.name for field in fields(cls)]
+        known = [field.name for field in fields(cls) if field.name != "image_alone"]
         for kind in columns or {}:
             if kind not in known:
                 raise DataError(unknown_name("manifest column", kind, known))
-        return cls(**(columns or {}))
+        named: dict[str, Any] = dict(columns or {})
+        return cls(**named)
 
     def found_in(self, path: Path, present: list[str]) -> FoundColumns:
         """Roles of the columns of one table.
@@ -70,6 +74,10 @@ class ManifestColumns:
         DataError
             When a column that is needed, or was named, is not there, or labels come from two places.
         """
+        if self.image_alone:
+            if self.image not in present:
+                raise DataError(_missing_column(path, "image", self.image, present))
+            return FoundColumns({"image": self.image}, {}, ())
         named = {kind: getattr(self, kind) for kind in KINDS}
         for kind in _IF_THERE:
             if named[kind] is None and kind in present:

@@ -1,0 +1,72 @@
+"""The table columns that stood beside the pictures: what they hold, and how a head was shown them."""
+
+from __future__ import annotations
+
+from headstart.report.context import ReportContext
+from headstart.report.document import ReportTable, Section, Text
+from headstart.report.sections import Drawn, register_section
+from headstart.report.text import format as text
+from headstart.report.text.methods import MethodsPart, MethodsSentence
+from headstart.results.models.table import TableColumnFacts, TableFacts
+
+MULTI_BLOCK = (
+    "J. A. Westerhuis, T. Kourti, J. F. MacGregor. Analysis of multiblock and hierarchical PCA and PLS models. Journal "
+    "of Chemometrics 12(5), 301-321, 1998. DOI 10.1002/(SICI)1099-128X(199809/10)12:5<301::AID-CEM515>3.0.CO;2-S."
+)
+_HOW = (
+    "In every outer fold the columns were encoded by what its training images hold, without their labels: numbers are "
+    "standardised, a missing one is the median and, where training has gaps, flagged; each category is a column of its "
+    "own, as is a missing one; a category that training does not hold is none of them."
+)
+
+
+def table_sentences(context: ReportContext) -> list[MethodsSentence]:
+    """Which columns joined the features, and how; nothing for pictures alone."""
+    table = context.record.results.table
+    if table is None:
+        return []
+    named = text.listed([f"{column.name} ({_held(column)})" for column in table.columns], limit=20)
+    words = (
+        f"Beside the features of the picture, heads saw {text.plural(len(table.columns), 'table column')} ({named}), "
+        "encoded within each training fold: numbers standardised, missing ones replaced by the median and flagged, "
+        f"categories as indicators. {_weight(table)}."
+    )
+    return [MethodsSentence(MethodsPart.FEATURES, words, (MULTI_BLOCK,))]
+
+
+@register_section("table", after="audit", methods=table_sentences)
+def table_section(context: ReportContext, drawn: Drawn) -> Section | None:
+    """One line for every column; None for pictures alone."""
+    table = context.record.results.table
+    if table is None:
+        return None
+    columns = ("Column", "Kind", "Missing", "Values", "Balanced accuracy by it alone", "Encoded as")
+    rows = tuple(
+        (
+            column.name,
+            column.kind,
+            f"{text.count(column.n_missing)} ({text.percent(column.missing_share)})",
+            text.count(column.n_distinct),
+            text.score(column.balanced_accuracy),
+            text.listed(column.encoded_as, limit=12),
+        )
+        for column in table.columns
+    )
+    blocks = (
+        ReportTable("Table columns beside the pictures", columns, rows, frozenset({5})),
+        Text(f"{_HOW} {_weight(table)}.", tone="note"),
+    )
+    return Section("table", "Table columns", blocks)
+
+
+def _held(column: TableColumnFacts) -> str:
+    missing = f", {text.percent(column.missing_share)} missing" if column.n_missing else ""
+    return f"{column.kind}{missing}"
+
+
+def _weight(table: TableFacts) -> str:
+    share = "as much variance as" if table.variance_share == 1 else f"{table.variance_share:g} of the variance of"
+    return (
+        f"Together they were given {share} the features of the picture, so that few columns do not drown in many "
+        "features; a random forest does not heed it"
+    )

@@ -1,0 +1,82 @@
+"""Table columns of a study: encoded for every outer fold on its training rows, and weighed against the features."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from headstart.data.table.encoding import TableEncoding
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from headstart.data.table.column import TableColumn
+    from headstart.study.folds import OuterFold
+
+    Floats = NDArray[np.float64]
+
+TABLE_SHARE: Final = 1.0
+"""Variance of all table columns together, in units of that of all features of a network."""
+
+
+class FoldTable:
+    """Table columns of all images, encoded once for every outer fold.
+
+    Parameters
+    ----------
+    columns : sequence of TableColumn
+    weights : ndarray of shape (n_images,), float64, optional
+        Weight of each image; one of weight 0 has no part in the encoding.
+    """
+
+    def __init__(self, columns: Sequence[TableColumn], weights: Floats | None = None) -> None:
+        self.columns = tuple(columns)
+        self._weights = weights
+        self._encodings: dict[bytes, TableEncoding] = {}
+        self._encoded: dict[bytes, NDArray[np.float32]] = {}
+
+    def encoding(self, fold: OuterFold) -> TableEncoding:
+        """Encoding fitted on the training rows of a fold that count; no other row is looked at."""
+        key = fold.train.tobytes()
+        if key not in self._encodings:
+            rows = fold.train if self._weights is None else fold.train[self._weights[fold.train] > 0]
+            self._encodings[key] = TableEncoding.fit(self.columns, rows)
+        return self._encodings[key]
+
+    def of(self, fold: OuterFold) -> NDArray[np.float32]:
+        """Encoded columns of all images, shape (n_images, n_columns), for a fold and its inner folds."""
+        key = fold.train.tobytes()
+        if key not in self._encoded:
+            self._encoded[key] = self.encoding(fold).apply(self.columns)
+        return self._encoded[key]
+
+
+def beside(features: NDArray[np.float32], table: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """Features of rows with their table columns behind; rows that come from one image in turn share its columns.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_rows x n_views, n_features)
+    table : ndarray of shape (n_rows, n_columns), or None
+    """
+    if table is None:
+        return features
+    n_views = len(features) // max(len(table), 1)
+    return np.concatenate([features, np.repeat(table, n_views, axis=0)], axis=1)
+
+
+def block_spread(n_features: int, n_columns: int) -> Floats:
+    """Standard deviation that a head gives each feature, so that few table columns do not drown in many features.
+
+    Heads standardise every feature, so a block counts by its number of columns: three would have a weight of 3 in
+    1,283. Instead the variance of the table columns sums to `TABLE_SHARE` of that of the features, as blocks are
+    weighted in multi-block analysis (Westerhuis, Kourti and MacGregor 1998, DOI 10.1002/(SICI)1099-128X).
+
+    >>> block_spread(4, 1).tolist()
+    [1.0, 1.0, 1.0, 1.0, 2.0]
+    """
+    scale = np.sqrt(TABLE_SHARE * n_features / n_columns) if n_features and n_columns else 1.0
+    return np.concatenate([np.ones(n_features), np.full(n_columns, scale)])
