@@ -93,6 +93,17 @@ def _has_bf16_instructions() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
+def processor_instructions() -> dict[str, bool]:
+    """Instructions of this CPU that decide how fast networks run, by name; on another architecture none is there."""
+    return {
+        "AVX2": bool(torch.cpu._is_avx2_supported()),
+        "AVX-512": bool(torch.cpu._is_avx512_supported()),
+        "AVX-512 VNNI (int8)": bool(torch.cpu._is_vnni_supported()),
+        "AVX-512 bf16": bool(torch.cpu._is_avx512_bf16_supported()),
+        "AMX": bool(torch.cpu._is_amx_tile_supported()),
+    }
+
+
 def training_precision(device: str) -> Literal["fp32", "bf16"]:
     """Precision in which a network is trained unless one is named: bf16 where the hardware has it, otherwise fp32.
 
