@@ -199,7 +199,7 @@ def _backbone(entry: Entry, network: nn.Module, source: WeightsSource) -> Backbo
 
 
 def _as_trained(pixels: Pixels, source: WeightsSource) -> Pixels:
-    """What the weights expect: weights of `headstart pretrain` say at which size they were trained."""
+    """Input that the weights expect: those of `headstart pretrain` say at which size they were trained."""
     if source.pretraining is None:
         return pixels
     height, width = source.pretraining["input_size"]

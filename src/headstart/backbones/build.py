@@ -82,7 +82,7 @@ def stage_layout(network: nn.Module, *, dense: bool = False) -> StageLayout:
 
 
 def pixels_of(entry: Entry, network: nn.Module) -> Pixels:
-    """What a built network expects of an image, as its entry or its library's own registry says.
+    """Input that a built network expects, as its entry or its library's own registry says.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What people are told of backbones: the list of the named ones, and the stages of any.
+"""Backbones described for people: the list of the named ones, and the stages of any.
 
 Imports nothing heavy until a network is built.
 """

@@ -1,4 +1,4 @@
-"""What is known of a backbone before it is built."""
+"""Entries of backbones: all that is known of one before it is built."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Triple = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Pixels:
-    """What the weights of a network expect of an image.
+    """Size and normalisation of the images that the weights of a network expect.
 
     Attributes
     ----------

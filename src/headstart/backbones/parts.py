@@ -22,7 +22,7 @@ class SpatialMean(nn.Module):
 
 
 class LibraryHead(nn.Module):
-    """What the library's network does after its features; holds the network without counting it as a part."""
+    """The library's way from features to logits; holds the network without counting it as a part."""
 
     def __init__(self, network: nn.Module, *, pre_logits: bool = False) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class LibraryBody(nn.Module):
             self.register_parameter(name, parameter)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """What the library calls the network's features."""
+        """Maps that the library calls the network's features."""
         network: Any = self.network
         return torch.as_tensor(network.forward_features(images))
 

@@ -180,7 +180,7 @@ class StagedNetwork:
 
 
 REFUSALS = (RuntimeError, AssertionError, ValueError, InputError)
-"""What networks raise for images of a size they cannot take."""
+"""Exceptions that networks raise for images of a size they cannot take."""
 
 
 def size_refused(what: str, size: tuple[int, int], error: Exception) -> str:

@@ -38,7 +38,7 @@ def print_json(value: Any) -> None:
 
 
 def print_run(run: Run) -> None:
-    """What a finished fit found, where its report lies, and the next command."""
+    """Print the results of a finished fit, where its report lies, and the next command."""
     from headstart.results.writers.finetuning import finetuning_words
 
     results = run.results
@@ -113,7 +113,7 @@ def print_comparison(found: ComparisonResults) -> None:
 
 
 def print_ignored_groups(scores: Mapping[str, IgnoredGroups]) -> None:
-    """What ignoring the groups would have claimed."""
+    """Print the scores that ignoring the groups would have claimed."""
     rows = [
         [title, number(row.groups_kept), number(row.groups_ignored), signed(row.difference)]
         for title, row in titled(scores)
@@ -181,7 +181,7 @@ def _outer(source: ScoredSource) -> list[str]:
 
 
 def print_curve(results: CurveResults) -> None:
-    """What was measured at every size, and what was asked of the law."""
+    """Print the measured score at every size, and the law's at the requested ones."""
     from headstart.metrics import find_metric
 
     title = find_metric(results.metric).title
@@ -195,7 +195,7 @@ def print_curve(results: CurveResults) -> None:
 
 
 def print_plan(plan: dict[str, Any]) -> None:
-    """What a fit would do, and what it would cost."""
+    """Print the steps of a fit and their costs."""
     print_facts("Plan", [(name.replace("_", " "), _cell(value)) for name, value in plan.items()])
 
 

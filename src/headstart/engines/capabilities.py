@@ -1,4 +1,4 @@
-"""What this machine can run, and the one place where OpenVINO is first imported."""
+"""Engines and precisions of this machine, and the one place where OpenVINO is first imported."""
 
 from __future__ import annotations
 

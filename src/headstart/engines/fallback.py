@@ -42,7 +42,7 @@ def nearest_engine(engine: Engine) -> tuple[Engine, str]:
 
 
 def what_lacks(engine: Engine) -> str:
-    """What this machine lacks of an engine, in words without a final stop; empty where it has all."""
+    """Reason why this machine cannot run an engine, in words without a final stop; empty where it can."""
     if _lacks_device(engine.device):
         return f"The device {engine.device!r} is not there"
     if engine.name == "openvino":

@@ -1,4 +1,4 @@
-"""What both estimators share: the options of feature extraction, and the way from images to features."""
+"""The base of both estimators: the options of feature extraction, and the way from images to features."""
 
 from __future__ import annotations
 

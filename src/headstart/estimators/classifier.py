@@ -237,7 +237,7 @@ def with_copies_joined(dataset: ImageDataset) -> ImageDataset:
 
 
 def study_data(dataset: ImageDataset, features: NDArray[np.float32]) -> StudyData:
-    """What heads are trained on."""
+    """Labels, weights and features of the images, which heads are trained on."""
     labels = np.asarray(dataset.labels, dtype=np.int64)
     return StudyData((features,), labels, len(dataset.classes), dataset.weights, dataset.groups)
 

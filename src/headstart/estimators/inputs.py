@@ -1,4 +1,4 @@
-"""What scikit-learn hands over, as a data set: images, labels, weights and groups."""
+"""Arguments of scikit-learn as a data set: images, labels, weights and groups."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ class _Extraction:
 
 
 def view_settings(extractor: FeatureExtractor, view: View) -> dict[str, Any]:
-    """What shapes the rows of a view beside the image: the cache key's second half."""
+    """Settings that the features of a view depend on beside the image: the second half of the cache key."""
     return {**extractor.settings(), "view": view.settings()}
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ExtractionSettings:
-    """What a caller may say about feature extraction.
+    """Settings of feature extraction: backbone, weights, preparation and engine.
 
     Attributes
     ----------

@@ -70,7 +70,7 @@ def stream_features(
 
 
 def stream_views(
-    dataset: ImageDataset, extractor: FeatureExtractor, wanted: Iterable[tuple[int, Sequence[View]]]
+    dataset: ImageDataset, extractor: FeatureExtractor, requested: Iterable[tuple[int, Sequence[View]]]
 ) -> Iterator[FeatureBatch]:
     """Like `stream_features`, for several views of each image, which is read once.
 
@@ -79,13 +79,13 @@ def stream_views(
     dataset : ImageDataset
     extractor : FeatureExtractor
         Its own view does not count.
-    wanted : iterable of (int, sequence of View)
+    requested : iterable of (int, sequence of View)
         Row and the views of it, taken in this order and no sooner than needed.
     """
     engine = extractor.engine
     readers = ThreadPoolExecutor(engine.n_threads, "headstart-read")
     streams = ThreadPoolExecutor(extractor.n_streams, "headstart-stream")
-    places = _submitted(readers, dataset, extractor.preparation, wanted)
+    places = _submitted(readers, dataset, extractor.preparation, requested)
     n_ahead = extractor.n_streams + _batches_ahead(extractor)
     waiting: deque[Future[FeatureBatch]] = deque()
     with PILLOW_BLOCKS:
@@ -122,10 +122,10 @@ def _submitted(
     readers: ThreadPoolExecutor,
     dataset: ImageDataset,
     preparation: Preparation,
-    wanted: Iterable[tuple[int, Sequence[View]]],
+    requested: Iterable[tuple[int, Sequence[View]]],
 ) -> Iterator[_Place]:
     """Places in the order wanted; a row is given to the readers when its first place is asked for."""
-    for row, views in wanted:
+    for row, views in requested:
         prepared = readers.submit(_prepare, dataset, row, preparation, views)
         for number in range(len(views)):
             yield _Place(row, number, prepared)

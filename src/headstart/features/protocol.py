@@ -1,4 +1,4 @@
-"""What turns prepared pixels into one row per image: a frozen network, or descriptors made by hand."""
+"""Extractors of features, from prepared pixels to one row per image: a frozen network, or handcrafted descriptors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class FeatureExtractor(Protocol):
-    """What reading ahead, caching and counting need to know of it; `Extractor` is the usual one."""
+    """An extractor as reading ahead, caching and counting see it; `Extractor` is the usual one."""
 
     preparation: Preparation
     engine: Engine

@@ -229,13 +229,13 @@ class _Work:
             )
 
     def _compute(self, cache: FeatureCache, kept: Sequence[NDArray[np.bool_]]) -> None:
-        wanted = self._wanted(kept)
-        total = sum(len(numbers) for _, numbers in wanted)
+        missing = self._missing(kept)
+        total = sum(len(numbers) for _, numbers in missing)
         if not total:
             return
         title = f"Stage maps ({self.extractor.backbone.name}, {self.extractor.stage})"
-        pairs = ((row, [self.views[number] for number in numbers]) for row, numbers in wanted)
-        numbers_of = dict(wanted)
+        pairs = ((row, [self.views[number] for number in numbers]) for row, numbers in missing)
+        numbers_of = dict(missing)
         with self.progress.task(title, total, "views") as advance, contextlib.ExitStack() as stack:
             writers = [
                 stack.enter_context(ShardWriter(cache, settings, n_writers=len(self.views), required=True))
@@ -251,7 +251,7 @@ class _Work:
                 if batch.failed:
                     raise batch.failed[0][1]
 
-    def _wanted(self, kept: Sequence[NDArray[np.bool_]]) -> list[tuple[int, list[int]]]:
+    def _missing(self, kept: Sequence[NDArray[np.bool_]]) -> list[tuple[int, list[int]]]:
         """Rows in data set order, each with the numbers of the views that are missing; copies of an image once."""
         missing: dict[int, list[int]] = {}
         for number, mask in enumerate(kept):

@@ -87,11 +87,11 @@ class _Convolution(torch.autograd.Function):
         stride, padding, dilation, groups = ctx.how
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         is_product = kernel.shape[2:] == (1, 1) and groups == 1 and tuple(stride) == (1, 1) and tuple(padding) == (0, 0)
-        wanted = [ctx.needs_input_grad[0], ctx.needs_input_grad[1] and not is_product, False]
+        needed = [ctx.needs_input_grad[0], ctx.needs_input_grad[1] and not is_product, False]
         of_maps = of_kernel = None
-        if any(wanted):
+        if any(needed):
             of_maps, of_kernel, _ = torch.ops.aten.convolution_backward(
-                gradient, maps, kernel, None, stride, padding, dilation, False, [0, 0], groups, wanted
+                gradient, maps, kernel, None, stride, padding, dilation, False, [0, 0], groups, needed
             )
         if is_product and ctx.needs_input_grad[1]:
             rows, inputs = (given.permute(0, 2, 3, 1).reshape(-1, given.shape[1]) for given in (gradient, maps))

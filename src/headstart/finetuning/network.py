@@ -97,7 +97,7 @@ class UnlockedNetwork(nn.Module):
         yield -1, "head.intercepts", self.intercepts
 
     def live(self) -> Tensors:
-        """What training changes, by name, the tensors themselves: parameters, and statistics where they adapt."""
+        """Tensors that training changes, by name, not copied: parameters, and statistics where they adapt."""
         found = {
             name: tensor
             for name, tensor in self._tensors.items()

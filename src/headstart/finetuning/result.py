@@ -1,4 +1,4 @@
-"""What a fine-tuning gave, and how it is kept."""
+"""Result of a fine-tuning, and how it is stored."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class FineTuned:
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, start: FittedHead) -> FineTuned:
-        """What `to_arrays` gave, with the head that the training started from."""
+        """The result that `to_arrays` stored; `start` is the head that the training began with."""
         tuned = {name.removeprefix("tuned."): array for name, array in arrays.items() if name.startswith("tuned.")}
         history = History(*(arrays[f"history.{name}"] for name in ("train_loss", "valid_loss", "rate")))
         rate, failed = arrays["facts"].tolist()

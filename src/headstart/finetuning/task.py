@@ -1,4 +1,4 @@
-"""What a fine-tuning is given: the images to learn from, and what it starts with."""
+"""Inputs of a fine-tuning: the images to learn from, and the network and head it starts with."""
 
 from __future__ import annotations
 

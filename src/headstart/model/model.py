@@ -138,7 +138,7 @@ class Model:
 
     @functools.cached_property
     def extractor(self) -> Extractor:
-        """What computes the features; its network is made ready once, when the first image comes."""
+        """Extractor of the features; its network is made ready once, when the first image comes."""
         network_cache = NetworkCache(default_cache_folder())
         stage = None if self.unlocked is None else self.unlocked.stage
         return Extractor(
@@ -147,7 +147,7 @@ class Model:
 
     @functools.cached_property
     def _finish(self) -> UnlockedNetwork | None:
-        """What was trained, where that is not all of the network; the extractor gives the maps it reads."""
+        """Unlocked stages with the head, on the extractor's maps; None where there are none, or all was trained."""
         if self.unlocked is None or self.unlocked.stage is None:
             return None
         device = torch.device(self.engine.device)
@@ -206,11 +206,11 @@ class Model:
         self, dataset: ImageDataset, table: NDArray[np.float32] | None, extractor: Extractor
     ) -> Iterator[_Predicted]:
         """Rows with what the head says of them, the mean over the views where there are any, and rows that failed."""
-        wanted = ((row, self.views or (IDENTITY,)) for row in range(len(dataset)))
+        requested = ((row, self.views or (IDENTITY,)) for row in range(len(dataset)))
         n_views = max(len(self.views), 1)
         rows: list[int] = []
         parts: list[NDArray[np.float64]] = []  # of images whose views have not all come yet
-        for batch in stream_views(dataset, extractor, wanted):
+        for batch in stream_views(dataset, extractor, requested):
             rows += batch.rows
             features = beside(self._features(batch.features), None if table is None else table[batch.rows])
             parts.append(self.head.predict_proba(features))

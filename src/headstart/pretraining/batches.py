@@ -85,27 +85,27 @@ class ImageBatches:
     def _prepared(self, row: int) -> Pixels:
         return read_prepared(self._dataset, row, self._preparation)[0]
 
-    def batches(self, wanted: Sequence[Sequence[tuple[int, View | None]]]) -> Iterator[Pixels]:
+    def batches(self, requested: Sequence[Sequence[tuple[int, View | None]]]) -> Iterator[Pixels]:
         """Pixels of each batch, shape (batch, height, width, 3), made by threads a few batches ahead.
 
         Parameters
         ----------
-        wanted : sequence of sequences of (row, View or None)
+        requested : sequence of sequences of (row, View or None)
             None: the image as it is.
         """
         with ThreadPoolExecutor(max(1, self._n_threads)) as pool:
             try:
-                waiting = [pool.submit(self._batch, batch) for batch in wanted[:_AHEAD]]
-                for number in range(len(wanted)):
-                    if number + _AHEAD < len(wanted):
-                        waiting.append(pool.submit(self._batch, wanted[number + _AHEAD]))
+                waiting = [pool.submit(self._batch, batch) for batch in requested[:_AHEAD]]
+                for number in range(len(requested)):
+                    if number + _AHEAD < len(requested):
+                        waiting.append(pool.submit(self._batch, requested[number + _AHEAD]))
                     yield waiting.pop(0).result()
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _batch(self, wanted: Sequence[tuple[int, View | None]]) -> Pixels:
-        pixels = np.empty((len(wanted), *self._shape[1:]), dtype=np.uint8)
-        for place, (row, view) in enumerate(wanted):
+    def _batch(self, requested: Sequence[tuple[int, View | None]]) -> Pixels:
+        pixels = np.empty((len(requested), *self._shape[1:]), dtype=np.uint8)
+        for place, (row, view) in enumerate(requested):
             one = self._prepared(row) if self._kept is None else self._kept[row]
             seen = view is None or view.is_identity
             pixels[place] = one if seen else view.apply(np.asarray(one), self._dataset.content_hash(row))  # type: ignore[union-attr]

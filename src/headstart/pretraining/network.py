@@ -64,7 +64,7 @@ def _exchange_classifier(network: nn.Module, entry: Entry, n_classes: int) -> No
 
 
 def pixels_for(entry: Entry, network: nn.Module, input_size: int | None) -> Pixels:
-    """What the network is given: its own normalisation at the size asked for.
+    """Input of the network: its own normalisation at the requested size.
 
     Raises
     ------

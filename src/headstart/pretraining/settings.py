@@ -1,4 +1,4 @@
-"""What decides a pretraining beside data and network, checked once."""
+"""Settings that decide a pretraining beside data and network, checked once."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Machine:
 
 @dataclass(frozen=True, eq=False)
 class PretrainingTask:
-    """What is learned from.
+    """Images that a pretraining learns from, with their targets and weights.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What the sections of a report are made from: the run, its images, and what several of them work out of it."""
+"""Context of a report's sections: the run, its images, and values that several sections share."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ReportContext:
         return self.once(_out_of_fold)
 
     def once(self, make: Callable[[ReportContext], T]) -> T:
-        """What `make` works out of this run, made on the first call and kept for figures, tables and sentences."""
+        """Value that `make` derives from this run, on the first call; kept for figures, tables and sentences."""
         if make not in self._made:
             self._made[make] = make(self)
         return cast(T, self._made[make])

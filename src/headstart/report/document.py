@@ -1,4 +1,4 @@
-"""What a report is made of: sections of text, tables, plots and pictures, still without any HTML."""
+"""Parts of a report: sections of text, tables, plots and pictures, still without any HTML."""
 
 from __future__ import annotations
 

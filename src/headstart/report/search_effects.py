@@ -1,4 +1,4 @@
-"""What the settings of a search did to the inner score: means of pairs, and the effect of each with an interval."""
+"""Effects of a search's settings on the inner score: means of pairs, and the effect of each with an interval."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ def without_image_names(record: RunRecord) -> RunRecord:
     Lists of images in the audit stay, for their lengths; the section `headstart.report.sections.audit` counts them.
     """
     names = _image_names(record)
-    warnings = [_without(names, said) for said in record.results.warnings]
-    notes = [_without(names, said) for said in record.split.notes]
+    warnings = [_without(names, sentence) for sentence in record.results.warnings]
+    notes = [_without(names, sentence) for sentence in record.split.notes]
     return replace(
         record,
         results=record.results.model_copy(update={"warnings": tuple(warnings)}),

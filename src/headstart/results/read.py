@@ -1,4 +1,4 @@
-"""What a finished run left behind, read and checked before anything is drawn from it."""
+"""The files of a finished run, read and checked before anything is drawn from them."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ _ADDED: Final[Mapping[str, Mapping[str, Any]]] = {
     "labels.doubtful.top.*": {"votes": None},
     "final_model": {"fine_tuning": None},
 }
-"""What format 1 leaves out where it is empty, by the place of the part that it is missing from."""
+"""Keys that format 1 leaves out where they are empty, by the place of the part that they are missing from."""
 
 _OF_ENGINE: Final = (
     "batch_size",
@@ -98,7 +98,7 @@ def upgrade_weights(old: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def upgrade_pretraining(old: Mapping[str, Any]) -> dict[str, Any]:
-    """What a file of weights says of its pretraining, and of the one it went on from, nothing left out."""
+    """Description of a pretraining, and of the one it went on from, with the keys that are left out where empty."""
     return {**_changed(old, "start", upgrade_weights)}
 
 

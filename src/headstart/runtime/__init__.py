@@ -1,1 +1,1 @@
-"""What the process runs with: threads, precision, and warnings of libraries muted where they say nothing new."""
+"""The running process: threads, precision, and warnings of libraries muted where they say nothing new."""

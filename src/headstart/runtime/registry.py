@@ -56,7 +56,7 @@ class Registry(Mapping[str, Item], Generic[Item]):
             self._items = dict(sorted(self._items.items(), key=lambda entry: order(entry[1])))
 
     def so_far(self) -> tuple[Item, ...]:
-        """What is registered already; no file is imported for it, so that files may ask while they register."""
+        """Items registered already; no file is imported for them, so that files may ask while they register."""
         return tuple(self._items.values())
 
     def discard(self, name: str) -> None:

@@ -189,21 +189,23 @@ def run_baseline(
     """
     features = baseline.features
     own = data.with_features((features,) if isinstance(features, np.ndarray) else features)
-    asked = baseline_plan(baseline, plan)
+    own_plan = baseline_plan(baseline, plan)
     found = run_folds(
         own,
         folds,
-        asked,
+        own_plan,
         journal=journal,
         prefix=f"baseline-{baseline.name}-",
         title=baseline.title[0].upper() + baseline.title[1:],
         progress=progress,
     )
-    found = decide_folds(own, found, asked, DecisionRules(rules.calibrate, None, None))
+    found = decide_folds(own, found, own_plan, DecisionRules(rules.calibrate, None, None))
     rows = [one.outer.inner[HOLDOUT][1] for one in found]
-    held_out = [asked.score(own, held, one.inner.of_rows(held)) for held, one in zip(rows, found, strict=True)]
+    held_out = [own_plan.score(own, held, one.inner.of_rows(held)) for held, one in zip(rows, found, strict=True)]
     baseline_folds = [
-        BaselineFold(one.outer, float(one.inner_scores[one.chosen]), one.probabilities, asked.label(one.chosen), score)
+        BaselineFold(
+            one.outer, float(one.inner_scores[one.chosen]), one.probabilities, own_plan.label(one.chosen), score
+        )
         for one, score in zip(found, held_out, strict=True)
     ]
     return BaselineOutcome(baseline.name, baseline.title, tuple(baseline_folds))

@@ -24,7 +24,7 @@ _LISTED = 20
 
 @dataclass(frozen=True, eq=False)
 class CheckResult:
-    """What a check found.
+    """Result of a check.
 
     Attributes
     ----------

@@ -34,7 +34,7 @@ from headstart.workflow.preflight import Preflight, Scope
 
 PAGE_FILE: Final = "curve.html"
 HEADS: Final = (HeadTable.of("logistic", {"C": [0.001, 0.01, 0.1]}),)
-"""What is chosen from at every size: fitted in a moment, and as good as the best of a search to a point or two."""
+"""Heads to choose from at every size: fitted in a moment, and as good as the best of a search to a point or two."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class LearningCurve:
 
     @property
     def verdict(self) -> str:
-        """What more images would bring, in one sentence."""
+        """Expected gain of more images, in one sentence."""
         return self.results.verdict.text
 
     @property
@@ -165,7 +165,7 @@ def _check_reach(at: Sequence[int], n_images: int, n_folds: int) -> None:
 
 
 def _identity(requested: CurveOptions) -> dict[str, Any]:
-    """What decides a curve, by the names of ``run.json``."""
+    """Options that decide a curve, by the names of ``run.json``."""
     return {
         "metric": requested.metric,
         "n_sizes": requested.sizes,

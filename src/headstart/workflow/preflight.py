@@ -227,7 +227,7 @@ def _check_classes(dataset: ImageDataset, options: FitOptions, scope: Scope) -> 
 
 
 def _check_folds(audited: AuditedDataset, options: FitOptions, space: Space, scope: Scope) -> Split | None:
-    """What cannot be split is refused before anything is computed or written."""
+    """Refuse data that cannot be split, before anything is computed or written; the split, where the job takes one."""
     if scope.check_data is not None:
         scope.check_data(audited.dataset)
     if not scope.splits:

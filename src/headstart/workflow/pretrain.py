@@ -148,7 +148,7 @@ def _domain(data: Data) -> str:
 
 
 def _finished(path: Path, identity: dict[str, Any], progress: Progress) -> PretrainingFacts:
-    """What a file that is there says of its pretraining, if these very arguments made it."""
+    """Description of the pretraining in a file that is there, if these very arguments made it."""
     try:
         header = read_pretraining(path)
         found = None if header is None else pretraining_facts(header, path)

@@ -41,7 +41,7 @@ class BackboneRanking:
         return tuple(source.label for source in self.results.sources if 1 in dict(source.ranks).values())
 
     def lines(self) -> list[str]:
-        """What the scores say in words, for a terminal."""
+        """The scores in words, for a terminal."""
         return [*self.results.words, self.results.caution]
 
 

@@ -139,7 +139,7 @@ def key_layouts() -> tuple[KeyLayout, ...]:
 
 
 def find_split(network: Any) -> RegisteredNetwork | None:
-    """What is registered for a network's class, else the guess for the nearest class it derives from; None: nothing."""
+    """Rule registered for a network's class, else the guess for the nearest class it derives from; None without one."""
     _import_all()
     known = [_NETWORKS[key] for key in map(_key, type(network).__mro__) if key in _NETWORKS]
     own = _NETWORKS.get(_key(type(network)))

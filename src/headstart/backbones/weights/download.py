@@ -277,7 +277,7 @@ def _ask_hub(hub_id: str, name: str, what: str, limits: Limits, deadline: float)
 
 
 def _answer(stdout: str) -> dict[str, Any]:
-    """What the child printed; nothing where it ended without an answer."""
+    """Answer that the child process printed; empty where it ended without one."""
     try:
         answer = json.loads(stdout.splitlines()[-1])
     except (IndexError, ValueError):

@@ -213,7 +213,7 @@ def _checked_path(folder: Path, item: Carried) -> Path:
 
 
 def read_weights_manifest(folder: Path) -> list[Carried]:
-    """What a folder says that it carries; the files themselves are not looked at.
+    """Weights that the manifest of a folder lists; the files themselves are not looked at.
 
     Raises
     ------

@@ -193,8 +193,8 @@ def _no_weights(entry: Entry, tried: list[str]) -> str:
     ways.append("name a file of weights with --weights FILE")
     listed = "".join(f"\n  - {way}" for way in ways)
     failed = "".join(f"\n  {reason}" for reason in tried)
-    asked = f" Asked, and not got:{failed}\n" if tried else " "
+    attempts = f" Asked, and not got:{failed}\n" if tried else " "
     return (
-        f"No pretrained weights for {entry.name!r} were found on this machine.{asked}Ways to get them:{listed}\n"
+        f"No pretrained weights for {entry.name!r} were found on this machine.{attempts}Ways to get them:{listed}\n"
         "Random weights are taken only when asked for by --weights random (a baseline, not transfer learning)."
     )

@@ -70,8 +70,8 @@ def _is_kind(state: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Ten
     import torch
 
     usual = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-    given, wanted = state[name].dtype, expected[name].dtype
-    return given in usual if wanted.is_floating_point else given in {wanted, torch.int64, torch.int32}
+    given, required = state[name].dtype, expected[name].dtype
+    return given in usual if required.is_floating_point else given in {required, torch.int64, torch.int32}
 
 
 def _some(names: list[str]) -> str:

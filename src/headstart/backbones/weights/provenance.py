@@ -25,6 +25,11 @@ _LOWEST, _HIGHEST = 16, 4096  # side of an input in pixels
 _ALWAYS: Final = ("source", "sha256", "licence")
 
 
+def is_random(source: str) -> bool:
+    """Whether words on the source of weights are those of weights drawn at random."""
+    return source.startswith(RANDOM)
+
+
 @dataclass(frozen=True)
 class WeightsSource:
     """Where a backbone's weights came from.
@@ -58,7 +63,7 @@ class WeightsSource:
     @property
     def is_random(self) -> bool:
         """Whether the network was never trained on any image."""
-        return self.source.startswith(RANDOM)
+        return is_random(self.source)
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionary for results and bundles, without what is empty."""
@@ -71,7 +76,7 @@ def header_of(pretraining: Mapping[str, Any], images: str) -> dict[str, str]:
 
 
 def read_pretraining(path: Path) -> dict[str, Any] | None:
-    """What the file says of its pretraining; None where it says nothing, as files of others do.
+    """Description of the pretraining in a file of weights; None where there is none, as in files of others.
 
     Parameters
     ----------
@@ -144,7 +149,7 @@ def _metadata(path: Path) -> dict[str, str]:
 def _check(value: Any) -> None:
     """Everything that is relied on is there and of its type."""
     source, heldout, size = value["source"], value["heldout"], value["input_size"]
-    wanted = (
+    required = (
         (value["format"], int),
         (value["backbone"], str),
         (value[_IMAGES], str),
@@ -155,7 +160,7 @@ def _check(value: Any) -> None:
         (heldout["n_images"], int),
         (heldout["metrics"]["accuracy"]["value"], float),
     )
-    for found, kind in wanted:
+    for found, kind in required:
         if not isinstance(found, kind):
             raise TypeError(f"{found!r:.60} where {kind.__name__} was expected")
     if len(size) != 2 or not all(isinstance(side, int) and _LOWEST <= side <= _HIGHEST for side in size):

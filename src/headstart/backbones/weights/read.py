@@ -46,7 +46,7 @@ def read_state(path: Path, *, sha256: str | None = None, expected_bytes: int | N
 def read_checked(
     path: Path, *, sha256: str | None = None, expected_bytes: int | None = None
 ) -> tuple[dict[str, torch.Tensor], str]:
-    """What `read_state` gives, and the file's SHA-256."""
+    """Tensors of a file of weights, checked as by `read_state`, and the file's SHA-256."""
     if not path.is_file():
         raise WeightsError(f"{path}: no such file of weights. Check the path given to --weights.")
     _check_size(path, expected_bytes)

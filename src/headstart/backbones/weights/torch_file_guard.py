@@ -46,7 +46,7 @@ UNREADABLE = (
     TypeError,
     ValueError,
 )
-"""What zipfile, pickletools and torch raise on damaged files."""
+"""Exceptions that zipfile, pickletools and torch raise on damaged files."""
 
 
 class SuspiciousError(ValueError):

@@ -171,7 +171,7 @@ def add(folder: str, quiet: bool, as_json: bool) -> None:
 
 
 def _report(items: Sequence[Any], as_json: bool, title: str) -> None:
-    """What was carried, one row a file."""
+    """Print the weights that were carried, one row a file."""
     from headstart.cli.output import print_json
     from headstart.cli.table import print_table
 

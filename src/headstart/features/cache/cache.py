@@ -157,18 +157,18 @@ class FeatureCache(CacheUpkeep):
         wrote: Callable[[int], None],
     ) -> bool:
         """Fill what is not filled yet; whether a shard failed, so that another look is worth it."""
-        wanted = np.flatnonzero(~filled)
-        hits = find(keys[wanted], [shard.keys for shard in shards])
+        missing = np.flatnonzero(~filled)
+        hits = find(keys[missing], [shard.keys for shard in shards])
         failed = False
 
         with ThreadPoolExecutor(min(_READERS, max(1, len(hits)))) as pool:
-            copies = [pool.submit(copy_rows, shards[hit.shard], hit.rows, wanted[hit.positions], out) for hit in hits]
+            copies = [pool.submit(copy_rows, shards[hit.shard], hit.rows, missing[hit.positions], out) for hit in hits]
             for hit, copied in zip(hits, copies, strict=True):
                 with self._passing_over(shards[hit.shard].path) as whole:
                     copied.result()
                 if whole:
                     self._mark_used(shards[hit.shard])
-                    filled[wanted[hit.positions]] = True
+                    filled[missing[hit.positions]] = True
                     wrote(len(hit.positions) * out[:1].nbytes)
                 failed |= not whole
         return failed

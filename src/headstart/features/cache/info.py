@@ -1,4 +1,4 @@
-"""What a cache holds, setting by setting."""
+"""Content of a cache, setting by setting."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class SettingInfo:
-    """What a cache holds for one backbone, stage, view and engine.
+    """Content of a cache for one backbone, stage, view and engine.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class SettingInfo:
 
 @dataclass(frozen=True)
 class CacheInfo:
-    """What a cache folder holds.
+    """Content of a cache folder.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class CacheInfo:
 
 
 def survey_place(place: Path) -> SettingInfo | None:
-    """What one place holds; None when there is no shard in it."""
+    """Content of one setting's folder; None when there is no shard in it."""
     shards = files.shards(place)
     keys: list[NDArray[np.uint8]] = []
     row: tuple[int, ...] = ()

@@ -47,7 +47,7 @@ def as_keys(hashes: Sequence[str]) -> NDArray[np.uint8]:
     return np.frombuffer(raw, dtype=np.uint8).reshape(len(hashes), KEY_BYTES)
 
 
-def find(wanted: NDArray[np.uint8], kept: Sequence[NDArray[np.uint8]]) -> list[Hits]:
+def find(requested: NDArray[np.uint8], kept: Sequence[NDArray[np.uint8]]) -> list[Hits]:
     """Where wanted keys lie, shard after shard; one that lies in several shards is taken from the first.
 
     Sorted by their first eight bytes and then compared in full, so that a million keys take a fraction of a second.
@@ -55,19 +55,19 @@ def find(wanted: NDArray[np.uint8], kept: Sequence[NDArray[np.uint8]]) -> list[H
 
     Parameters
     ----------
-    wanted : ndarray of shape (n, 32), uint8
+    requested : ndarray of shape (n, 32), uint8
     kept : sequence of ndarray of shape (n_rows, 32), uint8
         Keys of every shard.
     """
-    if not len(wanted) or not any(len(keys) for keys in kept):
+    if not len(requested) or not any(len(keys) for keys in kept):
         return []
     every = np.concatenate(list(kept))
     starts = np.cumsum([0, *(len(keys) for keys in kept)])
     prefixes = _prefixes(every)
     order = np.argsort(prefixes, kind="stable")
-    places = np.searchsorted(prefixes[order], _prefixes(wanted))
+    places = np.searchsorted(prefixes[order], _prefixes(requested))
     rows = order[np.minimum(places, len(order) - 1)]
-    positions = np.flatnonzero((every[rows] == wanted).all(axis=1))
+    positions = np.flatnonzero((every[rows] == requested).all(axis=1))
     if not len(positions):
         return []
     rows = rows[positions]

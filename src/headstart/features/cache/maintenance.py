@@ -17,7 +17,7 @@ from headstart.storage import storage_error
 
 _NETWORKS: Final = "networks"
 _OTHER: Final = ("weights", _NETWORKS, "speeds")
-"""What headstart keeps beside the features: added weights, converted networks, measured speeds of engines."""
+"""Folders beside the features: added weights, converted networks, measured speeds of engines."""
 
 
 class CacheUpkeep:

@@ -76,7 +76,7 @@ def compare_features(reference: ArrayLike, found: ArrayLike, labels: NDArray[np.
 
     Plain cosine says little: features have a large common mean, and even different images agree to 0.97. So both are
     centred by the reference's mean, and a probe says whether the difference matters: a ridge classifier, fitted on the
-    reference of one half of the images and asked about both versions of the other half, and the other way round.
+    reference of one half of the images and unseen about both versions of the other half, and the other way round.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def compare_features(reference: ArrayLike, found: ArrayLike, labels: NDArray[np.
 
 
 def _target(plain: NDArray[np.float64], labels: NDArray[np.int64] | None) -> tuple[NDArray[np.int64], str]:
-    """What the probe is to tell apart: the labels, else the quarters by the first two principal components."""
+    """Classes that the probe tells apart: the labels, else the quarters by the first two principal components."""
     if labels is not None and all(len(np.unique(labels[start::2])) > 1 for start in (0, 1)):
         return labels, "labels"
     scores = np.linalg.svd(plain - plain.mean(axis=0), full_matrices=False)[0][:, :2]
@@ -107,25 +107,25 @@ def _target(plain: NDArray[np.float64], labels: NDArray[np.int64] | None) -> tup
 
 
 def cross_probe(plain: NDArray[np.float64], rows: NDArray[np.float64], target: NDArray[np.int64]) -> NDArray[np.int64]:
-    """What a probe fitted on every other image of the reference says of the rest of `rows`, both ways round."""
-    said = np.empty(len(plain), np.int64)
-    for fitted, asked in ((slice(0, None, 2), slice(1, None, 2)), (slice(1, None, 2), slice(0, None, 2))):
-        said[asked] = probe(plain[fitted], target[fitted], rows[asked])
-    return said
+    """Classes that a probe predicts for `rows`; it is fitted on every other image of the reference, both ways round."""
+    predicted = np.empty(len(plain), np.int64)
+    for fitted, unseen in ((slice(0, None, 2), slice(1, None, 2)), (slice(1, None, 2), slice(0, None, 2))):
+        predicted[unseen] = probe(plain[fitted], target[fitted], rows[unseen])
+    return predicted
 
 
-def probe(features: NDArray[np.float64], labels: NDArray[np.int64], asked: NDArray[np.float64]) -> NDArray[np.int64]:
+def probe(features: NDArray[np.float64], labels: NDArray[np.int64], unseen: NDArray[np.float64]) -> NDArray[np.int64]:
     """Classes that a ridge classifier gives: least squares on one column per class, in closed form.
 
     Parameters
     ----------
     features : ndarray of shape (n_images, n_features)
     labels : ndarray of shape (n_images,), int64
-    asked : ndarray of shape (n_asked, n_features)
+    unseen : ndarray of shape (n_unseen, n_features)
 
     Returns
     -------
-    ndarray of shape (n_asked,), int64
+    ndarray of shape (n_unseen,), int64
     """
     classes = np.unique(labels)
     columns = (labels[:, None] == classes).astype(np.float64)  # (images, classes)
@@ -134,7 +134,7 @@ def probe(features: NDArray[np.float64], labels: NDArray[np.int64], asked: NDArr
     kernel = rows @ rows.T
     strength = _RIDGE * max(float(np.trace(kernel)) / len(rows), np.finfo(np.float64).tiny)
     weights = rows.T @ np.linalg.solve(kernel + strength * np.eye(len(rows)), columns - share)
-    best = np.argmax((asked - mean) @ weights + share, axis=1)
+    best = np.argmax((unseen - mean) @ weights + share, axis=1)
     return np.asarray(classes[best], dtype=np.int64)
 
 

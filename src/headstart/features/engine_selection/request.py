@@ -1,4 +1,4 @@
-"""What is asked of the engine: library, precision and device, and how near to fp32 its features must stay."""
+"""The requested engine: library, precision and device, and how near to fp32 its features must stay."""
 
 from __future__ import annotations
 

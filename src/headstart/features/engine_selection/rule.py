@@ -55,5 +55,5 @@ def ordered_engines(request: EngineRequest, *, worth_compiling: bool = False) ->
 
 
 def _allowed(request: EngineRequest, there: Sequence[str]) -> list[str]:
-    asked = ("bf16", "fp16", "fp32") if request.precision == "auto" else (request.precision,)
-    return [name for name in asked if name in there]
+    precisions = ("bf16", "fp16", "fp32") if request.precision == "auto" else (request.precision,)
+    return [name for name in precisions if name in there]

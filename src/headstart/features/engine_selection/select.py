@@ -233,7 +233,7 @@ class EngineSelector:
         if engine != self.request.reference:
             self._progress.note(f"Engine: {engine.label} ({reason}; {parity}).")
         record = {
-            "asked": {"engine": self.request.library, "precision": self.request.precision},
+            "requested": {"engine": self.request.library, "precision": self.request.precision},
             "used": engine.to_json(),
             "label": engine.label,
             "reason": reason,

@@ -81,7 +81,7 @@ def stages_and_losses(
     *,
     title: str,
 ) -> Figure:
-    """What was unlocked, and the losses of every training.
+    """Figure of the stages unlocked, and of the losses of every training.
 
     Parameters
     ----------

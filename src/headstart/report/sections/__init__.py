@@ -87,8 +87,8 @@ def ordered_sections() -> tuple[SectionSpec, ...]:
     ordered = tuple(_following(None))
     lost = set(SECTIONS) - {spec.anchor for spec in ordered}
     if lost:
-        told = "; ".join(f"{anchor!r} after {SECTIONS[anchor].after!r}" for anchor in sorted(lost))
-        raise ValueError(f"Sections that no place was found for: {told}. The anchors are {', '.join(SECTIONS)}.")
+        places = "; ".join(f"{anchor!r} after {SECTIONS[anchor].after!r}" for anchor in sorted(lost))
+        raise ValueError(f"Sections that no place was found for: {places}. The anchors are {', '.join(SECTIONS)}.")
     return ordered
 
 

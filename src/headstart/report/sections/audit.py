@@ -1,4 +1,4 @@
-"""What was found in the image files before any training."""
+"""The section of the audit: findings in the image files before any training."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ def _duplicates(sets: Sequence[Sequence[str]], conflicts: Sequence[Sequence[str]
 
 def _near_duplicates(found: NearDuplicateFacts, *, named: bool) -> ReportTable:
     """Near-duplicates, as the run recorded them; lists of them counted unless `named`."""
-    told = _named if named else _tallied
-    rows = tuple((text.words(key), told(value)) for key, value in text.fields_of(found).items())
+    in_words = _named if named else _tallied
+    rows = tuple((text.words(key), in_words(value)) for key, value in text.fields_of(found).items())
     caption = "Near-duplicates: images with alike perceptual hashes, confirmed in feature space"
     return ReportTable(caption, ("Item", "Value"), rows, frozenset({1}))
 

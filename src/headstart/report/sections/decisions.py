@@ -72,7 +72,7 @@ def _plots(context: ReportContext) -> Iterable[Plot]:
 
 @register_section("decisions", after="calibration", plots=_plots, methods=decision_sentences)
 def decision_section(context: ReportContext, drawn: Drawn) -> Section | None:
-    """What stands between a probability and a decision, with its scores; None for runs that do not say."""
+    """The section of decisions, with their scores; None for runs that do not hold any."""
     record = context.record
     decisions = record.results.decisions
     if decisions is None:
@@ -183,13 +183,13 @@ def _point_blocks(
     )
     table = ReportTable(f"Scores at the operating point {rule}", ("Score", "Value", "95 % interval"), rows)
     positive = record.classes[record.positive or 0]
-    said = Text(
+    words = Text(
         f"Operating point {rule}: an image is predicted {positive} from a probability on that follows this rule on "
         f"inner predictions; the final model's is {_threshold(decisions.final)}. The scores below, and "
         "the column `predicted` of predictions.csv, are of these predicted classes on held-out images; a rule met on "
         "few images is met on others only roughly. PPV and NPV hold for classes as frequent as here."
     )
-    return [said, *_beside(drawn, "decision_operating_point", table)]
+    return [words, *_beside(drawn, "decision_operating_point", table)]
 
 
 def _set_blocks(record: RunRecord, found: ConformalResults) -> list[Block]:
@@ -202,7 +202,7 @@ def _set_blocks(record: RunRecord, found: ConformalResults) -> list[Block]:
     columns = ("Class", "Coverage (95 % interval)", "Calibration images, fewest", "Remark")
     caption = f"How often the prediction set holds the true class; asked for: {text.percent(level)} of each class"
     sizes = tuple((text.count(size), text.percent(share)) for size, share in enumerate(found.share_of_size))
-    said = Text(
+    words = Text(
         f"Prediction sets at {text.percent(level)}, class by class: mean size {text.score(found.mean_size)} of "
         f"{len(record.classes)}. A set of several classes says that the image could be any of them, an empty one that "
         f"it is unlike the images of every class. A class of fewer than {found.min_calibration_size} calibration "
@@ -211,7 +211,7 @@ def _set_blocks(record: RunRecord, found: ConformalResults) -> list[Block]:
     )
     shown = sizes if len(sizes) <= 12 else (*sizes[:11], (f"{11} or more", text.percent(sum(found.share_of_size[11:]))))
     return [
-        said,
+        words,
         ReportTable(caption, columns, tuple(rows), frozenset({3})),
         ReportTable("Size of the sets", ("Classes in the set", "Share of images"), shown),
     ]

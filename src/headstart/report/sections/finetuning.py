@@ -1,4 +1,4 @@
-"""What was unlocked, how the losses ran, and what fine-tuning brought over frozen features."""
+"""The section of fine-tuning: stages unlocked, losses, and the gain over frozen features."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _plots(context: ReportContext) -> Iterable[Plot]:
 
 @register_section("fine-tuning", after="training", plots=_plots)
 def finetuning_section(context: ReportContext, drawn: Drawn) -> Section | None:
-    """What fine-tuning gave; None where nothing was fine-tuned."""
+    """The section of fine-tuning; None where nothing was fine-tuned."""
     found = context.record.results.fine_tuning
     if not found:
         return None

@@ -69,8 +69,8 @@ def labels_section(context: ReportContext, drawn: Drawn) -> Section | None:
 
 def _alphas(agreement: AgreementFacts) -> str:
     nominal, ordinal = agreement.alpha_nominal, agreement.alpha_ordinal
-    told = f"{_alpha(nominal)} for classes without order"
-    return told if ordinal is None else f"{told} and {_alpha(ordinal)} for classes in the order given"
+    words = f"{_alpha(nominal)} for classes without order"
+    return words if ordinal is None else f"{words} and {_alpha(ordinal)} for classes in the order given"
 
 
 def _soft_words(n_soft: int, n_images: int) -> str:

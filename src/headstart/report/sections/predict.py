@@ -11,7 +11,7 @@ from headstart.report.text.methods import MethodsPart, MethodsSentence
 
 
 def model_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
-    """What the final model is."""
+    """Sentence of the methods on the final model."""
     label = context.record.results.final_model.label
     return (MethodsSentence(MethodsPart.MODEL, f"The final model ({label}) was then trained on all images."),)
 

@@ -39,7 +39,7 @@ def score_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
 
 
 def interval_references(named: str) -> tuple[str, ...]:
-    """What an interval rests on, spelled out; `named` as `headstart.metrics` names it, parted by semicolons."""
+    """References of an interval's method in full; `named` holds their short forms, parted by semicolons."""
     parts = [part.strip() for part in named.split(";")]
     return tuple(dict.fromkeys(_spelled_out(part) for part in parts if part))
 
@@ -53,10 +53,10 @@ def _score_words(results: RunResults) -> str:
     first = results.headline.metric
     entries = results.metrics
     names = [first, *(name for name in ordered_metrics(entries) if name in _SECONDARY and name != first)]
-    said = [f"{metric_in_sentence(name)} {text.estimate(entries[name])}" for name in names if name in entries]
+    scores = [f"{metric_in_sentence(name)} {text.estimate(entries[name])}" for name in names if name in entries]
     positive = results.task.positive
     about = f" with {positive!r} as the positive class" if positive is not None else ""
-    return f"On images held out from training{about}, the results were (95 % interval): {text.listed(said)}."
+    return f"On images held out from training{about}, the results were (95 % interval): {text.listed(scores)}."
 
 
 def _lower_first(sentence: str) -> str:

@@ -11,7 +11,7 @@ from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.results.models.run_results import RunResults
-from headstart.results.models.sources import BackboneFacts, EngineRecord, SourceFacts, Weights
+from headstart.results.models.sources import BackboneFacts, EngineRecord, SourceFacts
 from headstart.results.models.timings import RunTimings
 
 _CITED_SOFTWARE = ("python", "torch", "timm", "scikit-learn", "numpy")
@@ -25,18 +25,13 @@ def software_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     return (*(MethodsSentence(MethodsPart.FEATURES, words) for words in features), software)
 
 
-def _is_random(weights: Weights) -> bool:
-    """Whether weights were never trained on any image."""
-    return weights.source.startswith("random")
-
-
 def _feature_words(results: RunResults) -> str:
     if len(results.sources) > 1:
         return _features_of_several(results.sources)
     backbone = results.backbone
     features = f"{backbone.feature_width:,} features at stage {backbone.stage}"
     kept = f"was kept frozen and its {features} were computed once for every image."
-    if _is_random(backbone.weights):
+    if backbone.weights.is_random:
         return (
             f"As a baseline for the approach of [1], {backbone.name} with weights drawn at random, which no image "
             f"had ever trained, {kept}"
@@ -47,11 +42,11 @@ def _feature_words(results: RunResults) -> str:
 
 def _features_of_several(sources: Sequence[SourceFacts]) -> str:
     """Every source with its weights; random ones are named as such."""
-    told = [
+    described = [
         f"{source.label} ({_weights_words(source)}; {source.feature_width:,} features at stage {source.stage})"
         for source in sources
     ]
-    all_random = all(_is_random(source.weights) for source in sources)
+    all_random = all(source.weights.is_random for source in sources)
     approach = (
         "As baselines for the approach of"
         if all_random
@@ -59,13 +54,13 @@ def _features_of_several(sources: Sequence[SourceFacts]) -> str:
     )
     return (
         f"{approach} [1], {len(sources)} sources of features "
-        f"competed: {text.listed(told, limit=40)}. Their networks were kept frozen and the features of each were "
+        f"competed: {text.listed(described, limit=40)}. Their networks were kept frozen and the features of each were "
         "computed once for every image."
     )
 
 
 def _weights_words(source: SourceFacts) -> str:
-    if _is_random(source.weights):
+    if source.weights.is_random:
         return "weights drawn at random, which no image had ever trained"
     return f"pretrained weights: {source.weights.source}"
 
@@ -81,12 +76,12 @@ def _engine_sentences(results: RunResults, versions: Mapping[str, Any]) -> list[
 def _engine_words(record: EngineRecord, versions: Mapping[str, Any], of_what: str) -> str:
     openvino = record.used.engine == "openvino" and "openvino" in versions
     version = f" (version {versions['openvino']})" if openvino else ""
-    said = f"The forward pass{of_what} was computed by {record.label}{version}"
+    sentence = f"The forward pass{of_what} was computed by {record.label}{version}"
     parity = record.parity
     if parity is None or parity.relative_error is None or parity.agreement is None:
-        return f"{said}."
+        return f"{sentence}."
     sentences = [
-        f"{said}; on {text.plural(parity.n_images, 'image')} its features differed from those of plain "
+        f"{sentence}; on {text.plural(parity.n_images, 'image')} its features differed from those of plain "
         f"torch in fp32 by {parity.relative_error:.2g} of their spread (root mean square), and a linear probe gave "
         f"the same class for {100 * parity.agreement:.1f} %."
     ]
@@ -115,7 +110,7 @@ def software_section(context: ReportContext, drawn: Drawn) -> Section:
     of_model = "Backbone of the final model" if len(sources) > 1 else "Backbone"
     blocks.append(mapping_table(f"{of_model} with preparation and engine", _network_facts(backbone)))
     blocks += _engine_blocks(record.results.engine)
-    caption = "Weights" if _is_random(backbone.weights) else "Pretrained weights"
+    caption = "Weights" if backbone.weights.is_random else "Pretrained weights"
     blocks.append(mapping_table(caption, text.fields_of(backbone.weights)))
     spent = {key: text.duration(value) for key, value in timings.seconds.items() if value is not None}
     blocks.append(mapping_table("Time taken", spent | _speed(timings)))
@@ -126,7 +121,7 @@ def software_section(context: ReportContext, drawn: Drawn) -> Section:
 
 
 def _network_facts(backbone: BackboneFacts) -> dict[str, Any]:
-    """What the network is, then how its input was made and what ran it."""
+    """Facts on the network by name: the network itself first, then its input and the engine."""
     facts = text.fields_of(backbone)
     first = {key: facts[key] for key in ("name", "stage", "feature_width")}
     others = {key: value for key, value in facts.items() if key not in ("weights", "engine", *first)}
@@ -134,7 +129,7 @@ def _network_facts(backbone: BackboneFacts) -> dict[str, Any]:
 
 
 def _source_table(sources: Sequence[SourceFacts]) -> ReportTable:
-    """What the features of a search came from."""
+    """Table of the sources of features that competed."""
     rows = tuple(
         (
             source.label,
@@ -166,8 +161,8 @@ def _engine_blocks(engine: EngineRecord) -> list[Block]:
     )
     columns = ("Engine", "Relative error", "Tolerated", "Agreement", "Tolerated", "Images", "Within")
     caption = "Engines compared with the plain one, torch fp32, on images of this data set"
-    told = {f"{entry.engine} is not used" for entry in engine.tried}
-    notes = tuple(note for note in engine.notes if note.split(":")[0] not in told)
+    shown = {f"{entry.engine} is not used" for entry in engine.tried}
+    notes = tuple(note for note in engine.notes if note.split(":")[0] not in shown)
     blocks: list[Block] = [ReportTable(caption, columns, rows)] if rows else []
     return [*blocks, Bullets(notes)] if notes else blocks
 

@@ -27,7 +27,7 @@ def split_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
 
 
 def _holdout(protocol: ProtocolFacts, shape: str, score: str, *, choice: bool) -> str:
-    """Of the parts, training and validation together fit what the test part judges; validation alone chooses it."""
+    """The parts of a holdout split: training and validation fit what the test part judges; validation chooses it."""
     train, validation, test = (float(part) for part in shape.split("/"))
     fitted = f"on {train + validation:g} % of the images and judged once on the remaining {test:g} %"
     repeats = protocol.repeats
@@ -93,7 +93,7 @@ def _fold_counts(record: RunRecord) -> ReportTable:
 
 
 def _ignored_groups_table(ignored: Mapping[str, IgnoredGroups]) -> ReportTable:
-    """What a split that ignores the groups would have claimed."""
+    """Table of the scores that a split which ignores the groups would have claimed."""
     rows = tuple(
         (
             metric_title(name),

@@ -12,7 +12,7 @@ from headstart.results.models.run_results import TaskFacts
 
 
 def task_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
-    """What the data set held."""
+    """Sentence of the methods on the data set: images, classes and groups."""
     return (MethodsSentence(MethodsPart.DATA, _data_words(context.record.results.task)),)
 
 

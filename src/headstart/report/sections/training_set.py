@@ -39,7 +39,7 @@ _BALANCING = {
 
 
 def training_set_sentences(context: ReportContext) -> list[MethodsSentence]:
-    """What competed in the training folds beside heads, in words; nothing where nothing did."""
+    """Sentences of the methods on balancing and augmentation; none where there was neither."""
     rows = context.record.results.search.training_sets
     balance = [_BALANCING.get(name, name) for name in dict.fromkeys(row.balance for row in rows) if name != "none"]
     augment = [name for name in dict.fromkeys(row.augment for row in rows) if name != "none"]

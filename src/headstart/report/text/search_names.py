@@ -28,8 +28,8 @@ def factor_name(factor: Factor) -> str:
 def undecided(found: Sequence[Design]) -> str:
     """Which settings cannot be told from others, as a sentence with a space before it; empty where none."""
     joined = [(factor, other) for design in found for factor in design.factors for other in factor.goes_with]
-    told = [f"each {factor_name(factor)} has its own {text.words(other)}" for factor, other in joined]
-    return f" Not told apart: {text.listed(list(dict.fromkeys(told)))}." if told else ""
+    described = [f"each {factor_name(factor)} has its own {text.words(other)}" for factor, other in joined]
+    return f" Not told apart: {text.listed(list(dict.fromkeys(described)))}." if described else ""
 
 
 def score_name(table: CandidateTable) -> str:

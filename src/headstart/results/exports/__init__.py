@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ExportContext:
-    """What a fit found, for its tables.
+    """Data set and study of a fit, which its tables are made from.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What was found wrong with the images before any of them was trained on, and how far raters agree."""
+"""Findings in the images before any of them was trained on, and how far raters agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all documents of a run have in common: strict, frozen models, and the kinds of numbers they hold."""
+"""The base of all documents of a run: strict, frozen models, and the kinds of numbers they hold."""
 
 from __future__ import annotations
 

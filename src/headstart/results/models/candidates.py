@@ -1,4 +1,4 @@
-"""What was searched, what the inner folds said of it, and what the outer folds judged."""
+"""The search, the scores of its candidates in the inner folds, and the outer folds' judgement."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Settings: TypeAlias = dict[str, Scalar]
 
 
 class TrainingSet(Part):
-    """What was made of the training rows: balancing, augmentation, and whether predictions are means over views."""
+    """A training set: balancing, augmentation, and whether predictions are means over views."""
 
     balance: str
     augment: str
@@ -92,7 +92,7 @@ class ViewSettings(Part):
 
 
 class SearchFacts(Part):
-    """What was searched, in numbers; ``candidates.parquet`` has every candidate."""
+    """The search in numbers; ``candidates.parquet`` has every candidate."""
 
     space: str
     n_candidates: Positive

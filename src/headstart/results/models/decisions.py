@@ -1,4 +1,4 @@
-"""What calibration, operating point, prediction sets and abstention are worth on images they were not fitted on."""
+"""Scores of calibration, operating point, prediction sets and abstention on images they were not fitted on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from headstart.results.models.estimates import EstimateFacts, PlainEstimate
 
 
 class RequestedDecisions(Part):
-    """What the user asked for."""
+    """Calibration, operating point and level of the prediction sets that the user requested."""
 
     calibrate: str
     operating_point: str | None
@@ -52,7 +52,7 @@ class ReliabilityBeforeAndAfter(Part):
 
 
 class CalibrationFacts(Part):
-    """What calibration changed."""
+    """Scores and reliability before and after calibration."""
 
     scores: CalibrationScores
     bins: ReliabilityBeforeAndAfter
@@ -234,7 +234,7 @@ class FoldDecisionFacts(FittedDecisions):
 
 
 class DecisionResults(Part):
-    """What was asked for, what was fitted where, and the scores of all of it."""
+    """Decisions requested, decisions fitted in every fold, and their scores."""
 
     requested: RequestedDecisions
     calibration: CalibrationFacts

@@ -1,4 +1,4 @@
-"""What judging from outside found: a model on a test set, two runs against each other, backbones before a fit."""
+"""Results of judging from outside: a model on a test set, two runs against each other, backbones before a fit."""
 
 from __future__ import annotations
 

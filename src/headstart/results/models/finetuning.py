@@ -1,4 +1,4 @@
-"""What fine-tuning brought: its candidates, their trainings on every outer fold, and the gain over frozen features."""
+"""Results of fine-tuning: its candidates, their trainings on every outer fold, and the gain over frozen features."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class TriedFineTuning(Part):
 
 
 class FineTunedFoldFacts(Part):
-    """What the holdout of an outer fold (-1 for the refit on all images) said of frozen features and fine-tunings."""
+    """Scores of frozen features and fine-tunings on the holdout of an outer fold (-1 for the refit on all images)."""
 
     repeat: Count
     fold: Annotated[int, Field(ge=-1)]

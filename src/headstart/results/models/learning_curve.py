@@ -38,7 +38,7 @@ class ExpectedGain(Part):
 
 
 class CurveVerdict(Part):
-    """What more images would bring, in numbers and in one sentence; None for two points out of reach."""
+    """Expected gain of more images, in numbers and in one sentence; None for two points out of reach."""
 
     gain_at_three_times: ExpectedGain
     more_for_two_points: int | None
@@ -91,7 +91,7 @@ class CurveResults(RunFile):
 
 
 def _problems(found: CurveResults) -> Iterator[str]:
-    """What does not fit the sizes."""
+    """Problems of lists that do not fit the sizes."""
     columns = {"mean": found.mean, "deviation_of_one": found.deviation_of_one}
     columns |= {f"scores[{draw}]": row for draw, row in enumerate(found.scores)}
     for name, column in columns.items():

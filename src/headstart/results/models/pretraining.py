@@ -1,4 +1,4 @@
-"""What a file of weights that `headstart pretrain` wrote says of itself."""
+"""Description of a pretraining, as `headstart pretrain` writes it into a file of weights."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class HeldOut(Part):
 
 
 class PretrainingMachine(Part):
-    """What the network was trained on."""
+    """Device, precision and threads of a training."""
 
     device: str
     precision: str

@@ -122,7 +122,7 @@ class RunResults(RunFile):
 
 
 def _class_problems(found: RunResults) -> Iterator[str]:
-    """What is wrong with tables that have one entry for every class."""
+    """Problems of tables that should have one entry for every class."""
     classes = found.task.classes
     if len(classes) < 2 or len(set(classes)) != len(classes):
         yield "task.classes should list two or more different names"
@@ -159,7 +159,7 @@ def _matrices(found: RunResults) -> dict[str, tuple[tuple[float, ...], ...]]:
 
 
 def _metric_problems(found: RunResults) -> Iterator[str]:
-    """What is wrong with tables that have one entry for every metric."""
+    """Problems of tables that should have one entry for every metric."""
     for place, fold in enumerate(found.folds):
         for name in sorted(set(fold.metrics) ^ set(found.metrics)):
             yield f"{f'folds[{place}].metrics' if name in found.metrics else 'metrics'}.{name} is missing"

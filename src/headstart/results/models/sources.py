@@ -6,6 +6,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
+from headstart.backbones.weights.provenance import is_random
 from headstart.results.models.base import Count, Ends, Part, Positive, Share
 from headstart.results.models.pretraining import PretrainingFacts
 
@@ -24,9 +25,14 @@ class Weights(Part):
     note: str
     pretraining: PretrainingFacts | None
 
+    @property
+    def is_random(self) -> bool:
+        """Whether they were never trained on any image."""
+        return is_random(self.source)
+
 
 class PreparationSettings(Part):
-    """What turned an image into the input of the network."""
+    """Preparation of an image for the network."""
 
     size: tuple[Side, Side]
     resize: str
@@ -38,7 +44,7 @@ class PreparationSettings(Part):
 
 
 class EngineSettings(Part):
-    """What ran the network."""
+    """Library, device and arithmetic that ran the network."""
 
     engine: str
     device: str
@@ -84,7 +90,7 @@ class TriedEngine(Part):
 
 
 class AccuracyCost(Part):
-    """What arithmetic in eight bits costs: a probe's accuracy with it and without it."""
+    """Cost of arithmetic in eight bits: a probe's accuracy with it and without it."""
 
     fp32: Share
     int8: Share

@@ -52,7 +52,7 @@ class RunSplit(RunFile):
 
 
 def _problems(split: RunSplit) -> Iterator[str]:
-    """What does not fit the number of images or of repeats."""
+    """Problems of lists that do not fit the number of images or of repeats."""
     columns = {"images": split.images, "labels": split.labels, "groups": split.groups, "full_inner": split.full_inner}
     for name, column in columns.items():
         if column is not None and len(column) != split.n_images:

@@ -26,7 +26,7 @@ class GainFacts(Part):
 
 
 class BaselineFoldFacts(Part):
-    """What the inner folds of an outer fold chose for a baseline, and its score there."""
+    """Settings that the inner folds of an outer fold chose for a baseline, and their inner score."""
 
     repeat: Count
     fold: Count

@@ -1,4 +1,4 @@
-"""What was searched, what the inner folds chose and what the outer folds judged, as parts of ``results.json``."""
+"""Search, choices of the inner folds and scores of the outer folds, as parts of ``results.json``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MAX_CANDIDATE_ROWS = 50
 
 
 def training_set(spec: TrainingSetSpec) -> TrainingSet:
-    """What is made of the training rows."""
+    """Balancing and augmentation of the training rows, as a part of a document."""
     return TrainingSet.model_validate(spec.to_json())
 
 

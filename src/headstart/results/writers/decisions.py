@@ -1,4 +1,4 @@
-"""What decisions are worth on rows they were not fitted on, as ``decisions`` of ``results.json``."""
+"""Scores of decisions on rows they were not fitted on, as ``decisions`` of ``results.json``."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def decision_results(
     *,
     seed: int,
 ) -> DecisionResults:
-    """What was asked for, what was fitted where, and the scores of all of it."""
+    """Decisions requested, decisions fitted in every fold, and their scores."""
     scores = evaluate_decisions(final.fitted, judged.after, judged.decided, seed=seed)
     sets = None if scores.conformal is None else _conformal(scores.conformal, decided)
     return DecisionResults(

@@ -1,4 +1,4 @@
-"""What fine-tuning brought, as ``fine_tuning`` of ``results.json``."""
+"""Fine-tuning and its gain, as ``fine_tuning`` of ``results.json``."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def weights_facts(source: WeightsSource) -> Weights:
 
 
 def pretraining_facts(header: Mapping[str, Any], file: str | Path) -> PretrainingFacts:
-    """What a file of weights says of its pretraining.
+    """Description of the pretraining in a file of weights, typed.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def _checked(model: type[P], content: dict[str, Any], file: str | Path) -> P:
 
 
 def engine_settings(engine: Engine) -> EngineSettings:
-    """What ran the network."""
+    """Library, device and precision that ran the network."""
     return EngineSettings(**engine.to_json())
 
 
@@ -77,7 +77,7 @@ def engine_record(record: Mapping[str, Any], engine: Engine) -> EngineRecord:
     if not record:
         unknown = {"engine": "auto", "precision": "auto"}
         record = {
-            "asked": unknown,
+            "requested": unknown,
             "used": engine.to_json(),
             "label": engine.label,
             "reason": "not recorded",
@@ -89,7 +89,7 @@ def engine_record(record: Mapping[str, Any], engine: Engine) -> EngineRecord:
 
 
 def preparation_settings(extractor: Extractor) -> PreparationSettings:
-    """What turned images into the input of the network."""
+    """Preparation of the images for the network."""
     return PreparationSettings(**extractor.preparation.settings())
 
 

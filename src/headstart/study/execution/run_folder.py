@@ -202,7 +202,7 @@ def read_run(path: Path) -> dict[str, Any]:
 
 
 def _problem(content: Any) -> str | None:
-    """What is wrong with the content of ``run.json``, if anything is."""
+    """Problem of the content of ``run.json``, in words; None where there is none."""
     if not isinstance(content, dict):
         return "it holds no JSON object"
     if "identity" not in content:
@@ -217,21 +217,21 @@ def _damaged(file: Path, reason: str) -> str:
     return f"{file} is damaged: {reason}. Remove the folder and run `headstart fit` again."
 
 
-def differences(stored: Any, asked: Any, name: str = "") -> list[str]:
+def differences(stored: Any, requested: Any, name: str = "") -> list[str]:
     """Differences between two nested settings, in words.
 
     >>> differences({"seed": 0, "split": {"outer": 5}}, {"seed": 1, "split": {"outer": 5}})
     ['seed is 0 there, 1 here']
     """
-    if isinstance(stored, dict) and isinstance(asked, dict):
-        keys = sorted(set(stored) | set(asked))
-        found = [differences(stored.get(key), asked.get(key), f"{name}.{key}" if name else key) for key in keys]
+    if isinstance(stored, dict) and isinstance(requested, dict):
+        keys = sorted(set(stored) | set(requested))
+        found = [differences(stored.get(key), requested.get(key), f"{name}.{key}" if name else key) for key in keys]
         return [text for texts in found for text in texts]
-    if stored == asked:
+    if stored == requested:
         return []
     if name == "data":
         return ["the data set: its images, labels, groups, weights or folds"]
-    return [f"{name} is {_shown(stored)} there, {_shown(asked)} here"]
+    return [f"{name} is {_shown(stored)} there, {_shown(requested)} here"]
 
 
 def _shown(value: Any) -> str:

@@ -93,7 +93,7 @@ class FineTuningTime:
 def within_budget(
     specs: Sequence[FineTuneSpec], seconds: Callable[[Sequence[FineTuneSpec]], float], minutes: float | None
 ) -> tuple[tuple[FineTuneSpec, ...], list[str]]:
-    """What a budget leaves of the fine-tuning candidates, and in words what was trimmed and how long the rest takes.
+    """Fine-tuning candidates within a budget, and in words what was trimmed and how long the rest takes.
 
     Parameters
     ----------

@@ -208,7 +208,7 @@ def curve_document(
 
 
 def verdict(law: PowerLaw) -> dict[str, Any]:
-    """What more images would bring, in numbers and in one sentence."""
+    """Expected gain of more images, in numbers and in one sentence."""
     n = law.n_images
     most = law.gain(3 * n)
     needed = _needed(law, "loss")

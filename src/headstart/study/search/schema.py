@@ -1,4 +1,4 @@
-"""What ``study.toml`` may hold: pydantic models made from the heads' own settings, and their JSON schema."""
+"""The content of ``study.toml``: pydantic models made from the heads' own settings, and their JSON schema."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class HalvingTable(BaseModel):
 
 
 class TrainingTable(BaseModel):
-    """What is done to the training rows: every combination of the values listed that makes sense."""
+    """Balancing and augmentation of the training rows: every combination of the values listed that makes sense."""
 
     model_config = _STRICT
     balance: _Text = Field(default=["none"], description="Methods for uneven classes; docs/balance.md lists them.")

@@ -171,8 +171,8 @@ def scratch_baseline(job: Job, study: StudyResult) -> BaselineOutcome | None:
     for one in found:
         if one.fine_tuned is None or one.fine_tuned.chosen is None:
             shares = _class_shares(study.data, one.outer.train)
-            said = np.tile(shares, (len(one.outer.test), 1))
-            folds.append(BaselineFold(one.outer, math.nan, said, "training diverged: shares of the classes"))
+            probabilities = np.tile(shares, (len(one.outer.test), 1))
+            folds.append(BaselineFold(one.outer, math.nan, probabilities, "training diverged: shares of the classes"))
             continue
         score = float(one.fine_tuned.scores[number + 1])
         folds.append(BaselineFold(one.outer, score, one.probabilities, label, score))
@@ -180,7 +180,7 @@ def scratch_baseline(job: Job, study: StudyResult) -> BaselineOutcome | None:
 
 
 def _class_shares(data: StudyData, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What the training images say of one that nothing is known of."""
+    """Share of every class among the training images."""
     each = np.eye(data.n_classes)[data.labels[rows]] if data.soft is None else data.soft[rows]
     return np.average(each, axis=0, weights=None if data.weights is None else data.weights[rows])
 

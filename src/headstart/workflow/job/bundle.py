@@ -1,4 +1,4 @@
-"""What a fit leaves to predict with: the bundle, and the small heads of the outer folds."""
+"""Saved models of a fit: the bundle, and the small heads of the outer folds."""
 
 from __future__ import annotations
 
@@ -96,10 +96,10 @@ def save_fold_heads(folder: Path, sources: Sequence[FeatureSource], study: Study
         place = {"repeat": result.outer.repeat, "fold": result.outer.fold}
         source = sources[study.plan.source_of(result.chosen)]
         head = {"file": name, "sha256": hash_bytes(content), "head": result.head.spec.to_json()}
-        said = {"decisions": decided.fitted.to_json()}
+        fitted = {"decisions": decided.fitted.to_json()}
         if study.data.columns is not None:
-            said["table"] = study.data.columns.encoding(result.outer).to_json()
-        entries.append({**place, **head, **said, "source": _source(source)})
+            fitted["table"] = study.data.columns.encoding(result.outer).to_json()
+        entries.append({**place, **head, **fitted, "source": _source(source)})
     write_json(folder / "heads.json", {"format": 2, "heads": entries})
     if len(sources) > 1:  # the bundle holds the quantised network of one source only
         for source in sources:
@@ -107,7 +107,7 @@ def save_fold_heads(folder: Path, sources: Sequence[FeatureSource], study: Study
 
 
 def _source(source: FeatureSource) -> dict[str, Any]:
-    """What features come from, so that they can be computed again: its label, backbone, weights and preparation."""
+    """A source of features, so that they can be computed again: its label, backbone, weights and preparation."""
     extractor = source.extractor
     return {
         "label": source.spec.label,

@@ -124,7 +124,7 @@ def with_transfer(results: RunResults, transfer: TransferResults) -> RunResults:
 
 
 def final_source(job: Job, study: StudyResult) -> FeatureSource:
-    """What the features of the final model come from."""
+    """Source of the final model's features."""
     return job.sources[study.plan.source_of(study.final.chosen)]
 
 
@@ -182,7 +182,7 @@ def _source(source: FeatureSource, study: StudyResult) -> SourceFacts:
 
 
 def _search(job: Job, dataset: ImageDataset, split: Split, study: StudyResult) -> SearchFacts:
-    """What was searched, in numbers; ``candidates.parquet`` has every candidate."""
+    """The search in numbers; ``candidates.parquet`` has every candidate."""
     space, plan = job.space, study.plan
     views = {name: tuple(ViewSettings(**view) for view in listed) for name, listed in job.views.to_json().items()}
     return SearchFacts(

@@ -1,4 +1,4 @@
-"""What fine-tuning could not do in this fit, in words for the user."""
+"""Warnings of fine-tuning candidates that this fit had to leave out or could not train."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def budget_warnings(options: FitOptions, study: StudyResult) -> list[str]:
-    """What was asked for and the budget had no room for: a run without it must not look like one with it.
+    """Warnings of requested fine-tuning left out by the budget: a run without it must not look like one with it.
 
     No durations are told, so the same decision gives the same bytes.
     """
@@ -22,31 +22,31 @@ def budget_warnings(options: FitOptions, study: StudyResult) -> list[str]:
         return []
     kept = () if study.fine_tuning is None else study.fine_tuning.specs
     unasked = () if SCRATCH in [name.strip() for name in options.strategy.split(",")] else ("random",)
-    told = []
+    warnings = []
     for spec in requested_specs(options):
         open_depth = options.unlock is None and spec.start != "random"
         label = "fine-tuning" if open_depth else spec.label.partition(",")[0]
         alike = [one for one in kept if one.start == spec.start and (open_depth or one.unlock == spec.unlock)]
         if not alike and spec.start not in unasked:
-            told.append(f"{label} was left out")
+            warnings.append(f"{label} was left out")
         elif alike and alike[0].epochs < spec.epochs:
-            told.append(f"{label} has {alike[0].epochs} epochs instead of {spec.epochs}")
-    return [f"Budget of {budget:g} minutes: {'; '.join(told)}. Give it more time for the rest."] if told else []
+            warnings.append(f"{label} has {alike[0].epochs} epochs instead of {spec.epochs}")
+    return [f"Budget of {budget:g} minutes: {'; '.join(warnings)}. Give it more time for the rest."] if warnings else []
 
 
 def divergence_warnings(study: StudyResult) -> list[str]:
-    """Costly candidates whose loss diverged also at a tenth of the rate; there, nothing of them was compared."""
+    """Fine-tuning candidates whose loss diverged at a tenth of the rate too, and so were not compared."""
     if study.fine_tuning is None:
         return []
-    told = []
+    warnings = []
     for place, spec in enumerate(study.fine_tuning.specs):
         tried = [
             fold.fine_tuned.tried[place].failed for fold in [*study.folds, study.final] if fold.fine_tuned is not None
         ]
         remedy = "" if spec.start == "random" else " Try a lower learning rate."  # from scratch has a rate of its own
         if any(tried):
-            told.append(
+            warnings.append(
                 f"The loss of {spec.label.partition(',')[0]} diverged in {sum(tried)} of {len(tried)} trainings that "
                 f"choose, also at a tenth of the learning rate; it was left out there.{remedy}"
             )
-    return told
+    return warnings

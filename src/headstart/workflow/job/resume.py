@@ -30,7 +30,7 @@ def network_file(number: int) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Remaking:
-    """What a quantised network is made from again, where that of a run is lost, and the number of its source."""
+    """Images and cache that a lost quantised network of a run is made from again, and the number of its source."""
 
     dataset: ImageDataset
     cache: FeatureCache
@@ -43,7 +43,7 @@ def resumed(
 ) -> tuple[Extractor, dict[str, Any]]:
     """The engine that a run began with, but for the device, threads and batch size that the options name."""
     record = files.stored_record(folder, remaking.number)
-    request = record.get("asked", {})
+    request = record.get("requested") or record.get("asked", {})  # format 1 of a record says asked
     _refuse_other(folder, "engine", options.engine, {request.get("engine"), stored.name})
     _refuse_other(folder, "precision", options.precision, {request.get("precision"), stored.precision})
     if lacking := what_lacks(stored):

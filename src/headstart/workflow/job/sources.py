@@ -64,7 +64,7 @@ class FeatureSource:
         return 2 * sum(stage.multiply_adds for stage in stages) / 30e9
 
     def identity(self) -> dict[str, Any]:
-        """What of the source decides the features."""
+        """Weights, settings and engine: all that decides the features of the source."""
         extractor = self.extractor
         return {
             "weights": extractor.backbone.weights.to_json(),
@@ -86,7 +86,7 @@ class FeatureSource:
 
 
 def extraction_settings(options: FitOptions) -> ExtractionSettings:
-    """What the options of one source say about feature extraction; the default backbone is never downloaded."""
+    """Settings of feature extraction by the options of one source; the default backbone is never downloaded."""
     side = options.input_size
     return ExtractionSettings(
         backbone=options.backbone or DEFAULT_BACKBONE,

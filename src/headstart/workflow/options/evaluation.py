@@ -80,7 +80,7 @@ class DecisionOptions(Options):
 
     @property
     def decision_rules(self) -> DecisionRules:
-        """What is decided from probabilities, and how.
+        """Requested calibration, operating point and prediction sets.
 
         Raises
         ------
@@ -129,7 +129,7 @@ class SplitOptions(Options):
 
 @dataclass(frozen=True)
 class ReportOptions(Options):
-    """What a fit compares itself with, and what its report may show.
+    """Comparisons of a fit with baselines, and whether its report may show pictures.
 
     Attributes
     ----------

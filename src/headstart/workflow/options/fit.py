@@ -1,4 +1,4 @@
-"""What a user may request of a fit, checked once."""
+"""Options of a fit, checked once."""
 
 from __future__ import annotations
 

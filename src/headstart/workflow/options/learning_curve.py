@@ -1,4 +1,4 @@
-"""What a user may request of a learning curve, checked once."""
+"""Options of a learning curve, checked once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from headstart.workflow.options.option import Options, metric_names, option
 
 @dataclass(frozen=True)
 class CurveOptions(Options):
-    """What a user may request of `curve` beside what `FitOptions` says of backbone, engine and cache.
+    """Options of `curve` beside those of `FitOptions` for backbone, engine and cache.
 
     Attributes
     ----------

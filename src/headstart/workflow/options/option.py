@@ -55,7 +55,7 @@ class Shorthand:
 
 @dataclass(frozen=True, kw_only=True)
 class Option(Limits):
-    """What one option means, in Python and on the command line.
+    """One option: its meaning in Python and on the command line.
 
     Attributes
     ----------

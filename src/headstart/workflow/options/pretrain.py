@@ -1,4 +1,4 @@
-"""What a user may request of a pretraining, checked once."""
+"""Options of a pretraining, checked once."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _SETTINGS: Final[Mapping[str, Option]] = {
 
 @dataclass(frozen=True)
 class PretrainOptions(Options):
-    """What a user may request of `pretrain`.
+    """Options of `pretrain`.
 
     Attributes
     ----------
@@ -124,7 +124,7 @@ class PretrainOptions(Options):
             raise InputError(f"One backbone is pretrained at a time, not {self.backbone}. Name one.")
 
     def identity(self) -> dict[str, Any]:
-        """What of the options decides the weights; the file to start from by its content."""
+        """Options that decide the weights; the file to start from stands by its content."""
         from headstart.backbones.weights import RANDOM
 
         start = RANDOM if self.weights in (None, RANDOM) else f"file {_hash(Path(str(self.weights)))}"

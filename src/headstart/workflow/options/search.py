@@ -1,4 +1,4 @@
-"""What a fit tries: heads, training sets and fine-tuning."""
+"""Options of the search of a fit: heads, training sets and fine-tuning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done to training rows, as the options ask for it, and the views that this needs."""
+"""Balancing and augmentation of training rows, as the options request them, and the views that they need."""
 
 from __future__ import annotations
 

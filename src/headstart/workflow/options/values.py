@@ -48,7 +48,7 @@ def fits(value: Any, annotation: str) -> bool:
 
 
 def in_words(annotation: str, *, text: str = "text") -> str:
-    """What an annotation asks for, in words; None is left out.
+    """Values that an annotation allows, in words; None is left out.
 
     >>> in_words("int | None"), in_words("int | str"), in_words("tuple[str, ...]")
     ('a whole number', 'a whole number or text', 'a list, each text')

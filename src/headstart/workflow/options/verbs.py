@@ -1,4 +1,4 @@
-"""What each verb takes: which options of which dataclass, for calls from Python and for files of options."""
+"""Options of each verb: which of which dataclass, for calls from Python and for files of options."""
 
 from __future__ import annotations
 

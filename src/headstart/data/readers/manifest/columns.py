@@ -149,7 +149,7 @@ class FoundColumns:
 
     @property
     def roles(self) -> dict[str, str]:
-        """What every column that has a role is used for, by the name of the column."""
+        """Role of every column that has one, by the name of the column."""
         soft = dict.fromkeys(self.soft.values(), "soft label")
         return dict.fromkeys(self.raters, "rater's label") | soft | {name: kind for kind, name in self.single.items()}
 

@@ -59,15 +59,15 @@ class _State:
 
     def ask(self, members: Sequence[tuple[int, ...]], folds: tuple[int, ...], epochs: int | None) -> dict[int, float]:
         """Run a request; remember scores at full epochs; mean score so far of every candidate asked for."""
-        asked = tuple(index for trajectory in members for index in trajectory)
-        if not asked or not folds:
-            return {index: self._mean(index) for index in asked}
-        found = np.asarray(self.run(Request(asked, folds, epochs)), dtype=np.float64)
-        if found.shape != (len(asked), len(folds)):
-            raise ValueError(f"the runner gave scores of shape {found.shape} for {len(asked)} x {len(folds)}")
+        requested = tuple(index for trajectory in members for index in trajectory)
+        if not requested or not folds:
+            return {index: self._mean(index) for index in requested}
+        found = np.asarray(self.run(Request(requested, folds, epochs)), dtype=np.float64)
+        if found.shape != (len(requested), len(folds)):
+            raise ValueError(f"the runner gave scores of shape {found.shape} for {len(requested)} x {len(folds)}")
         self._count(members, folds, epochs)
         means = {}
-        for index, row in zip(asked, found, strict=True):
+        for index, row in zip(requested, found, strict=True):
             self.failed[index] |= not np.isfinite(row).all()
             if epochs is None or _epochs(self.heads[index]) <= epochs:
                 self.scores[index, list(folds)] = np.where(np.isfinite(row), row, np.nan)
