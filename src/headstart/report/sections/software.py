@@ -123,7 +123,7 @@ def software_section(context: ReportContext, drawn: Drawn) -> Section:
 def _network_facts(backbone: BackboneFacts) -> dict[str, Any]:
     """Facts on the network by name: the network itself first, then its input and the engine."""
     facts = text.fields_of(backbone)
-    first = {key: facts[key] for key in ("name", "stage", "feature_width")}
+    first = {key: facts[key] for key in ("name", "stage", "feature_width") if key in facts}
     others = {key: value for key, value in facts.items() if key not in ("weights", "engine", *first)}
     return first | dict(sorted((others | text.fields_of(backbone.engine)).items()))
 

@@ -175,7 +175,7 @@ class TemperatureCalibrator(Part):
     """Log probabilities times one factor."""
 
     kind: Literal["temperature"]
-    inverse: Mass
+    inverse: Annotated[float, Field(gt=0)]
 
 
 class PlattCalibrator(Part):

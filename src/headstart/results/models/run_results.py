@@ -182,5 +182,18 @@ def _number_problems(found: RunResults) -> Iterator[str]:
             yield f"folds[{place}].chosen.source {fold.chosen.source} is the number of none of the sources"
     if found.final_model.source not in numbers:
         yield f"final_model.source {found.final_model.source} is the number of none of the sources"
+    if found.fine_tuning is not None:
+        yield from _unknown_candidates(found.fine_tuning)
     if found.decisions is not None:
         yield from (f"decisions.{place} should be an object but is null" for place in found.decisions.missing)
+
+
+def _unknown_candidates(fine_tuning: FineTuningResults) -> Iterator[str]:
+    """Problems of folds that speak of fine-tuning candidates which are not there."""
+    n_candidates = len(fine_tuning.candidates)
+    folds = {f"folds[{place}]": fold for place, fold in enumerate(fine_tuning.folds)} | {"final": fine_tuning.final}
+    for place, fold in folds.items():
+        if fold.chosen is not None and fold.chosen >= n_candidates:
+            yield f"fine_tuning.{place}.chosen {fold.chosen} is the number of none of the {n_candidates} candidates"
+        if len(fold.tried) != n_candidates:
+            yield f"fine_tuning.{place}.tried should have one entry for every candidate"
