@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from headstart.data.images.source import StoredImage
 
-MODULES: Final[dict[str, str]] = {}
+MODULES: Final[dict[str, str]] = {"channel_normalisation": "headstart.data.channel_normalisation"}
 """Module of every kind of fitted preparation, by its name, imported when one is restored: it has a function
 ``restore(settings, state)``."""
 

@@ -16,7 +16,7 @@ from headstart.errors import InputError, StorageError
 from headstart.features.cache import FeatureCache
 from headstart.features.pipeline import stream_views
 from headstart.features.protocol import FeatureExtractor
-from headstart.features.row_array import RowArray, row_array_or_memory
+from headstart.features.row_array import LARGE_BYTES, RowArray, row_array_or_memory
 from headstart.progress import Progress, Silent
 
 ROWS_PER_SHARD: Final = 128
@@ -29,6 +29,7 @@ def extract_features(
     *,
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
+    fold: str = "",
 ) -> NDArray[Any]:
     """Features of every image, computed once per distinct image.
 
@@ -43,6 +44,9 @@ def extract_features(
     cache : FeatureCache, optional
         Default: nothing is kept.
     progress : Progress, optional
+    fold : str
+        Name of the outer fold that the features are for, where they differ from fold to fold: progress shows it, and
+        already arrays of 32 MB lie in a file, since there are several.
 
     Returns
     -------
@@ -56,8 +60,8 @@ def extract_features(
     """
     view = extractor.view or IDENTITY
     cache, progress = cache or FeatureCache(None), progress or Silent()
-    work = _Extraction(with_content_hashes(dataset), extractor, (view,), cache, progress)
-    rows: NDArray[Any] = work.run(f"Features ({extractor.label})", "images")[0]
+    work = _Extraction(with_content_hashes(dataset), extractor, (view,), cache, progress, several=bool(fold))
+    rows: NDArray[Any] = work.run(f"Features ({extractor.label}{_for(fold)})", "images")[0]
     return rows
 
 
@@ -68,6 +72,7 @@ def extract_views(
     *,
     cache: FeatureCache | None = None,
     progress: Progress | None = None,
+    fold: str = "",
 ) -> NDArray[Any]:
     """Features of several views of every image, computed once per distinct image and view.
 
@@ -84,6 +89,9 @@ def extract_views(
     cache : FeatureCache, optional
         Default: nothing is kept.
     progress : Progress, optional
+    fold : str
+        Name of the outer fold that the features are for, where they differ from fold to fold: progress shows it, and
+        already arrays of 32 MB lie in a file, since there are several.
 
     Returns
     -------
@@ -102,8 +110,8 @@ def extract_views(
     for view in views:
         view.check_takes(extractor.preparation.size)
     cache, progress = cache or FeatureCache(None), progress or Silent()
-    work = _Extraction(with_content_hashes(dataset), extractor, views, cache, progress)
-    return work.run(f"Features ({extractor.label}, {len(views)} views)", "views").swapaxes(0, 1)
+    work = _Extraction(with_content_hashes(dataset), extractor, views, cache, progress, several=bool(fold))
+    return work.run(f"Features ({extractor.label}, {len(views)} views{_for(fold)})", "views").swapaxes(0, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +123,7 @@ class _Extraction:
     views: Sequence[View]
     cache: FeatureCache
     progress: Progress
+    several: bool = False
 
     @property
     def hashes(self) -> Sequence[str]:
@@ -123,7 +132,9 @@ class _Extraction:
     def run(self, title: str, unit: str) -> NDArray[Any]:
         """Features of shape (n_views, n_images, *row_shape): every view's rows together, as the cache has them."""
         shape = (len(self.views), len(self.dataset), *self.extractor.row_shape)
-        rows, note = row_array_or_memory(shape, self.extractor.dtype, self.cache.folder)
+        rows, note = row_array_or_memory(
+            shape, self.extractor.dtype, self.cache.folder, most=LARGE_BYTES // 8 if self.several else LARGE_BYTES
+        )
         if note:
             self.progress.note(note)
         settings = [view_settings(self.extractor, view) for view in self.views]
@@ -168,6 +179,10 @@ class _Extraction:
                 advance(len(batch.rows))
                 if batch.failed:
                     raise batch.failed[0][1]
+
+
+def _for(fold: str) -> str:
+    return f", {fold}" if fold else ""
 
 
 def view_settings(extractor: FeatureExtractor, view: View) -> dict[str, Any]:

@@ -78,7 +78,7 @@ class Extractor:
         self.view = view
         self.network = network
         self.network_cache = network_cache
-        self._runner: Runner | None = None
+        self._runners: dict[str, Runner] = {}
         self._lock = threading.Lock()
         self._row_shape = self._find_row_shape()
 
@@ -156,24 +156,40 @@ class Extractor:
     def release(self) -> None:
         """Let go of the network that was made ready; it is made ready anew when another image comes."""
         with self._lock:
-            self._runner = None
+            self._runners.clear()
+
+    def with_preparation(self, preparation: Preparation) -> Extractor:
+        """The same with another preparation of the same size; where pixels are of one type, one network serves both."""
+        other = Extractor(
+            self.backbone,
+            preparation,
+            self.engine,
+            stage=self.stage,
+            view=self.view,
+            network=self.network,
+            network_cache=self.network_cache,
+        )
+        if preparation.size == self.preparation.size:
+            other._runners, other._lock = self._runners, self._lock
+        return other
 
     def _ready(self) -> Runner:
         """The runner, made when the first image comes."""
         from headstart.engines import make_runner
 
         with self._lock:
-            if self._runner is None:
-                self._runner = make_runner(
+            dtype = self.preparation.dtype
+            if dtype.name not in self._runners:
+                self._runners[dtype.name] = make_runner(
                     self.backbone,
                     self.engine,
                     self.preparation.size,
                     stage=self.stage,
                     network=self.network,
                     network_cache=self.network_cache,
-                    dtype=self.preparation.dtype,
+                    dtype=dtype,
                 )
-            return self._runner
+            return self._runners[dtype.name]
 
     def _find_row_shape(self) -> tuple[int, ...]:
         if self.stage is None:
@@ -183,11 +199,11 @@ class Extractor:
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the runner, which is made anew where it is needed."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("_runner", "_lock")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_runners", "_lock")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._runner, self._lock = None, threading.Lock()
+        self._runners, self._lock = {}, threading.Lock()
 
 
 def _half(rows: NDArray[np.float32], stage: str) -> NDArray[np.float16]:

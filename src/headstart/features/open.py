@@ -43,6 +43,9 @@ class ExtractionSettings:
         Never look for weights in the network.
     seed : int >= 0
         Seed of random weights, and of the images that engines are compared on.
+    normalise : {"weights", "training"}
+        Which mean and spread of the channels pixels are normalised by: those of the weights, or those of the training
+        images, by a preparation that is fitted later.
     """
 
     backbone: str = DEFAULT_BACKBONE
@@ -58,6 +61,7 @@ class ExtractionSettings:
     batch_size: int | None = None
     offline: bool = False
     seed: int = 0
+    normalise: str = "weights"
 
 
 def open_extractor(
@@ -147,5 +151,6 @@ def select_engine(
         n_threads=plain.n_threads,
         batch_size=settings.batch_size,
         seed=settings.seed,
+        floats=settings.normalise == "training",
     )
     return EngineSelector(backbone, preparation, dataset, request, cache=cache, progress=progress).select()

@@ -44,7 +44,9 @@ class RowArray:
             self._written = 0
 
 
-def new_row_array(shape: tuple[int, ...], dtype: np.dtype[Any], folder: Path | None) -> RowArray:
+def new_row_array(
+    shape: tuple[int, ...], dtype: np.dtype[Any], folder: Path | None, *, most: int = LARGE_BYTES
+) -> RowArray:
     """Room for rows, in memory up to 256 MB, in a file without a name beyond.
 
     The file has no name in its folder (on Windows it is deleted when closed), so nothing is left behind even by
@@ -57,6 +59,8 @@ def new_row_array(shape: tuple[int, ...], dtype: np.dtype[Any], folder: Path | N
     dtype : numpy dtype
     folder : Path or None
         Where the file lies. Default: the system's folder for temporary files.
+    most : int
+        Bytes up to which the array lies in memory.
 
     Raises
     ------
@@ -64,7 +68,7 @@ def new_row_array(shape: tuple[int, ...], dtype: np.dtype[Any], folder: Path | N
         When the disk has no room for a large array.
     """
     n_bytes = math.prod(shape) * dtype.itemsize
-    if n_bytes <= LARGE_BYTES:
+    if n_bytes <= most:
         return RowArray(np.empty(shape, dtype=dtype))
     place = Path(tempfile.gettempdir()) if folder is None else folder
     try:
@@ -78,11 +82,11 @@ def new_row_array(shape: tuple[int, ...], dtype: np.dtype[Any], folder: Path | N
 
 
 def row_array_or_memory(
-    shape: tuple[int, ...], dtype: np.dtype[Any], folder: Path | None
+    shape: tuple[int, ...], dtype: np.dtype[Any], folder: Path | None, *, most: int = LARGE_BYTES
 ) -> tuple[RowArray, str | None]:
     """Room for rows as `new_row_array` gives it, but in memory where the disk refuses, with a note that says so."""
     try:
-        return new_row_array(shape, dtype, folder), None
+        return new_row_array(shape, dtype, folder, most=most), None
     except StorageError as error:
         return RowArray(np.empty(shape, dtype=dtype)), f"{error} The features are held in memory instead."
 

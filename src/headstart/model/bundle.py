@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-BUNDLE_FORMAT: Final = 4
+BUNDLE_FORMAT: Final = 5
 MANIFEST: Final = "manifest.json"
 DESCRIPTION: Final = "model.json"
 BACKBONE: Final = "backbone.safetensors"
 HEAD: Final = "head.safetensors"
 NETWORK: Final = "network.safetensors"
+PREPARATION: Final = "preparation.safetensors"
 _CONTENT: Final = (DESCRIPTION, BACKBONE, HEAD)
+_PLAIN_FORMAT: Final = 4  # of a bundle whose preparation learned nothing, which older versions read too
 
 
 def write_bundle(
@@ -31,6 +33,7 @@ def write_bundle(
     backbone: Mapping[str, torch.Tensor],
     head: Mapping[str, NDArray[Any]],
     network: bytes | None = None,
+    preparation: Mapping[str, NDArray[Any]] | None = None,
 ) -> None:
     """Write a bundle; the manifest is written last, so a half-written bundle is never taken for a whole one.
 
@@ -44,6 +47,8 @@ def write_bundle(
         Tensors of the network and arrays of the head.
     network : bytes, optional
         The quantised network of an int8 engine.
+    preparation : Mapping, optional
+        What the preparation of the images learned; empty or None where nothing of it is fitted.
 
     Raises
     ------
@@ -61,8 +66,12 @@ def write_bundle(
     if network is not None:
         write_bytes(folder / NETWORK, network)
         names = (*_CONTENT, NETWORK)
+    if preparation:
+        write_bytes(folder / PREPARATION, save_numpy(dict(preparation)))
+        names = (*names, PREPARATION)
     hashes = {name: hash_file(folder / name) for name in names}
-    manifest = {"format": BUNDLE_FORMAT, "headstart": __version__, "files": hashes}
+    version = BUNDLE_FORMAT if preparation else _PLAIN_FORMAT
+    manifest = {"format": version, "headstart": __version__, "files": hashes}
     write_json(folder / MANIFEST, {**manifest, "sha256": hash_json(manifest)})
 
 
@@ -120,7 +129,7 @@ def _is_as_written(path: Path, manifest: Mapping[str, Any]) -> bool:
     except (ValueError, RecursionError):  # NaN, a lone surrogate, nesting without end
         return False
     files, known = manifest.get("files"), type(manifest.get("format")) is int
-    return whole and known and isinstance(files, dict) and set(files) - {NETWORK} == set(_CONTENT)
+    return whole and known and isinstance(files, dict) and set(files) - {NETWORK, PREPARATION} == set(_CONTENT)
 
 
 def read_json(path: Path) -> dict[str, Any]:

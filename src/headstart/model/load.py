@@ -12,14 +12,23 @@ from headstart.augment import view_from_json
 from headstart.backbones.backbone import Backbone, restore_backbone
 from headstart.backbones.build import triple
 from headstart.backbones.weights import WeightsSource
-from headstart.data.preparation import restore_preparation
+from headstart.data.preparation import Preparation, restore_preparation
 from headstart.data.table.encoding import TableEncoding
 from headstart.decisions import AS_THEY_ARE, Decisions
 from headstart.engines.engine import Engine, resolve_device
 from headstart.engines.fallback import nearest_engine, on_device
 from headstart.errors import BundleError, HeadstartError
 from headstart.heads import FittedHead, HeadSpec
-from headstart.model.bundle import BACKBONE, DESCRIPTION, HEAD, NETWORK, check_manifest, find_bundle, read_json
+from headstart.model.bundle import (
+    BACKBONE,
+    DESCRIPTION,
+    HEAD,
+    NETWORK,
+    PREPARATION,
+    check_manifest,
+    find_bundle,
+    read_json,
+)
 from headstart.model.model import Model, Unlocked
 from headstart.storage import hash_bytes
 
@@ -91,7 +100,7 @@ def _restore(folder: Path, description: Mapping[str, Any]) -> Model:
         raise BundleError(f"{folder / NETWORK} is not the network that the engine names")
     return Model(
         backbone=backbone,
-        preparation=restore_preparation(description["preparation"], {}),
+        preparation=_stored_preparation(folder, description),
         engine=engine,
         head=head,
         classes=classes,
@@ -108,6 +117,14 @@ def _stored_table(description: Mapping[str, Any]) -> TableEncoding | None:
     """How table columns become numbers; bundles of pictures alone, and older ones, have nothing of it."""
     stored = description.get("table")
     return None if stored is None else TableEncoding.from_json(stored)
+
+
+def _stored_preparation(folder: Path, description: Mapping[str, Any]) -> Preparation:
+    """Preparation of the images, with what it learned where it is a fitted one."""
+    from safetensors.numpy import load_file
+
+    path = folder / PREPARATION
+    return restore_preparation(description["preparation"], load_file(path) if path.is_file() else {})
 
 
 def _stored_unlocked(description: Mapping[str, Any], backbone: Backbone) -> Unlocked | None:

@@ -16,6 +16,7 @@ import torch
 from headstart.augment import IDENTITY, View
 from headstart.backbones.backbone import Backbone
 from headstart.data import ImageDataset, Preparation
+from headstart.data.preparation import learned
 from headstart.data.table.encoding import TableEncoding
 from headstart.decisions import AS_THEY_ARE, Decided, Decisions
 from headstart.engines.engine import Engine
@@ -286,6 +287,7 @@ class Model:
             backbone=self.backbone.state(),
             head=self.head.to_tensors(),
             network=self.network,
+            preparation=learned(self.preparation),
         )
 
     def _tell(self, dataset: ImageDataset, progress: Progress | None) -> None:

@@ -95,20 +95,12 @@ class FittedFeatures:
     ) -> None:
         self.widths = tuple(widths)
         self._fit, self._extract, self._rows_of = fit, extract, rows_of
-        self._preparations: dict[bytes, tuple[FittedPreparation, ...]] = {}
         self._sets: dict[bytes, FeatureSet] = {}
-
-    def preparations(self, fold: OuterFold) -> tuple[FittedPreparation, ...]:
-        """Preparation of every source, fitted on the rows of a fold and no others."""
-        rows = self._rows_of(fold)
-        key = rows.tobytes()
-        if key not in self._preparations:
-            self._preparations[key] = self._fit(rows)
-        return self._preparations[key]
 
     def of(self, fold: OuterFold) -> FeatureSet:
         """Features of all images by the preparations of a fold; folds of the same rows share them."""
-        key = self._rows_of(fold).tobytes()
+        rows = self._rows_of(fold)
+        key = rows.tobytes()
         if key not in self._sets:
-            self._sets[key] = self._extract(self.preparations(fold), fold.key)
+            self._sets[key] = self._extract(self._fit(rows), fold.key)
         return self._sets[key]

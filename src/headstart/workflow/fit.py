@@ -14,8 +14,8 @@ from headstart.report import write_report
 from headstart.results.exports import ExportContext, exports_of
 from headstart.results.models.timings import FeatureSeconds, RunTimings
 from headstart.storage import write_bytes
-from headstart.study.data import StudyData
 from headstart.study.execution import run_folder as files
+from headstart.study.folds import final_fold, outer_folds
 from headstart.study.run import run_study
 from headstart.workflow.job.audit import Data
 from headstart.workflow.job.baselines import (
@@ -29,10 +29,11 @@ from headstart.workflow.job.bundle import final_model, save_fold_heads
 from headstart.workflow.job.document import results_document, with_transfer
 from headstart.workflow.job.environment import Stopwatch, machine, versions
 from headstart.workflow.job.finetuning import fine_tuning_study, plan_fine_tuning
+from headstart.workflow.job.fold_extractors import FoldExtractors, is_fitted
 from headstart.workflow.job.job import Job
 from headstart.workflow.job.near_duplicates import join_near_duplicates
-from headstart.workflow.job.sources import FeatureSource, extract_all, extract_all_views, open_cache
-from headstart.workflow.job.time_estimate import REPORT_S, SourceCosts, announce, fit_costs, search_notes
+from headstart.workflow.job.sources import FeatureSource, open_cache
+from headstart.workflow.job.time_estimate import REPORT_S, SourceCosts, announce, fit_costs, n_extractions, search_notes
 from headstart.workflow.job.transferability import transferability
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.training_set import left_out_notes
@@ -119,18 +120,24 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
         progress=job.progress,
     )
     baselines = open_baselines(job.options, job.sources) if job.options.baselines else None
-    baselines_s = 0.0 if baselines is None else baseline_seconds(baselines, images, cache, split, job.plan)
+    baselines_s = (
+        0.0
+        if baselines is None
+        else baseline_seconds(baselines, images, cache, split, job.plan, is_fitted=is_fitted(job))
+    )
     costs = announce(job, cache, split, baselines_s)
+    extractors = FoldExtractors(job, images, cache)
     with clock.step("features"):
-        features = extract_all(images, job.sources, cache, job.progress)
-        dataset, near_duplicates = join_near_duplicates(job.audited, features, job.sources[0].spec.label, job.progress)
-        views = extract_all_views(images, job.sources, job.views, cache, job.progress)
-    split = make_run_split(dataset, job.options)
-    fine_tuning = fine_tuning_study(job, images, split, cache, folder / files.WORK_FOLDER)
+        confirming, label = extractors.confirming(), job.sources[0].spec.label
+        dataset, near_duplicates = join_near_duplicates(job.audited, confirming, label, job.progress)
+        data = extractors.study_data(dataset, confirming)
+        split = make_run_split(dataset, job.options)
+        data.make_features([*outer_folds(split), final_fold(split)])
+    fine_tuning = fine_tuning_study(job, split, extractors, folder / files.WORK_FOLDER)
     with clock.step("study"):
         study = run_study(
             dataset,
-            StudyData.of(dataset, features, views),
+            data,
             split,
             job.plan,
             job.options.decision_rules,
@@ -142,20 +149,20 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
     transfer = None
     with clock.step("transferability"):
         ranking = transferability(job, study, split)
-    results = results_document(job, dataset, near_duplicates, split, study, transferability=ranking)
+    final = extractors.extractor(study.final.outer, study.plan.source_of(study.final.chosen))
+    results = results_document(job, dataset, near_duplicates, split, study, extractor=final, transferability=ranking)
     if baselines is not None:
         with clock.step("baselines"):
             scratch = scratch_baseline(job, study)
-            transfer = judge_baselines(
-                job, study, split, *baselines.features(images, cache, job.progress), scratch=scratch
-            )
+            features = baselines.features(extractors, job.progress)
+            transfer = judge_baselines(job, study, split, *features, scratch=scratch)
         results = with_transfer(results, baselines_document(job, study, baselines, transfer))
     write_split(folder / files.SPLIT_FILE, split)
     context = ExportContext(dataset, study, transfer)
     for export in exports_of(baselines=job.options.baselines):
         write_bytes(folder / export.file_name, export.content(context))
-    save_fold_heads(folder / files.FOLDS_FOLDER, job.sources, study)
-    final_model(job, dataset, study, results).save(folder / files.MODEL_FOLDER)
+    save_fold_heads(folder / files.FOLDS_FOLDER, job.sources, extractors, study)
+    final_model(job, dataset, study, results, final).save(folder / files.MODEL_FOLDER)
     results.write(folder / files.RESULTS_FILE)
     _write_timings(folder, clock, costs.n_missing, cache, job.sources)
     with clock.step("report"):
@@ -211,10 +218,15 @@ def estimate_fit(
     dataset = job.audited.dataset
     cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
     taxed = options.leakage_tax and dataset.groups is not None
-    costs = fit_costs(dataset, job.plan, job.sources, cache, split, taxed=taxed, views=job.views.all())
+    times = n_extractions(job, split, taxed=taxed)
+    costs = fit_costs(
+        dataset, job.plan, job.sources, cache, split, taxed=taxed, views=job.views.all(), n_extractions=times
+    )
     baselines_s = 0.0
     if options.baselines:
-        baselines_s = baseline_seconds(open_baselines(options, job.sources), dataset, cache, split, job.plan)
+        baselines_s = baseline_seconds(
+            open_baselines(options, job.sources), dataset, cache, split, job.plan, is_fitted=is_fitted(job)
+        )
     _, tuning_notes, tuning_s = plan_fine_tuning(job, split)
     seconds = {
         "audit": round(clock.seconds["audit"], 1),
@@ -227,8 +239,11 @@ def estimate_fit(
     return {
         "images": costs.n_images,
         "views": costs.n_views,
+        "extractions": times,
         "classes": list(dataset.classes),
-        "sources": {source.label: _source_plan(source, costs.n_images * costs.n_views) for source in costs.sources},
+        "sources": {
+            source.label: _source_plan(source, costs.n_images * costs.n_views * times) for source in costs.sources
+        },
         "features_in_cache": costs.n_cached,
         "candidates": costs.n_candidates,
         "search": "all" if job.space.halving is None else "halving",

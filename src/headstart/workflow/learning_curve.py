@@ -6,7 +6,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from headstart.data import ImageDataset
 from headstart.errors import InputError
@@ -14,7 +16,6 @@ from headstart.progress import Progress, Silent
 from headstart.report.learning_curve import write_curve
 from headstart.results.models.learning_curve import CurveResults
 from headstart.results.writers.sources import engine_record
-from headstart.study.data import StudyData
 from headstart.study.execution import run_folder as files
 from headstart.study.learning_curve.curve import TrainingSubsets, curve_document, draw_subsets, losses_of
 from headstart.study.learning_curve.power_law import MAX_TIMES
@@ -23,14 +24,20 @@ from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.study.search.space import HeadTable, Space
 from headstart.version import __version__
 from headstart.workflow.job.audit import Data
+from headstart.workflow.job.fold_extractors import FoldExtractors
 from headstart.workflow.job.job import Job
 from headstart.workflow.job.near_duplicates import join_near_duplicates
-from headstart.workflow.job.sources import extract_all, open_cache
+from headstart.workflow.job.sources import open_cache
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.learning_curve import CurveOptions
 from headstart.workflow.options.search_space import search_space
 from headstart.workflow.options.verbs import GivenOptions
 from headstart.workflow.preflight import Preflight, Scope
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from headstart.study.folds import OuterFold
 
 PAGE_FILE: Final = "curve.html"
 HEADS: Final = (HeadTable.of("logistic", {"C": [0.001, 0.01, 0.1]}),)
@@ -185,16 +192,31 @@ def _draw(folder: Path, job: Job, requested: CurveOptions) -> None:
     work, (source,), options = folder / files.WORK_FOLDER, job.sources, job.options
     source.save_network(work)
     cache = open_cache(options.cache, fallback=work, limit=options.cache_limit, progress=job.progress)
-    features = extract_all(job.audited.dataset, job.sources, cache, job.progress)
-    dataset, _ = join_near_duplicates(job.audited, features, source.spec.label, job.progress)
+    images = job.audited.dataset
+    extractors = FoldExtractors(job, images, cache, rows_of=lambda fold: training_fold(fold, len(images)))
+    confirming = extractors.confirming()
+    dataset, _ = join_near_duplicates(job.audited, confirming, source.spec.label, job.progress)
     draws = _draws(dataset, requested, options.seed)
-    data = StudyData.of(dataset, features)
+    if extractors.is_fitted:
+        job.progress.note(
+            f"Channels are normalised by the training images of each outer fold, so the features of {len(images):,} "
+            f"images are computed {requested.folds * requested.repeats} times."
+        )
+    data = extractors.study_data(dataset, confirming)
     plan = replace(job.plan, choose_by="log_loss")
     found = run_folds(data, draws.folds, plan, journal=job.journal, title="Subsets", progress=job.progress)
     losses = losses_of(draws, found, data, requested.metric, plan.positive)
     law = curve_document(draws, losses, len(dataset), requested.metric, requested.at)
     CurveResults(**_about(job, requested), **law).write(folder / CurveResults.file_name)
     job.journal.close()
+
+
+def training_fold(fold: OuterFold, n_images: int) -> NDArray[np.int64]:
+    """All training images of the outer fold that a subset was drawn from: none that its predictions are judged on.
+
+    A preparation is fitted on them once for all sizes. It knows more pictures than the subset holds, and no label.
+    """
+    return np.setdiff1d(np.arange(n_images, dtype=np.int64), fold.test)
 
 
 def _about(job: Job, requested: CurveOptions) -> dict[str, Any]:

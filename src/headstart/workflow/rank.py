@@ -9,15 +9,15 @@ from headstart.errors import InputError
 from headstart.progress import Progress
 from headstart.results.models.evaluation import BackboneRankingResults, RankedProtocol, RankedTask
 from headstart.results.writers.transferability import transferability_scores
-from headstart.study.data import StudyData
 from headstart.study.folds import final_fold, outer_folds
 from headstart.study.search.space import Space
 from headstart.study.transferability import score_sources
 from headstart.version import __version__
 from headstart.workflow.job.audit import Data
+from headstart.workflow.job.fold_extractors import FoldExtractors
 from headstart.workflow.job.job import Job
 from headstart.workflow.job.near_duplicates import join_near_duplicates
-from headstart.workflow.job.sources import extract_all, open_cache
+from headstart.workflow.job.sources import open_cache
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import search_space
 from headstart.workflow.options.verbs import GivenOptions
@@ -103,10 +103,11 @@ def _scored(job: Job) -> BackboneRankingResults:
     """Features, folds and scores of the sources of a job, as plain values."""
     options, audited = job.options, job.audited
     cache = open_cache(options.cache, limit=options.cache_limit, progress=job.progress)
-    features = extract_all(audited.dataset, job.sources, cache, job.progress)
-    dataset, _ = join_near_duplicates(audited, features, job.sources[0].spec.label, job.progress)
+    extractors = FoldExtractors(job, audited.dataset, cache)
+    confirming = extractors.confirming()
+    dataset, _ = join_near_duplicates(audited, confirming, job.sources[0].spec.label, job.progress)
     split = make_run_split(dataset, options)
-    data = StudyData.of(dataset, features)
+    data = extractors.study_data(dataset, confirming)
     folds, n_jobs = [*outer_folds(split), final_fold(split)], options.n_worker_processes
     scores = score_sources(data, folds, seed=options.seed, n_jobs=n_jobs, progress=job.progress)
     ranked = transferability_scores(scores, [source.spec.label for source in job.sources])

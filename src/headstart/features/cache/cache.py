@@ -83,7 +83,7 @@ class FeatureCache(CacheUpkeep):
             Everything beside the image that shapes its rows.
         hashes : sequence of str
             Content hashes (hexadecimal SHA-256), repeated ones allowed.
-        out : ndarray of shape (len(hashes), *row_shape), float32 or float16
+        out : ndarray of shape (len(hashes), *row_shape), float32, float16 or float64
             Written where a row is kept.
         wrote : callable, optional
             Called with the number of bytes written, shard after shard.
@@ -219,7 +219,7 @@ class FeatureCache(CacheUpkeep):
         digests : sequence of str
             Content hashes, one per row.
         rows : ndarray of shape (n_images, *row_shape), or sequence of such
-            float32 or float16.
+            float32, float16 or float64.
 
         Returns
         -------

@@ -142,7 +142,9 @@ def _input_in_words(preparation: Any) -> str:
     size = " x ".join(str(side) for side in preparation["size"])
     usual = {"resize": "squash", "decode": "exact", "white_level": WHITE_LEVEL}
     unusual = [name for name, value in usual.items() if preparation.get(name, value) != value]
-    return ", ".join([size, *(f"{name.replace('_', ' ')} {preparation[name]}" for name in unusual)])
+    words = [f"{name.replace('_', ' ')} {preparation[name]}" for name in unusual]
+    fitted = [str(preparation["name"]).replace("_", " ")] if "name" in preparation else []
+    return ", ".join([size, *words, *fitted])
 
 
 def _engine_in_words(engine: Any) -> str:

@@ -26,7 +26,7 @@ KEY_BYTES: Final = 32
 _NAME: Final = re.compile(rf"[0-9a-f]{{{NAME_LENGTH}}}{re.escape(SUFFIX)}")
 _MAX_HEADER: Final = 1 << 16
 _HEAD: Final = 8192  # holds the header and the keys of a usual shard, so that one read gets both
-_TYPES: Final[dict[str, np.dtype[Any]]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
+_TYPES: Final[dict[str, np.dtype[Any]]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "F64": np.dtype("<f8")}
 
 
 class DamagedShardError(StorageError):
@@ -42,7 +42,7 @@ class ShardLayout:
     n_rows : int
     row_shape : tuple of int
     dtype : numpy dtype
-        ``float32`` or ``float16``.
+        ``float32``, ``float16`` or ``float64``.
     keys_at, rows_at : int
         Offsets in bytes from the start of the file.
     n_bytes : int
@@ -83,7 +83,7 @@ def write_shard(place: Path, keys: NDArray[np.uint8], rows: Sequence[NDArray[Any
         Folder of the settings.
     keys : ndarray of shape (n_rows, 32), uint8
     rows : sequence of ndarray of shape (any, *row_shape)
-        float32 or float16; together n_rows rows.
+        float32, float16 or float64; together n_rows rows.
 
     Returns
     -------

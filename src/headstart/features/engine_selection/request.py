@@ -41,6 +41,9 @@ class EngineRequest:
         Images per forward pass; None: what suits the engine.
     seed : int
         Seed that draws the images on which engines are compared.
+    floats : bool
+        The run's preparation is fitted and gives float32 pixels: a quantised network must take them. Its scales are
+        found, and engines compared, on the pixels before that preparation, which no fold has fitted yet.
     """
 
     library: str = "auto"
@@ -49,6 +52,7 @@ class EngineRequest:
     n_threads: int = 1
     batch_size: int | None = None
     seed: int = 0
+    floats: bool = False
 
     def __post_init__(self) -> None:
         for kind, value, known in (

@@ -259,6 +259,8 @@ class EngineSelector:
         engine = self.request.engine("openvino", "int8")
         pixels = np.stack([self.dataset.prepared(row, self.preparation) for row in calibration])
         self._progress.note(f"Quantising {self.backbone.name} on {len(calibration)} images; this may take minutes.")
+        if self.request.floats:
+            pixels = pixels.astype(np.float32)
         network = quantise(self.backbone, self.preparation.size, engine.batch_size, pixels)
         engine = replace(engine, network_sha256=hash_bytes(network))
         self._networks[engine.network_sha256] = network

@@ -120,6 +120,14 @@ class Normalisation(Part):
     std: tuple[float, ...]
 
 
+class TrainingNormalisation(Part):
+    """Mean and spread of the channels of the training images, scaled to 0..1, which took the place of the network's."""
+
+    mean: tuple[float, ...]
+    std: tuple[Annotated[float, Field(ge=0)], ...]
+    n_images: Positive
+
+
 class TrainedAt(Part):
     """Size and crop of the images that the network was pretrained on."""
 
@@ -136,6 +144,7 @@ class BackboneFacts(Part):
     feature_width: Positive
     preparation: PreparationSettings
     normalisation: Normalisation
+    training_normalisation: TrainingNormalisation | None = None
     trained_at: TrainedAt
     engine: EngineSettings
 

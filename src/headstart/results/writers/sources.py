@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
+from headstart.data.channel_normalisation import FittedChannelNormalisation
 from headstart.errors import WeightsError
 from headstart.results.damage import first_problem
 from headstart.results.models.base import Part
@@ -21,6 +22,7 @@ from headstart.results.models.sources import (
     PreparationSettings,
     SourceFacts,
     TrainedAt,
+    TrainingNormalisation,
     Weights,
 )
 from headstart.results.upgrade import upgrade_engine_record, upgrade_pretraining, upgrade_weights
@@ -90,7 +92,17 @@ def engine_record(record: Mapping[str, Any], engine: Engine) -> EngineRecord:
 
 def preparation_settings(extractor: Extractor) -> PreparationSettings:
     """Preparation of the images for the network."""
-    return PreparationSettings(**extractor.preparation.settings())
+    settings = extractor.preparation.settings()
+    return PreparationSettings(**{name: settings[name] for name in PreparationSettings.model_fields})
+
+
+def training_normalisation(extractor: Extractor) -> TrainingNormalisation | None:
+    """Mean and spread of the training images that channels are normalised by; None where the weights' own are used."""
+    found = extractor.preparation
+    if not isinstance(found, FittedChannelNormalisation):
+        return None
+    mean, std = (tuple((values / 255).tolist()) for values in (found.mean, found.spread))
+    return TrainingNormalisation(mean=mean, std=std, n_images=found.n_images)
 
 
 def backbone_facts(extractor: Extractor) -> BackboneFacts:
@@ -103,6 +115,7 @@ def backbone_facts(extractor: Extractor) -> BackboneFacts:
         feature_width=backbone.feature_width,
         preparation=preparation_settings(extractor),
         normalisation=Normalisation(mean=tuple(backbone.mean), std=tuple(backbone.std)),
+        training_normalisation=training_normalisation(extractor),
         trained_at=TrainedAt(input_size=backbone.input_size, crop_fraction=backbone.crop_fraction),
         engine=engine_settings(extractor.engine),
     )

@@ -34,9 +34,11 @@ if TYPE_CHECKING:
     from headstart.features.extractor import Extractor
     from headstart.progress import Progress
     from headstart.study.data import StudyData
+    from headstart.study.features import FoldFeatures
     from headstart.study.fold_result import FoldResult
     from headstart.study.folds import OuterFold
     from headstart.study.run import StudyResult
+    from headstart.workflow.job.fold_extractors import FoldExtractors
     from headstart.workflow.job.job import Job
     from headstart.workflow.job.sources import FeatureSource
     from headstart.workflow.options.fit import FitOptions
@@ -54,10 +56,13 @@ class BaselineSources:
         Descriptors made by hand.
     random_extractor : Extractor or None
         The first pretrained backbone of the run with random weights; None where the run has random weights alone.
+    random_source : int
+        Number of the source that has that backbone.
     """
 
     describer: DescriptorExtractor
     random_extractor: Extractor | None
+    random_source: int = 0
 
     @property
     def notes(self) -> list[str]:
@@ -68,12 +73,19 @@ class BaselineSources:
         return [f"Random weights: {backbone.name}, {backbone.weights.source}, computed by {engine.label}."]
 
     def features(
-        self, dataset: ImageDataset, cache: FeatureCache, progress: Progress
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Descriptors and features of random weights, computed once per image and kept like those of the run."""
+        self, extractors: FoldExtractors, progress: Progress
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | FoldFeatures | None]:
+        """Descriptors and features of random weights, computed once per image and kept like those of the run.
+
+        Where the run fits a preparation in every fold, the random weights are shown what it makes of the images, as the
+        run's own are; the descriptors, which speak of colours, see the images as they are.
+        """
+        dataset, cache = extractors.dataset, extractors.cache
         descriptors = extract_features(dataset, self.describer, cache=cache, progress=progress)
         if self.random_extractor is None:
             return descriptors, None
+        if extractors.is_fitted:
+            return descriptors, extractors.by_fold([self.random_extractor], sources=[self.random_source], views=False)
         rows = extract_features(dataset, self.random_extractor, cache=cache, progress=progress)
         self.random_extractor.release()
         return descriptors, rows
@@ -81,21 +93,29 @@ class BaselineSources:
 
 def open_baselines(options: FitOptions, sources: Sequence[FeatureSource]) -> BaselineSources:
     """Where the baselines' features come from: the pixels of the first source, and its backbone with random weights."""
-    pretrained = [source.extractor for source in sources if not source.extractor.backbone.weights.is_random]
-    random_extractor = random_weights_extractor(pretrained[0], seed=options.seed) if pretrained else None
-    preparation = (pretrained or [source.extractor for source in sources])[0].preparation
-    return BaselineSources(DescriptorExtractor(preparation, n_threads=options.n_worker_processes), random_extractor)
+    pretrained = [source for source in sources if not source.extractor.backbone.weights.is_random]
+    random_extractor = random_weights_extractor(pretrained[0].extractor, seed=options.seed) if pretrained else None
+    first = (pretrained or list(sources))[0]
+    describer = DescriptorExtractor(first.extractor.preparation, n_threads=options.n_worker_processes)
+    return BaselineSources(describer, random_extractor, first.number)
 
 
 def baseline_seconds(
-    baselines: BaselineSources, dataset: ImageDataset, cache: FeatureCache, split: Split, plan: StudyPlan
+    baselines: BaselineSources,
+    dataset: ImageDataset,
+    cache: FeatureCache,
+    split: Split,
+    plan: StudyPlan,
+    *,
+    is_fitted: bool = False,
 ) -> float:
-    """About how long features and studies of the baselines take."""
+    """About how long features and studies of the baselines take; `is_fitted`: features differ from fold to fold."""
+    times = len(outer_folds(split)) if is_fitted else 1
     missing = len(dataset) - n_cached(dataset, baselines.describer, cache)
     seconds = missing * SECONDS_PER_IMAGE / baselines.describer.engine.n_threads
     untrained = baselines.random_extractor
     if untrained is not None and (missing := len(dataset) - n_cached(dataset, untrained, cache)):
-        seconds += missing * seconds_per_image(untrained)
+        seconds += missing * seconds_per_image(untrained) * times
     width = baselines.describer.row_shape[0]
     blank = np.zeros((0, width), dtype=np.float32)
     wide = None if untrained is None else np.zeros((0, *untrained.row_shape), dtype=np.float32)
@@ -128,7 +148,7 @@ def judge_baselines(
     study: StudyResult,
     split: Split,
     descriptors: NDArray[np.float32],
-    random_features: NDArray[np.float32] | None,
+    random_features: NDArray[np.float32] | FoldFeatures | None,
     *,
     scratch: BaselineOutcome | None = None,
 ) -> Transfer:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.augment import IDENTITY
+from headstart.data.preparation import learned
 from headstart.engines.engine import Engine
 from headstart.finetuning import tuned_backbone
 from headstart.model import Model, Unlocked, image_marks
 from headstart.storage import hash_bytes, write_bytes, write_json
 from headstart.study.run import StudyResult
-from headstart.workflow.job.document import final_source
 from headstart.workflow.job.environment import versions
 from headstart.workflow.job.finetuning import fine_tuning_views
 from headstart.workflow.job.job import Job
@@ -20,10 +20,15 @@ from headstart.workflow.job.sources import FeatureSource
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
+    from headstart.data.preparation import Preparation
+    from headstart.features.extractor import Extractor
     from headstart.results import RunResults
+    from headstart.workflow.job.fold_extractors import FoldExtractors
 
 
-def final_model(job: Job, dataset: ImageDataset, study: StudyResult, results: RunResults) -> Model:
+def final_model(
+    job: Job, dataset: ImageDataset, study: StudyResult, results: RunResults, extractor: Extractor
+) -> Model:
     """The bundle of a run, from its refit on all images.
 
     Parameters
@@ -33,8 +38,9 @@ def final_model(job: Job, dataset: ImageDataset, study: StudyResult, results: Ru
     study : StudyResult
     results : RunResults
         Content of ``results.json``, parts of which the bundle repeats.
+    extractor : Extractor
+        What computes the features of the final model; its preparation was fitted on all images, where it is fitted.
     """
-    extractor = final_source(job, study).extractor
     training_set = study.plan.candidates[study.final.chosen].training_set
     facts = {
         **results.model_dump(mode="json", include={"headline", "metrics", "protocol"}),
@@ -45,7 +51,7 @@ def final_model(job: Job, dataset: ImageDataset, study: StudyResult, results: Ru
         "versions": versions(),
     }
     if study.final.fine_tuned is not None and study.final.fine_tuned.fitted is not None:
-        return _tuned_model(job, study, facts)
+        return _tuned_model(job, study, facts, extractor)
     return Model(
         backbone=extractor.backbone,
         preparation=extractor.preparation,
@@ -60,9 +66,9 @@ def final_model(job: Job, dataset: ImageDataset, study: StudyResult, results: Ru
     )
 
 
-def _tuned_model(job: Job, study: StudyResult, facts: dict[str, Any]) -> Model:
+def _tuned_model(job: Job, study: StudyResult, facts: dict[str, Any], extractor: Extractor) -> Model:
     """The bundle where stages were unlocked: it predicts from the maps of the last frozen stage, as it was judged."""
-    tuned, extractor = study.final.fine_tuned, final_source(job, study).extractor
+    tuned = study.final.fine_tuned
     if tuned is None or tuned.fitted is None or study.fine_tuning is None or tuned.chosen is None:
         raise ValueError("no costly candidate was chosen")
     fitted = tuned.fitted
@@ -84,7 +90,9 @@ def _tuned_model(job: Job, study: StudyResult, facts: dict[str, Any]) -> Model:
     )
 
 
-def save_fold_heads(folder: Path, sources: Sequence[FeatureSource], study: StudyResult) -> None:
+def save_fold_heads(
+    folder: Path, sources: Sequence[FeatureSource], extractors: FoldExtractors, study: StudyResult
+) -> None:
     """The small heads of the outer folds, for explanations and checks, each with what its features come from."""
     from safetensors.numpy import save
 
@@ -95,26 +103,29 @@ def save_fold_heads(folder: Path, sources: Sequence[FeatureSource], study: Study
         write_bytes(folder / name, content)
         place = {"repeat": result.outer.repeat, "fold": result.outer.fold}
         source = sources[study.plan.source_of(result.chosen)]
+        preparation = extractors.preparation(result.outer, source.number)
         head = {"file": name, "sha256": hash_bytes(content), "head": result.head.spec.to_json()}
         fitted = {"decisions": decided.fitted.to_json()}
         if study.data.columns is not None:
             fitted["table"] = study.data.columns.encoding(result.outer).to_json()
-        entries.append({**place, **head, **fitted, "source": _source(source)})
+        entries.append({**place, **head, **fitted, "source": _source(source, preparation)})
     write_json(folder / "heads.json", {"format": 2, "heads": entries})
     if len(sources) > 1:  # the bundle holds the quantised network of one source only
         for source in sources:
             source.save_network(folder)
 
 
-def _source(source: FeatureSource) -> dict[str, Any]:
+def _source(source: FeatureSource, preparation: Preparation) -> dict[str, Any]:
     """A source of features, so that they can be computed again: its label, backbone, weights and preparation."""
     extractor = source.extractor
-    return {
+    found = {
         "label": source.spec.label,
         "number": source.number,
         "backbone": extractor.backbone.name,
         "weights": extractor.backbone.weights.to_json(),
         "stage": extractor.backbone.stage,
-        "preparation": extractor.preparation.settings(),
+        "preparation": preparation.settings(),
         "engine": extractor.engine.to_json(),
     }
+    state = {name: values.tolist() for name, values in learned(preparation).items()}
+    return {**found, "preparation_state": state} if state else found

@@ -50,6 +50,7 @@ from headstart.workflow.options.training_set import left_out_notes
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
     from headstart.data.split.split import Split
+    from headstart.features.extractor import Extractor
     from headstart.results.models.transferability import TransferabilityResults
 
 
@@ -60,9 +61,13 @@ def results_document(
     split: Split,
     study: StudyResult,
     *,
+    extractor: Extractor,
     transferability: TransferabilityResults | None = None,
 ) -> RunResults:
-    """Content of ``results.json``: the same bytes for the same input, seed and machine kind."""
+    """Content of ``results.json``: the same bytes for the same input, seed and machine kind.
+
+    `extractor` computes the features of the final model.
+    """
     found, options, final = study.evaluation, job.options, final_source(job, study)
     return RunResults(
         format=RESULTS_FORMAT,
@@ -78,7 +83,7 @@ def results_document(
             split_hash=split.hash,
             interval=interval_facts(found.interval),
         ),
-        backbone=backbone_facts(final.extractor),
+        backbone=backbone_facts(extractor),
         engine=engine_record(final.record, final.extractor.engine),
         sources=tuple(_source(source, study) for source in job.sources),
         search=_search(job, dataset, split, study),

@@ -20,12 +20,12 @@ from headstart.storage import hash_json, write_json
 from headstart.study.finetuning.budget import FineTuningTime, within_budget
 from headstart.study.finetuning.fits import FineTuningStudy
 from headstart.study.folds import OuterFold, final_fold, outer_folds
+from headstart.workflow.job.time_estimate import n_extractions
 from headstart.workflow.options.finetuning import requested_specs
 
 if TYPE_CHECKING:
-    from headstart.data import ImageDataset
     from headstart.data.split.split import Split
-    from headstart.features.cache import FeatureCache
+    from headstart.workflow.job.fold_extractors import FoldExtractors
     from headstart.workflow.job.job import Job
     from headstart.workflow.job.sources import FeatureSource
     from headstart.workflow.options.fit import FitOptions
@@ -73,9 +73,7 @@ def fine_tuning_views(job: Job) -> tuple[View, ...]:
     return next(iter(policies.values())) if policies else (IDENTITY,)
 
 
-def fine_tuning_study(
-    job: Job, dataset: ImageDataset, split: Split, cache: FeatureCache, folder: Path
-) -> FineTuningStudy | None:
+def fine_tuning_study(job: Job, split: Split, extractors: FoldExtractors, folder: Path) -> FineTuningStudy | None:
     """The fine-tuning candidates of a run, within its budget; None where there are none.
 
     What a trial on this machine decides (precision, what the budget leaves) is written down before it is used, so a
@@ -84,9 +82,9 @@ def fine_tuning_study(
     Parameters
     ----------
     job : Job
-    dataset : ImageDataset
     split : Split
-    cache : FeatureCache
+    extractors : FoldExtractors
+        What is fitted for the features in a fold prepares its stage maps too.
     folder : Path
         Unfinished work of the run.
     """
@@ -108,13 +106,21 @@ def fine_tuning_study(
     views = fine_tuning_views(job)
 
     def opened_maps(fold: OuterFold, source: int, stage: str | None) -> Maps:
-        extractor = staged_extractor(job.sources[source].extractor, stage)
-        return open_maps(dataset, extractor, views, cache=cache, progress=job.progress)
+        extractor = staged_extractor(extractors.extractor(fold, source), stage)
+        return open_maps(extractors.dataset, extractor, views, cache=extractors.cache, progress=job.progress)
 
     engine = job.sources[0].extractor.engine
     backbones = tuple(source.extractor.backbone for source in job.sources)
     random = _random_backbones(job) if any(spec.start == "random" for spec in kept) else ()
-    return FineTuningStudy(kept, backbones, opened_maps, random, n_threads=engine.n_threads, device=engine.device)
+    return FineTuningStudy(
+        kept,
+        backbones,
+        opened_maps,
+        random,
+        n_threads=engine.n_threads,
+        device=engine.device,
+        is_fitted=extractors.is_fitted,
+    )
 
 
 def plan_fine_tuning(job: Job, split: Split) -> tuple[tuple[FineTuneSpec, ...], list[str], float]:
@@ -142,7 +148,7 @@ def plan_fine_tuning(job: Job, split: Split) -> tuple[tuple[FineTuneSpec, ...], 
 def _time(job: Job, split: Split) -> FineTuningTime:
     return FineTuningTime(
         extractors=tuple(source.extractor for source in job.sources),
-        maps_s=sum(job.plan.seconds_per_image),
+        maps_s=sum(job.plan.seconds_per_image) * n_extractions(job, split),
         folds=(*outer_folds(split), final_fold(split)),
         n_images=len(job.audited.dataset),
         n_classes=len(job.audited.dataset.classes),

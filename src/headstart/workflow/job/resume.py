@@ -96,7 +96,11 @@ def _stored_network(folder: Path, engine: Engine, number: int) -> bytes | None:
 def _made_again(plain: Extractor, options: FitOptions, stored: Engine, folder: Path, remaking: Remaking) -> bytes:
     """The network of a run that was stopped, by a full disk say, before it could be written: the same bytes again."""
     request = EngineRequest(
-        precision=stored.precision, n_threads=stored.n_threads, batch_size=stored.batch_size, seed=options.seed
+        precision=stored.precision,
+        n_threads=stored.n_threads,
+        batch_size=stored.batch_size,
+        seed=options.seed,
+        floats=options.normalise == "training",
     )
     selector = EngineSelector(
         plain.backbone,

@@ -46,6 +46,8 @@ class FeatureSource:
         With the name of its backbone filled in.
     number : int
         Its place among the sources of the run, from 0.
+    normalise : {"weights", "training"}
+        Whether the channels are normalised as the weights expect, or by the training images of every outer fold.
     """
 
     extractor: Extractor
@@ -53,6 +55,7 @@ class FeatureSource:
     speeds: dict[str, float]
     spec: FeatureSourceSpec = field(default_factory=FeatureSourceSpec)
     number: int = 0
+    normalise: str = "weights"
 
     @property
     def rough_seconds_per_image(self) -> float:
@@ -66,11 +69,12 @@ class FeatureSource:
     def identity(self) -> dict[str, Any]:
         """Weights, settings and engine: all that decides the features of the source."""
         extractor = self.extractor
-        return {
+        found = {
             "weights": extractor.backbone.weights.to_json(),
             "features": extractor.settings(),
             "engine": extractor.engine.to_json(),
         }
+        return found if self.normalise == "weights" else {**found, "normalise": self.normalise}
 
     def save_network(self, folder: Path) -> None:
         """Write the quantised network, if there is one, into a folder, for the resumption of its run.
@@ -102,6 +106,7 @@ def extraction_settings(options: FitOptions) -> ExtractionSettings:
         batch_size=options.batch_size,
         offline=options.offline or options.backbone is None,
         seed=options.seed,
+        normalise=options.normalise,
     )
 
 
@@ -221,24 +226,38 @@ def open_for(
     stored = None if folder is None else files.stored_engine(folder, number)
     if folder is not None and stored is not None:
         extractor, record = resumed(plain, options, stored, folder, Remaking(dataset, cache, progress, number))
-        return FeatureSource(extractor, record, {}, number=number)
+        return FeatureSource(extractor, record, {}, number=number, normalise=options.normalise)
     choice = select_engine(plain, extraction_settings(options), dataset, cache=cache, progress=progress)
-    return FeatureSource(choice.extractor, choice.record, choice.speeds, number=number)
+    return FeatureSource(choice.extractor, choice.record, choice.speeds, number=number, normalise=options.normalise)
 
 
 def extract_all(
-    dataset: ImageDataset, sources: Sequence[FeatureSource], cache: FeatureCache, progress: Progress
+    dataset: ImageDataset,
+    extractors: Sequence[Extractor],
+    cache: FeatureCache,
+    progress: Progress,
+    *,
+    fold: str = "",
 ) -> tuple[NDArray[np.float32], ...]:
-    """Features of every source, one after the other; a network is released when its features are computed."""
+    """Features of every source, one after the other; a network is released when its features are computed.
+
+    `fold` is the name of the outer fold that they are for, where they differ from fold to fold.
+    """
     found = []
-    for source in sources:
-        found.append(extract_features(dataset, source.extractor, cache=cache, progress=progress))
-        source.extractor.release()
+    for extractor in extractors:
+        found.append(extract_features(dataset, extractor, cache=cache, progress=progress, fold=fold))
+        extractor.release()
     return tuple(found)
 
 
 def extract_all_views(
-    dataset: ImageDataset, sources: Sequence[FeatureSource], views: Views, cache: FeatureCache, progress: Progress
+    dataset: ImageDataset,
+    extractors: Sequence[Extractor],
+    views: Views,
+    cache: FeatureCache,
+    progress: Progress,
+    *,
+    fold: str = "",
 ) -> tuple[dict[str, NDArray[np.float32]], ...]:
     """Features of the views of every policy, for every source; nothing where nothing is augmented."""
     every = views.all()
@@ -246,9 +265,9 @@ def extract_all_views(
         return ()
     place = {str(view.settings()): number for number, view in enumerate(every)}
     found = []
-    for source in sources:
-        rows = extract_views(dataset, source.extractor, every, cache=cache, progress=progress)
-        source.extractor.release()
+    for extractor in extractors:
+        rows = extract_views(dataset, extractor, every, cache=cache, progress=progress, fold=fold)
+        extractor.release()
         of_policy = {name: [place[str(view.settings())] for view in listed] for name, listed in views.of_policy.items()}
         found.append({name: _some_views(rows, numbers) for name, numbers in of_policy.items()})
     return tuple(found)

@@ -55,6 +55,9 @@ class Costs:
         Views of each image, itself among them.
     baselines_s : float
         Seconds of the features and studies of the simple baselines.
+    n_extractions : int
+        Times that the features of every image are computed: once, or where a preparation is fitted once for each outer
+        fold and once for the final model.
     """
 
     n_images: int
@@ -63,6 +66,7 @@ class Costs:
     heads_s: float
     n_views: int = 1
     baselines_s: float = 0.0
+    n_extractions: int = 1
 
     @property
     def n_cached(self) -> int:
@@ -72,7 +76,7 @@ class Costs:
     @property
     def n_missing(self) -> int:
         """Features that are to be computed, counted over images, views and sources."""
-        return self.n_images * self.n_views * len(self.sources) - self.n_cached
+        return self.n_images * self.n_views * len(self.sources) * self.n_extractions - self.n_cached
 
     @property
     def features_s(self) -> float:
@@ -89,6 +93,7 @@ def fit_costs(
     *,
     taxed: bool,
     views: Sequence[View] = (),
+    n_extractions: int = 1,
 ) -> Costs:
     """Costs of a fit, features tried on a few batches where any are missing, heads on a few steps.
 
@@ -103,22 +108,36 @@ def fit_costs(
         The study runs twice, for the optimism from ignoring the groups.
     views : sequence of View
         Views whose features are computed, the images among them; empty: the images alone.
+    n_extractions : int
+        Times that features are computed, where a preparation is fitted in every fold: none of them is looked for in
+        the cache, since what is fitted is not known yet.
     """
-    features = tuple(_source_costs(dataset, source, cache, views, alone=len(sources) == 1) for source in sources)
+    features = tuple(
+        _source_costs(dataset, source, cache, views, alone=len(sources) == 1, n_extractions=n_extractions)
+        for source in sources
+    )
     widths = [source.extractor.backbone.feature_width for source in sources]
     folds = [*outer_folds(split), final_fold(split)]
     heads_s = study_seconds(folds, plan, widths, len(dataset.classes))
     n_each = max(len(views), 1)
-    return Costs(len(dataset), len(plan.candidates), features, heads_s * (2 if taxed else 1), n_views=n_each)
+    return Costs(
+        len(dataset), len(plan.candidates), features, heads_s * (2 if taxed else 1), n_each, n_extractions=n_extractions
+    )
 
 
 def _source_costs(
-    dataset: ImageDataset, source: FeatureSource, cache: FeatureCache, views: Sequence[View], *, alone: bool
+    dataset: ImageDataset,
+    source: FeatureSource,
+    cache: FeatureCache,
+    views: Sequence[View],
+    *,
+    alone: bool,
+    n_extractions: int,
 ) -> SourceCosts:
     extractor = source.extractor
     every = views or (IDENTITY,)
-    cached = sum(n_cached(dataset, extractor, cache, view) for view in every)
-    missing = len(dataset) * len(every) - cached
+    cached = 0 if source.normalise == "training" else sum(n_cached(dataset, extractor, cache, view) for view in every)
+    missing = len(dataset) * len(every) * n_extractions - cached
     seconds = missing * seconds_per_image(extractor) if missing else 0.0
     if not alone:
         extractor.release()  # sources may share a network, which the next one may move to another device
@@ -129,7 +148,16 @@ def announce(job: Job, cache: FeatureCache, split: Split, baselines_s: float = 0
     """Tell the user what is about to be done and about how long it will take, `baselines_s` of it for the baselines."""
     dataset, plan = job.audited.dataset, job.plan
     taxed = job.options.leakage_tax and dataset.groups is not None
-    costs = fit_costs(dataset, plan, job.sources, cache, split, taxed=taxed, views=job.views.all())
+    costs = fit_costs(
+        dataset,
+        plan,
+        job.sources,
+        cache,
+        split,
+        taxed=taxed,
+        views=job.views.all(),
+        n_extractions=n_extractions(job, split, taxed=taxed),
+    )
     costs = replace(costs, baselines_s=baselines_s)
     minutes = (costs.features_s + costs.heads_s + costs.baselines_s + REPORT_S) / 60
     repeated = f", drawn {split.repeats} times" if split.repeats > 1 else ""
@@ -145,8 +173,23 @@ def announce(job: Job, cache: FeatureCache, split: Split, baselines_s: float = 0
     return costs
 
 
+def n_extractions(job: Job, split: Split, *, taxed: bool = False) -> int:
+    """Times that the features of every image are computed: several where a preparation is fitted in each fold."""
+    if not any(source.normalise == "training" for source in job.sources):
+        return 1
+    n_outer = len(outer_folds(split))
+    return n_outer * (2 if taxed else 1) + 1
+
+
 def _features_words(costs: Costs) -> str:
     n_sources = len(costs.sources)
+    if costs.n_extractions > 1:
+        seen = "" if costs.n_views == 1 else f", {costs.n_views} views each,"
+        among = "" if n_sources == 1 else f" from each of {n_sources} sources"
+        return (
+            f"features of {costs.n_images:,} images{seen}{among} {costs.n_extractions} times, once for each fold in "
+            "which the channels are normalised and once for the final model"
+        )
     what = "images" if costs.n_views == 1 else "views"
     if n_sources == 1:
         return f"features of {costs.n_missing:,} {what} ({costs.n_cached:,} are cached)"

@@ -11,6 +11,7 @@ from headstart.workflow.options.option import Options, option
 Resize = Literal["squash", "crop", "pad"]
 RESIZES: Final = get_args(Resize)
 Decoding = Literal["exact", "fast"]
+Normalisation = Literal["weights", "training"]
 WHITE_LEVEL: Final = 65535
 INPUT_SIZES: Final = {"at_least": 16, "at_most": 4096}
 
@@ -32,6 +33,9 @@ class NetworkOptions(Options):
         How an image is brought to a square.
     white_level : int
         The 16-bit value shown as white.
+    normalise : {"weights", "training"}
+        Mean and spread of the channels that pixels are normalised by: the weights' own, or those of the training
+        images of every outer fold.
     decode : {"exact", "fast"}
         ``fast`` lets the JPEG decoder leave out detail that the network's input is too small to show.
     """
@@ -60,6 +64,13 @@ class NetworkOptions(Options):
     resize: Resize = field(default="squash", metadata=option("How an image becomes square.", choices=RESIZES))
     white_level: int = field(
         default=WHITE_LEVEL, metadata=option("16-bit value shown as white.", at_least=1, at_most=WHITE_LEVEL)
+    )
+    normalise: Normalisation = field(
+        default="weights",
+        metadata=option(
+            "Mean and spread of the channels: of the weights, or of each fold's training images.",
+            choices=get_args(Normalisation),
+        ),
     )
     decode: Decoding = field(
         default="exact",

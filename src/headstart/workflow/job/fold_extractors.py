@@ -1,0 +1,162 @@
+"""What computes the features of a job in every outer fold: its sources, with a preparation fitted there or as they are.
+
+Where the preparation is fitted there is one array of features for each outer fold and one for the final model, each by
+a preparation that saw that fold's training images alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.data.channel_normalisation import ChannelNormalisation
+from headstart.data.image_resize import ImageResize
+from headstart.features.channel_sums import ChannelSums
+from headstart.features.extract import extract_features
+from headstart.study.data import StudyData
+from headstart.study.features import FeatureSet, FittedFeatures
+from headstart.workflow.job.sources import FeatureSource, extract_all, extract_all_views
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from headstart.data import ImageDataset
+    from headstart.data.preparation import FittablePreparation, FittedPreparation, Preparation
+    from headstart.features.cache import FeatureCache
+    from headstart.features.extractor import Extractor
+    from headstart.progress import Progress
+    from headstart.study.folds import OuterFold
+    from headstart.workflow.job.job import Job
+
+    Integers = NDArray[np.int64]
+
+
+class FoldExtractors:
+    """Extractors of a job's sources in every outer fold, and the features that they give.
+
+    Parameters
+    ----------
+    job : Job
+    dataset : ImageDataset
+        Readable images with their hashes.
+    cache : FeatureCache
+    rows_of : callable, optional
+        Rows that a fold's preparations are fitted on. Default: its training rows.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        dataset: ImageDataset,
+        cache: FeatureCache,
+        *,
+        rows_of: Callable[[OuterFold], Integers] = lambda fold: fold.train,
+    ) -> None:
+        self._job, self.dataset, self.cache, self._rows_of = job, dataset, cache, rows_of
+        self._fittable: tuple[FittablePreparation, ...] | None = None
+        self._preparations: dict[bytes, tuple[FittedPreparation, ...]] = {}
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether something is fitted in every fold before the features."""
+        return is_fitted(self._job)
+
+    def confirming(self) -> tuple[NDArray[np.float32], ...]:
+        """Features in which near-duplicates are confirmed, before any fold is drawn: nothing is fitted for them.
+
+        Those of the study where nothing is; else those of the first source alone, where there are pairs to confirm.
+        """
+        job, sources = self._job, [source.extractor for source in self._job.sources]
+        if not self.is_fitted:
+            return extract_all(self.dataset, sources, self.cache, job.progress)
+        if not job.audited.audit.candidates:
+            return (np.zeros((len(self.dataset), 0), dtype=np.float32),)
+        return extract_all(self.dataset, sources[:1], self.cache, job.progress, fold="near-duplicates")
+
+    def study_data(self, joined: ImageDataset, confirming: tuple[NDArray[np.float32], ...]) -> StudyData:
+        """Data of the study: the images with near-duplicates joined, and their features.
+
+        Parameters
+        ----------
+        joined : ImageDataset
+        confirming : tuple of ndarray
+            What `confirming` gave, which are the features where nothing is fitted.
+        """
+        job, sources = self._job, [source.extractor for source in self._job.sources]
+        if self.is_fitted:
+            return StudyData.of(joined, self.by_fold(sources))
+        views = extract_all_views(self.dataset, sources, job.views, self.cache, job.progress)
+        return StudyData.of(joined, confirming, views)
+
+    def by_fold(
+        self, extractors: Sequence[Extractor], *, sources: Sequence[int] | None = None, views: bool = True
+    ) -> FittedFeatures:
+        """Features of some extractors by the preparations of every fold.
+
+        Parameters
+        ----------
+        extractors : sequence of Extractor
+        sources : sequence of int, optional
+            For each the number of the source whose preparation it takes. Default: every source in order.
+        views : bool
+            With the views that the search needs.
+        """
+        job = self._job
+        places = range(len(extractors)) if sources is None else sources
+
+        def extract(preparations: tuple[FittedPreparation, ...], fold: str) -> FeatureSet:
+            prepared = [one.with_preparation(preparations[of]) for one, of in zip(extractors, places, strict=True)]
+            rows = extract_all(self.dataset, prepared, self.cache, job.progress, fold=fold)
+            if not views:
+                return FeatureSet(rows)
+            seen = extract_all_views(self.dataset, prepared, job.views, self.cache, job.progress, fold=fold)
+            return FeatureSet(rows, seen)
+
+        widths = [extractor.row_shape[0] for extractor in extractors]
+        return FittedFeatures(self._fitted, extract, widths, rows_of=self._rows_of)
+
+    def preparation(self, fold: OuterFold, source: int) -> Preparation:
+        """Preparation of a source in an outer fold."""
+        if not self.is_fitted:
+            return self._job.sources[source].extractor.preparation
+        return self._fitted(self._rows_of(fold))[source]
+
+    def extractor(self, fold: OuterFold, source: int) -> Extractor:
+        """Extractor of a source in an outer fold."""
+        given = self._job.sources[source].extractor
+        return given.with_preparation(self.preparation(fold, source)) if self.is_fitted else given
+
+    def _fitted(self, rows: Integers) -> tuple[FittedPreparation, ...]:
+        """Preparations of all sources, fitted on some rows: in the data set they are given, and no others."""
+        key = rows.tobytes()
+        if key not in self._preparations:
+            if self._fittable is None:
+                self._fittable = tuple(
+                    fittable_preparation(source, self.dataset, self.cache, self._job.progress)
+                    for source in self._job.sources
+                )
+            weights = self.dataset.weights
+            counted = rows if weights is None else rows[weights[rows] > 0]  # an image of weight 0 is left out
+            self._preparations[key] = tuple(one.fit(self.dataset, counted) for one in self._fittable)
+        return self._preparations[key]
+
+
+def is_fitted(job: Job) -> bool:
+    """Whether a job fits something in every fold before the features."""
+    return any(source.normalise == "training" for source in job.sources)
+
+
+def fittable_preparation(
+    source: FeatureSource, dataset: ImageDataset, cache: FeatureCache, progress: Progress
+) -> FittablePreparation:
+    """The preparation of a source that is fitted in every fold; sums of its channels are computed once for all."""
+    extractor = source.extractor
+    base, backbone = extractor.preparation, extractor.backbone
+    if not isinstance(base, ImageResize):
+        raise TypeError(f"channels are normalised after images are resized, not after {type(base).__name__}")
+    sums = extract_features(
+        dataset, ChannelSums(base, n_threads=extractor.engine.n_threads), cache=cache, progress=progress
+    )
+    return ChannelNormalisation(base, backbone.mean, backbone.std, sums)

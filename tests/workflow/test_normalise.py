@@ -1,0 +1,241 @@
+"""`--normalise training`: fitted in every fold, never on a test row, in run, bundle and prediction."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import helpers
+import numpy as np
+import pytest
+
+import headstart
+from headstart.data import ImageDataset, ImageResize
+from headstart.data.channel_normalisation import FittedChannelNormalisation
+from headstart.errors import BundleError
+from headstart.model import Model, load_model
+from headstart.storage import hash_file, hash_json, json_bytes
+from headstart.study.features import FeatureSet, FittedFeatures
+from headstart.study.folds import OuterFold
+from headstart.workflow import fit
+from headstart.workflow.fit import estimate_fit
+from headstart.workflow.job import fold_extractors
+from headstart.workflow.options.learning_curve import CurveOptions
+
+TUNED: dict[str, Any] = {
+    "strategy": "fine-tune,scratch",
+    "unlock": 1,
+    "fine_tuning": {"epochs": 1, "warmup_epochs": 0, "batch_size": 8},
+}
+
+
+class NoEffect(FittedChannelNormalisation):
+    """Mean 0, spread 1: pixels as they are, as floats."""
+
+    def apply(self, pixels: np.ndarray) -> np.ndarray:
+        return pixels.astype(np.float32)
+
+
+class Remembers:
+    """Fitted by remembering the rows that it was shown."""
+
+    def __init__(self, base: ImageResize, shown: list[np.ndarray]) -> None:
+        self.base, self.shown = base, shown
+
+    def fit(self, dataset: ImageDataset, rows: np.ndarray) -> NoEffect:
+        self.shown.append(rows)
+        remembered = np.array([rows.sum(), len(rows), rows.max()], dtype=np.float64)
+        return NoEffect(self.base, (0.5,) * 3, (0.5,) * 3, remembered, np.ones(3), len(rows))
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return helpers.write_folders(tmp_path_factory.mktemp("data"), 48)
+
+
+@pytest.fixture(autouse=True)
+def plain_reports() -> Iterator[None]:
+    with helpers.no_figures():
+        yield
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
+    """Rows that a preparation of no effect was fitted on; it takes the place of the channels' normalisation."""
+    rows: list[np.ndarray] = []
+
+    def toy(source: Any, *_: Any) -> Remembers:
+        return Remembers(source.extractor.preparation, rows)
+
+    monkeypatch.setattr(fold_extractors, "fittable_preparation", toy)
+    return rows
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[OuterFold, np.ndarray]]:
+    """Every fold whose features were taken, with the rows that these were fitted on."""
+    found: list[tuple[OuterFold, np.ndarray]] = []
+    plain = FittedFeatures.of
+
+    def noted(self: FittedFeatures, fold: OuterFold) -> FeatureSet:
+        found.append((fold, self._rows_of(fold)))
+        return plain(self, fold)
+
+    monkeypatch.setattr(FittedFeatures, "of", noted)
+    return found
+
+
+@pytest.mark.usefixtures("shown")
+@pytest.mark.parametrize("views", [{}, {"augment": "flips", "tta": True}])
+def test_a_preparation_of_no_effect_gives_the_bytes_of_none(
+    folders: Path, tmp_path: Path, views: dict[str, Any]
+) -> None:
+    plain = fit(folders, tmp_path / "plain", helpers.options(**views))
+    fitted = fit(folders, tmp_path / "fitted", helpers.options(normalise="training", **views))
+    for name in ("predictions.csv", "split.json", "model/head.safetensors"):
+        assert (fitted.folder / name).read_bytes() == (plain.folder / name).read_bytes()
+    for name in ("repeat0-fold0.safetensors", "repeat0-fold2.safetensors"):
+        assert (fitted.folder / "folds" / name).read_bytes() == (plain.folder / "folds" / name).read_bytes()
+
+
+def test_no_strategy_fits_on_a_test_row(
+    tmp_path: Path, shown: list[np.ndarray], taken: list[tuple[OuterFold, np.ndarray]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[tuple[OuterFold, Any]] = []
+    plain = fold_extractors.FoldExtractors.extractor
+
+    def noted(self: Any, fold: OuterFold, source: int) -> Any:
+        found = plain(self, fold, source)
+        opened.append((fold, found.preparation))
+        return found
+
+    monkeypatch.setattr(fold_extractors.FoldExtractors, "extractor", noted)
+    images, labels = helpers.noise(48, seed=1, spread=(20, 40)), helpers.labels_of(48)
+    dataset = ImageDataset.from_arrays(images, labels=labels, groups=[f"g{row // 4}" for row in range(48)])
+    options = helpers.options(
+        backbone=f"{helpers.BACKBONE},test_vit", normalise="training", leakage_tax=True, augment="flips", **TUNED
+    )
+    run = fit(dataset, tmp_path / "run", options)
+    keys = {fold.key for fold, _ in taken}
+    assert keys == {"repeat0-fold0", "repeat0-fold1", "repeat0-fold2", "final"}
+    assert len({rows.tobytes() for _, rows in taken}) > 4  # the folds that ignore groups are others
+    for fold, rows in taken:
+        assert rows.tolist() == fold.train.tolist()
+        assert not np.intersect1d(rows, fold.test).size
+    assert {fold.key for fold, _ in opened} == keys  # stage maps, of every fold and of the final model
+    for fold, preparation in opened:
+        assert preparation.mean.tolist() == [fold.train.sum(), len(fold.train), fold.train.max()]
+    assert {rows.tobytes() for rows in shown} == {rows.tobytes() for _, rows in taken}
+    assert run.results.task.n_images == 48
+
+
+@pytest.mark.usefixtures("shown")
+def test_a_learning_curve_is_fitted_on_the_training_fold_of_every_subset(
+    tmp_path: Path, taken: list[tuple[OuterFold, np.ndarray]]
+) -> None:
+    images = helpers.noise(120, seed=1, spread=(10, 60))
+    dataset = ImageDataset.from_arrays(images, labels=helpers.labels_of(120))
+    requested = CurveOptions(sizes=4, repeats=2, folds=2)
+    headstart.curve(dataset, tmp_path / "curve", helpers.options(normalise="training"), requested)
+    assert len({rows.tobytes() for _, rows in taken}) == 4
+    for fold, rows in taken:
+        assert not np.intersect1d(rows, fold.test).size
+        assert len(rows) + len(fold.test) == 120
+
+
+def test_test_images_change_nothing_that_their_fold_learned(tmp_path: Path) -> None:
+    images, labels = helpers.noise(48, seed=2), helpers.labels_of(48)
+    folds = [row // 2 % 3 for row in range(48)]
+    changed = images.copy()
+    changed[[fold == 0 for fold in folds]] = 255 - changed[[fold == 0 for fold in folds]] // 3
+    states, heads = [], []
+    for name, pixels in (("one", images), ("other", changed)):
+        dataset = ImageDataset.from_arrays(pixels, labels=labels, folds=folds)
+        run = fit(dataset, tmp_path / name, helpers.options(normalise="training"))
+        entries = json.loads((run.folder / "folds" / "heads.json").read_text())["heads"]
+        states.append([entry["source"]["preparation_state"] for entry in entries])
+        heads.append([(run.folder / "folds" / entry["file"]).read_bytes() for entry in entries])
+    assert states[0][0] == states[1][0]
+    assert heads[0][0] == heads[1][0]
+    assert states[0][1] != states[1][1]
+
+
+@pytest.fixture(scope="module")
+def run(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> headstart.Run:
+    with helpers.no_figures():
+        return fit(folders, tmp_path_factory.mktemp("runs") / "run", helpers.options(normalise="training"))
+
+
+def test_the_bundle_normalises_as_all_images_say(run: headstart.Run, folders: Path) -> None:
+    model = load_model(run.folder)
+    found = run.results.backbone.training_normalisation
+    assert isinstance(model.preparation, FittedChannelNormalisation)
+    assert found is not None
+    assert found.n_images == model.preparation.n_images == 48
+    np.testing.assert_allclose(np.multiply(found.mean, 255), model.preparation.mean)
+    base = model.preparation.base
+    paths = sorted(folders.rglob("*.png"))
+    pixels = np.stack([base.read(path.read_bytes(), path.name) for path in paths]).reshape(-1, 3)
+    np.testing.assert_allclose(model.preparation.mean, pixels.mean(axis=0))
+    again = load_model(run.folder).predict_proba(paths[:3])
+    assert again.tobytes() == model.predict_proba(paths[:3]).tobytes()
+
+
+def test_an_interrupted_run_goes_on_with_the_same_results(
+    run: headstart.Run, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class StoppedError(Exception):
+        pass
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise StoppedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules["headstart.workflow.fit"], "run_study", stop)
+        with pytest.raises(StoppedError):
+            fit(folders, tmp_path / "run", helpers.options(normalise="training"))
+    with monkeypatch.context() as patch:
+        patch.setattr("headstart.features.extract.stream_views", stop)  # features are in the cache
+        again = fit(folders, tmp_path / "run", helpers.options(normalise="training"))
+    for name in ("predictions.csv", "results.json", "folds/heads.json"):
+        assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes()
+
+
+def rewritten(folder: Path, change: Any) -> None:
+    """A bundle with another description, signed as if it had been written so."""
+    description = json.loads((folder / "model.json").read_text())
+    change(description)
+    (folder / "model.json").write_bytes(json_bytes(description))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest.pop("sha256")
+    manifest["files"] = {name: hash_file(folder / name) for name in manifest["files"]}
+    (folder / "manifest.json").write_bytes(json_bytes({**manifest, "sha256": hash_json(manifest)}))
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "reason"),
+    [
+        ("name", "wavelets", "Unknown preparation 'wavelets'.*newer headstart"),
+        ("version", 99, "rules 99.*Install a newer headstart"),
+        ("target", None, "normalisation of the channels is damaged"),
+    ],
+)
+def test_a_bundle_whose_preparation_is_unknown_newer_or_damaged_is_refused(
+    run: headstart.Run, tmp_path: Path, entry: str, value: Any, reason: str
+) -> None:
+    model: Model = load_model(run.folder)
+    model.save(tmp_path / "model")
+    rewritten(tmp_path / "model", lambda description: description["preparation"].update({entry: value}))
+    with pytest.raises(BundleError, match=reason):
+        load_model(tmp_path / "model")
+
+
+def test_the_estimate_counts_an_extraction_for_every_fold(folders: Path, tmp_path: Path) -> None:
+    notes = helpers.Notes()
+    found = estimate_fit(folders, tmp_path / "run", helpers.options(normalise="training"), progress=notes)
+    assert found["extractions"] == 4
+    assert found["sources"]["test_resnet"]["features_in_cache"] == 0
+    assert not (tmp_path / "run").exists()
