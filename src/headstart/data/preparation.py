@@ -68,7 +68,7 @@ class FittedPreparation(Preparation, Protocol):
         ...
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """What was learned, as named arrays of finite numbers."""
+        """Values that were fitted, as named arrays of finite numbers."""
         ...
 
 

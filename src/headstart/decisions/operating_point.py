@@ -276,7 +276,7 @@ def evaluate_point(
     Parameters
     ----------
     oof : OutOfFold
-        Of two classes.
+        Predictions for two classes.
     predicted : ndarray of shape (n_repeats, n_images), int64
         Number of the predicted class.
     seed : int

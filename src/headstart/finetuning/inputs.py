@@ -1,4 +1,4 @@
-"""Where training reads its input from: stage maps on disk, stage maps computed anew, or prepared pixels."""
+"""Inputs of training: stage maps on disk, stage maps computed anew, or prepared pixels."""
 
 from __future__ import annotations
 

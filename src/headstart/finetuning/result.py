@@ -19,7 +19,7 @@ Arrays = Mapping[str, "NDArray[Any]"]
 
 
 class Store(Protocol):
-    """Where unfinished work is kept: whole arrays under a key, or nothing."""
+    """Store of unfinished work: whole arrays under a key, or nothing."""
 
     def get(self, key: str) -> dict[str, NDArray[Any]] | None:
         """Arrays kept under a key; None when there are none."""

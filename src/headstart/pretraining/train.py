@@ -37,7 +37,7 @@ class DivergedError(InputError):
 
 @dataclass(frozen=True)
 class Machine:
-    """Where and how the arithmetic runs; decided once, kept on resume.
+    """Device, precision and threads of a training; decided once, kept on resume.
 
     Attributes
     ----------

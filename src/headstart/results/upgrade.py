@@ -93,7 +93,7 @@ def upgrade_engine_record(old: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def upgrade_weights(old: Mapping[str, Any]) -> dict[str, Any]:
-    """Where weights came from, what was left out because it was empty being there."""
+    """Source of weights from format 1, with the keys that are left out where empty."""
     return {**_changed(_filled(old, {**_NO_FILE, "pretraining": None}), "pretraining", upgrade_pretraining)}
 
 

@@ -65,7 +65,7 @@ EXTRAS: Final = {
     "int8": "OpenVINO and nncf: --precision int8",
     "demo": "headstart demo: 2,624 images of solar cells, with weights and OpenVINO",
 }
-"""What each extra is good for."""
+"""Purpose of each extra."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def load_problem(module: str) -> str:
 
 
 def one_line(error: BaseException, limit: int = 200) -> str:
-    r"""What an exception says, on one line.
+    r"""Message of an exception, on one line.
 
     >>> one_line(ValueError("a\nb")), one_line(KeyError())
     ('a b', 'KeyError')

@@ -63,7 +63,7 @@ class Baseline:
     title : str
         For people.
     features : ndarray of shape (n_images, n_features), float32, or FoldFeatures
-        Of one source.
+        Features of one source.
     heads : tuple of HeadSpec
         Heads that its inner folds choose among.
     """

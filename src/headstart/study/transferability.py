@@ -96,7 +96,7 @@ def fold_scores(data: StudyData, fold: OuterFold, seed: int) -> dict[str, NDArra
     Parameters
     ----------
     data : StudyData
-        Of one source.
+        Data with the features of one source.
     fold : OuterFold
     seed : int
 

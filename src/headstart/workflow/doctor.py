@@ -45,7 +45,7 @@ VARIABLES: Final = {
     "TMPDIR": "folder of temporary files",
     "OMP_NUM_THREADS": "threads of numpy and torch, outside what --threads sets",
 }
-"""What headstart reads from the environment."""
+"""Environment variables that headstart reads."""
 _LOADED: Final = ("numpy", "PIL", "torch", "torchvision", "timm")
 """Modules whose compiled parts most often fail to load."""
 _LITTLE_MEMORY: Final = 2 * 10**9
@@ -115,7 +115,7 @@ class CacheState:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was found; `problems` first.
+    """Findings; `problems` first.
 
     Attributes
     ----------

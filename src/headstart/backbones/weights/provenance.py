@@ -32,7 +32,7 @@ def is_random(source: str) -> bool:
 
 @dataclass(frozen=True)
 class WeightsSource:
-    """Where a backbone's weights came from.
+    """Source of a backbone's weights.
 
     Attributes
     ----------

@@ -34,7 +34,8 @@ class ColumnFacts:
     n_distinct : int
         Number of different values.
     balanced_accuracy : float or None
-        Of the class told from this column alone, in five folds that keep groups whole; None without labels.
+        Balanced accuracy of classes predicted from this column alone, in five folds that keep groups whole; None
+        without labels.
     """
 
     name: str

@@ -32,7 +32,7 @@ class ColumnEncoding:
     name : str
     kind : {"number", "category"}
     fill, mean, deviation : float
-        Of a column of numbers: the median of the training rows, which stands for what is missing, and the mean and the
+        For a column of numbers: the median of the training rows, which stands for what is missing, and the mean and the
         standard deviation with it filled in. Without any training value 0, 0 and 0.
     categories : tuple of str
         Categories that the training rows hold, in natural order.

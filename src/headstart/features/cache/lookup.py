@@ -48,7 +48,7 @@ def as_keys(hashes: Sequence[str]) -> NDArray[np.uint8]:
 
 
 def find(requested: NDArray[np.uint8], kept: Sequence[NDArray[np.uint8]]) -> list[Hits]:
-    """Where wanted keys lie, shard after shard; one that lies in several shards is taken from the first.
+    """Places of the requested keys, shard after shard; one that lies in several shards is taken from the first.
 
     Sorted by their first eight bytes and then compared in full, so that a million keys take a fraction of a second.
     Of two different keys with the same eight bytes, which nobody is going to see, one would count as not kept.

@@ -35,7 +35,7 @@ class DamagedShardError(StorageError):
 
 @dataclass(frozen=True)
 class ShardLayout:
-    """Where keys and rows lie in a shard.
+    """Places of keys and rows in a shard.
 
     Attributes
     ----------

@@ -61,7 +61,7 @@ def _tried(library: str, precision: str, device: str) -> EngineState:
 
 
 def _lacking(library: str, precision: str, device: str) -> str:
-    """What is missing, so that the engine is never chosen here; empty where nothing is."""
+    """Reason why the engine is never chosen here; empty where there is none."""
     if library == "openvino" and openvino_absence():
         return openvino_absence()
     there = openvino_precisions() if library == "openvino" else torch_precisions(device)

@@ -1,4 +1,4 @@
-"""Where heads are trained: device, precision, threads."""
+"""Device, precision and threads that heads are trained with."""
 
 from __future__ import annotations
 

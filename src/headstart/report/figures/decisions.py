@@ -145,7 +145,7 @@ def _draw_reliability(axes: Axes, bins: ReliabilityBins, *, colour: str) -> None
 
 @style.styled()
 def operating_point(curve: tuple[Floats, Floats], scores: OperatingPointScores, *, rule: str, title: str) -> Figure:
-    """Where the operating point lies on the ROC curve, its intervals as a cross.
+    """Figure of the operating point on the ROC curve, its intervals as a cross.
 
     Parameters
     ----------

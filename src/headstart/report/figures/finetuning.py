@@ -86,7 +86,7 @@ def stages_and_losses(
     Parameters
     ----------
     stages : sequence of str
-        Of the network, in order.
+        Stages of the network, in order.
     candidates : sequence of FineTuningCandidate
     panels : sequence of (str, TriedFineTuning, bool)
         Title, training, and whether it was chosen.

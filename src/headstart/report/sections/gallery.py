@@ -38,7 +38,7 @@ class Case:
     label, predicted : int
         Class codes.
     probability : float
-        Of the predicted class; with repeats, the mean over them.
+        Probability of the predicted class; with repeats, the mean over them.
     """
 
     image: str

@@ -30,7 +30,7 @@ class Search:
     Attributes
     ----------
     table : CandidateTable
-        Of the outer folds.
+        Candidates of the outer folds.
     found : tuple of (Design, effects of its factors)
         For each kind of head whose settings varied.
     """

@@ -16,7 +16,7 @@ class TestSetResults(TestSetDecisions):
     Attributes
     ----------
     metrics, per_class, confusion
-        Of the most probable class.
+        Scores of the most probable class.
     unreadable : tuple of str
         Images that were left out, and why.
     """

@@ -61,7 +61,7 @@ class PretrainingFacts(Part):
     Attributes
     ----------
     training_loss : float
-        Of the last epoch.
+        Training loss of the last epoch.
     identity_sha256 : str
         Hash of everything that decides the weights.
     """

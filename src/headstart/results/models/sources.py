@@ -1,4 +1,4 @@
-"""Where features come from: network, weights, preparation of the pixels, and the engine that ran the network."""
+"""Sources of features: network, weights, preparation of the pixels, and the engine that ran the network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Side: TypeAlias = Positive
 
 
 class Weights(Part):
-    """Where the weights of a network came from, and what they are; `pretraining` where headstart made them."""
+    """Weights of a network and their source; `pretraining` where headstart made them."""
 
     source: str
     sha256: str

@@ -1,4 +1,4 @@
-"""Where features come from, as parts of a document: weights, engine, network and preparation."""
+"""Sources of features as parts of a document: weights, engine, network and preparation."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ P = TypeVar("P", bound=Part)
 
 
 def weights_facts(source: WeightsSource) -> Weights:
-    """Where weights came from.
+    """Source of weights, as a part of a document.
 
     Raises
     ------

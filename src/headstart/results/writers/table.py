@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def table_facts(audit: Audit, study: StudyResult) -> TableFacts | None:
-    """What the audit found of every column, and how the refit on all images encodes it; None without columns."""
+    """Audit of every column, and how the refit on all images encodes it; None without columns."""
     if study.data.columns is None:
         return None
     encoding = study.data.columns.encoding(study.final.outer)

@@ -169,7 +169,7 @@ def curve_document(
     draws : TrainingSubsets
     losses : ndarray of shape (R, K)
     n_images : int
-        Of the data set.
+        Number of images of the data set.
     metric : str
     asked : sequence of int
         Numbers of training images to predict the score at.

@@ -72,7 +72,7 @@ _Text: Any = _listable(Annotated[str, Field(min_length=1)])
 
 
 class SourceTable(BaseModel):
-    """Where features come from: every combination of the values listed."""
+    """Sources of features: every combination of the values listed."""
 
     model_config = _STRICT
     backbone: _Text | None = Field(default=None, description="Names that `headstart backbones` lists, or timm's.")

@@ -92,7 +92,7 @@ class BaselineSources:
 
 
 def open_baselines(options: FitOptions, sources: Sequence[FeatureSource]) -> BaselineSources:
-    """Where the baselines' features come from: the pixels of the first source, and its backbone with random weights."""
+    """Sources of the baselines' features: the pixels of the first source, and its backbone with random weights."""
     pretrained = [source for source in sources if not source.extractor.backbone.weights.is_random]
     random_extractor = random_weights_extractor(pretrained[0].extractor, seed=options.seed) if pretrained else None
     first = (pretrained or list(sources))[0]

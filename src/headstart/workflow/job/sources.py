@@ -1,4 +1,4 @@
-"""Where the features of a job come from: backbones with the engines that run them, chosen once per run."""
+"""Sources of a job's features: backbones with the engines that run them, chosen once per run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a data set comes from, and how it is read."""
+"""Options of a data set: its source, and how it is read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _COLUMNS: Final[Mapping[str, Option]] = {
 
 @dataclass(frozen=True)
 class DataSource(Options):
-    """Where a data set comes from, so that it can be opened again for a report.
+    """Source of a data set, so that it can be opened again for a report.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Where and how networks run, and where features are kept."""
+"""Options of the machine: device, engine and threads of networks, and the cache of features."""
 
 from __future__ import annotations
 
