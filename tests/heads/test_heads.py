@@ -1,4 +1,4 @@
-"""Heads: equality with scikit-learn and plain torch, row independence, leak guards, stored arrays."""
+"""Heads: equality with scikit-learn and plain torch, row independence, leak guards, input refused in words."""
 
 from __future__ import annotations
 
@@ -10,54 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import safetensors.numpy
 import threadpoolctl
 import torch
+from made_heads import AUTO_LDA, SMALL, UNIFORM_KNN, blobs, fit_one, same_arrays
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.svm import SVC
 
 from headstart.decisions.scaling import fit_platt
-from headstart.errors import BundleError, InputError
-from headstart.heads import FittedHead, HeadSpec, cost, fit_heads, grid, searchable_kinds, total_cost
+from headstart.errors import InputError
+from headstart.heads import FittedHead, HeadSpec, fit_heads, searchable_kinds
 from headstart.heads.arithmetic import BLOCK_ROWS, PROBABILITY_FLOOR, standardised
 from headstart.heads.kinds.knn import distance_votes, uniform_votes
 from headstart.heads.kinds.svm import svm_decisions
 from headstart.heads.training_rows import scaling
-
-SMALL = {
-    "dense": HeadSpec("dense", {"units": 37, "epochs": 8, "learning_rate": 1e-3}),
-    "logistic": HeadSpec("logistic", {"C": 0.1}),
-    "knn": HeadSpec("knn", {"k": 7}),
-    "svm": HeadSpec("svm", {"C": 3.0}),
-    "ridge": HeadSpec("ridge", {"alpha": 30.0}),
-    "lda": HeadSpec("lda", {"shrinkage": 0.3}),
-}
-AUTO_LDA = HeadSpec("lda")
-UNIFORM_KNN = HeadSpec("knn", {"k": 7, "votes": "uniform"})
-
-
-def blobs(n: int = 150, d: int = 41, n_classes: int = 3, *, shift: float = 0.6, seed: int = 0):
-    generator = np.random.default_rng(seed)
-    labels = generator.integers(n_classes, size=n)
-    centres = shift * generator.standard_normal((n_classes, d))
-    features = (3.0 + centres[labels] + generator.standard_normal((n, d))).astype(np.float32)
-    return features, labels
-
-
-def fit_one(spec: HeadSpec, features, labels, n_classes: int = 3, **options) -> FittedHead:
-    return fit_heads([spec], features, labels, n_classes=n_classes, **{"seed": 0} | options)[0]
-
-
-def z_scores(features):
-    return (features.astype(float) - features.mean(axis=0, dtype=float)) / features.std(axis=0, dtype=float)
-
-
-def same_arrays(head: FittedHead, other: FittedHead) -> bool:
-    return set(head.arrays) == set(other.arrays) and all(
-        np.array_equal(array, other.arrays[name]) for name, array in head.arrays.items()
-    )
-
 
 # Equality with the obvious implementation
 
@@ -346,140 +312,7 @@ def test_identical_rows_do_no_harm(kind):
     np.testing.assert_allclose(probabilities, 1 / 3, atol=0.15)
 
 
-# Stored arrays
-
-
-@pytest.mark.parametrize("kind", searchable_kinds())
-def test_a_stored_head_predicts_the_same_bits(kind, tmp_path: Path):
-    features, labels = blobs()
-    head = fit_one(SMALL[kind], features, labels)
-    safetensors.numpy.save_file(head.to_tensors(), tmp_path / "head.safetensors")
-    loaded = FittedHead.from_tensors(
-        HeadSpec.from_json(head.spec.to_json()), safetensors.numpy.load_file(tmp_path / "head.safetensors")
-    )
-    assert np.array_equal(loaded.predict_proba(features), head.predict_proba(features))
-    assert (loaded.n_classes, loaded.n_features) == (3, 41)
-    assert loaded.holds_training_features is (kind in {"knn", "svm"})
-
-
-def broken(kind: str, name: str, change) -> tuple[HeadSpec, dict]:
-    features, labels = blobs(60)
-    head = fit_one(SMALL[kind], features, labels)
-    return head.spec, head.to_tensors() | {name: change(head.arrays.get(name))}
-
-
-@pytest.mark.parametrize(
-    ("kind", "name", "change", "words"),
-    [
-        ("logistic", "coefficients", lambda a: a[:, 1:], r"'coefficients' must have shape \(3, 41\), not \(3, 40\)"),
-        ("logistic", "coefficients", lambda a: a * np.nan, "'coefficients' holds values that are not finite"),
-        ("logistic", "intercepts", lambda a: a[:2], r"'intercepts' must have shape \(3,\), not \(2,\)"),
-        ("logistic", "intercepts", lambda a: a.astype(np.float32), "must be float64, not float32"),
-        ("logistic", "present", lambda a: ~a, "at least one true"),
-        ("logistic", "present", lambda a: a.astype(np.int64), "bool array"),
-        ("logistic", "extra", lambda a: np.ones(1), r"unknown \['extra'\]"),
-        ("logistic", "inverse_scale", lambda a: -a, "'inverse_scale' holds negative"),
-        ("dense", "hidden_bias", lambda a: a[:-1], "'hidden_bias' must have shape"),
-        ("knn", "row_classes", lambda a: a + 1, "'row_classes' holds values outside 0..2"),
-        ("knn", "row_weights", lambda a: a * 0, "'row_weights' must be positive"),
-        ("knn", "rows", lambda a: a[:0], "'rows' must have shape"),
-        ("svm", "gamma", lambda a: a * 0, "'gamma' must be positive"),
-        ("svm", "dual", lambda a: a[:, :-1], "'dual' must have shape"),
-        ("ridge", "slope", lambda a: a - 1e6, "'slope' must not be negative"),
-        ("ridge", "offsets", lambda a: a[1:], r"'offsets' must have shape \(3,\)"),
-        ("lda", "coefficients", lambda a: a[:, 1:], r"'coefficients' must have shape \(3, 41\)"),
-    ],
-)
-def test_damaged_arrays_are_refused(kind, name, change, words):
-    with pytest.raises(BundleError, match=words):
-        FittedHead.from_tensors(*broken(kind, name, change))
-
-
-def test_a_missing_array_is_named():
-    spec, tensors = broken("svm", "gamma", lambda a: a)
-    del tensors["platt_slope"]
-    with pytest.raises(BundleError, match=r"missing \['platt_slope'\].*undamaged copy"):
-        FittedHead.from_tensors(spec, tensors)
-
-
-# Specs, grids, costs, input
-
-
-def test_specs_are_completed_compared_and_hashed_by_value():
-    assert HeadSpec("svm", {"C": 3}) == HeadSpec("svm", {"gamma": 0.5, "C": 3.0}) == HeadSpec("svm")
-    assert len({HeadSpec("svm", {"C": 3}), HeadSpec("svm"), HeadSpec("svm", {"C": 1})}) == 2
-    assert HeadSpec("dense", {"weight_decay": 0.01}).label.endswith("20 epochs, weight decay 0.01")
-
-
-@pytest.mark.parametrize(
-    ("kind", "settings", "words"),
-    [
-        ("logitsic", {}, "Unknown kind of head 'logitsic'. Did you mean 'logistic'"),
-        ("svm", {"gama": 1.0}, "Unknown setting of a svm head 'gama'. Did you mean 'gamma'"),
-        ("logistic", {"C": 0}, "'C' of a logistic head must be a number > 0, not 0"),
-        ("logistic", {"C": float("nan")}, "a number > 0, not nan"),
-        ("knn", {"k": 2.5}, "'k' of a knn head must be a whole number > 0, not 2.5"),
-        ("knn", {"k": 10**20}, "'k' of a knn head must be a whole number > 0 and at most 2..53, not 1000000"),
-        ("logistic", {"C": 10**400}, "a number > 0 and at most 2..53, not 1000000"),
-        ("knn", {"k": True}, "not True"),
-        ("dense", {"dropout": 1.0}, "a number >= 0 and < 1, not 1.0"),
-        ("lda", {"shrinkage": 1.0}, "a number > 0 and < 1, or 'auto', not 1.0"),
-        ("lda", {"shrinkage": "none"}, "or 'auto', not 'none'"),
-        ("ridge", {"alpha": 0}, "'alpha' of a ridge head must be a number > 0, not 0"),
-        ("dense", {"activation": "silu"}, "one of relu, sigmoid, tanh, gelu, selu, not 'silu'"),
-    ],
-)
-def test_wrong_settings_are_refused(kind, settings, words):
-    with pytest.raises(InputError, match=words.replace("(", r"\(")):
-        HeadSpec(kind, settings)
-
-
-def test_specs_from_other_json_are_refused():
-    for value in ([], {"kind": "svm"}, {"kind": "svm", "settings": 3}):
-        with pytest.raises(InputError, match="'kind' and 'settings'"):
-            HeadSpec.from_json(value)
-
-
-@pytest.mark.parametrize("name", ["quick", "wide"])
-def test_grids_hold_every_kind_once_and_labels_tell_them_apart(name):
-    specs = grid(name)
-    without_gain = {"ridge", "lda"} if name == "quick" else set()  # docs/heads.md
-    assert {spec.kind for spec in specs} == set(searchable_kinds()) - without_gain
-    assert len(set(specs)) == len({spec.label for spec in specs}) == len(specs)
-    assert [HeadSpec.from_json(spec.to_json()) for spec in specs] == specs
-
-
-def test_the_paper_grid_is_the_product_of_its_values():
-    specs = grid("paper")
-    assert len(specs) == len(set(specs)) == len({spec.label for spec in specs}) == 324
-    assert [HeadSpec.from_json(spec.to_json()) for spec in specs] == specs
-    values = {
-        name: {spec.settings[name] for spec in specs}
-        for name in ("activation", "dropout", "optimizer", "batch_size", "epochs", "units")
-    }
-    assert values == {
-        "activation": {"relu", "sigmoid", "tanh"},
-        "dropout": {0.3, 0.5, 0.7},
-        "optimizer": {"momentum", "rmsprop", "adam", "adamax"},
-        "batch_size": {32, 128, 256},
-        "epochs": {10, 20, 30},
-        "units": {256},
-    }
-
-
-def test_an_unknown_grid_is_refused():
-    with pytest.raises(InputError, match=r"Unknown grid of heads 'quik'. Did you mean 'quick'"):
-        grid("quik")
-
-
-def test_costs_grow_with_the_data_and_count_shared_work_once():
-    for spec in grid():
-        assert 0 < cost(spec, 500, 512, 2) < cost(spec, 2000, 512, 2) < cost(spec, 2000, 1280, 2)
-    snapshots = [HeadSpec("dense", {"epochs": epochs}) for epochs in (5, 20)]
-    assert total_cost(snapshots, 500, 512, 2) == cost(snapshots[1], 500, 512, 2)
-    assert cost(snapshots[0], 500, 512, 2, precision="bf16") < cost(snapshots[0], 500, 512, 2)
-    assert cost(HeadSpec("dense", {"layers": 3}), 500, 512, 2) > cost(snapshots[1], 500, 512, 2)
-    assert total_cost(grid(), 500, 512, 2) < sum(cost(spec, 500, 512, 2) for spec in grid())
+# Input
 
 
 @pytest.mark.parametrize(

@@ -66,22 +66,13 @@ def evaluate(
     predictions = list(fitted.predict_each(dataset, progress=progress))
     bad = [f"{prediction.image}: {prediction.error}" for prediction in predictions if prediction.error is not None]
     rows = _readable_rows(predictions, bad, skip_unreadable)
-    judged = dataset.subset(rows)
+    judged, readable = dataset.subset(rows), [predictions[row] for row in rows.tolist()]
     _refuse_training_images(fitted, judged)
-    positive = fitted.facts.get("positive")
-    oof = OutOfFold.from_test_set(
-        labels[rows],
-        np.array([predictions[row].probabilities for row in rows.tolist()]),
-        classes=fitted.classes,
-        positive=None if positive is None else fitted.classes.index(positive),
-        weights=judged.weights,
-        groups=judged.groups,
-    )
+    oof = _test_set(fitted, judged, labels[rows], readable)
     found = evaluate_predictions(oof, correction="none", seed=seed)
-    readable = [predictions[row] for row in rows.tolist()]
     return TestSetResults(
         classes=tuple(fitted.classes),
-        positive=positive,
+        positive=fitted.facts.get("positive"),
         n_images=len(rows),
         unreadable=tuple(bad),
         metrics=estimates(found.metrics),
@@ -113,6 +104,20 @@ def _readable_rows(predictions: Sequence[Prediction], bad: Sequence[str], skip: 
     if len(rows) == 0:
         raise DataError("None of the images can be read, so there is nothing to judge.")
     return rows
+
+
+def _test_set(
+    model: Model, judged: ImageDataset, labels: NDArray[np.int64], predictions: Sequence[Prediction]
+) -> OutOfFold:
+    positive = model.facts.get("positive")
+    return OutOfFold.from_test_set(
+        labels,
+        np.array([one.probabilities for one in predictions]),
+        classes=model.classes,
+        positive=None if positive is None else model.classes.index(positive),
+        weights=judged.weights,
+        groups=judged.groups,
+    )
 
 
 def _decision_scores(model: Model, oof: OutOfFold, predictions: Sequence[Prediction], seed: int) -> dict[str, Any]:

@@ -43,6 +43,8 @@ from headstart.workflow.run import Run, finished_results
 
 if TYPE_CHECKING:
     from headstart.data.split.split import Split
+    from headstart.features.extractor import Extractor
+    from headstart.results import RunResults
 
 
 def fit(
@@ -159,17 +161,30 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
         results = with_transfer(results, baselines_document(job, study, baselines, transfer))
     write_split(folder / files.SPLIT_FILE, split)
     context = ExportContext(dataset, study, transfer)
-    for export in exports_of(baselines=job.options.baselines):
-        write_bytes(folder / export.file_name, export.content(context))
-    save_fold_heads(folder / files.FOLDS_FOLDER, job.sources, extractors, study)
-    final_model(job, dataset, study, results, final).save(folder / files.MODEL_FOLDER)
-    results.write(folder / files.RESULTS_FILE)
+    _write_results(folder, job, context, results, extractors=extractors, final=final)
     _write_timings(folder, clock, costs.n_missing, cache, job.sources)
     with clock.step("report"):
         write_report(folder, dataset=images, images=job.options.images, progress=job.progress)
     _write_timings(folder, clock, costs.n_missing, cache, job.sources)
     job.journal.close()
     return Run(folder, results)
+
+
+def _write_results(
+    folder: Path,
+    job: Job,
+    context: ExportContext,
+    results: RunResults,
+    *,
+    extractors: FoldExtractors,
+    final: Extractor,
+) -> None:
+    """Tables, heads of the folds and model; ``results.json`` last."""
+    for export in exports_of(baselines=job.options.baselines):
+        write_bytes(folder / export.file_name, export.content(context))
+    save_fold_heads(folder / files.FOLDS_FOLDER, job.sources, extractors, context.study)
+    final_model(job, context.dataset, context.study, results, final).save(folder / files.MODEL_FOLDER)
+    results.write(folder / files.RESULTS_FILE)
 
 
 def _write_timings(

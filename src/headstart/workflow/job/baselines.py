@@ -48,7 +48,7 @@ SCRATCH = "from_scratch"
 
 @dataclass(frozen=True, eq=False)
 class BaselineSources:
-    """Where the features of the baselines come from.
+    """Sources of the baselines' features.
 
     Attributes
     ----------

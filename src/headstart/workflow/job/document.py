@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.metrics.label_issues import find_label_issues
-from headstart.results.models.audit import NearDuplicateFacts
+from headstart.results.models.audit import AuditFacts, NearDuplicateFacts
 from headstart.results.models.candidates import FinalModel, SearchFacts, ViewSettings
 from headstart.results.models.run_results import RESULTS_FORMAT, ProtocolFacts, RunResults, TaskFacts
 from headstart.results.models.sources import SourceFacts
@@ -74,15 +74,7 @@ def results_document(
         headstart=__version__,
         headline=headline(found, _size(job, dataset), random_weights=_is_random(final)),
         task=_task(job, dataset),
-        protocol=ProtocolFacts(
-            scheme=split.scheme,
-            own_folds=split.own_folds,
-            repeats=split.repeats,
-            choose_by=options.metric,
-            seed=options.seed,
-            split_hash=split.hash,
-            interval=interval_facts(found.interval),
-        ),
+        protocol=_protocol(job, split, study),
         backbone=backbone_facts(extractor),
         engine=engine_record(final.record, final.extractor.engine),
         sources=tuple(_source(source, study) for source in job.sources),
@@ -92,11 +84,7 @@ def results_document(
         confusion=confusion_rows(found),
         folds=tuple(with_fine_tuning(fold_rows(study.data, study.folds, study.plan), study)),
         candidates=tuple(candidate_rows(study.folds, study.plan)),
-        audit=audit_facts(
-            job.audited.audit,
-            NearDuplicateFacts(**near_duplicates.to_json(), features_of=job.sources[0].spec.label),
-            agreement_facts(dataset, seed=options.seed),
-        ),
+        audit=_audit(job, dataset, near_duplicates),
         table=table_facts(job.audited.audit, study),
         labels=label_facts(dataset, find_label_issues(study.oof)),
         fine_tuning=finetuning_results(study, n_views=len(fine_tuning_views(job))),
@@ -171,6 +159,26 @@ def _task(job: Job, dataset: ImageDataset) -> TaskFacts:
         class_counts=dict(zip(dataset.classes, counts, strict=True)),
         weighted=dataset.weights is not None,
         data_sha256=job.audited.dataset.fingerprint(),
+    )
+
+
+def _protocol(job: Job, split: Split, study: StudyResult) -> ProtocolFacts:
+    return ProtocolFacts(
+        scheme=split.scheme,
+        own_folds=split.own_folds,
+        repeats=split.repeats,
+        choose_by=job.options.metric,
+        seed=job.options.seed,
+        split_hash=split.hash,
+        interval=interval_facts(study.evaluation.interval),
+    )
+
+
+def _audit(job: Job, dataset: ImageDataset, near_duplicates: NearDuplicates) -> AuditFacts:
+    return audit_facts(
+        job.audited.audit,
+        NearDuplicateFacts(**near_duplicates.to_json(), features_of=job.sources[0].spec.label),
+        agreement_facts(dataset, seed=job.options.seed),
     )
 
 
