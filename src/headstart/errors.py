@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -74,6 +73,8 @@ _N_CLOSE = 3
 
 def _close(name: str, choices: list[str]) -> list[str]:
     """Names much like this one, or that contain it, whatever the case of the letters; the likest first."""
+    import difflib
+
     by_lower = {choice.lower(): choice for choice in reversed(choices)}
     alike = difflib.get_close_matches(name.lower(), by_lower, n=_N_CLOSE, cutoff=0.6)
     containing = sorted((choice for choice in by_lower if name and name.lower() in choice), key=len)

@@ -375,7 +375,7 @@ def test_predict_writes_calls_and_sets(decided: tuple[Run, Path], tmp_path: Path
         [helpers.CLASSES[code] for code in np.flatnonzero(one)] for one in sets
     ]
     assert rows[2]["set"] == ""
-    lines = [json.loads(line) for line in CliRunner().invoke(main, [*arguments, "--json"]).stdout.splitlines()]
+    lines = [json.loads(line) for line in CliRunner().invoke(main, [*arguments, "--json-lines"]).stdout.splitlines()]
     assert [line["set"] for line in lines if line["status"] == "ok"] == [json.loads(row["set"]) for row in read]
     assert lines[2]["set"] is None
 

@@ -4,52 +4,73 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import Any, Final
 
 import click
 
+from headstart.cli.answer import give, json_option, misuse_as_json, note_format, refuse
 from headstart.cli.commands import COMMANDS
 from headstart.errors import HeadstartError
 from headstart.version import __version__
 
+COMPLETE: Final = "_HEADSTART_COMPLETE"
+"""Variable by which a shell asks for completions."""
+
 
 class CommandGroup(click.Group):
     """Group that answers every mistake of the user in words and leaves with 1 or 2."""
+
+    def main(self, *arguments: Any, **about: Any) -> Any:
+        """Answer a call, or a shell that asks for completions."""
+        if COMPLETE in os.environ:
+            from headstart.cli.completion import register_shells
+
+            register_shells()
+        return super().main(*arguments, **about)
 
     def list_commands(self, context: click.Context) -> list[str]:
         """Names of the commands in the order of a user's work."""
         return list(COMMANDS)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        """The command of a name; None where there is none."""
-        return COMMANDS[name].command if name in COMMANDS else None
+        """The command of a name, with ``--json`` among its options; None where there is none."""
+        registered = COMMANDS.in_own_file(name) or COMMANDS.get(name)
+        return None if registered is None else json_option(registered.command)
 
     def resolve_command(
         self, context: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that the arguments begin with; click looks for the likeliest name in `commands`."""
-        self.commands = {name: registered.command for name, registered in COMMANDS.items()}
+        if args and self.get_command(context, args[0]) is None:
+            self.commands = {name: registered.command for name, registered in COMMANDS.items()}
         return super().resolve_command(context, args)
 
-    def invoke(self, context: click.Context) -> Any:
-        """Run a command; a known error prints its message alone."""
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Parse what stands before the verb."""
+        note_format(context, args)
+        with misuse_as_json():
+            return super().parse_args(context, args)
+
+    def invoke(self, context: click.Context) -> None:
+        """Run a command and print what it answers; a known error prints its message alone."""
         try:
-            return super().invoke(context)
+            with misuse_as_json():
+                exit_code = give(super().invoke(context))
         except HeadstartError as error:
-            click.echo(f"Error: {error}", err=True)
-            context.exit(error.exit_code)
+            refuse(context, str(error), error.exit_code)
         except KeyboardInterrupt:
-            click.echo("Interrupted; what was finished is kept. The same command goes on from there.", err=True)
-            context.exit(130)
+            words = "Interrupted; what was finished is kept. The same command goes on from there."
+            refuse(context, words, 130, shown=words)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             context.exit(1)
+        context.exit(exit_code)
 
 
 @click.group(
     cls=CommandGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-@click.version_option(__version__, prog_name="headstart")
+@click.version_option(__version__, "-V", "--version", prog_name="headstart", help="Show the version.")
 def main() -> None:
     """Transfer learning for small image data sets, with an honest estimate of how well it works."""

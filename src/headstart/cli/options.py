@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, replace
 from typing import Any, TypeVar
 
 import click
 
+from headstart.cli.command import Command
+from headstart.cli.command import Option as GroupedOption
 from headstart.errors import InputError
 from headstart.workflow.options.option import Declared, declared_options, identifier
 
@@ -17,14 +19,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 Decorator = Callable[[F], F]
 
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bars.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+quiet_option = click.option("-q", "--quiet", cls=GroupedOption, group="Output", is_flag=True, help="No progress bars.")
 
 
 data_argument = click.argument("data", type=click.Path())
 
 
-class DataCommand(click.Command):
+class DataCommand(Command):
     """A command on a data set: ``{DATA}`` in its help becomes a clause on what can be read as one."""
 
     def format_help_text(self, context: click.Context, formatter: click.HelpFormatter) -> None:
@@ -33,26 +34,13 @@ class DataCommand(click.Command):
 
         said = copy.copy(self)
         said.help = (self.help or "").replace("{DATA}", f"DATA is {accepted_data()}")
-        click.Command.format_help_text(said, context, formatter)
-
-
-class ListingOption(click.Option):
-    """An option whose help ends with the names that are registered, looked up when the help is shown."""
-
-    def __init__(self, *declarations: Any, listed: Callable[[], Sequence[str]], **about: Any) -> None:
-        super().__init__(*declarations, **about)
-        self.listed = listed
-
-    def get_help_record(self, context: click.Context) -> tuple[str, str] | None:
-        """Flag and help, the names behind it."""
-        said = copy.copy(self)
-        said.help = f"{(self.help or '').removesuffix('.')}: {', '.join(self.listed())}."
-        return click.Option.get_help_record(said, context)
+        Command.format_help_text(said, context, formatter)
 
 
 def output_option(help: str) -> Decorator[Any]:
     """The option that names what is written."""
-    return click.option("-o", "--output", required=True, type=click.Path(), help=help)
+    about: dict[str, Any] = {"required": True, "type": click.Path(), "group": "Output", "matters": True}
+    return click.option("-o", "--output", cls=GroupedOption, help=help, **about)
 
 
 def options_of(declaring: type, *names: str, **changed: Any) -> Decorator[Any]:
@@ -129,17 +117,19 @@ def _click_options(item: Declared) -> Iterator[Decorator[Any]]:
     yield _flag(item) if item.kind is bool else _valued(item)
     if about.turned_off_by is not None:
         name, words = about.turned_off_by
-        yield click.option(name, is_flag=True, help=words)
+        yield click.option(name, cls=GroupedOption, group=about.group, is_flag=True, help=words)
     if about.shorthand is not None:
         short = about.shorthand
-        yield click.option(short.flag, type=click.IntRange(min=short.at_least), default=None, help=short.help)
+        grouped: dict[str, Any] = {"cls": GroupedOption, "group": about.group, "matters": short.matters}
+        yield click.option(short.flag, type=click.IntRange(min=short.at_least), help=short.help, **grouped)
 
 
 def _flag(item: Declared) -> Decorator[Any]:
+    grouped: dict[str, Any] = {"cls": GroupedOption, "group": item.option.group, "matters": item.option.matters}
     if "/" in item.flag:
-        return click.option(item.flag, default=item.default, show_default=True, help=item.option.help)
+        return click.option(item.flag, default=item.default, show_default=True, help=item.option.help, **grouped)
     default = None if item.default is None else False
-    return click.option(item.flag, is_flag=True, default=default, help=item.option.help)
+    return click.option(item.flag, is_flag=True, default=default, help=item.option.help, **grouped)
 
 
 def _valued(item: Declared) -> Decorator[Any]:
@@ -147,9 +137,12 @@ def _valued(item: Declared) -> Decorator[Any]:
     several = item.is_list and item.kind is not str  # names are separated by commas, numbers given one by one
     is_open = item.default is MISSING or several or bool(about.unset) or about.turned_off_by is not None
     default = None if is_open else item.default
-    listing: dict[str, Any] = {} if about.listed is None else {"cls": ListingOption, "listed": about.listed}
+    shown = {name: getattr(about, name) for name in ("group", "matters", "listed", "offered", "several", "or_path")}
+    if about.choices and about.several:
+        shown["offered"] = lambda: about.choices
     return click.option(
         item.flag,
+        cls=GroupedOption,
         type=_click_type(item),
         default=default,
         required=item.default is MISSING,
@@ -157,7 +150,7 @@ def _valued(item: Declared) -> Decorator[Any]:
         show_default=default is not None,
         metavar=about.metavar,
         help=about.help + (f" [default: {about.unset}]" if about.unset else ""),
-        **listing,
+        **shown,
     )
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,12 +27,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _SHOWN_ITEMS = 10
-
-
-def print_json(value: Any) -> None:
-    """Print plain values as JSON."""
-    json.dump(value, sys.stdout, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    sys.stdout.write("\n")
 
 
 def print_run(run: Run) -> None:

@@ -39,8 +39,9 @@ def print_facts(title: str, facts: Sequence[tuple[str, str]]) -> None:
 
 
 def print_text(text: str) -> None:
-    """Print a paragraph, broken between words only."""
-    click.echo("\n".join(wrapped(printable(text), terminal_width())))
+    """Print a paragraph, broken between words only; one that is indented goes on a little further in."""
+    indent = len(text) - len(text.lstrip(" "))
+    click.echo("\n".join(wrapped(printable(text), terminal_width(), indent + 2 if indent else 0)))
 
 
 def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
@@ -89,9 +90,14 @@ def fact_lines(facts: Sequence[tuple[str, str]], width: int) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
-def wrapped(text: str, width: int) -> list[str]:
-    """Lines of a paragraph, broken between words only; a word that is too long stands alone, whole."""
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+def wrapped(text: str, width: int, indent: int = 0) -> list[str]:
+    """Lines of a paragraph, broken between words only; a word that is too long stands alone, whole.
+
+    >>> wrapped("  not set: HEADSTART_CACHE", 14, indent=4)
+    ['  not set:', '    HEADSTART_CACHE']
+    """
+    after = " " * indent
+    return textwrap.wrap(text, width, subsequent_indent=after, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def printable(text: str) -> str:

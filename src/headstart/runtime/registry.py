@@ -6,6 +6,7 @@ import pkgutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -58,6 +59,14 @@ class Registry(Mapping[str, Item], Generic[Item]):
     def so_far(self) -> tuple[Item, ...]:
         """Items registered already; no file is imported for them, so that files may ask while they register."""
         return tuple(self._items.values())
+
+    def in_own_file(self, name: str) -> Item | None:
+        """The thing that the file of its own name registers, without importing the others; None where there is none."""
+        if name not in self._items and not self._imported and name.isidentifier():
+            with self._lock:
+                if find_spec(f"{self._package}.{name}") is not None:
+                    import_module(f"{self._package}.{name}")
+        return self._items.get(name)
 
     def discard(self, name: str) -> None:
         """Take one thing out again, if it is there."""

@@ -28,7 +28,7 @@ def predict_files(
     inputs: Sequence[str],
     *,
     output: Path | None,
-    as_json: bool,
+    json_lines: bool,
     image_column: str | None = None,
     root: str | None = None,
     progress: Progress | None = None,
@@ -42,7 +42,7 @@ def predict_files(
         Files, folders (searched for images) and globs; or one table of images, see `images_to_predict`.
     output : Path or None
         File that is written whole or not at all; None writes to standard output.
-    as_json : bool
+    json_lines : bool
         JSON lines instead of CSV.
     image_column, root : str, optional
         For a table of images.
@@ -65,9 +65,25 @@ def predict_files(
     dataset = images_to_predict(model, inputs, image_column=image_column, root=root)
     predictions = model.predict_each(dataset, progress=progress)
     if output is None:
-        return _write(sys.stdout.buffer, model, predictions, as_json=as_json)
+        return _write(sys.stdout.buffer, model, predictions, json_lines=json_lines)
     with replacing(output) as handle:
-        return _write(handle, model, predictions, as_json=as_json)
+        return _write(handle, model, predictions, json_lines=json_lines)
+
+
+def predict_rows(
+    model: Model,
+    inputs: Sequence[str],
+    *,
+    image_column: str | None = None,
+    root: str | None = None,
+    progress: Progress | None = None,
+) -> Iterator[dict[str, Any]]:
+    """One row per file as plain values: image, status, predicted class, probabilities and, where made, the set.
+
+    Parameters and errors as for `predict_files`.
+    """
+    dataset = images_to_predict(model, inputs, image_column=image_column, root=root)
+    return (_row(model, prediction) for prediction in model.predict_each(dataset, progress=progress))
 
 
 def images_to_predict(
@@ -138,10 +154,10 @@ def expand(inputs: Sequence[str]) -> list[str]:
     return list(found)
 
 
-def _write(handle: BinaryIO, model: Model, predictions: Iterator[Prediction], *, as_json: bool) -> int:
+def _write(handle: BinaryIO, model: Model, predictions: Iterator[Prediction], *, json_lines: bool) -> int:
     n_bad = 0
-    line = _json_line if as_json else _csv_line
-    if not as_json:
+    line = _json_line if json_lines else _csv_line
+    if not json_lines:
         columns = [f"probability:{name}" for name in model.classes]
         handle.write(_csv(["image", "status", "predicted", *columns, *(["set"] if _makes_sets(model) else [])]))
     for prediction in predictions:
@@ -170,6 +186,10 @@ def _csv(cells: Sequence[str]) -> bytes:
 
 
 def _json_line(model: Model, prediction: Prediction) -> bytes:
+    return (json.dumps(_row(model, prediction), ensure_ascii=False) + "\n").encode()
+
+
+def _row(model: Model, prediction: Prediction) -> dict[str, Any]:
     row: dict[str, Any] = {
         "image": prediction.image,
         "status": prediction.error or "ok",
@@ -178,4 +198,4 @@ def _json_line(model: Model, prediction: Prediction) -> bytes:
     }
     if _makes_sets(model):
         row["set"] = None if prediction.members is None else list(prediction.members)
-    return (json.dumps(row, ensure_ascii=False) + "\n").encode()
+    return row

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from headstart.cli.answer import Answer, wants_json
 from headstart.cli.commands import register_command
-from headstart.cli.options import json_option, options_of, quiet_option
+from headstart.cli.options import options_of, quiet_option
 from headstart.errors import InputError
 from headstart.workflow.options.fit import FitOptions
 
@@ -30,24 +31,23 @@ def cache() -> None:
 
 @cache.command()
 @_cache_option
-@json_option
-def info(cache: str | None, as_json: bool) -> None:
+def info(cache: str | None) -> Answer:
     """Say where the cache lies and what it holds."""
-    from headstart.cli.output import print_json
     from headstart.cli.table import print_table, print_text
 
     found = _open(cache).info()
-    if as_json:
-        print_json(found.to_json())
-        return
-    if found.settings:
-        print_table("Features and stage maps", _COLUMNS, _rows(found))
-    click.echo(f"Cache: {found.folder}")
-    click.echo(f"Features and stage maps: {_size(found.n_bytes)} of at most {_size(found.limit)}")
-    if found.other:
-        others = ", ".join(f"{name} {_size(n_bytes)}" for name, n_bytes in found.other.items())
-        click.echo(f"Beside them, not counted in the limit: {others}")
-    print_text("Next: headstart cache verify, headstart cache prune --limit SIZE, or headstart cache clear")
+
+    def show() -> None:
+        if found.settings:
+            print_table("Features and stage maps", _COLUMNS, _rows(found))
+        click.echo(f"Cache: {found.folder}")
+        click.echo(f"Features and stage maps: {_size(found.n_bytes)} of at most {_size(found.limit)}")
+        if found.other:
+            others = ", ".join(f"{name} {_size(n_bytes)}" for name, n_bytes in found.other.items())
+            print_text(f"Beside them, not counted in the limit: {others}")
+        click.echo("Next: headstart cache prune --limit SIZE")
+
+    return Answer(found.to_json, show)
 
 
 def _rows(found: CacheInfo) -> list[list[str]]:
@@ -75,7 +75,7 @@ def _rows(found: CacheInfo) -> list[list[str]]:
     metavar="SIZE",
     help="What may stay, such as 5GB or 500MB. [default: $HEADSTART_CACHE_LIMIT, else 20 GB or half of the room]",
 )
-def prune(cache: str | None, limit: str | None) -> None:
+def prune(cache: str | None, limit: str | None) -> Answer:
     """Remove what was not used for longest, down to a limit.
 
     Features and stage maps count, and go; weights, converted networks and measured speeds stay.
@@ -85,40 +85,48 @@ def prune(cache: str | None, limit: str | None) -> None:
     opened = _open(cache)
     n_bytes = opened.info().limit if limit is None else parse_size(limit)
     n_files, freed = opened.prune(n_bytes)
-    click.echo(f"Removed {_files(n_files)}, {_size(freed)}; at most {_size(n_bytes)} are kept.")
-    click.echo("Next: headstart cache info")
+
+    def show() -> None:
+        click.echo(f"Removed {_files(n_files)}, {_size(freed)}; at most {_size(n_bytes)} are kept.")
+        click.echo("Next: headstart cache info")
+
+    return Answer(lambda: {"files": n_files, "bytes": freed, "limit": n_bytes}, show)
 
 
 @cache.command()
 @_cache_option
 @quiet_option
-def verify(cache: str | None, quiet: bool) -> None:
+def verify(cache: str | None, quiet: bool) -> Answer:
     """Check every file of the cache against its hash.
 
     Damaged files are removed, and computed again when they are next needed; exit code 1 when there were any.
     """
     damaged = _open(cache, quiet=quiet).verify()
-    click.echo(f"Damaged and removed: {_files(len(damaged))}." if damaged else "Every file of the cache is whole.")
-    if damaged:
-        raise SystemExit(1)
+    words = f"Damaged and removed: {_files(len(damaged))}." if damaged else "Every file of the cache is whole."
+    names = [str(path) for path in damaged]
+    return Answer(lambda: {"damaged": names}, lambda: click.echo(words), exit_code=int(bool(damaged)))
 
 
 @cache.command()
 @_cache_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def clear(cache: str | None, yes: bool) -> None:
+def clear(cache: str | None, yes: bool) -> Answer:
     """Remove all features, stage maps and converted networks.
 
     Weights that were added and measured speeds stay.
     """
     opened = _open(cache)
+    if not yes and wants_json():
+        raise click.UsageError("with --json nothing is asked; add --yes to remove everything")
     if not yes:
         found = opened.info()
         what = f"all features and stage maps ({found.n_rows:,} rows, {_size(found.n_bytes)})"
         if "networks" in found.other:
             what += f" and converted networks ({_size(found.other['networks'])})"
         click.confirm(f"Remove {what} in {found.folder}?", abort=True)
-    click.echo(f"Freed {_size(opened.clear())} in {opened.folder}")
+    freed = opened.clear()
+    document = {"folder": str(opened.folder), "bytes": freed}
+    return Answer(lambda: document, lambda: click.echo(f"Freed {_size(freed)} in {opened.folder}"))
 
 
 def _size(n_bytes: int) -> str:

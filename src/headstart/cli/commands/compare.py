@@ -6,8 +6,9 @@ import shlex
 
 import click
 
+from headstart.cli.answer import Answer
 from headstart.cli.commands import register_command
-from headstart.cli.options import json_option, options_of
+from headstart.cli.options import options_of
 from headstart.workflow.options.fit import FitOptions
 
 
@@ -16,15 +17,15 @@ from headstart.workflow.options.fit import FitOptions
 @click.argument("first", type=click.Path())
 @click.argument("second", type=click.Path())
 @options_of(FitOptions, "seed")
-@json_option
-def compare(first: str, second: str, seed: int, as_json: bool) -> None:
+def compare(first: str, second: str, seed: int) -> Answer:
     """Compare two runs on one split in pairs: SECOND minus FIRST."""
-    from headstart.cli.output import print_comparison, print_json
+    from headstart.cli.output import print_comparison
     from headstart.workflow import compare as compare_runs
 
     found = compare_runs(first, second, seed=seed)
-    if as_json:
-        print_json(found.to_json())
-        return
-    print_comparison(found)
-    click.echo(f"Next: headstart report {shlex.quote(second)}")
+
+    def show() -> None:
+        print_comparison(found)
+        click.echo(f"Next: headstart report {shlex.quote(second)}")
+
+    return Answer(found.to_json, show)

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
+from headstart.cli.answer import Answer
 from headstart.cli.commands import register_command
 from headstart.cli.options import (
     DataCommand,
     collect,
     data_argument,
-    json_option,
     options_of,
     output_option,
     quiet_option,
@@ -34,14 +34,13 @@ from headstart.workflow.options.network import NetworkOptions
 @options_of(FitOptions, "positive", "seed")
 @options_of(EngineOptions)
 @options_of(MachineOptions)
-@json_option
 @quiet_option
-def curve(data: str, output: str, as_json: bool, quiet: bool, **given: Any) -> None:
-    """Say what more images would bring: the learning curve and its law.
+def curve(data: str, output: str, quiet: bool, **given: Any) -> Answer:
+    """Say what more images would bring: a learning curve.
 
     {DATA}. The same command again goes on after an interruption.
     """
-    from headstart.cli.output import print_curve, print_json
+    from headstart.cli.output import print_curve
     from headstart.cli.progress import TerminalProgress
     from headstart.cli.table import print_text
     from headstart.workflow import curve as draw_curve
@@ -49,10 +48,11 @@ def curve(data: str, output: str, as_json: bool, quiet: bool, **given: Any) -> N
     source, requested = collect(DataSource, given, path=data), collect(CurveOptions, given)
     options = collect(FitOptions, given)
     found = draw_curve(source, output, options, requested, progress=TerminalProgress(quiet=quiet))
-    if as_json:
-        print_json(found.results.to_json())
-        return
-    print_curve(found.results)
-    print_text(found.verdict)
-    click.echo(f"Page: {found.page}")
-    click.echo(f"Next: headstart fit {shlex.quote(data)} -o runs/first")
+
+    def show() -> None:
+        print_curve(found.results)
+        print_text(found.verdict)
+        click.echo(f"Page: {found.page}")
+        click.echo(f"Next: headstart fit {shlex.quote(data)} -o runs/first")
+
+    return Answer(found.results.to_json, show)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from headstart.cli.answer import Answer
 from headstart.cli.commands import register_command
 from headstart.cli.options import collect, options_of, output_option, quiet_option
 from headstart.workflow.options.fit import FitOptions
@@ -16,7 +17,7 @@ from headstart.workflow.options.fit import FitOptions
 @output_option("Run folder to write, or to go on with.")
 @options_of(FitOptions, "cache", "threads")
 @quiet_option
-def demo(output: str, quiet: bool, **given: Any) -> None:
+def demo(output: str, quiet: bool, **given: Any) -> Answer:
     """Run the main job on 2,624 real images of solar cells.
 
     Needs the packages of `pip install "headstart[demo]"`; nothing is downloaded.
@@ -29,4 +30,5 @@ def demo(output: str, quiet: bool, **given: Any) -> None:
     # protocol A of the benchmark: a cell is defective when its probability of a defect is above one half
     dataset = protocol(solar_cells(), "A").dataset
     options = collect(FitOptions, given, input_size=INPUT_SIZE, positive="defective", offline=True)
-    print_run(fit(dataset, output, options, progress=TerminalProgress(quiet=quiet)))
+    run = fit(dataset, output, options, progress=TerminalProgress(quiet=quiet))
+    return Answer(run.results.to_json, lambda: print_run(run))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
+from headstart.cli.answer import Answer
 from headstart.cli.commands import register_command
-from headstart.cli.options import json_option, options_of
+from headstart.cli.options import options_of
 from headstart.runtime.installation import EXTRAS
 from headstart.workflow.options.machine import MachineOptions
 
@@ -22,24 +22,22 @@ if TYPE_CHECKING:
 @options_of(
     MachineOptions, "offline", help="Judge as for work without a network; nothing is ever downloaded here anyway."
 )
-@json_option
-def doctor(offline: bool, as_json: bool) -> None:
-    """Say what works on this machine, what does not, and how to mend it.
+def doctor(offline: bool) -> Answer:
+    """Say what works on this machine, and how to mend what does not.
 
     Versions, processor, engines that really compute, weights, cache, permissions. Exit code 1 when something that is
     needed is broken.
     """
-    from headstart.cli.output import print_json
+    from headstart.cli.table import print_text
     from headstart.workflow.doctor import examine
 
     found = examine(offline=offline)
-    if as_json:
-        print_json(found.to_json())
-    else:
+
+    def show() -> None:
         for line in _lines(found):
-            click.echo(line)
-    if not found.works:
-        raise SystemExit(1)
+            print_text(line)
+
+    return Answer(found.to_json, show, exit_code=int(not found.works))
 
 
 def _lines(found: Diagnosis) -> Iterator[str]:
@@ -121,7 +119,5 @@ def _size(n_bytes: int | None) -> str:
 
 
 def _wrapped(words: list[str], start: str = "  ") -> list[str]:
-    """Words with commas between them, in lines that a terminal of 80 columns shows whole."""
-    return textwrap.wrap(
-        ", ".join(words), width=80, initial_indent=start, subsequent_indent="    ", break_on_hyphens=False
-    )
+    """Words with commas between them, as one indented paragraph."""
+    return [start + ", ".join(words)] if words else []

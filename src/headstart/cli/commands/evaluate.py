@@ -7,25 +7,26 @@ from typing import Any
 
 import click
 
+from headstart.cli.answer import Answer
+from headstart.cli.command import Command
 from headstart.cli.commands import register_command
-from headstart.cli.options import collect, data_argument, json_option, options_of, quiet_option
+from headstart.cli.options import collect, data_argument, options_of, quiet_option
 from headstart.workflow.options.data import DataSource
 from headstart.workflow.options.fit import FitOptions
 
 
 @register_command(order=60)
-@click.command()
+@click.command(cls=Command)
 @click.argument("model", type=click.Path())
 @data_argument
 @options_of(DataSource)
 @options_of(FitOptions, "skip_unreadable", "seed", "device")
-@json_option
 @quiet_option
 def evaluate(
-    *, model: str, data: str, skip_unreadable: bool, seed: int, device: str, as_json: bool, quiet: bool, **given: Any
-) -> None:
+    *, model: str, data: str, skip_unreadable: bool, seed: int, device: str, quiet: bool, **given: Any
+) -> Answer:
     """Score a model on an outside, labelled test set."""
-    from headstart.cli.output import print_json, print_scores
+    from headstart.cli.output import print_scores
     from headstart.cli.progress import TerminalProgress
     from headstart.cli.table import print_text
     from headstart.model import load_model
@@ -35,11 +36,12 @@ def evaluate(
     fitted = load_model(model, device=None if device == "auto" else device)
     progress = TerminalProgress(quiet=quiet)
     found = evaluate_model(fitted, source, skip_unreadable=skip_unreadable, seed=seed, progress=progress)
-    if as_json:
-        print_json(found.to_json())
-        return
-    print_scores(found)
-    for line in found.decision_lines:
-        print_text(line)
-    print_text(f"{found.n_images:,} images; the intervals are those of this very model on new images of this kind.")
-    click.echo(f"Next: headstart predict {shlex.quote(model)} NEW_IMAGES/")
+
+    def show() -> None:
+        print_scores(found)
+        for line in found.decision_lines:
+            print_text(line)
+        print_text(f"{found.n_images:,} images; the intervals are those of this very model on new images of this kind.")
+        click.echo(f"Next: headstart predict {shlex.quote(model)} NEW_IMAGES/")
+
+    return Answer(found.to_json, show)

@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
+from headstart.cli.answer import Answer
+from headstart.cli.command import Option
 from headstart.cli.commands import register_command
 from headstart.cli.options import (
     DataCommand,
     collect,
     data_argument,
-    json_option,
     options_of,
     output_option,
     quiet_option,
@@ -26,15 +27,21 @@ from headstart.workflow.options.fit import FitOptions
 @output_option("Run folder to write, or to go on with.")
 @options_of(DataSource)
 @options_of(FitOptions)
-@click.option("--estimate", is_flag=True, help="Print the plan and what it costs, and do nothing.")
-@json_option
+@click.option(
+    "--estimate",
+    cls=Option,
+    group="Output",
+    matters=True,
+    is_flag=True,
+    help="Print the plan and what it costs, and do nothing.",
+)
 @quiet_option
-def fit(data: str, output: str, estimate: bool, as_json: bool, quiet: bool, **given: Any) -> None:
+def fit(data: str, output: str, estimate: bool, quiet: bool, **given: Any) -> Answer:
     """Train on labelled images: estimate, model and report.
 
     {DATA}. The same command again goes on after an interruption.
     """
-    from headstart.cli.output import print_json, print_plan, print_run
+    from headstart.cli.output import print_plan, print_run
     from headstart.cli.progress import TerminalProgress
     from headstart.workflow import fit as run_fit
     from headstart.workflow.fit import estimate_fit
@@ -43,11 +50,11 @@ def fit(data: str, output: str, estimate: bool, as_json: bool, quiet: bool, **gi
     progress = TerminalProgress(quiet=quiet)
     if not estimate:
         run = run_fit(source, output, options, progress=progress)
-        print_json(run.results.to_json()) if as_json else print_run(run)
-        return
+        return Answer(run.results.to_json, lambda: print_run(run))
     plan = estimate_fit(source, output, options, progress=progress)
-    if as_json:
-        print_json(plan)
-        return
-    print_plan(plan)
-    click.echo("Nothing was written. Next: the same command without --estimate")
+
+    def show() -> None:
+        print_plan(plan)
+        click.echo("Nothing was written. Next: the same command without --estimate")
+
+    return Answer(lambda: plan, show)

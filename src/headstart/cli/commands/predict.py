@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 
+from headstart.cli.answer import Answer, wants_json
 from headstart.cli.commands import register_command
 from headstart.cli.options import options_of, quiet_option
 from headstart.workflow.options.fit import FitOptions
@@ -15,9 +17,9 @@ from headstart.workflow.options.fit import FitOptions
 @register_command(order=50)
 @click.command()
 @click.argument("model", type=click.Path())
-@click.argument("inputs", nargs=-1, required=True)
+@click.argument("inputs", nargs=-1, required=True, type=click.Path())
 @click.option("-o", "--output", type=click.Path(), default=None, help="File to write. [default: standard output]")
-@click.option("--json", "as_json", is_flag=True, help="JSON lines instead of CSV.")
+@click.option("--json-lines", is_flag=True, help="Rows as lines of JSON instead of CSV.")
 @click.option("--image-column", metavar="TEXT", help="Of a table: column of the image path. [default: image]")
 @click.option("--root", type=click.Path(), help="Of a table: folder that its paths start from. [default: its own]")
 @options_of(FitOptions, "device")
@@ -27,28 +29,40 @@ def predict(
     model: str,
     inputs: tuple[str, ...],
     output: str | None,
-    as_json: bool,
+    json_lines: bool,
     image_column: str | None,
     root: str | None,
     device: str,
     quiet: bool,
-) -> None:
-    """Predict the class of images: files, folders, globs, or one CSV or Parquet table of images.
+) -> Answer:
+    """Predict the class of images: files, folders, globs, a table.
+
+    A table is one CSV or Parquet file with a row for each image.
 
     MODEL is RUN/model, or the run itself. One row per file, with a status; a bad file never stops the others. A model
     fitted with --table-columns needs a table that has these columns; labels are not needed.
     """
     from headstart.cli.progress import TerminalProgress
     from headstart.model import load_model
-    from headstart.workflow.predict import predict_files
+    from headstart.workflow.predict import predict_files, predict_rows
 
     fitted = load_model(model, device=None if device == "auto" else device)
     path, progress = None if output is None else Path(output), TerminalProgress(quiet=quiet)
     reading = {"image_column": image_column, "root": root}
-    n_bad = predict_files(fitted, inputs, output=path, as_json=as_json, **reading, progress=progress)
-    if output is not None:
-        click.echo(f"Wrote {output}")
-        click.echo(f"Next, with labelled images: headstart evaluate {shlex.quote(model)} DATA")
+    document: dict[str, Any] = {"classes": list(fitted.classes), "output": output}
+    if output is None and wants_json():
+        rows = list(predict_rows(fitted, inputs, **reading, progress=progress))
+        n_bad = sum(row["status"] != "ok" for row in rows)
+        document["predictions"] = rows
+    else:
+        n_bad = predict_files(fitted, inputs, output=path, json_lines=json_lines, **reading, progress=progress)
+    document["unreadable"] = n_bad
     if n_bad:
         click.echo(f"Inputs that could not be read: {n_bad:,}; the status column says why.", err=True)
-        raise SystemExit(1)
+
+    def show() -> None:
+        if output is not None:
+            click.echo(f"Wrote {output}")
+            click.echo(f"Next, with labelled images: headstart evaluate {shlex.quote(model)} DATA")
+
+    return Answer(lambda: document, show, exit_code=int(n_bad > 0))

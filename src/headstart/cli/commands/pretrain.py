@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
+from headstart.cli.answer import Answer
 from headstart.cli.commands import register_command
 from headstart.cli.options import (
     DataCommand,
     collect,
     data_argument,
-    json_option,
     options_of,
     output_option,
     quiet_option,
@@ -27,25 +27,25 @@ from headstart.workflow.options.pretrain import PretrainOptions
 @output_option("File of weights to write: NAME.safetensors.")
 @options_of(DataSource)
 @options_of(PretrainOptions)
-@json_option
 @quiet_option
-def pretrain(data: str, output: str, as_json: bool, quiet: bool, **given: Any) -> None:
-    """Train a network on a source task of your own, and write weights that `fit --weights` takes.
+def pretrain(data: str, output: str, quiet: bool, **given: Any) -> Answer:
+    """Train a network on a source task, for `fit --weights`.
 
-    {DATA}, of any size. The same command again goes on after an interruption.
+    {DATA}, of any size; its classes are the source task. The same command again goes on after an interruption.
     """
-    from headstart.cli.output import print_heldout, print_json
+    from headstart.cli.output import print_heldout
     from headstart.cli.progress import TerminalProgress
     from headstart.cli.table import print_text
     from headstart.workflow import pretrain as run_pretrain
 
     source, options = collect(DataSource, given, path=data), collect(PretrainOptions, given)
     made = run_pretrain(source, output, options, progress=TerminalProgress(quiet=quiet))
-    if as_json:
-        print_json(made.results.to_json())
-        return
-    print_heldout(made.heldout)
-    print_text(made.headline)
-    click.echo(f"Wrote {made.path}")
-    again = shlex.join(["--backbone", options.backbone, "--weights", str(made.path)])
-    click.echo(f"Next: headstart fit DATA -o runs/first {again}")
+
+    def show() -> None:
+        print_heldout(made.heldout)
+        print_text(made.headline)
+        click.echo(f"Wrote {made.path}")
+        again = shlex.join(["--backbone", options.backbone, "--weights", str(made.path)])
+        click.echo(f"Next: headstart fit DATA -o runs/first {again}")
+
+    return Answer(made.results.to_json, show)

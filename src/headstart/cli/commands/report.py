@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from headstart.cli.answer import Answer
 from headstart.cli.commands import register_command
 from headstart.cli.options import quiet_option
 
@@ -16,11 +17,15 @@ from headstart.cli.options import quiet_option
 @click.argument("run", type=click.Path())
 @click.option("--no-images", is_flag=True, help="Leave pictures and file names out: images of patients.")
 @quiet_option
-def report(run: str, no_images: bool, quiet: bool) -> None:
+def report(run: str, no_images: bool, quiet: bool) -> Answer:
     """Write the report of a finished run again."""
     from headstart.cli.progress import TerminalProgress
     from headstart.workflow.run import rewrite_report
 
     path = rewrite_report(run, images=not no_images, progress=TerminalProgress(quiet=quiet))
-    click.echo(f"Report: {path}")
-    click.echo(f"Next: headstart predict {shlex.quote(str(Path(run) / 'model'))} NEW_IMAGES/")
+
+    def show() -> None:
+        click.echo(f"Report: {path}")
+        click.echo(f"Next: headstart predict {shlex.quote(str(Path(run) / 'model'))} NEW_IMAGES/")
+
+    return Answer(lambda: {"report": str(path)}, show)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, get_args
 
 from headstart.errors import InputError, RunError
 from headstart.workflow.options.option import Option, Options, option
@@ -39,10 +39,14 @@ class DataSource(Options):
         As for `headstart.data.read_dataset`.
     """
 
+    group: ClassVar[str] = "Data"
+
     path: str
     group_from: str | None = field(
         default=None,
-        metadata=option("Take the group from the path: what the first parenthesis matches.", metavar="REGEX"),
+        metadata=option(
+            "Take the group from the path: what the first parenthesis matches.", metavar="REGEX", matters=True
+        ),
     )
     columns: dict[str, str] | None = field(default=None, metadata=option("Columns of a manifest.", parts=_COLUMNS))
     table_columns: tuple[str, ...] | None = field(
@@ -70,7 +74,10 @@ class DataSource(Options):
         metadata=option("Folder that a manifest's paths start from.", is_path=True, unset="its own"),
     )
     partition: str | None = field(
-        default=None, metadata=option("Part of a MedMNIST file: train, val or test.", unset="all")
+        default=None,
+        metadata=option(
+            "Part of a MedMNIST file: train, val or test.", unset="all", offered=lambda: ("train", "val", "test")
+        ),
     )
     allow_outside: bool = field(
         default=False, metadata=option("Follow paths and links that lead out of the data folder.")

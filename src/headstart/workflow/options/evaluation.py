@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, get_args
 
+from headstart.workflow.options.names import RULES, SCHEMES
 from headstart.workflow.options.option import Options, Shorthand, metric_names, option
 
 if TYPE_CHECKING:
@@ -35,8 +36,18 @@ class DecisionOptions(Options):
         Positive class of a two-class task. None: the rarer one.
     """
 
+    group: ClassVar[str] = "Decisions"
+
     metric: str = field(
-        default="log_loss", metadata=option("Score that the inner folds choose by.", decides=True, listed=metric_names)
+        default="log_loss",
+        metadata=option(
+            "Score that the inner folds choose by.",
+            decides=True,
+            listed=metric_names,
+            offered=metric_names,
+            group="Search",
+            matters=True,
+        ),
     )
     calibrate: Calibration = field(
         default="auto",
@@ -52,6 +63,8 @@ class DecisionOptions(Options):
             "Threshold of two classes: youden, sensitivity=0.95, specificity=0.95 or cost:10 (of a missed positive, "
             "in false alarms).",
             metavar="RULE",
+            offered=lambda: RULES,
+            matters=True,
             unset="the most probable class",
         ),
     )
@@ -107,11 +120,21 @@ class SplitOptions(Options):
         Random seed of the split, the heads and the resampling.
     """
 
+    group: ClassVar[str] = "Data"
+
     split: str = field(
         default="nested:5x4",
         metadata=option(
             "nested:OUTERxINNER, holdout:TRAIN/VAL/TEST in percent, or a split.json.",
-            shorthand=Shorthand("--folds", "Outer folds; short for --split nested:FOLDSx4.", "nested:{}x4", at_least=2),
+            shorthand=Shorthand(
+                "--folds",
+                "Outer folds; short for --split nested:FOLDSx4.",
+                "nested:{}x4",
+                at_least=2,
+                matters=True,
+            ),
+            offered=lambda: SCHEMES,
+            or_path=True,
             decides=True,
         ),
     )
@@ -141,12 +164,15 @@ class ReportOptions(Options):
         Whether the report may show pictures.
     """
 
+    group: ClassVar[str] = "Output"
+
     baselines: bool = field(
         default=True,
         metadata=option(
             "Judge simple baselines on the same folds and say whether transfer helped.",
             flag="--baselines/--no-baselines",
             decides=True,
+            group="Search",
         ),
     )
     leakage_tax: bool = field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from headstart.errors import InputError
 from headstart.workflow.options.option import Options, metric_names, option
@@ -31,9 +32,13 @@ class CurveOptions(Options):
         For an unknown metric or a number out of range.
     """
 
+    group: ClassVar[str] = "Search"
+
     metric: str = field(
         default="balanced_accuracy",
-        metadata=option("Score of the curve; heads are chosen by log loss.", listed=metric_names),
+        metadata=option(
+            "Score of the curve; heads are chosen by log loss.", listed=metric_names, offered=metric_names, matters=True
+        ),
     )
     sizes: int = field(
         default=8,
@@ -44,7 +49,10 @@ class CurveOptions(Options):
     at: tuple[int, ...] = field(
         default=(),
         metadata=option(
-            "Predict the score after training on N images; may be given several times.", metavar="N", at_least=1
+            "Predict the score after training on N images; may be given several times.",
+            metavar="N",
+            at_least=1,
+            matters=True,
         ),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, Literal, get_args
+from typing import ClassVar, Final, Literal, get_args
 
 from headstart.workflow.options.option import Options, option
 
@@ -33,6 +33,8 @@ class EngineOptions(Options):
         Leave unreadable images out instead of stopping.
     """
 
+    group: ClassVar[str] = "Machine"
+
     engine: Engine = field(
         default="auto",
         metadata=option(
@@ -51,7 +53,7 @@ class EngineOptions(Options):
         default=None,
         metadata=option("Images per forward pass.", at_least=1, at_most=1024, unset="what suits the engine"),
     )
-    skip_unreadable: bool = field(default=False, metadata=option(SKIP_UNREADABLE, decides=True))
+    skip_unreadable: bool = field(default=False, metadata=option(SKIP_UNREADABLE, decides=True, group="Data"))
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,13 @@ class MachineOptions(Options):
         ``$HEADSTART_CACHE_LIMIT``, else 20 GB or half of the room on the disk, whichever is less.
     """
 
+    group: ClassVar[str] = "Machine"
+
     device: Device = field(default="auto", metadata=option("Where networks run.", choices=DEVICES))
     threads: int | None = field(
         default=None, metadata=option("Threads and worker processes.", unset="all processors", **THREADS)
     )
-    offline: bool = field(default=False, metadata=option(OFFLINE))
+    offline: bool = field(default=False, metadata=option(OFFLINE, matters=True))
     cache: str | None = field(
         default="default",
         metadata=option(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, Literal, get_args
+from typing import ClassVar, Final, Literal, get_args
 
 from headstart.errors import InputError
+from headstart.workflow.options.names import backbone_names
 from headstart.workflow.options.option import Options, option
 
 Resize = Literal["squash", "crop", "pad"]
@@ -40,6 +41,8 @@ class NetworkOptions(Options):
         ``fast`` lets the JPEG decoder leave out detail that the network's input is too small to show.
     """
 
+    group: ClassVar[str] = "Network"
+
     backbone: str | None = field(
         default=None,
         metadata=option(
@@ -47,6 +50,8 @@ class NetworkOptions(Options):
             metavar="NAME[,NAME...]",
             several=True,
             unset="efficientnet_lite0",
+            offered=backbone_names,
+            matters=True,
         ),
     )
     weights: str | None = field(
@@ -55,6 +60,7 @@ class NetworkOptions(Options):
             "File of weights, or random.",
             is_path=True,
             unset="shipped, added, cached, or (for a named backbone) downloaded",
+            offered=lambda: ("random",),
         ),
     )
     input_size: int | None = field(

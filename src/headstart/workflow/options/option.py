@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, field, fields
-from typing import Any, Final
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from typing import Any, ClassVar, Final
 
 from headstart.errors import InputError, unknown_name
 from headstart.runtime.limits import Limits, phrases
 from headstart.workflow.options.values import fits, in_words
 
 _KEY: Final = "headstart.option"
+
+GROUPS: Final = ("Data", "Network", "Search", "Training", "Decisions", "Machine", "Output")
+"""Groups of the options in a help text, in the order of a user's questions."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,15 @@ class Shorthand:
     pattern : str
         The value that the number is filled into, such as ``nested:{}x4``.
     at_least : int
+    matters : bool
+        See `Option.matters`.
     """
 
     flag: str
     help: str
     pattern: str
     at_least: int
+    matters: bool = False
 
     @property
     def parameter(self) -> str:
@@ -69,6 +75,10 @@ class Option(Limits):
         Every value there is; none: any. A field whose type is a ``Literal`` takes them from there.
     several : bool
         The value may name several, separated by commas.
+    offered : callable or None
+        Gives the values that a shell completes, where `choices` do not say them; quick, since a user waits for it.
+    or_path : bool
+        The value may be the path of a file instead.
     listed : callable or None
         Gives the names that the help ends with, asked when the help is shown: those of things that register themselves.
     at_least, at_most, above, below : float or None
@@ -89,6 +99,10 @@ class Option(Limits):
         The value is part of the identity of a run: with another one it is another run.
     recorded_as : str or None
         Its name in the identity. None: the field's name.
+    group : str
+        One of `GROUPS`; empty: the group of the dataclass that declares the field.
+    matters : bool
+        Among the few that the help shows first.
     """
 
     help: str
@@ -96,6 +110,8 @@ class Option(Limits):
     metavar: str | None = None
     choices: tuple[str, ...] = ()
     several: bool = False
+    offered: Callable[[], Sequence[str]] | None = None
+    or_path: bool = False
     listed: Callable[[], Sequence[str]] | None = None
     unset: str = ""
     is_path: bool = False
@@ -106,6 +122,8 @@ class Option(Limits):
     parts: Mapping[str, Option] = field(default_factory=dict)
     decides: bool = False
     recorded_as: str | None = None
+    group: str = ""
+    matters: bool = False
 
 
 def identifier(flag: str) -> str:
@@ -119,7 +137,7 @@ def identifier(flag: str) -> str:
 
 def metric_names() -> Sequence[str]:
     """Names of the metrics that candidates can be chosen by."""
-    from headstart.metrics.registry import selection_metrics
+    from headstart.workflow.options.names import selection_metrics
 
     return selection_metrics()
 
@@ -171,7 +189,8 @@ class Declared:
         """The options that make it up, each with its default."""
         known = {} if self.made_of is None else {one.name: one for one in fields(self.made_of)}
         for name, about in self.option.parts.items():
-            yield _declared(known[name], about) if name in known else Declared(name, about, None, str)
+            grouped = replace(about, group=about.group or self.option.group)
+            yield _declared(known[name], grouped) if name in known else Declared(name, grouped, None, str)
 
 
 def declared_options(options: type) -> Iterator[Declared]:
@@ -179,7 +198,13 @@ def declared_options(options: type) -> Iterator[Declared]:
     for one in fields(options):
         about = one.metadata.get(_KEY)
         if about is not None:
-            yield _declared(one, about)
+            yield _declared(one, replace(about, group=about.group or _group_of(options, one.name)))
+
+
+def _group_of(options: type, name: str) -> str:
+    """Group of the dataclass that declares a field, which others may derive from."""
+    holding = [base for base in options.__mro__ if name in getattr(base, "__dataclass_fields__", ())]
+    return str(getattr(holding[-1], "group", ""))
 
 
 def _declared(one: Field[Any], about: Option) -> Declared:
@@ -204,7 +229,12 @@ def _type_of(annotation: str) -> tuple[type, bool]:
 
 @dataclass(frozen=True)
 class Options:
-    """Base of the dataclasses whose fields declare options: every value is checked when an object is made."""
+    """Base of the dataclasses whose fields declare options: every value is checked when an object is made.
+
+    ``group`` is the group of their help, one of `GROUPS`.
+    """
+
+    group: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         for item in declared_options(type(self)):

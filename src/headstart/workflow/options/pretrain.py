@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from headstart.errors import InputError
 from headstart.pretraining import PretrainSettings
@@ -13,6 +13,7 @@ from headstart.pretraining.settings import PRECISIONS, TrainingPrecision
 from headstart.runtime.limits import limits_of
 from headstart.storage import hash_file
 from headstart.workflow.options.machine import DEVICES, OFFLINE, SKIP_UNREADABLE, THREADS, Device
+from headstart.workflow.options.names import backbone_names, policy_names
 from headstart.workflow.options.network import INPUT_SIZES, RESIZES, WHITE_LEVEL, Resize
 from headstart.workflow.options.option import Option, Options, option
 
@@ -23,7 +24,7 @@ def _setting(name: str, help: str, **about: Any) -> Option:
 
 
 _SETTINGS: Final[Mapping[str, Option]] = {
-    "epochs": _setting("epochs", "Passes over the training images."),
+    "epochs": _setting("epochs", "Passes over the training images.", matters=True),
     "batch_size": _setting("batch_size", "Images per step."),
     "learning_rate": _setting("learning_rate", "Highest learning rate of AdamW."),
     "warmup": _setting("warmup", "Share of the steps in which the rate rises."),
@@ -33,6 +34,9 @@ _SETTINGS: Final[Mapping[str, Option]] = {
         "augment",
         "Views: none, flips, dihedral, geometric, photometric, strong or a TOML file.",
         metavar="POLICY",
+        offered=lambda: [name for name in policy_names() if name != "auto"],
+        or_path=True,
+        matters=True,
     ),
     "views": _setting("views", "Fixed views of each image."),
     "seed": _setting("seed", "Random seed."),
@@ -79,27 +83,58 @@ class PretrainOptions(Options):
         When a value is out of range.
     """
 
-    backbone: str = field(metadata=option("Network to train: see headstart backbones.", metavar="NAME"))
+    group: ClassVar[str] = "Training"
+
+    backbone: str = field(
+        metadata=option(
+            "Network to train: see headstart backbones.",
+            metavar="NAME",
+            offered=backbone_names,
+            group="Network",
+            matters=True,
+        )
+    )
     weights: str | None = field(
-        default=None, metadata=option("File of weights to start from.", is_path=True, unset="random weights")
+        default=None,
+        metadata=option(
+            "File of weights to start from.",
+            is_path=True,
+            unset="random weights",
+            offered=lambda: ("random",),
+            group="Network",
+        ),
     )
     input_size: int | None = field(
         default=None,
         metadata=option(
-            "Side of the network's input in pixels; later fits take it over.", unset="the network's own", **INPUT_SIZES
+            "Side of the network's input in pixels; later fits take it over.",
+            unset="the network's own",
+            group="Network",
+            matters=True,
+            **INPUT_SIZES,
         ),
     )
-    resize: Resize = field(default="squash", metadata=option("How an image becomes square.", choices=RESIZES))
+    resize: Resize = field(
+        default="squash", metadata=option("How an image becomes square.", choices=RESIZES, group="Network")
+    )
     white_level: int = field(
-        default=WHITE_LEVEL, metadata=option("16-bit value shown as white.", at_least=1, at_most=WHITE_LEVEL)
+        default=WHITE_LEVEL,
+        metadata=option("16-bit value shown as white.", at_least=1, at_most=WHITE_LEVEL, group="Network"),
     )
     holdout: float = field(
         default=0.1,
-        metadata=option("Share kept out of training for the score.", above=0, at_most=0.5, noun="The held-out share"),
+        metadata=option(
+            "Share kept out of training for the score.",
+            above=0,
+            at_most=0.5,
+            noun="The held-out share",
+            group="Data",
+            matters=True,
+        ),
     )
     domain: str | None = field(
         default=None,
-        metadata=option("What the images show, for reports.", metavar="TEXT", unset="DATA"),
+        metadata=option("What the images show, for reports.", metavar="TEXT", unset="DATA", group="Data", matters=True),
     )
     settings: PretrainSettings = field(
         default_factory=PretrainSettings, metadata=option("Settings of the training.", parts=_SETTINGS)
@@ -109,14 +144,16 @@ class PretrainOptions(Options):
         metadata=option(
             "Of the arithmetic. auto: bf16 where the hardware has it; measure: the faster, by a few steps.",
             choices=PRECISIONS,
+            group="Machine",
         ),
     )
-    skip_unreadable: bool = field(default=False, metadata=option(SKIP_UNREADABLE))
-    device: Device = field(default="auto", metadata=option("Where the network runs.", choices=DEVICES))
+    skip_unreadable: bool = field(default=False, metadata=option(SKIP_UNREADABLE, group="Data"))
+    device: Device = field(default="auto", metadata=option("Where the network runs.", choices=DEVICES, group="Machine"))
     threads: int | None = field(
-        default=None, metadata=option("Threads and worker processes.", unset="all processors", **THREADS)
+        default=None,
+        metadata=option("Threads and worker processes.", unset="all processors", group="Machine", **THREADS),
     )
-    offline: bool = field(default=False, metadata=option(OFFLINE))
+    offline: bool = field(default=False, metadata=option(OFFLINE, group="Machine", matters=True))
 
     def __post_init__(self) -> None:
         super().__post_init__()

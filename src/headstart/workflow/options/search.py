@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, get_args
 
 from headstart.errors import InputError
+from headstart.workflow.options.names import DEPTHS, balance_names, policy_names
 from headstart.workflow.options.option import Options, option
 
 if TYPE_CHECKING:
@@ -66,12 +67,15 @@ class SearchOptions(Options):
         Minutes that fine-tuning may take; what takes longer is trimmed, with a note. None: as long as it takes.
     """
 
+    group: ClassVar[str] = "Search"
+
     grid: Grid | None = field(
         default=None,
         metadata=option(
             "Which heads are tried; paper: 324, on the paper's four networks.",
             choices=get_args(Grid),
             unset="quick",
+            matters=True,
         ),
     )
     study: str | os.PathLike[str] | Space | None = field(
@@ -93,6 +97,8 @@ class SearchOptions(Options):
             "imbalanced-learn; several compete.",
             metavar="METHOD[,...]",
             several=True,
+            offered=balance_names,
+            group="Training",
             unset="none",
         ),
     )
@@ -103,6 +109,9 @@ class SearchOptions(Options):
             "compete.",
             metavar="POLICY[,...]",
             several=True,
+            offered=policy_names,
+            or_path=True,
+            group="Training",
             unset="none",
         ),
     )
@@ -114,6 +123,7 @@ class SearchOptions(Options):
             metavar="KIND",
             choices=get_args(ImageKind),
             noun="image kind",
+            group="Training",
         ),
     )
     views: int | None = field(
@@ -125,9 +135,12 @@ class SearchOptions(Options):
             unset="8 of dihedral, 4 of others",
             decides=True,
             recorded_as="n_views",
+            group="Training",
         ),
     )
-    tta: bool | None = field(default=None, metadata=option("Predict the mean over the views of an image."))
+    tta: bool | None = field(
+        default=None, metadata=option("Predict the mean over the views of an image.", group="Training")
+    )
     strategy: str = field(
         default=FEATURE_EXTRACTION,
         metadata=option(
@@ -135,6 +148,8 @@ class SearchOptions(Options):
             metavar="NAME[,NAME...]",
             choices=STRATEGIES,
             several=True,
+            group="Training",
+            matters=True,
         ),
     )
     unlock: int | str | None = field(
@@ -143,13 +158,17 @@ class SearchOptions(Options):
             "How many last stages fine-tuning unlocks: numbers, or all.",
             metavar="K[,K...]",
             several=True,
+            offered=lambda: DEPTHS,
+            group="Training",
             unset="half of the parameters",
         ),
     )
     fine_tuning: str | Mapping[str, Any] | None = field(
         default=None,
         metadata=option(
-            "Settings of fine-tuning, such as epochs=20,mix=mixup (docs/finetune.md).", metavar="NAME=VALUE,..."
+            "Settings of fine-tuning, such as epochs=20,mix=mixup (docs/finetune.md).",
+            metavar="NAME=VALUE,...",
+            group="Training",
         ),
     )
     budget: float | None = field(
@@ -160,6 +179,7 @@ class SearchOptions(Options):
             above=0,
             noun="--budget",
             unit="minutes",
+            group="Training",
             unset="as long as it takes",
         ),
     )
