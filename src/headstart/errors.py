@@ -40,6 +40,10 @@ class ImageError(DataError):
         return type(self), (self.name, self.reason)
 
 
+class ChannelError(ImageError):
+    """Image that lacks a channel that was asked for, or has more than can be shown without a choice of some."""
+
+
 class SplitError(InputError):
     """Split that cannot be made of these data, or does not fit them."""
 

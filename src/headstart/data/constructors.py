@@ -127,7 +127,8 @@ class DatasetConstructors:
         Parameters
         ----------
         path : path
-            The ``.npz`` file; its images are held in memory.
+            The ``.npz`` file; its images are held in memory. An entry ``channels`` names their channels; an entry
+            ``scale`` states black and white of floating-point ones.
         partition : {"train", "val", "test"}, optional
             Take this part of a MedMNIST file alone. Default: all parts pooled, and a note that says so.
         group_from, classes
@@ -159,13 +160,16 @@ class DatasetConstructors:
         ratings: ArrayLike | None = None,
         votes: str = "majority",
         table: Mapping[str, ArrayLike] | Sequence[TableColumn] = (),
+        channels: Sequence[str] | None = None,
+        scale: Sequence[float] | None = None,
     ) -> Self:
         """Data set from an array of images.
 
         Parameters
         ----------
-        images : ndarray of shape (n_images, height, width[, channels]), uint8 or uint16
-            Kept as it is, not copied; a memory map stays on disk.
+        images : ndarray of shape (n_images, height, width[, channels])
+            uint8 or uint16, or float32 or float64 with their scale. Kept as it is, not copied; a memory map stays on
+            disk.
         labels : array-like of shape (n_images,), optional
             Class of every image: text or whole numbers.
         names : sequence of str, optional
@@ -181,13 +185,18 @@ class DatasetConstructors:
             As for `from_manifest`.
         table : mapping of str to array-like, data frame, or sequence of TableColumn
             Further columns that stand beside the pictures: numbers or texts, None or NaN for gaps.
+        channels : sequence of str, optional
+            Names of the channels, by which some of them are chosen: ``FitOptions(channels=("dapi", "gfp"))``.
+            Default: grey, or red, green and blue, alpha last; of more than four their numbers from 1.
+        scale : (float, float), optional
+            Values shown as black and as white of floating-point images; what lies beyond is clipped.
 
         Raises
         ------
         DataError
             When shapes, types or lengths do not fit, or a name holds control characters.
         """
-        pixels = ArrayPixels.of(np.asanyarray(images))
+        pixels = ArrayPixels.of(np.asanyarray(images), channels=channels, scale=scale)
         named = [f"{row:06d}" for row in range(len(images))] if names is None else list(names)
         if len(named) != len(images):
             raise DataError(f"There are {len(named):,} names for {len(images):,} images; expected one for each.")

@@ -122,15 +122,24 @@ class ImageDataset(DatasetConstructors):
             columns=table.columns,
         )
 
-    def load(self, row: int, *, white_level: int = WHITE_LEVEL, max_pixels: int = MAX_PIXELS) -> Image.Image:
-        """Upright RGB image of one row; see `headstart.data.images.decode.decode`.
+    def load(
+        self,
+        row: int,
+        *,
+        white_level: int = WHITE_LEVEL,
+        max_pixels: int = MAX_PIXELS,
+        channels: Sequence[str] | None = None,
+    ) -> Image.Image:
+        """Upright RGB image of one row; see `headstart.data.images.decode.decode_details`.
+
+        Of chosen channels one is shown in grey, and of more than three the first three in red, green and blue.
 
         Raises
         ------
         ImageError
             When the image cannot be read.
         """
-        return self.stored(row).decoded(white_level=white_level, max_pixels=max_pixels).image
+        return self.stored(row).decoded(white_level=white_level, max_pixels=max_pixels, channels=channels).image
 
     def prepared(self, row: int, preparation: Preparation) -> NDArray[Any]:
         """Pixels of one row before its views are made, of shape (height, width, 3); see `Preparation.prepare`."""

@@ -147,6 +147,7 @@ def audit_dataset(
     dataset: ImageDataset,
     *,
     max_pixels: int = MAX_PIXELS,
+    channels: Sequence[str] | None = None,
     n_workers: int | None = None,
     progress: Progress | None = None,
 ) -> Audit:
@@ -157,6 +158,8 @@ def audit_dataset(
     dataset : ImageDataset
     max_pixels : int
         Larger images count as unreadable.
+    channels : sequence of str, optional
+        Names of the channels that make up an image; see `headstart.data.images.decode.decode_details`.
     n_workers : int, optional
         Threads. Default: one per core, at most 8.
     progress : Progress, optional
@@ -165,7 +168,7 @@ def audit_dataset(
     -------
     Audit
     """
-    records = _examine_all(dataset, max_pixels, n_workers, progress or Silent())
+    records = _examine_all(dataset, max_pixels, channels, n_workers, progress or Silent())
     readable = [row for row, record in enumerate(records) if record.failure is None]
     duplicates = _duplicates(records)
     conflicts = tuple(rows for rows in duplicates if _disagree(dataset, rows))
@@ -197,11 +200,17 @@ def audit_dataset(
     )
 
 
-def _examine_all(dataset: ImageDataset, max_pixels: int, n_workers: int | None, progress: Progress) -> list[ImageFacts]:
+def _examine_all(
+    dataset: ImageDataset,
+    max_pixels: int,
+    channels: Sequence[str] | None,
+    n_workers: int | None,
+    progress: Progress,
+) -> list[ImageFacts]:
     chunks = [range(start, min(start + _CHUNK, len(dataset))) for start in range(0, len(dataset), _CHUNK)]
 
     def examine_chunk(rows: range) -> list[ImageFacts]:
-        return [examine(dataset, row, max_pixels) for row in rows]
+        return [examine(dataset, row, max_pixels, channels) for row in rows]
 
     records: list[ImageFacts] = []
     n_threads = min(8, os.cpu_count() or 1) if n_workers is None else max(1, n_workers)

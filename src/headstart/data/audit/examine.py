@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image
 
 from headstart.data.audit.perceptual_hash import perceptual_hash
 from headstart.data.dataset import ImageDataset
-from headstart.data.images.decode import Header
+from headstart.data.images.pictures import Decoded, Header
 from headstart.errors import ImageError
 
 _STRIP_BYTES = 1 << 18
@@ -24,7 +26,7 @@ class ImageFacts:
     content_hash : str
         SHA-256 of the file, or of the array; empty when it could not be read at all.
     pixel_hash : str
-        SHA-256 of the decoded RGB pixels and their size; empty for an unreadable image.
+        SHA-256 of the decoded pixels and their size; empty for an unreadable image.
     header : Header or None
     peak : int or None
         Largest 16-bit colour sample.
@@ -42,25 +44,34 @@ class ImageFacts:
     failure: str | None = None
 
 
-def examine(dataset: ImageDataset, row: int, max_pixels: int) -> ImageFacts:
+def examine(dataset: ImageDataset, row: int, max_pixels: int, channels: Sequence[str] | None = None) -> ImageFacts:
     """Read, hash and decode one image; a failure is a finding, not an error."""
     content_hash = ""
     try:
         stored = dataset.stored(row)
         content_hash = stored.content_hash()
-        decoded = stored.decoded(max_pixels=max_pixels)
+        decoded = stored.decoded(max_pixels=max_pixels, channels=channels)
     except ImageError as error:
         return ImageFacts(content_hash, failure=error.reason)
     return ImageFacts(
         content_hash,
-        pixel_hash=_pixel_hash(decoded.image),
+        pixel_hash=_pixel_hash(decoded),
         header=decoded.header,
         peak=decoded.peak,
         perceptual_hash=perceptual_hash(decoded.image),
     )
 
 
-def _pixel_hash(image: Image.Image) -> str:
+def _pixel_hash(decoded: Decoded) -> str:
+    """SHA-256 of size and pixels: of all channels, where they are not three of 8 bits."""
+    if decoded.samples is None:
+        return _rgb_hash(decoded.image)
+    digest = hashlib.sha256(f"{decoded.samples.shape}".encode())
+    digest.update(np.ascontiguousarray(decoded.samples).tobytes())
+    return digest.hexdigest()
+
+
+def _rgb_hash(image: Image.Image) -> str:
     """SHA-256 of size and RGB pixels, strip by strip: copying a photograph costs more than hashing it."""
     digest = hashlib.sha256(f"{image.width}x{image.height}".encode())
     n_rows = max(1, _STRIP_BYTES // (3 * image.width))

@@ -9,7 +9,7 @@ import numpy as np
 
 from headstart.data.audit.examine import ImageFacts
 from headstart.data.dataset import ImageDataset
-from headstart.data.images.decode import Header
+from headstart.data.images.pictures import Header
 from headstart.errors import first_few
 
 FEW_IMAGES: Final = 30

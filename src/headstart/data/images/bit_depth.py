@@ -28,6 +28,16 @@ class UnsupportedPixelsError(Exception):
     """Pixels of a sound file that have no fixed meaning as a picture; the text is the reason and the remedy."""
 
 
+class UnchosenChannelsError(UnsupportedPixelsError):
+    """More channels than a picture has, of which none are chosen."""
+
+    def __init__(self, n_channels: int) -> None:
+        super().__init__(
+            f"{n_channels} channels, and nobody says which of them to show; choose with --channels, as in "
+            "--channels 1,2,3"
+        )
+
+
 @dataclass(frozen=True)
 class PlainPage:
     """First page of an uncompressed TIFF; samples of shape (height, width, channels), uint8 or uint16."""
@@ -170,6 +180,29 @@ def read_plain_tiff(encoded: bytes, check_size: Callable[[int, int], None]) -> P
 
 
 def _check_plain(page: Any, n_bytes: int) -> None:
+    extra = [int(sample) for sample in page.extrasamples]
+    if int(page.compression) == 1 and int(page.photometric) == 1 and len(extra) > 1:
+        raise UnchosenChannelsError(int(page.samplesperpixel))
+    check_samples(page, n_bytes)
+    if extra not in ([], [2]):
+        raise UnsupportedPixelsError(_LAYOUT)
+
+
+def check_samples(page: Any, n_bytes: int) -> None:
+    """Refuse a page of tifffile that is not uncompressed, whole and of unsigned samples of 8 or 16 bits.
+
+    Parameters
+    ----------
+    page : tifffile.TiffPage
+    n_bytes : int
+        Size of the file.
+
+    Raises
+    ------
+    UnsupportedPixelsError
+    OSError
+        When the file ends too early.
+    """
     kind = page.dtype.kind if page.dtype is not None else ""
     if kind in ("f", "c"):
         raise UnsupportedPixelsError(_FLOAT)
@@ -178,12 +211,7 @@ def _check_plain(page: Any, n_bytes: int) -> None:
     photometric, extra = int(page.photometric), [int(sample) for sample in page.extrasamples]
     n_colours = {1: 1, 2: 3}.get(photometric, 0)
     known = int(page.compression) == 1 and kind == "u" and int(page.bitspersample) == 8 * page.dtype.itemsize
-    if (
-        not known
-        or int(page.samplesperpixel) != n_colours + len(extra)
-        or extra not in ([], [2])
-        or page.imagedepth > 1
-    ):
+    if not known or int(page.samplesperpixel) != n_colours + len(extra) or page.imagedepth > 1:
         raise UnsupportedPixelsError(_LAYOUT)
     ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
     if sum(page.databytecounts) < page.nbytes or max(ends) > n_bytes:

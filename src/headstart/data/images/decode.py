@@ -8,18 +8,24 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from headstart.data.images.bit_depth import UnsupportedPixelsError, read_deep, read_plain_tiff, scale_to_8_bit
+from headstart.data.images.bit_depth import (
+    UnchosenChannelsError,
+    UnsupportedPixelsError,
+    read_deep,
+    read_plain_tiff,
+)
 from headstart.data.images.formats import ImageFormat, find_format, format_names
-from headstart.data.images.orientation import ON_SIDE, Box, turned, turned_box
-from headstart.errors import ImageError
+from headstart.data.images.orientation import ON_SIDE, Box, turned, turned_box, turned_samples
+from headstart.data.images.pictures import Decoded, Header, byte_samples, deep_picture, mode_name, opaque, picture_of
+from headstart.data.images.samples import Samples
+from headstart.data.images.tiff_channels import read_channels
+from headstart.errors import ChannelError, ImageError
 from headstart.runtime.warnings import QUIET_PILLOW
 
 Reduce = Callable[[int, int], tuple[int, int]]  # from width and height to the least ones that are enough
@@ -28,8 +34,6 @@ DECODER_VERSION: Final = 1
 MAX_PIXELS: Final = 200_000_000
 MAX_FILE_BYTES: Final = 1 << 30
 WHITE_LEVEL: Final = 65_535
-MODES: Final = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-"""Pillow's name of the colour mode for each number of channels, alpha last."""
 
 # A decoder fed hostile bytes fails in any of these ways; each means that the file is damaged.
 _DAMAGE = (
@@ -47,53 +51,6 @@ _DAMAGE = (
     zlib.error,
     Image.DecompressionBombError,
 )
-
-
-@dataclass(frozen=True)
-class Header:
-    """Header of an image file, known before any pixel is read.
-
-    Attributes
-    ----------
-    format : str
-        Name of the format, such as ``"JPEG"``; ``"array"`` for an array in memory.
-    width, height : int
-        Pixels, as stored.
-    mode : str
-        Pillow's name of the stored colour mode, such as ``"L"`` or ``"RGB"``; 16-bit modes end with ``;16``.
-    bits : int
-        Bits per sample.
-    n_pages : int
-        Pages or frames; only the first is used.
-    """
-
-    format: str
-    width: int
-    height: int
-    mode: str
-    bits: int
-    n_pages: int
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """Decoded image with its header.
-
-    Attributes
-    ----------
-    image : PIL.Image.Image
-    header : Header
-    peak : int or None
-        Largest colour sample of a 16-bit image.
-    box : (float, float, float, float) or None
-        Left, top, right and bottom of what the picture fills of a reduced image, whose last row and column may lie
-        half outside; None for the whole.
-    """
-
-    image: Image.Image
-    header: Header
-    peak: int | None
-    box: Box | None = None
 
 
 def decode(encoded: bytes, name: str, *, max_pixels: int = MAX_PIXELS, white_level: int = WHITE_LEVEL) -> Image.Image:
@@ -132,6 +89,7 @@ def decode_details(
     white_level: int = WHITE_LEVEL,
     keep_grey: bool = False,
     reduce: Reduce | None = None,
+    channels: Sequence[str] | None = None,
 ) -> Decoded:
     """Decoded image with its header and 16-bit peak; see `decode`.
 
@@ -144,6 +102,16 @@ def decode_details(
     reduce : callable, optional
         Given the upright width and height, answers how many pixels across and down are enough. The JPEG decoder then
         leaves out the finest detail, by halves, quarters or eighths. Other formats are decoded whole.
+    channels : sequence of str, optional
+        Names or numbers of the channels that make up the image, ``none`` for a black one; each stays as it is stored,
+        alpha too. Default: a picture in colour or grey.
+
+    Raises
+    ------
+    ChannelError
+        When a channel is missing, or there are more than a picture has and none are chosen.
+    ImageError
+        As for `decode`.
     """
     if not 1 <= white_level <= 65_535:
         raise ValueError(f"white_level is {white_level}; expected a 16-bit sample value from 1 to 65535.")
@@ -153,9 +121,11 @@ def decode_details(
         raise ImageError(name, reason)
     try:
         with QUIET_PILLOW:
-            return _decode(encoded, image_format, name, _Rules(max_pixels, white_level, keep_grey, reduce))
+            return _decode(encoded, image_format, name, _Rules(max_pixels, white_level, keep_grey, reduce, channels))
     except ImageError:
         raise
+    except UnchosenChannelsError as error:
+        raise ChannelError(name, str(error)) from error
     except UnsupportedPixelsError as error:
         raise ImageError(name, str(error)) from error
     except MemoryError as error:
@@ -172,11 +142,14 @@ class _Rules:
     white_level: int
     keep_grey: bool
     reduce: Reduce | None
+    channels: Sequence[str] | None
 
 
 def _decode(encoded: bytes, image_format: ImageFormat, name: str, rules: _Rules) -> Decoded:
     if image_format.size_before_opening is not None:
         _check_size(name, image_format.size_before_opening(encoded), rules.max_pixels)
+    if rules.channels is not None:
+        return _decode_channels(encoded, image_format, name, rules, rules.channels)
     try:
         image = image_format.open(io.BytesIO(encoded))
     except SyntaxError:
@@ -190,20 +163,60 @@ def _decode(encoded: bytes, image_format: ImageFormat, name: str, rules: _Rules)
         image.load()
         orientation = _orientation_of(image)
         whole = None if box is None else turned_box(box, image.size, orientation)
-        return Decoded(turned(_opaque(image, rules.keep_grey), orientation), header, None, whole)
+        return Decoded(turned(opaque(image, rules.keep_grey), orientation), header, None, whole)
     samples = read_deep(image, lambda: image_format.open(io.BytesIO(encoded)))
     if samples is None:
         return _decode_plain_tiff(encoded, name, rules)
-    picture, peak = _deep(samples, rules.white_level, rules.keep_grey)
+    picture, peak = deep_picture(samples, rules.white_level, rules.keep_grey)
     return Decoded(turned(picture, _orientation_of(image)), header, peak)
 
 
 def _decode_plain_tiff(encoded: bytes, name: str, rules: _Rules) -> Decoded:
     page = read_plain_tiff(encoded, lambda width, height: _check_size(name, (width, height), rules.max_pixels))
-    picture, peak = _deep(page.samples, rules.white_level, rules.keep_grey)
-    mode = MODES[page.samples.shape[2]] + (";16" if page.bits == 16 else "")
-    header = Header("TIFF", page.samples.shape[1], page.samples.shape[0], mode, page.bits, page.n_pages)
+    picture, peak = deep_picture(page.samples, rules.white_level, rules.keep_grey)
+    header = _samples_header(Samples(page.samples), page.n_pages)
     return Decoded(turned(picture, page.orientation), header, peak)
+
+
+def _decode_channels(
+    encoded: bytes, image_format: ImageFormat, name: str, rules: _Rules, channels: Sequence[str]
+) -> Decoded:
+    samples, header, orientation = _stored_samples(encoded, image_format, name, rules)
+    chosen = samples.chosen(channels, name)
+    upright = replace(chosen, values=turned_samples(chosen.values, orientation))
+    return picture_of(upright, header, rules.white_level, name)
+
+
+def _stored_samples(encoded: bytes, image_format: ImageFormat, name: str, rules: _Rules) -> tuple[Samples, Header, int]:
+    """Samples of every channel as they are stored, the header, and the EXIF orientation they are stored under."""
+
+    def check_size(width: int, height: int) -> None:
+        _check_size(name, (width, height), rules.max_pixels)
+
+    stack = read_channels(encoded, check_size) if image_format.has_plain_layouts else None
+    if stack is not None:
+        return stack.samples, _samples_header(stack.samples, stack.n_pages), stack.orientation
+    try:
+        image = image_format.open(io.BytesIO(encoded))
+    except SyntaxError:
+        if not image_format.has_plain_layouts:
+            raise
+        page = read_plain_tiff(encoded, check_size)
+        return Samples(page.samples), _samples_header(Samples(page.samples), page.n_pages), page.orientation
+    header = _header(image, image_format)
+    check_size(header.width, header.height)
+    if header.bits <= 8 and image.mode not in ("I", "F"):
+        image.load()
+        return Samples(byte_samples(image)), header, _orientation_of(image)
+    deep = read_deep(image, lambda: image_format.open(io.BytesIO(encoded)))
+    values = read_plain_tiff(encoded, check_size).samples if deep is None else deep
+    return Samples(values), header, _orientation_of(image)
+
+
+def _samples_header(samples: Samples, n_pages: int) -> Header:
+    height, width, n_channels = samples.values.shape
+    bits = 8 * samples.values.dtype.itemsize
+    return Header("TIFF", width, height, mode_name(n_channels, bits), bits, n_pages)
 
 
 def _reduced(image: ImageFile.ImageFile, reduce: Reduce) -> Box | None:
@@ -245,58 +258,6 @@ def _bits(image: ImageFile.ImageFile) -> int:
     if image.mode == "1":
         return 1
     return 16 if image.mode.startswith("I") or any(";16" in str(tile.args) for tile in image.tile) else 8
-
-
-def _opaque(image: Image.Image, keep_grey: bool = False) -> Image.Image:
-    """8-bit RGB (or grey) without transparency: what shines through is white, as on paper."""
-    if image.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in image.info:
-        clear = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
-    if image.mode == "RGB" or (keep_grey and image.mode == "L"):
-        return image  # converting would copy it, which for a photograph takes as long as decoding
-    if image.mode in ("1", "L", "P", "RGBX", "CMYK", "YCbCr"):
-        return image.convert("RGB")
-    raise UnsupportedPixelsError(f"colour mode {image.mode} is not supported; save it as RGB or grey")
-
-
-def _deep(samples: NDArray[Any], white_level: int, keep_grey: bool = False) -> tuple[Image.Image, int | None]:
-    """Picture and 16-bit peak from samples of shape (height, width, 1 to 4 channels), uint8 or uint16."""
-    n_colours = samples.shape[2] - (samples.shape[2] in (2, 4))
-    colours, peak = samples[..., :n_colours], None
-    if samples.dtype == np.uint16:
-        peak = int(colours.max())
-        colours = scale_to_8_bit(colours, white_level)
-        samples = np.concatenate([colours, scale_to_8_bit(samples[..., n_colours:], WHITE_LEVEL)], axis=2)
-    if keep_grey and samples.shape[2] == 1:
-        return Image.fromarray(np.ascontiguousarray(samples[..., 0])), peak
-    if n_colours == 1:
-        samples = np.concatenate([np.repeat(samples[..., :1], 3, axis=2), samples[..., 1:]], axis=2)
-    return _opaque(Image.fromarray(np.ascontiguousarray(samples))), peak
-
-
-def pixels_to_rgb(pixels: NDArray[Any], name: str, *, white_level: int = WHITE_LEVEL) -> Image.Image:
-    """8-bit RGB image from an array, by the rules for files.
-
-    Parameters
-    ----------
-    pixels : ndarray of shape (height, width) or (height, width, 1 to 4 channels), uint8 or uint16
-        Two and four channels hold alpha last.
-    name : str
-        Name of the image in errors.
-    white_level : int
-        See `decode`.
-
-    Raises
-    ------
-    ImageError
-        When shape or type is another.
-    """
-    samples = pixels[..., None] if pixels.ndim == 2 else pixels
-    if samples.ndim != 3 or not 1 <= samples.shape[2] <= 4 or samples.size == 0:
-        raise ImageError(name, f"array of shape {pixels.shape}; expected (height, width) or (height, width, 1 to 4)")
-    if samples.dtype not in (np.uint8, np.uint16):
-        raise ImageError(name, f"array of type {pixels.dtype}; expected uint8 or uint16")
-    return _deep(samples, white_level)[0]
 
 
 def _first_line(error: BaseException) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,10 @@ from headstart.data.images.decode import (
     MAX_FILE_BYTES,
     MAX_PIXELS,
     WHITE_LEVEL,
-    Decoded,
     Reduce,
     decode_details,
 )
+from headstart.data.images.pictures import Decoded
 from headstart.data.images.source import ImageSource
 from headstart.errors import DataError, ImageError
 from headstart.storage import hash_bytes
@@ -48,10 +49,17 @@ class EncodedImage:
         white_level: int = WHITE_LEVEL,
         keep_grey: bool = False,
         reduce: Reduce | None = None,
+        channels: Sequence[str] | None = None,
     ) -> Decoded:
         """See `StoredImage.decoded`."""
         return decode_details(
-            self.encoded, self.name, max_pixels=max_pixels, white_level=white_level, keep_grey=keep_grey, reduce=reduce
+            self.encoded,
+            self.name,
+            max_pixels=max_pixels,
+            white_level=white_level,
+            keep_grey=keep_grey,
+            reduce=reduce,
+            channels=channels,
         )
 
 

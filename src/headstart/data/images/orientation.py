@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+from numpy.typing import NDArray
 from PIL import Image
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -24,6 +25,18 @@ def turned(picture: Image.Image, orientation: int) -> Image.Image:
     """Upright picture from one stored under an EXIF orientation."""
     turn = _TURNS.get(orientation)
     return picture if turn is None else picture.transpose(turn)
+
+
+def turned_samples(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Upright samples (height, width, channels) from ones stored under an EXIF orientation.
+
+    >>> turned_samples(np.array([[[1], [2], [3]]]), 6).shape
+    (3, 1, 1)
+    """
+    on_side = samples.transpose(1, 0, 2) if orientation in ON_SIDE else samples
+    from_below = orientation in (3, 4, 7, 8)
+    from_right = orientation in (2, 3, 6, 7)
+    return on_side[:: -1 if from_below else 1, :: -1 if from_right else 1]
 
 
 def turned_box(box: Box, size: tuple[int, int], orientation: int) -> Box:

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.data.images.decode import MAX_PIXELS, WHITE_LEVEL, Decoded, Reduce
+from headstart.data.images.decode import MAX_PIXELS, WHITE_LEVEL, Reduce
+from headstart.data.images.pictures import Decoded
 
 
 class StoredImage(Protocol):
@@ -36,6 +37,7 @@ class StoredImage(Protocol):
         white_level: int = WHITE_LEVEL,
         keep_grey: bool = False,
         reduce: Reduce | None = None,
+        channels: Sequence[str] | None = None,
     ) -> Decoded:
         """Upright picture with its header; see `headstart.data.images.decode.decode_details`."""
         ...

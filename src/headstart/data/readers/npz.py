@@ -36,7 +36,29 @@ def open_npz(path: Path, options: ReadOptions) -> tuple[DatasetTable, ImageSourc
 
     requests = requested_columns(options.table_columns or ())
     table, images = read_npz(path, partition=options.partition, requests=requests)
-    return table, ArrayPixels.of(images)
+    try:
+        scale = _scale(path) if images.dtype.kind == "f" else None
+        return table, ArrayPixels.of(images, channels=_channel_names(path), scale=scale)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _channel_names(path: Path) -> list[str] | None:
+    """Names of the channels in the entry ``channels`` of an archive, where that is a list of texts."""
+    with zipfile.ZipFile(path) as archive:
+        names = _read_array(path, archive, "channels") if "channels.npy" in archive.namelist() else np.zeros(0)
+    return [str(name) for name in names.tolist()] if names.ndim == 1 and names.dtype.kind == "U" else None
+
+
+def _scale(path: Path) -> list[float] | None:
+    """Values of black and of white in the entry ``scale`` of an archive, where it has one."""
+    with zipfile.ZipFile(path) as archive:
+        scale = _read_array(path, archive, "scale") if "scale.npy" in archive.namelist() else None
+    if scale is None:
+        return None
+    if scale.shape != (2,) or scale.dtype.kind not in "iuf":
+        raise DataError(f"its scale has shape {scale.shape} and type {scale.dtype}; expected two numbers.")
+    return [float(value) for value in scale]
 
 
 def read_npz(
