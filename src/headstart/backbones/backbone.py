@@ -12,6 +12,7 @@ from torch import nn
 
 from headstart.backbones.build import build, pixels_of, staged
 from headstart.backbones.entry import Entry, Pixels
+from headstart.backbones.first_layer import adapt_first_layer, check_adapted, in_turn
 from headstart.backbones.registry import find_entry
 from headstart.backbones.stages import REFUSALS, StagedNetwork, size_refused
 from headstart.backbones.weights import RANDOM, WeightsSource, fit_state, hash_tensors, load_into
@@ -77,8 +78,8 @@ class Backbone:
     feature_width: int
     input_size: tuple[int, int]
     interpolation: str
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     crop_fraction: float
     weights: WeightsSource
     tensors_sha256: str
@@ -88,6 +89,11 @@ class Backbone:
     def staged(self) -> StagedNetwork:
         """The network as a chain of named stages; its original classifier is gone."""
         return self.module.staged
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels of an image: three, unless the first layer was adapted to others."""
+        return len(self.mean)
 
     @property
     def stage(self) -> str:
@@ -104,8 +110,8 @@ class Backbone:
     def normalise_tensor(self, pixels: torch.Tensor) -> torch.Tensor:
         """Network input as of `normalise`, from a tensor of pixels, on the device of that tensor."""
         images = pixels.permute(0, 3, 1, 2).float()
-        mean = torch.tensor(self.mean, device=pixels.device).view(1, 3, 1, 1) * 255
-        std = torch.tensor(self.std, device=pixels.device).view(1, 3, 1, 1) * 255
+        mean = torch.tensor(self.mean, device=pixels.device).view(1, -1, 1, 1) * 255
+        std = torch.tensor(self.std, device=pixels.device).view(1, -1, 1, 1) * 255
         return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
 
     def state(self) -> dict[str, torch.Tensor]:
@@ -130,7 +136,7 @@ class Backbone:
         device = next(self.module.parameters()).device
         try:
             with torch.inference_mode():
-                self.module(torch.zeros(1, 3, *size, device=device))
+                self.module(torch.zeros(1, self.n_channels, *size, device=device))
         except REFUSALS as error:
             refused = size_refused(f"Backbone {self.name!r}", size, error)
             raise InputError(
@@ -145,6 +151,7 @@ def load_backbone(
     weights: str | Path | None = None,
     offline: bool = False,
     seed: int = 0,
+    n_channels: int = 3,
     progress: Progress | None = None,
 ) -> Backbone:
     """A backbone by name, with pretrained weights.
@@ -161,13 +168,16 @@ def load_backbone(
         Never touch the network.
     seed : int
         Seed of random weights.
+    n_channels : int
+        Channels of an image. For others than three the first layer is adapted; see
+        `headstart.backbones.first_layer.adapt_first_layer`.
     progress : Progress, optional
         Told of a download, and of what in a file was not used.
 
     Raises
     ------
     InputError
-        Unknown name.
+        Unknown name, or a network that cannot take so many channels.
     WeightsError
         Weights missing, damaged or not fitting.
     """
@@ -177,20 +187,25 @@ def load_backbone(
         source = WeightsSource(f"random (seed {seed})", hash_tensors(network.state_dict()), "none")
     else:
         source = load_into(network, entry, weights, offline, progress=progress)
-    return _backbone(entry, network, source)
+    return _backbone(entry, network, source, n_channels)
 
 
-def _backbone(entry: Entry, network: nn.Module, source: WeightsSource) -> Backbone:
+def _backbone(entry: Entry, network: nn.Module, source: WeightsSource, n_channels: int) -> Backbone:
     pixels = _as_trained(pixels_of(entry, network), source)
     module = _frozen_part(network, entry)
+    feature_width = entry.feature_width or _feature_width(module, pixels)
+    if n_channels != len(pixels.mean):
+        adapt_first_layer(module.network, n_channels, name=entry.name)
+        check_adapted(module, n_channels, pixels.input_size, name=entry.name)
+        module.staged.n_channels = n_channels
     return Backbone(
         name=entry.name,
         module=module,
-        feature_width=entry.feature_width or _feature_width(module, pixels),
+        feature_width=feature_width,
         input_size=pixels.input_size,
         interpolation=pixels.interpolation,
-        mean=pixels.mean,
-        std=pixels.std,
+        mean=pixels.mean if n_channels == 3 else in_turn(pixels.mean, n_channels),
+        std=pixels.std if n_channels == 3 else in_turn(pixels.std, n_channels),
         crop_fraction=pixels.crop_fraction,
         weights=source,
         tensors_sha256=hash_tensors(module.state_dict()),
@@ -227,6 +242,7 @@ def restore_backbone(
     *,
     source: str,
     hub_config: Mapping[str, Any] | None = None,
+    n_channels: int = 3,
 ) -> Backbone:
     """A backbone rebuilt from a bundle's tensors, without looking for weights anywhere.
 
@@ -241,6 +257,8 @@ def restore_backbone(
         The file, for messages.
     hub_config : Mapping, optional
         Configuration of a network named by its hub id, as `Backbone.hub_config` had it.
+    n_channels : int
+        Channels of an image, as `Backbone.n_channels` said.
 
     Raises
     ------
@@ -248,6 +266,6 @@ def restore_backbone(
         When the tensors do not fit the architecture.
     """
     entry = replace(find_entry(name), hub_config=hub_config)
-    backbone = _backbone(entry, build(entry), weights)
+    backbone = _backbone(entry, build(entry), weights, n_channels)
     fit_state(backbone.module, state, source=source)
     return replace(backbone, tensors_sha256=hash_tensors(backbone.module.state_dict()))

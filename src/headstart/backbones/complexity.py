@@ -44,7 +44,7 @@ class StageInfo:
 
 
 def stage_facts(
-    stages: Sequence[tuple[str, nn.Module]], input_size: tuple[int, int], network: nn.Module
+    stages: Sequence[tuple[str, nn.Module]], input_size: tuple[int, int], network: nn.Module, *, n_channels: int = 3
 ) -> tuple[StageInfo, ...]:
     """Facts of every stage, from one blank image run through them on the device the network lies on.
 
@@ -55,8 +55,10 @@ def stage_facts(
         (height, width) in pixels.
     network : torch.nn.Module
         The whole, which says how its maps and tokens are laid out.
+    n_channels : int
+        Channels of an image.
     """
-    maps = torch.zeros(1, 3, *input_size, device=next(network.parameters()).device)
+    maps = torch.zeros(1, n_channels, *input_size, device=next(network.parameters()).device)
     found = []
     for name, module in stages:
         multiply_adds, maps = count_multiply_adds(module, maps)

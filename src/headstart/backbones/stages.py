@@ -29,6 +29,8 @@ class StageLayout:
         Last output to logits.
     drop_classifier : callable
         Removes from the network what only its classifier needs.
+    n_channels : int
+        Channels of an image: another number where the first layer was adapted to it.
     natural : bool
         False for the last resort of a single stage.
     """
@@ -81,6 +83,7 @@ class StagedNetwork:
         self.pool = layout.pool
         self.classifier: nn.Module | None = layout.classifier
         self.natural = layout.natural
+        self.n_channels = 3
         self._drop = layout.drop_classifier
         self._described: dict[tuple[int, int], tuple[StageInfo, ...]] = {}
 
@@ -174,7 +177,7 @@ class StagedNetwork:
     def _measured(self, input_size: tuple[int, int]) -> tuple[StageInfo, ...]:
         stages = [(stage.name, stage.module) for stage in self.stages]
         try:
-            return stage_facts(stages, input_size, self.network)
+            return stage_facts(stages, input_size, self.network, n_channels=self.n_channels)
         except REFUSALS as error:
             raise InputError(f"{size_refused('This network', input_size, error)} Leave the input size out.") from error
 

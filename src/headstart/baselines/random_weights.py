@@ -41,7 +41,8 @@ def random_weights_extractor(extractor: Extractor, *, seed: int) -> Extractor:
         Seed of the weights.
     """
     given = extractor.backbone
-    backbone = steadied(load_backbone(given.name, weights=RANDOM, offline=True, seed=seed), extractor.preparation.size)
+    fresh = load_backbone(given.name, weights=RANDOM, offline=True, seed=seed, n_channels=given.n_channels)
+    backbone = steadied(fresh, extractor.preparation.size)
     engine = extractor.engine
     if engine.precision == "int8":
         engine = replace(engine, precision="fp32", network_sha256="")
@@ -69,19 +70,19 @@ def steadied(backbone: Backbone, size: tuple[int, int]) -> Backbone:
             norm.reset_running_stats()
             norm.momentum = None  # the statistics of the one batch, not a step towards them
             norm.train()
-        backbone.module(backbone.normalise(noise_images(N_NOISE, size), torch.device("cpu")))
+        backbone.module(backbone.normalise(noise_images(N_NOISE, size, backbone.n_channels), torch.device("cpu")))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()
     return replace(backbone, tensors_sha256=hash_tensors(backbone.module.state_dict()))
 
 
-def noise_images(n_images: int, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Coloured noise of several grains, always the same, (n_images, height, width, 3)."""
+def noise_images(n_images: int, size: tuple[int, int], n_channels: int = 3) -> NDArray[np.uint8]:
+    """Coloured noise of several grains, always the same, (n_images, height, width, n_channels)."""
     generator = torch.Generator().manual_seed(0)
-    total = torch.zeros(n_images, 3, *size)
+    total = torch.zeros(n_images, n_channels, *size)
     for cells in _OCTAVES:
-        coarse = torch.rand(n_images, 3, cells, cells, generator=generator) - 0.5
+        coarse = torch.rand(n_images, n_channels, cells, cells, generator=generator) - 0.5
         total += torch.nn.functional.interpolate(coarse, size, mode="bilinear", align_corners=False)
     pixels = (total * (255 / 2) + 127.5).clamp(0, 255).round().to(torch.uint8)
     return pixels.permute(0, 2, 3, 1).contiguous().numpy()

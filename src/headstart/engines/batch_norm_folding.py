@@ -14,7 +14,7 @@ TOLERANCE = 1e-5
 _PROBE_SEED = 0
 
 
-def fold_batch_norms(module: nn.Module, size: tuple[int, int]) -> nn.Module:
+def fold_batch_norms(module: nn.Module, size: tuple[int, int], *, n_channels: int = 3) -> nn.Module:
     """A copy of a frozen network with its batch normalisations folded into the convolutions before them.
 
     Which normalisation reads which convolution is seen by running the network once, so its code need not be traced.
@@ -27,9 +27,11 @@ def fold_batch_norms(module: nn.Module, size: tuple[int, int]) -> nn.Module:
         In evaluation mode, on the CPU; it is left as it is.
     size : (int, int)
         Height and width of the noise in pixels.
+    n_channels : int
+        Channels of an image.
     """
     generator = torch.Generator().manual_seed(_PROBE_SEED)
-    noise = torch.randn(2, 3, *size, generator=generator).contiguous(memory_format=torch.channels_last)
+    noise = torch.randn(2, n_channels, *size, generator=generator).contiguous(memory_format=torch.channels_last)
     pairs, expected = followed_by_norm(module, noise)
     if not pairs:
         return module

@@ -77,7 +77,7 @@ def runs_on(backbone: Backbone, device: str, size: tuple[int, int], *, progress:
     place = torch.device(device)
     try:
         with torch.inference_mode():
-            backbone.module.to(place)(torch.zeros(1, 3, *size, device=place))
+            backbone.module.to(place)(torch.zeros(1, backbone.n_channels, *size, device=place))
     except (NotImplementedError, RuntimeError, TypeError) as error:
         backbone.module.to("cpu")
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

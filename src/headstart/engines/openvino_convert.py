@@ -79,7 +79,7 @@ def convert(
     """
     openvino = import_openvino()
     device = next(backbone.module.parameters()).device
-    blank = torch.zeros(batch_size, 3, *size)
+    blank = torch.zeros(batch_size, backbone.n_channels, *size)
     module = FrozenPass(backbone.staged, stage).cpu()
     try:
         with QUIET, torch.no_grad():  # of warnings about shapes that become constants: they are constant here

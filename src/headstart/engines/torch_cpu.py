@@ -50,7 +50,7 @@ class TorchRunner:
         module: nn.Module = FrozenPass(backbone.staged, stage)
         with torch_threads(engine.n_threads):
             if engine.folded:
-                module = fold_batch_norms(module, size)
+                module = fold_batch_norms(module, size, n_channels=backbone.n_channels)
             self._module = torch.compile(module, dynamic=False) if engine.compiled else module
 
     def compute(self, pixels: NDArray[Any]) -> NDArray[np.float32]:

@@ -39,7 +39,7 @@ def step_seconds(extractor: Extractor, spec: FineTuneSpec, n_classes: int) -> tu
     device = torch.device(engine.device)
     with torch_threads(engine.n_threads):
         backbone.module.to(device)
-        images = torch.zeros(spec.batch_size, 3, *extractor.preparation.size, device=device)
+        images = torch.zeros(spec.batch_size, backbone.n_channels, *extractor.preparation.size, device=device)
         images = images.contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
             maps = images if stage is None else backbone.staged.forward_features(images[:1], stage)

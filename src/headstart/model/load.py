@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from headstart.augment import view_from_json
 from headstart.backbones.backbone import Backbone, restore_backbone
-from headstart.backbones.build import triple
 from headstart.backbones.weights import WeightsSource
 from headstart.data.preparation import Preparation, restore_preparation
 from headstart.data.table.encoding import TableEncoding
@@ -75,15 +74,19 @@ def _restore(folder: Path, description: Mapping[str, Any]) -> Model:
     from safetensors.torch import load_file as load_torch
 
     stored = description["backbone"]
+    normalisation = stored["normalisation"]
     backbone = restore_backbone(
         stored["name"],
         load_torch(folder / BACKBONE),
         WeightsSource(**stored["weights"]),
         source=str(folder / BACKBONE),
         hub_config=stored["hub_config"],
+        n_channels=len(normalisation["mean"]),
     )
-    normalisation = stored["normalisation"]
-    backbone = replace(backbone, mean=triple(normalisation["mean"]), std=triple(normalisation["std"]))
+    mean, std = (tuple(float(value) for value in normalisation[name]) for name in ("mean", "std"))
+    if len(mean) != len(std):
+        raise BundleError(f"the normalisation names {len(mean)} means and {len(std)} deviations")
+    backbone = replace(backbone, mean=mean, std=std)
     head = FittedHead.from_tensors(HeadSpec.from_json(description["head"]), load_numpy(folder / HEAD))
     classes = tuple(str(name) for name in description["classes"])
     table = _stored_table(description)

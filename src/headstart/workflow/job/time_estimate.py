@@ -212,7 +212,8 @@ def search_notes(plan: StudyPlan, split: Split, dataset: ImageDataset) -> tuple[
 def seconds_per_image(extractor: Extractor) -> float:
     """Seconds of the forward pass per image, from a trial on blank images (the first batch is not counted)."""
     size, n_batches = extractor.preparation.size, _TRIAL_BATCHES * extractor.n_streams
-    pixels = np.zeros((extractor.engine.batch_size, *size, 3), dtype=extractor.preparation.dtype)
+    shape = (extractor.engine.batch_size, *size, extractor.backbone.n_channels)
+    pixels = np.zeros(shape, dtype=extractor.preparation.dtype)
     extractor.compute(pixels)
     with ThreadPoolExecutor(extractor.n_streams) as streams:
         start = time.perf_counter()
