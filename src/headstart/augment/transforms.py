@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-Pixels = NDArray[np.uint8]  # (height, width, 3)
+Pixels = NDArray[Any]  # (height, width, channels), uint8 or float32, both from 0 to 255
 
 _LUMA: Final = (np.float32(0.299), np.float32(0.587), np.float32(0.114))  # of red, green and blue, ITU-R BT.601
 
@@ -97,31 +98,56 @@ def geometric_transform(pixels: Pixels, draws: PortableRandom, ranges: Ranges = 
     left = margin + width / 2 + across - cosine * width / 2 - sine * height / 2
     top = margin + height / 2 + down + sine * width / 2 - cosine * height / 2
     terms = (cosine, sine, left, -sine, cosine, top)  # from a point of the view to one of the wide picture
-    moved = Image.fromarray(wide).transform((width, height), Image.Transform.AFFINE, terms, Image.Resampling.BICUBIC)
-    return np.array(moved, dtype=np.uint8)
+
+    def moved(picture: Image.Image) -> Image.Image:
+        return picture.transform((width, height), Image.Transform.AFFINE, terms, Image.Resampling.BICUBIC)
+
+    return _by_pillow(wide, moved)
 
 
 def photometric_transform(pixels: Pixels, draws: PortableRandom, ranges: Ranges = RANGES) -> Pixels:
-    """Image with changed gamma, brightness, contrast, colour, blur and noise; a grey one stays grey."""
+    """Image with changed gamma, brightness, contrast, colour, blur and noise; a grey one stays grey.
+
+    Channels that are not three have no colour that could be changed; each is tinted on its own.
+    """
     grey = bool((pixels == pixels[..., :1]).all())
-    curves = _curves(float(pixels.mean()), draws, ranges, tinted=not grey)
+    curves = _curves(float(pixels.mean()), draws, ranges, pixels.shape[2], tinted=not grey)
     saturation = np.float32(draws.log_uniform(ranges.saturation))
-    toned = np.stack([curves[channel][pixels[..., channel]] for channel in range(3)], axis=2)
-    if not grey:
+    toned = np.stack([_along(curve, pixels[..., channel]) for channel, curve in enumerate(curves)], axis=2)
+    if not grey and pixels.shape[2] == 3:
         red, green, blue = (weight * toned[..., [channel]] for channel, weight in enumerate(_LUMA))
         luma = red + green + blue
         toned = luma + saturation * (toned - luma)
-    blurred = _blurred(_rounded(toned), draws.uniform(0, ranges.blur_px))
-    noise = np.float32(draws.uniform(0, ranges.noise)) * draws.normal((*pixels.shape[:2], 1 if grey else 3))
-    return _rounded(blurred.astype(np.float32) + noise)
+    blurred = _blurred(_limited(toned, pixels.dtype), draws.uniform(0, ranges.blur_px))
+    strength = np.float32(draws.uniform(0, ranges.noise))
+    noise = strength * draws.normal((*pixels.shape[:2], 1 if grey else pixels.shape[2]))
+    return _limited(blurred.astype(np.float32) + noise, pixels.dtype)
 
 
-def _curves(mean: float, draws: PortableRandom, ranges: Ranges, *, tinted: bool) -> NDArray[np.float32]:
-    """New value of each of the 256 values, of shape (3 channels, 256), before clipping."""
+def _by_pillow(pixels: Pixels, change: Callable[[Image.Image], Image.Image]) -> Pixels:
+    """Pixels after a change of Pillow's: three channels of bytes together, others one by one."""
+    if pixels.shape[2] == 3 and pixels.dtype == np.uint8:
+        return np.array(change(Image.fromarray(pixels)), dtype=np.uint8)
+    planes = [np.array(change(Image.fromarray(plane))) for plane in np.ascontiguousarray(np.moveaxis(pixels, 2, 0))]
+    clipped: Pixels = np.clip(np.stack(planes, axis=2), 0, 255)
+    return clipped
+
+
+def _along(curve: NDArray[np.float32], values: Pixels) -> NDArray[np.float32]:
+    """Values of a curve that is given at the whole numbers from 0 to 255."""
+    if values.dtype == np.uint8:
+        return np.asarray(curve[values])
+    return np.interp(values, np.arange(256), curve).astype(np.float32)
+
+
+def _curves(
+    mean: float, draws: PortableRandom, ranges: Ranges, n_channels: int, *, tinted: bool
+) -> NDArray[np.float32]:
+    """New value of each of the 256 values, of shape (n_channels, 256), before clipping."""
     gamma, brightness, contrast = (
         draws.log_uniform(limits) for limits in (ranges.gamma, ranges.brightness, ranges.contrast)
     )
-    tint = np.array([draws.log_uniform(ranges.tint) for _ in range(3)]) if tinted else np.ones(3)
+    tint = np.array([draws.log_uniform(ranges.tint) for _ in range(n_channels)]) if tinted else np.ones(n_channels)
 
     def bright(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.power(values / 255, gamma) * 255 * brightness
@@ -133,9 +159,14 @@ def _curves(mean: float, draws: PortableRandom, ranges: Ranges, *, tinted: bool)
 
 def _blurred(pixels: Pixels, radius_px: float) -> Pixels:
     scaled = radius_px * pixels.shape[1] / 224
-    return np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(scaled)), dtype=np.uint8)
+    if pixels.dtype != np.uint8:  # Pillow blurs bytes alone
+        from scipy.ndimage import gaussian_filter
+
+        return np.asarray(gaussian_filter(pixels, (scaled, scaled, 0), mode="nearest"))
+    return _by_pillow(pixels, lambda picture: picture.filter(ImageFilter.GaussianBlur(scaled)))
 
 
-def _rounded(values: NDArray[np.float32]) -> Pixels:
-    rounded: Pixels = np.floor(np.clip(values, 0, 255) + np.float32(0.5)).astype(np.uint8)
-    return rounded
+def _limited(values: NDArray[np.float32], dtype: np.dtype[Any]) -> Pixels:
+    """Values clipped to 0..255, and rounded where they become bytes."""
+    clipped = np.clip(values, 0, 255)
+    return (np.floor(clipped + np.float32(0.5)) if dtype == np.uint8 else clipped).astype(dtype)

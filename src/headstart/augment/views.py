@@ -165,14 +165,14 @@ class View:
 
         Parameters
         ----------
-        pixels : ndarray of shape (height, width, 3), uint8
-            Pixels from a `Preparation`; left unchanged.
+        pixels : ndarray of shape (height, width, n_channels), uint8 or float32
+            Pixels from a `Preparation`, on the scale 0..255; left unchanged.
         content_hash : str
             Content hash of the image; random views of different images differ. The exact ones do not look at it.
 
         Returns
         -------
-        ndarray of shape (height, width, 3), uint8
+        ndarray of the same shape and type
 
         Raises
         ------
@@ -181,8 +181,10 @@ class View:
         ValueError
             When shape or type of the pixels is another, or a random view has no hash.
         """
-        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
-            raise ValueError(f"pixels are {pixels.dtype} of shape {pixels.shape}; expected uint8 (height, width, 3)")
+        if pixels.ndim != 3 or pixels.dtype not in (np.uint8, np.float32):
+            raise ValueError(
+                f"pixels are {pixels.dtype} of shape {pixels.shape}; expected uint8 or float32 (height, width, n)"
+            )
         if self.symmetry is not None:
             self.check_takes((pixels.shape[0], pixels.shape[1]))
             return np.ascontiguousarray(SYMMETRIES[self.symmetry](pixels))

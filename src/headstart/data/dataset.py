@@ -155,6 +155,22 @@ class ImageDataset(DatasetConstructors):
         """
         return self.pixels.open(row, self.names[row])
 
+    def has_float_pixels(self, channels: Sequence[str] | None = None) -> bool:
+        """Whether the first image is of floating-point samples on a stated scale.
+
+        Parameters
+        ----------
+        channels : sequence of str, optional
+            Names of the channels that make up an image.
+
+        Raises
+        ------
+        ImageError
+            When it cannot be read.
+        """
+        samples = self.stored(0).decoded(channels=channels).samples
+        return samples is not None and samples.dtype != np.uint8
+
     def content_hash(self, row: int) -> str:
         """SHA-256 of one row's content, in hexadecimal: of its file, or of its pixels with type and shape."""
         return self.stored(row).content_hash() if self.hashes is None else self.hashes[row]

@@ -14,11 +14,13 @@ from PIL import Image
 from headstart.data.images.decode import DECODER_VERSION, WHITE_LEVEL
 from headstart.data.images.files import EncodedImage
 from headstart.data.images.orientation import Box
+from headstart.data.images.samples import check_choice, on_scale
 from headstart.data.images.source import StoredImage
 from headstart.errors import DataError, InputError, unknown_name
 
 RESIZE_POLICIES: Final = ("squash", "crop", "pad")
 DECODE_MODES: Final = ("exact", "fast")
+PIXEL_TYPES: Final = ("uint8", "float32")
 FAST_MARGIN: Final = 2
 """Fast decoding keeps at least so many pixels of a JPEG, across and down, for each one of the target."""
 MAX_SIDE: Final = 4_096  # at this size the engine's 16 images of a batch take 3.2 GB as 32-bit floats
@@ -50,11 +52,17 @@ class ImageResize:
         ``fast`` lets the JPEG decoder leave out, by halves, quarters or eighths, detail that is finer than half a
         pixel of the target; several times quicker for photographs, and the pixels differ a little. Other formats are
         read alike.
+    channels : tuple of str, optional
+        Names or numbers of the channels that make up an image, ``none`` for a black one. Default: red, green and blue;
+        grey repeated, alpha laid over white.
+    pixels : {"uint8", "float32"}
+        Type of the pixels that the network is given, from 0 to 255. ``float32`` keeps the steps of floating-point
+        images.
 
     Raises
     ------
     InputError
-        For a size, policy, filter, white level or way to decode that is none.
+        For a size, policy, filter, white level, way to decode, type of pixels or choice of channels that is none.
 
     Examples
     --------
@@ -67,6 +75,8 @@ class ImageResize:
     interpolation: str = "bilinear"
     white_level: int = WHITE_LEVEL
     decode: str = "exact"
+    channels: tuple[str, ...] | None = None
+    pixels: str = "uint8"
 
     def __post_init__(self) -> None:
         if len(self.size) != 2 or not all(1 <= side <= MAX_SIDE for side in self.size):
@@ -80,13 +90,22 @@ class ImageResize:
             raise InputError(f"white_level is {self.white_level}; expected a 16-bit sample value from 1 to 65535.")
         if self.decode not in DECODE_MODES:
             raise InputError(unknown_name("way to decode", self.decode, DECODE_MODES))
+        if self.pixels not in PIXEL_TYPES:
+            raise InputError(unknown_name("type of pixels", self.pixels, PIXEL_TYPES))
+        if self.channels is not None:
+            check_choice(self.channels)
 
     @property
-    def dtype(self) -> np.dtype[np.uint8]:
-        """uint8."""
-        return np.dtype(np.uint8)
+    def dtype(self) -> np.dtype[Any]:
+        """uint8, or float32 on the same scale 0..255."""
+        return np.dtype(self.pixels)
 
-    def read(self, encoded: bytes, name: str) -> NDArray[np.uint8]:
+    @property
+    def n_channels(self) -> int:
+        """Number of channels of the pixels."""
+        return 3 if self.channels is None else len(self.channels)
+
+    def read(self, encoded: bytes, name: str) -> NDArray[Any]:
         """Pixels of a file as the network takes them.
 
         The same as decoding and `resized`, but a grey picture is resized in one channel, and ``decode="fast"`` counts.
@@ -100,7 +119,7 @@ class ImageResize:
 
         Returns
         -------
-        ndarray of shape (height, width, 3), uint8
+        ndarray of shape (height, width, n_channels), of `dtype`
 
         Raises
         ------
@@ -109,7 +128,7 @@ class ImageResize:
         """
         return self.prepare(EncodedImage(name, encoded))
 
-    def prepare(self, stored: StoredImage) -> NDArray[np.uint8]:
+    def prepare(self, stored: StoredImage) -> NDArray[Any]:
         """Pixels of a stored image as the network takes them.
 
         Parameters
@@ -119,7 +138,7 @@ class ImageResize:
 
         Returns
         -------
-        ndarray of shape (height, width, 3), uint8
+        ndarray of shape (height, width, n_channels), of `dtype`
 
         Raises
         ------
@@ -127,8 +146,12 @@ class ImageResize:
             See `headstart.data.images.decode.decode`.
         """
         reduce = self._enough if self.decode == "fast" else None
-        found = stored.decoded(white_level=self.white_level, keep_grey=True, reduce=reduce)
-        return self.resized(found.image, found.box)
+        found = stored.decoded(white_level=self.white_level, keep_grey=True, reduce=reduce, channels=self.channels)
+        if found.samples is None:
+            return self.resized(found.image, found.box).astype(self.dtype, copy=False)
+        box = (0, 0, found.samples.shape[1], found.samples.shape[0])
+        planes = [np.asarray(self._resized(Image.fromarray(plane), box)) for plane in np.moveaxis(found.samples, 2, 0)]
+        return on_scale(np.stack(planes, axis=2), self.dtype)
 
     def apply(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Pixels of a view as they are: nothing was learned that would change them."""
@@ -183,6 +206,8 @@ class ImageResize:
             "decode": self.decode,
             "decoder": DECODER_VERSION,
             "pillow": int(PIL.__version__.split(".")[0]),
+            **({} if self.channels is None else {"channels": list(self.channels)}),
+            **({} if self.pixels == "uint8" else {"pixels": self.pixels}),
         }
 
     @classmethod
@@ -203,6 +228,8 @@ class ImageResize:
                 str(settings["interpolation"]),
                 int(settings["white_level"]),
                 str(settings.get("decode", "exact")),  # models saved before there was a choice
+                None if settings.get("channels") is None else tuple(str(name) for name in settings["channels"]),
+                str(settings.get("pixels", "uint8")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"The preparation settings are damaged ({error!r}); save the model again.") from error

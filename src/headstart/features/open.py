@@ -29,7 +29,7 @@ class ExtractionSettings:
         File of weights, or ``random``. None: looked for, see `headstart.backbones.weights.find_weights`.
     input_size : (int, int) or None
         Height and width of the network's input in pixels. None: what the weights were trained at.
-    resize, white_level, decode
+    resize, white_level, decode, channels, pixels
         As for `headstart.data.ImageResize`.
     device : {"auto", "cpu", "cuda", "mps"}
     n_threads : int or None
@@ -54,6 +54,8 @@ class ExtractionSettings:
     resize: str = "squash"
     white_level: int = WHITE_LEVEL
     decode: str = "exact"
+    channels: tuple[str, ...] | None = None
+    pixels: str = "uint8"
     device: str = "auto"
     n_threads: int | None = None
     engine: str = "auto"
@@ -96,6 +98,7 @@ def open_extractor(
             weights=settings.weights,
             offline=settings.offline,
             seed=settings.seed,
+            n_channels=3 if settings.channels is None else len(settings.channels),
             progress=progress,
         )
     size = settings.input_size or backbone.input_size
@@ -106,6 +109,8 @@ def open_extractor(
         interpolation=backbone.interpolation,
         white_level=settings.white_level,
         decode=settings.decode,
+        channels=settings.channels,
+        pixels=settings.pixels,
     )
     return Extractor(backbone, preparation, engine)
 

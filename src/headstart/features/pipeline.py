@@ -134,18 +134,18 @@ def _submitted(
 def _computed(places: Sequence[_Place], extractor: FeatureExtractor) -> FeatureBatch:
     taken: list[_Place] = []
     failed: list[tuple[int, ImageError]] = []
-    pixels = np.empty((len(places), *extractor.preparation.size, 3), dtype=extractor.preparation.dtype)
+    pixels: list[NDArray[Any]] = []
     for place in places:
         prepared = place.prepared.result()
         if not isinstance(prepared, ImageError):
-            pixels[len(taken)] = prepared[place.view]
+            pixels.append(prepared[place.view])
             taken.append(place)
         elif place.view == 0:  # said once, not for each view
             failed.append((place.row, prepared))
     rows, views = [place.row for place in taken], [place.view for place in taken]
     if not taken:
         return FeatureBatch(rows, np.zeros((0, *extractor.row_shape), dtype=extractor.dtype), failed, views)
-    return FeatureBatch(rows, extractor.compute(pixels[: len(taken)]), failed, views)
+    return FeatureBatch(rows, extractor.compute(np.stack(pixels)), failed, views)
 
 
 def _prepare(dataset: ImageDataset, row: int, preparation: Preparation, views: Sequence[View]) -> _Prepared:
@@ -162,7 +162,7 @@ def _prepare(dataset: ImageDataset, row: int, preparation: Preparation, views: S
 def prepared_views(
     dataset: ImageDataset, row: int, preparation: Preparation, views: Sequence[View]
 ) -> list[NDArray[Any]]:
-    """Pixels (height, width, 3) of every view of one image, as the network takes them; the image is read once.
+    """Pixels (height, width, channels) of every view of one image, as the network takes them; the image is read once.
 
     Raises
     ------

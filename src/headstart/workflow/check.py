@@ -12,7 +12,7 @@ from headstart.features.extract import extract_features
 from headstart.progress import Progress, Silent
 from headstart.results.models.audit import AgreementFacts
 from headstart.results.writers.agreement import agreement_facts, agreement_lines
-from headstart.workflow.job.audit import Data, open_data, readable_part
+from headstart.workflow.job.audit import Data, check_channels, open_data, readable_part
 from headstart.workflow.job.near_duplicates import NearDuplicates, find_near_duplicates
 from headstart.workflow.job.sources import open_cache, open_for
 from headstart.workflow.options.fit import FitOptions
@@ -100,7 +100,9 @@ def check_data(
     data, options = named.data(data), named.options(FitOptions, options)
     dataset, _ = open_data(data)
     n_workers = options.threads or available_processors()
-    audit = audit_dataset(dataset, n_workers=n_workers, progress=progress)
+    if options.channels is not None and len(dataset):
+        check_channels(dataset, options.channels)
+    audit = audit_dataset(dataset, channels=options.channels, n_workers=n_workers, progress=progress)
     checked = CheckResult(audit, None, agreement=agreement_facts(dataset))
     if not audit.candidates:
         return checked

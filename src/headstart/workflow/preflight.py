@@ -150,7 +150,11 @@ class Preflight:
         check_weights(options, space)
         with clock.step("audit"):
             audited = audit_data(
-                data, skip_unreadable=options.skip_unreadable, n_threads=options.threads, progress=progress
+                data,
+                skip_unreadable=options.skip_unreadable,
+                n_threads=options.threads,
+                channels=options.channels,
+                progress=progress,
             )
         positive = _check_classes(audited.dataset, options, scope)
         split = _check_folds(audited, options, space, scope)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from headstart.data.images.bit_depth import scale_to_8_bit
-from headstart.errors import ChannelError, DataError, ImageError, unknown_name
+from headstart.errors import ChannelError, DataError, ImageError, InputError, unknown_name
 
 MAX_CHANNELS: Final = 64
 BLACK_CHANNEL: Final = "none"
@@ -80,6 +80,35 @@ def checked_scale(scale: Sequence[float] | None, dtype: np.dtype[Any]) -> Scale 
     if len(given) != 2 or not (np.isfinite(given).all() and given[0] < given[1]):
         raise DataError(f"The scale is {given}; expected two numbers, black and then white, the first the lower.")
     return given[0], given[1]
+
+
+def check_choice(channels: Sequence[str]) -> None:
+    """Refuse a choice of channels that is none.
+
+    Raises
+    ------
+    InputError
+        Without a channel but black ones, with an empty name, or with too many.
+    """
+    if not channels or all(name == BLACK_CHANNEL for name in channels) or not all(name.strip() for name in channels):
+        raise InputError(
+            f"The channels are {', '.join(map(repr, channels)) or 'none at all'}; expected names separated by single "
+            "commas, at least one of them no black channel, as in --channels dapi,gfp,none."
+        )
+    if len(channels) > MAX_CHANNELS:
+        raise InputError(f"{len(channels)} channels were chosen; at most {MAX_CHANNELS} can be.")
+
+
+def on_scale(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Values from 0 to 255 as another type, rounded to whole numbers where that is uint8.
+
+    >>> on_scale(np.array([-0.5, 12.5, 256.0], dtype=np.float32), np.dtype(np.uint8)).tolist()
+    [0, 13, 255]
+    """
+    clipped: NDArray[Any] = values if values.dtype == np.uint8 else np.clip(values, 0, 255)
+    if dtype == np.uint8 and clipped.dtype != np.uint8:
+        clipped = np.floor(clipped + np.float32(0.5))
+    return clipped.astype(dtype, copy=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,8 +218,7 @@ def preview(values: NDArray[Any]) -> Image.Image:
     """RGB picture of samples from 0 to 255: one channel as grey, of others the first three as red, green and blue."""
     n_channels = values.shape[2]
     shown = values[..., [0, 0, 0]] if n_channels == 1 else values[..., :3]
-    if shown.dtype != np.uint8:
-        shown = np.floor(shown + np.float32(0.5)).astype(np.uint8)
+    shown = on_scale(shown, np.dtype(np.uint8))
     if n_channels == 2:
         shown = np.concatenate([shown, np.zeros_like(shown[..., :1])], axis=2)
     return Image.fromarray(np.ascontiguousarray(shown))

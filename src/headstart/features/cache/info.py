@@ -140,11 +140,12 @@ def _described(place: Path) -> dict[str, str]:
 def _input_in_words(preparation: Any) -> str:
     """Size in pixels, and what differs from the defaults: rows that differ in nothing else are told apart by it."""
     size = " x ".join(str(side) for side in preparation["size"])
-    usual = {"resize": "squash", "decode": "exact", "white_level": WHITE_LEVEL}
+    usual = {"resize": "squash", "decode": "exact", "white_level": WHITE_LEVEL, "pixels": "uint8"}
     unusual = [name for name, value in usual.items() if preparation.get(name, value) != value]
     words = [f"{name.replace('_', ' ')} {preparation[name]}" for name in unusual]
     fitted = [str(preparation["name"]).replace("_", " ")] if "name" in preparation else []
-    return ", ".join([size, *words, *fitted])
+    channels = [f"channels {'/'.join(preparation['channels'])}"] if "channels" in preparation else []
+    return ", ".join([size, *words, *channels, *fitted])
 
 
 def _engine_in_words(engine: Any) -> str:

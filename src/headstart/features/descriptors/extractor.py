@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import PIL
 
+from headstart.data.images.samples import on_scale
 from headstart.engines.engine import Engine
 from headstart.features.descriptors.descriptors import SIDE, VERSION, describe, descriptor_names
 
@@ -30,12 +31,16 @@ class DescriptorExtractor:
         Preparation of the run, so that baselines and network look at the same pixels.
     n_threads : int
         Images described side by side; never changes a number.
+    n_channels : int
+        Channels of the pixels. Others than three are described three at a time, as red, green and blue, the last ones
+        beside black.
     """
 
     label = "descriptors"
 
-    def __init__(self, preparation: Preparation, *, n_threads: int) -> None:
+    def __init__(self, preparation: Preparation, *, n_threads: int, n_channels: int = 3) -> None:
         self.preparation = preparation
+        self._n_pictures = -(-n_channels // 3)
         self.engine = Engine(n_threads=n_threads, batch_size=8, n_streams=n_threads)
         self.view: View | None = None
 
@@ -46,8 +51,8 @@ class DescriptorExtractor:
 
     @property
     def row_shape(self) -> tuple[int, ...]:
-        """(n_descriptors,)."""
-        return (len(descriptor_names()),)
+        """(n_descriptors,), of every three channels one after another."""
+        return (self._n_pictures * len(descriptor_names()),)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -66,6 +71,10 @@ class DescriptorExtractor:
             "scikit-image": importlib.metadata.version("scikit-image"),
         }
 
-    def compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Descriptors (n_images, n_descriptors) of prepared images (n_images, height, width, 3)."""
-        return np.stack([describe(image) for image in pixels])
+    def compute(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Descriptors (n_images, n_descriptors) of prepared images (n_images, height, width, channels)."""
+        shown = on_scale(pixels, np.dtype(np.uint8))
+        missing = 3 * self._n_pictures - shown.shape[3]
+        whole = np.pad(shown, ((0, 0), (0, 0), (0, 0), (0, missing))) if missing else shown
+        pictures = np.split(whole, self._n_pictures, axis=3)
+        return np.concatenate([np.stack([describe(image) for image in part]) for part in pictures], axis=1)

@@ -113,7 +113,7 @@ class PictureWall:
     def __init__(self, context: ReportContext) -> None:
         record, dataset = context.record, context.shown
         self._classes = record.classes
-        self._white_level = record.results.backbone.preparation.white_level
+        self._preparation = record.results.backbone.preparation
         self._dataset = dataset
         self._named = context.images
         self._rows = {} if dataset is None else {name: row for row, name in enumerate(dataset.names)}
@@ -134,12 +134,16 @@ class PictureWall:
         if self._dataset is None or row is None:
             return None
         try:
-            return thumbnail(self._dataset, row, white_level=self._white_level)
+            return thumbnail(
+                self._dataset, row, white_level=self._preparation.white_level, channels=self._preparation.channels
+            )
         except ImageError:
             return None
 
 
-def thumbnail(dataset: ImageDataset, row: int, *, white_level: int = WHITE_LEVEL) -> str:
+def thumbnail(
+    dataset: ImageDataset, row: int, *, white_level: int = WHITE_LEVEL, channels: Sequence[str] | None = None
+) -> str:
     """Picture as a JPEG data URI, at most `THUMBNAIL_PIXELS` on its longer side, without any metadata.
 
     Raises
@@ -147,7 +151,7 @@ def thumbnail(dataset: ImageDataset, row: int, *, white_level: int = WHITE_LEVEL
     ImageError
         When the image cannot be read.
     """
-    picture = dataset.load(row, white_level=white_level)
+    picture = dataset.load(row, white_level=white_level, channels=channels)
     picture.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS), reducing_gap=2.0)
     picture.info.clear()  # comments and colour profiles would otherwise be written along
     buffer = io.BytesIO()

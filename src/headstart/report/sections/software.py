@@ -21,8 +21,23 @@ def software_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     """Which features were computed, with what engine, and the software of the run."""
     results, versions = context.record.results, context.record.timings.versions
     features = (_feature_words(results), *_engine_sentences(results, versions))
+    features = (*features[:1], *_channel_words(results), *features[1:])
     software = MethodsSentence(MethodsPart.SOFTWARE, _software_words(results, versions))
     return (*(MethodsSentence(MethodsPart.FEATURES, words) for words in features), software)
+
+
+def _channel_words(results: RunResults) -> list[str]:
+    """Which channels the network was shown, where they were chosen, and what became of its first layer."""
+    channels = results.backbone.preparation.channels
+    if channels is None:
+        return []
+    named = ["a black one" if name == "none" else name for name in channels]
+    n_channels = len(channels)
+    shown = f"The network was shown {text.plural(n_channels, 'channel')}: {text.listed(named, limit=20)}"
+    if n_channels == 3:
+        return [f"{shown}, in place of red, green and blue."]
+    how = "added up" if n_channels == 1 else "repeated in turn and scaled"
+    return [f"{shown}. For them the weights of its first layer, trained on red, green and blue, were {how}."]
 
 
 def _feature_words(results: RunResults) -> str:

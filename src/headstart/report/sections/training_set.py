@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from headstart.augment import View, view_from_json
 from headstart.data import ImageResize
+from headstart.data.images.samples import preview
 from headstart.errors import ImageError
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Gallery, ReportTable, Section, Text, Tile
@@ -127,8 +127,8 @@ def _spread(n: int) -> list[int]:
     return sorted(set(np.linspace(0, n - 1, min(N_IMAGES, n)).round().astype(int).tolist()))
 
 
-def _thumbnail(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> str:
-    picture = Image.fromarray(pixels)
+def _thumbnail(pixels: np.ndarray[Any, np.dtype[Any]]) -> str:
+    picture = preview(pixels)
     picture.thumbnail((SIDE_PIXELS, SIDE_PIXELS))
     buffer = io.BytesIO()
     picture.save(buffer, format="JPEG", quality=_QUALITY)

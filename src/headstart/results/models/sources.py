@@ -41,6 +41,8 @@ class PreparationSettings(Part):
     decode: str
     decoder: Positive
     pillow: Positive
+    channels: tuple[str, ...] | None = None
+    pixels: str = "uint8"
 
 
 class EngineSettings(Part):

@@ -12,7 +12,7 @@ from headstart.data.audit.audit import Audit, audit_dataset
 from headstart.data.images.files import FilePixels
 from headstart.data.readers.table import DatasetTable
 from headstart.engines.engine import available_processors
-from headstart.errors import DataError, InputError, first_few
+from headstart.errors import ChannelError, DataError, ImageError, InputError, first_few
 from headstart.progress import Progress, Silent
 from headstart.workflow.options.data import DataSource, as_source
 
@@ -41,12 +41,19 @@ class AuditedDataset:
 
 
 def audit_data(
-    data: Data, *, skip_unreadable: bool, n_threads: int | None, progress: Progress | None = None
+    data: Data,
+    *,
+    skip_unreadable: bool,
+    n_threads: int | None,
+    channels: Sequence[str] | None = None,
+    progress: Progress | None = None,
 ) -> AuditedDataset:
     """Read and audit a data set that is to be trained on.
 
     Raises
     ------
+    ChannelError
+        When the first image lacks a channel that is asked for, or shows that some must be chosen.
     DataError
         When it cannot be read or trained on, or files are unreadable and `skip_unreadable` is false.
     """
@@ -54,14 +61,34 @@ def audit_data(
     dataset, source = open_data(data)
     dataset.validate_for_training()
     n_workers = n_threads or available_processors()
-    audit = audit_dataset(dataset, n_workers=n_workers, progress=progress)
+    if channels is not None:
+        check_channels(dataset, channels)
+    audit = audit_dataset(dataset, channels=channels, n_workers=n_workers, progress=progress)
     warnings = [*dataset.notes, *audit.warnings]
+    if len(audit.unreadable) == len(dataset):
+        check_channels(dataset, channels)
     if audit.unreadable:
         _stop_unless(skip_unreadable, audit, len(dataset))
         warnings.append(f"{len(audit.unreadable):,} unreadable images were left out.")
     readable = readable_part(dataset, audit)
     readable.validate_for_training()
     return AuditedDataset(readable, source, audit, tuple(warnings))
+
+
+def check_channels(dataset: ImageDataset, channels: Sequence[str] | None) -> None:
+    """Look at the channels of the first image, before all of them are read.
+
+    Raises
+    ------
+    ChannelError
+        When it lacks one that is asked for, or has more than can be shown without a choice.
+    """
+    try:
+        dataset.stored(0).decoded(channels=channels)
+    except ChannelError:
+        raise
+    except ImageError:
+        return  # for the audit to list
 
 
 def readable_part(dataset: ImageDataset, audit: Audit) -> ImageDataset:

@@ -159,8 +159,11 @@ def _time(job: Job, split: Split) -> FineTuningTime:
 
 
 def _random_backbones(job: Job) -> tuple[Backbone, ...]:
-    names = [source.extractor.backbone.name for source in job.sources]
-    return tuple(load_backbone(name, weights=RANDOM, offline=True, seed=job.options.seed) for name in names)
+    trained = [source.extractor.backbone for source in job.sources]
+    return tuple(
+        load_backbone(one.name, weights=RANDOM, offline=True, seed=job.options.seed, n_channels=one.n_channels)
+        for one in trained
+    )
 
 
 def staged_extractor(extractor: Extractor, stage: str | None) -> Extractor:

@@ -89,8 +89,11 @@ class FeatureSource:
             write_bytes(path, self.extractor.network)
 
 
-def extraction_settings(options: FitOptions) -> ExtractionSettings:
-    """Settings of feature extraction by the options of one source; the default backbone is never downloaded."""
+def extraction_settings(options: FitOptions, dataset: ImageDataset) -> ExtractionSettings:
+    """Settings of feature extraction by the options of one source; the default backbone is never downloaded.
+
+    Floating-point images keep their steps on the way to the network.
+    """
     side = options.input_size
     return ExtractionSettings(
         backbone=options.backbone or DEFAULT_BACKBONE,
@@ -99,6 +102,8 @@ def extraction_settings(options: FitOptions) -> ExtractionSettings:
         resize=options.resize,
         white_level=options.white_level,
         decode=options.decode,
+        channels=options.channels,
+        pixels="float32" if dataset.has_float_pixels(options.channels) else "uint8",
         device=options.device,
         n_threads=options.threads,
         engine=options.engine,
@@ -145,7 +150,7 @@ def open_sources(
         As for `open_for`.
     """
     requested = [source_options(options, spec) for spec in space.sources]
-    plain = _load_all(requested, space, progress)
+    plain = _load_all(requested, space, dataset, progress)
     names = [extractor.backbone.name for extractor in plain]
     named = tuple(replace(spec, backbone=name) for spec, name in zip(space.sources, names, strict=True))
     replace(space, sources=named)  # refuses the default backbone beside its own name
@@ -161,12 +166,14 @@ def named_space(space: Space, sources: Sequence[FeatureSource]) -> Space:
     return replace(space, sources=tuple(source.spec for source in sources))
 
 
-def _load_all(requested: Sequence[FitOptions], space: Space, progress: Progress | None) -> list[Extractor]:
+def _load_all(
+    requested: Sequence[FitOptions], space: Space, dataset: ImageDataset, progress: Progress | None
+) -> list[Extractor]:
     """Backbone and preparation of every source; what is wrong with the weights of several is told at once."""
     loaded: dict[tuple[str, str | None], Backbone] = {}  # sources may differ in the view alone
     found, refusals = [], {}
     for one, source in zip(requested, space.sources, strict=True):
-        settings = extraction_settings(one)
+        settings = extraction_settings(one, dataset)
         named = settings.backbone, settings.weights
         try:
             extractor = open_extractor(settings, backbone=loaded.get(named), progress=progress)
@@ -221,13 +228,13 @@ def open_for(
         When the run in `folder` was begun with another engine than the requested one.
     """
     progress = progress or Silent()
-    plain = plain or open_extractor(extraction_settings(options), progress=progress)
+    plain = plain or open_extractor(extraction_settings(options, dataset), progress=progress)
     cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
     stored = None if folder is None else files.stored_engine(folder, number)
     if folder is not None and stored is not None:
         extractor, record = resumed(plain, options, stored, folder, Remaking(dataset, cache, progress, number))
         return FeatureSource(extractor, record, {}, number=number, normalise=options.normalise)
-    choice = select_engine(plain, extraction_settings(options), dataset, cache=cache, progress=progress)
+    choice = select_engine(plain, extraction_settings(options, dataset), dataset, cache=cache, progress=progress)
     return FeatureSource(choice.extractor, choice.record, choice.speeds, number=number, normalise=options.normalise)
 
 

@@ -37,6 +37,9 @@ class NetworkOptions(Options):
     normalise : {"weights", "training"}
         Mean and spread of the channels that pixels are normalised by: the weights' own, or those of the training
         images of every outer fold.
+    channels : tuple of str or None
+        Names or numbers of the channels that make up an image, ``none`` for a black one; another count than three
+        adapts the network's first layer. None: red, green and blue; grey repeated, alpha laid over white.
     decode : {"exact", "fast"}
         ``fast`` lets the JPEG decoder leave out detail that the network's input is too small to show.
     """
@@ -78,6 +81,12 @@ class NetworkOptions(Options):
             choices=get_args(Normalisation),
         ),
     )
+    channels: tuple[str, ...] | None = field(
+        default=None,
+        metadata=option(
+            "Channels shown to the network, none for a black one.", metavar="NAME,NAME...", unset="red,green,blue"
+        ),
+    )
     decode: Decoding = field(
         default="exact",
         metadata=option(
@@ -87,6 +96,10 @@ class NetworkOptions(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.channels is not None:
+            from headstart.data.images.samples import check_choice  # heavy, and of no use to a help text
+
+            check_choice(self.channels)
         if not all(self.backbones) or len(set(self.backbones)) < len(self.backbones):
             raise InputError(
                 f"--backbone {self.backbone!r} should name each backbone once, separated by single commas, as in "
