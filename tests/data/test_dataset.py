@@ -49,9 +49,10 @@ def test_arrays_and_files_agree(tmp_path: Path, rng: np.random.Generator, monkey
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.zeros((2, 3, 3), np.float32), "of type float32; expected uint8"),
+        (np.zeros((2, 3, 3), np.float32), "of type float32, and nobody states which value is black"),
         (np.zeros((2, 3), np.uint8), r"shape \(2, 3\)"),
-        (np.zeros((2, 3, 3, 7), np.uint8), "1 to 4 channels"),
+        (np.zeros((2, 3, 3), np.int32), "of type int32; expected uint8"),
+        (np.zeros((2, 3, 3, 65), np.uint8), "1 to 64 channels"),
     ],
 )
 def test_arrays_of_other_kinds_are_refused(images: np.ndarray, message: str) -> None:

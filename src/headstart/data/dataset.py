@@ -142,7 +142,7 @@ class ImageDataset(DatasetConstructors):
         return self.stored(row).decoded(white_level=white_level, max_pixels=max_pixels, channels=channels).image
 
     def prepared(self, row: int, preparation: Preparation) -> NDArray[Any]:
-        """Pixels of one row before its views are made, of shape (height, width, 3); see `Preparation.prepare`."""
+        """Pixels of one row before its views are made, (height, width, channels); see `Preparation.prepare`."""
         return preparation.prepare(self.stored(row))
 
     def stored(self, row: int) -> StoredImage:

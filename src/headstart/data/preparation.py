@@ -40,7 +40,7 @@ class Preparation(Protocol):
         ...
 
     def prepare(self, stored: StoredImage) -> NDArray[Any]:
-        """Pixels (height, width, 3) of a stored image, of which views are made.
+        """Pixels (height, width, channels) of a stored image, of which views are made.
 
         Raises
         ------

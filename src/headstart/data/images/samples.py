@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from headstart.data.images.bit_depth import scale_to_8_bit
-from headstart.errors import ChannelError, DataError, ImageError, InputError, unknown_name
+from headstart.errors import ChannelError, DataError, ImageError, InputError, first_few, unknown_name
 
 MAX_CHANNELS: Final = 64
 BLACK_CHANNEL: Final = "none"
@@ -148,8 +148,8 @@ class Samples:
             return
         raise ChannelError(
             image,
-            f"{self.n_channels} channels ({', '.join(known)}), and nobody says which of them to show; choose with "
-            f"--channels, as in --channels {','.join(known[:3])}",
+            f"{self.n_channels} channels ({first_few(known)}; in an array they stand last), and nobody says which of "
+            f"them to show; choose with --channels, as in --channels {','.join(known[:3])}",
         )
 
     def chosen(self, channels: Sequence[str], image: str) -> Samples:

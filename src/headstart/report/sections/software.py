@@ -37,7 +37,7 @@ def _channel_words(results: RunResults) -> list[str]:
     if n_channels == 3:
         return [f"{shown}, in place of red, green and blue."]
     how = "added up" if n_channels == 1 else "repeated in turn and scaled"
-    return [f"{shown}. For them the weights of its first layer, trained on red, green and blue, were {how}."]
+    return [f"{shown}. For them the weights of its first layer, made for red, green and blue, were {how}."]
 
 
 def _feature_words(results: RunResults) -> str:
