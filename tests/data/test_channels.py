@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import io
 from pathlib import Path
 from typing import Any
@@ -265,3 +266,9 @@ def test_the_audit_looks_at_the_chosen_channels() -> None:
     assert audit_dataset(dataset, channels=("dapi", "gfp", "cy3", "bf")).duplicates == ((0, 1),)
     assert audit_dataset(dataset, channels=("dapi", "gfp", "cy3", "rna")).duplicates == ()
     assert audit_dataset(dataset).unreadable[0][2].startswith("5 channels")
+
+
+def test_the_examples_in_the_docs_run() -> None:
+    page = Path(__file__).parents[2] / "docs" / "channels.md"
+    found = doctest.testfile(str(page), module_relative=False)
+    assert (found.failed, found.attempted) == (0, 6)

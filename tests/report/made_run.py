@@ -52,8 +52,8 @@ class FakeImages:
     broken: frozenset[str] = frozenset()
     loaded: list[str] = field(default_factory=list)
 
-    def load(self, row: int, *, white_level: int) -> Image.Image:
-        assert white_level == 4095
+    def load(self, row: int, *, white_level: int, channels: object) -> Image.Image:
+        assert (white_level, channels) == (4095, None)
         self.loaded.append(self.names[row])
         if self.names[row] in self.broken:
             raise ImageError(self.names[row], "truncated")

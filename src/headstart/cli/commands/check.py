@@ -28,7 +28,7 @@ from headstart.workflow.options.machine import MachineOptions
 @data_argument
 @options_of(DataSource)
 @options_of(FitOptions, "backbone", help="Network that confirms near duplicates.", metavar=None)
-@options_of(FitOptions, "weights")
+@options_of(FitOptions, "weights", "channels")
 @click.option(
     "--no-features",
     cls=Option,
@@ -51,6 +51,8 @@ def check(data: str, no_features: bool, quiet: bool, **given: Any) -> Answer:
     from headstart.workflow.check import check_data
 
     reading = command_line(DataSource, given)
+    if given["channels"] is not None:
+        reading = f"{reading} --channels {shlex.quote(given['channels'])}".lstrip()
     source, options = collect(DataSource, given, path=data), collect(FitOptions, given)
     found = check_data(source, options, features=not no_features, progress=TerminalProgress(quiet=quiet))
 
