@@ -82,10 +82,10 @@ def test_it_is_restored_with_what_it_learned() -> None:
     [
         ({"version": 99}, {}, "rules 99.*Install a newer headstart"),
         ({"version": None}, {}, "damaged"),
-        ({"target": {"mean": [0.5], "std": [0.5]}}, {}, "not those of three channels"),
-        ({}, {"mean": np.zeros(2)}, "not those of three channels"),
-        ({}, {"spread": np.array([1.0, -1.0, 1.0])}, "not those of three channels"),
-        ({}, {"spread": np.array([1.0, np.nan, 1.0])}, "not those of three channels"),
+        ({"target": {"mean": [0.5], "std": [0.5]}}, {}, "not those of 3 channels"),
+        ({}, {"mean": np.zeros(2)}, "not those of 3 channels"),
+        ({}, {"spread": np.array([1.0, -1.0, 1.0])}, "not those of 3 channels"),
+        ({}, {"spread": np.array([1.0, np.nan, 1.0])}, "not those of 3 channels"),
         ({}, {"n_images": np.zeros(0)}, "damaged"),
     ],
 )

@@ -112,6 +112,13 @@ def test_the_command_line_chooses_channels_of_an_archive(tmp_path: Path, no_figu
     assert "channels dapi/gfp" in " ".join(listed.output.split())
 
 
+def test_channels_are_normalised_by_the_training_images_whatever_their_number(tmp_path: Path, no_figures: None) -> None:
+    run = headstart.fit(cells(), tmp_path / "run", helpers.options(channels=("gfp", "none"), normalise="training"))
+    found = run.results.backbone.training_normalisation
+    assert found is not None and len(found.mean) == 2 and found.std[1] == 0
+    assert run.model().predict_proba(cells(4, seed=3)).shape == (4, 2)
+
+
 def test_fine_tuning_and_another_engine_take_four_channels(tmp_path: Path, no_figures: None) -> None:
     options = helpers.options(
         channels=FOUR, strategy="fine-tune", fine_tuning={"epochs": 1}, unlock="1", engine="openvino", precision="fp32"

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 NAME: Final = "channel_normalisation"
 VERSION: Final = 1
 """Changes whenever the pixels change for the same state."""
-N_CHANNELS: Final = 3
-N_SUMS: Final = 2 * N_CHANNELS
 
 
 class _Images(Protocol):
@@ -46,14 +44,14 @@ class ChannelNormalisation:
         Brings every image to one size; its pixels are measured.
     mean, std : tuple of float
         What the network's weights expect of pixels scaled to 0..1, per channel.
-    sums : ndarray of shape (n_images, 6), float64, optional
+    sums : ndarray of shape (n_images, 2 * n_channels), float64, optional
         What `channel_sums` gives for every image of the data set that is fitted on, where it is known: a fit then
         reads no image.
     """
 
     base: ImageResize
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     sums: Floats | None = None
 
     def fit(self, dataset: _Images, rows: NDArray[np.int64]) -> FittedChannelNormalisation:
@@ -79,7 +77,7 @@ class ChannelNormalisation:
 
 
 def channel_sums(pixels: NDArray[Any]) -> Floats:
-    """Sum, then sum of squares, of every channel of each image, (n_images, 6), from (n_images, height, width, 3).
+    """Sum, then sum of squares, of every channel of each image, (n_images, 2 n), from (n_images, height, width, n).
 
     Of bytes they are whole numbers, exact in double precision for every size that a network takes.
     """
@@ -102,7 +100,7 @@ def mean_and_spread(sums: Floats, n_pixels: int) -> tuple[Floats, Floats]:
             "Channels cannot be normalised: some pixels are not finite. Look for them with headstart check."
         )
     totals = [sum(map(Fraction, column), Fraction(0)) for column in sums.T.tolist()]
-    first, second = totals[:N_CHANNELS], totals[N_CHANNELS:]
+    first, second = totals[: len(totals) // 2], totals[len(totals) // 2 :]
     mean = [total / n_pixels for total in first]
     variance = [max(square / n_pixels - centre**2, Fraction(0)) for square, centre in zip(second, mean, strict=True)]
     return np.array([float(value) for value in mean]), np.sqrt([float(value) for value in variance])
@@ -119,15 +117,15 @@ class FittedChannelNormalisation:
     base : ImageResize
     target_mean, target_std : tuple of float
         What the weights expect of pixels scaled to 0..1.
-    mean, spread : ndarray of shape (3,), float64
+    mean, spread : ndarray of shape (n_channels,), float64
         Of the images that it was fitted on, on the scale 0..255.
     n_images : int
         Number of these images.
     """
 
     base: ImageResize
-    target_mean: tuple[float, float, float]
-    target_std: tuple[float, float, float]
+    target_mean: tuple[float, ...]
+    target_std: tuple[float, ...]
     mean: Floats
     spread: Floats
     n_images: int
@@ -150,7 +148,7 @@ class FittedChannelNormalisation:
         return tuple(np.flatnonzero(self.spread == 0).tolist())
 
     def prepare(self, stored: StoredImage) -> NDArray[Any]:
-        """Pixels (height, width, 3) of a stored image, of which views are made; not normalised yet."""
+        """Pixels (height, width, n_channels) of a stored image, of which views are made; not normalised yet."""
         return self.base.prepare(stored)
 
     def apply(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
@@ -190,15 +188,11 @@ def restore(settings: Mapping[str, Any], state: Mapping[str, NDArray[Any]]) -> F
             f"The channels were normalised by rules {version}; this headstart knows up to {VERSION}. Install a newer "
             "headstart."
         )
+    base = ImageResize.from_settings(settings)
     shapes = {mean.shape, spread.shape, (len(target_mean),), (len(target_std),)}
-    if shapes != {(N_CHANNELS,)} or not np.isfinite([mean, spread]).all() or (spread < 0).any():
+    if shapes != {(base.n_channels,)} or not np.isfinite([mean, spread]).all() or (spread < 0).any():
         raise DataError(
             f"The normalisation of the channels is damaged: mean {mean.tolist()} and spread {spread.tolist()} are not "
-            "those of three channels. Fit the model again."
+            f"those of {base.n_channels} channels. Fit the model again."
         )
-    base = ImageResize.from_settings(settings)
-    red, green, blue = target_mean
-    by_red, by_green, by_blue = target_std
-    return FittedChannelNormalisation(
-        base, (red, green, blue), (by_red, by_green, by_blue), mean, spread, n_images=n_images
-    )
+    return FittedChannelNormalisation(base, target_mean, target_std, mean, spread, n_images=n_images)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from headstart.data.channel_normalisation import N_SUMS, channel_sums
+from headstart.data.channel_normalisation import channel_sums
 from headstart.data.preparation import cache_settings
 from headstart.engines.engine import Engine
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.augment import View
+    from headstart.data.image_resize import ImageResize
     from headstart.data.preparation import Preparation
 
 VERSION: Final = 1
@@ -26,15 +27,16 @@ class ChannelSums:
 
     Parameters
     ----------
-    preparation : Preparation
+    preparation : ImageResize
     n_threads : int
         Images read side by side; never changes a number.
     """
 
     label = "means of the channels"
 
-    def __init__(self, preparation: Preparation, *, n_threads: int) -> None:
-        self.preparation = preparation
+    def __init__(self, preparation: ImageResize, *, n_threads: int) -> None:
+        self.preparation: Preparation = preparation
+        self._n_sums = 2 * preparation.n_channels
         self.engine = Engine(n_threads=n_threads, batch_size=8)
         self.view: View | None = None
 
@@ -45,8 +47,8 @@ class ChannelSums:
 
     @property
     def row_shape(self) -> tuple[int, ...]:
-        """(6,)."""
-        return (N_SUMS,)
+        """(2 * n_channels,)."""
+        return (self._n_sums,)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -64,5 +66,5 @@ class ChannelSums:
         }
 
     def compute(self, pixels: NDArray[Any]) -> NDArray[np.float64]:
-        """Sums (n_images, 6) of prepared images (n_images, height, width, 3)."""
+        """Sums (n_images, 2 n) of prepared images (n_images, height, width, n)."""
         return channel_sums(pixels)
