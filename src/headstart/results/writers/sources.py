@@ -92,10 +92,8 @@ def engine_record(record: Mapping[str, Any], engine: Engine) -> EngineRecord:
 
 def preparation_settings(extractor: Extractor) -> PreparationSettings:
     """Preparation of the images for the network."""
-    settings = extractor.preparation.settings()
-    return PreparationSettings(
-        **{name: settings[name] for name in PreparationSettings.model_fields if name in settings}
-    )
+    known = PreparationSettings.model_fields
+    return PreparationSettings(**{name: it for name, it in extractor.preparation.settings().items() if name in known})
 
 
 def training_normalisation(extractor: Extractor) -> TrainingNormalisation | None:
