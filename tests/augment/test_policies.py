@@ -69,12 +69,12 @@ def test_a_view_of_ones_own_comes_back_from_its_description(tmp_path: Path) -> N
         ("= 3", r"mine\.toml is no valid TOML"),
     ],
 )
-def test_mistakes_of_a_policy_file_are_said_with_file_and_key(tmp_path: Path, text: str, words: str) -> None:
+def test_mistakes_of_a_policy_file_are_reported_with_file_and_key(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
         read_policy(own(tmp_path, text))
 
 
-def test_custom_needs_to_be_told_what_it_does() -> None:
+def test_custom_needs_its_transforms() -> None:
     for view in (("custom", 0, 1, None), ("flips", 0, 1, Custom())):
         with pytest.raises(InputError, match="needs its description"):
             View(*view)

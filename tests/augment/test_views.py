@@ -194,7 +194,7 @@ def test_numbers_of_numpy_name_the_same_view() -> None:
     assert json.dumps(view.settings()) == json.dumps(View("strong", seed=3, index=2).settings())
 
 
-def test_views_asked_for_wrongly_are_refused_in_words() -> None:
+def test_wrong_views_are_refused_in_words() -> None:
     with pytest.raises(InputError, match=r"Unknown augmentation policy 'flip'\. Did you mean 'flips'"):
         views("flip", 2)
     with pytest.raises(InputError, match=r"Policy 'flips' has 4 different views; expected 1 to 4 of them, came 5\."):

@@ -261,7 +261,7 @@ def test_training_changes_the_trainable_part_alone(chain: StagedNetwork) -> None
     assert not [name for name in changed if "running" in name or "tracked" in name]
 
 
-def test_norms_learn_their_statistics_only_when_told(chain: StagedNetwork) -> None:
+def test_norms_learn_their_statistics_only_on_request(chain: StagedNetwork) -> None:
     frozen, trainable = chain.cut("layer3", update_norms=True)
     frozen.train()
     trainable.train()

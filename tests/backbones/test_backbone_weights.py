@@ -294,7 +294,7 @@ def test_the_packages_layout_is_translated_name_by_name(number: int) -> None:
 @pytest.mark.parametrize(
     ("change", "note"), [("wide", r"classifier for 7 classes was left out"), ("none", "has no class")]
 )
-def test_another_classifier_or_none_is_said_and_features_are_the_same(
+def test_another_classifier_or_none_is_reported_and_features_are_the_same(
     state: State, tmp_path: Path, change: str, note: str
 ) -> None:
     other = {key: value for key, value in state.items() if not key.startswith("fc.")}
@@ -742,7 +742,7 @@ def fetched(url: str, target: Path, **changes: Any) -> Path:
     return fetch_url(url, target, **({"limits": QUICK, "progress": Silent()} | changes))
 
 
-def test_a_download_is_whole_under_its_name_and_said(server: str, tmp_path: Path) -> None:
+def test_a_download_is_whole_under_its_name_and_reported(server: str, tmp_path: Path) -> None:
     notes = helpers.Notes()
     target = tmp_path / "new" / f"net-{DIGEST[:8]}.pth"
     assert fetched(f"{server}/good/net.pth", target, progress=notes) == target
@@ -751,7 +751,7 @@ def test_a_download_is_whole_under_its_name_and_said(server: str, tmp_path: Path
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_a_busy_server_is_asked_again(server: str, tmp_path: Path) -> None:
+def test_a_busy_server_is_tried_again(server: str, tmp_path: Path) -> None:
     fetched(f"{server}/busy/net.pth", tmp_path / "net.pth", sha256=DIGEST)
     assert (tmp_path / "net.pth").read_bytes() == CONTENT
     assert len(Misbehaving.asked) == 2
@@ -811,7 +811,7 @@ def test_nobody_listening_and_other_schemes(tmp_path: Path) -> None:
         (errno.ENOSPC, "the disk is full; free some space or choose another folder"),
     ],
 )
-def test_a_cache_that_refuses_is_said_with_the_remedy(
+def test_a_cache_that_refuses_is_reported_with_the_remedy(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, remedy: str
 ) -> None:
     def refuse(**arguments: object) -> None:
@@ -823,7 +823,7 @@ def test_a_cache_that_refuses_is_said_with_the_remedy(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_cache_that_is_a_file_is_said_with_the_remedy(server: str, tmp_path: Path) -> None:
+def test_a_cache_that_is_a_file_is_reported_with_the_remedy(server: str, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("in the way")
     with pytest.raises(StorageError, match="a part of this path is a file, not a folder; choose another folder"):
         fetched(f"{server}/good/net.pth", tmp_path / "cache" / "net.pth")
@@ -875,21 +875,19 @@ def test_a_hub_without_the_file_or_with_half_of_it(hub: Path, kind: str) -> None
     assert hub_file(f"owner/{kind}", "model.safetensors") is None
 
 
-def test_a_hub_cache_that_cannot_be_written_is_said(hub: Path, tmp_path: Path) -> None:
+def test_a_hub_cache_that_cannot_be_written_is_reported(hub: Path, tmp_path: Path) -> None:
     (tmp_path / "home").write_text("in the way")
     with pytest.raises(UnreachableError, match=r"owner/good .*(Not a directory|File exists).*home"):
         asked_hub("good")
 
 
-def test_the_hub_is_not_asked_when_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hub_is_not_tried_when_offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(UnreachableError, match="HF_HUB_OFFLINE is set"):
         asked_hub("good")
 
 
-def test_a_repository_without_safetensors_is_asked_for_its_other_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_repository_without_safetensors_gives_its_other_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     def answer(hub_id: str, name: str, **rest: object) -> Path:
@@ -1057,7 +1055,7 @@ def test_the_examples_in_the_guide_run() -> None:
     assert (found.failed, found.attempted > 0) == (0, True)
 
 
-def test_what_of_a_file_was_not_used_is_said(state: State, tmp_path: Path) -> None:
+def test_what_of_a_file_was_not_used_is_reported(state: State, tmp_path: Path) -> None:
     save_file(
         {name: tensor for name, tensor in state.items() if not name.startswith("fc.")}, tmp_path / "w.safetensors"
     )

@@ -39,7 +39,7 @@ def test_the_path_is_taken_from_the_answer(monkeypatch: pytest.MonkeyPatch, tmp_
     assert fetch() == tmp_path / "file"
 
 
-def test_an_absent_file_is_told_from_an_unreachable_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_absent_file_is_distinguished_from_an_unreachable_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = answering(monkeypatch, {"kinds": ["RemoteEntryNotFoundError"], "message": "404 Client Error.\n\nmore"})
     with pytest.raises(AbsentError, match=r"\(model.safetensors\): 404 Client Error\.$"):
         fetch()

@@ -163,7 +163,7 @@ def test_a_sampler_that_cannot_is_named_with_its_reason_and_the_counts() -> None
         balance(features, labels, "ADASYN")
 
 
-def test_an_unknown_method_is_told_the_close_ones() -> None:
+def test_an_unknown_method_is_refused_with_the_close_ones() -> None:
     with pytest.raises(InputError, match="Did you mean 'smote'"):
         balance(*make_rows(), "SMOT")
 

@@ -171,7 +171,7 @@ def test_a_bad_file_among_good_ones_stops_the_fit_and_is_named(case: str, tmp_pa
 
 
 @pytest.mark.usefixtures("empty_figures")
-def test_bad_files_are_left_out_when_asked_and_that_is_said(tmp_path: Path) -> None:
+def test_bad_files_are_left_out_on_request_and_reported(tmp_path: Path) -> None:
     data = helpers.write_folders(tmp_path / "data")
     for case in ("truncated", "bomb", "zip"):
         BAD_FILES[case][0](data / "calm" / f"{case}.png")
@@ -306,7 +306,7 @@ def test_missing_columns_are_named_with_those_there(rows: list[dict[str, Any]], 
     assert "diagnosis" in text
 
 
-def test_duplicate_rows_are_joined_and_said(rows: list[dict[str, Any]], tmp_path: Path, run: Run) -> None:
+def test_duplicate_rows_are_joined_and_reported(rows: list[dict[str, Any]], tmp_path: Path, run: Run) -> None:
     table = helpers.write_table(tmp_path / "data" / "table.csv", [*rows, rows[3], rows[3]])
     found = headstart("fit", table, "-o", tmp_path / "run", *QUICK, "--json")
     assert found.exit_code == 0
@@ -346,7 +346,7 @@ def full_after(monkeypatch: pytest.MonkeyPatch, n_files: int) -> None:
 
 
 @pytest.mark.parametrize("n_files", [0, 2, 6, 22, 30])
-def test_a_full_disk_is_said_and_the_same_command_goes_on(
+def test_a_full_disk_is_reported_and_the_same_command_goes_on(
     n_files: int, folders: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -394,7 +394,9 @@ def test_a_read_only_place_for_the_run(folders: Path, tmp_path: Path, monkeypatc
     assert "the file system is read-only; choose another folder" in text
 
 
-def test_a_cache_that_cannot_be_written_is_said_and_the_fit_goes_on(folders: Path, run: Run, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_reported_and_the_fit_goes_on(
+    folders: Path, run: Run, tmp_path: Path
+) -> None:
     (tmp_path / "cache").write_text("a file where the cache should be")
     options = [part for part in QUICK if part != "--no-cache"]
     found = headstart("fit", folders, "-o", tmp_path / "run", *options, "--cache", tmp_path / "cache")

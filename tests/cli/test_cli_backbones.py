@@ -205,7 +205,7 @@ def test_source_hash_and_licence_stand_in_results_bundle_and_report(cached: Path
     assert "random" not in results["headline"]["text"].lower()
 
 
-def test_random_weights_are_said_in_the_headline(run: Any) -> None:
+def test_random_weights_are_reported_in_the_headline(run: Any) -> None:
     assert run.headline.startswith("Random weights, no transfer learning.")
     assert run.headline in run.report.read_text()
     assert run.results.backbone.weights.source == "random (seed 0)"

@@ -47,7 +47,7 @@ def test_audit_finds_what_is_wrong(folder: Path, rng: np.random.Generator) -> No
     assert any(line.startswith("unreadable: a/zip.png: not an image") for line in audit.lines())
 
 
-def test_audit_warns_of_a_class_told_by_its_files(rng: np.random.Generator, tmp_path: Path) -> None:
+def test_audit_warns_of_a_class_that_its_files_give_away(rng: np.random.Generator, tmp_path: Path) -> None:
     for label, kind, suffix in (("ill", "JPEG", "jpg"), ("well", "PNG", "png")):
         (tmp_path / label).mkdir()
         for number in range(8):

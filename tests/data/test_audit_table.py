@@ -46,7 +46,7 @@ def test_a_value_of_one_group_alone_says_nothing() -> None:
     assert facts.balanced_accuracy == pytest.approx(0.5)
 
 
-def test_constant_and_mostly_missing_columns_are_said() -> None:
+def test_constant_and_mostly_missing_columns_are_reported() -> None:
     found = audited({"same": [1] * len(LABELS), "few": [1, 2, *[None] * (len(LABELS) - 2)]})
     assert any("one value in all images tell nothing: 'same'" in text for text in found.warnings)
     assert any("'few' is missing in 98% of the images" in text for text in found.warnings)

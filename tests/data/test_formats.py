@@ -33,7 +33,7 @@ def ppm() -> Iterator[ImageFormat]:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "BMP", "WebP"])
-def test_a_format_is_told_by_its_first_bytes(kind: str) -> None:
+def test_a_format_is_recognised_by_its_first_bytes(kind: str) -> None:
     found = find_format(encode(np.zeros((3, 4, 3), np.uint8), kind))
     assert found is not None
     assert found.name == kind

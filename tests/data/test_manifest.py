@@ -51,7 +51,7 @@ def test_csv_and_parquet_manifests_agree(folder: Path) -> None:
     assert first.fingerprint() == second.fingerprint()
 
 
-def test_repeated_rows_are_dropped_and_said(folder: Path) -> None:
+def test_repeated_rows_are_dropped_and_reported(folder: Path) -> None:
     dataset = read_dataset(manifest(folder, "image,label\nx.png,1\ny.png,2\nx.png,1\n./x.png,1\n"))
     assert dataset.names == ("x.png", "y.png")
     assert any("2 rows of m.csv repeat" in note for note in dataset.notes)

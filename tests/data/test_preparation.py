@@ -84,7 +84,7 @@ def test_a_fitted_preparation_is_restored_by_its_name(monkeypatch: pytest.Monkey
     assert restore_preparation(plain.settings(), learned(plain)) == plain
 
 
-def test_what_cannot_be_restored_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_restored_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MODULES, "learned", "headstart_missing_module")
     with pytest.raises(DataError, match=r"preparation.*lerned.*Did you mean 'learned'.*newer headstart"):
         restore_preparation({"name": "lerned"}, {})

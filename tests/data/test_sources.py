@@ -36,7 +36,7 @@ def test_subsets_of_a_source_keep_their_rows_through_several_choices_and_picklin
         assert np.array_equal(np.asarray(again.load(row)), np.asarray(cut.load(whole)))
 
 
-def test_groups_that_a_source_proposes_are_taken_where_the_user_names_none_and_said() -> None:
+def test_groups_that_a_source_proposes_are_taken_where_the_user_names_none_and_reported() -> None:
     cut = windows.trace_dataset(n_recordings=6)
     assert cut.groups is not None and cut.groups.tolist() == [row // 8 for row in range(48)]
     assert cut.group_names[0] == "recording 0"

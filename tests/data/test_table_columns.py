@@ -31,7 +31,7 @@ def manifest(folder: Path, columns: dict[str, list[str]], name: str = "m.csv") -
     return path
 
 
-def test_kinds_follow_the_values_unless_they_are_said(tmp_path: Path) -> None:
+def test_kinds_follow_the_values_unless_they_are_given(tmp_path: Path) -> None:
     path = manifest(tmp_path, ROWS)
     age, site, stage = read_dataset(path, table_columns=["age", "site", "stage"]).columns
     assert (age.kind, site.kind, stage.kind) == ("number", "category", "number")

@@ -168,7 +168,7 @@ def test_the_log_loss_that_auto_compares_leaves_each_fold_out() -> None:
     assert found.cross_fitted["none"] == pytest.approx(log_loss(labels, probabilities), abs=1e-6)
 
 
-def test_calls_are_kept_where_asked_for() -> None:
+def test_predicted_classes_are_kept_on_request() -> None:
     probabilities, labels = overconfident(600, shift=2.0)
     found = fit_calibrator(probabilities, labels, keep_predicted=True)
     assert isinstance(found.calibrator, Temperature)

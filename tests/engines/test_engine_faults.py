@@ -210,7 +210,7 @@ def test_a_store_that_is_only_read_gives_its_networks(tmp_path: Path, monkeypatc
     assert store.load({"made": "from"}) == b"network"
 
 
-def test_a_limit_in_the_environment_that_is_none_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limit_in_the_environment_that_is_none_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADSTART_CACHE_LIMIT", "much")
     with pytest.raises(InputError, match=r"HEADSTART_CACHE_LIMIT: 'much' is no size"):
         open_cache("default")

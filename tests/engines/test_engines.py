@@ -284,7 +284,7 @@ def test_what_cannot_be_judged_is_not_tolerated(reference: np.ndarray, found: np
     assert not parity.within(Tolerance(10, 0))
 
 
-def test_without_labels_principal_components_are_told_apart() -> None:
+def test_without_labels_principal_components_are_distinguished() -> None:
     rows = np.random.default_rng(0).normal(size=(40, 6)) * [9, 5, 1, 1, 1, 1]
     same = compare_features(rows, rows)
     assert (same.probe, same.agreement, same.relative_error) == ("principal components", 1.0, 0.0)
@@ -531,7 +531,7 @@ def no_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
         cached.cache_clear()
 
 
-def test_without_openvino_torch_computes_and_it_is_said_once(
+def test_without_openvino_torch_computes_and_it_is_reported_once(
     resnet18: Backbone, worth: None, no_openvino: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_speeds(monkeypatch)

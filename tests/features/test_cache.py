@@ -362,7 +362,7 @@ def test_reading_counts_as_use(cache: FeatureCache) -> None:
     assert time.time() - path.stat().st_mtime < 60
 
 
-def test_prune_goes_down_to_the_size_asked_for(cache: FeatureCache) -> None:
+def test_prune_goes_down_to_the_requested_size(cache: FeatureCache) -> None:
     paths = [aged(cache, range(start, start + 10), 9_000 - start) for start in range(0, 50, 10)]
     size = paths[0].stat().st_size
     assert cache.prune(2 * size) == (3, 3 * size)
@@ -867,7 +867,7 @@ def test_info_tells_setting_by_setting(cache: FeatureCache) -> None:
         "[" * 100_000,
     ],
 )
-def test_a_damaged_description_is_told_as_unknown(description: Any, cache: FeatureCache) -> None:
+def test_a_damaged_description_is_shown_as_unknown(description: Any, cache: FeatureCache) -> None:
     """Whatever stands in it, and though another's would be readable."""
     path = put(cache, range(3))
     text = description if isinstance(description, str) else json.dumps(description)

@@ -399,6 +399,6 @@ def test_scale_and_shift_of_the_features_are_of_no_account() -> None:
 @pytest.mark.parametrize(
     "features", [np.ones((10, 4), np.float32), np.zeros((3, 4), np.float32), np.zeros((0, 4), np.float32)]
 )
-def test_data_sets_without_any_difference_have_no_twins(features: np.ndarray) -> None:
+def test_data_sets_without_any_difference_have_no_near_duplicates(features: np.ndarray) -> None:
     """Where all images look the same to the network, nothing can tell a copy; exact copies are found by their bytes."""
     assert confirm_near_duplicates(features, every_pair(len(features))) == []

@@ -229,7 +229,7 @@ def test_a_limit_that_is_too_small_is_met_before_any_work(
     assert computed == []
 
 
-def test_room_is_asked_for_what_is_missing_and_once_for_copies(
+def test_room_is_needed_for_what_is_missing_and_once_for_copies(
     middle: Extractor, cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copies = ImageDataset.from_arrays(np.repeat(helpers.noise(2), 50, axis=0))

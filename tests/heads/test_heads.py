@@ -171,7 +171,7 @@ def test_svm_on_noise_is_not_confident():
     assert np.abs(probabilities[:120, 1] - 0.5).max() < 0.35
 
 
-def test_svm_calibration_keeps_twins_together():
+def test_svm_calibration_keeps_duplicates_together():
     """Noise labels on tripled rows: a copy left in training gives its label away unless groups forbid it."""
     features, _ = blobs(60, 60, seed=3)
     labels = np.random.default_rng(4).integers(2, size=60)

@@ -390,7 +390,7 @@ def test_a_plan_keeps_to_its_budget():
         plan_chunks(specs, n_features=1024, n_classes=2, budget=4 * 2**20)
 
 
-def test_batches_too_large_for_a_fold_are_said():
+def test_batches_too_large_for_a_fold_are_reported():
     specs = [dense(batch_size=size) for size in (8, 32, 256)]
     assert batch_notes(specs, 3667) == []
     (said,) = batch_notes(specs, 300)
@@ -412,7 +412,7 @@ def test_batches_too_large_for_a_fold_are_said():
         ({"validation": []}, "1 training sets need as many validation sets, not 0"),
     ],
 )
-def test_wrong_calls_are_refused(change, words):
+def test_wrong_arguments_are_refused(change, words):
     rows, _, _ = rows_of()
     (chunk,) = plan_chunks([dense()], n_features=21, n_classes=3)
     with pytest.raises(InputError, match=words):

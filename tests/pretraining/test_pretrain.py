@@ -408,7 +408,7 @@ def test_unfinished_work_of_other_settings_is_refused(source: Path, tmp_path: Pa
         pretrain(source, path, asked(replace(QUICK, epochs=4)))
 
 
-def test_divergence_is_said_and_leaves_nothing_to_go_on_with(source: Path, tmp_path: Path) -> None:
+def test_divergence_is_reported_and_leaves_nothing_to_go_on_with(source: Path, tmp_path: Path) -> None:
     wild = replace(QUICK, learning_rate=100.0, warmup=0.0, weight_decay=100.0, epochs=8)
     with pytest.raises(InputError, match=r"loss is no number .* learning rate below 100"):
         pretrain(source, tmp_path / "w.safetensors", asked(wild))

@@ -7,7 +7,7 @@ from pathlib import Path
 from made_run import FakeImages, Page, make_run, report, results_of, write_json
 
 
-def test_audit_is_told_by_name(two: tuple[Path, Page, FakeImages]) -> None:
+def test_the_audit_is_shown_by_name(two: tuple[Path, Page, FakeImages]) -> None:
     text = two[1].text
     for finding in (
         "Images 241 Images of each class functional: ",

@@ -122,7 +122,7 @@ def test_methods_paragraph_tells_the_protocol_and_cites_it(two: tuple[Path, Page
     assert f"balanced accuracy {results_of(two[0])['headline']['value']:.3f} (" in words
 
 
-def test_the_engine_is_told_with_what_it_was_held_against(two: tuple[Path, Page, FakeImages], tmp_path: Path) -> None:
+def test_the_engine_is_named_with_its_reference(two: tuple[Path, Page, FakeImages], tmp_path: Path) -> None:
     run, page, _ = two
     assert "OpenVINO bf16 0.14 at most 0.05 0.984 at least 0.97 30 no" in page.text
     assert "OpenVINO fp32 4e-06 at most 0.05 1.000 at least 0.97 30 yes" in page.text

@@ -22,7 +22,7 @@ def test_every_score_stands_with_its_interval(two: tuple[Path, Page, FakeImages]
     assert "The interval speaks of the expected score of this procedure trained on data of this size." in page.text
 
 
-def test_every_candidate_warning_and_fold_is_told(two: tuple[Path, Page, FakeImages]) -> None:
+def test_every_candidate_warning_and_fold_is_shown(two: tuple[Path, Page, FakeImages]) -> None:
     folder, page, _ = two
     results = results_of(folder)
     assert results["warnings"][0] in page.text

@@ -18,7 +18,7 @@ from headstart.data.labels.raters import Ratings
 from headstart.results.writers.agreement import agreement_facts
 
 
-def test_one_rater_alone_is_said_and_alpha_undefined(tmp_path: Path) -> None:
+def test_one_rater_alone_is_reported_and_alpha_undefined(tmp_path: Path) -> None:
     rows = [
         {**row, "rater": "anna", "label": helpers.CLASSES[number % 2]} for number, row in enumerate(images(tmp_path, 6))
     ]

@@ -87,7 +87,7 @@ def test_rows_that_no_fold_validates_may_hold_anything():
     assert clean.scores[0] == pytest.approx(expected)
 
 
-def test_nothing_to_choose_from_is_said():
+def test_nothing_to_choose_from_is_reported():
     task = task_of()
     with pytest.raises(RunError, match=r"None of 3 candidates has a Log loss on the inner folds \(3 failed\)"):
         make_choice(np.full((3, N, 2), np.nan), task, np.ones(3))

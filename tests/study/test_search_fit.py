@@ -328,7 +328,9 @@ epochs = 2
 """
 
 
-def test_batches_larger_than_the_folds_allow_are_said_and_run(folders: Path, tmp_path: Path, no_figures: None) -> None:
+def test_batches_larger_than_the_folds_allow_are_reported_and_run(
+    folders: Path, tmp_path: Path, no_figures: None
+) -> None:
     path, notes = tmp_path / "large.toml", helpers.Notes()
     path.write_text(LARGE)
     options = asked(path, backbone="test_resnet", input_size=32)
@@ -418,7 +420,7 @@ def test_one_file_of_weights_cannot_fit_two_backbones() -> None:
         search_space(FitOptions(backbone="vgg19,resnet50", weights="vgg19.pth"))
 
 
-def test_weights_that_cannot_be_had_are_said_together(folders: Path, tmp_path: Path) -> None:
+def test_weights_that_cannot_be_had_are_reported_together(folders: Path, tmp_path: Path) -> None:
     """Files that are no weights, one for each source."""
     bad = [tmp_path / f"{name}.pth" for name in BACKBONES]
     sources = tuple(

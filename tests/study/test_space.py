@@ -257,14 +257,14 @@ HEAD = '[[head]]\nkind = "dense"\n'
         (HEAD + "dropout = ", "is no valid TOML"),
     ],
 )
-def test_mistakes_in_a_file_are_said_with_file_table_and_key(tmp_path: Path, text, words):
+def test_mistakes_in_a_file_are_reported_with_file_table_and_key(tmp_path: Path, text, words):
     path = written(tmp_path, text)
     with pytest.raises(InputError, match=re.escape(words)) as refusal:
         read_space(path)
     assert str(refusal.value).startswith(str(path))
 
 
-def test_every_mistake_is_said_and_many_are_counted(tmp_path: Path):
+def test_every_mistake_is_reported_and_many_are_counted(tmp_path: Path):
     text = HEAD + "dropout = [2.0, 3.0]\n" + "".join(f"wrong{i} = 1\n" for i in range(7))
     with pytest.raises(InputError) as refusal:
         read_space(written(tmp_path, text))

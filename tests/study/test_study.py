@@ -337,7 +337,7 @@ def test_two_studies_of_one_run_are_kept_apart(tmp_path: Path) -> None:
     assert same(run_folds(data, outer_folds(make_folds(data)), CHEAP, journal=Journal(tmp_path)), kept)
 
 
-def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import errno
 
     def full(*args: Any) -> None:

@@ -155,7 +155,7 @@ def test_auto_takes_what_suits_the_kind_beside_none() -> None:
         ({"augment": "nowhere.toml"}, "nowhere.toml cannot be read"),
     ],
 )
-def test_what_cannot_be_asked_for_is_said_in_words(changes: dict[str, Any], words: str) -> None:
+def test_what_cannot_be_requested_is_refused_in_words(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         search_space(asked(**changes))
 
@@ -223,6 +223,8 @@ def test_a_study_names_its_training_sets(tmp_path: Path) -> None:
         ('augment = ["flips", "flips"]', r"\[training\].*twice"),
     ],
 )
-def test_mistakes_of_the_training_table_are_said_with_table_and_key(tmp_path: Path, training: str, words: str) -> None:
+def test_mistakes_of_the_training_table_are_reported_with_table_and_key(
+    tmp_path: Path, training: str, words: str
+) -> None:
     with pytest.raises(InputError, match=words):
         read_space(study_file(tmp_path, training))

@@ -277,7 +277,7 @@ def test_another_curve_is_not_overwritten(drawn: Any) -> None:
         ({}, {"sizes": 3}, "expected 4 to 30"),
     ],
 )
-def test_what_cannot_be_drawn_is_said_and_nothing_written(
+def test_what_cannot_be_drawn_is_reported_and_nothing_written(
     folders: Path, tmp_path: Path, options: dict[str, Any], wanted: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(InputError, match=words):

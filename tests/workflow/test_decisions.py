@@ -158,7 +158,7 @@ def test_labels_of_noise_are_calibrated_to_know_nothing() -> None:
     assert np.mean(after) < np.mean(before) and np.mean(after) == pytest.approx(np.log(2), abs=0.03)
 
 
-def test_choosing_by_a_score_of_calls_leaves_the_calls_alone() -> None:
+def test_choosing_by_a_score_of_predicted_classes_leaves_them_alone() -> None:
     data = make_data(300)
     data = replace(data, weights=np.where(data.labels == 1, 1.0, 0.2))
     plan = replace(PLAN, choose_by="balanced_accuracy")
@@ -168,7 +168,7 @@ def test_choosing_by_a_score_of_calls_leaves_the_calls_alone() -> None:
         assert np.array_equal(one.decisions.test.predicted, result.probabilities.argmax(axis=1))
 
 
-def test_a_class_that_vanishes_is_said_and_never_faked() -> None:
+def test_a_class_that_vanishes_is_reported_and_never_faked() -> None:
     rng = np.random.default_rng(0)
     positive = rng.random(40)
     rows = InnerPredictions(np.arange(40), np.stack([1 - positive, positive], axis=1), np.arange(40) % 4)
@@ -187,7 +187,7 @@ def test_a_class_that_vanishes_is_said_and_never_faked() -> None:
     ]
 
 
-def test_few_groups_make_coverage_rough_and_that_is_said() -> None:
+def test_few_groups_make_coverage_rough_and_that_is_reported() -> None:
     data = replace(make_data(), groups=np.arange(120) % 12)
     decided = decide(data, folds_of(data), rules=DecisionRules(level=0.9))
     assert all(one.n_groups is not None and max(one.n_groups) <= 8 for one in decided)
@@ -324,7 +324,7 @@ def test_fold_heads_with_their_decisions_give_the_predictions_again(decided: tup
                 assert json.loads(rows[name]["set"]) == inside
 
 
-def test_the_bundle_decides_as_it_was_told(decided: tuple[Run, Path]) -> None:
+def test_the_bundle_decides_by_the_fitted_decisions(decided: tuple[Run, Path]) -> None:
     run, _ = decided
     model, new = run.model(), ImageDataset.from_arrays(helpers.noise(12, seed=8))
     raw = model.head.predict_proba(extract_features(new, helpers.extractor()))
@@ -356,7 +356,7 @@ def test_older_bundles_say_what_the_head_says(decided: tuple[Run, Path], tmp_pat
         old.predict_sets(new)
 
 
-def test_predict_writes_calls_and_sets(decided: tuple[Run, Path], tmp_path: Path) -> None:
+def test_predict_writes_predicted_classes_and_sets(decided: tuple[Run, Path], tmp_path: Path) -> None:
     run, _ = decided
     paths = [
         helpers.write_image(tmp_path / f"{row}.png", pixels) for row, pixels in enumerate(helpers.noise(6, seed=8))
@@ -482,7 +482,7 @@ def test_small_classes_are_named_where_their_sets_say_nothing(folders: Path, tmp
         (["--operating-point", "youden", "--estimate"], "An operating point is for two classes; there are 3"),
     ],
 )
-def test_misuse_is_said_before_anything_is_written(options: list[str], message: str, tmp_path: Path) -> None:
+def test_misuse_is_reported_before_anything_is_written(options: list[str], message: str, tmp_path: Path) -> None:
     data = helpers.write_folders(tmp_path / "data", 36, classes=("a", "b", "c"))
     network = ["--backbone", helpers.BACKBONE, "--weights", "random", "--input-size", "32", "--no-cache"]
     done = CliRunner().invoke(main, ["fit", str(data), "-o", str(tmp_path / "run"), *network, *options, "--quiet"])

@@ -96,7 +96,7 @@ def test_the_command_line_predicts_what_python_does(run: Any, new: Path, table: 
     assert not np.array_equal(run.model().predict_proba(older)[:, 1], printed)
 
 
-def test_columns_are_read_for_an_evaluation_without_being_asked_for(run: Any, tmp_path: Path) -> None:
+def test_columns_are_read_for_an_evaluation_without_being_requested(run: Any, tmp_path: Path) -> None:
     outside = helpers.write_table(tmp_path / "outside.csv", rows_of(tmp_path, n_images=30, seed=9))
     found = evaluate(run.folder, outside)
     assert found.n_images == 30
@@ -125,7 +125,7 @@ def test_predict_names_a_column_that_is_missing(
     assert "Traceback" not in said.output
 
 
-def test_predict_refuses_text_where_numbers_are_asked(run: Any, new: Path, table: Path) -> None:
+def test_predict_refuses_text_where_numbers_are_expected(run: Any, new: Path, table: Path) -> None:
     lines = new.read_text().splitlines()
     lines[2] = lines[2].rpartition(",")[0] + ",old"
     new.write_text("\n".join(lines))

@@ -236,7 +236,7 @@ def test_many_rows_are_drawn_and_workers_change_nothing(monkeypatch: pytest.Monk
     np.testing.assert_array_equal(room.score_sources(data, folds, seed=0), drawn)
 
 
-def test_words_say_who_disagrees_and_chance_is_told() -> None:
+def test_words_name_who_disagrees_and_chance() -> None:
     scores = np.array([[[0.1, 0.5, 0.8, 0.4, 0.9], [0.2, 0.6, 0.7, 0.5, 0.8], [0.0, 0.7, 0.6, 0.6, 0.7]]] * 2)
     document = transferability_scores(scores, ["A", "B", "C"])
     assert [source.ranks.to_json() for source in document.sources] == [

@@ -129,7 +129,7 @@ def test_a_telling_source_helps_and_a_hostile_one_hurts() -> None:
     assert "no verdict" in nothing.text
 
 
-def test_scores_that_disagree_are_told_apart_in_words() -> None:
+def test_scores_that_disagree_are_distinguished_in_words() -> None:
     labels, folds = task()
     found = judged(features(labels, 3.0, 1), features(labels, 0.0, 2), labels, folds)
     assert "disagree" not in transfer_results(found, transferred=True).text
@@ -365,7 +365,7 @@ def test_random_weights_have_no_verdict_and_no_twin(folders: Path, tmp_path: Pat
     assert "Nothing was transferred" in run.report.read_text(encoding="utf-8")
 
 
-def test_without_baselines_nothing_is_said_of_transfer(run: Run, folders: Path, tmp_path: Path) -> None:
+def test_without_baselines_nothing_is_reported_of_transfer(run: Run, folders: Path, tmp_path: Path) -> None:
     assert run.results.transfer is None
     assert not (run.folder / "baselines.csv").exists()
     assert "Did transfer help?" not in run.report.read_text(encoding="utf-8")

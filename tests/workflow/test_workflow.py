@@ -360,7 +360,7 @@ def test_ignoring_groups_claims_more_where_groups_matter(tmp_path: Path, no_figu
     assert tax.difference == pytest.approx(tax.groups_ignored - tax.groups_kept)
 
 
-def test_without_groups_there_is_no_tax_and_that_is_said(folders: Path, tmp_path: Path, no_figures: None) -> None:
+def test_without_groups_there_is_no_tax_and_that_is_reported(folders: Path, tmp_path: Path, no_figures: None) -> None:
     notes = helpers.Notes()
     found = fit(folders, tmp_path / "run", helpers.options(leakage_tax=True), progress=notes)
     assert found.results.optimism_from_ignored_groups is None

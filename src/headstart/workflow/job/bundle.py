@@ -70,7 +70,7 @@ def _tuned_model(job: Job, study: StudyResult, facts: dict[str, Any], extractor:
     """The bundle where stages were unlocked: it predicts from the maps of the last frozen stage, as it was judged."""
     tuned = study.final.fine_tuned
     if tuned is None or tuned.fitted is None or study.fine_tuning is None or tuned.chosen is None:
-        raise ValueError("no costly candidate was chosen")
+        raise ValueError("no fine-tuning candidate was chosen")
     fitted = tuned.fitted
     views, engine = fine_tuning_views(job), extractor.engine
     spec = study.fine_tuning.specs[tuned.chosen]
