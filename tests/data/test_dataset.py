@@ -68,7 +68,7 @@ def test_columns_are_checked() -> None:
         ImageDataset.from_arrays(images, ["a", "b"])
     with pytest.raises(DataError, match=r"1 is -1.0"):
         ImageDataset.from_arrays(images, ["a", "b", "a"], weights=[1, -1, 1])
-    with pytest.raises(DataError, match="All weights are 0"):
+    with pytest.raises(DataError, match="All weights are zero"):
         ImageDataset.from_arrays(images, ["a", "b", "a"], weights=[0, 0, 0])
     with pytest.raises(DataError, match="Unknown class 'b'"):
         ImageDataset.from_arrays(images, ["a", "b", "a"], classes=["a", "c"])

@@ -302,9 +302,12 @@ def test_what_is_no_images_is_refused_in_words(words, X):
         (r"y has shape \(5,\), but X has 6 images", {"y": [0, 1, 0, 1, 0]}),
         (r"groups has shape \(2,\), but X has 6 images", {"groups": [0, 1]}),
         ("groups is missing .* in 1 rows", {"groups": ["p1", None, "p2", "p2", "p3", "p3"]}),
-        (r"sample_weight has shape \(2,\)", {"sample_weight": [1, 2]}),
-        ("sample_weight must be finite and at least 0; row 5 has -1", {"sample_weight": [1, 1, 1, 1, 1, -1]}),
-        ("sample_weight is zero everywhere", {"sample_weight": np.zeros(6)}),
+        (r"sample_weight: The weights have shape \(2,\); expected one for each of 6 images", {"sample_weight": [1, 2]}),
+        (
+            r"sample_weight: .* \(rows counted from 0: 5 is -1.0\). Weights are finite and at least 0",
+            {"sample_weight": [1, 1, 1, 1, 1, -1]},
+        ),
+        ("sample_weight: All weights are zero, so no image would count", {"sample_weight": np.zeros(6)}),
     ],
 )
 def test_bad_labels_weights_and_groups_are_refused_in_words(words, arguments, images):

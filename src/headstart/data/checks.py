@@ -32,7 +32,7 @@ def checked_weights(weights: NDArray[np.float64], n_images: int) -> NDArray[np.f
             f"{first_few(f'{row} is {weights[row]}' for row in bad.tolist())}). Weights are finite and at least 0."
         )
     if n_images and not weights.any():
-        raise DataError("All weights are 0, so no image would count. Give some image a positive weight.")
+        raise DataError("All weights are zero, so no image would count. Give some image a positive weight.")
     return weights
 
 

@@ -15,8 +15,9 @@ from scipy.sparse import issparse
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
+from headstart.data.checks import checked_weights
 from headstart.data.dataset import ImageDataset
-from headstart.errors import ArgumentError, first_few
+from headstart.errors import ArgumentError, DataError, first_few
 
 Images = ImageDataset | Sequence[str | os.PathLike[str]] | NDArray[Any]
 
@@ -118,7 +119,7 @@ def labelled(
     if y is None and dataset.labels is not None:
         y = np.array(dataset.label_names())
     classes, codes = coded_target(y, len(dataset))
-    weights = dataset.weights if sample_weight is None else checked_weights(sample_weight, len(dataset))
+    weights = dataset.weights if sample_weight is None else _sample_weights(sample_weight, len(dataset))
     group_names, group_codes = dataset.group_names, dataset.groups
     if groups is not None:
         distinct, group_codes = _coded("groups", groups, len(dataset))
@@ -158,22 +159,11 @@ def coded_target(y: ArrayLike | None, n_images: int) -> tuple[NDArray[Any], NDAr
     return classes, codes
 
 
-def checked_weights(sample_weight: ArrayLike, n_images: int) -> NDArray[np.float64]:
-    """Weights as float64, if they are finite, at least 0 and not all 0.
-
-    Raises
-    ------
-    ArgumentError
-    """
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    if weights.shape != (n_images,):
-        raise ArgumentError(f"sample_weight has shape {weights.shape}; expected one for each of {n_images:,} images.")
-    wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
-    if len(wrong):
-        raise ArgumentError(f"sample_weight must be finite and at least 0; row {wrong[0]} has {weights[wrong[0]]}.")
-    if not weights.any():
-        raise ArgumentError("sample_weight is zero everywhere, so no image would count. Give some a positive weight.")
-    return weights
+def _sample_weights(sample_weight: ArrayLike, n_images: int) -> NDArray[np.float64]:
+    try:
+        return checked_weights(np.asarray(sample_weight, dtype=np.float64), n_images)
+    except DataError as error:
+        raise ArgumentError(f"sample_weight: {error}") from error
 
 
 def _coded(name: str, values: ArrayLike, n_images: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
