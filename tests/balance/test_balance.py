@@ -13,7 +13,7 @@ from imblearn.under_sampling import TomekLinks
 
 from headstart.balance import METHODS, balance_notes, balanced
 from headstart.balance import samplers as samplers_module
-from headstart.balance.methods import SAMPLERS
+from headstart.balance.registry import SAMPLERS
 from headstart.errors import InputError, LeakError
 from headstart.heads import HeadSpec
 from headstart.study.data import StudyData
@@ -23,7 +23,7 @@ from headstart.study.folds import OuterFold
 from headstart.study.nested_cv import run_folds
 from headstart.study.plan import StudyPlan
 from headstart.study.search.candidate import Candidate, FeatureSourceSpec
-from headstart.study.training_set.build import build_training_rows
+from headstart.study.training_set.fold_rows import build_training_rows
 from headstart.study.training_set.leak_guard import check_apart
 from headstart.study.training_set.spec import TrainingSetSpec, training_set_specs
 
@@ -327,5 +327,5 @@ def test_training_sets_leave_out_what_needs_views_and_has_none() -> None:
 def test_imbalanced_learn_is_loaded_only_where_rows_are_made() -> None:
     import subprocess
 
-    code = "import headstart.balance, headstart.study.training_set.build, sys; sys.exit('imblearn' in sys.modules)"
+    code = "import headstart.balance, headstart.study.training_set.fold_rows, sys; sys.exit('imblearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

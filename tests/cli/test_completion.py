@@ -113,8 +113,8 @@ def test_names_read_from_the_files_are_those_of_the_modules(monkeypatch: pytest.
 
 
 def test_a_constant_that_is_not_there_is_no_list_of_nothing() -> None:
-    with pytest.raises(LookupError, match=r"balance/methods\.py writes out no NOTHING"):
-        names._constant("balance/methods.py", "NOTHING")
+    with pytest.raises(LookupError, match=r"balance/registry\.py writes out no NOTHING"):
+        names._constant("balance/registry.py", "NOTHING")
 
 
 @pytest.mark.parametrize("typed", ["fit --metric r", "fit --backbone v", "fit --balance s", "fit --augment d"])

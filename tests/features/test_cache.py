@@ -26,9 +26,9 @@ from headstart.cli.progress import TerminalProgress
 from headstart.data import ImageDataset
 from headstart.errors import InputError, StorageError
 from headstart.features.cache import CacheLimit, FeatureCache, parse_size
-from headstart.features.cache.limits import StoredFile, default_limit, free_bytes, to_evict
 from headstart.features.cache.lookup import as_keys, find
 from headstart.features.cache.shard import DamagedShardError, read_head, read_shard, write_shard
+from headstart.features.cache.size_limit import StoredFile, default_limit, free_bytes, to_evict
 from headstart.features.extract import extract_features, n_cached
 from headstart.features.extractor import Extractor
 from headstart.features.row_array import new_row_array
@@ -399,9 +399,9 @@ def test_what_is_no_size(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_default_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headstart.features.cache.limits.free_bytes", lambda folder: 6 * 10**9)
+    monkeypatch.setattr("headstart.features.cache.size_limit.free_bytes", lambda folder: 6 * 10**9)
     assert default_limit(tmp_path, 2 * 10**9).n_bytes == 4 * 10**9
-    monkeypatch.setattr("headstart.features.cache.limits.free_bytes", lambda folder: 10**12)
+    monkeypatch.setattr("headstart.features.cache.size_limit.free_bytes", lambda folder: 10**12)
     assert default_limit(tmp_path, 0).n_bytes == 20 * 10**9
     monkeypatch.setenv("HEADSTART_CACHE_LIMIT", "3GB")
     assert default_limit(tmp_path, 0).n_bytes == 3 * 10**9
@@ -488,7 +488,7 @@ def test_a_folder_that_cannot_be_read_is_spoken_of_once(
     def refuse(path: Any) -> None:
         raise OSError(number, os.strerror(number), str(path))
 
-    monkeypatch.setattr("headstart.features.cache.folder.os.scandir", refuse)
+    monkeypatch.setattr("headstart.features.cache.cache_files.os.scandir", refuse)
     for _ in range(3):
         assert not get(cache, [1, 2]).any()
         assert not cache.store(SETTINGS, digests([77]), rows_of([77]))

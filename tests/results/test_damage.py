@@ -16,8 +16,8 @@ from changed_document import changed
 from headstart.data import make_split
 from headstart.errors import RunError, WeightsError
 from headstart.results import RunResults
-from headstart.results.models.file import RunFile
 from headstart.results.models.learning_curve import CurveResults
+from headstart.results.models.run_file import RunFile
 from headstart.results.models.split import RunSplit
 from headstart.results.models.timings import FeatureSeconds, RunTimings
 from headstart.results.writers.sources import pretraining_facts

@@ -18,7 +18,7 @@ from headstart.study.folds import final_fold, outer_folds
 from headstart.study.nested_cv import run_folds
 from headstart.study.plan import StudyPlan
 from headstart.study.table_block import TABLE_SHARE, FoldTable, block_spread
-from headstart.study.training_set.build import build_training_rows
+from headstart.study.training_set.fold_rows import build_training_rows
 from headstart.study.training_set.spec import TrainingSetSpec
 from headstart.study.training_set.views import features_to_predict
 

@@ -15,7 +15,7 @@ from headstart.study.nested_cv import run_folds
 from headstart.study.plan import StudyPlan
 from headstart.study.search.candidate import Candidate, FeatureSourceSpec
 from headstart.study.search.space import HeadTable, Sample, Space
-from headstart.study.training_set.build import build_training_rows
+from headstart.study.training_set.fold_rows import build_training_rows
 from headstart.study.training_set.spec import PLAIN, TrainingSetSpec
 
 SOURCE = FeatureSourceSpec()

@@ -111,7 +111,7 @@ def test_a_cache_that_is_a_file_and_one_that_is_damaged(
     text = " ".join(problem.text for problem in examine().problems)
     assert f"The cache folder {tmp_path / 'file'} cannot be written to" in text
 
-    from headstart.features.cache import folder as files
+    from headstart.features.cache import cache_files as files
 
     cache = tmp_path / "cache"
     monkeypatch.setenv("HEADSTART_CACHE", str(cache))

@@ -28,8 +28,8 @@ from headstart.errors import DataError, HeadstartError, SplitError
 def test_a_fold_whose_weights_are_all_zero_is_refused_by_name(tmp_path: Path) -> None:
     """A split.json that was drawn without weights may leave a part of it with nothing that counts."""
     from headstart import fit
-    from headstart.data.split.file import write_split
     from headstart.data.split.make import split_dataset
+    from headstart.data.split.split_file import write_split
 
     rows = weighted_rows(tmp_path, [1.0] * 24)
     split = split_dataset(read_dataset(table(tmp_path, rows)), scheme="nested:3x2")

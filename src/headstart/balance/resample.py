@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.balance.methods import METHODS, check_method, neighbours_of, sampler_module
+from headstart.balance.registry import METHODS, check_method, neighbours_of, sampler_module
 from headstart.errors import InputError
 
 Features = NDArray[np.float32]

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from headstart.data.preparation import FittedPreparation, Preparation
     from headstart.data.read import read_dataset
     from headstart.data.readers.manifest.columns import ManifestColumns
-    from headstart.data.split.file import read_split, write_split
     from headstart.data.split.make import make_split, split_dataset
     from headstart.data.split.split import Split
+    from headstart.data.split.split_file import read_split, write_split
 
 __all__ = [
     "Audit",

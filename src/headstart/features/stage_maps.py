@@ -18,7 +18,7 @@ from headstart.augment import IDENTITY, View
 from headstart.data.dataset import ImageDataset
 from headstart.errors import InputError, StorageError
 from headstart.features.cache import FeatureCache
-from headstart.features.cache.limits import free_bytes, size_in_words
+from headstart.features.cache.size_limit import free_bytes, size_in_words
 from headstart.features.extract import ShardWriter, first_rows, with_content_hashes
 from headstart.features.pipeline import stream_views
 from headstart.progress import Progress, Silent

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from headstart.errors import InputError
 from headstart.heads.arithmetic import BlockPredictor, Features, Floats, in_blocks, over_all_classes, standardised
-from headstart.heads.arrays import check_arrays
+from headstart.heads.array_checks import check_arrays
 from headstart.heads.spec import KINDS, HeadSpec
 from headstart.heads.training_rows import check_features
 

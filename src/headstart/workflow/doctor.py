@@ -326,7 +326,7 @@ class _Doctor:
 
 def _cache_content(place: Path, state: FolderState) -> CacheState:
     from headstart.features.cache import FeatureCache
-    from headstart.features.cache.folder import all_shards
+    from headstart.features.cache.cache_files import all_shards
     from headstart.features.cache.shard import DamagedShardError, read_head
 
     def is_damaged(path: Path) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.data.split.file import write_split
+from headstart.data.split.split_file import write_split
 from headstart.features.cache import FeatureCache
 from headstart.progress import Progress, Silent
 from headstart.report import write_report

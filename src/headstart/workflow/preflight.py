@@ -14,8 +14,8 @@ from headstart.backbones.weights import RANDOM
 from headstart.backbones.weights.provenance import MARK_LENGTH, read_image_marks
 from headstart.data import ImageDataset
 from headstart.data.split.checks import check_fold_weights
-from headstart.data.split.file import read_split
 from headstart.data.split.make import split_dataset
+from headstart.data.split.split_file import read_split
 from headstart.data.table.encoding import TableEncoding
 from headstart.errors import RunError
 from headstart.metrics import find_metric

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.errors import StorageError
-from headstart.features.cache import folder as files
-from headstart.features.cache.limits import LOW_WATER, CacheLimit, size_in_words, to_evict
+from headstart.features.cache import cache_files as files
 from headstart.features.cache.lookup import as_keys, find
 from headstart.features.cache.maintenance import CacheUpkeep
 from headstart.features.cache.read import Shard, copy_rows, map_rows, merge_shards
 from headstart.features.cache.shard import DamagedShardError, read_head
+from headstart.features.cache.size_limit import LOW_WATER, CacheLimit, size_in_words, to_evict
 from headstart.features.cache.write import write_rows
 from headstart.progress import Progress
 from headstart.storage import storage_error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.data.images.decode import WHITE_LEVEL
-from headstart.features.cache import folder as files
+from headstart.features.cache import cache_files as files
 from headstart.features.cache.shard import DamagedShardError, read_head
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from headstart.errors import StorageError
-from headstart.features.cache import folder as files
+from headstart.features.cache import cache_files as files
 from headstart.features.cache.info import CacheInfo, survey_place
-from headstart.features.cache.limits import CacheLimit, StoredFile, default_limit, to_evict
 from headstart.features.cache.shard import DamagedShardError, read_shard
+from headstart.features.cache.size_limit import CacheLimit, StoredFile, default_limit, to_evict
 from headstart.progress import Progress, Silent
 from headstart.storage import storage_error
 

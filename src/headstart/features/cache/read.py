@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.features.cache import folder as files
-from headstart.features.cache.limits import StoredFile
+from headstart.features.cache import cache_files as files
 from headstart.features.cache.shard import DamagedShardError, ShardLayout, check_name, read_shard, write_shard
+from headstart.features.cache.size_limit import StoredFile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

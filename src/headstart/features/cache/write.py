@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.errors import StorageError
-from headstart.features.cache import folder as files
+from headstart.features.cache import cache_files as files
 from headstart.features.cache.shard import write_shard
 from headstart.storage import write_json
 

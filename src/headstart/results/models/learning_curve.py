@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from headstart.results.models.base import Ends, Mass, Part, Positive
-from headstart.results.models.file import RunFile, Upgrade
+from headstart.results.models.run_file import RunFile, Upgrade
 from headstart.results.models.sources import EngineRecord
 from headstart.results.upgrade import names_of_format_1, upgrade_curve
 

@@ -19,9 +19,9 @@ from headstart.results.models.candidates import (
 )
 from headstart.results.models.decisions import DecisionResults
 from headstart.results.models.estimates import ClassScores, Estimates, IntervalFacts
-from headstart.results.models.file import RunFile, Upgrade
 from headstart.results.models.finetuning import FineTuningResults
 from headstart.results.models.label_issues import LabelFacts
+from headstart.results.models.run_file import RunFile, Upgrade
 from headstart.results.models.sources import BackboneFacts, EngineRecord, SourceFacts
 from headstart.results.models.table import TableFacts
 from headstart.results.models.transfer import TransferResults, Verdict

@@ -1,4 +1,4 @@
-"""``split.json`` as a report reads it; `headstart.data.split.file.read_split` reads it as a split for another run."""
+"""``split.json`` as a report reads it; `headstart.data.split.split_file` reads it as a split for another run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Self, TypeAlias
 from pydantic import model_validator
 
 from headstart.results.models.base import Positive, Sha256
-from headstart.results.models.file import RunFile
+from headstart.results.models.run_file import RunFile
 
 Codes: TypeAlias = tuple[int, ...]
 """Fold of every image."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from headstart.results.models.base import Mass, Part
-from headstart.results.models.file import RunFile
+from headstart.results.models.run_file import RunFile
 
 
 class FeatureSeconds(Part):

@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.heads import Chunk, FittedHead, HeadSpec, fit_heads, plan_chunks, training_rows
 from headstart.storage import hash_json
-from headstart.study.training_set.build import build_training_rows
+from headstart.study.training_set.fold_rows import build_training_rows
 from headstart.study.training_set.leak_guard import check_apart
 from headstart.study.training_set.spec import PLAIN, TrainingSetSpec
 from headstart.study.training_set.views import features_to_predict, mean_over_views

@@ -23,7 +23,7 @@ from headstart.storage import hash_json
 from headstart.study.execution.journal import Journal
 from headstart.study.execution.tasks import fit_seed
 from headstart.study.folds import HOLDOUT
-from headstart.study.training_set.build import with_shares
+from headstart.study.training_set.fold_rows import with_shares
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -43,7 +43,7 @@ def policy_names() -> Sequence[str]:
 
 def balance_names() -> Sequence[str]:
     """Names of the balancing methods, without the samplers of imbalanced-learn."""
-    return list(_constant("balance/methods.py", "METHODS"))
+    return list(_constant("balance/registry.py", "METHODS"))
 
 
 def _constant(file: str, name: str) -> Any:

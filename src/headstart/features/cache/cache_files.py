@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from headstart.features.cache.limits import StoredFile
 from headstart.features.cache.shard import NAME_LENGTH, is_shard_name
+from headstart.features.cache.size_limit import StoredFile
 from headstart.storage import hash_json, storage_error
 
 FEATURES: Final = "features"
