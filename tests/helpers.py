@@ -123,7 +123,7 @@ class Notes:
         from headstart.progress import Silent
 
         self.texts: list[str] = []
-        self.task = Silent().task
+        self.task, self.stage, self.expect = Silent().task, Silent().stage, Silent().expect
 
     def note(self, text: str) -> None:
         self.texts.append(text)

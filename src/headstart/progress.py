@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 
@@ -18,6 +18,17 @@ class Progress(Protocol):
         """One line for the user that is not an error: what was decided, skipped or fallen back to."""
         ...
 
+    def expect(self, seconds: Mapping[str, Sequence[float | None]]) -> None:
+        """Say about how many seconds every task of the stages to come takes; None for one that nobody can tell of.
+
+        What is said of a stage holds until something else is said of it, or the stage is over.
+        """
+        ...
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """Context of a stage of the job, which may be one that was expected."""
+        ...
+
 
 class Silent:
     """Progress that shows nothing."""
@@ -29,3 +40,10 @@ class Silent:
 
     def note(self, text: str) -> None:
         """See `Progress.note`."""
+
+    def expect(self, seconds: Mapping[str, Sequence[float | None]]) -> None:
+        """See `Progress.expect`."""
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """See `Progress.stage`."""
+        return nullcontext()

@@ -22,7 +22,6 @@ from click.testing import CliRunner
 
 from headstart.augment import View
 from headstart.cli import main
-from headstart.cli.progress import TerminalProgress
 from headstart.data import ImageDataset
 from headstart.errors import InputError, StorageError
 from headstart.features.cache import CacheLimit, FeatureCache, parse_size
@@ -914,34 +913,3 @@ def test_a_size_that_is_none_is_refused_before_any_work(folders: Path, tmp_path:
     assert found.exit_code == 2
     assert "'lots' is no size" in found.output
     assert not (tmp_path / "run").exists()
-
-
-def test_lines_tell_speed_and_time_left(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [0.0]
-    monkeypatch.setattr("headstart.cli.progress.time.monotonic", lambda: clock[0])
-    with TerminalProgress().task("Features", 1_000, "images") as advance:
-        advance(10)
-        clock[0] = 31.0
-        advance(52)
-        clock[0] = 40.0
-        advance(100)
-        clock[0] = 62.0
-        advance(210)
-    lines = capsys.readouterr().err.splitlines()
-    assert lines == [
-        "Features: 62 of 1,000 images, 2 images/s, about 8 min left",
-        "Features: 372 of 1,000 images, 10 images/s, about 63 s left",
-        "Features: 372 images in 62.0 s",
-    ]
-
-
-def test_the_bar_tells_the_speed() -> None:
-    from rich.progress import Progress
-
-    from headstart.cli.progress import SpeedColumn
-
-    with Progress(disable=True, get_time=iter(range(100)).__next__) as bars:
-        task = bars.add_task("x", total=100)
-        for _ in range(5):
-            bars.advance(task, 7)
-        assert SpeedColumn("images").render(bars.tasks[0]).plain == "7 images/s"

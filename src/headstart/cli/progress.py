@@ -1,19 +1,27 @@
-"""Progress on the terminal: bars with speed and time left on stderr, plain lines where there is no terminal."""
+"""Progress on the terminal: a bar and the time left over the whole job; a line a task where there is no terminal."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
-LINE_EVERY_S: Final = 30.0
+from headstart.cli.time_left import TimeLeft
 
 
 class TerminalProgress:
@@ -28,49 +36,80 @@ class TerminalProgress:
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
         self._console = Console(stderr=True, highlight=False)
+        self._left = TimeLeft()
 
     def note(self, text: str) -> None:
         """One line for the user."""
         style = "yellow" if self._console.is_terminal else None
         self._console.print(text, markup=False, style=style, soft_wrap=True)
 
+    def expect(self, seconds: Mapping[str, Sequence[float | None]]) -> None:
+        """See `headstart.progress.Progress.expect`."""
+        self._left.expect(seconds)
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """See `headstart.progress.Progress.stage`."""
+        return self._left.stage(name)
+
     @contextmanager
     def task(self, title: str, total: int, unit: str = "items") -> Iterator[Callable[[int], None]]:
-        """A bar with speed and time left; without a terminal a line every 30 seconds."""
+        """A bar with the speed below the time left in all; without a terminal a line when all is done."""
         if self._quiet:
             yield lambda n: None
-        elif not self._console.is_terminal:
-            yield from self._lines(title, total, unit)
-        else:
-            columns = (
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn(unit),
-                SpeedColumn(unit),
-                TimeRemainingColumn(elapsed_when_finished=True),
-            )
-            with RichProgress(*columns, console=self._console) as bars:
-                task = bars.add_task(title, total=total)
-                yield lambda n: bars.advance(task, n)
+            return
+        shown = self._bar if self._console.is_terminal else self._line
+        with shown(title, total, unit) as show, self._left.task(total) as count:
 
-    def _lines(self, title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-        start = shown = time.monotonic()
-        done = done_then = 0
+            def advance(n: int) -> None:
+                count(n)
+                show(n)
+
+            yield advance
+
+    @contextmanager
+    def _bar(self, title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(unit),
+            SpeedColumn(unit),
+            TimeElapsedColumn() if self._left.is_known else TimeRemainingColumn(elapsed_when_finished=True),
+        )
+        with JobBars(self._words, *columns, console=self._console) as bars:
+            task = bars.add_task(title, total=total)
+            yield lambda n: bars.advance(task, n)
+            bars.is_over = True
+
+    @contextmanager
+    def _line(self, title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+        start, done = time.monotonic(), 0
 
         def advance(n: int) -> None:
-            nonlocal done, done_then, shown
+            nonlocal done
             done += n
-            now = time.monotonic()
-            if now - shown >= LINE_EVERY_S and done_then < done < total:
-                speed = (done - done_then) / (now - shown)  # since the last line: work found done is no speed
-                left = time_in_words((total - done) / speed)
-                text = f"{title}: {done:,} of {total:,} {unit}, {speed_in_words(speed, unit)}, about {left} left"
-                click.echo(text, err=True)
-                shown, done_then = now, done
 
         yield advance
-        click.echo(f"{title}: {done:,} {unit} in {time.monotonic() - start:.1f} s", err=True)
+        text = f"{title}: {done:,} {unit} in {time.monotonic() - start:.1f} s."
+        click.echo(f"{text} {self._words()}".rstrip(), err=True)
+
+    def _words(self) -> str:
+        """Time left over the whole job, in words; empty where nothing was expected of it, or all is done."""
+        return in_words(self._left.seconds()) if self._left.is_known else ""
+
+
+class JobBars(RichProgress):
+    """A bar, and above it the time left over the whole job as long as the bar is moving."""
+
+    def __init__(self, left: Callable[[], str], *columns: ProgressColumn, **about: Any) -> None:
+        self._left, self.is_over = left, False
+        super().__init__(*columns, **about)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The words, then the bar."""
+        if not self.is_over and (words := self._left()):
+            yield Text(words)
+        yield from super().get_renderables()
 
 
 class SpeedColumn(ProgressColumn):
@@ -93,6 +132,17 @@ def speed_in_words(speed: float, unit: str) -> str:
     ('41.2 images/s', '1,234 images/s', '0.04 heads/s')
     """
     return f"{speed:,.0f} {unit}/s" if speed >= 100 else f"{speed:.3g} {unit}/s"
+
+
+def in_words(seconds: float | None) -> str:
+    """Time left over a whole job as a sentence.
+
+    >>> in_words(640.0), in_words(None)
+    ('About 11 min left in all.', 'How long all of it takes is not known yet.')
+    """
+    if seconds is None:
+        return "How long all of it takes is not known yet."
+    return f"About {time_in_words(seconds)} left in all."
 
 
 def time_in_words(seconds: float) -> str:

@@ -97,7 +97,8 @@ def fit(
     """
     named = GivenOptions.of("fit", given)
     data, options = named.data(data), named.options(FitOptions, options)
-    progress, clock = progress or Silent(), Stopwatch()
+    progress = progress or Silent()
+    clock = Stopwatch(progress)
     ready = Preflight.of(data, output, options, clock=clock, progress=progress)
     folder, location = Path(output), {"data": ready.job.audited.source}
     with files.claimed(folder, ready.identity, location, images=options.images, engines=ready.engines) as images:
@@ -123,7 +124,7 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
     )
     baselines = open_baselines(job.options, job.sources) if job.options.baselines else None
     baselines_s = (
-        0.0
+        ()
         if baselines is None
         else baseline_seconds(baselines, images, cache, split, job.plan, is_fitted=is_fitted(job))
     )
@@ -136,6 +137,7 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
         split = make_run_split(dataset, job.options)
         data.make_features([*outer_folds(split), final_fold(split)])
     fine_tuning = fine_tuning_study(job, split, extractors, folder / files.WORK_FOLDER)
+    job.progress.expect({"study": costs.study_s(*([] if fine_tuning is None else [fine_tuning.seconds]))})
     with clock.step("study"):
         study = run_study(
             dataset,
@@ -239,9 +241,8 @@ def estimate_fit(
     )
     baselines_s = 0.0
     if options.baselines:
-        baselines_s = baseline_seconds(
-            open_baselines(options, job.sources), dataset, cache, split, job.plan, is_fitted=is_fitted(job)
-        )
+        opened = open_baselines(options, job.sources)
+        baselines_s = sum(baseline_seconds(opened, dataset, cache, split, job.plan, is_fitted=is_fitted(job)))
     _, tuning_notes, tuning_s = plan_fine_tuning(job, split)
     seconds = {
         "audit": round(clock.seconds["audit"], 1),

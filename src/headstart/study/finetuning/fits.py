@@ -59,6 +59,8 @@ class FineTuningStudy:
         Device of the training.
     is_fitted : bool
         The preparation of the images is fitted on the training rows of every outer fold, so maps differ by fold.
+    seconds : float or None
+        About how long all trainings take at most; None where that is not known.
     """
 
     specs: tuple[FineTuneSpec, ...]
@@ -68,6 +70,7 @@ class FineTuningStudy:
     n_threads: int = 1
     device: str = "cpu"
     is_fitted: bool = False
+    seconds: float | None = None
 
     def backbone(self, source: int, spec: FineTuneSpec) -> Backbone:
         """Backbone that a candidate starts from."""

@@ -111,14 +111,18 @@ def baseline_seconds(
     plan: StudyPlan,
     *,
     is_fitted: bool = False,
-) -> float:
-    """About how long features and studies of the baselines take; `is_fitted`: features differ from fold to fold."""
+) -> list[float]:
+    """About how long the features of the baselines, as far as they are missing, and then their studies take.
+
+    Where a preparation `is_fitted`, features differ from fold to fold.
+    """
     times = len(outer_folds(split)) if is_fitted else 1
-    missing = len(dataset) - n_cached(dataset, baselines.describer, cache)
-    seconds = missing * SECONDS_PER_IMAGE / baselines.describer.engine.n_threads
+    features_s: list[float] = []
+    if missing := len(dataset) - n_cached(dataset, baselines.describer, cache):
+        features_s.append(missing * SECONDS_PER_IMAGE / baselines.describer.engine.n_threads)
     untrained = baselines.random_extractor
     if untrained is not None and (missing := len(dataset) - n_cached(dataset, untrained, cache)):
-        seconds += missing * seconds_per_image(untrained) * times
+        features_s += [missing * seconds_per_image(untrained)] * times
     width = baselines.describer.row_shape[0]
     blank = np.zeros((0, width), dtype=np.float32)
     wide = None if untrained is None else np.zeros((0, *untrained.row_shape), dtype=np.float32)
@@ -128,7 +132,8 @@ def baseline_seconds(
     widths = [baseline.n_features for baseline in found]
     together = _together(found, plan)
     speed = measured_speed(together, widths, n_classes, n_rows)
-    return seconds + study_seconds(folds, together, widths, n_classes, speed=speed)
+    study_s = study_seconds(folds, together, widths, n_classes, speed=speed)
+    return [*features_s, *([study_s / len(found)] * len(found))]
 
 
 def _together(baselines: Sequence[Baseline], plan: StudyPlan) -> StudyPlan:

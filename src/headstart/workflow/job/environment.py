@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from headstart.engines.capabilities import processor_name
+from headstart.progress import Progress, Silent
 
 _PACKAGES = (
     "headstart",
@@ -27,17 +28,25 @@ _PACKAGES = (
 
 
 class Stopwatch:
-    """Seconds spent in named steps."""
+    """Seconds spent in named steps.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    progress : Progress, optional
+        Told of every step as a stage.
+    """
+
+    def __init__(self, progress: Progress | None = None) -> None:
         self.seconds: dict[str, float] = {}
+        self._progress = progress or Silent()
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Add the time spent in a block to a step."""
         start = time.perf_counter()
         try:
-            yield
+            with self._progress.stage(name):
+                yield
         finally:
             spent = max(0.0, time.perf_counter() - start)  # whatever the clock says, no step takes less than nothing
             self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 3)

@@ -95,8 +95,8 @@ def fine_tuning_study(job: Job, split: Split, extractors: FoldExtractors, folder
     request = hash_json([spec.to_json() for spec in requested])
     decided = _read_decided(path, request)
     if decided is None:
-        specs, notes, _ = plan_fine_tuning(job, split)
-        decided = {"asked": request, "specs": [spec.to_json() for spec in specs], "notes": notes}
+        specs, notes, seconds = plan_fine_tuning(job, split)
+        decided = {"asked": request, "specs": [spec.to_json() for spec in specs], "notes": notes, "seconds": seconds}
         write_json(path, decided)
     for note in decided["notes"]:
         job.progress.note(note)
@@ -120,6 +120,7 @@ def fine_tuning_study(job: Job, split: Split, extractors: FoldExtractors, folder
         n_threads=engine.n_threads,
         device=engine.device,
         is_fitted=extractors.is_fitted,
+        seconds=decided.get("seconds"),
     )
 
 

@@ -22,6 +22,7 @@ from headstart.study.plan import StudyPlan
 from headstart.study.time_estimate import study_seconds
 from headstart.workflow.job.job import Job
 from headstart.workflow.job.sources import FeatureSource
+from headstart.workflow.options.finetuning import requested_specs
 from headstart.workflow.options.training_set import left_out_notes
 
 _TRIAL_BATCHES = 3
@@ -53,7 +54,9 @@ class Costs:
         Seconds of the study.
     n_views : int
         Views of each image, itself among them.
-    baselines_s : float
+    tax_s : float
+        Seconds of `heads_s` in which the groups are ignored, for the optimism from doing so.
+    baselines_s : tuple of float
         Seconds of the features and studies of the simple baselines.
     n_extractions : int
         Times that the features of every image are computed: once, or where a preparation is fitted once for each outer
@@ -65,7 +68,8 @@ class Costs:
     sources: tuple[SourceCosts, ...]
     heads_s: float
     n_views: int = 1
-    baselines_s: float = 0.0
+    tax_s: float = 0.0
+    baselines_s: tuple[float, ...] = ()
     n_extractions: int = 1
 
     @property
@@ -82,6 +86,23 @@ class Costs:
     def features_s(self) -> float:
         """Seconds of computing the features of all sources."""
         return sum(source.seconds for source in self.sources)
+
+    def stages(self, *fine_tuning: float | None) -> dict[str, Sequence[float | None]]:
+        """Seconds of the tasks of every stage, for `headstart.progress.Progress.expect`; `fine_tuning` as `study_s`."""
+        seconds = [source.seconds / self.n_extractions for source in self.sources if source.seconds]
+        share = 1 / self.n_views
+        once = [one * share for one in seconds]
+        once += [one * (1 - share) for one in seconds if self.n_views > 1]
+        return {
+            "features": once * self.n_extractions,
+            "study": self.study_s(*fine_tuning),
+            "baselines": self.baselines_s,
+            "report": [REPORT_S],
+        }
+
+    def study_s(self, *fine_tuning: float | None) -> list[float | None]:
+        """Seconds of heads, of fine-tuning (None where that is not known yet, nothing where there is none) and tax."""
+        return [self.heads_s - self.tax_s, *fine_tuning, *([self.tax_s] if self.tax_s else [])]
 
 
 def fit_costs(
@@ -120,8 +141,15 @@ def fit_costs(
     folds = [*outer_folds(split), final_fold(split)]
     heads_s = study_seconds(folds, plan, widths, len(dataset.classes))
     n_each = max(len(views), 1)
+    tax_s = heads_s if taxed else 0.0
     return Costs(
-        len(dataset), len(plan.candidates), features, heads_s * (2 if taxed else 1), n_each, n_extractions=n_extractions
+        len(dataset),
+        len(plan.candidates),
+        features,
+        heads_s + tax_s,
+        n_each,
+        tax_s=tax_s,
+        n_extractions=n_extractions,
     )
 
 
@@ -144,7 +172,7 @@ def _source_costs(
     return SourceCosts(source.spec.label, extractor.engine.label, cached, seconds)
 
 
-def announce(job: Job, cache: FeatureCache, split: Split, baselines_s: float = 0.0) -> Costs:
+def announce(job: Job, cache: FeatureCache, split: Split, baselines_s: Sequence[float] = ()) -> Costs:
     """Tell the user what is about to be done and about how long it will take, `baselines_s` of it for the baselines."""
     dataset, plan = job.audited.dataset, job.plan
     taxed = job.options.leakage_tax and dataset.groups is not None
@@ -158,15 +186,17 @@ def announce(job: Job, cache: FeatureCache, split: Split, baselines_s: float = 0
         views=job.views.all(),
         n_extractions=n_extractions(job, split, taxed=taxed),
     )
-    costs = replace(costs, baselines_s=baselines_s)
-    minutes = (costs.features_s + costs.heads_s + costs.baselines_s + REPORT_S) / 60
+    costs = replace(costs, baselines_s=tuple(baselines_s))
+    tunes = bool(requested_specs(job.options))
+    minutes = (costs.features_s + costs.heads_s + sum(costs.baselines_s) + REPORT_S) / 60
     repeated = f", drawn {split.repeats} times" if split.repeats > 1 else ""
     halved = ", the weaker ones dropped early," if plan.halving is not None else ""
     beside = ", simple baselines beside them" if job.options.baselines else ""
     job.progress.note(
         f"Plan: {_features_words(costs)}, {costs.n_candidates:,} candidates{halved} tried in folds "
-        f"{split.scheme}{repeated}{beside}: about {minutes:.1f} minutes."
+        f"{split.scheme}{repeated}{beside}: about {minutes:.1f} minutes{', and fine-tuning' if tunes else ''}."
     )
+    job.progress.expect(costs.stages(*([None] if tunes else [])))
     left_out = left_out_notes(job.space, job.views, len(dataset))
     for note in (*search_notes(plan, split, dataset), *left_out):
         job.progress.note(f"Note: {note}")
