@@ -17,6 +17,9 @@ from headstart.data import ImageDataset, ImageResize
 from headstart.data.channel_normalisation import FittedChannelNormalisation
 from headstart.errors import BundleError
 from headstart.model import Model, load_model
+from headstart.report.context import ReportContext
+from headstart.report.sections.methods import methods_text
+from headstart.results.read import read_run
 from headstart.storage import hash_file, hash_json, json_bytes
 from headstart.study.features import FeatureSet, FittedFeatures
 from headstart.study.folds import OuterFold
@@ -239,3 +242,18 @@ def test_the_estimate_counts_an_extraction_for_every_fold(folders: Path, tmp_pat
     assert found["extractions"] == 4
     assert found["sources"]["test_resnet"]["features_in_cache"] == 0
     assert not (tmp_path / "run").exists()
+
+
+def test_the_methods_say_how_channels_were_normalised(run: headstart.Run) -> None:
+    words = methods_text(ReportContext(read_run(run.folder)))
+    assert "were computed in every outer fold for every image" in words
+    assert "taken anew in every outer fold, from its training images alone" in words
+    assert "from 48 images: mean 0.500, 0.500 and 0.500, standard deviation 0.066, 0.065 and 0.066" in words
+
+
+def test_a_constant_channel_is_told(tmp_path: Path) -> None:
+    images = helpers.noise(48, seed=3)
+    images[..., 2] = 90
+    dataset = ImageDataset.from_arrays(images, labels=helpers.labels_of(48))
+    found = fit(dataset, tmp_path / "run", helpers.options(normalise="training"))
+    assert any("the same value in blue: there it is shifted" in warning for warning in found.results.warnings)

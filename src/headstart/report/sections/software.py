@@ -11,7 +11,7 @@ from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.results.models.run_results import RunResults
-from headstart.results.models.sources import BackboneFacts, EngineRecord, SourceFacts
+from headstart.results.models.sources import BackboneFacts, EngineRecord, SourceFacts, TrainingNormalisation
 from headstart.results.models.timings import RunTimings
 
 _CITED_SOFTWARE = ("python", "torch", "timm", "scikit-learn", "numpy")
@@ -20,8 +20,12 @@ _CITED_SOFTWARE = ("python", "torch", "timm", "scikit-learn", "numpy")
 def software_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     """Which features were computed, with what engine, and the software of the run."""
     results, versions = context.record.results, context.record.timings.versions
-    features = (_feature_words(results), *_engine_sentences(results, versions))
-    features = (*features[:1], *_channel_words(results), *features[1:])
+    features = (
+        _feature_words(results),
+        *_channel_words(results),
+        *_normalisation_words(results.backbone.training_normalisation),
+        *_engine_sentences(results, versions),
+    )
     software = MethodsSentence(MethodsPart.SOFTWARE, _software_words(results, versions))
     return (*(MethodsSentence(MethodsPart.FEATURES, words) for words in features), software)
 
@@ -41,11 +45,12 @@ def _channel_words(results: RunResults) -> list[str]:
 
 
 def _feature_words(results: RunResults) -> str:
+    often = "once" if results.backbone.training_normalisation is None else "in every outer fold"
     if len(results.sources) > 1:
-        return _features_of_several(results.sources)
+        return _features_of_several(results.sources, often)
     backbone = results.backbone
     features = f"{backbone.feature_width:,} features at stage {backbone.stage}"
-    kept = f"was kept frozen and its {features} were computed once for every image."
+    kept = f"was kept frozen and its {features} were computed {often} for every image."
     if backbone.weights.is_random:
         return (
             f"As a baseline for the approach of [1], {backbone.name} with weights drawn at random, which no image "
@@ -55,7 +60,20 @@ def _feature_words(results: RunResults) -> str:
     return f"Following the feature extraction strategy of transfer learning [1], {backbone.name}{weights} {kept}"
 
 
-def _features_of_several(sources: Sequence[SourceFacts]) -> str:
+def _normalisation_words(found: TrainingNormalisation | None) -> list[str]:
+    """How the channels were normalised, where that is not as the weights expect."""
+    if found is None:
+        return []
+    mean, std = (text.listed([f"{value:.3f}" for value in values]) for values in (found.mean, found.std))
+    return [
+        "Each channel was brought from the mean and standard deviation of the training images to those that the "
+        "weights were trained with; both were taken anew in every outer fold, from its training images alone (for the "
+        f"final model, from {text.plural(found.n_images, 'image')}: mean {mean}, standard deviation {std}, on a scale "
+        "from 0 to 1)."
+    ]
+
+
+def _features_of_several(sources: Sequence[SourceFacts], often: str) -> str:
     """Every source with its weights; random ones are named as such."""
     described = [
         f"{source.label} ({_weights_words(source)}; {source.feature_width:,} features at stage {source.stage})"
@@ -70,7 +88,7 @@ def _features_of_several(sources: Sequence[SourceFacts]) -> str:
     return (
         f"{approach} [1], {len(sources)} sources of features "
         f"competed: {text.listed(described, limit=40)}. Their networks were kept frozen and the features of each were "
-        "computed once for every image."
+        f"computed {often} for every image."
     )
 
 

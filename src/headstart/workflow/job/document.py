@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from headstart.data.channel_normalisation import FittedChannelNormalisation
 from headstart.metrics.label_issues import find_label_issues
 from headstart.results.models.audit import AuditFacts, NearDuplicateFacts
 from headstart.results.models.candidates import FinalModel, SearchFacts, ViewSettings
@@ -102,6 +103,7 @@ def results_document(
             _random_among(job),
             budget_warnings(job.options, study),
             divergence_warnings(study),
+            _constant_channels(extractor),
             decision_notes([*study.decisions, study.final_decisions], study.oof.classes),
         ),
     )
@@ -131,6 +133,18 @@ def _random_among(job: Job) -> list[str]:
     if not names or len(names) == len(job.sources):
         return []
     return [f"Random weights compete, a baseline ({'; '.join(names)}); where they are chosen, nothing is transferred."]
+
+
+def _constant_channels(extractor: Extractor) -> list[str]:
+    """A warning where a channel has nothing to be normalised by."""
+    found = extractor.preparation
+    if not isinstance(found, FittedChannelNormalisation) or not found.constant:
+        return []
+    names = found.base.channels or ("red", "green", "blue")
+    named = " and ".join(names[number] for number in found.constant if names[number] != "none")
+    if not named:
+        return []
+    return [f"All images have the same value in {named}: there it is shifted to the weights' mean, and not scaled."]
 
 
 def _n_groups(dataset: ImageDataset) -> int | None:
