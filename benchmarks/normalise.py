@@ -21,12 +21,10 @@ from cells import Cells
 from common import table, write_results
 
 from headstart.data import ImageDataset, read_dataset
-from headstart.data.channel_normalisation import ChannelNormalisation
-from headstart.data.image_resize import ImageResize
 from headstart.data.preparation import FittedPreparation
 from headstart.data.split.make import split_dataset
 from headstart.data.split.split import Split
-from headstart.features.channel_sums import ChannelSums
+from headstart.features.channel_sums import channel_normalisation
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.features.open import ExtractionSettings, open_extractor, select_engine
@@ -93,17 +91,13 @@ def ph2_task(plain: ImageDataset, seed: int, *, side: int | None) -> Task:
 def by_training_images(task: Task) -> FittedFeatures:
     """Features of every fold by the mean and spread of its training images."""
     cache, extractor = open_cache("default"), task.extractor
-    base, backbone = extractor.preparation, extractor.backbone
-    if not isinstance(base, ImageResize):
-        raise TypeError("the extractor's preparation is fitted already")
-    sums = extract_features(task.dataset, ChannelSums(base, n_threads=2), cache=cache)
-    fittable = ChannelNormalisation(base, backbone.mean, backbone.std, sums)
+    fittable = channel_normalisation(extractor, task.dataset, cache=cache)
 
     def extract(prepared: tuple[FittedPreparation, ...], fold: str) -> FeatureSet:
         one = extractor.with_preparation(prepared[0])
         return FeatureSet((extract_features(task.dataset, one, cache=cache, fold=fold),))
 
-    return FittedFeatures(lambda rows: (fittable.fit(task.dataset, rows),), extract, [backbone.feature_width])
+    return FittedFeatures(lambda rows: (fittable.fit(task.dataset, rows),), extract, [extractor.backbone.feature_width])
 
 
 def judge(task: Task, data: StudyData, plan: StudyPlan) -> OutOfFold:

@@ -15,7 +15,7 @@ import pytest
 import headstart
 from headstart.data import ImageDataset, ImageResize
 from headstart.data.channel_normalisation import FittedChannelNormalisation
-from headstart.errors import BundleError
+from headstart.errors import ArgumentError, BundleError
 from headstart.model import Model, load_model
 from headstart.report.context import ReportContext
 from headstart.report.sections.methods import methods_text
@@ -257,3 +257,24 @@ def test_a_constant_channel_is_told(tmp_path: Path) -> None:
     dataset = ImageDataset.from_arrays(images, labels=helpers.labels_of(48))
     found = fit(dataset, tmp_path / "run", helpers.options(normalise="training"))
     assert any("the same value in blue: there it is shifted" in warning for warning in found.results.warnings)
+
+
+def test_an_estimator_normalises_by_the_images_it_is_fitted_on(tmp_path: Path) -> None:
+    from headstart import FrozenFeatures, TransferClassifier
+
+    images = helpers.noise(16, seed=4)
+    about = {"weights": "random", "input_size": helpers.SIDE, "threads": 1}
+    features = FrozenFeatures(helpers.BACKBONE, normalise="training", **about).fit(images[:10])
+    preparation = features.preparation_
+    assert isinstance(preparation, FittedChannelNormalisation)
+    dataset = ImageDataset.from_arrays(images)
+    pixels = np.stack([dataset.prepared(row, preparation.base) for row in range(10)]).reshape(-1, 3)
+    np.testing.assert_allclose(preparation.mean, pixels.mean(axis=0))
+    plain = FrozenFeatures(helpers.BACKBONE, **about).fit(images[:10])
+    assert not np.allclose(features.transform(images), plain.transform(images))
+    classifier = TransferClassifier(helpers.BACKBONE, normalise="training", **about)
+    classifier.fit(images, helpers.labels_of(16)).to_model().save(tmp_path / "model")
+    again = load_model(tmp_path / "model").predict_proba(images)
+    assert again.tobytes() == classifier.predict_proba(images).tobytes()
+    with pytest.raises(ArgumentError, match="Did you mean 'training'"):
+        FrozenFeatures(normalise="trainin").fit(images)

@@ -9,17 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
 from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.data.images.decode import WHITE_LEVEL
-from headstart.errors import ArgumentError, InputError
+from headstart.errors import ArgumentError, InputError, unknown_name
 from headstart.estimators.inputs import Images, image_dataset
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from sklearn.utils import Tags
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 AnyPath = str | os.PathLike[str]
 Size = int | tuple[int, int]
+NORMALISATIONS: Final = ("weights", "training")
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -46,6 +47,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
     resize: str = "squash"
     white_level: int = WHITE_LEVEL
     decode: str = "exact"
+    normalise: str = "weights"
     device: str = "auto"
     threads: int | None = None
     engine: str = "torch"
@@ -68,7 +70,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         return image_dataset(X)
 
     def _open_extractor(self, dataset: ImageDataset) -> Extractor:
-        """Load the backbone, with every option of feature extraction checked, and choose its engine."""
+        """Load the backbone, with every option checked, choose its engine, and fit what is fitted on these images."""
         from headstart.features.open import open_extractor, select_engine
 
         settings = self._settings()
@@ -77,13 +79,25 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
             plain = open_extractor(settings, backbone=backbone)
         except InputError as error:
             raise ArgumentError(str(error)) from error
-        return select_engine(plain, settings, dataset, cache=self._cache()).extractor
+        extractor = select_engine(plain, settings, dataset, cache=self._cache()).extractor
+        return self._normalised(extractor, dataset) if self.normalise == "training" else extractor
+
+    def _normalised(self, extractor: Extractor, dataset: ImageDataset) -> Extractor:
+        """The extractor with channels normalised by these images; one of weight 0 has no part."""
+        from headstart.features.channel_sums import channel_normalisation
+
+        fittable = channel_normalisation(extractor, dataset, cache=self._cache())
+        rows = np.arange(len(dataset)) if dataset.weights is None else np.flatnonzero(dataset.weights > 0)
+        return extractor.with_preparation(fittable.fit(dataset, rows))
 
     def _settings(self) -> ExtractionSettings:
         """Options of feature extraction, each of the right kind."""
         from headstart.features.open import ExtractionSettings
 
         check_name("backbone", self.backbone, example=DEFAULT_BACKBONE)
+        check_name("normalise", self.normalise, example="training")
+        if self.normalise not in NORMALISATIONS:
+            raise ArgumentError(unknown_name("normalisation", self.normalise, NORMALISATIONS))
         if self.batch_size is not None:
             check_whole("batch_size", self.batch_size, at_least=1)
         check_whole("seed", self.seed, at_least=0)
@@ -96,6 +110,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
             resize=self.resize,
             white_level=self.white_level,
             decode=self.decode,
+            normalise=self.normalise,
             device=self.device,
             n_threads=self.threads,
             engine=self.engine,

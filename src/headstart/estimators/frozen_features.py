@@ -38,6 +38,9 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         The 16-bit value shown as white; 4095 suits 12-bit cameras. Default: 65535.
     decode : {"exact", "fast"}
         ``fast`` lets the JPEG decoder leave out detail that the network's input is too small to show.
+    normalise : {"weights", "training"}
+        Mean and spread of the channels that pixels are normalised by: the weights' own, or those of the images given to
+        `fit`, which are read for that.
     device : {"auto", "cpu", "cuda", "mps"}
         ``auto`` takes CUDA, then MPS, then the CPU.
     threads : int, optional
@@ -96,7 +99,8 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : ImageDataset, array-like of paths, or ndarray of shape (n_images, height, width[, channels])
-            Only looked at for its form, unless a faster engine is to be tried on some. Arrays are uint8 or uint16.
+            Only looked at for its form, unless a faster engine is to be tried on some, or channels are normalised by
+            them. Arrays are uint8 or uint16.
         y : ignored
 
         Returns

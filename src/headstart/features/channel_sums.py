@@ -1,4 +1,7 @@
-"""Sums of the channels of all images of a data set, read, computed and cached as features of a network are."""
+"""Sums of the channels of all images of a data set, read, computed and cached as features of a network are.
+
+From them a normalisation by the training images is fitted in every fold without another look at an image.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +9,27 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from headstart.data.channel_normalisation import channel_sums
+from headstart.data.channel_normalisation import ChannelNormalisation, channel_sums
+from headstart.data.image_resize import ImageResize
 from headstart.data.preparation import cache_settings
 from headstart.engines.engine import Engine
+from headstart.features.extract import extract_features
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.augment import View
-    from headstart.data.image_resize import ImageResize
+    from headstart.data.dataset import ImageDataset
     from headstart.data.preparation import Preparation
+    from headstart.features.cache import FeatureCache
+    from headstart.features.extractor import Extractor
+    from headstart.progress import Progress
 
 VERSION: Final = 1
 
 
 class ChannelSums:
     """Sums of the channels of prepared images; takes an extractor's place in `extract_features`.
-
-    With them a normalisation by the training images is fitted in every fold without another look at an image.
 
     Parameters
     ----------
@@ -68,3 +74,34 @@ class ChannelSums:
     def compute(self, pixels: NDArray[Any]) -> NDArray[np.float64]:
         """Sums (n_images, 2 n) of prepared images (n_images, height, width, n)."""
         return channel_sums(pixels)
+
+
+def channel_normalisation(
+    extractor: Extractor,
+    dataset: ImageDataset,
+    *,
+    cache: FeatureCache | None = None,
+    progress: Progress | None = None,
+) -> ChannelNormalisation:
+    """Normalisation of the channels that an extractor shows its network, to be fitted on rows of a data set.
+
+    Parameters
+    ----------
+    extractor : Extractor
+        Its preparation is an `ImageResize`.
+    dataset : ImageDataset
+        Its sums are computed now, each image read once.
+    cache : FeatureCache, optional
+    progress : Progress, optional
+
+    Raises
+    ------
+    ImageError
+        The first image that cannot be read.
+    """
+    base, backbone = extractor.preparation, extractor.backbone
+    if not isinstance(base, ImageResize):
+        raise TypeError(f"channels are normalised after images are resized, not after {type(base).__name__}")
+    summed = ChannelSums(base, n_threads=extractor.engine.n_threads)
+    sums = extract_features(dataset, summed, cache=cache, progress=progress)
+    return ChannelNormalisation(base, backbone.mean, backbone.std, sums)

@@ -11,10 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.data.channel_normalisation import ChannelNormalisation
-from headstart.data.image_resize import ImageResize
-from headstart.features.channel_sums import ChannelSums
-from headstart.features.extract import extract_features
+from headstart.features.channel_sums import channel_normalisation
 from headstart.study.data import StudyData
 from headstart.study.features import FeatureSet, FittedFeatures
 from headstart.workflow.job.sources import FeatureSource, extract_all, extract_all_views
@@ -152,11 +149,4 @@ def fittable_preparation(
     source: FeatureSource, dataset: ImageDataset, cache: FeatureCache, progress: Progress
 ) -> FittablePreparation:
     """The preparation of a source that is fitted in every fold; sums of its channels are computed once for all."""
-    extractor = source.extractor
-    base, backbone = extractor.preparation, extractor.backbone
-    if not isinstance(base, ImageResize):
-        raise TypeError(f"channels are normalised after images are resized, not after {type(base).__name__}")
-    sums = extract_features(
-        dataset, ChannelSums(base, n_threads=extractor.engine.n_threads), cache=cache, progress=progress
-    )
-    return ChannelNormalisation(base, backbone.mean, backbone.std, sums)
+    return channel_normalisation(source.extractor, dataset, cache=cache, progress=progress)
