@@ -42,6 +42,7 @@ from headstart.features.engine_selection.request import ASKED, AUTO, EngineReque
 from headstart.features.engine_selection.select import EngineSelector
 from headstart.features.extractor import Extractor
 from headstart.model import load_model
+from headstart.storage import hash_bytes
 from headstart.workflow import fit
 
 SIDE = helpers.SIDE
@@ -122,6 +123,21 @@ def test_floats_that_equal_bytes_give_the_same_rows(
         assert found.tobytes() == expected.tobytes()
     outside = floats.compute(images.astype(np.float32) * 3 - 400)  # beyond 0..255 nothing is cut off
     assert relative(outside, plain_features(backbone, images.astype(np.float32) * 3 - 400)) <= tolerance
+
+
+@needs_openvino
+def test_a_network_quantised_for_floats_takes_bytes_too(backbone: Backbone) -> None:
+    pytest.importorskip("nncf")
+    if "int8" not in capabilities.openvino_precisions():
+        pytest.skip("no int8 arithmetic here")
+    images, size = pixels(4), (SIDE, SIDE)
+    network = quantise(backbone, size, 2, images.astype(np.float32))
+    one = replace(engine("openvino", "int8", batch_size=2), network_sha256=hash_bytes(network))
+    runner = make_runner(backbone, one, size, network=network, dtype=np.dtype(np.float32))
+    found = runner.compute(images[:2].astype(np.float32))
+    assert runner.compute(images[:2]).tobytes() == found.tobytes()
+    assert relative(found, plain_features(backbone, images[:2])) < 0.5
+    assert network != quantise(backbone, size, 2, images)
 
 
 def test_a_network_for_floats_is_kept_beside_that_for_bytes(backbone: Backbone) -> None:
@@ -775,8 +791,6 @@ def test_int8_is_near_fp32_and_the_same_every_time(resnet18: Backbone) -> None:
     fast = engine("openvino", "int8")
     rows = []
     for network in made:
-        from headstart.storage import hash_bytes
-
         found = extractor(resnet18, replace(fast, network_sha256=hash_bytes(network)), 64, network=network)
         rows.append(in_batches(found, images))
     assert rows[0].tobytes() == rows[1].tobytes()
