@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 from pathlib import Path
 
 import numpy as np
@@ -152,3 +153,9 @@ def test_a_folder_has_no_table(folder: Path) -> None:
 def test_requests() -> None:
     assert requested_columns(["age", " site : category "]) == (ColumnRequest("age"), ColumnRequest("site", "category"))
     assert [str(one) for one in requested_columns(["age", "site:category"])] == ["age", "site:category"]
+
+
+def test_the_examples_of_the_page_run() -> None:
+    page = Path(__file__).parents[2] / "docs" / "table.md"
+    found = doctest.testfile(str(page), module_relative=False)
+    assert (found.failed, found.attempted > 0) == (0, True)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import helpers
 import numpy as np
 import pytest
 import sklearn
@@ -153,6 +154,18 @@ def test_labels_come_back_as_they_went_in(images, kind):
     classifier = TransferClassifier(settings={"C": 10.0}, **OPTIONS).fit(images, y)
     assert classifier.classes_.dtype == y.dtype == classifier.predict(images).dtype
     assert classifier.score(images, y) == np.mean(classifier.predict(images) == y) > 0.9
+
+
+def test_table_columns_stand_beside_the_pictures() -> None:
+    """Pictures of noise alone say nothing, and a column tells the class; the bundle predicts as the estimator does."""
+    images, labels = helpers.noise(24, spread=(24, 24)), helpers.labels_of(24)
+    table = {"age": [30.0 + 20 * (row % 2) + row % 3 for row in range(24)], "site": ["arm", "back", None] * 8}
+    dataset = ImageDataset.from_arrays(images, labels, table=table)
+    classifier = TransferClassifier(settings={"C": 1.0}, **OPTIONS).fit(dataset)
+    assert (classifier.predict(dataset) == labels).mean() > 0.9
+    assert np.array_equal(classifier.to_model().predict_proba(dataset), classifier.predict_proba(dataset))
+    with pytest.raises(InputError, match="the data have no 'age', 'site'"):
+        classifier.predict(images)
 
 
 def test_data_set_brings_its_own_labels_groups_and_weights(images, labels):

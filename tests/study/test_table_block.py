@@ -17,7 +17,7 @@ from headstart.study.data import StudyData
 from headstart.study.folds import final_fold, outer_folds
 from headstart.study.nested_cv import run_folds
 from headstart.study.plan import StudyPlan
-from headstart.study.table_block import TABLE_SHARE, FoldTable, block_spread
+from headstart.study.table_block import FoldTable, block_spread
 from headstart.study.training_set.fold_rows import build_training_rows
 from headstart.study.training_set.spec import TrainingSetSpec
 from headstart.study.training_set.views import features_to_predict
@@ -40,7 +40,7 @@ def by_hand(train: np.ndarray, test: np.ndarray) -> np.ndarray:
     """Encode, join, fit and predict, spelled out."""
     table = TableEncoding.fit(COLUMNS, train).apply(COLUMNS)
     joined = np.concatenate([FEATURES, table], axis=1)
-    spread = np.r_[np.ones(6), np.full(table.shape[1], np.sqrt(TABLE_SHARE * 6 / table.shape[1]))]
+    spread = np.ones(joined.shape[1])  # a sixteenth of six features is less than one feature for each column
     (head,) = fit_heads([LOGISTIC], joined[train], LABELS[train], n_classes=2, seed=0, spread=spread)
     return head.predict_proba(joined[test])
 
@@ -123,7 +123,22 @@ def test_balancing_goes_over_features_and_columns_together(method: str) -> None:
 def test_the_variance_of_a_block_does_not_depend_on_its_width() -> None:
     for width in (1, 3, 30):
         spread = block_spread(1280, width)
-        assert (spread[1280:] ** 2).sum() == pytest.approx(TABLE_SHARE * 1280)
+        assert (spread[1280:] ** 2).sum() == pytest.approx(80)
+    assert block_spread(1280, 200).tolist() == [1.0] * 1480  # but no column counts less than a feature
+    assert block_spread(0, 3).tolist() == [1.0] * 3
+
+
+def test_heads_are_given_the_spread() -> None:
+    """With many features columns count for more: as what is computed by hand, again."""
+    features = GENERATOR.normal(size=(N, 400)).astype(np.float32)
+    data = replace(DATA, features=(features,))
+    (first, *_) = run_folds(data, outer_folds(SPLIT)[:1], PLAN)
+    train, test = first.outer.train, first.outer.test
+    table = TableEncoding.fit(COLUMNS, train).apply(COLUMNS)
+    joined = np.concatenate([features, table], axis=1)
+    spread = np.r_[np.ones(400), np.full(table.shape[1], np.sqrt(25 / table.shape[1]))]
+    (head,) = fit_heads([LOGISTIC], joined[train], LABELS[train], n_classes=2, seed=0, spread=spread)
+    assert np.allclose(first.probabilities, head.predict_proba(joined[test]), atol=1e-9)
 
 
 def test_columns_alone_are_a_baseline() -> None:

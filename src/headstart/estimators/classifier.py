@@ -18,14 +18,16 @@ from headstart.estimators.inputs import Images, labelled
 from headstart.heads import FittedHead, HeadSpec, fit_heads, grid, searchable_kinds
 from headstart.runtime.threads import single_thread
 from headstart.study.data import StudyData
-from headstart.study.folds import final_fold
+from headstart.study.folds import FINAL, OuterFold, final_fold
 from headstart.study.nested_cv import run_folds
 from headstart.study.plan import StudyPlan
+from headstart.study.table_block import FoldTable, beside
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from headstart.data.dataset import ImageDataset
+    from headstart.data.table.encoding import TableEncoding
     from headstart.features.extractor import Extractor
     from headstart.model import Model
 
@@ -101,7 +103,8 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : ImageDataset, array-like of paths, or ndarray of shape (n_images, height, width[, channels])
-            Arrays are uint8 or uint16.
+            Arrays are uint8 or uint16. Table columns of an ImageDataset stand beside its pictures; prediction needs
+            them too then.
         y : array-like of shape (n_images,)
             Label of every image: text, whole numbers or truth values. May be left out when X is an ImageDataset with
             labels.
@@ -135,7 +138,8 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         head, tried = self._choose(dataset, data, candidates)
         self.classes_ = classes
         self.candidates_ = tried
-        self.model_ = self._model(dataset, extractor, head)
+        table = None if data.columns is None else data.columns.encoding(all_rows(len(dataset)))
+        self.model_ = self._model(dataset, extractor, head, table)
         self.head_ = head
         return self
 
@@ -159,8 +163,9 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
             The first image that cannot be read; ``to_model().predict_each`` goes on instead.
         """
         check_is_fitted(self)
-        features = self._extract(self._dataset(X), self.model_.extractor)
-        return self.head_.predict_proba(features)
+        dataset, encoding = self._dataset(X), self.model_.table
+        table = None if encoding is None else encoding.apply(dataset.columns)
+        return self.head_.predict_proba(beside(self._extract(dataset, self.model_.extractor), table))
 
     def predict(self, X: Images) -> NDArray[Any]:
         """Most probable class of every image, shape (n_images,); see `predict_proba`."""
@@ -196,7 +201,9 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         found = run_folds(data, [fold], StudyPlan.of_heads(candidates, seed=self.seed))[0]
         return found.head, list(zip(candidates, found.inner_log_loss.tolist(), strict=True))
 
-    def _model(self, dataset: ImageDataset, extractor: Extractor, head: FittedHead) -> Model:
+    def _model(
+        self, dataset: ImageDataset, extractor: Extractor, head: FittedHead, table: TableEncoding | None
+    ) -> Model:
         from headstart.model import Model, image_marks
 
         facts = {
@@ -213,6 +220,7 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
             classes=dataset.classes,
             facts=facts,
             network=extractor.network,
+            table=table,
         )
 
 
@@ -239,11 +247,19 @@ def with_copies_joined(dataset: ImageDataset) -> ImageDataset:
 def study_data(dataset: ImageDataset, features: NDArray[np.float32]) -> StudyData:
     """Labels, weights and features of the images, which heads are trained on."""
     labels = np.asarray(dataset.labels, dtype=np.int64)
-    return StudyData((features,), labels, len(dataset.classes), dataset.weights, dataset.groups)
+    columns = FoldTable(dataset.columns, dataset.weights) if dataset.columns else None
+    return StudyData((features,), labels, len(dataset.classes), dataset.weights, dataset.groups, columns=columns)
+
+
+def all_rows(n_images: int) -> OuterFold:
+    """Every row as the training rows of a fold, which tests none."""
+    rows = np.arange(n_images, dtype=np.int64)
+    return OuterFold(0, FINAL, rows, rows[:0], ())
 
 
 def fitted_head(data: StudyData, spec: HeadSpec, seed: int) -> FittedHead:
     """One head fitted on all rows, on one thread, so that it comes out the same everywhere."""
+    data = data.of_fold(all_rows(len(data.labels))).joined()
     with single_thread():
         return fit_heads(
             [spec],
@@ -253,6 +269,7 @@ def fitted_head(data: StudyData, spec: HeadSpec, seed: int) -> FittedHead:
             weights=data.weights,
             groups=data.groups,
             seed=seed,
+            spread=data.spread,
         )[0]
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-TABLE_SHARE: Final = 1.0
-"""Variance of all table columns together, in units of that of all features of a network."""
+TABLE_SHARE: Final = 1 / 16
+"""Variance of all table columns together, in units of that of all features of a network: docs/table.md measures it."""
 
 
 class FoldTable:
@@ -72,11 +72,19 @@ def block_spread(n_features: int, n_columns: int) -> Floats:
     """Standard deviation that a head gives each feature, so that few table columns do not drown in many features.
 
     Heads standardise every feature, so a block counts by its number of columns: three would have a weight of 3 in
-    1,283. Instead the variance of the table columns sums to `TABLE_SHARE` of that of the features, as blocks are
-    weighted in multi-block analysis (Westerhuis, Kourti and MacGregor 1998, DOI 10.1002/(SICI)1099-128X).
+    1,283. Instead the variance of the table columns sums to `TABLE_SHARE` of that of the features, or to 1 for each
+    column where that is more. Multi-block analysis weighs blocks alike, but gives all the same variance [1]_; beside a
+    network that lets columns of noise decide who is a neighbour.
 
-    >>> block_spread(4, 1).tolist()
-    [1.0, 1.0, 1.0, 1.0, 2.0]
+    References
+    ----------
+    .. [1] J. A. Westerhuis, T. Kourti and J. F. MacGregor, "Analysis of multiblock and hierarchical PCA and PLS
+       models", Journal of Chemometrics 12(5), 1998, 301-321.
+
+    Examples
+    --------
+    >>> block_spread(64, 1)[-2:].tolist()
+    [1.0, 2.0]
     """
-    scale = np.sqrt(TABLE_SHARE * n_features / n_columns) if n_features and n_columns else 1.0
+    scale = max(1.0, float(np.sqrt(TABLE_SHARE * n_features / n_columns))) if n_columns else 1.0
     return np.concatenate([np.ones(n_features), np.full(n_columns, scale)])

@@ -65,8 +65,8 @@ def _held(column: TableColumnFacts) -> str:
 
 
 def _weight(table: TableFacts) -> str:
-    share = "as much variance as" if table.variance_share == 1 else f"{table.variance_share:g} of the variance of"
+    share = f"1/{round(1 / table.variance_share)}"
     return (
-        f"Together they were given {share} the features of the picture, so that few columns do not drown in many "
-        "features; a random forest does not heed it"
+        f"Together they were given {share} of the variance of the picture's features, at least that of one feature "
+        "each, so that few columns do not drown in many features; a random forest does not heed it"
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from headstart.results.models.base import Count, Mass, Part, Share
+from headstart.results.models.base import Count, Part, Share
 
 
 class TableColumnFacts(Part):
@@ -25,4 +25,4 @@ class TableFacts(Part):
     """All table columns, and their summed variance in units of that of a network's features."""
 
     columns: Annotated[tuple[TableColumnFacts, ...], Field(min_length=1)]
-    variance_share: Mass
+    variance_share: Annotated[float, Field(gt=0, le=1)]
