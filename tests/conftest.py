@@ -17,8 +17,9 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test touches the user's cache or the network; tests in subprocesses neither."""
+    """No test touches the user's cache or the network; tests in subprocesses neither. What is printed has room."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "200")
         patch.setenv("HEADSTART_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("HF_HUB_OFFLINE", "1")
         patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hub")))

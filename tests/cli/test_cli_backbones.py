@@ -112,11 +112,9 @@ def test_the_table_comes_in_a_moment_without_torch_and_folds_in_a_narrow_termina
     assert time.monotonic() - start < 2
     lines = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout).splitlines()
     assert lines[-1] == "[]", done.stderr
-    table = [line for line in lines if line.startswith("│")]
-    assert max(len(line) for line in table) <= 80
+    assert max(len(line) for line in lines) <= 80
     for name, entry in ENTRIES.items():
-        assert any(f"│ {name} " in line and available_from(entry) in line for line in table), name
-    assert "…" not in done.stdout
+        assert any(line.startswith(f"{name} ") and available_from(entry) in line for line in lines), name
     assert "144 M" in done.stdout
 
 

@@ -180,7 +180,7 @@ def test_the_bar_tells_the_speed() -> None:
         task = bars.add_task("x", total=100)
         for _ in range(5):
             bars.advance(task, 7)
-        assert SpeedColumn("images").render(bars.tasks[0]).plain == "7 images/s"
+        assert SpeedColumn().render(bars.tasks[0]).plain == "7/s"
 
 
 # A job ----------------------------------------------------------------------------------------------------------------

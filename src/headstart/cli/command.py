@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from headstart.cli.table import wrapped
 from headstart.workflow.options.option import GROUPS
 
 if TYPE_CHECKING:
@@ -129,6 +128,8 @@ class Command(click.Command):
 
 def _record_lines(flag: str, help: str, widest: int, formatter: click.HelpFormatter) -> list[str]:
     """A flag and its help beside it, broken between words only: neither a flag nor a name is torn apart."""
+    from headstart.cli.table import wrapped
+
     before = " " * formatter.current_indent
     indent = f"{before}{'':{widest}}  "
     first, *more = wrapped(" ".join(help.split()), formatter.width - len(indent))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, Final
 
 import click
 from rich.console import Console, RenderableType
@@ -19,9 +19,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Progress as RichProgress
+from rich.table import Column
 from rich.text import Text
 
 from headstart.cli.time_left import TimeLeft
+
+_MIN_WIDTH_FOR_UNIT: Final = 80
 
 
 class TerminalProgress:
@@ -40,8 +43,10 @@ class TerminalProgress:
 
     def note(self, text: str) -> None:
         """One line for the user."""
-        style = "yellow" if self._console.is_terminal else None
-        self._console.print(text, markup=False, style=style, soft_wrap=True)
+        if self._console.is_terminal:
+            self._console.print(text, markup=False, style="yellow")
+        else:
+            click.echo(text, err=True)
 
     def expect(self, seconds: Mapping[str, Sequence[float | None]]) -> None:
         """See `headstart.progress.Progress.expect`."""
@@ -72,8 +77,8 @@ class TerminalProgress:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn(unit),
-            SpeedColumn(unit),
+            *((TextColumn(unit),) if self._console.width >= _MIN_WIDTH_FOR_UNIT else ()),
+            SpeedColumn(),
             TimeElapsedColumn() if self._left.is_known else TimeRemainingColumn(elapsed_when_finished=True),
         )
         with JobBars(self._words, *columns, console=self._console) as bars:
@@ -115,23 +120,22 @@ class JobBars(RichProgress):
 class SpeedColumn(ProgressColumn):
     """Items per second over the last half minute."""
 
-    def __init__(self, unit: str) -> None:
-        super().__init__()
-        self._unit = unit
+    def __init__(self) -> None:
+        super().__init__(table_column=Column(no_wrap=True))
 
     def render(self, task: Task) -> Text:
         """The speed; nothing until it is known."""
         speed = task.finished_speed or task.speed
-        return Text("" if speed is None else speed_in_words(speed, self._unit), style="progress.data.speed")
+        return Text("" if speed is None else speed_in_words(speed), style="progress.data.speed")
 
 
-def speed_in_words(speed: float, unit: str) -> str:
+def speed_in_words(speed: float) -> str:
     """Items per second with three figures.
 
-    >>> speed_in_words(41.25, "images"), speed_in_words(1234.5, "images"), speed_in_words(0.04, "heads")
-    ('41.2 images/s', '1,234 images/s', '0.04 heads/s')
+    >>> speed_in_words(41.25), speed_in_words(1234.5), speed_in_words(0.04)
+    ('41.2/s', '1,234/s', '0.04/s')
     """
-    return f"{speed:,.0f} {unit}/s" if speed >= 100 else f"{speed:.3g} {unit}/s"
+    return f"{speed:,.0f}/s" if speed >= 100 else f"{speed:.3g}/s"
 
 
 def in_words(seconds: float | None) -> str:

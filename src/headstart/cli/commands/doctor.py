@@ -10,7 +10,6 @@ import click
 from headstart.cli.answer import Answer
 from headstart.cli.commands import register_command
 from headstart.cli.options import options_of
-from headstart.runtime.installation import EXTRAS
 from headstart.workflow.options.machine import MachineOptions
 
 if TYPE_CHECKING:
@@ -42,6 +41,8 @@ def doctor(offline: bool) -> Answer:
 
 def _lines(found: Diagnosis) -> Iterator[str]:
     """The findings for a terminal, problems first; plain text, as a broken installation may lack what draws tables."""
+    from headstart.runtime.installation import EXTRAS
+
     yield from _problems(found)
     yield ""
     yield "Versions"

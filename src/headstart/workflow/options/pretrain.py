@@ -11,7 +11,6 @@ from headstart.errors import InputError
 from headstart.pretraining import PretrainSettings
 from headstart.pretraining.settings import PRECISIONS, TrainingPrecision
 from headstart.runtime.limits import limits_of
-from headstart.storage import hash_file
 from headstart.workflow.options.machine import DEVICES, OFFLINE, SKIP_UNREADABLE, THREADS, Device
 from headstart.workflow.options.names import backbone_names, policy_names
 from headstart.workflow.options.network import INPUT_SIZES, RESIZES, WHITE_LEVEL, Resize
@@ -171,6 +170,8 @@ class PretrainOptions(Options):
 
 
 def _hash(path: Path) -> str:
+    from headstart.storage import hash_file
+
     if not path.is_file():
         raise InputError(f"{path}: no such file of weights. Check the path given to --weights.")
     return hash_file(path)
