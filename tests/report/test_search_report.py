@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import doctest
 import itertools
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from helpers import write_candidates
 from made_run import NOTE, make_run
 
+from headstart.errors import RunError
 from headstart.heads import searchable_kinds
 from headstart.report import write_report
 from headstart.report.context import ReportContext
@@ -22,7 +26,7 @@ from headstart.report.figures.style import render
 from headstart.report.html import picture, render_page
 from headstart.report.search_effects import SOURCE, cell_means, designs, effects
 from headstart.report.sections.search import MAX_TIED, Search, analysed, recorded_section, search_section
-from headstart.results.candidates_table import CANDIDATES_FILE, CandidateTable, read_candidates
+from headstart.results.candidates_table import CANDIDATES_FILE, TABLE_META, CandidateTable, read_candidates
 from headstart.results.read import read_run
 from headstart.study.fold_result import FoldRecord
 from headstart.study.search.builtin import built_in_space
@@ -286,3 +290,36 @@ def test_the_examples_in_the_docs_run():
     page = Path(__file__).parents[2] / "docs" / "search.md"
     failed, attempted = doctest.testfile(str(page), module_relative=False)
     assert attempted >= 5 and failed == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "words"),
+    [
+        ("candidate", lambda rows: [None] * len(rows), "column 'candidate' has empty cells"),
+        ("label", lambda rows: [None, *rows[1:]], "column 'label' has empty cells"),
+        ("rank", lambda rows: [2] * len(rows), "column 'rank' is 1 for no candidate of repeat 0, fold 0"),
+        (
+            "cheapest",
+            lambda rows: [False] * len(rows),
+            "column 'cheapest' is true for no candidate of repeat 0, fold 0",
+        ),
+        ("chosen", lambda rows: [False] * len(rows), "column 'chosen' is true for no candidate of repeat 0, fold 0"),
+        (None, {"n_inner": "3"}, "was written by another version"),
+        (None, {"halving": ["odd"]}, "was written by another version"),
+    ],
+)
+def test_a_damaged_table_of_candidates_is_refused_with_its_column(tmp_path: Path, column, values, words):
+    made_up(Space(BACKBONES, (HeadTable.of("logistic", {"C": [0.1, 1.0]}),)), tmp_path)
+    path = tmp_path / CANDIDATES_FILE
+    table = pq.read_table(path)
+    if column is None:
+        meta = {TABLE_META: json.dumps({**json.loads(table.schema.metadata[TABLE_META]), **values})}
+        table = table.replace_schema_metadata(meta)
+    else:
+        field = table.schema.field(column)
+        changed = pa.array(values(table.column(column).to_pylist()), type=field.type)
+        table = table.set_column(table.schema.get_field_index(column), field, changed)
+    pq.write_table(table, path)
+    with pytest.raises(RunError, match=words) as caught:
+        read_candidates(path)
+    assert str(path) in str(caught.value)

@@ -43,6 +43,8 @@ _JUDGED = {
     "cost": "float64",
     "outer_score": "float64",
 }
+_ALWAYS = ("repeat", "fold", "candidate", "kind", "label", "failed", "tied", "cheapest", "chosen", "cost")
+"""Columns that every row fills."""
 INNER = "inner_score_"
 
 
@@ -122,11 +124,31 @@ def read_candidates(path: Path) -> CandidateTable:
     wrong = [name for name, kind in types.items() if name not in table.schema.names or _differs(table, name, kind)]
     if wrong:
         raise RunError(f"{path} has no column {wrong[0]!r} of type {types[wrong[0]]}. {_REMEDY}")
+    for name in _ALWAYS:
+        if table.column(name).null_count:
+            raise RunError(f"{path}: column {name!r} has empty cells. {_REMEDY}")
     columns = {name: _values(table.column(name), types[name]) for name in types}
-    return CandidateTable(columns, meta["metric"], meta["n_inner"], meta["halving"])
+    found = CandidateTable(columns, meta["metric"], meta["n_inner"], meta["halving"])
+    _check_folds(path, found)
+    return found
 
 
 _REMEDY = "Run `headstart fit` again with the same options; a run that was interrupted goes on where it stopped."
+
+
+def _check_folds(path: Path, found: CandidateTable) -> None:
+    """Refuse a table with a fold that has no winner, no cheapest candidate or no chosen one."""
+    columns = found.columns
+    marks = {"rank": columns["rank"] == 1, "cheapest": columns["cheapest"], "chosen": columns["chosen"]}
+    folds = list(zip(columns["repeat"].tolist(), columns["fold"].tolist(), strict=True))
+    for name, marked in marks.items():
+        lacking = set(folds) - {fold for fold, is_marked in zip(folds, marked.tolist(), strict=True) if is_marked}
+        if lacking:
+            repeat, fold = min(lacking)
+            words = "1" if name == "rank" else "true"
+            raise RunError(
+                f"{path}: column {name!r} is {words} for no candidate of repeat {repeat:g}, fold {fold:g}. {_REMEDY}"
+            )
 
 
 def _differs(table: Any, name: str, kind: str) -> bool:
@@ -141,8 +163,9 @@ def _meta(path: Path, content: bytes) -> dict[str, Any]:
         known = (
             meta["format"] == TABLE_FORMAT
             and meta["metric"] in METRICS
-            and 0 < int(meta["n_inner"]) <= 1000
-            and "halving" in meta
+            and type(meta["n_inner"]) is int
+            and 0 < meta["n_inner"] <= 1000
+            and isinstance(meta["halving"], str | None)
         )
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} is no table of candidates of headstart. {_REMEDY}") from error
