@@ -148,7 +148,7 @@ def _study_file(searched: tuple[HeadKind, ...]) -> type[StudyFile]:
 
 
 def schema_bytes() -> bytes:
-    """The JSON schema of ``study.toml``, as shipped in ``study.schema.json``."""
+    """The JSON schema of ``study.toml``, with every registered kind of head."""
     return json_bytes({"$schema": "https://json-schema.org/draft/2020-12/schema", **study_file().model_json_schema()})
 
 

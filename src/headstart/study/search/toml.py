@@ -15,7 +15,6 @@ from pydantic_core import ErrorDetails
 from headstart.errors import InputError, unknown_name
 from headstart.heads import grid, searchable_kinds
 from headstart.heads.spec import KINDS
-from headstart.storage import write_bytes
 from headstart.study.search.builtin import tables_of
 from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.study.search.halving.plan import HalvingPlan
@@ -23,7 +22,6 @@ from headstart.study.search.schema import SourceTable, TrainingTable, keys_of, s
 from headstart.study.search.space import HeadTable, Sample, Space, expanded_sources
 from headstart.study.training_set.spec import PLAIN, TrainingSetSpec, training_set_specs
 
-SCHEMA_FILE = Path(__file__).with_name("study.schema.json")
 MAX_SOURCES = 1000
 _MAX_SHOWN = 5
 
@@ -34,7 +32,7 @@ def read_space(path: Path, *, source: FeatureSourceSpec | None = None, halving: 
     Parameters
     ----------
     path : Path
-        A TOML file; docs/search.md describes it, ``study.schema.json`` in this package holds its schema.
+        A TOML file; docs/search.md describes it.
     source : FeatureSourceSpec, optional
         Source of features when the file names none. Default: the default backbone.
     halving : HalvingPlan, optional
@@ -192,9 +190,8 @@ def _kind(place: Sequence[Any], content: Mapping[str, Any]) -> str:
 
 
 def main() -> None:
-    """Write the schema file anew: ``python -m headstart.study.search.toml``."""
-    write_bytes(SCHEMA_FILE, schema_bytes())
-    sys.stdout.write(f"{SCHEMA_FILE}\n")
+    """Print the JSON schema of the file, with every kind of head: ``python -m headstart.study.search.toml``."""
+    sys.stdout.write(schema_bytes().decode())
 
 
 if __name__ == "__main__":
