@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Protocol of what can show how far long work has come."""
+    """Protocol of a display of how far long work has come."""
 
     def task(self, title: str, total: int, unit: str = "items") -> AbstractContextManager[Callable[[int], None]]:
         """Context whose value is called with the number of items just done."""

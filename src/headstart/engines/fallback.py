@@ -71,7 +71,7 @@ def _how_much(engine: Engine) -> str:
 
 
 def runs_on(backbone: Backbone, device: str, size: tuple[int, int], *, progress: Progress | None = None) -> str:
-    """The device, or the CPU where MPS lacks an operation that the network needs; said where it is so."""
+    """The device, or the CPU where MPS lacks an operation that the network needs; a note says so."""
     if device != "mps":
         return device
     place = torch.device(device)

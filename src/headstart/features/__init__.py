@@ -1,1 +1,1 @@
-"""Running the frozen part of a backbone once per image, and keeping what it computed."""
+"""Features: the frozen part of a backbone, run once per image, and the cache of its output."""

@@ -182,7 +182,7 @@ def extract_maps(
 
 
 class _Work:
-    """Stage maps to be had: what of which images in which views."""
+    """Stage maps to compute: of which images, in which views, by which extractor."""
 
     def __init__(
         self, dataset: ImageDataset, extractor: Extractor, views: tuple[View, ...], progress: Progress

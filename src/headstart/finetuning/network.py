@@ -112,11 +112,11 @@ class UnlockedNetwork(nn.Module):
                 getattr(self, name).copy_(torch.tensor(head.arrays[name], dtype=torch.float32))
 
     def to_arrays(self) -> dict[str, NDArray[np.float32]]:
-        """Copies of what training changes, by name."""
+        """Copies of the tensors that training changes, by name."""
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.live().items()}
 
     def load(self, arrays: Mapping[str, NDArray[np.float32]]) -> None:
-        """Take over what `to_arrays` gave, adapted statistics too where this network keeps its own."""
+        """Take over the tensors of `to_arrays`, adapted statistics too where this network keeps its own."""
         own = self._tensors | {f"head.{name}": getattr(self, name) for name in _HEAD}
         with torch.no_grad():
             for name in dict.fromkeys([*self.live(), *arrays]):

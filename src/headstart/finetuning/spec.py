@@ -153,7 +153,7 @@ class FineTuneSpec:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> FineTuneSpec:
-        """Spec from what `to_json` gave, or from some of its names.
+        """The spec that `to_json` wrote, or one from some of its names.
 
         Raises
         ------

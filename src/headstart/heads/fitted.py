@@ -109,7 +109,7 @@ class FittedHead:
 
     @classmethod
     def from_tensors(cls, spec: HeadSpec, tensors: Mapping[str, npt.NDArray[Any]]) -> FittedHead:
-        """Head from what `to_tensors` gave.
+        """The head that `to_tensors` stored.
 
         Raises
         ------

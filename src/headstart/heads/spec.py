@@ -230,7 +230,7 @@ class HeadSpec:
 
     @classmethod
     def from_json(cls, value: Any) -> HeadSpec:
-        """Spec from what `to_json` gave.
+        """The spec that `to_json` wrote.
 
         Raises
         ------

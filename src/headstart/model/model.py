@@ -155,7 +155,7 @@ class Model:
         return UnlockedNetwork(self.backbone, self.unlocked.stage, self.head, adapt_norms=False, device=device).eval()
 
     def _features(self, rows: NDArray[Any]) -> NDArray[np.float32]:
-        """Features from what the extractor gave."""
+        """Features of the rows that the extractor gave."""
         if self._finish is None:
             return rows
         if len(rows) == 0:  # no image of a batch could be read
@@ -179,7 +179,7 @@ class Model:
             read.
         """
         table = None if self.table is None else self.table.apply(dataset.columns)
-        self._tell(dataset, progress)
+        self._report_differences(dataset, progress)
         return self._predictions(dataset, table, progress)
 
     def _predictions(
@@ -206,7 +206,7 @@ class Model:
     def _head_probabilities(
         self, dataset: ImageDataset, table: NDArray[np.float32] | None, extractor: Extractor
     ) -> Iterator[_Predicted]:
-        """Rows with what the head says of them, the mean over the views where there are any, and rows that failed."""
+        """Rows with the head's probabilities, the mean over views where there are any, and rows that failed."""
         requested = ((row, self.views or (IDENTITY,)) for row in range(len(dataset)))
         n_views = max(len(self.views), 1)
         rows: list[int] = []
@@ -290,8 +290,8 @@ class Model:
             preparation=learned(self.preparation),
         )
 
-    def _tell(self, dataset: ImageDataset, progress: Progress | None) -> None:
-        """Say what is not as it was when the model was made; as warnings where nobody listens to the progress."""
+    def _report_differences(self, dataset: ImageDataset, progress: Progress | None) -> None:
+        """Report differences to the making of the model; as warnings where there is no progress to note them."""
         for note in (*self.notes, *(() if self.table is None else self.table.notes(dataset.columns))):
             if progress is None:
                 warnings.warn(note, stacklevel=4)

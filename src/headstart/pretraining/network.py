@@ -20,7 +20,7 @@ from headstart.progress import Progress
 def build_network(
     entry: Entry, n_classes: int, *, weights: str | None, seed: int, offline: bool, progress: Progress | None = None
 ) -> tuple[nn.Module, WeightsSource]:
-    """The network with a new classifier, and what its weights are at the start.
+    """The network with a new classifier, and the source of the weights it starts from.
 
     Parameters
     ----------

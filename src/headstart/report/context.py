@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class ReportContext:
-    """A finished run and what of its images may be shown.
+    """A finished run, its images, and whether they may be shown.
 
     Attributes
     ----------

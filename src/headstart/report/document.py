@@ -94,7 +94,7 @@ class FigureRow:
 
 @dataclass(frozen=True)
 class Tile:
-    """One image of the gallery: its data URI (or None) and what was said about it."""
+    """One image of the gallery: its data URI (or None), title and lines of text."""
 
     source: str | None
     title: str

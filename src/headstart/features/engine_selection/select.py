@@ -193,7 +193,7 @@ class EngineSelector:
         return compare_features(reference, self._features(compared, engine), compared.labels)
 
     def _parity_or_refusal(self, engine: Engine) -> Parity | None:
-        """Parity of the engine; None, and the reason told, where it cannot compute these images at all."""
+        """Parity of the engine; None, and a note with the reason, where it cannot compute these images at all."""
         try:
             return self._parity(engine)
         except EngineError as error:
@@ -204,7 +204,7 @@ class EngineSelector:
         return extract_features(dataset, self._extractor(engine), cache=self._cache)
 
     def _is_tolerable(self, engine: Engine, parity: Parity) -> bool:
-        """Whether an engine stays within its tolerance; told and recorded either way."""
+        """Whether an engine stays within its tolerance; noted and recorded either way."""
         tolerance = self.request.tolerances[engine.precision]
         within = parity.within(tolerance)
         bounds = {"relative_error": tolerance.relative_error, "agreement": tolerance.agreement}

@@ -1,4 +1,4 @@
-"""Majority class: what is right without looking at any image."""
+"""Majority class: the baseline that looks at no image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scores of every outer fold and what was chosen there."""
+"""The scores of every outer fold and the candidate chosen there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _plots(context: ReportContext) -> Iterable[Plot]:
 
 @register_section("folds", after="decisions", plots=_plots)
 def folds_section(context: ReportContext, drawn: Drawn) -> Section:
-    """The scores of every outer fold and what was chosen there."""
+    """The scores of every outer fold and the candidate chosen there."""
     results = context.record.results
     names = ordered_metrics({name for fold in results.folds for name in fold.metrics})
     rows = tuple(

@@ -27,7 +27,7 @@ _SECONDARY = ("accuracy", "balanced_accuracy", "recall", "specificity", "mcc", "
 
 
 def score_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
-    """The scores with their intervals, and what the intervals are."""
+    """The scores with their intervals, and the method of these."""
     results = context.record.results
     interval = results.protocol.interval
     speaks_of = _lower_first(interval.speaks_of.rstrip("."))

@@ -1,4 +1,4 @@
-"""The search: what was tried, what each setting did, what was chosen, what could not be told apart."""
+"""The section of the search: candidates, effects of their settings, choices and ties."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TABLE_SETTINGS = ("activation", "dropout", "optimizer", "batch_size", "epochs")
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """A search, and what each setting did in it.
+    """A search, and the effect of each of its settings.
 
     Attributes
     ----------
@@ -116,7 +116,7 @@ def _rows_of(table: CandidateTable, fold: tuple[int, int]) -> np.ndarray[Any, np
 
 
 def best_table(table: CandidateTable) -> ReportTable:
-    """Per source of features, what the inner folds preferred: the paper's ReportTable 3, over folds."""
+    """Preferences of the inner folds for each source of features: the paper's Table 3, over folds."""
     labels = np.array(source_labels(table), dtype=object)
     dense = bool((table.columns["kind"] == "dense").any())
     names = _TABLE_SETTINGS if dense else ()

@@ -179,7 +179,7 @@ def _source_table(sources: Sequence[SourceFacts]) -> ReportTable:
 
 
 def _engine_blocks(engine: EngineRecord) -> list[Block]:
-    """Engines that were compared with plain fp32, how far each was off, and what else was said of the choice."""
+    """Engines that were compared with plain fp32, how far each was off, and further notes on the choice."""
     rows = tuple(
         (
             entry.engine,

@@ -16,7 +16,7 @@ from headstart.results.read import RunRecord
 
 
 def split_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
-    """How performance was estimated, and what chose."""
+    """Sentence of the methods on the split and the score that chose."""
     results = context.record.results
     protocol = results.protocol
     kind, _, shape = protocol.scheme.partition(":")
