@@ -23,6 +23,7 @@ from headstart.backbones.lazy_imports import import_timm, import_torchvision
 from headstart.backbones.registry import ENTRIES, find_entry
 from headstart.backbones.stages import StagedNetwork
 from headstart.backbones.weights.hub_config import with_hub_config
+from headstart.data import ImageDataset
 from headstart.errors import InputError, WeightsError
 from headstart.features.open import open_extractor
 from headstart.workflow.job.sources import extraction_settings
@@ -552,7 +553,7 @@ def test_input_size_is_changed_where_the_network_allows() -> None:
 def test_an_input_size_that_does_not_fit_is_refused_before_a_run_begins() -> None:
     options = helpers.options(backbone="vit_tiny_patch16_224", input_size=96)
     with pytest.raises(InputError, match=r"cannot take images of 96 x 96 pixels \(Input height .* 224 x 224"):
-        open_extractor(extraction_settings(options))
+        open_extractor(extraction_settings(options, ImageDataset.from_arrays(helpers.noise(2), ["a", "b"])))
 
 
 # Names ----------------------------------------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ from headstart.backbones.weights.download import AbsentError, Limits, Unreachabl
 from headstart.backbones.weights.key_mapping import translate
 from headstart.backbones.weights.load import classifier_name, load_found
 from headstart.backbones.weights.locate import find_local, hub_file, torch_hub_file
+from headstart.data import ImageDataset
 from headstart.errors import InputError, StorageError, WeightsError
 from headstart.progress import Silent
 
@@ -1002,11 +1003,12 @@ def test_nothing_is_downloaded_offline_nor_for_the_default_backbone(
         find_weights(an_entry(weights_url=url), offline=True)
     for name, entry in list(ENTRIES.items()):
         monkeypatch.setitem(ENTRIES, name, type(entry)(**{**vars(entry), "weights_url": url, "hub_id": None}))
+    images = ImageDataset.from_arrays(helpers.noise(2), ["a", "b"])
     with pytest.raises(WeightsError, match="Ways to get them"):
-        open_extractor(extraction_settings(helpers.options(backbone=None, weights=None)))
+        open_extractor(extraction_settings(helpers.options(backbone=None, weights=None), images))
     assert Misbehaving.asked == []
     with pytest.raises(WeightsError, match="Asked, and not got"):
-        open_extractor(extraction_settings(helpers.options(backbone="efficientnet_lite0", weights=None)))
+        open_extractor(extraction_settings(helpers.options(backbone="efficientnet_lite0", weights=None), images))
     assert len(Misbehaving.asked) == 1  # named, it is asked for
 
 

@@ -151,7 +151,9 @@ def test_fold_heads_say_what_their_features_come_from(searched: Run, folders: Pa
     for entry in json.loads((searched.folder / "folds" / "heads.json").read_text())["heads"]:
         source = space.sources[entry["source"]["number"]]
         assert source.backbone == entry["source"]["backbone"]
-        features = extract_features(dataset, open_extractor(extraction_settings(source_options(options, source))))
+        features = extract_features(
+            dataset, open_extractor(extraction_settings(source_options(options, source), dataset))
+        )
         arrays = load_file(searched.folder / "folds" / entry["file"])
         head = FittedHead.from_tensors(HeadSpec.from_json(entry["head"]), arrays)
         said = Decisions.from_json(entry["decisions"], head.n_classes).apply(head.predict_proba(features))
