@@ -118,13 +118,14 @@ def test_a_constant_that_is_not_there_is_no_list_of_nothing() -> None:
 
 
 @pytest.mark.parametrize("typed", ["fit --metric r", "fit --backbone v", "fit --balance s", "fit --augment d"])
-def test_nothing_heavy_is_imported_for_a_completion(typed: str) -> None:
+def test_nothing_heavy_is_imported_for_a_completion_nor_other_commands(typed: str) -> None:
     code = (
         "import sys; sys.argv[0] = 'headstart'\n"
         "from headstart.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "print(sorted({'torch', 'numpy', 'timm', 'pydantic', 'rich', 'PIL'} & set(sys.modules)))"
+        "heavy = {'torch', 'numpy', 'timm', 'pydantic', 'rich', 'PIL', 'headstart.cli.commands.pretrain'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
     )
     asked = ["_HEADSTART_COMPLETE=bash_complete", f"COMP_WORDS=headstart {typed}", "COMP_CWORD=3"]
     command = ["env", *asked, sys.executable, "-c", code]
