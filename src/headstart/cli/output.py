@@ -216,6 +216,8 @@ def interval(ends: Sequence[float] | None, *, sign: bool = False) -> str:
 
 
 def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
     if isinstance(value, dict):
         return "\n".join(f"{key}: {_cell(item)}" for key, item in list(value.items())[:_SHOWN_ITEMS]) or "none"
     if isinstance(value, list):
