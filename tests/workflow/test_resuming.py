@@ -197,3 +197,15 @@ def test_a_model_of_a_newer_version_is_never_overwritten(folders: Path, run: Run
     with pytest.raises(BundleError, match="format 99"):
         fit(folders, folder, helpers.options())
     assert helpers.tree(folder) == before
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_run_whose_record_says_asked_goes_on(folders: Path, run: Run, tmp_path: Path) -> None:
+    """Records of engines once called the request so."""
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    words = (folder / "run.json").read_text(encoding="utf-8")
+    assert '"requested"' in words
+    (folder / "run.json").write_text(words.replace('"requested"', '"asked"'), encoding="utf-8")
+    (folder / "report.html").unlink()
+    assert fit(folders, folder, helpers.options()).results == run.results

@@ -96,7 +96,12 @@ def fine_tuning_study(job: Job, split: Split, extractors: FoldExtractors, folder
     decided = _read_decided(path, request)
     if decided is None:
         specs, notes, seconds = plan_fine_tuning(job, split)
-        decided = {"asked": request, "specs": [spec.to_json() for spec in specs], "notes": notes, "seconds": seconds}
+        decided = {
+            "requested": request,
+            "specs": [spec.to_json() for spec in specs],
+            "notes": notes,
+            "seconds": seconds,
+        }
         write_json(path, decided)
     for note in decided["notes"]:
         job.progress.note(note)
@@ -181,4 +186,4 @@ def _read_decided(path: Path, request: str) -> dict[str, Any] | None:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and found.get("asked") == request else None
+    return found if isinstance(found, dict) and found.get("requested", found.get("asked")) == request else None
