@@ -1,4 +1,4 @@
-"""What a command answers with: tables for people, or with ``--json`` one document; errors either way."""
+"""Answers of commands: tables for people, or with ``--json`` one document; errors either way."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JSON_FLAG: Final = "--json"
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command returns; it is printed here, so that every command has ``--json``.
+    """Answer of a command; it is printed here, so that every command has ``--json``.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What computes the features of a job in every outer fold: its sources, with a preparation fitted there or as they are.
+"""Extractors of the features of a job in every outer fold: its sources, with a preparation fitted there or as they are.
 
 Where the preparation is fitted there is one array of features for each outer fold and one for the final model, each by
 a preparation that saw that fold's training images alone.
