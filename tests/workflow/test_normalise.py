@@ -15,6 +15,7 @@ import pytest
 import headstart
 from headstart.data import ImageDataset, ImageResize
 from headstart.data.channel_normalisation import FittedChannelNormalisation
+from headstart.data.preparation import learned, restore_preparation
 from headstart.errors import ArgumentError, BundleError
 from headstart.model import Model, load_model
 from headstart.report.context import ReportContext
@@ -23,13 +24,18 @@ from headstart.results.read import read_run
 from headstart.storage import hash_file, hash_json, json_bytes
 from headstart.study.features import FeatureSet, FittedFeatures
 from headstart.study.folds import OuterFold
+from headstart.study.search.candidate import FeatureSourceSpec
+from headstart.study.search.space import HeadTable, Space
 from headstart.workflow import fit
 from headstart.workflow.fit import estimate_fit
 from headstart.workflow.job import fold_extractors
 from headstart.workflow.options.learning_curve import CurveOptions
 
+LOGISTIC = (HeadTable.of("logistic", {"C": [0.1, 1.0]}),)
+CHEAP = Space((FeatureSourceSpec(),), LOGISTIC)
+TWO_SOURCES = Space((FeatureSourceSpec(helpers.BACKBONE), FeatureSourceSpec("test_vit")), LOGISTIC)
 TUNED: dict[str, Any] = {
-    "strategy": "fine-tune,scratch",
+    "strategy": "fine-tune",
     "unlock": 1,
     "fine_tuning": {"epochs": 1, "warmup_epochs": 0, "batch_size": 8},
 }
@@ -92,10 +98,8 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[OuterFold, np.ndarray]]
 
 
 @pytest.mark.usefixtures("shown")
-@pytest.mark.parametrize("views", [{}, {"augment": "flips", "tta": True}])
-def test_a_preparation_of_no_effect_gives_the_bytes_of_none(
-    folders: Path, tmp_path: Path, views: dict[str, Any]
-) -> None:
+def test_a_preparation_of_no_effect_gives_the_bytes_of_none(folders: Path, tmp_path: Path) -> None:
+    views = {"study": CHEAP, "augment": "none,flips", "views": 2, "tta": True}
     plain = fit(folders, tmp_path / "plain", helpers.options(**views))
     fitted = fit(folders, tmp_path / "fitted", helpers.options(normalise="training", **views))
     for name in ("predictions.csv", "split.json", "model/head.safetensors"):
@@ -119,7 +123,7 @@ def test_no_strategy_fits_on_a_test_row(
     images, labels = helpers.noise(48, seed=1, spread=(20, 40)), helpers.labels_of(48)
     dataset = ImageDataset.from_arrays(images, labels=labels, groups=[f"g{row // 4}" for row in range(48)])
     options = helpers.options(
-        backbone=f"{helpers.BACKBONE},test_vit", normalise="training", leakage_tax=True, augment="flips", **TUNED
+        backbone=None, study=TWO_SOURCES, normalise="training", leakage_tax=True, augment="flips", views=2, **TUNED
     )
     run = fit(dataset, tmp_path / "run", options)
     keys = {fold.key for fold, _ in taken}
@@ -157,11 +161,14 @@ def test_test_images_change_nothing_that_their_fold_learned(tmp_path: Path) -> N
     states, heads = [], []
     for name, pixels in (("one", images), ("other", changed)):
         dataset = ImageDataset.from_arrays(pixels, labels=labels, folds=folds)
-        run = fit(dataset, tmp_path / name, helpers.options(normalise="training"))
+        run = fit(dataset, tmp_path / name, helpers.options(normalise="training", study=CHEAP))
         entries = json.loads((run.folder / "folds" / "heads.json").read_text())["heads"]
         states.append([entry["source"]["preparation_state"] for entry in entries])
         heads.append([(run.folder / "folds" / entry["file"]).read_bytes() for entry in entries])
     assert states[0][0] == states[1][0]
+    arrays = {key: np.array(values) for key, values in states[0][0].items()}
+    again = restore_preparation(entries[0]["source"]["preparation"], arrays)  # whoever predicts with a fold's head
+    assert learned(again)["mean"].tolist() == states[0][0]["mean"]
     assert heads[0][0] == heads[1][0]
     assert states[0][1] != states[1][1]
 
@@ -169,7 +176,7 @@ def test_test_images_change_nothing_that_their_fold_learned(tmp_path: Path) -> N
 @pytest.fixture(scope="module")
 def run(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> headstart.Run:
     with helpers.no_figures():
-        return fit(folders, tmp_path_factory.mktemp("runs") / "run", helpers.options(normalise="training"))
+        return fit(folders, tmp_path_factory.mktemp("runs") / "run", helpers.options(normalise="training", study=CHEAP))
 
 
 def test_the_bundle_normalises_as_all_images_say(run: headstart.Run, folders: Path) -> None:
@@ -199,10 +206,10 @@ def test_an_interrupted_run_goes_on_with_the_same_results(
     with monkeypatch.context() as patch:
         patch.setattr(sys.modules["headstart.workflow.fit"], "run_study", stop)
         with pytest.raises(StoppedError):
-            fit(folders, tmp_path / "run", helpers.options(normalise="training"))
+            fit(folders, tmp_path / "run", helpers.options(normalise="training", study=CHEAP))
     with monkeypatch.context() as patch:
         patch.setattr("headstart.features.extract.stream_views", stop)  # features are in the cache
-        again = fit(folders, tmp_path / "run", helpers.options(normalise="training"))
+        again = fit(folders, tmp_path / "run", helpers.options(normalise="training", study=CHEAP))
     for name in ("predictions.csv", "results.json", "folds/heads.json"):
         assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes()
 
@@ -255,7 +262,7 @@ def test_a_constant_channel_is_told(tmp_path: Path) -> None:
     images = helpers.noise(48, seed=3)
     images[..., 2] = 90
     dataset = ImageDataset.from_arrays(images, labels=helpers.labels_of(48))
-    found = fit(dataset, tmp_path / "run", helpers.options(normalise="training"))
+    found = fit(dataset, tmp_path / "run", helpers.options(normalise="training", study=CHEAP))
     assert any("the same value in blue: there it is shifted" in warning for warning in found.results.warnings)
 
 
