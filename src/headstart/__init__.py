@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         fit,
         pretrain,
         rank_backbones,
+        read_config,
     )
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "load_model",
     "pretrain",
     "rank_backbones",
+    "read_config",
     "read_dataset",
 ]
 
@@ -75,6 +77,7 @@ _HOMES = {
     "load_model": "headstart.model",
     "pretrain": "headstart.workflow",
     "rank_backbones": "headstart.workflow",
+    "read_config": "headstart.workflow",
     "read_dataset": "headstart.data",
 }
 

@@ -162,7 +162,7 @@ def test_every_option_of_a_job_reaches_the_objects_it_is_made_of(command: str) -
     collect(DataSource, given, path="x")
     for one in [CurveOptions, *declaring] if command == "curve" else declaring:
         collect(one, given)
-    assert set(given) <= {"data", "output", "json", "help_all", "quiet", "estimate", "no_features"}
+    assert set(given) <= {"data", "output", "json", "help_all", "quiet", "estimate", "no_features", "config"}
 
 
 @pytest.mark.parametrize("command", ["fit", "curve", "backbones rank", "check", "pretrain"])

@@ -110,7 +110,7 @@ def test_several_ways_compete_and_the_file_says_which(folders: Path, tmp_path: P
 def test_other_views_are_another_run(augmented: Run) -> None:
     photographs = augmented.folder.parent / "photographs"
     with pytest.raises(InputError, match=r"another run|other options|holds"):
-        fit(photographs, augmented.folder, asked(augment="flips", tta=True, n_views=2))
+        fit(photographs, augmented.folder, asked(augment="flips", tta=True, views=2))
 
 
 @pytest.mark.usefixtures("empty_figures")

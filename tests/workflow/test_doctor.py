@@ -14,6 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from headstart.cli import main
+from headstart.features.cache import cache_files as files
+from headstart.features.cache.shard import NAME_LENGTH, SUFFIX
 from headstart.features.engine_selection import trial
 from headstart.features.engine_selection.trial import EngineState
 from headstart.workflow import doctor
@@ -55,8 +57,9 @@ def test_the_text_names_problems_first_and_fits_a_terminal(quick: None, monkeypa
     monkeypatch.setenv("HEADSTART_CACHE_LIMIT", "plenty")
     lines = run().output.splitlines()
     assert lines[0].startswith("Advice: The environment variable HEADSTART_CACHE_LIMIT")
-    assert lines[1].startswith("  Remedy: ")
-    assert lines[2] == "headstart can work here." and lines[-1] == "Next: headstart fit DATA -o runs/first"
+    remedy = next(number for number, line in enumerate(lines) if line.startswith("  Remedy: "))
+    assert remedy < lines.index("headstart can work here.") < lines.index("Versions")
+    assert max(map(len, lines)) <= 80 and lines[-1] == "Next: headstart fit DATA -o runs/first"
     assert "  HEADSTART_CACHE_LIMIT=plenty" in lines
 
 
@@ -111,17 +114,15 @@ def test_a_cache_that_is_a_file_and_one_that_is_damaged(
     text = " ".join(problem.text for problem in examine().problems)
     assert f"The cache folder {tmp_path / 'file'} cannot be written to" in text
 
-    from headstart.features.cache import cache_files as files
-
     cache = tmp_path / "cache"
     monkeypatch.setenv("HEADSTART_CACHE", str(cache))
     place = files.place_of(cache, {"a": 1})
     place.mkdir(parents=True)
-    (place / f"{'0' * 64}.shard").write_bytes(b"nonsense")
-    stored = files.all_shards(cache)
+    (place / f"{'0' * NAME_LENGTH}{SUFFIX}").write_bytes(b"nonsense")
     found = examine()
-    assert found.cache is not None and found.cache.n_damaged == len(stored)
-    assert not stored or any("Damaged files in the cache" in problem.text for problem in found.problems)
+    assert found.works and found.cache is not None and found.cache.n_damaged == 1
+    damaged = next(problem for problem in found.problems if "Damaged files" in problem.text)
+    assert damaged.text.endswith(f"{cache}: 1.") and damaged.remedy == "headstart cache verify"
 
 
 def test_without_a_network_weights_that_are_not_here_are_missing(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from headstart.cli.commands import COMMANDS
 from headstart.errors import InputError
 from headstart.workflow.check import check_data
 from headstart.workflow.options.data import DataSource
-from headstart.workflow.options.verbs import GivenOptions, names_of_verb
+from headstart.workflow.options.verbs import VERBS, GivenOptions, names_of_verb
 
 
 def test_options_by_name_go_before_those_given_as_an_object() -> None:
@@ -94,14 +94,14 @@ def test_a_call_by_name_is_the_call_with_an_object(folders: Path, tmp_path: Path
     assert (one.folder / "predictions.csv").read_bytes() == (two.folder / "predictions.csv").read_bytes()
 
 
-@pytest.mark.parametrize("verb", ["check", "fit", "curve", "pretrain", "rank"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_name_is_an_option_of_the_command(verb: str) -> None:
     """What Python and files of options name is what the command line has, each way."""
     group = COMMANDS["backbones"].command
     assert isinstance(group, click.Group)
     command = group.commands["rank"] if verb == "rank" else COMMANDS[verb].command
     options = {one.name for one in command.params if isinstance(one, click.Option)}
-    of_the_call = {"output", "as_json", "quiet", "estimate", "no_features", "no_cache", "config", "json"}
+    of_the_call = {"output", "quiet", "estimate", "no_features", "no_cache", "config", "help_all", "json"}
     names = {
         named.item.parameter if named.shorthand is None else name
         for name, named in names_of_verb(verb).items()

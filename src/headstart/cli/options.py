@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, replace
@@ -12,6 +13,7 @@ import click
 
 from headstart.cli.command import Command
 from headstart.cli.command import Option as GroupedOption
+from headstart.cli.config import apply_config, config_option
 from headstart.errors import InputError
 from headstart.workflow.options.option import Declared, declared_options, identifier
 
@@ -26,14 +28,28 @@ data_argument = click.argument("data", type=click.Path())
 
 
 class DataCommand(Command):
-    """A command on a data set: ``{DATA}`` in its help becomes a clause on what can be read as one."""
+    """A command on a data set, whose options may stand in a file too.
+
+    ``{DATA}`` in its help becomes a clause on what can be read as a data set, and the file is named at its end.
+    """
+
+    def __init__(self, *arguments: Any, **about: Any) -> None:
+        super().__init__(*arguments, **about)
+        self.params.append(config_option())
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line over what a file of options says."""
+        apply_config(self, context, args)
+        return super().parse_args(context, args)
 
     def format_help_text(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help, the clause taken from the registered readers."""
         from headstart.data.readers import accepted_data
 
         said = copy.copy(self)
-        said.help = (self.help or "").replace("{DATA}", f"DATA is {accepted_data()}")
+        file = "Options may stand in headstart.toml, or in a file of another name (--config FILE)."
+        text = inspect.cleandoc(self.help or "").replace("{DATA}", f"DATA is {accepted_data()}")
+        said.help = f"{text}\n\n{file}"
         Command.format_help_text(said, context, formatter)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from headstart.workflow.evaluate import evaluate
     from headstart.workflow.fit import fit
     from headstart.workflow.learning_curve import LearningCurve, curve
+    from headstart.workflow.options.config import read_config
     from headstart.workflow.options.data import DataSource
     from headstart.workflow.options.fit import FitOptions
     from headstart.workflow.options.learning_curve import CurveOptions
@@ -38,6 +39,7 @@ __all__ = [
     "fit",
     "pretrain",
     "rank_backbones",
+    "read_config",
 ]
 
 _HOMES = {
@@ -55,6 +57,7 @@ _HOMES = {
     "fit": "fit",
     "pretrain": "pretrain",
     "rank_backbones": "rank",
+    "read_config": "options.config",
 }
 
 

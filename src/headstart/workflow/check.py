@@ -15,9 +15,9 @@ from headstart.results.writers.agreement import agreement_facts, agreement_lines
 from headstart.workflow.job.audit import Data, check_channels, open_data, readable_part
 from headstart.workflow.job.near_duplicates import NearDuplicates, find_near_duplicates
 from headstart.workflow.job.sources import open_cache, open_for
+from headstart.workflow.options.config import given_options
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import search_space, source_options
-from headstart.workflow.options.verbs import GivenOptions
 
 _LISTED = 20
 
@@ -85,7 +85,8 @@ def check_data(
         Confirm near duplicates in feature space; False looks at the files only.
     progress : Progress, optional
     **given
-        Options that ``headstart check`` has, by name; they go before those of `options`.
+        ``config``, a file of options (docs/config.md), and options that ``headstart check`` has, by name; they go
+        before those of `options`.
 
     Returns
     -------
@@ -96,7 +97,7 @@ def check_data(
     DataError
         When the data set cannot be read at all. Unreadable images are listed, not raised.
     """
-    named, progress = GivenOptions.of("check", given), progress or Silent()
+    named, progress = given_options("check", given), progress or Silent()
     data, options = named.data(data), named.options(FitOptions, options)
     dataset, _ = open_data(data)
     n_workers = options.threads or available_processors()

@@ -15,6 +15,7 @@ from headstart.results.exports import ExportContext, exports_of
 from headstart.results.models.timings import FeatureSeconds, RunTimings
 from headstart.storage import write_bytes
 from headstart.study.execution import run_folder as files
+from headstart.study.execution.run_request import RunRequest
 from headstart.study.folds import final_fold, outer_folds
 from headstart.study.run import run_study
 from headstart.workflow.job.audit import Data
@@ -35,9 +36,9 @@ from headstart.workflow.job.near_duplicates import join_near_duplicates
 from headstart.workflow.job.sources import FeatureSource, open_cache
 from headstart.workflow.job.time_estimate import REPORT_S, SourceCosts, announce, fit_costs, n_extractions, search_notes
 from headstart.workflow.job.transferability import transferability
+from headstart.workflow.options.config import given_options
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.training_set import left_out_notes
-from headstart.workflow.options.verbs import GivenOptions
 from headstart.workflow.preflight import Preflight, make_run_split
 from headstart.workflow.run import Run, finished_results
 
@@ -53,6 +54,7 @@ def fit(
     options: FitOptions | None = None,
     *,
     progress: Progress | None = None,
+    request: RunRequest | None = None,
     **given: Any,
 ) -> Run:
     """Train on labelled images and say honestly how well it works.
@@ -70,9 +72,12 @@ def fit(
         The run folder; new, or of the same run.
     options : FitOptions, optional
     progress : Progress, optional
+    request : RunRequest, optional
+        What ``run.json`` records of how the run was asked for. Default: the content of ``config``, where it is given.
     **given
-        Options of `FitOptions` and `DataSource` by name, such as ``seed=1``; they go before those of `options`. The
-        columns of a manifest are named as on the command line: ``label_column="diagnosis"``.
+        ``config``, a file of options (docs/config.md), and options of `FitOptions` and `DataSource` by name, such as
+        ``seed=1``; they go before those of `options`. The columns of a manifest are named as on the command line:
+        ``label_column="diagnosis"``.
 
     Returns
     -------
@@ -95,13 +100,16 @@ def fit(
     >>> run.headline  # doctest: +SKIP
     'Balanced accuracy 0.861 (0.832 to 0.886); ...'
     """
-    named = GivenOptions.of("fit", given)
+    named = given_options("fit", given)
     data, options = named.data(data), named.options(FitOptions, options)
     progress = progress or Silent()
     clock = Stopwatch(progress)
+    request = request or named.request
     ready = Preflight.of(data, output, options, clock=clock, progress=progress)
     folder, location = Path(output), {"data": ready.job.audited.source}
-    with files.claimed(folder, ready.identity, location, images=options.images, engines=ready.engines) as images:
+    with files.claimed(
+        folder, ready.identity, location, images=options.images, engines=ready.engines, request=request
+    ) as images:
         finished = finished_results(folder, options, progress)
         if finished is not None:
             progress.note(f"{folder} is complete; nothing is left to do.")
@@ -228,7 +236,7 @@ def estimate_fit(
     HeadstartError
         Whatever `fit` would refuse.
     """
-    named, clock = GivenOptions.of("fit", given), Stopwatch()
+    named, clock = given_options("fit", given), Stopwatch()
     data, options = named.data(data), named.options(FitOptions, options)
     ready = Preflight.of(data, output, options, clock=clock, progress=progress)
     job, split = ready.job, ready.run_split

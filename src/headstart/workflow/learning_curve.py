@@ -17,6 +17,7 @@ from headstart.report.learning_curve import write_curve
 from headstart.results.models.learning_curve import CurveResults
 from headstart.results.writers.sources import engine_record
 from headstart.study.execution import run_folder as files
+from headstart.study.execution.run_request import RunRequest
 from headstart.study.learning_curve.curve import TrainingSubsets, curve_document, draw_subsets, losses_of
 from headstart.study.learning_curve.power_law import MAX_TIMES
 from headstart.study.nested_cv import run_folds
@@ -28,10 +29,10 @@ from headstart.workflow.job.fold_extractors import FoldExtractors
 from headstart.workflow.job.job import Job
 from headstart.workflow.job.near_duplicates import join_near_duplicates
 from headstart.workflow.job.sources import open_cache
+from headstart.workflow.options.config import given_options
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.learning_curve import CurveOptions
 from headstart.workflow.options.search_space import search_space
-from headstart.workflow.options.verbs import GivenOptions
 from headstart.workflow.preflight import Preflight, Scope
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def curve(
     requested: CurveOptions | None = None,
     *,
     progress: Progress | None = None,
+    request: RunRequest | None = None,
     **given: Any,
 ) -> LearningCurve:
     """Draw the learning curve of a data set: how the score grows with the images, and where it would go.
@@ -94,9 +96,11 @@ def curve(
         One backbone; grid and study, balancing and views are not for curves.
     requested : CurveOptions, optional
     progress : Progress, optional
+    request : RunRequest, optional
+        What ``run.json`` records of how the curve was asked for.
     **given
-        Options that ``headstart curve`` has, by name, such as ``sizes=6`` or ``seed=1``; they go before those of
-        `requested` and `options`.
+        ``config``, a file of options (docs/config.md), and options that ``headstart curve`` has, by name, such as
+        ``sizes=6`` or ``seed=1``; they go before those of `requested` and `options`.
 
     Returns
     -------
@@ -116,7 +120,8 @@ def curve(
     >>> found.verdict  # doctest: +SKIP
     'About 900 more images for +2 points (90 % band 400 to 2,100); three times as many would bring 3.1.'
     """
-    named, progress = GivenOptions.of("curve", given), progress or Silent()
+    named, progress = given_options("curve", given), progress or Silent()
+    request = request or named.request
     data, options, requested = (
         named.data(data),
         named.options(FitOptions, options),
@@ -124,7 +129,7 @@ def curve(
     )
     ready = Preflight.of(data, output, options, scope=_scope(requested, options.seed), progress=progress)
     folder, location = Path(output), {"data": ready.job.audited.source}
-    with files.claimed(folder, ready.identity, location, images=False, engines=ready.engines):
+    with files.claimed(folder, ready.identity, location, images=False, engines=ready.engines, request=request):
         if not (folder / CurveResults.file_name).is_file():
             _draw(folder, ready.begun(folder / files.WORK_FOLDER, images=False), requested)
         results = CurveResults.read(folder / CurveResults.file_name)

@@ -23,9 +23,9 @@ from headstart.study.execution import run_folder as files
 from headstart.version import __version__
 from headstart.workflow.job.audit import AuditedDataset, Data, audit_data, refuse_table_columns
 from headstart.workflow.job.near_duplicates import join_exact
+from headstart.workflow.options.config import given_options
 from headstart.workflow.options.data import as_source
 from headstart.workflow.options.pretrain import PretrainOptions
-from headstart.workflow.options.verbs import GivenOptions
 from headstart.workflow.preflight import check_outside
 
 
@@ -75,8 +75,8 @@ def pretrain(
     options : PretrainOptions, optional
     progress : Progress, optional
     **given
-        Options of `PretrainOptions`, `PretrainSettings` and `DataSource` by name, such as ``epochs=20``; they go before
-        those of `options`. The backbone must be named, here or there.
+        ``config``, a file of options (docs/config.md), and options of `PretrainOptions`, `PretrainSettings` and
+        `DataSource` by name, such as ``epochs=20``; they go before those of `options`. The backbone must be named.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def pretrain(
     ...     "clothes/", "clothes.safetensors", backbone="resnet18", input_size=64, epochs=20
     ... )  # doctest: +SKIP
     """
-    named, progress = GivenOptions.of("pretrain", given), progress or Silent()
+    named, progress = given_options("pretrain", given), progress or Silent()
     data, options = named.data(data), named.options(PretrainOptions, options)
     path = _output_file(output)
     check_outside(data, path)

@@ -18,9 +18,9 @@ from headstart.workflow.job.fold_extractors import FoldExtractors
 from headstart.workflow.job.job import Job
 from headstart.workflow.job.near_duplicates import join_near_duplicates
 from headstart.workflow.job.sources import open_cache
+from headstart.workflow.options.config import given_options
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import search_space
-from headstart.workflow.options.verbs import GivenOptions
 from headstart.workflow.preflight import Preflight, Scope, make_run_split
 
 
@@ -62,7 +62,8 @@ def rank_backbones(
         have no part in the scores.
     progress : Progress, optional
     **given
-        Options that ``headstart backbones rank`` has, by name; they go before those of `options`.
+        ``config``, a file of options (docs/config.md), and options that ``headstart backbones rank`` has, by name; they
+        go before those of `options`.
 
     Returns
     -------
@@ -81,7 +82,7 @@ def rank_backbones(
     >>> headstart.rank_backbones("photographs/", backbone="resnet18,densenet121").favoured  # doctest: +SKIP
     ('densenet121',)
     """
-    named = GivenOptions.of("rank", given)
+    named = given_options("rank", given)
     data, options = named.data(data), named.options(FitOptions, options)
     scope = Scope(space=_several_sources, judges=False, trains=False, sees_table=False)
     ready = Preflight.of(data, None, options, scope=scope, progress=progress)

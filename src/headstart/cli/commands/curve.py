@@ -9,6 +9,7 @@ import click
 
 from headstart.cli.answer import Answer
 from headstart.cli.commands import register_command
+from headstart.cli.config import run_request
 from headstart.cli.options import (
     DataCommand,
     collect,
@@ -47,7 +48,9 @@ def curve(data: str, output: str, quiet: bool, **given: Any) -> Answer:
 
     source, requested = collect(DataSource, given, path=data), collect(CurveOptions, given)
     options = collect(FitOptions, given)
-    found = draw_curve(source, output, options, requested, progress=TerminalProgress(quiet=quiet))
+    found = draw_curve(
+        source, output, options, requested, progress=TerminalProgress(quiet=quiet), request=run_request()
+    )
 
     def show() -> None:
         print_curve(found.results)

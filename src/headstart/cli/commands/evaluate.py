@@ -8,15 +8,14 @@ from typing import Any
 import click
 
 from headstart.cli.answer import Answer
-from headstart.cli.command import Command
 from headstart.cli.commands import register_command
-from headstart.cli.options import collect, data_argument, options_of, quiet_option
+from headstart.cli.options import DataCommand, collect, data_argument, options_of, quiet_option
 from headstart.workflow.options.data import DataSource
 from headstart.workflow.options.fit import FitOptions
 
 
 @register_command(order=60)
-@click.command(cls=Command)
+@click.command(cls=DataCommand)
 @click.argument("model", type=click.Path())
 @data_argument
 @options_of(DataSource)

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from headstart.engines.engine import Engine
 from headstart.errors import InputError, RunError
 from headstart.storage import storage_error, write_json
+from headstart.study.execution.run_request import RunRequest
 
 RUN_FILE = "run.json"
 RESULTS_FILE = "results.json"
@@ -30,6 +31,7 @@ _PARTS: Final = {
     "source": (dict, "an object"),
     "engines": (dict, "an object"),
     "images": (bool, "true or false"),
+    "request": (dict, "an object"),
 }
 """Parts of ``run.json``; older runs have the first alone."""
 
@@ -91,6 +93,21 @@ def stored_record(path: Path, number: int = 0) -> dict[str, Any]:
     return record
 
 
+def stored_request(path: Path) -> RunRequest | None:
+    """What the run that a folder holds was begun with; None where it does not say.
+
+    Raises
+    ------
+    RunError
+        When the run is damaged.
+    """
+    request = read_run(path).get("request")
+    try:
+        return None if request is None else RunRequest.from_json(request)
+    except ValueError as error:
+        raise RunError(_damaged(path / RUN_FILE, str(error))) from error
+
+
 @contextmanager
 def claimed(
     path: Path,
@@ -99,6 +116,7 @@ def claimed(
     *,
     images: bool = True,
     engines: dict[str, Any] | None = None,
+    request: RunRequest | None = None,
 ) -> Iterator[bool]:
     """Hold a run folder for the length of a block: create it, or check that it holds the same run.
 
@@ -114,6 +132,8 @@ def claimed(
     engines : dict, optional
         How the engine of every source was chosen, by its number as text, for `stored_record`; what was written at the
         run's beginning stays.
+    request : RunRequest, optional
+        What the run was begun with; likewise, and it decides nothing.
 
     Yields
     ------
@@ -136,7 +156,9 @@ def claimed(
     except OSError as error:
         raise storage_error(path, error) from error
     try:
-        yield _claim(path, {"identity": identity, "source": source, "engines": engines or {}}, images=images)
+        run: dict[str, Any] = {"identity": identity, "source": source, "engines": engines or {}}
+        run |= {} if request is None else {"request": request.to_json()}
+        yield _claim(path, run, images=images)
     finally:
         lock.release()  # the file stays: removed at the wrong moment, it would let two processes in
 
@@ -152,7 +174,8 @@ def _claim(path: Path, run: dict[str, Any], *, images: bool) -> bool:
     stored = read_run(path)
     allowed = images and bool(stored.get("images", True))
     if allowed != stored.get("images"):
-        write_json(path / RUN_FILE, {**content, "engines": stored.get("engines", {}), "images": allowed})
+        begun = {name: stored[name] for name in ("engines", "request") if name in stored}
+        write_json(path / RUN_FILE, {**content, "engines": {}, **begun, "images": allowed})
     return allowed
 
 

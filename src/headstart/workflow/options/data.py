@@ -71,7 +71,12 @@ class DataSource(Options):
     )
     root: str | None = field(
         default=None,
-        metadata=option("Folder that a manifest's paths start from.", is_path=True, unset="its own"),
+        metadata=option(
+            "Folder that a manifest's paths start from.",
+            is_path=True,
+            by_hand="where images are read from",
+            unset="its own",
+        ),
     )
     partition: str | None = field(
         default=None,
@@ -80,7 +85,8 @@ class DataSource(Options):
         ),
     )
     allow_outside: bool = field(
-        default=False, metadata=option("Follow paths and links that lead out of the data folder.")
+        default=False,
+        metadata=option("Follow paths and links that lead out of the data folder.", by_hand="where links may lead"),
     )
 
     def __post_init__(self) -> None:

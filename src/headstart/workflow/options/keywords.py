@@ -32,6 +32,23 @@ class Named(NamedTuple):
     whole: Declared | None = None
     shorthand: Shorthand | None = None
 
+    def parameter(self, name: str) -> str:
+        """Name of the parameter by which the command line hands the value over."""
+        return name if self.shorthand is not None else self.item.parameter
+
+    def on_command_line(self, name: str, value: Any) -> Iterator[tuple[str, Any]]:
+        """The value as parameters of the command line, whose texts hold what Python has as lists and mappings."""
+        if self.item.option.parts and isinstance(value, Mapping):
+            yield from ((part.parameter, value[part.name]) for part in self.item.parts() if part.name in value)
+        elif isinstance(value, Mapping):
+            yield self.parameter(name), ",".join(f"{key}={one}" for key, one in value.items())
+        elif isinstance(value, list) and self.item.kind is str:
+            yield self.parameter(name), ",".join(value)
+        elif self.item.kind is bool and self.item.flag.startswith("--no-"):
+            yield self.parameter(name), not value
+        else:
+            yield self.parameter(name), value
+
 
 def names_of(declaring: type[Options], fields: Sequence[str] = ()) -> Iterator[tuple[str, Named]]:
     """Every name of the options that a dataclass declares, as its flag says it; of some fields alone, if named."""

@@ -14,6 +14,7 @@ DEVICES: Final = get_args(Device)
 THREADS: Final = {"at_least": 1, "at_most": 256}
 SKIP_UNREADABLE = "Leave unreadable images out instead of stopping."
 OFFLINE = "Never touch the network."
+NETWORK_ACCESS = "whether the network is touched"
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,13 @@ class MachineOptions(Options):
     threads: int | None = field(
         default=None, metadata=option("Threads and worker processes.", unset="all processors", **THREADS)
     )
-    offline: bool = field(default=False, metadata=option(OFFLINE, matters=True))
+    offline: bool = field(default=False, metadata=option(OFFLINE, by_hand=NETWORK_ACCESS, matters=True))
     cache: str | None = field(
         default="default",
         metadata=option(
             "Cache folder.",
             is_path=True,
+            by_hand="where files are written",
             unset="$HEADSTART_CACHE or the user's",
             turned_off_by=("--no-cache", "Keep features in the run folder only."),
         ),

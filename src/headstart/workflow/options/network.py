@@ -62,6 +62,7 @@ class NetworkOptions(Options):
         metadata=option(
             "File of weights, or random.",
             is_path=True,
+            by_hand="which weights are read",
             unset="shipped, added, cached, or (for a named backbone) downloaded",
             offered=lambda: ("random",),
         ),

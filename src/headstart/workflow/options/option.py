@@ -95,6 +95,8 @@ class Option(Limits):
     shorthand : Shorthand or None
     parts : mapping of str to Option
         The options that make up this one, where it is itself a mapping or a dataclass.
+    by_hand : str
+        What the option says, where no file of options may say it; empty where one may.
     decides : bool
         The value is part of the identity of a run: with another one it is another run.
     recorded_as : str or None
@@ -120,6 +122,7 @@ class Option(Limits):
     turned_off_by: tuple[str, str] | None = None
     shorthand: Shorthand | None = None
     parts: Mapping[str, Option] = field(default_factory=dict)
+    by_hand: str = ""
     decides: bool = False
     recorded_as: str | None = None
     group: str = ""
@@ -258,13 +261,23 @@ def check_values(options: Any) -> None:
         For a value of another type, one that is none of the choices, or out of range.
     """
     for item in declared_options(type(options)):
-        value, noun = getattr(options, item.name), item.option.noun or item.name
-        if value is None and " | None" in item.annotation:
-            continue
-        if item.option.choices:
-            _check_choice(item.option, noun, value)
-        else:
-            _check_type_and_range(item, noun, value)
+        check_value(item, getattr(options, item.name))
+
+
+def check_value(item: Declared, value: Any) -> None:
+    """Check one value against the type, the choices and the range of its option.
+
+    Raises
+    ------
+    InputError
+    """
+    noun = item.option.noun or item.name
+    if value is None and " | None" in item.annotation:
+        return
+    if item.option.choices:
+        _check_choice(item.option, noun, value)
+    else:
+        _check_type_and_range(item, noun, value)
 
 
 def _check_choice(about: Option, noun: str, value: Any) -> None:

@@ -11,7 +11,7 @@ from headstart.errors import InputError
 from headstart.pretraining import PretrainSettings
 from headstart.pretraining.settings import PRECISIONS, TrainingPrecision
 from headstart.runtime.limits import limits_of
-from headstart.workflow.options.machine import DEVICES, OFFLINE, SKIP_UNREADABLE, THREADS, Device
+from headstart.workflow.options.machine import DEVICES, NETWORK_ACCESS, OFFLINE, SKIP_UNREADABLE, THREADS, Device
 from headstart.workflow.options.names import backbone_names, policy_names
 from headstart.workflow.options.network import INPUT_SIZES, RESIZES, WHITE_LEVEL, Resize
 from headstart.workflow.options.option import Option, Options, option
@@ -98,6 +98,7 @@ class PretrainOptions(Options):
         metadata=option(
             "File of weights to start from.",
             is_path=True,
+            by_hand="which weights are read",
             unset="random weights",
             offered=lambda: ("random",),
             group="Network",
@@ -152,7 +153,9 @@ class PretrainOptions(Options):
         default=None,
         metadata=option("Threads and worker processes.", unset="all processors", group="Machine", **THREADS),
     )
-    offline: bool = field(default=False, metadata=option(OFFLINE, group="Machine", matters=True))
+    offline: bool = field(
+        default=False, metadata=option(OFFLINE, by_hand=NETWORK_ACCESS, group="Machine", matters=True)
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar
 
 from headstart.errors import InputError, unknown_name
+from headstart.study.execution.run_request import RunRequest
 from headstart.workflow.options.data import DataSource, as_source
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.keywords import Named, names_of, with_options
@@ -38,13 +39,16 @@ _DATA: Final = _Takes(DataSource)
 _COMPUTING: Final = (EngineOptions, MachineOptions)
 _TAKES: Final[Mapping[str, tuple[_Takes, ...]]] = MappingProxyType(
     {
-        "check": (_DATA, _of_fit(MachineOptions, fields=("backbone", "weights"))),
+        "check": (_DATA, _of_fit(MachineOptions, fields=("backbone", "weights", "channels"))),
         "fit": (_DATA, _Takes(FitOptions)),
         "curve": (_DATA, _Takes(CurveOptions), _of_fit(NetworkOptions, *_COMPUTING, fields=("positive", "seed"))),
         "pretrain": (_DATA, _Takes(PretrainOptions)),
+        "evaluate": (_DATA, _of_fit(fields=("skip_unreadable", "seed", "device"))),
         "rank": (_DATA, _of_fit(NetworkOptions, *_COMPUTING, fields=("study", "split", "seed"))),
     }
 )
+VERBS: Final = tuple(_TAKES)
+"""Verbs that work on a data set."""
 
 
 def names_of_verb(verb: str) -> dict[str, Named]:
@@ -63,12 +67,15 @@ class GivenOptions:
     Attributes
     ----------
     values : mapping of type to dict
+    request : RunRequest or None
+        The file of options that they come from, as a run records it.
     """
 
     values: Mapping[type[Options], Mapping[str, Any]]
+    request: RunRequest | None = None
 
     @classmethod
-    def of(cls, verb: str, given: Mapping[str, Any]) -> GivenOptions:
+    def of(cls, verb: str, given: Mapping[str, Any], request: RunRequest | None = None) -> GivenOptions:
         """The options of a call.
 
         Raises
@@ -82,10 +89,18 @@ class GivenOptions:
             if name not in known:
                 raise InputError(unknown_name(f"option of {verb}", name, known))
             values.setdefault(known[name].declaring, {})[name] = value
-        return cls(values)
+        return cls(values, request)
 
     def options(self, declaring: type[T], options: T | None = None) -> T:
-        """Options with what was given of them; see `headstart.workflow.options.keywords.with_options`."""
+        """Options with what was given of them; see `headstart.workflow.options.keywords.with_options`.
+
+        Raises
+        ------
+        InputError
+            When `options` stand beside a file of options, so that it cannot be told which of the two is meant.
+        """
+        if options is not None and self.request is not None:
+            raise InputError("config and an object of options exclude each other; name single options beside config.")
         return with_options(options, declaring, self.values.get(declaring, {}))
 
     def data(self, data: D) -> D | DataSource:

@@ -1,0 +1,105 @@
+"""`--config`, and the headstart.toml of the current folder: what they say becomes the defaults of a command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from headstart.cli.command import Option
+
+_CONFIG_FILE: Final = "headstart.toml"
+_META: Final = "headstart.request"
+
+
+def config_option() -> click.Option:
+    """The option that names a file of options."""
+    default = "headstart.toml of the current folder, unless that is the data's; docs/config.md"
+    about: dict[str, Any] = {"type": click.Path(), "metavar": "FILE", "expose_value": False}
+    return Option(["--config"], group="Machine", help=f"File of options. [default: {default}]", **about)
+
+
+def apply_config(command: click.Command, context: click.Context, words: Sequence[str]) -> None:
+    """Take the defaults of a command from its file of options, if there is one, and note what was asked for.
+
+    Parameters
+    ----------
+    command : click.Command
+    context : click.Context
+        Of this call; gets the defaults.
+    words : sequence of str
+        What the user gave after the command's name.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be used.
+    """
+    if context.resilient_parsing:  # completion
+        return
+    given, _, _ = command.make_parser(context).parse_args(args=list(words))
+    asks_for_help = command.get_help_option(context)
+    if given.get("help_all") or (asks_for_help is not None and given.get(asks_for_help.name or "")):
+        return
+    path = _chosen(given)
+    content: Mapping[str, Any] = {}
+    if path is not None:
+        from headstart.workflow.options.config import read_config
+
+        config = read_config(path)
+        content = config.content
+        context.default_map = _defaults(command, config, given)
+        if context.default_map:
+            click.echo(f"Options from {path}: {', '.join(sorted(context.default_map))}.", err=True)
+    names = context.command_path.split()[1:]
+    context.meta[_META] = (("headstart", *names, *words), content)
+
+
+def run_request() -> Any:
+    """What the command at hand was asked for, as a run records it."""
+    from headstart.study.execution.run_request import RunRequest
+
+    words, content = click.get_current_context().meta[_META]
+    return RunRequest(words, content)
+
+
+def _chosen(given: Mapping[str, Any]) -> Path | None:
+    """The file that is named, else that of the current folder, unless the data lie in that folder too."""
+    if isinstance(named := given.get("config"), str):
+        return Path(named)
+    path = Path(_CONFIG_FILE)
+    try:
+        if not path.is_file():
+            return None
+        if isinstance(data := given.get("data"), str) and _lies_in_data(path, Path(data)):
+            click.echo(
+                f"{path} lies in the folder of the data, so it is not used: whoever made the data may have written it. "
+                f"To use it, name it: --config {path}",
+                err=True,
+            )
+            return None
+    except (OSError, ValueError):  # a folder that may not be looked into
+        return None
+    return path
+
+
+def _lies_in_data(path: Path, data: Path) -> bool:
+    folder = data.resolve() if data.is_dir() else data.resolve().parent
+    return path.resolve().is_relative_to(folder)
+
+
+def _defaults(command: click.Command, config: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of the file by the parameters of the command, less those that the command line gives."""
+    from headstart.workflow.options.config import names_networks, without_overridden
+    from headstart.workflow.options.verbs import names_of_verb
+
+    verb = str(command.name)
+    known = names_of_verb(verb)
+    said = {name: given[parameter] for name, named in known.items() if (parameter := named.parameter(name)) in given}
+    values = without_overridden(verb, config.of_verb(verb), said)
+    found: dict[str, Any] = {"offline": True} if names_networks(config, values) and "offline" in known else {}
+    for name, value in values.items():
+        found |= {one: content for one, content in known[name].on_command_line(name, value) if one not in given}
+    return found
