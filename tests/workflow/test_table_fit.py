@@ -77,6 +77,7 @@ def test_results_report_and_bundle_name_the_columns(run: Any) -> None:
     assert age.balanced_accuracy is not None and age.balanced_accuracy > 0.7
     page = (run.folder / "report.html").read_text()
     assert "Table columns beside the pictures" in page
+    assert "table with the columns image, age, site and stage" in page
     assert re.search(r"heads saw 3 table columns\s+\(age \(number, 14.6\s% missing\), site \(category", page)
     table = run.model().table
     assert isinstance(table, TableEncoding)

@@ -11,6 +11,8 @@ import click
 from headstart.cli.table import print_facts, print_table, print_text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from headstart.results import RunResults
     from headstart.results.models.candidates import IgnoredGroups
     from headstart.results.models.evaluation import ComparisonResults, TestSetResults
@@ -50,7 +52,12 @@ def print_run(run: Run) -> None:
         click.echo(f"Warning: {warning}", err=True)
     print_text(run.headline)  # the verdict on transfer is its last sentence
     click.echo(f"Report: {run.report}")
-    click.echo(f"Next: headstart predict {shlex.quote(str(run.folder / 'model'))} NEW_IMAGES/")
+    click.echo(next_prediction(run.folder / "model", has_table=results.table is not None))
+
+
+def next_prediction(model: str | Path, *, has_table: bool) -> str:
+    """The command that predicts new images: from a table of them where the model takes table columns."""
+    return f"Next: headstart predict {shlex.quote(str(model))} {'NEW_IMAGES.csv' if has_table else 'NEW_IMAGES/'}"
 
 
 def print_heldout(heldout: HeldOut) -> None:

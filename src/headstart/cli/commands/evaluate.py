@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 import click
@@ -25,7 +24,7 @@ def evaluate(
     *, model: str, data: str, skip_unreadable: bool, seed: int, device: str, quiet: bool, **given: Any
 ) -> Answer:
     """Score a model on an outside, labelled test set."""
-    from headstart.cli.output import print_scores
+    from headstart.cli.output import next_prediction, print_scores
     from headstart.cli.progress import TerminalProgress
     from headstart.cli.table import print_text
     from headstart.model import load_model
@@ -41,6 +40,6 @@ def evaluate(
         for line in found.decision_lines:
             print_text(line)
         print_text(f"{found.n_images:,} images; the intervals are those of this very model on new images of this kind.")
-        click.echo(f"Next: headstart predict {shlex.quote(model)} NEW_IMAGES/")
+        click.echo(next_prediction(model, has_table=fitted.table is not None))
 
     return Answer(found.to_json, show)

@@ -131,7 +131,9 @@ class Audit:
                 )
         for column in self.columns:
             counted = f"{column.n_distinct:,} values, {column.n_missing:,} missing"
-            yield f"table column {column.name}: {column.kind}, {counted}"
+            alone = column.balanced_accuracy
+            told = "" if alone is None else f"; alone it tells the class with balanced accuracy {alone:.2f}"
+            yield f"table column {column.name}: {column.kind}, {counted}{told}"
         for _, name, reason in self.unreadable:
             yield f"unreadable: {name}: {reason}"
         for rows in self.duplicates:

@@ -7,7 +7,9 @@ import shlex
 from headstart.report.context import ReportContext
 from headstart.report.document import Section, Text, Verbatim
 from headstart.report.sections import Drawn, register_section
+from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
+from headstart.results.models.table import TableFacts
 
 
 def model_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
@@ -25,5 +27,13 @@ def predict_section(context: ReportContext, drawn: Drawn) -> Section:
         f"The final model was trained on all images: {record.results.final_model.label}. It lies in {run}/model."
     )
     lines = f"headstart predict {run}/model IMAGES -o predictions.csv\nheadstart evaluate {run}/model LABELLED_IMAGES"
-    where = Text("Type these in the folder that holds the run; IMAGES is a file, a folder or a pattern.", tone="note")
+    where = Text(f"Type these in the folder that holds the run; {_images(record.results.table)}.", tone="note")
     return Section("predict", "How to predict with this model", (final, Verbatim(lines, "Commands"), where))
+
+
+def _images(table: TableFacts | None) -> str:
+    """What stands for the images in a command."""
+    if table is None:
+        return "IMAGES is a file, a folder or a pattern"
+    columns = text.listed(["image", *(column.name for column in table.columns)], limit=20)
+    return f"IMAGES is a CSV or Parquet table with the columns {columns}; LABELLED_IMAGES has a label too"
