@@ -34,3 +34,33 @@ def test_no_view_looks_beyond_what_is_continued(ranges: Ranges) -> None:
     still = Ranges(ranges.rotation_deg, ranges.zoom, ranges.shift, *[(1.0, 1.0)] * 5, 0.0, 0.0)
     for index in range(1, 60):
         assert View("custom", 0, index, Custom("none", still)).apply(white, "a").min() == 255
+
+
+@pytest.mark.parametrize("policy", ["flips", "geometric", "photometric", "strong"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("n_channels", [1, 2, 5])
+def test_views_of_any_number_of_channels_keep_shape_type_and_scale(policy: str, dtype: type, n_channels: int) -> None:
+    pixels = np.random.default_rng(0).uniform(0, 255, (24, 24, n_channels)).astype(dtype)
+    before = pixels.copy()
+    seen = View(policy, index=1).apply(pixels, "content")
+    assert seen.shape == pixels.shape and seen.dtype == dtype and not np.array_equal(seen, pixels)
+    assert seen.min() >= 0 and seen.max() <= 255
+    assert np.array_equal(pixels, before)
+
+
+def test_every_channel_is_moved_as_it_would_be_alone() -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (24, 24, 4), dtype=np.uint8)
+    view = View("geometric", index=3)
+    together = view.apply(pixels, "content")
+    for channel in range(4):
+        assert np.array_equal(together[..., [channel]], view.apply(pixels[..., [channel]], "content"))
+    as_colours = view.apply(np.ascontiguousarray(pixels[..., :3]), "content")
+    assert np.array_equal(together[..., :3], as_colours)
+
+
+def test_floats_that_are_whole_numbers_give_nearly_the_views_of_bytes() -> None:
+    pixels = np.random.default_rng(2).integers(60, 196, (32, 32, 3), dtype=np.uint8)
+    for policy in ("geometric", "photometric"):
+        view = View(policy, index=2)
+        difference = view.apply(pixels.astype(np.float32), "content") - view.apply(pixels, "content")
+        assert np.abs(difference).mean() < 2

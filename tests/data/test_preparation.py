@@ -54,7 +54,7 @@ def test_settings_round_trip_and_refuse_a_newer_decoder() -> None:
 class Learned:
     """A preparation that learned one array."""
 
-    name, size, dtype = "learned", (3, 4), np.dtype(np.float32)
+    name, size, dtype, n_channels = "learned", (3, 4), np.dtype(np.float32), 3
 
     def __init__(self, offset: np.ndarray) -> None:
         self.offset = offset

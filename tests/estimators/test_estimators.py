@@ -469,3 +469,18 @@ def test_document_examples_run(images, labels, tmp_path, monkeypatch):
     for block in blocks:
         exec(block, names)
     assert (tmp_path / "model" / "manifest.json").is_file()
+
+
+def test_channels_are_chosen_by_name_and_floats_keep_their_steps(images, labels):
+    stack = np.concatenate([images, images[..., :2]], axis=3)
+    names = ("a", "b", "c", "d", "e")
+    whole = ImageDataset.from_arrays(stack, channels=names)
+    floats = ImageDataset.from_arrays(stack.astype(np.float32) / 255, channels=names, scale=(0, 1))
+    fitted = TransferClassifier(**OPTIONS, channels=["a", "c", "e", "d"]).fit(floats, labels)
+    assert fitted.model_.preparation.pixels == "float32" and fitted.model_.backbone.n_channels == 4
+    assert np.abs(fitted.predict_proba(whole) - fitted.predict_proba(floats)).max() < 0.2
+    with pytest.raises(ImageError, match="no channel 'a'"):
+        fitted.predict(images)
+    for channels, message in (("a,b", "must be a list of names"), (["none"], "at least one of them no black")):
+        with pytest.raises(ArgumentError, match=message):
+            FrozenFeatures(**OPTIONS, channels=channels).fit(images)

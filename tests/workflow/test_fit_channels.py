@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def test_three_chosen_channels_are_the_fit_of_the_same_picture(tmp_path: Path, n
 def test_floating_point_pixels_reach_the_network_in_steps_of_their_own(tmp_path: Path, no_figures: None) -> None:
     floats = stack()[..., :3].astype(np.float32) / 255 + np.float32(0.001)
     dataset = headstart.ImageDataset.from_arrays(floats, helpers.labels_of(48), scale=(0, 1))
-    run = headstart.fit(dataset, tmp_path / "run", helpers.options(baselines=True))
+    run = headstart.fit(dataset, tmp_path / "run", helpers.options())
     assert run.results.backbone.preparation.pixels == "float32"
     model = run.model()
     whole = headstart.ImageDataset.from_arrays(np.clip(np.round(floats * 255), 0, 255).astype(np.uint8))
@@ -119,9 +120,39 @@ def test_channels_are_normalised_by_the_training_images_whatever_their_number(tm
     assert run.model().predict_proba(cells(4, seed=3)).shape == (4, 2)
 
 
-def test_fine_tuning_and_another_engine_take_four_channels(tmp_path: Path, no_figures: None) -> None:
-    options = helpers.options(
-        channels=FOUR, strategy="fine-tune", fine_tuning={"epochs": 1}, unlock="1", engine="openvino", precision="fp32"
-    )
+def test_fine_tuning_takes_four_channels(tmp_path: Path, no_figures: None) -> None:
+    options = helpers.options(channels=FOUR, strategy="fine-tune", fine_tuning={"epochs": 1}, unlock="1")
     run = headstart.fit(cells(), tmp_path / "run", options)
     assert run.model().predict_proba(cells(4, seed=3)).shape == (4, 2)
+
+
+def test_baselines_describe_every_channel() -> None:
+    from headstart.data import ImageResize
+    from headstart.features.descriptors.descriptors import describe
+    from headstart.features.descriptors.extractor import DescriptorExtractor
+
+    pixels = stack(2)[:, :20, :20]
+    found = DescriptorExtractor(ImageResize((20, 20), channels=NAMES), n_threads=1)
+    rows = found.compute(pixels)
+    assert rows.shape == (2, *found.row_shape)
+    last = np.concatenate([pixels[0, ..., 3:], np.zeros((20, 20, 1), np.uint8)], axis=2)
+    expected = np.concatenate([describe(np.ascontiguousarray(pixels[0, ..., :3])), describe(last)])
+    assert np.array_equal(rows[0], expected)
+
+
+@pytest.mark.parametrize("pixels", ["uint8", "float32"])
+def test_engines_agree_on_four_channels(pixels: str) -> None:
+    pytest.importorskip("openvino")
+    from headstart.backbones.backbone import load_backbone
+    from headstart.data import ImageResize
+    from headstart.engines.engine import decide_engine
+    from headstart.features.extractor import Extractor
+
+    backbone = load_backbone(helpers.BACKBONE, weights="random", n_channels=4)
+    preparation = ImageResize((32, 32), channels=FOUR, pixels=pixels)
+    images = np.stack([cells(3).prepared(row, preparation) for row in range(3)])
+    assert images.shape == (3, 32, 32, 4)
+    torch_engine = decide_engine(device="cpu", n_threads=1)
+    engines = (torch_engine, replace(torch_engine, name="openvino"))
+    plain, fast = (Extractor(backbone, preparation, engine).compute(images) for engine in engines)
+    np.testing.assert_allclose(fast, plain, atol=1e-4)

@@ -143,6 +143,11 @@ class FittedChannelNormalisation:
         return np.dtype(np.float32)
 
     @property
+    def n_channels(self) -> int:
+        """Number of channels of the pixels."""
+        return self.base.n_channels
+
+    @property
     def constant(self) -> tuple[int, ...]:
         """Numbers of the channels that are constant in the images it was fitted on."""
         return tuple(np.flatnonzero(self.spread == 0).tolist())

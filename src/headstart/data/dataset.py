@@ -20,7 +20,7 @@ from headstart.data.names import check_printable
 from headstart.data.preparation import Preparation
 from headstart.data.readers.table import DatasetTable
 from headstart.data.table.column import TableColumn
-from headstart.errors import InputError
+from headstart.errors import ImageError, InputError
 from headstart.storage import hash_json
 
 
@@ -156,19 +156,17 @@ class ImageDataset(DatasetConstructors):
         return self.pixels.open(row, self.names[row])
 
     def has_float_pixels(self, channels: Sequence[str] | None = None) -> bool:
-        """Whether the first image is of floating-point samples on a stated scale.
+        """Whether the first image is of floating-point samples on a stated scale; not where it cannot be read.
 
         Parameters
         ----------
         channels : sequence of str, optional
             Names of the channels that make up an image.
-
-        Raises
-        ------
-        ImageError
-            When it cannot be read.
         """
-        samples = self.stored(0).decoded(channels=channels).samples
+        try:
+            samples = self.stored(0).decoded(channels=channels).samples
+        except ImageError:
+            return False
         return samples is not None and samples.dtype != np.uint8
 
     def content_hash(self, row: int) -> str:

@@ -39,6 +39,11 @@ class Preparation(Protocol):
         """Type of the pixels that `apply` gives: uint8 or float32, both on the scale 0..255."""
         ...
 
+    @property
+    def n_channels(self) -> int:
+        """Number of channels of the pixels."""
+        ...
+
     def prepare(self, stored: StoredImage) -> NDArray[Any]:
         """Pixels (height, width, channels) of a stored image, of which views are made.
 

@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator
 
 from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.data.images.decode import WHITE_LEVEL
+from headstart.data.images.samples import check_choice
 from headstart.errors import ArgumentError, InputError, unknown_name
 from headstart.estimators.inputs import Images, image_dataset
 
@@ -48,6 +49,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
     white_level: int = WHITE_LEVEL
     decode: str = "exact"
     normalise: str = "weights"
+    channels: Sequence[str] | None = None
     device: str = "auto"
     threads: int | None = None
     engine: str = "torch"
@@ -74,6 +76,8 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         from headstart.features.open import open_extractor, select_engine
 
         settings = self._settings()
+        if dataset.has_float_pixels(settings.channels):
+            settings = replace(settings, pixels="float32")
         backbone = own_backbone(settings)
         try:
             plain = open_extractor(settings, backbone=backbone)
@@ -111,6 +115,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
             white_level=self.white_level,
             decode=self.decode,
             normalise=self.normalise,
+            channels=channel_names(self.channels),
             device=self.device,
             n_threads=self.threads,
             engine=self.engine,
@@ -138,17 +143,17 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
 
 def own_backbone(settings: ExtractionSettings) -> Backbone:
     """A backbone of the caller's own, copied from one held in memory: a search fits the same one again and again."""
-    weights = settings.weights
-    held = _held_backbone(settings.backbone, weights, _stamp(weights), settings.offline, settings.seed)
+    loaded = {"offline": settings.offline, "seed": settings.seed, "n_channels": settings.n_channels}
+    held = _held_backbone(settings.backbone, settings.weights, _stamp(settings.weights), **loaded)
     return replace(held, module=copy.deepcopy(held.module))
 
 
 @functools.lru_cache(maxsize=2)
-def _held_backbone(name: str, weights: str | None, stamp: tuple[int, int] | None, offline: bool, seed: int) -> Backbone:
+def _held_backbone(name: str, weights: str | None, stamp: tuple[int, int] | None, **loaded: Any) -> Backbone:
     """The last two backbones; `stamp` tells a file of weights from what it held before."""
     from headstart.backbones.backbone import load_backbone
 
-    return load_backbone(name, weights=weights, offline=offline, seed=seed)
+    return load_backbone(name, weights=weights, **loaded)
 
 
 def _stamp(weights: str | None) -> tuple[int, int] | None:
@@ -157,6 +162,25 @@ def _stamp(weights: str | None) -> tuple[int, int] | None:
         return None
     status = Path(weights).stat()
     return status.st_mtime_ns, status.st_size
+
+
+def channel_names(channels: Any) -> tuple[str, ...] | None:
+    """Names of the channels that make up an image.
+
+    Raises
+    ------
+    ArgumentError
+        When they are no list of names.
+    """
+    if channels is None:
+        return None
+    if isinstance(channels, str) or not isinstance(channels, Sequence) or not all(isinstance(n, str) for n in channels):
+        raise ArgumentError(f"channels must be a list of names such as ['dapi', 'gfp', 'none'], not {channels!r:.80}.")
+    try:
+        check_choice(channels)
+    except InputError as error:
+        raise ArgumentError(str(error)) from error
+    return tuple(channels)
 
 
 def check_whole(name: str, value: Any, *, at_least: int) -> None:

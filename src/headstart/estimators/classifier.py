@@ -51,7 +51,7 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         folds and takes the candidate of the smallest log loss: the choice that `headstart.fit` makes for its model.
     settings : dict, optional
         Settings of the head that differ from its defaults, such as ``{"C": 0.1}``; not with ``auto``.
-    weights, input_size, resize, white_level, decode, normalise, device, threads : optional
+    weights, input_size, resize, white_level, decode, normalise, channels, device, threads : optional
         See `FrozenFeatures`.
     engine, precision, batch_size, cache, offline : optional
         See `FrozenFeatures`.

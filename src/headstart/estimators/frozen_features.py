@@ -41,6 +41,9 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
     normalise : {"weights", "training"}
         Mean and spread of the channels that pixels are normalised by: the weights' own, or those of the images given to
         `fit`, which are read for that.
+    channels : list of str, optional
+        Names or numbers of the channels that make up an image, ``"none"`` for a black one; another count than three
+        adapts the network's first layer. Default: red, green and blue.
     device : {"auto", "cpu", "cuda", "mps"}
         ``auto`` takes CUDA, then MPS, then the CPU.
     threads : int, optional

@@ -27,7 +27,8 @@ _EXPECTED = (
 )
 _REMEDIES = {
     "b": "masks become images by array.astype('uint8') * 255",
-    "f": "images scaled to 0..1 become uint8 by (array * 255).round().astype('uint8')",
+    "f": "images scaled to 0..1 become uint8 by (array * 255).round().astype('uint8'), or go in as they are by "
+    "ImageDataset.from_arrays(array, scale=(0, 1))",
     "i": "whole numbers from 0 to 255 become uint8 by array.astype('uint8')",
     "u": "whole numbers from 0 to 255 become uint8 by array.astype('uint8')",
 }

@@ -33,15 +33,15 @@ class ChannelSums:
 
     Parameters
     ----------
-    preparation : ImageResize
+    preparation : Preparation
     n_threads : int
         Images read side by side; never changes a number.
     """
 
     label = "means of the channels"
 
-    def __init__(self, preparation: ImageResize, *, n_threads: int) -> None:
-        self.preparation: Preparation = preparation
+    def __init__(self, preparation: Preparation, *, n_threads: int) -> None:
+        self.preparation = preparation
         self._n_sums = 2 * preparation.n_channels
         self.engine = Engine(n_threads=n_threads, batch_size=8)
         self.view: View | None = None

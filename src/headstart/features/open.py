@@ -65,6 +65,11 @@ class ExtractionSettings:
     seed: int = 0
     normalise: str = "weights"
 
+    @property
+    def n_channels(self) -> int:
+        """Number of channels that the network takes."""
+        return 3 if self.channels is None else len(self.channels)
+
 
 def open_extractor(
     settings: ExtractionSettings, *, backbone: Backbone | None = None, progress: Progress | None = None
@@ -98,7 +103,7 @@ def open_extractor(
             weights=settings.weights,
             offline=settings.offline,
             seed=settings.seed,
-            n_channels=3 if settings.channels is None else len(settings.channels),
+            n_channels=settings.n_channels,
             progress=progress,
         )
     size = settings.input_size or backbone.input_size

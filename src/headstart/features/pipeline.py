@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -103,9 +104,9 @@ def stream_views(
 
 
 def _batches_ahead(extractor: FeatureExtractor) -> int:
-    height, width = extractor.preparation.size
-    n_readers, n_bytes = extractor.engine.n_threads, extractor.preparation.dtype.itemsize
-    n_images = max(n_readers, min(_BYTES_AHEAD // (3 * height * width * n_bytes), max(_IMAGES_AHEAD, 2 * n_readers)))
+    preparation, n_readers = extractor.preparation, extractor.engine.n_threads
+    n_bytes = math.prod((*preparation.size, preparation.n_channels, preparation.dtype.itemsize))
+    n_images = max(n_readers, min(_BYTES_AHEAD // n_bytes, max(_IMAGES_AHEAD, 2 * n_readers)))
     return -(-n_images // extractor.engine.batch_size)
 
 

@@ -28,19 +28,17 @@ class DescriptorExtractor:
     Parameters
     ----------
     preparation : Preparation
-        Preparation of the run, so that baselines and network look at the same pixels.
+        Preparation of the run, so that baselines and network look at the same pixels. Channels that are not three are
+        described three at a time, as red, green and blue, the last ones beside black.
     n_threads : int
         Images described side by side; never changes a number.
-    n_channels : int
-        Channels of the pixels. Others than three are described three at a time, as red, green and blue, the last ones
-        beside black.
     """
 
     label = "descriptors"
 
-    def __init__(self, preparation: Preparation, *, n_threads: int, n_channels: int = 3) -> None:
+    def __init__(self, preparation: Preparation, *, n_threads: int) -> None:
         self.preparation = preparation
-        self._n_pictures = -(-n_channels // 3)
+        self._n_pictures = -(-preparation.n_channels // 3)
         self.engine = Engine(n_threads=n_threads, batch_size=8, n_streams=n_threads)
         self.view: View | None = None
 

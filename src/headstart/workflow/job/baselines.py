@@ -96,10 +96,7 @@ def open_baselines(options: FitOptions, sources: Sequence[FeatureSource]) -> Bas
     pretrained = [source for source in sources if not source.extractor.backbone.weights.is_random]
     random_extractor = random_weights_extractor(pretrained[0].extractor, seed=options.seed) if pretrained else None
     first = (pretrained or list(sources))[0]
-    seen = first.extractor
-    describer = DescriptorExtractor(
-        seen.preparation, n_threads=options.n_worker_processes, n_channels=seen.backbone.n_channels
-    )
+    describer = DescriptorExtractor(first.extractor.preparation, n_threads=options.n_worker_processes)
     return BaselineSources(describer, random_extractor, first.number)
 
 
