@@ -16,6 +16,7 @@ from made_run import make_run
 from headstart.errors import RunError
 from headstart.report.context import ReportContext
 from headstart.report.document import Picture
+from headstart.report.figures.decisions import decision_plots
 from headstart.report.html import render_page
 from headstart.report.sections import ordered_sections
 from headstart.results import RunResults
@@ -132,3 +133,14 @@ def test_values_that_no_section_can_show_are_refused(
 def test_a_network_without_a_name_is_shown(record: RunRecord) -> None:
     nameless = record.results.backbone.model_copy(update={"name": "", "stage": ""})
     build(replace(record, results=record.results.model_copy(update={"backbone": nameless})))
+
+
+def test_an_abstention_curve_without_points_is_not_drawn(record: RunRecord) -> None:
+    decisions = record.results.decisions
+    assert decisions is not None
+    bare = decisions.model_copy(update={"abstention": decisions.abstention.model_copy(update={"points": ()})})
+    changed = replace(record, results=record.results.model_copy(update={"decisions": bare}))
+    oof = ReportContext(changed).out_of_fold
+    assert "decision_abstention" in {plot.name for plot in decision_plots(record, oof)}
+    assert "decision_abstention" not in {plot.name for plot in decision_plots(changed, oof)}
+    build(changed)

@@ -33,12 +33,14 @@ def decision_plots(record: RunRecord, oof: OutOfFold) -> tuple[Plot, ...]:
     decisions = record.results.decisions
     if decisions is None:
         return ()
-    found = [_abstention_plot(record, oof, decisions.abstention)]
+    found = []
     if calibrates(decisions):
-        found.insert(0, _calibration_plot(record, decisions.calibration))
+        found.append(_calibration_plot(record, decisions.calibration))
     point = decisions.operating_point
     if point is not None and _known(point.metrics.recall, point.metrics.specificity):
-        found.insert(-1, _point_plot(record, oof, point.metrics, decisions.requested.operating_point or ""))
+        found.append(_point_plot(record, oof, point.metrics, decisions.requested.operating_point or ""))
+    if any(share.accuracy.value is not None for share in decisions.abstention.points):
+        found.append(_abstention_plot(record, oof, decisions.abstention))
     return tuple(found)
 
 
