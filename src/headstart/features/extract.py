@@ -16,11 +16,12 @@ from headstart.errors import InputError, StorageError
 from headstart.features.cache import FeatureCache
 from headstart.features.pipeline import stream_views
 from headstart.features.protocol import FeatureExtractor
-from headstart.features.row_array import LARGE_BYTES, RowArray, row_array_or_memory
+from headstart.features.row_array import RowArray, row_array_or_memory
 from headstart.progress import Progress, Silent
 
 ROWS_PER_SHARD: Final = 128
 BYTES_PER_SHARD: Final = 1 << 25
+_ARRAYS_BY_FOLD: Final = 8  # of features that differ from fold to fold: some folds and the final model
 
 
 def extract_features(
@@ -133,7 +134,7 @@ class _Extraction:
         """Features of shape (n_views, n_images, *row_shape): every view's rows together, as the cache has them."""
         shape = (len(self.views), len(self.dataset), *self.extractor.row_shape)
         rows, note = row_array_or_memory(
-            shape, self.extractor.dtype, self.cache.folder, most=LARGE_BYTES // 8 if self.several else LARGE_BYTES
+            shape, self.extractor.dtype, self.cache.folder, n_arrays=_ARRAYS_BY_FOLD if self.several else 1
         )
         if note:
             self.progress.note(note)

@@ -44,9 +44,7 @@ class RowArray:
             self._written = 0
 
 
-def new_row_array(
-    shape: tuple[int, ...], dtype: np.dtype[Any], folder: Path | None, *, most: int = LARGE_BYTES
-) -> RowArray:
+def new_row_array(shape: tuple[int, ...], dtype: np.dtype[Any], folder: Path | None, *, n_arrays: int = 1) -> RowArray:
     """Room for rows, in memory up to 256 MB, in a file without a name beyond.
 
     The file has no name in its folder (on Windows it is deleted when closed), so nothing is left behind even by
@@ -59,8 +57,8 @@ def new_row_array(
     dtype : numpy dtype
     folder : Path or None
         Where the file lies. Default: the system's folder for temporary files.
-    most : int
-        Bytes up to which the array lies in memory.
+    n_arrays : int
+        About how many such arrays there are at once: they share what lies in memory.
 
     Raises
     ------
@@ -68,7 +66,7 @@ def new_row_array(
         When the disk has no room for a large array.
     """
     n_bytes = math.prod(shape) * dtype.itemsize
-    if n_bytes <= most:
+    if n_bytes <= LARGE_BYTES // n_arrays:
         return RowArray(np.empty(shape, dtype=dtype))
     place = Path(tempfile.gettempdir()) if folder is None else folder
     try:
@@ -82,11 +80,11 @@ def new_row_array(
 
 
 def row_array_or_memory(
-    shape: tuple[int, ...], dtype: np.dtype[Any], folder: Path | None, *, most: int = LARGE_BYTES
+    shape: tuple[int, ...], dtype: np.dtype[Any], folder: Path | None, *, n_arrays: int = 1
 ) -> tuple[RowArray, str | None]:
     """Room for rows as `new_row_array` gives it, but in memory where the disk refuses, with a note that says so."""
     try:
-        return new_row_array(shape, dtype, folder, most=most), None
+        return new_row_array(shape, dtype, folder, n_arrays=n_arrays), None
     except StorageError as error:
         return RowArray(np.empty(shape, dtype=dtype)), f"{error} The features are held in memory instead."
 
