@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 from headstart.engines.protocol import Runner
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
 
     from headstart.backbones.backbone import Backbone
+    from headstart.backbones.feature_block import FeatureBlock
     from headstart.engines.engine import Engine
     from headstart.engines.network_cache import NetworkCache
 
@@ -22,6 +25,7 @@ def make_runner(
     size: tuple[int, int],
     *,
     stage: str | None = None,
+    blocks: Sequence[FeatureBlock] = (),
     network: bytes | None = None,
     network_cache: NetworkCache | None = None,
     dtype: np.dtype[Any] | None = None,
@@ -36,6 +40,8 @@ def make_runner(
         Height and width of the images in pixels.
     stage : str, optional
         Give the output of this stage. Default: the pooled output of the last one.
+    blocks : sequence of FeatureBlock, optional
+        Give these blocks side by side, all of one pass. Default: as `stage` says.
     network : bytes, optional
         The quantised network, which int8 needs.
     network_cache : NetworkCache, optional
@@ -52,12 +58,19 @@ def make_runner(
         from headstart.engines.openvino import OpenVinoRunner
 
         return OpenVinoRunner(
-            backbone, engine, size, stage=stage, network=network, network_cache=network_cache, dtype=dtype
+            backbone,
+            engine,
+            size,
+            stage=stage,
+            blocks=blocks,
+            network=network,
+            network_cache=network_cache,
+            dtype=dtype,
         )
     if engine.device == "cuda":
         from headstart.engines.torch_cuda import CudaRunner
 
-        return CudaRunner(backbone, engine, stage=stage)
+        return CudaRunner(backbone, engine, stage=stage, blocks=blocks)
     from headstart.engines.torch_cpu import TorchRunner
 
-    return TorchRunner(backbone, engine, size, stage=stage)
+    return TorchRunner(backbone, engine, size, stage=stage, blocks=blocks)

@@ -94,6 +94,11 @@ class Engine:
         """Whether this is the plain fp32 forward pass of torch that all others are compared with."""
         return self.name == "torch" and self.precision == "fp32" and not self.folded and not self.compiled
 
+    @property
+    def is_eager(self) -> bool:
+        """Whether every operation is computed by itself, so that what else a pass gives changes no bit of a block."""
+        return self.name == "torch" and not self.compiled
+
     def settings(self) -> dict[str, Any]:
         """Everything that may change the last bit of a feature, for the cache key."""
         from headstart.engines.capabilities import build_facts

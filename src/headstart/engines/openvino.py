@@ -15,9 +15,12 @@ from headstart.errors import EngineError
 from headstart.storage import hash_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from headstart.backbones.backbone import Backbone
+    from headstart.backbones.feature_block import FeatureBlock
     from headstart.engines.network_cache import NetworkCache
 
 _HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}  # int8: of what stays in floating point
@@ -33,6 +36,7 @@ class OpenVinoRunner:
     size : (int, int)
         Height and width of the images in pixels.
     stage : str, optional
+    blocks : sequence of FeatureBlock, optional
     network : bytes, optional
         The quantised network that int8 needs.
     network_cache : NetworkCache, optional
@@ -53,6 +57,7 @@ class OpenVinoRunner:
         size: tuple[int, int],
         *,
         stage: str | None = None,
+        blocks: Sequence[FeatureBlock] = (),
         network: bytes | None = None,
         network_cache: NetworkCache | None = None,
         dtype: np.dtype[Any] | None = None,
@@ -62,9 +67,10 @@ class OpenVinoRunner:
         if engine.precision == "int8":
             model = from_bytes(core, _checked(network, engine))
         else:
-            model = from_bytes(
-                core, converted(backbone, size, engine.batch_size, stage, network_cache=network_cache, dtype=dtype)
+            content = converted(
+                backbone, size, engine.batch_size, stage, blocks=blocks, network_cache=network_cache, dtype=dtype
             )
+            model = from_bytes(core, content)
         self._batch_size = engine.batch_size
         self._takes_floats = model.input().get_element_type().to_dtype() == np.float32
         compiled = _compiled(core, model, backbone.name, engine)

@@ -10,20 +10,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from headstart.engines.block_pass import BlockPass
 from headstart.engines.capabilities import import_openvino
 from headstart.engines.frozen_network import FrozenPass
 from headstart.errors import EngineError
 from headstart.runtime.warnings import QUIET
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from headstart.backbones.backbone import Backbone
+    from headstart.backbones.feature_block import FeatureBlock
     from headstart.engines.network_cache import NetworkCache
 
 _FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, KeyError, NotImplementedError)
 
 
 def network_facts(
-    backbone: Backbone, size: tuple[int, int], batch_size: int, stage: str | None, dtype: np.dtype[Any] | None = None
+    backbone: Backbone,
+    size: tuple[int, int],
+    batch_size: int,
+    stage: str | None,
+    dtype: np.dtype[Any] | None = None,
+    *,
+    blocks: Sequence[FeatureBlock] = (),
 ) -> dict[str, Any]:
     """Everything a converted network is made from."""
     facts = {
@@ -35,7 +45,8 @@ def network_facts(
         "stage": stage,
         "versions": {name: importlib.metadata.version(name) for name in ("openvino", "timm", "torch")},
     }
-    return {**facts, "input": "f32"} if _are_floats(dtype) else facts
+    of_blocks = {"blocks": [block.name for block in blocks]} if blocks else {}
+    return {**facts, **of_blocks, **({"input": "f32"} if _are_floats(dtype) else {})}
 
 
 def converted(
@@ -44,6 +55,7 @@ def converted(
     batch_size: int,
     stage: str | None = None,
     *,
+    blocks: Sequence[FeatureBlock] = (),
     network_cache: NetworkCache | None = None,
     dtype: np.dtype[Any] | None = None,
 ) -> bytes:
@@ -54,10 +66,10 @@ def converted(
     EngineError
         When OpenVINO cannot express the network.
     """
-    facts = network_facts(backbone, size, batch_size, stage, dtype)
+    facts = network_facts(backbone, size, batch_size, stage, dtype, blocks=blocks)
     kept = None if network_cache is None else network_cache.load(facts)
     if kept is None:
-        kept = to_bytes(convert(backbone, size, batch_size, stage, dtype))
+        kept = to_bytes(convert(backbone, size, batch_size, stage, dtype, blocks=blocks))
         if network_cache is not None:
             network_cache.store(facts, kept)
     return kept
@@ -69,6 +81,8 @@ def convert(
     batch_size: int,
     stage: str | None = None,
     dtype: np.dtype[Any] | None = None,
+    *,
+    blocks: Sequence[FeatureBlock] = (),
 ) -> Any:
     """A backbone as an OpenVINO model that takes pixels (batch_size, height, width, 3), uint8 or float32.
 
@@ -80,7 +94,8 @@ def convert(
     openvino = import_openvino()
     device = next(backbone.module.parameters()).device
     blank = torch.zeros(batch_size, backbone.n_channels, *size)
-    module = FrozenPass(backbone.staged, stage).cpu()
+    frozen = FrozenPass(backbone.staged, stage)
+    module = (BlockPass(frozen, backbone.staged, blocks) if blocks else frozen).cpu()
     try:
         with QUIET, torch.no_grad():  # of warnings about shapes that become constants: they are constant here
             traced = torch.jit.trace(module, blank, check_trace=False)  # type: ignore[no-untyped-call]

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from headstart.engines.batch_norm_folding import fold_batch_norms
+from headstart.engines.block_pass import BlockPass
 from headstart.engines.engine import Engine
 from headstart.engines.frozen_network import FrozenPass
 from headstart.engines.protocol import fill_up
@@ -18,9 +19,12 @@ from headstart.errors import EngineError
 from headstart.runtime.threads import torch_threads
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from headstart.backbones.backbone import Backbone
+    from headstart.backbones.feature_block import FeatureBlock
 
 
 class TorchRunner:
@@ -34,6 +38,7 @@ class TorchRunner:
     size : (int, int)
         Height and width of the images in pixels.
     stage : str, optional
+    blocks : sequence of FeatureBlock, optional
 
     Raises
     ------
@@ -41,7 +46,15 @@ class TorchRunner:
         Raised by `compute` when ``torch.compile`` finds no compiler that works.
     """
 
-    def __init__(self, backbone: Backbone, engine: Engine, size: tuple[int, int], *, stage: str | None = None) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        engine: Engine,
+        size: tuple[int, int],
+        *,
+        stage: str | None = None,
+        blocks: Sequence[FeatureBlock] = (),
+    ) -> None:
         self._backbone = backbone
         self._engine = engine
         self._device = torch.device(engine.device)
@@ -51,6 +64,8 @@ class TorchRunner:
         with torch_threads(engine.n_threads):
             if engine.folded:
                 module = fold_batch_norms(module, size, n_channels=backbone.n_channels)
+            if blocks:  # after folding, which is decided without them: a block alone has the same bytes
+                module = BlockPass(module, backbone.staged, blocks)
             self._module = torch.compile(module, dynamic=False) if engine.compiled else module
 
     def compute(self, pixels: NDArray[Any]) -> NDArray[np.float32]:

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from headstart.engines.block_pass import BlockPass
 from headstart.engines.engine import Engine
 from headstart.engines.frozen_network import FrozenPass
 from headstart.engines.protocol import fill_up
 from headstart.runtime.precision import full_precision
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from headstart.backbones.backbone import Backbone
+    from headstart.backbones.feature_block import FeatureBlock
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -34,9 +38,12 @@ class CudaRunner:
         Its module is moved to the GPU.
     engine : Engine
     stage : str, optional
+    blocks : sequence of FeatureBlock, optional
     """
 
-    def __init__(self, backbone: Backbone, engine: Engine, *, stage: str | None = None) -> None:
+    def __init__(
+        self, backbone: Backbone, engine: Engine, *, stage: str | None = None, blocks: Sequence[FeatureBlock] = ()
+    ) -> None:
         self._backbone = backbone
         self._engine = engine
         self._device = torch.device("cuda")
@@ -44,7 +51,8 @@ class CudaRunner:
         self._lock = threading.Lock()
         self._pinned: torch.Tensor | None = None
         backbone.module.to(self._device)
-        self._module = FrozenPass(backbone.staged, stage)
+        frozen = FrozenPass(backbone.staged, stage)
+        self._module = BlockPass(frozen, backbone.staged, blocks) if blocks else frozen
         torch.cuda.current_stream(self._device).synchronize()  # the weights are there before another stream reads them
 
     def compute(self, pixels: NDArray[Any]) -> NDArray[np.float32]:

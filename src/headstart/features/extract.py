@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -14,14 +15,16 @@ from headstart.augment import IDENTITY, View
 from headstart.data.dataset import ImageDataset
 from headstart.errors import InputError, StorageError
 from headstart.features.cache import FeatureCache
+from headstart.features.cache.read import Columns
 from headstart.features.pipeline import stream_views
-from headstart.features.protocol import FeatureExtractor
+from headstart.features.protocol import FeatureExtractor, PassExtractor, RowPart
 from headstart.features.row_array import RowArray, row_array_or_memory
 from headstart.progress import Progress, Silent
 
 ROWS_PER_SHARD: Final = 128
 BYTES_PER_SHARD: Final = 1 << 25
 _ARRAYS_BY_FOLD: Final = 8  # of features that differ from fold to fold: some folds and the final model
+_ROWS_AT_ONCE: Final = 1024
 
 
 def extract_features(
@@ -59,6 +62,9 @@ def extract_features(
     ImageError
         The first image that cannot be read, or that changed since it was hashed. What was computed is kept.
     """
+    if isinstance(extractor, PassExtractor) and extractor.averaged:
+        views = extract_views(dataset, extractor, extractor.averaged, cache=cache, progress=progress, fold=fold)
+        return _averaged(views, cache or FeatureCache(None))
     view = extractor.view or IDENTITY
     cache, progress = cache or FeatureCache(None), progress or Silent()
     work = _Extraction(with_content_hashes(dataset), extractor, (view,), cache, progress, several=bool(fold))
@@ -84,7 +90,7 @@ def extract_views(
     ----------
     dataset : ImageDataset
     extractor : FeatureExtractor
-        Its own view does not count.
+        Its own view does not count, nor do those that its features are averaged over.
     views : sequence of View
         At least one; see `headstart.augment.views`.
     cache : FeatureCache, optional
@@ -138,28 +144,34 @@ class _Extraction:
         )
         if note:
             self.progress.note(note)
-        settings = [view_settings(self.extractor, view) for view in self.views]
-        cached = [
-            self.cache.fill(one, self.hashes, out, wrote=rows.advise_free)
-            for one, out in zip(settings, rows.array, strict=True)
-        ]
+        cached = [self._fill(view, out, rows) for view, out in zip(self.views, rows.array, strict=True)]
         first = [first_rows(self.hashes, ~of_view) for of_view in cached]
         if any(first):
-            self._compute(rows, settings, first, title, unit)
+            self._compute(rows, first, title, unit)
         for out, of_view, was_cached in zip(rows.array, first, cached, strict=True):
             for row in np.flatnonzero(~was_cached).tolist():  # copies of an image take the row of the first of them
                 if of_view[self.hashes[row]] != row:
                     out[row] = out[of_view[self.hashes[row]]]
         return rows.array
 
-    def _compute(
-        self,
-        rows: RowArray,
-        settings: Sequence[dict[str, Any]],
-        first: Sequence[dict[str, int]],
-        title: str,
-        unit: str,
-    ) -> None:
+    @cached_property
+    def parts(self) -> tuple[RowPart, ...]:
+        """Parts that the rows of the forward pass are kept in; none where they are kept whole."""
+        return self.extractor.parts() if isinstance(self.extractor, PassExtractor) else ()
+
+    def _fill(self, view: View, out: NDArray[Any], rows: RowArray) -> NDArray[np.bool_]:
+        """Copy what the cache has of a view into its array; which rows are whole then."""
+        if not self.parts:
+            return self.cache.fill(view_settings(self.extractor, view), self.hashes, out, wrote=rows.advise_free)
+        whole = np.ones(len(self.hashes), dtype=np.bool_)
+        for part in self.parts:
+            if len(part.taken):
+                columns = Columns(len(part.columns), part.taken, part.placed)
+                settings = {**part.settings, "view": view.settings()}
+                whole &= self.cache.fill(settings, self.hashes, out, columns=columns, wrote=rows.advise_free)
+        return whole
+
+    def _compute(self, rows: RowArray, first: Sequence[dict[str, int]], title: str, unit: str) -> None:
         """Compute what is missing, each image read once for all its views, and store it in the cache."""
         missing: dict[int, list[int]] = {}
         for number, of_view in enumerate(first):
@@ -167,19 +179,70 @@ class _Extraction:
                 missing.setdefault(row, []).append(number)
         requested = ((row, [self.views[number] for number in missing[row]]) for row in sorted(missing))
         total = sum(len(of_view) for of_view in first)
+        extractor, columns = self.extractor, None
+        if isinstance(extractor, PassExtractor) and extractor.columns is not None:
+            columns, extractor = extractor.columns, extractor.whole()
         with self.progress.task(title, total, unit) as advance, ExitStack() as stack:
-            shards = [stack.enter_context(ShardWriter(self.cache, one, n_writers=len(settings))) for one in settings]
-            for batch in stream_views(self.dataset, self.extractor, requested):
+            keepers = [self._keepers(view, stack) for view in self.views]
+            for batch in stream_views(self.dataset, extractor, requested):
                 numbers = np.array([missing[row][place] for row, place in zip(batch.rows, batch.views, strict=True)])
                 for number in np.unique(numbers).tolist():
                     at = np.flatnonzero(numbers == number)
-                    where, features = [batch.rows[place] for place in at], batch.features[at]
-                    shards[number].add([self.hashes[row] for row in where], features)
-                    rows.array[number, where] = features
+                    where, passed = [batch.rows[place] for place in at], batch.features[at]
+                    for keeper in keepers[number]:
+                        keeper.keep(where, self.hashes, passed)
+                    rows.array[number, where] = passed if columns is None else passed[:, columns]
                 rows.advise_free(batch.features.nbytes)
                 advance(len(batch.rows))
                 if batch.failed:
                     raise batch.failed[0][1]
+
+    def _keepers(self, view: View, stack: ExitStack) -> list[_Keeper]:
+        """What stores the rows of a view in the cache, part by part."""
+        if not self.parts:
+            settings = view_settings(self.extractor, view)
+            return [_Keeper(stack.enter_context(ShardWriter(self.cache, settings, n_writers=len(self.views))))]
+        n_writers, found = len(self.views) * len(self.parts), []
+        for part in self.parts:
+            settings = {**part.settings, "view": view.settings()}
+            writer = stack.enter_context(ShardWriter(self.cache, settings, n_writers=n_writers))
+            found.append(_Keeper(writer, part.columns, self.cache.kept(settings, self.hashes)))
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Keeper:
+    """Stores one part of the rows of one view: those columns, of rows that are not kept yet."""
+
+    writer: ShardWriter
+    columns: NDArray[np.int64] | None = None
+    kept: NDArray[np.bool_] | None = None
+
+    def keep(self, where: Sequence[int], hashes: Sequence[str], passed: NDArray[Any]) -> None:
+        """Store rows that the forward pass gave for the images of some numbers."""
+        if self.columns is None or self.kept is None:
+            self.writer.add([hashes[row] for row in where], passed)
+            return
+        new = np.flatnonzero(~self.kept[list(where)])
+        if len(new):
+            self.writer.add([hashes[where[place]] for place in new.tolist()], passed[np.ix_(new, self.columns)])
+
+
+def _averaged(views: NDArray[Any], cache: FeatureCache) -> NDArray[np.float32]:
+    """Mean over the views of every image, (n_images, n_features), from (n_images, n_views, n_features)."""
+    rows, _ = row_array_or_memory((len(views), views.shape[2]), views.dtype, cache.folder)
+    for start in range(0, len(views), _ROWS_AT_ONCE):
+        rows.array[start : start + _ROWS_AT_ONCE] = mean_of_views(views[start : start + _ROWS_AT_ONCE])
+        rows.advise_free(rows.array[start : start + _ROWS_AT_ONCE].nbytes)
+    return rows.array
+
+
+def mean_of_views(views: NDArray[Any]) -> NDArray[np.float32]:
+    """Mean over axis 1, added up view by view in float64: a row does not depend on the others of the call."""
+    total = np.zeros((len(views), *views.shape[2:]))
+    for number in range(views.shape[1]):
+        total += views[:, number]
+    return np.asarray(total / views.shape[1], dtype=np.float32)
 
 
 def _for(fold: str) -> str:
@@ -193,7 +256,11 @@ def view_settings(extractor: FeatureExtractor, view: View) -> dict[str, Any]:
 
 def n_cached(dataset: ImageDataset, extractor: FeatureExtractor, cache: FeatureCache, view: View = IDENTITY) -> int:
     """Number of images whose features, or those of a view, the cache already has, by their content hashes alone."""
-    return int(cache.kept(view_settings(extractor, view), with_content_hashes(dataset).hashes or ()).sum())
+    hashes = with_content_hashes(dataset).hashes or ()
+    parts = extractor.parts() if isinstance(extractor, PassExtractor) else ()
+    needed = [{**part.settings, "view": view.settings()} for part in parts if len(part.taken)]
+    kept = [cache.kept(settings, hashes) for settings in needed or [view_settings(extractor, view)]]
+    return int(np.logical_and.reduce(kept).sum())
 
 
 def with_content_hashes(dataset: ImageDataset) -> ImageDataset:

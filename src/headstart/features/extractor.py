@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,14 +12,18 @@ import PIL
 from numpy.typing import NDArray
 
 from headstart.backbones.backbone import Backbone
+from headstart.backbones.feature_block import JOIN, LAST, FeatureBlock, resolved_block
+from headstart.backbones.stage_outputs import stage_outputs
 from headstart.data.preparation import Preparation, cache_settings
 from headstart.engines.engine import Engine
-from headstart.errors import EngineError
+from headstart.errors import EngineError, InputError
+from headstart.features.feature_pass import VERSION, FeaturePass
 
 if TYPE_CHECKING:
     from headstart.augment import View
     from headstart.engines import Runner
     from headstart.engines.network_cache import NetworkCache
+    from headstart.features.protocol import RowPart
 
 Rows = NDArray[np.floating[Any]]
 """float32 for pooled features, float16 for stage maps."""
@@ -40,6 +45,12 @@ class Extractor:
     stage : str, optional
         Give the output of this stage (its *stage map*) as float16. Default: the globally pooled output of the last
         stage as float32.
+    blocks : sequence of FeatureBlock
+        Blocks that the features are made of, side by side. Default: the globally pooled output of the last stage.
+    beside : sequence of FeatureBlock
+        Further blocks that the same forward pass computes, for others to take.
+    averaged : sequence of View
+        Features are the mean over these views of an image. Default: those of the image itself.
     view : View, optional
         The version of every image that is looked at. Default: the image itself.
     network : bytes, optional
@@ -50,7 +61,7 @@ class Extractor:
     Raises
     ------
     InputError
-        When the backbone has no such stage.
+        When the backbone has no such stage, or a block does not fit it.
     EngineError
         For a stage in int8: the network is quantised as a whole, and gives pooled features only.
     """
@@ -62,6 +73,9 @@ class Extractor:
         engine: Engine,
         *,
         stage: str | None = None,
+        blocks: Sequence[FeatureBlock] = (LAST,),
+        beside: Sequence[FeatureBlock] = (),
+        averaged: Sequence[View] = (),
         view: View | None = None,
         network: bytes | None = None,
         network_cache: NetworkCache | None = None,
@@ -75,11 +89,15 @@ class Extractor:
         self.preparation = preparation
         self.engine = engine
         self.stage = stage
+        self.blocks = tuple(blocks)
+        self.beside = tuple(beside)
+        self.averaged = tuple(averaged)
         self.view = view
         self.network = network
         self.network_cache = network_cache
         self._runners: dict[str, Runner] = {}
         self._lock = threading.Lock()
+        self._pass = None if stage is not None or self.is_plain else self._find_pass()
         self._row_shape = self._find_row_shape()
 
     @property
@@ -88,13 +106,18 @@ class Extractor:
         return self.backbone.name
 
     @property
+    def is_plain(self) -> bool:
+        """Whether features are the pooled output of the last stage, computed by itself."""
+        return self.blocks == (LAST,) and not self.beside
+
+    @property
     def n_streams(self) -> int:
         """Calls of `compute` that run side by side when made from several threads."""
         return self.engine.n_streams
 
     @property
     def row_shape(self) -> tuple[int, ...]:
-        """Shape of the row of one image: (feature_width,), or that of the stage map."""
+        """Shape of the row of one image: (n_features,), or that of the stage map."""
         return self._row_shape
 
     @property
@@ -102,8 +125,35 @@ class Extractor:
         """float32 for pooled features, float16 for stage maps."""
         return np.dtype(np.float32 if self.stage is None else np.float16)
 
+    @property
+    def block_widths(self) -> tuple[int, ...]:
+        """Number of features of every block."""
+        if self._pass is None:
+            return self._row_shape
+        return tuple(self._pass.widths[block] for block in self.blocks)
+
+    @property
+    def columns(self) -> NDArray[np.int64] | None:
+        """Columns of the forward pass that are the features; None where they are all that it gives."""
+        return None if self._pass is None else self._pass.columns(self.blocks)
+
+    def parts(self) -> tuple[RowPart, ...]:
+        """Parts that the rows of the forward pass are kept in; none where the features are all that it gives."""
+        if self._pass is None:
+            return ()
+        return self._pass.parts(self.blocks, self._plain_settings(), self.backbone, self.engine)
+
     def settings(self) -> dict[str, Any]:
         """Everything beside the image that shapes its features: the cache key's second half."""
+        found = self._plain_settings()
+        if self._pass is not None:
+            found |= {"stage": JOIN.join(block.name for block in self.blocks), "blocks": VERSION}
+        if self.averaged:
+            found["averaged"] = [view.settings() for view in self.averaged]
+        return found
+
+    def _plain_settings(self) -> dict[str, Any]:
+        """Settings of features that are the pooled output of the last stage, or a stage map."""
         return {
             "backbone": self.backbone.name,
             "tensors": self.backbone.tensors_sha256,
@@ -130,6 +180,7 @@ class Extractor:
         Returns
         -------
         ndarray of shape (n_images, *row_shape), of `dtype`
+            Features of these pixels as they are: the mean over views is made of several such rows.
 
         Raises
         ------
@@ -151,6 +202,9 @@ class Extractor:
                 f"Features of {self.backbone.name!r} leave the range of {self.engine.precision} numbers. "
                 "Use --precision fp32."
             )
+        columns = self.columns
+        if columns is not None and len(columns) < rows.shape[1]:
+            rows = np.ascontiguousarray(rows[:, columns])
         return rows if self.stage is None else _half(rows, self.stage)
 
     def release(self) -> None:
@@ -160,17 +214,48 @@ class Extractor:
 
     def with_preparation(self, preparation: Preparation) -> Extractor:
         """The same with another preparation of the same size; where pixels are of one type, one network serves both."""
-        other = Extractor(
-            self.backbone,
-            preparation,
-            self.engine,
-            stage=self.stage,
-            view=self.view,
-            network=self.network,
-            network_cache=self.network_cache,
-        )
-        if preparation.size == self.preparation.size:
-            other._runners, other._lock = self._runners, self._lock
+        other = self._changed(preparation=preparation)
+        return self._sharing(other) if preparation.size == self.preparation.size else other
+
+    def with_blocks(
+        self, blocks: Sequence[FeatureBlock], *, beside: Sequence[FeatureBlock] = (), averaged: Sequence[View] = ()
+    ) -> Extractor:
+        """The same network with other features; where the forward pass is the same, one serves both."""
+        other = self._changed(blocks=blocks, beside=beside, averaged=averaged)
+        return self._sharing(other) if other.computed == self.computed else other
+
+    def with_engine(self, engine: Engine, *, network: bytes | None, network_cache: NetworkCache | None) -> Extractor:
+        """The same features by another engine."""
+        return self._changed(engine=engine, network=network, network_cache=network_cache)
+
+    def whole(self) -> Extractor:
+        """An extractor of all that the forward pass gives."""
+        return self if self._pass is None else self.with_blocks(self.computed, beside=self.beside)
+
+    @property
+    def computed(self) -> tuple[FeatureBlock, ...]:
+        """Blocks that the forward pass computes, in order; none where it gives nothing but the features."""
+        return () if self._pass is None else self._pass.blocks
+
+    def _changed(self, **changes: Any) -> Extractor:
+        """The same but for some arguments, with a network that is made ready anew."""
+        given: dict[str, Any] = {
+            "backbone": self.backbone,
+            "preparation": self.preparation,
+            "engine": self.engine,
+            "stage": self.stage,
+            "blocks": self.blocks,
+            "beside": self.beside,
+            "averaged": self.averaged,
+            "view": self.view,
+            "network": self.network,
+            "network_cache": self.network_cache,
+        }
+        return Extractor(**(given | changes))
+
+    def _sharing(self, other: Extractor) -> Extractor:
+        """The other with the network that is ready here."""
+        other._runners, other._lock = self._runners, self._lock
         return other
 
     def _ready(self) -> Runner:
@@ -185,13 +270,29 @@ class Extractor:
                     self.engine,
                     self.preparation.size,
                     stage=self.stage,
+                    blocks=self.computed,
                     network=self.network,
                     network_cache=self.network_cache,
                     dtype=dtype,
                 )
             return self._runners[dtype.name]
 
+    def _find_pass(self) -> FeaturePass:
+        """The forward pass of the blocks, whose stages are called by their names from here on."""
+        size = self.preparation.size
+        found = FeaturePass.of(self.backbone, size, self.engine, (*self.blocks, *self.beside))
+        outputs = stage_outputs(self.backbone.staged, size)
+        name = self.backbone.name
+        self.blocks = tuple(resolved_block(block, outputs, backbone=name) for block in self.blocks)
+        self.beside = tuple(resolved_block(block, outputs, backbone=name) for block in self.beside)
+        if len(set(self.blocks)) < len(self.blocks):
+            listed = JOIN.join(map(str, self.blocks))
+            raise InputError(f"Features of {name} name a block twice: {listed}. Name each once.")
+        return found
+
     def _find_row_shape(self) -> tuple[int, ...]:
+        if self._pass is not None:
+            return (sum(self.block_widths),)
         if self.stage is None:
             return (self.backbone.feature_width,)
         place = self.backbone.staged.index(self.stage)

@@ -163,4 +163,14 @@ def select_engine(
         seed=settings.seed,
         floats=settings.normalise == "training",
     )
-    return EngineSelector(backbone, preparation, dataset, request, cache=cache, progress=progress).select()
+    selector = EngineSelector(
+        backbone,
+        preparation,
+        dataset,
+        request,
+        blocks=extractor.blocks,
+        beside=extractor.beside,
+        cache=cache,
+        progress=progress,
+    )
+    return selector.select()

@@ -15,7 +15,7 @@ from headstart.errors import StorageError
 from headstart.features.cache import cache_files as files
 from headstart.features.cache.lookup import as_keys, find
 from headstart.features.cache.maintenance import CacheUpkeep
-from headstart.features.cache.read import Shard, copy_rows, map_rows, merge_shards
+from headstart.features.cache.read import Columns, Shard, copy_rows, map_rows, merge_shards
 from headstart.features.cache.shard import DamagedShardError, read_head
 from headstart.features.cache.size_limit import LOW_WATER, CacheLimit, size_in_words, to_evict
 from headstart.features.cache.write import write_rows
@@ -73,6 +73,7 @@ class FeatureCache(CacheUpkeep):
         hashes: Sequence[str],
         out: NDArray[Any],
         *,
+        columns: Columns | None = None,
         wrote: Callable[[int], None] = lambda n_bytes: None,
     ) -> NDArray[np.bool_]:
         """Copy the rows that are kept into an array.
@@ -85,6 +86,8 @@ class FeatureCache(CacheUpkeep):
             Content hashes (hexadecimal SHA-256), repeated ones allowed.
         out : ndarray of shape (len(hashes), *row_shape), float32, float16 or float64
             Written where a row is kept.
+        columns : Columns, optional
+            Columns that are copied. Default: whole rows.
         wrote : callable, optional
             Called with the number of bytes written, shard after shard.
 
@@ -96,9 +99,14 @@ class FeatureCache(CacheUpkeep):
         with self._timed("read_s"):
             keys = as_keys(hashes)
             filled = np.zeros(len(keys), dtype=np.bool_)
+
+            def copy(shard: Shard, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> int:
+                copy_rows(shard, rows, positions, out, columns)
+                return len(positions) * out[:1].nbytes
+
             for _ in range(_PASSES):
                 shards = self._shards(settings)
-                if not self._fill_from(shards, keys, out, filled, wrote):
+                if not self._fill_from(shards, keys, filled, copy, wrote):
                     break
             self._merge_small(settings, shards)
         return filled
@@ -152,8 +160,8 @@ class FeatureCache(CacheUpkeep):
         self,
         shards: list[Shard],
         keys: NDArray[np.uint8],
-        out: NDArray[Any],
         filled: NDArray[np.bool_],
+        copy: Callable[[Shard, NDArray[np.int64], NDArray[np.int64]], int],
         wrote: Callable[[int], None],
     ) -> bool:
         """Fill what is not filled yet; whether a shard failed, so that another look is worth it."""
@@ -162,14 +170,14 @@ class FeatureCache(CacheUpkeep):
         failed = False
 
         with ThreadPoolExecutor(min(_READERS, max(1, len(hits)))) as pool:
-            copies = [pool.submit(copy_rows, shards[hit.shard], hit.rows, missing[hit.positions], out) for hit in hits]
+            copies = [pool.submit(copy, shards[hit.shard], hit.rows, missing[hit.positions]) for hit in hits]
             for hit, copied in zip(hits, copies, strict=True):
                 with self._passing_over(shards[hit.shard].path) as whole:
-                    copied.result()
+                    n_bytes = copied.result()
                 if whole:
                     self._mark_used(shards[hit.shard])
                     filled[missing[hit.positions]] = True
-                    wrote(len(hit.positions) * out[:1].nbytes)
+                    wrote(n_bytes)
                 failed |= not whole
         return failed
 

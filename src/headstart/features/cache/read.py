@@ -48,8 +48,31 @@ class Shard:
         return self.file.used_at
 
 
-def copy_rows(shard: Shard, rows: NDArray[np.int64], positions: NDArray[np.int64], out: NDArray[Any]) -> None:
-    """Verify a shard and copy some of its rows to positions of an array.
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Columns of the kept rows that are copied, and where to.
+
+    Attributes
+    ----------
+    width : int
+        Number of columns of a kept row.
+    taken, placed : ndarray of int64
+        Columns of a kept row, and those of the array that they become.
+    """
+
+    width: int
+    taken: NDArray[np.int64]
+    placed: NDArray[np.int64]
+
+
+def copy_rows(
+    shard: Shard,
+    rows: NDArray[np.int64],
+    positions: NDArray[np.int64],
+    out: NDArray[Any],
+    columns: Columns | None = None,
+) -> None:
+    """Verify a shard and copy some of its rows, or some columns of them, to positions of an array.
 
     Raises
     ------
@@ -59,8 +82,12 @@ def copy_rows(shard: Shard, rows: NDArray[np.int64], positions: NDArray[np.int64
         When it is gone or cannot be read.
     """
     layout, content = read_shard(shard.path, _room_for(shard.layout.n_bytes))
-    _check_kind(shard.path, layout, out.shape[1:], out.dtype)
-    out[_slice_or_index(positions)] = layout.rows(content)[_slice_or_index(rows)]
+    _check_kind(shard.path, layout, out.shape[1:] if columns is None else (columns.width,), out.dtype)
+    kept = layout.rows(content)[_slice_or_index(rows)]
+    if columns is None:
+        out[_slice_or_index(positions)] = kept
+    else:
+        out[np.ix_(positions, columns.placed)] = kept[:, columns.taken]
 
 
 def _check_kind(path: Path, layout: ShardLayout, row_shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

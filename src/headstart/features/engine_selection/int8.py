@@ -17,9 +17,12 @@ from headstart.features.engine_selection.parity import cross_probe
 from headstart.runtime.warnings import QUIET
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from headstart.backbones.backbone import Backbone
+    from headstart.backbones.feature_block import FeatureBlock
 
 MAX_CALIBRATION = 300
 MAX_JUDGED = 256
@@ -42,7 +45,14 @@ def check_int8() -> None:
     _import_nncf()
 
 
-def quantise(backbone: Backbone, size: tuple[int, int], batch_size: int, pixels: NDArray[Any]) -> bytes:
+def quantise(
+    backbone: Backbone,
+    size: tuple[int, int],
+    batch_size: int,
+    pixels: NDArray[Any],
+    *,
+    blocks: Sequence[FeatureBlock] = (),
+) -> bytes:
     """The network in int8, its scales found on some of the user's images.
 
     Parameters
@@ -54,6 +64,8 @@ def quantise(backbone: Backbone, size: tuple[int, int], batch_size: int, pixels:
     pixels : ndarray of shape (n_images, height, width, 3), uint8 or float32
         As prepared, at least one, of the type that the network shall take; made up to whole batches from the first
         ones.
+    blocks : sequence of FeatureBlock
+        What the network gives, where that is not the pooled output of the last stage.
 
     Raises
     ------
@@ -65,7 +77,7 @@ def quantise(backbone: Backbone, size: tuple[int, int], batch_size: int, pixels:
     n_batches = -(-len(pixels) // batch_size)
     whole = np.resize(pixels, (n_batches * batch_size, *pixels.shape[1:]))
     batches = [np.ascontiguousarray(part) for part in np.split(whole, n_batches)]
-    model = convert(backbone, size, batch_size, dtype=pixels.dtype)
+    model = convert(backbone, size, batch_size, dtype=pixels.dtype, blocks=blocks)
     try:
         with _quiet():
             found = nncf.quantize(model, nncf.Dataset(batches), subset_size=n_batches)

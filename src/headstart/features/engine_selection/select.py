@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from headstart.backbones.feature_block import LAST
 from headstart.engines.capabilities import build_facts, openvino_absence, processor_name
 from headstart.engines.engine import Engine
 from headstart.engines.network_cache import NetworkCache
 from headstart.errors import EngineError
 from headstart.features.engine_selection.benchmark import Speeds, fastest, measure_engines
 from headstart.features.engine_selection.int8 import MAX_CALIBRATION, MAX_JUDGED, accuracy_cost, check_int8, quantise
-from headstart.features.engine_selection.parity import MIN_IMAGES, Parity, compare_features, sample_rows
+from headstart.features.engine_selection.parity import MIN_IMAGES, Parity, compare_blocks, sample_rows
 from headstart.features.engine_selection.request import EngineRequest
 from headstart.features.engine_selection.rule import compiling_pays, ordered_engines
 from headstart.features.extract import extract_features
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.backbones.backbone import Backbone
+    from headstart.backbones.feature_block import FeatureBlock
     from headstart.data import ImageDataset
     from headstart.data.preparation import Preparation
     from headstart.features.cache import FeatureCache
@@ -71,6 +73,8 @@ class EngineSelector:
     dataset : ImageDataset
         Readable images, with their hashes; labels, where there are any, are what the probe tells apart.
     request : EngineRequest
+    blocks, beside : sequence of FeatureBlock
+        Blocks in use, and others of the same forward pass; see `Extractor`. Each block in use must agree.
     cache : FeatureCache, optional
         Features of the compared images go through it, so they are computed once; converted networks and measured
         speeds lie in its folder.
@@ -84,9 +88,12 @@ class EngineSelector:
         dataset: ImageDataset,
         request: EngineRequest,
         *,
+        blocks: Sequence[FeatureBlock] = (LAST,),
+        beside: Sequence[FeatureBlock] = (),
         cache: FeatureCache | None = None,
         progress: Progress | None = None,
     ) -> None:
+        self.blocks, self.beside = tuple(blocks), tuple(beside)
         self.backbone = backbone
         self.preparation = preparation
         self.dataset = dataset
@@ -139,7 +146,15 @@ class EngineSelector:
     def _extractor(self, engine: Engine) -> Extractor:
         """The extractor of an engine."""
         network = self._networks.get(engine.network_sha256)
-        return Extractor(self.backbone, self.preparation, engine, network=network, network_cache=self._network_cache)
+        return Extractor(
+            self.backbone,
+            self.preparation,
+            engine,
+            blocks=self.blocks,
+            beside=self.beside,
+            network=network,
+            network_cache=self._network_cache,
+        )
 
     def _work(self) -> float:
         """Multiply-adds of the whole data set."""
@@ -173,6 +188,8 @@ class EngineSelector:
             "machine": build_facts("openvino" if self._has_openvino() else "torch", self.request.device),
             "processor": processor_name(),
         }
+        if blocks := self._extractor(candidates[0]).computed:
+            settings["blocks"] = [block.name for block in blocks]
         remembered = Speeds(self._folder, settings, [engine.label for engine in candidates])
         speeds = remembered.load()
         if not speeds:
@@ -190,7 +207,8 @@ class EngineSelector:
         """Features of the engine beside those of the reference."""
         compared = self.dataset.subset(list(self._sample if rows is None else rows))
         reference = self._features(compared, self.request.reference)
-        return compare_features(reference, self._features(compared, engine), compared.labels)
+        widths = self._extractor(self.request.reference).block_widths
+        return compare_blocks(reference, self._features(compared, engine), widths, compared.labels)
 
     def _parity_or_refusal(self, engine: Engine) -> Parity | None:
         """Parity of the engine; None, and a note with the reason, where it cannot compute these images at all."""
@@ -261,7 +279,8 @@ class EngineSelector:
         self._progress.note(f"Quantising {self.backbone.name} on {len(calibration)} images; this may take minutes.")
         if self.request.floats:
             pixels = pixels.astype(np.float32)
-        network = quantise(self.backbone, self.preparation.size, engine.batch_size, pixels)
+        blocks = self._extractor(engine).computed
+        network = quantise(self.backbone, self.preparation.size, engine.batch_size, pixels, blocks=blocks)
         engine = replace(engine, network_sha256=hash_bytes(network))
         self._networks[engine.network_sha256] = network
         parity = self._parity(engine, held_out)
