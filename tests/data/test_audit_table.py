@@ -9,6 +9,7 @@ import pytest
 
 from headstart.data import ImageDataset, audit_dataset
 from headstart.data.audit.table import column_facts, told_from_bins
+from headstart.data.table.column import TableColumn
 
 LABELS = np.tile([0, 0, 0, 1], 30)
 
@@ -51,6 +52,14 @@ def test_constant_and_mostly_missing_columns_are_reported() -> None:
     assert any("one value in all images tell nothing: 'same'" in text for text in found.warnings)
     assert any("'few' is missing in 98% of the images" in text for text in found.warnings)
     assert any(line.startswith("table column few: number, 2 values, 118 missing; alone") for line in found.lines())
+
+
+def test_a_column_without_any_value_is_said() -> None:
+    gone = TableColumn.of("gone", [None] * len(LABELS), kind="number")
+    images = np.zeros((len(LABELS), 2, 2), dtype=np.uint8)
+    found = audit_dataset(ImageDataset.from_arrays(images, LABELS, table=[gone]), n_workers=1)
+    assert found.columns[0].balanced_accuracy == 0.5
+    assert any("'gone' is missing in 100% of the images" in text for text in found.warnings)
 
 
 def test_balanced_accuracy_of_bins_by_hand() -> None:

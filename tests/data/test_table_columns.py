@@ -124,6 +124,8 @@ def test_roles_of_every_kind_are_refused(tmp_path: Path) -> None:
 def test_values_that_make_no_column() -> None:
     with pytest.raises(DataError, match="every value of the table column 'age' is missing"):
         TableColumn.of("age", [None, "", "nan"])
+    for kind in ("number", "category"):  # where it is known what a value would be: of a new image, say
+        assert TableColumn.of("age", [None, "nan"], kind=kind).missing.tolist() == [True, True]
     names = [f"patient {row}" for row in range(MAX_CATEGORIES + 1)]
     with pytest.raises(DataError, match=r"has 51 different texts.*probably an identifier"):
         TableColumn.of("patient", names)
@@ -145,9 +147,27 @@ def test_a_repeated_image_with_another_value_is_refused(tmp_path: Path) -> None:
         read_dataset(manifest(tmp_path, rows), table_columns=["age"])
 
 
-def test_a_folder_has_no_table(folder: Path) -> None:
+def test_a_folder_takes_its_columns_from_a_table_beside_it(folder: Path, tmp_path: Path) -> None:
+    rows = {"image": ["b9/p1/1.png", "a/p1/0.png", "other.png"], "age": ["3", "7", "9"], "site": ["arm", "", "toe"]}
+    path = manifest(tmp_path, rows, "side.csv")
+    dataset = read_dataset(folder, table=path, table_columns=["age", "site"])
+    found = {name: dataset.columns[0].values[row] for row, name in enumerate(dataset.names)}
+    assert (found["b9/p1/1.png"], found["a/p1/0.png"]) == (3, 7)
+    assert int(dataset.columns[0].missing.sum()) == len(dataset) - 2
+    assert int(dataset.columns[1].missing.sum()) == len(dataset) - 1
+    assert any("7 of 9 images have no row in side.csv, such as a/p1/1.png" in note for note in dataset.notes)
+
+
+def test_a_table_beside_images_must_fit_them(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="folder of class folders, which holds no table columns"):
         read_dataset(folder, table_columns=["age"])
+    path = manifest(tmp_path, {"image": ["0.png", "1.png"], "age": ["3", "7"]}, "side.csv")
+    with pytest.raises(DataError, match=r"row for none of the images.*such as 'a/p1/0.png'; it holds '0.png', '1.png'"):
+        read_dataset(folder, table=path, table_columns=["age"])
+    with pytest.raises(DataError, match="none is named"):
+        read_dataset(folder, table=path)
+    with pytest.raises(DataError, match="does not exist"):
+        read_dataset(folder, table=tmp_path / "none.csv", table_columns=["age"])
 
 
 def test_requests() -> None:

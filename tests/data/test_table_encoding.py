@@ -56,6 +56,9 @@ def test_gaps_that_training_did_not_have_are_filled_without_a_flag() -> None:
 def test_columns_that_say_nothing_are_zero() -> None:
     empty = TableEncoding.fit([AGE], np.array([2]))
     assert empty.apply([AGE]).tolist() == [[0.0]] * 5
+    gone = TableColumn.of("site", [None] * 5, kind="category")
+    assert TableEncoding.fit([gone], TRAIN).apply([gone]).tolist() == [[1.0]] * 5
+    assert TableEncoding.fit([SITE], TRAIN).apply([gone]).tolist() == [[0, 0, 1]] * 5
     constant = TableEncoding.fit([TableColumn.of("age", [5.0, 5.0])], np.array([0, 1]))
     assert constant.apply([AGE])[:, 0].tolist() == [0.0] * 5
 

@@ -205,6 +205,20 @@ def test_fit_refuses_columns_that_cannot_be_used(table: Path, tmp_path: Path, as
     assert not (tmp_path / "run").exists()
 
 
+def test_a_folder_with_a_table_beside_it_is_checked_and_evaluated(run: Any, tmp_path: Path) -> None:
+    folder = helpers.write_folders(tmp_path / "new", 30, seed=7)
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+    rows = [{"image": name, "age": 40 + 20 * name.startswith("rough"), "site": "", "stage": 1} for name in names]
+    table = helpers.write_table(tmp_path / "clinic.csv", rows)
+    said = invoke("check", folder, "--table", table, "--table-columns", "age", "--no-features", "-q")
+    assert said.exit_code == 0, said.output
+    assert "'age' alone predicts the class with a balanced accuracy of 1.00" in " ".join(said.output.split())
+    found = evaluate(run.folder, DataSource(str(folder), table=str(table)))  # not one site is known
+    assert found.metrics["balanced_accuracy"].value > 0.8
+    with pytest.raises(DataError, match="Name a table of the images that has them by --table"):
+        evaluate(run.folder, folder)
+
+
 def test_a_source_says_its_columns() -> None:
     source = DataSource("x.csv", table_columns=("age", "site:category"))
     assert DataSource.from_json(json.loads(json.dumps(source.to_json()))) == replace(

@@ -9,6 +9,7 @@ from pathlib import Path
 from headstart.data.dataset import ImageDataset
 from headstart.data.readers import ReadOptions, find_reader
 from headstart.data.readers.manifest.columns import ManifestColumns
+from headstart.data.readers.table import DatasetTable
 
 
 def read_dataset(
@@ -21,6 +22,7 @@ def read_dataset(
     partition: str | None = None,
     votes: str | None = None,
     table_columns: Sequence[str] | None = None,
+    table: str | os.PathLike[str] | None = None,
     allow_outside: bool = False,
 ) -> ImageDataset:
     """Data set from any path that a reader of `headstart.data.readers` takes, or from a data set.
@@ -42,6 +44,8 @@ def read_dataset(
     table_columns : sequence of str, optional
         For manifests and archives: further columns that stand beside the pictures, such as ``age`` or
         ``site:category``; see `headstart.data.table.column.TableColumn`.
+    table : path, optional
+        CSV or Parquet that has the table columns, with the name of each image in a column ``image``; for folders too.
     allow_outside : bool
         Let links and paths lead out of the folder.
 
@@ -57,8 +61,18 @@ def read_dataset(
     if isinstance(path, ImageDataset):
         return path
     source = Path(path)
-    options = ReadOptions(columns, root, partition, votes, table_columns, allow_outside)
+    own_columns = table_columns if table is None else None
+    options = ReadOptions(columns, root, partition, votes, own_columns, allow_outside)
     reader = find_reader(source)
     reader.check_options(source, options)
-    table, pixels = reader.read(source, options)
-    return ImageDataset.from_table(table.grouped(group_from), pixels, classes=classes)
+    found, pixels = reader.read(source, options)
+    if table is not None:
+        found = _with_side_table(found, Path(table), table_columns or ())
+    return ImageDataset.from_table(found.grouped(group_from), pixels, classes=classes)
+
+
+def _with_side_table(found: DatasetTable, path: Path, table_columns: Sequence[str]) -> DatasetTable:
+    from headstart.data.readers.manifest.side_table import with_side_table
+    from headstart.data.table.request import requested_columns
+
+    return with_side_table(found, path, requested_columns(table_columns))

@@ -103,8 +103,8 @@ class Reader:
         for name in options.given():
             if name not in self.options and name == "table_columns":
                 raise DataError(
-                    f"{path} is read as {self.help}, which holds no table columns. List its images in a CSV or Parquet "
-                    "manifest that has them."
+                    f"{path} is read as {self.help}, which holds no table columns. Name a table of the images that has "
+                    "them by --table, or list the images in a CSV or Parquet manifest."
                 )
             if name not in self.options:
                 raise DataError(f"{path} is read as {self.help}, for which there is no option {name!r}; leave it out.")

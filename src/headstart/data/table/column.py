@@ -99,6 +99,15 @@ class TableColumn:
         """The column at `rows`; its categories stay as they are."""
         return replace(self, values=self.values[rows])
 
+    def at(self, rows: NDArray[np.int64]) -> TableColumn:
+        """The column at `rows`, with a gap for every -1.
+
+        >>> TableColumn.of("age", [61, 43]).at(np.array([1, -1, 0])).values.tolist()
+        [43.0, nan, 61.0]
+        """
+        gap = np.nan if self.categories is None else GAP
+        return replace(self, values=np.where(rows < 0, gap, self.values[rows]))
+
     def of_kind(self, kind: str) -> TableColumn:
         """The column as one of this kind: numbers can be read as categories.
 
@@ -131,8 +140,11 @@ def column_from_texts(
     distinct = dict.fromkeys(texts)
     gaps = {text for text in distinct if text.strip().lower() in MISSING}
     present = [text for text in distinct if text not in gaps]
-    if not present:
-        raise DataError(f"{source}every value of the table column {name!r} is missing. Leave the column out.")
+    if not present and kind is None:
+        raise DataError(
+            f"{source}every value of the table column {name!r} is missing. Leave the column out, or say what it would "
+            f"hold: {name}:number or {name}:category."
+        )
     numbers = {text: _number(text) for text in present}
     no_numbers = {text for text, value in numbers.items() if not np.isfinite(value)}
     if kind is None:

@@ -35,7 +35,7 @@ class DataSource(Options):
     ----------
     path : str
         Folder, manifest or archive.
-    group_from, columns, root, partition, classes, votes, table_columns, allow_outside
+    group_from, columns, root, partition, classes, votes, table_columns, table, allow_outside
         As for `headstart.data.read_dataset`.
     """
 
@@ -55,6 +55,15 @@ class DataSource(Options):
             "Columns shown to the head beside the picture, such as age or site:category.",
             metavar="NAME,NAME...",
             unset="none",
+        ),
+    )
+    table: str | None = field(
+        default=None,
+        metadata=option(
+            "CSV or Parquet that has the table columns, the images' names in its column image.",
+            is_path=True,
+            by_hand="where images are read from",
+            unset="the manifest itself",
         ),
     )
     votes: Votes | None = field(
@@ -110,14 +119,18 @@ class DataSource(Options):
             classes=self.classes,
             votes=self.votes,
             table_columns=self.table_columns,
+            table=self.table,
             allow_outside=self.allow_outside,
         )
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionary with absolute paths."""
-        root = None if self.root is None else str(Path(self.root).resolve())
+        paths = {
+            name: None if value is None else str(Path(value).resolve())
+            for name, value in {"path": self.path, "root": self.root, "table": self.table}.items()
+        }
         lists = {name: None if value is None else list(value) for name, value in self._lists().items()}
-        return {**asdict(self), "path": str(Path(self.path).resolve()), "root": root, **lists}
+        return {**asdict(self), **paths, **lists}
 
     def _lists(self) -> dict[str, tuple[str, ...] | None]:
         return {"classes": self.classes, "table_columns": self.table_columns}
