@@ -11,8 +11,11 @@ from typing import Any
 import helpers
 import numpy as np
 import pytest
+from safetensors.torch import save_file
 
 import headstart
+from headstart.backbones.build import build
+from headstart.backbones.registry import find_entry
 from headstart.data import ImageDataset, ImageResize
 from headstart.data.channel_normalisation import FittedChannelNormalisation
 from headstart.data.preparation import learned, restore_preparation
@@ -256,6 +259,29 @@ def test_the_methods_say_how_channels_were_normalised(run: headstart.Run) -> Non
     assert "were computed in every outer fold for every image" in words
     assert "taken anew in every outer fold, from its training images alone" in words
     assert "from 48 images: mean 0.500, 0.500 and 0.500, standard deviation 0.066, 0.065 and 0.066" in words
+
+
+def test_random_weights_are_judged_on_what_the_run_shows_its_own(
+    folders: Path, tmp_path: Path, taken: list[tuple[OuterFold, np.ndarray]]
+) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_file(build(find_entry(helpers.BACKBONE), seed=5).state_dict(), path)
+    notes, titles = helpers.Notes(), []
+    silent = notes.task
+
+    def noted(title: str, *about: Any) -> Any:
+        titles.append(title)
+        return silent(title, *about)
+
+    notes.task = noted
+    options = helpers.options(weights=str(path), normalise="training", study=CHEAP, baselines=True)
+    run = fit(folders, tmp_path / "run", options, progress=notes)
+    assert run.results.transfer is not None
+    assert "random_weights" in [one.name for one in run.results.transfer.baselines]
+    of_folds = [title for title in titles if title.startswith("Features (test_resnet, ")]
+    assert len(of_folds) == 4 + 3  # the run's, with the final model; those of random weights in the outer folds
+    for fold, rows in taken:
+        assert rows.tolist() == fold.train.tolist()
 
 
 def test_a_constant_channel_is_told(tmp_path: Path) -> None:

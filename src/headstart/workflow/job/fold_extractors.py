@@ -142,7 +142,7 @@ class FoldExtractors:
 
 def is_fitted(job: Job) -> bool:
     """Whether a job fits something in every fold before the features."""
-    return any(source.normalise == "training" for source in job.sources)
+    return any(source.is_fitted for source in job.sources)
 
 
 def fittable_preparation(

@@ -58,6 +58,11 @@ class FeatureSource:
     normalise: str = "weights"
 
     @property
+    def is_fitted(self) -> bool:
+        """Whether its preparation is fitted on the training images of every outer fold."""
+        return self.normalise == "training"
+
+    @property
     def rough_seconds_per_image(self) -> float:
         """Seconds of the forward pass by its multiply-adds at 30 GFLOP/s, as other costs of a candidate are counted.
 
@@ -74,7 +79,7 @@ class FeatureSource:
             "features": extractor.settings(),
             "engine": extractor.engine.to_json(),
         }
-        return found if self.normalise == "weights" else {**found, "normalise": self.normalise}
+        return {**found, "normalise": self.normalise} if self.is_fitted else found
 
     def save_network(self, folder: Path) -> None:
         """Write the quantised network, if there is one, into a folder, for the resumption of its run.

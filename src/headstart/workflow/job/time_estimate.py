@@ -164,7 +164,7 @@ def _source_costs(
 ) -> SourceCosts:
     extractor = source.extractor
     every = views or (IDENTITY,)
-    cached = 0 if source.normalise == "training" else sum(n_cached(dataset, extractor, cache, view) for view in every)
+    cached = 0 if source.is_fitted else sum(n_cached(dataset, extractor, cache, view) for view in every)
     missing = len(dataset) * len(every) * n_extractions - cached
     seconds = missing * seconds_per_image(extractor) if missing else 0.0
     if not alone:
@@ -205,7 +205,7 @@ def announce(job: Job, cache: FeatureCache, split: Split, baselines_s: Sequence[
 
 def n_extractions(job: Job, split: Split, *, taxed: bool = False) -> int:
     """Times that the features of every image are computed: several where a preparation is fitted in each fold."""
-    if not any(source.normalise == "training" for source in job.sources):
+    if not any(source.is_fitted for source in job.sources):
         return 1
     n_outer = len(outer_folds(split))
     return n_outer * (2 if taxed else 1) + 1
