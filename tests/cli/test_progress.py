@@ -29,12 +29,16 @@ def test_without_a_terminal_a_task_is_one_line(capsys: pytest.CaptureFixture[str
     progress.expect({"study": [None]})
     with progress.stage("other"), progress.task("Other", 1, "things") as advance:
         advance(1)
+    progress.expect({"study": [0.4]})
+    with progress.stage("study"), progress.task("Heads", 1, "heads") as advance:
+        advance(1)
     found = capsys.readouterr()
     assert found.out == ""
     assert found.err.splitlines() == [
         "Audit: 3 images in 0.0 s.",
         "Features: 1,000 images in 0.0 s. About 3 min left in all.",
         "Other: 1 things in 0.0 s. How long all of it takes is not known yet.",
+        "Heads: 1 heads in 0.0 s.",
     ]
 
 

@@ -25,6 +25,7 @@ from rich.text import Text
 from headstart.cli.time_left import TimeLeft
 
 _MIN_WIDTH_FOR_UNIT: Final = 80
+_LEAST_S: Final = 0.5
 
 
 class TerminalProgress:
@@ -100,7 +101,9 @@ class TerminalProgress:
 
     def _words(self) -> str:
         """Time left over the whole job, in words; empty where nothing was expected of it, or all is done."""
-        return in_words(self._left.seconds()) if self._left.is_known else ""
+        seconds = self._left.seconds()
+        is_over = not self._left.is_known or (seconds is not None and seconds < _LEAST_S)
+        return "" if is_over else in_words(seconds)
 
 
 class JobBars(RichProgress):
