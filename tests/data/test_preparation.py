@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import types
 
@@ -100,3 +101,9 @@ def test_what_was_learned_is_part_of_the_cache_key_and_nothing_else_is() -> None
     assert cache_settings(plain) == plain.settings()
     one, same, other = (Learned(np.array([value])) for value in (1.0, 1.0, 2.0))
     assert cache_settings(one) == cache_settings(same) != cache_settings(other)
+
+
+@pytest.mark.parametrize("package", ["headstart", "headstart.data", "headstart.heads", "headstart.workflow"])
+def test_every_public_name_is_found(package: str) -> None:
+    found = importlib.import_module(package)
+    assert [name for name in found.__all__ if getattr(found, name, None) is None] == []

@@ -55,9 +55,9 @@ _HOMES = {
     "join_groups": "groups",
     "make_split": "split.make",
     "read_dataset": "read",
-    "read_split": "split.file",
+    "read_split": "split.split_file",
     "split_dataset": "split.make",
-    "write_split": "split.file",
+    "write_split": "split.split_file",
 }
 
 
