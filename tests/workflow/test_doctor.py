@@ -28,6 +28,8 @@ WORKS = EngineState("torch", "fp32", "cpu", works=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Engines are taken to work: trying them takes seconds."""
     monkeypatch.setattr(trial, "try_engines", lambda: (WORKS,))
+    monkeypatch.setattr(doctor, "_start_loading", lambda: None)
+    monkeypatch.setattr(doctor, "_load_problem", lambda module: "")
 
 
 def run(*arguments: str) -> Result:
@@ -55,6 +57,7 @@ def test_a_sound_machine_has_no_broken_thing() -> None:
 
 def test_the_text_names_problems_first_and_fits_a_terminal(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADSTART_CACHE_LIMIT", "plenty")
+    monkeypatch.setenv("COLUMNS", "80")
     lines = run().output.splitlines()
     assert lines[0].startswith("Advice: The environment variable HEADSTART_CACHE_LIMIT")
     remedy = next(number for number, line in enumerate(lines) if line.startswith("  Remedy: "))
@@ -87,23 +90,41 @@ def test_a_library_that_raises_anything_is_an_engine_that_fails(monkeypatch: pyt
         (doctor, "default_cache_folder", RuntimeError("Could not determine home directory."), "home directory", False),
         (doctor.tempfile, "gettempdir", FileNotFoundError("No usable temporary directory"), "No usable", True),
         (doctor.Path, "cwd", FileNotFoundError("gone"), "gone", False),
-        (doctor, "_load", ImportError("x"), None, True),
         (doctor, "_cache_content", PermissionError(13, "Permission denied"), "Permission denied", False),
         (trial, "try_engines", ImportError("torch is broken"), "torch is broken", True),
     ],
 )
 def test_whatever_breaks_is_a_problem_with_a_remedy(
-    module: Any, name: str, error: Exception, words: str | None, needed: bool, quick: None, monkeypatch: Any
+    module: Any, name: str, error: Exception, words: str, needed: bool, quick: None, monkeypatch: Any
 ) -> None:
-    if words is None:
-        monkeypatch.setattr(module, name, lambda wanted: "cannot open shared object" if wanted == "torchvision" else "")
-        words = "torchvision does not load: cannot open shared object."
-    else:
-        monkeypatch.setattr(module, name, raising(error))
+    monkeypatch.setattr(module, name, raising(error))
     found = examine()
     named = [problem for problem in found.problems if words in problem.text]
     assert len(named) == 1 and named[0].remedy and named[0].needed is needed
     assert found.works is not needed
+
+
+def process(code: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+
+
+def test_a_package_that_does_not_load_or_crashes_the_process_is_named(quick: None, monkeypatch: Any) -> None:
+    code = (
+        """print('["numpy", ""]\\nnoise\\n["PIL", "cannot open shared object"]', flush=True); import os; os.abort()"""
+    )
+    monkeypatch.setattr(doctor, "_start_loading", lambda: process(code))
+    texts = {problem.text for problem in examine().problems if problem.needed}
+    assert texts == {
+        "pillow does not load: cannot open shared object.",
+        "torch does not load: Python ended while loading it (code -6).",
+    }
+
+
+def test_where_no_process_starts_packages_are_loaded_here(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_load_problem", lambda module: "too old" if module == "torchvision" else "")
+    found = examine()
+    assert [problem.text for problem in found.problems if problem.needed] == ["torchvision does not load: too old."]
+    assert not found.works
 
 
 def test_a_cache_that_is_a_file_and_one_that_is_damaged(

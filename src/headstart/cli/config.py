@@ -53,8 +53,7 @@ def apply_config(command: click.Command, context: click.Context, words: Sequence
         context.default_map = _defaults(command, config, given)
         if context.default_map:
             click.echo(f"Options from {path}: {', '.join(sorted(context.default_map))}.", err=True)
-    names = context.command_path.split()[1:]
-    context.meta[_META] = (("headstart", *names, *words), content)
+    context.meta[_META] = (("headstart", *_command_names(context), *words), content)
 
 
 def run_request() -> Any:
@@ -63,6 +62,12 @@ def run_request() -> Any:
 
     words, content = click.get_current_context().meta[_META]
     return RunRequest(words, content)
+
+
+def _command_names(context: click.Context) -> tuple[str, ...]:
+    """Names of the command at hand and the groups above it, without the program's."""
+    parent = context.parent
+    return () if parent is None else (*_command_names(parent), str(context.info_name))
 
 
 def _chosen(given: Mapping[str, Any]) -> Path | None:

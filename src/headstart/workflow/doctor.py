@@ -5,8 +5,11 @@ Whatever is broken is an answer here, never an exception, so each question is as
 
 from __future__ import annotations
 
+import json
 import os
 import platform
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -48,6 +51,7 @@ VARIABLES: Final = {
 """Environment variables that headstart reads."""
 _LOADED: Final = ("numpy", "PIL", "torch", "torchvision", "timm")
 """Modules whose compiled parts most often fail to load."""
+_PATIENCE_S: Final = 120.0
 _LITTLE_MEMORY: Final = 2 * 10**9
 _LITTLE_ROOM: Final = 10**9
 
@@ -174,9 +178,9 @@ def examine(*, offline: bool = False) -> Diagnosis:
     -------
     Diagnosis
     """
-    doctor = _Doctor()
-    packages = doctor.packages()
+    doctor, loading = _Doctor(), _start_loading()
     engines = doctor.engines()
+    packages = doctor.packages(loading)
     weights = doctor.weights(offline=offline)
     memory, free_memory = memory_bytes()
     if memory is not None and memory < _LITTLE_MEMORY:
@@ -217,15 +221,17 @@ class _Doctor:
             self.advise(_sentence(one_line(error)), remedy, needed=needed)
             return otherwise
 
-    def packages(self) -> tuple[PackageState, ...]:
+    def packages(self, loading: subprocess.Popen[str] | None) -> tuple[PackageState, ...]:
         found = tuple(package_state(required) for required in REQUIREMENTS)
         for state in found:
             if state.problem and (not state.extra or state.version is not None):
                 self.advise(_sentence(state.problem), _reinstall(state.name), needed=not state.extra)
         broken = {state.name for state in found if state.problem}
-        for required in REQUIREMENTS:
-            if required.module in _LOADED and required.name not in broken and (problem := _load(required.module)):
-                self.advise(f"{required.name} does not load: {problem}.", _reinstall(required.name), needed=True)
+        names = {required.module: required.name for required in REQUIREMENTS}
+        for module, problem in _load_problems(loading).items():
+            if names[module] not in broken:
+                text = _sentence(f"{names[module]} does not load: {problem}")
+                self.advise(text, _reinstall(names[module]), needed=True)
         return found
 
     def engines(self) -> tuple[EngineState, ...]:
@@ -341,7 +347,28 @@ def _cache_content(place: Path, state: FolderState) -> CacheState:
     return CacheState(state, held.n_settings, held.n_rows, held.n_bytes, held.limit, n_damaged)
 
 
-def _load(module: str) -> str:
+def _start_loading() -> subprocess.Popen[str] | None:
+    """A process that loads the packages beside this one: what crashes there is an answer here, and time is saved.
+
+    None where no process can be started.
+    """
+    code = "from headstart.workflow.doctor import load_packages; load_packages()"
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+    except OSError:
+        return None
+
+
+def load_packages() -> None:
+    """Load the packages one after the other, and print what is wrong with each, a line of JSON for one."""
+    for module in _LOADED:
+        sys.stdout.write(json.dumps([module, _load_problem(module)]) + "\n")
+        sys.stdout.flush()
+
+
+def _load_problem(module: str) -> str:
     if module not in ("timm", "torchvision"):
         return load_problem(module)
     try:
@@ -351,6 +378,21 @@ def _load(module: str) -> str:
     except Exception as error:  # whatever a broken package raises
         return one_line(error)
     return ""
+
+
+def _load_problems(loading: subprocess.Popen[str] | None) -> dict[str, str]:
+    """What is wrong with the packages that a process loads; the one at which it ended crashed it."""
+    if loading is None:
+        return {module: problem for module in _LOADED if (problem := _load_problem(module))}
+    try:
+        printed, _ = loading.communicate(timeout=_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        loading.kill()
+        printed, _ = loading.communicate()
+    found = dict(json.loads(line) for line in printed.splitlines() if line.startswith('["'))
+    silent = [module for module in _LOADED if module not in found]
+    crashed = {silent[0]: f"Python ended while loading it (code {loading.returncode})"} if silent else {}
+    return {module: problem for module, problem in found.items() if problem} | crashed
 
 
 def _reinstall(name: str) -> str:
