@@ -57,7 +57,7 @@ def test_inner_folds_share_the_encoding_of_their_outer_fold() -> None:
     table = TableEncoding.fit(COLUMNS, first.outer.train).apply(COLUMNS)
     joined = np.concatenate([FEATURES, table], axis=1)
     for train, validation in first.outer.inner:
-        spread = block_spread(6, table.shape[1])
+        spread = block_spread([6], table.shape[1])
         (head,) = fit_heads([LOGISTIC], joined[train], LABELS[train], n_classes=2, seed=0, spread=spread)
         assert np.allclose(first.inner.of_rows(validation), head.predict_proba(joined[validation]), atol=1e-6)
 
@@ -117,15 +117,15 @@ def test_balancing_goes_over_features_and_columns_together(method: str) -> None:
     assert data.table is not None
     assert (rows.features[0].shape[1],) == DATA.widths_in(ALL) == (6 + data.table.shape[1],)
     assert rows.spread is not None
-    assert np.array_equal(rows.spread, block_spread(6, rows.features[0].shape[1] - 6))
+    assert np.array_equal(rows.spread, block_spread([6], rows.features[0].shape[1] - 6))
 
 
 def test_the_variance_of_a_block_does_not_depend_on_its_width() -> None:
     for width in (1, 3, 30):
-        spread = block_spread(1280, width)
+        spread = block_spread([1280], width)
         assert (spread[1280:] ** 2).sum() == pytest.approx(80)
-    assert block_spread(1280, 200).tolist() == [1.0] * 1480  # but no column counts less than a feature
-    assert block_spread(0, 3).tolist() == [1.0] * 3
+    assert block_spread([1280], 200).tolist() == [1.0] * 1480  # but no column counts less than a feature
+    assert block_spread([0], 3).tolist() == [1.0] * 3
 
 
 def test_heads_are_given_the_spread() -> None:

@@ -30,7 +30,7 @@ _OCTAVES: Final = (4, 8, 16, 32, 64)
 
 
 def random_weights_extractor(extractor: Extractor, *, seed: int) -> Extractor:
-    """An extractor as the one given, preparation and engine the same, whose network has random weights.
+    """An extractor as the one given, preparation, blocks and engine the same, whose network has random weights.
 
     A quantised network cannot be taken over: where the engine's precision is int8, the baseline computes in fp32.
 
@@ -46,7 +46,14 @@ def random_weights_extractor(extractor: Extractor, *, seed: int) -> Extractor:
     engine = extractor.engine
     if engine.precision == "int8":
         engine = replace(engine, precision="fp32", network_sha256="")
-    return Extractor(backbone, extractor.preparation, engine, network_cache=extractor.network_cache)
+    return Extractor(
+        backbone,
+        extractor.preparation,
+        engine,
+        blocks=extractor.blocks,
+        averaged=extractor.averaged,
+        network_cache=extractor.network_cache,
+    )
 
 
 def steadied(backbone: Backbone, size: tuple[int, int]) -> Backbone:

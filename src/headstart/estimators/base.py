@@ -58,6 +58,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
     cache: AnyPath | None = None
     offline: bool = False
     seed: int = 0
+    features: str = "last"
 
     def __sklearn_tags__(self) -> Tags:
         """X is a list of paths or an array of images, never a table of numbers."""
@@ -105,6 +106,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         if self.batch_size is not None:
             check_whole("batch_size", self.batch_size, at_least=1)
         check_whole("seed", self.seed, at_least=0)
+        check_name("features", self.features, example="multi")
         if self.threads is not None:
             check_whole("threads", self.threads, at_least=1)
         return ExtractionSettings(
@@ -123,6 +125,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
             batch_size=self.batch_size,
             offline=self.offline,
             seed=self.seed,
+            features=self.features,
         )
 
     def _cache(self) -> FeatureCache | None:

@@ -134,7 +134,7 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         extractor = self._open_extractor(dataset)
         if len(candidates) > 1:
             check_enough(dataset)
-        data = study_data(dataset, self._extract(dataset, extractor))
+        data = study_data(dataset, self._extract(dataset, extractor), extractor.block_widths)
         head, tried = self._choose(dataset, data, candidates)
         self.classes_ = classes
         self.candidates_ = tried
@@ -204,7 +204,7 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
     def _model(
         self, dataset: ImageDataset, extractor: Extractor, head: FittedHead, table: TableEncoding | None
     ) -> Model:
-        from headstart.model import Model, image_marks
+        from headstart.model import FeatureRecipe, Model, image_marks
 
         facts = {
             "made_by": type(self).__name__,
@@ -221,6 +221,7 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
             facts=facts,
             network=extractor.network,
             table=table,
+            features=FeatureRecipe.of(extractor),
         )
 
 
@@ -244,11 +245,19 @@ def with_copies_joined(dataset: ImageDataset) -> ImageDataset:
     return hashed.with_groups(join_groups(dataset.groups, copies, len(dataset))) if copies else hashed
 
 
-def study_data(dataset: ImageDataset, features: NDArray[np.float32]) -> StudyData:
-    """Labels, weights and features of the images, which heads are trained on."""
+def study_data(dataset: ImageDataset, features: NDArray[np.float32], blocks: tuple[int, ...]) -> StudyData:
+    """Labels, weights and features of the images, which heads are trained on, with the widths of their blocks."""
     labels = np.asarray(dataset.labels, dtype=np.int64)
     columns = FoldTable(dataset.columns, dataset.weights) if dataset.columns else None
-    return StudyData((features,), labels, len(dataset.classes), dataset.weights, dataset.groups, columns=columns)
+    return StudyData(
+        (features,),
+        labels,
+        len(dataset.classes),
+        dataset.weights,
+        dataset.groups,
+        columns=columns,
+        blocks=(blocks,),
+    )
 
 
 def all_rows(n_images: int) -> OuterFold:

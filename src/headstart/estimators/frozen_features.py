@@ -66,6 +66,10 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         Never look for weights in the network.
     seed : int >= 0
         Seed of random weights; nothing else is random.
+    features : str
+        ``last``: the pooled output of the last stage. ``multi``: mean and max of several stages. ``best``: those,
+        averaged over the eight mirrored and turned views of an image, at eight times the cost. Or blocks
+        ``STAGE:POOLING`` joined by ``+``, such as ``"block4:rows+last"``; docs/blocks.md tells of them.
 
     Attributes
     ----------
@@ -88,6 +92,9 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
     >>> images = np.zeros((2, 8, 8), dtype=np.uint8)
     >>> FrozenFeatures("test_vit", weights="random", input_size=32, threads=1).fit_transform(images).shape
     (2, 64)
+    >>> blocks = FrozenFeatures("test_vit", features="multi", weights="random", input_size=32, threads=1).fit(images)
+    >>> blocks.transform(images).shape, blocks.get_feature_names_out()[64]
+    ((2, 256), 'test_vit_block1:max_0')
     """
 
     def __sklearn_tags__(self) -> Tags:
@@ -135,7 +142,7 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         Returns
         -------
         ndarray of shape (n_images, n_features), float32
-            Globally pooled output of the network's convolutional base, one row per image, in the order of X.
+            One row per image, in the order of X: by default the globally pooled output of the convolutional base.
 
         Raises
         ------
@@ -148,7 +155,7 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         return self._extract(self._dataset(X), self._extractor)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Names of the features: the backbone's name and a number.
+        """Names of the features: the backbone's name, the block where it is not the last stage, and a number.
 
         Parameters
         ----------
@@ -160,5 +167,4 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         ndarray of shape (n_features,), of str
         """
         check_is_fitted(self)
-        names = [f"{self.backbone_.name}_{number}" for number in range(self.backbone_.feature_width)]
-        return np.array(names, dtype=object)
+        return np.array(self._extractor.column_names(), dtype=object)

@@ -132,6 +132,13 @@ class Extractor:
             return self._row_shape
         return tuple(self._pass.widths[block] for block in self.blocks)
 
+    def column_names(self) -> list[str]:
+        """Name of every feature: backbone, block where it is not the pooled output of the last stage, and number."""
+        name = self.label
+        prefixes = [name if block == LAST else f"{name}_{block.name}" for block in self.blocks]
+        named = zip(prefixes, self.block_widths, strict=True)
+        return [f"{prefix}_{number}" for prefix, width in named for number in range(width)]
+
     @property
     def columns(self) -> NDArray[np.int64] | None:
         """Columns of the forward pass that are the features; None where they are all that it gives."""
@@ -237,6 +244,11 @@ class Extractor:
         """Blocks that the forward pass computes, in order; none where it gives nothing but the features."""
         return () if self._pass is None else self._pass.blocks
 
+    def shares_pass(self, other: Extractor) -> bool:
+        """Whether the forward pass of another extractor gives what this one needs: images go through it once."""
+        mine, theirs = (one._plain_settings() for one in (self, other))
+        return self.stage is None and self.computed == other.computed and mine == theirs
+
     def _changed(self, **changes: Any) -> Extractor:
         """The same but for some arguments, with a network that is made ready anew."""
         given: dict[str, Any] = {
@@ -280,7 +292,7 @@ class Extractor:
     def _find_pass(self) -> FeaturePass:
         """The forward pass of the blocks, whose stages are called by their names from here on."""
         size = self.preparation.size
-        found = FeaturePass.of(self.backbone, size, self.engine, (*self.blocks, *self.beside))
+        found = FeaturePass.of(self.backbone, size, (*self.blocks, *self.beside))
         outputs = stage_outputs(self.backbone.staged, size)
         name = self.backbone.name
         self.blocks = tuple(resolved_block(block, outputs, backbone=name) for block in self.blocks)

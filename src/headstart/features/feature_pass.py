@@ -26,8 +26,8 @@ VERSION: Final = 1
 class FeaturePass:
     """Blocks that one forward pass gives, side by side.
 
-    Every pass gives mean and max of every stage, whichever blocks are asked for: they cost next to nothing, and a later
-    run that asks for others of them finds them.
+    Every pass gives mean and max of every stage and the pooled output of the last, whichever blocks are asked for: they
+    cost next to nothing, and a later run that asks for others of them finds them.
 
     Attributes
     ----------
@@ -44,19 +44,14 @@ class FeaturePass:
     widths: Mapping[FeatureBlock, int]
 
     @classmethod
-    def of(
-        cls, backbone: Backbone, size: tuple[int, int], engine: Engine, blocks: Sequence[FeatureBlock]
-    ) -> FeaturePass:
+    def of(cls, backbone: Backbone, size: tuple[int, int], blocks: Sequence[FeatureBlock]) -> FeaturePass:
         """The pass in which some blocks are computed.
-
-        `LAST` comes along where that changes none of its bits: with torch that is not compiled.
 
         Parameters
         ----------
         backbone : Backbone
         size : (int, int)
             Height and width of the network's input in pixels.
-        engine : Engine
         blocks : sequence of FeatureBlock
             Stages by their names.
 
@@ -68,7 +63,7 @@ class FeaturePass:
         outputs = stage_outputs(backbone.staged, size)
         standard = standard_blocks(outputs)
         requested = [resolved_block(block, outputs, backbone=backbone.name) for block in blocks]
-        apart = {block for block in requested if block not in standard} | ({LAST} if engine.is_eager else set())
+        apart = {block for block in requested if block not in standard} | {LAST}
         by_name = {output.name: output for output in outputs}
         others = tuple(sorted(apart, key=lambda block: (block == LAST, block.name)))
         widths = {
@@ -97,7 +92,8 @@ class FeaturePass:
         blocks : sequence of FeatureBlock
             Blocks that the features are made of.
         settings : mapping
-            What features of `LAST` alone are kept under.
+            What features of `LAST` alone are kept under. A pass shares it where it changes none of their bits: with
+            torch that is not compiled.
         backbone : Backbone
         engine : Engine
         """

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from headstart.backbones.feature_block import BEST, LAST, multi_blocks, parse_features
 from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.data.images.decode import WHITE_LEVEL
 
 if TYPE_CHECKING:
+    from headstart.augment import View
     from headstart.backbones.backbone import Backbone
+    from headstart.backbones.feature_block import FeatureBlock
     from headstart.data.dataset import ImageDataset
     from headstart.features.cache import FeatureCache
     from headstart.features.engine_selection.select import EngineChoice
@@ -43,6 +46,11 @@ class ExtractionSettings:
         Never look for weights in the network.
     seed : int >= 0
         Seed of random weights, and of the images that engines are compared on.
+    features : str
+        Features of the network; see `headstart.backbones.feature_block.parse_features`.
+    image_kind : str or None
+        What the images show, a key of `headstart.augment.KINDS`: it decides which views ``best`` averages over. None:
+        all eight symmetries of a square.
     normalise : {"weights", "training"}
         Which mean and spread of the channels pixels are normalised by: those of the weights, or those of the training
         images, by a preparation that is fitted later.
@@ -64,6 +72,8 @@ class ExtractionSettings:
     offline: bool = False
     seed: int = 0
     normalise: str = "weights"
+    features: str = LAST.name
+    image_kind: str | None = None
 
     @property
     def n_channels(self) -> int:
@@ -117,7 +127,48 @@ def open_extractor(
         channels=settings.channels,
         pixels=settings.pixels,
     )
-    return Extractor(backbone, preparation, engine)
+    blocks = requested_blocks(settings.features, backbone, size)
+    views = averaged_views(settings.image_kind, size) if settings.features == BEST else ()
+    return Extractor(backbone, preparation, engine, blocks=blocks, averaged=views)
+
+
+def requested_blocks(features: str, backbone: Backbone, size: tuple[int, int]) -> tuple[FeatureBlock, ...]:
+    """Blocks that features stand for with a network and a size (height, width) of its input.
+
+    Raises
+    ------
+    InputError
+        When the features are not understood, or no stage of the network gives a map.
+    """
+    from headstart.backbones.stage_outputs import stage_outputs
+
+    found = parse_features(features)
+    if not isinstance(found, str):
+        return found
+    return multi_blocks(stage_outputs(backbone.staged, size), backbone=backbone.name)
+
+
+def averaged_views(kind: str | None, size: tuple[int, int]) -> tuple[View, ...]:
+    """Views that features ``best`` are the mean over: the exact symmetries that leave the class of such images alone.
+
+    Parameters
+    ----------
+    kind : str or None
+        A key of `headstart.augment.KINDS`; None: nothing speaks against any symmetry.
+    size : (int, int)
+        Height and width of the network's input: what is no square is not laid on its side.
+
+    Returns
+    -------
+    tuple of View
+        Eight or four of them; none where the kind allows no exact symmetry.
+    """
+    from headstart.augment import policy_for_kind, views
+
+    policy = "dihedral" if kind is None else policy_for_kind(kind)
+    if policy not in ("dihedral", "flips"):
+        return ()
+    return views("dihedral", 8 if policy == "dihedral" and size[0] == size[1] else 4)
 
 
 def select_engine(
@@ -173,4 +224,8 @@ def select_engine(
         cache=cache,
         progress=progress,
     )
-    return selector.select()
+    choice = selector.select()
+    if not extractor.averaged:
+        return choice
+    found = choice.extractor.with_blocks(extractor.blocks, beside=extractor.beside, averaged=extractor.averaged)
+    return replace(choice, extractor=found)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-BUNDLE_FORMAT: Final = 5
+BUNDLE_FORMAT: Final = 6
 MANIFEST: Final = "manifest.json"
 DESCRIPTION: Final = "model.json"
 BACKBONE: Final = "backbone.safetensors"
@@ -24,6 +24,7 @@ NETWORK: Final = "network.safetensors"
 PREPARATION: Final = "preparation.safetensors"
 _CONTENT: Final = (DESCRIPTION, BACKBONE, HEAD)
 _PLAIN_FORMAT: Final = 4  # of a bundle whose preparation learned nothing, which older versions read too
+_FITTED_FORMAT: Final = 5  # of one whose preparation learned something; of one with feature blocks: the newest
 
 
 def write_bundle(
@@ -34,6 +35,7 @@ def write_bundle(
     head: Mapping[str, NDArray[Any]],
     network: bytes | None = None,
     preparation: Mapping[str, NDArray[Any]] | None = None,
+    has_blocks: bool = False,
 ) -> None:
     """Write a bundle; the manifest is written last, so a half-written bundle is never taken for a whole one.
 
@@ -49,6 +51,8 @@ def write_bundle(
         The quantised network of an int8 engine.
     preparation : Mapping, optional
         What the preparation of the images learned; empty or None where nothing of it is fitted.
+    has_blocks : bool
+        The head takes other features than the pooled output of the last stage.
 
     Raises
     ------
@@ -70,7 +74,7 @@ def write_bundle(
         write_bytes(folder / PREPARATION, save_numpy(dict(preparation)))
         names = (*names, PREPARATION)
     hashes = {name: hash_file(folder / name) for name in names}
-    version = BUNDLE_FORMAT if preparation else _PLAIN_FORMAT
+    version = BUNDLE_FORMAT if has_blocks else _FITTED_FORMAT if preparation else _PLAIN_FORMAT
     manifest = {"format": version, "headstart": __version__, "files": hashes}
     write_json(folder / MANIFEST, {**manifest, "sha256": hash_json(manifest)})
 

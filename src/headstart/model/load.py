@@ -17,6 +17,7 @@ from headstart.decisions import AS_THEY_ARE, Decisions
 from headstart.engines.engine import Engine, resolve_device
 from headstart.engines.fallback import nearest_engine, on_device
 from headstart.errors import BundleError, HeadstartError
+from headstart.features.extractor import Extractor
 from headstart.heads import FittedHead, HeadSpec
 from headstart.model.bundle import (
     BACKBONE,
@@ -28,6 +29,7 @@ from headstart.model.bundle import (
     find_bundle,
     read_json,
 )
+from headstart.model.feature_recipe import LAST_STAGE, FeatureRecipe
 from headstart.model.model import Model, Unlocked
 from headstart.storage import hash_bytes
 
@@ -90,20 +92,21 @@ def _restore(folder: Path, description: Mapping[str, Any]) -> Model:
     head = FittedHead.from_tensors(HeadSpec.from_json(description["head"]), load_numpy(folder / HEAD))
     classes = tuple(str(name) for name in description["classes"])
     table = _stored_table(description)
-    n_features = backbone.feature_width + (0 if table is None else len(table.outputs))
+    preparation, features = _stored_preparation(folder, description), _stored_features(description)
+    engine = Engine.from_json(description["engine"])
+    n_features = _n_features(backbone, preparation, engine, features) + (0 if table is None else len(table.outputs))
     if (head.n_features, head.n_classes) != (n_features, len(classes)):
         beside = "" if table is None else " with its table columns"
         raise BundleError(
             f"the head takes {head.n_features} features for {head.n_classes} classes, but the backbone{beside} gives "
             f"{n_features} and {len(classes)} are named"
         )
-    engine = Engine.from_json(description["engine"])
     network = (folder / NETWORK).read_bytes() if engine.network_sha256 else None
     if network is not None and hash_bytes(network) != engine.network_sha256:
         raise BundleError(f"{folder / NETWORK} is not the network that the engine names")
     return Model(
         backbone=backbone,
-        preparation=_stored_preparation(folder, description),
+        preparation=preparation,
         engine=engine,
         head=head,
         classes=classes,
@@ -113,7 +116,26 @@ def _restore(folder: Path, description: Mapping[str, Any]) -> Model:
         decisions=_stored_decisions(description, len(classes)),
         unlocked=_stored_unlocked(description, backbone),
         table=table,
+        features=features,
     )
+
+
+def _stored_features(description: Mapping[str, Any]) -> FeatureRecipe:
+    """Features that the head takes; bundles of the pooled last stage, and older ones, say nothing of it."""
+    stored = description.get("features")
+    return LAST_STAGE if stored is None else FeatureRecipe.from_json(stored)
+
+
+def _n_features(backbone: Backbone, preparation: Preparation, engine: Engine, features: FeatureRecipe) -> int:
+    """Number of features that the network gives.
+
+    Raises
+    ------
+    InputError
+        When it has no such stage, or a pooling does not fit.
+    """
+    found = Extractor(backbone, preparation, engine, blocks=features.blocks, beside=features.beside)
+    return found.row_shape[0]
 
 
 def _stored_table(description: Mapping[str, Any]) -> TableEncoding | None:

@@ -22,11 +22,13 @@ from headstart.decisions import AS_THEY_ARE, Decided, Decisions
 from headstart.engines.engine import Engine
 from headstart.engines.network_cache import NetworkCache
 from headstart.errors import InputError
+from headstart.features.extract import mean_of_views
 from headstart.features.extractor import Extractor
 from headstart.features.pipeline import stream_views
 from headstart.finetuning import UnlockedNetwork, features_of
 from headstart.heads import FittedHead
 from headstart.model.bundle import write_bundle
+from headstart.model.feature_recipe import LAST_STAGE, FeatureRecipe
 from headstart.progress import Progress, Silent
 from headstart.runtime.precision import full_precision
 from headstart.runtime.threads import torch_threads
@@ -114,6 +116,8 @@ class Model:
         The quantised network of an int8 engine.
     views : tuple of View
         Views that a prediction is the mean over; empty: the image alone.
+    features : FeatureRecipe
+        Blocks of the network that the head takes, and views that they are the mean over.
     decisions : Decisions
         Applied to the probabilities that the head gives.
     unlocked : Unlocked or None
@@ -136,6 +140,7 @@ class Model:
     unlocked: Unlocked | None = None
     notes: tuple[str, ...] = ()
     table: TableEncoding | None = None
+    features: FeatureRecipe = LAST_STAGE
 
     @functools.cached_property
     def extractor(self) -> Extractor:
@@ -143,7 +148,15 @@ class Model:
         network_cache = NetworkCache(default_cache_folder())
         stage = None if self.unlocked is None else self.unlocked.stage
         return Extractor(
-            self.backbone, self.preparation, self.engine, stage=stage, network=self.network, network_cache=network_cache
+            self.backbone,
+            self.preparation,
+            self.engine,
+            stage=stage,
+            blocks=self.features.blocks,
+            beside=self.features.beside,
+            averaged=self.features.averaged,
+            network=self.network,
+            network_cache=network_cache,
         )
 
     @functools.cached_property
@@ -207,19 +220,32 @@ class Model:
         self, dataset: ImageDataset, table: NDArray[np.float32] | None, extractor: Extractor
     ) -> Iterator[_Predicted]:
         """Rows with the head's probabilities, the mean over views where there are any, and rows that failed."""
-        requested = ((row, self.views or (IDENTITY,)) for row in range(len(dataset)))
-        n_views = max(len(self.views), 1)
+        averaged = self.features.averaged
+        seen = averaged or self.views or (IDENTITY,)
+        requested = ((row, seen) for row in range(len(dataset)))
+        n_views = len(seen)
         rows: list[int] = []
-        parts: list[NDArray[np.float64]] = []  # of images whose views have not all come yet
+        waiting: list[NDArray[Any]] = []  # of images whose views have not all come yet
         for batch in stream_views(dataset, extractor, requested):
             rows += batch.rows
-            features = beside(self._features(batch.features), None if table is None else table[batch.rows])
-            parts.append(self.head.predict_proba(features))
+            features = self._features(batch.features)
+            waiting.append(features if averaged else self._of_head(features, table, batch.rows))
             n_whole = len(rows) // n_views
-            of_views = np.concatenate(parts)[: n_whole * n_views].reshape(n_whole, n_views, len(self.classes))
-            parts = [np.concatenate(parts)[n_whole * n_views :]]
-            yield rows[: n_whole * n_views : n_views], of_views.mean(axis=1), batch.failed
+            together = np.concatenate(waiting)
+            of_views = together[: n_whole * n_views].reshape(n_whole, n_views, together.shape[1])
+            waiting = [together[n_whole * n_views :]]
+            whole = rows[: n_whole * n_views : n_views]
+            if averaged:
+                yield whole, self._of_head(mean_of_views(of_views), table, whole), batch.failed
+            else:
+                yield whole, of_views.mean(axis=1), batch.failed
             rows = rows[n_whole * n_views :]
+
+    def _of_head(
+        self, features: NDArray[np.float32], table: NDArray[np.float32] | None, rows: Sequence[int]
+    ) -> NDArray[np.float64]:
+        """Probabilities of the head for features of some rows, their table columns behind them."""
+        return self.head.predict_proba(beside(features, None if table is None else table[list(rows)]))
 
     def predict_proba(self, images: ImageDataset | Sequence[str | os.PathLike[str]] | NDArray[Any]) -> NDArray[Any]:
         """Probability of every class for every image.
@@ -288,6 +314,7 @@ class Model:
             head=self.head.to_tensors(),
             network=self.network,
             preparation=learned(self.preparation),
+            has_blocks=self.features != LAST_STAGE,
         )
 
     def _report_differences(self, dataset: ImageDataset, progress: Progress | None) -> None:
@@ -299,7 +326,9 @@ class Model:
                 progress.note(note)
 
     def _description(self) -> dict[str, Any]:
+        blocks = {} if self.features == LAST_STAGE else {"features": self.features.to_json()}
         return {
+            **blocks,
             "backbone": {
                 "name": self.backbone.name,
                 "weights": self.backbone.weights.to_json(),

@@ -118,9 +118,13 @@ def read_candidates(path: Path) -> CandidateTable:
         raise RunError(f"{path} is damaged ({error}). {_REMEDY}") from error
     meta = _meta(path, (table.schema.metadata or {}).get(TABLE_META, b""))
     types, settings = column_types(meta["n_inner"]), setting_columns()
-    for name in settings:  # a table older than a kind of head has no column for what only that kind has
+    later = {**settings, "features": types["features"]}
+    for (
+        name,
+        kind,
+    ) in later.items():  # a table older than a kind of head, or than features to choose from, has no column for it
         if name not in table.schema.names:
-            table = table.append_column(name, pa.nulls(len(table), getattr(pa, arrow_type(settings[name]))()))
+            table = table.append_column(name, pa.nulls(len(table), getattr(pa, arrow_type(kind))()))
     wrong = [name for name, kind in types.items() if name not in table.schema.names or _differs(table, name, kind)]
     if wrong:
         raise RunError(f"{path} has no column {wrong[0]!r} of type {types[wrong[0]]}. {_REMEDY}")

@@ -51,6 +51,8 @@ class StudyData:
         The columns encoded for one outer fold; `joined` puts them behind the features of a source.
     spread : ndarray of shape (n_features,), float64, or None
         Standard deviation that heads give each feature; None for 1 each.
+    blocks : tuple of tuple of int
+        For each source the number of features of every block that they are made of; empty where each is one block.
     """
 
     features: tuple[NDArray[np.float32], ...]
@@ -65,6 +67,7 @@ class StudyData:
     columns: FoldTable | None = None
     table: NDArray[np.float32] | None = None
     spread: Floats | None = None
+    blocks: tuple[tuple[int, ...], ...] = ()
 
     @classmethod
     def of(
@@ -72,6 +75,8 @@ class StudyData:
         dataset: ImageDataset,
         features: tuple[NDArray[np.float32], ...] | FoldFeatures,
         views: tuple[Mapping[str, NDArray[np.float32]], ...] = (),
+        *,
+        blocks: tuple[tuple[int, ...], ...] = (),
     ) -> StudyData:
         """Images of a data set with their features, and those of their views.
 
@@ -81,6 +86,7 @@ class StudyData:
         features : tuple of ndarray, or FoldFeatures
             One array for each source, or what gives those of every fold, views included.
         views : tuple of mappings of str to ndarray
+        blocks : tuple of tuple of int
 
         Raises
         ------
@@ -95,6 +101,7 @@ class StudyData:
             dataset.groups,
             soft=dataset.soft,
             columns=FoldTable(dataset.columns, dataset.weights) if dataset.columns else None,
+            blocks=blocks,
         )
         return alone.with_features(features, views)
 
@@ -137,14 +144,21 @@ class StudyData:
         """The same images with the features of one source alone; features that differ by fold are taken first."""
         if self.by_fold is not None:
             raise ValueError("the features differ from fold to fold: take those of a fold first")
-        return replace(self, features=(self.features[source],), views=self.views[source : source + 1])
+        return replace(
+            self,
+            features=(self.features[source],),
+            views=self.views[source : source + 1],
+            blocks=self.blocks[source : source + 1],
+        )
 
     def joined(self) -> StudyData:
-        """Rows of one source with the encoded table columns joined to their features."""
-        if self.table is None:
-            return self
+        """Rows of one source with the encoded table columns joined to their features, every block given its weight."""
         (features,) = self.features
-        spread = block_spread(features.shape[1], self.table.shape[1])
+        blocks = self.blocks[0] if self.blocks else (features.shape[1],)
+        n_columns = 0 if self.table is None else self.table.shape[1]
+        if len(blocks) == 1 and self.table is None:
+            return self
+        spread = block_spread(blocks, n_columns)
         return replace(self, features=(beside(features, self.table),), table=None, spread=spread)
 
     def take(self, rows: Integers) -> StudyData:

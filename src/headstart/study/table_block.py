@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-TABLE_SHARE: Final = 1 / 16
-"""Variance of all table columns together, in units of that of all features of a network: docs/table.md measures it."""
+BLOCK_SHARE: Final = 1 / 16
+"""Least variance of a block of columns, in units of that of all features of a network: docs/table.md measures it."""
 
 
 class FoldTable:
@@ -68,13 +68,21 @@ def beside(features: NDArray[np.float32], table: NDArray[np.float32] | None) -> 
     return np.concatenate([features, np.repeat(table, n_views, axis=0)], axis=1)
 
 
-def block_spread(n_features: int, n_columns: int) -> Floats:
-    """Standard deviation that a head gives each feature, so that few table columns do not drown in many features.
+def block_spread(widths: Sequence[int], n_columns: int = 0) -> Floats:
+    """Standard deviation that a head gives each feature, so that a block of few does not drown in one of many.
 
     Heads standardise every feature, so a block counts by its number of columns: three would have a weight of 3 in
-    1,283. Instead the variance of the table columns sums to `TABLE_SHARE` of that of the features, or to 1 for each
-    column where that is more. Multi-block analysis weighs blocks alike, but gives all the same variance [1]_; beside a
-    network that lets columns of noise decide who is a neighbour.
+    1,283. Instead the summed variance of a block is `BLOCK_SHARE` of the number of all features, or 1 for each column
+    where that is more: those of the network's stages, and the table columns behind them. Multi-block analysis weighs
+    blocks alike, but gives all the same variance [1]_; beside a network that lets columns of noise decide who is a
+    neighbour.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Number of features of every block.
+    n_columns : int
+        Number of table columns behind them, a block too.
 
     References
     ----------
@@ -83,8 +91,11 @@ def block_spread(n_features: int, n_columns: int) -> Floats:
 
     Examples
     --------
-    >>> block_spread(64, 1)[-2:].tolist()
+    >>> block_spread([64], 1)[-2:].tolist()
     [1.0, 2.0]
+    >>> block_spread([1, 63])[:2].tolist()
+    [2.0, 1.0]
     """
-    scale = max(1.0, float(np.sqrt(TABLE_SHARE * n_features / n_columns))) if n_columns else 1.0
-    return np.concatenate([np.ones(n_features), np.full(n_columns, scale)])
+    share = BLOCK_SHARE * sum(widths)
+    spreads = [(width, max(1.0, float(np.sqrt(share / max(width, 1))))) for width in (*widths, n_columns)]
+    return np.concatenate([np.full(width, spread) for width, spread in spreads])

@@ -265,9 +265,7 @@ def estimate_fit(
         "views": costs.n_views,
         "extractions": times,
         "classes": list(dataset.classes),
-        "sources": {
-            source.label: _source_plan(source, costs.n_images * costs.n_views * times) for source in costs.sources
-        },
+        "sources": {source.label: _source_plan(source) for source in costs.sources},
         "features_in_cache": costs.n_cached,
         "candidates": costs.n_candidates,
         "search": "all" if job.space.halving is None else "halving",
@@ -284,7 +282,7 @@ def estimate_fit(
     }
 
 
-def _source_plan(source: SourceCosts, n_images: int) -> dict[str, Any]:
-    missing = n_images - source.n_cached
+def _source_plan(source: SourceCosts) -> dict[str, Any]:
+    missing = source.n_needed - source.n_cached
     speed = round(missing / source.seconds, 1) if missing else None
     return {"engine": source.engine, "images_per_second": speed, "features_in_cache": source.n_cached}

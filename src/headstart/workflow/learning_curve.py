@@ -157,10 +157,11 @@ def _scope(requested: CurveOptions, seed: int) -> Scope:
 def _space(options: FitOptions) -> Space:
     """One source with the heads of curves."""
     elsewhere = (options.grid, options.study, options.search, options.balance, options.augment)
-    if any(value is not None for value in elsewhere) or len(options.backbones) > 1:
+    several = max(len(options.backbones), len(options.feature_sets)) > 1
+    if any(value is not None for value in elsewhere) or several:
         raise InputError(
             "A learning curve is drawn for one backbone with heads of its own. Leave grid, study, search, balance, "
-            "augment and further backbones out."
+            "augment, further backbones and further features out."
         )
     source = FeatureSourceSpec(options.backbones[0] if options.backbones else None)
     return search_space(replace(options, backbone=None, study=Space((source,), HEADS, name="the curve")))

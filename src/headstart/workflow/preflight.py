@@ -245,7 +245,7 @@ def _check_folds(audited: AuditedDataset, options: FitOptions, space: Space, sco
 def _check_training(job: Job, split: Split) -> None:
     extractors = [source.extractor for source in job.sources]
     n_columns = table_width(job.audited.dataset)
-    widths = [extractor.backbone.feature_width + n_columns for extractor in extractors]
+    widths = [extractor.row_shape[0] + n_columns for extractor in extractors]
     check_memory(job.plan, split, widths, len(job.audited.dataset.classes))
     check_views(job.views.all(), [extractor.preparation.size for extractor in extractors])
     check_fine_tuning(job.options, job.sources)

@@ -95,7 +95,7 @@ def _several_sources(options: FitOptions) -> Space:
     if len(space.sources) < 2:
         raise InputError(
             "Ranking needs two backbones at least, and one is named. Name them all, separated by commas, as in "
-            "--backbone resnet18,densenet121."
+            "--backbone resnet18,densenet121, or several features of one, as in --features last,multi."
         )
     return space
 

@@ -14,6 +14,7 @@ from headstart.results.models.run_results import RunResults
 from headstart.results.models.sources import BackboneFacts, EngineRecord, SourceFacts, TrainingNormalisation
 from headstart.results.models.timings import RunTimings
 
+_POOLED = {"gem": "generalised mean", "rows": "row means", "columns": "column means", "grid2": "means of 2 x 2 cells"}
 _CITED_SOFTWARE = ("python", "torch", "timm", "scikit-learn", "numpy")
 
 
@@ -49,7 +50,7 @@ def _feature_words(results: RunResults) -> str:
     if len(results.sources) > 1:
         return _features_of_several(results.sources, often)
     backbone = results.backbone
-    features = f"{backbone.feature_width:,} features at stage {backbone.stage}"
+    features = _features_in_words(backbone)
     kept = f"was kept frozen and its {features} were computed {often} for every image."
     if backbone.weights.is_random:
         return (
@@ -73,12 +74,29 @@ def _normalisation_words(found: TrainingNormalisation | None) -> list[str]:
     ]
 
 
+def _features_in_words(source: BackboneFacts | SourceFacts) -> str:
+    """How many features there are, and of which stages, pooled how and over which views."""
+    n_features, features = f"{source.feature_width:,} features", source.features
+    if features is None:
+        return f"{n_features} at stage {source.stage}"
+    of_stage: dict[str, list[str]] = {}
+    for block in features.blocks:
+        stage, _, pooling = block.name.partition(":")
+        of_stage.setdefault(pooling or "pooled output", []).append("the last stage" if not pooling else stage)
+    stages: dict[tuple[str, ...], list[str]] = {}
+    for pooling, names in of_stage.items():
+        stages.setdefault(tuple(names), []).append(_POOLED.get(pooling, pooling))
+    parts = [
+        f"{text.listed(poolings, limit=10)} of {text.listed(list(names), limit=40)}"
+        for names, poolings in stages.items()
+    ]
+    words = f"{n_features} ({text.listed(parts, limit=40)})"
+    return words if features.n_views == 1 else f"{words}, each the mean over {features.n_views} views of the image,"
+
+
 def _features_of_several(sources: Sequence[SourceFacts], often: str) -> str:
     """Every source with its weights; random ones are named as such."""
-    described = [
-        f"{source.label} ({_weights_words(source)}; {source.feature_width:,} features at stage {source.stage})"
-        for source in sources
-    ]
+    described = [f"{source.label} ({_weights_words(source)}; {_features_in_words(source)})" for source in sources]
     all_random = all(source.weights.is_random for source in sources)
     approach = (
         "As baselines for the approach of"
@@ -157,7 +175,7 @@ def _network_facts(backbone: BackboneFacts) -> dict[str, Any]:
     """Facts on the network by name: the network itself first, then its input and the engine."""
     facts = text.fields_of(backbone)
     first = {key: facts[key] for key in ("name", "stage", "feature_width") if key in facts}
-    others = {key: value for key, value in facts.items() if key not in ("weights", "engine", *first)}
+    others = {key: value for key, value in facts.items() if key not in ("weights", "engine", "features", *first)}
     return first | dict(sorted((others | text.fields_of(backbone.engine)).items()))
 
 

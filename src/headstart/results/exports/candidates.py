@@ -56,6 +56,8 @@ def candidates_parquet(
 
     n_inner = folds[0].choice.fold_scores.shape[1]
     types, functions = column_types(n_inner), _columns(n_inner)
+    if all(candidate.source.features is None for candidate in candidates):
+        del types["features"]  # of a search in which nothing is said of them
     rows = [row for record in folds for row in _rows(candidates, record)]
     arrays = [
         pa.array([functions[name](row) for row in rows], type=getattr(pa, arrow_type(kind))(), from_pandas=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from headstart.backbones.weights.provenance import is_random
 from headstart.results.models.base import Count, Ends, Part, Positive, Share
@@ -137,13 +137,41 @@ class TrainedAt(Part):
     crop_fraction: Annotated[float, Field(gt=0)]
 
 
-class BackboneFacts(Part):
+class BlockFacts(Part):
+    """One block of features: a stage of the network, pooled in one way."""
+
+    name: str
+    n_features: Positive
+
+
+class FeatureFacts(Part):
+    """Features other than the pooled output of the last stage: their blocks, and the views that they are the mean over.
+
+    `requested` is ``last``, ``multi``, ``best`` or a list of blocks; `n_views` is 1 for the image itself.
+    """
+
+    requested: str
+    blocks: tuple[BlockFacts, ...]
+    n_views: Positive
+
+
+class _FeatureHolder(Part):
+    """A part that says of its features only where others than the default were requested."""
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = handler(self)
+        return {key: value for key, value in found.items() if key != "features" or value is not None}
+
+
+class BackboneFacts(_FeatureHolder):
     """The network of the final model."""
 
     name: str
     weights: Weights
     stage: str
     feature_width: Positive
+    features: FeatureFacts | None = None
     preparation: PreparationSettings
     normalisation: Normalisation
     training_normalisation: TrainingNormalisation | None = None
@@ -151,7 +179,7 @@ class BackboneFacts(Part):
     engine: EngineSettings
 
 
-class SourceFacts(Part):
+class SourceFacts(_FeatureHolder):
     """One source of features, so that they can be computed again, and in how many outer folds it was chosen."""
 
     label: str
@@ -162,5 +190,6 @@ class SourceFacts(Part):
     preparation: PreparationSettings
     engine: EngineSettings
     feature_width: Positive
+    features: FeatureFacts | None = None
     engine_record: EngineRecord
     times_chosen: Count

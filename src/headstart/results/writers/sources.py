@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
+from headstart.backbones.feature_block import JOIN, LAST
 from headstart.data.channel_normalisation import FittedChannelNormalisation
 from headstart.errors import WeightsError
 from headstart.results.damage import first_problem
@@ -16,8 +17,10 @@ from headstart.results.models.base import Part
 from headstart.results.models.pretraining import PretrainingFacts
 from headstart.results.models.sources import (
     BackboneFacts,
+    BlockFacts,
     EngineRecord,
     EngineSettings,
+    FeatureFacts,
     Normalisation,
     PreparationSettings,
     SourceFacts,
@@ -105,14 +108,33 @@ def training_normalisation(extractor: Extractor) -> TrainingNormalisation | None
     return TrainingNormalisation(mean=mean, std=std, n_images=found.n_images)
 
 
-def backbone_facts(extractor: Extractor) -> BackboneFacts:
-    """The network of an extractor, and what it takes."""
+def feature_facts(extractor: Extractor, requested: str | None) -> FeatureFacts | None:
+    """Features of an extractor; None for the pooled output of the last stage that nobody asked for by name."""
+    if requested is None:
+        return None
+    widths = zip(extractor.blocks, extractor.block_widths, strict=True)
+    return FeatureFacts(
+        requested=requested,
+        blocks=tuple(BlockFacts(name=block.name, n_features=width) for block, width in widths),
+        n_views=max(len(extractor.averaged), 1),
+    )
+
+
+def _stage(extractor: Extractor) -> str:
+    """Stage that the features come from, or their blocks."""
+    blocks = extractor.blocks
+    return extractor.backbone.stage if blocks == (LAST,) else JOIN.join(block.name for block in blocks)
+
+
+def backbone_facts(extractor: Extractor, requested: str | None) -> BackboneFacts:
+    """The network of an extractor, what it takes, and the features that were requested of it."""
     backbone = extractor.backbone
     return BackboneFacts(
         name=backbone.name,
         weights=weights_facts(backbone.weights),
-        stage=backbone.stage,
-        feature_width=backbone.feature_width,
+        stage=_stage(extractor),
+        feature_width=extractor.row_shape[0],
+        features=feature_facts(extractor, requested),
         preparation=preparation_settings(extractor),
         normalisation=Normalisation(mean=tuple(backbone.mean), std=tuple(backbone.std)),
         training_normalisation=training_normalisation(extractor),
@@ -122,7 +144,13 @@ def backbone_facts(extractor: Extractor) -> BackboneFacts:
 
 
 def source_facts(
-    extractor: Extractor, record: Mapping[str, Any], *, label: str, number: int, times_chosen: int
+    extractor: Extractor,
+    record: Mapping[str, Any],
+    *,
+    label: str,
+    number: int,
+    times_chosen: int,
+    requested: str | None = None,
 ) -> SourceFacts:
     """One source of features: how its engine was chosen, and in how many outer folds one of its candidates was."""
     backbone = extractor.backbone
@@ -131,10 +159,11 @@ def source_facts(
         number=number,
         backbone=backbone.name,
         weights=weights_facts(backbone.weights),
-        stage=backbone.stage,
+        stage=_stage(extractor),
         preparation=preparation_settings(extractor),
         engine=engine_settings(extractor.engine),
-        feature_width=backbone.feature_width,
+        feature_width=extractor.row_shape[0],
+        features=feature_facts(extractor, requested),
         engine_record=engine_record(record, extractor.engine),
         times_chosen=times_chosen,
     )

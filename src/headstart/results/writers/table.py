@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from headstart.results.models.table import TableColumnFacts, TableFacts
-from headstart.study.table_block import TABLE_SHARE
+from headstart.study.table_block import BLOCK_SHARE
 
 if TYPE_CHECKING:
     from headstart.data.audit.audit import Audit
@@ -25,4 +25,4 @@ def table_facts(audit: Audit, study: StudyResult) -> TableFacts | None:
         )
         for found, column in zip(audit.columns, encoding.columns, strict=True)
     ]
-    return TableFacts(columns=tuple(columns), variance_share=TABLE_SHARE)
+    return TableFacts(columns=tuple(columns), variance_share=BLOCK_SHARE)

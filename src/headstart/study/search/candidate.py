@@ -25,6 +25,9 @@ class FeatureSourceSpec:
         How an image is brought to a square.
     white_level : int or None
         The 16-bit value shown as white.
+    features : str or None
+        Features of the network as `headstart.backbones.feature_block.parse_features` reads them. None: the pooled
+        output of its last stage.
     """
 
     backbone: str | None = None
@@ -32,6 +35,7 @@ class FeatureSourceSpec:
     input_size: int | None = None
     resize: str | None = None
     white_level: int | None = None
+    features: str | None = None
 
     @property
     def label(self) -> str:
@@ -42,12 +46,13 @@ class FeatureSourceSpec:
         """
         size = None if self.input_size is None else f"{self.input_size} px"
         white = None if self.white_level is None else f"white {self.white_level}"
-        parts = [self.backbone or "default backbone", self.weights, size, self.resize, white]
+        parts = [self.backbone or "default backbone", self.weights, size, self.resize, white, self.features]
         return ", ".join(part for part in parts if part is not None)
 
     def to_json(self) -> dict[str, Any]:
-        """The five attributes by name."""
-        return asdict(self)
+        """The attributes by name, without features that are left open."""
+        found = asdict(self)
+        return found if self.features is not None else {name: found[name] for name in found if name != "features"}
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,10 @@ class SourceTable(BaseModel):
     white_level: Annotated[int, Field(ge=1, le=65535)] | None = Field(
         default=None, description="The 16-bit value shown as white."
     )
+    features: _Text | None = Field(
+        default=None,
+        description="last, multi, best, or blocks STAGE:POOLING joined by +; docs/blocks.md tells of them.",
+    )
 
 
 class SampleTable(BaseModel):

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from headstart.backbones.feature_block import parse_features
 from headstart.errors import InputError, unknown_name
 from headstart.heads import grid, searchable_kinds
 from headstart.heads.spec import KINDS
@@ -99,6 +100,7 @@ def _sources(path: Path, number: int, table: SourceTable) -> tuple[FeatureSource
             f"{path}: [[source]] number {number}: one file of weights cannot fit {len(named)} backbones. Write a "
             "[[source]] table for each backbone."
         )
+    _check_features(path, number, values.get("features", []))
     n_sources = math.prod(map(len, values.values()))
     if n_sources > MAX_SOURCES:
         raise InputError(
@@ -106,6 +108,15 @@ def _sources(path: Path, number: int, table: SourceTable) -> tuple[FeatureSource
             f"all images; at most {MAX_SOURCES:,} are taken. List fewer values."
         )
     return expanded_sources(values)
+
+
+def _check_features(path: Path, number: int, listed: Sequence[str]) -> None:
+    """Refuse features that are not understood; whether a network has such stages is seen when it is loaded."""
+    for text in listed:
+        try:
+            parse_features(text)
+        except InputError as error:
+            raise InputError(f"{path}: [[source]] number {number}: {error}") from error
 
 
 def _refusal(path: Path, error: ValidationError, content: Mapping[str, Any]) -> str:

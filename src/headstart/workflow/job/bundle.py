@@ -10,7 +10,7 @@ from headstart.augment import IDENTITY
 from headstart.data.preparation import learned
 from headstart.engines.engine import Engine
 from headstart.finetuning import tuned_backbone
-from headstart.model import Model, Unlocked, image_marks
+from headstart.model import FeatureRecipe, Model, Unlocked, image_marks
 from headstart.storage import hash_bytes, write_bytes, write_json
 from headstart.study.run import StudyResult
 from headstart.workflow.job.environment import versions
@@ -63,6 +63,7 @@ def final_model(
         views=training_set.predicted_views(job.views.of_policy.get(training_set.augment, ())),
         decisions=study.final_decisions.fitted,
         table=None if study.data.columns is None else study.data.columns.encoding(study.final.outer),
+        features=FeatureRecipe.of(extractor),
     )
 
 
@@ -128,4 +129,6 @@ def _source(source: FeatureSource, preparation: Preparation) -> dict[str, Any]:
         "engine": extractor.engine.to_json(),
     }
     state = {name: values.tolist() for name, values in learned(preparation).items()}
+    if not extractor.is_plain or extractor.averaged:
+        found["features"] = FeatureRecipe.of(extractor).to_json()
     return {**found, "preparation_state": state} if state else found

@@ -76,7 +76,7 @@ def results_document(
         headline=headline(found, _size(job, dataset), random_weights=_is_random(final)),
         task=_task(job, dataset),
         protocol=_protocol(job, split, study),
-        backbone=backbone_facts(extractor),
+        backbone=backbone_facts(extractor, final.spec.features),
         engine=engine_record(final.record, final.extractor.engine),
         sources=tuple(_source(source, study) for source in job.sources),
         search=_search(job, dataset, split, study),
@@ -205,6 +205,7 @@ def _source(source: FeatureSource, study: StudyResult) -> SourceFacts:
         label=source.spec.label,
         number=source.number,
         times_chosen=chosen.count(source.number),
+        requested=source.spec.features,
     )
 
 

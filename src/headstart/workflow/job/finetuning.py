@@ -55,7 +55,14 @@ def check_fine_tuning(options: FitOptions, sources: Sequence[FeatureSource]) -> 
     InputError
         When more stages are to be unlocked than there are, or the engine gives no stage maps.
     """
-    for spec in requested_specs(options):
+    specs = requested_specs(options)
+    networks = [replace(source.spec, features=None) for source in sources]
+    if specs and len(set(networks)) < len(networks):
+        raise InputError(
+            "Several --features of one network compete, and each would bring the same fine-tuned network. Name one, "
+            "such as --features multi, or leave --strategy fine-tune out."
+        )
+    for spec in specs:
         for source in sources:
             extractor = source.extractor
             if options.unlock is not None or spec.start == "random":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from headstart.backbones.feature_block import LAST
 from headstart.features.channel_sums import channel_normalisation
 from headstart.study.data import StudyData
 from headstart.study.features import FeatureSet, FittedFeatures
@@ -63,14 +64,21 @@ class FoldExtractors:
     def confirming(self) -> tuple[NDArray[np.float32], ...]:
         """Features in which near-duplicates are confirmed, before any fold is drawn: nothing is fitted for them.
 
-        Those of the study where nothing is; else those of the first source alone, where there are pairs to confirm.
+        Those of the study where they are; else the pooled output of the last stage of the first source alone, where
+        there are pairs to confirm: whatever heads are trained on, the same images count as near-duplicates.
         """
         job, sources = self._job, [source.extractor for source in self._job.sources]
-        if not self.is_fitted:
+        if self._confirms_by_own(sources):
             return extract_all(self.dataset, sources, self.cache, job.progress)
         if not job.audited.audit.candidates:
             return (np.zeros((len(self.dataset), 0), dtype=np.float32),)
-        return extract_all(self.dataset, sources[:1], self.cache, job.progress, fold="near-duplicates")
+        last = sources[0].with_blocks((LAST,), beside=() if sources[0].is_plain else sources[0].computed)
+        fold = "near-duplicates" if self.is_fitted else ""
+        return extract_all(self.dataset, [last], self.cache, job.progress, fold=fold)
+
+    def _confirms_by_own(self, sources: Sequence[Extractor]) -> bool:
+        """Whether near-duplicates are confirmed in the features of the study."""
+        return not self.is_fitted and sources[0].blocks == (LAST,) and not sources[0].averaged
 
     def study_data(self, joined: ImageDataset, confirming: tuple[NDArray[np.float32], ...]) -> StudyData:
         """Data of the study: the images with near-duplicates joined, and their features.
@@ -79,13 +87,17 @@ class FoldExtractors:
         ----------
         joined : ImageDataset
         confirming : tuple of ndarray
-            What `confirming` gave, which are the features where nothing is fitted.
+            What `confirming` gave, which may be the features.
         """
         job, sources = self._job, [source.extractor for source in self._job.sources]
+        blocks = tuple(source.block_widths for source in sources)
         if self.is_fitted:
-            return StudyData.of(joined, self.by_fold(sources))
+            return StudyData.of(joined, self.by_fold(sources), blocks=blocks)
+        own = confirming
+        if not self._confirms_by_own(sources):
+            own = extract_all(self.dataset, sources, self.cache, job.progress)
         views = extract_all_views(self.dataset, sources, job.views, self.cache, job.progress)
-        return StudyData.of(joined, confirming, views)
+        return StudyData.of(joined, own, views, blocks=blocks)
 
     def by_fold(
         self, extractors: Sequence[Extractor], *, sources: Sequence[int] | None = None, views: bool = True

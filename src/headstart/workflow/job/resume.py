@@ -63,8 +63,7 @@ def resumed(
     if network is None and engine.network_sha256:
         network = _made_again(plain, options, stored, folder, remaking)
     network_cache = NetworkCache(remaking.cache.folder)
-    extractor = Extractor(plain.backbone, plain.preparation, engine, network=network, network_cache=network_cache)
-    return extractor, record
+    return plain.with_engine(engine, network=network, network_cache=network_cache), record
 
 
 def _refuse_other(folder: Path, name: str, requested: str, known: set[Any]) -> None:
@@ -107,6 +106,8 @@ def _made_again(plain: Extractor, options: FitOptions, stored: Engine, folder: P
         plain.preparation,
         remaking.dataset,
         request,
+        blocks=plain.blocks,
+        beside=plain.beside,
         cache=remaking.cache,
         progress=remaking.progress,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.backbones.backbone import Backbone
+from headstart.backbones.feature_block import BEST, LAST
 from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.data import ImageDataset
 from headstart.errors import WeightsError
@@ -117,6 +118,8 @@ def extraction_settings(options: FitOptions, dataset: ImageDataset) -> Extractio
         offline=options.offline or options.backbone is None,
         seed=options.seed,
         normalise=options.normalise,
+        features=options.features or LAST.name,
+        image_kind=options.image_kind,
     )
 
 
@@ -159,11 +162,33 @@ def open_sources(
     names = [extractor.backbone.name for extractor in plain]
     named = tuple(replace(spec, backbone=name) for spec, name in zip(space.sources, names, strict=True))
     replace(space, sources=named)  # refuses the default backbone beside its own name
-    found = []
+    _note_unaveraged(named, plain, progress or Silent())
+    found: list[FeatureSource] = []
     for number, (one, spec, given) in enumerate(zip(requested, named, plain, strict=True)):
-        source = open_for(one, dataset, folder=folder, progress=progress, plain=given, number=number)
-        found.append(replace(source, spec=spec))
+        passed = [other for other, theirs in zip(plain, named, strict=True) if _of_one_pass(spec, theirs)]
+        union = tuple(dict.fromkeys(block for other in passed for block in other.blocks))
+        begun = next((other for other in found if _of_one_pass(spec, other.spec)), None)
+        if begun is None:
+            whole = given if len(passed) == 1 else given.with_blocks(union)
+            begun = open_for(one, dataset, folder=folder, progress=progress, plain=whole, number=number)
+        beside = union if len(passed) > 1 else ()
+        own = begun.extractor.with_blocks(given.blocks, beside=beside, averaged=given.averaged)
+        found.append(replace(begun, extractor=own, spec=spec, number=number))
     return tuple(found)
+
+
+def _of_one_pass(spec: FeatureSourceSpec, other: FeatureSourceSpec) -> bool:
+    """Whether the features of two sources come from one forward pass: their engine is chosen for both at once."""
+    return replace(spec, features=other.features) == other
+
+
+def _note_unaveraged(specs: Sequence[FeatureSourceSpec], extractors: Sequence[Extractor], progress: Progress) -> None:
+    """Say where ``best`` is nothing but ``multi``."""
+    if any(one.features == BEST and not given.averaged for one, given in zip(specs, extractors, strict=True)):
+        progress.note(
+            "Features best are those of multi here: images of this kind may not be mirrored or turned, so there are no "
+            "views to average over."
+        )
 
 
 def named_space(space: Space, sources: Sequence[FeatureSource]) -> Space:

@@ -31,10 +31,14 @@ REPORT_S = 5.0
 
 @dataclass(frozen=True)
 class SourceCosts:
-    """Features of one source: what it is, images whose features the cache has, and seconds for those it has not."""
+    """Features of one source: what it is, images whose features the cache has, and seconds for those it has not.
+
+    `n_needed` counts forward passes over images and views, without those that an earlier source makes already.
+    """
 
     label: str
     engine: str
+    n_needed: int
     n_cached: int
     seconds: float
 
@@ -80,7 +84,7 @@ class Costs:
     @property
     def n_missing(self) -> int:
         """Features that are to be computed, counted over images, views and sources."""
-        return self.n_images * self.n_views * len(self.sources) * self.n_extractions - self.n_cached
+        return sum(source.n_needed for source in self.sources) - self.n_cached
 
     @property
     def features_s(self) -> float:
@@ -134,13 +138,20 @@ def fit_costs(
         the cache, since what is fitted is not known yet.
     """
     features = tuple(
-        _source_costs(dataset, source, cache, views, alone=len(sources) == 1, n_extractions=n_extractions)
-        for source in sources
+        _source_costs(
+            dataset,
+            source,
+            cache,
+            _views_left(source, sources[:number], views),
+            alone=len(sources) == 1,
+            n_extractions=n_extractions,
+        )
+        for number, source in enumerate(sources)
     )
-    widths = [source.extractor.backbone.feature_width for source in sources]
+    widths = [source.extractor.row_shape[0] for source in sources]
     folds = [*outer_folds(split), final_fold(split)]
     heads_s = study_seconds(folds, plan, widths, len(dataset.classes))
-    n_each = max(len(views), 1)
+    n_each = max(len(_views_of(source, views)) for source in sources)
     tax_s = heads_s if taxed else 0.0
     return Costs(
         len(dataset),
@@ -153,23 +164,38 @@ def fit_costs(
     )
 
 
+def _views_left(source: FeatureSource, before: Sequence[FeatureSource], views: Sequence[View]) -> tuple[View, ...]:
+    """Views of a source that no forward pass for a source before it gives, the image itself where nothing is viewed."""
+    made = [
+        str(view.settings())
+        for other in before
+        if other.extractor.shares_pass(source.extractor)
+        for view in _views_of(other, views)
+    ]
+    return tuple(view for view in _views_of(source, views) if str(view.settings()) not in made)
+
+
+def _views_of(source: FeatureSource, views: Sequence[View]) -> tuple[View, ...]:
+    return tuple(views) or source.extractor.averaged or (IDENTITY,)
+
+
 def _source_costs(
     dataset: ImageDataset,
     source: FeatureSource,
     cache: FeatureCache,
-    views: Sequence[View],
+    every: Sequence[View],
     *,
     alone: bool,
     n_extractions: int,
 ) -> SourceCosts:
     extractor = source.extractor
-    every = views or (IDENTITY,)
     cached = 0 if source.is_fitted else sum(n_cached(dataset, extractor, cache, view) for view in every)
-    missing = len(dataset) * len(every) * n_extractions - cached
+    needed = len(dataset) * len(every) * n_extractions
+    missing = needed - cached
     seconds = missing * seconds_per_image(extractor) if missing else 0.0
     if not alone:
         extractor.release()  # sources may share a network, which the next one may move to another device
-    return SourceCosts(source.spec.label, extractor.engine.label, cached, seconds)
+    return SourceCosts(source.spec.label, extractor.engine.label, needed, cached, seconds)
 
 
 def announce(job: Job, cache: FeatureCache, split: Split, baselines_s: Sequence[float] = ()) -> Costs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal, get_args
 
+from headstart.backbones.feature_block import parse_features
 from headstart.errors import InputError
 from headstart.workflow.options.names import backbone_names
 from headstart.workflow.options.option import Options, option
@@ -37,6 +38,10 @@ class NetworkOptions(Options):
     normalise : {"weights", "training"}
         Mean and spread of the channels that pixels are normalised by: the weights' own, or those of the training
         images of every outer fold.
+    features : str or None
+        Features of the network that heads are trained on: ``last``, ``multi``, ``best``, or blocks ``STAGE:POOLING``
+        joined by ``+`` (docs/blocks.md); or several, separated by commas, which compete. None: those of the study, else
+        ``last``, the pooled output of the last stage.
     channels : tuple of str or None
         Names or numbers of the channels that make up an image, ``none`` for a black one; another count than three
         adapts the network's first layer. None: red, green and blue; grey repeated, alpha laid over white.
@@ -95,8 +100,24 @@ class NetworkOptions(Options):
         ),
     )
 
+    features: str | None = field(
+        default=None,
+        metadata=option(
+            "What heads see of the network: last, multi (mean and max of several stages), best (also averaged over "
+            "mirrored and turned views), or STAGE:POOLING joined by +; several compete.",
+            metavar="FEATURES[,...]",
+            several=True,
+            offered=lambda: ("last", "multi", "best"),
+            unset="last",
+        ),
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        if len(set(self.feature_sets)) < len(self.feature_sets):
+            raise InputError(f"--features {self.features!r} should name each once, as in last,multi.")
+        for text in self.feature_sets:
+            parse_features(text)
         if self.channels is not None:
             from headstart.data.images.samples import check_choice  # heavy, and of no use to a help text
 
@@ -106,6 +127,11 @@ class NetworkOptions(Options):
                 f"--backbone {self.backbone!r} should name each backbone once, separated by single commas, as in "
                 "vgg19,resnet50."
             )
+
+    @property
+    def feature_sets(self) -> tuple[str, ...]:
+        """Requested features, each a candidate of its own; none where that is left open."""
+        return () if self.features is None else tuple(text.strip() for text in self.features.split(","))
 
     @property
     def backbones(self) -> tuple[str, ...]:

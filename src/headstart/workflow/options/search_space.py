@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from headstart.backbones.feature_block import BEST, LAST
 from headstart.backbones.registry import DEFAULT_BACKBONE, find_entry
 from headstart.backbones.weights import RANDOM
 from headstart.backbones.weights.local_store import weights_name
@@ -34,7 +35,9 @@ def search_space(options: FitOptions) -> Space:
     InputError
         When the study cannot be used, is too large, or says something else than the options.
     """
-    space = with_training_sets(_with_sources(_heads(options), options.backbones), options)
+    sources = _with_features(_with_sources(_heads(options), options.backbones), options.feature_sets)
+    space = with_training_sets(sources, options)
+    _check_views(space)
     requested_views(space, options)
     for name, silent in _SILENT.items():
         _check_agrees(space, name, getattr(options, name), silent)
@@ -75,6 +78,30 @@ def _with_sources(space: Space, backbones: tuple[str, ...]) -> Space:
     return replace(space, sources=tuple(replace(source, backbone=name) for name in backbones for source in left_open))
 
 
+def _with_features(space: Space, requested: tuple[str, ...]) -> Space:
+    """The space with the requested features of every source; those of the last stage alone are what is left open."""
+    if not requested or requested == (LAST.name,):
+        return space
+    named = [source.features for source in space.sources if source.features is not None]
+    if named:
+        raise InputError(
+            f"--features {','.join(requested)}, but {space.name} names features itself ({named[0]}). Leave --features "
+            "out, or `features` out of the [[source]] tables."
+        )
+    return replace(space, sources=tuple(replace(one, features=text) for one in space.sources for text in requested))
+
+
+def _check_views(space: Space) -> None:
+    """Refuse views to be trained on where features are means over views already."""
+    if any(source.features == BEST for source in space.sources):
+        policies = [one.augment for one in space.training_sets if one.augment != "none"]
+        if policies:
+            raise InputError(
+                f"Features {BEST!r} are the mean over mirrored and turned views of an image, so they have no views to "
+                f"train on. Leave --augment {policies[0]} out, or choose the features multi."
+            )
+
+
 def _check_agrees(space: Space, name: str, requested: Any, silent: Any) -> None:
     """An option must not contradict what the sources of a study name themselves."""
     named = [getattr(source, name) for source in space.sources]
@@ -89,9 +116,10 @@ def _check_agrees(space: Space, name: str, requested: Any, silent: Any) -> None:
 
 def source_options(options: FitOptions, source: FeatureSourceSpec) -> FitOptions:
     """The options of one source alone: what it names itself, and the options where it leaves that open."""
-    found = {name: getattr(source, name) for name in _SILENT}
+    found = {name: getattr(source, name) for name in (*_SILENT, "features")}
     named = {name: value for name, value in found.items() if value is not None}
-    return replace(options, backbone=source.backbone, grid=None, study=None, search=None, **named)
+    open_ = {"backbone": source.backbone, "features": None, "grid": None, "study": None, "search": None}
+    return replace(options, **(open_ | named))
 
 
 def space_identity(space: Space, options: FitOptions) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from headstart.augment import POLICIES, View, n_distinct, policy_for_kind, read_policy, views
+from headstart.backbones.feature_block import BEST
 from headstart.errors import InputError, unknown_name
 from headstart.heads.spec import KINDS
 from headstart.study.search.space import Space
@@ -57,14 +58,13 @@ def with_training_sets(space: Space, options: FitOptions) -> Space:
     """
     requested = (options.balance, options.augment, options.tta)
     if requested == (None, None, None):
-        if options.image_kind is not None:
-            raise InputError("--image-kind says which views --augment auto takes. Add --augment auto, or leave it out.")
+        _check_kind_is_used(space, options)
         return space
     if space.training_sets != (PLAIN,):
         raise InputError(
             f"--balance, --augment and --tta, but {space.name} has a [training] table itself. Leave one of the two out."
         )
-    augment = _policies(options)
+    augment = _policies(space, options)
     tta = [bool(options.tta)]
     return replace(space, training_sets=training_set_specs(_listed(options.balance, "balance"), augment, tta))
 
@@ -113,11 +113,18 @@ def _views(name: str, options: FitOptions) -> tuple[View, ...]:
     return views(name, options.views or min(N_VIEWS[name], n_distinct(name)), options.seed)
 
 
-def _policies(options: FitOptions) -> list[str]:
+def _check_kind_is_used(space: Space, options: FitOptions) -> None:
+    """Refuse a kind of image that nothing asks for."""
+    if options.image_kind is not None and not any(source.features == BEST for source in space.sources):
+        raise InputError(
+            "--image-kind says which views --augment auto and --features best take. Add one of them, or leave it out."
+        )
+
+
+def _policies(space: Space, options: FitOptions) -> list[str]:
     listed = _listed(options.augment, "augment")
     if AUTO not in listed:
-        if options.image_kind is not None:
-            raise InputError("--image-kind says which views --augment auto takes. Add --augment auto, or leave it out.")
+        _check_kind_is_used(space, options)
         return listed
     if options.image_kind is None:
         raise InputError(

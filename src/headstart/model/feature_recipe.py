@@ -1,0 +1,69 @@
+"""Features of a model: blocks of its network, and the views that they are the mean over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from headstart.augment import View, view_from_json
+from headstart.backbones.feature_block import LAST, FeatureBlock, parse_features
+from headstart.errors import InputError
+from headstart.features.extractor import Extractor
+
+
+@dataclass(frozen=True)
+class FeatureRecipe:
+    """Features that a head takes, so that they can be computed again.
+
+    Attributes
+    ----------
+    blocks : tuple of FeatureBlock
+    beside : tuple of FeatureBlock
+        Further blocks of the forward pass, of which a quantised or compiled network is made too.
+    averaged : tuple of View
+        Views that features are the mean over; empty: the image alone.
+    """
+
+    blocks: tuple[FeatureBlock, ...] = (LAST,)
+    beside: tuple[FeatureBlock, ...] = ()
+    averaged: tuple[View, ...] = ()
+
+    @classmethod
+    def of(cls, extractor: Extractor) -> FeatureRecipe:
+        """Features of an extractor."""
+        return cls(extractor.blocks, extractor.beside, extractor.averaged)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "blocks": [block.name for block in self.blocks],
+            "beside": [block.name for block in self.beside],
+            "averaged": [view.to_json() for view in self.averaged],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> FeatureRecipe:
+        """The features that `to_json` described.
+
+        Raises
+        ------
+        InputError
+            When a block is not understood.
+        KeyError, TypeError
+            When it is something else.
+        """
+        blocks = tuple(_block(str(name)) for name in value["blocks"])
+        beside = tuple(_block(str(name)) for name in value["beside"])
+        return cls(blocks, beside, tuple(view_from_json(view) for view in value["averaged"]))
+
+
+LAST_STAGE: Final = FeatureRecipe()
+"""The pooled output of the last stage."""
+
+
+def _block(name: str) -> FeatureBlock:
+    found = parse_features(name)
+    if isinstance(found, str) or len(found) != 1:
+        raise InputError(f"{name!r} is no feature block.")
+    return found[0]
