@@ -56,6 +56,7 @@ def test_a_sound_machine_has_no_broken_thing() -> None:
 
 
 def test_the_text_names_problems_first_and_fits_a_terminal(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("HEADSTART_CACHE_LIMIT", "plenty")
     monkeypatch.setenv("COLUMNS", "80")
     lines = run().output.splitlines()
