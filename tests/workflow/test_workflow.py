@@ -258,7 +258,7 @@ def test_a_lost_report_is_written_again(folders: Path, run: Run, tmp_path: Path)
         ({"batch_size": 8}, "engine.batch_size is 16 there, 8 here"),
         ({"resize": "pad"}, 'preparation.resize is "squash" there, "pad" here'),
         ({"backbone": "test_vit"}, f'backbone is "{helpers.BACKBONE}" there, "test_vit" here'),
-        ({"n_threads": 2}, "engine.n_threads is 1 there, 2 here"),
+        ({"threads": 2}, "engine.n_threads is 1 there, 2 here"),
     ],
 )
 def test_other_options_never_overwrite_a_run(change: dict[str, Any], named: str, run: Run, folders: Path) -> None:
