@@ -13,9 +13,11 @@ import torch
 from headstart.augment import views
 from headstart.backbones.backbone import Backbone, load_backbone
 from headstart.backbones.feature_block import (
+    DESCRIPTORS,
     LAST,
     POOLINGS,
     FeatureBlock,
+    FeatureRequest,
     StageOutput,
     multi_blocks,
     parse_features,
@@ -27,6 +29,7 @@ from headstart.engines import capabilities
 from headstart.engines.engine import Engine, engine_for, reference_engine
 from headstart.errors import InputError
 from headstart.features.cache import FeatureCache
+from headstart.features.descriptors.extractor import DescriptorExtractor
 from headstart.features.engine_selection.int8 import quantise
 from headstart.features.engine_selection.parity import compare_blocks, compare_features
 from headstart.features.extract import extract_features, extract_views, mean_of_views, n_cached
@@ -180,21 +183,22 @@ def test_blocks_are_written_by_stage_number_or_last(backbone: Backbone) -> None:
         "last": LAST,
     }
     for text, expected in named.items():
-        (block,) = parse_features(text)
-        assert resolved_block(block, outputs, backbone="x") == expected  # type: ignore[arg-type]
-    assert parse_features("multi") == "multi"
-    assert parse_features(" last + layer2:max") == (LAST, FeatureBlock("layer2", "max"))
+        (block,) = parse_features(text).blocks
+        assert resolved_block(block, outputs, backbone="x") == expected
+    assert parse_features("multi") == FeatureRequest("multi", ())
+    assert parse_features(" last + layer2:max") == FeatureRequest(None, (LAST, FeatureBlock("layer2", "max")))
+    assert parse_features("best+descriptors") == FeatureRequest("best", (DESCRIPTORS,))
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("layer2", "not understood. Expected last, multi, best, or STAGE:POOLING such as block5:mean"),
+        ("layer2", "not understood. Expected last, multi, best, descriptors, or STAGE:POOLING such as block5:mean"),
         ("layer2:", "not understood"),
         ("", "not understood"),
         ("layer2:meen", "Unknown pooling 'meen'.*mean"),
         ("layer2:max+layer2:max", "name a block twice"),
-        ("multi+last", "not understood"),
+        ("multi+best", "name multi and best. Name one"),
     ],
 )
 def test_what_is_no_block_is_refused(text: str, words: str) -> None:
@@ -287,9 +291,10 @@ def test_features_of_the_last_stage_keep_their_place_in_the_cache(backbone: Back
 def test_networks_that_are_compiled_keep_their_blocks_apart(backbone: Backbone) -> None:
     compiled = replace(reference_engine(n_threads=1), compiled=True)
     parts = extractor(backbone, compiled, blocks=[FeatureBlock("stem", "mean"), FeatureBlock("stem", "gem")]).parts()
-    assert [part.settings["beside"] for part in parts] == [["stem:gem"], ["stem:gem"]]
-    (alone,) = extractor(backbone, compiled, blocks=[FeatureBlock("stem", "mean")]).parts()
-    assert alone.settings["beside"] == []
+    assert [part.settings["beside"] for part in parts] == [["stem:gem", "last"]] * 3
+    alone = extractor(backbone, compiled, blocks=[FeatureBlock("stem", "mean")]).parts()
+    assert [part.settings["beside"] for part in alone] == [["last"]] * 2
+    assert all(part.settings != extractor(backbone, compiled).settings() for part in alone)  # not even the last's
 
 
 def test_views_give_blocks_apart_or_averaged(
@@ -309,6 +314,23 @@ def test_views_give_blocks_apart_or_averaged(
     assert (mean.dtype, mean.shape) == (np.float32, (len(dataset), *found.row_shape))
     assert mean_of_views(apart[3:4]).tobytes() == mean[3:4].tobytes()
     assert not np.array_equal(mean, apart[:, 0])
+
+
+def test_descriptors_stand_beside_blocks_and_are_those_of_the_baseline(
+    backbone: Backbone, dataset: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = FeatureCache(tmp_path)
+    found = extractor(backbone, blocks=[FeatureBlock("layer3", "mean"), DESCRIPTORS, LAST])
+    describer = DescriptorExtractor(found.preparation, n_threads=1)
+    rows = extract_features(dataset, found, cache=cache)
+    middle, described, last = split(rows, found)
+    np.testing.assert_array_equal(described, extract_features(dataset, describer))
+    np.testing.assert_array_equal(last, extract_features(dataset, extractor(backbone)))
+    assert middle.shape[1] == 192
+    assert found.column_names()[191:194] == ["test_resnet_layer3:mean_191", "L* mean", "L* deviation"]
+    assert n_cached(dataset, describer, cache) == len(dataset)
+    no_passes(monkeypatch)
+    assert extract_features(dataset, found, cache=cache).tobytes() == rows.tobytes()
 
 
 # The parity guard -----------------------------------------------------------------------------------------------------

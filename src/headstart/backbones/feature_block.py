@@ -51,6 +51,30 @@ class FeatureBlock:
 
 LAST: Final = FeatureBlock("last", _OWN)
 """Pooled output of the last stage, which features are unless asked otherwise."""
+DESCRIPTORS: Final = FeatureBlock("descriptors", _OWN)
+"""Handcrafted descriptors of colour, texture and edges, which need no network."""
+_BY_NAME: Final = {block.name: block for block in (LAST, DESCRIPTORS)}
+
+
+@dataclass(frozen=True)
+class FeatureRequest:
+    """Features as a user asks for them, before any network is known.
+
+    Attributes
+    ----------
+    rule : {"multi", "best"} or None
+        Rule that chooses blocks of the network.
+    blocks : tuple of FeatureBlock
+        Blocks that are named, their stages not looked up yet; they stand behind those of the rule.
+    """
+
+    rule: str | None
+    blocks: tuple[FeatureBlock, ...]
+
+    @property
+    def is_averaged(self) -> bool:
+        """Whether features are means over views."""
+        return self.rule == BEST
 
 
 @dataclass(frozen=True)
@@ -86,35 +110,37 @@ class StageOutput:
         return self.channels * cells.get(pooling, 1)
 
 
-def parse_features(text: str) -> tuple[FeatureBlock, ...] | str:
-    """Features as a user writes them: ``multi`` or ``best``, or blocks joined by ``+``, their stages not looked up yet.
+def parse_features(text: str) -> FeatureRequest:
+    """Features as a user writes them: ``multi`` or ``best``, or blocks, or both, joined by ``+``.
 
-    >>> [block.name for block in parse_features("last+block5:max")]
+    >>> [block.name for block in parse_features("last+block5:max").blocks]
     ['last', 'block5:max']
-    >>> parse_features("multi")
+    >>> parse_features("multi+descriptors").rule
     'multi'
 
     Raises
     ------
     InputError
-        When a pooling is unknown, or a block is named twice.
+        When a pooling is unknown, or something is named twice.
     """
-    if text in (MULTI, BEST):
-        return text
-    blocks = tuple(_parsed(part.strip(), text) for part in text.split(JOIN))
+    parts = [part.strip() for part in text.split(JOIN)]
+    rules = [part for part in parts if part in (MULTI, BEST)]
+    blocks = tuple(_parsed(part, text) for part in parts if part not in (MULTI, BEST))
     if len(set(blocks)) < len(blocks):
         raise InputError(f"Features {text!r} name a block twice. Name each once.")
-    return blocks
+    if len(rules) > 1:
+        raise InputError(f"Features {text!r} name {' and '.join(rules)}. Name one, since best holds multi.")
+    return FeatureRequest(rules[0] if rules else None, blocks)
 
 
 def _parsed(part: str, text: str) -> FeatureBlock:
     stage, colon, pooling = (piece.strip() for piece in part.partition(":"))
-    if part == LAST.name:
-        return LAST
+    if part in _BY_NAME:
+        return _BY_NAME[part]
     if not stage or not colon or not pooling:
         raise InputError(
-            f"Features {text!r} are not understood. Expected last, multi, best, or STAGE:POOLING such as block5:mean, "
-            f"several joined by {JOIN}; poolings are {', '.join(POOLINGS)}."
+            f"Features {text!r} are not understood. Expected last, multi, best, descriptors, or STAGE:POOLING such as "
+            f"block5:mean, several joined by {JOIN}; poolings are {', '.join(POOLINGS)}."
         )
     if pooling not in POOLINGS:
         raise InputError(f"{unknown_name('pooling', pooling, POOLINGS)} It stands in the features {text!r}.")
@@ -138,8 +164,8 @@ def resolved_block(block: FeatureBlock, outputs: tuple[StageOutput, ...], *, bac
     InputError
         When there is no such stage, its output is no map, or the pooling does not fit it.
     """
-    if block == LAST:
-        return LAST
+    if block in _BY_NAME.values():
+        return block
     names = [output.name for output in outputs]
     if block.stage == LAST.stage and LAST.stage not in names:
         maps = [output for output in outputs if not output.is_flat]

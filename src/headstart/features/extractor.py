@@ -12,11 +12,13 @@ import PIL
 from numpy.typing import NDArray
 
 from headstart.backbones.backbone import Backbone
-from headstart.backbones.feature_block import JOIN, LAST, FeatureBlock, resolved_block
+from headstart.backbones.feature_block import DESCRIPTORS, JOIN, LAST, FeatureBlock, resolved_block
 from headstart.backbones.stage_outputs import stage_outputs
 from headstart.data.preparation import Preparation, cache_settings
 from headstart.engines.engine import Engine
 from headstart.errors import EngineError, InputError
+from headstart.features.descriptors.descriptors import descriptor_names
+from headstart.features.descriptors.extractor import DescriptorExtractor
 from headstart.features.feature_pass import VERSION, FeaturePass
 
 if TYPE_CHECKING:
@@ -97,6 +99,9 @@ class Extractor:
         self.network_cache = network_cache
         self._runners: dict[str, Runner] = {}
         self._lock = threading.Lock()
+        self._describer = None
+        if DESCRIPTORS in (*self.blocks, *self.beside):
+            self._describer = DescriptorExtractor(preparation, n_threads=1)
         self._pass = None if stage is not None or self.is_plain else self._find_pass()
         self._row_shape = self._find_row_shape()
 
@@ -134,10 +139,12 @@ class Extractor:
 
     def column_names(self) -> list[str]:
         """Name of every feature: backbone, block where it is not the pooled output of the last stage, and number."""
-        name = self.label
-        prefixes = [name if block == LAST else f"{name}_{block.name}" for block in self.blocks]
-        named = zip(prefixes, self.block_widths, strict=True)
-        return [f"{prefix}_{number}" for prefix, width in named for number in range(width)]
+        name, names = self.label, []
+        for block, width in zip(self.blocks, self.block_widths, strict=True):
+            prefix = name if block == LAST else f"{name}_{block.name}"
+            described = descriptor_names() * width if block == DESCRIPTORS else []
+            names += described[:width] or [f"{prefix}_{number}" for number in range(width)]
+        return names
 
     @property
     def columns(self) -> NDArray[np.int64] | None:
@@ -148,7 +155,15 @@ class Extractor:
         """Parts that the rows of the forward pass are kept in; none where the features are all that it gives."""
         if self._pass is None:
             return ()
-        return self._pass.parts(self.blocks, self._plain_settings(), self.backbone, self.engine)
+        settings = self._plain_settings()
+        own: dict[FeatureBlock, dict[str, Any]] = {}
+        if self.engine.is_eager:  # what else the pass gives changes no bit of it
+            own[LAST] = settings
+        if self._describer is not None:
+            own[DESCRIPTORS] = {**self._describer.settings(), "preparation": settings["preparation"]}
+        if self.engine.compiled:  # as a whole: what else it gives may change the last bit of a block
+            settings = {**settings, "beside": [block.name for block in self.of_network if block in self._pass.others]}
+        return self._pass.parts(self.blocks, settings, self.backbone, own)
 
     def settings(self) -> dict[str, Any]:
         """Everything beside the image that shapes its features: the cache key's second half."""
@@ -209,6 +224,8 @@ class Extractor:
                 f"Features of {self.backbone.name!r} leave the range of {self.engine.precision} numbers. "
                 "Use --precision fp32."
             )
+        if self._describer is not None:
+            rows = np.concatenate([rows, self._describer.compute(pixels)], axis=1)
         columns = self.columns
         if columns is not None and len(columns) < rows.shape[1]:
             rows = np.ascontiguousarray(rows[:, columns])
@@ -229,7 +246,7 @@ class Extractor:
     ) -> Extractor:
         """The same network with other features; where the forward pass is the same, one serves both."""
         other = self._changed(blocks=blocks, beside=beside, averaged=averaged)
-        return self._sharing(other) if other.computed == self.computed else other
+        return self._sharing(other) if other.of_network == self.of_network else other
 
     def with_engine(self, engine: Engine, *, network: bytes | None, network_cache: NetworkCache | None) -> Extractor:
         """The same features by another engine."""
@@ -241,8 +258,13 @@ class Extractor:
 
     @property
     def computed(self) -> tuple[FeatureBlock, ...]:
-        """Blocks that the forward pass computes, in order; none where it gives nothing but the features."""
+        """Blocks that are computed together, in order; none where nothing but the features is."""
         return () if self._pass is None else self._pass.blocks
+
+    @property
+    def of_network(self) -> tuple[FeatureBlock, ...]:
+        """Those of them that the network gives."""
+        return () if self._pass is None else self._pass.of_network
 
     def shares_pass(self, other: Extractor) -> bool:
         """Whether the forward pass of another extractor gives what this one needs: images go through it once."""
@@ -282,7 +304,7 @@ class Extractor:
                     self.engine,
                     self.preparation.size,
                     stage=self.stage,
-                    blocks=self.computed,
+                    blocks=self.of_network,
                     network=self.network,
                     network_cache=self.network_cache,
                     dtype=dtype,
@@ -292,7 +314,8 @@ class Extractor:
     def _find_pass(self) -> FeaturePass:
         """The forward pass of the blocks, whose stages are called by their names from here on."""
         size = self.preparation.size
-        found = FeaturePass.of(self.backbone, size, (*self.blocks, *self.beside))
+        n_descriptors = 0 if self._describer is None else self._describer.row_shape[0]
+        found = FeaturePass.of(self.backbone, size, (*self.blocks, *self.beside), n_descriptors=n_descriptors)
         outputs = stage_outputs(self.backbone.staged, size)
         name = self.backbone.name
         self.blocks = tuple(resolved_block(block, outputs, backbone=name) for block in self.blocks)

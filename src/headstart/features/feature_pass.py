@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from headstart.backbones.feature_block import LAST, FeatureBlock, resolved_block, standard_blocks
+from headstart.backbones.feature_block import DESCRIPTORS, LAST, FeatureBlock, resolved_block, standard_blocks
 from headstart.backbones.stage_outputs import stage_outputs
 from headstart.features.protocol import RowPart
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.backbones.backbone import Backbone
-    from headstart.engines.engine import Engine
 
 VERSION: Final = 1
 """Changes whenever the numbers of a block change; part of the cache key."""
@@ -34,7 +33,7 @@ class FeaturePass:
     standard : tuple of FeatureBlock
         Mean and max of every stage, kept together.
     others : tuple of FeatureBlock
-        Blocks pooled in another way, and `LAST`, each kept apart.
+        Blocks pooled in another way, `LAST`, and `DESCRIPTORS` behind all others, each kept apart.
     widths : mapping of FeatureBlock to int
         Number of columns of every block.
     """
@@ -44,7 +43,9 @@ class FeaturePass:
     widths: Mapping[FeatureBlock, int]
 
     @classmethod
-    def of(cls, backbone: Backbone, size: tuple[int, int], blocks: Sequence[FeatureBlock]) -> FeaturePass:
+    def of(
+        cls, backbone: Backbone, size: tuple[int, int], blocks: Sequence[FeatureBlock], *, n_descriptors: int = 0
+    ) -> FeaturePass:
         """The pass in which some blocks are computed.
 
         Parameters
@@ -54,6 +55,8 @@ class FeaturePass:
             Height and width of the network's input in pixels.
         blocks : sequence of FeatureBlock
             Stages by their names.
+        n_descriptors : int
+            Width of `DESCRIPTORS`, where they are among the blocks.
 
         Raises
         ------
@@ -65,12 +68,18 @@ class FeaturePass:
         requested = [resolved_block(block, outputs, backbone=backbone.name) for block in blocks]
         apart = {block for block in requested if block not in standard} | {LAST}
         by_name = {output.name: output for output in outputs}
-        others = tuple(sorted(apart, key=lambda block: (block == LAST, block.name)))
+        others = tuple(sorted(apart, key=lambda block: (block == DESCRIPTORS, block == LAST, block.name)))
+        own = {LAST: backbone.feature_width, DESCRIPTORS: n_descriptors}
         widths = {
-            block: backbone.feature_width if block == LAST else by_name[block.stage].width(block.pooling)
+            block: own[block] if block in own else by_name[block.stage].width(block.pooling)
             for block in (*standard, *others)
         }
         return cls(standard, others, widths)
+
+    @property
+    def of_network(self) -> tuple[FeatureBlock, ...]:
+        """Every block that the network computes, in the order of the columns."""
+        return tuple(block for block in self.blocks if block != DESCRIPTORS)
 
     @property
     def blocks(self) -> tuple[FeatureBlock, ...]:
@@ -83,7 +92,11 @@ class FeaturePass:
         return _joined([places[block] for block in blocks])
 
     def parts(
-        self, blocks: Sequence[FeatureBlock], settings: Mapping[str, Any], backbone: Backbone, engine: Engine
+        self,
+        blocks: Sequence[FeatureBlock],
+        settings: Mapping[str, Any],
+        backbone: Backbone,
+        own: Mapping[FeatureBlock, Mapping[str, Any]],
     ) -> tuple[RowPart, ...]:
         """Parts that the rows of the pass are kept in, each with the columns that some blocks take from it.
 
@@ -92,20 +105,18 @@ class FeaturePass:
         blocks : sequence of FeatureBlock
             Blocks that the features are made of.
         settings : mapping
-            What features of `LAST` alone are kept under. A pass shares it where it changes none of their bits: with
-            torch that is not compiled.
+            Everything beside the blocks that shapes them.
         backbone : Backbone
-        engine : Engine
+        own : mapping of FeatureBlock to mapping
+            Settings of blocks that are the same when computed elsewhere, and are kept where they would be then.
         """
         common = {**settings, "blocks": VERSION}
-        if engine.compiled:  # as a whole: what else it gives may change the last bit of a block
-            common["beside"] = [block.name for block in self.others]
         stages = list(backbone.staged.names)
         together = {**common, "stage": f"mean and max of {len(stages)} stages", "stages": stages}
         found = [self._part(self.standard, blocks, together)]
         for block in self.others:
-            own = {**common, "stage": backbone.stage if block == LAST else block.name}
-            found.append(self._part((block,), blocks, dict(settings) if block == LAST and engine.is_eager else own))
+            apart = {**common, "stage": backbone.stage if block == LAST else block.name}
+            found.append(self._part((block,), blocks, dict(own.get(block, apart))))
         return tuple(found)
 
     def _part(self, group: Sequence[FeatureBlock], blocks: Sequence[FeatureBlock], settings: dict[str, Any]) -> RowPart:

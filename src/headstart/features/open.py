@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from headstart.backbones.feature_block import BEST, LAST, multi_blocks, parse_features
+from headstart.backbones.feature_block import LAST, multi_blocks, parse_features
 from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.data.images.decode import WHITE_LEVEL
 
@@ -128,7 +128,8 @@ def open_extractor(
         pixels=settings.pixels,
     )
     blocks = requested_blocks(settings.features, backbone, size)
-    views = averaged_views(settings.image_kind, size) if settings.features == BEST else ()
+    is_averaged = parse_features(settings.features).is_averaged
+    views = averaged_views(settings.image_kind, size) if is_averaged else ()
     return Extractor(backbone, preparation, engine, blocks=blocks, averaged=views)
 
 
@@ -143,9 +144,9 @@ def requested_blocks(features: str, backbone: Backbone, size: tuple[int, int]) -
     from headstart.backbones.stage_outputs import stage_outputs
 
     found = parse_features(features)
-    if not isinstance(found, str):
-        return found
-    return multi_blocks(stage_outputs(backbone.staged, size), backbone=backbone.name)
+    if found.rule is None:
+        return found.blocks
+    return (*multi_blocks(stage_outputs(backbone.staged, size), backbone=backbone.name), *found.blocks)
 
 
 def averaged_views(kind: str | None, size: tuple[int, int]) -> tuple[View, ...]:

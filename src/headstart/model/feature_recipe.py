@@ -64,6 +64,6 @@ LAST_STAGE: Final = FeatureRecipe()
 
 def _block(name: str) -> FeatureBlock:
     found = parse_features(name)
-    if isinstance(found, str) or len(found) != 1:
+    if found.rule is not None or len(found.blocks) != 1:
         raise InputError(f"{name!r} is no feature block.")
-    return found[0]
+    return found.blocks[0]

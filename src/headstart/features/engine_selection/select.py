@@ -188,7 +188,7 @@ class EngineSelector:
             "machine": build_facts("openvino" if self._has_openvino() else "torch", self.request.device),
             "processor": processor_name(),
         }
-        if blocks := self._extractor(candidates[0]).computed:
+        if blocks := self._extractor(candidates[0]).of_network:
             settings["blocks"] = [block.name for block in blocks]
         remembered = Speeds(self._folder, settings, [engine.label for engine in candidates])
         speeds = remembered.load()
@@ -279,7 +279,7 @@ class EngineSelector:
         self._progress.note(f"Quantising {self.backbone.name} on {len(calibration)} images; this may take minutes.")
         if self.request.floats:
             pixels = pixels.astype(np.float32)
-        blocks = self._extractor(engine).computed
+        blocks = self._extractor(engine).of_network
         network = quantise(self.backbone, self.preparation.size, engine.batch_size, pixels, blocks=blocks)
         engine = replace(engine, network_sha256=hash_bytes(network))
         self._networks[engine.network_sha256] = network

@@ -81,6 +81,8 @@ def _features_in_words(source: BackboneFacts | SourceFacts) -> str:
         return f"{n_features} at stage {source.stage}"
     of_stage: dict[str, list[str]] = {}
     for block in features.blocks:
+        if block.name == "descriptors":
+            continue
         stage, _, pooling = block.name.partition(":")
         of_stage.setdefault(pooling or "pooled output", []).append("the last stage" if not pooling else stage)
     stages: dict[tuple[str, ...], list[str]] = {}
@@ -90,6 +92,8 @@ def _features_in_words(source: BackboneFacts | SourceFacts) -> str:
         f"{text.listed(poolings, limit=10)} of {text.listed(list(names), limit=40)}"
         for names, poolings in stages.items()
     ]
+    described = [block.n_features for block in features.blocks if block.name == "descriptors"]
+    parts += [f"{count:,} handcrafted descriptors" for count in described]
     words = f"{n_features} ({text.listed(parts, limit=40)})"
     return words if features.n_views == 1 else f"{words}, each the mean over {features.n_views} views of the image,"
 

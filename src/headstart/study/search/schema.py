@@ -88,7 +88,7 @@ class SourceTable(BaseModel):
     )
     features: _Text | None = Field(
         default=None,
-        description="last, multi, best, or blocks STAGE:POOLING joined by +; docs/blocks.md tells of them.",
+        description="last, multi, best, descriptors or STAGE:POOLING, joined by +; docs/blocks.md.",
     )
 
 

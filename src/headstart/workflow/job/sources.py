@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.backbones.backbone import Backbone
-from headstart.backbones.feature_block import BEST, LAST
+from headstart.backbones.feature_block import LAST, parse_features
 from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.data import ImageDataset
 from headstart.errors import WeightsError
@@ -184,7 +184,8 @@ def _of_one_pass(spec: FeatureSourceSpec, other: FeatureSourceSpec) -> bool:
 
 def _note_unaveraged(specs: Sequence[FeatureSourceSpec], extractors: Sequence[Extractor], progress: Progress) -> None:
     """Say where ``best`` is nothing but ``multi``."""
-    if any(one.features == BEST and not given.averaged for one, given in zip(specs, extractors, strict=True)):
+    requested = [parse_features(one.features or LAST.name) for one in specs]
+    if any(one.is_averaged and not given.averaged for one, given in zip(requested, extractors, strict=True)):
         progress.note(
             "Features best are those of multi here: images of this kind may not be mirrored or turned, so there are no "
             "views to average over."

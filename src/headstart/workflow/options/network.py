@@ -39,9 +39,9 @@ class NetworkOptions(Options):
         Mean and spread of the channels that pixels are normalised by: the weights' own, or those of the training
         images of every outer fold.
     features : str or None
-        Features of the network that heads are trained on: ``last``, ``multi``, ``best``, or blocks ``STAGE:POOLING``
-        joined by ``+`` (docs/blocks.md); or several, separated by commas, which compete. None: those of the study, else
-        ``last``, the pooled output of the last stage.
+        Features that heads are trained on: ``last``, ``multi``, ``best``, ``descriptors`` (handcrafted), or blocks
+        ``STAGE:POOLING``, joined by ``+`` (docs/blocks.md); or several, separated by commas, which compete. None: those
+        of the study, else ``last``, the pooled output of the last stage.
     channels : tuple of str or None
         Names or numbers of the channels that make up an image, ``none`` for a black one; another count than three
         adapts the network's first layer. None: red, green and blue; grey repeated, alpha laid over white.
@@ -104,10 +104,10 @@ class NetworkOptions(Options):
         default=None,
         metadata=option(
             "What heads see of the network: last, multi (mean and max of several stages), best (also averaged over "
-            "mirrored and turned views), or STAGE:POOLING joined by +; several compete.",
+            "mirrored and turned views), descriptors, or STAGE:POOLING, joined by +; several compete.",
             metavar="FEATURES[,...]",
             several=True,
-            offered=lambda: ("last", "multi", "best"),
+            offered=lambda: ("last", "multi", "best", "multi+descriptors"),
             unset="last",
         ),
     )

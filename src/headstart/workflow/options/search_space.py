@@ -20,7 +20,7 @@ from headstart.study.search.halving.plan import HalvingPlan
 from headstart.study.search.space import Space
 from headstart.study.search.toml import read_space
 from headstart.workflow.options.fit import FitOptions
-from headstart.workflow.options.training_set import requested_views, with_training_sets
+from headstart.workflow.options.training_set import has_averaged_features, requested_views, with_training_sets
 
 _OPEN = FeatureSourceSpec()
 _SILENT = {"weights": None, "input_size": None, "resize": FitOptions.resize, "white_level": FitOptions.white_level}
@@ -93,7 +93,7 @@ def _with_features(space: Space, requested: tuple[str, ...]) -> Space:
 
 def _check_views(space: Space) -> None:
     """Refuse views to be trained on where features are means over views already."""
-    if any(source.features == BEST for source in space.sources):
+    if has_averaged_features(space):
         policies = [one.augment for one in space.training_sets if one.augment != "none"]
         if policies:
             raise InputError(

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from headstart.augment import POLICIES, View, n_distinct, policy_for_kind, read_policy, views
-from headstart.backbones.feature_block import BEST
+from headstart.backbones.feature_block import parse_features
 from headstart.errors import InputError, unknown_name
 from headstart.heads.spec import KINDS
 from headstart.study.search.space import Space
@@ -113,9 +113,14 @@ def _views(name: str, options: FitOptions) -> tuple[View, ...]:
     return views(name, options.views or min(N_VIEWS[name], n_distinct(name)), options.seed)
 
 
+def has_averaged_features(space: Space) -> bool:
+    """Whether the features of a source are means over views of an image."""
+    return any(source.features is not None and parse_features(source.features).is_averaged for source in space.sources)
+
+
 def _check_kind_is_used(space: Space, options: FitOptions) -> None:
     """Refuse a kind of image that nothing asks for."""
-    if options.image_kind is not None and not any(source.features == BEST for source in space.sources):
+    if options.image_kind is not None and not has_averaged_features(space):
         raise InputError(
             "--image-kind says which views --augment auto and --features best take. Add one of them, or leave it out."
         )
