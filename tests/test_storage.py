@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,14 @@ def test_the_cache_folder_can_be_named(tmp_path: Path, monkeypatch: pytest.Monke
     assert storage.default_cache_folder() == tmp_path
     monkeypatch.delenv("HEADSTART_CACHE")
     assert storage.default_cache_folder().name == "headstart"
+
+
+def test_a_user_without_a_home_folder_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HEADSTART_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", classmethod(lambda cls: (_ for _ in ()).throw(RuntimeError("no home"))))
+    with pytest.raises(StorageError, match="Set HOME to a folder"):
+        storage.default_cache_folder()
+    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
+    if sys.platform == "linux":
+        assert storage.default_cache_folder() == Path("/caches/headstart")

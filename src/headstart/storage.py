@@ -124,12 +124,42 @@ def hash_file(path: Path, *, on_bytes: Callable[[int], None] | None = None) -> s
     return digest.hexdigest()
 
 
+def home_folder() -> Path:
+    """The user's home folder.
+
+    Raises
+    ------
+    StorageError
+        Where there is none: a user without an entry in the system's table, as containers have them.
+    """
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise StorageError(
+            "The user has no home folder, so there is no place for the cache. Set HOME to a folder that you may write "
+            "to."
+        ) from error
+
+
 def default_cache_folder() -> Path:
-    """Folder of cached features and weights: ``$HEADSTART_CACHE``, else the user's cache folder of this platform."""
+    """Folder of cached features and weights: ``$HEADSTART_CACHE``, else the user's cache folder of this platform.
+
+    Raises
+    ------
+    StorageError
+        Where the user has no home folder and nothing names another.
+    """
     if named := os.environ.get("HEADSTART_CACHE"):
         return Path(named)
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "headstart"
+        named = os.environ.get("LOCALAPPDATA")
+        return (Path(named) if named else home_folder() / "AppData" / "Local") / "headstart"
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "headstart"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headstart"
+        return home_folder() / "Library" / "Caches" / "headstart"
+    return user_cache() / "headstart"
+
+
+def user_cache() -> Path:
+    """Folder of the user's caches as Linux has it, and other libraries on every platform: ``$XDG_CACHE_HOME``."""
+    named = os.environ.get("XDG_CACHE_HOME")
+    return Path(named) if named else home_folder() / ".cache"

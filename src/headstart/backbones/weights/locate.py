@@ -17,6 +17,7 @@ from headstart.backbones.weights.download import AbsentError, Limits, Unreachabl
 from headstart.backbones.weights.local_store import find_carried
 from headstart.errors import WeightsError
 from headstart.progress import Progress, Silent
+from headstart.storage import user_cache
 
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
@@ -141,18 +142,14 @@ def _hub_cache() -> Path:
         if named := os.environ.get(variable):
             return Path(named).expanduser()
     home = os.environ.get("HF_HOME")
-    return Path(home).expanduser() / "hub" if home else _user_cache() / "huggingface" / "hub"
+    return Path(home).expanduser() / "hub" if home else user_cache() / "huggingface" / "hub"
 
 
 def torch_hub_file(url: str) -> Path:
     """Where torch hub keeps the file of an address, there or not; as ``torch.hub.load_state_dict_from_url`` does."""
     home = os.environ.get("TORCH_HOME")
-    folder = Path(home).expanduser() if home else _user_cache() / "torch"
+    folder = Path(home).expanduser() if home else user_cache() / "torch"
     return folder / "hub" / "checkpoints" / Path(urlsplit(url).path).name
-
-
-def _user_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def _download(entry: Entry, tried: list[str], progress: Progress, limits: Limits) -> LocatedWeights | None:
