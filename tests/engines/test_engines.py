@@ -414,7 +414,7 @@ def test_where_every_engine_fails_the_plain_one_is_left(
     resnet18: Backbone, worth: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_speeds(monkeypatch)
-    monkeypatch.setattr(select, "compare_features", lambda *_: Parity(0.9, 0.5, 48, "labels"))
+    monkeypatch.setattr(select, "compare_blocks", lambda *_: Parity(0.9, 0.5, 48, "labels"))
     choice = selector(resnet18).select()
     assert choice.engine == reference_engine(n_threads=2)
     assert choice.record["reason"] == "no faster engine agreed with it"
@@ -426,10 +426,10 @@ def test_a_named_precision_is_held_to_the_wider_limit_and_falls_back_beyond_it(
     resnet18: Backbone, worth: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_speeds(monkeypatch)
-    monkeypatch.setattr(select, "compare_features", lambda *_: Parity(0.2, 0.95, 48, "labels"))
+    monkeypatch.setattr(select, "compare_blocks", lambda *_: Parity(0.2, 0.95, 48, "labels"))
     assert selector(resnet18, precision="bf16").select().engine.precision == "bf16"
     assert selector(resnet18).select().engine.precision == "fp32"
-    monkeypatch.setattr(select, "compare_features", lambda *_: Parity(0.26, 0.95, 48, "labels"))
+    monkeypatch.setattr(select, "compare_blocks", lambda *_: Parity(0.26, 0.95, 48, "labels"))
     notes = helpers.Notes()
     assert selector(resnet18, notes, precision="bf16").select().engine.is_reference
     assert "at most 0.25 and at least 0.9 are tolerated" in notes.texts[0]
@@ -619,7 +619,7 @@ def test_a_converted_network_is_read_back_and_a_damaged_one_made_again(
 
     made = []
     plain = module.convert
-    monkeypatch.setattr(module, "convert", lambda *arguments: made.append(1) or plain(*arguments))
+    monkeypatch.setattr(module, "convert", lambda *arguments, **named: made.append(1) or plain(*arguments, **named))
     store, fast, images = NetworkCache(tmp_path), engine("openvino", "fp32"), pixels(4)
     first = extractor(backbone, fast, network_cache=store).compute(images)
     assert extractor(backbone, fast, network_cache=store).compute(images).tobytes() == first.tobytes()

@@ -30,6 +30,7 @@ def turned(picture: Image.Image, orientation: int) -> Image.Image:
 def turned_samples(samples: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Upright samples (height, width, channels) from ones stored under an EXIF orientation.
 
+    >>> import numpy as np
     >>> turned_samples(np.array([[[1], [2], [3]]]), 6).shape
     (3, 1, 1)
     """
