@@ -56,6 +56,12 @@ def test_another_range_is_refused(document: dict[str, Any], path: tuple[Any, ...
         RunResults.from_text(json.dumps(changed(document, path, value)), Path("RUN/results.json"))
 
 
+def test_a_document_from_before_table_columns_is_read(document: dict[str, Any]) -> None:
+    earlier = changed(document, ("table",), ...)
+    assert "table" not in earlier
+    assert RunResults.from_text(json.dumps(earlier), Path("RUN/results.json")).to_json() == document
+
+
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
 def test_a_number_that_is_not_finite_is_refused(document: dict[str, Any], number: str) -> None:
     text = json.dumps(changed(document, ("optimism", "inner"), "HERE")).replace('"HERE"', number)

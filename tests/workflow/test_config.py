@@ -238,6 +238,20 @@ def test_one_in_the_folder_of_the_data_is_not_used(
     assert calls[1][1].seed == 7
 
 
+@pytest.mark.parametrize("words", [["link.csv"], ["../else/labels.csv", "--root", "."]])
+def test_one_beside_a_link_to_the_data_or_among_the_images_is_not_used(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: list[tuple[Any, ...]]
+) -> None:
+    for folder in ("received", "else"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "else" / "labels.csv").write_text("image,label\n")
+    (tmp_path / "received" / "link.csv").symlink_to(tmp_path / "else" / "labels.csv")
+    written(tmp_path / "received", "seed = 7")
+    monkeypatch.chdir(tmp_path / "received")
+    result = run("fit", *words, "-o", "out")
+    assert calls[0][1].seed == 0 and "it is not used" in result.stderr
+
+
 def test_a_wrong_file_ends_with_2_and_writes_nothing(folders: Path, tmp_path: Path, monkeypatch: Any) -> None:
     written(tmp_path, "[curve]\nsizs = 5")
     monkeypatch.chdir(tmp_path)

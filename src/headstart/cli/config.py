@@ -78,7 +78,8 @@ def _chosen(given: Mapping[str, Any]) -> Path | None:
     try:
         if not path.is_file():
             return None
-        if isinstance(data := given.get("data"), str) and _lies_in_data(path, Path(data)):
+        named_data = [Path(one) for parameter in ("data", "root") if isinstance(one := given.get(parameter), str)]
+        if any(_lies_in_data(path, data) for data in named_data):
             click.echo(
                 f"{path} lies in the folder of the data, so it is not used: whoever made the data may have written it. "
                 f"To use it, name it: --config {path}",
@@ -91,8 +92,9 @@ def _chosen(given: Mapping[str, Any]) -> Path | None:
 
 
 def _lies_in_data(path: Path, data: Path) -> bool:
-    folder = data.resolve() if data.is_dir() else data.resolve().parent
-    return path.resolve().is_relative_to(folder)
+    """Whether a file lies in the folder of the data, be it in that of a link to them or in that the link leads to."""
+    folders = {data.resolve()} if data.is_dir() else {data.resolve().parent, data.parent.resolve()}
+    return any(path.resolve().is_relative_to(folder) for folder in folders)
 
 
 def _defaults(command: click.Command, config: Any, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ _RENAMED: Final = {
 }
 """Name of a key in format 2, by its place in format 1; ``*`` stands for every entry of a list or mapping."""
 
-_LATER_PARTS: Final = ("table", "labels", "fine_tuning", "decisions", "leakage_tax", "transfer", "transferability")
+_LATER_PARTS: Final = ("labels", "fine_tuning", "decisions", "leakage_tax", "transfer", "transferability")
 _NO_FILE: Final = {"file": "", "layout": "", "note": ""}
 _NO_CALIBRATION: Final = {"accuracy_cost": None, "n_calibration": None}
 _ADDED: Final[Mapping[str, Mapping[str, Any]]] = {

@@ -102,7 +102,7 @@ class RunResults(RunFile):
     folds: Annotated[tuple[FoldFacts, ...], Field(min_length=1)]
     candidates: Annotated[tuple[CandidateSummary, ...], Field(min_length=1)]
     audit: AuditFacts
-    table: TableFacts | None
+    table: TableFacts | None = None
     labels: LabelFacts | None
     fine_tuning: FineTuningResults | None
     optimism: Optimism
