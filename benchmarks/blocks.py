@@ -75,7 +75,7 @@ def computed(features: str, dataset: ImageDataset, *, quick: bool) -> Mode:
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         rows = np.array(extract_features(dataset, extractor, cache=FeatureCache(Path(folder))))
-        return Mode(rows, extractor.block_widths, time.perf_counter() - start, extractor.engine.label)
+        return Mode(rows, extractor.stage_widths, time.perf_counter() - start, extractor.engine.label)
 
 
 def judge(one: Protocol, taking_part: np.ndarray, mode: Mode, groups: np.ndarray | None, scheme: str) -> OutOfFold:

@@ -171,6 +171,16 @@ def test_int8_gives_blocks_of_a_network_quantised_for_them(backbone: Backbone) -
     assert np.linalg.norm(found - expected) <= 0.3 * np.linalg.norm(expected)
 
 
+def test_blocks_of_a_stage_are_weighed_as_one(backbone: Backbone) -> None:
+    found = extractor(
+        backbone,
+        blocks=[FeatureBlock("layer2", "mean"), FeatureBlock("layer2", "rows"), FeatureBlock("stem", "max"), LAST],
+    )
+    assert found.block_widths == (48, 192, 32, 96)
+    assert found.stage_widths == (240, 32, 96)
+    assert extractor(backbone).stage_widths == (96,)
+
+
 # Names ----------------------------------------------------------------------------------------------------------------
 
 

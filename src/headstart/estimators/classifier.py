@@ -134,7 +134,7 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         extractor = self._open_extractor(dataset)
         if len(candidates) > 1:
             check_enough(dataset)
-        data = study_data(dataset, self._extract(dataset, extractor), extractor.block_widths)
+        data = study_data(dataset, self._extract(dataset, extractor), extractor.stage_widths)
         head, tried = self._choose(dataset, data, candidates)
         self.classes_ = classes
         self.candidates_ = tried

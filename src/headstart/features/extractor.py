@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import threading
 from collections.abc import Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -136,6 +137,12 @@ class Extractor:
         if self._pass is None:
             return self._row_shape
         return tuple(self._pass.widths[block] for block in self.blocks)
+
+    @property
+    def stage_widths(self) -> tuple[int, ...]:
+        """Number of features of every stage, whose blocks side by side are weighed as one."""
+        named = zip(self.blocks, self.block_widths, strict=True)
+        return tuple(sum(width for _, width in of_stage) for _, of_stage in groupby(named, lambda item: item[0].stage))
 
     def column_names(self) -> list[str]:
         """Name of every feature: backbone, block where it is not the pooled output of the last stage, and number."""

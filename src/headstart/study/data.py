@@ -52,7 +52,7 @@ class StudyData:
     spread : ndarray of shape (n_features,), float64, or None
         Standard deviation that heads give each feature; None for 1 each.
     blocks : tuple of tuple of int
-        For each source the number of features of every block that they are made of; empty where each is one block.
+        For each source the number of features of every block that heads weigh; empty where each is one block.
     """
 
     features: tuple[NDArray[np.float32], ...]

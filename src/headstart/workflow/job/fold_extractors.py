@@ -90,7 +90,7 @@ class FoldExtractors:
             What `confirming` gave, which may be the features.
         """
         job, sources = self._job, [source.extractor for source in self._job.sources]
-        blocks = tuple(source.block_widths for source in sources)
+        blocks = tuple(source.stage_widths for source in sources)
         if self.is_fitted:
             return StudyData.of(joined, self.by_fold(sources), blocks=blocks)
         own = confirming
