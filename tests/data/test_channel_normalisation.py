@@ -86,6 +86,8 @@ def test_it_is_restored_with_what_it_learned() -> None:
         ({}, {"mean": np.zeros(2)}, "not those of 3 channels"),
         ({}, {"spread": np.array([1.0, -1.0, 1.0])}, "not those of 3 channels"),
         ({}, {"spread": np.array([1.0, np.nan, 1.0])}, "not those of 3 channels"),
+        ({"target": {"mean": [0.5] * 3, "std": [0.5, 0.0, 0.5]}}, {}, "cannot be reached"),
+        ({"target": {"mean": [0.5, float("nan"), 0.5], "std": [0.5] * 3}}, {}, "cannot be reached"),
         ({}, {"n_images": np.zeros(0)}, "damaged"),
     ],
 )

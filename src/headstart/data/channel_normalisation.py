@@ -200,4 +200,9 @@ def restore(settings: Mapping[str, Any], state: Mapping[str, NDArray[Any]]) -> F
             f"The normalisation of the channels is damaged: mean {mean.tolist()} and spread {spread.tolist()} are not "
             f"those of {base.n_channels} channels. Fit the model again."
         )
+    if not np.isfinite([target_mean, target_std]).all() or min(target_std) <= 0:
+        raise DataError(
+            f"The normalisation of the channels is damaged: mean {list(target_mean)} and deviation {list(target_std)}, "
+            "which the pixels are brought to, cannot be reached. Fit the model again."
+        )
     return FittedChannelNormalisation(base, target_mean, target_std, mean, spread, n_images=n_images)
