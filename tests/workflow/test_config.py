@@ -70,6 +70,12 @@ def test_a_section_goes_before_what_is_common_and_each_verb_takes_its_own(tmp_pa
     assert data == DataSource("x.csv", columns={"label": "diagnosis"}, classes=("b", "a"))
 
 
+@pytest.mark.parametrize("columns", ['"age, site:category"', '["age", "site:category"]'])
+def test_a_list_of_names_may_be_a_text_with_commas(columns: str, tmp_path: Path) -> None:
+    config = read_config(written(tmp_path, f"[fit]\ntable_columns = {columns}\n"))
+    assert given_options("fit", {"config": config}).data("x.csv").table_columns == ("age", "site:category")
+
+
 def test_what_a_call_says_goes_before_the_file(tmp_path: Path) -> None:
     path = written(tmp_path, EXAMPLE)
     found = given_options("fit", {"config": path, "seed": 1, "split": "nested:4x2"}).options(FitOptions)
@@ -84,6 +90,9 @@ def test_what_a_call_says_goes_before_the_file(tmp_path: Path) -> None:
         ("sed = 1", r"line 1: Unknown key or section 'sed'. Did you mean 'seed'\?"),
         ("\n[fitt]\nseed = 1", r"line 2: Unknown key or section 'fitt'. Did you mean 'fit'\?"),
         ("seed = 1\n[fit]\n\nresiz = 'pad'", r"line 4: Unknown key of \[fit\] 'resiz'. Did you mean 'resize'\?"),
+        ("fit = 3", r"line 1: fit is a section, not a key. Write \[fit\] on a line of its own"),
+        ("[[fit]]\nseed = 1", r"line 1: fit is a section, not a key"),
+        ("[fit]\nbackbone = [['resnet18']]", r"line 2: backbone is \[\['resnet18'\]\]; expected text"),
         ("[fit]\nresize = 'sqash'", r"line 2: Unknown resize 'sqash'. Did you mean 'squash'\?"),
         ("[fit]\nseed = '1'", "line 2: seed is '1'; expected a whole number, 0 to"),
         ("[fit]\nseed = 1.5", "line 2: seed is 1.5; expected a whole number"),

@@ -21,6 +21,7 @@ from headstart.workflow.options.data import DataSource
 from headstart.workflow.options.keywords import Named
 from headstart.workflow.options.option import Options, check_value
 from headstart.workflow.options.pretrain import PretrainOptions
+from headstart.workflow.options.values import fits
 from headstart.workflow.options.verbs import VERBS, GivenOptions, names_of_verb
 
 T = TypeVar("T", bound=Options)
@@ -232,6 +233,8 @@ def _check_key(name: str, value: Any, verbs: Sequence[str], kind: str) -> None:
         raise InputError(
             f"{name} is never taken from a file of options: it says {what}. Give it on the command line{flag}."
         )
+    if name in VERBS and len(verbs) > 1:
+        raise InputError(f"{name} is a section, not a key. Write [{name}] on a line of its own, its options below.")
     if not taking:
         raise InputError(unknown_name(kind, name, [*_takeable(verbs), *(verbs if len(verbs) > 1 else ())]))
     refusals = []
@@ -251,12 +254,14 @@ def _takeable(verbs: Sequence[str]) -> set[str]:
 
 
 def _checked(named: Named, value: Any) -> Any:
-    """A value that was checked; a list of what several values may be given of is the text that names them."""
+    """A value that was checked; names may be a list, or a text with commas as on the command line."""
     if named.shorthand is not None:
         named.shorthand.spelled_out(value)
         return value
-    if named.item.option.several and isinstance(value, list):
-        value = ",".join(str(one) for one in value)
+    if named.item.option.several and isinstance(value, list) and all(type(one) in (str, int) for one in value):
+        value = ",".join(map(str, value))
+    elif isinstance(value, str) and fits([value], named.item.annotation) and not fits(value, named.item.annotation):
+        value = [part.strip() for part in value.split(",")]
     check_value(named.item, value)
     return value
 
