@@ -153,11 +153,11 @@ class StudyData:
 
     def joined(self) -> StudyData:
         """Rows of one source with the encoded table columns joined to their features, every block given its weight."""
+        if self.table is None and len(self.blocks[0] if self.blocks else ()) < 2:
+            return self
         (features,) = self.features
         blocks = self.blocks[0] if self.blocks else (features.shape[1],)
         n_columns = 0 if self.table is None else self.table.shape[1]
-        if len(blocks) == 1 and self.table is None:
-            return self
         spread = block_spread(blocks, n_columns)
         return replace(self, features=(beside(features, self.table),), table=None, spread=spread)
 
