@@ -170,6 +170,12 @@ def test_channels_normalised_in_every_fold_go_through_all_stages(folders: Path, 
     np.testing.assert_array_equal(model.predict_proba(dataset), expected)
 
 
+def test_baselines_have_their_own_blocks(folders: Path, tmp_path: Path) -> None:
+    """Random weights those of the run's source, the others none; each block gets its weight."""
+    run = fit(folders, tmp_path / "run", options(features="layer2:rows+last", baselines=True))
+    assert {row.name for row in run.results.transfer.baselines} >= {"handcrafted_svm", "random_weights"}
+
+
 def test_labels_of_noise_score_at_chance(tmp_path: Path) -> None:
     """Many more features than images, which have nothing to do with their labels."""
     images = helpers.noise(80, spread=(25, 25))

@@ -66,12 +66,15 @@ class Baseline:
         Features of one source.
     heads : tuple of HeadSpec
         Heads that its inner folds choose among.
+    blocks : tuple of int
+        Number of features of every block; empty where they are one.
     """
 
     name: str
     title: str
     features: NDArray[np.float32] | FoldFeatures
     heads: tuple[HeadSpec, ...]
+    blocks: tuple[int, ...] = ()
 
     @property
     def n_features(self) -> int:
@@ -125,6 +128,7 @@ def standard_baselines(
     descriptors: NDArray[np.float32],
     random_features: NDArray[np.float32] | FoldFeatures | None,
     *,
+    random_blocks: tuple[int, ...] = (),
     has_table: bool = False,
 ) -> list[Baseline]:
     """The baselines of every run; those that look at pictures see the run's table columns too.
@@ -136,6 +140,8 @@ def standard_baselines(
         Handcrafted descriptors of every image.
     random_features : ndarray of shape (n_images, n_features), float32, or FoldFeatures, or None
         Features of the backbone with random weights; None leaves that baseline out.
+    random_blocks : tuple of int
+        Number of features of every block of these.
     has_table : bool
         The images have table columns, whose logistic regression is a baseline too.
     """
@@ -146,7 +152,12 @@ def standard_baselines(
         RANDOM_WEIGHTS: random_features,
         TABLE: np.zeros((n_images, 0), dtype=np.float32) if has_table else None,
     }
-    return [Baseline(name, TITLES[name], rows, HEADS[name]) for name, rows in features.items() if rows is not None]
+    blocks = {RANDOM_WEIGHTS: random_blocks}
+    return [
+        Baseline(name, TITLES[name], rows, HEADS[name], blocks.get(name, ()))
+        for name, rows in features.items()
+        if rows is not None
+    ]
 
 
 def baseline_plan(baseline: Baseline, plan: StudyPlan) -> StudyPlan:
@@ -189,6 +200,7 @@ def run_baseline(
     """
     features = baseline.features
     own = data.with_features((features,) if isinstance(features, np.ndarray) else features)
+    own = replace(own, blocks=(baseline.blocks,) if baseline.blocks else ())
     own_plan = baseline_plan(baseline, plan)
     found = run_folds(
         own,

@@ -167,7 +167,8 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
         with clock.step("baselines"):
             scratch = scratch_baseline(job, study)
             features = baselines.features(extractors, job.progress)
-            transfer = judge_baselines(job, study, split, *features, scratch=scratch)
+            blocks = baselines.random_blocks
+            transfer = judge_baselines(job, study, split, *features, random_blocks=blocks, scratch=scratch)
         results = with_transfer(results, baselines_document(job, study, baselines, transfer))
     write_split(folder / files.SPLIT_FILE, split)
     context = ExportContext(dataset, study, transfer)

@@ -72,6 +72,11 @@ class BaselineSources:
         backbone, engine = self.random_extractor.backbone, self.random_extractor.engine
         return [f"Random weights: {backbone.name}, {backbone.weights.source}, computed by {engine.label}."]
 
+    @property
+    def random_blocks(self) -> tuple[int, ...]:
+        """Number of features of every block of the random weights' features; empty without them."""
+        return () if self.random_extractor is None else self.random_extractor.stage_widths
+
     def features(
         self, extractors: FoldExtractors, progress: Progress
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | FoldFeatures | None]:
@@ -155,12 +160,15 @@ def judge_baselines(
     descriptors: NDArray[np.float32],
     random_features: NDArray[np.float32] | FoldFeatures | None,
     *,
+    random_blocks: tuple[int, ...] = (),
     scratch: BaselineOutcome | None = None,
 ) -> Transfer:
     """Every baseline chosen and judged on the run's outer folds, and the run against the best of them."""
     folds: list[OuterFold] = outer_folds(split)
     has_table = study.data.columns is not None
-    baselines = standard_baselines(len(study.data.labels), descriptors, random_features, has_table=has_table)
+    baselines = standard_baselines(
+        len(study.data.labels), descriptors, random_features, random_blocks=random_blocks, has_table=has_table
+    )
     outcomes = [
         run_baseline(
             baseline,
