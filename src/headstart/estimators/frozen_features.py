@@ -94,7 +94,7 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
     (2, 64)
     >>> blocks = FrozenFeatures("test_vit", features="multi", weights="random", input_size=32, threads=1).fit(images)
     >>> blocks.transform(images).shape, blocks.get_feature_names_out()[64]
-    ((2, 256), 'test_vit_block1:max_0')
+    ((2, 256), 'test_vit_block5:max_0')
     """
 
     def __sklearn_tags__(self) -> Tags:
