@@ -36,6 +36,8 @@ def completion_seconds(typed: str) -> float:
 
 def main() -> int:
     """Medians of 11 starts; 1 when one is too slow or the import is heavy."""
+    # An installed package has its bytecode; where Python may not write it, every start would time the compiler.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory() as name:
         seconds = median([headstart("--help", cache=Path(name))[0] for _ in range(N_STARTS)])
         listed = median([headstart("backbones", cache=Path(name))[0] for _ in range(N_STARTS)])

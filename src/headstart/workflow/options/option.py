@@ -196,12 +196,19 @@ class Declared:
             yield _declared(known[name], grouped) if name in known else Declared(name, grouped, None, str)
 
 
-def declared_options(options: type) -> Iterator[Declared]:
+_DECLARED: Final[dict[type, tuple[Declared, ...]]] = {}
+
+
+def declared_options(options: type) -> tuple[Declared, ...]:
     """The options that the fields of a dataclass declare, in their order; other fields are left out."""
-    for one in fields(options):
-        about = one.metadata.get(_KEY)
-        if about is not None:
-            yield _declared(one, replace(about, group=about.group or _group_of(options, one.name)))
+    if options not in _DECLARED:
+        found = ((one, one.metadata.get(_KEY)) for one in fields(options))
+        _DECLARED[options] = tuple(
+            _declared(one, replace(about, group=about.group or _group_of(options, one.name)))
+            for one, about in found
+            if about is not None
+        )
+    return _DECLARED[options]
 
 
 def _group_of(options: type, name: str) -> str:
