@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import PIL
 
 from headstart.data.channel_normalisation import ChannelNormalisation, channel_sums
 from headstart.data.image_resize import ImageResize
@@ -69,6 +70,7 @@ class ChannelSums:
             "preparation": cache_settings(self.preparation),
             "view": "identity",
             "engine": {"name": "numpy", "precision": "fp64"},
+            "decoder": f"pillow {PIL.__version__}",
         }
 
     def compute(self, pixels: NDArray[Any]) -> NDArray[np.float64]:
