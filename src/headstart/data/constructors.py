@@ -200,10 +200,19 @@ class DatasetConstructors:
         named = [f"{row:06d}" for row in range(len(images))] if names is None else list(names)
         if len(named) != len(images):
             raise DataError(f"There are {len(named):,} names for {len(images):,} images; expected one for each.")
-        check_printable("image name", named, np.arange(len(named)))
-        given = column_table(named, labels, groups, weights, folds, table=table)
-        given = with_annotations(given, soft=soft, ratings=ratings, classes=classes, votes=votes)
-        return cls.from_table(given, pixels, classes=classes)
+        return cls.from_source(
+            pixels,
+            named,
+            labels,
+            groups,
+            classes=classes,
+            weights=weights,
+            folds=folds,
+            soft=soft,
+            ratings=ratings,
+            votes=votes,
+            table=table,
+        )
 
     @classmethod
     def from_source(
