@@ -45,12 +45,12 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
     return replace(read_run(folder), results=RunResults.read(OLD))
 
 
-def build(record: RunRecord) -> None:
+def build(record: RunRecord) -> str:
     context = ReportContext(record)
     for spec in ordered_sections():
         list(spec.methods(context))
     sections = [spec.build(context, EveryPicture()) for spec in ordered_sections()]
-    render_page("run", [one for one in sections if one is not None], version=record.results.headstart)
+    return render_page("run", [one for one in sections if one is not None], version=record.results.headstart)
 
 
 def damaged(document: Any) -> Iterator[tuple[tuple[Any, ...], Any]]:
@@ -132,7 +132,9 @@ def test_values_that_no_section_can_show_are_refused(
 
 def test_a_network_without_a_name_is_shown(record: RunRecord) -> None:
     nameless = record.results.backbone.model_copy(update={"name": "", "stage": ""})
-    build(replace(record, results=record.results.model_copy(update={"backbone": nameless})))
+    page = build(replace(record, results=record.results.model_copy(update={"backbone": nameless})))
+    assert "Backbone" in page
+    assert page != build(record)
 
 
 def test_an_abstention_curve_without_points_is_not_drawn(record: RunRecord) -> None:
