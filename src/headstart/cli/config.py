@@ -57,7 +57,7 @@ def apply_config(command: click.Command, context: click.Context, words: Sequence
 
 
 def run_request() -> Any:
-    """What the command at hand was asked for, as a run records it."""
+    """Request of the command at hand, as a run records it."""
     from headstart.study.execution.run_request import RunRequest
 
     words, content = click.get_current_context().meta[_META]

@@ -198,7 +198,7 @@ class _Extraction:
                     raise batch.failed[0][1]
 
     def _keepers(self, view: View, stack: ExitStack) -> list[_Keeper]:
-        """What stores the rows of a view in the cache, part by part."""
+        """Writers that store the rows of a view in the cache, part by part."""
         if not self.parts:
             settings = view_settings(self.extractor, view)
             return [_Keeper(stack.enter_context(ShardWriter(self.cache, settings, n_writers=len(self.views))))]

@@ -381,7 +381,7 @@ def _load_problem(module: str) -> str:
 
 
 def _load_problems(loading: subprocess.Popen[str] | None) -> dict[str, str]:
-    """What is wrong with the packages that a process loads; the one at which it ended crashed it."""
+    """Problems of the packages that a process loads; the one at which it ended crashed it."""
     if loading is None:
         return {module: problem for module in _LOADED if (problem := _load_problem(module))}
     try:

@@ -32,7 +32,7 @@ def predict_section(context: ReportContext, drawn: Drawn) -> Section:
 
 
 def _images(table: TableFacts | None) -> str:
-    """What stands for the images in a command."""
+    """Word for the images in a command that the report shows."""
     if table is None:
         return "IMAGES is a file, a folder or a pattern"
     columns = text.listed(["image", *(column.name for column in table.columns)], limit=20)

@@ -94,7 +94,7 @@ def stored_record(path: Path, number: int = 0) -> dict[str, Any]:
 
 
 def stored_request(path: Path) -> RunRequest | None:
-    """What the run that a folder holds was begun with; None where it does not say.
+    """Request that the run of a folder was begun with; None where it does not say.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a run was begun with, as it was asked for: the command line, and the file of options beside it."""
+"""Request that a run was begun with: the command line, and the file of options beside it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What was asked for, in the user's words; what it came to is the identity of the run.
+    """Request in the user's words; what it came to is the identity of the run.
 
     Attributes
     ----------

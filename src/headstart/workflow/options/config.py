@@ -32,7 +32,7 @@ _BY_HAND: Final = {
     "no_cache": "where files are written",
     "data": "where images are read from",
 }
-"""What is no option of a dataclass, and no file of options may say either."""
+"""Names that are no options of a dataclass, and that a file of options may not give either."""
 _NAMES_NETWORKS: Final = ("backbone", "grid", "study")
 _MAX_BYTES: Final = 1 << 20
 
@@ -95,7 +95,7 @@ class Config:
                 seen.add(name)
 
     def _check_together(self, verb: str, values: Mapping[str, Any]) -> None:
-        """What single keys do not show: names of metrics, options that exclude each other."""
+        """Check what no key shows by itself: names of metrics, options that exclude each other."""
         given = GivenOptions.of(verb, values)
         try:
             for declaring in given.values:
