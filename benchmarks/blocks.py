@@ -9,6 +9,7 @@ seconds beside them are those of a first fit; audit and report come on top.
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, replace
@@ -150,6 +151,7 @@ def judged(
             "seconds": round(time.perf_counter() - start, 1),
             "metrics": {metric: scores[metric].to_json() for metric in SHOWN},
         }
+        print(f"{one.name} {name}: accuracy {scores['accuracy'].value:.4f}, {found[name]['seconds']:.0f} s", file=sys.stderr)
     for name in MODES[1:]:
         found[name]["less_last"] = compare_paired(predicted[name], predicted["last"], metrics=SHOWN).to_json()
     return {"n_images": len(one.rows), "modes": found}
