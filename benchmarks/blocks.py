@@ -151,7 +151,10 @@ def judged(
             "seconds": round(time.perf_counter() - start, 1),
             "metrics": {metric: scores[metric].to_json() for metric in SHOWN},
         }
-        print(f"{one.name} {name}: accuracy {scores['accuracy'].value:.4f}, {found[name]['seconds']:.0f} s", file=sys.stderr)
+        print(
+            f"{one.name} {name}: accuracy {scores['accuracy'].value:.4f}, {found[name]['seconds']:.0f} s",
+            file=sys.stderr,
+        )
     for name in MODES[1:]:
         found[name]["less_last"] = compare_paired(predicted[name], predicted["last"], metrics=SHOWN).to_json()
     return {"n_images": len(one.rows), "modes": found}
