@@ -150,7 +150,7 @@ def _recall(event: FloatArray, alarms: FloatArray, low: float, high: float) -> f
         distances = np.maximum(np.maximum(alarms[:, 0] - moments[:, None], moments[:, None] - alarms[:, 1]), 0.0)
         distance = distances.min(axis=1)
         farther = np.maximum(moments - distance - low, 0.0) + np.maximum(high - moments - distance, 0.0)
-        return farther / (high - low)
+        return np.asarray(farther / (high - low))
 
     between = (alarms[:-1, 1] + alarms[1:, 0]) / 2
     kinks = [*alarms.ravel(), *between, *((low + alarms[:, 0]) / 2), *((high + alarms[:, 1]) / 2)]
