@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from headstart.errors import InputError, unknown_name
@@ -12,7 +12,6 @@ from headstart.signals.live.formats.influx_lines import InfluxLines
 from headstart.signals.live.formats.json_lines import JsonLines
 from headstart.signals.live.sample import Sample
 
-FORMATS: Final = {"csv": CsvLines, "json": JsonLines, "influx": InfluxLines}
 _INFLUX: Final = re.compile(r"\S+ [^\s=,]+=\S.*")
 
 
@@ -38,6 +37,11 @@ class Decoder(Protocol):
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from `state`; KeyError, TypeError or ValueError for something else."""
         ...
+
+
+_Made = Callable[[tuple[str, ...], str | None, str | None], Decoder]
+FORMATS: Final[dict[str, _Made]] = {"csv": CsvLines, "json": JsonLines, "influx": InfluxLines}
+"""Decoders by the names of their formats."""
 
 
 def make_decoder(
