@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from headstart.data import ImageDataset, read_dataset
     from headstart.errors import HeadstartError
     from headstart.estimators import FrozenFeatures, TransferClassifier
+    from headstart.explain import Explanation, explain
     from headstart.model import Model, load_model
     from headstart.pretraining import PretrainSettings
     from headstart.workflow import (
@@ -36,6 +37,7 @@ __all__ = [
     "BackboneRanking",
     "CurveOptions",
     "DataSource",
+    "Explanation",
     "FitOptions",
     "FrozenFeatures",
     "HeadstartError",
@@ -49,6 +51,7 @@ __all__ = [
     "compare",
     "curve",
     "evaluate",
+    "explain",
     "fit",
     "load_model",
     "pretrain",
@@ -61,6 +64,7 @@ _HOMES = {
     "BackboneRanking": "headstart.workflow",
     "CurveOptions": "headstart.workflow",
     "DataSource": "headstart.workflow",
+    "Explanation": "headstart.explain",
     "FitOptions": "headstart.workflow",
     "FrozenFeatures": "headstart.estimators",
     "HeadstartError": "headstart.errors",
@@ -83,6 +87,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "explain":  # a room and a function at once
+        return importlib.import_module("headstart.explain")
     if name not in _HOMES:
         raise AttributeError(f"module 'headstart' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)

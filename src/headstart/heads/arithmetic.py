@@ -97,6 +97,17 @@ def gelu(values: Floats) -> Floats:
     return np.asarray(values * ndtr(values))
 
 
+def gelu_derivative(values: Floats) -> Floats:
+    """Derivative of `gelu`, element by element.
+
+    >>> gelu_derivative(np.array([-40.0, 0.0, 40.0])).tolist()
+    [-0.0, 0.5, 1.0]
+    """
+    from scipy.special import ndtr
+
+    return np.asarray(ndtr(values) + values * np.exp(-0.5 * values**2) / np.sqrt(2.0 * np.pi))
+
+
 def squared_norms(rows: Floats) -> Floats:
     """Squared Euclidean length of every row; (n_rows,)."""
     return np.asarray(np.einsum("ij,ij->i", rows, rows))

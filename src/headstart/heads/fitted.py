@@ -12,6 +12,7 @@ import numpy.typing as npt
 from headstart.errors import InputError
 from headstart.heads.arithmetic import BlockPredictor, Features, Floats, in_blocks, over_all_classes, standardised
 from headstart.heads.array_checks import check_arrays
+from headstart.heads.scores import ClassScores
 from headstart.heads.spec import KINDS, HeadSpec
 from headstart.heads.training_rows import check_features
 
@@ -91,6 +92,21 @@ class FittedHead:
         n_present = int(np.count_nonzero(self.arrays["present"]))
         seen = in_blocks(features, lambda block: predict(standardised(block, self.arrays)), n_present)
         return over_all_classes(seen, self.arrays["present"])
+
+    def class_scores(self) -> ClassScores:
+        """Scores (n, P) of the classes seen in training, of standardised features, before probabilities.
+
+        Raises
+        ------
+        InputError
+            When the training rows were of one class only.
+        """
+        if not self._has_learned:
+            raise InputError("The head has seen one class only, so that no score tells it from another.")
+        kind = KINDS[self.spec.kind]
+        if kind.scores is None:
+            return ClassScores(kind.predictor(self.spec, self.arrays))
+        return kind.scores(self.spec, self.arrays)
 
     @property
     def _has_learned(self) -> bool:

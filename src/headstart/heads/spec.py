@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from headstart.errors import InputError, unknown_name
 from headstart.heads.arithmetic import Arrays, BlockPredictor
+from headstart.heads.scores import ClassScores
 from headstart.heads.settings import Scalar, Setting, completed_settings, shown
 from headstart.heads.training_rows import TrainingRows
 from headstart.runtime.registry import Registry
@@ -107,6 +108,9 @@ class HeadKind:
         classes seen in training, in plain numpy.
     cost : callable
         Function from (spec, FitSize) to the FitCost.
+    scores : callable, optional
+        Function from (spec, arrays) to the `ClassScores` that explanations speak of. Default: the probabilities of
+        `predictor`, without a gradient.
     n_products : callable
         Function from (spec, FitSize) to the multiply-adds to predict one row. Default: those of one linear map.
     lengths : mapping of str to str
@@ -135,6 +139,7 @@ class HeadKind:
     fit: FitHeads
     predictor: Callable[[HeadSpec, Arrays], BlockPredictor]
     cost: Callable[[HeadSpec, FitSize], FitCost]
+    scores: Callable[[HeadSpec, Arrays], ClassScores] | None = None
     n_products: Callable[[HeadSpec, FitSize], float] = _linear_products
     lengths: Mapping[str, str] = field(default_factory=dict)
     damage: Callable[[Arrays], str] = _no_damage

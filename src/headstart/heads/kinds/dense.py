@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.decisions.scaling import softmax
-from headstart.heads.arithmetic import Arrays, BlockPredictor, Floats, gelu, linear_map, sigmoid
+from headstart.heads.arithmetic import Arrays, BlockPredictor, Floats, gelu, gelu_derivative, linear_map, sigmoid
 from headstart.heads.batched.plan import OUTPUT_NAMES, Shape, batch_rows, layer_names, plan_chunks
 from headstart.heads.kinds import FitCost, FitSize, HeadKind, HeadSpec, Layout, Scalar, Setting, register_head
+from headstart.heads.scores import ClassScores
 from headstart.heads.training_rows import TrainingRows
 from headstart.storage import canonical_json
 
@@ -26,6 +27,15 @@ ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
     "gelu": gelu,
     "selu": lambda values: SELU_SCALE * (np.maximum(values, 0.0) + SELU_ALPHA * np.expm1(np.minimum(values, 0.0))),
 }
+
+DERIVATIVES: dict[str, Callable[[Floats], Floats]] = {
+    "relu": lambda values: (values > 0).astype(np.float64),
+    "sigmoid": lambda values: sigmoid(values) * sigmoid(-values),
+    "tanh": lambda values: 1.0 - np.tanh(values) ** 2,
+    "gelu": gelu_derivative,
+    "selu": lambda values: SELU_SCALE * np.where(values > 0, 1.0, SELU_ALPHA * np.exp(np.minimum(values, 0.0))),
+}
+"""Derivative of every activation."""
 
 PAPER_RATES = {"momentum": 3e-3, "rmsprop": 1e-4, "adam": 1e-4, "adamax": 5e-4}
 """Learning rates of the grid "paper", which the paper does not give.
@@ -61,6 +71,12 @@ def fit_dense(
 
 def dense_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
     """Hidden layers and softmax, dropout switched off; weights learned in float32, applied in float64."""
+    score = dense_logits(spec, arrays)
+    return lambda block: softmax(score(block))
+
+
+def dense_logits(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
+    """Function from a block of standardised features to what softmax makes probabilities of."""
     layers = [
         (linear_map(arrays[weights].T), arrays[bias])  # (inputs, outputs), (outputs,)
         for weights, bias in layer_names(spec.whole("layers"))
@@ -68,13 +84,33 @@ def dense_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
     *hidden_layers, (to_scores, output_bias) = layers
     activation = ACTIVATIONS[str(spec.settings["activation"])]
 
-    def predict(block: Floats) -> Floats:
+    def score(block: Floats) -> Floats:
         values = block
         for to_hidden, bias in hidden_layers:
             values = activation(to_hidden(values) + bias)
-        return softmax(to_scores(values) + output_bias)
+        return to_scores(values) + output_bias
 
-    return predict
+    return score
+
+
+def dense_scores(spec: HeadSpec, arrays: Arrays) -> ClassScores:
+    """Logits, with the gradient by backpropagation."""
+    *hidden, (to_scores, _) = layer_names(spec.whole("layers"))
+    activation, derivative = (table[str(spec.settings["activation"])] for table in (ACTIVATIONS, DERIVATIVES))
+    matrices = {names: arrays[names[0]].astype(np.float64) for names in hidden}  # (outputs, inputs)
+
+    def gradient(block: Floats, weights: Floats) -> Floats:
+        slopes, values = [], block
+        for names in hidden:
+            summed = values @ matrices[names].T + arrays[names[1]]
+            slopes.append(derivative(summed))
+            values = activation(summed)
+        found = weights @ arrays[to_scores].astype(np.float64)
+        for names, slope in zip(reversed(hidden), reversed(slopes), strict=True):
+            found = (found * slope) @ matrices[names]
+        return np.asarray(found)
+
+    return ClassScores(dense_logits(spec, arrays), gradient, is_linear=not hidden)
 
 
 def dense_layout(spec: HeadSpec) -> Layout:
@@ -157,6 +193,7 @@ register_head(
         lengths={"u": "units"},
         fit=fit_dense,
         predictor=dense_predictor,
+        scores=dense_scores,
         cost=_cost,
         n_products=_n_products,
         grids={

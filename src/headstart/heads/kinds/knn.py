@@ -8,8 +8,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from headstart.heads.arithmetic import TINY, Arrays, BlockPredictor, Floats, linear_map, standardised, unit_rows
+from headstart.heads.arithmetic import (
+    TINY,
+    Arrays,
+    BlockPredictor,
+    Floats,
+    linear_map,
+    squared_norms,
+    standardised,
+    unit_rows,
+)
 from headstart.heads.kinds import FitCost, FitSize, HeadKind, HeadSpec, Layout, Setting, register_head
+from headstart.heads.scores import ClassScores, ScoreGradient
 from headstart.heads.training_rows import TrainingRows
 
 
@@ -37,6 +47,49 @@ def knn_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
         return np.asarray(counts / counts.sum(axis=1, keepdims=True))
 
     return predict
+
+
+def knn_scores(spec: HeadSpec, arrays: Arrays) -> ClassScores:
+    """Shares of the votes; uniform ones rise in steps and have no gradient."""
+    gradient = _gradient(spec, arrays) if spec.settings["votes"] == "distance" else None
+    return ClassScores(knn_predictor(spec, arrays), gradient, is_continuous=False)  # at the mean no row is nearer
+
+
+def _gradient(spec: HeadSpec, arrays: Arrays) -> ScoreGradient:
+    """Gradient of the shares of `distance_votes`, as long as the neighbours stay the same ones."""
+    units = unit_rows(standardised(arrays["rows"], arrays))  # (n_kept, d)
+    classes, row_weights = arrays["row_classes"], arrays["row_weights"]
+    smoothing, n_classes = spec.number("smoothing"), int(np.count_nonzero(arrays["present"]))
+
+    def gradient(block: Floats, weights: Floats) -> Floats:
+        lengths = np.sqrt(squared_norms(block))
+        lengths = np.where(lengths > 0, lengths, 1.0)[:, None]
+        directions = block / lengths
+        similarities = directions @ units.T  # (n, n_kept)
+        votes = distance_votes(similarities, spec.whole("k"))
+        counted, worth = votes * row_weights, weights[:, classes]
+        total = counted.sum(axis=1, keepdims=True) + n_classes * smoothing
+        score = ((counted * worth).sum(axis=1, keepdims=True) + smoothing * weights.sum(axis=1, keepdims=True)) / total
+        pulls = _through_votes(row_weights * (worth - score) / total, votes, similarities, spec.whole("k"))
+        along = (pulls * similarities).sum(axis=1, keepdims=True) * directions
+        return np.asarray((pulls @ units - along) / lengths)
+
+    return gradient
+
+
+def _through_votes(by_vote: Floats, votes: Floats, similarities: Floats, k: int) -> Floats:
+    """Derivatives by similarities (n, n_kept) from those by votes; nearest and (k+1)-th row set the scale of all."""
+    n_rows, n_neighbours = similarities.shape
+    place = n_neighbours - 1 - min(k, n_neighbours - 1)
+    reference = np.argpartition(similarities, place, axis=1)[:, place]
+    nearest, rows = similarities.argmax(axis=1), np.arange(n_rows)
+    span = similarities[rows, nearest] - similarities[rows, reference]
+    by_vote = np.where(votes > 0, by_vote, 0.0)
+    moved, scaled = by_vote.sum(axis=1), (by_vote * votes).sum(axis=1)
+    pulls = by_vote.copy()
+    pulls[rows, reference] += scaled - moved
+    pulls[rows, nearest] -= scaled
+    return np.where(span > TINY, 1.0 / np.where(span > TINY, span, 1.0), 0.0)[:, None] * pulls
 
 
 def uniform_votes(similarities: Floats, k: int) -> Floats:
@@ -99,6 +152,7 @@ register_head(
         layout=_layout,
         fit=fit_knn,
         predictor=knn_predictor,
+        scores=knn_scores,
         cost=_cost,
         n_products=_n_products,
         damage=_damage,

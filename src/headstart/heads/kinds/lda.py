@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from headstart.heads.arithmetic import Floats, squared_norms
 from headstart.heads.kinds import FitCost, FitSize, HeadKind, HeadSpec, Setting, register_head
-from headstart.heads.kinds.logistic import linear_layout, logistic_predictor
+from headstart.heads.kinds.logistic import linear_layout, logistic_predictor, logistic_scores
 from headstart.heads.training_rows import TrainingRows
 
 AUTO = "auto"
@@ -126,6 +126,7 @@ register_head(
         layout=linear_layout,
         fit=fit_lda,
         predictor=logistic_predictor,
+        scores=logistic_scores,
         cost=_cost,
         grids={"wide": [{"shrinkage": shrinkage} for shrinkage in (AUTO, 0.1, 0.5, 0.9)]},
         order=6,

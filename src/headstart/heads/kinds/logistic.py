@@ -12,6 +12,7 @@ import numpy.typing as npt
 from headstart.decisions.scaling import softmax
 from headstart.heads.arithmetic import Arrays, BlockPredictor, Floats, linear_map, sigmoid
 from headstart.heads.kinds import FitCost, FitSize, HeadKind, HeadSpec, Layout, Setting, register_head
+from headstart.heads.scores import ClassScores, linear_scores
 from headstart.heads.training_rows import TrainingRows
 
 Objective = Callable[[Floats], tuple[float, Floats]]
@@ -98,6 +99,11 @@ def logistic_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
     return lambda block: softmax(score(block) + arrays["intercepts"])
 
 
+def logistic_scores(spec: HeadSpec, arrays: Arrays) -> ClassScores:
+    """Logits."""
+    return linear_scores(arrays["coefficients"], arrays["intercepts"])
+
+
 def linear_layout(spec: HeadSpec) -> Layout:
     """Coefficients and intercepts of one linear map."""
     return {"coefficients": ("float64", "Pd"), "intercepts": ("float64", "P")}
@@ -118,6 +124,7 @@ register_head(
         layout=linear_layout,
         fit=fit_logistic,
         predictor=logistic_predictor,
+        scores=logistic_scores,
         cost=_cost,
         grids={
             "quick": [{"C": C} for C in (1e-3, 1e-2, 3e-2)],

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from headstart.decisions.scaling import fit_softmax_scale, softmax
 from headstart.heads.arithmetic import Arrays, BlockPredictor, Floats, linear_map
 from headstart.heads.kinds import FitCost, FitSize, HeadKind, HeadSpec, Layout, Setting, register_head
+from headstart.heads.scores import ClassScores, linear_scores
 from headstart.heads.training_rows import TrainingRows
 
 RANK_TOLERANCE = 1e-12
@@ -148,6 +149,11 @@ def ridge_decisions(arrays: Arrays) -> BlockPredictor:
     return lambda block: decide(block) + arrays["intercepts"]
 
 
+def ridge_scores(spec: HeadSpec, arrays: Arrays) -> ClassScores:
+    """Regression values, before they are scaled to probabilities."""
+    return linear_scores(arrays["coefficients"], arrays["intercepts"])
+
+
 def _layout(spec: HeadSpec) -> Layout:
     return {
         "coefficients": ("float64", "Pd"),
@@ -177,6 +183,7 @@ register_head(
         layout=_layout,
         fit=fit_ridge,
         predictor=ridge_predictor,
+        scores=ridge_scores,
         cost=_cost,
         damage=_damage,
         grids={"wide": [{"alpha": alpha} for alpha in (3e2, 1e3, 3e3, 1e4)]},

@@ -24,6 +24,7 @@ from headstart.heads.arithmetic import (
     standardised,
 )
 from headstart.heads.kinds import FitCost, FitSize, HeadKind, HeadSpec, Layout, Setting, register_head
+from headstart.heads.scores import ClassScores
 from headstart.heads.training_rows import Integers, TrainingRows
 
 CALIBRATION_FOLDS = 3
@@ -146,6 +147,19 @@ def svm_decisions(arrays: Arrays) -> BlockPredictor:
     return decide
 
 
+def svm_scores(spec: HeadSpec, arrays: Arrays) -> ClassScores:
+    """Decision values, before Platt's scaling."""
+    rows, gamma = standardised(arrays["rows"], arrays), float(arrays["gamma"])
+    norms = squared_norms(rows)
+
+    def gradient(block: Floats, weights: Floats) -> Floats:
+        pulls = rbf(squared_distances(block @ rows.T, squared_norms(block), norms), gamma)
+        pulls *= weights @ arrays["dual"]  # (n, support)
+        return np.asarray(2.0 * gamma * (pulls @ rows - pulls.sum(axis=1, keepdims=True) * block))
+
+    return ClassScores(svm_decisions(arrays), gradient)
+
+
 def _layout(spec: HeadSpec) -> Layout:
     return {
         "rows": ("float32", "nd"),
@@ -180,6 +194,7 @@ register_head(
         layout=_layout,
         fit=fit_svm,
         predictor=svm_predictor,
+        scores=svm_scores,
         cost=_cost,
         n_products=_n_products,
         damage=_damage,

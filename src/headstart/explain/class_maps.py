@@ -1,0 +1,175 @@
+"""Class heatmaps of images by a fitted model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from headstart.augment import IDENTITY
+from headstart.errors import InputError, unknown_name
+from headstart.explain.attribution import Attribution
+from headstart.explain.contrast import check_class, contrast_weights
+from headstart.explain.explanation import Explanation, class_limits
+from headstart.explain.scored_model import Pictures, ScoredModel
+from headstart.explain.sharp import check_stage, default_stage, sharp_maps
+from headstart.features.pipeline import prepared_views
+from headstart.model import Model, Prediction, load_model
+from headstart.model.model import as_dataset
+from headstart.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from headstart.data import ImageDataset
+
+SHARP: Final = "sharp"
+METHODS: Final = (SHARP,)
+_BATCH: Final = 8
+Names = str | Sequence[str | None] | None
+
+
+def explain(
+    model: Model | str | os.PathLike[str],
+    images: ImageDataset | Sequence[str | os.PathLike[str]] | NDArray[Any],
+    *,
+    target: Names = None,
+    against: Names = None,
+    method: str = SHARP,
+    stage: str | None = None,
+    limits: Mapping[str, float] | None = None,
+    progress: Progress | None = None,
+) -> Explanation:
+    """Maps of what speaks for a class in images, and against it.
+
+    Parameters
+    ----------
+    model : Model or path
+        A fitted model, or the folder of a run or a bundle.
+    images : ImageDataset, sequence of paths, or ndarray of shape (n_images, height, width[, channels])
+        An image that cannot be read is left out and named in ``unreadable``.
+    target : str or sequence of (str or None), optional
+        Class that the maps speak for, one for all images or one for each. Default, and None: the predicted one; where
+        that is the one to be told from, the most probable other.
+    against : str or sequence of (str or None), optional
+        Class that it is told from. Default, and None: the mean of all others.
+    method : {"sharp"}
+        ``sharp``: LayerCAM at `stage`.
+    stage : str, optional
+        Stage that a sharp map looks at. Default: the last of stride 16.
+    limits : mapping of str to float, optional
+        ``limits`` of an earlier explanation, to show these maps on its scale. Default: each class has its own.
+    progress : Progress, optional
+
+    Raises
+    ------
+    InputError
+        For an unknown class, method or stage, or a method that does not fit the model.
+    BundleError
+        When the model cannot be loaded.
+    """
+    known = model if isinstance(model, Model) else load_model(model)
+    dataset = as_dataset(images)
+    job = _Job(ScoredModel(known), method, stage)
+    wanted = [_each(names, len(dataset), known) for names in (target, against)]
+    predictions = list(known.predict_each(dataset, progress=progress))
+    rows = [row for row, found in enumerate(predictions) if found.error is None]
+    targets = tuple(wanted[0][row] or _natural_target(predictions[row], wanted[1][row], known.classes) for row in rows)
+    others = tuple(wanted[1][row] for row in rows)
+    weights = [contrast_weights(known.classes, known.head, *pair) for pair in zip(targets, others, strict=True)]
+    pixels, found = job.run(dataset, rows, weights, progress or Silent())
+    return Explanation(
+        images=tuple(dataset.names[row] for row in rows),
+        pixels=pixels,
+        maps=found.maps,
+        targets=targets,
+        against=others,
+        predicted=tuple(str(predictions[row].predicted) for row in rows),
+        probabilities=_probabilities(predictions, rows, len(known.classes)),
+        classes=known.classes,
+        method=job.method,
+        stage=job.stage,
+        scores=found.scores,
+        references=found.references,
+        elsewhere=found.elsewhere,
+        attributed=found.attributed,
+        limits=class_limits(found.maps, targets) | dict(limits or {}),
+        notes=tuple(job.notes),
+        unreadable=tuple((one.image, str(one.error)) for one in predictions if one.error is not None),
+    )
+
+
+def _each(names: Names, n_images: int, model: Model) -> list[str | None]:
+    """Class of every image, None where none is named."""
+    listed = [names] * n_images if names is None or isinstance(names, str) else list(names)
+    if len(listed) != n_images:
+        raise InputError(f"{len(listed)} classes are named for {n_images} images. Name one for all, or one for each.")
+    for name in dict.fromkeys([names] if isinstance(names, str) else listed):
+        if name is not None:
+            check_class(model.classes, model.head, name)
+    return listed
+
+
+def _natural_target(prediction: Prediction, against: str | None, classes: Sequence[str]) -> str:
+    """The predicted class; where that is the one to be told from, the most probable other."""
+    if prediction.predicted != against:
+        return str(prediction.predicted)
+    ranked = sorted(zip(prediction.probabilities, classes, strict=True), key=lambda pair: -pair[0])
+    return next(name for _, name in ranked if name != against)
+
+
+def _probabilities(predictions: Sequence[Prediction], rows: Sequence[int], n_classes: int) -> NDArray[np.float64]:
+    return np.array([predictions[row].probabilities for row in rows], dtype=np.float64).reshape(len(rows), n_classes)
+
+
+@dataclass(eq=False)
+class _Job:
+    """A method and the model it is put to work on."""
+
+    model: ScoredModel
+    method: str
+    stage: str | None
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise InputError(unknown_name("method", self.method, METHODS))
+        self.notes: list[str] = []
+        if self.stage is None:
+            self.stage = default_stage(self.model)
+        else:
+            check_stage(self.model, self.stage)
+
+    def run(
+        self, dataset: ImageDataset, rows: Sequence[int], weights: Sequence[NDArray[np.float64]], progress: Progress
+    ) -> tuple[NDArray[Any], Attribution]:
+        """Pixels and maps of some rows."""
+        encoding = self.model.model.table
+        table = None if encoding is None else encoding.apply(dataset.columns)
+        shape = (0, *self.model.size, self.model.model.preparation.n_channels)
+        pixels = [np.zeros(shape, dtype=self.model.model.preparation.dtype)]
+        parts = [Attribution.of_nothing(self.model.size)]
+        with progress.task("Explaining", len(rows), "images") as advance, self.model.computing():
+            for start, prepared in self._prepared(dataset, rows):
+                taken = rows[start : start + len(prepared)]
+                pictures = self.model.pictures(prepared, None if table is None else table[list(taken)])
+                parts.append(self._of(pictures, np.stack(weights[start : start + len(prepared)])))
+                pixels.append(prepared)
+                advance(len(prepared))
+        return np.concatenate(pixels), Attribution.joined(parts)
+
+    def _of(self, pictures: Pictures, weights: NDArray[np.float64]) -> Attribution:
+        return sharp_maps(self.model, pictures, weights, str(self.stage))
+
+    def _prepared(self, dataset: ImageDataset, rows: Sequence[int]) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Pixels batch by batch with the place of the first, read side by side."""
+        preparation = self.model.model.preparation
+        with ThreadPoolExecutor(self.model.model.engine.n_threads, "headstart-read") as readers:
+            for start in range(0, len(rows), _BATCH):
+                read = readers.map(
+                    lambda row: prepared_views(dataset, row, preparation, (IDENTITY,))[0], rows[start : start + _BATCH]
+                )
+                yield start, np.stack(list(read))

@@ -1,0 +1,130 @@
+"""Explanation of some images: maps of what speaks for a class, with all that is needed to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Explanation:
+    """Maps of what speaks for a class, and against which, in some images.
+
+    Attributes
+    ----------
+    images : tuple of str
+        Names of the images, in order.
+    pixels : ndarray of shape (n, height, width, channels)
+        The images as the network takes them, on the scale 0..255.
+    maps : ndarray of shape (n, height, width), float32
+        What speaks for the class (positive) and against it (negative), as a density: of exact maps the mean over the
+        image is the image's share of the score.
+    targets : tuple of str
+        Class that each map speaks for.
+    against : tuple of (str or None)
+        Class that it speaks against; None: the mean of all others.
+    predicted : tuple of str
+        Class that the model predicts.
+    probabilities : ndarray of shape (n, n_classes)
+        Those that the model predicts, calibrated.
+    classes : tuple of str
+    method : str
+        ``sharp``, ``exact``, ``occlusion`` or ``integrated-gradients``: the one that made the maps.
+    stage : str or None
+        Stage that a sharp map looks at.
+    scores : ndarray of shape (n,)
+        Score of the class less that of the class it is told from, before calibration and before any floor.
+    references : ndarray of shape (n,)
+        The same score of what a map takes for nothing, such as the mean of the training images; nan where the method
+        knows no such thing.
+    elsewhere : ndarray of shape (n,)
+        Share of the score that has no place in the image: that of descriptors and table columns.
+    attributed : ndarray of shape (n,)
+        Share of the score that the map gives, summed at the stage's own resolution.
+    limits : dict of str to float
+        Value that is shown in full colour, of every class in `targets`: one scale for all of its maps.
+    notes : tuple of str
+        What a reader of the maps must know.
+    unreadable : tuple of (str, str)
+        Images that could not be read, with the reasons.
+
+    Examples
+    --------
+    ``headstart.explain("runs/first", ["017.jpg"])`` gives one of these, and ``explanation.figure(0)`` draws its first
+    image.
+    """
+
+    images: tuple[str, ...]
+    pixels: NDArray[Any]
+    maps: NDArray[np.float32]
+    targets: tuple[str, ...]
+    against: tuple[str | None, ...]
+    predicted: tuple[str, ...]
+    probabilities: Floats
+    classes: tuple[str, ...]
+    method: str
+    stage: str | None
+    scores: Floats
+    references: Floats
+    elsewhere: Floats
+    attributed: Floats
+    limits: Mapping[str, float]
+    notes: tuple[str, ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        at = f" at {self.stage}" if self.stage else ""
+        height, width = self.maps.shape[1:]
+        return f"<Explanation: {len(self)} maps of {height} x {width} px, {self.method}{at}, for {self._told()}>"
+
+    @property
+    def distances(self) -> Floats:
+        """Distance from completeness (n,): what a map leaves out or makes up, in shares of what there is to explain.
+
+        nan where the method promises no completeness.
+        """
+        total = self.scores - self.references
+        left = total - self.elsewhere - self.attributed
+        return np.asarray(np.abs(left) / np.maximum(np.abs(total), np.finfo(np.float64).tiny))
+
+    def speaks_for(self, row: int) -> bool:
+        """Whether any place of an image speaks for its class."""
+        return bool(self.maps[row].max() > 0)
+
+    def title(self, row: int) -> str:
+        """What a map speaks of; that nothing speaks for the class, where nothing does."""
+        target, against = self.targets[row], self.against[row]
+        named = f"{target} against {'the rest' if against is None else against}"
+        if self.speaks_for(row):
+            return f"speaks for {named}\n(orange; violet: against)"
+        return f"nothing speaks for {named}\n(violet: against)"
+
+    def figure(self, row: int) -> Figure:
+        """One image beside its map laid over it, on the scale of its class."""
+        from headstart.explain.figures import map_figure
+
+        titles = (f"{self.images[row]}\npredicted {self.predicted[row]}", self.title(row))
+        return map_figure(self.pixels[row], self.maps[row], self.limits[self.targets[row]], titles)
+
+    def _told(self) -> str:
+        return ", ".join(dict.fromkeys(self.targets)) or "no class"
+
+
+def class_limits(maps: NDArray[np.float32], targets: tuple[str, ...]) -> dict[str, float]:
+    """Value shown in full colour for every class: the largest of all of its maps, whatever its sign."""
+    limits: dict[str, float] = {}
+    for target, one in zip(targets, maps, strict=True):
+        limits[target] = max(limits.get(target, 0.0), float(np.abs(one).max()))
+    return limits

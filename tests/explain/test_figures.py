@@ -1,0 +1,46 @@
+"""Figures of maps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from explained import pictures, small_model
+
+from headstart.explain import Explanation, explain
+from headstart.explain.figures import overlay
+
+
+@pytest.fixture(scope="module")
+def explanation() -> Explanation:
+    return explain(small_model(), pictures(2), target="wild")
+
+
+def test_a_figure_shows_the_image_and_its_map(explanation: Explanation) -> None:
+    figure = explanation.figure(0)
+    image, overlaid, _ = figure.axes
+    assert image.get_images()[0].get_array().shape == (32, 32, 3)
+    assert overlaid.get_images()[0].get_array().shape == (32, 32, 3)
+    assert "wild against the rest" in overlaid.get_title()
+
+
+def test_where_the_map_is_nothing_the_image_shows() -> None:
+    pixels = np.full((2, 2, 3), 51, dtype=np.uint8)
+    shown = overlay(pixels, np.array([[0.0, 1.0], [-1.0, 5.0]], dtype=np.float32), 1.0)
+    np.testing.assert_allclose(shown[0, 0], 0.2)
+    assert shown[0, 1, 0] > shown[0, 1, 2], "orange speaks for the class"
+    assert shown[1, 0, 2] > shown[1, 0, 0], "violet against it"
+    np.testing.assert_array_equal(shown[1, 1], shown[0, 1])
+
+
+def test_a_map_of_nothing_shows_the_image() -> None:
+    pixels = np.full((2, 2, 3), 51, dtype=np.uint8)
+    np.testing.assert_allclose(overlay(pixels, np.zeros((2, 2), dtype=np.float32), 0.0), 0.2)
+
+
+def test_maps_that_speak_against_alone_say_so(explanation: Explanation) -> None:
+    against = replace(explanation, maps=-np.abs(explanation.maps))
+    assert not against.speaks_for(0)
+    assert against.title(0).startswith("nothing speaks for wild against the rest")
+    assert against.figure(0).axes[1].get_title() == against.title(0)
