@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.version import __version__
 
 if TYPE_CHECKING:
+    from headstart import signals
     from headstart.data import ImageDataset, read_dataset
     from headstart.errors import HeadstartError
     from headstart.estimators import FrozenFeatures, TransferClassifier
@@ -58,6 +59,7 @@ __all__ = [
     "rank_backbones",
     "read_config",
     "read_dataset",
+    "signals",
 ]
 
 _HOMES = {
@@ -85,10 +87,13 @@ _HOMES = {
     "read_dataset": "headstart.data",
 }
 
+_ROOMS = ("explain", "signals")
+"""Rooms that are named as such; the first one is a function, too."""
+
 
 def __getattr__(name: str) -> Any:
-    if name == "explain":  # a room and a function at once
-        return importlib.import_module("headstart.explain")
+    if name in _ROOMS:
+        return importlib.import_module(f"headstart.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'headstart' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)

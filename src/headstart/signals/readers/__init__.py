@@ -1,0 +1,1 @@
+"""Readers of recordings: CSV, Parquet, NumPy archives, the `.ts` format, tables of intervals."""
