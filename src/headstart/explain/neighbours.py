@@ -1,0 +1,169 @@
+"""What an image looks like to the network: its nearest training images, and a map on which all images lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+
+from headstart.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32] | NDArray[np.float64]
+
+N_NEIGHBOURS: Final = 5
+Projection = Literal["pca", "umap"]
+_BLOCK_ROWS: Final = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """The nearest training images of some images, the nearest first.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_images, n_neighbours), int64
+        Rows of the training images.
+    distances : ndarray of shape (n_images, n_neighbours), float64
+        Euclidean distance of the standardised features, divided by the root of their number: 1.4 is usual for two
+        images that have nothing to do with one another.
+    """
+
+    rows: NDArray[np.int64]
+    distances: NDArray[np.float64]
+
+
+def nearest(
+    features: Floats,
+    training: Floats,
+    *,
+    n_neighbours: int = N_NEIGHBOURS,
+    left_out: NDArray[np.bool_] | None = None,
+) -> Neighbours:
+    """The training images whose features are nearest: "it looks like these".
+
+    Features are standardised by the training images; ties keep the order of the data.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_images, n_features)
+    training : ndarray of shape (n_training, n_features)
+    n_neighbours : int
+        Fewer are given where there are fewer training images.
+    left_out : ndarray of shape (n_images, n_training), bool, optional
+        Training images that are not to be named for an image: itself, or its near-duplicates.
+
+    Raises
+    ------
+    InputError
+        When the features have other widths, or there is no training image.
+    """
+    if not len(training) or features.shape[1] != training.shape[1]:
+        raise InputError(
+            f"Features of shape {features.shape} have no neighbours among training features of shape {training.shape}. "
+            "Use those of one network."
+        )
+    mean, scale = _moments(training)
+    known = (np.asarray(training, dtype=np.float64) - mean) / scale
+    asked = (np.asarray(features, dtype=np.float64) - mean) / scale
+    n_shown = min(n_neighbours, len(training))
+    rows = np.empty((len(features), n_shown), dtype=np.int64)
+    distances = np.empty((len(features), n_shown))
+    for place, one in enumerate(asked):
+        squared = _squared_distances(known, one)
+        if left_out is not None:
+            squared = np.where(left_out[place], np.inf, squared)
+        order = np.argsort(squared, kind="stable")[:n_shown]
+        rows[place], distances[place] = order, np.sqrt(squared[order] / known.shape[1])
+    return Neighbours(rows, distances)
+
+
+def _moments(training: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and spread of each feature; one that never varies tells no images apart and counts as it is."""
+    values = np.asarray(training, dtype=np.float64)
+    spread = values.std(axis=0)
+    return values.mean(axis=0), np.where(spread > 0, spread, 1.0)
+
+
+def _squared_distances(known: NDArray[np.float64], one: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Squared distances of a row to all others, without a second array of their size."""
+    found = np.empty(len(known))
+    for start in range(0, len(known), _BLOCK_ROWS):
+        block = known[start : start + _BLOCK_ROWS] - one
+        found[start : start + len(block)] = np.einsum("ij,ij->i", block, block)
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class ImageMap:
+    """Every image as a point of the plane, like images near one another.
+
+    Attributes
+    ----------
+    points : ndarray of shape (n_images, 2), float64
+    projection : {"pca", "umap"}
+    explained : float or None
+        Share of the variance of the standardised features that the plane keeps; None for UMAP, whose distances mean
+        little beyond who is near whom.
+    """
+
+    points: NDArray[np.float64]
+    projection: Projection
+    explained: float | None
+
+
+def image_map(features: Floats, *, projection: Projection = "pca", seed: int = 0) -> ImageMap:
+    """A map of all images by their standardised features.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_images, n_features)
+        Of two images or more.
+    projection : {"pca", "umap"}
+        ``pca``: the plane of largest variance. ``umap``: neighbourhoods, where the package is installed.
+    seed : int
+        Of UMAP.
+
+    Raises
+    ------
+    InputError
+        When there are fewer than three images, or UMAP is asked for and not installed.
+
+    References
+    ----------
+    McInnes, Healy, Melville (2018), "UMAP", arXiv 1802.03426.
+    """
+    if len(features) < 3:
+        raise InputError(f"A map of {len(features)} images shows nothing. Give three or more.")
+    mean, scale = _moments(features)
+    values = (np.asarray(features, dtype=np.float64) - mean) / scale
+    if projection == "umap":
+        return ImageMap(_umap(values, seed), "umap", None)
+    return _pca(values)
+
+
+def _pca(values: NDArray[np.float64]) -> ImageMap:
+    """The plane of largest variance; the largest loading of each axis is positive, so that no axis is turned round."""
+    small = values @ values.T if len(values) < values.shape[1] else values.T @ values
+    variances, vectors = np.linalg.eigh(small)
+    top = vectors[:, [-1, -2]] if len(variances) > 1 else np.column_stack([vectors[:, -1], np.zeros(len(vectors))])
+    axes = values.T @ top if len(values) < values.shape[1] else top
+    lengths = np.linalg.norm(axes, axis=0)
+    axes = axes / np.where(lengths > 0, lengths, 1.0)
+    axes *= np.where(axes[np.abs(axes).argmax(axis=0), [0, 1]] < 0, -1.0, 1.0)
+    total = float(np.square(values).sum())
+    points = values @ axes
+    return ImageMap(points, "pca", float(np.square(points).sum() / total) if total > 0 else 0.0)
+
+
+def _umap(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    try:
+        from umap import UMAP
+    except ImportError as error:
+        raise InputError('A map by UMAP needs the package umap-learn: pip install "headstart[umap]".') from error
+    n_neighbours = min(15, len(values) - 1)
+    points = UMAP(n_components=2, n_neighbors=n_neighbours, random_state=seed, n_jobs=1).fit_transform(values)
+    return np.asarray(points, dtype=np.float64)

@@ -1,0 +1,83 @@
+"""Neighbours as brute force finds them; the map of all images as an eigendecomposition by scikit-learn draws it."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import StandardScaler
+
+from headstart.errors import InputError
+from headstart.explain.neighbours import image_map, nearest
+
+
+def features(n_rows: int, n_columns: int = 6, *, seed: int = 0) -> np.ndarray:
+    scales = 10.0 ** np.arange(n_columns)
+    return (np.random.default_rng(seed).normal(size=(n_rows, n_columns)) * scales).astype(np.float32)
+
+
+def test_neighbours_are_those_of_scikit_learn() -> None:
+    training, asked = features(600), features(7, seed=1)
+    found = nearest(asked, training, n_neighbours=4)
+    scaler = StandardScaler().fit(training.astype(np.float64))
+    peer = NearestNeighbors(n_neighbors=4, algorithm="brute").fit(scaler.transform(training.astype(np.float64)))
+    distances, rows = peer.kneighbors(scaler.transform(asked.astype(np.float64)))
+    np.testing.assert_array_equal(found.rows, rows)
+    np.testing.assert_allclose(found.distances, distances / np.sqrt(6), rtol=1e-9)
+
+
+def test_an_image_left_out_is_not_its_own_neighbour() -> None:
+    training = features(20)
+    left_out = np.eye(20, dtype=bool)
+    found = nearest(training, training, left_out=left_out)
+    assert (nearest(training, training).rows[:, 0] == np.arange(20)).all()
+    assert not (found.rows == np.arange(20)[:, None]).any()
+
+
+def test_a_feature_that_never_varies_counts_for_nothing() -> None:
+    training = np.column_stack([features(30), np.full(30, 3.0, dtype=np.float32)])
+    found = nearest(training[:3], training)
+    np.testing.assert_array_equal(found.rows, nearest(training[:3, :-1], training[:, :-1]).rows)
+
+
+def test_fewer_training_images_than_neighbours_are_all_named() -> None:
+    assert nearest(features(2), features(3)).rows.shape == (2, 3)
+
+
+def test_features_of_another_width_are_refused() -> None:
+    with pytest.raises(InputError, match="have no neighbours among training features of shape"):
+        nearest(features(2, 5), features(3))
+    with pytest.raises(InputError, match="have no neighbours"):
+        nearest(features(2), features(0))
+
+
+@pytest.mark.parametrize("n_rows", [40, 4])
+def test_the_map_is_that_of_principal_components(n_rows: int) -> None:
+    values = features(n_rows)
+    found = image_map(values)
+    standard = StandardScaler().fit_transform(values.astype(np.float64))
+    peer = PCA(n_components=2, svd_solver="full").fit(standard)
+    np.testing.assert_allclose(np.abs(found.points), np.abs(peer.transform(standard)), atol=1e-6)
+    assert found.explained == pytest.approx(peer.explained_variance_ratio_.sum())
+    assert found.projection == "pca"
+
+
+def test_the_map_turns_no_axis_round() -> None:
+    values = features(30)
+    shuffled = np.random.default_rng(3).permutation(30)
+    np.testing.assert_allclose(image_map(values[shuffled]).points, image_map(values).points[shuffled], atol=1e-8)
+
+
+def test_equal_images_and_too_few_ones() -> None:
+    assert image_map(np.ones((5, 3), dtype=np.float32)).points.tolist() == [[0.0, 0.0]] * 5
+    with pytest.raises(InputError, match="A map of 2 images shows nothing"):
+        image_map(features(2))
+
+
+def test_umap_that_is_not_installed_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(InputError, match=r'pip install "headstart\[umap\]"'):
+        image_map(features(10), projection="umap")
