@@ -41,6 +41,7 @@ SCRIPTS = (
     "conformal",
     "kills",
     "coverage",
+    "cells_count",
 )
 WITH_QUICK = (
     "engines",
@@ -69,6 +70,7 @@ WITH_QUICK = (
     "curve",
     "conformal",
     "coverage",
+    "cells_count",
 )
 
 
