@@ -71,7 +71,7 @@ def _own_cells(found: Labels, tile: _Tile) -> Labels:
     """The cells whose centroid lies in the tile itself."""
     areas = np.maximum(label_areas(found), 1)
     top, left = tile.origin()
-    rows, columns = np.indices(found.shape, sparse=True)
+    rows, columns = np.ogrid[: found.shape[0], : found.shape[1]]
     flat = found.ravel()
     y = np.bincount(flat, np.broadcast_to(rows, found.shape).ravel(), minlength=len(areas)) / areas + top
     x = np.bincount(flat, np.broadcast_to(columns, found.shape).ravel(), minlength=len(areas)) / areas + left
