@@ -1,0 +1,1 @@
+"""Cells for other tools: outlines for QuPath and ImageJ, tables in CellProfiler's style, framed pictures."""
