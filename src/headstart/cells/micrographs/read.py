@@ -1,0 +1,233 @@
+"""Micrographs from TIFF, OME-TIFF and ordinary image files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.errors import ImageError, InputError, first_few, unknown_name
+
+TIFF_SUFFIXES: Final = (".tif", ".tiff")
+SUFFIXES: Final = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg", ".bmp")
+LABEL_ENDINGS: Final = ("_mask", "_masks", "_labels", "_cp_masks", "_classes")
+"""What a name ends in whose file is a label image and no micrograph."""
+
+_OME_NAME: Final = re.compile(r'<(?:\w+:)?Channel\b[^>]*?\bName="([^"]{1,200})"')
+_OME_SIDE: Final = re.compile(r'\bPhysicalSizeX="([0-9.eE+-]{1,30})"')
+_OME_UNIT: Final = re.compile(r'\bPhysicalSizeXUnit="([^"]{1,10})"')
+_MICROMETRES: Final = {"µm": 1.0, "um": 1.0, "micron": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "\\u00B5m": 1.0}
+
+
+@dataclass(frozen=True, eq=False)
+class Micrograph:
+    """One micrograph.
+
+    Attributes
+    ----------
+    name : str
+        Path relative to its folder, with ``/``.
+    planes : dict of str to ndarray of shape (height, width)
+        Plane of every channel, by its name.
+    pixel_um : float or None
+        Side of a pixel in micrometres, where the file tells.
+    """
+
+    name: str
+    planes: dict[str, NDArray[Any]]
+    pixel_um: float | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        height, width = next(iter(self.planes.values())).shape
+        return int(height), int(width)
+
+    def channel(self, name: str | None = None) -> NDArray[Any]:
+        """Plane of a channel; by default of the first.
+
+        Raises
+        ------
+        InputError
+            When there is none of that name.
+        """
+        if name is None:
+            return next(iter(self.planes.values()))
+        if name not in self.planes:
+            raise InputError(f"{self.name}: {unknown_name('channel', name, self.planes)}")
+        return self.planes[name]
+
+
+def find_micrographs(path: Path) -> list[tuple[str, Path]]:
+    """Name and path of every micrograph of a folder, at any depth, or of a single file; label images are left out.
+
+    Raises
+    ------
+    InputError
+        When there is none.
+    """
+    if path.is_file():
+        return [(path.name, path)]
+    if not path.is_dir():
+        raise InputError(f"{path} does not exist; give a micrograph, or a folder of them.")
+    found = sorted(
+        one
+        for one in path.rglob("*")
+        if one.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in one.relative_to(path).parts)
+        and not is_label_image(one)
+        and one.is_file()
+    )
+    if not found:
+        raise InputError(f"{path} holds no micrograph; headstart reads {', '.join(SUFFIXES)}.")
+    return [(one.relative_to(path).as_posix(), one) for one in found]
+
+
+def is_label_image(path: Path) -> bool:
+    """Whether a file's name says that it is a label image of another one."""
+    return path.stem.removesuffix(".ome").lower().endswith(LABEL_ENDINGS)
+
+
+def read_micrograph(
+    path: Path, name: str | None = None, *, plane: int | None = None, pixel_um: float | None = None
+) -> Micrograph:
+    """Planes of one file.
+
+    Parameters
+    ----------
+    path : Path
+    name : str, optional
+        Name in errors and results. Default: that of the file.
+    plane : int, optional
+        Which of several planes in depth, from 0. Default: the brightest value of all planes at every pixel.
+    pixel_um : float, optional
+        Side of a pixel in micrometres; goes before what the file says.
+
+    Raises
+    ------
+    ImageError
+        When the file cannot be read, or is a series over time.
+    """
+    called = name or path.name
+    try:
+        stack = _read_tiff(path, called) if path.suffix.lower() in TIFF_SUFFIXES else _read_picture(path)
+    except FileNotFoundError as error:
+        raise ImageError(called, "no such file") from error
+    except ImageError:
+        raise
+    except Exception as error:  # a decoder fed foreign bytes fails in any way; each means that the file is no use
+        raise ImageError(called, f"damaged, or no image that headstart reads ({_first_line(error)})") from error
+    planes = {channel: _one_plane(values, plane, called) for channel, values in stack.channels.items()}
+    return Micrograph(called, planes, pixel_um if pixel_um is not None else stack.pixel_um)
+
+
+def read_label_image(path: Path, name: str) -> NDArray[Any]:
+    """Numbers of a label image, as another tool wrote it.
+
+    Raises
+    ------
+    ImageError
+        When the file cannot be read or has several channels.
+    """
+    found = read_micrograph(path, name)
+    if len(found.planes) > 1:
+        raise ImageError(name, f"a label image has one channel; this one has {first_few(found.planes)}")
+    return found.channel()
+
+
+@dataclass(frozen=True, eq=False)
+class _Stack:
+    """Channels of a file, each of shape (depth, height, width)."""
+
+    channels: dict[str, NDArray[Any]]
+    pixel_um: float | None = None
+
+
+def _read_tiff(path: Path, name: str) -> _Stack:
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        series = tiff.series[0]
+        axes, values = series.axes, series.asarray()
+        text = str(tiff.ome_metadata) if tiff.is_ome else ""
+        about = (tiff.imagej_metadata or {}) if tiff.is_imagej else {}
+        side = _ome_side(text) if tiff.is_ome else _imagej_side(tiff.pages.first, about)
+    names = _OME_NAME.findall(text) or [str(label) for label in about.get("Labels") or ()]
+    return _Stack(_by_channel(values, axes, names, name), side)
+
+
+def _by_channel(values: NDArray[Any], axes: str, names: Sequence[str], name: str) -> dict[str, NDArray[Any]]:
+    """Channels of an array whose axes tifffile names; unnamed pages count as planes in depth."""
+    known = {"Y": "Y", "X": "X", "C": "C", "S": "C", "Z": "Z", "I": "Z", "Q": "Z"}
+    for place in reversed(range(values.ndim)):
+        if axes[place] in known:
+            continue
+        if values.shape[place] > 1:
+            raise ImageError(name, f"a series of {values.shape[place]} moments or views; save one of them as a file")
+        values, axes = values.take(0, axis=place), axes[:place] + axes[place + 1 :]
+    roles = [known[axis] for axis in axes]
+    channel_axes = [place for place, role in enumerate(roles) if role == "C"]
+    depth_axes = [place for place, role in enumerate(roles) if role == "Z"]
+    order = [*channel_axes, *depth_axes, roles.index("Y"), roles.index("X")]
+    height, width = values.shape[roles.index("Y")], values.shape[roles.index("X")]
+    n_channels = int(np.prod([values.shape[place] for place in channel_axes], dtype=int))
+    stack = values.transpose(order).reshape(n_channels, -1, height, width)
+    usable = len(names) == n_channels == len(set(names))
+    return dict(zip(names if usable else _numbered(n_channels), stack, strict=True))
+
+
+def _numbered(n_channels: int) -> list[str]:
+    return [str(number + 1) for number in range(n_channels)]
+
+
+def _ome_side(text: str) -> float | None:
+    side, unit = _OME_SIDE.search(text), _OME_UNIT.search(text)
+    factor = 1.0 if unit is None else _MICROMETRES.get(unit[1].replace("&#181;", "µ"))
+    if side is None or factor is None:
+        return None
+    return _positive(float(side[1]) * factor)
+
+
+def _imagej_side(page: Any, about: dict[str, Any]) -> float | None:
+    factor = _MICROMETRES.get(str(about.get("unit", "")))
+    resolution = page.tags.get(282)
+    if factor is None or resolution is None or not resolution.value[0]:
+        return None
+    return _positive(resolution.value[1] / resolution.value[0] * factor)
+
+
+def _positive(side: float) -> float | None:
+    return side if np.isfinite(side) and side > 0 else None
+
+
+def _read_picture(path: Path) -> _Stack:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        if image.mode == "P":
+            image = image.convert("RGB")  # noqa: PLW2901  # a palette is colours
+        values = np.asarray(image)
+    if values.ndim == 2:
+        return _Stack({"1": values[None]})
+    colours = values[..., :3] if values.shape[2] >= 3 else values[..., :1]
+    if all(np.array_equal(colours[..., 0], colours[..., place]) for place in range(1, colours.shape[2])):
+        return _Stack({"1": colours[None, ..., 0]})  # grey, saved as colours
+    return _Stack({name: colours[None, ..., place] for place, name in enumerate(("red", "green", "blue"))})
+
+
+def _one_plane(values: NDArray[Any], plane: int | None, name: str) -> NDArray[Any]:
+    if plane is None:
+        return np.asarray(values[0] if len(values) == 1 else values.max(axis=0))
+    if not 0 <= plane < len(values):
+        raise ImageError(name, f"plane {plane} of {len(values)}; they are numbered from 0")
+    return np.asarray(values[plane])
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:160]
