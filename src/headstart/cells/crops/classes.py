@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COLUMNS: Final = ("image", "y", "x", "class")
 REACH: Final = 1.5
-"""Distance from its centroid, in radii of the cell, up to which a point outside every cell still means the nearest one."""
+"""Distance from a centroid, in radii of its cell, up to which a point outside every cell means that one."""
 UNKNOWN: Final = ""
 
 

@@ -209,9 +209,7 @@ def _read_picture(path: Path) -> _Stack:
     from PIL import Image
 
     with Image.open(path) as image:
-        if image.mode == "P":
-            image = image.convert("RGB")  # noqa: PLW2901  # a palette is colours
-        values = np.asarray(image)
+        values = np.asarray(image.convert("RGB") if image.mode == "P" else image)
     if values.ndim == 2:
         return _Stack({"1": values[None]})
     colours = values[..., :3] if values.shape[2] >= 3 else values[..., :1]
