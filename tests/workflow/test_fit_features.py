@@ -220,10 +220,6 @@ def test_kinds_that_may_not_be_turned_are_not_averaged(folders: Path, tmp_path: 
         ({"features": "last,"}, "not understood"),
         ({"features": "best", "augment": "flips"}, "no views to train on. Leave --augment flips out"),
         ({"features": "multi", "image_kind": "digit"}, "--augment auto and --features best"),
-        (
-            {"features": "last,multi", "strategy": "feature-extraction,fine-tune", "unlock": 1},
-            "each would bring the same fine-tuned network",
-        ),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_written(

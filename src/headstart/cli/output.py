@@ -33,12 +33,15 @@ _SHOWN_ITEMS = 10
 
 def print_run(run: Run) -> None:
     """Print the results of a finished fit, where its report lies, and the next command."""
+    from headstart.results.writers.ensemble import ensemble_words
     from headstart.results.writers.finetuning import finetuning_words
 
     results = run.results
     print_scores(results)
     if results.fine_tuning is not None:
         print_text(finetuning_words(results.fine_tuning))
+    if results.ensemble is not None:
+        print_text(ensemble_words(results.ensemble))
     if results.optimism_from_ignored_groups is not None:
         print_ignored_groups(results.optimism_from_ignored_groups)
     if results.transferability is not None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-BUNDLE_FORMAT: Final = 6
+BUNDLE_FORMAT: Final = 7
 MANIFEST: Final = "manifest.json"
 DESCRIPTION: Final = "model.json"
 BACKBONE: Final = "backbone.safetensors"
@@ -24,7 +24,10 @@ NETWORK: Final = "network.safetensors"
 PREPARATION: Final = "preparation.safetensors"
 _CONTENT: Final = (DESCRIPTION, BACKBONE, HEAD)
 _PLAIN_FORMAT: Final = 4  # of a bundle whose preparation learned nothing, which older versions read too
-_FITTED_FORMAT: Final = 5  # of one whose preparation learned something; of one with feature blocks: the newest
+_FITTED_FORMAT: Final = 5  # of one whose preparation learned something
+_BLOCKS_FORMAT: Final = 6  # of one with feature blocks; of an ensemble: the newest
+MEMBER_PREFIX: Final = "member-"
+"""Start of the names of files that only further members of an ensemble need."""
 
 
 def write_bundle(
@@ -36,6 +39,7 @@ def write_bundle(
     network: bytes | None = None,
     preparation: Mapping[str, NDArray[Any]] | None = None,
     has_blocks: bool = False,
+    members: Mapping[str, bytes] | None = None,
 ) -> None:
     """Write a bundle; the manifest is written last, so a half-written bundle is never taken for a whole one.
 
@@ -53,6 +57,9 @@ def write_bundle(
         What the preparation of the images learned; empty or None where nothing of it is fitted.
     has_blocks : bool
         The head takes other features than the pooled output of the last stage.
+    members : Mapping, optional
+        Content of the files of an ensemble's further members, by names that begin with `MEMBER_PREFIX`; None where
+        there are none.
 
     Raises
     ------
@@ -73,8 +80,13 @@ def write_bundle(
     if preparation:
         write_bytes(folder / PREPARATION, save_numpy(dict(preparation)))
         names = (*names, PREPARATION)
+    for name, kept in (members or {}).items():
+        write_bytes(folder / name, kept)
+        names = (*names, name)
     hashes = {name: hash_file(folder / name) for name in names}
-    version = BUNDLE_FORMAT if has_blocks else _FITTED_FORMAT if preparation else _PLAIN_FORMAT
+    version = _BLOCKS_FORMAT if has_blocks else _FITTED_FORMAT if preparation else _PLAIN_FORMAT
+    if members is not None:
+        version = BUNDLE_FORMAT
     manifest = {"format": version, "headstart": __version__, "files": hashes}
     write_json(folder / MANIFEST, {**manifest, "sha256": hash_json(manifest)})
 
@@ -133,7 +145,10 @@ def _is_as_written(path: Path, manifest: Mapping[str, Any]) -> bool:
     except (ValueError, RecursionError):  # NaN, a lone surrogate, nesting without end
         return False
     files, known = manifest.get("files"), type(manifest.get("format")) is int
-    return whole and known and isinstance(files, dict) and set(files) - {NETWORK, PREPARATION} == set(_CONTENT)
+    if not (whole and known and isinstance(files, dict)):
+        return False
+    own = {name for name in files if not name.startswith(MEMBER_PREFIX)}
+    return own - {NETWORK, PREPARATION} == set(_CONTENT) and all(Path(name).name == name for name in files)
 
 
 def read_json(path: Path) -> dict[str, Any]:

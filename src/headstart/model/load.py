@@ -23,6 +23,7 @@ from headstart.model.bundle import (
     BACKBONE,
     DESCRIPTION,
     HEAD,
+    MEMBER_PREFIX,
     NETWORK,
     PREPARATION,
     check_manifest,
@@ -33,6 +34,7 @@ from headstart.model.feature_recipe import LAST_STAGE, FeatureRecipe
 from headstart.model.model import Model, Unlocked
 from headstart.storage import hash_bytes
 
+_OWN_FILES: Final = {"head": HEAD, "backbone": (BACKBONE,), "network": NETWORK, "preparation": PREPARATION}
 _MISSHAPEN: Final = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 
 
@@ -68,32 +70,85 @@ def load_model(path: str | os.PathLike[str], *, device: str | None = None) -> Mo
         raise BundleError(f"{folder / DESCRIPTION}: cannot be understood ({error}). Fit the model again.") from error
     requested = model.engine if device is None else on_device(model.engine, resolve_device(device))
     engine, note = nearest_engine(requested)
-    return replace(model, engine=engine, notes=(note,) if note else ())
+    return replace(model, engine=engine, notes=(note,) if note else (), others=_nearest(model.others, device))
+
+
+def _nearest(others: tuple[Model, ...], device: str | None) -> tuple[Model, ...]:
+    """The further members of an ensemble with the engines that this machine has for them."""
+    requested = [one.engine if device is None else on_device(one.engine, resolve_device(device)) for one in others]
+    return tuple(replace(one, engine=nearest_engine(engine)[0]) for one, engine in zip(others, requested, strict=True))
 
 
 def _restore(folder: Path, description: Mapping[str, Any]) -> Model:
-    from safetensors.numpy import load_file as load_numpy
-    from safetensors.torch import load_file as load_torch
-
-    stored = description["backbone"]
-    normalisation = stored["normalisation"]
-    backbone = restore_backbone(
-        stored["name"],
-        load_torch(folder / BACKBONE),
-        WeightsSource(**stored["weights"]),
-        source=str(folder / BACKBONE),
-        hub_config=stored["hub_config"],
-        n_channels=len(normalisation["mean"]),
+    """The model with everything that its description and the files beside it hold."""
+    stored = description.get("ensemble")
+    n_members = 0 if stored is None else len(stored["members"])
+    backbones: dict[tuple[str, ...], Backbone] = {}
+    model = _restore_head(folder, description, description, _OWN_FILES, backbones)
+    others = tuple(_restore_member(folder, description, number, backbones) for number in range(n_members))
+    weights = () if stored is None else tuple(float(weight) for weight in stored["weights"])
+    if others and len(weights) != len(others) + 1:
+        raise BundleError(f"{len(others) + 1} members of an ensemble have {len(weights)} weights")
+    model = replace(
+        model,
+        facts=dict(description["facts"]),
+        decisions=_stored_decisions(description, len(model.classes)),
+        table=_stored_table(description),
     )
-    mean, std = (tuple(float(value) for value in normalisation[name]) for name in ("mean", "std"))
-    if len(mean) != len(std):
-        raise BundleError(f"the normalisation names {len(mean)} means and {len(std)} deviations")
-    backbone = replace(backbone, mean=mean, std=std)
-    head = FittedHead.from_tensors(HeadSpec.from_json(description["head"]), load_numpy(folder / HEAD))
-    classes = tuple(str(name) for name in description["classes"])
-    table = _stored_table(description)
-    preparation, features = _stored_preparation(folder, description), _stored_features(description)
-    engine = Engine.from_json(description["engine"])
+    return replace(model, others=others, weights=weights) if others else model
+
+
+def _restore_member(
+    folder: Path, description: Mapping[str, Any], number: int, backbones: dict[tuple[str, ...], Backbone]
+) -> Model:
+    """One further member of an ensemble, counted from 0.
+
+    Raises
+    ------
+    BundleError
+        Naming its file, when it cannot be restored.
+    """
+    from safetensors import SafetensorError
+
+    stored = description["ensemble"]["members"][number]
+    try:
+        files = {**_OWN_FILES, **stored["files"]}
+        return _restore_head(folder, description, stored, files, backbones)
+    except (*_MISSHAPEN, OSError, SafetensorError, HeadstartError) as error:
+        name = f"{MEMBER_PREFIX}{number + 1}.head.safetensors"
+        raise BundleError(
+            f"member {number + 2} of the ensemble, whose head is {folder / name}, cannot be restored: {error}"
+        ) from error
+
+
+def _restore_head(
+    folder: Path,
+    whole: Mapping[str, Any],
+    description: Mapping[str, Any],
+    files: Mapping[str, Any],
+    backbones: dict[tuple[str, ...], Backbone],
+) -> Model:
+    """One head with all that gives its features.
+
+    Parameters
+    ----------
+    folder : Path
+    whole : mapping
+        Description of the model: its classes and table columns are those of every member.
+    description : mapping
+        Description of the head.
+    files : mapping
+        Names of its files, as `headstart.model.members.StoredMembers` has them.
+    backbones : dict
+        Backbones that were restored, by their files; members share them.
+    """
+    from safetensors.numpy import load_file as load_numpy
+
+    backbone = _stored_backbone(folder, description["backbone"], tuple(files["backbone"]), backbones)
+    head = FittedHead.from_tensors(HeadSpec.from_json(description["head"]), load_numpy(folder / files["head"]))
+    classes, table = tuple(str(name) for name in whole["classes"]), _stored_table(whole)
+    preparation = _stored_preparation(folder, description, files["preparation"])
+    features, engine = _stored_features(description), Engine.from_json(description["engine"])
     n_features = _n_features(backbone, preparation, engine, features) + (0 if table is None else len(table.outputs))
     if (head.n_features, head.n_classes) != (n_features, len(classes)):
         beside = "" if table is None else " with its table columns"
@@ -101,23 +156,48 @@ def _restore(folder: Path, description: Mapping[str, Any]) -> Model:
             f"the head takes {head.n_features} features for {head.n_classes} classes, but the backbone{beside} gives "
             f"{n_features} and {len(classes)} are named"
         )
-    network = (folder / NETWORK).read_bytes() if engine.network_sha256 else None
-    if network is not None and hash_bytes(network) != engine.network_sha256:
-        raise BundleError(f"{folder / NETWORK} is not the network that the engine names")
     return Model(
         backbone=backbone,
         preparation=preparation,
         engine=engine,
         head=head,
         classes=classes,
-        facts=dict(description["facts"]),
-        network=network,
+        network=_stored_network(folder, engine, files["network"]),
         views=tuple(view_from_json(view) for view in description.get("views", ())),
-        decisions=_stored_decisions(description, len(classes)),
         unlocked=_stored_unlocked(description, backbone),
-        table=table,
         features=features,
     )
+
+
+def _stored_backbone(
+    folder: Path, stored: Mapping[str, Any], files: tuple[str, ...], backbones: dict[tuple[str, ...], Backbone]
+) -> Backbone:
+    """Backbone of some files of tensors, a later one's before those of an earlier one; each is restored once."""
+    from safetensors.torch import load_file as load_torch
+
+    normalisation = stored["normalisation"]
+    mean, std = (tuple(float(value) for value in normalisation[name]) for name in ("mean", "std"))
+    if len(mean) != len(std):
+        raise BundleError(f"the normalisation names {len(mean)} means and {len(std)} deviations")
+    if files not in backbones:
+        tensors = {name: tensor for file in files for name, tensor in load_torch(folder / file).items()}
+        backbones[files] = restore_backbone(
+            stored["name"],
+            tensors,
+            WeightsSource(**stored["weights"]),
+            source=str(folder / files[-1]),
+            hub_config=stored["hub_config"],
+            n_channels=len(mean),
+        )
+    return replace(backbones[files], mean=mean, std=std)
+
+
+def _stored_network(folder: Path, engine: Engine, name: str) -> bytes | None:
+    """The quantised network of an int8 engine."""
+    network = (folder / name).read_bytes() if engine.network_sha256 else None
+    if network is not None and hash_bytes(network) != engine.network_sha256:
+        raise BundleError(f"{folder / name} is not the network that the engine names")
+    return network
 
 
 def _stored_features(description: Mapping[str, Any]) -> FeatureRecipe:
@@ -144,12 +224,12 @@ def _stored_table(description: Mapping[str, Any]) -> TableEncoding | None:
     return None if stored is None else TableEncoding.from_json(stored)
 
 
-def _stored_preparation(folder: Path, description: Mapping[str, Any]) -> Preparation:
+def _stored_preparation(folder: Path, description: Mapping[str, Any], name: str | None) -> Preparation:
     """Preparation of the images, with what it learned where it is a fitted one."""
     from safetensors.numpy import load_file
 
-    path = folder / PREPARATION
-    return restore_preparation(description["preparation"], load_file(path) if path.is_file() else {})
+    is_there = name is not None and (folder / name).is_file()
+    return restore_preparation(description["preparation"], load_file(folder / str(name)) if is_there else {})
 
 
 def _stored_unlocked(description: Mapping[str, Any], backbone: Backbone) -> Unlocked | None:

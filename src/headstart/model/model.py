@@ -29,6 +29,8 @@ from headstart.finetuning import UnlockedNetwork, features_of
 from headstart.heads import FittedHead
 from headstart.model.bundle import write_bundle
 from headstart.model.feature_recipe import LAST_STAGE, FeatureRecipe
+from headstart.model.members import MemberTensors, StoredMembers, store_members
+from headstart.model.passes import PassReader, Price, mean_probabilities, price_of
 from headstart.progress import Progress, Silent
 from headstart.runtime.precision import full_precision
 from headstart.runtime.threads import torch_threads
@@ -126,6 +128,11 @@ class Model:
         Why the engine is not the one that the model was made with; told before anything is predicted.
     table : TableEncoding or None
         How the table columns that stand beside the pictures become numbers; None for pictures alone.
+    others : tuple of Model
+        Further members of an ensemble, whose probabilities are averaged with those of this head; decisions and table
+        columns are those of this model.
+    weights : tuple of float
+        Weight of this head, and of every further member; empty where there are none.
     """
 
     backbone: Backbone
@@ -141,6 +148,8 @@ class Model:
     notes: tuple[str, ...] = ()
     table: TableEncoding | None = None
     features: FeatureRecipe = LAST_STAGE
+    others: tuple[Model, ...] = ()
+    weights: tuple[float, ...] = ()
 
     @functools.cached_property
     def extractor(self) -> Extractor:
@@ -220,8 +229,11 @@ class Model:
         self, dataset: ImageDataset, table: NDArray[np.float32] | None, extractor: Extractor
     ) -> Iterator[_Predicted]:
         """Rows with the head's probabilities, the mean over views where there are any, and rows that failed."""
-        averaged = self.features.averaged
-        seen = averaged or self.views or (IDENTITY,)
+        if self.others:
+            readers = [one.reader(table) for one in (self, *self.others)]
+            yield from mean_probabilities(dataset, readers, self.weights)
+            return
+        averaged, seen = self.features.averaged, self.seen_views
         requested = ((row, seen) for row in range(len(dataset)))
         n_views = len(seen)
         rows: list[int] = []
@@ -246,6 +258,26 @@ class Model:
     ) -> NDArray[np.float64]:
         """Probabilities of the head for features of some rows, their table columns behind them."""
         return self.head.predict_proba(beside(features, None if table is None else table[list(rows)]))
+
+    @property
+    def seen_views(self) -> tuple[View, ...]:
+        """Views of an image that this head sees, the image itself where nothing is averaged."""
+        return self.features.averaged or self.views or (IDENTITY,)
+
+    def reader(self, table: NDArray[np.float32] | None = None) -> PassReader:
+        """The head as a reader of a forward pass; `table` has the encoded columns of the images."""
+        return PassReader(
+            self.extractor,
+            self.seen_views,
+            bool(self.features.averaged),
+            self._features,
+            lambda features, rows: self._of_head(features, table, rows),
+        )
+
+    @property
+    def price(self) -> Price:
+        """Price of a prediction, by all members of an ensemble."""
+        return price_of([one.reader() for one in (self, *self.others)])
 
     def predict_proba(self, images: ImageDataset | Sequence[str | os.PathLike[str]] | NDArray[Any]) -> NDArray[Any]:
         """Probability of every class for every image.
@@ -307,14 +339,16 @@ class Model:
         StorageError
             When the disk refuses.
         """
+        stored = store_members([one._tensors() for one in (self, *self.others)])
         write_bundle(
             folder,
-            self._description(),
+            {**self._description(), **self._ensemble(stored)},
             backbone=self.backbone.state(),
             head=self.head.to_tensors(),
             network=self.network,
             preparation=learned(self.preparation),
             has_blocks=self.features != LAST_STAGE,
+            members=stored.content if self.others else None,
         )
 
     def _report_differences(self, dataset: ImageDataset, progress: Progress | None) -> None:
@@ -346,6 +380,21 @@ class Model:
             "unlocked": None if self.unlocked is None else self.unlocked.to_json(),
             "views": [view.to_json() for view in self.views],
         }
+
+    def _tensors(self) -> MemberTensors:
+        """Everything of this head and its features that is stored as tensors."""
+        return MemberTensors(self.backbone.state(), self.head.to_tensors(), learned(self.preparation), self.network)
+
+    def _ensemble(self, stored: StoredMembers) -> dict[str, Any]:
+        """Weights, and for every further member its description and the names of its files."""
+        if not self.others:
+            return {}
+        whole = ("classes", "decisions", "facts", "table")
+        members = [
+            {**{name: value for name, value in one._description().items() if name not in whole}, "files": files}
+            for one, files in zip(self.others, stored.places, strict=True)
+        ]
+        return {"ensemble": {"weights": list(self.weights), "members": members}}
 
 
 def as_dataset(images: ImageDataset | Sequence[str | os.PathLike[str]] | NDArray[Any]) -> ImageDataset:

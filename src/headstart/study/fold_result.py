@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -83,6 +83,69 @@ class FineTunedFold:
 
 
 @dataclass(frozen=True, eq=False)
+class EnsembleMember:
+    """One member of an ensemble, fitted on all training rows of an outer fold.
+
+    Attributes
+    ----------
+    number : int
+        Number of the candidate, or where it `is_tuned` of the fine-tuning candidate.
+    is_tuned : bool
+    weight : float
+        Its share of the mean probabilities; those of all members sum to 1.
+    score_without : float
+        Choosing score of the other members alone on the rows that selected; nan for an only member.
+    probabilities : ndarray of shape (n_test, n_classes)
+        Probabilities of the test rows before calibration.
+    head : FittedHead
+        On frozen features; of a fine-tuned member the one that stands on its trained stages.
+    fitted : FineTuned or None
+        Trained stages of a fine-tuned member.
+    """
+
+    number: int
+    is_tuned: bool
+    weight: float
+    score_without: float
+    probabilities: Floats
+    head: FittedHead
+    fitted: FineTuned | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class EnsembleFold:
+    """Ensemble of one outer fold, kept or not.
+
+    Attributes
+    ----------
+    members : tuple of EnsembleMember
+        In the order of their selection; empty where the best candidate stands alone.
+    reason : str
+        Why it was kept or not, in words.
+    n_tried, n_rows : int
+        Number of candidates it was selected from, and of inner rows that all of them had predicted.
+    score, single_score : float
+        Choosing score on these rows of what was selected, and of the best single candidate.
+    accepted_score, accepted_single_score : float
+        The same where rows are predicted by what was selected on others; nan where that cannot be.
+    """
+
+    members: tuple[EnsembleMember, ...]
+    reason: str
+    n_tried: int
+    n_rows: int
+    score: float
+    single_score: float
+    accepted_score: float
+    accepted_single_score: float
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the ensemble took the place of the best candidate."""
+        return bool(self.members)
+
+
+@dataclass(frozen=True, eq=False)
 class FoldDecisions:
     """Decisions of one outer fold, fitted on inner predictions, and what they make of its test rows.
 
@@ -123,8 +186,8 @@ class FoldResult:
     head : FittedHead
         The chosen candidate, fitted on all training rows of the fold.
     raw : ndarray of shape (n_test, n_classes)
-        Probabilities of the test rows before calibration: of the candidate chosen, or of the fine-tuned one that beat
-        it.
+        Probabilities of the test rows before calibration: of the candidate chosen, of the fine-tuned one that beat it,
+        or of the ensemble that did.
     candidate_probabilities : mapping of int to ndarray of shape (n_test, n_classes)
         Probabilities before calibration of the candidate chosen and of the best of each source, by number; no choice
         looks at them.
@@ -139,6 +202,12 @@ class FoldResult:
     decisions : FoldDecisions or None
     fine_tuned : FineTunedFold or None
         Result of the fine-tuning candidates, where there are any.
+    tried : sequence of ndarray of shape (n_train, n_classes), or None
+        Inner predictions of the candidates in ``record.compared``, as long as an ensemble is to be made of them.
+    ensemble : EnsembleFold or None
+        Ensemble of what was tried, where one was requested.
+    alone : ndarray of shape (n_test, n_classes), or None
+        As `calibrated`, of the best candidate alone; None where no ensemble competes.
     """
 
     outer: OuterFold
@@ -154,6 +223,9 @@ class FoldResult:
     frozen: Floats | None = None
     decisions: FoldDecisions | None = None
     fine_tuned: FineTunedFold | None = None
+    tried: Sequence[Floats] | None = None
+    ensemble: EnsembleFold | None = None
+    alone: Floats | None = None
 
     @property
     def choice(self) -> Selection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +73,8 @@ class InnerSelection:
     halved : Halved or None
     best : mapping of int to ndarray of shape (n_train, n_classes), float32
         Inner predictions of the few best, by number; rows that no fold validates are zeros.
+    tried : sequence of ndarray of shape (n_train, n_classes), or None
+        Inner predictions of all that were compared, in their order, where an ensemble is to be made of them.
     """
 
     choice: Selection
@@ -80,6 +82,7 @@ class InnerSelection:
     log_loss: Floats
     halved: Halved | None = None
     best: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
+    tried: Sequence[Floats] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +204,7 @@ def _found(
         for place in np.argsort(choice.rank)
         if choice.rank[place] in range(1, N_KEPT + 1)
     }
-    return InnerSelection(choice, compared, log_loss, halved, best)
+    return InnerSelection(choice, compared, log_loss, halved, best, selected if plan.ensemble else None)
 
 
 def predictions_of(study: StudyContext, fold: OuterFold, found: InnerSelection, index: int) -> InnerPredictions:

@@ -78,9 +78,7 @@ def run_folds(
         with progress.task(title, _n_steps(study, folds), "work items") as advance:
             found = _compare(study, folds, advance)
             judged = [_to_judge(study, fold, one) for fold, one in zip(folds, found, strict=True)]
-            items = [
-                _outer_item(study, fold, index) for fold, some in zip(folds, judged, strict=True) for index in some
-            ]
+            items = [outer_item(study, fold, index) for fold, some in zip(folds, judged, strict=True) for index in some]
             run_items(items, study.journal, workers, advance=advance)
         return [_fold_result(study, *one) for one in zip(folds, found, judged, strict=True)]
 
@@ -136,21 +134,23 @@ def _to_judge(study: StudyContext, fold: OuterFold, found: InnerSelection) -> li
     return list(best.values()) if len(fold.test) else list(best.values())[:1]
 
 
-def _outer_item(study: StudyContext, fold: OuterFold, index: int) -> WorkItem:
+def outer_item(study: StudyContext, fold: OuterFold, index: int) -> WorkItem:
+    """The item that fits one candidate on all training rows of a fold and predicts its test rows."""
     plan, candidate = study.plan, study.plan.candidates[index]
     data = study.data.of_fold(fold).of_source(plan.source_of(index))
     seed = fit_seed(plan.seed, fold, len(fold.inner), candidate.head.kind)
     arguments = (data, fold, candidate.head, FitSettings(seed, plan.train_precision, candidate.training_set))
-    return WorkItem(_outer_key(study, fold, index), fit_and_predict, arguments)
+    return WorkItem(outer_key(study, fold, index), fit_and_predict, arguments)
 
 
-def _outer_key(study: StudyContext, fold: OuterFold, index: int) -> str:
+def outer_key(study: StudyContext, fold: OuterFold, index: int) -> str:
+    """Name of that item in the journal."""
     return f"{study.prefix}{fold.key}-outer-{index}"
 
 
 def _fold_result(study: StudyContext, fold: OuterFold, found: InnerSelection, judged: Sequence[int]) -> FoldResult:
     chosen = _chosen(study, fold, found)
-    fitted = {index: study.kept(_outer_key(study, fold, index)) for index in dict.fromkeys([chosen, *judged])}
+    fitted = {index: study.kept(outer_key(study, fold, index)) for index in dict.fromkeys([chosen, *judged])}
     probabilities = {index: arrays["probabilities"] for index, arrays in fitted.items() if "failed" not in arrays}
     plan = study.plan
     scores = {i: plan.score(study.data, fold.test, given) for i, given in probabilities.items() if len(fold.test)}
@@ -166,6 +166,7 @@ def _fold_result(study: StudyContext, fold: OuterFold, found: InnerSelection, ju
         probabilities,
         record,
         predictions_of(study, fold, found, chosen),
+        tried=found.tried,
     )
 
 
@@ -173,8 +174,8 @@ def _chosen(study: StudyContext, fold: OuterFold, found: InnerSelection) -> int:
     """The best candidate whose fit on all training rows did not diverge: nearly always the winner."""
     order = _order(study, found)
     for index in order:
-        run_items([_outer_item(study, fold, index)], study.journal, study.workers)  # the winner's is there already
-        if "failed" not in study.kept(_outer_key(study, fold, index)):
+        run_items([outer_item(study, fold, index)], study.journal, study.workers)  # the winner's is there already
+        if "failed" not in study.kept(outer_key(study, fold, index)):
             return index
     raise RunError(
         f"Each of {len(order):,} candidates diverges when it is trained on all {len(fold.train):,} training rows of "

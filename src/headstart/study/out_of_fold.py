@@ -22,7 +22,7 @@ def gather(
     positive: int | None,
     n_repeats: int,
     *,
-    kind: Literal["probabilities", "raw", "frozen", "frozen_raw"] = "probabilities",
+    kind: Literal["probabilities", "raw", "frozen", "frozen_raw", "alone"] = "probabilities",
 ) -> OutOfFold:
     """Out-of-fold predictions of every repeat, ready to be judged.
 

@@ -52,6 +52,8 @@ class StudyPlan:
         which of the tied is the cheapest, so it must be the same when a run is resumed.
     n_views : mapping of str to int
         Number of views of each image under every policy, for the cost of training on them and of predicting from them.
+    ensemble : bool
+        An ensemble of what the inner folds tried competes with the best candidate of every outer fold.
 
     Raises
     ------
@@ -69,6 +71,7 @@ class StudyPlan:
     train_precision: str = "fp32"
     seconds_per_image: tuple[float, ...] = ()
     n_views: Mapping[str, int] = field(default_factory=dict)
+    ensemble: bool = False
 
     def __post_init__(self) -> None:
         if not self.candidates:

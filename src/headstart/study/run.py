@@ -13,6 +13,7 @@ from headstart.metrics import Evaluation, OutOfFold, evaluate
 from headstart.progress import Progress, Silent
 from headstart.study.data import StudyData
 from headstart.study.decisions import CALIBRATION_SCORES, JudgedPredictions, decide_folds, gather_decided
+from headstart.study.ensemble.folds import ensemble_folds
 from headstart.study.execution.journal import Journal
 from headstart.study.finetuning.competition import fine_tune_folds
 from headstart.study.finetuning.fits import FineTuningStudy
@@ -46,6 +47,8 @@ class StudyResult:
         Fine-tuning candidates, where there are any.
     frozen : OutOfFold or None
         Calibrated predictions of the winners among the heads on frozen features, where fine-tuning competes with them.
+    alone : OutOfFold or None
+        Calibrated predictions of the best candidates, where an ensemble competes with them.
     """
 
     data: StudyData
@@ -56,6 +59,7 @@ class StudyResult:
     tax: tuple[Evaluation, Evaluation] | None
     fine_tuning: FineTuningStudy | None = None
     frozen: OutOfFold | None = None
+    alone: OutOfFold | None = None
 
     @property
     def decisions(self) -> list[FoldDecisions]:
@@ -114,16 +118,20 @@ def run_study(
     RunError
         When no candidate can be chosen in some fold.
     """
-    outer = [*outer_folds(split), final_fold(split)]
+    outer, journal = [*outer_folds(split), final_fold(split)], journal or Journal(None)
     found = run_folds(data, outer, plan, journal=journal, progress=progress)
     if fine_tuning is not None:
         frozen_folds = [*decide_folds(data, found[:-1], plan, rules), found[-1]]
         found = fine_tune_folds(data, frozen_folds, plan, fine_tuning, journal=journal, progress=progress)
+    if plan.ensemble:
+        alone_folds = [*decide_folds(data, found[:-1], plan, rules), found[-1]]
+        found = ensemble_folds(data, alone_folds, plan, fine_tuning=fine_tuning, journal=journal, progress=progress)
     *folds, final = decide_folds(data, found, plan, rules)
     classes, n_repeats = dataset.classes, split.repeats
     judged = _judge(data, plan, folds, classes, n_repeats)
     frozen = None if fine_tuning is None else gather(data, folds, classes, plan.positive, n_repeats, kind="frozen")
-    studied = StudyResult(data, plan, folds, final, judged, None, fine_tuning, frozen)
+    alone = gather(data, folds, classes, plan.positive, n_repeats, kind="alone") if plan.ensemble else None
+    studied = StudyResult(data, plan, folds, final, judged, None, fine_tuning, frozen, alone)
     if not leakage_tax:
         return studied
     return replace(studied, tax=_tax(dataset, split, rules, studied, journal=journal, progress=progress or Silent()))
@@ -176,6 +184,8 @@ def _tax(
         title="Groups ignored",
         progress=progress,
     )
+    if plan.ensemble and kept.frozen is None:
+        folds = ensemble_folds(loose, folds, plan, journal=journal, prefix="tax-", progress=progress)
     oof = gather(loose, decide_folds(loose, folds, plan, rules), dataset.classes, plan.positive, split.repeats)
     reference = kept.evaluation
     if kept.frozen is not None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 START_WORKERS_S = 4.0
+N_MEMBERS = 4
+"""Members of an ensemble that are fitted beside the best of each source; there may be up to eight."""
 _TRIAL_LANES = 4
 _TRIAL_RUNS = 2
 _TRIAL_EPOCHS = (1, 3)
@@ -240,6 +242,7 @@ def _fold_seconds(
         seconds = sum(_halved_seconds(kind, inner, plan.halving, len(fold.inner)) for kind in kinds)
     outer = _Rows(len(fold.train), plan, widths, n_classes, speed)
     n_judged = len({candidate.source for candidate in plan.candidates}) if len(fold.test) else 1
+    n_judged += N_MEMBERS if plan.ensemble else 0
     some = _spread(plan.candidates, _TRIAL_LANES**2)
     return seconds + n_judged * sum(outer.seconds([candidate]) for candidate in some) / len(some)
 

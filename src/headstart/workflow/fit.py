@@ -26,7 +26,7 @@ from headstart.workflow.job.baselines import (
     open_baselines,
     scratch_baseline,
 )
-from headstart.workflow.job.bundle import final_model, save_fold_heads
+from headstart.workflow.job.bundle import final_members, final_model, members_price, save_fold_heads
 from headstart.workflow.job.document import results_document, with_transfer
 from headstart.workflow.job.environment import Stopwatch, machine, versions
 from headstart.workflow.job.finetuning import fine_tuning_study, plan_fine_tuning
@@ -44,7 +44,7 @@ from headstart.workflow.run import Run, finished_results
 
 if TYPE_CHECKING:
     from headstart.data.split.split import Split
-    from headstart.features.extractor import Extractor
+    from headstart.model import Model
     from headstart.results import RunResults
 
 
@@ -162,7 +162,17 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
     with clock.step("transferability"):
         ranking = transferability(job, study, split)
     final = extractors.extractor(study.final.outer, study.plan.source_of(study.final.chosen))
-    results = results_document(job, dataset, near_duplicates, split, study, extractor=final, transferability=ranking)
+    members = final_members(job, study, extractors)
+    results = results_document(
+        job,
+        dataset,
+        near_duplicates,
+        split,
+        study,
+        extractor=final,
+        price=members_price(members),
+        transferability=ranking,
+    )
     if baselines is not None:
         with clock.step("baselines"):
             scratch = scratch_baseline(job, study)
@@ -172,7 +182,7 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
         results = with_transfer(results, baselines_document(job, study, baselines, transfer))
     write_split(folder / files.SPLIT_FILE, split)
     context = ExportContext(dataset, study, transfer)
-    _write_results(folder, job, context, results, extractors=extractors, final=final)
+    _write_results(folder, job, context, results, extractors=extractors, members=members)
     _write_timings(folder, clock, costs.n_missing, cache, job.sources)
     with clock.step("report"):
         write_report(folder, dataset=images, images=job.options.images, progress=job.progress)
@@ -188,13 +198,13 @@ def _write_results(
     results: RunResults,
     *,
     extractors: FoldExtractors,
-    final: Extractor,
+    members: Sequence[Model],
 ) -> None:
     """Tables, heads of the folds and model; ``results.json`` last."""
     for export in exports_of(baselines=job.options.baselines):
         write_bytes(folder / export.file_name, export.content(context))
     save_fold_heads(folder / files.FOLDS_FOLDER, job.sources, extractors, context.study)
-    final_model(job, context.dataset, context.study, results, final).save(folder / files.MODEL_FOLDER)
+    final_model(members, context.dataset, context.study, results).save(folder / files.MODEL_FOLDER)
     results.write(folder / files.RESULTS_FILE)
 
 

@@ -16,6 +16,7 @@ from headstart.progress import Progress, Silent
 from headstart.report.learning_curve import write_curve
 from headstart.results.models.learning_curve import CurveResults
 from headstart.results.writers.sources import engine_record
+from headstart.study.ensemble.folds import ensemble_folds
 from headstart.study.execution import run_folder as files
 from headstart.study.execution.run_request import RunRequest
 from headstart.study.learning_curve.curve import TrainingSubsets, curve_document, draw_subsets, losses_of
@@ -211,6 +212,8 @@ def _draw(folder: Path, job: Job, requested: CurveOptions) -> None:
     data = extractors.study_data(dataset, confirming)
     plan = replace(job.plan, choose_by="log_loss")
     found = run_folds(data, draws.folds, plan, journal=job.journal, title="Subsets", progress=job.progress)
+    if plan.ensemble:
+        found = ensemble_folds(data, found, plan, journal=job.journal, progress=job.progress)
     losses = losses_of(draws, found, data, requested.metric, plan.positive)
     law = curve_document(draws, losses, len(dataset), requested.metric, requested.at)
     CurveResults(**_about(job, requested), **law).write(folder / CurveResults.file_name)

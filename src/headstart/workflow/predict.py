@@ -63,6 +63,7 @@ def predict_files(
         When `output` cannot be written.
     """
     dataset = images_to_predict(model, inputs, image_column=image_column, root=root)
+    _tell_price(model, progress)
     predictions = model.predict_each(dataset, progress=progress)
     if output is None:
         return _write(sys.stdout.buffer, model, predictions, json_lines=json_lines)
@@ -83,7 +84,20 @@ def predict_rows(
     Parameters and errors as for `predict_files`.
     """
     dataset = images_to_predict(model, inputs, image_column=image_column, root=root)
+    _tell_price(model, progress)
     return (_row(model, prediction) for prediction in model.predict_each(dataset, progress=progress))
+
+
+def _tell_price(model: Model, progress: Progress | None) -> None:
+    """Say what a prediction by an ensemble costs."""
+    if progress is None or not model.others:
+        return
+    price = model.price
+    passes = "1 forward pass" if price.forward_passes == 1 else f"{price.forward_passes:,} forward passes"
+    progress.note(
+        f"The model is an ensemble of {len(model.others) + 1}: {passes} of each image, roughly {price.seconds:.2g} s "
+        f"on one core ({price.seconds_alone:.2g} s by its first member alone)."
+    )
 
 
 def images_to_predict(

@@ -17,7 +17,7 @@ from headstart.data.split.checks import check_fold_weights
 from headstart.data.split.make import split_dataset
 from headstart.data.split.split_file import read_split
 from headstart.data.table.encoding import TableEncoding
-from headstart.errors import RunError
+from headstart.errors import InputError, RunError
 from headstart.metrics import find_metric
 from headstart.progress import Progress, Silent
 from headstart.storage import hash_file
@@ -162,6 +162,7 @@ class Preflight:
             sources = open_sources(options, space, audited.dataset, folder=folder, progress=progress)
         audited = warned_of_overlap(audited, space, options, progress)
         job = Job.of(audited, named_space(space, sources), sources, options, positive=positive, progress=progress)
+        _check_ensemble(job.plan, options)
         if scope.trains and split is not None:
             _check_training(job, split)
         identity = {**run_identity(job), **scope.identity}
@@ -240,6 +241,20 @@ def _check_folds(audited: AuditedDataset, options: FitOptions, space: Space, sco
     if scope.trains:
         check_halving(space, split)
     return split
+
+
+def _check_ensemble(plan: StudyPlan, options: FitOptions) -> None:
+    """Refuse an ensemble of the only candidate there is.
+
+    Raises
+    ------
+    InputError
+    """
+    if plan.ensemble and len(plan.candidates) + len(requested_specs(options)) < 2:
+        raise InputError(
+            f"--ensemble averages several candidates, but one is tried: {plan.label(0)}. Try more heads (--grid wide) "
+            "or features (--features last,multi), or leave --ensemble out."
+        )
 
 
 def _check_training(job: Job, split: Split) -> None:

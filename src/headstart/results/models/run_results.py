@@ -18,6 +18,7 @@ from headstart.results.models.candidates import (
     SearchFacts,
 )
 from headstart.results.models.decisions import DecisionResults
+from headstart.results.models.ensemble import EnsembleResults
 from headstart.results.models.estimates import ClassScores, Estimates, IntervalFacts
 from headstart.results.models.finetuning import FineTuningResults
 from headstart.results.models.label_issues import LabelFacts
@@ -73,7 +74,7 @@ class RunResults(RunFile):
     ----------
     decisions, labels : DecisionResults, LabelFacts, or None
         None where the run is older than these parts.
-    table, fine_tuning, optimism_from_ignored_groups, transfer, transferability
+    table, ensemble, fine_tuning, optimism_from_ignored_groups, transfer, transferability
         None where that was not asked for, or there is nothing to tell.
 
     Examples
@@ -103,6 +104,7 @@ class RunResults(RunFile):
     candidates: Annotated[tuple[CandidateSummary, ...], Field(min_length=1)]
     audit: AuditFacts
     table: TableFacts | None = None
+    ensemble: EnsembleResults | None = None
     labels: LabelFacts | None
     fine_tuning: FineTuningResults | None
     optimism: Optimism

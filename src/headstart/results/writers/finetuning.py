@@ -122,7 +122,7 @@ def _with_label(row: FoldFacts, result: FoldResult, study: StudyResult) -> FoldF
 
 def frozen_scores(study: StudyResult) -> Evaluation:
     """Scores of the heads on frozen features before calibration, which is what inner folds choose among."""
-    if study.fine_tuning is None:
+    if study.fine_tuning is None and study.alone is None:
         return study.judged.raw
     oof = study.oof
     oof = gather(study.data, study.folds, oof.classes, oof.positive, oof.n_repeats, kind="frozen_raw")

@@ -37,6 +37,8 @@ class FineTuningTime:
         Number of views of each image that is trained on.
     scratch_is_baseline : bool
         Training from scratch is judged on its own in every outer fold, chosen or not.
+    refits_all : bool
+        Every candidate may be trained on all training rows, as a member of an ensemble; else the chosen one is.
     is_measured : bool
         The precision of training is the faster by a trial, not that of the rule.
     """
@@ -49,6 +51,7 @@ class FineTuningTime:
     n_views: int
     scratch_is_baseline: bool
     is_measured: bool
+    refits_all: bool = False
     _trials: dict[tuple[int | str, int, str, str], tuple[float, float]] = field(default_factory=dict)
 
     def precision(self, spec: FineTuneSpec) -> Precision:
@@ -69,9 +72,12 @@ class FineTuningTime:
             for fold in self.folds:
                 n_train, n_valid = (len(rows) for rows in fold.inner[HOLDOUT])
                 total += n_train * spec.epochs * train + n_valid * (spec.epochs + self.n_views) * forward
-        train, forward = max((self._trial(spec) for spec in specs), default=(0.0, 0.0))
-        epochs = max((spec.epochs for spec in specs), default=0)
-        total += self._refits(self.folds, epochs, train, forward)
+        if self.refits_all:
+            total += sum(self._refits(self.folds, spec.epochs, *self._trial(spec)) for spec in specs)
+        else:
+            train, forward = max((self._trial(spec) for spec in specs), default=(0.0, 0.0))
+            epochs = max((spec.epochs for spec in specs), default=0)
+            total += self._refits(self.folds, epochs, train, forward)
         for spec in specs:
             if spec.start == "random" and self.scratch_is_baseline:  # without a refit on all images
                 total += self._refits(self.folds[:-1], spec.epochs, *self._trial(spec))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,6 +61,9 @@ class FineTuningStudy:
         The preparation of the images is fitted on the training rows of every outer fold, so maps differ by fold.
     seconds : float or None
         About how long all trainings take at most; None where that is not known.
+    start_features : callable or None
+        Gives the pooled output of the last stage for an outer fold and the number of a source, which the head that
+        training starts from is fitted on; None for a source whose features in the study are that.
     """
 
     specs: tuple[FineTuneSpec, ...]
@@ -71,6 +74,7 @@ class FineTuningStudy:
     device: str = "cpu"
     is_fitted: bool = False
     seconds: float | None = None
+    start_features: Callable[[OuterFold, int], NDArray[np.float32] | None] = lambda fold, source: None
 
     def backbone(self, source: int, spec: FineTuneSpec) -> Backbone:
         """Backbone that a candidate starts from."""
@@ -174,7 +178,9 @@ class FineTuningFits:
 
     def start_head(self, fold: OuterFold, train: Integers, source: int) -> FittedHead:
         """The linear head that training starts from, on the frozen features of some training rows of a fold alone."""
-        rows = with_shares(self._data.of_fold(fold).of_source(source).take(train))
+        data = self._data.of_fold(fold).of_source(source)
+        last = self._fine_tuning.start_features(fold, source)
+        rows = with_shares((data if last is None else replace(data, features=(last,))).take(train))
         spec = _start_spec(self._plan)
         (head,) = fit_heads(
             [spec], rows.features[0], rows.labels, n_classes=rows.n_classes, weights=rows.weights, seed=self._plan.seed

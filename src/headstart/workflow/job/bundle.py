@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from headstart.data.preparation import learned
 from headstart.engines.engine import Engine
 from headstart.finetuning import tuned_backbone
 from headstart.model import FeatureRecipe, Model, Unlocked, image_marks
+from headstart.model.passes import Price, price_of
+from headstart.results.writers.ensemble import member_label
 from headstart.storage import hash_bytes, write_bytes, write_json
 from headstart.study.run import StudyResult
 from headstart.workflow.job.environment import versions
@@ -21,27 +24,46 @@ from headstart.workflow.job.sources import FeatureSource
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
     from headstart.data.preparation import Preparation
-    from headstart.features.extractor import Extractor
+    from headstart.finetuning import FineTuned
+    from headstart.heads import FittedHead
     from headstart.results import RunResults
+    from headstart.study.fold_result import FoldResult
     from headstart.workflow.job.fold_extractors import FoldExtractors
 
 
-def final_model(
-    job: Job, dataset: ImageDataset, study: StudyResult, results: RunResults, extractor: Extractor
-) -> Model:
+def final_members(job: Job, study: StudyResult, extractors: FoldExtractors) -> tuple[Model, ...]:
+    """Heads of the refit on all images with what gives their features: one, or the members of an ensemble."""
+    final = study.final
+    if final.ensemble is not None and final.ensemble.is_kept:
+        return tuple(
+            _frozen_member(job, study, one.number, one.head, extractors)
+            if one.fitted is None
+            else _tuned_member(job, study, one.number, one.fitted, extractors)
+            for one in final.ensemble.members
+        )
+    tuned = final.fine_tuned
+    if tuned is not None and tuned.fitted is not None and tuned.chosen is not None:
+        return (_tuned_member(job, study, tuned.chosen, tuned.fitted, extractors),)
+    return (_frozen_member(job, study, final.chosen, final.head, extractors),)
+
+
+def members_price(members: Sequence[Model]) -> Price | None:
+    """Price of a prediction by an ensemble; None for a model of one head."""
+    return price_of([one.reader() for one in members]) if len(members) > 1 else None
+
+
+def final_model(members: Sequence[Model], dataset: ImageDataset, study: StudyResult, results: RunResults) -> Model:
     """The bundle of a run, from its refit on all images.
 
     Parameters
     ----------
-    job : Job
+    members : sequence of Model
+        What `final_members` gave.
     dataset : ImageDataset
     study : StudyResult
     results : RunResults
         Content of ``results.json``, parts of which the bundle repeats.
-    extractor : Extractor
-        What computes the features of the final model; its preparation was fitted on all images, where it is fitted.
     """
-    training_set = study.plan.candidates[study.final.chosen].training_set
     facts = {
         **results.model_dump(mode="json", include={"headline", "metrics", "protocol"}),
         "positive": results.task.positive,
@@ -50,44 +72,51 @@ def final_model(
         "images_sha256": sorted(set(image_marks(dataset))),
         "versions": versions(),
     }
-    if study.final.fine_tuned is not None and study.final.fine_tuned.fitted is not None:
-        return _tuned_model(job, study, facts, extractor)
+    ensemble = study.final.ensemble
+    return replace(
+        members[0],
+        facts=facts,
+        decisions=study.final_decisions.fitted,
+        table=None if study.data.columns is None else study.data.columns.encoding(study.final.outer),
+        others=tuple(members[1:]),
+        weights=tuple(one.weight for one in ensemble.members) if ensemble is not None and len(members) > 1 else (),
+    )
+
+
+def _frozen_member(job: Job, study: StudyResult, number: int, head: FittedHead, extractors: FoldExtractors) -> Model:
+    """A head on frozen features."""
+    training_set = study.plan.candidates[number].training_set
+    extractor = extractors.extractor(study.final.outer, study.plan.source_of(number))
     return Model(
         backbone=extractor.backbone,
         preparation=extractor.preparation,
         engine=extractor.engine,
-        head=study.final.head,
-        classes=dataset.classes,
-        facts=facts,
+        head=head,
+        classes=job.audited.dataset.classes,
         network=extractor.network,
         views=training_set.predicted_views(job.views.of_policy.get(training_set.augment, ())),
-        decisions=study.final_decisions.fitted,
-        table=None if study.data.columns is None else study.data.columns.encoding(study.final.outer),
         features=FeatureRecipe.of(extractor),
     )
 
 
-def _tuned_model(job: Job, study: StudyResult, facts: dict[str, Any], extractor: Extractor) -> Model:
-    """The bundle where stages were unlocked: it predicts from the maps of the last frozen stage, as it was judged."""
-    tuned = study.final.fine_tuned
-    if tuned is None or tuned.fitted is None or study.fine_tuning is None or tuned.chosen is None:
-        raise ValueError("no fine-tuning candidate was chosen")
-    fitted = tuned.fitted
-    views, engine = fine_tuning_views(job), extractor.engine
-    spec = study.fine_tuning.specs[tuned.chosen]
-    if tuned.stage is None:  # nothing is left of the network that the engine was tried on
+def _tuned_member(job: Job, study: StudyResult, number: int, fitted: FineTuned, extractors: FoldExtractors) -> Model:
+    """A network whose stages were unlocked: it predicts from the maps of the last frozen stage, as it was judged."""
+    tuned, fine_tuning = study.final.fine_tuned, study.fine_tuning
+    if tuned is None or fine_tuning is None:
+        raise ValueError("nothing was fine-tuned")
+    extractor = extractors.extractor(study.final.outer, tuned.source)
+    spec, views, engine = fine_tuning.specs[number], fine_tuning_views(job), extractor.engine
+    stage = fine_tuning.stage(tuned.source, spec)
+    if stage is None:  # nothing is left of the network that the engine was tried on
         engine = Engine(device=engine.device, n_threads=engine.n_threads)
-    unlocked = Unlocked(tuned.stage, spec.to_json(), fitted.best_epoch)
     return Model(
-        backbone=tuned_backbone(study.fine_tuning.backbone(tuned.source, spec), tuned.stage, fitted.arrays),
+        backbone=tuned_backbone(fine_tuning.backbone(tuned.source, spec), stage, fitted.arrays),
         preparation=extractor.preparation,
         engine=engine,
         head=fitted.head,
         classes=job.audited.dataset.classes,
-        facts=facts,
         views=() if views == (IDENTITY,) else views,
-        decisions=study.final_decisions.fitted,
-        unlocked=unlocked,
+        unlocked=Unlocked(stage, spec.to_json(), fitted.best_epoch),
     )
 
 
@@ -95,25 +124,42 @@ def save_fold_heads(
     folder: Path, sources: Sequence[FeatureSource], extractors: FoldExtractors, study: StudyResult
 ) -> None:
     """The small heads of the outer folds, for explanations and checks, each with what its features come from."""
+
+    def stored(name: str, head: FittedHead, result: FoldResult, number: int) -> dict[str, Any]:
+        content = bytes(save(head.to_tensors()))
+        write_bytes(folder / name, content)
+        source = sources[study.plan.source_of(number)]
+        described = _source(source, extractors.preparation(result.outer, source.number))
+        return {"file": name, "sha256": hash_bytes(content), "head": head.spec.to_json(), "source": described}
+
     from safetensors.numpy import save
 
     entries = []
     for result, decided in zip(study.folds, study.decisions, strict=True):
-        content = bytes(save(result.head.to_tensors()))
-        name = f"{result.outer.key}.safetensors"
-        write_bytes(folder / name, content)
         place = {"repeat": result.outer.repeat, "fold": result.outer.fold}
-        source = sources[study.plan.source_of(result.chosen)]
-        preparation = extractors.preparation(result.outer, source.number)
-        head = {"file": name, "sha256": hash_bytes(content), "head": result.head.spec.to_json()}
         fitted = {"decisions": decided.fitted.to_json()}
         if study.data.columns is not None:
             fitted["table"] = study.data.columns.encoding(result.outer).to_json()
-        entries.append({**place, **head, **fitted, "source": _source(source, preparation)})
+        head = stored(f"{result.outer.key}.safetensors", result.head, result, result.chosen)
+        entries.append({**place, **head, **fitted, **_members(study, result, stored)})
     write_json(folder / "heads.json", {"format": 2, "heads": entries})
     if len(sources) > 1:  # the bundle holds the quantised network of one source only
         for source in sources:
             source.save_network(folder)
+
+
+def _members(
+    study: StudyResult, result: FoldResult, stored: Callable[[str, FittedHead, FoldResult, int], dict[str, Any]]
+) -> dict[str, Any]:
+    """Members of a fold's ensemble with their weights; nothing of the trained stages of a network is in these files."""
+    if result.ensemble is None or not result.ensemble.is_kept:
+        return {}
+    entries = []
+    for number, one in enumerate(result.ensemble.members):
+        name = f"{result.outer.key}-member{number}.safetensors"
+        head = {} if one.is_tuned else stored(name, one.head, result, one.number)
+        entries.append({"label": member_label(study, one), "weight": one.weight, **head})
+    return {"ensemble": entries}
 
 
 def _source(source: FeatureSource, preparation: Preparation) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from headstart.results.writers.candidates import (
     training_set_rows,
 )
 from headstart.results.writers.decisions import decision_results
+from headstart.results.writers.ensemble import ensemble_results, final_ensemble, with_ensembles
 from headstart.results.writers.estimates import class_scores, confusion_rows, estimates, interval_facts
 from headstart.results.writers.finetuning import (
     final_fine_tuning,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from headstart.data import ImageDataset
     from headstart.data.split.split import Split
     from headstart.features.extractor import Extractor
+    from headstart.model.passes import Price
     from headstart.results.models.transferability import TransferabilityResults
 
 
@@ -63,11 +65,13 @@ def results_document(
     study: StudyResult,
     *,
     extractor: Extractor,
+    price: Price | None = None,
     transferability: TransferabilityResults | None = None,
 ) -> RunResults:
     """Content of ``results.json``: the same bytes for the same input, seed and machine kind.
 
-    `extractor` computes the features of the final model.
+    `extractor` computes the features of the final model, or of the best candidate of its ensemble; `price` is that of
+    a prediction by an ensemble.
     """
     found, options, final = study.evaluation, job.options, final_source(job, study)
     return RunResults(
@@ -83,17 +87,18 @@ def results_document(
         metrics=estimates(found.metrics),
         per_class=class_scores(found),
         confusion=confusion_rows(found),
-        folds=tuple(with_fine_tuning(fold_rows(study.data, study.folds, study.plan), study)),
+        folds=tuple(with_ensembles(with_fine_tuning(fold_rows(study.data, study.folds, study.plan), study), study)),
         candidates=tuple(candidate_rows(study.folds, study.plan)),
         audit=_audit(job, dataset, near_duplicates),
         table=table_facts(job.audited.audit, study),
         labels=label_facts(dataset, find_label_issues(study.oof)),
+        ensemble=ensemble_results(study, price),
         fine_tuning=finetuning_results(study, n_views=len(fine_tuning_views(job))),
         optimism=optimism(study.folds, frozen_scores(study), study.plan),
         decisions=decision_results(
             options.decision_rules, study.judged, study.decisions, study.final_decisions, seed=options.seed
         ),
-        final_model=_final_model(study),
+        final_model=final_ensemble(_final_model(study), study),
         optimism_from_ignored_groups=None if study.tax is None else ignored_groups(*study.tax),
         transfer=None,
         transferability=transferability,

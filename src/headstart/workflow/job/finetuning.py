@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +12,7 @@ import numpy as np
 
 from headstart.augment import IDENTITY, View
 from headstart.backbones.backbone import Backbone, load_backbone
+from headstart.backbones.feature_block import LAST
 from headstart.backbones.weights import RANDOM
 from headstart.errors import InputError
 from headstart.features.extractor import Extractor
@@ -20,10 +21,14 @@ from headstart.storage import hash_json, write_json
 from headstart.study.finetuning.budget import FineTuningTime, within_budget
 from headstart.study.finetuning.fits import FineTuningStudy
 from headstart.study.folds import OuterFold, final_fold, outer_folds
+from headstart.study.search.candidate import FeatureSourceSpec
+from headstart.workflow.job.sources import extract_all
 from headstart.workflow.job.time_estimate import n_extractions
 from headstart.workflow.options.finetuning import requested_specs
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from headstart.data.split.split import Split
     from headstart.workflow.job.fold_extractors import FoldExtractors
     from headstart.workflow.job.job import Job
@@ -55,14 +60,7 @@ def check_fine_tuning(options: FitOptions, sources: Sequence[FeatureSource]) -> 
     InputError
         When more stages are to be unlocked than there are, or the engine gives no stage maps.
     """
-    specs = requested_specs(options)
-    networks = [replace(source.spec, features=None) for source in sources]
-    if specs and len(set(networks)) < len(networks):
-        raise InputError(
-            "Several --features of one network compete, and each would bring the same fine-tuned network. Name one, "
-            "such as --features multi, or leave --strategy fine-tune out."
-        )
-    for spec in specs:
+    for spec in requested_specs(options):
         for source in sources:
             extractor = source.extractor
             if options.unlock is not None or spec.start == "random":
@@ -133,7 +131,29 @@ def fine_tuning_study(job: Job, split: Split, extractors: FoldExtractors, folder
         device=engine.device,
         is_fitted=extractors.is_fitted,
         seconds=decided.get("seconds"),
+        start_features=_start_features(job, extractors),
     )
+
+
+def _start_features(job: Job, extractors: FoldExtractors) -> Callable[[OuterFold, int], NDArray[np.float32] | None]:
+    """Pooled output of the last stage by outer fold and source, for `FineTuningStudy.start_features`."""
+    kept: dict[tuple[str, int], NDArray[np.float32]] = {}
+
+    def start_features(fold: OuterFold, source: int) -> NDArray[np.float32] | None:
+        extractor = extractors.extractor(fold, source)
+        if extractor.blocks == (LAST,) and not extractor.averaged:
+            return None  # they are those of the study
+        of_fold = fold.key if extractors.is_fitted else ""
+        if (of_fold, source) not in kept:
+            for other in [other for other in kept if other[0] != of_fold]:
+                del kept[other]
+            last = extractor.with_blocks((LAST,), beside=extractor.computed)
+            (kept[of_fold, source],) = extract_all(
+                extractors.dataset, [last], extractors.cache, job.progress, fold=of_fold
+            )
+        return kept[of_fold, source]
+
+    return start_features
 
 
 def plan_fine_tuning(job: Job, split: Split) -> tuple[tuple[FineTuneSpec, ...], list[str], float]:
@@ -159,15 +179,19 @@ def plan_fine_tuning(job: Job, split: Split) -> tuple[tuple[FineTuneSpec, ...], 
 
 
 def _time(job: Job, split: Split) -> FineTuningTime:
+    networks: dict[FeatureSourceSpec, FeatureSource] = {}
+    for source in job.sources:  # of several sets of features on one network the first stands for all
+        networks.setdefault(replace(source.spec, features=None), source)
     return FineTuningTime(
-        extractors=tuple(source.extractor for source in job.sources),
-        maps_s=sum(job.plan.seconds_per_image) * n_extractions(job, split),
+        extractors=tuple(source.extractor for source in networks.values()),
+        maps_s=sum(source.rough_seconds_per_image for source in networks.values()) * n_extractions(job, split),
         folds=(*outer_folds(split), final_fold(split)),
         n_images=len(job.audited.dataset),
         n_classes=len(job.audited.dataset.classes),
         n_views=len(fine_tuning_views(job)),
         scratch_is_baseline=job.options.baselines,
         is_measured=job.options.engine == "measure",
+        refits_all=job.options.ensemble,
     )
 
 

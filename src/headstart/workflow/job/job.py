@@ -101,4 +101,5 @@ def study_plan(
         halving=space.halving,
         seconds_per_image=tuple(source.rough_seconds_per_image for source in sources),
         n_views=n_views,
+        ensemble=options.ensemble,
     )

@@ -41,4 +41,5 @@ class FitOptions(  # the last base's fields come first
             for item in declared_options(FitOptions)
             if item.option.decides
         }
-        return deciding | {"decisions": self.decision_rules.to_json()} | self.fine_tuning_identity()
+        rules = {"decisions": self.decision_rules.to_json()}
+        return deciding | rules | self.fine_tuning_identity() | self.ensemble_identity()

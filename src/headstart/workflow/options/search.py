@@ -51,6 +51,9 @@ class SearchOptions(Options):
     views : int or None
         Views of each image under each policy, the image itself among them. None: 4 of ``flips``, 8 of ``dihedral``, 4
         of the others.
+    ensemble : bool
+        Average the probabilities of several of the candidates tried, where that is better on inner rows that took no
+        part in their selection (docs/ensemble.md).
     tta : bool or None
         Candidates trained on views predict the mean over the views of an image (test-time augmentation). None: what
         the study says, else False.
@@ -89,6 +92,10 @@ class SearchOptions(Options):
             choices=get_args(Search),
             unset="as the study says, or all",
         ),
+    )
+    ensemble: bool = field(
+        default=False,
+        metadata=option("Average up to 8 of the candidates tried, where inner rows show a gain (docs/ensemble.md)."),
     )
     balance: str | None = field(
         default=None,
@@ -191,6 +198,10 @@ class SearchOptions(Options):
                 "--grid and --study exclude each other; give one of the two. A study.toml takes the heads of a "
                 f'built-in grid with the line grid = "{self.grid}".'
             )
+
+    def ensemble_identity(self) -> dict[str, Any]:
+        """The option of an ensemble, which decides the results; nothing where none is requested."""
+        return {"ensemble": True} if self.ensemble else {}
 
     def fine_tuning_identity(self) -> dict[str, Any]:
         """The options of fine-tuning that decide the results; none where nothing is fine-tuned."""

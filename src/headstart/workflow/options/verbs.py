@@ -41,7 +41,11 @@ _TAKES: Final[Mapping[str, tuple[_Takes, ...]]] = MappingProxyType(
     {
         "check": (_DATA, _of_fit(MachineOptions, fields=("backbone", "weights", "channels"))),
         "fit": (_DATA, _Takes(FitOptions)),
-        "curve": (_DATA, _Takes(CurveOptions), _of_fit(NetworkOptions, *_COMPUTING, fields=("positive", "seed"))),
+        "curve": (
+            _DATA,
+            _Takes(CurveOptions),
+            _of_fit(NetworkOptions, *_COMPUTING, fields=("positive", "seed", "ensemble")),
+        ),
         "pretrain": (_DATA, _Takes(PretrainOptions)),
         "evaluate": (_DATA, _of_fit(fields=("skip_unreadable", "seed", "device"))),
         "rank": (_DATA, _of_fit(NetworkOptions, *_COMPUTING, fields=("study", "split", "seed"))),

@@ -1,0 +1,1 @@
+"""Ensembles of candidates: greedy selection on inner predictions, acceptance on others, members fitted and averaged."""
