@@ -16,12 +16,13 @@ from headstart.features.extractor import Extractor
 from headstart.heads import HeadSpec, fit_heads
 from headstart.model import FeatureRecipe, Model
 
+SIDE = 64
 CLASSES = ("calm", "rough", "wild")
 SPREAD = (24.0, 27.0, 30.0)
 LOGISTIC = HeadSpec("logistic", {"C": 1.0})
 
 
-def pictures(n_images: int = 6, *, seed: int = 1, side: int = helpers.SIDE) -> np.ndarray:
+def pictures(n_images: int = 6, *, seed: int = 1, side: int = SIDE) -> np.ndarray:
     return helpers.noise(n_images, seed=seed, spread=SPREAD, side=side)[:, :, :side]
 
 
@@ -30,7 +31,7 @@ def small_model(
     *,
     backbone: str = helpers.BACKBONE,
     blocks: tuple[FeatureBlock, ...] = (LAST,),
-    side: int = helpers.SIDE,
+    side: int = SIDE,
     n_images: int = 30,
     **changes: Any,
 ) -> Model:

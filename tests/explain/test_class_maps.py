@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import helpers
 import numpy as np
 import pytest
-from explained import CLASSES, pictures, small_model
+from explained import CLASSES, SIDE, pictures, small_model
 
 import headstart
 from headstart.errors import BundleError, InputError
@@ -28,16 +29,16 @@ def explanation(model: Model) -> Explanation:
 def test_maps_have_the_size_of_the_input_and_speak_for_the_predicted_class(
     model: Model, explanation: Explanation
 ) -> None:
-    assert explanation.maps.shape == (6, helpers.SIDE, helpers.SIDE)
+    assert explanation.maps.shape == (6, SIDE, SIDE)
     assert np.isfinite(explanation.maps).all()
     assert explanation.targets == explanation.predicted == tuple(model.predict(pictures()))
     np.testing.assert_array_equal(explanation.probabilities, model.predict_proba(pictures()))
     assert explanation.against == (None,) * 6
-    assert explanation.pixels.shape == (6, helpers.SIDE, helpers.SIDE, 3)
+    assert explanation.pixels.shape == (6, SIDE, SIDE, 3)
 
 
 def test_its_name_is_short(explanation: Explanation) -> None:
-    assert repr(explanation).startswith("<Explanation: 6 maps of 32 x 32 px, sharp at ")
+    assert repr(explanation).startswith("<Explanation: 6 maps of 64 x 64 px, sharp at ")
     assert len(repr(explanation)) < 160
 
 
@@ -93,7 +94,7 @@ def test_images_that_cannot_be_read_are_named(model: Model, tmp_path: Path) -> N
     assert reason
     none = explain(model, [bad])
     assert len(none) == 0
-    assert none.maps.shape == (0, helpers.SIDE, helpers.SIDE)
+    assert none.maps.shape == (0, SIDE, SIDE)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_images_that_cannot_be_read_are_named(model: Model, tmp_path: Path) -> N
         ({"stage": "layer33"}, "Unknown stage 'layer33'. Did you mean 'layer3'"),
     ],
 )
-def test_what_is_not_there_is_refused(model: Model, options: dict[str, helpers.Any], words: str) -> None:
+def test_what_is_not_there_is_refused(model: Model, options: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words.replace(".", r"\.")):
         explain(model, pictures(), **options)
 

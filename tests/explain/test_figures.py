@@ -20,8 +20,8 @@ def explanation() -> Explanation:
 def test_a_figure_shows_the_image_and_its_map(explanation: Explanation) -> None:
     figure = explanation.figure(0)
     image, overlaid, _ = figure.axes
-    assert image.get_images()[0].get_array().shape == (32, 32, 3)
-    assert overlaid.get_images()[0].get_array().shape == (32, 32, 3)
+    assert image.get_images()[0].get_array().shape == (64, 64, 3)
+    assert overlaid.get_images()[0].get_array().shape == (64, 64, 3)
     assert "wild against the rest" in overlaid.get_title()
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from headstart.backbones.stages import StagedNetwork
 
 GEM_EXPONENT = 3.0
-_TINY = 1e-6
+GEM_FLOOR = 1e-6
 
 
 class BlockPass(nn.Module):
@@ -67,7 +67,7 @@ def pool(maps: torch.Tensor, pooling: str) -> torch.Tensor:
         return maps.amax(dim=places).float()
     maps = maps.float()
     if pooling == "gem":
-        powers = maps.clamp_min(_TINY) ** GEM_EXPONENT
+        powers = maps.clamp_min(GEM_FLOOR) ** GEM_EXPONENT
         return powers.mean(dim=places) ** (1 / GEM_EXPONENT)
     if pooling == "rows":
         return maps.mean(dim=3).flatten(1)

@@ -9,8 +9,9 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from headstart.explain.class_maps import METHODS, explain
+from headstart.explain.class_maps import explain
 from headstart.explain.explanation import Explanation
+from headstart.explain.methods import METHODS
 
 __all__ = ["METHODS", "Explanation", "explain"]
 

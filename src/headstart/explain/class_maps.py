@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from headstart.augment import IDENTITY
-from headstart.errors import InputError, unknown_name
+from headstart.errors import InputError
 from headstart.explain.attribution import Attribution
 from headstart.explain.contrast import check_class, contrast_weights
 from headstart.explain.explanation import Explanation, class_limits
-from headstart.explain.scored_model import Pictures, ScoredModel
-from headstart.explain.sharp import check_stage, default_stage, sharp_maps
+from headstart.explain.methods import SHARP, Method
+from headstart.explain.scored_model import ScoredModel
 from headstart.features.pipeline import prepared_views
 from headstart.model import Model, Prediction, load_model
 from headstart.model.model import as_dataset
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
     from headstart.data import ImageDataset
 
-SHARP: Final = "sharp"
-METHODS: Final = (SHARP,)
 _BATCH: Final = 8
 Names = str | Sequence[str | None] | None
 
@@ -57,8 +54,11 @@ def explain(
         that is the one to be told from, the most probable other.
     against : str or sequence of (str or None), optional
         Class that it is told from. Default, and None: the mean of all others.
-    method : {"sharp"}
-        ``sharp``: LayerCAM at `stage`.
+    method : {"sharp", "exact", "occlusion", "integrated-gradients"}
+        ``sharp``: LayerCAM at `stage`; occlusion for heads whose scores have no gradient (forest, kNN with uniform
+        votes). ``exact``: the score divided among the places of the maps that features are pooled from. ``occlusion``:
+        what the score loses where the image is covered, some 200 forward passes an image. ``integrated-gradients``:
+        pixel by pixel.
     stage : str, optional
         Stage that a sharp map looks at. Default: the last of stride 16.
     limits : mapping of str to float, optional
@@ -74,14 +74,14 @@ def explain(
     """
     known = model if isinstance(model, Model) else load_model(model)
     dataset = as_dataset(images)
-    job = _Job(ScoredModel(known), method, stage)
+    chosen = Method.of(ScoredModel(known), method, stage)
     wanted = [_each(names, len(dataset), known) for names in (target, against)]
     predictions = list(known.predict_each(dataset, progress=progress))
     rows = [row for row, found in enumerate(predictions) if found.error is None]
     targets = tuple(wanted[0][row] or _natural_target(predictions[row], wanted[1][row], known.classes) for row in rows)
     others = tuple(wanted[1][row] for row in rows)
     weights = [contrast_weights(known.classes, known.head, *pair) for pair in zip(targets, others, strict=True)]
-    pixels, found = job.run(dataset, rows, weights, progress or Silent())
+    pixels, found = _run(chosen, dataset, rows, weights, progress or Silent())
     return Explanation(
         images=tuple(dataset.names[row] for row in rows),
         pixels=pixels,
@@ -91,14 +91,14 @@ def explain(
         predicted=tuple(str(predictions[row].predicted) for row in rows),
         probabilities=_probabilities(predictions, rows, len(known.classes)),
         classes=known.classes,
-        method=job.method,
-        stage=job.stage,
+        method=chosen.name,
+        stage=chosen.stage,
         scores=found.scores,
         references=found.references,
         elsewhere=found.elsewhere,
         attributed=found.attributed,
         limits=class_limits(found.maps, targets) | dict(limits or {}),
-        notes=tuple(job.notes),
+        notes=chosen.notes,
         unreadable=tuple((one.image, str(one.error)) for one in predictions if one.error is not None),
     )
 
@@ -126,50 +126,35 @@ def _probabilities(predictions: Sequence[Prediction], rows: Sequence[int], n_cla
     return np.array([predictions[row].probabilities for row in rows], dtype=np.float64).reshape(len(rows), n_classes)
 
 
-@dataclass(eq=False)
-class _Job:
-    """A method and the model it is put to work on."""
+def _run(
+    method: Method,
+    dataset: ImageDataset,
+    rows: Sequence[int],
+    weights: Sequence[NDArray[np.float64]],
+    progress: Progress,
+) -> tuple[NDArray[Any], Attribution]:
+    """Pixels and maps of some rows."""
+    model = method.model
+    preparation, encoding = model.model.preparation, model.model.table
+    table = None if encoding is None else encoding.apply(dataset.columns)
+    pixels = [np.zeros((0, *model.size, preparation.n_channels), dtype=preparation.dtype)]
+    parts = [Attribution.of_nothing(model.size)]
+    with progress.task("Explaining", len(rows), "images") as advance, model.computing():
+        for start, prepared in _prepared(model.model, dataset, rows):
+            taken = rows[start : start + len(prepared)]
+            pictures = model.pictures(prepared, None if table is None else table[list(taken)])
+            parts.append(method.maps(pictures, np.stack(weights[start : start + len(prepared)])))
+            pixels.append(prepared)
+            advance(len(prepared))
+    return np.concatenate(pixels), Attribution.joined(parts)
 
-    model: ScoredModel
-    method: str
-    stage: str | None
 
-    def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise InputError(unknown_name("method", self.method, METHODS))
-        self.notes: list[str] = []
-        if self.stage is None:
-            self.stage = default_stage(self.model)
-        else:
-            check_stage(self.model, self.stage)
-
-    def run(
-        self, dataset: ImageDataset, rows: Sequence[int], weights: Sequence[NDArray[np.float64]], progress: Progress
-    ) -> tuple[NDArray[Any], Attribution]:
-        """Pixels and maps of some rows."""
-        encoding = self.model.model.table
-        table = None if encoding is None else encoding.apply(dataset.columns)
-        shape = (0, *self.model.size, self.model.model.preparation.n_channels)
-        pixels = [np.zeros(shape, dtype=self.model.model.preparation.dtype)]
-        parts = [Attribution.of_nothing(self.model.size)]
-        with progress.task("Explaining", len(rows), "images") as advance, self.model.computing():
-            for start, prepared in self._prepared(dataset, rows):
-                taken = rows[start : start + len(prepared)]
-                pictures = self.model.pictures(prepared, None if table is None else table[list(taken)])
-                parts.append(self._of(pictures, np.stack(weights[start : start + len(prepared)])))
-                pixels.append(prepared)
-                advance(len(prepared))
-        return np.concatenate(pixels), Attribution.joined(parts)
-
-    def _of(self, pictures: Pictures, weights: NDArray[np.float64]) -> Attribution:
-        return sharp_maps(self.model, pictures, weights, str(self.stage))
-
-    def _prepared(self, dataset: ImageDataset, rows: Sequence[int]) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Pixels batch by batch with the place of the first, read side by side."""
-        preparation = self.model.model.preparation
-        with ThreadPoolExecutor(self.model.model.engine.n_threads, "headstart-read") as readers:
-            for start in range(0, len(rows), _BATCH):
-                read = readers.map(
-                    lambda row: prepared_views(dataset, row, preparation, (IDENTITY,))[0], rows[start : start + _BATCH]
-                )
-                yield start, np.stack(list(read))
+def _prepared(model: Model, dataset: ImageDataset, rows: Sequence[int]) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Pixels batch by batch with the place of the first, read side by side."""
+    with ThreadPoolExecutor(model.engine.n_threads, "headstart-read") as readers:
+        for start in range(0, len(rows), _BATCH):
+            read = readers.map(
+                lambda row: prepared_views(dataset, row, model.preparation, (IDENTITY,))[0],
+                rows[start : start + _BATCH],
+            )
+            yield start, np.stack(list(read))

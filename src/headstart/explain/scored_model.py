@@ -89,6 +89,7 @@ class ScoredModel:
         Blocks that the head takes from the network or from descriptors, with their columns.
     is_fixed : ndarray of shape (n_features,), bool
         Columns that do not come from the network.
+    device : torch.device
     """
 
     def __init__(self, model: Model) -> None:
@@ -107,8 +108,8 @@ class ScoredModel:
         self.is_fixed = np.ones(model.head.n_features, dtype=bool)
         for block, columns in self.blocks:
             self.is_fixed[columns] = block == DESCRIPTORS
-        self._device = torch.device(model.engine.device)
-        model.backbone.module.to(self._device)
+        self.device = torch.device(model.engine.device)
+        model.backbone.module.to(self.device)
 
     @contextmanager
     def computing(self) -> Iterator[None]:
@@ -136,7 +137,7 @@ class ScoredModel:
 
     def images(self, pixels: NDArray[Any]) -> torch.Tensor:
         """Network input of prepared pixels, on the model's device."""
-        return self.model.backbone.normalise(pixels, self._device)
+        return self.model.backbone.normalise(pixels, self.device)
 
     def standardise(self, features: NDArray[Any]) -> Floats:
         """Features (n, n_features) in units of the training images' deviations."""
@@ -149,9 +150,13 @@ class ScoredModel:
 
     def features(self, pictures: Pictures) -> Floats:
         """Features (n, n_features) of pictures, by one forward pass."""
+        return self.features_of(self.images(pictures.pixels)) + pictures.fixed
+
+    def features_of(self, images: torch.Tensor) -> Floats:
+        """Features (n, n_features) that the network gives for its input, 0 at the columns of others."""
         with torch.no_grad():
-            rows = self._rows(self.images(pictures.pixels))
-        return rows.double().cpu().numpy() + pictures.fixed
+            rows = self._rows(images)
+        return np.asarray(rows.double().cpu().numpy())
 
     def scores(self, pictures: Pictures, weights: Floats) -> Floats:
         """Weighted scores (n,) of pictures; weights are of shape (n, P), one for each class seen in training."""

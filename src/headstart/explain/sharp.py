@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from headstart.backbones.stage_outputs import stage_outputs
 from headstart.errors import InputError, unknown_name
@@ -56,11 +57,27 @@ def check_stage(model: ScoredModel, stage: str) -> None:
     name = model.model.backbone.name
     if stage not in outputs:
         raise InputError(f"{unknown_name('stage', stage, outputs)} `headstart backbones show {name}` lists the stages.")
-    if outputs[stage].is_flat:
+    if outputs[stage].is_flat or outputs[stage].sides == (1, 1):
         raise InputError(
             f"Stage {stage!r} of {name} gives one row of numbers an image, not a map. Choose an earlier stage: "
             f"`headstart backbones show {name}` lists them."
         )
+
+
+def check_reaches_features(model: ScoredModel, stage: str) -> None:
+    """Refuse a stage whose places no feature depends on, such as tokens of patches behind the last attention.
+
+    Raises
+    ------
+    InputError
+        Naming the stage.
+    """
+    blank = torch.zeros(1, model.model.preparation.n_channels, *model.size, device=model.device)
+    blank += torch.linspace(-1.0, 1.0, model.size[1], device=model.device)
+    traced = model.traced(blank, stage)
+    by_places = as_maps(traced.gradients(np.ones(traced.rows.shape))[stage], model.staged.network, model.size)
+    if not by_places.any():
+        raise InputError(f"Nothing that comes after stage {stage!r} looks at its places. Choose an earlier stage.")
 
 
 def sharp_maps(model: ScoredModel, pictures: Pictures, weights: Floats, stage: str) -> Attribution:
