@@ -1,0 +1,170 @@
+"""`headstart signals`: recordings of many channels, as files and as live streams."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from headstart.cli.answer import Answer
+from headstart.cli.command import Command
+from headstart.cli.commands import register_command
+from headstart.cli.options import output_option
+
+_KINDS = ("mahalanobis", "knn")
+_FORMATS = ("csv", "json", "influx")
+
+
+@register_command(order=45)
+@click.group()
+def signals() -> None:
+    """Find anomalies in recordings of many channels, and watch live streams."""
+
+
+def _model_argument(function: Callable[..., Any]) -> Callable[..., Any]:
+    return click.argument("model", type=click.Path())(function)
+
+
+def _say(sentence: str) -> None:
+    click.echo(sentence, err=True)
+
+
+@signals.command(cls=Command)
+@click.argument("data", type=click.Path())
+@output_option("Folder to write: what was learned of normal running.")
+@click.option(
+    "--window", required=True, metavar="TIME", help="Length of a window, such as 60s, or a number of samples."
+)
+@click.option("--stride", metavar="TIME", help="From the start of one window to the next. [default: half a window]")
+@click.option(
+    "--reference", metavar="TIME", help="Stretch at each start that windows are standardised by. [default: none]"
+)
+@click.option(
+    "--one-class",
+    type=click.Choice(_KINDS),
+    default="mahalanobis",
+    show_default=True,
+    help="Distance from normal running.",
+)
+@click.option(
+    "--alarms-per-day",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="NUMBER",
+    help="Alarms a day to keep to; 7 divided by it are the days of normal running needed. [default: none promised]",
+)
+@click.option(
+    "--block", metavar="TIME", help="Stretch of time whose alarms count as one. [default: 10min, or a window if longer]"
+)
+def normal(data: str, output: str, **given: Any) -> Answer:
+    """Learn normal running, without any labels.
+
+    DATA is a recording (CSV, Parquet, .npz, .ts) or a folder of them; windows whose labels are not normal are left
+    out. Windows are known by statistics of their channels.
+    """
+    from headstart.workflow.signals_normal import NormalOptions, learn_normal
+
+    options = NormalOptions(**given)
+    learned = learn_normal(data, Path(output), options)
+
+    def show() -> None:
+        for note in learned.notes:
+            click.echo(note, err=True)
+        click.echo(learned.sentence)
+        click.echo(f"Wrote {output}")
+        click.echo(f"Next: headstart signals watch {shlex.quote(output)} -i STREAM")
+
+    return Answer(learned.to_json, show)
+
+
+@signals.command(cls=Command)
+@_model_argument
+@click.argument("data", type=click.Path())
+@click.option("-o", "--output", type=click.Path(), help="Folder to write: windows.csv, events.json, timelines.")
+def predict(model: str, data: str, output: str | None) -> Answer:
+    """Judge recordings, and where they have labels the model too.
+
+    MODEL is the folder that `headstart signals normal` wrote; DATA a recording or a folder of them. Events are
+    found or not, with their delay; alarms are false or not.
+    """
+    from headstart.workflow.signals_predict import predict_recordings
+
+    found = predict_recordings(Path(model), data, output=None if output is None else Path(output))
+
+    def show() -> None:
+        for note in found.notes:
+            click.echo(note, err=True)
+        click.echo("\n".join(found.lines()))
+        if output is not None:
+            click.echo(f"Wrote {output}")
+        click.echo(f"Next: headstart signals watch {shlex.quote(model)} -i STREAM")
+
+    return Answer(found.to_json, show)
+
+
+@signals.command(cls=Command)
+@_model_argument
+@click.option(
+    "-i",
+    "--input",
+    "source",
+    default="-",
+    show_default=True,
+    metavar="STREAM",
+    help="A file that grows, - for standard input, tcp://HOST:PORT to read from, listen://HOST:PORT to wait at.",
+)
+@click.option("-o", "--output", type=click.Path(), help="File that lines are added to. [default: standard output]")
+@click.option("--state", type=click.Path(), help="File by which a watch that was stopped goes on. [default: none]")
+@click.option(
+    "--format", "line_format", type=click.Choice(_FORMATS), help="Format of the lines. [default: by the first]"
+)
+@click.option("--time-column", metavar="NAME", help="Column or key of the time. [default: a usual name]")
+@click.option(
+    "--time-format", metavar="FORMAT", help="Format of dates that are not ISO 8601, as in '%d.%m.%Y %H:%M:%S'."
+)
+@click.option(
+    "--raise-after", type=click.IntRange(1), default=1, show_default=True, help="Windows in a row that raise an alarm."
+)
+@click.option(
+    "--clear-after", type=click.IntRange(1), default=3, show_default=True, help="Windows in a row that clear it."
+)
+@click.option("--alarms-only", is_flag=True, help="Write the windows alone that raise or clear an alarm.")
+@click.option("--once", is_flag=True, help="Stop at the end of a file instead of waiting for more.")
+def watch(model: str, source: str, output: str | None, state: str | None, **given: Any) -> Answer:
+    """Watch a live stream: lines of samples in, lines of JSON out.
+
+    Lines are CSV with a header, JSON or InfluxDB line protocol; channels are matched by their names. A line of JSON has
+    time, score, probability, p, the alarm that is on and the channels that are to blame. What could not be used is said
+    on standard error.
+    """
+    from headstart.cli.answer import wants_json
+    from headstart.errors import InputError
+    from headstart.model.watcher import open_watcher
+    from headstart.signals.live.alarms import Hysteresis
+    from headstart.workflow.signals_watch import WatchOptions, watch
+
+    if wants_json() and output is None:
+        raise InputError(
+            "--json gives one document at the end, and the lines go to standard output: name a file with -o."
+        )
+    watcher = open_watcher(Path(model))
+    _say(watcher.sentence)
+    options = WatchOptions(
+        source=source,
+        output=None if output is None else Path(output),
+        state=None if state is None else Path(state),
+        line_format=given["line_format"] or "",
+        time_column=given["time_column"],
+        time_format=given["time_format"],
+        hysteresis=Hysteresis(given["raise_after"], given["clear_after"]),
+        follow=not given["once"],
+        alarms_only=given["alarms_only"],
+    )
+    counts = watch(watcher, options, say=_say)
+
+    def show() -> None:
+        _say(f"The stream ended: {counts.windows:,} windows were judged, {counts.alarms:,} alarms raised.")
+
+    return Answer(lambda: {"windows": counts.windows, "alarms": counts.alarms, "output": output}, show)

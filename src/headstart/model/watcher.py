@@ -1,0 +1,157 @@
+"""Models that judge windows of a stream: a detector of what is not normal running."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from headstart.decisions.alarm_rate import AlarmRate
+from headstart.errors import BundleError
+from headstart.model.detector import Detector, is_detector, load_detector
+from headstart.signals.recipe import SignalRecipe
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Judgement of some windows.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (n,)
+        Higher is stranger.
+    probabilities : ndarray of shape (n,), or None
+        Probability that the window is not normal; None of a model that knows normal running alone.
+    p_values : ndarray of shape (n,), or None
+        Share of normal running that scores as high; None where no scores of it are at hand.
+    beyond : ndarray of shape (n,), bool
+        Whether the window is beyond the threshold of an alarm.
+    unlike_anything_seen : ndarray of shape (n,), bool
+        Whether it scores above all of normal running.
+    deviations : ndarray of shape (n, length, n_channels)
+        Samples in spreads from the centre of normal running, by which channels are named.
+    """
+
+    scores: NDArray[np.float64]
+    probabilities: NDArray[np.float64] | None
+    p_values: NDArray[np.float64] | None
+    beyond: NDArray[np.bool_]
+    unlike_anything_seen: NDArray[np.bool_]
+    deviations: NDArray[np.float64]
+
+
+class Watcher(Protocol):
+    """What judges windows of a stream."""
+
+    @property
+    def recipe(self) -> SignalRecipe:
+        """How the stream is cut and standardised."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """Hash of the model, by which alarms and kept states know it."""
+        ...
+
+    @property
+    def sizes(self) -> Sequence[float]:
+        """Typical size of every channel as measured; 0 where it is not known."""
+        ...
+
+    @property
+    def sentence(self) -> str:
+        """One line on what raises an alarm."""
+        ...
+
+    @property
+    def threshold(self) -> float:
+        """Score above which an alarm is raised."""
+        ...
+
+    @property
+    def score_label(self) -> str:
+        """What a score is, for an axis."""
+        ...
+
+    def judge(self, windows: NDArray[np.float32]) -> Judged:
+        """Judgement of standardised windows (n, length, n_channels)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class DetectorWatcher:
+    """Windows judged by their distance from normal running.
+
+    Attributes
+    ----------
+    detector : Detector
+    """
+
+    detector: Detector
+
+    @property
+    def recipe(self) -> SignalRecipe:
+        """See `Watcher.recipe`."""
+        return self.detector.recipe
+
+    @property
+    def identity(self) -> str:
+        """See `Watcher.identity`."""
+        return self.detector.identity
+
+    @property
+    def sizes(self) -> Sequence[float]:
+        """See `Watcher.sizes`."""
+        return self.detector.sizes
+
+    @property
+    def sentence(self) -> str:
+        """See `Watcher.sentence`."""
+        return self.detector.rate.sentence
+
+    @property
+    def threshold(self) -> float:
+        """See `Watcher.threshold`."""
+        return self.detector.rate.threshold
+
+    @property
+    def score_label(self) -> str:
+        """See `Watcher.score_label`."""
+        return "distance from normal running"
+
+    def judge(self, windows: NDArray[np.float32]) -> Judged:
+        """See `Watcher.judge`."""
+        rate, scores = self.detector.rate, self.detector.scores(windows)
+        return Judged(
+            scores=scores,
+            probabilities=None,
+            p_values=rate.p_values(scores),
+            beyond=beyond_threshold(rate, scores),
+            unlike_anything_seen=rate.unlike_anything_seen(scores),
+            deviations=(windows - self.detector.centre) / self.detector.spread,
+        )
+
+
+def beyond_threshold(rate: AlarmRate, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether scores raise an alarm."""
+    return np.asarray(rate.p_values(scores) <= rate.p_threshold)
+
+
+def open_watcher(path: Path) -> Watcher:
+    """The model of a stream that lies in a folder.
+
+    Raises
+    ------
+    BundleError
+        When there is none, or it is damaged.
+    """
+    for folder in (path, path / "model"):
+        if is_detector(folder):
+            return DetectorWatcher(load_detector(folder))
+    raise BundleError(f"{path} holds no model of a stream. Give the folder that `headstart signals normal -o` wrote.")

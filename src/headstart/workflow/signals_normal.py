@@ -1,0 +1,134 @@
+"""Normal running learned from recordings without labels, in the order of the job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headstart.decisions.alarm_rate import MIN_RANK, AlarmRate
+from headstart.errors import InputError
+from headstart.model.detector import DESCRIPTION, Detector, fit_detector
+from headstart.signals.dataset import recipe_of
+from headstart.signals.readers.read import read_recordings
+from headstart.signals.span import Span
+from headstart.signals.windows import Windowing, cut_windows
+
+
+@dataclass(frozen=True)
+class NormalOptions:
+    """How normal running is learned.
+
+    Attributes
+    ----------
+    window, stride, reference, block : str or None
+        Stretches of time as `Span.parse` takes them; the defaults of None are those of the command.
+    one_class : str
+        Kind of one-class head.
+    alarms_per_day : float or None
+    """
+
+    window: str
+    stride: str | None = None
+    reference: str | None = None
+    one_class: str = "mahalanobis"
+    alarms_per_day: float | None = None
+    block: str | None = None
+
+
+@dataclass(frozen=True)
+class NormalRunning:
+    """What was learned, for people.
+
+    Attributes
+    ----------
+    detector : Detector
+    notes : tuple of str
+        What reading and cutting changed.
+    """
+
+    detector: Detector
+    notes: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """What the detector rests on, and what it promises."""
+        one = self.detector
+        words = (
+            f"{one.n_windows:,} windows of {len(one.recipe.channels)} channels are normal running. {one.rate.sentence}"
+        )
+        return words + _possible(one.rate)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        one = self.detector
+        return {
+            "windows": one.n_windows,
+            "channels": list(one.recipe.channels),
+            "one_class": one.head.kind,
+            "days": one.rate.days,
+            "alarms_per_day": None
+            if one.rate.per_day is None
+            else {"promised": one.rate.per_day, "ci95": list(one.rate.interval)},
+            "notes": list(self.notes),
+        }
+
+
+def learn_normal(data: str, output: Path, options: NormalOptions) -> NormalRunning:
+    """Read recordings, learn their normal running and write the detector.
+
+    Parameters
+    ----------
+    data : str
+        A recording, or a folder of them.
+    output : Path
+        Folder of the detector; made when it is not there.
+    options : NormalOptions
+
+    Raises
+    ------
+    DataError, InputError
+        When recordings cannot be read or cut so, or are too short for the alarms that are promised; nothing is written.
+    StorageError
+        When the disk refuses.
+    """
+    if output.is_dir() and any(output.iterdir()) and not (output / DESCRIPTION).is_file():
+        raise InputError(f"{output} is not empty and holds no detector. Choose another folder.")
+    recordings = read_recordings(data)
+    how = _windowing(options, recordings[0].period_s)
+    windows = cut_windows(recordings, how)
+    block = None if options.block is None else _seconds(Span.parse(options.block, "--block"), windows.period_s)
+    detector = fit_detector(
+        windows,
+        recipe_of(windows, how, standardise=None, image="level", with_statistics=True),
+        kind=options.one_class,
+        per_day=options.alarms_per_day,
+        block_s=block,
+    )
+    detector.save(output)
+    return NormalRunning(detector, (*(note for one in recordings for note in one.notes), *windows.notes))
+
+
+def _windowing(options: NormalOptions, period_s: float) -> Windowing:
+    length = Span.parse(options.window, "--window")
+    half = Span(max(1, length.samples(period_s) // 2), in_samples=True)
+    return Windowing(
+        length=length,
+        stride=half if options.stride is None else Span.parse(options.stride, "--stride"),
+        reference=Span(0.0) if options.reference is None else Span.parse(options.reference, "--reference"),
+        parts=1,
+    )
+
+
+def _seconds(span: Span, period_s: float) -> float:
+    return span.amount * (period_s if span.in_samples else 1.0)
+
+
+def _possible(rate: AlarmRate) -> str:
+    """What could be promised from as much normal running, where nothing is."""
+    if rate.per_day is not None:
+        return ""
+    least = MIN_RANK / rate.days
+    if least * rate.block_s > 43_200:
+        return " That is too little to promise a rate."
+    return f" --alarms-per-day {least:.2g} or more could be promised."

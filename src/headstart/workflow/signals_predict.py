@@ -1,0 +1,221 @@
+"""Recordings judged by a model of a stream, in the order of the job."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from headstart.errors import DataError
+from headstart.model.watcher import Watcher, open_watcher
+from headstart.report.figures.style import render
+from headstart.report.figures.timeline import Timeline, draw_timeline
+from headstart.signals.judging import JudgedAlarms, alarm_spans, events_of, judge_recording
+from headstart.signals.live.alarms import Hysteresis
+from headstart.signals.readers.format import RecordingFormat
+from headstart.signals.readers.read import read_recordings
+from headstart.signals.recipe import SignalRecipe
+from headstart.signals.recording import Recording
+from headstart.signals.span import Span
+from headstart.signals.standardise import standardised
+from headstart.signals.units import changed_units, typical_sizes
+from headstart.signals.windows import Windowing, Windows, cut_windows
+from headstart.storage import write_bytes, write_json
+
+MAX_TIMELINES: Final = 40
+"""Most timelines that are drawn."""
+_AT_ONCE: Final = 1024
+_SAME_PERIOD: Final = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedWindows:
+    """Windows of recordings with their scores.
+
+    Attributes
+    ----------
+    windows : Windows
+    scores : ndarray of shape (n,)
+    probabilities, p_values : ndarray of shape (n,), or None
+    beyond : ndarray of shape (n,), bool
+    judged : JudgedAlarms or None
+        None without labels.
+    notes : tuple of str
+    """
+
+    windows: Windows
+    scores: npt.NDArray[np.float64]
+    probabilities: npt.NDArray[np.float64] | None
+    p_values: npt.NDArray[np.float64] | None
+    beyond: npt.NDArray[np.bool_]
+    judged: JudgedAlarms | None
+    notes: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """What people are told."""
+        if self.judged is not None:
+            return self.judged.lines()
+        share = self.beyond.mean()
+        return [
+            f"{len(self.windows):,} windows, {int(self.beyond.sum()):,} beyond the threshold ({100 * share:.1f} %)."
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "windows": len(self.windows),
+            "beyond": int(self.beyond.sum()),
+            "notes": list(self.notes),
+            "judged": None if self.judged is None else self.judged.to_json(),
+        }
+
+
+def predict_recordings(path: Path, data: str, *, output: Path | None = None) -> JudgedWindows:
+    """Judge recordings.
+
+    Parameters
+    ----------
+    path : Path
+        Folder of the model.
+    data : str
+        A recording or a folder of them.
+    output : Path, optional
+        Folder that ``windows.csv``, ``judged.json`` and a timeline of each recording are written to.
+
+    Raises
+    ------
+    BundleError, DataError, InputError
+        When there is no such model, or the recordings are not those of its channels and sampling rate.
+    StorageError
+        When the disk refuses.
+    """
+    watcher, hysteresis = open_watcher(path), Hysteresis()
+    windows, notes = _windows(watcher, data)
+    parts = [
+        watcher.judge(standardised(windows, watcher.recipe.standardise, np.arange(first, last)))
+        for first, last in _pieces(len(windows))
+    ]
+    probabilities = [one.probabilities for one in parts if one.probabilities is not None]
+    p_values = [one.p_values for one in parts if one.p_values is not None]
+    beyond = np.concatenate([one.beyond for one in parts])
+    found = JudgedWindows(
+        windows=windows,
+        scores=np.concatenate([one.scores for one in parts]),
+        probabilities=np.concatenate(probabilities) if probabilities else None,
+        p_values=np.concatenate(p_values) if p_values else None,
+        beyond=beyond,
+        judged=None if windows.labels is None else _judged(windows, beyond, hysteresis),
+        notes=notes,
+    )
+    if output is not None:
+        write_bytes(output / "windows.csv", _table(found))
+        write_json(output / "judged.json", found.to_json())
+        for place, one in enumerate(windows.recordings[:MAX_TIMELINES]):
+            figure = draw_timeline(_timeline(found, place, watcher, hysteresis))
+            stem = re.sub(r"[^\w.-]+", "_", one.name)
+            write_bytes(output / f"timeline-{stem}.png", render(figure)[1])
+    return found
+
+
+def _windows(watcher: Watcher, data: str) -> tuple[Windows, tuple[str, ...]]:
+    """Windows of the recordings, cut as those that the model was fitted on, and notes on them."""
+    recipe = watcher.recipe
+    recordings = read_recordings(data, RecordingFormat(channels=recipe.channels))
+    _check_period(recordings[0], recipe)
+    how = Windowing(
+        length=Span(recipe.length, in_samples=True),
+        stride=Span(recipe.stride, in_samples=True),
+        rule=recipe.rule,
+        reference=Span(recipe.reference, in_samples=True),
+        gaps=recipe.gaps,
+        parts=1,
+    )
+    windows = cut_windows(recordings, how)
+    notes = [note for one in recordings for note in one.notes]
+    for one in recordings:
+        notes += [
+            f"{one.name}: {said}" for said in changed_units(watcher.sizes, typical_sizes(one.values), one.channels)
+        ]
+    return windows, (*notes, *windows.notes)
+
+
+def _check_period(one: Recording, recipe: SignalRecipe) -> None:
+    if abs(one.period_s - recipe.period_s) > _SAME_PERIOD * recipe.period_s:
+        raise DataError(
+            f"{one.name} has a sample every {one.period_s:g} s, but the model was fitted on one every "
+            f"{recipe.period_s:g} s. Resample the recording, or fit the model on such recordings."
+        )
+
+
+def _pieces(n: int) -> list[tuple[int, int]]:
+    return [(first, min(first + _AT_ONCE, n)) for first in range(0, n, _AT_ONCE)]
+
+
+def _rows(windows: Windows, place: int) -> npt.NDArray[np.int64]:
+    return np.flatnonzero(windows.recording == place)
+
+
+def _judged(windows: Windows, beyond: npt.NDArray[np.bool_], hysteresis: Hysteresis) -> JudgedAlarms:
+    found = []
+    for place, one in enumerate(windows.recordings):
+        rows = _rows(windows, place)
+        if len(rows):
+            found.append(
+                judge_recording(
+                    one,
+                    [(windows.labels or ())[row] for row in rows.tolist()],
+                    np.asarray(windows.start[rows] * windows.period_s, dtype=np.float64),
+                    beyond[rows],
+                    window_s=windows.length * windows.period_s,
+                    hysteresis=hysteresis,
+                )
+            )
+    return JudgedAlarms(tuple(found))
+
+
+def _table(found: JudgedWindows) -> bytes:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["recording", "start_s", "start", "label", "score", "probability", "p", "beyond"])
+    windows = found.windows
+    for row, (place, start) in enumerate(zip(windows.recording.tolist(), windows.start.tolist(), strict=True)):
+        one = windows.recordings[place]
+        table.writerow(
+            [
+                one.name,
+                f"{start * windows.period_s:.10g}",
+                one.time_text(start),
+                "" if windows.labels is None else windows.labels[row],
+                repr(float(found.scores[row])),
+                "" if found.probabilities is None else repr(float(found.probabilities[row])),
+                "" if found.p_values is None else repr(float(found.p_values[row])),
+                int(found.beyond[row]),
+            ]
+        )
+    return text.getvalue().encode()
+
+
+def _timeline(found: JudgedWindows, place: int, watcher: Watcher, hysteresis: Hysteresis) -> Timeline:
+    windows = found.windows
+    one, rows = windows.recordings[place], _rows(windows, place)
+    window_s = windows.length * windows.period_s
+    starts = np.asarray(windows.start[rows] * windows.period_s, dtype=np.float64)
+    alarms = alarm_spans(starts, window_s, found.beyond[rows], hysteresis)
+    events = None if one.labels is None else events_of(one)
+    n_events = "" if events is None else f" beside {len(events)} true event{'' if len(events) == 1 else 's'}"
+    return Timeline(
+        name=one.name,
+        time_s=starts + window_s,
+        score=found.scores[rows],
+        threshold=watcher.threshold,
+        events=events,
+        alarms=alarms,
+        finding=f"{one.name}: {len(alarms)} alarm{'' if len(alarms) == 1 else 's'}{n_events}",
+        score_label=watcher.score_label,
+    )

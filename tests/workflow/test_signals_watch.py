@@ -1,0 +1,300 @@
+"""Normal running learned, recordings judged, streams watched: as a user does, with kills and damage."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from stream_files import csv_lines, samples, write_csv
+
+from headstart.cli.main import main
+from headstart.errors import DataError, InputError
+from headstart.model.watcher import Watcher, open_watcher
+from headstart.workflow.signals_normal import NormalOptions, learn_normal
+from headstart.workflow.signals_predict import predict_recordings
+from headstart.workflow.signals_watch import WatchOptions, watch
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording of normal running, one with two leaks, and a detector; read only."""
+    root = tmp_path_factory.mktemp("stream")
+    write_csv(root / "normal.csv", samples(n=2000))
+    write_csv(root / "leaks.csv", samples(leaks=True, seed=1), labelled=True)
+    learn_normal(str(root / "normal.csv"), root / "detector", NormalOptions("20s", stride="10s", block="100s"))
+    return root
+
+
+@pytest.fixture(scope="module")
+def watcher(folder: Path) -> Watcher:
+    return open_watcher(folder / "detector")
+
+
+def watched(watcher: Watcher, tmp_path: Path, said: list[str] | None = None, **about: Any) -> list[dict[str, Any]]:
+    options = WatchOptions(output=tmp_path / "out.jsonl", follow=False, **about)
+    watch(watcher, options, say=(said.append if said is not None else lambda sentence: None))
+    return [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+
+
+def test_leaks_are_found_and_the_channel_is_named(watcher: Watcher, folder: Path, tmp_path: Path) -> None:
+    found = watched(watcher, tmp_path, source=str(folder / "leaks.csv"))
+    raised = [one for one in found if one["change"] == "raised"]
+    assert len(found) == 99
+    assert [one["time"][11:16] for one in raised] == ["10:19", "10:26"]
+    assert all(next(iter(one["channels"])) == "Pressure" for one in raised)
+    assert raised[0]["evidence"][0].startswith("Pressure, 10:19:")
+    assert len({one["alarm"] for one in found if one["alarm"]}) == 2
+    assert all(one["unlike_anything_seen"] for one in raised)
+
+
+def test_a_stream_is_judged_as_the_recording_is(watcher: Watcher, folder: Path, tmp_path: Path) -> None:
+    live = watched(watcher, tmp_path, source=str(folder / "leaks.csv"))
+    whole = predict_recordings(folder / "detector", str(folder / "leaks.csv"))
+    assert [one["score"] for one in live] == whole.scores.tolist()
+    assert [one["p"] for one in live] == (whole.p_values if whole.p_values is not None else np.empty(0)).tolist()
+
+
+@pytest.mark.parametrize("form", ["json", "influx"])
+def test_every_format_gives_the_same(watcher: Watcher, folder: Path, tmp_path: Path, form: str) -> None:
+    rows = [line.split(",") for line in csv_lines(samples(leaks=True, seed=1))[1:]]
+    shape = {
+        "json": '{{"time": {0}, "Temperature": {2}, "Pressure": {1}}}',
+        "influx": "ring,sector=3 Pressure={1},Temperature={2} {0}000000000",
+    }[form]
+    (tmp_path / "lines").write_text("\n".join(shape.format(*row) for row in rows) + "\n")
+    found = watched(watcher, tmp_path, source=str(tmp_path / "lines"))
+    (tmp_path / "csv").mkdir()
+    assert found == watched(watcher, tmp_path / "csv", source=str(folder / "leaks.csv"))
+
+
+def test_a_watch_that_stops_anywhere_goes_on_without_loss_or_repetition(
+    watcher: Watcher, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "whole").mkdir()
+    expected = watched(watcher, tmp_path / "whole", source=str(folder / "leaks.csv"))
+    content = (folder / "leaks.csv").read_bytes()
+    rng, about = np.random.default_rng(0), {"source": str(tmp_path / "grown.csv"), "state": tmp_path / "state.json"}
+    (tmp_path / "grown.csv").write_bytes(b"")
+    for cut in [*sorted(rng.integers(0, len(content), 20).tolist()), len(content)]:
+        (tmp_path / "grown.csv").write_bytes(content[: content.rindex(b"\n", 0, max(cut, 40)) + 1])
+        found = watched(watcher, tmp_path, **about)
+    assert found == expected
+
+
+def test_output_that_the_state_does_not_know_of_is_written_once(watcher: Watcher, folder: Path, tmp_path: Path) -> None:
+    about = {"source": str(folder / "leaks.csv"), "state": tmp_path / "state.json"}
+    expected = watched(watcher, tmp_path, **about)
+    with open(tmp_path / "out.jsonl", "ab") as handle:
+        handle.write(b'{"time": "half a li')
+    assert watched(watcher, tmp_path, **about) == expected
+
+
+def test_a_killed_process_leaves_every_line_once(folder: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "headstart", "signals", "watch", str(folder / "detector"), "--once"]
+    command += [
+        "-i",
+        str(tmp_path / "leaks.csv"),
+        "-o",
+        str(tmp_path / "out.jsonl"),
+        "--state",
+        str(tmp_path / "s.json"),
+    ]
+    content = (folder / "leaks.csv").read_bytes()
+    half = content.rindex(b"\n", 0, len(content) // 2) + 1
+    (tmp_path / "leaks.csv").write_bytes(content[:half])
+    command.remove("--once")
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while not (tmp_path / "s.json").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    (tmp_path / "leaks.csv").write_bytes(content)
+    again = CliRunner().invoke(main, [*command[3:], "--once"])
+    assert again.exit_code == 0, again.output
+    found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    (tmp_path / "whole").mkdir()
+    assert found == watched(open_watcher(folder / "detector"), tmp_path / "whole", source=str(folder / "leaks.csv"))
+
+
+def test_alarms_alone_and_hysteresis(watcher: Watcher, folder: Path, tmp_path: Path) -> None:
+    found = watched(watcher, tmp_path, source=str(folder / "leaks.csv"), alarms_only=True)
+    assert [one["change"] for one in found] == ["raised", "cleared"] * 2
+    assert found[0]["alarm"] == found[1]["alarm"] != found[2]["alarm"]
+
+
+def test_a_socket_that_sends_and_one_that_is_waited_at(watcher: Watcher, folder: Path, tmp_path: Path) -> None:
+    content = (folder / "leaks.csv").read_bytes()
+    (tmp_path / "whole").mkdir()
+    expected = watched(watcher, tmp_path / "whole", source=str(folder / "leaks.csv"))
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def send() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(content)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    found = watched(watcher, tmp_path, source=f"tcp://127.0.0.1:{server.getsockname()[1]}")
+    sender.join()
+    server.close()
+    assert found == expected
+
+
+def test_time_backwards_gaps_and_units_are_said(watcher: Watcher, tmp_path: Path) -> None:
+    values = samples(seed=2, n=400)
+    values[200:, 0] *= 1000
+    lines = csv_lines(values)
+    lines[150:150] = [lines[10], "1,2"]
+    del lines[250:290]
+    said: list[str] = []
+    (tmp_path / "odd.csv").write_text("\n".join(lines) + "\n")
+    watched(watcher, tmp_path, said, source=str(tmp_path / "odd.csv"))
+    assert "is not later than" in said[0]
+    assert "2 cells instead of 3" in said[1]
+    assert any(one.startswith("Channel 'Pressure' is about 1,000 times as large") for one in said)
+    assert any(one.startswith("A gap of 40 s until 2020-03-09T") for one in said)
+
+
+def test_channels_are_matched_by_name_else_refused(watcher: Watcher, folder: Path, tmp_path: Path) -> None:
+    lines = [line.split(",") for line in csv_lines(samples(leaks=True, seed=1))]
+    turned = "\n".join(",".join([row[2], row[1], row[0]]) for row in lines)
+    (tmp_path / "turned.csv").write_text(turned + "\n")
+    (tmp_path / "whole").mkdir()
+    expected = watched(watcher, tmp_path / "whole", source=str(folder / "leaks.csv"))
+    assert watched(watcher, tmp_path, source=str(tmp_path / "turned.csv")) == expected
+    (tmp_path / "renamed.csv").write_text("\n".join(csv_lines(samples(n=5))).replace("Pressure", "Druck") + "\n")
+    with pytest.raises(DataError, match=r"channel.*'Pressure'"):
+        watched(watcher, tmp_path, source=str(tmp_path / "renamed.csv"))
+
+
+def test_recordings_are_judged_and_drawn(folder: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        main, ["signals", "predict", str(folder / "detector"), str(folder / "leaks.csv"), "-o", str(tmp_path / "out")]
+    )
+    assert result.exit_code == 0, result.output
+    assert "Events found: 2 of 2" in result.output
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "judged.json",
+        "timeline-leaks.csv.png",
+        "windows.csv",
+    ]
+    judged = json.loads((tmp_path / "out" / "judged.json").read_text())["judged"]
+    assert judged["events"]["n_found"] == 2
+    assert (
+        (tmp_path / "out" / "windows.csv").read_text().startswith("recording,start_s,start,label,score,probability,p,")
+    )
+    unlabelled = predict_recordings(folder / "detector", str(folder / "normal.csv"))
+    assert unlabelled.judged is None and "beyond the threshold" in unlabelled.lines()[0]
+
+
+def test_a_recording_of_another_rate_or_unit(folder: Path, tmp_path: Path) -> None:
+    values = samples(seed=3)
+    values[:, 1] *= 1000
+    write_csv(tmp_path / "milli.csv", values)
+    found = predict_recordings(folder / "detector", str(tmp_path / "milli.csv"))
+    assert any("'Temperature' is about 1,000 times as large" in note for note in found.notes)
+    lines = csv_lines(samples(seed=3))
+    (tmp_path / "slow.csv").write_text("\n".join([lines[0], *lines[1::2]]) + "\n")
+    with pytest.raises(DataError, match="every 2 s, but the model was fitted on one every 1 s"):
+        predict_recordings(folder / "detector", str(tmp_path / "slow.csv"))
+
+
+def command(*arguments: str, standard_input: bytes | None = None) -> tuple[int, str]:
+    found = CliRunner().invoke(main, list(arguments), input=standard_input)
+    return found.exit_code, found.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--alarms-per-day", "1"], "cannot be promised"),
+        (["--window", "1h"], "do not fit into"),
+        (["--one-class", "forest"], "forest"),
+        (["--window", "soon"], "soon"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused_and_nothing_written(
+    folder: Path, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    given = ["--window", "20s"] if "--window" not in arguments else []
+    code, said = command("signals", "normal", str(folder / "normal.csv"), "-o", str(tmp_path / "d"), *given, *arguments)
+    assert (code, words in said) == (2, True), said
+    assert not (tmp_path / "d").exists()
+
+
+def test_other_misuse_is_refused_in_words(folder: Path, tmp_path: Path) -> None:
+    detector = str(folder / "detector")
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "file").touch()
+    write_csv(tmp_path / "n.csv", samples())
+    for arguments, words in (
+        (["watch", str(tmp_path)], "no model of a stream"),
+        (["watch", detector, "-i", str(tmp_path / "none.csv")], "no such file"),
+        (["watch", detector, "-i", "tcp://nowhere"], "no host and port"),
+        (["watch", detector, "-i", "tcp://127.0.0.1:1"], "Cannot connect to"),
+        (["normal", str(tmp_path / "n.csv"), "-o", str(tmp_path / "used"), "--window", "20s"], "holds no detector"),
+        (["watch", detector, "--json"], "name a file with -o"),
+    ):
+        code, said = command("signals", *arguments)
+        assert code in (1, 2) and words in said, said
+    (tmp_path / "state.json").write_text("{}")
+    code, said = command(
+        "signals", "watch", detector, "-i", str(folder / "leaks.csv"), "--once", "--state", str(tmp_path / "state.json")
+    )
+    assert code == 2 and "holds no state" in said
+
+
+def test_a_reader_that_goes_away_ends_the_watch_without_a_traceback(folder: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    arguments = ["signals", "watch", str(folder / "detector"), "-i", str(folder / "leaks.csv"), "--once"]
+    done = subprocess.run(
+        [sys.executable, "-m", "headstart", *arguments], stdout=writing, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writing)
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_watch_of_standard_input(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "headstart", "signals", "watch", str(folder / "detector")],
+        input=(folder / "leaks.csv").read_bytes(),
+        capture_output=True,
+        check=True,
+    )
+    assert len(io.BytesIO(done.stdout).readlines()) == 99
+    assert b"2 alarms raised" in done.stderr
+
+
+def test_reading_a_replaced_file_begins_anew(watcher: Watcher, folder: Path, tmp_path: Path) -> None:
+    about = {"source": str(tmp_path / "log.csv"), "state": tmp_path / "state.json"}
+    said: list[str] = []
+    (tmp_path / "log.csv").write_bytes((folder / "leaks.csv").read_bytes())
+    first = watched(watcher, tmp_path, **about)
+    later = csv_lines(samples(seed=5, n=200))
+    rows = [line.split(",", 1) for line in later[1:]]
+    shifted = [later[0], *(f"{int(time_s) + 1000},{rest}" for time_s, rest in rows)]
+    (tmp_path / "log.csv").write_text("\n".join(shifted) + "\n")
+    both = watched(watcher, tmp_path, said, **about)
+    assert said[0].endswith("it is read from its start.")
+    assert both[: len(first)] == first and len(both) == len(first) + 20
+
+
+def test_options_of_learning_are_told(folder: Path) -> None:
+    with pytest.raises(InputError, match="'--window' is"):
+        learn_normal(str(folder / "normal.csv"), folder / "x", NormalOptions("x"))
