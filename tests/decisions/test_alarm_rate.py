@@ -35,7 +35,7 @@ def test_threshold_is_the_rank_that_the_promise_leaves() -> None:
 def test_seven_days_are_needed_for_one_alarm_a_day() -> None:
     assert min_days(1) == 7
     scores, times = normal_scores(6, seed=1)
-    with pytest.raises(InputError, match=r"1 alarms a day cannot be promised from 6 days .* at least 7\. .*1\.2 a day"):
+    with pytest.raises(InputError, match=r"1 alarm a day cannot be promised from 6 days .* at least 7\. .*1\.2 a day"):
         fit_alarm_rate(scores, times, block_s=60, per_day=1)
     assert fit_alarm_rate(scores, times, block_s=60, per_day=1.2).rank >= 7
     assert fit_alarm_rate(scores, times, block_s=60).per_day is None

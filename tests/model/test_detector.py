@@ -21,7 +21,7 @@ from headstart.signals.windows import Windowing, Windows, cut_windows
 
 
 def recording(name: str = "a", *, n: int = 900, seed: int = 0, labels: tuple[str, ...] | None = None) -> Recording:
-    values = np.random.default_rng(seed).normal(size=(n, 2)) + [5, -3]
+    values = np.random.default_rng(seed).normal(loc=[5, -3], size=(n, 2))
     return Recording(name, ("p", "q"), values, 1.0, labels=labels)
 
 

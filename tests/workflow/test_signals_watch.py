@@ -54,7 +54,7 @@ def test_leaks_are_found_and_the_channel_is_named(watcher: Watcher, folder: Path
     assert len(found) == 99
     assert [one["time"][11:16] for one in raised] == ["10:19", "10:26"]
     assert all(next(iter(one["channels"])) == "Pressure" for one in raised)
-    assert raised[0]["evidence"][0].startswith("Pressure, 10:19:")
+    assert raised[0]["evidence"][0].startswith("Pressure, 10:18:")
     assert len({one["alarm"] for one in found if one["alarm"]}) == 2
     assert all(one["unlike_anything_seen"] for one in raised)
 
@@ -103,14 +103,8 @@ def test_output_that_the_state_does_not_know_of_is_written_once(watcher: Watcher
 
 def test_a_killed_process_leaves_every_line_once(folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "headstart", "signals", "watch", str(folder / "detector"), "--once"]
-    command += [
-        "-i",
-        str(tmp_path / "leaks.csv"),
-        "-o",
-        str(tmp_path / "out.jsonl"),
-        "--state",
-        str(tmp_path / "s.json"),
-    ]
+    command += ["-i", str(tmp_path / "leaks.csv"), "-o", str(tmp_path / "out.jsonl")]
+    command += ["--state", str(tmp_path / "s.json")]
     content = (folder / "leaks.csv").read_bytes()
     half = content.rindex(b"\n", 0, len(content) // 2) + 1
     (tmp_path / "leaks.csv").write_bytes(content[:half])
@@ -207,6 +201,7 @@ def test_a_recording_of_another_rate_or_unit(folder: Path, tmp_path: Path) -> No
     write_csv(tmp_path / "milli.csv", values)
     found = predict_recordings(folder / "detector", str(tmp_path / "milli.csv"))
     assert any("'Temperature' is about 1,000 times as large" in note for note in found.notes)
+    assert any("run otherwise than what was learned" in note for note in found.notes)
     lines = csv_lines(samples(seed=3))
     (tmp_path / "slow.csv").write_text("\n".join([lines[0], *lines[1::2]]) + "\n")
     with pytest.raises(DataError, match="every 2 s, but the model was fitted on one every 1 s"):
@@ -296,5 +291,5 @@ def test_reading_a_replaced_file_begins_anew(watcher: Watcher, folder: Path, tmp
 
 
 def test_options_of_learning_are_told(folder: Path) -> None:
-    with pytest.raises(InputError, match="'--window' is"):
+    with pytest.raises(InputError, match="--window is 'x'"):
         learn_normal(str(folder / "normal.csv"), folder / "x", NormalOptions("x"))

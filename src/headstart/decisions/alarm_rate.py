@@ -101,7 +101,7 @@ class AlarmRate:
         if self.per_day is None:
             return f"No rate of alarms is promised; an alarm is a score above all of {rests}."
         low, high = self.interval
-        return f"At most {self.per_day:g} alarms a day are expected (95 % {low:.2f} to {high:.2f}), from {rests}."
+        return f"At most {_alarms(self.per_day)} a day expected (95 % {low:.2f} to {high:.2f}), from {rests}."
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -206,14 +206,18 @@ def block_maxima(scores: Floats, times_s: Floats, recordings: npt.NDArray[Any], 
     return np.array(found)
 
 
+def _alarms(per_day: float) -> str:
+    return f"{per_day:g} alarm{'' if per_day == 1 else 's'}"
+
+
 def _check_is_enough(found: AlarmRate, per_day: float) -> None:
     if per_day * found.block_s > DAY_S / 2:
         raise InputError(
-            f"{per_day:g} alarms a day of blocks of {found.block_s:g} s are an alarm in more than every second block. "
+            f"{_alarms(per_day)} a day of blocks of {found.block_s:g} s would be one in more than every second block. "
             "Promise fewer, or take shorter blocks."
         )
     if found.rank < MIN_RANK:
         raise InputError(
-            f"{per_day:g} alarms a day cannot be promised from {found.days:.2g} days of normal running; that needs at "
+            f"{_alarms(per_day)} a day cannot be promised from {found.days:.2g} days of normal running; that needs at "
             f"least {min_days(per_day):g}. Record on, or promise {math.ceil(10 * MIN_RANK / found.days) / 10:g} a day."
         )

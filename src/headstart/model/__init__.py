@@ -1,10 +1,19 @@
-"""The fitted model: it predicts, and it is saved as a bundle and loaded from one."""
+"""The fitted model: it predicts, and it is saved as a bundle and loaded from one.
 
-from headstart.model.bundle import BUNDLE_FORMAT
-from headstart.model.feature_recipe import FeatureRecipe
-from headstart.model.fold_models import FoldModel, FoldModels, load_fold_models
-from headstart.model.load import load_model
-from headstart.model.model import Model, Prediction, Unlocked, image_marks
+A detector of streams needs no network, so the modules that import torch are imported only when they are used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headstart.model.bundle import BUNDLE_FORMAT
+    from headstart.model.feature_recipe import FeatureRecipe
+    from headstart.model.fold_models import FoldModel, FoldModels, load_fold_models
+    from headstart.model.load import load_model
+    from headstart.model.model import Model, Prediction, Unlocked, image_marks
 
 __all__ = [
     "BUNDLE_FORMAT",
@@ -18,3 +27,24 @@ __all__ = [
     "load_fold_models",
     "load_model",
 ]
+
+_HOMES = {
+    "BUNDLE_FORMAT": "bundle",
+    "FeatureRecipe": "feature_recipe",
+    "FoldModel": "fold_models",
+    "FoldModels": "fold_models",
+    "Model": "model",
+    "Prediction": "model",
+    "Unlocked": "model",
+    "image_marks": "model",
+    "load_fold_models": "fold_models",
+    "load_model": "load",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from headstart.signals.live.alarms import Hysteresis
 from headstart.signals.readers.format import RecordingFormat
 from headstart.signals.readers.read import read_recordings
 from headstart.signals.recipe import SignalRecipe
-from headstart.signals.recording import Recording
+from headstart.signals.recording import NORMAL, Recording
 from headstart.signals.span import Span
 from headstart.signals.standardise import standardised
 from headstart.signals.units import changed_units, typical_sizes
@@ -113,6 +113,7 @@ def predict_recordings(path: Path, data: str, *, output: Path | None = None) -> 
         judged=None if windows.labels is None else _judged(windows, beyond, hysteresis),
         notes=notes,
     )
+    found = replace(found, notes=(*found.notes, *_runs_otherwise(found)))
     if output is not None:
         write_bytes(output / "windows.csv", _table(found))
         write_json(output / "judged.json", found.to_json())
@@ -151,6 +152,19 @@ def _check_period(one: Recording, recipe: SignalRecipe) -> None:
             f"{one.name} has a sample every {one.period_s:g} s, but the model was fitted on one every "
             f"{recipe.period_s:g} s. Resample the recording, or fit the model on such recordings."
         )
+
+
+def _runs_otherwise(found: JudgedWindows) -> list[str]:
+    """A note where most of what should be normal is beyond the threshold."""
+    labels = found.windows.labels
+    normal = np.ones(len(found.beyond), dtype=bool) if labels is None else np.array(labels) == NORMAL
+    if not normal.any() or found.beyond[normal].mean() <= 0.5:
+        return []
+    return [
+        f"{100 * found.beyond[normal].mean():.0f} % of the windows that should be normal are beyond the threshold: "
+        "these recordings run otherwise than what was learned. Learn normal running from some that run as these do, or bring "
+        "both to one scale with --reference."
+    ]
 
 
 def _pieces(n: int) -> list[tuple[int, int]]:

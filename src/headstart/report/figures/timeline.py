@@ -65,6 +65,7 @@ def draw_timeline(shown: Timeline) -> Figure:
     )
     if shown.score.min() > 0 and shown.score.max() > 20 * np.median(shown.score):
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
     axes.set(xlabel=f"time since the start ({unit})", ylabel=shown.score_label)
     axes.grid(True, axis="y")
     style.set_title(figure, shown.finding)

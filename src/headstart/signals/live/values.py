@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from headstart.data.images.source import ImageSource
 from headstart.errors import DataError
 from headstart.signals.live.windows import LiveWindow, StreamShape
 from headstart.signals.recipe import SignalRecipe
 from headstart.signals.standardise import MIN_REFERENCE, centre_and_spread, scaled
-from headstart.signals.window_image import WindowImage
 
 
 def stream_shape(recipe: SignalRecipe) -> StreamShape:
@@ -49,22 +46,3 @@ def _check_reference(reference: npt.NDArray[np.float64], recipe: SignalRecipe) -
             f"{known[place]} samples of {recipe.channels[place]!r}; at least {MIN_REFERENCE} are needed. Begin "
             "anew where all channels run."
         )
-
-
-@dataclass(frozen=True, eq=False)
-class LivePictures(ImageSource):
-    """Pictures of windows of a stream.
-
-    Attributes
-    ----------
-    values : ndarray of shape (n, length, n_channels), float32
-        Standardised.
-    recipe : SignalRecipe
-    """
-
-    values: npt.NDArray[np.float32]
-    recipe: SignalRecipe
-
-    def open(self, row: int, name: str) -> WindowImage:
-        """Picture of the window of a row."""
-        return WindowImage(name, self.values[row], self.recipe)
