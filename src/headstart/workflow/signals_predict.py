@@ -162,8 +162,8 @@ def _runs_otherwise(found: JudgedWindows) -> list[str]:
         return []
     return [
         f"{100 * found.beyond[normal].mean():.0f} % of the windows that should be normal are beyond the threshold: "
-        "these recordings run otherwise than what was learned. Learn normal running from some that run as these do, or bring "
-        "both to one scale with --reference."
+        "these recordings run otherwise than what was learned. Learn normal running from some that run as these do, or "
+        "bring both to one scale with --reference."
     ]
 
 

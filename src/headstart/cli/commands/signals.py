@@ -21,7 +21,7 @@ _FORMATS = ("csv", "json", "influx")
 @register_command(order=45)
 @click.group()
 def signals() -> None:
-    """Find anomalies in recordings of many channels and in live streams."""
+    """Find anomalies in recordings, and watch live streams."""
 
 
 def _model_argument(function: Callable[..., Any]) -> Callable[..., Any]:
