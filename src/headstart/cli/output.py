@@ -31,8 +31,8 @@ T = TypeVar("T")
 _SHOWN_ITEMS = 10
 
 
-def print_run(run: Run) -> None:
-    """Print the results of a finished fit, where its report lies, and the next command."""
+def print_run(run: Run, next_step: str = "") -> None:
+    """Print the results of a finished fit, where its report lies, and the next command: a prediction unless given."""
     from headstart.results.writers.ensemble import ensemble_words
     from headstart.results.writers.finetuning import finetuning_words
 
@@ -55,7 +55,7 @@ def print_run(run: Run) -> None:
         click.echo(f"Warning: {warning}", err=True)
     print_text(run.headline)  # the verdict on transfer is its last sentence
     click.echo(f"Report: {run.report}")
-    click.echo(next_prediction(run.folder / "model", has_table=results.table is not None))
+    click.echo(next_step or next_prediction(run.folder / "model", has_table=results.table is not None))
 
 
 def next_prediction(model: str | Path, *, has_table: bool) -> str:

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     from headstart.data.images.source import StoredImage
 
-MODULES: Final[dict[str, str]] = {"channel_normalisation": "headstart.data.channel_normalisation"}
+MODULES: Final[dict[str, str]] = {
+    "channel_normalisation": "headstart.data.channel_normalisation",
+    "signal_standardising": "headstart.signals.training_scale",
+}
 """Module of every kind of fitted preparation, by its name, imported when one is restored: it has a function
 ``restore(settings, state)``."""
 
@@ -100,6 +103,20 @@ class FittablePreparation(Protocol):
             Numbers of the training rows; no other row is looked at.
         """
         ...
+
+
+@runtime_checkable
+class PreparingSource(Protocol):
+    """A source of pictures that are drawn by what the training images teach."""
+
+    def fittable_preparation(self, base: Preparation) -> FittablePreparation | None:
+        """The preparation to be fitted in every fold, which ends in `base`; None where nothing is fitted."""
+        ...
+
+
+def own_preparation(pixels: object, base: Preparation) -> FittablePreparation | None:
+    """The preparation that a source of pictures wants fitted in every fold; None where it wants none."""
+    return pixels.fittable_preparation(base) if isinstance(pixels, PreparingSource) else None
 
 
 def learned(preparation: Preparation) -> dict[str, NDArray[Any]]:

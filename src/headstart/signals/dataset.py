@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 from headstart.data.dataset import ImageDataset
 from headstart.data.table.column import TableColumn
+from headstart.signals.choices import GapPolicy, LabelRule, Standardising
 from headstart.signals.readers.format import RecordingFormat
 from headstart.signals.readers.read import read_recordings
 from headstart.signals.recipe import SignalRecipe
 from headstart.signals.recording import Recording
 from headstart.signals.source import WindowPictures
 from headstart.signals.span import Span
-from headstart.signals.standardise import Standardising, standardised
+from headstart.signals.standardise import standardised
 from headstart.signals.statistics import statistic_names, statistics
-from headstart.signals.windows import GapPolicy, LabelRule, Windowing, Windows, cut_windows
+from headstart.signals.windows import Windowing, Windows, cut_windows
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.errors import DataError, InputError, unknown_name
+from headstart.signals.choices import GAP_POLICIES, LABEL_RULES, STANDARDISING, GapPolicy, LabelRule, Standardising
 from headstart.signals.imaging import IMAGINGS
-from headstart.signals.standardise import STANDARDISING, Standardising
-from headstart.signals.windows import GAP_POLICIES, LABEL_RULES, GapPolicy, LabelRule
 
 VERSION: Final = 1
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from headstart.errors import DataError
+from headstart.signals.choices import Standardising
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-Standardising = Literal["reference", "robust", "window", "training"]
-STANDARDISING: Final = get_args(Standardising)
 MIN_RELATIVE_SPREAD: Final = 1e-4
 """Least spread of a channel in units of its size: a reference stretch that is constant says nothing of the spread."""
 MIN_REFERENCE: Final = 8

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from headstart.errors import DataError, InputError, unknown_name
+from headstart.signals.choices import GAP_POLICIES, LABEL_RULES, GapPolicy, LabelRule
 from headstart.signals.recording import NORMAL, Recording
 from headstart.signals.span import Span
 
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
 
     Integers = NDArray[np.int64]
 
-LabelRule = Literal["any", "majority", "centre"]
-LABEL_RULES: Final = get_args(LabelRule)
-GapPolicy = Literal["skip", "fill", "refuse"]
-GAP_POLICIES: Final = get_args(GapPolicy)
 NOTHING: Final = Span(0.0)
 PARTS: Final = 10
 """Parts that one long recording is divided into, where there are no others to judge by."""

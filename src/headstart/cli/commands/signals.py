@@ -10,12 +10,18 @@ from typing import Any
 import click
 
 from headstart.cli.answer import Answer
-from headstart.cli.command import Command
+from headstart.cli.command import Command, Option
 from headstart.cli.commands import register_command
-from headstart.cli.options import output_option
+from headstart.cli.options import collect, command_line, data_argument, options_of, output_option, quiet_option
+from headstart.workflow.options.fit import FitOptions
+from headstart.workflow.options.option import declared_options
+from headstart.workflow.options.signals import SignalOptions
 
 _KINDS = ("mahalanobis", "knn")
 _FORMATS = ("csv", "json", "influx")
+_OF_IMAGE_FILES = ("channels", "white_level", "decode", "normalise", "image_kind")
+"""Options of a fit that speak of image files."""
+_OF_FIT = tuple(item.name for item in declared_options(FitOptions) if item.name not in _OF_IMAGE_FILES)
 
 
 @register_command(order=45)
@@ -30,6 +36,108 @@ def _model_argument(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _say(sentence: str) -> None:
     click.echo(sentence, err=True)
+
+
+@signals.command(cls=Command)
+@data_argument
+@output_option("Run folder to write, or to go on with.")
+@options_of(SignalOptions)
+@options_of(FitOptions, *_OF_FIT)
+@click.option(
+    "--estimate",
+    cls=Option,
+    group="Output",
+    matters=True,
+    is_flag=True,
+    help="Print the plan and what it costs, and do nothing.",
+)
+@quiet_option
+def fit(data: str, output: str, estimate: bool, quiet: bool, **given: Any) -> Answer:
+    """Train on labelled recordings: estimate, model and report.
+
+    DATA is a recording (CSV, Parquet, .npz, .ts) or a folder of them. Their windows become pictures, and a recording is
+    judged by the others alone.
+    """
+    from headstart.cli.output import print_plan, print_run
+    from headstart.cli.progress import TerminalProgress
+    from headstart.workflow.signals import estimate_signals, fit_signals
+
+    recordings, options = collect(SignalOptions, given), collect(FitOptions, given)
+    progress = TerminalProgress(quiet=quiet)
+    if not estimate:
+        run = fit_signals(data, output, recordings, options, progress=progress)
+        return Answer(run.results.to_json, lambda: print_run(run, f"Next: open {shlex.quote(str(run.report))}"))
+    plan = estimate_signals(data, output, recordings, options, progress=progress)
+
+    def show_plan() -> None:
+        print_plan(plan)
+        click.echo("Nothing was written. Next: the same command without --estimate")
+
+    return Answer(lambda: plan, show_plan)
+
+
+@signals.command(cls=Command)
+@data_argument
+@output_option("Picture to write, a PNG.")
+@options_of(SignalOptions)
+def show(data: str, output: str, **given: Any) -> Answer:
+    """Show what recordings hold, and windows of each class as a network sees them.
+
+    DATA is a recording (CSV, Parquet, .npz, .ts) or a folder of them.
+    """
+    from headstart.cli.table import print_table, print_text
+    from headstart.workflow.signals import show_signals
+
+    changed = {
+        item.parameter: value
+        for item in declared_options(SignalOptions)
+        if (value := given.get(item.parameter)) != item.default
+    }
+    again = command_line(SignalOptions, changed)
+    shown = show_signals(data, output, collect(SignalOptions, given))
+
+    def print_shown() -> None:
+        rows = [
+            [one["recording"], f"{one['seconds']:g}", f"{one['windows']:,}", f"{one['windows_not_normal']:,}"]
+            for one in shown.rows()
+        ]
+        print_table("Recordings", ("recording", "seconds", "windows", "not normal"), rows)
+        for note in shown.dataset.notes:
+            print_text(note)
+        click.echo(f"Wrote {output}")
+        click.echo(f"Next: headstart signals fit {shlex.quote(data)} {again} -o RUN")
+
+    return Answer(shown.to_json, print_shown)
+
+
+@signals.command(cls=Command)
+@output_option("New folder to write: a CSV for each recording, and truth.json.")
+@click.option("--recordings", type=click.IntRange(1, 1000), default=16, show_default=True, help="Number of recordings.")
+@click.option("--minutes", type=click.FloatRange(10), default=60, show_default=True, help="Length of each.")
+@click.option("--gauges", type=click.IntRange(3, 100), default=8, show_default=True, help="Pressure gauges.")
+@click.option(
+    "--events-per-hour", type=click.FloatRange(0, 20), default=6, show_default=True, help="Anomalies; 0 for none."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
+def simulate(output: str, recordings: int, minutes: float, **given: Any) -> Answer:
+    """Simulate the pressure of a storage ring, with anomalies whose every second is known."""
+    from headstart.signals.simulated_files import write_ring
+    from headstart.signals.simulated_ring import Ring
+
+    ring = Ring(recordings, minutes, given["gauges"], given["events_per_hour"], given["seed"])
+    found = write_ring(Path(output), ring)
+    n_events = sum(len(one.events) for one in found)
+
+    def show_written() -> None:
+        click.echo(
+            f"Simulated, not measured: {recordings:,} recordings of {minutes:g} minutes, {n_events:,} anomalies."
+        )
+        click.echo(f"Wrote {output}")
+        told = f"headstart signals show {shlex.quote(output)} --window 60s --reference 300s -o windows.png"
+        click.echo(f"Next: {told}")
+
+    document = {"simulated": True, "folder": output, "recordings": recordings, "events": n_events}
+    return Answer(lambda: document, show_written)
 
 
 @signals.command(cls=Command)

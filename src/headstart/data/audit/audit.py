@@ -174,7 +174,8 @@ def audit_dataset(
     readable = [row for row, record in enumerate(records) if record.failure is None]
     duplicates = _duplicates(records)
     conflicts = tuple(rows for rows in duplicates if _disagree(dataset, rows))
-    candidates, cut = near_pairs(np.array([records[row].perceptual_hash for row in readable], dtype=np.uint64))
+    hashes = np.array([records[row].perceptual_hash for row in readable], dtype=np.uint64)
+    candidates, cut = near_pairs(hashes) if dataset.pixels.may_hold_copies() else ([], False)
     set_of = {row: rows[0] for rows in duplicates for row in rows}
     columns = column_facts(dataset)
     found = warnings_about(dataset, records, duplicates=duplicates, conflicts=conflicts)

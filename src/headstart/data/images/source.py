@@ -103,6 +103,10 @@ class ImageSource(Protocol):
         """Plain JSON by which `headstart report` finds the images again; None where it cannot."""
         return None
 
+    def may_hold_copies(self) -> bool:
+        """Whether images that look alike may show one thing; windows of a signal look alike where nothing happens."""
+        return True
+
 
 @dataclass(frozen=True, eq=False)
 class TakenRows(ImageSource):
@@ -122,3 +126,7 @@ class TakenRows(ImageSource):
     def location(self) -> dict[str, Any] | None:
         """See `ImageSource.location`."""
         return self.source.location()
+
+    def may_hold_copies(self) -> bool:
+        """See `ImageSource.may_hold_copies`."""
+        return self.source.may_hold_copies()

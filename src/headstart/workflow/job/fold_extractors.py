@@ -160,5 +160,10 @@ def is_fitted(job: Job) -> bool:
 def fittable_preparation(
     source: FeatureSource, dataset: ImageDataset, cache: FeatureCache, progress: Progress
 ) -> FittablePreparation:
-    """The preparation of a source that is fitted in every fold; sums of its channels are computed once for all."""
+    """The preparation of a source that is fitted in every fold; sums of its channels are computed once for all.
+
+    Where the data set has one of its own it stands for both: pictures that it draws are on the scale of the weights.
+    """
+    if source.own_preparation is not None:
+        return source.own_preparation
     return channel_normalisation(source.extractor, dataset, cache=cache, progress=progress)

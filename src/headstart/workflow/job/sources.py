@@ -11,6 +11,7 @@ from headstart.backbones.backbone import Backbone
 from headstart.backbones.feature_block import LAST, parse_features
 from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.data import ImageDataset
+from headstart.data.preparation import FittablePreparation, own_preparation
 from headstart.errors import WeightsError
 from headstart.features.cache import CacheLimit, FeatureCache, named_limit, parse_size
 from headstart.features.extract import extract_features, extract_views
@@ -49,6 +50,8 @@ class FeatureSource:
         Its place among the sources of the run, from 0.
     normalise : {"weights", "training"}
         Whether the channels are normalised as the weights expect, or by the training images of every outer fold.
+    own_preparation : FittablePreparation or None
+        A preparation of the data set's own that is fitted in every outer fold: it standardises recordings, say.
     """
 
     extractor: Extractor
@@ -57,11 +60,12 @@ class FeatureSource:
     spec: FeatureSourceSpec = field(default_factory=FeatureSourceSpec)
     number: int = 0
     normalise: str = "weights"
+    own_preparation: FittablePreparation | None = None
 
     @property
     def is_fitted(self) -> bool:
         """Whether its preparation is fitted on the training images of every outer fold."""
-        return self.normalise == "training"
+        return self.normalise == "training" or self.own_preparation is not None
 
     @property
     def rough_seconds_per_image(self) -> float:
@@ -264,9 +268,17 @@ def open_for(
     stored = None if folder is None else files.stored_engine(folder, number)
     if folder is not None and stored is not None:
         extractor, record = resumed(plain, options, stored, folder, Remaking(dataset, cache, progress, number))
-        return FeatureSource(extractor, record, {}, number=number, normalise=options.normalise)
+        return _with_preparation(FeatureSource(extractor, record, {}, number=number), options, dataset)
     choice = select_engine(plain, extraction_settings(options, dataset), dataset, cache=cache, progress=progress)
-    return FeatureSource(choice.extractor, choice.record, choice.speeds, number=number, normalise=options.normalise)
+    return _with_preparation(
+        FeatureSource(choice.extractor, choice.record, choice.speeds, number=number), options, dataset
+    )
+
+
+def _with_preparation(source: FeatureSource, options: FitOptions, dataset: ImageDataset) -> FeatureSource:
+    """The source with what is fitted before its features, by the options or by the data set itself."""
+    own = own_preparation(dataset.pixels, source.extractor.preparation)
+    return replace(source, normalise=options.normalise, own_preparation=own)
 
 
 def extract_all(

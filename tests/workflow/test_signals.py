@@ -1,0 +1,138 @@
+"""Recordings go through the one fit: judged recording by recording, from the command line too."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import helpers
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+sys.path.append(str(Path(__file__).parents[1] / "signals"))
+from made_recordings import write, write_folder
+
+from headstart.cli import main
+from headstart.errors import DataError, HeadstartError
+from headstart.signals import SignalRecipe
+from headstart.workflow.options.signals import SignalOptions
+from headstart.workflow.signals import estimate_signals, fit_signals, show_signals
+
+CUT = ("--window", "20s", "--reference", "30s")
+FIT = ("--backbone", helpers.BACKBONE, "--weights", "random", "--input-size", "32", "--split", "nested:3x2")
+SMALL = (*FIT, "--threads", "1", "--device", "cpu", "--no-baselines", "-q")
+
+
+def signals(**changes: Any) -> SignalOptions:
+    return SignalOptions(**({"window": "20s", "reference": "30s", "label_rule": "centre"} | changes))
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["signals", *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def ring(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("recordings") / "ring", 9)
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_run_holds_its_recipe_and_folds_divide_recordings(ring: Path, tmp_path: Path) -> None:
+    run = fit_signals(ring, tmp_path / "run", signals(), helpers.options(split="nested:3x2"))
+    assert run.results.task.positive == "anomaly"
+    assert run.results.metrics["roc_auc"].value > 0.95, "the anomaly is plain"
+    assert not [text for text in run.results.warnings if "uplicate" in text]
+    split = json.loads((run.folder / "split.json").read_text())
+    assert len(set(split["groups"])) == 9
+    for folder in (run.folder, run.folder / "model"):
+        stored = json.loads((folder / "signals.json").read_text())
+        recipe = SignalRecipe.from_json(stored["recipe"])
+        assert (recipe.length, recipe.stride, recipe.reference, recipe.standardise) == (20, 10, 30, "reference")
+        assert stored["sizes"] == pytest.approx([10, 1000], rel=0.5)
+    before = helpers.tree(run.folder)
+    again = fit_signals(ring, tmp_path / "run", signals(), helpers.options(split="nested:3x2"))
+    assert again.headline == run.headline
+    assert {name for name, content in helpers.tree(run.folder).items() if before[name] != content} == set()
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_windows_are_standardised_in_every_fold_and_in_the_bundle(ring: Path, tmp_path: Path) -> None:
+    given = signals(reference=None, standardise="training", statistics=False)
+    run = fit_signals(ring, tmp_path / "run", given, helpers.options(split="nested:3x2"))
+    model = run.model()
+    assert model.preparation.settings()["name"] == "signal_standardising"
+    from headstart.signals import read
+
+    dataset = read(ring, **given.reading())
+    predicted = model.predict_proba(dataset)
+    assert predicted.shape == (len(dataset), 2)
+    assert np.isfinite(predicted).all()
+
+
+def test_an_estimate_writes_nothing(ring: Path, tmp_path: Path) -> None:
+    plan = estimate_signals(ring, tmp_path / "run", signals(), helpers.options(split="nested:3x2"))
+    assert plan["images"] == 9 * 8
+    assert not (tmp_path / "run").exists()
+
+
+def test_show_draws_windows_of_every_class(ring: Path, tmp_path: Path) -> None:
+    shown = show_signals(ring, tmp_path / "sheet.png", signals(image="matrix"))
+    assert [one["recording"] for one in shown.rows()] == [f"{number}.csv" for number in range(9)]
+    assert {one["windows"] for one in shown.rows()} == {8}
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size[0] > 900
+    found = call("show", ring, *CUT, "-o", tmp_path / "again.png")
+    assert found.exit_code == 0
+    assert f"Next: headstart signals fit {ring} --window 20s --reference 30s -o RUN" in found.stdout
+    assert json.loads(call("show", ring, *CUT, "-o", tmp_path / "b.png", "--json").stdout)["recipe"]["length"] == 20
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_three_commands_from_nothing(tmp_path: Path) -> None:
+    simulated = call("simulate", "-o", tmp_path / "ring", "--recordings", 6, "--minutes", 12, "--events-per-hour", 20)
+    assert simulated.exit_code == 0
+    assert "Simulated, not measured: 6 recordings of 12 minutes" in simulated.stdout
+    cut = ("--window", "60s", "--stride", "60s", "--reference", "300s")
+    planned = call("fit", tmp_path / "ring", *cut, *SMALL, "-o", tmp_path / "run", "--estimate")
+    assert planned.exit_code == 0, planned.output
+    assert not (tmp_path / "run").exists()
+    again = call("simulate", "-o", tmp_path / "ring")
+    assert again.exit_code == 2
+    assert "is there already" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("time,p\n0,1\n1,off\n", (), "holds 'off' in row 3"),
+        ("time,p\n0,1\n1,2\n2,3\n", (), "do not fit into its 3 s behind the first 30 s"),
+        ("time,p\n1,1\n0,2\n", (), "runs backwards"),
+        ("time,p\n0,1\n1,2\n", ("--image", "cube"), "do not fit"),
+        ("time,p\n0,1\n1,2\n", ("--rate", "0"), "0"),
+        ("time,p\n0,1\n1,2\n", ("--channels", "q"), "channel 'q'"),
+    ],
+)
+def test_bad_input_is_refused_and_nothing_written(
+    tmp_path: Path, text: str, options: tuple[str, ...], message: str
+) -> None:
+    write(tmp_path / "in" / "a.csv", text)
+    for verb, output in (("fit", "run"), ("show", "sheet.png")):
+        found = call(verb, tmp_path / "in", *CUT, *options, *(SMALL if verb == "fit" else ()), "-o", tmp_path / output)
+        assert found.exit_code == 2
+        assert message in found.stderr
+        assert "Traceback" not in found.output
+        assert not (tmp_path / output).exists()
+
+
+def test_recordings_without_labels_and_outputs_among_them_are_refused(ring: Path, tmp_path: Path) -> None:
+    write(tmp_path / "in" / "a.csv", "time,p\n" + "".join(f"{n},{n % 3}\n" for n in range(600)))
+    with pytest.raises(DataError, match="tells no labels"):
+        fit_signals(tmp_path / "in", tmp_path / "run", signals(), helpers.options())
+    with pytest.raises(HeadstartError, match="lies inside the data"):
+        fit_signals(ring, ring / "run", signals(), helpers.options())
+    with pytest.raises(HeadstartError, match=r"ends with \.png"):
+        show_signals(ring, tmp_path / "sheet.jpg", signals())
