@@ -49,6 +49,8 @@ def print_run(run: Run, next_step: str = "") -> None:
         print_text(results.transferability.agreement.words)
     for line in results.decisions.lines if results.decisions is not None else ():
         print_text(line)
+    if results.novelty is not None:
+        print_text(results.novelty.words("held-out"))
     if results.transfer is not None:
         print_baselines(results.transfer)
     for warning in results.warnings:

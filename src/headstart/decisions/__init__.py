@@ -16,6 +16,7 @@ from headstart.decisions.decisions import (
     evaluate_decisions,
     fit_decisions,
 )
+from headstart.decisions.novelty import Novelty, NoveltyRule, NoveltyThreshold, evaluate_novelty, fit_novelty
 from headstart.decisions.operating_point import OperatingPoint, OperatingRule, fit_operating_point, parse_rule
 
 __all__ = [
@@ -30,15 +31,20 @@ __all__ = [
     "Decisions",
     "Isotonic",
     "NoCalibration",
+    "Novelty",
+    "NoveltyRule",
+    "NoveltyThreshold",
     "OperatingPoint",
     "OperatingRule",
     "Platt",
     "Temperature",
     "abstention_curve",
     "evaluate_decisions",
+    "evaluate_novelty",
     "fit_calibrator",
     "fit_conformal",
     "fit_decisions",
+    "fit_novelty",
     "fit_operating_point",
     "min_calibration_size",
     "parse_rule",

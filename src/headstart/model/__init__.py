@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from headstart.model.fold_models import FoldModel, FoldModels, load_fold_models
     from headstart.model.load import load_model
     from headstart.model.model import Model, Prediction, Unlocked, image_marks
+    from headstart.model.novelty import ImageNovelty, NoveltyDetector
 
 __all__ = [
     "BUNDLE_FORMAT",
     "FeatureRecipe",
     "FoldModel",
     "FoldModels",
+    "ImageNovelty",
     "Model",
+    "NoveltyDetector",
     "Prediction",
     "Unlocked",
     "image_marks",
@@ -33,7 +36,9 @@ _HOMES = {
     "FeatureRecipe": "feature_recipe",
     "FoldModel": "fold_models",
     "FoldModels": "fold_models",
+    "ImageNovelty": "novelty",
     "Model": "model",
+    "NoveltyDetector": "novelty",
     "Prediction": "model",
     "Unlocked": "model",
     "image_marks": "model",

@@ -15,17 +15,19 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-BUNDLE_FORMAT: Final = 7
+BUNDLE_FORMAT: Final = 8
 MANIFEST: Final = "manifest.json"
 DESCRIPTION: Final = "model.json"
 BACKBONE: Final = "backbone.safetensors"
 HEAD: Final = "head.safetensors"
 NETWORK: Final = "network.safetensors"
 PREPARATION: Final = "preparation.safetensors"
+NOVELTY: Final = "novelty.safetensors"
 _CONTENT: Final = (DESCRIPTION, BACKBONE, HEAD)
 _PLAIN_FORMAT: Final = 4  # of a bundle whose preparation learned nothing, which older versions read too
 _FITTED_FORMAT: Final = 5  # of one whose preparation learned something
-_BLOCKS_FORMAT: Final = 6  # of one with feature blocks; of an ensemble: the newest
+_BLOCKS_FORMAT: Final = 6  # of one with feature blocks
+_ENSEMBLE_FORMAT: Final = 7  # of an ensemble; of one that tells unlike images: the newest
 MEMBER_PREFIX: Final = "member-"
 """Start of the names of files that only further members of an ensemble need."""
 
@@ -40,6 +42,7 @@ def write_bundle(
     preparation: Mapping[str, NDArray[Any]] | None = None,
     has_blocks: bool = False,
     members: Mapping[str, bytes] | None = None,
+    novelty: Mapping[str, NDArray[Any]] | None = None,
 ) -> None:
     """Write a bundle; the manifest is written last, so a half-written bundle is never taken for a whole one.
 
@@ -60,6 +63,8 @@ def write_bundle(
     members : Mapping, optional
         Content of the files of an ensemble's further members, by names that begin with `MEMBER_PREFIX`; None where
         there are none.
+    novelty : Mapping, optional
+        Arrays by which images unlike the training images are told; None where they are not.
 
     Raises
     ------
@@ -83,9 +88,14 @@ def write_bundle(
     for name, kept in (members or {}).items():
         write_bytes(folder / name, kept)
         names = (*names, name)
+    if novelty is not None:
+        write_bytes(folder / NOVELTY, save_numpy(dict(novelty)))
+        names = (*names, NOVELTY)
     hashes = {name: hash_file(folder / name) for name in names}
     version = _BLOCKS_FORMAT if has_blocks else _FITTED_FORMAT if preparation else _PLAIN_FORMAT
     if members is not None:
+        version = _ENSEMBLE_FORMAT
+    if novelty is not None:
         version = BUNDLE_FORMAT
     manifest = {"format": version, "headstart": __version__, "files": hashes}
     write_json(folder / MANIFEST, {**manifest, "sha256": hash_json(manifest)})
@@ -148,7 +158,7 @@ def _is_as_written(path: Path, manifest: Mapping[str, Any]) -> bool:
     if not (whole and known and isinstance(files, dict)):
         return False
     own = {name for name in files if not name.startswith(MEMBER_PREFIX)}
-    return own - {NETWORK, PREPARATION} == set(_CONTENT) and all(Path(name).name == name for name in files)
+    return own - {NETWORK, PREPARATION, NOVELTY} == set(_CONTENT) and all(Path(name).name == name for name in files)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from headstart.model.bundle import (
     HEAD,
     MEMBER_PREFIX,
     NETWORK,
+    NOVELTY,
     PREPARATION,
     check_manifest,
     find_bundle,
@@ -32,6 +33,7 @@ from headstart.model.bundle import (
 )
 from headstart.model.feature_recipe import LAST_STAGE, FeatureRecipe
 from headstart.model.model import Model, Unlocked
+from headstart.model.novelty import NoveltyDetector
 from headstart.storage import hash_bytes
 
 _OWN_FILES: Final = {"head": HEAD, "backbone": (BACKBONE,), "network": NETWORK, "preparation": PREPARATION}
@@ -149,7 +151,8 @@ def _restore_head(
     classes, table = tuple(str(name) for name in whole["classes"]), _stored_table(whole)
     preparation = _stored_preparation(folder, description, files["preparation"])
     features, engine = _stored_features(description), Engine.from_json(description["engine"])
-    n_features = _n_features(backbone, preparation, engine, features) + (0 if table is None else len(table.outputs))
+    n_alone = _n_features(backbone, preparation, engine, features)
+    n_features = n_alone + (0 if table is None else len(table.outputs))
     if (head.n_features, head.n_classes) != (n_features, len(classes)):
         beside = "" if table is None else " with its table columns"
         raise BundleError(
@@ -166,6 +169,7 @@ def _restore_head(
         views=tuple(view_from_json(view) for view in description.get("views", ())),
         unlocked=_stored_unlocked(description, backbone),
         features=features,
+        novelty=_stored_novelty(folder, description, n_alone),
     )
 
 
@@ -216,6 +220,19 @@ def _n_features(backbone: Backbone, preparation: Preparation, engine: Engine, fe
     """
     found = Extractor(backbone, preparation, engine, blocks=features.blocks, beside=features.beside)
     return found.row_shape[0]
+
+
+def _stored_novelty(folder: Path, description: Mapping[str, Any], n_features: int) -> NoveltyDetector | None:
+    """How images unlike the training images are told; None for bundles that do not tell."""
+    from safetensors.numpy import load_file
+
+    stored = description.get("novelty")
+    if stored is None:
+        return None
+    found = NoveltyDetector.from_stored(stored, load_file(folder / NOVELTY))
+    if found.distance.n_features != n_features:
+        raise BundleError(f"distances are of {found.distance.n_features} features, but the backbone gives {n_features}")
+    return found
 
 
 def _stored_table(description: Mapping[str, Any]) -> TableEncoding | None:

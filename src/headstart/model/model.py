@@ -6,7 +6,7 @@ import functools
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from headstart.heads import FittedHead
 from headstart.model.bundle import write_bundle
 from headstart.model.feature_recipe import LAST_STAGE, FeatureRecipe
 from headstart.model.members import MemberTensors, StoredMembers, store_members
+from headstart.model.novelty import ImageNovelty, NoveltyDetector, of_image
 from headstart.model.passes import PassReader, Price, mean_probabilities, price_of
 from headstart.progress import Progress, Silent
 from headstart.runtime.precision import full_precision
@@ -44,9 +45,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from headstart.decisions import Novelty
     from headstart.errors import ImageError
 
-    _Predicted = tuple[list[int], NDArray[np.float64], list[tuple[int, ImageError]]]
+    _Predicted = tuple[list[int], NDArray[np.float64], list[tuple[int, ImageError]], Novelty | None]
 
 _MARK_LENGTH = 16
 
@@ -67,6 +69,8 @@ class Prediction:
         Why the image could not be read.
     members : tuple of str, or None
         The prediction set, perhaps empty; None where the model makes none or the image could not be read.
+    novelty : ImageNovelty or None
+        Distance from the training images; None where the model measures none or the image could not be read.
     """
 
     image: str
@@ -74,6 +78,7 @@ class Prediction:
     predicted: str | None = None
     error: str | None = None
     members: tuple[str, ...] | None = None
+    novelty: ImageNovelty | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +138,8 @@ class Model:
         columns are those of this model.
     weights : tuple of float
         Weight of this head, and of every further member; empty where there are none.
+    novelty : NoveltyDetector or None
+        Tells images unlike the training images, by the features without table columns; None where they are not told.
     """
 
     backbone: Backbone
@@ -150,6 +157,14 @@ class Model:
     features: FeatureRecipe = LAST_STAGE
     others: tuple[Model, ...] = ()
     weights: tuple[float, ...] = ()
+    novelty: NoveltyDetector | None = None
+
+    @property
+    def holds_training_features(self) -> bool:
+        """Whether head or distances keep features of single training images."""
+        return self.head.holds_training_features or (
+            self.novelty is not None and self.novelty.distance.holds_training_features
+        )
 
     @functools.cached_property
     def extractor(self) -> Extractor:
@@ -209,13 +224,14 @@ class Model:
     ) -> Iterator[Prediction]:
         extractor = self.extractor
         with (progress or Silent()).task("Predicting", len(dataset), "images") as advance:
-            for rows, probabilities, failed in self._head_probabilities(dataset, table, extractor):
+            for rows, probabilities, failed, novelty in self._head_probabilities(dataset, table, extractor):
                 found: dict[int, Prediction] = {
                     row: Prediction(dataset.names[row], error=error.reason) for row, error in failed
                 }
                 decided = self.decisions.apply(probabilities)
                 for place, row in enumerate(rows):
-                    found[row] = self._prediction(dataset.names[row], decided, place)
+                    far = None if novelty is None else of_image(novelty, place)
+                    found[row] = replace(self._prediction(dataset.names[row], decided, place), novelty=far)
                 yield from (found[row] for row in sorted(found))
                 advance(len(found))
 
@@ -228,30 +244,40 @@ class Model:
     def _head_probabilities(
         self, dataset: ImageDataset, table: NDArray[np.float32] | None, extractor: Extractor
     ) -> Iterator[_Predicted]:
-        """Rows with the head's probabilities, the mean over views where there are any, and rows that failed."""
+        """Rows with the head's probabilities (mean over views where there are any), rows that failed, and novelty."""
         if self.others:
             readers = [one.reader(table) for one in (self, *self.others)]
-            yield from mean_probabilities(dataset, readers, self.weights)
+            for found in mean_probabilities(dataset, readers, self.weights):
+                yield (*found, None)
             return
         averaged, seen = self.features.averaged, self.seen_views
         requested = ((row, seen) for row in range(len(dataset)))
         n_views = len(seen)
         rows: list[int] = []
         waiting: list[NDArray[Any]] = []  # of images whose views have not all come yet
+        seen_alone: list[NDArray[Any]] = []  # features of the image itself, view 0 of every policy
         for batch in stream_views(dataset, extractor, requested):
             rows += batch.rows
             features = self._features(batch.features)
             waiting.append(features if averaged else self._of_head(features, table, batch.rows))
+            seen_alone.append(features[np.asarray(batch.views) == 0])
             n_whole = len(rows) // n_views
             together = np.concatenate(waiting)
             of_views = together[: n_whole * n_views].reshape(n_whole, n_views, together.shape[1])
             waiting = [together[n_whole * n_views :]]
             whole = rows[: n_whole * n_views : n_views]
+            alone = np.concatenate(seen_alone)
+            seen_alone = [alone[n_whole:]]
             if averaged:
-                yield whole, self._of_head(mean_of_views(of_views), table, whole), batch.failed
+                features = mean_of_views(of_views)
+                yield whole, self._of_head(features, table, whole), batch.failed, self._novelty(features)
             else:
-                yield whole, of_views.mean(axis=1), batch.failed
+                yield whole, of_views.mean(axis=1), batch.failed, self._novelty(alone[:n_whole])
             rows = rows[n_whole * n_views :]
+
+    def _novelty(self, features: NDArray[np.float32]) -> Novelty | None:
+        """Novelty of images with these features; None where the model does not tell."""
+        return None if self.novelty is None else self.novelty.judge(features)
 
     def _of_head(
         self, features: NDArray[np.float32], table: NDArray[np.float32] | None, rows: Sequence[int]
@@ -349,6 +375,7 @@ class Model:
             preparation=learned(self.preparation),
             has_blocks=self.features != LAST_STAGE,
             members=stored.content if self.others else None,
+            novelty=None if self.novelty is None else self.novelty.to_tensors(),
         )
 
     def _report_differences(self, dataset: ImageDataset, progress: Progress | None) -> None:
@@ -361,8 +388,10 @@ class Model:
 
     def _description(self) -> dict[str, Any]:
         blocks = {} if self.features == LAST_STAGE else {"features": self.features.to_json()}
+        novelty = {} if self.novelty is None else {"novelty": self.novelty.to_json()}
         return {
             **blocks,
+            **novelty,
             "backbone": {
                 "name": self.backbone.name,
                 "weights": self.backbone.weights.to_json(),
@@ -374,7 +403,7 @@ class Model:
             "engine": self.engine.to_json(),
             "facts": self.facts,
             "head": self.head.spec.to_json(),
-            "holds_training_features": self.head.holds_training_features,
+            "holds_training_features": self.holds_training_features,
             "preparation": self.preparation.settings(),
             "table": None if self.table is None else self.table.to_json(),
             "unlocked": None if self.unlocked is None else self.unlocked.to_json(),

@@ -10,14 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.data import ImageDataset
-from headstart.decisions import DecidedOutOfFold, evaluate_decisions
+from headstart.decisions import DecidedOutOfFold, evaluate_decisions, evaluate_novelty
 from headstart.errors import DataError
 from headstart.metrics import OutOfFold
 from headstart.metrics import evaluate as evaluate_predictions
 from headstart.model import Model, Prediction, image_marks, load_model
 from headstart.progress import Progress, Silent
 from headstart.results.models.evaluation import TestSetResults
-from headstart.results.writers.estimates import class_scores, confusion_rows, estimates, interval_facts, plain_fields
+from headstart.results.models.novelty import NoveltyShare
+from headstart.results.writers.estimates import (
+    class_scores,
+    confusion_rows,
+    estimate_facts,
+    estimates,
+    interval_facts,
+    plain_fields,
+)
 from headstart.workflow.job.audit import Data, open_data, refuse_table_columns
 from headstart.workflow.options.data import as_source
 
@@ -79,6 +87,7 @@ def evaluate(
         per_class=class_scores(found),
         confusion=confusion_rows(found),
         interval=interval_facts(found.interval),
+        novelty=_novelty_share(fitted, oof, readable, seed),
         **_decision_scores(fitted, oof, readable, seed),
     )
 
@@ -130,6 +139,16 @@ def _decision_scores(model: Model, oof: OutOfFold, predictions: Sequence[Predict
     if point is not None:
         scores["operating_point"] |= {"rule": point.rule, "threshold": point.threshold}
     return scores
+
+
+def _novelty_share(model: Model, oof: OutOfFold, predictions: Sequence[Prediction], seed: int) -> NoveltyShare | None:
+    """Share of the images that the model flags as unlike its training images."""
+    if model.novelty is None:
+        return None
+    flagged = np.array([[one.novelty is not None and one.novelty.is_novel for one in predictions]], dtype=bool)
+    share = evaluate_novelty(oof, flagged, seed=seed, correction="none")
+    measure = model.novelty.distance.measure
+    return NoveltyShare(rate=model.novelty.threshold.rate, measure=measure, flagged=estimate_facts(share))
 
 
 def _refuse_training_images(model: Model, dataset: ImageDataset) -> None:

@@ -17,6 +17,7 @@ from headstart.storage import write_bytes
 from headstart.study.execution import run_folder as files
 from headstart.study.execution.run_request import RunRequest
 from headstart.study.folds import final_fold, outer_folds
+from headstart.study.novelty import NoveltyStudy, judge_novelty
 from headstart.study.run import run_study
 from headstart.workflow.job.audit import Data
 from headstart.workflow.job.baselines import (
@@ -158,6 +159,10 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
             journal=job.journal,
             progress=job.progress,
         )
+    novelty, rule = None, job.options.novelty_rule
+    if rule is not None:
+        with clock.step("novelty"):
+            novelty = judge_novelty(data, study.folds, study.final, job.plan, rule)
     transfer = None
     with clock.step("transferability"):
         ranking = transferability(job, study, split)
@@ -170,6 +175,7 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
         split,
         study,
         extractor=final,
+        novelty=novelty,
         price=members_price(members),
         transferability=ranking,
     )
@@ -182,7 +188,7 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
         results = with_transfer(results, baselines_document(job, study, baselines, transfer))
     write_split(folder / files.SPLIT_FILE, split)
     context = ExportContext(dataset, study, transfer)
-    _write_results(folder, job, context, results, extractors=extractors, members=members)
+    _write_results(folder, job, context, results, extractors=extractors, members=members, novelty=novelty)
     _write_timings(folder, clock, costs.n_missing, cache, job.sources)
     with clock.step("report"):
         write_report(folder, dataset=images, images=job.options.images, progress=job.progress)
@@ -199,12 +205,14 @@ def _write_results(
     *,
     extractors: FoldExtractors,
     members: Sequence[Model],
+    novelty: NoveltyStudy | None,
 ) -> None:
     """Tables, heads of the folds and model; ``results.json`` last."""
     for export in exports_of(baselines=job.options.baselines):
         write_bytes(folder / export.file_name, export.content(context))
     save_fold_heads(folder / files.FOLDS_FOLDER, job.sources, extractors, context.study)
-    final_model(members, context.dataset, context.study, results).save(folder / files.MODEL_FOLDER)
+    model = final_model(members, context.dataset, context.study, results, novelty=novelty)
+    model.save(folder / files.MODEL_FOLDER)
     results.write(folder / files.RESULTS_FILE)
 
 

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from headstart.data import ImageDataset, ManifestColumns, read_dataset
 from headstart.data.readers.folder import list_images
@@ -21,6 +21,8 @@ from headstart.storage import replacing
 
 _MAGIC = "*?["
 _TABLES = (".csv", ".tsv", ".parquet", ".pq")
+NOVELTY_COLUMNS: Final = ("distance", "novelty_p", "unlike_training")
+"""Columns of a model that tells images unlike the training images."""
 
 
 def predict_files(
@@ -173,7 +175,8 @@ def _write(handle: BinaryIO, model: Model, predictions: Iterator[Prediction], *,
     line = _json_line if json_lines else _csv_line
     if not json_lines:
         columns = [f"probability:{name}" for name in model.classes]
-        handle.write(_csv(["image", "status", "predicted", *columns, *(["set"] if _makes_sets(model) else [])]))
+        sets, novelty = ["set"] if _makes_sets(model) else [], NOVELTY_COLUMNS if model.novelty is not None else ()
+        handle.write(_csv(["image", "status", "predicted", *columns, *sets, *novelty]))
     for prediction in predictions:
         n_bad += prediction.error is not None
         handle.write(line(model, prediction))
@@ -186,7 +189,18 @@ def _csv_line(model: Model, prediction: Prediction) -> bytes:
     members = prediction.members
     chosen = "" if members is None else json.dumps(members, ensure_ascii=False)
     cells = [prediction.image, prediction.error or "ok", prediction.predicted or "", *values]
-    return _csv([*cells, chosen] if _makes_sets(model) else cells)
+    sets = [chosen] if _makes_sets(model) else []
+    return _csv([*cells, *sets, *_novelty_cells(model, prediction)])
+
+
+def _novelty_cells(model: Model, prediction: Prediction) -> list[str]:
+    """Distance, p value and flag; empty where the image could not be read."""
+    found = prediction.novelty
+    if model.novelty is None:
+        return []
+    if found is None:
+        return [""] * len(NOVELTY_COLUMNS)
+    return [repr(found.distance), repr(found.p_value), "yes" if found.is_novel else "no"]
 
 
 def _makes_sets(model: Model) -> bool:
@@ -212,4 +226,8 @@ def _row(model: Model, prediction: Prediction) -> dict[str, Any]:
     }
     if _makes_sets(model):
         row["set"] = None if prediction.members is None else list(prediction.members)
+    if model.novelty is not None:
+        far = prediction.novelty
+        values = (None,) * 3 if far is None else (far.distance, far.p_value, far.is_novel)
+        row |= dict(zip(NOVELTY_COLUMNS, values, strict=True))
     return row

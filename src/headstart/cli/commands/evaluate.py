@@ -39,6 +39,8 @@ def evaluate(
         print_scores(found)
         for line in found.decision_lines:
             print_text(line)
+        if found.novelty is not None:
+            print_text(found.novelty.words("test"))
         print_text(f"{found.n_images:,} images; the intervals are those of this very model on new images of this kind.")
         click.echo(next_prediction(model, has_table=fitted.table is not None))
 

@@ -7,6 +7,7 @@ from typing import Literal
 from headstart.results.models.base import Count, Ends, Matrix, Part, Positive, Share
 from headstart.results.models.decisions import TestSetDecisions
 from headstart.results.models.estimates import ClassScores, Estimates, IntervalFacts
+from headstart.results.models.novelty import NoveltyShare
 from headstart.results.models.transferability import TransferabilityScores
 
 
@@ -17,6 +18,8 @@ class TestSetResults(TestSetDecisions):
     ----------
     metrics, per_class, confusion
         Scores of the most probable class.
+    novelty : NoveltyShare or None
+        Share of the images flagged as unlike the training images; None where the model does not tell.
     unreadable : tuple of str
         Images that were left out, and why.
     """
@@ -29,6 +32,7 @@ class TestSetResults(TestSetDecisions):
     per_class: dict[str, ClassScores]
     confusion: Matrix
     interval: IntervalFacts
+    novelty: NoveltyShare | None = None
 
 
 class RunDifference(Part):

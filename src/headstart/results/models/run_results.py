@@ -22,6 +22,7 @@ from headstart.results.models.ensemble import EnsembleResults
 from headstart.results.models.estimates import ClassScores, Estimates, IntervalFacts
 from headstart.results.models.finetuning import FineTuningResults
 from headstart.results.models.label_issues import LabelFacts
+from headstart.results.models.novelty import NoveltyResults
 from headstart.results.models.run_file import RunFile, Upgrade
 from headstart.results.models.sources import BackboneFacts, EngineRecord, SourceFacts
 from headstart.results.models.table import TableFacts
@@ -74,7 +75,7 @@ class RunResults(RunFile):
     ----------
     decisions, labels : DecisionResults, LabelFacts, or None
         None where the run is older than these parts.
-    table, ensemble, fine_tuning, optimism_from_ignored_groups, transfer, transferability
+    table, novelty, ensemble, fine_tuning, optimism_from_ignored_groups, transfer, transferability
         None where that was not asked for, or there is nothing to tell.
 
     Examples
@@ -109,6 +110,7 @@ class RunResults(RunFile):
     fine_tuning: FineTuningResults | None
     optimism: Optimism
     decisions: DecisionResults | None
+    novelty: NoveltyResults | None = None
     final_model: FinalModel
     optimism_from_ignored_groups: dict[str, IgnoredGroups] | None
     transfer: TransferResults | None

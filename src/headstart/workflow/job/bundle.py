@@ -11,7 +11,7 @@ from headstart.augment import IDENTITY
 from headstart.data.preparation import learned
 from headstart.engines.engine import Engine
 from headstart.finetuning import tuned_backbone
-from headstart.model import FeatureRecipe, Model, Unlocked, image_marks
+from headstart.model import FeatureRecipe, Model, NoveltyDetector, Unlocked, image_marks
 from headstart.model.passes import Price, price_of
 from headstart.results.writers.ensemble import member_label
 from headstart.storage import hash_bytes, write_bytes, write_json
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from headstart.heads import FittedHead
     from headstart.results import RunResults
     from headstart.study.fold_result import FoldResult
+    from headstart.study.novelty import NoveltyStudy
     from headstart.workflow.job.fold_extractors import FoldExtractors
 
 
@@ -52,7 +53,14 @@ def members_price(members: Sequence[Model]) -> Price | None:
     return price_of([one.reader() for one in members]) if len(members) > 1 else None
 
 
-def final_model(members: Sequence[Model], dataset: ImageDataset, study: StudyResult, results: RunResults) -> Model:
+def final_model(
+    members: Sequence[Model],
+    dataset: ImageDataset,
+    study: StudyResult,
+    results: RunResults,
+    *,
+    novelty: NoveltyStudy | None = None,
+) -> Model:
     """The bundle of a run, from its refit on all images.
 
     Parameters
@@ -63,6 +71,8 @@ def final_model(members: Sequence[Model], dataset: ImageDataset, study: StudyRes
     study : StudyResult
     results : RunResults
         Content of ``results.json``, parts of which the bundle repeats.
+    novelty : NoveltyStudy, optional
+        How images unlike the training images are told.
     """
     facts = {
         **results.model_dump(mode="json", include={"headline", "metrics", "protocol"}),
@@ -78,6 +88,7 @@ def final_model(members: Sequence[Model], dataset: ImageDataset, study: StudyRes
         facts=facts,
         decisions=study.final_decisions.fitted,
         table=None if study.data.columns is None else study.data.columns.encoding(study.final.outer),
+        novelty=None if novelty is None else NoveltyDetector(novelty.final.distance, novelty.final.threshold),
         others=tuple(members[1:]),
         weights=tuple(one.weight for one in ensemble.members) if ensemble is not None and len(members) > 1 else (),
     )

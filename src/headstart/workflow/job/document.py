@@ -36,9 +36,11 @@ from headstart.results.writers.finetuning import (
 )
 from headstart.results.writers.headline import headline
 from headstart.results.writers.label_issues import label_facts
+from headstart.results.writers.novelty import novelty_notes, novelty_results
 from headstart.results.writers.sources import backbone_facts, engine_record, source_facts
 from headstart.results.writers.table import table_facts
 from headstart.study.decisions import decision_notes
+from headstart.study.novelty import NoveltyStudy
 from headstart.study.run import StudyResult
 from headstart.version import __version__
 from headstart.workflow.job.finetuning import fine_tuning_views
@@ -66,6 +68,7 @@ def results_document(
     *,
     extractor: Extractor,
     price: Price | None = None,
+    novelty: NoveltyStudy | None = None,
     transferability: TransferabilityResults | None = None,
 ) -> RunResults:
     """Content of ``results.json``: the same bytes for the same input, seed and machine kind.
@@ -98,6 +101,7 @@ def results_document(
         decisions=decision_results(
             options.decision_rules, study.judged, study.decisions, study.final_decisions, seed=options.seed
         ),
+        novelty=None if novelty is None else novelty_results(dataset, novelty, study.oof, seed=options.seed),
         final_model=final_ensemble(_final_model(study), study),
         optimism_from_ignored_groups=None if study.tax is None else ignored_groups(*study.tax),
         transfer=None,
@@ -110,6 +114,7 @@ def results_document(
             divergence_warnings(study),
             _constant_channels(extractor),
             decision_notes([*study.decisions, study.final_decisions], study.oof.classes),
+            [] if novelty is None else novelty_notes(novelty),
         ),
     )
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, get_args
 
 from headstart.workflow.options.names import RULES, SCHEMES
 from headstart.workflow.options.option import Options, Shorthand, metric_names, option
 
 if TYPE_CHECKING:
-    from headstart.decisions import DecisionRules
+    from headstart.decisions import DecisionRules, NoveltyRule
 
 Calibration = Literal["auto", "none", "temperature", "platt", "isotonic"]
+NoveltyMeasure = Literal["knn", "mahalanobis"]
 SEEDS: Final = {"at_least": 0, "at_most": 2**32 - 1}
 
 
@@ -32,6 +33,11 @@ class DecisionOptions(Options):
         (of a missed positive, in false alarms). None: the most probable class.
     conformal : float or None
         Share of each class's images whose prediction set is to hold their class, such as 0.9. None: no sets.
+    novelty : float or None
+        Share of images of the same kind that may be flagged as unlike the training images, such as 0.05. None: no
+        image is flagged.
+    novelty_measure : {"knn", "mahalanobis"}
+        Distance to the nearest training image, or from their mean in units of their spread.
     positive : str or None
         Positive class of a two-class task. None: the rarer one.
     """
@@ -76,6 +82,24 @@ class DecisionOptions(Options):
             unset="none",
         ),
     )
+    novelty: float | None = field(
+        default=None,
+        metadata=option(
+            "Flag new images unlike the training images; this share of images of the same kind may be flagged, such as "
+            "0.05.",
+            metavar="RATE",
+            unset="none",
+            noun="novelty rate",
+        ),
+    )
+    novelty_measure: NoveltyMeasure = field(
+        default="knn",
+        metadata=option(
+            "Distance to the nearest training image, or from their mean in units of their spread.",
+            choices=get_args(NoveltyMeasure),
+            noun="novelty measure",
+        ),
+    )
     positive: str | None = field(
         default=None,
         metadata=option("Positive class of two.", metavar="CLASS", unset="the rarer", decides=True),
@@ -90,6 +114,7 @@ class DecisionOptions(Options):
         if self.conformal is not None:
             check_level(self.conformal)
         _ = self.decision_rules
+        _ = self.novelty_rule
 
     @property
     def decision_rules(self) -> DecisionRules:
@@ -104,6 +129,32 @@ class DecisionOptions(Options):
 
         rule = None if self.operating_point is None else parse_rule(self.operating_point)
         return DecisionRules(self.calibrate, rule, self.conformal)
+
+    def novelty_identity(self) -> dict[str, Any]:
+        """The options of novelty that decide the results; none where no image is flagged."""
+        return {} if self.novelty is None else {"novelty": self.novelty, "novelty_measure": self.novelty_measure}
+
+    @property
+    def novelty_rule(self) -> NoveltyRule | None:
+        """How unlike images are flagged; None where none is.
+
+        Raises
+        ------
+        InputError
+            When the rate is no share, or a measure is named without a rate.
+        """
+        from headstart.decisions import NoveltyRule
+        from headstart.decisions.novelty import check_rate
+        from headstart.errors import InputError
+
+        if self.novelty is not None:
+            return NoveltyRule(check_rate(self.novelty), self.novelty_measure)
+        if self.novelty_measure != "knn":
+            raise InputError(
+                f"novelty_measure {self.novelty_measure} says how unlike images are flagged, but none are. Add "
+                "--novelty 0.05, say, or leave it out."
+            )
+        return None
 
 
 @dataclass(frozen=True)

@@ -42,4 +42,4 @@ class FitOptions(  # the last base's fields come first
             if item.option.decides
         }
         rules = {"decisions": self.decision_rules.to_json()}
-        return deciding | rules | self.fine_tuning_identity() | self.ensemble_identity()
+        return deciding | rules | self.novelty_identity() | self.fine_tuning_identity() | self.ensemble_identity()

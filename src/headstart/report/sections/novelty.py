@@ -1,0 +1,74 @@
+"""Images unlike anything seen: the threshold, the share of held-out images flagged, the farthest of them."""
+
+from __future__ import annotations
+
+from headstart.report.context import ReportContext
+from headstart.report.document import Block, ReportTable, Section, Text
+from headstart.report.sections import Drawn, register_section
+from headstart.report.text import format as text
+from headstart.report.text.methods import MethodsPart, MethodsSentence
+from headstart.results.models.novelty import FittedNovelty, NoveltyResults
+from headstart.results.read import RunRecord
+
+MEASURE_WORDS = {
+    "knn": "the distance to the nearest training image",
+    "mahalanobis": "the Mahalanobis distance from the training images, their covariance shrunk",
+}
+
+
+def novelty_sentences(context: ReportContext) -> list[MethodsSentence]:
+    """How unlike images are told; nothing where that was not asked for."""
+    found = context.record.results.novelty
+    if found is None:
+        return []
+    words = (
+        f"Images unlike the training images were flagged by {MEASURE_WORDS[found.measure]} in the features of the "
+        f"chosen candidate, with a conformal threshold for a rate of {text.percent(found.rate)} from distances between "
+        f"inner folds; of the held-out images {text.estimate(found.flagged)} were flagged."
+    )
+    return [MethodsSentence(MethodsPart.RESULTS, words)]
+
+
+@register_section("novelty", after="decisions", methods=novelty_sentences)
+def novelty_section(context: ReportContext, drawn: Drawn) -> Section | None:
+    """The section of novelty; None for runs without."""
+    found = context.record.results.novelty
+    if found is None:
+        return None
+    blocks: list[Block] = [Text(_words(found)), _fold_table(context.record, found)]
+    if context.images and found.farthest:
+        blocks.append(_far_table(found))
+    if found.holds_training_features:
+        blocks.append(Text("The model holds the features of training images for these distances.", tone="note"))
+    return Section("novelty", "Images unlike anything seen", tuple(blocks))
+
+
+def _words(found: NoveltyResults) -> str:
+    return (
+        f"A new image is flagged as unlike the training images by {MEASURE_WORDS[found.measure]}. Images of the same "
+        f"kind, taken in the same way, are flagged at a rate of {text.percent(found.rate)} or a little less; of the "
+        f"held-out images of this run {text.estimate(found.flagged)} were. What a flagged image is predicted to be "
+        "should be looked at by a person. That an image is not flagged does not mean that its prediction is right."
+    )
+
+
+def _fold_table(record: RunRecord, found: NoveltyResults) -> ReportTable:
+    repeats = record.results.protocol.repeats
+    rows = [
+        (*_fitted(text.fold_name(one.repeat, one.fold, repeats), one), f"{one.n_flagged:,} of {one.n_test:,}")
+        for one in found.folds
+    ]
+    rows.append((*_fitted("final model", found.final), text.MISSING))
+    columns = ("Fold", "Images measured", "Groups", "Flagged beyond a distance of", "Held-out images flagged")
+    return ReportTable("Distances from the training images", columns, tuple(rows))
+
+
+def _fitted(name: str, one: FittedNovelty) -> tuple[str, ...]:
+    limit = "never: too few" if one.threshold is None else text.score(one.threshold)
+    return name, text.count(one.n_calibration), text.count(one.n_groups), limit
+
+
+def _far_table(found: NoveltyResults) -> ReportTable:
+    rows = tuple((one.image, one.label, text.score(one.distance), text.score(one.p_value)) for one in found.farthest)
+    columns = ("Image", "Label", "Distance", "p")
+    return ReportTable("Held-out images farthest from the others: worth a look", columns, rows, frozenset({1}))

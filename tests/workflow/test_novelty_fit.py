@@ -1,0 +1,132 @@
+"""Novelty from the command line to the bundle: strangers are flagged, and all of it is said."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import helpers
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from headstart import ImageDataset, fit, load_model
+from headstart.cli import main
+from headstart.errors import BundleError, InputError
+from headstart.storage import hash_file, hash_json, write_json
+from headstart.workflow import evaluate
+from headstart.workflow.run import Run
+
+
+@pytest.fixture(scope="module")
+def novel_run(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    with helpers.empty_figures():
+        made = helpers.options(novelty=0.1, conformal=0.8, grid="quick")
+        return fit(folders, tmp_path_factory.mktemp("runs") / "novel", made)
+
+
+@pytest.fixture
+def strangers(tmp_path: Path) -> Path:
+    """One picture of the kind, one flat one, and a file that is no picture."""
+    helpers.write_image(tmp_path / "new" / "a_like.png", helpers.noise(1, seed=77)[0])
+    helpers.write_image(tmp_path / "new" / "b_flat.png", np.full((20, 24, 3), (250, 20, 20), dtype=np.uint8))
+    helpers.write_text(tmp_path / "new" / "c_broken.png", "no picture")
+    return tmp_path / "new"
+
+
+def predicted(run: Run, images: Path, *more: str) -> str:
+    found = CliRunner().invoke(main, ["predict", str(run.folder), str(images), "--quiet", *more])
+    assert found.exit_code == 1  # one image cannot be read
+    return found.stdout
+
+
+def test_strangers_are_flagged_in_csv_and_json(novel_run: Run, strangers: Path) -> None:
+    like, flat, broken = csv.DictReader(predicted(novel_run, strangers).splitlines())
+    assert (like["unlike_training"], flat["unlike_training"], broken["unlike_training"]) == ("no", "yes", "")
+    assert float(flat["distance"]) > float(like["distance"]) > 0 == len(broken["distance"])
+    assert float(flat["novelty_p"]) == pytest.approx(1 / 49) and float(like["novelty_p"]) > 0.1
+    assert list(like)[-4:] == ["set", "distance", "novelty_p", "unlike_training"]
+    lines = [json.loads(line) for line in predicted(novel_run, strangers, "--json-lines").splitlines()]
+    assert [line["unlike_training"] for line in lines] == [False, True, None]
+    assert lines[0]["distance"] == float(like["distance"])
+
+
+def test_an_image_is_judged_alone_as_in_company(novel_run: Run) -> None:
+    model = load_model(novel_run.folder)
+    images = helpers.noise(5, seed=8)
+    together = [one.novelty for one in model.predict_each(ImageDataset.from_arrays(images))]
+    alone = [next(model.predict_each(ImageDataset.from_arrays(images[row : row + 1]))).novelty for row in range(5)]
+    assert together == alone
+
+
+def test_results_report_and_bundle_say_so(novel_run: Run) -> None:
+    found = novel_run.results.novelty
+    assert found is not None and found.rate == 0.1 and found.measure == "knn" and found.holds_training_features
+    assert found.final.n_calibration == 48 and len(found.folds) == 3 and len(found.farthest) == 20
+    assert sum(fold.n_flagged for fold in found.folds) / 48 == pytest.approx(found.flagged.value)
+    page = novel_run.report.read_text(encoding="utf-8")
+    assert "Images unlike anything seen" in page and found.farthest[0].image in page
+    assert "The model holds the features of training images" in page
+    description = json.loads((novel_run.folder / "model" / "model.json").read_text())
+    assert description["holds_training_features"] is True and description["novelty"]["holds_training_features"] is True
+    assert json.loads((novel_run.folder / "model" / "manifest.json").read_text())["format"] == 8
+
+
+def test_a_test_set_tells_how_many_are_flagged(novel_run: Run, tmp_path: Path) -> None:
+    found = evaluate(novel_run.folder, helpers.write_folders(tmp_path / "test", 12, seed=31))
+    assert found.novelty is not None and found.novelty.flagged.value == pytest.approx(0, abs=0.2)
+    said = CliRunner().invoke(main, ["evaluate", str(novel_run.folder), str(tmp_path / "test"), "--quiet"]).stdout
+    assert "Unlike the training images (knn, rate 0.1)" in " ".join(said.split())
+
+
+def test_views_table_and_blocks_judge_the_image_itself(tmp_path: Path, no_figures: None) -> None:
+    """The features of a training image, under averaged predictions and beside table columns, are those of the fit."""
+    images, labels = helpers.noise(48), helpers.labels_of(48)
+    table = {"age": np.arange(48.0)}
+    cases = {
+        "views": ({}, {"augment": "flips", "tta": True, "grid": "quick"}),
+        "table": (table, {"novelty_measure": "mahalanobis", "grid": "quick"}),
+        "blocks": ({}, {"features": "layer1:max+last", "grid": "quick"}),
+    }
+    for name, (columns, changes) in cases.items():
+        data = ImageDataset.from_arrays(images, labels, table=columns)
+        run = fit(data, tmp_path / name, helpers.options(novelty=0.1, **changes))
+        model = load_model(run.folder)
+        seen = [one.novelty for one in model.predict_each(data)]
+        assert not any(one is None or one.is_novel for one in seen)
+        if name != "table":
+            assert max(one.distance for one in seen if one is not None) < 1e-3  # each is its own neighbour
+        else:
+            assert not model.holds_training_features or model.head.holds_training_features
+
+
+def test_damaged_arrays_of_a_bundle_are_refused(novel_run: Run, tmp_path: Path) -> None:
+    model = load_model(novel_run.folder)
+    model.save(tmp_path / "model")
+    description = json.loads((tmp_path / "model" / "model.json").read_text())
+    description["novelty"]["blocks"] = [3]
+    write_json(tmp_path / "model" / "model.json", description)
+    manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())
+    manifest["files"]["model.json"] = hash_file(tmp_path / "model" / "model.json")
+    signed = {name: value for name, value in manifest.items() if name != "sha256"}
+    write_json(tmp_path / "model" / "manifest.json", {**signed, "sha256": hash_json(signed)})
+    with pytest.raises(BundleError, match="'reference' of the distance"):
+        load_model(tmp_path / "model")
+
+
+def test_a_rate_that_flags_nothing_is_said(folders: Path, tmp_path: Path, no_figures: None) -> None:
+    run = fit(folders, tmp_path / "run", helpers.options(novelty=0.01, grid="quick"))
+    assert any("needs 99 training images" in warning for warning in run.results.warnings)
+    assert run.results.novelty is not None and run.results.novelty.final.threshold is None
+
+
+def test_what_makes_no_sense_is_refused_before_anything_is_written(folders: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"For 5 % write 0\.05"):
+        helpers.options(novelty=5)
+    with pytest.raises(InputError, match=r"Add --novelty 0\.05"):
+        helpers.options(novelty_measure="mahalanobis")
+    for changes, words in (({"strategy": "fine-tune"}, "trains them away"), ({"ensemble": True}, "beside --ensemble")):
+        with pytest.raises(InputError, match=words):
+            fit(folders, tmp_path / "run", helpers.options(novelty=0.05, **changes))
+    assert not (tmp_path / "run").exists()
