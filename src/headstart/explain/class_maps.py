@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -74,13 +75,14 @@ def explain(
     """
     known = model if isinstance(model, Model) else load_model(model)
     dataset = as_dataset(images)
-    chosen = Method.of(ScoredModel(known), method, stage)
-    wanted = [_each(names, len(dataset), known) for names in (target, against)]
+    member, notes = weightiest_member(known)
+    chosen = Method.of(ScoredModel(member), method, stage)
+    wanted = [_each(names, len(dataset), member) for names in (target, against)]
     predictions = list(known.predict_each(dataset, progress=progress))
     rows = [row for row, found in enumerate(predictions) if found.error is None]
     targets = tuple(wanted[0][row] or _natural_target(predictions[row], wanted[1][row], known.classes) for row in rows)
     others = tuple(wanted[1][row] for row in rows)
-    weights = [contrast_weights(known.classes, known.head, *pair) for pair in zip(targets, others, strict=True)]
+    weights = [contrast_weights(known.classes, member.head, *pair) for pair in zip(targets, others, strict=True)]
     pixels, found = _run(chosen, dataset, rows, weights, progress or Silent())
     return Explanation(
         images=tuple(dataset.names[row] for row in rows),
@@ -98,8 +100,24 @@ def explain(
         elsewhere=found.elsewhere,
         attributed=found.attributed,
         limits=class_limits(found.maps, targets) | dict(limits or {}),
-        notes=chosen.notes,
+        notes=(*notes, *chosen.notes),
         unreadable=tuple((one.image, str(one.error)) for one in predictions if one.error is not None),
+    )
+
+
+def weightiest_member(model: Model) -> tuple[Model, tuple[str, ...]]:
+    """The model that maps are made of, with what must be said of it: of an ensemble the member of the greatest weight.
+
+    Members speak of scores on scales of their own, so that their maps have no sum.
+    """
+    if not model.others:
+        return model, ()
+    place = int(np.argmax(model.weights))
+    member = replace((model, *model.others)[place], others=(), weights=(), table=model.table)
+    share = model.weights[place] / sum(model.weights)
+    return member, (
+        f"Predictions are those of an ensemble of {len(model.weights)}; the maps are of the member of the greatest "
+        f"weight ({share:.0%}): {member.head.spec.label} on {member.backbone.name}.",
     )
 
 

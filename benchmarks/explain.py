@@ -1,0 +1,286 @@
+"""Heatmaps put to the test: patches planted in solar cells, lesions that a dermatologist outlined, and the clock.
+
+A head learns to tell solar cells with a patch of stripes, 28 of 224 pixels a side, from cells without. Then the
+highest place of its heatmaps is looked for: on the patch, and within half a cell of the stage's map and 8 pixels of it.
+The same beside a decoy of rings that every cell has, for heads on permuted labels, and for a network of random weights.
+On PH2 logistic heads of five folds explain the images that they did not see; what speaks for the class predicted is
+held against the lesion. Features are those of EfficientNet-Lite0; VGG-19 has random weights: only its seconds count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import RESULTS, read, table, write_results
+from PIL import Image
+from planted import (
+    HEADS,
+    PATCH,
+    SIDE,
+    Planted,
+    accuracy,
+    extractor,
+    features_of,
+    hits,
+    model_of,
+    planted,
+)
+
+from headstart.backbones.backbone import load_backbone
+from headstart.data import ImageDataset, ImageResize
+from headstart.data.split.stratify import stratified_folds
+from headstart.engines.engine import Engine
+from headstart.explain import explain
+from headstart.features.extract import extract_features
+from headstart.features.extractor import Extractor
+from headstart.heads import FittedHead, HeadSpec, fit_heads
+from headstart.model import Model
+
+SEED = 60_611
+NEAR = 16 // 2 + 8
+"""Pixels beside the patch that still count as near: half a cell of a stage of stride 16, and 8."""
+WITH_GRADIENT = ("logistic", "SVM", "dense")
+TARGETS = {"on": 0.75, "near": 0.92, "near_without": 0.65, "decoy": 0.80, "chance": PATCH**2 / SIDE**2 + 0.10}
+MAX_SECONDS = {"efficientnet_lite0": 15.0, "vgg19": 120.0}
+N_RESAMPLES = 2000
+
+
+def sizes(*, quick: bool) -> tuple[int, int]:
+    """Numbers of training pictures and of test pictures with a patch."""
+    return (40, 6) if quick else (200, 60)
+
+
+def drawn(*, seed: int, decoy: bool, quick: bool) -> tuple[Planted, Planted]:
+    """Training pictures, and test pictures all of which have the patch."""
+    n_train, n_test = sizes(quick=quick)
+    whole = planted(n_train + 2 * n_test, seed=seed, decoy=decoy)
+    test = np.arange(n_train, len(whole.labels))
+    return whole.part(np.arange(n_train)), whole.part(test[whole.labels[test] == 1][:n_test])
+
+
+def planted_patch(*, quick: bool) -> dict[str, Any]:
+    """Every head and method on the patch."""
+    train, test = drawn(seed=SEED, decoy=False, quick=quick)
+    network = extractor()
+    features, tested = features_of(train, network), features_of(test, network)
+    found = {}
+    for name, spec in HEADS.items():
+        model = model_of(spec, features, train.labels, network)
+        found[name] = {"recall": accuracy(model, test, tested)}
+        for method in ("sharp", "exact"):
+            found[name][method] = located(model, test, method)
+        print(name, found[name], file=sys.stderr)
+    return found
+
+
+def located(model: Model, pictures: Planted, method: str) -> dict[str, Any]:
+    """Shares of the maps that peak on the patch and near it, and on the decoy where there is one."""
+    shown = explain(model, pictures.pixels, target="patch", method=method)
+    found: dict[str, Any] = {
+        "method": shown.method,
+        "n": len(shown),
+        "on": float(hits(shown.maps, pictures.boxes).mean()),
+        "near": float(hits(shown.maps, pictures.boxes, margin=NEAR).mean()),
+    }
+    if (pictures.decoys >= 0).any():
+        found["near_decoy"] = float(hits(shown.maps, pictures.decoys, margin=NEAR).mean())
+    return found
+
+
+def decoy(*, quick: bool) -> dict[str, Any]:
+    """Heads with a gradient beside a patch that tells nothing."""
+    train, test = drawn(seed=SEED + 1, decoy=True, quick=quick)
+    network = extractor()
+    features = features_of(train, network)
+    return {
+        name: located(model_of(HEADS[name], features, train.labels, network), test, "sharp") for name in WITH_GRADIENT
+    }
+
+
+def nothing_learned(*, quick: bool) -> dict[str, Any]:
+    """Heads on permuted labels, and on a network of random weights."""
+    train, test = drawn(seed=SEED + 2, decoy=False, quick=quick)
+    network = extractor()
+    permuted = np.random.default_rng(SEED).permutation(train.labels)
+    features = features_of(train, network)
+    found = {
+        f"{name}, permuted labels": located(model_of(HEADS[name], features, permuted, network), test, "sharp")
+        for name in WITH_GRADIENT
+    }
+    random = extractor(weights="random", seed=SEED)
+    features, tested = features_of(train, random), features_of(test, random)
+    for name in WITH_GRADIENT:
+        model = model_of(HEADS[name], features, train.labels, random)
+        found[f"{name}, random network"] = {"recall": accuracy(model, test, tested), **located(model, test, "sharp")}
+    return found
+
+
+def lesions(*, quick: bool) -> dict[str, Any]:
+    """Share of what speaks for the predicted class of PH2's images that lies inside the lesion."""
+    folder = Path(os.environ["HEADSTART_TEST_DATA"]) / "ph2"
+    with (folder / "labels.csv").open(newline="", encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle))[:: 8 if quick else 1]
+    classes = tuple(sorted({row["diagnosis"] for row in rows}))
+    labels = np.array([classes.index(row["diagnosis"]) for row in rows])
+    paths = [folder / row["image"] for row in rows]
+    network = extractor()
+    features = np.array(extract_features(ImageDataset.from_files([str(path) for path in paths]), network))
+    folds = stratified_folds(labels, None, 5, np.random.default_rng(SEED))
+    inside, areas = np.zeros(len(rows)), np.array([mask_of(path).mean() for path in paths])
+    for fold in range(5):
+        train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        (head,) = fit_heads([HeadSpec("logistic")], features[train], labels[train], n_classes=len(classes), seed=0)
+        model = Model(network.backbone, network.preparation, network.engine, head, classes)
+        shown = explain(model, [paths[row] for row in test])
+        heat = np.maximum(shown.maps, 0)
+        masks = np.stack([mask_of(paths[row]) for row in test])
+        inside[test] = (heat * masks).sum(axis=(1, 2)) / np.maximum(heat.sum(axis=(1, 2)), 1e-12)
+    chosen = {name: labels == code for code, name in enumerate(classes)} | {"all": labels >= 0}
+    return {
+        name: {
+            "n": int(rows_of.sum()),
+            "heat_inside": interval(inside[rows_of]),
+            "mask_share": interval(areas[rows_of]),
+            "difference": interval((inside - areas)[rows_of]),
+        }
+        for name, rows_of in chosen.items()
+    }
+
+
+def mask_of(path: Path) -> np.ndarray:
+    """The drawn lesion of an image on the grid of the network's input."""
+    with Image.open(path.parents[1] / "masks" / f"{path.stem}.png") as picture:
+        return np.asarray(picture.convert("L").resize((SIDE, SIDE), Image.Resampling.NEAREST)) > 127
+
+
+def interval(values: np.ndarray) -> dict[str, Any]:
+    """Mean with a 95 % bootstrap interval over images."""
+    drawn_rows = np.random.default_rng(SEED).integers(len(values), size=(N_RESAMPLES, len(values)))
+    low, high = np.quantile(values[drawn_rows].mean(axis=1), [0.025, 0.975])
+    return {"mean": round(float(values.mean()), 3), "ci95": [round(float(low), 3), round(float(high), 3)]}
+
+
+def seconds(*, quick: bool) -> dict[str, Any]:
+    """Seconds for the default maps of 100 images from files, prediction included."""
+    folder = Path(os.environ["HEADSTART_TEST_DATA"]) / "ph2"
+    paths = sorted((folder / "images").glob("*.jpg"))
+    n_images = 4 if quick else 100
+    found = {}
+    for name, weights in (("efficientnet_lite0", None), ("vgg19", "random")):
+        backbone = load_backbone(name, weights=weights, offline=True)
+        model = timed_model(backbone)
+        explain(model, paths[:1])
+        start = time.perf_counter()
+        explain(model, paths[:n_images])
+        found[name] = {"n": n_images, "seconds": round(time.perf_counter() - start, 1)}
+        print(name, found[name], file=sys.stderr)
+    return found
+
+
+def timed_model(backbone: Any) -> Model:
+    """A model whose head has drawn coefficients: how good it is costs no time."""
+    preparation = ImageResize((SIDE, SIDE), interpolation=backbone.interpolation)
+    network = Extractor(backbone, preparation, Engine(n_threads=2, batch_size=8))
+    width = network.row_shape[0]
+    weights = np.random.default_rng(SEED).standard_normal((2, width))
+    arrays = {
+        "present": np.ones(2, dtype=bool),
+        "mean": np.zeros(width),
+        "inverse_scale": np.ones(width),
+        "coefficients": weights,
+        "intercepts": np.zeros(2),
+    }
+    return Model(backbone, preparation, network.engine, FittedHead(HeadSpec("logistic"), arrays), ("a", "b"))
+
+
+PARTS: dict[str, Callable[..., dict[str, Any]]] = {
+    "planted": planted_patch,
+    "decoy": decoy,
+    "nothing_learned": nothing_learned,
+    "lesions": lesions,
+    "seconds": seconds,
+}
+
+
+def main() -> int:
+    """Run the parts; 1 when a target is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the pictures, no targets, nothing kept")
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}; the others are kept")
+    options = parser.parse_args()
+    kept = read("explain") if not options.quick and (RESULTS / "explain.json").is_file() else {}
+    results = {name: kept[name] for name in PARTS if name in kept}
+    for part in options.parts.split(","):
+        results[part] = PARTS[part](quick=options.quick)
+        if not options.quick:
+            write_results("explain", {"seed": SEED, "patch": PATCH, "side": SIDE, **results})
+    print(shown(results))
+    missed = [] if options.quick else list(missed_targets(results))
+    print("\n".join(missed))
+    return 1 if missed else 0
+
+
+def shown(results: dict[str, Any]) -> str:
+    """Tables of all parts."""
+    parts = []
+    if "planted" in results:
+        rows = [
+            [name, f"{one['recall']:.2f}", found["method"], f"{found['on']:.2f}", f"{found['near']:.2f}"]
+            for name, one in results["planted"].items()
+            for found in (one["sharp"], one["exact"])
+        ]
+        parts.append(table(["head", "recall", "method", "on the patch", "near it"], rows))
+    for name, columns in (("decoy", ("on", "near", "near_decoy")), ("nothing_learned", ("on", "near"))):
+        if name in results:
+            rows = [[head, *(f"{one[column]:.2f}" for column in columns)] for head, one in results[name].items()]
+            parts.append(table([name, *columns], rows))
+    if "lesions" in results:
+        columns = ("heat_inside", "mask_share", "difference")
+        rows = [
+            [name, one["n"], *(_ranged(one[column]) for column in columns)] for name, one in results["lesions"].items()
+        ]
+        parts.append(table(["class", "n", *columns], rows))
+    if "seconds" in results:
+        rows = [[name, one["n"], one["seconds"]] for name, one in results["seconds"].items()]
+        parts.append(table(["network", "images", "seconds"], rows))
+    return "\n\n".join(parts)
+
+
+def _ranged(one: dict[str, Any]) -> str:
+    return f"{one['mean']:.2f} ({one['ci95'][0]:.2f} to {one['ci95'][1]:.2f})"
+
+
+def missed_targets(results: dict[str, Any]) -> list[str]:
+    """Targets that were missed, in words."""
+    missed = []
+    for name, one in results.get("planted", {}).items():
+        least = {"near": TARGETS["near_without"]}
+        if name in WITH_GRADIENT:
+            least = {"on": TARGETS["on"], "near": TARGETS["near"]}
+        missed += [
+            f"{name}: {one['sharp'][key]:.2f} {key} the patch, asked for {asked:.2f}"
+            for key, asked in least.items()
+            if name in (*WITH_GRADIENT, "kNN", "forest") and one["sharp"][key] < asked
+        ]
+    for name, one in results.get("decoy", {}).items():
+        if one["near"] < TARGETS["decoy"]:
+            missed.append(f"{name} beside a decoy: {one['near']:.2f} near the patch, asked for {TARGETS['decoy']:.2f}")
+    for name, one in results.get("nothing_learned", {}).items():
+        if one["on"] > TARGETS["chance"]:
+            missed.append(f"{name}: {one['on']:.2f} on the patch, at most {TARGETS['chance']:.2f} were asked for")
+    for name, one in results.get("seconds", {}).items():
+        if one["seconds"] > MAX_SECONDS[name]:
+            missed.append(f"{name}: {one['seconds']} s for {one['n']} images, at most {MAX_SECONDS[name]:.0f}")
+    return missed
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
