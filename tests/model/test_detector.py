@@ -12,7 +12,7 @@ import pytest
 from headstart.errors import BundleError, DataError, InputError
 from headstart.heads.one_class import fit_one_class
 from headstart.model.detector import Detector, fit_detector, left_out_scores, load_detector, window_features
-from headstart.model.watcher import open_watcher
+from headstart.model.watcher import find_detector
 from headstart.signals.dataset import recipe_of
 from headstart.signals.recording import Recording
 from headstart.signals.span import Span
@@ -107,12 +107,11 @@ def test_a_damaged_detector_is_refused(tmp_path: Path, changes: dict[str, Any], 
         load_detector(tmp_path)
 
 
-def test_what_holds_no_model_of_a_stream_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="no model of a stream"):
-        open_watcher(tmp_path)
+def test_what_holds_no_detector_is_none_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    assert find_detector(tmp_path) is None
     (tmp_path / "detector.json").write_bytes(b"\xff")
     with pytest.raises(BundleError, match="cannot be used"):
-        open_watcher(tmp_path)
+        find_detector(tmp_path)
 
 
 def test_too_little_normal_running_is_refused() -> None:

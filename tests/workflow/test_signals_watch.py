@@ -21,7 +21,8 @@ from stream_files import csv_lines, samples, write_csv
 
 from headstart.cli.main import main
 from headstart.errors import DataError, InputError
-from headstart.model.watcher import Watcher, open_watcher
+from headstart.model.watcher import Watcher
+from headstart.workflow.signals_model import open_stream_model
 from headstart.workflow.signals_normal import NormalOptions, learn_normal
 from headstart.workflow.signals_predict import predict_recordings
 from headstart.workflow.signals_watch import WatchOptions, watch
@@ -39,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def watcher(folder: Path) -> Watcher:
-    return open_watcher(folder / "detector")
+    return open_stream_model(folder / "detector")
 
 
 def watched(watcher: Watcher, tmp_path: Path, said: list[str] | None = None, **about: Any) -> list[dict[str, Any]]:
@@ -120,7 +121,9 @@ def test_a_killed_process_leaves_every_line_once(folder: Path, tmp_path: Path) -
     assert again.exit_code == 0, again.output
     found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     (tmp_path / "whole").mkdir()
-    assert found == watched(open_watcher(folder / "detector"), tmp_path / "whole", source=str(folder / "leaks.csv"))
+    assert found == watched(
+        open_stream_model(folder / "detector"), tmp_path / "whole", source=str(folder / "leaks.csv")
+    )
 
 
 def test_alarms_alone_and_hysteresis(watcher: Watcher, folder: Path, tmp_path: Path) -> None:
@@ -237,7 +240,7 @@ def test_other_misuse_is_refused_in_words(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "used" / "file").touch()
     write_csv(tmp_path / "n.csv", samples())
     for arguments, words in (
-        (["watch", str(tmp_path)], "no model of a stream"),
+        (["watch", str(tmp_path)], "holds no model"),
         (["watch", detector, "-i", str(tmp_path / "none.csv")], "no such file"),
         (["watch", detector, "-i", "tcp://nowhere"], "no host and port"),
         (["watch", detector, "-i", "tcp://127.0.0.1:1"], "Cannot connect to"),

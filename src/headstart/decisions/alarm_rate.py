@@ -183,10 +183,7 @@ def fit_alarm_rate(
         raise InputError("Scores and times of normal running must be finite.")
     if not (block_s > 0 and (per_day is None or per_day > 0)):
         raise InputError(f"Blocks of {block_s:g} s and {per_day} alarms a day: both must be above 0.")
-    found = AlarmRate(np.sort(block_maxima(values, times, members, block_s)), float(block_s), per_day)
-    if per_day is not None:
-        _check_is_enough(found, per_day)
-    return found
+    return check_rate(AlarmRate(np.sort(block_maxima(values, times, members, block_s)), float(block_s), per_day))
 
 
 def block_maxima(scores: Floats, times_s: Floats, recordings: npt.NDArray[Any], block_s: float) -> Floats:
@@ -210,7 +207,17 @@ def _alarms(per_day: float) -> str:
     return f"{per_day:g} alarm{'' if per_day == 1 else 's'}"
 
 
-def _check_is_enough(found: AlarmRate, per_day: float) -> None:
+def check_rate(found: AlarmRate) -> AlarmRate:
+    """The rate, where normal running is long enough for it.
+
+    Raises
+    ------
+    InputError
+        When it is too short for what is promised, or there would be an alarm in more than every second block.
+    """
+    per_day = found.per_day
+    if per_day is None:
+        return found
     if per_day * found.block_s > DAY_S / 2:
         raise InputError(
             f"{_alarms(per_day)} a day of blocks of {found.block_s:g} s would be one in more than every second block. "
@@ -221,3 +228,4 @@ def _check_is_enough(found: AlarmRate, per_day: float) -> None:
             f"{_alarms(per_day)} a day cannot be promised from {found.days:.2g} days of normal running; that needs at "
             f"least {min_days(per_day):g}. Record on, or promise {math.ceil(10 * MIN_RANK / found.days) / 10:g} a day."
         )
+    return found

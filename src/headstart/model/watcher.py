@@ -1,4 +1,4 @@
-"""Models that judge windows of a stream: a detector of what is not normal running."""
+"""What judges windows of a stream, and what it says of them; a detector of what is not normal running does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from headstart.decisions.alarm_rate import AlarmRate
-from headstart.errors import BundleError
 from headstart.model.detector import Detector, is_detector, load_detector
 from headstart.signals.recipe import SignalRecipe
 
@@ -79,8 +78,8 @@ class Watcher(Protocol):
         """What a score is, for an axis."""
         ...
 
-    def judge(self, windows: NDArray[np.float32]) -> Judged:
-        """Judgement of standardised windows (n, length, n_channels)."""
+    def judge(self, windows: NDArray[np.float32], measured: NDArray[np.float64]) -> Judged:
+        """Judgement of windows (n, length, n_channels), given standardised and as measured."""
         ...
 
 
@@ -125,7 +124,7 @@ class DetectorWatcher:
         """See `Watcher.score_label`."""
         return "distance from normal running"
 
-    def judge(self, windows: NDArray[np.float32]) -> Judged:
+    def judge(self, windows: NDArray[np.float32], measured: NDArray[np.float64]) -> Judged:
         """See `Watcher.judge`."""
         rate, scores = self.detector.rate, self.detector.scores(windows)
         return Judged(
@@ -143,15 +142,12 @@ def beyond_threshold(rate: AlarmRate, scores: NDArray[np.float64]) -> NDArray[np
     return np.asarray(rate.p_values(scores) <= rate.p_threshold)
 
 
-def open_watcher(path: Path) -> Watcher:
-    """The model of a stream that lies in a folder.
+def find_detector(path: Path) -> Detector | None:
+    """The detector that lies in a folder; None where there is none.
 
     Raises
     ------
     BundleError
-        When there is none, or it is damaged.
+        When it is damaged.
     """
-    for folder in (path, path / "model"):
-        if is_detector(folder):
-            return DetectorWatcher(load_detector(folder))
-    raise BundleError(f"{path} holds no model of a stream. Give the folder that `headstart signals normal -o` wrote.")
+    return load_detector(path) if is_detector(path) else None

@@ -14,6 +14,8 @@ from headstart.signals.choices import GAP_POLICIES, LABEL_RULES, STANDARDISING, 
 from headstart.signals.imaging import IMAGINGS
 
 VERSION: Final = 1
+RECIPE_FILE: Final = "signals.json"
+"""How a model's recordings become pictures, beside the model and in its run."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ import numpy as np
 from headstart.errors import DataError, InputError
 from headstart.progress import Progress, Silent
 from headstart.signals.dataset import read
+from headstart.signals.recipe import RECIPE_FILE
 from headstart.signals.recording import NORMAL
 from headstart.signals.source import WindowPictures
 from headstart.signals.units import typical_sizes
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from headstart.workflow.options.signals import SignalOptions
     from headstart.workflow.run import Run
 
-RECIPE_FILE: Final = "signals.json"
-"""How a model's recordings become pictures, beside the model and in its run."""
 _SHOWN: Final = 6
 """Windows of each class on a sheet."""
 _TILE: Final = 160

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.errors import DataError
-from headstart.model.watcher import Watcher, open_watcher
+from headstart.model.watcher import Watcher
 from headstart.report.figures.style import render
 from headstart.report.figures.timeline import Timeline, draw_timeline
 from headstart.signals.judging import JudgedAlarms, alarm_spans, events_of, judge_recording
@@ -27,6 +27,7 @@ from headstart.signals.standardise import standardised
 from headstart.signals.units import changed_units, typical_sizes
 from headstart.signals.windows import Windowing, Windows, cut_windows
 from headstart.storage import write_bytes, write_json
+from headstart.workflow.signals_model import open_stream_model
 
 MAX_TIMELINES: Final = 40
 """Most timelines that are drawn."""
@@ -76,7 +77,9 @@ class JudgedWindows:
         }
 
 
-def predict_recordings(path: Path, data: str, *, output: Path | None = None) -> JudgedWindows:
+def predict_recordings(
+    path: Path, data: str, *, output: Path | None = None, alarms_per_day: float | None = None
+) -> JudgedWindows:
     """Judge recordings.
 
     Parameters
@@ -87,6 +90,8 @@ def predict_recordings(path: Path, data: str, *, output: Path | None = None) -> 
         A recording or a folder of them.
     output : Path, optional
         Folder that ``windows.csv``, ``judged.json`` and a timeline of each recording are written to.
+    alarms_per_day : float > 0, optional
+        As `open_stream_model` takes it.
 
     Raises
     ------
@@ -95,11 +100,11 @@ def predict_recordings(path: Path, data: str, *, output: Path | None = None) -> 
     StorageError
         When the disk refuses.
     """
-    watcher, hysteresis = open_watcher(path), Hysteresis()
+    watcher, hysteresis = open_stream_model(path, alarms_per_day=alarms_per_day), Hysteresis()
     windows, notes = _windows(watcher, data)
     parts = [
-        watcher.judge(standardised(windows, watcher.recipe.standardise, np.arange(first, last)))
-        for first, last in _pieces(len(windows))
+        watcher.judge(standardised(windows, watcher.recipe.standardise, rows), windows.values(rows))
+        for rows in _pieces(len(windows))
     ]
     probabilities = [one.probabilities for one in parts if one.probabilities is not None]
     p_values = [one.p_values for one in parts if one.p_values is not None]
@@ -167,8 +172,8 @@ def _runs_otherwise(found: JudgedWindows) -> list[str]:
     ]
 
 
-def _pieces(n: int) -> list[tuple[int, int]]:
-    return [(first, min(first + _AT_ONCE, n)) for first in range(0, n, _AT_ONCE)]
+def _pieces(n: int) -> list[npt.NDArray[np.int64]]:
+    return [np.arange(first, min(first + _AT_ONCE, n)) for first in range(0, n, _AT_ONCE)]
 
 
 def _rows(windows: Windows, place: int) -> npt.NDArray[np.int64]:

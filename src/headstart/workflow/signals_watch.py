@@ -151,7 +151,8 @@ class _Watched:
     def records(self, windows: Sequence[LiveWindow]) -> list[dict[str, Any]]:
         """What is written of each window."""
         self._check_units(windows[-1])
-        judged = self._watcher.judge(standardised_live(windows, self._watcher.recipe))
+        measured = np.stack([one.values for one in windows])
+        judged = self._watcher.judge(standardised_live(windows, self._watcher.recipe), measured)
         records = [self._record(window, judged, row) for row, window in enumerate(windows)]
         self.counts.windows += len(records)
         self.counts.alarms += sum(record["change"] == "raised" for record in records)

@@ -34,6 +34,14 @@ def _model_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("model", type=click.Path())(function)
 
 
+_rate_option = click.option(
+    "--alarms-per-day",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="NUMBER",
+    help="Alarms a day to keep to, as far as the model's normal running bears it. [default: as it was learned]",
+)
+
+
 def _say(sentence: str) -> None:
     click.echo(sentence, err=True)
 
@@ -190,16 +198,19 @@ def normal(data: str, output: str, **given: Any) -> Answer:
 @signals.command(cls=Command)
 @_model_argument
 @click.argument("data", type=click.Path())
-@click.option("-o", "--output", type=click.Path(), help="Folder to write: windows.csv, events.json, timelines.")
-def predict(model: str, data: str, output: str | None) -> Answer:
+@click.option("-o", "--output", type=click.Path(), help="Folder to write: windows.csv, judged.json, timelines.")
+@_rate_option
+def predict(model: str, data: str, output: str | None, alarms_per_day: float | None) -> Answer:
     """Judge recordings, and where they have labels the model too.
 
-    MODEL is the folder that `headstart signals normal` wrote; DATA a recording or a folder of them. Events are
-    found or not, with their delay; alarms are false or not.
+    MODEL is the folder that `headstart signals normal` or `signals fit` wrote; DATA a recording or a folder of them.
+    Events are found or not, with their delay; alarms are false or not.
     """
     from headstart.workflow.signals_predict import predict_recordings
 
-    found = predict_recordings(Path(model), data, output=None if output is None else Path(output))
+    found = predict_recordings(
+        Path(model), data, output=None if output is None else Path(output), alarms_per_day=alarms_per_day
+    )
 
     def show() -> None:
         for note in found.notes:
@@ -228,6 +239,7 @@ def predict(model: str, data: str, output: str | None) -> Answer:
 @click.option(
     "--format", "line_format", type=click.Choice(_FORMATS), help="Format of the lines. [default: by the first]"
 )
+@_rate_option
 @click.option("--time-column", metavar="NAME", help="Column or key of the time. [default: a usual name]")
 @click.option(
     "--time-format", metavar="FORMAT", help="Format of dates that are not ISO 8601, as in '%d.%m.%Y %H:%M:%S'."
@@ -249,15 +261,15 @@ def watch(model: str, source: str, output: str | None, state: str | None, **give
     """
     from headstart.cli.answer import wants_json
     from headstart.errors import InputError
-    from headstart.model.watcher import open_watcher
     from headstart.signals.live.alarms import Hysteresis
+    from headstart.workflow.signals_model import open_stream_model
     from headstart.workflow.signals_watch import WatchOptions, watch
 
     if wants_json() and output is None:
         raise InputError(
             "--json gives one document at the end, and the lines go to standard output: name a file with -o."
         )
-    watcher = open_watcher(Path(model))
+    watcher = open_stream_model(Path(model), alarms_per_day=given["alarms_per_day"])
     _say(watcher.sentence)
     options = WatchOptions(
         source=source,

@@ -1,0 +1,161 @@
+"""A classifier of windows that judges a stream: the probability that a window is not normal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.data import ImageDataset
+from headstart.data.images.source import ImageSource
+from headstart.data.table.column import TableColumn
+from headstart.decisions.alarm_rate import AlarmRate
+from headstart.errors import BundleError, DataError
+from headstart.model.bundle import MANIFEST, check_manifest, find_bundle, read_json
+from headstart.model.load import load_model
+from headstart.model.model import Model
+from headstart.model.watcher import Judged, beyond_threshold
+from headstart.signals.dataset import RAW_STATISTICS
+from headstart.signals.recipe import RECIPE_FILE, SignalRecipe
+from headstart.signals.recording import NORMAL
+from headstart.signals.statistics import statistic_names, statistics
+from headstart.signals.training_scale import FittedTrainingScale
+from headstart.signals.window_image import WindowImage
+from headstart.storage import hash_file, hash_json
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class LivePictures(ImageSource):
+    """Pictures of windows of a stream.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n, length, n_channels), float32
+        As `WindowImage` holds them.
+    recipe : SignalRecipe
+    """
+
+    values: NDArray[np.float32]
+    recipe: SignalRecipe
+
+    def open(self, row: int, name: str) -> WindowImage:
+        """Picture of the window of a row."""
+        return WindowImage(name, self.values[row], self.recipe)
+
+
+@dataclass(frozen=True, eq=False)
+class BundleWatcher:
+    """Windows judged by a classifier.
+
+    Attributes
+    ----------
+    model : Model
+    recipe : SignalRecipe
+    sizes : tuple of float
+        Typical size of every channel as measured.
+    identity : str
+    rate : AlarmRate or None
+        From the probabilities that the normal windows of the run were given out of fold; None gives no p. Where it
+        promises nothing, an alarm is a window that is not predicted normal.
+    """
+
+    model: Model
+    recipe: SignalRecipe
+    sizes: Sequence[float]
+    identity: str
+    rate: AlarmRate | None = None
+
+    @property
+    def sentence(self) -> str:
+        """See `Watcher.sentence`."""
+        if self._kept is None:
+            return f"No rate of alarms is promised; an alarm is a window that is not predicted {NORMAL}."
+        return self._kept.sentence
+
+    @property
+    def threshold(self) -> float:
+        """See `Watcher.threshold`; a half where windows are judged by the class that is predicted."""
+        return 0.5 if self._kept is None else self._kept.threshold
+
+    @property
+    def score_label(self) -> str:
+        """See `Watcher.score_label`."""
+        return "probability of an anomaly"
+
+    def judge(self, windows: NDArray[np.float32], measured: NDArray[np.float64]) -> Judged:
+        """See `Watcher.judge`."""
+        dataset = ImageDataset.from_source(
+            LivePictures(windows, self.recipe),
+            [str(row) for row in range(len(windows))],
+            table=self._table(windows, measured),
+        )
+        normal = self.model.classes.index(NORMAL)
+        found = list(self.model.predict_each(dataset))
+        scores = 1.0 - np.array([one.probabilities[normal] for one in found], dtype=np.float64)
+        not_normal = np.array([one.predicted != NORMAL for one in found], dtype=bool)
+        return Judged(
+            scores=scores,
+            probabilities=scores,
+            p_values=None if self.rate is None else self.rate.p_values(scores),
+            beyond=not_normal if self._kept is None else beyond_threshold(self._kept, scores),
+            unlike_anything_seen=self._unlike_anything_seen(scores),
+            deviations=self._deviations(windows),
+        )
+
+    @property
+    def _kept(self) -> AlarmRate | None:
+        """The rate, where it promises something."""
+        return None if self.rate is None or self.rate.per_day is None else self.rate
+
+    def _unlike_anything_seen(self, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
+        if self.rate is None:
+            return np.zeros(len(scores), dtype=bool)
+        return self.rate.unlike_anything_seen(scores)
+
+    def _table(self, windows: NDArray[np.float32], measured: NDArray[np.float64]) -> Sequence[TableColumn]:
+        if not self.recipe.statistics:
+            return ()
+        found = statistics(measured if self.recipe.standardise in RAW_STATISTICS else windows)
+        names = statistic_names(self.recipe.channels)
+        return [TableColumn(name, column) for name, column in zip(names, found.T, strict=True)]
+
+    def _deviations(self, windows: NDArray[np.float32]) -> NDArray[np.float64]:
+        scale = self.model.preparation
+        values = scale.standardised(windows) if isinstance(scale, FittedTrainingScale) else windows
+        return values.astype(np.float64)
+
+
+def load_bundle_watcher(path: Path, rate: AlarmRate | None = None) -> BundleWatcher:
+    """The classifier of windows of a run, or of its bundle.
+
+    Raises
+    ------
+    BundleError
+        When it is damaged, or was not fitted on recordings that have windows called normal.
+    """
+    folder = find_bundle(path)
+    check_manifest(folder)
+    if not (folder / RECIPE_FILE).is_file():
+        raise BundleError(
+            f"{path} was not fitted on recordings: {RECIPE_FILE} is missing. Give the folder that `headstart signals "
+            "fit -o` or `headstart signals normal -o` wrote."
+        )
+    stored = read_json(folder / RECIPE_FILE)
+    try:
+        recipe = SignalRecipe.from_json(stored["recipe"], source=str(folder / RECIPE_FILE))
+        sizes = tuple(float(size) for size in stored["sizes"])
+    except (KeyError, TypeError, ValueError, DataError) as error:
+        raise BundleError(f"{folder / RECIPE_FILE}: cannot be understood ({error}). Fit the model again.") from error
+    model = load_model(folder)
+    if NORMAL not in model.classes or len(sizes) != len(recipe.channels):
+        raise BundleError(
+            f"{folder}: none of the classes ({', '.join(model.classes)}) is {NORMAL!r}, so nothing is an alarm."
+        )
+    identity = hash_json([hash_file(folder / MANIFEST), stored, None if rate is None else rate.to_json()])
+    return BundleWatcher(model, recipe, sizes, identity, rate)

@@ -1,0 +1,82 @@
+"""A classifier of windows judges recordings and streams alike, with p from its own out-of-fold predictions."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import helpers
+import numpy as np
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "signals"))
+from made_recordings import write_folder
+
+from headstart.errors import BundleError, InputError
+from headstart.workflow.options.signals import SignalOptions
+from headstart.workflow.signals import fit_signals
+from headstart.workflow.signals_model import open_stream_model
+from headstart.workflow.signals_predict import predict_recordings
+from headstart.workflow.signals_watch import WatchOptions, watch
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Recordings, and a run on them with statistics beside the picture; read only."""
+    root = tmp_path_factory.mktemp("classifier")
+    ring = write_folder(root / "ring", 9)
+    options = SignalOptions(window="20s", reference="30s", statistics=True)
+    with helpers.no_figures():
+        fit_signals(ring, root / "run", options, helpers.options(split="nested:3x2"))
+    return ring, root / "run"
+
+
+def lines_of(output: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.read_text().splitlines()]
+
+
+def test_a_stream_is_judged_as_the_recording_is(fitted: tuple[Path, Path], tmp_path: Path) -> None:
+    ring, run = fitted
+    recording = sorted(ring.glob("*.csv"))[0]
+    whole = predict_recordings(run, str(recording))
+    options = WatchOptions(source=str(recording), output=tmp_path / "out.jsonl", follow=False)
+    counts = watch(open_stream_model(run), options, say=lambda sentence: None)
+    live = lines_of(tmp_path / "out.jsonl")
+    assert counts.windows == len(live) == len(whole.windows)
+    assert whole.probabilities is not None and whole.p_values is not None
+    np.testing.assert_allclose([one["probability"] for one in live], whole.probabilities, atol=1e-6)
+    np.testing.assert_allclose([one["p"] for one in live], whole.p_values, atol=1e-6)
+    assert whole.judged is not None and whole.judged.detection.n_found == whole.judged.detection.n_events > 0
+    assert any(one["change"] == "raised" and one["channels"] for one in live)
+
+
+def test_p_is_the_share_of_normal_running_that_scored_as_high_out_of_fold(fitted: tuple[Path, Path]) -> None:
+    _, run = fitted
+    rate = open_stream_model(run).rate
+    assert rate.per_day is None and len(rate.maxima) == 9, "a block for each recording, which are short"
+    assert rate.p_values([2.0]).tolist() == [0.1]
+    with pytest.raises(InputError, match="cannot be promised"):
+        open_stream_model(run, alarms_per_day=1)
+
+
+def test_a_bundle_alone_judges_without_p(fitted: tuple[Path, Path]) -> None:
+    ring, run = fitted
+    found = predict_recordings(run / "model", str(sorted(ring.glob("*.csv"))[0]))
+    assert found.p_values is None and found.probabilities is not None
+    with pytest.raises(InputError, match="model alone"):
+        open_stream_model(run / "model", alarms_per_day=1)
+
+
+def test_what_was_fitted_on_images_or_is_damaged_is_refused(
+    fitted: tuple[Path, Path], run: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(BundleError, match="not fitted on recordings"):
+        open_stream_model(run.folder)
+    copied = tmp_path / "copy"
+    shutil.copytree(fitted[1] / "model", copied)
+    (copied / "signals.json").write_text('{"recipe": {}, "sizes": [1]}')
+    with pytest.raises(BundleError, match="cannot be understood"):
+        open_stream_model(copied)
