@@ -62,7 +62,10 @@ def test_a_run_holds_its_recipe_and_folds_divide_recordings(ring: Path, tmp_path
 @pytest.mark.usefixtures("no_figures")
 def test_windows_are_standardised_in_every_fold_and_in_the_bundle(ring: Path, tmp_path: Path) -> None:
     given = signals(reference=None, standardise="training", statistics=False)
-    run = fit_signals(ring, tmp_path / "run", given, helpers.options(split="nested:3x2"))
+    run = fit_signals(ring, tmp_path / "run", given, helpers.options(split="nested:2x2", baselines=True))
+    names = {one.name for one in run.results.transfer.baselines}
+    assert names >= {"signal_statistics", "signal_clock", "handcrafted_forest", "majority"}
+    assert "A rule that calls every window anomaly has an F1 score of 0." in " ".join(run.results.transfer.notes)
     model = run.model()
     assert model.preparation.settings()["name"] == "signal_standardising"
     from headstart.signals import read

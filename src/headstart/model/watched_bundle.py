@@ -18,7 +18,7 @@ from headstart.model.bundle import MANIFEST, check_manifest, find_bundle, read_j
 from headstart.model.load import load_model
 from headstart.model.model import Model
 from headstart.model.watcher import Judged, beyond_threshold
-from headstart.signals.dataset import RAW_STATISTICS
+from headstart.signals.baselines import RAW_STATISTICS
 from headstart.signals.recipe import RECIPE_FILE, SignalRecipe
 from headstart.signals.recording import NORMAL
 from headstart.signals.statistics import statistic_names, statistics

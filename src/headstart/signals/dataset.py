@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from headstart.data.dataset import ImageDataset
 from headstart.data.table.column import TableColumn
+from headstart.signals.baselines import window_statistics
 from headstart.signals.choices import GapPolicy, LabelRule, Standardising
 from headstart.signals.readers.format import RecordingFormat
 from headstart.signals.readers.read import read_recordings
@@ -16,18 +17,11 @@ from headstart.signals.recipe import SignalRecipe
 from headstart.signals.recording import Recording
 from headstart.signals.source import WindowPictures
 from headstart.signals.span import Span
-from headstart.signals.standardise import standardised
-from headstart.signals.statistics import statistic_names, statistics
+from headstart.signals.statistics import statistic_names
 from headstart.signals.windows import Windowing, Windows, cut_windows
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     SpanLike = str | float | Span
-
-RAW_STATISTICS = ("window", "training")
-"""Ways to standardise that leave no level to a window, or none yet: statistics are of the values of the file then."""
 
 
 def read(
@@ -136,9 +130,7 @@ def recipe_of(
 
 def statistic_columns(windows: Windows, standardise: Standardising) -> tuple[TableColumn, ...]:
     """Statistics of every window as table columns."""
-    raw = standardise in RAW_STATISTICS
-    values: NDArray[np.floating] = windows.values() if raw else standardised(windows, standardise)
-    found = statistics(values)
+    found = window_statistics(windows, standardise)
     return tuple(
         TableColumn(name, column) for name, column in zip(statistic_names(windows.channels), found.T, strict=True)
     )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.data.images.source import GroupProposal, ImageSource
+from headstart.data.images.source import BaselineColumns, GroupProposal, ImageSource
+from headstart.signals.baselines import signal_baselines
 from headstart.signals.standardise import reference_scale, scaled, standardised
 from headstart.signals.training_scale import TrainingScale
 from headstart.signals.window_image import WindowImage
@@ -58,6 +59,10 @@ class WindowPictures(ImageSource):
     def take(self, rows: NDArray[np.int64]) -> WindowPictures:
         """See `ImageSource.take`; recordings are shared, not copied."""
         return replace(self, windows=self.windows.take(rows))
+
+    def baseline_columns(self) -> tuple[BaselineColumns, ...]:
+        """Statistics without pictures, and what knows nothing but the time: no run may rest on that."""
+        return signal_baselines(self.windows, self.recipe.standardise)
 
     def may_hold_copies(self) -> bool:
         """False: windows look alike wherever nothing happens."""

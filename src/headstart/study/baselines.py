@@ -28,6 +28,7 @@ from headstart.study.search.choose import ranked
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from headstart.data.images.source import BaselineColumns
     from headstart.progress import Progress
     from headstart.study.data import StudyData
     from headstart.study.features import FoldFeatures
@@ -68,6 +69,8 @@ class Baseline:
         Heads that its inner folds choose among.
     blocks : tuple of int
         Number of features of every block; empty where they are one.
+    sees_table : bool
+        Whether the run's table columns stand beside its features.
     """
 
     name: str
@@ -75,6 +78,7 @@ class Baseline:
     features: NDArray[np.float32] | FoldFeatures
     heads: tuple[HeadSpec, ...]
     blocks: tuple[int, ...] = ()
+    sees_table: bool = True
 
     @property
     def n_features(self) -> int:
@@ -130,6 +134,7 @@ def standard_baselines(
     *,
     random_blocks: tuple[int, ...] = (),
     has_table: bool = False,
+    own: Sequence[BaselineColumns] = (),
 ) -> list[Baseline]:
     """The baselines of every run; those that look at pictures see the run's table columns too.
 
@@ -144,6 +149,8 @@ def standard_baselines(
         Number of features of every block of these.
     has_table : bool
         The images have table columns, whose logistic regression is a baseline too.
+    own : sequence of BaselineColumns
+        Baselines of the data set's own, each a random forest on these columns alone.
     """
     features: dict[str, NDArray[np.float32] | FoldFeatures | None] = {
         MAJORITY: np.zeros((n_images, 1), dtype=np.float32),
@@ -153,11 +160,12 @@ def standard_baselines(
         TABLE: np.zeros((n_images, 0), dtype=np.float32) if has_table else None,
     }
     blocks = {RANDOM_WEIGHTS: random_blocks}
-    return [
+    found = [
         Baseline(name, TITLES[name], rows, HEADS[name], blocks.get(name, ()))
         for name, rows in features.items()
         if rows is not None
     ]
+    return found + [Baseline(one.name, one.title, one.values, HEADS[FOREST], sees_table=False) for one in own]
 
 
 def baseline_plan(baseline: Baseline, plan: StudyPlan) -> StudyPlan:
@@ -201,6 +209,7 @@ def run_baseline(
     features = baseline.features
     own = data.with_features((features,) if isinstance(features, np.ndarray) else features)
     own = replace(own, blocks=(baseline.blocks,) if baseline.blocks else ())
+    own = own if baseline.sees_table else replace(own, columns=None)
     own_plan = baseline_plan(baseline, plan)
     found = run_folds(
         own,
@@ -254,6 +263,16 @@ def best_baselines(outcomes: Sequence[BaselineOutcome], metric: str) -> list[int
             raise RunError(f"No baseline has a score on the inner folds of {fold.outer.key}, so none can be chosen.")
         best.append(int(order[0]))
     return best
+
+
+def all_positive_f1(labels: NDArray[np.int64], positive: int) -> float:
+    """F1 score of a rule that calls every row positive, which knows nothing.
+
+    >>> all_positive_f1(np.array([0, 0, 0, 1]), positive=1)
+    0.4
+    """
+    share = float(np.mean(labels == positive))
+    return 2 * share / (1 + share)
 
 
 def pooled(folds: Sequence[BaselineFold], like: OutOfFold) -> OutOfFold:

@@ -59,6 +59,24 @@ class GroupProposal:
     origin: str
 
 
+@dataclass(frozen=True, eq=False)
+class BaselineColumns:
+    """Numbers of every row that one simple baseline is trained on, and nothing else is: the time of a window, say.
+
+    Attributes
+    ----------
+    name : str
+        Name of the baseline in results.
+    title : str
+        For people.
+    values : ndarray of shape (n_rows, n_columns), float32
+    """
+
+    name: str
+    title: str
+    values: NDArray[np.float32]
+
+
 class ImageSource(Protocol):
     """Lazy pixels of rows, by which anything can be a data set of images: windows of a signal, crops of a picture.
 
@@ -103,6 +121,10 @@ class ImageSource(Protocol):
         """Plain JSON by which `headstart report` finds the images again; None where it cannot."""
         return None
 
+    def baseline_columns(self) -> tuple[BaselineColumns, ...]:
+        """Baselines of its own that a run is judged against, beside those of every run."""
+        return ()
+
     def may_hold_copies(self) -> bool:
         """Whether images that look alike may show one thing; windows of a signal look alike where nothing happens."""
         return True
@@ -126,6 +148,11 @@ class TakenRows(ImageSource):
     def location(self) -> dict[str, Any] | None:
         """See `ImageSource.location`."""
         return self.source.location()
+
+    def baseline_columns(self) -> tuple[BaselineColumns, ...]:
+        """See `ImageSource.baseline_columns`."""
+        whole = self.source.baseline_columns()
+        return tuple(BaselineColumns(one.name, one.title, one.values[self.rows]) for one in whole)
 
     def may_hold_copies(self) -> bool:
         """See `ImageSource.may_hold_copies`."""

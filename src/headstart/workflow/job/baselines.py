@@ -15,7 +15,14 @@ from headstart.features.descriptors.extractor import SECONDS_PER_IMAGE, Descript
 from headstart.features.extract import extract_features, n_cached
 from headstart.results.models.transfer import TransferResults
 from headstart.results.writers.transfer import transfer_results
-from headstart.study.baselines import Baseline, BaselineFold, BaselineOutcome, run_baseline, standard_baselines
+from headstart.study.baselines import (
+    Baseline,
+    BaselineFold,
+    BaselineOutcome,
+    all_positive_f1,
+    run_baseline,
+    standard_baselines,
+)
 from headstart.study.decisions import decide_folds
 from headstart.study.finetuning.competition import judge_alone
 from headstart.study.folds import outer_folds
@@ -128,7 +135,7 @@ def baseline_seconds(
     width = baselines.describer.row_shape[0]
     blank = np.zeros((0, width), dtype=np.float32)
     wide = None if untrained is None else np.zeros((0, *untrained.row_shape), dtype=np.float32)
-    found = standard_baselines(0, blank, wide)
+    found = standard_baselines(0, blank, wide, own=dataset.pixels.baseline_columns())
     folds, n_classes = outer_folds(split), len(dataset.classes)
     n_rows = max(len(fold.train) for fold in folds)
     widths = [baseline.n_features for baseline in found]
@@ -166,8 +173,9 @@ def judge_baselines(
     """Every baseline chosen and judged on the run's outer folds, and the run against the best of them."""
     folds: list[OuterFold] = outer_folds(split)
     has_table = study.data.columns is not None
+    own = job.audited.dataset.pixels.baseline_columns()
     baselines = standard_baselines(
-        len(study.data.labels), descriptors, random_features, random_blocks=random_blocks, has_table=has_table
+        len(study.data.labels), descriptors, random_features, random_blocks=random_blocks, has_table=has_table, own=own
     )
     outcomes = [
         run_baseline(
@@ -230,6 +238,11 @@ def baselines_document(job: Job, study: StudyResult, baselines: BaselineSources,
             f"In {without} of {len(study.folds)} outer folds the run itself chose a network that was never pretrained: "
             "nothing is transferred there.",
         ]
+    if job.audited.dataset.pixels.baseline_columns() and study.plan.positive is not None:
+        positive = study.plan.positive
+        named = job.audited.dataset.classes[positive]
+        score = all_positive_f1(study.data.labels, positive)
+        notes = [*notes, f"A rule that calls every window {named} has an F1 score of {score:.3f}."]
     transferred = baselines.random_extractor is not None and without < len(study.folds)
     return transfer_results(transfer, transferred=transferred, notes=notes)
 
