@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from headstart.pretraining import PretrainSettings
     from headstart.workflow import (
         BackboneRanking,
+        CellsCount,
         CurveOptions,
         DataSource,
         FitOptions,
         Pretrained,
         PretrainOptions,
         compare,
+        count_cells,
         curve,
         evaluate,
         fit,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BackboneRanking",
+    "CellsCount",
     "CurveOptions",
     "DataSource",
     "Explanation",
@@ -50,6 +53,7 @@ __all__ = [
     "TransferClassifier",
     "__version__",
     "compare",
+    "count_cells",
     "curve",
     "evaluate",
     "explain",
@@ -64,6 +68,7 @@ __all__ = [
 
 _HOMES = {
     "BackboneRanking": "headstart.workflow",
+    "CellsCount": "headstart.workflow",
     "CurveOptions": "headstart.workflow",
     "DataSource": "headstart.workflow",
     "Explanation": "headstart.explain",
@@ -77,6 +82,7 @@ _HOMES = {
     "Pretrained": "headstart.workflow",
     "TransferClassifier": "headstart.estimators",
     "compare": "headstart.workflow",
+    "count_cells": "headstart.workflow",
     "curve": "headstart.workflow",
     "evaluate": "headstart.workflow",
     "fit": "headstart.workflow",

@@ -7,13 +7,14 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from headstart.errors import StorageError
+from headstart.errors import InputError, StorageError
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -61,6 +62,46 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+def check_new_folder(folder: Path) -> None:
+    """Refuse a folder that holds something.
+
+    Raises
+    ------
+    InputError
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is there already and not empty; name a new folder.")
+
+
+@contextlib.contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Folder to write into, which takes the name `folder` only when the block ends without an error.
+
+    Raises
+    ------
+    InputError
+        When there is one of that name that holds something.
+    StorageError
+        When the disk refuses.
+    """
+    check_new_folder(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{folder.name[:80]}.", suffix=".tmp", dir=folder.parent))
+    except OSError as error:
+        raise storage_error(folder, error) from error
+    try:
+        yield made
+        made.chmod(0o777 & ~_umask())
+        if folder.is_dir():
+            folder.rmdir()
+        made.rename(folder)
+    except OSError as error:
+        raise storage_error(folder, error) from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def storage_error(path: Path, error: OSError, *, action: str = "write") -> StorageError:

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from headstart.workflow.cells_count.count import CellsCount, count_cells
     from headstart.workflow.compare import compare
     from headstart.workflow.evaluate import evaluate
     from headstart.workflow.fit import fit
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BackboneRanking",
+    "CellsCount",
     "CurveOptions",
     "DataSource",
     "FitOptions",
@@ -34,6 +36,7 @@ __all__ = [
     "Pretrained",
     "Run",
     "compare",
+    "count_cells",
     "curve",
     "evaluate",
     "fit",
@@ -44,6 +47,7 @@ __all__ = [
 
 _HOMES = {
     "BackboneRanking": "rank",
+    "CellsCount": "cells_count.count",
     "CurveOptions": "options.learning_curve",
     "DataSource": "options.data",
     "FitOptions": "options.fit",
@@ -52,6 +56,7 @@ _HOMES = {
     "Pretrained": "pretrain",
     "Run": "run",
     "compare": "compare",
+    "count_cells": "cells_count.count",
     "curve": "learning_curve",
     "evaluate": "evaluate",
     "fit": "fit",

@@ -52,6 +52,17 @@ def imagej_rois(labels: NDArray[Any], classes: Sequence[str], colours: Mapping[s
     return archive.getvalue()
 
 
+def check_roifile() -> None:
+    """Refuse to go on without roifile.
+
+    Raises
+    ------
+    InputError
+        With the command that installs it.
+    """
+    _roifile()
+
+
 def label_image_of_rois(content: bytes, shape: tuple[int, int]) -> NDArray[np.int32]:
     """Label image from an archive of regions, numbered in their order; regions may have been mended in ImageJ.
 
