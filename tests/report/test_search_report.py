@@ -21,6 +21,7 @@ from headstart.heads import searchable_kinds
 from headstart.report import write_report
 from headstart.report.context import ReportContext
 from headstart.report.document import FigureRow, Plot, ReportTable, Section, Text
+from headstart.report.figures.labels import told_apart
 from headstart.report.figures.search import Panel, heatmaps, search_plots
 from headstart.report.figures.style import render
 from headstart.report.html import picture, render_page
@@ -259,6 +260,18 @@ def test_every_built_in_grid_has_a_section(tmp_path: Path, name):
     kinds = {row[0].split(":")[0] for row in tables_in(section)[-1].rows}
     assert {"Dense", "Logistic", "kNN", "SVM"} <= kinds and "search_effects" in drawn
     assert len(kinds) <= len(searchable_kinds())
+
+
+def test_sources_that_differ_in_their_features_alone_are_told_apart():
+    """`last` and `multi` of one network stand in the middle of long labels, which figures once cut out."""
+    names = ("last+descriptors", "multi+descriptors", "best+descriptors")
+    sources = [FeatureSourceSpec("efficientnet_lite0", features=name, input_size=300) for name in names]
+    shown = told_apart([source.label for source in sources], 16)
+    assert len(set(shown)) == 3 and max(map(len, shown)) <= 24
+    assert told_apart(["0.1", "1.0"], 16) == ["0.1", "1.0"] and told_apart([], 16) == []
+    alike = [f"one two {'a' * 30}{letter}{'a' * 30}" for letter in "bc"]
+    assert told_apart(alike, 16) == alike
+    assert told_apart(["same words in both of them"] * 2, 16) == ["same word…f them"] * 2
 
 
 def test_a_search_without_choice_of_settings_has_no_figures(tmp_path: Path):

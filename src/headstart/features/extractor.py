@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import threading
 from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import PIL
 from numpy.typing import NDArray
 
 from headstart.backbones.backbone import Backbone
 from headstart.backbones.feature_block import DESCRIPTORS, JOIN, LAST, FeatureBlock, resolved_block
 from headstart.backbones.stage_outputs import stage_outputs
-from headstart.data.preparation import Preparation, cache_settings
+from headstart.data.preparation import Preparation
 from headstart.engines.engine import Engine
 from headstart.errors import EngineError, InputError
 from headstart.features.descriptors.descriptors import descriptor_names
 from headstart.features.descriptors.extractor import DescriptorExtractor
 from headstart.features.feature_pass import VERSION, FeaturePass
+from headstart.features.lazy_runner import LazyRunner, half_precision
+from headstart.features.plain_settings import plain_settings
 
 if TYPE_CHECKING:
     from headstart.augment import View
-    from headstart.engines import Runner
     from headstart.engines.network_cache import NetworkCache
     from headstart.features.protocol import RowPart
 
@@ -98,13 +96,20 @@ class Extractor:
         self.view = view
         self.network = network
         self.network_cache = network_cache
-        self._runners: dict[str, Runner] = {}
-        self._lock = threading.Lock()
         self._describer = None
         if DESCRIPTORS in (*self.blocks, *self.beside):
             self._describer = DescriptorExtractor(preparation, n_threads=1)
         self._pass = None if stage is not None or self.is_plain else self._find_pass()
         self._row_shape = self._find_row_shape()
+        self._runner = LazyRunner(
+            backbone,
+            engine,
+            preparation.size,
+            stage=stage,
+            blocks=self.of_network,
+            network=network,
+            network_cache=network_cache,
+        )
 
     @property
     def label(self) -> str:
@@ -183,17 +188,7 @@ class Extractor:
 
     def _plain_settings(self) -> dict[str, Any]:
         """Settings of features that are the pooled output of the last stage, or a stage map."""
-        return {
-            "backbone": self.backbone.name,
-            "tensors": self.backbone.tensors_sha256,
-            "normalisation": [list(self.backbone.mean), list(self.backbone.std)],
-            "preparation": cache_settings(self.preparation),
-            "stage": self.backbone.stage if self.stage is None else f"map of {self.stage}",
-            "view": "identity" if self.view is None else self.view.settings(),
-            "engine": self.engine.settings(),
-            "decoder": f"pillow {PIL.__version__}",
-            "architecture": f"timm {importlib.metadata.version('timm')}",
-        }
+        return plain_settings(self.backbone, self.preparation, self.engine, stage=self.stage, view=self.view)
 
     def compute(self, pixels: NDArray[Any]) -> Rows:
         """Features of prepared images.
@@ -217,31 +212,17 @@ class Extractor:
             When the machine lacks what the engine needs, memory for a batch above all, or values leave the range of
             the engine's numbers.
         """
-        try:
-            rows = self._ready().compute(pixels)
-        except (RuntimeError, MemoryError) as error:  # what torch and OpenVINO make of every refusal
-            height, width = self.preparation.size
-            raise EngineError(
-                f"{self.engine.label} cannot compute {self.backbone.name!r} for batches of {self.engine.batch_size} "
-                f"images of {height} x {width} pixels ({_reason(error)}). Where memory is short, use a smaller "
-                "--batch-size or --input-size; else try --engine torch --precision fp32."
-            ) from error
-        if self.engine.precision != "fp32" and not np.isfinite(rows).all():
-            raise EngineError(
-                f"Features of {self.backbone.name!r} leave the range of {self.engine.precision} numbers. "
-                "Use --precision fp32."
-            )
+        rows = self._runner.compute(pixels, self.preparation.dtype)
         if self._describer is not None:
             rows = np.concatenate([rows, self._describer.compute(pixels)], axis=1)
         columns = self.columns
         if columns is not None and len(columns) < rows.shape[1]:
             rows = np.ascontiguousarray(rows[:, columns])
-        return rows if self.stage is None else _half(rows, self.stage)
+        return rows if self.stage is None else half_precision(rows, self.stage)
 
     def release(self) -> None:
         """Let go of the network that was made ready; it is made ready anew when another image comes."""
-        with self._lock:
-            self._runners.clear()
+        self._runner.release()
 
     def with_preparation(self, preparation: Preparation) -> Extractor:
         """The same with another preparation of the same size; where pixels are of one type, one network serves both."""
@@ -296,27 +277,8 @@ class Extractor:
 
     def _sharing(self, other: Extractor) -> Extractor:
         """The other with the network that is ready here."""
-        other._runners, other._lock = self._runners, self._lock
+        other._runner = self._runner
         return other
-
-    def _ready(self) -> Runner:
-        """The runner, made when the first image comes."""
-        from headstart.engines import make_runner
-
-        with self._lock:
-            dtype = self.preparation.dtype
-            if dtype.name not in self._runners:
-                self._runners[dtype.name] = make_runner(
-                    self.backbone,
-                    self.engine,
-                    self.preparation.size,
-                    stage=self.stage,
-                    blocks=self.of_network,
-                    network=self.network,
-                    network_cache=self.network_cache,
-                    dtype=dtype,
-                )
-            return self._runners[dtype.name]
 
     def _find_pass(self) -> FeaturePass:
         """The forward pass of the blocks, whose stages are called by their names from here on."""
@@ -339,33 +301,3 @@ class Extractor:
             return (self.backbone.feature_width,)
         place = self.backbone.staged.index(self.stage)
         return self.backbone.staged.describe(self.preparation.size)[place].output_shape
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the runner, which is made anew where it is needed."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("_runners", "_lock")}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._runners, self._lock = {}, threading.Lock()
-
-
-def _half(rows: NDArray[np.float32], stage: str) -> NDArray[np.float16]:
-    """Rows as 16-bit floats.
-
-    Raises
-    ------
-    EngineError
-        When a value is too large for them.
-    """
-    largest = float(np.abs(rows).max(initial=0.0))
-    if largest > float(np.finfo(np.float16).max):
-        raise EngineError(
-            f"The output of stage {stage!r} reaches {largest:.3g}, more than 16-bit floats hold (65,504). "
-            "Choose another stage."
-        )
-    return rows.astype(np.float16)
-
-
-def _reason(error: BaseException) -> str:
-    """The error on one line, which for OpenVINO's begins with names of its source files."""
-    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -10,11 +10,13 @@ from matplotlib.figure import Figure
 from headstart.metrics import METRICS
 from headstart.report.document import Plot
 from headstart.report.figures import style
+from headstart.report.figures.labels import middle_cut, told_apart
 from headstart.report.text import format as text
 from headstart.results.models.candidates import CandidateSummary
 from headstart.results.models.run_results import RunResults
 from headstart.results.read import RunRecord
 
+MAX_LABEL = 34
 MAX_CANDIDATES = 25
 
 
@@ -35,14 +37,15 @@ def candidate_plots(record: RunRecord) -> tuple[Plot, ...]:
         return ()
     title = _candidate_title(record, scored)
     shown = [entry for place, entry in enumerate(scored) if place < MAX_CANDIDATES or entry.times_chosen]
+    labels = told_apart([entry.label for entry in shown], MAX_LABEL)
     rows = [
         CandidateScore(
-            short_label(entry.label),
+            label,
             entry.inner_log_loss or 0.0,
             entry.inner_log_loss_sd or 0.0,
             entry.times_chosen,
         )
-        for entry in shown
+        for label, entry in zip(labels, shown, strict=True)
     ]
     cut = f" {len(shown)} of {len(scored)} are drawn, the best and the chosen." if len(shown) < len(scored) else ""
     plot = Plot(
@@ -57,7 +60,8 @@ def candidate_plots(record: RunRecord) -> tuple[Plot, ...]:
 def _candidate_title(record: RunRecord, scored: Sequence[CandidateSummary]) -> str:
     winner = max(scored, key=lambda entry: entry.times_chosen)
     n_choices = len(record.results.folds)
-    return f"{short_label(winner.label)} was chosen in {winner.times_chosen} of {text.plural(n_choices, 'choice')}"
+    name = middle_cut(winner.label, MAX_LABEL)
+    return f"{name} was chosen in {winner.times_chosen} of {text.plural(n_choices, 'choice')}"
 
 
 def sorted_candidates(results: RunResults) -> list[CandidateSummary]:
@@ -70,15 +74,6 @@ def sorted_candidates(results: RunResults) -> list[CandidateSummary]:
         return value is None, sign * (value or 0.0), entry.label
 
     return sorted(results.candidates, key=place)
-
-
-def short_label(label: str) -> str:
-    """A candidate's label, cut in the middle where an axis cannot carry it: often only the ends of two differ.
-
-    >>> short_label("dense head, 256 ReLU, dropout 0.5, Adam 0.001")
-    'dense head, 256 R… 0.5, Adam 0.001'
-    """
-    return label if len(label) <= 34 else f"{label[:17]}…{label[-16:]}"
 
 
 @style.styled()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from headstart.heads.spec import KINDS
 from headstart.report.document import Plot
 from headstart.report.figures import style
+from headstart.report.figures.labels import told_apart
 from headstart.report.search_effects import Design, Effect, cell_means, pairs
 from headstart.report.text import format as text
 from headstart.report.text.search_names import (
@@ -31,6 +32,7 @@ Floats = NDArray[np.float64]
 MAX_FACTORS = 6
 MAX_EFFECT_ROWS = 60
 MAX_NUMBERED_LEVELS = 8
+MAX_LEVEL = 16
 _PANEL_INCHES = 2.9
 _CELL_INCHES = 0.36
 _ROW_INCHES = 0.235
@@ -203,7 +205,7 @@ def _draw_panel(axes: Axes, panel: Panel, scale: Normalize, colours: Colormap, d
     shown = np.ma.masked_invalid(panel.means)
     axes.set_facecolor(style.PALE)
     axes.imshow(shown, cmap=colours, norm=scale, aspect="auto")
-    row_levels, column_levels = ([_short(level) for level in levels] for levels in panel.levels)
+    row_levels, column_levels = (told_apart(levels, MAX_LEVEL) for levels in panel.levels)
     steep = max(map(len, column_levels)) * len(column_levels) > 22
     axes.set_xticks(
         range(len(column_levels)), column_levels, rotation=35 if steep else 0, ha="right" if steep else "center"
@@ -224,10 +226,6 @@ def _write_means(axes: Axes, means: Floats, scale: Normalize, colours: Colormap,
             red, green, blue, _ = colours(scale(float(value)))
             ink = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
             axes.text(column, row, f"{value:.{decimals}f}", ha="center", va="center", color=ink, fontsize=size)
-
-
-def _short(level: str) -> str:
-    return level if len(level) <= 16 else f"{level[:9]}…{level[-6:]}"
 
 
 @style.styled()
@@ -251,9 +249,9 @@ def effects(groups: Sequence[EffectGroup], *, score: str, greater_is_better: boo
     for group in groups:
         headings.add(len(labels))
         labels.append(group.heading)
-        for place, level in enumerate(group.levels):
+        for place, level in enumerate(told_apart(group.levels, MAX_LEVEL)):
             _draw_effect(axes, group, place, len(labels), greater_is_better=greater_is_better)
-            labels.append(_short(level))
+            labels.append(level)
     axes.axvline(0, color=style.GREY, linewidth=1, linestyle=(0, (4, 3)))
     axes.set_yticks(range(n_rows), labels)
     for height in headings:
