@@ -44,3 +44,9 @@ def test_maps_that_speak_against_alone_say_so(explanation: Explanation) -> None:
     assert not against.speaks_for(0)
     assert against.title(0).startswith("nothing speaks for wild against the rest")
     assert against.figure(0).axes[1].get_title() == against.title(0)
+
+
+def test_a_map_of_nothing_has_a_scale_still(explanation: Explanation) -> None:
+    nothing = replace(explanation, maps=0 * explanation.maps, limits={"wild": 0.0})
+    assert nothing.figure(0).axes[2].get_ylim() == (-1.0, 1.0)
+    assert nothing.title(0).startswith("nothing speaks for wild")

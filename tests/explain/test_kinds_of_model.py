@@ -87,3 +87,9 @@ def test_grey_images_and_such_of_another_size_are_brought_to_the_input(model: Mo
     grey = pictures(1, side=90)[..., 0]
     assert explain(model, grey).maps.shape == (1, SIDE, SIDE)
     assert model.classes == CLASSES
+
+
+def test_another_precision_is_said(model: Model) -> None:
+    coarse = replace(model, engine=replace(model.engine, precision="bf16"))
+    (note,) = explain(coarse, pictures(1)).notes
+    assert note.startswith("Predictions are computed in bf16, the maps in fp32")

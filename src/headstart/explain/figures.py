@@ -45,7 +45,7 @@ def map_figure(pixels: NDArray[Any], values: NDArray[np.float32], limit: float, 
     image, overlaid = figure.subplots(1, 2)
     image.imshow(np.asarray(preview(pixels)))
     draw_map(overlaid, pixels, values, limit)
-    scale = ScalarMappable(Normalize(-limit, limit), colormaps[COLOURS])
+    scale = ScalarMappable(Normalize(-(limit or 1.0), limit or 1.0), colormaps[COLOURS])
     bar = figure.colorbar(scale, ax=overlaid, shrink=0.8)
     bar.set_label("share of the score per unit of area", fontsize=8)
     for axes, title in zip((image, overlaid), titles, strict=True):

@@ -60,10 +60,10 @@ def _one_map(model: ScoredModel, image: torch.Tensor, fixed: Floats, weights: Fl
     points, shares = np.polynomial.legendre.leggauss(N_POINTS)
     found = torch.zeros_like(image)
     for start in range(0, N_POINTS, _AT_ONCE):
-        some = torch.from_numpy((points[start : start + _AT_ONCE] + 1) / 2).to(image)
+        some = torch.from_numpy((points[start : start + _AT_ONCE] + 1) / 2).float().to(image)
         traced = model.traced(some[:, None, None, None] * image, None)
-        standard = model.standardise(traced.rows.detach().double().cpu().numpy() + fixed)
+        standard = model.standardise(traced.rows.detach().cpu().double().numpy() + fixed)
         pulls = gradient(standard, np.tile(weights, (len(standard), 1))) * model.inverse_scale
         pulls *= shares[start : start + _AT_ONCE, None] / 2
         found += traced.gradients(pulls)[None].sum(dim=0)
-    return np.asarray((found * image).sum(dim=0).double().cpu().numpy())
+    return np.asarray((found * image).sum(dim=0).cpu().double().numpy())

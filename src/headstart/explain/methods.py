@@ -92,6 +92,9 @@ def _check_takes_stage(name: str) -> None:
 def _notes(model: ScoredModel) -> tuple[str, ...]:
     """Differences between what is explained and what is predicted."""
     notes = []
+    precision = model.model.engine.precision
+    if precision != "fp32":
+        notes.append(f"Predictions are computed in {precision}, the maps in fp32: their scores may differ a little.")
     n_views = len(model.model.features.averaged or model.model.views)
     if n_views > 1:
         notes.append(f"Predictions are means over {n_views} views of an image; the maps explain the image as it is.")

@@ -84,7 +84,7 @@ def placed_features(model: ScoredModel, pictures: Pictures) -> Iterator[PlacedFe
     if any(block == LAST for block, _ in blocks):
         check_pooled_by_mean(model, outputs[model.staged.names[-1]])
     maps = {
-        name: as_maps(output, model.staged.network, model.size).double().cpu().numpy()
+        name: as_maps(output, model.staged.network, model.size).cpu().double().numpy()
         for name, output in outputs.items()
     }
     standard, means = model.standardise(pictures.fixed), model.model.head.arrays["mean"]

@@ -62,7 +62,7 @@ class TracedPass:
 
     def gradients(self, by_rows: NDArray[Any]) -> dict[str | None, torch.Tensor]:
         """Gradients with respect to every map, from those (n, n_features) with respect to the features."""
-        pulls = torch.from_numpy(np.ascontiguousarray(by_rows)).to(self.rows)
+        pulls = torch.from_numpy(np.ascontiguousarray(by_rows)).float().to(self.rows)
         leaves = list(self.maps.values())
         found = torch.autograd.grad(self.rows, leaves, grad_outputs=pulls, allow_unused=True)
         return {
@@ -156,7 +156,7 @@ class ScoredModel:
         """Features (n, n_features) that the network gives for its input, 0 at the columns of others."""
         with torch.no_grad():
             rows = self._rows(images)
-        return np.asarray(rows.double().cpu().numpy())
+        return np.asarray(rows.cpu().double().numpy())
 
     def scores(self, pictures: Pictures, weights: Floats) -> Floats:
         """Weighted scores (n,) of pictures; weights are of shape (n, P), one for each class seen in training."""

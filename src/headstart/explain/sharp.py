@@ -103,7 +103,7 @@ def sharp_maps(model: ScoredModel, pictures: Pictures, weights: Floats, stage: s
     Image Processing 30, 2021, 5875-5888, eq. 5 to 7. DOI 10.1109/TIP.2021.3089943
     """
     traced = model.traced(model.images(pictures.pixels), stage)
-    standard = model.standardise(traced.rows.detach().double().cpu().numpy() + pictures.fixed)
+    standard = model.standardise(traced.rows.detach().cpu().double().numpy() + pictures.fixed)
     gradient = model.class_scores.gradient
     if gradient is None:
         raise InputError("A head whose scores rise in steps has no gradient. Use the method 'occlusion'.")
@@ -113,7 +113,7 @@ def sharp_maps(model: ScoredModel, pictures: Pictures, weights: Floats, stage: s
     attributed = np.zeros(len(pictures))
     for name, output in traced.maps.items():
         places, slopes = (as_maps(one, model.staged.network, model.size) for one in (output.detach(), gradients[name]))
-        found = (places * slopes.clamp_min(0.0)).sum(dim=1).double().cpu().numpy()
+        found = (places * slopes.clamp_min(0.0)).sum(dim=1).cpu().double().numpy()
         attributed += found.sum(axis=(1, 2))
         maps += on_input_grid(found * (found.shape[1] * found.shape[2]), model.size)
     nothing = np.full(len(pictures), np.nan)
