@@ -40,6 +40,14 @@ def test_columns_agree_with_scikit_image():
             assert table.columns[name][row] == pytest.approx(value, rel=1e-5), name
 
 
+def test_perimeter_and_form_factor_of_a_disk():
+    rows, columns = np.indices((60, 60))
+    disk = ((rows - 30) ** 2 + (columns - 30) ** 2 <= 20**2).astype(np.int32)
+    found = measure_cells(disk, {}).columns
+    assert found["perimeter"][0] == pytest.approx(2 * np.pi * 20, rel=0.04)
+    assert found["form_factor"][0] == pytest.approx(1, abs=0.06)
+
+
 def test_lengths_in_micrometres():
     labels, plane = two_cells()
     pixels, micrometres = (measure_cells(labels, {"dapi": plane}, pixel_um=size) for size in (None, 0.5))

@@ -77,6 +77,14 @@ def test_halo_of_a_bright_cell_is_trimmed():
     assert np.count_nonzero(found.labels == bright) < 1.3 * np.pi * 9**2
 
 
+def test_dark_speck_inside_a_cell_is_no_hole():
+    picture, _ = disks([(40, 40), (90, 100)])
+    picture[38:41, 38:41] = 30
+    found = segment(picture, diameter=18)
+    assert found.n_cells == 2
+    assert (found.labels[36:43, 36:43] == found.labels[40, 34]).all()
+
+
 def test_same_bytes_again_and_whole_numbers_as_floats():
     picture, _ = disks(APART)
     whole = np.rint(picture).astype(np.uint16)

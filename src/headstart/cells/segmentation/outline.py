@@ -24,7 +24,17 @@ def trim_halos(labels: Labels, flat: NDArray[np.float32]) -> Labels:
     """Label image without the pixels below half of their own cell's brightness: the halo of a bright cell."""
     if not labels.any():
         return labels
-    return largest_pieces(np.where(flat >= HALF * cell_brightness(labels, flat)[labels], labels, 0).astype(np.int32))
+    bright = flat >= HALF * cell_brightness(labels, flat)[labels]
+    return _filled(labels, largest_pieces(np.where(bright, labels, 0).astype(np.int32)))
+
+
+def _filled(before: Labels, after: Labels) -> Labels:
+    """The trimmed labels with holes given back: what was trimmed and does not reach the old background."""
+    rest, n_pieces = ndimage.label(after == 0)
+    outside = np.zeros(n_pieces + 1, dtype=np.bool_)
+    outside[rest[(before == 0) & (after == 0)]] = True
+    outside[np.concatenate([rest[0], rest[-1], rest[:, 0], rest[:, -1]])] = True
+    return np.asarray(np.where(outside[rest], after, before), dtype=np.int32)
 
 
 def cell_brightness(labels: Labels, flat: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,0 +1,108 @@
+"""`headstart cells`: cells of micrographs, found, cut out and classified; a simulated assay."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from headstart.cli.answer import Answer
+from headstart.cli.command import Command
+from headstart.cli.commands import register_command
+from headstart.cli.options import collect, options_of, output_option, quiet_option
+from headstart.workflow.options.cells import CellCropOptions, CellFindingOptions, SimulationOptions
+from headstart.workflow.options.fit import FitOptions
+from headstart.workflow.options.option import declared_options
+
+if TYPE_CHECKING:
+    from headstart.workflow.cells import CellCounts
+
+_SAID_BY_CROPS: Final = ("channels", "white_level")
+_FIT: Final = tuple(item.name for item in declared_options(FitOptions) if item.name not in _SAID_BY_CROPS)
+_micrographs = click.argument("micrographs", type=click.Path())
+
+
+@register_command(order=85)
+@click.group()
+def cells() -> None:
+    """Find the cells of micrographs, and classify them."""
+
+
+@cells.command(cls=Command)
+@output_option("New folder of the assay.")
+@options_of(SimulationOptions)
+@quiet_option
+def simulate(output: str, quiet: bool, **given: Any) -> Answer:
+    """Draw a simulated assay of living and dead cells, with exact masks and classes."""
+    from headstart.cli.progress import TerminalProgress
+    from headstart.workflow.cells import simulate_cells
+
+    options = collect(SimulationOptions, given)
+    made = simulate_cells(output, options, progress=TerminalProgress(quiet=quiet))
+    folder = shlex.quote(f"{output}/micrographs")
+    return _answer(made, output, "simulated cells", f"headstart cells segment {folder} -o cells/segmented")
+
+
+@cells.command(cls=Command)
+@_micrographs
+@output_option("New folder of label images, table and preview.")
+@options_of(CellFindingOptions)
+@quiet_option
+def segment(micrographs: str, output: str, quiet: bool, **given: Any) -> Answer:
+    """Find and measure the cells of MICROGRAPHS, a folder or a file: TIFF, OME-TIFF, PNG, JPEG, BMP."""
+    from headstart.cli.progress import TerminalProgress
+    from headstart.workflow.cells import segment_cells
+
+    options = collect(CellFindingOptions, given)
+    made = segment_cells(micrographs, output, options, progress=TerminalProgress(quiet=quiet))
+    following = f"headstart cells fit {shlex.quote(micrographs)} -o runs/cells --classes FILE"
+    return _answer(made, output, "cells", following, look=f"Look at {output}/preview.png")
+
+
+@cells.command(cls=Command)
+@_micrographs
+@output_option("New folder of crops and their manifest.")
+@options_of(CellCropOptions)
+@quiet_option
+def crop(micrographs: str, output: str, quiet: bool, **given: Any) -> Answer:
+    """Cut the cells of MICROGRAPHS out as single pictures, with a manifest that `headstart fit` reads."""
+    from headstart.cli.progress import TerminalProgress
+    from headstart.workflow.cells import crop_cells
+
+    options = collect(CellCropOptions, given)
+    made = crop_cells(micrographs, output, options, progress=TerminalProgress(quiet=quiet))
+    return _answer(made, output, "cells", f"headstart fit {shlex.quote(output)}/cells.csv -o runs/cells")
+
+
+@cells.command(cls=Command)
+@_micrographs
+@output_option("Run folder to write, or to go on with.")
+@options_of(CellCropOptions)
+@options_of(FitOptions, *_FIT)
+@quiet_option
+def fit(micrographs: str, output: str, quiet: bool, **given: Any) -> Answer:
+    """Train on the cells of MICROGRAPHS: estimate, model and report, as `headstart fit` does.
+
+    Classes come from --classes, --class-images, --dye, or one folder of micrographs for each class.
+    """
+    from headstart.cli.output import print_run
+    from headstart.cli.progress import TerminalProgress
+    from headstart.workflow.cells import fit_cells
+
+    options, fit_options = collect(CellCropOptions, given), collect(FitOptions, given)
+    run = fit_cells(micrographs, output, options, fit_options, progress=TerminalProgress(quiet=quiet))
+    return Answer(run.results.to_json, lambda: print_run(run))
+
+
+def _answer(made: CellCounts, output: str, what: str, following: str, *, look: str = "") -> Answer:
+    def show() -> None:
+        from headstart.cli.table import print_text
+
+        for note in made.notes:
+            print_text(note)
+        click.echo(f"{made.n_cells:,} {what} in {made.n_micrographs:,} micrographs")
+        click.echo(f"Wrote {output}" + (f". {look}" if look else ""))
+        click.echo(f"Next: {following}")
+
+    return Answer(made.to_json, show)

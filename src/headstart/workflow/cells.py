@@ -1,0 +1,320 @@
+"""`cells`: from micrographs to label images, single cells, and the one `fit` on them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from headstart.cells.crops.classes import (
+    check_both_classes,
+    classes_at_points,
+    classes_by_dye,
+    classes_by_folder,
+    classes_of_labels,
+    dye_threshold,
+    read_class_points,
+)
+from headstart.cells.crops.dataset import crop_dataset
+from headstart.cells.crops.recipe import plan_crops
+from headstart.cells.crops.write import write_crops
+from headstart.cells.micrographs.read import find_micrographs, read_label_image
+from headstart.cells.micrographs.segmented import SegmentedMicrograph, label_image_of, read_and_find
+from headstart.cells.micrographs.write import SegmentationWriter
+from headstart.cells.simulation.write import write_assay
+from headstart.errors import InputError, first_few
+from headstart.progress import Progress, Silent
+from headstart.storage import storage_error, write_json
+from headstart.workflow.fit import fit
+from headstart.workflow.options.cells import CellCropOptions, CellFindingOptions, SimulationOptions
+from headstart.workflow.options.fit import FitOptions
+
+if TYPE_CHECKING:
+    from headstart.data import ImageDataset
+    from headstart.workflow.run import Run
+
+CELLS_FILE: Final = "cells.json"
+"""In the folder of a run, beside the model: how cells were found and cut out, so that new ones are treated alike."""
+
+
+@dataclass(frozen=True)
+class CellCounts:
+    """What was written of some micrographs."""
+
+    n_micrographs: int
+    n_cells: int
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dictionary."""
+        return {"micrographs": self.n_micrographs, "cells": self.n_cells, "notes": list(self.notes)}
+
+
+def simulate_cells(
+    output: str | os.PathLike[str], options: SimulationOptions | None = None, *, progress: Progress | None = None
+) -> CellCounts:
+    """Write a simulated assay of living and dead cells into a new folder.
+
+    Parameters
+    ----------
+    output : path
+    options : SimulationOptions, optional
+    progress : Progress, optional
+
+    Raises
+    ------
+    InputError
+        When the folder holds something already.
+    """
+    assay = (options or SimulationOptions()).assay()
+    with _new_folder(Path(output)) as folder:
+        return CellCounts(assay.n_micrographs, write_assay(assay, folder, progress or Silent()))
+
+
+def segment_cells(
+    micrographs: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    options: CellFindingOptions | None = None,
+    *,
+    progress: Progress | None = None,
+) -> CellCounts:
+    """Find and measure the cells of micrographs: label images, a table, and a preview.
+
+    Parameters
+    ----------
+    micrographs : path
+        A folder of micrographs, or one of them.
+    output : path
+        New folder.
+    options : CellFindingOptions, optional
+    progress : Progress, optional
+
+    Raises
+    ------
+    InputError
+        When a micrograph cannot be used, or the folder holds something already; nothing is written then.
+    """
+    found = find_micrographs(Path(micrographs))
+    with _new_folder(Path(output)) as folder:
+        writer = SegmentationWriter(folder)
+        for one in _segmented(found, options or CellFindingOptions(), progress or Silent()):
+            writer.add(one)
+        writer.close()
+    return CellCounts(len(found), writer.n_cells, tuple(writer.notes))
+
+
+def crop_cells(
+    micrographs: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    options: CellCropOptions | None = None,
+    *,
+    progress: Progress | None = None,
+) -> CellCounts:
+    """Cut single cells out of micrographs: pictures, and a manifest that `fit` reads.
+
+    Parameters
+    ----------
+    micrographs : path
+    output : path
+        New folder.
+    options : CellCropOptions, optional
+    progress : Progress, optional
+
+    Raises
+    ------
+    InputError
+        As for `segment_cells`.
+    """
+    options = options or CellCropOptions()
+    data = read_cells(micrographs, options, progress=progress, labelled=_has_classes(options))
+    with _new_folder(Path(output)) as folder:
+        write_crops(data.dataset, folder)
+        write_json(folder / CELLS_FILE, data.document)
+    return CellCounts(data.n_micrographs, len(data.dataset), data.notes)
+
+
+def fit_cells(
+    micrographs: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    options: CellCropOptions | None = None,
+    fit_options: FitOptions | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Run:
+    """Find, cut out and label the cells of micrographs, and hand them to `headstart.fit`.
+
+    Parameters
+    ----------
+    micrographs : path
+    output : path
+        The run folder; ``cells.json`` in it tells `headstart cells count` how to treat new micrographs.
+    options : CellCropOptions, optional
+    fit_options : FitOptions, optional
+    progress : Progress, optional
+
+    Raises
+    ------
+    HeadstartError
+        When micrographs or classes cannot be used, or whatever `headstart.fit` refuses.
+    """
+    progress = progress or Silent()
+    data = read_cells(micrographs, options or CellCropOptions(), progress=progress)
+    for note in data.notes:
+        progress.note(note)
+    run = fit(data.dataset, output, fit_options, progress=progress)
+    write_json(Path(output) / CELLS_FILE, data.document)
+    return run
+
+
+@dataclass(frozen=True, eq=False)
+class CellData:
+    """Single cells of some micrographs.
+
+    Attributes
+    ----------
+    dataset : ImageDataset
+    document : dict
+        How they were found and cut out, as ``cells.json`` has it.
+    n_micrographs : int
+    notes : tuple of str
+    """
+
+    dataset: ImageDataset
+    document: dict[str, Any]
+    n_micrographs: int
+    notes: tuple[str, ...]
+
+
+def read_cells(
+    micrographs: str | os.PathLike[str],
+    options: CellCropOptions,
+    *,
+    progress: Progress | None = None,
+    labelled: bool = True,
+) -> CellData:
+    """Data set of the cells of micrographs.
+
+    Parameters
+    ----------
+    micrographs : path
+    options : CellCropOptions
+    progress : Progress, optional
+    labelled : bool
+        Whether cells have classes; those without one are then left out.
+
+    Raises
+    ------
+    InputError
+        When micrographs or classes cannot be used.
+    """
+    segmented = list(_segmented(find_micrographs(Path(micrographs)), options, progress or Silent()))
+    recipe = plan_crops(
+        segmented,
+        side=options.crop,
+        side_um=options.crop_um,
+        channels=options.crop_channels,
+        masked=options.masked,
+    )
+    classes, said = _classes(segmented, options) if labelled else (None, [])
+    dataset = crop_dataset(
+        segmented,
+        recipe,
+        classes,
+        group_by=options.group_by,
+        pattern=options.pattern,
+        measured=options.measured,
+    )
+    document = {
+        "version": 1,
+        "finding": options.finding().to_json(),
+        "recipe": recipe.to_json(),
+        "measured": options.measured,
+        "group_by": options.group_by,
+        "pattern": options.pattern,
+    }
+    notes = [*said, *(f"{one.name}: {note}" for one in segmented for note in one.segmentation.notes)]
+    left_out = sum(len(one.table) for one in segmented) - len(dataset)
+    if left_out:
+        notes.append(f"{left_out:,} cells without a class, or with two, are left out.")
+    return CellData(dataset, document, len(segmented), tuple(notes))
+
+
+def _segmented(
+    found: Sequence[tuple[str, Path]], options: CellFindingOptions, progress: Progress
+) -> Iterator[SegmentedMicrograph]:
+    finding, masks = options.finding(), None if options.masks is None else Path(options.masks)
+    with progress.task("Finding cells", len(found), "micrographs") as done:
+        for name, path in found:
+            yield read_and_find(name, path, finding, masks)
+            done(1)
+
+
+def _has_classes(options: CellCropOptions) -> bool:
+    return any(value is not None for value in (options.classes, options.class_images, options.dye))
+
+
+def _classes(segmented: Sequence[SegmentedMicrograph], options: CellCropOptions) -> tuple[list[list[str]], list[str]]:
+    """Class of every cell of every micrograph, and what is to be said of them."""
+    notes = []
+    if options.classes is not None:
+        points = read_class_points(Path(options.classes))
+        known = {one.name for one in segmented}
+        strange = sorted(set(points) - known)
+        if not known & set(points):
+            raise InputError(
+                f"{options.classes} names {first_few(strange)}, none of the micrographs ({first_few(known)})."
+            )
+        if strange:
+            notes.append(
+                f"{options.classes} names {len(strange)} micrographs that are not there: {first_few(strange)}."
+            )
+        found = [classes_at_points(one, points.get(one.name)) for one in segmented]
+    elif options.class_images is not None:
+        found = [_from_image(one, Path(options.class_images), options.named_classes) for one in segmented]
+    elif options.dye is not None:
+        above = dye_threshold(segmented, options.dye) if options.dye_above is None else options.dye_above
+        found = [classes_by_dye(one, options.dye, above, options.named_classes) for one in segmented]
+        dead = options.named_classes[1]
+        notes.append(
+            f"Classes come from the dye {options.dye!r}: {dead} above a mean of {above:.4g}, not from an expert."
+        )
+        if options.crop_channels is None or options.dye in options.crop_channels:
+            notes.append(
+                f"The crops show the dye {options.dye!r} too, so it is learned; name others with --crop-channels."
+            )
+    else:
+        found = [[classes_by_folder(one.name)] * len(one.table) for one in segmented]
+    check_both_classes([name for one in found for name in one])
+    return found, notes
+
+
+def _from_image(one: SegmentedMicrograph, folder: Path, names: Sequence[str]) -> list[str]:
+    path = label_image_of(one.name, folder, ("_classes",))
+    return classes_of_labels(one, read_label_image(path, path.name), names, path.name)
+
+
+@contextmanager
+def _new_folder(output: Path) -> Iterator[Path]:
+    """A folder that is there once all of it is written, and not at all after an error."""
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise InputError(f"{output} is there already and not empty; name a new folder.")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
+    except OSError as error:
+        raise storage_error(output, error) from error
+    try:
+        yield made
+        made.chmod(0o755)
+        if output.is_dir():
+            output.rmdir()
+        made.rename(output)
+    except OSError as error:
+        raise storage_error(output, error) from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
