@@ -838,7 +838,11 @@ def test_what_was_never_pretrained_transfers_nothing(backbone: Backbone) -> None
     specs = (FineTuneSpec(), FROM_SCRATCH)
     study = Some(fine_tuning=Some(specs=specs), plan=Some(source_of=lambda candidate: candidate))
 
-    def said(chosen: int, tuned: int | None) -> bool:
-        return is_untransferred(Some(sources=sources), study, Some(chosen=chosen, fine_tuned_choice=tuned))
+    def said(chosen: int, tuned: int | None, *members: tuple[int, bool]) -> bool:
+        named = [Some(number=number, is_tuned=is_tuned) for number, is_tuned in members]
+        ensemble = Some(is_kept=bool(members), members=named) if members else None
+        result = Some(chosen=chosen, fine_tuned_choice=tuned, ensemble=ensemble)
+        return is_untransferred(Some(sources=sources), study, result)
 
     assert [said(0, None), said(0, 0), said(0, 1), said(1, None)] == [False, False, True, True]
+    assert said(0, None, (1, False), (1, True)) and not said(1, None, (1, False), (0, True))

@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 
 import headstart
 from headstart import load_model
+from headstart.augment import views
 from headstart.cli import main
 from headstart.cli.output import print_run
 from headstart.decisions import AS_THEY_ARE
@@ -32,6 +33,7 @@ from headstart.study.ensemble.greedy import Acceptance
 from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.study.search.space import HeadTable, Space
 from headstart.workflow import evaluate, fit
+from headstart.workflow.options.data import DataSource
 from headstart.workflow.predict import predict_files
 
 CHEAP = Space((FeatureSourceSpec(),), (HeadTable.of("logistic", {"C": [0.1, 1.0]}), HeadTable.of("knn", {"k": [5]})))
@@ -214,6 +216,39 @@ def test_a_curve_is_drawn_of_ensembles(tmp_path: Path, monkeypatch: pytest.Monke
     pictures = helpers.write_folders(tmp_path / "many", 72)
     headstart.curve(pictures, tmp_path / "curve", helpers.options(ensemble=True), sizes=4, repeats=2, folds=2)
     assert len(kept) == 16 and any(kept)
+
+
+def test_table_columns_stand_beside_every_member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ensemble_room, "judge_selection", lambda *_: Acceptance(-0.5, -1.0))
+    monkeypatch.setattr(ensemble_room, "select_members", lambda *_: (0, 4, 0))
+    root = helpers.write_folders(tmp_path / "data", 30)
+    names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
+    rows = [
+        {"image": name, "label": name.split("/")[0], "size": number % 7 + 3 * (name[0] == "r")}
+        for number, name in enumerate(names)
+    ]
+    source = DataSource(helpers.write_table(root / "all.csv", rows), table_columns=("size",))
+    run = fit(source, tmp_path / "run", options(features="last,multi", split="nested:2x2"))
+    assert run.results.ensemble.final.kept
+    model, dataset = run.model(), headstart.read_dataset(root / "all.csv", table_columns=["size"])
+    members = [replace(one, others=(), table=model.table, decisions=AS_THEY_ARE) for one in (model, *model.others)]
+    expected = sum(weight * one.predict_proba(dataset) for weight, one in zip(model.weights, members, strict=True))
+    raw = replace(model, decisions=AS_THEY_ARE)
+    np.testing.assert_allclose(raw.predict_proba(dataset), expected, atol=1e-6)
+
+
+def test_members_that_see_views_share_the_pass_of_those_that_do_not(made: Any, folders: Path) -> None:
+    model, dataset = made.model(), headstart.read_dataset(folders).subset(np.arange(4))
+    seen = tuple(views("flips", 4))
+    first = replace(model, views=seen, others=(), decisions=AS_THEY_ARE)
+    averaged = replace(first, views=(), features=replace(first.features, averaged=seen))
+    plain = replace(first, views=())
+    members = (plain, first, averaged)
+    together = replace(plain, others=members[1:], weights=(0.5, 0.3, 0.2))
+    expected = 0.5 * plain.predict_proba(dataset) + 0.3 * first.predict_proba(dataset)
+    expected = expected + 0.2 * averaged.predict_proba(dataset)
+    np.testing.assert_allclose(together.predict_proba(dataset), expected, atol=1e-6)
+    assert together.price.forward_passes == 4
 
 
 def test_a_fine_tuned_network_and_heads_on_several_features_are_members(

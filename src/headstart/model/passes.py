@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from headstart.augment import IDENTITY
 from headstart.features.extract import mean_of_views
 from headstart.features.pipeline import stream_views
 
@@ -90,7 +91,7 @@ class ForwardPass:
             failed += batch.failed
             read += [row for row, view in zip(batch.rows, batch.views, strict=True) if view == 0]
             for number, reader in self.readers:
-                seen = [self.views.index(view) for view in reader.views]
+                seen = [self.views.index(_named(view)) for view in reader.views]
                 taken = np.flatnonzero(np.isin(batch.views, seen))
                 found[number].append(reader.features(batch.features[taken][:, self._columns(reader)]))
         probabilities = {
@@ -121,11 +122,16 @@ def forward_passes(readers: Sequence[PassReader]) -> tuple[ForwardPass, ...]:
 
 def _together(members: tuple[tuple[int, PassReader], ...]) -> ForwardPass:
     extractor = members[0][1].extractor
-    views = tuple(dict.fromkeys(view for _, reader in members for view in reader.views))
+    views = tuple(dict.fromkeys(_named(view) for _, reader in members for view in reader.views))
     blocks = tuple(dict.fromkeys(block for _, reader in members for block in reader.extractor.blocks))
     if len(members) > 1 and blocks != extractor.blocks:
         extractor = extractor.with_blocks(blocks, beside=(*extractor.blocks, *extractor.beside))
     return ForwardPass(members, extractor, views)
+
+
+def _named(view: View) -> View:
+    """The view; the image itself is the same under every policy."""
+    return IDENTITY if view.is_identity else view
 
 
 @dataclass(frozen=True)

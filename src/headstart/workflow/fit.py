@@ -146,7 +146,9 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
         split = make_run_split(dataset, job.options)
         data.make_features([*outer_folds(split), final_fold(split)])
     fine_tuning = fine_tuning_study(job, split, extractors, folder / files.WORK_FOLDER)
-    job.progress.expect({"study": costs.study_s(*([] if fine_tuning is None else [fine_tuning.seconds]))})
+    after_heads = [] if fine_tuning is None else [fine_tuning.seconds]
+    after_heads += [0.0] if job.plan.ensemble else []  # its fits are counted among the heads
+    job.progress.expect({"study": costs.study_s(*after_heads)})
     with clock.step("study"):
         study = run_study(
             dataset,

@@ -248,8 +248,17 @@ def baselines_document(job: Job, study: StudyResult, baselines: BaselineSources,
 
 
 def is_untransferred(job: Job, study: StudyResult, result: FoldResult) -> bool:
-    """Whether what an outer fold chose started from random weights."""
+    """Whether what an outer fold chose started from random weights; of an ensemble, whether every member did."""
+    if result.ensemble is not None and result.ensemble.is_kept:
+        return all(_is_random(job, study, one.number, is_tuned=one.is_tuned) for one in result.ensemble.members)
     place = result.fine_tuned_choice
-    if place is not None and study.fine_tuning is not None and study.fine_tuning.specs[place].start == "random":
+    if place is not None and _is_random(job, study, place, is_tuned=True):
         return True
-    return job.sources[study.plan.source_of(result.chosen)].extractor.backbone.weights.is_random
+    return _is_random(job, study, result.chosen, is_tuned=False)
+
+
+def _is_random(job: Job, study: StudyResult, number: int, *, is_tuned: bool) -> bool:
+    """Whether a candidate, or one of the fine-tuning candidates, started from random weights."""
+    if is_tuned:
+        return study.fine_tuning is not None and study.fine_tuning.specs[number].start == "random"
+    return job.sources[study.plan.source_of(number)].extractor.backbone.weights.is_random

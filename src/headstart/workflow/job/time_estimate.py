@@ -91,22 +91,22 @@ class Costs:
         """Seconds of computing the features of all sources."""
         return sum(source.seconds for source in self.sources)
 
-    def stages(self, *fine_tuning: float | None) -> dict[str, Sequence[float | None]]:
-        """Seconds of the tasks of every stage, for `headstart.progress.Progress.expect`; `fine_tuning` as `study_s`."""
+    def stages(self, *after_heads: float | None) -> dict[str, Sequence[float | None]]:
+        """Seconds of the tasks of every stage, for `headstart.progress.Progress.expect`; arguments as for `study_s`."""
         seconds = [source.seconds / self.n_extractions for source in self.sources if source.seconds]
         share = 1 / self.n_views
         once = [one * share for one in seconds]
         once += [one * (1 - share) for one in seconds if self.n_views > 1]
         return {
             "features": once * self.n_extractions,
-            "study": self.study_s(*fine_tuning),
+            "study": self.study_s(*after_heads),
             "baselines": self.baselines_s,
             "report": [REPORT_S],
         }
 
-    def study_s(self, *fine_tuning: float | None) -> list[float | None]:
-        """Seconds of heads, of fine-tuning (None where that is not known yet, nothing where there is none) and tax."""
-        return [self.heads_s - self.tax_s, *fine_tuning, *([self.tax_s] if self.tax_s else [])]
+    def study_s(self, *after_heads: float | None) -> list[float | None]:
+        """Seconds of heads, of the tasks that follow them (None where that is not known yet) and of the tax."""
+        return [self.heads_s - self.tax_s, *after_heads, *([self.tax_s] if self.tax_s else [])]
 
 
 def fit_costs(
@@ -222,7 +222,7 @@ def announce(job: Job, cache: FeatureCache, split: Split, baselines_s: Sequence[
         f"Plan: {_features_words(costs)}, {costs.n_candidates:,} candidates{halved} tried in folds "
         f"{split.scheme}{repeated}{beside}: about {minutes:.1f} minutes{', and fine-tuning' if tunes else ''}."
     )
-    job.progress.expect(costs.stages(*([None] if tunes else [])))
+    job.progress.expect(costs.stages(*([None] if tunes else []), *([0.0] if plan.ensemble else [])))
     left_out = left_out_notes(job.space, job.views, len(dataset))
     for note in (*search_notes(plan, split, dataset), *left_out):
         job.progress.note(f"Note: {note}")
