@@ -58,7 +58,7 @@ def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
 
 
 def options(**changes: Any) -> Any:
-    """Options of a fit that takes two seconds; it judges no baselines unless it is asked to."""
+    """Options of a fit that takes two seconds; it judges no baselines and explains nothing unless it is asked to."""
     from headstart.workflow import FitOptions
 
     quick = {
@@ -70,6 +70,7 @@ def options(**changes: Any) -> Any:
         "device": "cpu",
         "cache": None,
         "baselines": False,
+        "explanations": False,
     }
     return FitOptions(**(quick | changes))
 

@@ -178,7 +178,7 @@ def activation_page(picture: Image.Image, stages: Sequence[StageActivation], *, 
     """
     rows = [[_tile(channel) for channel in stage.maps] for stage in stages]
     captions = [[f"channel {number}" for number in stage.channels.tolist()] for stage in stages]
-    labels = sheet([[_label(stage)] for stage in stages], [[" "]] * len(stages), tile=TILE)
+    labels = sheet([[_label(stage)] for stage in stages], [[" "]] * len(stages), tile=LABEL)
     words = (
         title,
         "Strongest channels of each stage, first stage on top; each map from its own least value to its largest",

@@ -127,6 +127,16 @@ def page(parts: Sequence[Image.Image], words: Sequence[str]) -> Image.Image:
     return canvas
 
 
+def stacked(parts: Sequence[Image.Image]) -> Image.Image:
+    """Pictures below one another, flush left."""
+    canvas = Image.new("RGB", (max(part.width for part in parts), sum(part.height for part in parts)), WHITE)
+    top = 0
+    for part in parts:
+        canvas.paste(part, (0, top))
+        top += part.height
+    return canvas
+
+
 def png(picture: Image.Image) -> bytes:
     """The picture as PNG, without metadata."""
     buffer = io.BytesIO()

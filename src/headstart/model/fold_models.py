@@ -99,6 +99,9 @@ def _fold_model(folder: Path, entry: Mapping[str, Any], final: Model) -> FoldMod
         decisions=Decisions.from_json(entry["decisions"], head.n_classes),
         table=TableEncoding.from_json(entry["table"]) if "table" in entry else None,
         facts={},
+        others=(),
+        weights=(),
+        novelty=None,
     )
     return FoldModel(int(entry["repeat"]), int(entry["fold"]), model)
 

@@ -104,11 +104,12 @@ class Tile:
 
 @dataclass(frozen=True)
 class Gallery:
-    """A wall of images under one heading."""
+    """A wall of images under one heading, `wide` ones with room for two pictures side by side in each."""
 
     kind: ClassVar[str] = "gallery"
     heading: str
     tiles: tuple[Tile, ...]
+    wide: bool = False
 
 
 @dataclass(frozen=True)

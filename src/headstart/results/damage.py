@@ -42,9 +42,14 @@ def damaged(path: Path, reason: str, *, command: str = _FIT) -> NoReturn:
     """Raise RunError naming the file, what is wrong with it and the remedy."""
     first = "Remove it and run" if path.exists() else "Run"
     raise RunError(
-        f"{path} cannot be used: {reason}. {first} `{command} -o {path.parent}` again with the same options; "
+        f"{path} cannot be used: {reason}. {first} `{command} -o {_run_folder(path)}` again with the same options; "
         "a run that was interrupted goes on where it stopped."
     )
+
+
+def _run_folder(path: Path) -> Path:
+    """The run that a file belongs to, which may lie in a folder of it."""
+    return path.parent.parent if (path.parent.parent / "run.json").is_file() else path.parent
 
 
 def read_text(path: Path, *, command: str = _FIT) -> str:

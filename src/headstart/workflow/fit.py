@@ -30,6 +30,7 @@ from headstart.workflow.job.baselines import (
 from headstart.workflow.job.bundle import final_members, final_model, members_price, save_fold_heads
 from headstart.workflow.job.document import results_document, with_transfer
 from headstart.workflow.job.environment import Stopwatch, machine, versions
+from headstart.workflow.job.explanations import ExplanationWork, forget_pictures
 from headstart.workflow.job.finetuning import fine_tuning_study, plan_fine_tuning
 from headstart.workflow.job.fold_extractors import FoldExtractors, is_fitted
 from headstart.workflow.job.job import Job
@@ -115,6 +116,7 @@ def fit(
         if finished is not None:
             progress.note(f"{folder} is complete; nothing is left to do.")
             if not images:  # forbidden now, perhaps not when the report was written
+                forget_pictures(folder / files.EXPLANATIONS_FOLDER)
                 write_report(folder, images=False, progress=progress)
             return Run(folder, finished)
         for source in ready.job.sources:
@@ -190,6 +192,11 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
         results = with_transfer(results, baselines_document(job, study, baselines, transfer))
     write_split(folder / files.SPLIT_FILE, split)
     context = ExportContext(dataset, study, transfer)
+    if job.options.explanations:
+        with clock.step("explanations"):
+            ExplanationWork(job, dataset, study, extractors).write(
+                folder / files.EXPLANATIONS_FOLDER, images=job.options.images
+            )
     _write_results(folder, job, context, results, extractors=extractors, members=members, novelty=novelty)
     _write_timings(folder, clock, costs.n_missing, cache, job.sources)
     with clock.step("report"):

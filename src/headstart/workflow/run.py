@@ -13,6 +13,7 @@ from headstart.progress import Progress, Silent
 from headstart.report import write_report
 from headstart.results import RunResults
 from headstart.results.exports import exports_of
+from headstart.results.models.explanations import Explanations
 from headstart.results.read import read_run as read_record
 from headstart.study.execution import run_folder as files
 from headstart.workflow.job.audit import reopen_pictures
@@ -62,6 +63,9 @@ def finished_results(folder: Path, options: FitOptions, progress: Progress) -> R
     last = (files.REPORT_FILE, f"{files.MODEL_FOLDER}/manifest.json")
     names = (files.RESULTS_FILE, files.SPLIT_FILE, files.TIMINGS_FILE, *last)
     if (folder / files.WORK_FOLDER).exists() or not all((folder / name).is_file() for name in names):
+        return None
+    explained = folder / files.EXPLANATIONS_FOLDER
+    if explained.is_dir() and not (explained / Explanations.file_name).is_file():
         return None
     path = folder / files.RESULTS_FILE
     written = RunResults.format_in(path)

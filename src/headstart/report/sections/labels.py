@@ -48,7 +48,7 @@ def label_sentences(context: ReportContext) -> list[MethodsSentence]:
     return found
 
 
-@register_section("labels", after="gallery", methods=label_sentences)
+@register_section("labels", after="explanations", methods=label_sentences)
 def labels_section(context: ReportContext, drawn: Drawn) -> Section | None:
     """Agreement of the raters, soft labels, and the ranked list of label issues with pictures of the first.
 

@@ -23,6 +23,7 @@ TIMINGS_FILE = "timings.json"
 REPORT_FILE = "report.html"
 MODEL_FOLDER = "model"
 FOLDS_FOLDER = "folds"
+EXPLANATIONS_FOLDER = "explanations"
 WORK_FOLDER = "work"
 _LOCK_FILE = ".lock"
 _FORMAT = 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.augment import IDENTITY
 from headstart.data.preparation import learned
+from headstart.decisions import AS_THEY_ARE
 from headstart.engines.engine import Engine
 from headstart.finetuning import tuned_backbone
 from headstart.model import FeatureRecipe, Model, NoveltyDetector, Unlocked, image_marks
@@ -24,10 +25,11 @@ from headstart.workflow.job.sources import FeatureSource
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
     from headstart.data.preparation import Preparation
+    from headstart.features.extractor import Extractor
     from headstart.finetuning import FineTuned
     from headstart.heads import FittedHead
     from headstart.results import RunResults
-    from headstart.study.fold_result import FoldResult
+    from headstart.study.fold_result import EnsembleMember, FoldResult
     from headstart.study.novelty import NoveltyStudy
     from headstart.workflow.job.fold_extractors import FoldExtractors
 
@@ -36,16 +38,71 @@ def final_members(job: Job, study: StudyResult, extractors: FoldExtractors) -> t
     """Heads of the refit on all images with what gives their features: one, or the members of an ensemble."""
     final = study.final
     if final.ensemble is not None and final.ensemble.is_kept:
-        return tuple(
-            _frozen_member(job, study, one.number, one.head, extractors)
-            if one.fitted is None
-            else _tuned_member(job, study, one.number, one.fitted, extractors)
-            for one in final.ensemble.members
-        )
-    tuned = final.fine_tuned
+        return tuple(_ensemble_member(job, study, final, one, extractors) for one in final.ensemble.members)
+    return (_single_member(job, study, final, extractors),)
+
+
+def fold_model(
+    job: Job, study: StudyResult, result: FoldResult, extractors: FoldExtractors, *, batch_size: int
+) -> Model:
+    """The model of an outer fold as it was judged, on torch in fp32, for explanations of images that it never saw.
+
+    Of an ensemble it is the member of the largest weight.
+
+    Parameters
+    ----------
+    job : Job
+    study : StudyResult
+    result : FoldResult
+    extractors : FoldExtractors
+    batch_size : int
+        Images of one forward pass.
+    """
+    weightiest = _weightiest(result)
+    if weightiest is None:
+        model = _single_member(job, study, result, extractors)
+    else:
+        model = _ensemble_member(job, study, result, weightiest, extractors)
+    return replace(
+        model,
+        engine=Engine(device=model.engine.device, n_threads=model.engine.n_threads, batch_size=batch_size),
+        network=None,
+        views=(),
+        decisions=AS_THEY_ARE if result.decisions is None else result.decisions.fitted,
+        table=None if study.data.columns is None else study.data.columns.encoding(result.outer),
+    )
+
+
+def fold_model_source(study: StudyResult, result: FoldResult) -> int:
+    """Number of the source of the features that the head of `fold_model` takes."""
+    weightiest = _weightiest(result)
+    frozen = result.chosen if weightiest is None or weightiest.is_tuned else weightiest.number
+    return study.plan.source_of(frozen)
+
+
+def _weightiest(result: FoldResult) -> EnsembleMember | None:
+    """The member of the largest weight; None where no ensemble was kept."""
+    if result.ensemble is None or not result.ensemble.is_kept:
+        return None
+    return max(result.ensemble.members, key=lambda one: one.weight)
+
+
+def _ensemble_member(
+    job: Job, study: StudyResult, result: FoldResult, one: EnsembleMember, extractors: FoldExtractors
+) -> Model:
+    if one.fitted is None:
+        extractor = extractors.extractor(result.outer, study.plan.source_of(one.number))
+        return _frozen_member(job, study, one.number, one.head, extractor)
+    return _tuned_member(job, study, result, (one.number, one.fitted), extractors)
+
+
+def _single_member(job: Job, study: StudyResult, result: FoldResult, extractors: FoldExtractors) -> Model:
+    """The best candidate, or the fine-tuned one that took its place."""
+    tuned = result.fine_tuned
     if tuned is not None and tuned.fitted is not None and tuned.chosen is not None:
-        return (_tuned_member(job, study, tuned.chosen, tuned.fitted, extractors),)
-    return (_frozen_member(job, study, final.chosen, final.head, extractors),)
+        return _tuned_member(job, study, result, (tuned.chosen, tuned.fitted), extractors)
+    extractor = extractors.extractor(result.outer, study.plan.source_of(result.chosen))
+    return _frozen_member(job, study, result.chosen, result.head, extractor)
 
 
 def members_price(members: Sequence[Model]) -> Price | None:
@@ -94,10 +151,9 @@ def final_model(
     )
 
 
-def _frozen_member(job: Job, study: StudyResult, number: int, head: FittedHead, extractors: FoldExtractors) -> Model:
+def _frozen_member(job: Job, study: StudyResult, number: int, head: FittedHead, extractor: Extractor) -> Model:
     """A head on frozen features."""
     training_set = study.plan.candidates[number].training_set
-    extractor = extractors.extractor(study.final.outer, study.plan.source_of(number))
     return Model(
         backbone=extractor.backbone,
         preparation=extractor.preparation,
@@ -110,12 +166,14 @@ def _frozen_member(job: Job, study: StudyResult, number: int, head: FittedHead, 
     )
 
 
-def _tuned_member(job: Job, study: StudyResult, number: int, fitted: FineTuned, extractors: FoldExtractors) -> Model:
+def _tuned_member(
+    job: Job, study: StudyResult, result: FoldResult, trained: tuple[int, FineTuned], extractors: FoldExtractors
+) -> Model:
     """A network whose stages were unlocked: it predicts from the maps of the last frozen stage, as it was judged."""
-    tuned, fine_tuning = study.final.fine_tuned, study.fine_tuning
+    (number, fitted), tuned, fine_tuning = trained, result.fine_tuned, study.fine_tuning
     if tuned is None or fine_tuning is None:
         raise ValueError("nothing was fine-tuned")
-    extractor = extractors.extractor(study.final.outer, tuned.source)
+    extractor = extractors.extractor(result.outer, tuned.source)
     spec, views, engine = fine_tuning.specs[number], fine_tuning_views(job), extractor.engine
     stage = fine_tuning.stage(tuned.source, spec)
     if stage is None:  # nothing is left of the network that the engine was tried on

@@ -203,7 +203,7 @@ class SplitOptions(Options):
 
 @dataclass(frozen=True)
 class ReportOptions(Options):
-    """Comparisons of a fit with baselines, and whether its report may show pictures.
+    """Comparisons of a fit with baselines, explanations, and whether its report may show pictures.
 
     Attributes
     ----------
@@ -211,6 +211,8 @@ class ReportOptions(Options):
         Judge simple baselines on the same folds, and say whether transfer helped.
     leakage_tax : bool
         Measure also the optimism from ignoring the groups: what a split without them would have claimed.
+    explanations : bool
+        Whether the most telling images are explained.
     images : bool
         Whether the report may show pictures.
     """
@@ -229,6 +231,12 @@ class ReportOptions(Options):
     leakage_tax: bool = field(
         default=False,
         metadata=option("Measure also what ignoring the groups would have claimed.", decides=True),
+    )
+    explanations: bool = field(
+        default=True,
+        metadata=option(
+            "Do not explain the twelve most telling images: hits, misses, doubtful ones.", flag="--no-explanations"
+        ),
     )
     images: bool = field(
         default=True,

@@ -1,0 +1,132 @@
+"""`headstart explain`: pictures and numbers of images, neighbours from a run, words for everything that cannot be."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import helpers
+import pytest
+from click.testing import CliRunner, Result
+
+from headstart.cli import main
+from headstart.results.models.explanations import Explanations
+from headstart.workflow import Run
+
+
+def headstart(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [*map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    root = tmp_path_factory.mktemp("new")
+    return [helpers.write_image(root / f"{row} & co.png", one) for row, one in enumerate(helpers.noise(2, seed=9))]
+
+
+@pytest.fixture(scope="module")
+def written(run: Run, images: list[Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    folder = tmp_path_factory.mktemp("out") / "pictures"
+    found = headstart("explain", run.folder, *images, "-o", folder, "--activation", "-q")
+    assert found.exit_code == 0, found.output
+    return folder, found
+
+
+def document(folder: Path) -> Explanations:
+    return Explanations.read(folder / "explanations.json")
+
+
+def test_every_image_has_its_picture_its_stages_and_its_numbers(
+    run: Run, images: list[Path], written: tuple[Path, Result]
+) -> None:
+    folder, found = written
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["001-0-co-stages.png", "001-0-co.png", "002-1-co-stages.png", "002-1-co.png", "explanations.json"]
+    predicted = run.model().predict([str(path) for path in images]).tolist()
+    for one, path, name in zip(document(folder).images, images, predicted, strict=True):
+        assert (one.image, one.predicted, one.target, one.against) == (str(path), name, name, None)
+        assert one.picture is not None
+    assert "Wrote" in found.stdout
+    assert document(folder).notes == ()
+
+
+def test_neighbours_are_training_images_with_their_labels(
+    run: Run, folders: Path, written: tuple[Path, Result], tmp_path: Path
+) -> None:
+    for one in document(written[0]).images:
+        assert len(one.neighbours) == 5
+        assert all(near.image.startswith(f"{near.label}/") for near in one.neighbours)
+    own = folders / "calm" / "000.png"
+    headstart("explain", run.folder, own, "-o", tmp_path / "out", "-q")
+    near = document(tmp_path / "out").images[0].neighbours
+    assert "calm/000.png" not in [one.image for one in near], "an image is not its own neighbour"
+
+
+def test_a_bundle_has_no_training_images_and_says_so(run: Run, images: list[Path], tmp_path: Path) -> None:
+    found = headstart("explain", run.folder / "model", images[0], "-o", tmp_path / "out", "-q")
+    assert found.exit_code == 0
+    assert "a bundle does not hold its training images. Give the run in its place." in " ".join(found.stdout.split())
+    assert document(tmp_path / "out").images[0].neighbours == ()
+
+
+def test_training_images_that_are_gone_are_said_to_be(run: Run, images: list[Path], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(run.folder, tmp_path / "copy"))
+    stored = json.loads((folder / "run.json").read_text())
+    stored["source"]["data"] = {"root": str(tmp_path / "gone"), "confined": True}
+    (folder / "run.json").write_text(json.dumps(stored))
+    found = headstart("explain", folder, images[0], "-o", tmp_path / "out", "-q")
+    assert found.exit_code == 0
+    assert "where the images lay, is gone" in found.stdout
+
+
+def test_the_same_command_writes_the_same_bytes_again(
+    run: Run, images: list[Path], written: tuple[Path, Result]
+) -> None:
+    before = helpers.tree(written[0])
+    again = headstart("explain", run.folder, images[0], "-o", written[0], "-q", "--json")
+    assert json.loads(again.stdout)["n_images"] == 1
+    after = helpers.tree(written[0])
+    assert set(after) == {"001-0-co.png", "explanations.json"}, "pictures of the call before are gone"
+    assert after["001-0-co.png"] != b""
+    headstart("explain", run.folder, *images, "-o", written[0], "--activation", "-q")
+    full = helpers.tree(written[0])
+    assert full == before
+
+
+def test_an_image_that_cannot_be_read_stops_nothing(run: Run, images: list[Path], tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    found = headstart("explain", run.folder, broken, images[0], "-o", tmp_path / "out", "-q")
+    assert found.exit_code == 1
+    assert document(tmp_path / "out").n_images == 1
+    assert "broken.png could not be read" in " ".join(found.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--class", "ruogh"], "Did you mean 'rough'"),
+        (["--class", "calm", "--against", "calm"], "tells one class from another"),
+        (["--stage", "layer9"], "Unknown stage 'layer9'"),
+        (["--stage", "layer9", "--activation", "--method", "exact"], "Unknown stage 'layer9'"),
+        (["--method", "sharpest"], "'sharpest' is not one of"),
+    ],
+)
+def test_what_the_model_has_not_is_refused_before_anything_is_written(
+    run: Run, images: list[Path], tmp_path: Path, options: list[str], words: str
+) -> None:
+    found = headstart("explain", run.folder, images[0], "-o", tmp_path / "out", "-q", *options)
+    assert found.exit_code == 2
+    assert words in " ".join(found.stderr.split())
+    assert "Traceback" not in found.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_holds_something_else_is_refused(run: Run, images: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
+    for place in (tmp_path, tmp_path / "letter.txt", run.folder, run.folder / "explanations"):
+        found = headstart("explain", run.folder, images[0], "-o", place, "-q")
+        assert found.exit_code == 2
+        assert "is no folder for explanations" in " ".join(found.stderr.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
