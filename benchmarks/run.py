@@ -45,8 +45,10 @@ SCRIPTS = (
     "kills",
     "coverage",
     "cells_count",
+    "cells_segmentation",
 )
 WITH_QUICK = (
+    "cells_segmentation",
     "engines",
     "engine_rule",
     "pipeline",

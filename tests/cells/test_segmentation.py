@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from headstart.cells.segmentation import scale
 from headstart.cells.segmentation.label_image import Contacts, as_labels, largest_pieces
 from headstart.cells.segmentation.scale import area_radius, spread_windows
 from headstart.cells.segmentation.segment import given_labels, segment
@@ -190,7 +191,15 @@ def test_contacts_are_pixels_side_by_side():
     assert np.bincount(which).tolist() == [1, 1]
 
 
+def test_few_cells_between_the_windows_of_a_large_picture_are_found(monkeypatch):
+    monkeypatch.setattr(scale, "MAX_WHOLE", 10_000)
+    monkeypatch.setattr(scale, "WINDOW", 32)
+    picture, _ = disks([(60, 60), (105, 58)])
+    assert len(spread_windows(picture)) == 9
+    assert segment(picture).n_cells == 2
+
+
 def test_scale_of_a_large_picture_comes_from_windows_spread_over_it():
     windows = spread_windows(np.zeros((4000, 3000), dtype=np.float32))
-    assert [window.shape for window in windows] == [(1024, 1024)] * 9
+    assert [window.shape for window in windows] == [(512, 512)] * 9
     assert area_radius(np.zeros(3)) is None

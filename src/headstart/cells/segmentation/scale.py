@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from headstart.cells.segmentation.foreground import contrast, otsu_threshold
+from headstart.cells.segmentation.foreground import MIN_CONTRAST, contrast, otsu_threshold
 from headstart.cells.segmentation.label_image import label_areas
 from headstart.cells.segmentation.methods import Plane, SegmentationMethod
 
-MAX_WHOLE: Final = 8_000_000
+MAX_WHOLE: Final = 3_000_000
 """Pixels of the largest picture that is looked at whole; of a larger one, windows spread over it."""
-WINDOW: Final = 1024
+WINDOW: Final = 512
 N_WINDOWS: Final = 3  # down and across
 MIN_RADIUS: Final = 1.5
 
@@ -54,6 +54,13 @@ def estimate_scale(plane: Plane, method: SegmentationMethod, *, radius: float | 
         Radius of a cell in pixels, where it is known.
     """
     windows = spread_windows(plane)
+    scale = _estimated(windows, method, radius)
+    if len(windows) > 1 and (scale is None or scale.contrast < MIN_CONTRAST):
+        return _estimated([plane], method, radius)  # few cells, none of them in a window
+    return scale
+
+
+def _estimated(windows: Sequence[Plane], method: SegmentationMethod, radius: float | None) -> Scale | None:
     first = distance_radius(windows) if radius is None else radius
     if first is None:
         return None
