@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -203,3 +206,10 @@ def test_scale_of_a_large_picture_comes_from_windows_spread_over_it():
     windows = spread_windows(np.zeros((4000, 3000), dtype=np.float32))
     assert [window.shape for window in windows] == [(512, 512)] * 9
     assert area_radius(np.zeros(3)) is None
+
+
+def test_examples_of_the_page():
+    page = Path(__file__).parents[2] / "docs" / "cells.md"
+    found = doctest.testfile(str(page), module_relative=False, verbose=False)
+    assert found.attempted > 5
+    assert found.failed == 0
