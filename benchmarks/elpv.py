@@ -1,5 +1,7 @@
 """Solar cells: frozen EfficientNet-Lite0 at 300 px, nested 5 x 4 folds, the three protocols side by side.
 
+Features are those of a run that asks for none.
+
 A: defective where p > 1/2, every cell counts alike. B: defective where p > 0, cells weighted 1, 1/3, 2/3, 1 by their
 certainty in training and in the score (the likeliest reading of the published 88.42 %). C: only p = 0 and p = 1. Each
 is stratified by probability and type of cell; sister wafers (near-duplicates) are kept on one side.
@@ -15,6 +17,8 @@ from typing import Any
 import numpy as np
 from common import table, write_results
 
+from headstart.backbones.feature_block import LAST, default_features
+from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.data.audit.audit import audit_dataset
 from headstart.data.split.make import split_dataset
 from headstart.features.extract import extract_features
@@ -34,12 +38,14 @@ TARGET_A = 0.84
 SHOWN = ("accuracy", "balanced_accuracy", "roc_auc", "log_loss")
 
 
-def judge(protocol: Protocol, features: np.ndarray, groups: np.ndarray | None, seed: int) -> OutOfFold:
+def judge(
+    protocol: Protocol, features: np.ndarray, widths: tuple[int, ...], groups: np.ndarray | None, seed: int
+) -> OutOfFold:
     """Out-of-fold predictions of the nested study under one protocol."""
     rows, dataset = protocol.rows, protocol.dataset
     joined = None if groups is None else groups[rows]
     split = split_dataset(dataset, groups=joined, strata=protocol.strata, seed=seed)
-    data = StudyData((features[rows],), dataset.labels, 2, dataset.weights, joined)
+    data = StudyData((features[rows],), dataset.labels, 2, dataset.weights, joined, blocks=(widths,))
     plan = replace(StudyPlan.of_heads(grid(), seed=seed), positive=1, n_jobs=2)
     folds = run_folds(data, outer_folds(split), plan)
     return gather(data, folds, dataset.classes, 1, split.repeats)
@@ -65,13 +71,18 @@ def main() -> int:
     cells = solar_cells()
     dataset = cells.dataset(cells.probability > 0.5)
     audit = audit_dataset(dataset)
-    extractor = open_extractor(ExtractionSettings(input_size=(INPUT_SIZE, INPUT_SIZE), offline=True))
-    features = extract_features(dataset.with_hashes(audit.hashes), extractor, cache=open_cache("default"))
-    near_duplicates = find_near_duplicates(dataset, audit, features)
+    settings = ExtractionSettings(
+        input_size=(INPUT_SIZE, INPUT_SIZE), offline=True, features=default_features(DEFAULT_BACKBONE)
+    )
+    extractor = open_extractor(settings)
+    last = extractor.with_blocks((LAST,), beside=extractor.computed)
+    hashed, cache = dataset.with_hashes(audit.hashes), open_cache("default")
+    near_duplicates = find_near_duplicates(dataset, audit, extract_features(hashed, last, cache=cache))
+    features = extract_features(hashed, extractor, cache=cache)
     results: dict[str, Any] = {"seed": seed, "near_duplicates_joined": len(near_duplicates.near), "protocols": {}}
     for one in (protocol(cells, name) for name in ("A", "B", "C")):
         start = time.perf_counter()
-        oof = judge(one, features, near_duplicates.groups, seed)
+        oof = judge(one, features, extractor.stage_widths, near_duplicates.groups, seed)
         scores = measure(one, oof)
         results["protocols"][one.name] = {
             "n_images": len(one.rows),

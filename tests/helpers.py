@@ -91,15 +91,17 @@ def empty_figures() -> Iterator[None]:
         yield
 
 
-def extractor(**engine: Any) -> Any:
+def extractor(features: str = "last", **engine: Any) -> Any:
     from headstart.backbones.backbone import load_backbone
     from headstart.data import ImageResize
     from headstart.engines.engine import decide_engine
     from headstart.features.extractor import Extractor
+    from headstart.features.open import requested_blocks
 
     backbone = load_backbone(BACKBONE, weights="random")
     preparation = ImageResize((SIDE, SIDE), interpolation=backbone.interpolation)
-    return Extractor(backbone, preparation, decide_engine(**({"device": "cpu", "n_threads": 1} | engine)))
+    decided = decide_engine(**({"device": "cpu", "n_threads": 1} | engine))
+    return Extractor(backbone, preparation, decided, blocks=requested_blocks(features, backbone, (SIDE, SIDE)))
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -41,7 +41,14 @@ from headstart.study.nested_cv import run_folds
 from headstart.study.plan import StudyPlan
 
 SIDE = 32
-OPTIONS = {"backbone": "test_mambaout", "weights": "random", "input_size": SIDE, "threads": 1, "device": "cpu"}
+OPTIONS = {
+    "backbone": "test_mambaout",
+    "weights": "random",
+    "input_size": SIDE,
+    "threads": 1,
+    "device": "cpu",
+    "features": "last",
+}
 N_IMAGES = 40
 DOCUMENT = Path(__file__).parents[2] / "docs" / "estimators.md"
 

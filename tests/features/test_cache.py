@@ -811,7 +811,17 @@ def test_interrupted_in_the_middle_says_so_in_a_line_and_goes_on(folders: Path, 
         "random",
     ]
     arguments += ["--input-size", str(helpers.SIDE), "--split", "nested:3x2", "--threads", "1", "--batch-size", "2"]
-    arguments += ["--engine", "torch", "--precision", "fp32", "--cache", str(place), "--no-baselines"]
+    arguments += [
+        "--engine",
+        "torch",
+        "--precision",
+        "fp32",
+        "--cache",
+        str(place),
+        "--no-baselines",
+        "--features",
+        "last",
+    ]
     code = (SLOW + FIT).format(tests=str(Path(__file__).parents[1]), arguments=arguments)
     process = started(code, 14)  # four of them are the trial that tells the time needed
     process.send_signal(signal.SIGINT)

@@ -78,7 +78,7 @@ def test_equal_to_the_head_on_cached_features(run: Any, folders: Path) -> None:
     """The bundle of a run predicts its own images as its final head and its decisions do on the run's features."""
     dataset = ImageDataset.from_folder(folders)
     fitted = run.model()
-    features = extract_features(dataset, helpers.extractor())
+    features = extract_features(dataset, helpers.extractor("multi"))
     expected = fitted.decisions.apply(fitted.head.predict_proba(features)).probabilities
     assert fitted.predict_proba(dataset).tobytes() == expected.tobytes()
 

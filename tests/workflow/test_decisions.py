@@ -310,7 +310,7 @@ def test_fold_heads_with_their_decisions_give_the_predictions_again(decided: tup
 
     run, data = decided
     dataset = ImageDataset.from_folder(data)
-    features = extract_features(dataset, helpers.extractor())
+    features = extract_features(dataset, helpers.extractor("multi"))
     rows = {row["image"]: row for row in predictions(run)}
     for entry in json.loads((run.folder / "folds" / "heads.json").read_text())["heads"]:
         arrays = load_file(run.folder / "folds" / entry["file"])
@@ -327,7 +327,7 @@ def test_fold_heads_with_their_decisions_give_the_predictions_again(decided: tup
 def test_the_bundle_decides_by_the_fitted_decisions(decided: tuple[Run, Path]) -> None:
     run, _ = decided
     model, new = run.model(), ImageDataset.from_arrays(helpers.noise(12, seed=8))
-    raw = model.head.predict_proba(extract_features(new, helpers.extractor()))
+    raw = model.head.predict_proba(extract_features(new, helpers.extractor("multi")))
     said = model.decisions.apply(raw)
     assert said.sets is not None
     final = fitted_decisions(model.decisions, n_calibration=96, reason="Asked for.")
@@ -351,7 +351,9 @@ def test_older_bundles_say_what_the_head_says(decided: tuple[Run, Path], tmp_pat
     write_json(folder / "manifest.json", {**manifest, "sha256": hash_json(manifest)})
     old, new = load_model(folder), ImageDataset.from_arrays(helpers.noise(6, seed=8))
     assert old.decisions == AS_THEY_ARE
-    assert np.array_equal(old.predict_proba(new), old.head.predict_proba(extract_features(new, helpers.extractor())))
+    assert np.array_equal(
+        old.predict_proba(new), old.head.predict_proba(extract_features(new, helpers.extractor("multi")))
+    )
     with pytest.raises(InputError, match=r"makes no prediction sets\. Fit it with --conformal"):
         old.predict_sets(new)
 

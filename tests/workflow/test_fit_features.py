@@ -14,7 +14,7 @@ import pytest
 import headstart
 from headstart import FrozenFeatures, TransferClassifier
 from headstart.augment import views
-from headstart.backbones.feature_block import LAST
+from headstart.backbones.feature_block import LAST, default_features
 from headstart.data import ImageDataset
 from headstart.data.readers.folder import list_images
 from headstart.errors import ArgumentError, BundleError, HeadstartError, InputError
@@ -87,17 +87,36 @@ def results(run: Path) -> Any:
 # A run ----------------------------------------------------------------------------------------------------------------
 
 
-def test_the_last_stage_by_name_is_the_default(run_of: Any) -> None:
+def test_several_stages_are_the_default(run_of: Any) -> None:
     for name in ("results.json", "predictions.csv", "candidates.parquet", "model/model.json", "model/manifest.json"):
-        assert (run_of("last") / name).read_bytes() == (run_of(None) / name).read_bytes(), name
-    assert "features" not in results(run_of(None))["backbone"]
-    assert json.loads((run_of(None) / "model" / "manifest.json").read_text())["format"] == 4
+        assert (run_of("multi") / name).read_bytes() == (run_of(None) / name).read_bytes(), name
+
+
+def test_the_last_stage_alone_is_what_bundles_without_blocks_hold(run_of: Any) -> None:
+    assert "features" not in results(run_of("last"))["backbone"]
+    assert json.loads((run_of("last") / "model" / "manifest.json").read_text())["format"] == 4
+
+
+def test_the_old_dense_layers_by_name_are_all_that_is_looked_at() -> None:
+    (source,) = search_space(options(backbone="vgg19:fc")).sources
+    assert (source.features, default_features(source.backbone)) == (None, "last")
+    (several,) = search_space(options(backbone="vgg19:fc", features="multi")).sources
+    assert several.features == "multi"
+
+
+def test_features_left_open_beside_others_are_named(tmp_path: Path) -> None:
+    open_or_last = (FeatureSourceSpec(), FeatureSourceSpec(features="last"))
+    space = search_space(options(study=Space(open_or_last, CHEAP.tables), backbone=None))
+    assert [source.features for source in space.sources] == ["multi", "last"]
+    twice = Space((FeatureSourceSpec(), FeatureSourceSpec(features="multi")), CHEAP.tables)
+    with pytest.raises(InputError, match="twice"):
+        search_space(options(study=twice, backbone=None))
 
 
 def test_a_run_tells_of_its_blocks(run_of: Any) -> None:
     found = results(run_of("multi"))
     (source,) = found["sources"]
-    assert source["label"] == "test_resnet, multi"
+    assert source["label"] == "test_resnet"
     assert source["features"] == found["backbone"]["features"]
     assert [block["name"] for block in source["features"]["blocks"]] == MULTI
     assert (source["features"]["requested"], source["features"]["n_views"]) == ("multi", 1)
@@ -281,7 +300,7 @@ def test_frozen_features_name_the_columns_of_their_blocks() -> None:
         "test_resnet_layer2:rows_191",
         "test_resnet_0",
     )
-    last = estimator(FrozenFeatures).fit(images)
+    last = estimator(FrozenFeatures, features="last").fit(images)
     np.testing.assert_array_equal(last.transform(images), rows[:, 192:])
     assert last.get_feature_names_out()[0] == "test_resnet_0"
     with pytest.raises(ArgumentError, match="stage 'layr2'"):

@@ -50,10 +50,22 @@ class FeatureBlock:
 
 
 LAST: Final = FeatureBlock("last", _OWN)
-"""Pooled output of the last stage, which features are unless asked otherwise."""
+"""Pooled output of the last stage."""
 DESCRIPTORS: Final = FeatureBlock("descriptors", _OWN)
 """Handcrafted descriptors of colour, texture and edges, which need no network."""
 _BY_NAME: Final = {block.name: block for block in (LAST, DESCRIPTORS)}
+
+
+def default_features(backbone: str | None) -> str:
+    """Features of a network unless asked otherwise, as a user writes them.
+
+    Several stages see more than the last alone (``benchmarks/block_defaults.py``); who names the old dense layers of a
+    network gets these.
+
+    >>> default_features("resnet50"), default_features("vgg19:fc")
+    ('multi', 'last')
+    """
+    return LAST.name if (backbone or "").endswith(":fc") else MULTI
 
 
 @dataclass(frozen=True)

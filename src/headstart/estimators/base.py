@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from headstart.backbones.feature_block import default_features
 from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.data.images.decode import WHITE_LEVEL
 from headstart.data.images.samples import check_choice
@@ -58,7 +59,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
     cache: AnyPath | None = None
     offline: bool = False
     seed: int = 0
-    features: str = "last"
+    features: str | None = None
 
     def __sklearn_tags__(self) -> Tags:
         """X is a list of paths or an array of images, never a table of numbers."""
@@ -106,7 +107,8 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         if self.batch_size is not None:
             check_whole("batch_size", self.batch_size, at_least=1)
         check_whole("seed", self.seed, at_least=0)
-        check_name("features", self.features, example="multi")
+        if self.features is not None:
+            check_name("features", self.features, example="multi")
         if self.threads is not None:
             check_whole("threads", self.threads, at_least=1)
         return ExtractionSettings(
@@ -125,7 +127,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
             batch_size=self.batch_size,
             offline=self.offline,
             seed=self.seed,
-            features=self.features,
+            features=self.features or default_features(self.backbone),
         )
 
     def _cache(self) -> FeatureCache | None:

@@ -66,10 +66,11 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
         Never look for weights in the network.
     seed : int >= 0
         Seed of random weights; nothing else is random.
-    features : str
-        ``last``: the pooled output of the last stage. ``multi``: mean and max of several stages. ``best``: those,
-        averaged over the eight mirrored and turned views of an image, at eight times the cost. Or blocks
-        ``STAGE:POOLING`` joined by ``+``, such as ``"block4:rows+last"``; docs/blocks.md tells of them.
+    features : str, optional
+        ``multi``: mean and max of several stages. ``last``: the pooled output of the last stage. ``best``: those of
+        ``multi``, averaged over the eight mirrored and turned views of an image, at eight times the cost. Or blocks
+        ``STAGE:POOLING`` joined by ``+``, such as ``"block4:rows+last"``; docs/blocks.md tells of them. Default:
+        ``multi``; of old dense layers (``vgg19:fc``) these alone.
 
     Attributes
     ----------
@@ -90,9 +91,10 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
     >>> import numpy as np
     >>> from headstart import FrozenFeatures
     >>> images = np.zeros((2, 8, 8), dtype=np.uint8)
-    >>> FrozenFeatures("test_vit", weights="random", input_size=32, threads=1).fit_transform(images).shape
+    >>> last = FrozenFeatures("test_vit", features="last", weights="random", input_size=32, threads=1)
+    >>> last.fit_transform(images).shape
     (2, 64)
-    >>> blocks = FrozenFeatures("test_vit", features="multi", weights="random", input_size=32, threads=1).fit(images)
+    >>> blocks = FrozenFeatures("test_vit", weights="random", input_size=32, threads=1).fit(images)
     >>> blocks.transform(images).shape, blocks.get_feature_names_out()[64]
     ((2, 256), 'test_vit_block5:max_0')
     """

@@ -156,7 +156,7 @@ class FeatureFacts(Part):
 
 
 class _FeatureHolder(Part):
-    """A part that says of its features only where others than the default were requested."""
+    """A part that says of its features only where they are more than the pooled output of the last stage."""
 
     @model_serializer(mode="wrap")
     def _without_default(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

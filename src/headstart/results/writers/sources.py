@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
-from headstart.backbones.feature_block import JOIN, LAST
+from headstart.backbones.feature_block import JOIN, LAST, default_features
 from headstart.data.channel_normalisation import FittedChannelNormalisation
 from headstart.errors import WeightsError
 from headstart.results.damage import first_problem
@@ -109,12 +109,12 @@ def training_normalisation(extractor: Extractor) -> TrainingNormalisation | None
 
 
 def feature_facts(extractor: Extractor, requested: str | None) -> FeatureFacts | None:
-    """Features of an extractor; None for the pooled output of the last stage that nobody asked for by name."""
-    if requested is None:
+    """Features of an extractor, the default ones where none were requested; None for the last stage alone."""
+    if extractor.blocks == (LAST,) and not extractor.averaged:
         return None
     widths = zip(extractor.blocks, extractor.block_widths, strict=True)
     return FeatureFacts(
-        requested=requested,
+        requested=requested or default_features(extractor.backbone.name),
         blocks=tuple(BlockFacts(name=block.name, n_features=width) for block, width in widths),
         n_views=max(len(extractor.averaged), 1),
     )

@@ -26,8 +26,8 @@ class FeatureSourceSpec:
     white_level : int or None
         The 16-bit value shown as white.
     features : str or None
-        Features of the network as `headstart.backbones.feature_block.parse_features` reads them. None: the pooled
-        output of its last stage.
+        Features of the network as `headstart.backbones.feature_block.parse_features` reads them. None: those
+        of `headstart.backbones.feature_block.default_features`.
     """
 
     backbone: str | None = None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.backbones.backbone import Backbone
-from headstart.backbones.feature_block import LAST, parse_features
+from headstart.backbones.feature_block import default_features, parse_features
 from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.data import ImageDataset
 from headstart.data.preparation import FittablePreparation, own_preparation
@@ -122,7 +122,7 @@ def extraction_settings(options: FitOptions, dataset: ImageDataset) -> Extractio
         offline=options.offline or options.backbone is None,
         seed=options.seed,
         normalise=options.normalise,
-        features=options.features or LAST.name,
+        features=options.features or default_features(options.backbone),
         image_kind=options.image_kind,
     )
 
@@ -188,7 +188,7 @@ def _of_one_pass(spec: FeatureSourceSpec, other: FeatureSourceSpec) -> bool:
 
 def _note_unaveraged(specs: Sequence[FeatureSourceSpec], extractors: Sequence[Extractor], progress: Progress) -> None:
     """Say where ``best`` is nothing but ``multi``."""
-    requested = [parse_features(one.features or LAST.name) for one in specs]
+    requested = [parse_features(one.features or default_features(one.backbone)) for one in specs]
     if any(one.is_averaged and not given.averaged for one, given in zip(requested, extractors, strict=True)):
         progress.note(
             "Features best are those of multi here: images of this kind may not be mirrored or turned, so there are no "

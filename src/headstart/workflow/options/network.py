@@ -108,7 +108,7 @@ class NetworkOptions(Options):
             metavar="FEATURES[,...]",
             several=True,
             offered=lambda: ("last", "multi", "best", "multi+descriptors"),
-            unset="last",
+            unset="multi",
         ),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from headstart.backbones.feature_block import BEST, LAST
+from headstart.backbones.feature_block import BEST, default_features
 from headstart.backbones.registry import DEFAULT_BACKBONE, find_entry
 from headstart.backbones.weights import RANDOM
 from headstart.backbones.weights.local_store import weights_name
@@ -79,16 +79,25 @@ def _with_sources(space: Space, backbones: tuple[str, ...]) -> Space:
 
 
 def _with_features(space: Space, requested: tuple[str, ...]) -> Space:
-    """The space with the requested features of every source; those of the last stage alone are what is left open."""
-    if not requested or requested == (LAST.name,):
-        return space
+    """The space with the requested features of every source; the default ones are what is left open."""
+    if not requested:
+        return replace(space, sources=_with_default_left_open(space.sources))
     named = [source.features for source in space.sources if source.features is not None]
     if named:
         raise InputError(
             f"--features {','.join(requested)}, but {space.name} names features itself ({named[0]}). Leave --features "
             "out, or `features` out of the [[source]] tables."
         )
-    return replace(space, sources=tuple(replace(one, features=text) for one in space.sources for text in requested))
+    sources = tuple(replace(one, features=text) for one in space.sources for text in requested)
+    return replace(space, sources=_with_default_left_open(sources))
+
+
+def _with_default_left_open(sources: tuple[FeatureSourceSpec, ...]) -> tuple[FeatureSourceSpec, ...]:
+    """Sources whose features are left open where all have the default ones, asked for or not; else all named."""
+    named = tuple(replace(one, features=one.features or default_features(one.backbone)) for one in sources)
+    if all(one.features == default_features(one.backbone) for one in named):
+        return tuple(replace(one, features=None) for one in named)
+    return named
 
 
 def _check_views(space: Space) -> None:
