@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from headstart import ImageDataset, fit, load_model
 from headstart.cli import main
 from headstart.errors import BundleError, InputError
+from headstart.model import load_fold_models
 from headstart.storage import hash_file, hash_json, write_json
 from headstart.workflow import evaluate
 from headstart.workflow.run import Run
@@ -71,6 +72,11 @@ def test_results_report_and_bundle_say_so(novel_run: Run) -> None:
     description = json.loads((novel_run.folder / "model" / "model.json").read_text())
     assert description["holds_training_features"] is True and description["novelty"]["holds_training_features"] is True
     assert json.loads((novel_run.folder / "model" / "manifest.json").read_text())["format"] == 8
+
+
+def test_models_of_the_outer_folds_do_not_judge_by_all_images(novel_run: Run) -> None:
+    found = load_fold_models(novel_run.folder / "folds", load_model(novel_run.folder))
+    assert len(found.models) == 3 and all(one.model.novelty is None for one in found.models)
 
 
 def test_a_test_set_tells_how_many_are_flagged(novel_run: Run, tmp_path: Path) -> None:
