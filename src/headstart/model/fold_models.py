@@ -98,11 +98,10 @@ def _fold_model(folder: Path, entry: Mapping[str, Any], final: Model) -> FoldMod
         features=LAST_STAGE if stored is None else FeatureRecipe.from_json(stored),
         decisions=Decisions.from_json(entry["decisions"], head.n_classes),
         table=TableEncoding.from_json(entry["table"]) if "table" in entry else None,
-        novelty=None,  # the final model's knows the images of the fold
         facts={},
         others=(),
         weights=(),
-        novelty=None,
+        novelty=None,  # the final model's knows the images of the fold
     )
     return FoldModel(int(entry["repeat"]), int(entry["fold"]), model)
 
