@@ -38,6 +38,7 @@ SCRIPTS = (
     "augmentation",
     "normalise",
     "table_columns",
+    "signals",
     "pretrain",
     "curve",
     "conformal",

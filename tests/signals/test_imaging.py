@@ -13,7 +13,7 @@ from made_recordings import recording, write_folder
 
 from headstart import signals
 from headstart.errors import DataError, InputError
-from headstart.signals.imaging import IMAGINGS
+from headstart.signals.imaging import IMAGINGS, register_imaging
 from headstart.signals.imaging.level import level
 from headstart.signals.imaging.pairs import gramian, markov
 from headstart.signals.pictures import grey_levels
@@ -23,6 +23,7 @@ from headstart.signals.span import Span
 from headstart.signals.standardise import reference_scale, standardised
 from headstart.signals.statistics import statistics
 from headstart.signals.windows import Windowing, Windows, cut_windows
+from headstart.workflow.options.signals import imaging_names
 
 
 def windows(reference: int = 20, **about: object) -> Windows:
@@ -171,3 +172,16 @@ def test_read_gives_a_data_set_grouped_by_recording(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.asarray(some.load(1)), np.asarray(dataset.load(2)))
     other = signals.read(tmp_path, window="20s", reference="30s", image="matrix")
     assert other.content_hash(0) != dataset.content_hash(0)
+
+
+def test_a_way_to_show_windows_from_outside_is_found(tmp_path: Path) -> None:
+    @register_imaging("toy", "all in one grey")
+    def toy(windows: np.ndarray, period_s: float) -> np.ndarray:
+        return np.full((len(windows), 4, 4, 3), 99, dtype=np.uint8)
+
+    try:
+        dataset = signals.read(write_folder(tmp_path, 2), window="20s", image="toy")
+        assert (np.asarray(dataset.load(0)) == 99).all()
+        assert "toy" in imaging_names()
+    finally:
+        IMAGINGS.discard("toy")

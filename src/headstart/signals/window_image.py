@@ -11,6 +11,7 @@ import numpy as np
 
 from headstart.data.images.arrays import ArrayImage
 from headstart.data.images.decode import MAX_PIXELS, WHITE_LEVEL, Reduce
+from headstart.signals.imaging import VERSION
 from headstart.signals.standardise import scaled
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class WindowImage:
 
     def content_hash(self) -> str:
         """SHA-256 of the values and of the way they are drawn."""
-        drawn = f"{self.recipe.image} {self.recipe.period_s!r} {self.recipe.standardise} {self.values.shape}"
+        drawn = f"{VERSION} {self.recipe.image} {self.recipe.period_s!r} {self.recipe.standardise} {self.values.shape}"
         digest = hashlib.sha256(drawn.encode())
         digest.update(np.ascontiguousarray(self.values).astype("<f4", copy=False).tobytes())
         return digest.hexdigest()

@@ -89,9 +89,9 @@ def fit(data: str, output: str, estimate: bool, quiet: bool, **given: Any) -> An
 @output_option("Picture to write, a PNG.")
 @options_of(SignalOptions)
 def show(data: str, output: str, **given: Any) -> Answer:
-    """Show what recordings hold, and windows of each class as a network sees them.
+    """Show what recordings hold, as a network sees it.
 
-    DATA is a recording (CSV, Parquet, .npz, .ts) or a folder of them.
+    DATA is a recording (CSV, Parquet, .npz, .ts) or a folder of them; windows of each class are drawn on one sheet.
     """
     from headstart.cli.table import print_table, print_text
     from headstart.workflow.signals import show_signals
@@ -128,7 +128,10 @@ def show(data: str, output: str, **given: Any) -> Answer:
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
 def simulate(output: str, recordings: int, minutes: float, **given: Any) -> Answer:
-    """Simulate the pressure of a storage ring, with anomalies whose every second is known."""
+    """Simulate a storage ring and its anomalies.
+
+    Pressure, the beam's current, and labels that are exact: truth.json knows every second.
+    """
     from headstart.signals.simulated_files import write_ring
     from headstart.signals.simulated_ring import Ring
 
@@ -137,9 +140,8 @@ def simulate(output: str, recordings: int, minutes: float, **given: Any) -> Answ
     n_events = sum(len(one.events) for one in found)
 
     def show_written() -> None:
-        click.echo(
-            f"Simulated, not measured: {recordings:,} recordings of {minutes:g} minutes, {n_events:,} anomalies."
-        )
+        many = "1 recording" if recordings == 1 else f"{recordings:,} recordings"
+        click.echo(f"Simulated, not measured: {many} of {minutes:g} minutes, {n_events:,} anomalies.")
         click.echo(f"Wrote {output}")
         told = f"headstart signals show {shlex.quote(output)} --window 60s --reference 300s -o windows.png"
         click.echo(f"Next: {told}")

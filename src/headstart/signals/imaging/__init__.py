@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from headstart.runtime.registry import Registry
 
@@ -33,6 +33,8 @@ class Imaging:
     rows_are_channels: bool = False
 
 
+VERSION: Final = 1
+"""Changes whenever a picture changes for the same values."""
 Render = Callable[["NDArray[np.float32]", float], "NDArray[np.uint8]"]
 
 IMAGINGS: Registry[Imaging] = Registry("imaging", __name__)

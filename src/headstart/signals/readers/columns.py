@@ -53,7 +53,8 @@ def recording_of(name: str, table: Any, given: RecordingFormat, *, first_row: in
     channels = given.channels or tuple(one for one in names if one not in taken)
     for one in channels:
         if one not in columns:
-            raise DataError(f"{name}: {unknown_name('channel', one, names)}")
+            known = [other for other in names if other not in taken]
+            raise DataError(f"{name}: {unknown_name('channel', one, known)}")
         if one in (time, label):
             raise DataError(f"{name}: {one!r} is the {'time' if one == time else 'label'} column, so it is no channel.")
     if not channels:
