@@ -47,8 +47,10 @@ SCRIPTS = (
     "coverage",
     "cells_count",
     "cells_segmentation",
+    "cells_assay",
 )
 WITH_QUICK = (
+    "cells_assay",
     "cells_segmentation",
     "engines",
     "engine_rule",

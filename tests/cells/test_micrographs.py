@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import tifffile
@@ -39,6 +41,34 @@ def test_imagej_tiff_with_resolution(tmp_path, stack):
     found = read_micrograph(tmp_path / "a.tif")
     assert found.pixel_um == pytest.approx(0.5)
     np.testing.assert_array_equal(list(found.planes.values())[1], stack[1].max(axis=0))
+
+
+def write_zarr(path, stack, **about):
+    zarr = pytest.importorskip("zarr")
+    group = zarr.open_group(str(path), mode="w", zarr_format=2)
+    group.create_array("0", data=stack)
+    scale = [1.0, 2.0, 0.325, 0.325]
+    axes = [{"name": name, "unit": "micrometer"} for name in "czyx"]
+    datasets = [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}]
+    channels = {"channels": [{"label": "dapi"}, {"label": "pi"}]}
+    group.attrs.update({"multiscales": [{"axes": axes, "datasets": datasets}], "omero": channels, **about})
+
+
+def test_ome_zarr_with_channels_planes_and_pixel_size(tmp_path, stack):
+    write_zarr(tmp_path / "a.ome.zarr", stack)
+    assert find_micrographs(tmp_path) == [("a.ome.zarr", tmp_path / "a.ome.zarr")]
+    found = read_micrograph(tmp_path / "a.ome.zarr")
+    assert (tuple(found.planes), found.pixel_um) == (("dapi", "pi"), pytest.approx(0.325))
+    np.testing.assert_array_equal(found.channel("pi"), stack[1].max(axis=0))
+    write_zarr(tmp_path / "b.zarr", stack, multiscales=[])
+    with pytest.raises(ImageError, match="names no multiscales"):
+        read_micrograph(tmp_path / "b.zarr")
+
+
+def test_an_absent_library_is_answered_with_its_name(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    with pytest.raises(InputError, match=r"pip install 'headstart\[zarr\]'"):
+        read_micrograph(tmp_path / "a.zarr")
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])

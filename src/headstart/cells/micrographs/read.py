@@ -1,9 +1,9 @@
-"""Micrographs from TIFF, OME-TIFF and ordinary image files."""
+"""Micrographs from TIFF, OME-TIFF, OME-Zarr and ordinary image files."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +11,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.cells.micrographs.ome_zarr import ZARR_SUFFIX, read_ome_zarr
+from headstart.cells.micrographs.stack import MICROMETRES, Stack, by_channel, positive
 from headstart.errors import ImageError, InputError, first_few, unknown_name
 
 TIFF_SUFFIXES: Final = (".tif", ".tiff")
@@ -21,7 +23,6 @@ LABEL_ENDINGS: Final = ("_mask", "_masks", "_labels", "_cp_masks", "_classes")
 _OME_NAME: Final = re.compile(r'<(?:\w+:)?Channel\b[^>]*?\bName="([^"]{1,200})"')
 _OME_SIDE: Final = re.compile(r'\bPhysicalSizeX="([0-9.eE+-]{1,30})"')
 _OME_UNIT: Final = re.compile(r'\bPhysicalSizeXUnit="([^"]{1,10})"')
-_MICROMETRES: Final = {"µm": 1.0, "um": 1.0, "micron": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "\\u00B5m": 1.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,21 +72,26 @@ def find_micrographs(path: Path) -> list[tuple[str, Path]]:
     InputError
         When there is none.
     """
-    if path.is_file():
+    if path.is_file() or path.suffix.lower() == ZARR_SUFFIX:
         return [(path.name, path)]
     if not path.is_dir():
         raise InputError(f"{path} does not exist; give a micrograph, or a folder of them.")
-    found = sorted(
-        one
-        for one in path.rglob("*")
-        if one.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in one.relative_to(path).parts)
-        and not is_label_image(one)
-        and one.is_file()
-    )
+    found = sorted(one for one in _files(path) if not is_label_image(one))
     if not found:
-        raise InputError(f"{path} holds no micrograph; headstart reads {', '.join(SUFFIXES)}.")
+        raise InputError(f"{path} holds no micrograph; headstart reads {', '.join((*SUFFIXES, ZARR_SUFFIX))}.")
     return [(one.relative_to(path).as_posix(), one) for one in found]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Images of a folder at any depth; what is hidden is left out, and a folder that is an OME-Zarr is one image."""
+    for one in folder.iterdir():
+        suffix = one.suffix.lower()
+        if one.name.startswith("."):
+            continue
+        if one.is_dir() and suffix != ZARR_SUFFIX:
+            yield from _files(one)
+        elif suffix == ZARR_SUFFIX or suffix in SUFFIXES:
+            yield one
 
 
 def is_label_image(path: Path) -> bool:
@@ -115,10 +121,10 @@ def read_micrograph(
     """
     called = name or path.name
     try:
-        stack = _read_tiff(path, called) if path.suffix.lower() in TIFF_SUFFIXES else _read_picture(path)
+        stack = _read(path, called)
     except FileNotFoundError as error:
         raise ImageError(called, "no such file") from error
-    except ImageError:
+    except InputError:
         raise
     except Exception as error:  # a decoder fed foreign bytes fails in any way; each means that the file is no use
         raise ImageError(called, f"damaged, or no image that headstart reads ({_first_line(error)})") from error
@@ -140,15 +146,14 @@ def read_label_image(path: Path, name: str) -> NDArray[Any]:
     return found.channel()
 
 
-@dataclass(frozen=True, eq=False)
-class _Stack:
-    """Channels of a file, each of shape (depth, height, width)."""
+def _read(path: Path, name: str) -> Stack:
+    suffix = path.suffix.lower()
+    if suffix == ZARR_SUFFIX:
+        return read_ome_zarr(path, name)
+    return _read_tiff(path, name) if suffix in TIFF_SUFFIXES else _read_picture(path)
 
-    channels: dict[str, NDArray[Any]]
-    pixel_um: float | None = None
 
-
-def _read_tiff(path: Path, name: str) -> _Stack:
+def _read_tiff(path: Path, name: str) -> Stack:
     import tifffile
 
     with tifffile.TiffFile(path) as tiff:
@@ -158,64 +163,36 @@ def _read_tiff(path: Path, name: str) -> _Stack:
         about = (tiff.imagej_metadata or {}) if tiff.is_imagej else {}
         side = _ome_side(text) if tiff.is_ome else _imagej_side(tiff.pages.first, about)
     names = _OME_NAME.findall(text) or [str(label) for label in about.get("Labels") or ()]
-    return _Stack(_by_channel(values, axes, names, name), side)
-
-
-def _by_channel(values: NDArray[Any], axes: str, names: Sequence[str], name: str) -> dict[str, NDArray[Any]]:
-    """Channels of an array whose axes tifffile names; unnamed pages count as planes in depth."""
-    known = {"Y": "Y", "X": "X", "C": "C", "S": "C", "Z": "Z", "I": "Z", "Q": "Z"}
-    for place in reversed(range(values.ndim)):
-        if axes[place] in known:
-            continue
-        if values.shape[place] > 1:
-            raise ImageError(name, f"a series of {values.shape[place]} moments or views; save one of them as a file")
-        values, axes = values.take(0, axis=place), axes[:place] + axes[place + 1 :]
-    roles = [known[axis] for axis in axes]
-    channel_axes = [place for place, role in enumerate(roles) if role == "C"]
-    depth_axes = [place for place, role in enumerate(roles) if role == "Z"]
-    order = [*channel_axes, *depth_axes, roles.index("Y"), roles.index("X")]
-    height, width = values.shape[roles.index("Y")], values.shape[roles.index("X")]
-    n_channels = int(np.prod([values.shape[place] for place in channel_axes], dtype=int))
-    stack = values.transpose(order).reshape(n_channels, -1, height, width)
-    usable = len(names) == n_channels == len(set(names))
-    return dict(zip(names if usable else _numbered(n_channels), stack, strict=True))
-
-
-def _numbered(n_channels: int) -> list[str]:
-    return [str(number + 1) for number in range(n_channels)]
+    return Stack(by_channel(values, axes, names, name), side)
 
 
 def _ome_side(text: str) -> float | None:
     side, unit = _OME_SIDE.search(text), _OME_UNIT.search(text)
-    factor = 1.0 if unit is None else _MICROMETRES.get(unit[1].replace("&#181;", "µ"))
+    factor = 1.0 if unit is None else MICROMETRES.get(unit[1].replace("&#181;", "µ"))
     if side is None or factor is None:
         return None
-    return _positive(float(side[1]) * factor)
+    return positive(float(side[1]) * factor)
 
 
 def _imagej_side(page: Any, about: dict[str, Any]) -> float | None:
-    factor = _MICROMETRES.get(str(about.get("unit", "")))
+    factor = MICROMETRES.get(str(about.get("unit", "")))
     resolution = page.tags.get(282)
     if factor is None or resolution is None or not resolution.value[0]:
         return None
-    return _positive(resolution.value[1] / resolution.value[0] * factor)
+    return positive(resolution.value[1] / resolution.value[0] * factor)
 
 
-def _positive(side: float) -> float | None:
-    return side if np.isfinite(side) and side > 0 else None
-
-
-def _read_picture(path: Path) -> _Stack:
+def _read_picture(path: Path) -> Stack:
     from PIL import Image
 
     with Image.open(path) as image:
         values = np.asarray(image.convert("RGB") if image.mode == "P" else image)
     if values.ndim == 2:
-        return _Stack({"1": values[None]})
+        return Stack({"1": values[None]})
     colours = values[..., :3] if values.shape[2] >= 3 else values[..., :1]
     if all(np.array_equal(colours[..., 0], colours[..., place]) for place in range(1, colours.shape[2])):
-        return _Stack({"1": colours[None, ..., 0]})  # grey, saved as colours
-    return _Stack({name: colours[None, ..., place] for place, name in enumerate(("red", "green", "blue"))})
+        return Stack({"1": colours[None, ..., 0]})  # grey, saved as colours
+    return Stack({name: colours[None, ..., place] for place, name in enumerate(("red", "green", "blue"))})
 
 
 def _one_plane(values: NDArray[Any], plane: int | None, name: str) -> NDArray[Any]:
