@@ -11,6 +11,7 @@ import helpers
 import numpy as np
 import pytest
 import tifffile
+from click.testing import CliRunner
 from PIL import Image
 
 from headstart import count_cells, fit, load_model
@@ -20,6 +21,7 @@ from headstart.cells.crops.recipe import plan_crops
 from headstart.cells.exports.imagej import label_image_of_rois
 from headstart.cells.micrographs.segmented import CellFinding, read_and_find
 from headstart.cells.simulation.assay import SimulatedAssay
+from headstart.cli import main
 from headstart.errors import HeadstartError, InputError, RunError
 from headstart.results.models.cells_count import CellsCountResults
 from headstart.storage import write_json
@@ -167,6 +169,20 @@ def test_the_same_again_gives_the_same_bytes_and_arrays_the_same_counts(
     assert ((first.class_image("dead") > 0) == (first.labels > 0)).all()
     with pytest.raises(InputError, match="no label image for"):
         count_cells(cells_run, images, labels={})
+
+
+def test_the_command_prints_the_wells_and_what_it_wrote(cells_run: Path, assay: Path, tmp_path: Path) -> None:
+    given = [str(cells_run), str(assay / "micrographs"), "-o", str(tmp_path / "count"), "--quiet", "--outlines", "none"]
+    masks = ["--masks", str(assay / "masks"), "--palette", "colour-blind", "--plate-table", str(assay / "wells.csv")]
+    done = CliRunner().invoke(main, ["cells", "count", *given, *masks])
+    assert done.exit_code == 0, done.output
+    assert "plate1 B02" in done.output
+    assert "were called dead" in done.output
+    assert done.output.rstrip().endswith("count.html")
+    assert not (tmp_path / "count" / "outlines").exists()
+    again = CliRunner().invoke(main, ["cells", "count", *given])
+    assert again.exit_code == 2
+    assert "name a new folder" in again.output
 
 
 def test_a_model_alone_corrects_nothing_and_says_so(cells_run: Path, assay: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from headstart.report.document import Bullets, FigureRow, Picture, Plot, ReportTable, Section, Text
 from headstart.report.figures.cells_count import agreement_plot, known_rows, share_plot
@@ -13,7 +14,8 @@ from headstart.report.text import format as text
 from headstart.results.models.cells_count import CellsCountResults, CountedFacts, ShareFacts
 from headstart.storage import write_bytes
 
-PAGE: str = "count.html"
+PAGE: Final = "count.html"
+_CAPTION: Final = "Shares of every well; those of every micrograph stand in images.csv"
 
 
 def write_count_page(folder: Path, results: CellsCountResults) -> Path:
@@ -36,7 +38,7 @@ def write_count_page(folder: Path, results: CellsCountResults) -> Path:
     pictures = tuple(_written(folder, plot) for plot in plots if plot is not None)
     if pictures:
         sections.append(Section("over", "Over dose and time", (FigureRow(pictures),)))
-    sections.append(Section("wells", "The wells", (_wells(results),)))
+    sections.append(Section("wells", "The wells", (ReportTable(_CAPTION, *well_rows(results)),)))
     sections += _trust(folder, results)
     sections.append(Section("method", "How it was made", (Text(_method(results)),)))
     page = render_page(
@@ -83,9 +85,10 @@ def _notes(results: CellsCountResults) -> Iterator[Bullets]:
         yield Bullets((*results.notes, *(f"left out: {one}" for one in results.skipped)), tone="note")
 
 
-def _wells(results: CellsCountResults) -> ReportTable:
+def well_rows(results: CellsCountResults) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Columns and rows of the table of wells, in words."""
     about = list(results.wells[0].about)
-    columns = ("Well", *about, "Fields", "Cells", results.counted, "As called, 95 %", "Corrected, 95 %")
+    columns = ("well", *about, "fields", "cells", results.counted, "as called, 95 %", "corrected, 95 %")
     rows = tuple(
         (
             _place(one),
@@ -98,7 +101,7 @@ def _wells(results: CellsCountResults) -> ReportTable:
         )
         for one in results.wells
     )
-    return ReportTable("Shares of every well; those of every micrograph stand in images.csv", columns, rows)
+    return columns, rows
 
 
 def _place(one: CountedFacts) -> str:

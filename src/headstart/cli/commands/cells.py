@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -12,6 +13,7 @@ from headstart.cli.command import Command
 from headstart.cli.commands import register_command
 from headstart.cli.options import collect, options_of, output_option, quiet_option
 from headstart.workflow.options.cells import CellCropOptions, CellFindingOptions, SimulationOptions
+from headstart.workflow.options.cells_count import CellsCountOptions
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.option import declared_options
 
@@ -93,6 +95,43 @@ def fit(micrographs: str, output: str, quiet: bool, **given: Any) -> Answer:
     options, fit_options = collect(CellCropOptions, given), collect(FitOptions, given)
     run = fit_cells(micrographs, output, options, fit_options, progress=TerminalProgress(quiet=quiet))
     return Answer(run.results.to_json, lambda: print_run(run))
+
+
+@cells.command(cls=Command)
+@click.argument("model", type=click.Path())
+@_micrographs
+@output_option("New folder of overlays, tables and outlines.")
+@options_of(CellsCountOptions)
+@options_of(FitOptions, "device")
+@quiet_option
+def count(model: str, micrographs: str, output: str, quiet: bool, device: str, **given: Any) -> Answer:
+    """Count the dead cells of MICROGRAPHS, by the MODEL of a run of `headstart cells fit`.
+
+    Blue frames around living and red ones around dead cells; per cent of every micrograph and well, with intervals that
+    know the model's errors; outlines and tables for other tools.
+    """
+    from headstart.cli.progress import TerminalProgress
+    from headstart.cli.table import print_table, print_text
+    from headstart.report.cells_count import summary, well_rows
+    from headstart.workflow.cells_count.folder import write_cells_count
+
+    options = collect(CellsCountOptions, given)
+    results = write_cells_count(
+        Path(model),
+        Path(micrographs),
+        Path(output),
+        options,
+        device=None if device == "auto" else device,
+        progress=TerminalProgress(quiet=quiet),
+    )
+
+    def show() -> None:
+        columns, rows = well_rows(results)
+        print_table("Wells", columns, rows)
+        print_text(summary(results))
+        click.echo(f"Wrote {output}. Look at {output}/overlays and {output}/count.html")
+
+    return Answer(results.to_json, show)
 
 
 def _answer(made: CellCounts, output: str, what: str, following: str, *, look: str = "") -> Answer:
