@@ -174,6 +174,18 @@ def test_read_gives_a_data_set_grouped_by_recording(tmp_path: Path) -> None:
     assert other.content_hash(0) != dataset.content_hash(0)
 
 
+def test_what_is_the_same_of_many_recordings_is_told_once(tmp_path: Path) -> None:
+    values = [",".join(str((n * k) % 7) for k in range(12)) for n in range(1, 9)]
+    cases = "\n".join(f"{one}:{label}" for one, label in zip(values, ["calm", "rough"] * 4, strict=True))
+    path = tmp_path / "cases.ts"
+    path.write_text(f"@classLabel true calm rough\n@data\n{cases}\n", encoding="utf-8")
+    dataset = signals.read(path, window=12)
+    assert (len(dataset), dataset.classes) == (8, ("calm", "rough"))
+    rates = [note for note in dataset.notes if "State the rate" in note]
+    assert len(rates) == 1
+    assert rates[0].endswith("The same of 7 other recordings, with numbers of their own.")
+
+
 def test_a_way_to_show_windows_from_outside_is_found(tmp_path: Path) -> None:
     @register_imaging("toy", "all in one grey")
     def toy(windows: np.ndarray, period_s: float) -> np.ndarray:

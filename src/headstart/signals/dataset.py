@@ -11,6 +11,7 @@ from headstart.data.dataset import ImageDataset
 from headstart.data.table.column import TableColumn
 from headstart.signals.baselines import window_statistics
 from headstart.signals.choices import GapPolicy, LabelRule, Standardising
+from headstart.signals.notes import notes_on
 from headstart.signals.readers.format import RecordingFormat
 from headstart.signals.readers.read import read_recordings
 from headstart.signals.recipe import SignalRecipe
@@ -105,8 +106,7 @@ def window_dataset(
     pixels = WindowPictures(windows, recipe)
     columns = statistic_columns(windows, recipe.standardise) if with_statistics else ()
     dataset = ImageDataset.from_source(pixels, windows.names, windows.labels, table=columns)
-    notes = [note for one in recordings for note in one.notes]
-    return replace(dataset, notes=(*notes, *windows.notes, *dataset.notes))
+    return replace(dataset, notes=(*notes_on(recordings), *windows.notes, *dataset.notes))
 
 
 def recipe_of(
