@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
+from skimage.morphology import reconstruction
 
 from headstart.cells.segmentation import scale
 from headstart.cells.segmentation.label_image import Contacts, as_labels, largest_pieces
 from headstart.cells.segmentation.scale import area_radius, spread_windows
 from headstart.cells.segmentation.segment import given_labels, segment
+from headstart.cells.segmentation.watershed import distance_maxima
 from headstart.errors import InputError
 
 
@@ -185,6 +188,15 @@ def test_label_image_without_background():
 def test_largest_piece_of_every_label():
     labels = np.array([[1, 0, 1, 1], [0, 0, 2, 0]], dtype=np.int32)
     assert largest_pieces(labels).tolist() == [[0, 0, 1, 1], [0, 0, 2, 0]]
+
+
+def test_seeds_are_those_of_a_reconstruction():
+    mask = ndimage.gaussian_filter(np.random.default_rng(3).normal(size=(90, 90)), 3) > 0
+    distance = ndimage.distance_transform_edt(mask).astype(np.float32)
+    steps = np.floor(distance / 0.4).astype(np.int32)
+    slow, _ = ndimage.label(steps > reconstruction(np.maximum(steps - 1, 0), steps), np.ones((3, 3)))
+    np.testing.assert_array_equal(distance_maxima(distance, 0.4), slow)
+    assert slow.max() > 20
 
 
 def test_contacts_are_pixels_side_by_side():

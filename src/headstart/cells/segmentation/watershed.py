@@ -37,11 +37,10 @@ def split_touching(mask: NDArray[np.bool_], radius: float) -> Labels:
 def distance_maxima(distance: NDArray[np.float32], depth: float) -> Labels:
     """Seeds: the h-maxima of a distance transform, numbered, in steps of `depth`.
 
-    Of whole numbers a reconstruction by dilation is exact and quick, and one step is then the least depth.
+    Of whole numbers the h-maxima of one step are the regional maxima, which need no reconstruction.
     """
-    from skimage.morphology import reconstruction
+    from skimage.morphology import local_maxima
 
     steps = np.floor(distance / max(depth, 1e-3)).astype(np.int32)
-    rebuilt = reconstruction(np.maximum(steps - 1, 0), steps)
-    seeds, _ = ndimage.label((steps > rebuilt) & (distance > 0), _EIGHT)
+    seeds, _ = ndimage.label(local_maxima(steps, connectivity=2) & (distance > 0), _EIGHT)
     return np.asarray(seeds, dtype=np.int32)
