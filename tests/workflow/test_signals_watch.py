@@ -191,9 +191,10 @@ def test_recordings_are_judged_and_drawn(folder: Path, tmp_path: Path) -> None:
     ]
     judged = json.loads((tmp_path / "out" / "judged.json").read_text())["judged"]
     assert judged["events"]["n_found"] == 2
-    assert (
-        (tmp_path / "out" / "windows.csv").read_text().startswith("recording,start_s,start,label,score,probability,p,")
-    )
+    header, *rows = (tmp_path / "out" / "windows.csv").read_text().splitlines()
+    assert header == "recording,start_s,start,label,score,probability,p,beyond,evidence"
+    beyond = [row for row in rows if ",1," in row]
+    assert beyond and all("Pressure, 2020-03-09 10:" in row for row in beyond)
     unlabelled = predict_recordings(folder / "detector", str(folder / "normal.csv"))
     assert unlabelled.judged is None and "beyond the threshold" in unlabelled.lines()[0]
 

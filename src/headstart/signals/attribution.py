@@ -16,6 +16,10 @@ Floats = npt.NDArray[np.float64]
 STRETCH: Final = 0.8
 """Part of a channel's evidence that the stretch of time named with it holds, as short as it can be."""
 
+MAX_NAMED: Final = 3
+MIN_SHARE: Final = 0.1
+"""Most channels that are named, and the least share of the evidence that one of them has."""
+
 
 @dataclass(frozen=True)
 class ChannelEvidence:
@@ -82,6 +86,24 @@ def by_channel(evidence: Floats, channels: Sequence[str]) -> list[ChannelEvidenc
         for place in order.tolist()
         if shares[place] > 0
     ]
+
+
+def to_blame(deviations: npt.NDArray[np.floating], channels: Sequence[str]) -> list[ChannelEvidence]:
+    """The few channels that a window deviates by most, the largest share first.
+
+    Parameters
+    ----------
+    deviations : ndarray of shape (length, n_channels)
+        In spreads from the centre of normal running.
+    channels : sequence of str
+
+    Returns
+    -------
+    list of ChannelEvidence
+        At most `MAX_NAMED`, with a share of `MIN_SHARE` at least; the first one always.
+    """
+    found = by_channel(deviation_evidence(deviations), channels)
+    return [one for one in found[:MAX_NAMED] if one.share >= MIN_SHARE] or found[:1]
 
 
 def sentence(one: ChannelEvidence, time_text: Callable[[int], str]) -> str:

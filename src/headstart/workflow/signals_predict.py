@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ from headstart.errors import DataError
 from headstart.model.watcher import Watcher
 from headstart.report.figures.style import render
 from headstart.report.figures.timeline import Timeline, draw_timeline
+from headstart.signals.attribution import ChannelEvidence, sentence, to_blame
 from headstart.signals.judging import JudgedAlarms, alarm_spans, events_of, judge_recording
 from headstart.signals.live.alarms import Hysteresis
 from headstart.signals.readers.format import RecordingFormat
@@ -45,6 +47,8 @@ class JudgedWindows:
     scores : ndarray of shape (n,)
     probabilities, p_values : ndarray of shape (n,), or None
     beyond : ndarray of shape (n,), bool
+    evidence : dict of int to list of ChannelEvidence
+        For every window beyond the threshold the channels to blame.
     judged : JudgedAlarms or None
         None without labels.
     notes : tuple of str
@@ -55,6 +59,7 @@ class JudgedWindows:
     probabilities: npt.NDArray[np.float64] | None
     p_values: npt.NDArray[np.float64] | None
     beyond: npt.NDArray[np.bool_]
+    evidence: Mapping[int, list[ChannelEvidence]]
     judged: JudgedAlarms | None
     notes: tuple[str, ...]
 
@@ -102,10 +107,12 @@ def predict_recordings(
     """
     watcher, hysteresis = open_stream_model(path, alarms_per_day=alarms_per_day), Hysteresis()
     windows, notes = _windows(watcher, data)
-    parts = [
-        watcher.judge(standardised(windows, watcher.recipe.standardise, rows), windows.values(rows))
-        for rows in _pieces(len(windows))
-    ]
+    parts, evidence = [], dict[int, list[ChannelEvidence]]()
+    for rows in _pieces(len(windows)):
+        one = watcher.judge(standardised(windows, watcher.recipe.standardise, rows), windows.values(rows))
+        for place in np.flatnonzero(one.beyond).tolist():
+            evidence[int(rows[place])] = to_blame(one.deviations[place], windows.channels)
+        parts.append(replace(one, deviations=one.deviations[:0]))  # of many windows they would fill the memory
     probabilities = [one.probabilities for one in parts if one.probabilities is not None]
     p_values = [one.p_values for one in parts if one.p_values is not None]
     beyond = np.concatenate([one.beyond for one in parts])
@@ -115,6 +122,7 @@ def predict_recordings(
         probabilities=np.concatenate(probabilities) if probabilities else None,
         p_values=np.concatenate(p_values) if p_values else None,
         beyond=beyond,
+        evidence=evidence,
         judged=None if windows.labels is None else _judged(windows, beyond, hysteresis),
         notes=notes,
     )
@@ -201,7 +209,7 @@ def _judged(windows: Windows, beyond: npt.NDArray[np.bool_], hysteresis: Hystere
 def _table(found: JudgedWindows) -> bytes:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(["recording", "start_s", "start", "label", "score", "probability", "p", "beyond"])
+    table.writerow(["recording", "start_s", "start", "label", "score", "probability", "p", "beyond", "evidence"])
     windows = found.windows
     for row, (place, start) in enumerate(zip(windows.recording.tolist(), windows.start.tolist(), strict=True)):
         one = windows.recordings[place]
@@ -215,9 +223,16 @@ def _table(found: JudgedWindows) -> bytes:
                 "" if found.probabilities is None else repr(float(found.probabilities[row])),
                 "" if found.p_values is None else repr(float(found.p_values[row])),
                 int(found.beyond[row]),
+                "; ".join(_sentences(found, row)),
             ]
         )
     return text.getvalue().encode()
+
+
+def _sentences(found: JudgedWindows, row: int) -> list[str]:
+    """Channels, times and shares of the evidence of a window."""
+    one, start = found.windows.recordings[int(found.windows.recording[row])], int(found.windows.start[row])
+    return [sentence(named, lambda sample: one.time_text(start + sample)) for named in found.evidence.get(row, ())]
 
 
 def _timeline(found: JudgedWindows, place: int, watcher: Watcher, hysteresis: Hysteresis) -> Timeline:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from headstart.model.watcher import Judged, Watcher
-from headstart.signals.attribution import ChannelEvidence, by_channel, deviation_evidence, sentence
+from headstart.signals.attribution import sentence, to_blame
 from headstart.signals.live.alarms import AlarmState, Hysteresis
 from headstart.signals.live.sample import time_text
 from headstart.signals.live.sources import chunks_of
@@ -24,9 +24,6 @@ from headstart.signals.live.windows import LiveWindow
 from headstart.signals.units import changed_units, typical_sizes
 from headstart.storage import hash_json, storage_error
 
-MAX_NAMED: Final = 3
-MIN_SHARE: Final = 0.1
-"""Most channels that a line names, and the least share of the evidence that one of them has."""
 MAX_AT_ONCE: Final = 256
 """Most windows that are judged at once, so that memory does not grow with what has piled up."""
 
@@ -161,7 +158,7 @@ class _Watched:
     def _record(self, window: LiveWindow, judged: Judged, row: int) -> dict[str, Any]:
         beyond = bool(judged.beyond[row])
         alarm, change = self._alarms.update(window.start_s, beyond)
-        named = self._named(judged.deviations[row]) if beyond else []
+        named = to_blame(judged.deviations[row], self._watcher.recipe.channels) if beyond else []
         period_s = self._watcher.recipe.period_s
         probability = None if judged.probabilities is None else float(judged.probabilities[row])
         return {
@@ -176,10 +173,6 @@ class _Watched:
             "channels": {one.channel: round(one.share, 4) for one in named},
             "evidence": [sentence(one, lambda sample: _clock(window.start_s + sample * period_s)) for one in named],
         }
-
-    def _named(self, deviations: np.ndarray[Any, np.dtype[np.float64]]) -> list[ChannelEvidence]:
-        found = by_channel(deviation_evidence(deviations), self._watcher.recipe.channels)
-        return [one for one in found[:MAX_NAMED] if one.share >= MIN_SHARE] or found[:1]
 
     def _check_units(self, window: LiveWindow) -> None:
         """Say once that a channel is a power of a thousand away from what it was."""
