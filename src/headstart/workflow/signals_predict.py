@@ -109,10 +109,10 @@ def predict_recordings(
     windows, notes = _windows(watcher, data)
     parts, evidence = [], dict[int, list[ChannelEvidence]]()
     for rows in _pieces(len(windows)):
-        one = watcher.judge(standardised(windows, watcher.recipe.standardise, rows), windows.values(rows))
-        for place in np.flatnonzero(one.beyond).tolist():
-            evidence[int(rows[place])] = to_blame(one.deviations[place], windows.channels)
-        parts.append(replace(one, deviations=one.deviations[:0]))  # of many windows they would fill the memory
+        judged = watcher.judge(standardised(windows, watcher.recipe.standardise, rows), windows.values(rows))
+        for place in np.flatnonzero(judged.beyond).tolist():
+            evidence[int(rows[place])] = to_blame(judged.deviations[place], windows.channels)
+        parts.append(replace(judged, deviations=judged.deviations[:0]))  # of many windows they would fill the memory
     probabilities = [one.probabilities for one in parts if one.probabilities is not None]
     p_values = [one.p_values for one in parts if one.p_values is not None]
     beyond = np.concatenate([one.beyond for one in parts])
