@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.version import __version__
 
 if TYPE_CHECKING:
-    from headstart import signals
+    from headstart import cells, signals
     from headstart.data import ImageDataset, read_dataset
     from headstart.errors import HeadstartError
     from headstart.estimators import FrozenFeatures, TransferClassifier
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         curve,
         evaluate,
         fit,
+        fit_cells,
         pretrain,
         rank_backbones,
         read_config,
@@ -52,12 +53,14 @@ __all__ = [
     "Pretrained",
     "TransferClassifier",
     "__version__",
+    "cells",
     "compare",
     "count_cells",
     "curve",
     "evaluate",
     "explain",
     "fit",
+    "fit_cells",
     "load_model",
     "pretrain",
     "rank_backbones",
@@ -86,6 +89,7 @@ _HOMES = {
     "curve": "headstart.workflow",
     "evaluate": "headstart.workflow",
     "fit": "headstart.workflow",
+    "fit_cells": "headstart.workflow",
     "load_model": "headstart.model",
     "pretrain": "headstart.workflow",
     "rank_backbones": "headstart.workflow",
@@ -93,8 +97,8 @@ _HOMES = {
     "read_dataset": "headstart.data",
 }
 
-_ROOMS = ("explain", "signals")
-"""Rooms that are named as such; the first one is a function, too."""
+_ROOMS = ("cells", "explain", "signals")
+"""Rooms that are named as such; `explain` is a function, too."""
 
 
 def __getattr__(name: str) -> Any:

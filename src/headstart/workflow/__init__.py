@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from headstart.workflow.cells import fit_cells
     from headstart.workflow.cells_count.count import CellsCount, count_cells
     from headstart.workflow.compare import compare
     from headstart.workflow.evaluate import evaluate
@@ -40,6 +41,7 @@ __all__ = [
     "curve",
     "evaluate",
     "fit",
+    "fit_cells",
     "pretrain",
     "rank_backbones",
     "read_config",
@@ -60,6 +62,7 @@ _HOMES = {
     "curve": "learning_curve",
     "evaluate": "evaluate",
     "fit": "fit",
+    "fit_cells": "cells",
     "pretrain": "pretrain",
     "rank_backbones": "rank",
     "read_config": "options.config",
