@@ -36,7 +36,10 @@ def cells() -> None:
 @options_of(SimulationOptions)
 @quiet_option
 def simulate(output: str, quiet: bool, **given: Any) -> Answer:
-    """Draw a simulated assay of living and dead cells, with exact masks and classes."""
+    """Draw a simulated assay of cells.
+
+    Living and dead cells at six doses, with exact masks and classes; named as simulated.
+    """
     from headstart.cli.progress import TerminalProgress
     from headstart.workflow.cells import simulate_cells
 
@@ -52,7 +55,10 @@ def simulate(output: str, quiet: bool, **given: Any) -> Answer:
 @options_of(CellFindingOptions)
 @quiet_option
 def segment(micrographs: str, output: str, quiet: bool, **given: Any) -> Answer:
-    """Find and measure the cells of MICROGRAPHS, a folder or a file: TIFF, OME-TIFF, PNG, JPEG, BMP."""
+    """Find and measure cells.
+
+    MICROGRAPHS is a folder or a file: TIFF, OME-TIFF, OME-Zarr, PNG, JPEG, BMP.
+    """
     from headstart.cli.progress import TerminalProgress
     from headstart.workflow.cells import segment_cells
 
@@ -68,7 +74,10 @@ def segment(micrographs: str, output: str, quiet: bool, **given: Any) -> Answer:
 @options_of(CellCropOptions)
 @quiet_option
 def crop(micrographs: str, output: str, quiet: bool, **given: Any) -> Answer:
-    """Cut the cells of MICROGRAPHS out as single pictures, with a manifest that `headstart fit` reads."""
+    """Cut cells out as single pictures.
+
+    Those of MICROGRAPHS, a folder or a file, with a manifest that `headstart fit` reads.
+    """
     from headstart.cli.progress import TerminalProgress
     from headstart.workflow.cells import crop_cells
 
@@ -84,7 +93,9 @@ def crop(micrographs: str, output: str, quiet: bool, **given: Any) -> Answer:
 @options_of(FitOptions, *_FIT)
 @quiet_option
 def fit(micrographs: str, output: str, quiet: bool, **given: Any) -> Answer:
-    """Train on the cells of MICROGRAPHS: estimate, model and report, as `headstart fit` does.
+    """Train on cells.
+
+    Those of MICROGRAPHS, a folder or a file: estimate, model and report, as `headstart fit` does.
 
     Classes come from --classes, --class-images, --dye, or one folder of micrographs for each class.
     """
@@ -105,7 +116,9 @@ def fit(micrographs: str, output: str, quiet: bool, **given: Any) -> Answer:
 @options_of(FitOptions, "device")
 @quiet_option
 def count(model: str, micrographs: str, output: str, quiet: bool, device: str, **given: Any) -> Answer:
-    """Count the dead cells of MICROGRAPHS, by the MODEL of a run of `headstart cells fit`.
+    """Count living and dead cells.
+
+    Those of MICROGRAPHS, a folder or a file, by the MODEL of a run of `headstart cells fit`.
 
     Blue frames around living and red ones around dead cells; per cent of every micrograph and well, with intervals that
     know the model's errors; outlines and tables for other tools.
