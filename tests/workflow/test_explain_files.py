@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import helpers
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -130,3 +131,45 @@ def test_a_folder_that_holds_something_else_is_refused(run: Run, images: list[Pa
         assert found.exit_code == 2
         assert "is no folder for explanations" in " ".join(found.stderr.split())
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_maps_are_tested_and_the_tests_stand_beside_them(run: Run, images: list[Path], tmp_path: Path) -> None:
+    masks = tmp_path / "masks"
+    white = np.full((20, 24, 3), 255, dtype=np.uint8)
+    white[:, 12:] = 0
+    helpers.write_image(masks / f"{images[0].stem}.png", white)
+    asked = ["explain", run.folder, *images, "-o", tmp_path / "out", "-q", "--checks", "--masks", masks]
+    assert headstart(*asked).exit_code == 0
+    first, second = (one.checks for one in document(tmp_path / "out").images)
+    assert first is not None
+    assert second is not None
+    for one in (first, second):
+        assert None not in (one.deletion, one.insertion, one.random_network, one.permuted_labels, one.folds_agreement)
+        assert one.survives == (min(one.random_network or 0, one.permuted_labels or 0) >= 0.5)
+        assert one.n_folds == 3
+    assert first.mask_share == 0.5
+    assert second.mask_share is None
+    assert any("of the picture" in line for line in first.lines())
+    before = helpers.tree(tmp_path / "out")
+    headstart(*asked)
+    assert helpers.tree(tmp_path / "out") == before
+
+
+def test_tests_that_a_bundle_cannot_have_are_named(run: Run, images: list[Path], tmp_path: Path) -> None:
+    found = headstart("explain", run.folder / "model", images[0], "-o", tmp_path / "out", "-q", "--checks")
+    assert found.exit_code == 0
+    (one,) = document(tmp_path / "out").images
+    assert one.checks is not None
+    assert one.checks.random_network is not None
+    assert (one.checks.permuted_labels, one.checks.survives, one.checks.folds_agreement) == (None, None, None)
+    notes = " ".join(document(tmp_path / "out").notes)
+    assert "permuted labels is left out: a bundle does not hold its training images" in notes
+    assert "a bundle does not hold their heads" in notes
+
+
+def test_masks_that_are_none_are_refused(run: Run, images: list[Path], folders: Path, tmp_path: Path) -> None:
+    for masks, words in ((tmp_path / "gone", "is no folder"), (folders / "calm", "has no mask of these images")):
+        found = headstart("explain", run.folder, images[0], "-o", tmp_path / "out", "-q", "--masks", masks)
+        assert found.exit_code == 2
+        assert words in " ".join(found.stderr.split())
+        assert not (tmp_path / "out").exists()

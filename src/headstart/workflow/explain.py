@@ -9,28 +9,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
-from headstart.errors import HeadstartError, ImageError, InputError
+from headstart.errors import InputError
 from headstart.explain.activation import activation_maps, activation_page, chosen_stages
 from headstart.explain.class_maps import explain
-from headstart.explain.neighbours import nearest
 from headstart.explain.panels import png, stacked
 from headstart.explain.pictures import explained_picture, neighbour_strip, share_for
-from headstart.features.extract import extract_features, with_content_hashes
 from headstart.model import load_model
 from headstart.progress import Progress, Silent
-from headstart.results.models.explanations import ExplainedImage, Explanations, NeighbourFacts, PictureFacts
-from headstart.results.models.split import RunSplit
+from headstart.results.models.explanations import (
+    ExplainedImage,
+    Explanations,
+    ImageChecks,
+    NeighbourFacts,
+    PictureFacts,
+)
 from headstart.storage import write_bytes
 from headstart.study.execution import run_folder as files
-from headstart.workflow.job.audit import reopen_pictures
-from headstart.workflow.job.sources import open_cache
+from headstart.workflow.job.explanation_checks import ExplanationChecks, masks_of, with_masks
+from headstart.workflow.job.training_images import TrainingImages
 from headstart.workflow.options.explain import ExplainOptions
 from headstart.workflow.predict import images_to_predict
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from PIL import Image
 
     from headstart.data import ImageDataset
@@ -111,6 +111,7 @@ def explain_files(
     dataset = images_to_predict(known, inputs)
     old = _pictures_of(folder)
     stages = _stages(known, options)
+    masks = None if options.masks is None else masks_of(Path(options.masks), dataset.names)
     explanation = explain(
         known,
         dataset,
@@ -121,19 +122,18 @@ def explain_files(
         progress=progress,
     )
     notes = list(explanation.notes)
-    near = _Neighbours.of(Path(model), known, notes, progress) if options.neighbours else None
-    looks_like = [()] * len(explanation) if near is None else near.of_images(dataset, explanation.images, progress)
+    beside = _Beside.of(explanation, dataset, _Asked(Path(model), known, options, masks), notes, progress)
     notes += [f"{name} could not be read: {reason}" for name, reason in explanation.unreadable]
     for name in old:
         (folder / name).unlink(missing_ok=True)
     found = []
     with progress.task("Pictures", len(explanation), "images") as advance:
-        for row, neighbours in enumerate(looks_like):
-            name = f"{row + 1:03d}-{_stem(explanation.images[row])}"
-            picture = _draw(folder / f"{name}.png", explanation, row, near, neighbours)
+        for row, image in enumerate(explanation.images):
+            name = f"{row + 1:03d}-{_stem(image)}"
+            picture = _draw(folder / f"{name}.png", explanation, row, beside)
             if stages:
                 _draw_stages(folder / f"{name}-stages.png", known, explanation, row, stages)
-            found.append(_facts(explanation, row, picture, neighbours))
+            found.append(_facts(explanation, row, picture, beside))
             advance(1)
     document = Explanations(n_images=len(found), images=tuple(found), notes=tuple(notes))
     document.write(folder / Explanations.file_name)
@@ -172,13 +172,7 @@ def _stem(image: str) -> str:
     return re.sub(r"[^\w-]+", "-", Path(image).stem)[:_MAX_NAME].strip("-") or "image"
 
 
-def _draw(
-    path: Path,
-    explanation: Explanation,
-    row: int,
-    near: _Neighbours | None,
-    neighbours: Sequence[NeighbourFacts],
-) -> PictureFacts:
+def _draw(path: Path, explanation: Explanation, row: int, beside: _Beside) -> PictureFacts:
     at = f", {explanation.method} map" + (f" at {explanation.stage}" if explanation.stage else "")
     target, against = explanation.targets[row], explanation.against[row] or "the rest"
     predicted = explanation.predicted[row]
@@ -187,13 +181,12 @@ def _draw(
         explanation.images[row],
         f"predicted {predicted} ({probability:.2f})",
         f"What speaks for {target}, against {against}{at}",
+        *beside.words(row),
     )
     drawn = explained_picture(explanation, row, limit=explanation.limits[target], words=words)
     whole = drawn.page
-    if near is not None and neighbours:
-        labels = [one.label for one in neighbours]
-        strip = neighbour_strip([near.picture(one.image) for one in neighbours], labels, width=whole.width)
-        whole = stacked([whole, strip])
+    strip = beside.strip(row, width=whole.width)
+    whole = whole if strip is None else stacked([whole, strip])
     write_bytes(path, png(whole))
     return PictureFacts(file=path.name, box=drawn.box)
 
@@ -206,9 +199,7 @@ def _draw_stages(path: Path, model: Model, explanation: Explanation, row: int, s
     write_bytes(path, png(activation_page(preview(pixels[0]), found, title=explanation.images[row])))
 
 
-def _facts(
-    explanation: Explanation, row: int, picture: PictureFacts, neighbours: Sequence[NeighbourFacts]
-) -> ExplainedImage:
+def _facts(explanation: Explanation, row: int, picture: PictureFacts, beside: _Beside) -> ExplainedImage:
     target, predicted = explanation.targets[row], explanation.predicted[row]
     return ExplainedImage(
         image=explanation.images[row],
@@ -224,79 +215,80 @@ def _facts(
         score=round(float(explanation.scores[row]), _DIGITS),
         limit=round(float(explanation.limits[target]), _DIGITS),
         share_for=share_for(explanation.maps[row]),
-        neighbours=tuple(neighbours),
+        neighbours=beside.neighbours[row],
         picture=picture,
+        checks=beside.checks[row],
     )
 
 
 @dataclass(frozen=True, eq=False)
-class _Neighbours:
-    """Training images of a run with their features.
+class _Asked:
+    """What is explained, and what is asked for beside the maps.
 
     Attributes
     ----------
+    path : Path
+        The run, or the bundle.
     model : Model
-    dataset : ImageDataset
-        With content hashes.
-    labels : mapping of str to str
-        Label of every training image by its name.
-    features : ndarray of shape (n_training, n_features), float32
+    options : ExplainOptions
+    masks : mapping of str to Path, or None
+        Masks by the names of their images.
     """
 
+    path: Path
     model: Model
-    dataset: ImageDataset
-    labels: Mapping[str, str]
-    features: NDArray[np.float32]
+    options: ExplainOptions
+    masks: Mapping[str, Path] | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Beside:
+    """What stands beside the map of each image: nearest training images and tests.
+
+    Attributes
+    ----------
+    training : TrainingImages or None
+    neighbours : list of tuple of NeighbourFacts
+    checks : list of (ImageChecks or None)
+    """
+
+    training: TrainingImages | None
+    neighbours: list[tuple[NeighbourFacts, ...]]
+    checks: list[ImageChecks | None]
 
     @classmethod
-    def of(cls, path: Path, model: Model, notes: list[str], progress: Progress) -> _Neighbours | None:
-        """Training images of the run at a path; None, and a note of the reason, where they are not at hand."""
-        left_out = "The nearest training images are left out"
-        if not (path / files.RUN_FILE).is_file():
-            notes.append(f"{left_out}: a bundle does not hold its training images. Give the run in its place.")
-            return None
-        if model.unlocked is not None:
-            notes.append(f"{left_out}: the model was fine-tuned, and no features of its training images are kept.")
-            return None
-        split = RunSplit.read(path / files.SPLIT_FILE)
-        try:
-            dataset = reopen_pictures((files.read_run(path).get("source") or {}).get("data"), split.images)
-            labels = dict(zip(split.images, split.labels or (), strict=True))
-            kept = dataset.subset([row for row, name in enumerate(dataset.names) if name in labels])
-            hashed = with_content_hashes(kept)
-            features = extract_features(hashed, model.extractor, cache=open_cache("default"), progress=progress)
-        except (HeadstartError, ValueError) as error:
-            notes.append(f"{left_out}: {error}")
-            return None
-        return cls(model, hashed, labels, features)
-
-    def of_images(
-        self, dataset: ImageDataset, names: Sequence[str], progress: Progress
-    ) -> list[tuple[NeighbourFacts, ...]]:
-        """The nearest training images of each image that could be read; the image itself is none of them."""
+    def of(
+        cls, explanation: Explanation, dataset: ImageDataset, asked: _Asked, notes: list[str], progress: Progress
+    ) -> _Beside:
+        """Neighbours and tests that are asked for; what cannot be made is noted."""
+        options, neighbours = asked.options, [()] * len(explanation)
+        training: TrainingImages | str = ""
+        if options.neighbours or options.checks:
+            training = TrainingImages.of_run(asked.path, asked.model, progress)
+        if options.neighbours and isinstance(training, str):
+            notes.append(f"The nearest training images are left out: {training}")
         rows = {name: row for row, name in enumerate(dataset.names)}
-        asked = with_content_hashes(dataset.subset([rows[name] for name in names]))
-        features = extract_features(asked, self.model.extractor, progress=progress)
-        same = np.array(asked.hashes or ())[:, None] == np.array(self.dataset.hashes or ())[None, :]
-        found = nearest(features, self.features, left_out=same)
-        return [
-            tuple(
-                NeighbourFacts(
-                    image=self.dataset.names[row],
-                    label=self.labels[self.dataset.names[row]],
-                    distance=round(distance, _DIGITS),
-                )
-                for row, distance in zip(of_image.tolist(), distances.tolist(), strict=True)
-                if np.isfinite(distance)
-            )
-            for of_image, distances in zip(found.rows, found.distances, strict=True)
-        ]
+        explained = dataset.subset([rows[name] for name in explanation.images])
+        near = list[tuple[NeighbourFacts, ...]](neighbours)
+        if options.neighbours and not isinstance(training, str):
+            near = training.near(explained, progress)
+        checks: list[ImageChecks | None] = [None] * len(explanation)
+        if options.checks:
+            tests = ExplanationChecks(asked.path, asked.model, training, notes, progress)
+            checks = list(tests.of(explanation, explained))
+        if asked.masks is not None:
+            checks = with_masks(checks, explanation, asked.masks, asked.model)
+        return cls(None if isinstance(training, str) else training, near, checks)
 
-    def picture(self, name: str) -> Image.Image | None:
-        """Picture of a training image; None where it can no longer be read."""
-        from headstart.data.images.samples import preview
+    def words(self, row: int) -> list[str]:
+        """Lines on the tests of an image's map."""
+        found = self.checks[row]
+        return [] if found is None else found.lines()
 
-        try:
-            return preview(self.dataset.prepared(self.dataset.names.index(name), self.model.preparation))
-        except ImageError:
+    def strip(self, row: int, *, width: int) -> Image.Image | None:
+        """The nearest training images in a row; None where there are none."""
+        named = self.neighbours[row]
+        if self.training is None or not named:
             return None
+        pictures = [self.training.picture(one.image) for one in named]
+        return neighbour_strip(pictures, [one.label for one in named], width=width)

@@ -83,7 +83,7 @@ def _how_to_read(context: ReportContext, found: Explanations) -> str:
         "Each image was explained by the model of its outer fold, which had not seen it: orange speaks for the class "
         "named, violet against it, grey for neither. All maps of a class have one scale, in units of the spread of "
         "their model's scores. A map shows where the model looked, not that it was right to look there; one that "
-        "convinces proves nothing."
+        "convinces proves nothing. `headstart explain RUN IMAGES -o FOLDER --checks` tests how far maps may be trusted."
     )
     if not context.images:
         return f"{how} Pictures and image names were left out of this report on request."

@@ -29,6 +29,10 @@ class ExplainOptions(Options):
         Draw the strongest channels of each stage too.
     neighbours : bool
         Show the nearest training images, where a run is given and its images are still there.
+    masks : str or None
+        Folder of masks with the images' names: the share of the heat inside is told.
+    checks : bool
+        Test every map: how far it may be trusted.
     """
 
     group: ClassVar[str] = "Search"
@@ -58,4 +62,14 @@ class ExplainOptions(Options):
     )
     neighbours: bool = field(
         default=True, metadata=option("Do not show the nearest training images of a run.", flag="--no-neighbours")
+    )
+    masks: str | None = field(
+        default=None,
+        metadata=option(
+            "Folder of masks with the images' names: how much of the heat lies inside.", is_path=True, unset="none"
+        ),
+    )
+    checks: bool = field(
+        default=False,
+        metadata=option("Test how far each map may be trusted: some 50 forward passes an image, and more."),
     )
