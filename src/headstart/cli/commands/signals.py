@@ -74,7 +74,10 @@ def fit(data: str, output: str, estimate: bool, quiet: bool, **given: Any) -> An
     progress = TerminalProgress(quiet=quiet)
     if not estimate:
         run = fit_signals(data, output, recordings, options, progress=progress)
-        return Answer(run.results.to_json, lambda: print_run(run, f"Next: open {shlex.quote(str(run.report))}"))
+        return Answer(
+            run.results.to_json,
+            lambda: print_run(run, f"Next: headstart signals watch {shlex.quote(output)} -i STREAM"),
+        )
     plan = estimate_signals(data, output, recordings, options, progress=progress)
 
     def show_plan() -> None:
