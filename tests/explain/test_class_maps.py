@@ -38,7 +38,7 @@ def test_maps_have_the_size_of_the_input_and_speak_for_the_predicted_class(
 
 
 def test_its_name_is_short(explanation: Explanation) -> None:
-    assert repr(explanation).startswith("<Explanation: 6 maps of 64 x 64 px, sharp at ")
+    assert repr(explanation).startswith("<Explanation: n = 6, 64 x 64 px, sharp at ")
     assert len(repr(explanation)) < 160
 
 

@@ -87,7 +87,7 @@ class Explanation:
     def __repr__(self) -> str:
         at = f" at {self.stage}" if self.stage else ""
         height, width = self.maps.shape[1:]
-        return f"<Explanation: {len(self)} maps of {height} x {width} px, {self.method}{at}, for {self._told()}>"
+        return f"<Explanation: n = {len(self)}, {height} x {width} px, {self.method}{at}, for {self._told()}>"
 
     @property
     def distances(self) -> Floats:
