@@ -9,7 +9,7 @@ from explained import pictures, small_model
 
 from headstart.backbones.feature_block import POOLINGS, FeatureBlock
 from headstart.engines.block_pass import pool
-from headstart.explain.placed_features import PlacedFeatures, placed_features, shares_of_places
+from headstart.explain.methods.placed_features import PlacedFeatures, placed_features, shares_of_places
 from headstart.explain.scored_model import ScoredModel
 
 

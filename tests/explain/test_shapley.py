@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from headstart.explain.shapley import shapley_values
+from headstart.explain.methods.shapley import shapley_values
 
 
 def game(n_places: int, n_features: int = 3):
@@ -55,7 +55,7 @@ def test_together_they_are_the_whole(n_places: int) -> None:
 def test_drawn_orders_come_near_and_are_the_same_again(monkeypatch: pytest.MonkeyPatch) -> None:
     shares, base, value = game(8)
     exact = shapley_values(shares, base, value)
-    monkeypatch.setattr("headstart.explain.shapley.MAX_ENUMERATED", 4)
+    monkeypatch.setattr("headstart.explain.methods.shapley.MAX_ENUMERATED", 4)
     drawn = shapley_values(shares, base, value)
     np.testing.assert_array_equal(drawn, shapley_values(shares, base, value))
     np.testing.assert_allclose(drawn, exact, atol=0.2)

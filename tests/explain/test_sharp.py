@@ -16,8 +16,8 @@ from headstart.backbones.lazy_imports import import_timm
 from headstart.data import ImageResize
 from headstart.errors import InputError
 from headstart.explain import explain
+from headstart.explain.methods.sharp import default_stage
 from headstart.explain.scored_model import ScoredModel
-from headstart.explain.sharp import default_stage
 from headstart.model import FeatureRecipe, Model
 
 FAMILIES = {

@@ -8,8 +8,8 @@ import numpy as np
 
 from headstart.explain.attribution import Attribution
 from headstart.explain.input_grid import on_input_grid
-from headstart.explain.placed_features import PlacedFeatures, placed_features
-from headstart.explain.shapley import shapley_values
+from headstart.explain.methods.placed_features import PlacedFeatures, placed_features
+from headstart.explain.methods.shapley import shapley_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from headstart.backbones.feature_block import DESCRIPTORS
 from headstart.errors import InputError, unknown_name
-from headstart.explain.exact import exact_maps
-from headstart.explain.integrated_gradients import integrated_gradient_maps
-from headstart.explain.occlusion import occlusion_maps
-from headstart.explain.sharp import check_reaches_features, check_stage, default_stage, sharp_maps
+from headstart.explain.methods.exact import exact_maps
+from headstart.explain.methods.integrated_gradients import integrated_gradient_maps
+from headstart.explain.methods.occlusion import occlusion_maps
+from headstart.explain.methods.sharp import check_reaches_features, check_stage, default_stage, sharp_maps
 
 if TYPE_CHECKING:
     import numpy as np
