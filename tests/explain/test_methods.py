@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from explained import pictures, small_model
@@ -34,22 +36,24 @@ def models() -> dict[str, Model]:
 @pytest.mark.parametrize("kind", COMPLETE)
 def test_exact_maps_leave_nothing_of_the_score_over(kind: str, blocks: tuple[FeatureBlock, ...]) -> None:
     spec, tolerance = COMPLETE[kind]
-    found = explain(small_model(spec, blocks=blocks), pictures(3), method="exact", target="wild", against="calm")
+    found = explain(small_model(spec, blocks=blocks), pictures(2), method="exact", target="wild", against="calm")
     total = found.scores - found.references
     np.testing.assert_allclose(found.attributed, total, atol=tolerance * max(np.abs(total).max(), 1e-12))
     means = found.maps.mean(axis=(1, 2))
     np.testing.assert_allclose(means, found.attributed, atol=1e-4 * np.abs(found.maps).max())
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("kind", COMPLETE)
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [pair for pair in itertools.product(COMPLETE, METHODS) if pair[1] != "occlusion" or pair[0] in ("svm", "forest")],
+)
 def test_every_method_and_head(kind: str, method: str, models: dict[str, Model]) -> None:
     if kind == "forest" and method == "integrated-gradients":
         with pytest.raises(InputError, match=r"random forest, 8 trees.*no gradient\. Use the method 'occlusion'"):
             explain(models[kind], pictures(1), method=method)
         return
-    found = explain(models[kind], pictures(2), method=method)
-    assert found.maps.shape == (2, 64, 64)
+    found = explain(models[kind], pictures(1), method=method)
+    assert found.maps.shape == (1, 64, 64)
     assert np.isfinite(found.maps).all()
     assert found.maps.any()
     falls_back = kind == "forest" and method == "sharp"
