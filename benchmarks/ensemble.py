@@ -191,7 +191,7 @@ def tuned(name: str, work: Path, *, quick: bool) -> dict[str, Any]:
     """Fine-tuning alone and in an ensemble under one protocol of the solar cells."""
     start, progress = time.perf_counter(), TerminalProgress(quiet=False)
     side, cells = (96 if quick else 300), solar_cells()
-    rows = np.arange(len(cells.probability))[:: 16 if quick else 1]
+    rows = np.arange(len(cells.probability))[:: 24 if quick else 1]
     plain = cells.dataset(cells.probability > 0.5).subset(rows)
     audit = audit_dataset(plain)
     dataset = plain.with_hashes(audit.hashes)
@@ -219,7 +219,7 @@ def tuned(name: str, work: Path, *, quick: bool) -> dict[str, Any]:
     )
     scheme = "nested:2x2" if quick else "nested:5x4"
     split = split_dataset(judged, groups=groups, strata=one.strata[inside], scheme=scheme, seed=SEED)
-    plan = replace(plan_of(names, tuple(grid())), positive=1, n_jobs=2)
+    plan = replace(plan_of(names, NOISE_HEADS if quick else tuple(grid())), positive=1, n_jobs=1 if quick else 2)
     spec = replace(SPEC, epochs=2) if quick else SPEC
     study = FineTuningStudy(
         (spec,),

@@ -115,6 +115,9 @@ def _restore_member(
     stored = description["ensemble"]["members"][number]
     try:
         files = {**_OWN_FILES, **stored["files"]}
+        for name in (files["head"], *files["backbone"], files["network"], files["preparation"]):
+            if name is not None and Path(name).name != name:
+                raise BundleError(f"{name} is no file of the bundle")
         return _restore_head(folder, description, stored, files, backbones)
     except (*_MISSHAPEN, OSError, SafetensorError, HeadstartError) as error:
         name = f"{MEMBER_PREFIX}{number + 1}.head.safetensors"
