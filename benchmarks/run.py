@@ -48,8 +48,10 @@ SCRIPTS = (
     "cells_count",
     "cells_segmentation",
     "cells_assay",
+    "signals_watch",
 )
 WITH_QUICK = (
+    "signals_watch",
     "cells_assay",
     "cells_segmentation",
     "engines",
