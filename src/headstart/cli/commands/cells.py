@@ -105,7 +105,8 @@ def fit(micrographs: str, output: str, quiet: bool, **given: Any) -> Answer:
 
     options, fit_options = collect(CellCropOptions, given), collect(FitOptions, given)
     run = fit_cells(micrographs, output, options, fit_options, progress=TerminalProgress(quiet=quiet))
-    return Answer(run.results.to_json, lambda: print_run(run))
+    following = f"Next: headstart cells count {shlex.quote(output)} NEW_MICROGRAPHS -o counts"
+    return Answer(run.results.to_json, lambda: print_run(run, following))
 
 
 @cells.command(cls=Command)
