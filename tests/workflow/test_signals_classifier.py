@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ sys.path.append(str(Path(__file__).parents[1] / "signals"))
 from made_recordings import write_folder
 
 from headstart.errors import BundleError, InputError
+from headstart.model import load_model
 from headstart.workflow.options.signals import SignalOptions
 from headstart.workflow.signals import fit_signals
 from headstart.workflow.signals_model import open_stream_model
@@ -60,6 +62,20 @@ def test_p_is_the_share_of_normal_running_that_scored_as_high_out_of_fold(fitted
     assert rate.p_values([2.0]).tolist() == [0.1]
     with pytest.raises(InputError, match="cannot be promised"):
         open_stream_model(run, alarms_per_day=1)
+
+
+def test_a_window_alone_scores_as_among_others_and_as_the_model_says(fitted: tuple[Path, Path]) -> None:
+    _, run = fitted
+    watcher = open_stream_model(run)
+    windows = np.random.default_rng(0).normal(size=(7, 20, 2)).astype(np.float32)
+    together = watcher.judge(windows, windows.astype(float)).scores
+    alone = [watcher.judge(one[None], one[None].astype(float)).scores[0] for one in windows]
+    np.testing.assert_allclose(alone, together, atol=1e-6)
+    assert watcher.model.engine.batch_size == 4
+    whole = replace(watcher.model, engine=load_model(run).engine)
+    np.testing.assert_allclose(
+        replace(watcher, model=whole).judge(windows, windows.astype(float)).scores, together, atol=1e-4
+    )
 
 
 def test_a_bundle_alone_judges_without_p(fitted: tuple[Path, Path]) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -28,6 +28,11 @@ from headstart.storage import hash_file, hash_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+LIVE_BATCH: Final = 4
+"""Images that the network takes at once. A batch is filled up to its size, so that one window of a stream would cost as
+much as the sixteen of a fit; always the same size, so that a score does not depend on what came with its window."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +136,10 @@ class BundleWatcher:
         return values.astype(np.float64)
 
 
+def _in_small_batches(model: Model) -> Model:
+    return replace(model, engine=replace(model.engine, batch_size=min(LIVE_BATCH, model.engine.batch_size)))
+
+
 def load_bundle_watcher(path: Path, rate: AlarmRate | None = None) -> BundleWatcher:
     """The classifier of windows of a run, or of its bundle.
 
@@ -152,7 +161,7 @@ def load_bundle_watcher(path: Path, rate: AlarmRate | None = None) -> BundleWatc
         sizes = tuple(float(size) for size in stored["sizes"])
     except (KeyError, TypeError, ValueError, DataError) as error:
         raise BundleError(f"{folder / RECIPE_FILE}: cannot be understood ({error}). Fit the model again.") from error
-    model = load_model(folder)
+    model = _in_small_batches(load_model(folder))
     if NORMAL not in model.classes or len(sizes) != len(recipe.channels):
         raise BundleError(
             f"{folder}: none of the classes ({', '.join(model.classes)}) is {NORMAL!r}, so nothing is an alarm."
