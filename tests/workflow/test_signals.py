@@ -37,31 +37,31 @@ def call(*arguments: object) -> Result:
 
 @pytest.fixture(scope="module")
 def ring(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_folder(tmp_path_factory.mktemp("recordings") / "ring", 9)
+    return write_folder(tmp_path_factory.mktemp("recordings") / "ring", 6)
 
 
 @pytest.mark.usefixtures("no_figures")
 def test_a_run_holds_its_recipe_and_folds_divide_recordings(ring: Path, tmp_path: Path) -> None:
-    run = fit_signals(ring, tmp_path / "run", signals(), helpers.options(split="nested:3x2"))
+    run = fit_signals(ring, tmp_path / "run", signals(stride="20s"), helpers.options(split="nested:2x2"))
     assert run.results.task.positive == "anomaly"
-    assert run.results.metrics["roc_auc"].value > 0.95, "the anomaly is plain"
+    assert run.results.metrics["roc_auc"].value > 0.9, "the anomaly is plain"
     assert not [text for text in run.results.warnings if "uplicate" in text]
     split = json.loads((run.folder / "split.json").read_text())
-    assert len(set(split["groups"])) == 9
+    assert len(set(split["groups"])) == 6
     for folder in (run.folder, run.folder / "model"):
         stored = json.loads((folder / "signals.json").read_text())
         recipe = SignalRecipe.from_json(stored["recipe"])
-        assert (recipe.length, recipe.stride, recipe.reference, recipe.standardise) == (20, 10, 30, "reference")
+        assert (recipe.length, recipe.stride, recipe.reference, recipe.standardise) == (20, 20, 30, "reference")
         assert stored["sizes"] == pytest.approx([10, 1000], rel=0.5)
     before = helpers.tree(run.folder)
-    again = fit_signals(ring, tmp_path / "run", signals(), helpers.options(split="nested:3x2"))
+    again = fit_signals(ring, tmp_path / "run", signals(stride="20s"), helpers.options(split="nested:2x2"))
     assert again.headline == run.headline
     assert {name for name, content in helpers.tree(run.folder).items() if before[name] != content} == set()
 
 
 @pytest.mark.usefixtures("no_figures")
 def test_windows_are_standardised_in_every_fold_and_in_the_bundle(ring: Path, tmp_path: Path) -> None:
-    given = signals(reference=None, standardise="training", statistics=False)
+    given = signals(reference=None, stride="30s", standardise="training", statistics=False)
     run = fit_signals(ring, tmp_path / "run", given, helpers.options(split="nested:2x2", baselines=True))
     names = {one.name for one in run.results.transfer.baselines}
     assert names >= {"signal_statistics", "signal_clock", "handcrafted_forest", "majority"}
@@ -77,14 +77,14 @@ def test_windows_are_standardised_in_every_fold_and_in_the_bundle(ring: Path, tm
 
 
 def test_an_estimate_writes_nothing(ring: Path, tmp_path: Path) -> None:
-    plan = estimate_signals(ring, tmp_path / "run", signals(), helpers.options(split="nested:3x2"))
-    assert plan["images"] == 9 * 8
+    plan = estimate_signals(ring, tmp_path / "run", signals(stride="20s"), helpers.options(split="nested:2x2"))
+    assert plan["images"] == 6 * 4
     assert not (tmp_path / "run").exists()
 
 
 def test_show_draws_windows_of_every_class(ring: Path, tmp_path: Path) -> None:
     shown = show_signals(ring, tmp_path / "sheet.png", signals(image="matrix"))
-    assert [one["recording"] for one in shown.rows()] == [f"{number}.csv" for number in range(9)]
+    assert [one["recording"] for one in shown.rows()] == [f"{number}.csv" for number in range(6)]
     assert {one["windows"] for one in shown.rows()} == {8}
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size[0] > 900
