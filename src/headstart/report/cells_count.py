@@ -60,7 +60,7 @@ def summary(results: CellsCountResults) -> str:
     share = results.n_counted / results.n_cells
     return (
         f"{results.n_counted:,} of {text.plural(results.n_cells, 'cell')} in {n_images} of {n_wells} were called "
-        f"{results.counted}: {share:.1%}."
+        f"{results.counted}: {100 * share:.1f} %."
     )
 
 
