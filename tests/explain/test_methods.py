@@ -52,8 +52,8 @@ def test_every_method_and_head(kind: str, method: str, models: dict[str, Model])
         with pytest.raises(InputError, match=r"random forest, 8 trees.*no gradient\. Use the method 'occlusion'"):
             explain(models[kind], pictures(1), method=method)
         return
-    found = explain(models[kind], pictures(1), method=method)
-    assert found.maps.shape == (1, 64, 64)
+    found = explain(models[kind], pictures(2), method=method)
+    assert found.maps.shape == (2, 64, 64)
     assert np.isfinite(found.maps).all()
     assert found.maps.any()
     falls_back = kind == "forest" and method == "sharp"
