@@ -63,8 +63,9 @@ def fitted(picture: Image.Image, width: int, height: int, *, smooth: bool = True
 def words_that_fit(text: str, width: int, pixels: int = TEXT_PIXELS) -> str:
     """The text on one line, cut in its middle where it is wider than so many pixels.
 
-    >>> words_that_fit("a name that is far too long for its tile", 120)
-    'a name th…or its tile'
+    >>> shown = words_that_fit("a name that is far too long for its tile", 120)
+    >>> shown.startswith("a name"), "…" in shown, shown.endswith("tile")
+    (True, True, True)
     """
     flat = " ".join(text.split())
     shown = flat

@@ -142,8 +142,8 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
     costs = announce(job, cache, split, baselines_s)
     extractors = FoldExtractors(job, images, cache)
     with clock.step("features"):
-        confirming, label = extractors.confirming(), job.sources[0].spec.label
-        dataset, near_duplicates = join_near_duplicates(job.audited, confirming, label, job.progress)
+        confirming = extractors.confirming()
+        dataset, near_duplicates = join_near_duplicates(job.audited, confirming[0], job.source_labels, job.progress)
         data = extractors.study_data(dataset, confirming)
         split = make_run_split(dataset, job.options)
         data.make_features([*outer_folds(split), final_fold(split)])

@@ -202,7 +202,7 @@ def _draw(folder: Path, job: Job, requested: CurveOptions) -> None:
     images = job.audited.dataset
     extractors = FoldExtractors(job, images, cache, rows_of=lambda fold: training_fold(fold, len(images)))
     confirming = extractors.confirming()
-    dataset, _ = join_near_duplicates(job.audited, confirming, source.spec.label, job.progress)
+    dataset, _ = join_near_duplicates(job.audited, confirming[0], [source.spec.label], job.progress)
     draws = _draws(dataset, requested, options.seed)
     if extractors.is_fitted:
         job.progress.note(

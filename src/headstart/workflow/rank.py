@@ -106,12 +106,12 @@ def _scored(job: Job) -> BackboneRankingResults:
     cache = open_cache(options.cache, limit=options.cache_limit, progress=job.progress)
     extractors = FoldExtractors(job, audited.dataset, cache)
     confirming = extractors.confirming()
-    dataset, _ = join_near_duplicates(audited, confirming, job.sources[0].spec.label, job.progress)
+    dataset, _ = join_near_duplicates(audited, confirming[0], job.source_labels, job.progress)
     split = make_run_split(dataset, options)
     data = extractors.study_data(dataset, confirming)
     folds, n_jobs = [*outer_folds(split), final_fold(split)], options.n_worker_processes
     scores = score_sources(data, folds, seed=options.seed, n_jobs=n_jobs, progress=job.progress)
-    ranked = transferability_scores(scores, [source.spec.label for source in job.sources])
+    ranked = transferability_scores(scores, job.source_labels)
     return BackboneRankingResults(
         **dict(ranked),
         format=2,

@@ -48,6 +48,11 @@ class Job:
     journal: Journal
     progress: Progress
 
+    @property
+    def source_labels(self) -> list[str]:
+        """Name of every source of features, in order."""
+        return [source.spec.label for source in self.sources]
+
     @classmethod
     def of(
         cls,

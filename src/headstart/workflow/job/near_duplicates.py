@@ -100,24 +100,24 @@ def _named(dataset: ImageDataset, pairs: Sequence[tuple[int, int]]) -> list[tupl
 
 
 def join_near_duplicates(
-    audited: AuditedDataset, features: Sequence[NDArray[np.float32]], label: str, progress: Progress
+    audited: AuditedDataset, features: NDArray[np.float32], labels: Sequence[str], progress: Progress
 ) -> tuple[ImageDataset, NearDuplicates]:
     """The data set with near-duplicates joined to groups (as it was where there are none), and what was found.
 
     Parameters
     ----------
     audited : AuditedDataset
-    features : sequence of ndarray of shape (n_images, n_features), float32
-        Those of every source; the first confirm.
-    label : str
-        Name of the first source.
+    features : ndarray of shape (n_images, n_features), float32
+        Those of the first source, which confirm.
+    labels : sequence of str
+        Names of all sources.
     progress : Progress
         Told which features confirm where there are several.
     """
-    if len(features) > 1 and audited.audit.candidates:
-        progress.note(f"Near duplicates are confirmed by the features of {label}.")
+    if len(labels) > 1 and audited.audit.candidates:
+        progress.note(f"Near duplicates are confirmed by the features of {labels[0]}.")
     dataset = audited.dataset
-    found = find_near_duplicates(dataset, audited.audit, features[0])
+    found = find_near_duplicates(dataset, audited.audit, features)
     if found.groups is None or not (found.exact or found.near):
         return dataset, found
     return dataset.with_groups(found.groups), found

@@ -39,6 +39,6 @@ def transferability(job: Job, study: StudyResult, split: Split) -> Transferabili
         journal=job.journal,
         progress=job.progress,
     )
-    labels = [source.spec.label for source in job.sources]
+    labels = job.source_labels
     outer = best_outer_scores(fold_rows(study.data, study.folds, study.plan), len(job.sources))
     return transferability_results(transferability_scores(scores, labels), outer, job.options.metric)
