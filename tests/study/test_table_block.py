@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from headstart.data.split.make import make_split
+from headstart.data.table.array_column import array_column
 from headstart.data.table.column import TableColumn
 from headstart.data.table.encoding import TableEncoding
 from headstart.decisions import DecisionRules
@@ -156,3 +157,31 @@ def test_columns_alone_are_a_baseline() -> None:
         assert np.array_equal(first.probabilities, second.probabilities)
     right = [one.probabilities.argmax(axis=1) == LABELS[one.outer.test] for one in outcome.folds]
     assert np.concatenate(right).mean() > 0.65
+
+
+def test_an_array_is_a_block_beside_the_table_columns() -> None:
+    values = np.random.default_rng(3).normal(size=(N, 50))
+    age = TableColumn.of("age", AGES)
+    fold = outer_folds(SPLIT)[0]
+    columns = FoldTable([age, array_column(values, N, name="own")])
+    assert columns.title == "table columns and feature array without pictures"
+    assert FoldTable([age]).title == standard_baselines(N, FEATURES, None, has_table=True)[-1].title
+    both = replace(DATA, columns=columns).of_fold(fold)
+    n_table = both.table_blocks[0]
+    assert both.table_blocks == (n_table, 50)
+    rows = both.of_source(0).joined()
+    assert np.array_equal(rows.spread, block_spread([6], n_table, 50))
+    wide = block_spread([1280], 3, 500)  # the few columns do not drown in the array
+    assert np.allclose([np.sum(wide[1280:1283] ** 2), np.sum(wide[1283:] ** 2)], [80, 500])
+
+
+def test_poisoned_test_rows_of_an_array_change_no_head() -> None:
+    fold = outer_folds(SPLIT)[0]
+    values = np.random.default_rng(3).normal(size=(N, 5))
+    poison = values.copy()
+    poison[fold.test] = 1e12
+    arrays = (array_column(one, N, name="own") for one in (values, poison))
+    clean, spoilt = (
+        run_folds(replace(DATA, columns=FoldTable([one])), [fold], PLAN)[0].head.to_tensors() for one in arrays
+    )
+    assert all(np.array_equal(clean[name], spoilt[name]) for name in clean)

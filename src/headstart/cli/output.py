@@ -57,12 +57,15 @@ def print_run(run: Run, next_step: str = "") -> None:
         click.echo(f"Warning: {warning}", err=True)
     print_text(run.headline)  # the verdict on transfer is its last sentence
     click.echo(f"Report: {run.report}")
-    click.echo(next_step or next_prediction(run.folder / "model", has_table=results.table is not None))
+    kinds = [] if results.table is None else [column.kind for column in results.table.columns]
+    click.echo(next_step or next_prediction(run.folder / "model", kinds))
 
 
-def next_prediction(model: str | Path, *, has_table: bool) -> str:
-    """The command that predicts new images: from a table of them where the model takes table columns."""
-    return f"Next: headstart predict {shlex.quote(str(model))} {'NEW_IMAGES.csv' if has_table else 'NEW_IMAGES/'}"
+def next_prediction(model: str | Path, kinds: Sequence[str]) -> str:
+    """The command that predicts new images: what stands beside them, by the kinds of table columns of the model."""
+    images = "NEW_IMAGES.csv" if set(kinds) - {"array"} else "NEW_IMAGES/"
+    array = " --feature-array NEW_ARRAY.npy" if "array" in kinds else ""
+    return f"Next: headstart predict {shlex.quote(str(model))} {images}{array}"
 
 
 def print_heldout(heldout: HeldOut) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -19,8 +21,10 @@ from headstart.data.labels.raters import Ratings
 from headstart.data.names import check_printable
 from headstart.data.preparation import Preparation
 from headstart.data.readers.table import DatasetTable
-from headstart.data.table.column import TableColumn
-from headstart.errors import ImageError, InputError
+from headstart.data.table.array_column import ArrayColumn, array_column
+from headstart.data.table.array_file import read_feature_array
+from headstart.data.table.column import TableColumn, check_different
+from headstart.errors import DataError, ImageError, InputError
 from headstart.storage import hash_json
 
 
@@ -54,7 +58,8 @@ class ImageDataset(DatasetConstructors):
     ratings : Ratings or None
         The labels of several raters, where there are such.
     columns : tuple of TableColumn
-        Table columns: numbers and categories that stand beside the pictures, such as an age or a site.
+        Table columns: numbers and categories that stand beside the pictures, such as an age or a site; a feature array
+        is the last of them.
     notes : tuple of str
         Sentences for the user about everything that reading left out or changed.
     hashes : tuple of str or None
@@ -210,6 +215,31 @@ class ImageDataset(DatasetConstructors):
             columns=tuple(column.take(chosen) for column in self.columns),
             hashes=None if self.hashes is None else tuple(self.hashes[row] for row in chosen.tolist()),
         )
+
+    def with_feature_array(self, array: ArrayLike | str | os.PathLike[str], *, name: str = "array") -> ImageDataset:
+        """The data set with numbers of your own for each image beside the pictures: embeddings, radiomics.
+
+        Parameters
+        ----------
+        array : array-like of shape (n_images, n_columns), or path
+            Finite numbers, a row for each image in the order of `names`; or a file that holds them, see
+            `headstart.data.table.array_file.read_feature_array`.
+        name : str
+            Begins the names of its columns. Of a file its own name does.
+
+        Raises
+        ------
+        DataError
+            When there is an array already, shape or type do not fit, or a number is not finite.
+        """
+        if any(isinstance(column, ArrayColumn) for column in self.columns):
+            raise DataError("The data have a feature array already. Join the two: numpy.concatenate([a, b], axis=1).")
+        if isinstance(array, str | os.PathLike):
+            found = read_feature_array(Path(array), self.names)
+        else:
+            found = array_column(array, len(self), name=name)
+        check_different([*(column.name for column in self.columns), found.name])
+        return replace(self, columns=(*self.columns, found))
 
     def without(self, rows: ArrayLike) -> ImageDataset:
         """The data set without some rows: unreadable ones, say."""

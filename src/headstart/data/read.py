@@ -23,6 +23,7 @@ def read_dataset(
     votes: str | None = None,
     table_columns: Sequence[str] | None = None,
     table: str | os.PathLike[str] | None = None,
+    feature_array: str | os.PathLike[str] | None = None,
     allow_outside: bool = False,
 ) -> ImageDataset:
     """Data set from any path that a reader of `headstart.data.readers` takes, or from a data set.
@@ -46,6 +47,9 @@ def read_dataset(
         ``site:category``; see `headstart.data.table.column.TableColumn`.
     table : path, optional
         CSV or Parquet that has the table columns, with the name of each image in a column ``image``; for folders too.
+    feature_array : path, optional
+        ``.npy`` or ``.npz`` with numbers of your own for each image, which stand beside the pictures too; see
+        `headstart.data.table.array_file.read_feature_array`.
     allow_outside : bool
         Let links and paths lead out of the folder.
 
@@ -68,7 +72,8 @@ def read_dataset(
     found, pixels = reader.read(source, options)
     if table is not None:
         found = _with_side_table(found, Path(table), table_columns or ())
-    return ImageDataset.from_table(found.grouped(group_from), pixels, classes=classes)
+    dataset = ImageDataset.from_table(found.grouped(group_from), pixels, classes=classes)
+    return dataset if feature_array is None else dataset.with_feature_array(feature_array)
 
 
 def _with_side_table(found: DatasetTable, path: Path, table_columns: Sequence[str]) -> DatasetTable:

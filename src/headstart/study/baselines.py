@@ -134,6 +134,7 @@ def standard_baselines(
     *,
     random_blocks: tuple[int, ...] = (),
     has_table: bool = False,
+    table_title: str = TITLES[TABLE],
     own: Sequence[BaselineColumns] = (),
 ) -> list[Baseline]:
     """The baselines of every run; those that look at pictures see the run's table columns too.
@@ -149,6 +150,8 @@ def standard_baselines(
         Number of features of every block of these.
     has_table : bool
         The images have table columns, whose logistic regression is a baseline too.
+    table_title : str
+        Title of that baseline.
     own : sequence of BaselineColumns
         Baselines of the data set's own, each a random forest on these columns alone.
     """
@@ -159,9 +162,9 @@ def standard_baselines(
         RANDOM_WEIGHTS: random_features,
         TABLE: np.zeros((n_images, 0), dtype=np.float32) if has_table else None,
     }
-    blocks = {RANDOM_WEIGHTS: random_blocks}
+    blocks, titles = {RANDOM_WEIGHTS: random_blocks}, {**TITLES, TABLE: table_title}
     found = [
-        Baseline(name, TITLES[name], rows, HEADS[name], blocks.get(name, ()))
+        Baseline(name, titles[name], rows, HEADS[name], blocks.get(name, ()))
         for name, rows in features.items()
         if rows is not None
     ]

@@ -49,6 +49,8 @@ class StudyData:
         Table columns that stand beside the pictures; `of_fold` encodes them for one fold.
     table : ndarray of shape (n_images, n_columns), float32, or None
         The columns encoded for one outer fold; `joined` puts them behind the features of a source.
+    table_blocks : tuple of int
+        Number of columns of every block of `table` that heads weigh; empty where it is one block.
     spread : ndarray of shape (n_features,), float64, or None
         Standard deviation that heads give each feature; None for 1 each.
     blocks : tuple of tuple of int
@@ -66,6 +68,7 @@ class StudyData:
     by_fold: FoldFeatures | None = None
     columns: FoldTable | None = None
     table: NDArray[np.float32] | None = None
+    table_blocks: tuple[int, ...] = ()
     spread: Floats | None = None
     blocks: tuple[tuple[int, ...], ...] = ()
 
@@ -133,7 +136,10 @@ class StudyData:
         if self.by_fold is not None:
             found: FeatureSet = self.by_fold.of(fold)
             data = self.with_features(found.features, found.views)
-        return data if self.columns is None else replace(data, columns=None, table=self.columns.of(fold))
+        if self.columns is None:
+            return data
+        table, blocks = self.columns.of(fold), self.columns.block_widths(fold)
+        return replace(data, columns=None, table=table, table_blocks=blocks)
 
     def make_features(self, folds: Sequence[OuterFold]) -> None:
         """Compute the features of some folds now, where they differ from fold to fold."""
@@ -157,9 +163,9 @@ class StudyData:
             return self
         (features,) = self.features
         blocks = self.blocks[0] if self.blocks else (features.shape[1],)
-        n_columns = 0 if self.table is None else self.table.shape[1]
-        spread = block_spread(blocks, n_columns)
-        return replace(self, features=(beside(features, self.table),), table=None, spread=spread)
+        behind = self.table_blocks or (0 if self.table is None else self.table.shape[1],)
+        spread = block_spread(blocks, *behind)
+        return replace(self, features=(beside(features, self.table),), table=None, table_blocks=(), spread=spread)
 
     def take(self, rows: Integers) -> StudyData:
         """The rows named, in their order, without their views."""

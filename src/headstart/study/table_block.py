@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from headstart.data.table.array_column import ARRAY
 from headstart.data.table.encoding import TableEncoding
 
 if TYPE_CHECKING:
@@ -46,6 +47,17 @@ class FoldTable:
             self._encodings[key] = TableEncoding.fit(self.columns, rows)
         return self._encodings[key]
 
+    @property
+    def title(self) -> str:
+        """What the baseline of these columns alone is called."""
+        arrays = {column.kind == ARRAY for column in self.columns}
+        named = {False: "table columns", True: "feature array"}
+        return f"{' and '.join(named[is_array] for is_array in sorted(arrays))} without pictures"
+
+    def block_widths(self, fold: OuterFold) -> tuple[int, ...]:
+        """Number of encoded columns of every block that heads weigh: the table's columns, a feature array."""
+        return self.encoding(fold).block_widths
+
     def of(self, fold: OuterFold) -> NDArray[np.float32]:
         """Encoded columns of all images, shape (n_images, n_columns), for a fold and its inner folds."""
         key = fold.train.tobytes()
@@ -68,21 +80,21 @@ def beside(features: NDArray[np.float32], table: NDArray[np.float32] | None) -> 
     return np.concatenate([features, np.repeat(table, n_views, axis=0)], axis=1)
 
 
-def block_spread(widths: Sequence[int], n_columns: int = 0) -> Floats:
+def block_spread(widths: Sequence[int], *behind: int) -> Floats:
     """Standard deviation that a head gives each feature, so that a block of few does not drown in one of many.
 
     Heads standardise every feature, so a block counts by its number of columns: three would have a weight of 3 in
     1,283. Instead the summed variance of a block is `BLOCK_SHARE` of the number of all features, or 1 for each column
-    where that is more: those of the network's stages, and the table columns behind them. Multi-block analysis weighs
-    blocks alike, but gives all the same variance [1]_; beside a network that lets columns of noise decide who is a
-    neighbour.
+    where that is more: those of the network's stages, and behind them the table columns and a feature array.
+    Multi-block analysis weighs blocks alike, but gives all the same variance [1]_; beside a network that lets columns
+    of noise decide who is a neighbour.
 
     Parameters
     ----------
     widths : sequence of int
         Number of features of every block.
-    n_columns : int
-        Number of table columns behind them, a block too.
+    *behind : int
+        Number of columns of every block behind them: the table columns, a feature array.
 
     References
     ----------
@@ -97,5 +109,5 @@ def block_spread(widths: Sequence[int], n_columns: int = 0) -> Floats:
     [2.0, 1.0]
     """
     share = BLOCK_SHARE * sum(widths)
-    spreads = [(width, max(1.0, float(np.sqrt(share / max(width, 1))))) for width in (*widths, n_columns)]
+    spreads = [(width, max(1.0, float(np.sqrt(share / max(width, 1))))) for width in (*widths, *behind)]
     return np.concatenate([np.full(width, spread) for width, spread in spreads])

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.data import ImageDataset
+from headstart.data.table.encoding import array_needed
 from headstart.decisions import DecidedOutOfFold, evaluate_decisions, evaluate_novelty
-from headstart.errors import DataError
+from headstart.errors import DataError, InputError
 from headstart.metrics import OutOfFold
 from headstart.metrics import evaluate as evaluate_predictions
 from headstart.model import Model, Prediction, image_marks, load_model
@@ -99,7 +100,12 @@ def with_table_columns(data: Data, model: Model) -> Data:
     if model.table is None:
         refuse_table_columns(data, "This model")
         return data
-    return replace(as_source(data), table_columns=tuple(map(str, model.table.requests)))
+    source = as_source(data)
+    if source.feature_array is not None and model.table.array is None:
+        raise InputError(f"This model takes no feature array, and {source.feature_array} is given. Leave it out.")
+    if source.feature_array is None and model.table.array is not None:
+        raise InputError(array_needed(model.table.array))
+    return replace(source, table_columns=tuple(map(str, model.table.requests)) or None)
 
 
 def _readable_rows(predictions: Sequence[Prediction], bad: Sequence[str], skip: bool) -> NDArray[np.int64]:

@@ -78,6 +78,7 @@ def explain_files(
     output: str | os.PathLike[str],
     options: ExplainOptions | None = None,
     *,
+    feature_array: str | None = None,
     device: str | None = None,
     progress: Progress | None = None,
 ) -> ExplainedFiles:
@@ -92,6 +93,8 @@ def explain_files(
     output : path
         A new folder, or one of an earlier call, whose pictures are replaced.
     options : ExplainOptions, optional
+    feature_array : str, optional
+        For a model that takes one.
     device : str, optional
     progress : Progress, optional
 
@@ -108,7 +111,7 @@ def explain_files(
     """
     options, progress, folder = options or ExplainOptions(), progress or Silent(), Path(output)
     known = load_model(model, device=device)
-    dataset = images_to_predict(known, inputs)
+    dataset = images_to_predict(known, inputs, feature_array=feature_array)
     old = _pictures_of(folder)
     stages = _stages(known, options)
     masks = None if options.masks is None else masks_of(Path(options.masks), dataset.names)

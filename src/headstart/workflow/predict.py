@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Final
 
 from headstart.data import ImageDataset, ManifestColumns, read_dataset
 from headstart.data.readers.folder import list_images
+from headstart.data.table.encoding import array_needed
 from headstart.errors import DataError, InputError
 from headstart.model import Model, Prediction
 from headstart.progress import Progress
@@ -33,6 +34,7 @@ def predict_files(
     json_lines: bool,
     image_column: str | None = None,
     root: str | None = None,
+    feature_array: str | None = None,
     progress: Progress | None = None,
 ) -> int:
     """Predict and write one row per file, with a status.
@@ -48,6 +50,8 @@ def predict_files(
         JSON lines instead of CSV.
     image_column, root : str, optional
         For a table of images.
+    feature_array : str, optional
+        For a model that takes one.
     progress : Progress, optional
 
     Returns
@@ -64,7 +68,7 @@ def predict_files(
     StorageError
         When `output` cannot be written.
     """
-    dataset = images_to_predict(model, inputs, image_column=image_column, root=root)
+    dataset = images_to_predict(model, inputs, image_column=image_column, root=root, feature_array=feature_array)
     _tell_price(model, progress)
     predictions = model.predict_each(dataset, progress=progress)
     if output is None:
@@ -79,13 +83,14 @@ def predict_rows(
     *,
     image_column: str | None = None,
     root: str | None = None,
+    feature_array: str | None = None,
     progress: Progress | None = None,
 ) -> Iterator[dict[str, Any]]:
     """One row per file as plain values: image, status, predicted class, probabilities and, where made, the set.
 
     Parameters and errors as for `predict_files`.
     """
-    dataset = images_to_predict(model, inputs, image_column=image_column, root=root)
+    dataset = images_to_predict(model, inputs, image_column=image_column, root=root, feature_array=feature_array)
     _tell_price(model, progress)
     return (_row(model, prediction) for prediction in model.predict_each(dataset, progress=progress))
 
@@ -103,9 +108,14 @@ def _tell_price(model: Model, progress: Progress | None) -> None:
 
 
 def images_to_predict(
-    model: Model, inputs: Sequence[str], *, image_column: str | None = None, root: str | None = None
+    model: Model,
+    inputs: Sequence[str],
+    *,
+    image_column: str | None = None,
+    root: str | None = None,
+    feature_array: str | None = None,
 ) -> ImageDataset:
-    """The images that the inputs name, with the table columns that the model takes.
+    """The images that the inputs name, with the table columns and the feature array that the model takes.
 
     Parameters
     ----------
@@ -116,14 +126,23 @@ def images_to_predict(
         Column of the image's path in a table. Default: ``image``.
     root : str, optional
         Folder that the paths of a table start from. Default: the table's own.
+    feature_array : str, optional
+        Numbers of the user's own for each image; see `headstart.data.table.array_file.read_feature_array`.
 
     Raises
     ------
     DataError
         When nothing was found, or the table lacks a column or holds texts where the model takes numbers.
     InputError
-        When the model takes table columns and the inputs are no table, or only a table has a column or a root.
+        When the model takes table columns and the inputs are no table, or only a table has a column or a root; when
+        the model takes a feature array and there is none, or the other way round.
     """
+    _check_array(model, feature_array)
+    dataset = _images_named(model, inputs, image_column, root)
+    return dataset if feature_array is None else dataset.with_feature_array(feature_array)
+
+
+def _images_named(model: Model, inputs: Sequence[str], image_column: str | None, root: str | None) -> ImageDataset:
     is_table = len(inputs) == 1 and Path(inputs[0]).suffix.lower() in _TABLES and os.path.isfile(inputs[0])  # noqa: PTH113
     if not is_table:
         _check_needs_no_table(model, image_column, root)
@@ -132,12 +151,20 @@ def images_to_predict(
         inputs[0],
         columns=ManifestColumns(image=image_column or "image", label=None, image_alone=True),
         root=root,
-        table_columns=None if model.table is None else list(map(str, model.table.requests)),
+        table_columns=None if model.table is None else list(map(str, model.table.requests)) or None,
     )
 
 
+def _check_array(model: Model, feature_array: str | None) -> None:
+    array = None if model.table is None else model.table.array
+    if array is not None and feature_array is None:
+        raise InputError(array_needed(array))
+    if array is None and feature_array is not None:
+        raise InputError(f"This model takes no feature array, and {feature_array} is given. Leave it out.")
+
+
 def _check_needs_no_table(model: Model, image_column: str | None, root: str | None) -> None:
-    if model.table is not None:
+    if model.table is not None and model.table.requests:
         names = ", ".join(request.name for request in model.table.requests)
         raise InputError(
             f"The model takes table columns beside the picture ({names}), which image files alone do not bring. Give "

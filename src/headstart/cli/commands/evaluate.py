@@ -42,6 +42,7 @@ def evaluate(
         if found.novelty is not None:
             print_text(found.novelty.words("test"))
         print_text(f"{found.n_images:,} images; the intervals are those of this very model on new images of this kind.")
-        click.echo(next_prediction(model, has_table=fitted.table is not None))
+        kinds = [] if fitted.table is None else [column.kind for column in fitted.table.columns]
+        click.echo(next_prediction(model, kinds))
 
     return Answer(found.to_json, show)

@@ -9,6 +9,7 @@ import click
 from headstart.cli.answer import Answer
 from headstart.cli.commands import register_command
 from headstart.cli.options import collect, options_of, output_option, quiet_option
+from headstart.workflow.options.data import DataSource
 from headstart.workflow.options.explain import ExplainOptions
 from headstart.workflow.options.fit import FitOptions
 
@@ -19,13 +20,23 @@ from headstart.workflow.options.fit import FitOptions
 @click.argument("inputs", nargs=-1, required=True, type=click.Path())
 @output_option("Folder for pictures and their numbers.")
 @options_of(ExplainOptions)
+@options_of(DataSource, "feature_array")
 @options_of(FitOptions, "device")
 @quiet_option
-def explain(model: str, inputs: tuple[str, ...], output: str, device: str, quiet: bool, **given: Any) -> Answer:
+def explain(
+    *,
+    model: str,
+    inputs: tuple[str, ...],
+    output: str,
+    feature_array: str | None,
+    device: str,
+    quiet: bool,
+    **given: Any,
+) -> Answer:
     """Show what speaks for a class in images, and against it.
 
     MODEL is a run or its RUN/model; a run also knows the nearest training images. INPUTS are files, folders, globs, or
-    one table, as for predict.
+    one table, as for predict; a model fitted with --feature-array needs an array of these images.
     """
     from headstart.cli.progress import TerminalProgress
     from headstart.cli.table import print_table, print_text
@@ -37,6 +48,7 @@ def explain(model: str, inputs: tuple[str, ...], output: str, device: str, quiet
         inputs,
         output,
         options,
+        feature_array=feature_array,
         device=None if device == "auto" else device,
         progress=TerminalProgress(quiet=quiet),
     )

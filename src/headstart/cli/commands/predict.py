@@ -11,6 +11,7 @@ import click
 from headstart.cli.answer import Answer, wants_json
 from headstart.cli.commands import register_command
 from headstart.cli.options import options_of, quiet_option
+from headstart.workflow.options.data import DataSource
 from headstart.workflow.options.fit import FitOptions
 
 
@@ -22,6 +23,7 @@ from headstart.workflow.options.fit import FitOptions
 @click.option("--json-lines", is_flag=True, help="Rows as lines of JSON instead of CSV.")
 @click.option("--image-column", metavar="TEXT", help="Of a table: column of the image path. [default: image]")
 @click.option("--root", type=click.Path(), help="Of a table: folder that its paths start from. [default: its own]")
+@options_of(DataSource, "feature_array")
 @options_of(FitOptions, "device")
 @quiet_option
 def predict(
@@ -32,6 +34,7 @@ def predict(
     json_lines: bool,
     image_column: str | None,
     root: str | None,
+    feature_array: str | None,
     device: str,
     quiet: bool,
 ) -> Answer:
@@ -40,7 +43,8 @@ def predict(
     A table is one CSV or Parquet file with a row for each image.
 
     MODEL is RUN/model, or the run itself. One row per file, with a status; a bad file never stops the others. A model
-    fitted with --table-columns needs a table that has these columns; labels are not needed.
+    fitted with --table-columns needs a table that has these columns, one with --feature-array an array of these
+    images; labels are not needed.
     """
     from headstart.cli.progress import TerminalProgress
     from headstart.model import load_model
@@ -48,7 +52,7 @@ def predict(
 
     fitted = load_model(model, device=None if device == "auto" else device)
     path, progress = None if output is None else Path(output), TerminalProgress(quiet=quiet)
-    reading = {"image_column": image_column, "root": root}
+    reading: dict[str, str | None] = {"image_column": image_column, "root": root, "feature_array": feature_array}
     document: dict[str, Any] = {"classes": list(fitted.classes), "output": output}
     if output is None and wants_json():
         rows = list(predict_rows(fitted, inputs, **reading, progress=progress))

@@ -18,6 +18,7 @@ from headstart.data.audit.warnings import warnings_about
 from headstart.data.dataset import ImageDataset
 from headstart.data.images.decode import MAX_PIXELS
 from headstart.data.images.pillow_memory import PILLOW_BLOCKS
+from headstart.data.table.array_column import ARRAY
 from headstart.errors import first_few
 from headstart.progress import Progress, Silent
 
@@ -130,10 +131,7 @@ class Audit:
                     else f"{what}: {low:,} pixels"
                 )
         for column in self.columns:
-            counted = f"{column.n_distinct:,} values, {column.n_missing:,} missing"
-            alone = column.balanced_accuracy
-            told = "" if alone is None else f"; alone it tells the class with balanced accuracy {alone:.2f}"
-            yield f"table column {column.name}: {column.kind}, {counted}{told}"
+            yield _column_line(column)
         for _, name, reason in self.unreadable:
             yield f"unreadable: {name}: {reason}"
         for rows in self.duplicates:
@@ -143,6 +141,17 @@ class Audit:
         yield f"near-duplicate candidates: {len(self.candidates):,} pairs{more}"
         yield from (f"note: {note}" for note in self.notes)
         yield from (f"warning: {warning}" for warning in self.warnings)
+
+
+def _column_line(column: ColumnFacts) -> str:
+    alone, is_array = column.balanced_accuracy, column.kind == ARRAY
+    one = "its most telling column" if is_array else "it"
+    told = "" if alone is None else f"; alone {one} tells the class with balanced accuracy {alone:.2f}"
+    if is_array:
+        return f"feature array {column.name}: {column.n_distinct:,} columns that vary{told}"
+    return (
+        f"table column {column.name}: {column.kind}, {column.n_distinct:,} values, {column.n_missing:,} missing{told}"
+    )
 
 
 def audit_dataset(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.data.dataset import ImageDataset
+from headstart.data.table.array_column import ARRAY, ArrayColumn
 from headstart.data.table.column import TableColumn
 
 MAX_BINS: Final = 32
@@ -28,14 +29,14 @@ class ColumnFacts:
     Attributes
     ----------
     name : str
-    kind : {"number", "category"}
+    kind : {"number", "category", "array"}
     n_missing : int
         Images without a value.
     n_distinct : int
-        Number of different values.
+        Number of different values; of an array, of its columns that vary.
     balanced_accuracy : float or None
-        Balanced accuracy of classes predicted from this column alone, in five folds that keep groups whole; None
-        without labels.
+        Balanced accuracy of classes predicted from this column alone, in five folds that keep groups whole; of an
+        array, the highest among its columns. None without labels.
     """
 
     name: str
@@ -51,7 +52,10 @@ class ColumnFacts:
 
 def column_facts(dataset: ImageDataset) -> tuple[ColumnFacts, ...]:
     """Facts about every table column of a data set, in their order."""
-    return tuple(_facts(dataset, column) for column in dataset.columns)
+    folds = None
+    if dataset.labels is not None and len(dataset.classes) > 1 and dataset.columns:
+        folds = _folds(dataset.labels, dataset.groups)
+    return tuple(_facts(dataset, column, folds) for column in dataset.columns)
 
 
 def table_warnings(facts: Sequence[ColumnFacts], dataset: ImageDataset) -> Iterator[str]:
@@ -60,14 +64,16 @@ def table_warnings(facts: Sequence[ColumnFacts], dataset: ImageDataset) -> Itera
     for one in facts:
         score = one.balanced_accuracy
         if score is not None and score - chance >= _REVEALING * (1.0 - chance):
+            subject = "One column of the feature array" if one.kind == ARRAY else "The table column"
             yield (
-                f"The table column {one.name!r} alone predicts the class with a balanced accuracy of {score:.2f} "
+                f"{subject} {one.name!r} alone predicts the class with a balanced accuracy of {score:.2f} "
                 f"(chance is {chance:.2f}). Is it known before the class is, and measured without looking at it? If "
                 "not, leave it out: the scores would flatter."
             )
-    constant = [repr(one.name) for one in facts if one.n_distinct == 1 and not one.n_missing]
+    constant = [repr(one.name) for one in facts if one.kind != ARRAY and one.n_distinct == 1 and not one.n_missing]
     if constant:
         yield f"Table columns with one value in all images tell nothing: {', '.join(constant)}. Leave them out."
+    yield from _constant_arrays(dataset)
     for one in facts:
         if one.n_missing > _MOSTLY_MISSING * len(dataset):
             share = one.n_missing / len(dataset)
@@ -112,13 +118,42 @@ def _folds(labels: Integers, groups: Integers | None) -> Integers:
     return np.asarray(fold[members])
 
 
-def _facts(dataset: ImageDataset, column: TableColumn) -> ColumnFacts:
+def _constant_arrays(dataset: ImageDataset) -> Iterator[str]:
+    for column in dataset.columns:
+        if isinstance(column, ArrayColumn):
+            n_columns = column.values.shape[1]
+            n_constant = n_columns - _n_varying(column)
+            if n_constant:
+                yield (
+                    f"{n_constant:,} of {n_columns:,} columns of the feature array {column.name!r} have one value in "
+                    "all images, which tells nothing."
+                )
+
+
+def _n_varying(array: ArrayColumn) -> int:
+    return int(np.count_nonzero(array.values.max(axis=0) > array.values.min(axis=0)))
+
+
+def _array_facts(dataset: ImageDataset, array: ArrayColumn, folds: Integers | None) -> ColumnFacts:
+    """Facts about an array as one block, so that thousands of columns are one line."""
+    columns = (TableColumn(array.name, values) for values in array.values.T)
+    scores = [score for column in columns if (score := _told(dataset, column, folds)) is not None]
+    return ColumnFacts(array.name, ARRAY, 0, _n_varying(array), max(scores, default=None))
+
+
+def _facts(dataset: ImageDataset, column: TableColumn, folds: Integers | None) -> ColumnFacts:
+    if isinstance(column, ArrayColumn):
+        return _array_facts(dataset, column, folds)
     present = column.values[~column.missing]
-    score = None
-    if dataset.labels is not None and len(dataset.classes) > 1:
-        folds = _folds(dataset.labels, dataset.groups)
-        score = told_from_bins(_bins(column), dataset.labels, folds, len(dataset.classes))
-    return ColumnFacts(column.name, column.kind, int(column.missing.sum()), len(np.unique(present)), score)
+    n_missing, n_distinct = int(column.missing.sum()), len(np.unique(present))
+    return ColumnFacts(column.name, column.kind, n_missing, n_distinct, _told(dataset, column, folds))
+
+
+def _told(dataset: ImageDataset, column: TableColumn, folds: Integers | None) -> float | None:
+    """Balanced accuracy of classes predicted from one column alone; None without labels."""
+    if dataset.labels is None or folds is None:
+        return None
+    return told_from_bins(_bins(column), dataset.labels, folds, len(dataset.classes))
 
 
 def _bins(column: TableColumn) -> Integers:

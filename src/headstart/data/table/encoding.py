@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.data.categorical import natural_key
+from headstart.data.table.array_column import ARRAY, ArrayColumn, array_outputs
 from headstart.data.table.column import CATEGORY, GAP, NUMBER, TableColumn
 from headstart.data.table.request import ColumnRequest
 from headstart.errors import InputError, first_few
@@ -103,6 +105,49 @@ class ColumnEncoding:
 
 
 @dataclass(frozen=True)
+class ArrayEncoding(ColumnEncoding):
+    """Encoding of a feature array: each of its columns is standardised.
+
+    Attributes
+    ----------
+    means, deviations : tuple of float
+        Mean and standard deviation of every column over the training rows.
+    """
+
+    means: tuple[float, ...] = ()
+    deviations: tuple[float, ...] = ()
+
+    @classmethod
+    def fit(cls, column: TableColumn) -> ArrayEncoding:
+        """Encoding of an array of training rows."""
+        means, deviations = column.values.mean(axis=0), column.values.std(axis=0)
+        return cls(column.name, ARRAY, means=tuple(means.tolist()), deviations=tuple(deviations.tolist()))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Name of every column: ``radiomics_0`` and so on."""
+        return array_outputs(self.name, len(self.means))
+
+    def apply(self, column: TableColumn) -> Floats:
+        """Standardised numbers, shape (n_rows, n_columns); a column that did not vary in training gives 0."""
+        deviations = np.array(self.deviations)
+        result: Floats = (column.values - np.array(self.means)) / np.where(deviations > 0, deviations, np.inf)
+        return result
+
+    def to_json(self) -> dict[str, Any]:
+        """Name, kind, means and deviations."""
+        return {"name": self.name, "kind": ARRAY, "means": list(self.means), "deviations": list(self.deviations)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> ArrayEncoding:
+        """The encoding that `to_json` wrote."""
+        means, deviations = (tuple(map(float, value[name])) for name in ("means", "deviations"))
+        if len(means) != len(deviations) or not np.isfinite([*means, *deviations]).all():
+            raise ValueError(f"the encoding of the feature array {value['name']!r} is damaged")
+        return cls(str(value["name"]), ARRAY, means=means, deviations=deviations)
+
+
+@dataclass(frozen=True)
 class TableEncoding:
     """Table columns as numbers, fitted on some rows.
 
@@ -128,7 +173,7 @@ class TableEncoding:
     @classmethod
     def fit(cls, columns: Sequence[TableColumn], rows: NDArray[np.int64]) -> TableEncoding:
         """Encoding of columns, fitted on the rows named; no other row is looked at."""
-        return cls(tuple(ColumnEncoding.fit(column.take(rows)) for column in columns))
+        return cls(tuple(_encoding_of(column).fit(column.take(rows)) for column in columns))
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -137,8 +182,19 @@ class TableEncoding:
 
     @property
     def requests(self) -> tuple[ColumnRequest, ...]:
-        """The columns that it takes, with their kinds."""
-        return tuple(ColumnRequest(column.name, column.kind) for column in self.columns)
+        """The columns of a table that it takes, with their kinds; a feature array is not one of them."""
+        return tuple(ColumnRequest(column.name, column.kind) for column in self.columns if column.kind != ARRAY)
+
+    @property
+    def array(self) -> ColumnEncoding | None:
+        """The feature array that it takes, or None."""
+        return next((column for column in self.columns if column.kind == ARRAY), None)
+
+    @property
+    def block_widths(self) -> tuple[int, ...]:
+        """Number of columns that it gives of every block that heads weigh: the table's columns, a feature array."""
+        blocks = groupby(self.columns, key=lambda column: column.kind == ARRAY)
+        return tuple(sum(len(column.outputs) for column in block) for _, block in blocks)
 
     def apply(self, columns: Sequence[TableColumn]) -> NDArray[np.float32]:
         """Numbers of every row, shape (n_rows, len(outputs)).
@@ -151,23 +207,30 @@ class TableEncoding:
         Raises
         ------
         InputError
-            When a column is missing, or holds texts where the training rows had numbers.
+            When a column or the feature array is missing, the array has another number of columns, or a column holds
+            texts where the training rows had numbers.
         """
         taken = self.taken_from(columns)
         parts = [one.apply(column) for one, column in zip(self.columns, taken, strict=True)]
         return np.concatenate(parts, axis=1).astype(np.float32)
 
     def taken_from(self, columns: Sequence[TableColumn]) -> tuple[TableColumn, ...]:
-        """The columns that it was fitted on, each of the kind that it had; raises as `apply` does."""
-        by_name = {column.name: column for column in columns}
-        absent = [repr(one.name) for one in self.columns if one.name not in by_name]
+        """The columns that it was fitted on, each of the kind that it had; raises as `apply` does.
+
+        A feature array is found whatever its file is called.
+        """
+        by_name = {column.name: column for column in columns if column.kind != ARRAY}
+        absent = [repr(one.name) for one in self.requests if one.name not in by_name]
         if absent:
             raise InputError(
                 f"The model takes table columns beside the picture, and the data have no {first_few(absent)}. Give a "
-                f"table of the images with the columns {', '.join(one.name for one in self.columns)}; a value may be "
+                f"table of the images with the columns {', '.join(one.name for one in self.requests)}; a value may be "
                 "empty."
             )
-        return tuple(by_name[one.name].of_kind(one.kind) for one in self.columns)
+        array = next((column for column in columns if column.kind == ARRAY), None)
+        return tuple(
+            _fitting(one, array) if one.kind == ARRAY else by_name[one.name].of_kind(one.kind) for one in self.columns
+        )
 
     def notes(self, columns: Sequence[TableColumn]) -> list[str]:
         """A sentence for every column with categories that the training rows did not hold."""
@@ -197,4 +260,34 @@ class TableEncoding:
         """
         if value["format"] != FORMAT:
             raise ValueError(f"table columns are encoded in format {value['format']}; this version knows {FORMAT}")
-        return cls(tuple(ColumnEncoding.from_json(column) for column in value["columns"]))
+        return cls(tuple(_stored_encoding(column) for column in value["columns"]))
+
+
+def array_needed(encoding: ColumnEncoding) -> str:
+    """What is said where the data lack the feature array that a model takes."""
+    return (
+        f"The model takes a feature array beside the picture ({encoding.name}, {len(encoding.outputs):,} columns), and "
+        "the data have none. Give --feature-array FILE (in Python dataset.with_feature_array) with a row for each "
+        "image, made as it was for fit."
+    )
+
+
+def _encoding_of(column: TableColumn) -> type[ColumnEncoding]:
+    return ArrayEncoding if isinstance(column, ArrayColumn) else ColumnEncoding
+
+
+def _stored_encoding(value: Mapping[str, Any]) -> ColumnEncoding:
+    return ArrayEncoding.from_json(value) if value["kind"] == ARRAY else ColumnEncoding.from_json(value)
+
+
+def _fitting(encoding: ColumnEncoding, array: TableColumn | None) -> TableColumn:
+    """The feature array of the data, checked against the one that the model was fitted on."""
+    width = len(encoding.outputs)
+    if array is None:
+        raise InputError(array_needed(encoding))
+    if array.values.shape[1] != width:
+        raise InputError(
+            f"The feature array {array.name!r} has {array.values.shape[1]:,} columns, and the model takes {width:,} "
+            f"({encoding.name}). Make it as it was made for fit."
+        )
+    return array

@@ -26,14 +26,24 @@ def predict_section(context: ReportContext, drawn: Drawn) -> Section:
     final = Text(
         f"The final model was trained on all images: {record.results.final_model.label}. It lies in {run}/model."
     )
-    lines = f"headstart predict {run}/model IMAGES -o predictions.csv\nheadstart evaluate {run}/model LABELLED_IMAGES"
+    array = " --feature-array ARRAY" if _takes_array(record.results.table) else ""
+    lines = (
+        f"headstart predict {run}/model IMAGES{array} -o predictions.csv\n"
+        f"headstart evaluate {run}/model LABELLED_IMAGES{array}"
+    )
     where = Text(f"Type these in the folder that holds the run; {_images(record.results.table)}.", tone="note")
     return Section("predict", "How to predict with this model", (final, Verbatim(lines, "Commands"), where))
 
 
 def _images(table: TableFacts | None) -> str:
     """Word for the images in a command that the report shows."""
-    if table is None:
-        return "IMAGES is a file, a folder or a pattern"
-    columns = text.listed(["image", *(column.name for column in table.columns)], limit=20)
-    return f"IMAGES is a CSV or Parquet table with the columns {columns}; LABELLED_IMAGES has a label too"
+    named = [] if table is None else [column.name for column in table.columns if column.kind != "array"]
+    array = "; ARRAY is an .npy or .npz with the user's own features of these images" if _takes_array(table) else ""
+    if not named:
+        return f"IMAGES is a file, a folder or a pattern{array}"
+    columns = text.listed(["image", *named], limit=20)
+    return f"IMAGES is a CSV or Parquet table with the columns {columns}; LABELLED_IMAGES has a label too{array}"
+
+
+def _takes_array(table: TableFacts | None) -> bool:
+    return table is not None and any(column.kind == "array" for column in table.columns)

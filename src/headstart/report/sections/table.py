@@ -25,11 +25,20 @@ def table_sentences(context: ReportContext) -> list[MethodsSentence]:
     table = context.record.results.table
     if table is None:
         return []
-    named = text.listed([f"{column.name} ({_held(column)})" for column in table.columns], limit=20)
+    columns = [column for column in table.columns if column.kind != "array"]
+    arrays = [column for column in table.columns if column.kind == "array"]
+    seen, encoded = [], ["numbers standardised"]
+    if columns:
+        named = text.listed([f"{column.name} ({_held(column)})" for column in columns], limit=20)
+        seen.append(f"{text.plural(len(columns), 'table column')} ({named})")
+        encoded += ["missing ones replaced by the median and flagged", "categories as indicators"]
+    seen += [
+        f"an array of {text.plural(len(column.encoded_as), 'number')} for each image, made by the user ({column.name})"
+        for column in arrays
+    ]
     words = (
-        f"Beside the features of the picture, heads saw {text.plural(len(table.columns), 'table column')} ({named}), "
-        "encoded within each training fold: numbers standardised, missing ones replaced by the median and flagged, "
-        f"categories as indicators. {_weight(table)}."
+        f"Beside the features of the picture, heads saw {' and '.join(seen)}, "
+        f"encoded within each training fold: {', '.join(encoded)}. {_weight(table)}."
     )
     return [MethodsSentence(MethodsPart.FEATURES, words, (MULTI_BLOCK,))]
 
@@ -46,7 +55,7 @@ def table_section(context: ReportContext, drawn: Drawn) -> Section | None:
             column.name,
             column.kind,
             f"{text.count(column.n_missing)} ({text.percent(column.missing_share)})",
-            text.count(column.n_distinct),
+            text.count(column.n_distinct) + (" columns that vary" if column.kind == "array" else ""),
             text.score(column.balanced_accuracy),
             text.listed(column.encoded_as, limit=12),
         )
@@ -54,7 +63,7 @@ def table_section(context: ReportContext, drawn: Drawn) -> Section | None:
     )
     blocks = (
         ReportTable("Table columns beside the pictures", columns, rows, frozenset({5})),
-        Text(f"{_HOW} {_weight(table)}.", tone="note"),
+        Text(f"{_HOW} {_weight(table)}.{_of_arrays(table)}", tone="note"),
     )
     return Section("table", "Table columns", blocks)
 
@@ -64,9 +73,21 @@ def _held(column: TableColumnFacts) -> str:
     return f"{column.kind}{missing}"
 
 
+def _of_arrays(table: TableFacts) -> str:
+    """What the table cannot say of a feature array."""
+    if all(column.kind != "array" for column in table.columns):
+        return ""
+    return (
+        " An array is one block: the balanced accuracy is that of its most telling column. How the user made it is not "
+        "known here; features learned with these labels would flatter every score."
+    )
+
+
 def _weight(table: TableFacts) -> str:
     share = f"1/{round(1 / table.variance_share)}"
+    kinds = {column.kind == "array" for column in table.columns}
+    together = "The columns together, and the array, were each given" if len(kinds) > 1 else "Together they were given"
     return (
-        f"Together they were given {share} of the variance of the picture's features, at least that of one feature "
+        f"{together} {share} of the variance of the picture's features, at least that of one feature "
         "each, so that few columns do not drown in many features; a random forest does not heed it"
     )

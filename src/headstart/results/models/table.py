@@ -10,10 +10,10 @@ from headstart.results.models.base import Count, Part, Share
 
 
 class TableColumnFacts(Part):
-    """One column: what it holds, what it alone tells of the class, and what the final model makes of it."""
+    """One column or array: what it holds, what it alone tells of the class, and what the final model makes of it."""
 
     name: str
-    kind: Literal["number", "category"]
+    kind: Literal["number", "category", "array"]
     n_missing: Count
     missing_share: Share
     n_distinct: Count
@@ -22,7 +22,7 @@ class TableColumnFacts(Part):
 
 
 class TableFacts(Part):
-    """All table columns, and their summed variance in units of that of a network's features."""
+    """All table columns, and the summed variance of a block of them in units of that of a network's features."""
 
     columns: Annotated[tuple[TableColumnFacts, ...], Field(min_length=1)]
     variance_share: Annotated[float, Field(gt=0, le=1)]

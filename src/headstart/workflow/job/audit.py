@@ -11,6 +11,7 @@ from headstart.data import ImageDataset
 from headstart.data.audit.audit import Audit, audit_dataset
 from headstart.data.images.files import FilePixels
 from headstart.data.readers.table import DatasetTable
+from headstart.data.table.array_column import ARRAY
 from headstart.engines.engine import available_processors
 from headstart.errors import ChannelError, DataError, ImageError, InputError, first_few
 from headstart.progress import Progress, Silent
@@ -106,14 +107,16 @@ def open_data(data: Data) -> tuple[ImageDataset, dict[str, Any] | None]:
 
 
 def table_columns_in(data: Data) -> list[str]:
-    """Names of the table columns that a data set has, or is to be read with."""
+    """Names of the table columns and the feature array that a data set has, or is to be read with."""
     if isinstance(data, ImageDataset):
-        return [column.name for column in data.columns]
-    return list(as_source(data).table_columns or ())
+        return [column.name if column.kind != ARRAY else f"the feature array {column.name}" for column in data.columns]
+    source = as_source(data)
+    array = [] if source.feature_array is None else [f"the feature array {source.feature_array}"]
+    return [*(source.table_columns or ()), *array]
 
 
 def refuse_table_columns(data: Data, reason: str) -> None:
-    """Refuse table columns in a job that shows a network pictures alone.
+    """Refuse table columns and a feature array in a job that shows a network pictures alone.
 
     Parameters
     ----------

@@ -172,10 +172,16 @@ def judge_baselines(
 ) -> Transfer:
     """Every baseline chosen and judged on the run's outer folds, and the run against the best of them."""
     folds: list[OuterFold] = outer_folds(split)
-    has_table = study.data.columns is not None
+    columns = study.data.columns
     own = job.audited.dataset.pixels.baseline_columns()
     baselines = standard_baselines(
-        len(study.data.labels), descriptors, random_features, random_blocks=random_blocks, has_table=has_table, own=own
+        len(study.data.labels),
+        descriptors,
+        random_features,
+        random_blocks=random_blocks,
+        has_table=columns is not None,
+        table_title="" if columns is None else columns.title,
+        own=own,
     )
     outcomes = [
         run_baseline(

@@ -35,7 +35,7 @@ class DataSource(Options):
     ----------
     path : str
         Folder, manifest or archive.
-    group_from, columns, root, partition, classes, votes, table_columns, table, allow_outside
+    group_from, columns, root, partition, classes, votes, table_columns, table, feature_array, allow_outside
         As for `headstart.data.read_dataset`.
     """
 
@@ -64,6 +64,15 @@ class DataSource(Options):
             is_path=True,
             by_hand="where images are read from",
             unset="the manifest itself",
+        ),
+    )
+    feature_array: str | None = field(
+        default=None,
+        metadata=option(
+            "Features of your own beside the picture: .npy with a row for each image, or .npz with names and values.",
+            is_path=True,
+            by_hand="where images are read from",
+            unset="none",
         ),
     )
     votes: Votes | None = field(
@@ -120,15 +129,14 @@ class DataSource(Options):
             votes=self.votes,
             table_columns=self.table_columns,
             table=self.table,
+            feature_array=self.feature_array,
             allow_outside=self.allow_outside,
         )
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionary with absolute paths."""
-        paths = {
-            name: None if value is None else str(Path(value).resolve())
-            for name, value in {"path": self.path, "root": self.root, "table": self.table}.items()
-        }
+        named = {name: getattr(self, name) for name in ("path", "root", "table", "feature_array")}
+        paths = {name: None if value is None else str(Path(value).resolve()) for name, value in named.items()}
         lists = {name: None if value is None else list(value) for name, value in self._lists().items()}
         return {**asdict(self), **paths, **lists}
 
