@@ -12,6 +12,7 @@ from headstart.augment import views
 from headstart.backbones.feature_block import DESCRIPTORS, LAST
 from headstart.data import ImageDataset
 from headstart.data.table.encoding import TableEncoding
+from headstart.errors import InputError
 from headstart.explain import explain
 from headstart.heads import HeadSpec, fit_heads
 from headstart.model import Model, Unlocked
@@ -81,6 +82,21 @@ def test_of_an_ensemble_the_weightiest_member_is_explained(model: Model) -> None
     assert "the greatest weight (75%): ridge" in found.notes[0]
     alone = explain(other, pictures(3), target=found.targets)
     np.testing.assert_array_equal(found.maps, alone.maps)
+
+
+@pytest.mark.parametrize("method", ["sharp", "exact", "occlusion", "integrated-gradients"])
+def test_descriptors_alone_have_no_map_which_is_said(method: str) -> None:
+    described = small_model(blocks=(DESCRIPTORS,), n_images=6)
+    with pytest.raises(InputError, match=r"logistic.* takes descriptors of the whole image and nothing of the network"):
+        explain(described, pictures(1), method=method)
+
+
+def test_of_an_ensemble_a_member_that_sees_the_network_is_explained(model: Model) -> None:
+    described = small_model(blocks=(DESCRIPTORS,), n_images=6)
+    together = replace(model, others=(described,), weights=(1.0, 3.0))
+    found = explain(together, pictures(2))
+    assert "the greatest weight of those that see the network (25%): logistic" in found.notes[0]
+    np.testing.assert_array_equal(found.maps, explain(model, pictures(2), target=found.targets).maps)
 
 
 def test_grey_images_and_such_of_another_size_are_brought_to_the_input(model: Model) -> None:

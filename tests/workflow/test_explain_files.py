@@ -173,3 +173,40 @@ def test_masks_that_are_none_are_refused(run: Run, images: list[Path], folders: 
         assert found.exit_code == 2
         assert words in " ".join(found.stderr.split())
         assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "value", "words"),
+    [
+        ({"0 & co": (24, 24)}, 255, "is 24 x 24 pixels, its image 24 x 20: another shape"),
+        ({"0 & co": (20, 24)}, 1, "no value is above 127, though some are above 0"),
+        ({"left/0 & co": (20, 24), "right/0 & co": (20, 24)}, 255, "have the same"),
+    ],
+)
+def test_masks_that_would_be_read_wrongly_are_refused(
+    run: Run, images: list[Path], tmp_path: Path, sizes: dict[str, tuple[int, int]], value: int, words: str
+) -> None:
+    masks = tmp_path / "masks"
+    for name, size in sizes.items():
+        helpers.write_image(masks / f"{name}.png", np.full(size, value, dtype=np.uint8))
+    found = headstart("explain", run.folder, images[0], "-o", tmp_path / "out", "-q", "--masks", masks)
+    assert found.exit_code == 2
+    assert words in " ".join(found.stderr.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_mask_of_half_the_size_fits_its_image(run: Run, images: list[Path], tmp_path: Path) -> None:
+    helpers.write_image(tmp_path / "masks" / f"{images[0].stem}.png", np.full((10, 12), 255, dtype=np.uint8))
+    asked = ["explain", run.folder, images[0], "-o", tmp_path / "out", "-q", "--masks", tmp_path / "masks"]
+    assert headstart(*asked).exit_code == 0
+    (one,) = document(tmp_path / "out").images
+    assert one.checks is not None
+    assert one.checks.mask_share == 1.0
+
+
+def test_two_images_of_one_name_have_no_mask(run: Run, tmp_path: Path) -> None:
+    twins = [helpers.write_image(tmp_path / side / "a.png", helpers.noise(1)[0]) for side in ("left", "right")]
+    mask = helpers.write_image(tmp_path / "masks" / "a.png", np.full((20, 24), 255, dtype=np.uint8))
+    found = headstart("explain", run.folder, *twins, "-o", tmp_path / "out", "-q", "--masks", mask.parent)
+    assert found.exit_code == 2
+    assert "have the same" in " ".join(found.stderr.split())

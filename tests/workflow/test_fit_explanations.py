@@ -139,14 +139,8 @@ def test_damaged_explanations_are_refused_by_field(
 
 
 def test_a_head_that_cannot_be_explained_is_noted(folders: Path, tmp_path: Path, no_figures: None) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        from headstart.errors import InputError
-
-        def refuse(*arguments: object, **options: object) -> None:
-            raise InputError("No map can be made.")
-
-        patch.setattr("headstart.explain.explain", refuse)
-        run = fit(folders, tmp_path / "run", helpers.options(explanations=True))
+    run = fit(folders, tmp_path / "run", helpers.options(explanations=True, features="descriptors"))
     found = document(run)
     assert (found.n_images, found.images) == (0, ())
-    assert "is not explained: No map can be made." in found.notes[0]
+    assert found.notes[0].startswith("Outer fold 0 is not explained: The head (")
+    assert "takes descriptors of the whole image" in found.notes[0]

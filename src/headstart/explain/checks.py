@@ -32,6 +32,8 @@ N_STEPS: Final = 7
 N_RANDOM: Final = 3
 SURVIVES: Final = 0.5
 """Rank correlation from which on two maps count as alike."""
+DARK: Final = 127
+"""Largest value of a mask, 0 to 255, that is outside."""
 _BATCH: Final = 16
 
 
@@ -217,4 +219,4 @@ def mask_on_input(dataset: ImageDataset, row: int, size: tuple[int, int], resize
         When it cannot be read.
     """
     pixels = dataset.prepared(row, ImageResize(size, resize=resize))
-    return np.asarray(pixels[..., 0] > 127)
+    return np.asarray(pixels[..., 0] > DARK)

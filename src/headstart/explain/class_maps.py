@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from headstart.augment import IDENTITY
+from headstart.backbones.feature_block import DESCRIPTORS
 from headstart.errors import InputError
 from headstart.explain.attribution import Attribution
 from headstart.explain.contrast import check_class, contrast_weights
@@ -108,16 +109,20 @@ def explain(
 def weightiest_member(model: Model) -> tuple[Model, tuple[str, ...]]:
     """The model that maps are made of, with what must be said of it: of an ensemble the member of the greatest weight.
 
-    Members speak of scores on scales of their own, so that their maps have no sum.
+    Members speak of scores on scales of their own, so that their maps have no sum. Those on descriptors alone have no
+    maps: they are passed over where another member sees the network.
     """
     if not model.others:
         return model, ()
-    place = int(np.argmax(model.weights))
-    member = replace((model, *model.others)[place], others=(), weights=(), table=model.table)
+    members = (model, *model.others)
+    seeing = [place for place, one in enumerate(members) if any(block != DESCRIPTORS for block in one.features.blocks)]
+    place = max(seeing or range(len(members)), key=lambda place: model.weights[place])
+    member = replace(members[place], others=(), weights=(), table=model.table)
     share = model.weights[place] / sum(model.weights)
+    of_these = "" if len(seeing) == len(members) else " of those that see the network"
     return member, (
         f"Predictions are those of an ensemble of {len(model.weights)}; the maps are of the member of the greatest "
-        f"weight ({share:.0%}): {member.head.spec.label} on {member.backbone.name}.",
+        f"weight{of_these} ({share:.0%}): {member.head.spec.label} on {member.backbone.name}.",
     )
 
 

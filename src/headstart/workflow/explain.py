@@ -280,7 +280,7 @@ class _Beside:
             tests = ExplanationChecks(asked.path, asked.model, training, notes, progress)
             checks = list(tests.of(explanation, explained))
         if asked.masks is not None:
-            checks = with_masks(checks, explanation, asked.masks, asked.model)
+            checks = with_masks(checks, explanation, explained, asked.masks, asked.model)
         return cls(None if isinstance(training, str) else training, near, checks)
 
     def words(self, row: int) -> list[str]:

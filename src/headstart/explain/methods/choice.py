@@ -61,8 +61,13 @@ class Method:
             _check_takes_stage(name)
             check_stage(model, stage)
             check_reaches_features(model, stage)
-        notes = _notes(model)
         label = model.model.head.spec.label
+        if all(block == DESCRIPTORS for block, _ in model.blocks):
+            raise InputError(
+                f"The head ({label}) takes descriptors of the whole image and nothing of the network, so no place "
+                "of an image has a share in its score. Fit with other features, such as multi+descriptors."
+            )
+        notes = _notes(model)
         if model.class_scores.gradient is None and name == INTEGRATED_GRADIENTS:
             raise InputError(
                 f"The scores of the head ({label}) rise in steps and have no gradient. Use the method 'occlusion'."

@@ -77,8 +77,6 @@ def placed_features(model: ScoredModel, pictures: Pictures) -> Iterator[PlacedFe
         When the features are no pooled map.
     """
     blocks = [(block, columns) for block, columns in model.blocks if block != DESCRIPTORS]
-    if not blocks:
-        raise InputError("The model takes no features of its network, so that no place of an image has a share in it.")
     images = model.images(pictures.pixels)
     outputs = model.stage_maps(images, {model.stage_of(block) for block, _ in blocks})
     if any(block == LAST for block, _ in blocks):

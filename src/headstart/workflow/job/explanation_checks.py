@@ -21,6 +21,8 @@ from headstart.study.execution import run_folder as files
 from headstart.workflow.job.training_images import TrainingImages
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from headstart.explain.explanation import Explanation
     from headstart.model import Model
     from headstart.progress import Progress
@@ -143,12 +145,19 @@ def masks_of(folder: Path, images: Sequence[str]) -> dict[str, Path]:
     Raises
     ------
     InputError
-        When the folder is none, or has no mask of any of the images.
+        When the folder is none, has no mask of any of the images, or names do not tell whose a mask is.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder. Give a folder of masks with the names of the images.")
-    found = {Path(name).stem: folder / name for name in list_images(folder)}
-    masks = {image: found[Path(image).stem] for image in images if Path(image).stem in found}
+    found = _by_stem(list_images(folder))
+    named = {stem: same for stem, same in _by_stem(images).items() if stem in found}
+    for same in (*named.values(), *(found[stem] for stem in named)):
+        if len(same) > 1:
+            raise InputError(
+                f"Masks are found by the names of files, and {same[0]} and {same[1]} have the same. Explain images of "
+                "different names, with one mask of each name."
+            )
+    masks = {same[0]: folder / found[stem][0] for stem, same in named.items()}
     if images and not masks:
         raise InputError(
             f"{folder} has no mask of these images, such as {Path(images[0]).stem}.png. Give masks the images' names."
@@ -156,22 +165,47 @@ def masks_of(folder: Path, images: Sequence[str]) -> dict[str, Path]:
     return masks
 
 
+def _by_stem(names: Sequence[str]) -> dict[str, list[str]]:
+    """Names of files by what they are called without folder and ending."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(Path(name).stem, []).append(name)
+    return found
+
+
 def with_masks(
-    tested: Sequence[ImageChecks | None], explanation: Explanation, masks: Mapping[str, Path], model: Model
+    tested: Sequence[ImageChecks | None],
+    explanation: Explanation,
+    pictures: ImageDataset,
+    masks: Mapping[str, Path],
+    model: Model,
 ) -> list[ImageChecks | None]:
     """Tests with the share of each map's heat inside the mask of its image, where it has one.
+
+    Parameters
+    ----------
+    tested : sequence of (ImageChecks or None)
+    explanation : Explanation
+    pictures : ImageDataset
+        The images it explains, in its order.
+    masks : mapping of str to Path
+    model : Model
 
     Raises
     ------
     ImageError
         When a mask cannot be read.
+    InputError
+        When it is of another shape than its image, or dark throughout but not black.
     """
-    resize = str(model.preparation.settings()["resize"])
+    settings = model.preparation.settings()
     found = list(tested)
     for row, image in enumerate(explanation.images):
         if image in masks:
             dataset = ImageDataset.from_files([str(masks[image])])
-            mask = checks.mask_on_input(dataset, 0, model.preparation.size, resize)
+            picture = pictures.load(row, channels=settings.get("channels"))
+            _check_mask(masks[image], dataset.load(0), picture.size)
+            mask = checks.mask_on_input(dataset, 0, model.preparation.size, str(settings["resize"]))
             inside, share = checks.inside_mask(explanation.maps[row], mask)
             shares = {
                 "inside_mask": None if inside is None else round(inside, _DIGITS),
@@ -179,6 +213,21 @@ def with_masks(
             }
             found[row] = (found[row] or ImageChecks()).model_copy(update=shares)
     return found
+
+
+def _check_mask(path: Path, mask: Image.Image, size: tuple[int, int]) -> None:
+    """Refuse a mask that says nothing of an image of a size (width, height)."""
+    (width, height), (columns, rows) = mask.size, size
+    if abs(height * columns - width * rows) > max(rows, columns):  # more than rounding to whole pixels explains
+        raise InputError(
+            f"{path} is {width} x {height} pixels, its image {columns} x {rows}: another shape, so places of the one "
+            "are not places of the other. Give the mask of the whole image."
+        )
+    if 0 < np.asarray(mask.convert("RGB")).max() <= checks.DARK:
+        raise InputError(
+            f"{path}: no value is above {checks.DARK}, though some are above 0, so the mask covers nothing. Give a "
+            "mask that is 255 inside and 0 outside."
+        )
 
 
 def _survives(random: float | None, permuted: float | None) -> bool | None:
