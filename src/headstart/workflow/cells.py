@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -29,7 +26,7 @@ from headstart.cells.micrographs.write import SegmentationWriter
 from headstart.cells.simulation.write import write_assay
 from headstart.errors import InputError, first_few
 from headstart.progress import Progress, Silent
-from headstart.storage import storage_error, write_json
+from headstart.storage import new_folder, write_json
 from headstart.workflow.fit import fit
 from headstart.workflow.options.cells import CellCropOptions, CellFindingOptions, SimulationOptions
 from headstart.workflow.options.fit import FitOptions
@@ -72,7 +69,7 @@ def simulate_cells(
         When the folder holds something already.
     """
     assay = (options or SimulationOptions()).assay()
-    with _new_folder(Path(output)) as folder:
+    with new_folder(Path(output)) as folder:
         return CellCounts(assay.n_micrographs, write_assay(assay, folder, progress or Silent()))
 
 
@@ -100,7 +97,7 @@ def segment_cells(
         When a micrograph cannot be used, or the folder holds something already; nothing is written then.
     """
     found = find_micrographs(Path(micrographs))
-    with _new_folder(Path(output)) as folder:
+    with new_folder(Path(output)) as folder:
         writer = SegmentationWriter(folder)
         for one in _segmented(found, options or CellFindingOptions(), progress or Silent()):
             writer.add(one)
@@ -132,7 +129,7 @@ def crop_cells(
     """
     options = options or CellCropOptions()
     data = read_cells(micrographs, options, progress=progress, labelled=_has_classes(options))
-    with _new_folder(Path(output)) as folder:
+    with new_folder(Path(output)) as folder:
         write_crops(data.dataset, folder)
         write_json(folder / CELLS_FILE, data.document)
     return CellCounts(data.n_micrographs, len(data.dataset), data.notes)
@@ -296,25 +293,3 @@ def _classes(segmented: Sequence[SegmentedMicrograph], options: CellCropOptions)
 def _from_image(one: SegmentedMicrograph, folder: Path, names: Sequence[str]) -> list[str]:
     path = label_image_of(one.name, folder, ("_classes",))
     return classes_of_labels(one, read_label_image(path, path.name), names, path.name)
-
-
-@contextmanager
-def _new_folder(output: Path) -> Iterator[Path]:
-    """A folder that is there once all of it is written, and not at all after an error."""
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise InputError(f"{output} is there already and not empty; name a new folder.")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
-    except OSError as error:
-        raise storage_error(output, error) from error
-    try:
-        yield made
-        made.chmod(0o755)
-        if output.is_dir():
-            output.rmdir()
-        made.rename(output)
-    except OSError as error:
-        raise storage_error(output, error) from error
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
