@@ -1,4 +1,4 @@
-"""What every method gives: maps of what speaks for a class, and the scores that they are maps of."""
+"""Result of every method: maps of what speaks for a class, and the scores that they are maps of."""
 
 from __future__ import annotations
 

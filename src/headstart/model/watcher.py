@@ -1,4 +1,4 @@
-"""What judges windows of a stream, and what it says of them; a detector of what is not normal running does."""
+"""Judges of the windows of a stream, and their verdicts; a detector of what is not normal running is one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Judged:
 
 
 class Watcher(Protocol):
-    """What judges windows of a stream."""
+    """Judge of the windows of a stream."""
 
     @property
     def recipe(self) -> SignalRecipe:
@@ -75,7 +75,7 @@ class Watcher(Protocol):
 
     @property
     def score_label(self) -> str:
-        """What a score is, for an axis."""
+        """Words for the score on an axis."""
         ...
 
     def judge(self, windows: NDArray[np.float32], measured: NDArray[np.float64]) -> Judged:

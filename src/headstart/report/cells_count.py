@@ -113,7 +113,7 @@ def _share(found: ShareFacts | None) -> str:
 
 
 def _trust(folder: Path, results: CellsCountResults) -> Iterator[Section]:
-    """What is known of the model's counting."""
+    """Section on the model's counting errors."""
     if results.known is None:
         return
     table = ReportTable(

@@ -1,4 +1,4 @@
-"""What reading changed, told once where it is the same of many recordings."""
+"""Changes made by reading, told once where it is the same of many recordings."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def _what(results: CellsCountResults) -> str:
 
 
 def known_rows(known: KnownFacts) -> tuple[tuple[str, str, str], ...]:
-    """What is known of the model's errors, as rows of a table."""
+    """The model's error rates, as rows of a table."""
     return tuple(
         (
             name,

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """What a timeline shows.
+    """Contents of a timeline.
 
     Attributes
     ----------

@@ -74,7 +74,7 @@ def _held(column: TableColumnFacts) -> str:
 
 
 def _of_arrays(table: TableFacts) -> str:
-    """What the table cannot say of a feature array."""
+    """Sentences on a feature array, which the table has no column for."""
     if all(column.kind != "array" for column in table.columns):
         return ""
     return (

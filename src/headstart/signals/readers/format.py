@@ -10,7 +10,7 @@ from headstart.errors import InputError
 
 @dataclass(frozen=True)
 class RecordingFormat:
-    """What a user says of the files; everything else is found.
+    """Format of the files as a user names it; everything else is found.
 
     Attributes
     ----------
