@@ -17,8 +17,13 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test touches the user's cache or the network; tests in subprocesses neither. What is printed has room."""
+    """No test touches the user's cache or the network; tests in subprocesses neither. What is printed has room.
+
+    Files are not forced onto the disk: that guards against the loss of power, which no test can bring about, and a tiny
+    fit would wait half a second for it.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
         patch.setenv("COLUMNS", "200")
         patch.setenv("HEADSTART_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("HF_HUB_OFFLINE", "1")

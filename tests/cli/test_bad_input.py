@@ -306,6 +306,7 @@ def test_missing_columns_are_named_with_those_there(rows: list[dict[str, Any]], 
     assert "diagnosis" in text
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_duplicate_rows_are_joined_and_reported(rows: list[dict[str, Any]], tmp_path: Path, run: Run) -> None:
     table = helpers.write_table(tmp_path / "data" / "table.csv", [*rows, rows[3], rows[3]])
     found = headstart("fit", table, "-o", tmp_path / "run", *QUICK, "--json")
@@ -345,6 +346,7 @@ def full_after(monkeypatch: pytest.MonkeyPatch, n_files: int) -> None:
     monkeypatch.setattr("headstart.storage.os.replace", replace)
 
 
+@pytest.mark.usefixtures("empty_figures")
 @pytest.mark.parametrize("n_files", [0, 2, 6, 22, 30])
 def test_a_full_disk_is_reported_and_the_same_command_goes_on(
     n_files: int, folders: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -394,6 +396,7 @@ def test_a_read_only_place_for_the_run(folders: Path, tmp_path: Path, monkeypatc
     assert "the file system is read-only; choose another folder" in text
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_cache_that_cannot_be_written_is_reported_and_the_fit_goes_on(
     folders: Path, run: Run, tmp_path: Path
 ) -> None:

@@ -113,7 +113,8 @@ def test_misuse_leaves_with_2(arguments: list[str]) -> None:
 @pytest.fixture(scope="module")
 def fitted(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     output = tmp_path_factory.mktemp("with space") / "run"
-    return output, headstart("fit", folders, "-o", output, *QUICK)
+    with helpers.no_figures():
+        return output, headstart("fit", folders, "-o", output, *QUICK)
 
 
 def test_fit_ends_with_the_result_the_report_and_the_next_command(fitted: tuple[Path, Result], run: Run) -> None:
@@ -175,7 +176,8 @@ def test_mistakes_are_answered_in_words(options: list[str], message: str, folder
     assert not (tmp_path / "run").exists()
 
 
-def test_leakage_tax_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("no_figures")
+def test_leakage_tax_is_shown(tmp_path: Path) -> None:
     data = helpers.write_folders(tmp_path / "data")
     command = ["fit", data, "-o", tmp_path / "run", *QUICK, "--group-from", r"(\d\d)\d\.png", "--leakage-tax", "-q"]
     found = headstart(*command)
@@ -292,6 +294,7 @@ def test_evaluate_refuses_training_data(fitted: tuple[Path, Result], folders: Pa
     assert "used to train this model" in headstart("evaluate", fitted[0], folders, code=2).stderr
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_compare(fitted: tuple[Path, Result], folders: Path, tmp_path: Path) -> None:
     second = tmp_path / "second"
     split = ["--split", fitted[0] / "split.json", "--resize", "pad", "-q"]

@@ -187,6 +187,7 @@ def test_weights_are_carried_from_one_machine_to_another(cached: Path, monkeypat
     assert (carried.tensors_sha256, carried.weights) == (original.tensors_sha256, original.weights)
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_source_hash_and_licence_stand_in_results_bundle_and_report(cached: Path, folders: Path) -> None:
     worked("backbones", "fetch", helpers.BACKBONE, "--to", cached / "stick", "--offline", "-q")
     worked("backbones", "add", cached / "stick", "-q")

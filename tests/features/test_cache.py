@@ -798,6 +798,7 @@ main({arguments!r})
 """
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_interrupted_in_the_middle_says_so_in_a_line_and_goes_on(folders: Path, tmp_path: Path) -> None:
     place = tmp_path / "cache"
     arguments = [

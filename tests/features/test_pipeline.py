@@ -568,6 +568,7 @@ def test_a_file_that_cannot_be_read_stops_the_views_and_is_named_once(tmp_path: 
 # From the command line to the bundle ----------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize("way", ["exact", "fast"])
 def test_the_way_to_decode_goes_from_the_options_into_run_and_bundle(way: str, tmp_path: Path) -> None:
     from click.testing import CliRunner
@@ -590,6 +591,7 @@ def test_the_way_to_decode_goes_from_the_options_into_run_and_bundle(way: str, t
         "--threads",
         "1",
         "--no-cache",
+        "--no-baselines",
     ]
     done = CliRunner().invoke(main, [*asked, "--device", "cpu", "-q"])
     assert done.exit_code == 0, done.output

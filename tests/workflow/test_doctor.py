@@ -67,7 +67,7 @@ def test_the_text_names_problems_first_and_fits_a_terminal(quick: None, monkeypa
     assert "  HEADSTART_CACHE_LIMIT=plenty" in lines
 
 
-def test_an_engine_that_fails_is_broken_where_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_fails_is_broken_where_it_is_needed(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
     failing = EngineState("torch", "fp32", "cpu", works=False, reason="illegal instruction", is_broken=True)
     absent = EngineState("openvino", "fp32", "cpu", works=False, reason="OpenVINO is not installed")
     monkeypatch.setattr(trial, "try_engines", lambda: (failing, absent))

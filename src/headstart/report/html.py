@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -22,12 +23,17 @@ def render_page(
     title: str, sections: Sequence[Section], *, version: str, beside: str = "results.json and predictions.csv"
 ) -> str:
     """The whole page; every text is escaped, and its content policy forbids loading anything from outside."""
-    environment = Environment(
+    page = _templates().get_template("report.html.j2")
+    return page.render(title=title, sections=sections, version=version, beside=beside)
+
+
+@cache
+def _templates() -> Environment:
+    """The page's templates, compiled once for all pages of a process."""
+    return Environment(
         loader=PackageLoader("headstart.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = environment.get_template("report.html.j2")
-    return page.render(title=title, sections=sections, version=version, beside=beside)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
 
 
 @contextmanager
 def single_thread() -> Iterator[None]:
     """Hold BLAS, OpenMP and torch to one thread: sums are then added in one order everywhere."""
-    from threadpoolctl import threadpool_limits
-
-    with torch_threads(1), threadpool_limits(1):
+    with torch_threads(1), _thread_pools(len(sys.modules)).limit(limits=1):
         yield
+
+
+@lru_cache(maxsize=1)
+def _thread_pools(n_modules: int) -> Any:
+    """Thread pools of the libraries loaded; looked for again, which takes milliseconds, only after further imports."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 @contextmanager

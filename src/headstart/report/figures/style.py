@@ -152,9 +152,11 @@ def render(figure: Figure) -> tuple[bytes, bytes]:
     """The figure as (SVG, PNG) bytes; equal figures give equal bytes. The PNG has 150 dots per inch.
 
     The layout is worked out once, then frozen, so that both files agree and the second costs no second layout. The
-    canvases are asked themselves: `Figure.savefig` draws everything once more beforehand, to lay it out.
+    engine and the canvases are asked themselves: `Figure.draw_without_rendering` and `Figure.savefig` draw everything
+    once more, to lay it out.
     """
-    figure.draw_without_rendering()
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)
     figure.set_layout_engine("none")
     for axes in figure.axes:  # the last digits of the layout hang on the addresses of its variables
         box = axes.get_position(original=True)

@@ -8,6 +8,7 @@ import os
 import platform
 import time
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from headstart.engines.capabilities import processor_name
@@ -57,8 +58,13 @@ def versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
+            found[name] = _version(name)
     return found
+
+
+@cache
+def _version(name: str) -> str:
+    return importlib.metadata.version(name)
 
 
 def machine() -> dict[str, Any]:
