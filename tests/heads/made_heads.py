@@ -13,6 +13,8 @@ SMALL = {
     "svm": HeadSpec("svm", {"C": 3.0}),
     "ridge": HeadSpec("ridge", {"alpha": 30.0}),
     "lda": HeadSpec("lda", {"shrinkage": 0.3}),
+    "cumulative": HeadSpec("cumulative", {"C": 0.1}),
+    "corn": HeadSpec("corn", {"C": 0.1}),
 }
 AUTO_LDA = HeadSpec("lda")
 UNIFORM_KNN = HeadSpec("knn", {"k": 7, "votes": "uniform"})

@@ -208,6 +208,8 @@ def test_a_head_does_not_depend_on_its_siblings(kind):
     other = {"dense": {"epochs": 5}, "logistic": {"C": 1.0}, "knn": {"k": 3}, "svm": {"C": 1.0, "gamma": 2.0}} | {
         "ridge": {"alpha": 2.0},
         "lda": {"shrinkage": "auto"},
+        "cumulative": {"C": 1.0},
+        "corn": {"C": 1.0},
     }
     other = other[kind]
     specs = [HeadSpec(kind, {**SMALL[kind].settings, **other}), SMALL[kind]]

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score, confusion_matrix, mean_absolute_error, roc_auc_score
 
 from headstart.errors import InputError
+from headstart.metrics import METRICS, OutOfFold, evaluate
 from headstart.metrics.ordinal import adjacent_accuracy, cohen_kappa, mean_class_error, threshold_auc
+from headstart.metrics.thresholds import evaluate_thresholds
 
 RNG = np.random.default_rng(11)
 LABELS = RNG.integers(0, 4, 300)
@@ -75,3 +79,55 @@ def test_the_auc_at_every_threshold_is_scikit_learns() -> None:
 def test_unknown_weights_list_those_there_are() -> None:
     with pytest.raises(InputError, match=r"Unknown weights of kappa 'quadratics'. Did you mean 'quadratic'"):
         cohen_kappa(CONFUSION, "quadratics")
+
+
+def _ordered(n_classes: int = 4, n: int = 200) -> OutOfFold:
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, n_classes, n)
+    probabilities = rng.dirichlet(np.ones(n_classes), n) + 0.6 * np.eye(n_classes)[labels]
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    return OutOfFold.from_test_set(labels, probabilities, classes="abcd"[:n_classes], ordered=True)
+
+
+def test_ordered_classes_are_scored_by_their_order_with_intervals() -> None:
+    oof = _ordered()
+    found = evaluate(oof, correction="none", n_resamples=100)
+    predicted = oof.probabilities[0].argmax(axis=1)
+    estimate = found.metrics["quadratic_kappa"]
+    assert estimate.value == pytest.approx(cohen_kappa_score(oof.labels, predicted, weights="quadratic"))
+    assert found.metrics["class_error"].value == pytest.approx(mean_absolute_error(oof.labels, predicted))
+    assert found.metrics["threshold_auc"].value == pytest.approx(threshold_auc(oof.labels, oof.probabilities[0]).mean())
+    for name, metric in METRICS.items():
+        if metric.on_request:
+            one = found.metrics[name]
+            assert not metric.has_interval or one.low <= one.value <= one.high, name
+
+
+def test_unordered_classes_are_scored_as_before_and_refused_what_needs_an_order() -> None:
+    unordered = replace(_ordered(), ordered=False)
+    found = evaluate(unordered, correction="none", n_resamples=100)
+    assert not {name for name in found.metrics if METRICS[name].on_request}
+    named = evaluate(unordered, metrics=("cohen_kappa",), correction="none", n_resamples=100).metrics["cohen_kappa"]
+    assert -1 <= named.low < named.value < named.high
+    with pytest.raises(InputError, match=r"'quadratic_kappa' needs ordered classes.*--ordinal low,middle,high"):
+        evaluate(unordered, metrics=("quadratic_kappa",), correction="none")
+    also = evaluate(unordered, also=("cohen_kappa",), correction="none", n_resamples=100)
+    assert set(also.metrics) - set(found.metrics) == {"cohen_kappa"}
+
+
+def test_the_ranked_probability_score_by_hand() -> None:
+    """Above a and b stand 0.8 and 0.3; the truth b is above a alone: (0.2^2 + 0.3^2) / 2."""
+    assert METRICS["rps"]([1], [[0.2, 0.5, 0.3]]) == pytest.approx((0.04 + 0.09) / 2)
+
+
+def test_thresholds_have_each_their_area_and_calibration() -> None:
+    oof = _ordered(3)
+    found = evaluate_thresholds(oof, correction="none", n_resamples=100)
+    assert [one.above for one in found] == ["a", "b"]
+    areas = threshold_auc(oof.labels, oof.probabilities[0])
+    assert [one.roc_auc.value for one in found] == pytest.approx(areas.tolist())
+    assert all(one.roc_auc.low < one.roc_auc.value < one.roc_auc.high and np.isnan(one.ece.low) for one in found)
+
+
+def test_a_class_error_is_bounded_by_the_number_of_classes() -> None:
+    assert METRICS["class_error"].bounds_for(4) == (0.0, 3.0) and METRICS["accuracy"].bounds_for(4) == (0.0, 1.0)

@@ -17,6 +17,7 @@ from headstart.data.checks import check_names, check_trainable, checked_folds, c
 from headstart.data.constructors import DatasetConstructors
 from headstart.data.images.decode import MAX_PIXELS, WHITE_LEVEL
 from headstart.data.images.source import ImageSource, StoredImage
+from headstart.data.labels.order import class_order
 from headstart.data.labels.raters import Ratings
 from headstart.data.names import check_printable
 from headstart.data.preparation import Preparation
@@ -57,6 +58,8 @@ class ImageDataset(DatasetConstructors):
         judged by; training weighs each class by its probability.
     ratings : Ratings or None
         The labels of several raters, where there are such.
+    ordered : bool
+        Whether the classes stand in an order that scores and heads may speak of, the lowest first.
     columns : tuple of TableColumn
         Table columns: numbers and categories that stand beside the pictures, such as an age or a site; a feature array
         is the last of them.
@@ -79,6 +82,7 @@ class ImageDataset(DatasetConstructors):
     soft: NDArray[np.float64] | None = None
     ratings: Ratings | None = None
     columns: tuple[TableColumn, ...] = ()
+    ordered: bool = False
 
     def __len__(self) -> int:
         return len(self.names)
@@ -191,6 +195,30 @@ class ImageDataset(DatasetConstructors):
         column = encode_texts([str(group) for group in np.asarray(groups).tolist()])
         return replace(self, groups=column.codes, group_names=column.names)
 
+    def with_order(self, requested: str | Sequence[str]) -> ImageDataset:
+        """The same images with ordered classes, the lowest first.
+
+        Parameters
+        ----------
+        requested : str or sequence of str
+            The order; see `headstart.data.labels.order.class_order`.
+
+        Raises
+        ------
+        InputError
+            When it does not name each class once, or names that should say it do not.
+        """
+        order = class_order(requested, self.classes)
+        position = np.array([order.index(name) for name in self.classes], dtype=np.int64)
+        return replace(
+            self,
+            classes=order,
+            labels=None if self.labels is None else position[self.labels],
+            soft=None if self.soft is None else self.soft[:, np.argsort(position)],
+            ratings=None if self.ratings is None else self.ratings.recoded(position),
+            ordered=True,
+        )
+
     def subset(self, rows: ArrayLike) -> ImageDataset:
         """The data set of some rows, in the order given; classes and their codes stay as they are.
 
@@ -274,6 +302,7 @@ class ImageDataset(DatasetConstructors):
                 **({} if self.soft is None else {"soft": self.soft.tolist()}),
                 **({} if self.ratings is None else {"ratings": self.ratings.to_json()}),
                 **({} if not self.columns else {"columns": [column.to_json() for column in self.columns]}),
+                **({"ordered": True} if self.ordered else {}),
             }
         )
 

@@ -6,6 +6,7 @@ Everything is fitted on predictions for rows that the head was not trained on, a
 from headstart.decisions.abstention import AbstentionCurve, abstention_curve
 from headstart.decisions.calibration import Calibration, fit_calibrator
 from headstart.decisions.calibrators import Calibrator, Isotonic, NoCalibration, Platt, Temperature
+from headstart.decisions.class_rule import ClassRule, CostTable, read_costs
 from headstart.decisions.conformal import ConformalSets, fit_conformal, min_calibration_size
 from headstart.decisions.decisions import (
     AS_THEY_ARE,
@@ -24,7 +25,9 @@ __all__ = [
     "AbstentionCurve",
     "Calibration",
     "Calibrator",
+    "ClassRule",
     "ConformalSets",
+    "CostTable",
     "Decided",
     "DecidedOutOfFold",
     "DecisionRules",
@@ -48,4 +51,5 @@ __all__ = [
     "fit_operating_point",
     "min_calibration_size",
     "parse_rule",
+    "read_costs",
 ]

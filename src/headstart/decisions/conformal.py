@@ -41,11 +41,14 @@ class ConformalSets:
         For each class the lowest probability with which it is in a set; 0 where it always is.
     n_calibration : tuple of int
         Images of each class it rests on.
+    intervals : bool
+        Whether the sets are intervals of ordered classes.
     """
 
     level: float
     thresholds: tuple[float, ...]
     n_calibration: tuple[int, ...]
+    intervals: bool = False
 
     @property
     def uninformative(self) -> tuple[bool, ...]:
@@ -53,12 +56,19 @@ class ConformalSets:
         return tuple(n < min_calibration_size(self.level) for n in self.n_calibration)
 
     def sets(self, probabilities: Floats) -> BoolArray:
-        """Whether each class is in the set of each row, shape (n, n_classes); a set may be empty."""
-        return np.asarray(probabilities >= np.array(self.thresholds) - 1e-12)
+        """Whether each class is in the set of each row, shape (n, n_classes); a set may be empty.
+
+        An interval holds the classes between those of the set too, and where that is empty the most probable one: it
+        only grows, so it holds the true class as often at the least.
+        """
+        found = np.asarray(probabilities >= np.array(self.thresholds) - 1e-12)
+        return filled(found, probabilities) if self.intervals else found
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; bundles have called the thresholds floors from the first."""
-        return {"level": self.level, "floors": list(self.thresholds), "n_calibration": list(self.n_calibration)}
+        intervals = {"intervals": True} if self.intervals else {}
+        floors = list(self.thresholds)
+        return {"level": self.level, "floors": floors, "n_calibration": list(self.n_calibration), **intervals}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], n_classes: int) -> ConformalSets:
@@ -68,7 +78,28 @@ class ConformalSets:
         sound = len(thresholds) == len(counts) == n_classes and all(0 <= one <= 1 for one in thresholds)
         if not sound:
             raise InputError(f"Conformal sets of {n_classes} classes need as many thresholds from 0 to 1.")
-        return cls(check_level(value["level"]), thresholds, counts)
+        return cls(check_level(value["level"]), thresholds, counts, bool(value.get("intervals", False)))
+
+
+def filled(sets: BoolArray, probabilities: Floats) -> BoolArray:
+    """Sets with every class between their members; of an empty set the most probable class.
+
+    Parameters
+    ----------
+    sets : ndarray of shape (n, n_classes), bool
+    probabilities : ndarray of shape (n, n_classes)
+
+    Examples
+    --------
+    >>> sets = np.array([[True, False, True, False], [False, False, False, False]])
+    >>> filled(sets, np.array([[0.4, 0.1, 0.4, 0.1], [0.2, 0.3, 0.3, 0.2]])).astype(int).tolist()
+    [[1, 1, 1, 0], [0, 1, 0, 0]]
+    """
+    from_below = np.logical_or.accumulate(sets, axis=1)
+    from_above = np.logical_or.accumulate(sets[:, ::-1], axis=1)[:, ::-1]
+    most_probable = np.arange(sets.shape[1]) == probabilities.argmax(axis=1)[:, None]
+    is_empty = ~sets.any(axis=1, keepdims=True)
+    return np.asarray((from_below & from_above) | (is_empty & most_probable))
 
 
 def check_level(level: float) -> float:
@@ -105,7 +136,12 @@ def min_calibration_size(level: float) -> int:
 
 
 def fit_conformal(
-    probabilities: npt.ArrayLike, labels: npt.ArrayLike, level: float, weights: npt.ArrayLike | None = None
+    probabilities: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    level: float,
+    weights: npt.ArrayLike | None = None,
+    *,
+    intervals: bool = False,
 ) -> ConformalSets:
     """Prediction sets from predictions for rows that the head was not trained on (split-conformal).
 
@@ -121,6 +157,8 @@ def fit_conformal(
     level : float, above 0 and below 1
     weights : array-like of shape (n,), optional
         Only rows of weight 0 are left out: ranks know no weights.
+    intervals : bool
+        Whether classes are ordered and sets are to be intervals of them: the sets are filled up.
 
     Returns
     -------
@@ -143,7 +181,7 @@ def fit_conformal(
     own = columns[np.arange(len(codes)), codes]
     counts = np.bincount(codes, minlength=columns.shape[1]).tolist()
     thresholds = tuple(_threshold(own[codes == code], level) for code in range(columns.shape[1]))
-    return ConformalSets(float(level), thresholds, tuple(counts))
+    return ConformalSets(float(level), thresholds, tuple(counts), intervals)
 
 
 def _counted_rows(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from headstart.decisions.calibration import check_kind, fit_calibrator
 from headstart.decisions.calibrators import Calibrator, NoCalibration, calibrator_from_json
+from headstart.decisions.class_rule import ClassRule, ClassRuleEvaluation, evaluate_class_rule
 from headstart.decisions.conformal import ConformalSets, SetEvaluation, check_level, evaluate_sets, fit_conformal
 from headstart.decisions.operating_point import (
     OperatingPoint,
@@ -20,13 +21,14 @@ from headstart.decisions.operating_point import (
     evaluate_point,
     fit_operating_point,
 )
+from headstart.errors import InputError
 from headstart.metrics import Correction, OutOfFold
 from headstart.metrics.validation import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)
 class DecisionRules:
-    """Requested calibration, operating point and level of the prediction sets.
+    """Requested calibration, operating point or rule of classes, and prediction sets.
 
     Attributes
     ----------
@@ -35,11 +37,39 @@ class DecisionRules:
         None predicts the most probable class.
     level : float or None
         Level of the prediction sets; None makes none.
+    class_rule : ClassRule or None
+        None decides on the most probable class.
+    intervals : bool
+        Whether the prediction sets are intervals of ordered classes.
+
+    Raises
+    ------
+    InputError
+        When an operating point and a rule of classes would both decide.
     """
 
     calibrate: str = "auto"
     operating_point: OperatingRule | None = None
     level: float | None = None
+    class_rule: ClassRule | None = None
+    intervals: bool = False
+
+    def __post_init__(self) -> None:
+        if self.operating_point is not None and self.class_rule is not None:
+            flag = "--costs" if self.class_rule.costs is not None else "--decide expected"
+            raise InputError(f"--operating-point and {flag} each decide on the class; give one of the two.")
+
+    def for_classes(self, classes: Sequence[str]) -> DecisionRules:
+        """The rules with costs in the order of the classes of the data.
+
+        Raises
+        ------
+        InputError
+            When the costs are of other classes.
+        """
+        if self.class_rule is None:
+            return self
+        return replace(self, class_rule=self.class_rule.for_classes(classes))
 
     def check_classes(self, n_classes: int) -> None:
         """Refuse what does not exist for so many classes.
@@ -51,13 +81,16 @@ class DecisionRules:
         check_kind(self.calibrate, n_classes)
         if self.operating_point is not None:
             check_operating_point(n_classes)
+        if self.class_rule is not None:
+            self.class_rule.check_classes(n_classes)
         if self.level is not None:
             check_level(self.level)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Plain values; a rule of classes only where there is one."""
         rule = None if self.operating_point is None else str(self.operating_point)
-        return {"calibrate": self.calibrate, "operating_point": rule, "conformal": self.level}
+        chosen = {} if self.class_rule is None else {"class_rule": self.class_rule.to_json()}
+        return {"calibrate": self.calibrate, "operating_point": rule, "conformal": self.level, **chosen}
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +102,7 @@ class Decided:
     probabilities : ndarray of shape (n, n_classes)
         Calibrated.
     predicted : ndarray of shape (n,), int64
-        Number of the predicted class: by the operating point, or the most probable.
+        Number of the predicted class: by the operating point or the rule of classes, or the most probable.
     sets : ndarray of shape (n, n_classes), bool, or None
         Which classes are in the prediction set.
     """
@@ -81,7 +114,9 @@ class Decided:
 
 @dataclass(frozen=True)
 class Decisions:
-    """Calibrator, operating point and prediction sets, fitted on out-of-fold predictions of one head.
+    """Calibrator, operating point or rule of classes, and prediction sets, for the predictions of one head.
+
+    All but the rule of classes is fitted on out-of-fold predictions.
 
     Attributes
     ----------
@@ -90,17 +125,20 @@ class Decisions:
         On calibrated probabilities.
     conformal : ConformalSets or None
         On the head's own probabilities, so that its level does not lean on the calibrator.
+    class_rule : ClassRule or None
+        On calibrated probabilities.
     """
 
     calibrator: Calibrator = field(default_factory=NoCalibration)
     operating_point: OperatingPoint | None = None
     conformal: ConformalSets | None = None
+    class_rule: ClassRule | None = None
 
     def apply(self, probabilities: FloatArray) -> Decided:
         """Decisions on images with these probabilities by the head, of shape (n, n_classes)."""
         calibrated = self.calibrator.apply(probabilities)
-        point = self.operating_point
-        predicted = np.argmax(calibrated, axis=1).astype(np.int64) if point is None else point.predicted(calibrated)
+        rule = self.operating_point or self.class_rule
+        predicted = np.argmax(calibrated, axis=1).astype(np.int64) if rule is None else rule.predicted(calibrated)
         return Decided(calibrated, predicted, None if self.conformal is None else self.conformal.sets(probabilities))
 
     def notes(self, where: str) -> list[str]:
@@ -114,6 +152,7 @@ class Decisions:
             "calibrator": self.calibrator.to_json(),
             "operating_point": None if self.operating_point is None else self.operating_point.to_json(),
             "conformal": None if self.conformal is None else self.conformal.to_json(),
+            **({} if self.class_rule is None else {"class_rule": self.class_rule.to_json()}),
         }
 
     @classmethod
@@ -125,13 +164,17 @@ class Decisions:
         InputError, KeyError, TypeError, ValueError
             When it is something else, or for another number of classes.
         """
-        point, sets = value["operating_point"], value["conformal"]
+        point, sets, rule = value["operating_point"], value["conformal"], value.get("class_rule")
         if point is not None:
             check_operating_point(n_classes)
+        class_rule = None if rule is None else ClassRule.from_json(rule)
+        if class_rule is not None:
+            class_rule.check_classes(n_classes)
         return cls(
             calibrator_from_json(value["calibrator"], n_classes),
             None if point is None else OperatingPoint.from_json(point),
             None if sets is None else ConformalSets.from_json(sets, n_classes),
+            class_rule,
         )
 
 
@@ -178,8 +221,8 @@ def fit_decisions(
         calibrated = fitted.calibrator.apply(probabilities)
         point = fit_operating_point(calibrated, labels, rules.operating_point, weights, positive=positive)
     if rules.level is not None:
-        sets = fit_conformal(probabilities, labels, rules.level, weights)
-    return Decisions(fitted.calibrator, point, sets), fitted.reason
+        sets = fit_conformal(probabilities, labels, rules.level, weights, intervals=rules.intervals)
+    return Decisions(fitted.calibrator, point, sets, rules.class_rule), fitted.reason
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,16 +242,19 @@ class DecidedOutOfFold:
 
 @dataclass(frozen=True, eq=False)
 class DecisionScores:
-    """Scores of an operating point and of prediction sets on images they were not fitted on; None without one.
+    """Scores of an operating point or a rule of classes and of prediction sets on images they were not fitted on.
 
     Attributes
     ----------
     operating_point : PointEvaluation or None
     conformal : SetEvaluation or None
+    class_rule : ClassRuleEvaluation or None
+        None where there is no such thing, as for the others.
     """
 
     operating_point: PointEvaluation | None
     conformal: SetEvaluation | None
+    class_rule: ClassRuleEvaluation | None = None
 
 
 def evaluate_decisions(
@@ -233,9 +279,13 @@ def evaluate_decisions(
     correction : {"nadeau-bengio", "none"}
         As `headstart.metrics.evaluate` takes it.
     """
-    point, sets = None, None
+    point, sets, by_rule = None, None, None
     if decisions.operating_point is not None:
         point = evaluate_point(oof, decided.predicted_classes, seed=seed, correction=correction)
     if decisions.conformal is not None and decided.sets is not None:
         sets = evaluate_sets(oof, decided.sets, decisions.conformal.level, seed=seed, correction=correction)
-    return DecisionScores(point, sets)
+    if decisions.class_rule is not None:
+        by_rule = evaluate_class_rule(
+            decisions.class_rule, oof, decided.predicted_classes, seed=seed, correction=correction
+        )
+    return DecisionScores(point, sets, by_rule)

@@ -10,7 +10,7 @@ from headstart.heads.spec import KINDS, FitSize, HeadSpec
 GRID_NAMES = ("quick", "wide", "paper")
 
 
-def grid(name: str = "quick") -> list[HeadSpec]:
+def grid(name: str = "quick", *, ordered: bool = False) -> list[HeadSpec]:
     """Candidate heads, those of a kind together; `HeadKind.grids` lists what each kind adds.
 
     Parameters
@@ -18,6 +18,8 @@ def grid(name: str = "quick") -> list[HeadSpec]:
     name : {"quick", "wide", "paper"}
         "quick" keeps what gained on real data and is the default; "wide" searches several times as many; "paper" is
         the paper's search over dense heads: 324 of them.
+    ordered : bool
+        Whether the classes are ordered, so that heads of ordered classes are tried too.
 
     Raises
     ------
@@ -31,7 +33,8 @@ def grid(name: str = "quick") -> list[HeadSpec]:
     """
     if name not in GRID_NAMES:
         raise InputError(unknown_name("grid of heads", name, GRID_NAMES))
-    return [HeadSpec(kind.name, settings) for kind in KINDS.values() for settings in kind.grids.get(name, ())]
+    kinds = [kind for kind in KINDS.values() if ordered or not kind.needs_order]
+    return [HeadSpec(kind.name, settings) for kind in kinds for settings in kind.grids.get(name, ())]
 
 
 def cost(spec: HeadSpec, n_rows: int, n_features: int, n_classes: int, *, precision: str = "fp32") -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -120,6 +120,8 @@ class HeadKind:
         empty where nothing is.
     grids : mapping of str to sequence of dict
         Name of a built-in grid to the settings of the heads that this kind adds to it.
+    needs_order : bool
+        Whether it is for ordered classes alone.
     is_baseline : bool
         Whether it is only what other heads are compared with: fitted like the others, never searched.
     order : int
@@ -144,6 +146,7 @@ class HeadKind:
     lengths: Mapping[str, str] = field(default_factory=dict)
     damage: Callable[[Arrays], str] = _no_damage
     grids: Mapping[str, Sequence[Mapping[str, Scalar]]] = field(default_factory=dict)
+    needs_order: bool = False
     is_baseline: bool = False
     order: int = 100
 
@@ -183,11 +186,26 @@ def register_head(kind: HeadKind) -> HeadKind:
     return kind
 
 
+def check_order(specs: Iterable[HeadSpec], ordered: bool) -> None:
+    """Refuse heads of ordered classes where the classes have no order.
+
+    Raises
+    ------
+    InputError
+    """
+    named = next((spec for spec in specs if KINDS[spec.kind].needs_order and not ordered), None)
+    if named is not None:
+        raise InputError(
+            f"The head '{named.label}' needs ordered classes. Name their order, from the lowest to the highest "
+            "(--ordinal low,middle,high), or take a head of another kind."
+        )
+
+
 def searchable_kinds() -> list[str]:
     """Kinds of head that can be searched, in the order they are described in.
 
     >>> searchable_kinds()
-    ['dense', 'logistic', 'knn', 'svm', 'ridge', 'lda']
+    ['dense', 'logistic', 'knn', 'svm', 'ridge', 'lda', 'cumulative', 'corn']
     """
     return [name for name, kind in KINDS.items() if not kind.is_baseline]
 
@@ -199,8 +217,9 @@ class HeadSpec:
     Parameters
     ----------
     kind : str
-        What is trained on the frozen features: "dense", "logistic", "knn", "svm", "ridge" or "lda", which
-        `docs/heads.md` describes, or any other of `KINDS`. Baselines may also be "majority" or "forest".
+        What is trained on the frozen features: "dense", "logistic", "knn", "svm", "ridge" or "lda", of
+        ordered classes also "cumulative" or "corn", which `docs/heads.md` describes, or any other of `KINDS`. Baselines
+        may also be "majority" or "forest".
     settings : mapping of str to str, int or float
         Settings that differ from the defaults of the kind.
 

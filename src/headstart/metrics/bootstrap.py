@@ -61,22 +61,28 @@ def columns_for(
     *,
     per_class: bool = True,
     class_names: Sequence[str] | None = None,
+    ordered: bool = False,
+    also: Sequence[str] = (),
 ) -> tuple[Column, ...]:
-    """Columns for the named metrics (None: all that exist for so many classes), then for each class.
+    """Columns for the named metrics (None: all that are shown for so many classes, and `also`), then for each class.
 
     Those of a class are the same metrics where they exist for one class, or those of `class_names`.
 
     Raises
     ------
     InputError
-        For an unknown metric, or one that needs two classes when there are more.
+        For an unknown metric, one that needs two classes when there are more, or one of ordered classes where they are
+        not `ordered`.
     """
-    chosen = metrics_for(n_classes) if names is None else [find_metric(name) for name in names]
+    chosen = (
+        metrics_for(n_classes, ordered=ordered, also=also) if names is None else [find_metric(name) for name in names]
+    )
     listed = names if class_names is None else class_names
     of_one_class = [metric for name, metric in CLASS_METRICS.items() if listed is None or name in listed]
     if names is not None:
         for metric in chosen:
             metric.check_classes(n_classes)
+            metric.check_order(ordered)
     overall = [Column(metric) for metric in chosen]
     single = [Column(metric, index) for index in range(n_classes) for metric in of_one_class] if per_class else []
     return tuple(overall + single)

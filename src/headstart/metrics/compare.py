@@ -84,7 +84,7 @@ def compare_paired(
     a, b : OutOfFold
         Predictions of the two, for the same data and split.
     metrics : sequence of str, optional
-        Names from `METRICS`; None takes all that exist for this number of classes and have an interval.
+        Names from `METRICS`; None takes all that are shown for such classes and have an interval.
     correction, n_train_fraction, seed, n_resamples
         As for `evaluate`.
 
@@ -105,7 +105,7 @@ def compare_paired(
     """
     check_comparable(a, b)
     factor = variance_factor(a, correction, n_train_fraction=n_train_fraction)
-    columns = columns_for(a.n_classes, metrics, per_class=False)
+    columns = columns_for(a.n_classes, metrics, per_class=False, ordered=a.ordered)
     columns = tuple(column for column in columns if metrics is not None or column.metric.has_interval)
     first = resample(a, columns, n_resamples=n_resamples, seed=seed)
     second = resample(b, columns, n_resamples=n_resamples, seed=seed)
@@ -122,6 +122,10 @@ def check_comparable(a: OutOfFold, b: OutOfFold) -> None:
         raise InputError(
             f"The two have different classes or another positive class: {_classes(a)} and {_classes(b)}. "
             f"Compare runs of one task."
+        )
+    if a.ordered != b.ordered:
+        raise InputError(
+            "One of the two takes the classes in their order, the other does not. Compare runs of one task."
         )
     if a.n_rows != b.n_rows or not np.array_equal(a.labels, b.labels):
         raise InputError(

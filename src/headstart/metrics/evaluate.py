@@ -85,6 +85,7 @@ def evaluate(
     metrics: Sequence[str] | None = None,
     per_class: bool = True,
     class_metrics: Sequence[str] | None = None,
+    also: Sequence[str] = (),
     correction: Correction = "nadeau-bengio",
     n_train_fraction: float | None = None,
     seed: int = 0,
@@ -97,11 +98,13 @@ def evaluate(
     oof : OutOfFold
         Predictions, folds, weights and groups.
     metrics : sequence of str, optional
-        Names from `METRICS`; None takes all that exist for this number of classes.
+        Names from `METRICS`; None takes all that are shown for such classes.
     per_class : bool
         Whether to score each class against the rest as well.
     class_metrics : sequence of str, optional
         Names from `CLASS_METRICS`; None takes those among `metrics`.
+    also : sequence of str
+        Names of metrics beside those shown, where `metrics` is None.
     correction : 'nadeau-bengio' or 'none'
         The default widens the interval because folds share training data: it speaks of the procedure trained on data
         of this size. 'none' takes the models as fixed: use it for an outside test set.
@@ -129,7 +132,9 @@ def evaluate(
     0.75
     """
     factor = variance_factor(oof, correction, n_train_fraction=n_train_fraction)
-    columns = columns_for(oof.n_classes, metrics, per_class=per_class, class_names=class_metrics)
+    columns = columns_for(
+        oof.n_classes, metrics, per_class=per_class, class_names=class_metrics, ordered=oof.ordered, also=also
+    )
     replicates = resample(oof, columns, n_resamples=n_resamples, seed=seed)
     estimates = dict(zip(columns, estimates_of(oof, replicates, factor), strict=True))
     return Evaluation(

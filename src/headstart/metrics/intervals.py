@@ -214,6 +214,16 @@ def _of_both_sides(oof: OutOfFold, index: int) -> float:
     return 2 * min(_units_among(oof, oof.labels == index), _units_among(oof, oof.labels != index))
 
 
+def _of_ends(oof: OutOfFold, index: int) -> float:
+    """Units that decide a mean over all thresholds, by the rarer of the two outermost classes."""
+    return 2 * min(_units_among(oof, oof.labels == number) for number in (0, oof.n_classes - 1))
+
+
+def _of_threshold(oof: OutOfFold, index: int) -> float:
+    """Units that decide a score of one threshold, by the rarer side."""
+    return 2 * min(_units_among(oof, oof.labels <= index), _units_among(oof, oof.labels > index))
+
+
 def _predicted(oof: OutOfFold, index: int) -> BoolArray:
     """Rows predicted to be of a class in at least one repeat."""
     predicted = (oof.probabilities.argmax(axis=2) == index) & (oof.fold >= 0)
@@ -227,6 +237,8 @@ _EVIDENCE: dict[Evidence, Callable[[OutOfFold, int], float]] = {
     "predicted": lambda oof, index: _units_among(oof, _predicted(oof, index)),
     "both": _of_both_sides,
     "rarest": _of_rarest,
+    "ends": _of_ends,
+    "threshold": _of_threshold,
 }
 
 

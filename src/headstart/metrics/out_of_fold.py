@@ -43,6 +43,8 @@ class OutOfFold:
         Sample weights, as given and of any scale; None weighs all rows alike.
     groups : ndarray of shape (n,), int, or None
         Rows that belong together (one patient, one panel) and are resampled as wholes; None: every row alone.
+    ordered : bool
+        Whether the classes stand in an order that scores may speak of, the lowest first.
 
     Raises
     ------
@@ -57,6 +59,7 @@ class OutOfFold:
     positive: int | None = None
     weights: FloatArray | None = None
     groups: IntArray | None = None
+    ordered: bool = False
 
     def __post_init__(self) -> None:
         n_classes = len(self.classes)
@@ -82,6 +85,7 @@ class OutOfFold:
         positive: int | None = None,
         weights: npt.ArrayLike | None = None,
         groups: npt.ArrayLike | None = None,
+        ordered: bool = False,
     ) -> OutOfFold:
         """Predictions of one fixed model for an outside test set: one repeat, one fold, every row judged.
 
@@ -96,6 +100,7 @@ class OutOfFold:
             positive=positive,
             weights=None if weights is None else np.asarray(weights, dtype=np.float64),
             groups=None if groups is None else np.asarray(groups),
+            ordered=ordered,
         )
 
     def with_predicted(self, predicted: IntArray) -> OutOfFold:

@@ -9,7 +9,7 @@ probability (for two classes: threshold 0.5).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,7 +28,7 @@ from headstart.metrics.validation import (
 )
 from headstart.runtime.registry import Registry
 
-Evidence = Literal["all", "rarest", "class", "rest", "predicted", "both"]
+Evidence = Literal["all", "rarest", "class", "rest", "predicted", "both", "ends", "threshold"]
 """Which rows could have spoken against a perfect score; `headstart.metrics.intervals.count_units` counts them."""
 
 ScoreFunction = Callable[[Tally], FloatArray]
@@ -52,6 +52,8 @@ class Metric:
         Lowest and highest possible value.
     two_class_bounds : (float, float) or None
         Bounds for two classes; None: the same.
+    bounds_by_classes : callable or None
+        From the number of classes to the bounds, where they depend on it; None: they do not.
     max_classes : int or None
         Number of classes up to which it exists; None: any.
     uses_probabilities : bool
@@ -60,6 +62,10 @@ class Metric:
         Whether candidates can be chosen by it: False where a worthless model can score best.
     has_interval : bool
         False for the calibration error, whose debiased estimate has no trustworthy interval here.
+    needs_order : bool
+        Whether it speaks of the order of the classes, and so exists only where they have one.
+    on_request : bool
+        Whether unordered classes are scored by it only where it is named.
     """
 
     name: str
@@ -69,10 +75,13 @@ class Metric:
     greater_is_better: bool = True
     bounds: tuple[float, float] = (0.0, 1.0)
     two_class_bounds: tuple[float, float] | None = None
+    bounds_by_classes: Callable[[int], tuple[float, float]] | None = None
     max_classes: int | None = None
     uses_probabilities: bool = True
     usable_for_selection: bool = True
     has_interval: bool = True
+    needs_order: bool = False
+    on_request: bool = False
 
     def __call__(
         self,
@@ -119,6 +128,8 @@ class Metric:
 
     def bounds_for(self, n_classes: int) -> tuple[float, float]:
         """Bounds for a task of so many classes."""
+        if self.bounds_by_classes is not None:
+            return self.bounds_by_classes(n_classes)
         return self.bounds if self.two_class_bounds is None or n_classes != 2 else self.two_class_bounds
 
     def exists_for(self, n_classes: int) -> bool:
@@ -132,6 +143,14 @@ class Metric:
             macro = f"'{self.name}_macro' or " if f"{self.name}_macro" in METRICS else ""
             raise InputError(
                 f"Metric '{self.name}' needs {most}; there are {n_classes}. Use {macro}the scores per class."
+            )
+
+    def check_order(self, ordered: bool) -> None:
+        """Raise InputError when the metric speaks of an order that the classes do not have."""
+        if self.needs_order and not ordered:
+            raise InputError(
+                f"Metric '{self.name}' needs ordered classes. Name their order, from the lowest to the highest: "
+                "--ordinal low,middle,high."
             )
 
     def check_usable_for_selection(self) -> None:
@@ -222,9 +241,10 @@ def find_metric(name: str) -> Metric:
     return METRICS[name]
 
 
-def metrics_for(n_classes: int) -> list[Metric]:
-    """All metrics that exist for so many classes, in order."""
-    return [metric for metric in METRICS.values() if metric.exists_for(n_classes)]
+def metrics_for(n_classes: int, *, ordered: bool = False, also: Sequence[str] = ()) -> list[Metric]:
+    """All metrics that are shown for so many classes, ordered or not, and those of `also`, in order."""
+    shown = [metric for name, metric in METRICS.items() if ordered or not metric.on_request or name in also]
+    return [metric for metric in shown if metric.exists_for(n_classes)]
 
 
 def selection_metrics() -> list[str]:
@@ -238,13 +258,22 @@ def score(
     weights: npt.ArrayLike | None = None,
     *,
     positive: int | None = None,
+    ordered: bool = False,
+    also: Sequence[str] = (),
 ) -> dict[str, float | None]:
-    """Every metric of one set of rows, ready for JSON: None where undefined. Arguments as for `Metric.__call__`."""
+    """Every metric of one set of rows, ready for JSON: None where undefined.
+
+    Arguments as for `Metric.__call__`; with `ordered` classes those of their order too, and those of
+    `also`.
+    """
     outcome, batch = checked_outcome(labels, probabilities, weights, positive)
     if batch.ndim != 1:
         raise InputError(f"Weights must have shape ({len(outcome.labels)},) here; got {batch.shape}.")
     tally = Tally(outcome, batch[None])
-    return {metric.name: plain(metric.compute(tally)[0]) for metric in metrics_for(outcome.n_classes)}
+    return {
+        metric.name: plain(metric.compute(tally)[0])
+        for metric in metrics_for(outcome.n_classes, ordered=ordered, also=also)
+    }
 
 
 def checked_outcome(

@@ -71,6 +71,21 @@ class Outcome:
         return np.asarray(happened, dtype=np.float64)
 
     @cached_property
+    def above(self) -> FloatArray:
+        """Probability of the classes above each threshold between ordered classes, shape (n, K - 1)."""
+        return np.asarray(np.cumsum(self.probabilities[:, ::-1], axis=1)[:, ::-1][:, 1:])
+
+    @cached_property
+    def rankings_above(self) -> list[Ranking]:
+        """Rows by falling probability above each threshold."""
+        return [rank(self.above[:, threshold]) for threshold in range(self.n_classes - 1)]
+
+    @cached_property
+    def bins_above(self) -> list[Bins]:
+        """Rows by the probability above each threshold, in bins of about equal count."""
+        return [equal_count_bins(self.above[:, threshold]) for threshold in range(self.n_classes - 1)]
+
+    @cached_property
     def bins(self) -> Bins:
         """Rows by confidence, in bins of about equal count."""
         return equal_count_bins(self.confidence)
@@ -115,6 +130,26 @@ class Tally:
     def ece(self) -> FloatArray:
         """Debiased expected calibration error, shape (batch,)."""
         return debiased_ece(self.outcome.confidence, self.outcome.event, self.weights, self.outcome.bins)
+
+    @cached_property
+    def threshold_areas(self) -> FloatArray:
+        """ROC AUC of the probability above each threshold between ordered classes, shape (batch, K - 1)."""
+        outcome = self.outcome
+        areas = [
+            area_under_roc(*cumulative(ranking, outcome.labels > threshold, self.weights))
+            for threshold, ranking in enumerate(outcome.rankings_above)
+        ]
+        return np.stack(areas, axis=1)
+
+    @cached_property
+    def threshold_eces(self) -> FloatArray:
+        """Debiased calibration error of the probability above each threshold, shape (batch, K - 1)."""
+        outcome = self.outcome
+        errors = [
+            debiased_ece(above, (outcome.labels > threshold).astype(np.float64), self.weights, bins)
+            for threshold, (above, bins) in enumerate(zip(outcome.above.T, outcome.bins_above, strict=True))
+        ]
+        return np.stack(errors, axis=1)
 
     def mean(self, values: FloatArray) -> FloatArray:
         """Weighted mean of values of shape (n,), shape (batch,)."""

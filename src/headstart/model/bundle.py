@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-BUNDLE_FORMAT: Final = 8
+BUNDLE_FORMAT: Final = 9
 MANIFEST: Final = "manifest.json"
 DESCRIPTION: Final = "model.json"
 BACKBONE: Final = "backbone.safetensors"
@@ -27,7 +27,8 @@ _CONTENT: Final = (DESCRIPTION, BACKBONE, HEAD)
 _PLAIN_FORMAT: Final = 4  # of a bundle whose preparation learned nothing, which older versions read too
 _FITTED_FORMAT: Final = 5  # of one whose preparation learned something
 _BLOCKS_FORMAT: Final = 6  # of one with feature blocks
-_ENSEMBLE_FORMAT: Final = 7  # of an ensemble; of one that tells unlike images: the newest
+_ENSEMBLE_FORMAT: Final = 7  # of an ensemble
+_NOVELTY_FORMAT: Final = 8  # of one that tells unlike images; of ordered classes or a rule of classes: the newest
 MEMBER_PREFIX: Final = "member-"
 """Start of the names of files that only further members of an ensemble need."""
 
@@ -41,6 +42,7 @@ def write_bundle(
     network: bytes | None = None,
     preparation: Mapping[str, NDArray[Any]] | None = None,
     has_blocks: bool = False,
+    has_order: bool = False,
     members: Mapping[str, bytes] | None = None,
     novelty: Mapping[str, NDArray[Any]] | None = None,
 ) -> None:
@@ -60,6 +62,8 @@ def write_bundle(
         What the preparation of the images learned; empty or None where nothing of it is fitted.
     has_blocks : bool
         The head takes other features than the pooled output of the last stage.
+    has_order : bool
+        The classes are ordered, or a rule decides on the class.
     members : Mapping, optional
         Content of the files of an ensemble's further members, by names that begin with `MEMBER_PREFIX`; None where
         there are none.
@@ -96,6 +100,8 @@ def write_bundle(
     if members is not None:
         version = _ENSEMBLE_FORMAT
     if novelty is not None:
+        version = _NOVELTY_FORMAT
+    if has_order:
         version = BUNDLE_FORMAT
     manifest = {"format": version, "headstart": __version__, "files": hashes}
     write_json(folder / MANIFEST, {**manifest, "sha256": hash_json(manifest)})

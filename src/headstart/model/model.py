@@ -160,6 +160,11 @@ class Model:
     novelty: NoveltyDetector | None = None
 
     @property
+    def ordered(self) -> bool:
+        """Whether the classes stand in an order, the lowest first."""
+        return bool(self.facts.get("ordered", False))
+
+    @property
     def holds_training_features(self) -> bool:
         """Whether head or distances keep features of single training images."""
         return self.head.holds_training_features or (
@@ -374,6 +379,7 @@ class Model:
             network=self.network,
             preparation=learned(self.preparation),
             has_blocks=self.features != LAST_STAGE,
+            has_order=self.ordered or self.decisions.class_rule is not None,
             members=stored.content if self.others else None,
             novelty=None if self.novelty is None else self.novelty.to_tensors(),
         )

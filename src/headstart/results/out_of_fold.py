@@ -32,6 +32,7 @@ def out_of_fold(record: RunRecord) -> OutOfFold:
         positive=record.positive,
         weights=None if predictions.weights is None else _padded(predictions.weights[first], n_rows),
         groups=_groups(record, names, n_rows),
+        ordered=record.results.task.ordered,
     )
 
 

@@ -55,6 +55,8 @@ class StudyData:
         Standard deviation that heads give each feature; None for 1 each.
     blocks : tuple of tuple of int
         For each source the number of features of every block that heads weigh; empty where each is one block.
+    ordered : bool
+        Whether the classes stand in an order that scores speak of.
     """
 
     features: tuple[NDArray[np.float32], ...]
@@ -71,6 +73,7 @@ class StudyData:
     table_blocks: tuple[int, ...] = ()
     spread: Floats | None = None
     blocks: tuple[tuple[int, ...], ...] = ()
+    ordered: bool = False
 
     @classmethod
     def of(
@@ -105,6 +108,7 @@ class StudyData:
             soft=dataset.soft,
             columns=FoldTable(dataset.columns, dataset.weights) if dataset.columns else None,
             blocks=blocks,
+            ordered=dataset.ordered,
         )
         return alone.with_features(features, views)
 

@@ -53,4 +53,5 @@ def gather(
         positive=positive,
         weights=data.weights,
         groups=data.groups,
+        ordered=data.ordered,
     )

@@ -152,7 +152,7 @@ def _judge(
     few = tuple(dict.fromkeys((plan.choose_by, *CALIBRATION_SCORES)))
     raw = evaluate(before, metrics=few, per_class=False, seed=plan.seed)
     decided = gather_decided([_decisions(result) for result in folds], after)
-    return JudgedPredictions(before, after, raw, evaluate(after, seed=plan.seed), decided)
+    return JudgedPredictions(before, after, raw, evaluate(after, also=(plan.choose_by,), seed=plan.seed), decided)
 
 
 def _tax(

@@ -13,8 +13,8 @@ import numpy as np
 
 from headstart.heads import Chunk, HeadSpec, TrainingRows, total_cost, training_rows
 from headstart.heads.batched.plan import STEPS_PER_EPOCH, batch_rows
-from headstart.metrics import OutOfFold
-from headstart.metrics.bootstrap import columns_for, score_batch
+from headstart.metrics import OutOfFold, find_metric
+from headstart.metrics.bootstrap import Column, score_batch
 from headstart.runtime.threads import single_thread
 from headstart.study.folds import OuterFold
 from headstart.study.plan import StudyPlan
@@ -108,7 +108,7 @@ def _compared_seconds(metric: str, n_classes: int) -> float:
     probabilities = np.random.default_rng(0).dirichlet(np.ones(n_classes), _TRIAL_ROWS)
     labels = np.arange(_TRIAL_ROWS) % n_classes
     oof = OutOfFold.from_test_set(labels, probabilities, classes=[str(code) for code in range(n_classes)])
-    columns, counts = columns_for(n_classes, [metric], per_class=False), np.ones((_TRIAL_DRAWS, _TRIAL_ROWS))
+    columns, counts = (Column(find_metric(metric)),), np.ones((_TRIAL_DRAWS, _TRIAL_ROWS))
     start = time.perf_counter()
     score_batch(oof, counts, columns)
     return (time.perf_counter() - start) / counts.size

@@ -27,6 +27,7 @@ from headstart.results.writers.estimates import (
     interval_facts,
     plain_fields,
 )
+from headstart.results.writers.ordinal import ordinal_results
 from headstart.workflow.job.audit import Data, open_data, refuse_table_columns
 from headstart.workflow.options.data import as_source
 
@@ -88,6 +89,7 @@ def evaluate(
         per_class=class_scores(found),
         confusion=confusion_rows(found),
         interval=interval_facts(found.interval),
+        ordinal=ordinal_results(oof, seed=seed, correction="none"),
         novelty=_novelty_share(fitted, oof, readable, seed),
         **_decision_scores(fitted, oof, readable, seed),
     )
@@ -132,6 +134,7 @@ def _test_set(
         positive=None if positive is None else model.classes.index(positive),
         weights=judged.weights,
         groups=judged.groups,
+        ordered=model.ordered,
     )
 
 
@@ -144,6 +147,8 @@ def _decision_scores(model: Model, oof: OutOfFold, predictions: Sequence[Predict
     point = model.decisions.operating_point
     if point is not None:
         scores["operating_point"] |= {"rule": point.rule, "threshold": point.threshold}
+    if model.decisions.class_rule is not None:
+        scores["class_rule"] |= {"rule": model.decisions.class_rule.to_json()}
     return scores
 
 

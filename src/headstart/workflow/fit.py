@@ -157,7 +157,7 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
             data,
             split,
             job.plan,
-            job.options.decision_rules,
+            job.decision_rules,
             fine_tuning=fine_tuning,
             leakage_tax=job.options.leakage_tax,
             journal=job.journal,

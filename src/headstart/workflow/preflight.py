@@ -139,6 +139,8 @@ class Preflight:
             When `output` lies inside the data or holds something else.
         """
         clock, progress = clock or Stopwatch(), progress or Silent()
+        if isinstance(data, ImageDataset) and data.ordered and not options.is_ordinal:
+            options = replace(options, ordinal=data.classes)
         folder = None if output is None else output_folder(data, output)
         space = scope.space(options)
         if scope.trains:
@@ -157,6 +159,8 @@ class Preflight:
                 channels=options.channels,
                 progress=progress,
             )
+        if options.ordinal is not None:
+            audited = replace(audited, dataset=audited.dataset.with_order(options.ordinal))
         positive = _check_classes(audited.dataset, options, scope)
         split = _check_folds(audited, options, space, scope)
         with clock.step("backbone"):
@@ -246,9 +250,11 @@ def _check_classes(dataset: ImageDataset, options: FitOptions, scope: Scope) -> 
     """Score and decisions must suit the classes; gives the positive one."""
     n_classes = len(dataset.classes)
     if scope.judges:
-        find_metric(scope.metric or options.metric).check_classes(n_classes)
+        metric = find_metric(scope.metric or options.metric)
+        metric.check_classes(n_classes)
+        metric.check_order(dataset.ordered)
     if scope.trains:
-        options.decision_rules.check_classes(n_classes)
+        options.decision_rules.for_classes(dataset.classes).check_classes(n_classes)
     return choose_positive(dataset, options.positive) if scope.judges else _NO_POSITIVE
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -12,6 +12,8 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -24,6 +26,24 @@ class Part(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return self.model_dump(mode="json")
+
+
+class SparePart(Part):
+    """A part some of whose fields are written only where they say something.
+
+    Attributes
+    ----------
+    left_out : tuple of str
+        Fields that are left out of the document where they are at their default.
+    """
+
+    left_out: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        silent = {name for name in self.left_out if getattr(self, name) == fields[name].default}
+        return {name: value for name, value in serialise(self).items() if name not in silent}
 
 
 def _rising(ends: tuple[float, float]) -> tuple[float, float]:

@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
-from headstart.results.models.base import Count, Mass, Matrix, Part, Positive, Share
-from headstart.results.models.estimates import EstimateFacts, PlainEstimate
+from headstart.results.models.base import Count, Mass, Matrix, Part, Positive, Share, SparePart
+from headstart.results.models.estimates import EstimateFacts, Estimates, PlainEstimate
 
 
-class RequestedDecisions(Part):
-    """Calibration, operating point and level of the prediction sets that the user requested."""
+class CostFacts(Part):
+    """Cost of every prediction: rows true, columns predicted, in the order of the classes."""
+
+    classes: tuple[str, ...]
+    values: Matrix
+
+
+class ClassRuleFacts(Part):
+    """How a class is decided on: the expected one of ordered classes, or the one of the least expected cost."""
+
+    kind: Literal["expected", "costs"]
+    costs: CostFacts | None
+
+    def words(self) -> str:
+        """Name of the rule."""
+        return "the least expected cost" if self.kind == "costs" else "the expected class"
+
+
+class RequestedDecisions(SparePart):
+    """Calibration, operating point, rule of classes and level of the prediction sets that the user requested."""
+
+    left_out: ClassVar = ("class_rule",)
 
     calibrate: str
     operating_point: str | None
     conformal: Annotated[float, Field(gt=0, lt=1)] | None
+    class_rule: ClassRuleFacts | None = None
 
 
 class BeforeAndAfter(Part):
@@ -90,6 +111,36 @@ class TestSetOperatingPoint(OperatingPointResults):
     threshold: float
 
 
+class ClassRuleResults(Part):
+    """Scores and confusion matrix of the classes decided on by a rule; mean costs of an image where there are costs.
+
+    Attributes
+    ----------
+    most_probable_cost : EstimateFacts or None
+        Mean cost where the most probable class is predicted.
+    """
+
+    metrics: Estimates
+    confusion: Matrix
+    mean_cost: EstimateFacts | None
+    most_probable_cost: EstimateFacts | None
+
+    def words(self, rule: ClassRuleFacts) -> str:
+        """The scores in one line."""
+        said = f"Decided by {rule.words()}: accuracy {self.metrics['accuracy']}"
+        if "quadratic_kappa" in self.metrics:
+            said += f"; kappa, quadratic weights {self.metrics['quadratic_kappa']}"
+        if self.mean_cost is not None:
+            said += f"; mean cost {self.mean_cost}, of the most probable class {self.most_probable_cost}"
+        return said
+
+
+class TestSetClassRule(ClassRuleResults):
+    """The model's rule of classes, with its scores and confusion matrix on the test set."""
+
+    rule: ClassRuleFacts
+
+
 class ClassCoverage(Part):
     """How often the prediction set of an image of this class holds the class, and how many images that rests on."""
 
@@ -128,17 +179,24 @@ class TestSetCoverage(SetCoverage):
     per_class: dict[str, EstimateFacts]
 
 
-class TestSetDecisions(Part):
-    """Scores of the model's operating point and prediction sets on the test set; None where the model has none."""
+class TestSetDecisions(SparePart):
+    """Scores of the model's decisions on the test set; None where the model does not make them."""
+
+    left_out: ClassVar[tuple[str, ...]] = ("class_rule",)
 
     operating_point: TestSetOperatingPoint | None
     conformal: TestSetCoverage | None
+    class_rule: TestSetClassRule | None = None
 
     @property
     def decision_lines(self) -> tuple[str, ...]:
-        """Both in words, a line each."""
-        point, sets = self.operating_point, self.conformal
-        return (*(() if point is None else (point.words(point.rule),)), *(() if sets is None else (sets.words(),)))
+        """Decisions in words, a line each."""
+        point, rule, sets = self.operating_point, self.class_rule, self.conformal
+        return (
+            *(() if point is None else (point.words(point.rule),)),
+            *(() if rule is None else (rule.words(rule.rule),)),
+            *(() if sets is None else (sets.words(),)),
+        )
 
 
 class AbstentionPoint(Part):
@@ -208,12 +266,21 @@ class OperatingPointFacts(Part):
     note: str
 
 
-class ConformalThresholds(Part):
-    """For each class the lowest probability with which it is in a prediction set, and the images that rests on."""
+class ConformalThresholds(SparePart):
+    """For each class the lowest probability with which it is in a prediction set, and the images that rests on.
+
+    Attributes
+    ----------
+    intervals : bool
+        Whether sets are filled up to intervals of ordered classes.
+    """
+
+    left_out: ClassVar = ("intervals",)
 
     level: Annotated[float, Field(gt=0, lt=1)]
     thresholds: tuple[Share, ...]
     n_calibration: tuple[Count, ...]
+    intervals: bool = False
 
 
 class FittedDecisions(Part):
@@ -233,8 +300,10 @@ class FoldDecisionFacts(FittedDecisions):
     fold: Count
 
 
-class DecisionResults(Part):
+class DecisionResults(SparePart):
     """Decisions requested, decisions fitted in every fold, and their scores."""
+
+    left_out: ClassVar = ("class_rule",)
 
     requested: RequestedDecisions
     calibration: CalibrationFacts
@@ -243,12 +312,18 @@ class DecisionResults(Part):
     abstention: AbstentionResults
     folds: tuple[FoldDecisionFacts, ...]
     final: FittedDecisions
+    class_rule: ClassRuleResults | None = None
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """Operating point and prediction sets in words, a line each."""
+        """Operating point, rule of classes and prediction sets in words, a line each."""
         point, rule, sets = self.operating_point, self.requested.operating_point or "", self.conformal
-        return (*(() if point is None else (point.words(rule),)), *(() if sets is None else (sets.words(),)))
+        by_rule, chosen = self.class_rule, self.requested.class_rule
+        return (
+            *(() if point is None else (point.words(rule),)),
+            *(() if by_rule is None or chosen is None else (by_rule.words(chosen),)),
+            *(() if sets is None else (sets.words(),)),
+        )
 
     @property
     def class_tables(self) -> dict[str, Mapping[str, object]]:
@@ -257,8 +332,15 @@ class DecisionResults(Part):
 
     @property
     def matrices(self) -> dict[str, tuple[tuple[float, ...], ...]]:
-        """Confusion matrices, by their place."""
-        return {} if self.operating_point is None else {"operating_point.confusion": self.operating_point.confusion}
+        """Confusion matrices and costs, by their place."""
+        found, rule = {}, self.requested.class_rule
+        if self.operating_point is not None:
+            found["operating_point.confusion"] = self.operating_point.confusion
+        if self.class_rule is not None:
+            found["class_rule.confusion"] = self.class_rule.confusion
+        if rule is not None and rule.costs is not None:
+            found["requested.class_rule.costs.values"] = rule.costs.values
+        return found
 
     @property
     def missing(self) -> Iterator[str]:
@@ -268,3 +350,5 @@ class DecisionResults(Part):
             if getattr(self.requested, kind) is not None:
                 absent = [f"{place}.{kind}" for place, one in fitted.items() if getattr(one, kind) is None]
                 yield from [*([kind] if getattr(self, kind) is None else []), *absent]
+        if self.requested.class_rule is not None and self.class_rule is None:
+            yield "class_rule"

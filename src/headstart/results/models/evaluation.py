@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from headstart.results.models.base import Count, Ends, Matrix, Part, Positive, Share
 from headstart.results.models.decisions import TestSetDecisions
 from headstart.results.models.estimates import ClassScores, Estimates, IntervalFacts
 from headstart.results.models.novelty import NoveltyShare
+from headstart.results.models.ordinal import OrdinalResults
 from headstart.results.models.transferability import TransferabilityScores
 
 
@@ -18,11 +19,15 @@ class TestSetResults(TestSetDecisions):
     ----------
     metrics, per_class, confusion
         Scores of the most probable class.
+    ordinal : OrdinalResults or None
+        Scores at the thresholds between ordered classes; None where the model's have no order.
     novelty : NoveltyShare or None
         Share of the images flagged as unlike the training images; None where the model does not tell.
     unreadable : tuple of str
         Images that were left out, and why.
     """
+
+    left_out: ClassVar = ("class_rule", "ordinal")
 
     classes: tuple[str, ...]
     positive: str | None
@@ -32,6 +37,7 @@ class TestSetResults(TestSetDecisions):
     per_class: dict[str, ClassScores]
     confusion: Matrix
     interval: IntervalFacts
+    ordinal: OrdinalResults | None = None
     novelty: NoveltyShare | None = None
 
 

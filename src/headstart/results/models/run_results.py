@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from headstart.results.models.audit import AuditFacts
-from headstart.results.models.base import Count, Ends, Matrix, Part, Positive, Sha256
+from headstart.results.models.base import Count, Ends, Matrix, Part, Positive, Sha256, SparePart
 from headstart.results.models.candidates import (
     CandidateSummary,
     FinalModel,
@@ -23,6 +23,7 @@ from headstart.results.models.estimates import ClassScores, Estimates, IntervalF
 from headstart.results.models.finetuning import FineTuningResults
 from headstart.results.models.label_issues import LabelFacts
 from headstart.results.models.novelty import NoveltyResults
+from headstart.results.models.ordinal import OrdinalResults
 from headstart.results.models.run_file import RunFile, Upgrade
 from headstart.results.models.sources import BackboneFacts, EngineRecord, SourceFacts
 from headstart.results.models.table import TableFacts
@@ -43,8 +44,16 @@ class HeadlineFacts(Part):
     verdict: Verdict | None
 
 
-class TaskFacts(Part):
-    """The classes, the positive one of two with the reason why it is that one, and the images of each."""
+class TaskFacts(SparePart):
+    """The classes, the positive one of two with the reason why it is that one, and the images of each.
+
+    Attributes
+    ----------
+    ordered : bool
+        Whether the classes stand in their order, the lowest first.
+    """
+
+    left_out: ClassVar = ("ordered",)
 
     classes: tuple[str, ...]
     positive: str | None
@@ -54,6 +63,7 @@ class TaskFacts(Part):
     class_counts: dict[str, Count]
     weighted: bool
     data_sha256: str
+    ordered: bool = False
 
 
 class ProtocolFacts(Part):
@@ -68,14 +78,14 @@ class ProtocolFacts(Part):
     interval: IntervalFacts
 
 
-class RunResults(RunFile):
+class RunResults(RunFile, SparePart):
     """Everything that a fit found.
 
     Attributes
     ----------
     decisions, labels : DecisionResults, LabelFacts, or None
         None where the run is older than these parts.
-    table, novelty, ensemble, fine_tuning, optimism_from_ignored_groups, transfer, transferability
+    table, ordinal, novelty, ensemble, fine_tuning, optimism_from_ignored_groups, transfer, transferability
         None where that was not asked for, or there is nothing to tell.
 
     Examples
@@ -87,6 +97,7 @@ class RunResults(RunFile):
     """
 
     file_name: ClassVar[str] = "results.json"
+    left_out: ClassVar = ("ordinal",)
     upgrades: ClassVar = {1: Upgrade(upgrade_results, names_of_format_1)}
 
     format: Literal[2]
@@ -106,6 +117,7 @@ class RunResults(RunFile):
     audit: AuditFacts
     table: TableFacts | None = None
     ensemble: EnsembleResults | None = None
+    ordinal: OrdinalResults | None = None
     labels: LabelFacts | None
     fine_tuning: FineTuningResults | None
     optimism: Optimism

@@ -76,7 +76,14 @@ def _fold_row(data: StudyData, result: FoldResult, plan: StudyPlan) -> FoldFacts
         inner_score=float(result.inner_scores[result.chosen]),
         inner_log_loss=float(result.inner_log_loss[result.chosen]),
         best_of_sources=tuple(_best_of_sources(result, plan)),
-        metrics=score(data.labels[outer.test], result.probabilities, weights, positive=plan.positive),
+        metrics=score(
+            data.labels[outer.test],
+            result.probabilities,
+            weights,
+            positive=plan.positive,
+            ordered=data.ordered,
+            also=(plan.choose_by,),
+        ),
     )
 
 

@@ -64,7 +64,7 @@ def decision_results(
     scores = evaluate_decisions(final.fitted, judged.after, judged.decided, seed=seed)
     sets = None if scores.conformal is None else _conformal(scores.conformal, decided)
     return DecisionResults(
-        requested=RequestedDecisions(**rules.to_json()),
+        requested=RequestedDecisions.model_validate(rules.to_json()),
         calibration=_calibration(judged),
         abstention=abstention(judged.after, seed=seed),
         folds=tuple(
@@ -99,9 +99,9 @@ def _fitted(one: FoldDecisions) -> FittedDecisions:
 
 def fitted_decisions(decisions: Decisions, *, n_calibration: int, reason: str) -> FittedDecisions:
     """Fitted decisions; of an isotonic calibrator the number of points alone (``folds/`` has them all)."""
-    calibrator = _calibrator(decisions.calibrator)
+    found = {name: value for name, value in plain_fields(decisions).items() if name != "class_rule"}  # not fitted
     return FittedDecisions(
-        n_calibration=n_calibration, reason=reason, **{**plain_fields(decisions), "calibrator": calibrator}
+        n_calibration=n_calibration, reason=reason, **{**found, "calibrator": _calibrator(decisions.calibrator)}
     )
 
 

@@ -13,7 +13,7 @@ from headstart.study.search.space import HeadTable, Space
 PAPER_BACKBONES = ("vgg19", "resnet50", "xception", "densenet121")
 
 
-def built_in_space(name: str, sources: Sequence[FeatureSourceSpec] = ()) -> Space:
+def built_in_space(name: str, sources: Sequence[FeatureSourceSpec] = (), *, ordered: bool = False) -> Space:
     """A built-in grid of heads as a space.
 
     Parameters
@@ -21,13 +21,15 @@ def built_in_space(name: str, sources: Sequence[FeatureSourceSpec] = ()) -> Spac
     name : {"quick", "wide", "paper"}
     sources : sequence of FeatureSourceSpec
         None given: the default backbone; for ``paper`` the paper's four networks.
+    ordered : bool
+        Whether the classes are ordered.
 
     Raises
     ------
     InputError
         When the name is unknown.
     """
-    heads = grid(name)
+    heads = grid(name, ordered=ordered)
     usual = (
         tuple(FeatureSourceSpec(backbone) for backbone in PAPER_BACKBONES)
         if name == "paper"

@@ -27,7 +27,7 @@ from scipy.special import ndtr, stdtrit  # scipy.stats takes most of a second to
 
 from headstart.errors import RunError
 from headstart.metrics import OutOfFold, find_metric
-from headstart.metrics.bootstrap import columns_for, draw_counts, score_batch
+from headstart.metrics.bootstrap import Column, draw_counts, score_batch
 from headstart.metrics.evaluate import resampled_deviation
 from headstart.metrics.intervals import LEVEL, variance_factor
 from headstart.study.search.inner_predictions import InnerTask
@@ -195,7 +195,7 @@ def _score_all(probabilities: Floats | Sequence[Floats], task: InnerTask) -> _Ta
 def _scores(predicted: Floats, task: InnerTask, counts: Floats) -> Floats:
     """Scores (batch,) of one candidate with rows counted as in `counts` of shape (batch, n)."""
     oof = _out_of_fold(predicted, task)
-    columns = columns_for(task.n_classes, [task.metric], per_class=False)
+    columns = (Column(find_metric(task.metric)),)
     return np.asarray(score_batch(oof, counts * oof.row_weights, columns)[:, 0])
 
 

@@ -27,7 +27,13 @@ MAX_SOURCES = 1000
 _MAX_SHOWN = 5
 
 
-def read_space(path: Path, *, source: FeatureSourceSpec | None = None, halving: HalvingPlan | None = None) -> Space:
+def read_space(
+    path: Path,
+    *,
+    source: FeatureSourceSpec | None = None,
+    halving: HalvingPlan | None = None,
+    ordered: bool = False,
+) -> Space:
     """The search space that a file describes.
 
     Parameters
@@ -38,6 +44,8 @@ def read_space(path: Path, *, source: FeatureSourceSpec | None = None, halving: 
         Source of features when the file names none. Default: the default backbone.
     halving : HalvingPlan, optional
         How the weaker candidates are dropped when the file has no ``[halving]`` table. Default: all go to the end.
+    ordered : bool
+        Whether the classes are ordered, so that a built-in grid has heads of ordered classes too.
 
     Raises
     ------
@@ -53,7 +61,7 @@ def read_space(path: Path, *, source: FeatureSourceSpec | None = None, halving: 
     sources = [made for number, table in enumerate(file.source, 1) for made in _sources(path, number, table)]
     tables = [HeadTable.of(table.kind, table.model_dump(exclude_none=True, exclude={"kind"})) for table in file.head]
     if file.grid is not None:
-        tables = [*tables_of(grid(file.grid)), *tables]
+        tables = [*tables_of(grid(file.grid, ordered=ordered)), *tables]
     return Space(
         tuple(sources) or (source or FeatureSourceSpec(),),
         tuple(tables),

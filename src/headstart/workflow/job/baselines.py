@@ -189,7 +189,7 @@ def judge_baselines(
             study.data,
             folds,
             study.plan,
-            job.options.decision_rules,
+            job.decision_rules,
             journal=job.journal,
             progress=job.progress,
         )

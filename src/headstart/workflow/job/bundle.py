@@ -134,6 +134,7 @@ def final_model(
     facts = {
         **results.model_dump(mode="json", include={"headline", "metrics", "protocol"}),
         "positive": results.task.positive,
+        **({"ordered": True} if results.task.ordered else {}),
         "n_images": len(dataset),
         "data_sha256": results.task.data_sha256,
         "images_sha256": sorted(set(image_marks(dataset))),

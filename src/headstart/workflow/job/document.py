@@ -37,6 +37,7 @@ from headstart.results.writers.finetuning import (
 from headstart.results.writers.headline import headline
 from headstart.results.writers.label_issues import label_facts
 from headstart.results.writers.novelty import novelty_notes, novelty_results
+from headstart.results.writers.ordinal import ordinal_results
 from headstart.results.writers.sources import backbone_facts, engine_record, source_facts
 from headstart.results.writers.table import table_facts
 from headstart.study.decisions import decision_notes
@@ -94,12 +95,13 @@ def results_document(
         candidates=tuple(candidate_rows(study.folds, study.plan)),
         audit=_audit(job, dataset, near_duplicates),
         table=table_facts(job.audited.audit, study),
+        ordinal=ordinal_results(study.oof, seed=options.seed),
         labels=label_facts(dataset, find_label_issues(study.oof)),
         ensemble=ensemble_results(study, price),
         fine_tuning=finetuning_results(study, n_views=len(fine_tuning_views(job))),
         optimism=optimism(study.folds, frozen_scores(study), study.plan),
         decisions=decision_results(
-            options.decision_rules, study.judged, study.decisions, study.final_decisions, seed=options.seed
+            job.decision_rules, study.judged, study.decisions, study.final_decisions, seed=options.seed
         ),
         novelty=None if novelty is None else novelty_results(dataset, novelty, study.oof, seed=options.seed),
         final_model=final_ensemble(_final_model(study), study),
@@ -183,6 +185,7 @@ def _task(job: Job, dataset: ImageDataset) -> TaskFacts:
         class_counts=dict(zip(dataset.classes, counts, strict=True)),
         weighted=dataset.weights is not None,
         data_sha256=job.audited.dataset.fingerprint(),
+        ordered=dataset.ordered,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from headstart.decisions import DecisionRules
 from headstart.progress import Progress
 from headstart.study.execution.journal import Journal
 from headstart.study.plan import StudyPlan
@@ -47,6 +48,11 @@ class Job:
     views: Views
     journal: Journal
     progress: Progress
+
+    @property
+    def decision_rules(self) -> DecisionRules:
+        """The requested decisions, costs in the order of the classes."""
+        return self.options.decision_rules.for_classes(self.audited.dataset.classes)
 
     @property
     def source_labels(self) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, get_args
 
 from headstart.workflow.options.names import RULES, SCHEMES
 from headstart.workflow.options.option import Options, Shorthand, metric_names, option
+from headstart.workflow.options.ordinal import OrdinalOptions
 
 if TYPE_CHECKING:
     from headstart.decisions import DecisionRules, NoveltyRule
@@ -18,8 +19,8 @@ SEEDS: Final = {"at_least": 0, "at_most": 2**32 - 1}
 
 
 @dataclass(frozen=True)
-class DecisionOptions(Options):
-    """The choosing score, and what is decided from probabilities.
+class DecisionOptions(OrdinalOptions):
+    """The choosing score, and what is decided from probabilities; with the options of ordered classes.
 
     Attributes
     ----------
@@ -110,7 +111,9 @@ class DecisionOptions(Options):
         from headstart.decisions.conformal import check_level
         from headstart.metrics import find_metric
 
-        find_metric(self.metric).check_usable_for_selection()
+        metric = find_metric(self.metric)
+        metric.check_usable_for_selection()
+        metric.check_order(self.is_ordinal)
         if self.conformal is not None:
             check_level(self.conformal)
         _ = self.decision_rules
@@ -118,7 +121,7 @@ class DecisionOptions(Options):
 
     @property
     def decision_rules(self) -> DecisionRules:
-        """Requested calibration, operating point and prediction sets.
+        """Requested calibration, operating point or rule of classes, and prediction sets.
 
         Raises
         ------
@@ -128,7 +131,7 @@ class DecisionOptions(Options):
         from headstart.decisions import DecisionRules, parse_rule
 
         rule = None if self.operating_point is None else parse_rule(self.operating_point)
-        return DecisionRules(self.calibrate, rule, self.conformal)
+        return DecisionRules(self.calibrate, rule, self.conformal, self.class_rule, self.is_ordinal)
 
     def novelty_identity(self) -> dict[str, Any]:
         """The options of novelty that decide the results; none where no image is flagged."""

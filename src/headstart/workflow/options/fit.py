@@ -19,9 +19,9 @@ class FitOptions(  # the last base's fields come first
     """Everything a user may request of `fit`, by groups.
 
     An option is declared in its group: `NetworkOptions` (which network, and what it is shown), `SearchOptions` (what is
-    tried), `DecisionOptions` (the choosing score, calibration, decisions), `SplitOptions` (folds and seed),
-    `EngineOptions` (library and arithmetic), `ReportOptions` (baselines, report) and `MachineOptions` (device, threads,
-    cache). All have defaults.
+    tried), `DecisionOptions` (the choosing score, the order of the classes, calibration, decisions), `SplitOptions`
+    (folds and seed), `EngineOptions` (library and arithmetic), `ReportOptions` (baselines, report) and
+    `MachineOptions` (device, threads, cache). All have defaults.
 
     Raises
     ------
@@ -41,5 +41,5 @@ class FitOptions(  # the last base's fields come first
             for item in declared_options(FitOptions)
             if item.option.decides
         }
-        rules = {"decisions": self.decision_rules.to_json()}
-        return deciding | rules | self.novelty_identity() | self.fine_tuning_identity() | self.ensemble_identity()
+        decided = {"decisions": self.decision_rules.to_json(), **self.ordinal_identity(), **self.novelty_identity()}
+        return deciding | decided | self.fine_tuning_identity() | self.ensemble_identity()

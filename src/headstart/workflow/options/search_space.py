@@ -13,6 +13,7 @@ from headstart.backbones.weights import RANDOM
 from headstart.backbones.weights.local_store import weights_name
 from headstart.backbones.weights.locate import find_local, find_weights
 from headstart.errors import InputError, WeightsError
+from headstart.heads.spec import check_order
 from headstart.storage import hash_json
 from headstart.study.search.builtin import built_in_space
 from headstart.study.search.candidate import FeatureSourceSpec
@@ -49,7 +50,8 @@ def search_space(options: FitOptions) -> Space:
         )
     if options.search == "all" and space.halving is not None:
         raise InputError(f"--search all, but {space.name} asks for halving. Leave one of the two out.")
-    space.candidates()  # tables that overlap are refused here, before any image is read
+    candidates = space.candidates()  # tables that overlap are refused here, before any image is read
+    check_order((one.head for one in candidates), options.is_ordinal)
     return space
 
 
@@ -57,9 +59,9 @@ def _heads(options: FitOptions) -> Space:
     """The space of the study or the grid, halved where that is requested."""
     halving = HalvingPlan() if options.search == "halving" else None
     if options.study is None:
-        return replace(built_in_space(options.grid or "quick"), halving=halving)
+        return replace(built_in_space(options.grid or "quick", ordered=options.is_ordinal), halving=halving)
     if not isinstance(options.study, Space):
-        return read_space(Path(options.study), halving=halving)
+        return read_space(Path(options.study), halving=halving, ordered=options.is_ordinal)
     return options.study if options.study.halving else replace(options.study, halving=halving)
 
 
