@@ -39,6 +39,7 @@ SCRIPTS = (
     "normalise",
     "table_columns",
     "signals",
+    "signals_ring",
     "pretrain",
     "curve",
     "conformal",
@@ -51,6 +52,8 @@ SCRIPTS = (
     "signals_watch",
 )
 WITH_QUICK = (
+    "signals",
+    "signals_ring",
     "signals_watch",
     "cells_assay",
     "cells_segmentation",

@@ -33,6 +33,9 @@ def test_shares_of_a_map_by_hand() -> None:
         shares_of_places(maps, "rows", np.array([0.0, 1.0])), [[[0.5, 1], [0, 0]], [[0, 0], [1, 2.5]]]
     )
     np.testing.assert_array_equal(
+        shares_of_places(maps, "rowmax", np.array([0.0, 1.0])), [[[0, 2], [0, 0]], [[0, 0], [0, 5]]]
+    )
+    np.testing.assert_array_equal(
         shares_of_places(maps, "columns", np.zeros(2)), [[[0.5, 0], [1.5, 0]], [[0, 1], [0, 3]]]
     )
     np.testing.assert_array_equal(shares_of_places(maps, "grid2", np.zeros(4)).sum(axis=0), maps[0])

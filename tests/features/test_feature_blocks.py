@@ -76,6 +76,8 @@ def pooled(values: np.ndarray, pooling: str) -> np.ndarray:
         return (np.maximum(values, 1e-6) ** 3).mean(axis=(1, 2)) ** (1 / 3)
     if pooling == "rows":
         return values.mean(axis=2).ravel()
+    if pooling == "rowmax":
+        return values.max(axis=2).ravel()
     if pooling == "columns":
         return values.mean(axis=1).ravel()
     return np.stack(

@@ -18,8 +18,10 @@ from made_recordings import write, write_folder
 
 from headstart.cli import main
 from headstart.errors import DataError, HeadstartError
+from headstart.results.models.recordings import RecordingsJudged
 from headstart.signals import SignalRecipe
 from headstart.workflow.options.signals import SignalOptions
+from headstart.workflow.run import rewrite_report
 from headstart.workflow.signals import estimate_signals, fit_signals, show_signals
 
 CUT = ("--window", "20s", "--reference", "30s")
@@ -40,7 +42,7 @@ def ring(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_folder(tmp_path_factory.mktemp("recordings") / "ring", 6)
 
 
-@pytest.mark.usefixtures("no_figures")
+@pytest.mark.usefixtures("empty_figures")
 def test_a_run_holds_its_recipe_and_folds_divide_recordings(ring: Path, tmp_path: Path) -> None:
     run = fit_signals(ring, tmp_path / "run", signals(stride="20s"), helpers.options(split="nested:2x2"))
     assert run.results.task.positive == "anomaly"
@@ -53,10 +55,56 @@ def test_a_run_holds_its_recipe_and_folds_divide_recordings(ring: Path, tmp_path
         recipe = SignalRecipe.from_json(stored["recipe"])
         assert (recipe.length, recipe.stride, recipe.reference, recipe.standardise) == (20, 20, 30, "reference")
         assert stored["sizes"] == pytest.approx([10, 1000], rel=0.5)
+    judged = RecordingsJudged.read(run.folder / "recordings.json")
+    assert [one.name for one in judged.recordings] == [f"{number}.csv" for number in range(6)]
+    assert judged.pooled.confusion == tuple(
+        tuple(sum(one.confusion[row][column] for one in judged.recordings) for column in (0, 1)) for row in (0, 1)
+    )
+    assert sum(map(sum, judged.pooled.confusion)) == 24
+    assert judged.pooled.roc_auc == pytest.approx(run.results.metrics["roc_auc"].value)
+    assert {one.event_s for one in judged.recordings} == {((60.0, 120.0),)}
+    assert all(one.time_s == (50.0, 70.0, 90.0, 110.0) for one in judged.recordings)
+    report = run.report.read_text()
+    assert "Recordings: events and alarms" in report
+    assert "Of 6 events" in report
     before = helpers.tree(run.folder)
     again = fit_signals(ring, tmp_path / "run", signals(stride="20s"), helpers.options(split="nested:2x2"))
     assert again.headline == run.headline
     assert {name for name, content in helpers.tree(run.folder).items() if before[name] != content} == set()
+
+
+@pytest.mark.usefixtures("empty_figures")
+def test_a_report_written_again_finds_its_windows_and_without_images_names_no_recording(
+    ring: Path, tmp_path: Path
+) -> None:
+    options = helpers.options(split="nested:2x2")
+    run = fit_signals(ring, tmp_path / "run", signals(stride="20s", channels=("pressure", "speed")), options)
+    n_pictures = run.report.read_text().count("data:image/jpeg")
+    assert n_pictures > 10
+    heard = helpers.Notes()
+    rewrite_report(run.folder, progress=heard)
+    assert (run.report.read_text().count("data:image/jpeg"), heard.texts) == (n_pictures, [])
+    rewrite_report(run.folder, images=False)
+    assert "3.csv" not in run.report.read_text()
+    assert "recording 4" in run.report.read_text()
+    stored = json.loads((run.folder / "run.json").read_text())
+    stored["source"]["data"]["recordings"] = str(tmp_path / "gone")
+    (run.folder / "run.json").write_text(json.dumps(stored))
+    rewrite_report(run.folder, progress=heard)
+    assert len(heard.texts) == 1
+    assert "The report is written without pictures" in heard.texts[0]
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_notes_on_recordings_are_told_once(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "ring", 4)
+    text = (root / "0.csv").read_text().splitlines()
+    (root / "0.csv").write_text("\n".join([*text[:40], *text[41:]]) + "\n")
+    found = call("fit", root, *CUT, "--stride", "20s", *SMALL, "-o", tmp_path / "run")
+    assert found.exit_code == 0, found.output
+    assert found.output.count("resampled to one sample") == 1
+    planned = call("fit", root, *CUT, *SMALL, "-o", tmp_path / "other", "--estimate")
+    assert planned.output.count("resampled to one sample") == 1
 
 
 @pytest.mark.usefixtures("no_figures")

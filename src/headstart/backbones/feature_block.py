@@ -7,11 +7,12 @@ from typing import Final
 
 from headstart.errors import InputError, unknown_name
 
-POOLINGS: Final = ("mean", "max", "gem", "rows", "columns", "grid2")
+POOLINGS: Final = ("mean", "max", "gem", "rows", "rowmax", "columns", "grid2")
 """Ways to pool a map, of which tokens of a transformer take the first three.
 
 ``gem`` is the generalised mean with exponent 3 (Radenović, Tolias and Chum 2019, DOI 10.1109/TPAMI.2018.2846566);
-``rows`` and ``columns`` are the mean of every row and column of the map, ``grid2`` that of each of 2 x 2 cells.
+``rows`` and ``columns`` are the mean of every row and column of the map, ``rowmax`` is the maximum of every row,
+``grid2`` the mean of each of 2 x 2 cells.
 """
 MULTI: Final = "multi"
 BEST: Final = "best"
@@ -118,7 +119,7 @@ class StageOutput:
     def width(self, pooling: str) -> int:
         """Number of columns of a block of this stage."""
         height, width = self.sides or (1, 1)
-        cells = {"rows": height, "columns": width, "grid2": 4}
+        cells = {"rows": height, "rowmax": height, "columns": width, "grid2": 4}
         return self.channels * cells.get(pooling, 1)
 
 

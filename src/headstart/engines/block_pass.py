@@ -66,13 +66,13 @@ def pool(maps: torch.Tensor, pooling: str) -> torch.Tensor:
     if pooling == "max":
         return maps.amax(dim=places).float()
     maps = maps.float()
+    if pooling == "rowmax":
+        return maps.amax(dim=3).flatten(1)
     if pooling == "gem":
         powers = maps.clamp_min(GEM_FLOOR) ** GEM_EXPONENT
         return powers.mean(dim=places) ** (1 / GEM_EXPONENT)
-    if pooling == "rows":
-        return maps.mean(dim=3).flatten(1)
-    if pooling == "columns":
-        return maps.mean(dim=2).flatten(1)
+    if pooling in ("rows", "columns"):
+        return maps.mean(dim=3 if pooling == "rows" else 2).flatten(1)
     if pooling == "grid2":
         return nn.functional.adaptive_avg_pool2d(maps, 2).flatten(1)
     return maps.mean(dim=places)

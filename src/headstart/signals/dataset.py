@@ -12,6 +12,7 @@ from headstart.data.table.column import TableColumn
 from headstart.signals.baselines import window_statistics
 from headstart.signals.choices import GapPolicy, LabelRule, Standardising
 from headstart.signals.notes import notes_on
+from headstart.signals.place import place_of
 from headstart.signals.readers.format import RecordingFormat
 from headstart.signals.readers.read import read_recordings
 from headstart.signals.recipe import SignalRecipe
@@ -89,7 +90,12 @@ def read(
         purge=None if purge is None else _span(purge, "purge"),
         seed=seed,
     )
-    return window_dataset(recordings, how, standardise=standardise, image=image, with_statistics=statistics)
+    dataset = window_dataset(recordings, how, standardise=standardise, image=image, with_statistics=statistics)
+    pixels = dataset.pixels
+    if isinstance(pixels, WindowPictures):
+        place = place_of(path, how, pixels.recipe, intervals=intervals, form=form)
+        dataset = replace(dataset, pixels=replace(pixels, place=place))
+    return dataset
 
 
 def window_dataset(

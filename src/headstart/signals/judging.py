@@ -20,6 +20,7 @@ from headstart.metrics.events import (
 )
 from headstart.signals.live.alarms import AlarmState, Hysteresis
 from headstart.signals.recording import NORMAL, Recording
+from headstart.signals.windows import Windows
 
 Floats = npt.NDArray[np.float64]
 Spans = npt.NDArray[np.float64]
@@ -134,6 +135,33 @@ def judge_recording(
         affiliation(events, alarms, *judged),
         affiliation_by_chance(events, alarms, *judged),
     )
+
+
+def judge_windows(windows: Windows, beyond: npt.NDArray[np.bool_], hysteresis: Hysteresis) -> JudgedAlarms:
+    """Judge the windows and the alarms of every recording that has windows.
+
+    Parameters
+    ----------
+    windows : Windows
+        With labels.
+    beyond : ndarray of shape (n,), bool
+    hysteresis : Hysteresis
+    """
+    found = []
+    for place, one in enumerate(windows.recordings):
+        rows = np.flatnonzero(windows.recording == place)
+        if len(rows):
+            found.append(
+                judge_recording(
+                    one,
+                    [(windows.labels or ())[row] for row in rows.tolist()],
+                    np.asarray(windows.start[rows] * windows.period_s, dtype=np.float64),
+                    beyond[rows],
+                    window_s=windows.length * windows.period_s,
+                    hysteresis=hysteresis,
+                )
+            )
+    return JudgedAlarms(tuple(found))
 
 
 @dataclass(frozen=True, eq=False)

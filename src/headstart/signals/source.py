@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,10 +31,13 @@ class WindowPictures(ImageSource):
     ----------
     windows : Windows
     recipe : SignalRecipe
+    place : mapping or None
+        Where the recordings lie and how they were read; see `headstart.signals.place`. None of recordings in memory.
     """
 
     windows: Windows
     recipe: SignalRecipe
+    place: Mapping[str, Any] | None = None
 
     def open(self, row: int, name: str) -> WindowImage:
         """Picture of the window of a row."""
@@ -59,6 +63,10 @@ class WindowPictures(ImageSource):
     def take(self, rows: NDArray[np.int64]) -> WindowPictures:
         """See `ImageSource.take`; recordings are shared, not copied."""
         return replace(self, windows=self.windows.take(rows))
+
+    def location(self) -> dict[str, Any] | None:
+        """See `ImageSource.location`."""
+        return None if self.place is None else dict(self.place)
 
     def baseline_columns(self) -> tuple[BaselineColumns, ...]:
         """Statistics without pictures, and what knows nothing but the time: no run may rest on that."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +57,7 @@ def fit(
     *,
     progress: Progress | None = None,
     request: RunRequest | None = None,
+    before_report: Callable[[Path], None] | None = None,
     **given: Any,
 ) -> Run:
     """Train on labelled images and say honestly how well it works.
@@ -76,6 +77,8 @@ def fit(
     progress : Progress, optional
     request : RunRequest, optional
         What ``run.json`` records of how the run was asked for. Default: the content of ``config``, where it is given.
+    before_report : callable, optional
+        Called with the run folder when its results are written, to leave what the report is to show beside them.
     **given
         ``config``, a file of options (docs/config.md), and options of `FitOptions` and `DataSource` by name, such as
         ``seed=1``; they go before those of `options`. The columns of a manifest are named as on the command line:
@@ -121,10 +124,13 @@ def fit(
             return Run(folder, finished)
         for source in ready.job.sources:
             source.save_network(folder / files.WORK_FOLDER)
-        return _work(folder, ready.begun(folder / files.WORK_FOLDER, images=images), ready.run_split, clock)
+        begun = ready.begun(folder / files.WORK_FOLDER, images=images)
+        return _work(folder, begun, ready.run_split, clock, before_report)
 
 
-def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
+def _work(
+    folder: Path, job: Job, split: Split, clock: Stopwatch, before_report: Callable[[Path], None] | None = None
+) -> Run:
     """Everything after the run folder is claimed; `split` is made again once near-duplicates are known."""
     images = job.audited.dataset
     cache = open_cache(
@@ -199,6 +205,8 @@ def _work(folder: Path, job: Job, split: Split, clock: Stopwatch) -> Run:
             )
     _write_results(folder, job, context, results, extractors=extractors, members=members, novelty=novelty)
     _write_timings(folder, clock, costs.n_missing, cache, job.sources)
+    if before_report is not None:
+        before_report(folder)
     with clock.step("report"):
         write_report(folder, dataset=images, images=job.options.images, progress=job.progress)
     _write_timings(folder, clock, costs.n_missing, cache, job.sources)

@@ -12,6 +12,8 @@ import numpy as np
 
 from headstart.errors import DataError, InputError
 from headstart.progress import Progress, Silent
+from headstart.results.read import read_run
+from headstart.results.writers.recordings import recordings_judged
 from headstart.signals.dataset import read
 from headstart.signals.recipe import RECIPE_FILE
 from headstart.signals.recording import NORMAL
@@ -61,13 +63,27 @@ def fit_signals(
     HeadstartError
         As `headstart.signals.read` and `headstart.fit`.
     """
-    dataset = _dataset(data, output, signals, progress)
+    dataset = _dataset(data, output, signals)
     pixels = window_pictures(dataset)
-    run = fit(dataset, output, _with_positive(options or FitOptions(), dataset), progress=progress)
+    run = fit(
+        dataset,
+        output,
+        _with_positive(options or FitOptions(), dataset),
+        progress=progress,
+        before_report=lambda folder: _write_judged(folder, pixels),
+    )
     recipe = {"recipe": pixels.recipe.to_json(), "sizes": _sizes(pixels)}
     for folder in (run.folder, run.folder / files.MODEL_FOLDER):
         write_json(folder / RECIPE_FILE, recipe)
     return run
+
+
+def _write_judged(folder: Path, pixels: WindowPictures) -> None:
+    """Leave what the predictions of a run come to in every recording; nothing where no class is normal running."""
+    record = read_run(folder)
+    if NORMAL in record.classes:
+        found = recordings_judged(pixels.windows, record.predictions, record.classes.index(NORMAL))
+        found.write(folder / found.file_name)
 
 
 def estimate_signals(
@@ -79,17 +95,15 @@ def estimate_signals(
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """The plan of such a fit and its cost; see `headstart.workflow.fit.estimate_fit`. Nothing is written."""
-    dataset = _dataset(data, output, signals, progress)
+    dataset = _dataset(data, output, signals)
+    for note in dataset.notes:  # a fit tells them among its warnings
+        (progress or Silent()).note(note)
     return estimate_fit(dataset, output, _with_positive(options or FitOptions(), dataset), progress=progress)
 
 
-def _dataset(
-    data: str | os.PathLike[str], output: str | os.PathLike[str], signals: SignalOptions, progress: Progress | None
-) -> ImageDataset:
+def _dataset(data: str | os.PathLike[str], output: str | os.PathLike[str], signals: SignalOptions) -> ImageDataset:
     check_outside(data, Path(output))
     dataset = read(data, **signals.reading())
-    for note in dataset.notes:
-        (progress or Silent()).note(note)
     if dataset.labels is None:
         raise DataError(
             f"{os.fspath(data)} tells no labels. Give a column of them (--label-column) or a table of intervals "

@@ -10,6 +10,7 @@ from headstart.decisions.alarm_rate import MIN_RANK, AlarmRate
 from headstart.errors import InputError
 from headstart.model.detector import DESCRIPTION, Detector, fit_detector
 from headstart.signals.dataset import recipe_of
+from headstart.signals.notes import notes_on
 from headstart.signals.readers.read import read_recordings
 from headstart.signals.span import Span
 from headstart.signals.windows import Windowing, cut_windows
@@ -106,7 +107,7 @@ def learn_normal(data: str, output: Path, options: NormalOptions) -> NormalRunni
         block_s=block,
     )
     detector.save(output)
-    return NormalRunning(detector, (*(note for one in recordings for note in one.notes), *windows.notes))
+    return NormalRunning(detector, (*notes_on(recordings), *windows.notes))
 
 
 def _windowing(options: NormalOptions, period_s: float) -> Windowing:

@@ -18,8 +18,9 @@ from headstart.model.watcher import Watcher
 from headstart.report.figures.style import render
 from headstart.report.figures.timeline import Timeline, draw_timeline
 from headstart.signals.attribution import ChannelEvidence, sentence, to_blame
-from headstart.signals.judging import JudgedAlarms, alarm_spans, events_of, judge_recording
+from headstart.signals.judging import JudgedAlarms, alarm_spans, events_of, judge_windows
 from headstart.signals.live.alarms import Hysteresis
+from headstart.signals.notes import notes_on
 from headstart.signals.readers.format import RecordingFormat
 from headstart.signals.readers.read import read_recordings
 from headstart.signals.recipe import SignalRecipe
@@ -123,7 +124,7 @@ def predict_recordings(
         p_values=np.concatenate(p_values) if p_values else None,
         beyond=beyond,
         evidence=evidence,
-        judged=None if windows.labels is None else _judged(windows, beyond, hysteresis),
+        judged=None if windows.labels is None else judge_windows(windows, beyond, hysteresis),
         notes=notes,
     )
     found = replace(found, notes=(*found.notes, *_runs_otherwise(found)))
@@ -151,7 +152,7 @@ def _windows(watcher: Watcher, data: str) -> tuple[Windows, tuple[str, ...]]:
         parts=1,
     )
     windows = cut_windows(recordings, how)
-    notes = [note for one in recordings for note in one.notes]
+    notes = [*notes_on(recordings)]
     for one in recordings:
         notes += [
             f"{one.name}: {said}" for said in changed_units(watcher.sizes, typical_sizes(one.values), one.channels)
@@ -186,24 +187,6 @@ def _pieces(n: int) -> list[npt.NDArray[np.int64]]:
 
 def _rows(windows: Windows, place: int) -> npt.NDArray[np.int64]:
     return np.flatnonzero(windows.recording == place)
-
-
-def _judged(windows: Windows, beyond: npt.NDArray[np.bool_], hysteresis: Hysteresis) -> JudgedAlarms:
-    found = []
-    for place, one in enumerate(windows.recordings):
-        rows = _rows(windows, place)
-        if len(rows):
-            found.append(
-                judge_recording(
-                    one,
-                    [(windows.labels or ())[row] for row in rows.tolist()],
-                    np.asarray(windows.start[rows] * windows.period_s, dtype=np.float64),
-                    beyond[rows],
-                    window_s=windows.length * windows.period_s,
-                    hysteresis=hysteresis,
-                )
-            )
-    return JudgedAlarms(tuple(found))
 
 
 def _table(found: JudgedWindows) -> bytes:

@@ -148,6 +148,8 @@ def shares_of_places(maps: Floats, pooling: str, means: Floats) -> Floats:
         return _of_maximum(maps, means)
     if pooling == "gem":
         return _of_generalised_mean(maps, means)
+    if pooling == "rowmax":
+        return _of_row_maxima(maps, means)
     n_channels, height, width = maps.shape
     cells = list(_cells(pooling, height, width))
     found = np.zeros((n_channels, len(cells), height, width))
@@ -163,6 +165,15 @@ def _of_maximum(maps: Floats, means: Floats) -> Floats:
     found, channels, places = np.zeros_like(flat), np.arange(len(flat)), flat.argmax(axis=1)
     found[channels, places] = flat[channels, places] - means
     return found.reshape(maps.shape)
+
+
+def _of_row_maxima(maps: Floats, means: Floats) -> Floats:
+    n_channels, height, width = maps.shape
+    found = np.zeros((n_channels, height, height, width))
+    channels, rows = np.indices((n_channels, height))
+    places = maps.argmax(axis=2)
+    found[channels, rows, rows, places] = maps[channels, rows, places] - means.reshape(n_channels, height)
+    return found.reshape(-1, height, width)
 
 
 def _of_generalised_mean(maps: Floats, means: Floats) -> Floats:

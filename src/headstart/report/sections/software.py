@@ -14,7 +14,13 @@ from headstart.results.models.run_results import RunResults
 from headstart.results.models.sources import BackboneFacts, EngineRecord, SourceFacts, TrainingNormalisation
 from headstart.results.models.timings import RunTimings
 
-_POOLED = {"gem": "generalised mean", "rows": "row means", "columns": "column means", "grid2": "means of 2 x 2 cells"}
+_POOLED = {
+    "gem": "generalised mean",
+    "rows": "row means",
+    "rowmax": "row maxima",
+    "columns": "column means",
+    "grid2": "means of 2 x 2 cells",
+}
 _CITED_SOFTWARE = ("python", "torch", "timm", "scikit-learn", "numpy")
 
 

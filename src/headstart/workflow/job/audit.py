@@ -15,6 +15,8 @@ from headstart.data.table.array_column import ARRAY
 from headstart.engines.engine import available_processors
 from headstart.errors import ChannelError, DataError, ImageError, InputError, first_few
 from headstart.progress import Progress, Silent
+from headstart.signals.dataset import read as read_windows
+from headstart.signals.place import reading_of
 from headstart.workflow.options.data import DataSource, as_source
 
 Data = str | os.PathLike[str] | DataSource | ImageDataset
@@ -153,6 +155,10 @@ def reopen_pictures(source: dict[str, Any] | None, names: Sequence[str]) -> Imag
     files = FilePixels.at(source)
     if files is not None:
         return ImageDataset.from_table(DatasetTable(names=names), files)
+    recordings = reading_of(source)
+    if recordings is not None:
+        path, reading = recordings
+        return read_windows(path, **reading)
     return DataSource.from_json(source).open()
 
 

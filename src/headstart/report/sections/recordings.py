@@ -1,0 +1,134 @@
+"""Recordings: windows as a table of truth and prediction, events and alarms, and the course of every recording."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+
+from headstart.report.context import ReportContext
+from headstart.report.document import Block, Plot, ReportTable, Section, Text
+from headstart.report.figures.timeline import Timeline, draw_timeline
+from headstart.report.sections import Drawn, figure_row, register_section
+from headstart.report.text import format as text
+from headstart.results.models.recordings import AlarmFacts, RecordingFacts, RecordingsJudged
+
+MAX_TIMELINES: Final = 12
+"""Most recordings whose course is drawn."""
+THRESHOLD: Final = 0.5
+_COLUMNS: Final = (
+    "Recording",
+    "Windows",
+    "of them anomalies",
+    "ROC AUC",
+    "Judged rightly",
+    "Events found",
+    "Half of them within",
+    "False alarms an hour",
+    "Affiliation precision",
+    "Affiliation recall",
+)
+
+
+def _judged(context: ReportContext) -> RecordingsJudged | None:
+    path = context.record.folder / RecordingsJudged.file_name
+    return RecordingsJudged.read(path) if path.is_file() else None
+
+
+def _plots(context: ReportContext) -> Iterable[Plot]:
+    found = context.once(_judged)
+    for number, one in enumerate(() if found is None else found.recordings[:MAX_TIMELINES], 1):
+        yield _timeline(_name(context, one, number), number, one)
+
+
+@register_section("recordings", after="confusion", plots=_plots)
+def recordings_section(context: ReportContext, drawn: Drawn) -> Section | None:
+    """Scores of every recording and their timelines; None for images that are no windows of recordings."""
+    found = context.once(_judged)
+    if found is None:
+        return None
+    rows = [_row("all", found.pooled)]
+    rows += [_row(_name(context, one, number), one) for number, one in enumerate(found.recordings, 1)]
+    blocks: list[Block] = [
+        Text(_words(found)),
+        _truth_table(found.pooled),
+        ReportTable("Recordings, each judged by models that had not seen it", _COLUMNS, tuple(rows)),
+        Text(_how_to_read(found), tone="note"),
+    ]
+    for number in range(1, min(len(found.recordings), MAX_TIMELINES) + 1):
+        blocks += figure_row(drawn, _stem(number))
+    if len(found.recordings) > MAX_TIMELINES:
+        blocks.append(Text(f"The first {MAX_TIMELINES} recordings are drawn.", tone="note"))
+    return Section("recordings", "Recordings: events and alarms", tuple(blocks))
+
+
+def _words(found: RecordingsJudged) -> str:
+    events = found.pooled.events
+    delay = "" if events.median_delay_s is None else f", half of them within {events.median_delay_s:.0f} s"
+    rate = "" if events.false_per_hour is None else f", {text.score(events.false_per_hour)} an hour"
+    between = "" if events.false_per_hour_ci95 is None else f" (95 % {text.interval(events.false_per_hour_ci95)})"
+    return (
+        f"Of {text.plural(events.n_events, 'event')} {events.n_found:,} were found{delay}. "
+        f"{text.plural(events.n_false, 'false alarm')} in {events.normal_hours:.1f} hours of normal running"
+        f"{rate}{between}."
+    )
+
+
+def _truth_table(pooled: AlarmFacts) -> ReportTable:
+    """Windows by their true class in rows, as Table 2 of the paper has them."""
+    (hits, false), (missed, found) = pooled.confusion
+    rows = (("normal", f"{hits:,}", f"{false:,}"), ("anomaly", f"{missed:,}", f"{found:,}"))
+    return ReportTable("Windows by true class", ("True class", "predicted normal", "predicted anomaly"), rows)
+
+
+def _row(name: str, one: AlarmFacts) -> tuple[str, ...]:
+    (hits, false), (missed, found) = one.confusion
+    n, events = hits + false + missed + found, one.events
+    delay = text.MISSING if events.median_delay_s is None else f"{events.median_delay_s:.0f} s"
+    return (
+        name,
+        text.count(n),
+        text.count(missed + found),
+        text.score(one.roc_auc),
+        text.percent((hits + found) / n) if n else text.MISSING,
+        f"{events.n_found:,} of {events.n_events:,}",
+        delay,
+        text.score(events.false_per_hour),
+        f"{text.score(one.affiliation.precision)} ({text.score(one.affiliation.precision_by_chance)})",
+        f"{text.score(one.affiliation.recall)} ({text.score(one.affiliation.recall_by_chance)})",
+    )
+
+
+def _how_to_read(found: RecordingsJudged) -> str:
+    return (
+        "An event is found when an alarm is raised in it; the delay counts to the end of the window that raised the "
+        f"alarm. An alarm that overlaps no event, nor the {found.window_s:g} s after one, is false. Affiliation says "
+        "how near alarms lie to events, in brackets that of the same alarms at other times. No points are adjusted: a "
+        "window is found or missed by itself. Predictions are those of the first repeat."
+    )
+
+
+def _timeline(name: str, number: int, one: RecordingFacts) -> Plot:
+    n_alarms, n_events = len(one.alarm_s), len(one.event_s)
+    finding = f"{name}: {text.plural(n_alarms, 'alarm')} beside {text.plural(n_events, 'true event')}"
+    shown = Timeline(
+        name=name,
+        time_s=np.array(one.time_s),
+        score=np.array(one.score),
+        threshold=THRESHOLD,
+        events=np.array(one.event_s, dtype=np.float64).reshape(-1, 2),
+        alarms=np.array(one.alarm_s, dtype=np.float64).reshape(-1, 2),
+        finding=finding,
+        score_label="probability of an anomaly",
+    )
+    caption = "True events, alarms and the probability of an anomaly, by a model that had not seen the recording."
+    return Plot(_stem(number), draw_timeline(shown), f"Timeline of {finding}", caption)
+
+
+def _stem(number: int) -> str:
+    return f"recording_{number:02d}"
+
+
+def _name(context: ReportContext, one: RecordingFacts, number: int) -> str:
+    return one.name if context.images else f"recording {number}"
