@@ -4,7 +4,8 @@ A head learns to tell solar cells with a patch of stripes, 28 of 224 pixels a si
 highest place of its heatmaps is looked for: on the patch, and within half a cell of the stage's map and 8 pixels of it.
 The same beside a decoy of rings that every cell has, for heads on permuted labels, and for a network of random weights.
 On PH2 logistic heads of five folds explain the images that they did not see; what speaks for the class predicted is
-held against the lesion. Features are those of EfficientNet-Lite0; VGG-19 has random weights: only its seconds count.
+held against the lesion. Features are those of EfficientNet-Lite0, of several stages, which is the default, or of the
+last alone (the lesions). VGG-19 has random weights: only its seconds count.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 from common import RESULTS, read, table, write_results
 from PIL import Image
 from planted import (
+    FEATURES,
     HEADS,
     PATCH,
     SIDE,
@@ -35,6 +37,8 @@ from planted import (
 )
 
 from headstart.backbones.backbone import load_backbone
+from headstart.backbones.feature_block import multi_blocks
+from headstart.backbones.stage_outputs import stage_outputs
 from headstart.data import ImageDataset, ImageResize
 from headstart.data.split.stratify import stratified_folds
 from headstart.engines.engine import Engine
@@ -42,15 +46,18 @@ from headstart.explain import explain
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.heads import FittedHead, HeadSpec, fit_heads
-from headstart.model import Model
+from headstart.model import FeatureRecipe, Model
 
 SEED = 60_611
 NEAR = 16 // 2 + 8
 """Pixels beside the patch that still count as near: half a cell of a stage of stride 16, and 8."""
+N_OCCLUDED = 30
+"""Pictures for the forest, each of which takes 225 forward passes."""
 WITH_GRADIENT = ("logistic", "SVM", "dense")
 TARGETS = {"on": 0.75, "near": 0.92, "near_without": 0.65, "decoy": 0.80, "chance": PATCH**2 / SIDE**2 + 0.10}
 MAX_SECONDS = {"efficientnet_lite0": 15.0, "vgg19": 120.0}
 N_RESAMPLES = 2000
+_NEARNESS = ("on", "near", "near_of_recognised")
 
 
 def sizes(*, quick: bool) -> tuple[int, int]:
@@ -67,28 +74,36 @@ def drawn(*, seed: int, decoy: bool, quick: bool) -> tuple[Planted, Planted]:
 
 
 def planted_patch(*, quick: bool) -> dict[str, Any]:
-    """Every head and method on the patch."""
+    """Every head and method on the patch, with both sets of features."""
     train, test = drawn(seed=SEED, decoy=False, quick=quick)
-    network = extractor()
-    features, tested = features_of(train, network), features_of(test, network)
-    found = {}
-    for name, spec in HEADS.items():
-        model = model_of(spec, features, train.labels, network)
-        found[name] = {"recall": accuracy(model, test, tested)}
-        for method in ("sharp", "exact"):
-            found[name][method] = located(model, test, method)
-        print(name, found[name], file=sys.stderr)
+    found: dict[str, Any] = {}
+    for features in FEATURES:
+        network = extractor(features)
+        rows, tested = features_of(train, network), features_of(test, network)
+        found[features] = {}
+        for name, spec in HEADS.items():
+            model = model_of(spec, rows, train.labels, network)
+            some = test.part(np.arange(min(len(test.labels), N_OCCLUDED))) if name == "forest" else test
+            found[features][name] = {
+                "recall": accuracy(model, test, tested),
+                **{method: located(model, some, method) for method in ("sharp", "exact")},
+            }
+            print(features, name, found[features][name], file=sys.stderr)
     return found
 
 
 def located(model: Model, pictures: Planted, method: str) -> dict[str, Any]:
-    """Shares of the maps that peak on the patch and near it, and on the decoy where there is one."""
+    """Shares of the maps that peak on the patch and near it, of all and of those recognised, and on a decoy."""
     shown = explain(model, pictures.pixels, target="patch", method=method)
+    on, near = hits(shown.maps, pictures.boxes), hits(shown.maps, pictures.boxes, margin=NEAR)
+    seen = np.array(shown.predicted) == "patch"
     found: dict[str, Any] = {
         "method": shown.method,
         "n": len(shown),
-        "on": float(hits(shown.maps, pictures.boxes).mean()),
-        "near": float(hits(shown.maps, pictures.boxes, margin=NEAR).mean()),
+        "on": float(on.mean()),
+        "near": float(near.mean()),
+        "n_recognised": int(seen.sum()),
+        "near_of_recognised": float(near[seen].mean()) if seen.any() else None,
     }
     if (pictures.decoys >= 0).any():
         found["near_decoy"] = float(hits(shown.maps, pictures.decoys, margin=NEAR).mean())
@@ -98,28 +113,32 @@ def located(model: Model, pictures: Planted, method: str) -> dict[str, Any]:
 def decoy(*, quick: bool) -> dict[str, Any]:
     """Heads with a gradient beside a patch that tells nothing."""
     train, test = drawn(seed=SEED + 1, decoy=True, quick=quick)
-    network = extractor()
-    features = features_of(train, network)
-    return {
-        name: located(model_of(HEADS[name], features, train.labels, network), test, "sharp") for name in WITH_GRADIENT
-    }
+    found: dict[str, Any] = {}
+    for features in FEATURES:
+        network = extractor(features)
+        rows = features_of(train, network)
+        found[features] = {
+            name: located(model_of(HEADS[name], rows, train.labels, network), test, "sharp") for name in WITH_GRADIENT
+        }
+        print(features, found[features], file=sys.stderr)
+    return found
 
 
 def nothing_learned(*, quick: bool) -> dict[str, Any]:
     """Heads on permuted labels, and on a network of random weights."""
     train, test = drawn(seed=SEED + 2, decoy=False, quick=quick)
-    network = extractor()
     permuted = np.random.default_rng(SEED).permutation(train.labels)
-    features = features_of(train, network)
-    found = {
-        f"{name}, permuted labels": located(model_of(HEADS[name], features, permuted, network), test, "sharp")
-        for name in WITH_GRADIENT
-    }
-    random = extractor(weights="random", seed=SEED)
-    features, tested = features_of(train, random), features_of(test, random)
-    for name in WITH_GRADIENT:
-        model = model_of(HEADS[name], features, train.labels, random)
-        found[f"{name}, random network"] = {"recall": accuracy(model, test, tested), **located(model, test, "sharp")}
+    found: dict[str, Any] = {}
+    for features in FEATURES:
+        found[features] = {}
+        for kind, labels, weights in (("permuted labels", permuted, None), ("random network", train.labels, "random")):
+            network = extractor(features, weights=weights, seed=SEED)
+            rows, tested = features_of(train, network), features_of(test, network)
+            for name in WITH_GRADIENT:
+                model = model_of(HEADS[name], rows, labels, network)
+                shown = {"recall": accuracy(model, test, tested), **located(model, test, "sharp")}
+                found[features][f"{name}, {kind}"] = shown
+                print(features, name, kind, shown, file=sys.stderr)
     return found
 
 
@@ -186,9 +205,10 @@ def seconds(*, quick: bool) -> dict[str, Any]:
 
 
 def timed_model(backbone: Any) -> Model:
-    """A model whose head has drawn coefficients: how good it is costs no time."""
+    """A model of the default features whose head has drawn coefficients: how good it is costs no time."""
     preparation = ImageResize((SIDE, SIDE), interpolation=backbone.interpolation)
-    network = Extractor(backbone, preparation, Engine(n_threads=2, batch_size=8))
+    blocks = multi_blocks(stage_outputs(backbone.staged, (SIDE, SIDE)), backbone=backbone.name)
+    network = Extractor(backbone, preparation, Engine(n_threads=2, batch_size=8), blocks=blocks)
     width = network.row_shape[0]
     weights = np.random.default_rng(SEED).standard_normal((2, width))
     arrays = {
@@ -198,7 +218,8 @@ def timed_model(backbone: Any) -> Model:
         "coefficients": weights,
         "intercepts": np.zeros(2),
     }
-    return Model(backbone, preparation, network.engine, FittedHead(HeadSpec("logistic"), arrays), ("a", "b"))
+    head, recipe = FittedHead(HeadSpec("logistic"), arrays), FeatureRecipe.of(network)
+    return Model(backbone, preparation, network.engine, head, ("a", "b"), features=recipe)
 
 
 PARTS: dict[str, Callable[..., dict[str, Any]]] = {
@@ -233,15 +254,20 @@ def shown(results: dict[str, Any]) -> str:
     parts = []
     if "planted" in results:
         rows = [
-            [name, f"{one['recall']:.2f}", found["method"], f"{found['on']:.2f}", f"{found['near']:.2f}"]
-            for name, one in results["planted"].items()
+            [features, name, f"{one['recall']:.2f}", found["method"], found["n"], *_shares(found, *_NEARNESS)]
+            for features, heads in results["planted"].items()
+            for name, one in heads.items()
             for found in (one["sharp"], one["exact"])
         ]
-        parts.append(table(["head", "recall", "method", "on the patch", "near it"], rows))
-    for name, columns in (("decoy", ("on", "near", "near_decoy")), ("nothing_learned", ("on", "near"))):
-        if name in results:
-            rows = [[head, *(f"{one[column]:.2f}" for column in columns)] for head, one in results[name].items()]
-            parts.append(table([name, *columns], rows))
+        parts.append(table(["features", "head", "recall", "method", "n", *_NEARNESS], rows))
+    for part, columns in (("decoy", (*_NEARNESS, "near_decoy")), ("nothing_learned", ("recall", *_NEARNESS))):
+        if part in results:
+            rows = [
+                [features, name, *_shares(one, *columns)]
+                for features, heads in results[part].items()
+                for name, one in heads.items()
+            ]
+            parts.append(table(["features", part, *columns], rows))
     if "lesions" in results:
         columns = ("heat_inside", "mask_share", "difference")
         rows = [
@@ -254,6 +280,10 @@ def shown(results: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+def _shares(one: dict[str, Any], *names: str) -> list[str]:
+    return ["" if one[name] is None else f"{one[name]:.2f}" for name in names]
+
+
 def _ranged(one: dict[str, Any]) -> str:
     return f"{one['mean']:.2f} ({one['ci95'][0]:.2f} to {one['ci95'][1]:.2f})"
 
@@ -261,25 +291,34 @@ def _ranged(one: dict[str, Any]) -> str:
 def missed_targets(results: dict[str, Any]) -> list[str]:
     """Targets that were missed, in words."""
     missed = []
-    for name, one in results.get("planted", {}).items():
+    for features, name, one in _heads(results, "planted"):
         least = {"near": TARGETS["near_without"]}
         if name in WITH_GRADIENT:
             least = {"on": TARGETS["on"], "near": TARGETS["near"]}
         missed += [
-            f"{name}: {one['sharp'][key]:.2f} {key} the patch, asked for {asked:.2f}"
+            f"{name} on {features}: {one['sharp'][key]:.2f} {key} the patch, asked for {asked:.2f}"
             for key, asked in least.items()
             if name in (*WITH_GRADIENT, "kNN", "forest") and one["sharp"][key] < asked
         ]
-    for name, one in results.get("decoy", {}).items():
-        if one["near"] < TARGETS["decoy"]:
-            missed.append(f"{name} beside a decoy: {one['near']:.2f} near the patch, asked for {TARGETS['decoy']:.2f}")
-    for name, one in results.get("nothing_learned", {}).items():
-        if one["on"] > TARGETS["chance"]:
-            missed.append(f"{name}: {one['on']:.2f} on the patch, at most {TARGETS['chance']:.2f} were asked for")
+    missed += [
+        f"{name} on {features} beside a decoy: {one['near']:.2f} near the patch, asked for {TARGETS['decoy']:.2f}"
+        for features, name, one in _heads(results, "decoy")
+        if one["near"] < TARGETS["decoy"]
+    ]
+    missed += [
+        f"{name} on {features}: {one['on']:.2f} on the patch, at most {TARGETS['chance']:.2f} were asked for"
+        for features, name, one in _heads(results, "nothing_learned")
+        if one["on"] > TARGETS["chance"]
+    ]
     for name, one in results.get("seconds", {}).items():
         if one["seconds"] > MAX_SECONDS[name]:
             missed.append(f"{name}: {one['seconds']} s for {one['n']} images, at most {MAX_SECONDS[name]:.0f}")
     return missed
+
+
+def _heads(results: dict[str, Any], part: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """Features, name and figures of every head of a part."""
+    return [(features, name, one) for features, heads in results.get(part, {}).items() for name, one in heads.items()]
 
 
 if __name__ == "__main__":

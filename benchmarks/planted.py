@@ -7,18 +7,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from headstart.backbones.backbone import load_backbone
+from headstart.backbones.feature_block import LAST, multi_blocks
+from headstart.backbones.stage_outputs import stage_outputs
 from headstart.data import ImageDataset, ImageResize
 from headstart.engines.engine import Engine
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.heads import HeadSpec, fit_heads
-from headstart.model import Model
+from headstart.model import FeatureRecipe, Model
 from headstart.samples.solar_cells import solar_cells
 
 SIDE = 224
 PATCH = 28
 """Side of the patch in pixels: 1.6 % of the picture."""
 CLASSES = ("plain", "patch")
+FEATURES = ("multi", "last")
+"""Several stages, which are the default, and the last one alone."""
 HEADS = {
     "logistic": HeadSpec("logistic"),
     "LDA": HeadSpec("lda"),
@@ -102,11 +106,14 @@ def _rings(generator: np.random.Generator) -> np.ndarray:
     return np.sign(np.sin(np.hypot(rows, columns) * 2 * np.pi / 8 + phase))
 
 
-def extractor(*, weights: str | None = None, seed: int = 0, n_threads: int = 2) -> Extractor:
-    """EfficientNet-Lite0 at 224 px, its own weights or random ones."""
+def extractor(features: str = "last", *, weights: str | None = None, seed: int = 0, n_threads: int = 2) -> Extractor:
+    """EfficientNet-Lite0 at 224 px, its own weights or random ones, with features of `FEATURES`."""
     network = load_backbone("efficientnet_lite0", weights=weights, offline=True, seed=seed)
+    outputs = stage_outputs(network.staged, (SIDE, SIDE))
+    blocks = multi_blocks(outputs, backbone=network.name) if features == "multi" else (LAST,)
     engine = Engine(n_threads=n_threads, batch_size=8)
-    return Extractor(network, ImageResize((SIDE, SIDE), interpolation=network.interpolation), engine)
+    resize = ImageResize((SIDE, SIDE), interpolation=network.interpolation)
+    return Extractor(network, resize, engine, blocks=blocks)
 
 
 def features_of(pictures: Planted, network: Extractor) -> np.ndarray:
@@ -117,7 +124,8 @@ def features_of(pictures: Planted, network: Extractor) -> np.ndarray:
 def model_of(spec: HeadSpec, features: np.ndarray, labels: np.ndarray, network: Extractor) -> Model:
     """A model whose head is fitted on features of training pictures."""
     (head,) = fit_heads([spec], features, labels, n_classes=2, seed=0)
-    return Model(network.backbone, network.preparation, network.engine, head, CLASSES)
+    recipe = FeatureRecipe.of(network)
+    return Model(network.backbone, network.preparation, network.engine, head, CLASSES, features=recipe)
 
 
 def hits(maps: np.ndarray, boxes: np.ndarray, *, margin: int = 0) -> np.ndarray:

@@ -100,9 +100,9 @@ class Recorder(helpers.Notes):
 @pytest.mark.usefixtures("empty_figures")
 def test_a_fit_expects_the_tasks_that_come(folders: Path, tmp_path: Path) -> None:
     progress = Recorder()
-    fit(folders, tmp_path / "run", helpers.options(augment="none,flips", views=2), progress=progress)
-    assert list(progress.expected) == ["features", "study", "baselines", "report"]
-    for stage in ("features", "study", "report"):
+    fit(folders, tmp_path / "run", helpers.options(augment="none,flips", views=2, explanations=True), progress=progress)
+    assert list(progress.expected) == ["features", "study", "baselines", "explanations", "report"]
+    for stage in ("features", "study", "explanations", "report"):
         assert len(progress.expected[stage]) == len(progress.tasks[stage]), stage
         assert all(part is not None and part > 0 for part in progress.expected[stage])
     assert progress.expected["baselines"] == ()

@@ -64,7 +64,7 @@ def test_exchanged_classes_give_opposite_scores(model: Model) -> None:
 def test_one_scale_for_a_class_and_that_of_earlier_maps(model: Model, explanation: Explanation) -> None:
     for target, limit in explanation.limits.items():
         shown = [values for values, name in zip(explanation.maps, explanation.targets, strict=True) if name == target]
-        assert limit == np.abs(shown).max()
+        assert (np.abs(shown) > limit).mean() == pytest.approx(0.01, abs=1e-3)
     later = explain(model, pictures()[:1], limits=explanation.limits)
     assert later.limits == explanation.limits
 

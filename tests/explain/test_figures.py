@@ -9,6 +9,7 @@ import pytest
 from explained import pictures, small_model
 
 from headstart.explain import Explanation, explain
+from headstart.explain.explanation import full_colour
 from headstart.explain.figures import overlay
 
 
@@ -50,3 +51,17 @@ def test_a_map_of_nothing_has_a_scale_still(explanation: Explanation) -> None:
     nothing = replace(explanation, maps=0 * explanation.maps, limits={"wild": 0.0})
     assert nothing.figure(0).axes[2].get_ylim() == (-1.0, 1.0)
     assert nothing.title(0).startswith("nothing speaks for wild")
+
+
+def test_a_spike_leaves_the_other_maps_their_colour() -> None:
+    maps = np.random.default_rng(0).standard_normal((12, 32, 32)).astype(np.float32)
+    before = full_colour(maps)
+    maps[0, 4, 4] = 1000.0
+    assert full_colour(maps) == pytest.approx(before, rel=0.01)
+
+
+def test_maps_that_are_empty_but_for_a_few_places_have_the_largest_value_as_their_scale() -> None:
+    maps = np.zeros((3, 32, 32), dtype=np.float32)
+    maps[1, 2, 3] = -7.0
+    assert full_colour(maps) == 7.0
+    assert full_colour(maps[:0]) == 0.0

@@ -86,8 +86,43 @@ def test_neighbours_that_are_all_alike_pull_nowhere() -> None:
     rows = np.zeros((2, 3))
     scores = head.class_scores()
     assert scores.gradient is not None
-    assert np.isfinite(scores.gradient(rows, WEIGHTS)).all()
-    assert not scores.gradient(rows, WEIGHTS).any()
+    assert scores.smooth_gradient is not None
+    for gradient in (scores.gradient, scores.smooth_gradient):
+        assert np.isfinite(gradient(rows, WEIGHTS)).all()
+        assert not gradient(rows, WEIGHTS).any()
+
+
+def test_smooth_votes_of_all_rows_have_the_smooth_gradient() -> None:
+    features, labels = blobs(n=60, d=13)
+    head = fit_one(HeadSpec("knn", {"k": 7}), features, labels)
+    rows = standardised(blobs(n=2, d=13, seed=5)[0], head.arrays)
+    units = standardised(features, head.arrays)
+    units /= np.linalg.norm(units, axis=1, keepdims=True)
+    spans = []
+    for row in rows:
+        similarities = np.sort(units @ row / np.linalg.norm(row))
+        spans.append(similarities[-1] - similarities[-8])
+
+    def shares(block):
+        similarities = block @ units.T / np.linalg.norm(block, axis=1, keepdims=True)
+        votes = np.exp(similarities / np.array(spans)[:, None])  # of the span as it is, which the gradient holds still
+        return (votes / votes.sum(axis=1, keepdims=True)) @ np.eye(3)[labels]
+
+    smooth = head.class_scores().smooth_gradient
+    assert smooth is not None
+    expected = differences(shares, rows, WEIGHTS)
+    np.testing.assert_allclose(smooth(rows, WEIGHTS), expected, atol=1e-6 * np.abs(expected).max())
+
+
+def test_among_neighbours_of_one_class_the_smooth_gradient_still_leads_to_it() -> None:
+    features, labels = blobs(n=60, d=13, n_classes=2, shift=2.0)
+    head = fit_one(HeadSpec("knn", {"k": 5}), features, labels, n_classes=2)
+    scores, rows = head.class_scores(), standardised(features[labels == 1], head.arrays)
+    weights = np.tile([-1.0, 1.0], (len(rows), 1))
+    smooth = scores.smooth_gradient
+    assert smooth is not None
+    centre = rows.mean(axis=0)
+    assert ((smooth(rows, weights) @ centre) > 0).all()
 
 
 def test_a_head_of_one_class_has_no_scores() -> None:

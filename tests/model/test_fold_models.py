@@ -57,5 +57,10 @@ def test_damaged_heads_are_refused_by_name(run: Run, tmp_path: Path, damage: str
         first.unlink()
     else:
         first.write_bytes(first.read_bytes()[:-1] + b"\x02")
-    with pytest.raises(RunError, match=r"heads\.json: the heads of the outer folds cannot be understood .* fit"):
+    with pytest.raises(
+        RunError, match=r"heads\.json: the heads of the outer folds cannot be understood .* fit"
+    ) as caught:
         load_fold_models(folds, run.model())
+    assert "Errno" not in str(caught.value)
+    if damage in ("missing", "no head"):
+        assert "cannot be read: no such file or directory" in str(caught.value)

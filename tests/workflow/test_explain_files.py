@@ -105,6 +105,35 @@ def test_an_image_that_cannot_be_read_stops_nothing(run: Run, images: list[Path]
 
 
 @pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        (["gone.png"], "gone.png: no such file"),
+        (["gone.png", "away.png"], "gone.png (and 1 more): no such file"),
+        (["broken.png"], "No image could be read. The first, broken.png: "),
+    ],
+)
+def test_images_that_are_not_there_are_refused_before_anything_is_written(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: list[str], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    found = headstart("explain", run.folder, *named, "-o", "out", "-q")
+    assert found.exit_code == 2
+    assert words in " ".join(found.stderr.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["broken.png"]
+
+
+def test_tests_need_the_heads_of_the_folds(run: Run, images: list[Path], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(run.folder, tmp_path / "copy"))
+    (folder / "folds" / "heads.json").unlink()
+    found = headstart("explain", folder, images[0], "-o", tmp_path / "out", "-q", "--checks")
+    assert found.exit_code == 2
+    assert "heads.json cannot be read: no such file or directory" in " ".join(found.stderr.split())
+    assert not (tmp_path / "out").exists()
+    assert headstart("explain", folder, images[0], "-o", tmp_path / "out", "-q").exit_code == 0
+
+
+@pytest.mark.parametrize(
     ("options", "words"),
     [
         (["--class", "ruogh"], "Did you mean 'rough'"),

@@ -6,15 +6,20 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import helpers
 import pytest
 from PIL import Image
 
 from headstart import fit
+from headstart.backbones.feature_block import DESCRIPTORS, LAST, FeatureBlock
 from headstart.errors import RunError
 from headstart.results.models.explanations import Explanations
 from headstart.workflow import Run
+from headstart.workflow.fit import estimate_fit
+from headstart.workflow.job.bundle import fold_model_source
 from headstart.workflow.run import rewrite_report
 
 
@@ -136,6 +141,29 @@ def test_damaged_explanations_are_refused_by_field(
     with pytest.raises(RunError, match=words) as caught:
         rewrite_report(folder)
     assert f"-o {folder}`" in str(caught.value)
+
+
+def test_of_an_ensemble_the_weightiest_member_that_sees_the_network_is_explained() -> None:
+    def chosen(*blocks: FeatureBlock) -> int:
+        """Source of the explained one of three members on these blocks, the weightiest first."""
+        sources = [SimpleNamespace(extractor=SimpleNamespace(blocks=(block,))) for block in blocks]
+        members = [SimpleNamespace(number=n, weight=w, is_tuned=False) for n, w in enumerate((0.5, 0.3, 0.2))]
+        result = SimpleNamespace(ensemble=SimpleNamespace(is_kept=True, members=members), chosen=0)
+        plan = SimpleNamespace(source_of=lambda number: number)
+        return fold_model_source(
+            cast("Any", SimpleNamespace(sources=sources)), cast("Any", SimpleNamespace(plan=plan)), cast("Any", result)
+        )
+
+    assert chosen(LAST, DESCRIPTORS, LAST) == 0
+    assert chosen(DESCRIPTORS, LAST, LAST) == 1
+    assert chosen(DESCRIPTORS, DESCRIPTORS, DESCRIPTORS) == 0
+
+
+def test_the_seconds_of_explanations_are_announced(folders: Path, tmp_path: Path) -> None:
+    asked = helpers.options(explanations=True, input_size=64)
+    assert estimate_fit(folders, tmp_path / "run", asked)["seconds"]["explanations"] == pytest.approx(2.4, abs=0.5)
+    without = estimate_fit(folders, tmp_path / "run", helpers.options(input_size=64))
+    assert without["seconds"]["explanations"] == 0
 
 
 def test_a_head_that_cannot_be_explained_is_noted(folders: Path, tmp_path: Path, no_figures: None) -> None:

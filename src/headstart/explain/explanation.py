@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+
+
+SHARE_IN_FULL_COLOUR: Final = 0.01
+"""Share of the places of all maps of a class that have its full colour."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,7 +55,8 @@ class Explanation:
     attributed : ndarray of shape (n,)
         Share of the score that the map gives, summed at the stage's own resolution.
     limits : dict of str to float
-        Value that is shown in full colour, of every class in `targets`: one scale for all of its maps.
+        Value that is shown in full colour, of every class in `targets`: one scale for all of its maps. One place in a
+        hundred is stronger and looks the same.
     notes : tuple of str
         What a reader of the maps must know.
     unreadable : tuple of (str, str)
@@ -123,8 +128,21 @@ class Explanation:
 
 
 def class_limits(maps: NDArray[np.float32], targets: tuple[str, ...]) -> dict[str, float]:
-    """Value shown in full colour for every class: the largest of all of its maps, whatever its sign."""
-    limits: dict[str, float] = {}
-    for target, one in zip(targets, maps, strict=True):
-        limits[target] = max(limits.get(target, 0.0), float(np.abs(one).max()))
-    return limits
+    """Value shown in full colour for every class: `full_colour` of all of its maps."""
+    names = np.array(targets, dtype=object)
+    return {target: full_colour(maps[names == target]) for target in dict.fromkeys(targets)}
+
+
+def full_colour(maps: NDArray[np.floating[Any]]) -> float:
+    """Strength that one place in a hundred of some maps exceeds, whatever its sign; the largest where that is 0.
+
+    The largest itself would leave all other maps pale: a block pooled by its maximum puts its share on a single cell.
+
+    >>> full_colour(np.linspace(-2.0, 1.0, 301)), full_colour(np.eye(20))
+    (1.97, 1.0)
+    """
+    strengths = np.abs(maps)
+    if not strengths.size:
+        return 0.0
+    found = float(np.quantile(strengths, 1 - SHARE_IN_FULL_COLOUR))
+    return found if found > 0 else float(strengths.max())

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from headstart.data.images.samples import preview
+from headstart.explain.explanation import SHARE_IN_FULL_COLOUR
 from headstart.explain.figures import overlay
 from headstart.explain.panels import GAP, LINE, fitted, page, sheet, write_words
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 Box = tuple[int, int, int, int]
 SIDE: Final = 256
 _BAR: Final = 14
-_SCALE_WIDTH: Final = 84
+_SCALE_WIDTH: Final = 118
 _STEPS: Final = 101
 _DIGITS: Final = 6
 
@@ -92,9 +93,9 @@ def _scale(height: int, *, speaks_for: bool) -> Image.Image:
     canvas = Image.new("RGB", (_SCALE_WIDTH, height), "white")
     canvas.paste(bar, (0, 0))
     left, width = _BAR + 6, _SCALE_WIDTH - _BAR - 6
+    strongest = f"strongest {100 * SHARE_IN_FULL_COLOUR:.0f} %"
     write_words(canvas, (left, 0), "for" if speaks_for else "nothing", width)
-    if not speaks_for:
-        write_words(canvas, (left, LINE), "is for it", width)
+    write_words(canvas, (left, LINE), strongest if speaks_for else "is for it", width, quiet=speaks_for)
     write_words(canvas, (left, height // 2 - LINE // 2), "neither", width, quiet=True)
     write_words(canvas, (left, height - LINE), "against", width)
     return canvas

@@ -28,12 +28,16 @@ class ClassScores:
         The gradient is the same everywhere.
     is_continuous : bool
         The gradients along a straight path add up to the difference of the scores at its ends.
+    smooth_gradient : callable or None
+        `ScoreGradient` of a smooth stand-in for scores that hang on a few rows at a time, whose own gradient says
+        little of why they are what they are; None where `gradient` serves.
     """
 
     values: BlockPredictor
     gradient: ScoreGradient | None = None
     is_linear: bool = False
     is_continuous: bool = True
+    smooth_gradient: ScoreGradient | None = None
 
 
 def linear_scores(coefficients: Floats, intercepts: Floats) -> ClassScores:

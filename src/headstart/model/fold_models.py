@@ -77,9 +77,18 @@ def load_fold_models(folder: Path, final: Model) -> FoldModels:
         found = [_fold_model(folder, entry, final) for entry in entries]
     except (*_MISSHAPEN, OSError, SafetensorError, HeadstartError) as error:
         raise RunError(
-            f"{path}: the heads of the outer folds cannot be understood ({error}). Run `headstart fit` again."
+            f"{path}: the heads of the outer folds cannot be understood ({_problem(error)}). Take a whole copy of the "
+            "run, or run `headstart fit` again with a new folder."
         ) from error
     return FoldModels(tuple(one for one in found if one is not None), len(found))
+
+
+def _problem(error: Exception) -> str:
+    """What is wrong with a file, in words."""
+    cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+    if isinstance(cause, OSError):
+        return f"{Path(str(cause.filename)).name} cannot be read: {(cause.strerror or str(cause)).lower()}"
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
 def _fold_model(folder: Path, entry: Mapping[str, Any], final: Model) -> FoldModel | None:

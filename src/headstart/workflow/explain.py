@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from headstart.errors import InputError
+from headstart.errors import DataError, InputError
 from headstart.explain.activation import activation_maps, activation_page, chosen_stages
 from headstart.explain.class_maps import explain
 from headstart.explain.panels import png, stacked
@@ -25,10 +25,10 @@ from headstart.results.models.explanations import (
 )
 from headstart.storage import write_bytes
 from headstart.study.execution import run_folder as files
-from headstart.workflow.job.explanation_checks import ExplanationChecks, masks_of, with_masks
+from headstart.workflow.job.explanation_checks import ExplanationChecks, fold_models_of, masks_of, with_masks
 from headstart.workflow.job.training_images import TrainingImages
 from headstart.workflow.options.explain import ExplainOptions
-from headstart.workflow.predict import images_to_predict
+from headstart.workflow.predict import WILDCARDS, images_to_predict
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from headstart.data import ImageDataset
     from headstart.explain.explanation import Explanation
     from headstart.model import Model
+    from headstart.model.fold_models import FoldModels
 
 _DIGITS: Final = 6
 _MAX_NAME: Final = 40
@@ -107,14 +108,18 @@ def explain_files(
     InputError
         For a class, stage or method that the model has not, or an output that holds something else; nothing is
         written then.
-    BundleError, RunError, DataError, StorageError
+    DataError
+        When an input is not there, or no image could be read; nothing is written then.
+    BundleError, RunError, StorageError
     """
     options, progress, folder = options or ExplainOptions(), progress or Silent(), Path(output)
     known = load_model(model, device=device)
+    _check_are_there(inputs)
     dataset = images_to_predict(known, inputs, feature_array=feature_array)
     old = _pictures_of(folder)
     stages = _stages(known, options)
     masks = None if options.masks is None else masks_of(Path(options.masks), dataset.names)
+    folds = fold_models_of(Path(model), known) if options.checks else None
     explanation = explain(
         known,
         dataset,
@@ -124,8 +129,9 @@ def explain_files(
         stage=None if options.activation and options.method != "sharp" else options.stage,
         progress=progress,
     )
+    _check_any_was_read(explanation)
     notes = list(explanation.notes)
-    beside = _Beside.of(explanation, dataset, _Asked(Path(model), known, options, masks), notes, progress)
+    beside = _Beside.of(explanation, dataset, _Asked(Path(model), known, options, masks, folds), notes, progress)
     notes += [f"{name} could not be read: {reason}" for name, reason in explanation.unreadable]
     for name in old:
         (folder / name).unlink(missing_ok=True)
@@ -141,6 +147,21 @@ def explain_files(
     document = Explanations(n_images=len(found), images=tuple(found), notes=tuple(notes))
     document.write(folder / Explanations.file_name)
     return ExplainedFiles(document, len(explanation.unreadable))
+
+
+def _check_are_there(inputs: Sequence[str]) -> None:
+    """Refuse an input that names no file or folder; a pattern is looked up by `images_to_predict`."""
+    gone = [name for name in inputs if not any(sign in name for sign in WILDCARDS) and not os.path.lexists(name)]
+    if gone:
+        beside = f" (and {len(gone) - 1:,} more)" if len(gone) > 1 else ""
+        raise DataError(f"{gone[0]}{beside}: no such file. Give image files, a folder that holds some, or a glob.")
+
+
+def _check_any_was_read(explanation: Explanation) -> None:
+    """Refuse to explain nothing."""
+    if not len(explanation) and explanation.unreadable:
+        name, reason = explanation.unreadable[0]
+        raise DataError(f"No image could be read. The first, {name}: {reason}")
 
 
 def _pictures_of(folder: Path) -> list[str]:
@@ -236,12 +257,15 @@ class _Asked:
     options : ExplainOptions
     masks : mapping of str to Path, or None
         Masks by the names of their images.
+    folds : FoldModels or None
+        Models of the run's outer folds, for the tests.
     """
 
     path: Path
     model: Model
     options: ExplainOptions
     masks: Mapping[str, Path] | None
+    folds: FoldModels | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,7 +301,7 @@ class _Beside:
             near = training.near(explained, progress)
         checks: list[ImageChecks | None] = [None] * len(explanation)
         if options.checks:
-            tests = ExplanationChecks(asked.path, asked.model, training, notes, progress)
+            tests = ExplanationChecks(asked.model, asked.folds, training, notes, progress)
             checks = list(tests.of(explanation, explained))
         if asked.masks is not None:
             checks = with_masks(checks, explanation, explained, asked.masks, asked.model)

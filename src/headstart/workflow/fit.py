@@ -36,7 +36,15 @@ from headstart.workflow.job.fold_extractors import FoldExtractors, is_fitted
 from headstart.workflow.job.job import Job
 from headstart.workflow.job.near_duplicates import join_near_duplicates
 from headstart.workflow.job.sources import FeatureSource, open_cache
-from headstart.workflow.job.time_estimate import REPORT_S, SourceCosts, announce, fit_costs, n_extractions, search_notes
+from headstart.workflow.job.time_estimate import (
+    REPORT_S,
+    SourceCosts,
+    announce,
+    explanation_seconds,
+    fit_costs,
+    n_extractions,
+    search_notes,
+)
 from headstart.workflow.job.transferability import transferability
 from headstart.workflow.options.config import given_options
 from headstart.workflow.options.fit import FitOptions
@@ -294,6 +302,7 @@ def estimate_fit(
         "heads": round(costs.heads_s, 1),
         "fine_tuning": round(tuning_s, 1),
         "baselines": round(baselines_s, 1),
+        "explanations": round(explanation_seconds(job), 1),
         "report": REPORT_S,
     }
     return {

@@ -20,7 +20,8 @@ from headstart.model import Model, Prediction
 from headstart.progress import Progress
 from headstart.storage import replacing
 
-_MAGIC = "*?["
+WILDCARDS: Final = "*?["
+"""Signs that make an input a pattern of names."""
 _TABLES = (".csv", ".tsv", ".parquet", ".pq")
 NOVELTY_COLUMNS: Final = ("distance", "novelty_p", "unlike_training")
 """Columns of a model that tells images unlike the training images."""
@@ -187,7 +188,7 @@ def expand(inputs: Sequence[str]) -> list[str]:
     for item in inputs:
         if os.path.isdir(item):  # noqa: PTH112 (pathlib raises for names that no file system takes)
             names = [str(Path(item) / name) for name in list_images(Path(item))]
-        elif any(sign in item for sign in _MAGIC) and not os.path.lexists(item):
+        elif any(sign in item for sign in WILDCARDS) and not os.path.lexists(item):
             names = sorted(glob.glob(item, recursive=True))  # noqa: PTH207 (absolute and relative patterns alike)
         else:
             names = [item]

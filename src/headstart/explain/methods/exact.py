@@ -8,6 +8,7 @@ import numpy as np
 
 from headstart.explain.attribution import Attribution
 from headstart.explain.input_grid import on_input_grid
+from headstart.explain.methods.gradients import path_gradient
 from headstart.explain.methods.placed_features import PlacedFeatures, placed_features
 from headstart.explain.methods.shapley import shapley_values
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from headstart.explain.scored_model import Pictures, ScoredModel
 
     Floats = NDArray[np.float64]
-
-N_PATH_POINTS = 16
-"""Gauss-Legendre points along the path from the mean of the training images to an image."""
 
 
 def exact_maps(model: ScoredModel, pictures: Pictures, weights: Floats) -> Attribution:
@@ -60,17 +58,6 @@ def _along_path(model: ScoredModel, placed: PlacedFeatures, weights: Floats) -> 
     return _attribution(
         model, placed.weighted(mean_gradient), total, weights, elsewhere=float(mean_gradient @ placed.beside)
     )
-
-
-def path_gradient(model: ScoredModel, standard: Floats, weights: Floats) -> Floats:
-    """Gradient (n_features,) of a score, averaged along the path from the mean to standardised features."""
-    gradient = model.class_scores.gradient
-    assert gradient is not None  # checked by the caller: it chooses Shapley values otherwise
-    if model.class_scores.is_linear:
-        return np.asarray(gradient(np.zeros((1, len(standard))), weights[None])[0])
-    points, shares = np.polynomial.legendre.leggauss(N_PATH_POINTS)
-    along = (points[:, None] + 1) / 2 * standard
-    return np.asarray(shares / 2 @ gradient(along, np.tile(weights, (len(points), 1))))
 
 
 def _by_shapley(model: ScoredModel, placed: PlacedFeatures, weights: Floats) -> Attribution:

@@ -11,6 +11,7 @@ from headstart.backbones.stage_outputs import stage_outputs
 from headstart.errors import InputError, unknown_name
 from headstart.explain.attribution import Attribution
 from headstart.explain.input_grid import as_maps, on_input_grid
+from headstart.explain.methods.gradients import telling_gradients
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,10 +105,7 @@ def sharp_maps(model: ScoredModel, pictures: Pictures, weights: Floats, stage: s
     """
     traced = model.traced(model.images(pictures.pixels), stage)
     standard = model.standardise(traced.rows.detach().cpu().double().numpy() + pictures.fixed)
-    gradient = model.class_scores.gradient
-    if gradient is None:
-        raise InputError("A head whose scores rise in steps has no gradient. Use the method 'occlusion'.")
-    pulls = gradient(standard, weights) * model.inverse_scale
+    pulls = telling_gradients(model, standard, weights) * model.inverse_scale
     gradients = traced.gradients(pulls)
     maps = np.zeros((len(pictures), *model.size), dtype=np.float32)
     attributed = np.zeros(len(pictures))

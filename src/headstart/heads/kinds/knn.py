@@ -51,8 +51,42 @@ def knn_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
 
 def knn_scores(spec: HeadSpec, arrays: Arrays) -> ClassScores:
     """Shares of the votes; uniform ones rise in steps and have no gradient."""
-    gradient = _gradient(spec, arrays) if spec.settings["votes"] == "distance" else None
-    return ClassScores(knn_predictor(spec, arrays), gradient, is_continuous=False)  # at the mean no row is nearer
+    predict = knn_predictor(spec, arrays)
+    if spec.settings["votes"] != "distance":
+        return ClassScores(predict, is_continuous=False)
+    return ClassScores(
+        predict,
+        _gradient(spec, arrays),
+        is_continuous=False,  # at the mean no row is nearer
+        smooth_gradient=_smooth_gradient(spec, arrays),
+    )
+
+
+def _smooth_gradient(spec: HeadSpec, arrays: Arrays) -> ScoreGradient:
+    """Gradient of votes that all rows have and that fall off as exp(similarity / span of the k nearest).
+
+    Among neighbours of one class the votes themselves hardly change with the features: all k stay of that class. Rows
+    beyond the k-th tell what an image would be without what it has.
+    """
+    units = unit_rows(standardised(arrays["rows"], arrays))  # (n_kept, d)
+    classes, row_weights = arrays["row_classes"], arrays["row_weights"]
+
+    def gradient(block: Floats, weights: Floats) -> Floats:
+        lengths = np.sqrt(squared_norms(block))
+        lengths = np.where(lengths > 0, lengths, 1.0)[:, None]
+        directions = block / lengths
+        similarities = directions @ units.T  # (n, n_kept)
+        nearest = similarities.max(axis=1, keepdims=True)
+        span = nearest - _similarity_without_vote(similarities, spec.whole("k"))
+        fall = np.where(span > TINY, 1.0 / np.where(span > TINY, span, 1.0), 0.0)
+        votes = np.exp((similarities - nearest) * fall) * row_weights
+        votes /= votes.sum(axis=1, keepdims=True)
+        worth = weights[:, classes]
+        pulls = votes * (worth - (votes * worth).sum(axis=1, keepdims=True)) * fall
+        along = (pulls * similarities).sum(axis=1, keepdims=True) * directions
+        return np.asarray((pulls @ units - along) / lengths)
+
+    return gradient
 
 
 def _gradient(spec: HeadSpec, arrays: Arrays) -> ScoreGradient:
@@ -112,12 +146,17 @@ def distance_votes(similarities: Floats, k: int) -> Floats:
     .. [1] S. A. Dudani, "The distance-weighted k-nearest-neighbor rule", IEEE Transactions on Systems, Man, and
        Cybernetics SMC-6(4), 1976, 325-327, eq. 1. DOI 10.1109/TSMC.1976.5408784
     """
-    n_neighbours = similarities.shape[1]
-    place = n_neighbours - 1 - min(k, n_neighbours - 1)
-    reference = np.partition(similarities, place, axis=1)[:, place, None]
+    reference = _similarity_without_vote(similarities, k)
     span = similarities.max(axis=1, keepdims=True) - reference
     votes = np.maximum(similarities - reference, 0.0) / np.where(span > TINY, span, 1.0)
     return np.where(span > TINY, votes, uniform_votes(similarities, k))
+
+
+def _similarity_without_vote(similarities: Floats, k: int) -> Floats:
+    """Similarity (n, 1) of the (k+1)-th row, or the last."""
+    n_neighbours = similarities.shape[1]
+    place = n_neighbours - 1 - min(k, n_neighbours - 1)
+    return np.asarray(np.partition(similarities, place, axis=1)[:, place, None])
 
 
 def _layout(spec: HeadSpec) -> Layout:

@@ -19,7 +19,7 @@ from headstart.results.damage import damaged
 from headstart.results.models.explanations import ExplainedImage, Explanations
 
 FOLDER: Final = "explanations"
-_WIDTH: Final = 420
+_WIDTH: Final = 560
 _QUALITY: Final = 80
 _HEADINGS: Final = {"hit": "Sure hits", "miss": "Sure mistakes", "doubtful": "Doubtful images"}
 _METHODS: Final = {"sharp": "LayerCAM", "exact": "exact shares of the score", "occlusion": "occlusion"}
@@ -82,8 +82,9 @@ def _how_to_read(context: ReportContext, found: Explanations) -> str:
     how = (
         "Each image was explained by the model of its outer fold, which had not seen it: orange speaks for the class "
         "named, violet against it, grey for neither. All maps of a class have one scale, in units of the spread of "
-        "their model's scores. A map shows where the model looked, not that it was right to look there; one that "
-        "convinces proves nothing. `headstart explain RUN IMAGES -o FOLDER --checks` tests how far maps may be trusted."
+        "their model's scores; the strongest 1 % of their places have the full colour. A map shows where the model "
+        "looked, not that it was right to look there; one that convinces proves nothing. "
+        "`headstart explain RUN IMAGES -o FOLDER --checks` tests how far maps may be trusted."
     )
     if not context.images:
         return f"{how} Pictures and image names were left out of this report on request."

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.augment import IDENTITY
+from headstart.backbones.feature_block import DESCRIPTORS
 from headstart.data.preparation import learned
 from headstart.decisions import AS_THEY_ARE
 from headstart.engines.engine import Engine
@@ -47,7 +48,7 @@ def fold_model(
 ) -> Model:
     """The model of an outer fold as it was judged, on torch in fp32, for explanations of images that it never saw.
 
-    Of an ensemble it is the member of the largest weight.
+    Of an ensemble it is the member of the largest weight among those that see the network.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ def fold_model(
     batch_size : int
         Images of one forward pass.
     """
-    weightiest = _weightiest(result)
+    weightiest = _weightiest(job, study, result)
     if weightiest is None:
         model = _single_member(job, study, result, extractors)
     else:
@@ -73,18 +74,27 @@ def fold_model(
     )
 
 
-def fold_model_source(study: StudyResult, result: FoldResult) -> int:
+def fold_model_source(job: Job, study: StudyResult, result: FoldResult) -> int:
     """Number of the source of the features that the head of `fold_model` takes."""
-    weightiest = _weightiest(result)
+    weightiest = _weightiest(job, study, result)
     frozen = result.chosen if weightiest is None or weightiest.is_tuned else weightiest.number
     return study.plan.source_of(frozen)
 
 
-def _weightiest(result: FoldResult) -> EnsembleMember | None:
-    """The member of the largest weight; None where no ensemble was kept."""
+def _weightiest(job: Job, study: StudyResult, result: FoldResult) -> EnsembleMember | None:
+    """The member of the largest weight; None where no ensemble was kept.
+
+    Members on descriptors alone, which know no places of an image, are passed over where another one sees the network.
+    """
     if result.ensemble is None or not result.ensemble.is_kept:
         return None
-    return max(result.ensemble.members, key=lambda one: one.weight)
+    members = result.ensemble.members
+    seeing = [one for one in members if one.is_tuned or _sees_network(job.sources[study.plan.source_of(one.number)])]
+    return max(seeing or members, key=lambda one: one.weight)
+
+
+def _sees_network(source: FeatureSource) -> bool:
+    return any(block != DESCRIPTORS for block in source.extractor.blocks)
 
 
 def _ensemble_member(

@@ -15,7 +15,7 @@ from headstart.errors import HeadstartError, InputError
 from headstart.explain import checks
 from headstart.explain.class_maps import weightiest_member
 from headstart.explain.scored_model import ScoredModel
-from headstart.model import load_fold_models
+from headstart.model.fold_models import FoldModels, load_fold_models
 from headstart.results.models.explanations import ImageChecks
 from headstart.study.execution import run_folder as files
 from headstart.workflow.job.training_images import TrainingImages
@@ -37,9 +37,9 @@ class ExplanationChecks:
 
     Attributes
     ----------
-    run : Path
-        The run, or the bundle, that is explained.
     model : Model
+    folds : FoldModels or None
+        Models of the run's outer folds; None for a bundle, which does not hold their heads.
     training : TrainingImages or str
         Those of the run, or why they are not at hand.
     notes : list of str
@@ -47,8 +47,8 @@ class ExplanationChecks:
     progress : Progress
     """
 
-    run: Path
     model: Model
+    folds: FoldModels | None
     training: TrainingImages | str
     notes: list[str]
     progress: Progress
@@ -124,19 +124,30 @@ class ExplanationChecks:
         return replace(self.model, head=head)
 
     def _fold_models(self) -> list[Model]:
-        folder = self.run / files.FOLDS_FOLDER
-        if not folder.is_dir():
+        if self.folds is None:
             self.notes.append(
                 "The test of agreement between outer folds is left out: a bundle does not hold their heads."
             )
             return []
-        found = load_fold_models(folder, self.model)
+        found = self.folds
         if len(found.models) < found.n_folds:
             self.notes.append(
                 f"Agreement is between {len(found.models)} of {found.n_folds} outer folds: the others have another "
                 "network, or a fine-tuned one."
             )
         return [one.model for one in found.models]
+
+
+def fold_models_of(run: Path, model: Model) -> FoldModels | None:
+    """Models of the outer folds of a run; None for a bundle.
+
+    Raises
+    ------
+    RunError
+        When a file of them is missing or damaged.
+    """
+    folder = run / files.FOLDS_FOLDER
+    return load_fold_models(folder, model) if folder.is_dir() else None
 
 
 def masks_of(folder: Path, images: Sequence[str]) -> dict[str, Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -23,6 +23,8 @@ from headstart.study.table_block import beside
 from headstart.workflow.job.bundle import fold_model, fold_model_source
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from headstart.data import ImageDataset
     from headstart.explain import Explanation
     from headstart.explain.telling import TellingImage
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
 
 N_NEIGHBOURS: Final = 3
 _DIGITS: Final = 6
-_OF_ENSEMBLE: Final = "Predictions are those of an ensemble; the maps explain its member of the largest weight."
+_OF_ENSEMBLE: Final = (
+    "Predictions are those of an ensemble; the maps explain its member of the largest weight that sees the network."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +71,9 @@ class _Explained:
         return self.explanation.targets[self.place]
 
     @property
-    def strongest(self) -> float:
-        """The map's largest value in units of its model, whatever its sign."""
-        return float(np.abs(self.explanation.maps[self.place]).max()) / self.unit
+    def relative_map(self) -> NDArray[np.float64]:
+        """The map (height, width) in units of its model."""
+        return np.asarray(self.explanation.maps[self.place] / self.unit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,22 +107,22 @@ class ExplanationWork:
         StorageError
             When the disk refuses.
         """
+        from headstart.explain.telling import N_TELLING
+
         notes: list[str] = []
-        explained = list(self._explained(notes))
+        with self.job.progress.task("Explanations", min(N_TELLING, len(self.dataset)), "images") as advance:
+            explained = list(self._explained(notes, advance))
         limits = _limits(explained)
         _remove_pictures(folder)
         found = []
-        with self.job.progress.task("Explanations", len(explained), "images") as advance:
-            for number, one in enumerate(explained, start=1):
-                picture = (
-                    self._draw(folder / f"{number:02d}.png", one, limits[one.target] * one.unit) if images else None
-                )
-                found.append(self._facts(one, limits[one.target] * one.unit, picture))
-                advance(1)
+        for number, one in enumerate(explained, start=1):
+            limit = limits[one.target] * one.unit
+            picture = self._draw(folder / f"{number:02d}.png", one, limit) if images else None
+            found.append(self._facts(one, limit, picture))
         document = Explanations(n_images=len(found), images=tuple(found), map=self._map(), notes=tuple(notes))
         document.write(folder / Explanations.file_name)
 
-    def _explained(self, notes: list[str]) -> Iterator[_Explained]:
+    def _explained(self, notes: list[str], advance: Callable[[int], None]) -> Iterator[_Explained]:
         """Telling images in their order, each by the model of the fold that judged it."""
         from headstart.explain.telling import telling_images
 
@@ -135,6 +139,7 @@ class ExplanationWork:
                 told = [chosen[place] for place in places]
                 explained = self._of_fold(result, told, [chosen_rows[place] for place in places], notes)
                 found |= dict(zip(places, explained, strict=False))  # none where the model cannot be explained
+                advance(len(places))
         yield from (found[place] for place in sorted(found))
 
     def _of_fold(
@@ -160,7 +165,7 @@ class ExplanationWork:
         notes += [note for note in explanation.notes if note not in notes]
         if result.ensemble is not None and result.ensemble.is_kept and _OF_ENSEMBLE not in notes:
             notes.append(_OF_ENSEMBLE)
-        source = fold_model_source(self.study, result)
+        source = fold_model_source(self.job, self.study, result)
         neighbours = self._neighbours(result, source, rows)
         units = self._units(result, model, source, explanation)
         return [
@@ -288,8 +293,10 @@ def _quick_method(model: Model) -> str:
 
 
 def _limits(explained: Sequence[_Explained]) -> dict[str, float]:
-    """Value in full colour for each class, in units of the models: the median over its maps of their largest value."""
-    strongest: dict[str, list[float]] = {}
+    """Value in full colour for each class, in units of the models."""
+    from headstart.explain.explanation import full_colour
+
+    maps: dict[str, list[NDArray[np.float64]]] = {}
     for one in explained:
-        strongest.setdefault(one.target, []).append(one.strongest)
-    return {target: float(np.median(values)) for target, values in strongest.items()}
+        maps.setdefault(one.target, []).append(one.relative_map.ravel())  # networks may take pictures of other sizes
+    return {target: full_colour(np.concatenate(values)) for target, values in maps.items()}

@@ -27,6 +27,10 @@ from headstart.workflow.options.training_set import left_out_notes
 
 _TRIAL_BATCHES = 3
 REPORT_S = 5.0
+_SECONDS_APIECE = 0.2
+"""Seconds that an image takes beside the network: its neighbours and its picture."""
+_PASSES_APIECE = 3
+"""Forward passes that an image costs: one for its prediction, one that is remembered, and the way back of that one."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,8 @@ class Costs:
     n_extractions : int
         Times that the features of every image are computed: once, or where a preparation is fitted once for each outer
         fold and once for the final model.
+    explanations_s : float
+        Seconds of the explanations of the most telling images.
     """
 
     n_images: int
@@ -75,6 +81,7 @@ class Costs:
     tax_s: float = 0.0
     baselines_s: tuple[float, ...] = ()
     n_extractions: int = 1
+    explanations_s: float = 0.0
 
     @property
     def n_cached(self) -> int:
@@ -101,6 +108,7 @@ class Costs:
             "features": once * self.n_extractions,
             "study": self.study_s(*after_heads),
             "baselines": self.baselines_s,
+            "explanations": (self.explanations_s,) if self.explanations_s else (),
             "report": [REPORT_S],
         }
 
@@ -212,9 +220,10 @@ def announce(job: Job, cache: FeatureCache, split: Split, baselines_s: Sequence[
         views=job.views.all(),
         n_extractions=n_extractions(job, split, taxed=taxed),
     )
-    costs = replace(costs, baselines_s=tuple(baselines_s))
+    costs = replace(costs, baselines_s=tuple(baselines_s), explanations_s=explanation_seconds(job))
     tunes = bool(requested_specs(job.options))
-    minutes = (costs.features_s + costs.heads_s + sum(costs.baselines_s) + REPORT_S) / 60
+    after_s = sum(costs.baselines_s) + costs.explanations_s + REPORT_S
+    minutes = (costs.features_s + costs.heads_s + after_s) / 60
     repeated = f", drawn {split.repeats} times" if split.repeats > 1 else ""
     halved = ", the weaker ones dropped early," if plan.halving is not None else ""
     beside = ", simple baselines beside them" if job.options.baselines else ""
@@ -227,6 +236,21 @@ def announce(job: Job, cache: FeatureCache, split: Split, baselines_s: Sequence[
     for note in (*search_notes(plan, split, dataset), *left_out):
         job.progress.note(f"Note: {note}")
     return costs
+
+
+def explanation_seconds(job: Job) -> float:
+    """Seconds that the explanations of a fit take; of several networks the costliest counts.
+
+    By the multiply-adds of the network, as other costs, since none of it is tried beforehand.
+    """
+    from headstart.explain.telling import N_TELLING
+
+    if not job.options.explanations:
+        return 0.0
+    dearest = max(source.rough_seconds_per_image for source in job.sources)
+    n_threads = max(source.extractor.engine.n_threads for source in job.sources)
+    n_images = min(N_TELLING, len(job.audited.dataset))
+    return n_images * (_PASSES_APIECE * dearest / n_threads + _SECONDS_APIECE)
 
 
 def n_extractions(job: Job, split: Split, *, taxed: bool = False) -> int:
