@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CELLS = 14
 """Steps of the cover along a side of the image; it is two steps wide."""
-_AT_ONCE = 32
+_AT_ONCE = 8  # more at once outgrow a processor's cache, and each takes half as long again
 
 
 def occlusion_maps(model: ScoredModel, pictures: Pictures, weights: Floats) -> Attribution:
