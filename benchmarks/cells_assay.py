@@ -1,11 +1,13 @@
 """A simulated assay of the paper's size: 369 micrographs, about 6,100 cells, living or dead, split by micrograph.
 
 The cells are found by untouched settings, cut out, and judged by `headstart.fit` (frozen EfficientNet-Lite0, measured
-columns beside it). Beside it stand brightness alone and all measurements with a forest, on the same folds, and the rule
-that knows the populations: a ceiling, since no picture tells more than the traits that cells were drawn with. Per cent
-dead of every image is held against the truth. Both leaks of the paper's protocol are measured with one logistic head on
-the same features: cells of one micrograph on both sides (60/20/20 of single cells), and both classes filled up to 4,000
-by turned and mirrored cells before the split, beside the same filling in training cells only.
+columns beside it). Beside it stand brightness alone and all measurements with a forest, on the same folds, and the
+rule that knows the populations: a ceiling, since no picture tells more than the traits that cells were drawn with.
+Per cent dead of every image is held against the truth, as called and corrected, and its intervals are judged by
+whether they hold it, each image corrected by the errors in the others. Both leaks of the paper's protocol are
+measured with a logistic head on the same features, trained on 60 %, its strength chosen on 20 %, judged on 20 %:
+cells of one micrograph on both sides, and both classes filled up to 4,000 by turned and mirrored cells before the
+split, beside the same filling in training cells only.
 """
 
 from __future__ import annotations
@@ -23,10 +25,10 @@ import numpy as np
 from common import table, write_results
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from headstart.cells.counting.known import known_counts
 from headstart.cells.crops.classes import ClassPoints, classes_at_points
 from headstart.cells.crops.dataset import crop_dataset
 from headstart.cells.crops.recipe import plan_crops
@@ -37,18 +39,22 @@ from headstart.data import ImageDataset
 from headstart.features.extract import extract_features
 from headstart.features.open import ExtractionSettings, open_extractor, select_engine
 from headstart.metrics.limits_of_agreement import limits_of_agreement
+from headstart.metrics.prevalence import counted_share, error_rates
 from headstart.workflow.fit import fit
 from headstart.workflow.options.fit import FitOptions
 
 SEED = 60_211
 N_MICROGRAPHS = 369
 N_FILLED = 4000
-N_LEAKS = 20
+N_LEAKS = 10
+STRENGTHS = (0.0005, 0.002, 0.008)
+"""Of the logistic head, as the inverse of its penalty."""
 PAPER = {"accuracy": 0.93, "sensitivity": 0.92, "specificity": 0.945}
 """On its own micrographs, which nobody else has: another set."""
 BRIGHTNESS_BETWEEN = (0.85, 0.90)
 LEAST_CLOSED = 0.5
 MOST_BIAS = 0.01
+LEAST_COVERED = 0.93
 MOST_SECONDS = 60.0
 
 
@@ -134,18 +140,34 @@ def forest(assay: Assay, folds: np.ndarray, columns: list[str]) -> np.ndarray:
 
 
 def per_image(assay: Assay, called: np.ndarray) -> dict[str, Any]:
-    """Share of dead cells of every image against the truth, and the spread that chance alone would give."""
-    groups = assay.dataset.groups
-    n_cells = np.bincount(groups)
-    truth, found = (np.bincount(groups, which) / n_cells for which in (assay.dead, called))
+    """Share of dead cells of every image against the truth, its intervals, and the spread that chance alone gives."""
+    groups = np.asarray(assay.dataset.groups)
+    known = known_counts(assay.dead, called, groups)
     error_rate = float(np.mean(assay.dead != called))
+    held, widths = [], []
+    for number, (size, truth, share) in enumerate(zip(known.sizes, known.truth, known.called, strict=True)):
+        others = groups != number
+        rates = error_rates(assay.dead[others], called[others], groups[others])
+        interval = counted_share(round(share * size), int(size), rates)
+        held.append(interval.low - 1e-9 <= truth <= interval.high + 1e-9)
+        widths.append(interval.high - interval.low)
+    return {
+        "n_images": len(known.sizes),
+        "called": _agreement(known.called, known.truth),
+        "corrected": _agreement(known.corrected, known.truth),
+        "floor": float(np.sqrt(np.mean(error_rate * (1 - error_rate) / known.sizes))),
+        "covered": float(np.mean(held)),
+        "width": float(np.mean(widths)),
+    }
+
+
+def _agreement(found: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
     agreement = limits_of_agreement(found, truth)
     return {
-        "n_images": len(n_cells),
-        "bias": float(np.mean(found - truth)),
-        "spread": float(np.std(found - truth, ddof=1)),
-        "floor": float(np.sqrt(np.mean(error_rate * (1 - error_rate) / n_cells))),
-        "limits_of_agreement": [float(limit) for limit in agreement.limits],
+        "bias": agreement.bias,
+        "bias_ci95": list(agreement.bias_interval),
+        "spread": agreement.deviation,
+        "limits": list(agreement.limits),
     }
 
 
@@ -164,7 +186,7 @@ def features_of(crops: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def leaks(assay: Assay, n_filled: int) -> dict[str, Any]:
-    """Accuracy of one logistic head under four protocols, over `N_LEAKS` splits of 80 to 20, and the time of a pass."""
+    """Accuracy of a logistic head under four protocols, over `N_LEAKS` splits of 60/20/20, and the time of a pass."""
     crops = crops_of(assay.dataset)
     features, seconds = features_of(crops)
     generator = np.random.default_rng(SEED)
@@ -174,22 +196,29 @@ def leaks(assay: Assay, n_filled: int) -> dict[str, Any]:
     turned, _ = features_of(np.stack([_turned(crops[row], int(generator.integers(1, 8))) for row in copies]))
     everything = np.concatenate([features, turned])
     owner = np.concatenate([np.arange(len(crops)), copies])
-    groups, found = assay.dataset.groups, {}
-    grouped = GroupShuffleSplit(N_LEAKS, test_size=0.2, random_state=SEED)
-    single = ShuffleSplit(N_LEAKS, test_size=0.2, random_state=SEED)
-    for name, splits, filled in (
-        ("by micrograph", grouped.split(features, groups=groups), False),
-        ("by micrograph, training cells filled up", grouped.split(features, groups=groups), True),
-        ("single cells", single.split(features), False),
+    dead, micrograph = assay.dead[owner], np.asarray(assay.dataset.groups)
+    own = np.arange(len(crops))
+    found = {}
+    for name, units, n_rows, filled in (
+        ("by micrograph", micrograph, len(crops), False),
+        ("by micrograph, training cells filled up", micrograph, len(crops), True),
+        ("single cells", own, len(crops), False),
+        ("filled up, then single cells", np.arange(len(owner)), len(owner), False),
     ):
         accuracy = []
-        for train, test in splits:
+        for number in range(N_LEAKS):
+            train, choose, test = sixty_twenty_twenty(units, np.random.default_rng([SEED, number]))
             rows = np.flatnonzero(np.isin(owner, train)) if filled else train
-            accuracy.append(_accuracy(everything, assay.dead[owner], rows, test))
-        found[name] = {"mean": float(np.mean(accuracy)), "sd": float(np.std(accuracy, ddof=1))}
-    accuracy = [_accuracy(everything, assay.dead[owner], train, test) for train, test in single.split(everything)]
-    found["filled up, then single cells"] = {"mean": float(np.mean(accuracy)), "sd": float(np.std(accuracy, ddof=1))}
+            accuracy.append(_accuracy(everything, dead, rows, choose, test))
+        found[name] = {"mean": float(np.mean(accuracy)), "sd": float(np.std(accuracy, ddof=1)), "n": n_rows}
     return {"protocols": found, "features_s": seconds}
+
+
+def sixty_twenty_twenty(units: np.ndarray, generator: np.random.Generator) -> list[np.ndarray]:
+    """Rows to train on, to choose by and to judge by; the rows of one unit stay together."""
+    order = generator.permutation(int(units.max()) + 1)
+    bounds = np.rint(np.array([0.6, 0.8]) * len(order)).astype(int)
+    return [np.flatnonzero(np.isin(units, part)) for part in np.split(order, bounds)]
 
 
 def _copies(generator: np.random.Generator, rows: np.ndarray, n_filled: int) -> np.ndarray:
@@ -200,9 +229,13 @@ def _turned(crop: np.ndarray, symmetry: int) -> np.ndarray:
     return np.rot90(crop[:, ::-1] if symmetry >= 4 else crop, symmetry % 4).copy()
 
 
-def _accuracy(features: np.ndarray, dead: np.ndarray, train: np.ndarray, test: np.ndarray) -> float:
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.003, max_iter=300))
-    return float(model.fit(features[train], dead[train]).score(features[test], dead[test]))
+def _accuracy(features: np.ndarray, dead: np.ndarray, train: np.ndarray, choose: np.ndarray, test: np.ndarray) -> float:
+    models = [
+        make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=300)).fit(features[train], dead[train])
+        for strength in STRENGTHS
+    ]
+    best = max(models, key=lambda model: float(model.score(features[choose], dead[choose])))
+    return float(best.score(features[test], dead[test]))
 
 
 def missed(results: dict[str, Any]) -> list[str]:
@@ -214,8 +247,11 @@ def missed(results: dict[str, Any]) -> list[str]:
         found.append(f"brightness with a forest has an accuracy of {accuracy['brightness, forest']:.3f}")
     if results["closed"] < LEAST_CLOSED:
         found.append(f"{results['closed']:.0%} of the gap to the ceiling is closed")
-    if abs(results["per_image"]["bias"]) > MOST_BIAS:
-        found.append(f"per cent dead is off by {100 * results['per_image']['bias']:+.1f} points")
+    per_image = results["per_image"]
+    if abs(per_image["corrected"]["bias"]) > MOST_BIAS:
+        found.append(f"per cent dead, corrected, is off by {100 * per_image['corrected']['bias']:+.1f} points")
+    if per_image["covered"] < LEAST_COVERED:
+        found.append(f"intervals hold the share of {per_image['covered']:.1%} of the images")
     if results["seconds"] > MOST_SECONDS:
         found.append(f"{results['n_cells']:,} cells took {results['seconds']:.0f} s to cut out and classify")
     return found

@@ -8,10 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import ndimage
+from scipy.spatial import ConvexHull
 from skimage.morphology import reconstruction
 
 from headstart.cells.segmentation import scale
-from headstart.cells.segmentation.label_image import Contacts, as_labels, largest_pieces
+from headstart.cells.segmentation.foreground import OPENING, opened
+from headstart.cells.segmentation.hull import hull_areas
+from headstart.cells.segmentation.label_image import Contacts, Runs, as_labels, largest_pieces
+from headstart.cells.segmentation.outline import BRIGHTNESS_QUANTILE, cell_brightness
 from headstart.cells.segmentation.scale import area_radius, spread_windows
 from headstart.cells.segmentation.segment import given_labels, segment
 from headstart.cells.segmentation.watershed import distance_maxima
@@ -204,6 +208,64 @@ def test_contacts_are_pixels_side_by_side():
     pairs, which = contacts.pairs()
     assert pairs.tolist() == [[1, 2], [2, 3]]
     assert np.bincount(which).tolist() == [1, 1]
+
+
+def blobs(seed, shape=(90, 110), sigma=3.0):
+    return ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=shape), sigma) > 0
+
+
+@pytest.mark.parametrize("radius", [3.0, 5.0, 12.0, 33.7])
+def test_opening_is_that_by_distances(radius):
+    mask, reach = blobs(1), OPENING * radius
+    expected = mask
+    if reach >= 1:
+        inside = ndimage.distance_transform_edt(np.pad(mask, 40, constant_values=True))[40:-40, 40:-40] > reach
+        expected = ndimage.distance_transform_edt(~inside) <= reach if inside.any() else np.zeros_like(mask)
+    np.testing.assert_array_equal(opened(mask, radius), expected)
+
+
+def test_opening_of_all_and_of_nothing():
+    for value in (False, True):
+        np.testing.assert_array_equal(opened(np.full((12, 9), value), 8.0), value)
+
+
+def test_hulls_of_unions_are_those_of_all_corners():
+    labels = ndimage.label(blobs(2))[0].astype(np.int32)
+    corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    groups = np.array([[1, 2], [3, 1], [labels.max(), 4]])
+    runs = Runs.find(labels)
+    places, member = runs.of(groups.ravel())
+    areas = hull_areas(runs, places, member // 2, len(groups))
+    for group, area in zip(groups, areas, strict=True):
+        pixels = np.argwhere(np.isin(labels, group))
+        hull = ConvexHull((pixels[:, None] + corners).reshape(-1, 2))
+        assert area == pytest.approx(hull.volume, rel=1e-12)
+
+
+def test_runs_are_the_pixels_of_every_label():
+    labels = np.array([[1, 1, 0, 2], [2, 1, 1, 2], [0, 2, 0, 0]], dtype=np.int32)
+    runs = Runs.find(labels)
+    assert runs.starts.tolist() == [0, 0, 2, 6]
+    assert list(zip(runs.row, runs.left, runs.right, strict=True)) == [
+        (0, 0, 1),
+        (1, 1, 2),
+        (0, 3, 3),
+        (1, 0, 0),
+        (1, 3, 3),
+        (2, 1, 1),
+    ]
+
+
+def test_brightness_of_a_cell_is_the_quartile_of_its_sorted_pixels():
+    generator = np.random.default_rng(4)
+    labels = generator.integers(0, 5, (30, 40)).astype(np.int32)
+    labels[labels == 2] = 0
+    flat = generator.normal(0, 3, labels.shape).astype(np.float32)
+    found = cell_brightness(labels, flat)
+    for number in (1, 3, 4):
+        ranked = np.sort(flat[labels == number])
+        assert found[number] == ranked[int(BRIGHTNESS_QUANTILE * len(ranked))]
+    assert found[0] == found[2] == 0
 
 
 def test_few_cells_between_the_windows_of_a_large_picture_are_found(monkeypatch):

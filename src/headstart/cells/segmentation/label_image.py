@@ -69,15 +69,12 @@ class Contacts:
     @classmethod
     def find(cls, labels: Labels) -> Contacts:
         """All contacts of a label image, to the right and below."""
-        index = np.arange(labels.size).reshape(labels.shape)
-        here = [index[:, :-1].ravel(), index[:-1].ravel()]
-        there = [index[:, 1:].ravel(), index[1:].ravel()]
-        flat = labels.ravel()
-        one, two = np.concatenate(here), np.concatenate(there)
-        touching = (flat[one] != flat[two]) & (flat[one] > 0) & (flat[two] > 0)
-        one, two = one[touching], two[touching]
-        first, second = np.minimum(flat[one], flat[two]), np.maximum(flat[one], flat[two])
-        return cls(first.astype(np.int64), second.astype(np.int64), one, two)
+        width = labels.shape[1]
+        aside = _touching(labels[:, :-1], labels[:, 1:], width)
+        below = _touching(labels[:-1], labels[1:], width)
+        here, there = np.concatenate([aside, below]), np.concatenate([aside + 1, below + width])
+        one, two = labels.ravel()[here].astype(np.int64), labels.ravel()[there].astype(np.int64)
+        return cls(np.minimum(one, two), np.maximum(one, two), here, there)
 
     def pairs(self) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
         """Different pairs, shape (n_pairs, 2), and the pair of every contact."""
@@ -88,22 +85,47 @@ class Contacts:
         return pairs, which.reshape(-1)
 
 
-def pixels_by_label(labels: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Flat indices of all cells' pixels, sorted by label, and where every label begins.
+def _touching(one: Labels, two: Labels, width: int) -> NDArray[np.int64]:
+    """Flat indices, in an image of that width, where two views of it hold two cells."""
+    rows, columns = np.nonzero((one != two) & (one > 0) & (two > 0))
+    return np.asarray(rows * width + columns, dtype=np.int64)
 
-    Returns
-    -------
-    pixels : ndarray of int64
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """Stretches of pixels of one label side by side in a row, sorted by label.
+
+    Attributes
+    ----------
+    row, left, right : ndarray of shape (n_runs,), int64
+        Row, first and last column.
     starts : ndarray of shape (n_labels + 2,), int64
-        The pixels of label i are ``pixels[starts[i]:starts[i + 1]]``.
+        The runs of label i are those from ``starts[i]`` to ``starts[i + 1]``; of the background there are none.
     """
-    flat = labels.ravel()
-    inside = np.flatnonzero(flat)
-    order = np.argsort(flat[inside], kind="stable")
-    pixels = inside[order]
-    n_labels = int(labels.max(initial=0))
-    starts = np.searchsorted(flat[pixels], np.arange(n_labels + 2))
-    return pixels, starts
+
+    row: NDArray[np.int64]
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    @classmethod
+    def find(cls, labels: Labels) -> Runs:
+        """All runs of a label image."""
+        framed = np.pad(labels, ((0, 0), (1, 1)))
+        change = framed[:, 1:] != framed[:, :-1]
+        begin = np.nonzero(change[:, :-1] & (labels > 0))
+        end = np.nonzero(change[:, 1:] & (labels > 0))
+        owner = labels[begin]
+        order = np.argsort(owner, kind="stable")
+        starts = np.searchsorted(owner[order], np.arange(int(labels.max(initial=0)) + 2))
+        return cls(begin[0][order], begin[1][order], end[1][order], starts)
+
+    def of(self, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Places of the runs of some labels, and which of these each belongs to."""
+        first, n_runs = self.starts[chosen], self.starts[chosen + 1] - self.starts[chosen]
+        place = np.repeat(np.arange(len(chosen)), n_runs)
+        ends = np.cumsum(n_runs)
+        return np.arange(len(place)) - (ends - n_runs - first)[place], place
 
 
 def as_labels(values: NDArray[Any]) -> Labels:

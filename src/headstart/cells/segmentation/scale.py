@@ -64,16 +64,19 @@ def _estimated(windows: Sequence[Plane], method: SegmentationMethod, radius: flo
     first = distance_radius(windows) if radius is None else radius
     if first is None:
         return None
-    scale = _scale_at(windows, method, first, first)
+    shown = [method.brightness(window, first) for window in windows]
+    scale = _scale_at(shown, first, first)
     if radius is not None:
         return scale
-    cells = [method.cells(method.brightness(window, first), first, scale.threshold) for window in windows]
+    cells = [method.cells(bright, first, scale.threshold) for bright in shown]
     second = area_radius(np.concatenate([label_areas(labels)[1:] for labels in cells]))
-    return scale if second is None else _scale_at(windows, method, second, first)
+    if second is None:
+        return scale
+    return _scale_at([method.brightness(window, second) for window in windows], second, first)
 
 
-def _scale_at(windows: Sequence[Plane], method: SegmentationMethod, radius: float, first: float) -> Scale:
-    values = np.concatenate([method.brightness(window, radius).ravel() for window in windows])
+def _scale_at(shown: Sequence[Plane], radius: float, first: float) -> Scale:
+    values = np.concatenate([bright.ravel() for bright in shown])
     threshold = otsu_threshold(values)
     return Scale(radius, first, threshold, contrast(values, threshold))
 
