@@ -19,10 +19,11 @@ from headstart.cells.crops.cut import cut_crops
 from headstart.cells.crops.dataset import crop_dataset, group_of
 from headstart.cells.crops.recipe import CropRecipe, plan_crops
 from headstart.cells.measure import measure_cells
+from headstart.cells.micrographs.kept import KeptMicrograph
 from headstart.cells.micrographs.read import Micrograph
 from headstart.cells.micrographs.segmented import SegmentedMicrograph
 from headstart.cells.segmentation.segment import Segmentation
-from headstart.errors import InputError
+from headstart.errors import ImageError, InputError
 
 
 def made(name="p/a_B02_f1.tif", *, pixel_um=None, factor=1, dtype=np.uint8):
@@ -167,3 +168,37 @@ def test_one_class_alone_is_refused():
         check_both_classes(["living", ""])
     with pytest.raises(InputError, match="No cell has a class"):
         check_both_classes([""])
+
+
+def test_crops_of_kept_micrographs_are_those_of_whole_ones():
+    whole = [made("a.tif"), made("b.tif", dtype=np.uint16)]
+    n_read = []
+    kept = [KeptMicrograph.of(one, lambda one=one: n_read.append(one.name) or one.micrograph) for one in whole]
+    for one, other in zip(kept, whole, strict=True):
+        np.testing.assert_array_equal(one.labels, other.labels)
+        assert len(one.packed) < 0.1 * one.labels.nbytes
+    for masked in (False, True):
+        recipe = plan_crops(kept, masked=masked)
+        assert recipe == plan_crops(whole, masked=masked)
+        ours, theirs = crop_dataset(kept, recipe), crop_dataset(whole, recipe)
+        assert ours.names == theirs.names
+        for row in range(len(ours)):
+            np.testing.assert_array_equal(np.asarray(ours.load(row)), np.asarray(theirs.load(row)))
+    assert n_read == ["a.tif", "b.tif"] * 2
+
+
+def test_a_file_that_changes_meanwhile_is_told():
+    one = made()
+    kept = KeptMicrograph.of(one, lambda: Micrograph(one.name, {"dapi": one.micrograph.planes["dapi"]}))
+    with pytest.raises(ImageError, match="has changed while it was read"):
+        kept.with_pixels()
+
+
+def test_micrographs_of_different_channels_have_no_common_measurements():
+    one, other = made("a.tif"), made("b.tif")
+    alone = {"dapi": other.micrograph.planes["dapi"]}
+    fewer = SegmentedMicrograph(Micrograph("b.tif", alone), other.segmentation, measure_cells(other.labels, alone))
+    recipe = plan_crops([one, fewer], channels=["dapi"])
+    with pytest.raises(InputError, match=r"b\.tif has the channels dapi, and a\.tif dapi, pi"):
+        crop_dataset([one, fewer], recipe)
+    assert len(crop_dataset([one, fewer], recipe, measured=False)) == 4

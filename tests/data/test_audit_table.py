@@ -23,12 +23,17 @@ def test_a_column_that_gives_the_label_away_is_a_warning_with_its_score() -> Non
     noise = np.random.default_rng(1).normal(size=len(LABELS))
     sites = np.where(LABELS == 1, "clinic", "practice")
     found = audited({"sure": 0.01 * noise + LABELS, "noise": noise, "site": sites})
-    told = [text for text in found.warnings if "alone predicts the class" in text]
-    assert [text.split("'")[1] for text in told] == ["sure", "site"]
-    assert "'site' alone predicts the class with a balanced accuracy of 1.00 (chance is 0.50)" in told[1]
+    (told,) = [text for text in found.warnings if "predict the class alone" in text]
+    assert "2 table columns each predict the class alone" in told
+    assert "(chance is 0.50): 'sure' (1.00), 'site' (1.00). Are they known" in told
     noise_facts = found.columns[1]
     assert noise_facts.balanced_accuracy == pytest.approx(0.5, abs=0.2)
     assert found.to_json()["table_columns"][2]["balanced_accuracy"] == 1.0
+
+
+def test_one_column_that_gives_the_label_away_is_named_alone() -> None:
+    (told,) = audited({"site": np.where(LABELS == 1, "clinic", "practice")}).warnings
+    assert "'site' alone predicts the class with a balanced accuracy of 1.00 (chance is 0.50)" in told
 
 
 def test_missing_values_can_give_the_label_away() -> None:
@@ -52,6 +57,13 @@ def test_constant_and_mostly_missing_columns_are_reported() -> None:
     assert any("one value in all images tell nothing: 'same'" in text for text in found.warnings)
     assert any("'few' is missing in 98% of the images" in text for text in found.warnings)
     assert any(line.startswith("table column few: number, 2 values, 118 missing; alone") for line in found.lines())
+
+
+def test_columns_that_are_mostly_missing_are_one_warning() -> None:
+    gaps = [None] * (len(LABELS) - 2)
+    found = audited({"few": [1, 2, *gaps], "fewer": [1, None, *gaps]})
+    (told,) = [text for text in found.warnings if "missing" in text]
+    assert told == "2 table columns are missing in most of the images: 'few' (98%), 'fewer' (99%)."
 
 
 def test_a_column_without_any_value_is_said() -> None:

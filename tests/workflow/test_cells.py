@@ -75,6 +75,13 @@ def test_segment_writes_label_images_table_and_preview(assay, tmp_path):
     assert "not empty" in again.output
 
 
+def test_the_number_of_threads_changes_nothing(assay, tmp_path):
+    for n_threads in (1, 3):
+        given = ["-o", tmp_path / str(n_threads), "--masks", assay / "masks", "--threads", n_threads, "-q"]
+        assert invoke("segment", assay / "micrographs", *given).exit_code == 0
+    assert (tmp_path / "1" / "cells.csv").read_bytes() == (tmp_path / "3" / "cells.csv").read_bytes()
+
+
 def test_label_images_that_segment_wrote_are_masks_for_crop(assay, tmp_path):
     invoke("segment", assay / "micrographs", "-o", tmp_path / "found", "-q")
     given = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,10 +21,13 @@ from headstart.cells.crops.classes import (
 from headstart.cells.crops.dataset import crop_dataset
 from headstart.cells.crops.recipe import plan_crops
 from headstart.cells.crops.write import write_crops
+from headstart.cells.micrographs.kept import KeptMicrograph
 from headstart.cells.micrographs.read import find_micrographs, read_label_image
-from headstart.cells.micrographs.segmented import SegmentedMicrograph, label_image_of, read_and_find
+from headstart.cells.micrographs.search import find_ahead
+from headstart.cells.micrographs.segmented import SegmentedMicrograph, label_image_of
 from headstart.cells.micrographs.write import SegmentationWriter
 from headstart.cells.simulation.write import write_assay
+from headstart.engines.engine import available_processors
 from headstart.errors import InputError, first_few
 from headstart.progress import Progress, Silent
 from headstart.storage import new_folder, write_json
@@ -78,6 +82,7 @@ def segment_cells(
     output: str | os.PathLike[str],
     options: CellFindingOptions | None = None,
     *,
+    n_threads: int | None = None,
     progress: Progress | None = None,
 ) -> CellCounts:
     """Find and measure the cells of micrographs: label images, a table, and a preview.
@@ -89,6 +94,8 @@ def segment_cells(
     output : path
         New folder.
     options : CellFindingOptions, optional
+    n_threads : int, optional
+        Threads that find cells. Default: one for each processor.
     progress : Progress, optional
 
     Raises
@@ -99,7 +106,7 @@ def segment_cells(
     found = find_micrographs(Path(micrographs))
     with new_folder(Path(output)) as folder:
         writer = SegmentationWriter(folder)
-        for one in _segmented(found, options or CellFindingOptions(), progress or Silent()):
+        for one in _segmented(found, options or CellFindingOptions(), n_threads, progress or Silent()):
             writer.add(one)
         writer.close()
     return CellCounts(len(found), writer.n_cells, tuple(writer.notes))
@@ -110,6 +117,7 @@ def crop_cells(
     output: str | os.PathLike[str],
     options: CellCropOptions | None = None,
     *,
+    n_threads: int | None = None,
     progress: Progress | None = None,
 ) -> CellCounts:
     """Cut single cells out of micrographs: pictures, and a manifest that `fit` reads.
@@ -120,6 +128,8 @@ def crop_cells(
     output : path
         New folder.
     options : CellCropOptions, optional
+    n_threads : int, optional
+        Threads that find cells. Default: one for each processor.
     progress : Progress, optional
 
     Raises
@@ -128,7 +138,7 @@ def crop_cells(
         As for `segment_cells`.
     """
     options = options or CellCropOptions()
-    data = read_cells(micrographs, options, progress=progress, labelled=_has_classes(options))
+    data = read_cells(micrographs, options, progress=progress, labelled=_has_classes(options), n_threads=n_threads)
     with new_folder(Path(output)) as folder:
         write_crops(data.dataset, folder)
         write_json(folder / CELLS_FILE, data.document)
@@ -160,7 +170,8 @@ def fit_cells(
         When micrographs or classes cannot be used, or whatever `headstart.fit` refuses.
     """
     progress = progress or Silent()
-    data = read_cells(micrographs, options or CellCropOptions(), progress=progress)
+    n_threads = None if fit_options is None else fit_options.threads
+    data = read_cells(micrographs, options or CellCropOptions(), progress=progress, n_threads=n_threads)
     for note in data.notes:
         progress.note(note)
     run = fit(data.dataset, output, fit_options, progress=progress)
@@ -193,6 +204,7 @@ def read_cells(
     *,
     progress: Progress | None = None,
     labelled: bool = True,
+    n_threads: int | None = None,
 ) -> CellData:
     """Data set of the cells of micrographs.
 
@@ -203,13 +215,21 @@ def read_cells(
     progress : Progress, optional
     labelled : bool
         Whether cells have classes; those without one are then left out.
+    n_threads : int, optional
+        Threads that find cells. Default: one for each processor.
 
     Raises
     ------
     InputError
         When micrographs or classes cannot be used.
     """
-    segmented = list(_segmented(find_micrographs(Path(micrographs)), options, progress or Silent()))
+    finding = options.finding()
+    found = find_micrographs(Path(micrographs))
+    files = dict(found)
+    segmented = [
+        KeptMicrograph.of(one, partial(finding.read, files[one.name], one.name))
+        for one in _segmented(found, options, n_threads, progress or Silent())
+    ]
     recipe = plan_crops(
         segmented,
         side=options.crop,
@@ -228,13 +248,13 @@ def read_cells(
     )
     document = {
         "version": 1,
-        "finding": options.finding().to_json(),
+        "finding": finding.to_json(),
         "recipe": recipe.to_json(),
         "measured": options.measured,
         "group_by": options.group_by,
         "pattern": options.pattern,
     }
-    notes = [*said, *(f"{one.name}: {note}" for one in segmented for note in one.segmentation.notes)]
+    notes = [*said, *(f"{one.name}: {note}" for one in segmented for note in one.notes)]
     left_out = sum(len(one.table) for one in segmented) - len(dataset)
     if left_out:
         notes.append(f"{left_out:,} cells without a class, or with two, are left out.")
@@ -242,12 +262,12 @@ def read_cells(
 
 
 def _segmented(
-    found: Sequence[tuple[str, Path]], options: CellFindingOptions, progress: Progress
+    found: Sequence[tuple[str, Path]], options: CellFindingOptions, n_threads: int | None, progress: Progress
 ) -> Iterator[SegmentedMicrograph]:
-    finding, masks = options.finding(), None if options.masks is None else Path(options.masks)
+    n_threads = n_threads or available_processors()
     with progress.task("Finding cells", len(found), "micrographs") as done:
-        for name, path in found:
-            yield read_and_find(name, path, finding, masks)
+        for _, outcome in find_ahead(found, options.finding(), options.masks, n_threads):
+            yield outcome.result()
             done(1)
 
 
@@ -255,7 +275,7 @@ def _has_classes(options: CellCropOptions) -> bool:
     return any(value is not None for value in (options.classes, options.class_images, options.dye))
 
 
-def _classes(segmented: Sequence[SegmentedMicrograph], options: CellCropOptions) -> tuple[list[list[str]], list[str]]:
+def _classes(segmented: Sequence[KeptMicrograph], options: CellCropOptions) -> tuple[list[list[str]], list[str]]:
     """Class of every cell of every micrograph, and what is to be said of them."""
     notes = []
     if options.classes is not None:
@@ -290,6 +310,6 @@ def _classes(segmented: Sequence[SegmentedMicrograph], options: CellCropOptions)
     return found, notes
 
 
-def _from_image(one: SegmentedMicrograph, folder: Path, names: Sequence[str]) -> list[str]:
+def _from_image(one: KeptMicrograph, folder: Path, names: Sequence[str]) -> list[str]:
     path = label_image_of(one.name, folder, ("_classes",))
     return classes_of_labels(one, read_label_image(path, path.name), names, path.name)

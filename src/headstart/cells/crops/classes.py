@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from headstart.cells.micrographs.read import check_channel
 from headstart.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from headstart.cells.micrographs.segmented import SegmentedMicrograph
+    from headstart.cells.micrographs.kept import FoundCells
 
 COLUMNS: Final = ("image", "y", "x", "class")
 REACH: Final = 1.5
@@ -74,7 +75,7 @@ def _position(path: Path, row: Mapping[str, Any]) -> tuple[float, float]:
         raise InputError(f"{path}: y {row['y']!r} and x {row['x']!r} are no position in pixels.") from error
 
 
-def classes_at_points(segmented: SegmentedMicrograph, points: ClassPoints | None) -> list[str]:
+def classes_at_points(segmented: FoundCells, points: ClassPoints | None) -> list[str]:
     """Class of every cell: that of the point in it, or nearest outside all cells; empty for a cell without a point.
 
     A cell with points of two classes has none: it is two cells that were not told apart.
@@ -83,7 +84,7 @@ def classes_at_points(segmented: SegmentedMicrograph, points: ClassPoints | None
     claims: list[set[str]] = [set() for _ in range(len(table))]
     if points is None or not len(table):
         return [UNKNOWN] * len(table)
-    labels = segmented.segmentation.labels
+    labels = segmented.labels
     rows = np.clip(np.rint(points.y).astype(np.int64), 0, labels.shape[0] - 1)
     columns = np.clip(np.rint(points.x).astype(np.int64), 0, labels.shape[1] - 1)
     inside = labels[rows, columns]
@@ -99,14 +100,12 @@ def classes_at_points(segmented: SegmentedMicrograph, points: ClassPoints | None
     return [claim.pop() if len(claim) == 1 else UNKNOWN for claim in claims]
 
 
-def classes_of_labels(
-    segmented: SegmentedMicrograph, codes: NDArray[Any], names: Sequence[str], source: str
-) -> list[str]:
+def classes_of_labels(segmented: FoundCells, codes: NDArray[Any], names: Sequence[str], source: str) -> list[str]:
     """Class of every cell from an image of classes: the code that most of its pixels have; empty for none.
 
     Parameters
     ----------
-    segmented : SegmentedMicrograph
+    segmented : SegmentedMicrograph or KeptMicrograph
     codes : ndarray of shape (height, width)
         0 for no class, 1 for the first of `names`, 2 for the second.
     names : sequence of str
@@ -118,7 +117,7 @@ def classes_of_labels(
     InputError
         When the size is another, or there is a code without a name.
     """
-    labels = segmented.segmentation.labels
+    labels = segmented.labels
     if codes.shape != labels.shape:
         raise InputError(f"{source}: an image of classes of the size {codes.shape} for a micrograph of {labels.shape}.")
     highest = int(codes.max(initial=0))
@@ -148,7 +147,7 @@ def classes_by_folder(name: str) -> str:
     return folder
 
 
-def dye_threshold(micrographs: Sequence[SegmentedMicrograph], channel: str) -> float:
+def dye_threshold(micrographs: Sequence[FoundCells], channel: str) -> float:
     """Brightness of a second dye that parts its cells, by Otsu over all cells' means.
 
     Raises
@@ -159,14 +158,14 @@ def dye_threshold(micrographs: Sequence[SegmentedMicrograph], channel: str) -> f
     from headstart.cells.segmentation.foreground import otsu_threshold
 
     for one in micrographs:
-        one.micrograph.channel(channel)
+        check_channel(one.name, channel, one.channels)
     means = np.concatenate([one.table.columns[f"mean_{channel}"] for one in micrographs])
     if not len(means) or means.min() == means.max():
         raise InputError(f"Channel {channel!r} does not part the cells: all are alike; state --dye-above.")
     return otsu_threshold(means)
 
 
-def classes_by_dye(segmented: SegmentedMicrograph, channel: str, above: float, names: Sequence[str]) -> list[str]:
+def classes_by_dye(segmented: FoundCells, channel: str, above: float, names: Sequence[str]) -> list[str]:
     """Class of every cell by its mean brightness in a channel: the second name above the threshold, else the first."""
     return [names[int(mean > above)] for mean in segmented.table.columns[f"mean_{channel}"]]
 

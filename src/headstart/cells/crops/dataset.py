@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from headstart.cells.crops.classes import UNKNOWN
 from headstart.cells.crops.cut import cut_crops
 from headstart.cells.crops.recipe import CropRecipe
+from headstart.cells.micrographs.kept import FoundCells
 from headstart.cells.micrographs.plate import plate_position
-from headstart.cells.micrographs.segmented import SegmentedMicrograph
 from headstart.data import ImageDataset
 from headstart.data.images.arrays import ArrayImage
 from headstart.data.images.source import GroupProposal, ImageSource
@@ -56,7 +56,7 @@ class CellCrops(ImageSource):
 
 
 def crop_dataset(
-    micrographs: Sequence[SegmentedMicrograph],
+    micrographs: Sequence[FoundCells],
     recipe: CropRecipe,
     classes: Sequence[Sequence[str]] | None = None,
     *,
@@ -68,7 +68,8 @@ def crop_dataset(
 
     Parameters
     ----------
-    micrographs : sequence of SegmentedMicrograph
+    micrographs : sequence of SegmentedMicrograph or KeptMicrograph
+        Pixels of one at a time are held.
     recipe : CropRecipe
     classes : sequence of sequence of str, optional
         Class of every cell of every micrograph; cells without one (an empty name) are left out.
@@ -81,20 +82,31 @@ def crop_dataset(
     Raises
     ------
     InputError
-        When a name tells of no well or plate and cells are to be grouped by it.
+        When a name tells of no well or plate and cells are to be grouped by it, or micrographs have different channels
+        and measurements are asked for.
     """
-    crops = np.concatenate([cut_crops(one, recipe) for one in micrographs])
+    columns = _joined_columns(micrographs) if measured else {}
+    crops = np.concatenate([cut_crops(one.with_pixels(), recipe) for one in micrographs])
     names = [crop_name(one.name, label) for one in micrographs for label in one.table.label.tolist()]
     groups = [group for one in micrographs for group in [group_of(one.name, group_by, pattern)] * len(one.table)]
-    columns = {
-        name: np.concatenate([one.table.columns[name] for one in micrographs]) for name in micrographs[0].table.columns
-    }
     labels = None if classes is None else [name for one in classes for name in one]
     keep = np.array([row for row in range(len(names)) if labels is None or labels[row] != UNKNOWN], dtype=np.int64)
-    table = [TableColumn.of(name, values[keep], kind="number") for name, values in columns.items()] if measured else ()
+    table = [TableColumn.of(name, values[keep], kind="number") for name, values in columns.items()]
     source = CellCrops(crops, tuple(groups), group_by).take(keep)
     known = None if labels is None else [labels[row] for row in keep.tolist()]
     return ImageDataset.from_source(source, [names[row] for row in keep.tolist()], known, table=table)
+
+
+def _joined_columns(micrographs: Sequence[FoundCells]) -> dict[str, NDArray[np.float64]]:
+    first = micrographs[0]
+    for one in micrographs:
+        if list(one.channels) != list(first.channels):
+            raise InputError(
+                f"{one.name} has the channels {', '.join(one.channels)}, and {first.name} {', '.join(first.channels)}: "
+                "cells are measured in all of them. Take micrographs of the same channels, or leave measurements out "
+                "(--no-measured)."
+            )
+    return {name: np.concatenate([one.table.columns[name] for one in micrographs]) for name in first.table.columns}
 
 
 def crop_name(micrograph: str, label: int) -> str:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from headstart.cells.micrographs.read import check_channel
 from headstart.errors import InputError
 
 if TYPE_CHECKING:
-    from headstart.cells.micrographs.segmented import SegmentedMicrograph
+    from headstart.cells.micrographs.kept import FoundCells
 
 MAX_CHANNELS: Final = 3
 DIAMETERS: Final = 2.0
@@ -62,7 +63,7 @@ class CropRecipe:
 
 
 def plan_crops(
-    micrographs: Sequence[SegmentedMicrograph],
+    micrographs: Sequence[FoundCells],
     *,
     side: int | None = None,
     side_um: float | None = None,
@@ -73,7 +74,7 @@ def plan_crops(
 
     Parameters
     ----------
-    micrographs : sequence of SegmentedMicrograph
+    micrographs : sequence of SegmentedMicrograph or KeptMicrograph
     side : int, optional
         Side of a crop in pixels.
     side_um : float, optional
@@ -105,29 +106,29 @@ def plan_crops(
     return CropRecipe(side, side_um, chosen, tuple(_white(with_cells, name) for name in chosen), masked)
 
 
-def _channels(micrographs: Sequence[SegmentedMicrograph], channels: Sequence[str] | None) -> tuple[str, ...]:
-    chosen = tuple(channels or micrographs[0].micrograph.planes)
+def _channels(micrographs: Sequence[FoundCells], channels: Sequence[str] | None) -> tuple[str, ...]:
+    chosen = tuple(channels or micrographs[0].channels)
     if len(chosen) > MAX_CHANNELS:
         listed = ", ".join(chosen)
         raise InputError(f"A crop shows at most {MAX_CHANNELS} channels, not {listed}; choose some with --channels.")
     for one in micrographs:
         for name in chosen:
-            one.micrograph.channel(name)
+            check_channel(one.name, name, one.channels)
     return chosen
 
 
-def _pixel_um(micrographs: Sequence[SegmentedMicrograph], *, needed: bool) -> float | None:
+def _pixel_um(micrographs: Sequence[FoundCells], *, needed: bool) -> float | None:
     """Middle side of a pixel; None where one micrograph does not tell."""
-    sides = [one.micrograph.pixel_um for one in micrographs]
-    unknown = [one.name for one in micrographs if one.micrograph.pixel_um is None]
+    sides = [one.pixel_um for one in micrographs]
+    unknown = [one.name for one in micrographs if one.pixel_um is None]
     if unknown and needed:
         raise InputError(f"{unknown[0]} does not say how large a pixel is; give --pixel-um, or the crop in pixels.")
     return None if unknown else float(np.median([side for side in sides if side is not None]))
 
 
-def _white(micrographs: Sequence[SegmentedMicrograph], channel: str) -> float:
+def _white(micrographs: Sequence[FoundCells], channel: str) -> float:
     """White of a channel: 255 for bytes; else what nearly all cells stay below, so that brightness stays comparable."""
-    if all(one.micrograph.channel(channel).dtype == np.uint8 for one in micrographs):
+    if all(one.channels[channel] == np.uint8 for one in micrographs):
         return 255.0
     brightest = np.concatenate([one.table.columns[f"max_{channel}"] for one in micrographs])
     white = float(np.quantile(brightest, _WHITE_QUANTILE))

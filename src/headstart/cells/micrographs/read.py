@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -59,9 +59,20 @@ class Micrograph:
         """
         if name is None:
             return next(iter(self.planes.values()))
-        if name not in self.planes:
-            raise InputError(f"{self.name}: {unknown_name('channel', name, self.planes)}")
+        check_channel(self.name, name, self.planes)
         return self.planes[name]
+
+
+def check_channel(micrograph: str, name: str, channels: Iterable[str]) -> None:
+    """Refuse a channel that a micrograph does not have.
+
+    Raises
+    ------
+    InputError
+    """
+    known = list(channels)
+    if name not in known:
+        raise InputError(f"{micrograph}: {unknown_name('channel', name, known)}")
 
 
 def find_micrographs(path: Path) -> list[tuple[str, Path]]:

@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headstart.cells.cell_table import CellTable
 from headstart.cells.measure import measure_cells
 from headstart.cells.micrographs.read import (
@@ -53,6 +56,10 @@ class CellFinding:
         """What `to_json` wrote."""
         return cls(**{name: value[name] for name in cls.__dataclass_fields__ if name in value})
 
+    def read(self, path: Path, name: str) -> Micrograph:
+        """A micrograph from its file."""
+        return read_micrograph(path, name, plane=self.plane, pixel_um=self.pixel_um)
+
 
 @dataclass(frozen=True, eq=False)
 class SegmentedMicrograph:
@@ -74,6 +81,30 @@ class SegmentedMicrograph:
     def name(self) -> str:
         """Name of the micrograph."""
         return self.micrograph.name
+
+    @property
+    def channels(self) -> dict[str, np.dtype[Any]]:
+        """Type of the values of every channel."""
+        return {name: plane.dtype for name, plane in self.micrograph.planes.items()}
+
+    @property
+    def pixel_um(self) -> float | None:
+        """Side of a pixel in micrometres, where it is known."""
+        return self.micrograph.pixel_um
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        """Label image."""
+        return self.segmentation.labels
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is doubtful about the segmentation."""
+        return self.segmentation.notes
+
+    def with_pixels(self) -> SegmentedMicrograph:
+        """Itself: its pixels are at hand."""
+        return self
 
 
 def find_cells(micrograph: Micrograph, finding: CellFinding, labels_at: Path | None = None) -> SegmentedMicrograph:
@@ -116,8 +147,7 @@ def read_and_find(name: str, path: Path, finding: CellFinding, masks: Path | Non
     masks : Path, optional
         Folder of label images of another tool; see `label_image_of`.
     """
-    micrograph = read_micrograph(path, name, plane=finding.plane, pixel_um=finding.pixel_um)
-    return find_cells(micrograph, finding, None if masks is None else label_image_of(name, masks))
+    return find_cells(finding.read(path, name), finding, None if masks is None else label_image_of(name, masks))
 
 
 def label_image_of(name: str, masks: Path, endings: tuple[str, ...] = LABEL_ENDINGS[:-1]) -> Path:

@@ -53,8 +53,9 @@ def simulate(output: str, quiet: bool, **given: Any) -> Answer:
 @_micrographs
 @output_option("New folder of label images, table and preview.")
 @options_of(CellFindingOptions)
+@options_of(FitOptions, "threads")
 @quiet_option
-def segment(micrographs: str, output: str, quiet: bool, **given: Any) -> Answer:
+def segment(micrographs: str, output: str, quiet: bool, threads: int | None, **given: Any) -> Answer:
     """Find and measure cells.
 
     MICROGRAPHS is a folder or a file: TIFF, OME-TIFF, OME-Zarr, PNG, JPEG, BMP.
@@ -63,7 +64,7 @@ def segment(micrographs: str, output: str, quiet: bool, **given: Any) -> Answer:
     from headstart.workflow.cells import segment_cells
 
     options = collect(CellFindingOptions, given)
-    made = segment_cells(micrographs, output, options, progress=TerminalProgress(quiet=quiet))
+    made = segment_cells(micrographs, output, options, n_threads=threads, progress=TerminalProgress(quiet=quiet))
     following = f"headstart cells fit {shlex.quote(micrographs)} -o runs/cells --classes FILE"
     return _answer(made, output, "cells", following, look=f"Look at {output}/preview.png")
 
@@ -72,8 +73,9 @@ def segment(micrographs: str, output: str, quiet: bool, **given: Any) -> Answer:
 @_micrographs
 @output_option("New folder of crops and their manifest.")
 @options_of(CellCropOptions)
+@options_of(FitOptions, "threads")
 @quiet_option
-def crop(micrographs: str, output: str, quiet: bool, **given: Any) -> Answer:
+def crop(micrographs: str, output: str, quiet: bool, threads: int | None, **given: Any) -> Answer:
     """Cut cells out as single pictures.
 
     Those of MICROGRAPHS, a folder or a file, with a manifest that `headstart fit` reads.
@@ -82,7 +84,7 @@ def crop(micrographs: str, output: str, quiet: bool, **given: Any) -> Answer:
     from headstart.workflow.cells import crop_cells
 
     options = collect(CellCropOptions, given)
-    made = crop_cells(micrographs, output, options, progress=TerminalProgress(quiet=quiet))
+    made = crop_cells(micrographs, output, options, n_threads=threads, progress=TerminalProgress(quiet=quiet))
     return _answer(made, output, "cells", f"headstart fit {shlex.quote(output)}/cells.csv -o runs/cells")
 
 
@@ -114,9 +116,11 @@ def fit(micrographs: str, output: str, quiet: bool, **given: Any) -> Answer:
 @_micrographs
 @output_option("New folder of overlays, tables and outlines.")
 @options_of(CellsCountOptions)
-@options_of(FitOptions, "device")
+@options_of(FitOptions, "device", "threads")
 @quiet_option
-def count(model: str, micrographs: str, output: str, quiet: bool, device: str, **given: Any) -> Answer:
+def count(
+    *, model: str, micrographs: str, output: str, quiet: bool, device: str, threads: int | None, **given: Any
+) -> Answer:
     """Count living and dead cells.
 
     Those of MICROGRAPHS, a folder or a file, by the MODEL of a run of `headstart cells fit`.
@@ -136,6 +140,7 @@ def count(model: str, micrographs: str, output: str, quiet: bool, device: str, *
         Path(output),
         options,
         device=None if device == "auto" else device,
+        n_threads=threads,
         progress=TerminalProgress(quiet=quiet),
     )
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from headstart.data.dataset import ImageDataset
 from headstart.data.table.array_column import ARRAY, ArrayColumn
 from headstart.data.table.column import TableColumn
+from headstart.errors import first_few
 
 MAX_BINS: Final = 32
 ROWS_PER_BIN: Final = 10
@@ -60,24 +61,44 @@ def column_facts(dataset: ImageDataset) -> tuple[ColumnFacts, ...]:
 
 def table_warnings(facts: Sequence[ColumnFacts], dataset: ImageDataset) -> Iterator[str]:
     """Warnings about table columns, the gravest first."""
-    chance = 1.0 / max(len(dataset.classes), 1)
-    for one in facts:
-        score = one.balanced_accuracy
-        if score is not None and score - chance >= _REVEALING * (1.0 - chance):
-            subject = "One column of the feature array" if one.kind == ARRAY else "The table column"
-            yield (
-                f"{subject} {one.name!r} alone predicts the class with a balanced accuracy of {score:.2f} "
-                f"(chance is {chance:.2f}). Is it known before the class is, and measured without looking at it? If "
-                "not, leave it out: the scores would flatter."
-            )
+    yield from _revealing(facts, 1.0 / max(len(dataset.classes), 1))
     constant = [repr(one.name) for one in facts if one.kind != ARRAY and one.n_distinct == 1 and not one.n_missing]
     if constant:
         yield f"Table columns with one value in all images tell nothing: {', '.join(constant)}. Leave them out."
     yield from _constant_arrays(dataset)
-    for one in facts:
-        if one.n_missing > _MOSTLY_MISSING * len(dataset):
-            share = one.n_missing / len(dataset)
-            yield f"The table column {one.name!r} is missing in {share:.0%} of the images."
+    shares = {one.name: one.n_missing / len(dataset) for one in facts if one.n_missing > _MOSTLY_MISSING * len(dataset)}
+    if len(shares) == 1:
+        ((name, share),) = shares.items()
+        yield f"The table column {name!r} is missing in {share:.0%} of the images."
+    elif shares:
+        listed = first_few(f"{name!r} ({share:.0%})" for name, share in shares.items())
+        yield f"{len(shares):,} table columns are missing in most of the images: {listed}."
+
+
+def _revealing(facts: Sequence[ColumnFacts], chance: float) -> Iterator[str]:
+    """Warnings about columns that tell the class by themselves: one of table columns, one for each feature array."""
+    found = [
+        (one.balanced_accuracy, one)
+        for one in facts
+        if one.balanced_accuracy is not None and one.balanced_accuracy - chance >= _REVEALING * (1.0 - chance)
+    ]
+    columns = [(score, one) for score, one in found if one.kind != ARRAY]
+    if len(columns) > 1:
+        ranked = sorted(columns, key=lambda each: -each[0])
+        listed = first_few(f"{one.name!r} ({score:.2f})" for score, one in ranked)
+        yield (
+            f"{len(columns):,} table columns each predict the class alone, by balanced accuracy (chance is "
+            f"{chance:.2f}): {listed}. Are they known before the class is, and measured without looking at it? If not, "
+            "leave them out: the scores would flatter."
+        )
+        found = [(score, one) for score, one in found if one.kind == ARRAY]
+    for score, one in found:
+        subject = "One column of the feature array" if one.kind == ARRAY else "The table column"
+        yield (
+            f"{subject} {one.name!r} alone predicts the class with a balanced accuracy of {score:.2f} "
+            f"(chance is {chance:.2f}). Is it known before the class is, and measured without looking at it? If "
+            "not, leave it out: the scores would flatter."
+        )
 
 
 def told_from_bins(bins: Integers, labels: Integers, folds: Integers, n_classes: int) -> float:

@@ -14,7 +14,10 @@ from headstart.cells.exports.cellprofiler import csv_lines, object_rows, safe_cs
 from headstart.cells.exports.geojson import geojson
 from headstart.cells.exports.imagej import check_roifile, imagej_rois
 from headstart.cells.exports.overlay import Colour, display, framed, palette
-from headstart.cells.micrographs.segmented import CellFinding, SegmentedMicrograph, find_micrographs, read_and_find
+from headstart.cells.micrographs.read import find_micrographs
+from headstart.cells.micrographs.search import find_ahead
+from headstart.cells.micrographs.segmented import CellFinding, SegmentedMicrograph
+from headstart.engines.engine import available_processors
 from headstart.errors import ImageError, InputError
 from headstart.metrics.prevalence import ErrorRates, counted_share
 from headstart.model import Model, load_model
@@ -78,6 +81,7 @@ def write_cells_count(
     options: CellsCountOptions | None = None,
     *,
     device: str | None = None,
+    n_threads: int | None = None,
     progress: Progress | None = None,
 ) -> CellsCountResults:
     """Count the cells of one class in the micrographs of a folder.
@@ -93,6 +97,8 @@ def write_cells_count(
     options : CellsCountOptions, optional
     device : str, optional
         As for `headstart.model.load_model`.
+    n_threads : int, optional
+        Threads that find cells; the network keeps those of its run. Default: one for each processor.
     progress : Progress, optional
 
     Returns
@@ -120,7 +126,7 @@ def write_cells_count(
     files = find_micrographs(images)
     with new_folder(folder) as place, shown.task("Counting", len(files), "micrographs") as advance:
         tally = _Tally()
-        found = _segmented(files, finding, asked, tally)
+        found = _segmented(files, finding, asked, n_threads, tally)
         for number, called in enumerate(call_cells(fitted, found, how.recipe, progress=shown), start=1):
             _write_micrograph(place, called, number, job, tally)
             advance(1)
@@ -143,11 +149,11 @@ def _columns(plate: PlateTable | None, asked: CellsCountOptions) -> tuple[str | 
 
 
 def _segmented(
-    files: list[tuple[str, Path]], finding: CellFinding, asked: CellsCountOptions, tally: _Tally
+    files: list[tuple[str, Path]], finding: CellFinding, asked: CellsCountOptions, n_threads: int | None, tally: _Tally
 ) -> Iterator[SegmentedMicrograph]:
-    for name, path in files:
+    for (name, _), outcome in find_ahead(files, finding, asked.masks, n_threads or available_processors()):
         try:
-            one = read_and_find(name, path, finding, None if asked.masks is None else Path(asked.masks))
+            one = outcome.result()
         except ImageError as error:
             if not asked.skip_unreadable:
                 raise
