@@ -367,3 +367,32 @@ def test_a_block_that_is_the_same_for_all_images_is_passed_over() -> None:
     assert compare_blocks(np.hstack([rows, idle]), np.hstack([rows, idle]), [5, 2]) == compare_features(rows, rows)
     woken = np.hstack([rows, np.random.default_rng(1).normal(size=(32, 2))])
     assert compare_blocks(np.hstack([rows, idle]), woken, [5, 2]).relative_error is None
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        (FeatureBlock("layer2", "max"), FeatureBlock("stem", "mean")),
+        (FeatureBlock("layer1", "rows"), DESCRIPTORS),
+        (DESCRIPTORS,),
+        (LAST, FeatureBlock("layer2", "gem")),
+    ],
+)
+def test_a_trimmed_pass_gives_the_same_bits(backbone: Backbone, blocks: tuple[FeatureBlock, ...]) -> None:
+    images = pixels(3)
+    whole = extractor(backbone, blocks=blocks, beside=(FeatureBlock("layer3", "gem"),))
+    trimmed = extractor(backbone, blocks=blocks, beside=(FeatureBlock("layer3", "gem"),), is_trimmed=True)
+    np.testing.assert_array_equal(trimmed.compute(images), whole.compute(images))
+    assert set(trimmed.of_network) == set(blocks) - {DESCRIPTORS} or blocks == (DESCRIPTORS,)
+
+
+def test_a_trimmed_pass_ends_with_the_last_stage_that_is_needed(backbone: Backbone) -> None:
+    seen: list[str] = []
+    hooks = [
+        stage.module.register_forward_hook(lambda *_, name=stage.name: seen.append(name))
+        for stage in backbone.staged.stages
+    ]
+    extractor(backbone, blocks=(FeatureBlock("layer2", "max"),), is_trimmed=True).compute(pixels(1))
+    for hook in hooks:
+        hook.remove()
+    assert seen[-1] == "layer2" and "layer3" not in seen

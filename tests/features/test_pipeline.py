@@ -30,7 +30,7 @@ from headstart.features import pipeline
 from headstart.features.cache import FeatureCache
 from headstart.features.extract import extract_features, extract_views, n_cached
 from headstart.features.extractor import Extractor
-from headstart.features.pipeline import stream_features
+from headstart.features.pipeline import FeatureBatch, joined, stream_features
 from headstart.runtime.warnings import QUIET, QUIET_PILLOW
 from headstart.storage import hash_json
 
@@ -598,3 +598,14 @@ def test_the_way_to_decode_goes_from_the_options_into_run_and_bundle(way: str, t
     results = json.loads((tmp_path / "run" / "results.json").read_text(encoding="utf-8"))
     assert results["backbone"]["preparation"]["decode"] == way
     assert load_model(tmp_path / "run" / "model").preparation.decode == way
+
+
+def test_batches_are_joined_until_a_block_is_full() -> None:
+    error = ImageError("a.png", "torn")
+    batches = [
+        FeatureBatch([row], np.full((1, 2), row), [(9, error)] if row == 1 else [], [row % 2]) for row in range(5)
+    ]
+    first, last = joined(batches, 3)
+    assert first.rows == [0, 1, 2] and first.views == [0, 1, 0] and first.failed == [(9, error)]
+    assert first.features.tolist() == [[0, 0], [1, 1], [2, 2]]
+    assert last.rows == [3, 4] and list(joined([], 3)) == []

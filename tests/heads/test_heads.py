@@ -374,3 +374,14 @@ def test_the_examples_in_the_docs_run():
     page = Path(__file__).parents[2] / "docs" / "heads.md"
     failed, attempted = doctest.testfile(str(page), module_relative=False)
     assert attempted > 5 and failed == 0
+
+
+def test_a_predictor_made_once_gives_the_same_bits_and_refuses_the_same():
+    features, labels = blobs(n_classes=2)
+    for spec in (UNIFORM_KNN, HeadSpec("logistic", {"C": 1.0})):
+        head = fit_one(spec, features, labels, 2)
+        predict = head.predictor()
+        for rows in (features[:1], features):
+            np.testing.assert_array_equal(predict(rows), head.predict_proba(rows))
+        with pytest.raises(InputError, match="columns"):
+            predict(features[:, 1:])

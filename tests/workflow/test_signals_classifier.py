@@ -16,8 +16,11 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1] / "signals"))
 from made_recordings import write_folder
 
-from headstart.errors import BundleError, InputError
+from headstart.engines.capabilities import openvino_absence
+from headstart.engines.engine import Engine, engine_for
+from headstart.errors import BundleError, EngineError, InputError
 from headstart.model import load_model
+from headstart.model.watched_bundle import BundleWatcher, live_engine
 from headstart.workflow.options.signals import SignalOptions
 from headstart.workflow.signals import fit_signals
 from headstart.workflow.signals_model import open_stream_model
@@ -71,10 +74,39 @@ def test_a_window_alone_scores_as_among_others_and_as_the_model_says(fitted: tup
     together = watcher.judge(windows, windows.astype(float)).scores
     alone = [watcher.judge(one[None], one[None].astype(float)).scores[0] for one in windows]
     np.testing.assert_allclose(alone, together, atol=1e-6)
-    assert watcher.model.engine.batch_size == 4
+    assert watcher.model.engine.batch_size == 1
     whole = replace(watcher.model, engine=load_model(run).engine)
     np.testing.assert_allclose(
         replace(watcher, model=whole).judge(windows, windows.astype(float)).scores, together, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("fitted_by", "live"),
+    [
+        (Engine(n_threads=2), engine_for("openvino", "fp32", device="cpu", n_threads=2, batch_size=1)),
+        (Engine(precision="bf16", folded=True), Engine(precision="bf16", folded=True, batch_size=1)),
+        (Engine(name="openvino", precision="int8", batch_size=8, network_sha256="a"), None),
+        (Engine(device="cuda", batch_size=64), Engine(device="cuda", batch_size=4)),
+        (Engine(compiled=True, batch_size=2), None),
+    ],
+)
+def test_engines_of_streams(fitted_by: Engine, live: Engine | None) -> None:
+    if live is not None and live.name == "openvino" and openvino_absence():
+        live = replace(fitted_by, batch_size=1)
+    assert live_engine(fitted_by) == (live or fitted_by)
+
+
+def test_a_network_that_openvino_cannot_express_is_run_by_torch(
+    fitted: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> bytes:
+        raise EngineError("cannot run")
+
+    monkeypatch.setattr("headstart.engines.openvino.converted", refuse)
+    watcher = open_stream_model(fitted[1])
+    assert isinstance(watcher, BundleWatcher) and watcher.model.engine == replace(
+        load_model(fitted[1]).engine, batch_size=4
     )
 
 

@@ -41,6 +41,8 @@ class BlockPass(nn.Module):
             for name in staged.names
         ]
         self._own = [place for place, block in enumerate(blocks) if block == LAST]
+        needed = [number for number, pooled in enumerate(self._pooled) if pooled or self._own]
+        self._n_stages = needed[-1] + 1  # what comes later is not looked at
         self._n_blocks = len(blocks)
         object.__setattr__(self, "network", staged.network)  # not a part of this module: it holds the same stages
         self.eval()
@@ -48,7 +50,7 @@ class BlockPass(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Rows of shape (n_images, n_columns), float32, from images of shape (n_images, 3, height, width)."""
         found: list[torch.Tensor] = [images] * self._n_blocks
-        for stage, pooled in zip(self.frozen.stages, self._pooled, strict=True):
+        for stage, pooled in zip(self.frozen.stages[: self._n_stages], self._pooled, strict=False):
             images = stage(images)
             for place, pooling in pooled:
                 found[place] = pool(patches(images, self.network), pooling)

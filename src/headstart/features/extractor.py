@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,9 @@ class Extractor:
         Features are the mean over these views of an image. Default: those of the image itself.
     view : View, optional
         The version of every image that is looked at. Default: the image itself.
+    is_trimmed : bool
+        Give the blocks that are named and no other, by the stages that they need: quicker, and of no use to the cache.
+        Not for int8 and compiled networks, which are made of the whole pass.
     network : bytes, optional
         The quantised network, which an int8 engine needs.
     network_cache : NetworkCache, optional
@@ -78,6 +82,7 @@ class Extractor:
         beside: Sequence[FeatureBlock] = (),
         averaged: Sequence[View] = (),
         view: View | None = None,
+        is_trimmed: bool = False,
         network: bytes | None = None,
         network_cache: NetworkCache | None = None,
     ) -> None:
@@ -94,6 +99,7 @@ class Extractor:
         self.beside = tuple(beside)
         self.averaged = tuple(averaged)
         self.view = view
+        self.is_trimmed = is_trimmed and engine.precision != "int8" and not engine.compiled
         self.network = network
         self.network_cache = network_cache
         self._describer = None
@@ -158,7 +164,7 @@ class Extractor:
             names += described[:width] or [f"{prefix}_{number}" for number in range(width)]
         return names
 
-    @property
+    @cached_property
     def columns(self) -> NDArray[np.int64] | None:
         """Columns of the forward pass that are the features; None where they are all that it gives."""
         return None if self._pass is None else self._pass.columns(self.blocks)
@@ -216,7 +222,7 @@ class Extractor:
         if self._describer is not None:
             rows = np.concatenate([rows, self._describer.compute(pixels)], axis=1)
         columns = self.columns
-        if columns is not None and len(columns) < rows.shape[1]:
+        if columns is not None and not np.array_equal(columns, np.arange(rows.shape[1])):
             rows = np.ascontiguousarray(rows[:, columns])
         return rows if self.stage is None else half_precision(rows, self.stage)
 
@@ -270,6 +276,7 @@ class Extractor:
             "beside": self.beside,
             "averaged": self.averaged,
             "view": self.view,
+            "is_trimmed": self.is_trimmed,
             "network": self.network,
             "network_cache": self.network_cache,
         }
@@ -284,7 +291,8 @@ class Extractor:
         """The forward pass of the blocks, whose stages are called by their names from here on."""
         size = self.preparation.size
         n_descriptors = 0 if self._describer is None else self._describer.row_shape[0]
-        found = FeaturePass.of(self.backbone, size, (*self.blocks, *self.beside), n_descriptors=n_descriptors)
+        named = self.blocks if self.is_trimmed else (*self.blocks, *self.beside)
+        found = FeaturePass.of(self.backbone, size, named, n_descriptors=n_descriptors, is_trimmed=self.is_trimmed)
         outputs = stage_outputs(self.backbone.staged, size)
         name = self.backbone.name
         self.blocks = tuple(resolved_block(block, outputs, backbone=name) for block in self.blocks)

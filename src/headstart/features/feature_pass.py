@@ -44,7 +44,13 @@ class FeaturePass:
 
     @classmethod
     def of(
-        cls, backbone: Backbone, size: tuple[int, int], blocks: Sequence[FeatureBlock], *, n_descriptors: int = 0
+        cls,
+        backbone: Backbone,
+        size: tuple[int, int],
+        blocks: Sequence[FeatureBlock],
+        *,
+        n_descriptors: int = 0,
+        is_trimmed: bool = False,
     ) -> FeaturePass:
         """The pass in which some blocks are computed.
 
@@ -57,6 +63,8 @@ class FeaturePass:
             Stages by their names.
         n_descriptors : int
             Width of `DESCRIPTORS`, where they are among the blocks.
+        is_trimmed : bool
+            Compute these blocks and no other.
 
         Raises
         ------
@@ -64,9 +72,10 @@ class FeaturePass:
             When a stage or its pooling does not fit the network.
         """
         outputs = stage_outputs(backbone.staged, size)
-        standard = standard_blocks(outputs)
+        standard = () if is_trimmed else standard_blocks(outputs)
         requested = [resolved_block(block, outputs, backbone=backbone.name) for block in blocks]
-        apart = {block for block in requested if block not in standard} | {LAST}
+        needs_last = not is_trimmed or all(block == DESCRIPTORS for block in requested)  # a network gives something
+        apart = {block for block in requested if block not in standard} | ({LAST} if needs_last else set())
         by_name = {output.name: output for output in outputs}
         others = tuple(sorted(apart, key=lambda block: (block == DESCRIPTORS, block == LAST, block.name)))
         own = {LAST: backbone.feature_width, DESCRIPTORS: n_descriptors}

@@ -103,6 +103,27 @@ def stream_views(
             streams.shutdown()
 
 
+def joined(batches: Iterable[FeatureBatch], n_rows: int) -> Iterator[FeatureBatch]:
+    """Batches put together until they hold `n_rows` or more: heads compute a whole block of rows, however few come."""
+    waiting: list[FeatureBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(len(one.rows) for one in waiting) >= n_rows:
+            yield _one_batch(waiting)
+            waiting = []
+    if waiting:
+        yield _one_batch(waiting)
+
+
+def _one_batch(batches: Sequence[FeatureBatch]) -> FeatureBatch:
+    return FeatureBatch(
+        [row for one in batches for row in one.rows],
+        np.concatenate([one.features for one in batches]),
+        [bad for one in batches for bad in one.failed],
+        [view for one in batches for view in one.views],
+    )
+
+
 def _batches_ahead(extractor: FeatureExtractor) -> int:
     preparation, n_readers = extractor.preparation, extractor.engine.n_threads
     n_bytes = math.prod((*preparation.size, preparation.n_channels, preparation.dtype.itemsize))

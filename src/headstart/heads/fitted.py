@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,16 +82,28 @@ class FittedHead:
         InputError
             When the features have another type or width, or are not finite.
         """
-        check_features(features)
-        if features.shape[1] != self.n_features:
-            expected = f"this head was trained on {self.n_features}"
-            raise InputError(
-                f"The features have {features.shape[1]} columns, but {expected}. Use features of the same backbone."
-            )
+        return self.predictor()(features)
+
+    def predictor(self) -> Callable[[Features], Floats]:
+        """`predict_proba` with what it computes of the arrays alone computed once, for many calls.
+
+        kNN heads standardise their training rows for it, which costs more than the prediction of an image; the rows
+        stay in memory as long as the function does.
+        """
         predict = self._block_predictor()
         n_present = int(np.count_nonzero(self.arrays["present"]))
-        seen = in_blocks(features, lambda block: predict(standardised(block, self.arrays)), n_present)
-        return over_all_classes(seen, self.arrays["present"])
+
+        def probabilities(features: Features) -> Floats:
+            check_features(features)
+            if features.shape[1] != self.n_features:
+                expected = f"this head was trained on {self.n_features}"
+                raise InputError(
+                    f"The features have {features.shape[1]} columns, but {expected}. Use features of the same backbone."
+                )
+            seen = in_blocks(features, lambda block: predict(standardised(block, self.arrays)), n_present)
+            return over_all_classes(seen, self.arrays["present"])
+
+        return probabilities
 
     def class_scores(self) -> ClassScores:
         """Scores (n, P) of the classes seen in training, of standardised features, before probabilities.

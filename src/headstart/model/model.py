@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +24,10 @@ from headstart.engines.network_cache import NetworkCache
 from headstart.errors import InputError
 from headstart.features.extract import mean_of_views
 from headstart.features.extractor import Extractor
-from headstart.features.pipeline import stream_views
+from headstart.features.pipeline import joined, stream_views
 from headstart.finetuning import UnlockedNetwork, features_of
 from headstart.heads import FittedHead
+from headstart.heads.arithmetic import BLOCK_ROWS
 from headstart.model.bundle import write_bundle
 from headstart.model.feature_recipe import LAST_STAGE, FeatureRecipe
 from headstart.model.members import MemberTensors, StoredMembers, store_members
@@ -125,6 +126,8 @@ class Model:
         Views that a prediction is the mean over; empty: the image alone.
     features : FeatureRecipe
         Blocks of the network that the head takes, and views that they are the mean over.
+    trims_network : bool
+        Whether the network gives these blocks alone and ends with the last stage that they need.
     decisions : Decisions
         Applied to the probabilities that the head gives.
     unlocked : Unlocked or None
@@ -155,6 +158,7 @@ class Model:
     notes: tuple[str, ...] = ()
     table: TableEncoding | None = None
     features: FeatureRecipe = LAST_STAGE
+    trims_network: bool = False
     others: tuple[Model, ...] = ()
     weights: tuple[float, ...] = ()
     novelty: NoveltyDetector | None = None
@@ -184,6 +188,7 @@ class Model:
             blocks=self.features.blocks,
             beside=self.features.beside,
             averaged=self.features.averaged,
+            is_trimmed=self.trims_network,
             network=self.network,
             network_cache=network_cache,
         )
@@ -261,7 +266,7 @@ class Model:
         rows: list[int] = []
         waiting: list[NDArray[Any]] = []  # of images whose views have not all come yet
         seen_alone: list[NDArray[Any]] = []  # features of the image itself, view 0 of every policy
-        for batch in stream_views(dataset, extractor, requested):
+        for batch in joined(stream_views(dataset, extractor, requested), BLOCK_ROWS):
             rows += batch.rows
             features = self._features(batch.features)
             waiting.append(features if averaged else self._of_head(features, table, batch.rows))
@@ -284,11 +289,16 @@ class Model:
         """Novelty of images with these features; None where the model does not tell."""
         return None if self.novelty is None else self.novelty.judge(features)
 
+    @functools.cached_property
+    def _predictor(self) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
+        """The head's probabilities, what they need made ready once."""
+        return self.head.predictor()
+
     def _of_head(
         self, features: NDArray[np.float32], table: NDArray[np.float32] | None, rows: Sequence[int]
     ) -> NDArray[np.float64]:
         """Probabilities of the head for features of some rows, their table columns behind them."""
-        return self.head.predict_proba(beside(features, None if table is None else table[list(rows)]))
+        return self._predictor(beside(features, None if table is None else table[list(rows)]))
 
     @property
     def seen_views(self) -> tuple[View, ...]:

@@ -13,7 +13,9 @@ from headstart.data import ImageDataset
 from headstart.data.images.source import ImageSource
 from headstart.data.table.column import TableColumn
 from headstart.decisions.alarm_rate import AlarmRate
-from headstart.errors import BundleError, DataError
+from headstart.engines.capabilities import openvino_precisions
+from headstart.engines.engine import Engine, engine_for
+from headstart.errors import BundleError, DataError, EngineError
 from headstart.model.bundle import MANIFEST, check_manifest, find_bundle, read_json
 from headstart.model.load import load_model
 from headstart.model.model import Model
@@ -30,9 +32,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-LIVE_BATCH: Final = 4
-"""Images that the network takes at once. A batch is filled up to its size, so that one window of a stream would cost as
-much as the sixteen of a fit; always the same size, so that a score does not depend on what came with its window."""
+_FEW: Final = 4
+"""Windows that a network takes at once where it is not given one by one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,8 +137,38 @@ class BundleWatcher:
         return values.astype(np.float64)
 
 
-def _in_small_batches(model: Model) -> Model:
-    return replace(model, engine=replace(model.engine, batch_size=min(LIVE_BATCH, model.engine.batch_size)))
+def live_engine(engine: Engine) -> Engine:
+    """Engine by which windows of a stream are looked at; probabilities agree with those of `engine` to 1e-4.
+
+    A batch is filled up to its size, so one window would cost as much as the sixteen of a fit: on a CPU the network
+    takes windows one by one, always, so that a score does not depend on what came with its window. OpenVINO costs a
+    third of torch, and gives each of several windows a thread of its own; the threads of torch share out one window,
+    and wait for one another.
+    """
+    if engine.device != "cpu" or engine.compiled:
+        return replace(engine, batch_size=min(_FEW, engine.batch_size))
+    if engine.precision == "int8":  # the quantised network is of its batch size
+        return engine
+    if engine.name == "torch" and engine.precision == "fp32" and "fp32" in openvino_precisions():
+        return replace(engine_for("openvino", "fp32", device="cpu", n_threads=engine.n_threads), batch_size=1)
+    return replace(engine, batch_size=1)
+
+
+def _live(model: Model) -> Model:
+    """The model with a network, ready to run, that gives what its head takes and no more, windows one by one."""
+    found = replace(model, engine=live_engine(model.engine), trims_network=not model.others)
+    try:
+        _make_ready(found)
+    except EngineError:  # OpenVINO cannot express every network
+        found = replace(found, engine=replace(model.engine, batch_size=min(_FEW, model.engine.batch_size)))
+        _make_ready(found)
+    return found
+
+
+def _make_ready(model: Model) -> None:
+    """Let the network see one picture: the first window of a stream does not wait until it is converted and loaded."""
+    preparation = model.preparation
+    model.extractor.compute(np.zeros((1, *preparation.size, preparation.n_channels), dtype=preparation.dtype))
 
 
 def load_bundle_watcher(path: Path, rate: AlarmRate | None = None) -> BundleWatcher:
@@ -161,7 +192,7 @@ def load_bundle_watcher(path: Path, rate: AlarmRate | None = None) -> BundleWatc
         sizes = tuple(float(size) for size in stored["sizes"])
     except (KeyError, TypeError, ValueError, DataError) as error:
         raise BundleError(f"{folder / RECIPE_FILE}: cannot be understood ({error}). Fit the model again.") from error
-    model = _in_small_batches(load_model(folder))
+    model = _live(load_model(folder))
     if NORMAL not in model.classes or len(sizes) != len(recipe.channels):
         raise BundleError(
             f"{folder}: none of the classes ({', '.join(model.classes)}) is {NORMAL!r}, so nothing is an alarm."
