@@ -66,7 +66,7 @@ def test_a_run_holds_its_recipe_and_folds_divide_recordings(ring: Path, tmp_path
     assert all(one.time_s == (50.0, 70.0, 90.0, 110.0) for one in judged.recordings)
     report = run.report.read_text()
     assert "Recordings: events and alarms" in report
-    assert "Of 6 events" in report
+    assert "Events found: 6 of 6" in report
     before = helpers.tree(run.folder)
     again = fit_signals(ring, tmp_path / "run", signals(stride="20s"), helpers.options(split="nested:2x2"))
     assert again.headline == run.headline
@@ -103,6 +103,7 @@ def test_notes_on_recordings_are_told_once(tmp_path: Path) -> None:
     found = call("fit", root, *CUT, "--stride", "20s", *SMALL, "-o", tmp_path / "run")
     assert found.exit_code == 0, found.output
     assert found.output.count("resampled to one sample") == 1
+    assert "Events found: 4 of 4" in found.stdout
     planned = call("fit", root, *CUT, *SMALL, "-o", tmp_path / "other", "--estimate")
     assert planned.output.count("resampled to one sample") == 1
 

@@ -61,6 +61,22 @@ def print_run(run: Run, next_step: str = "") -> None:
     click.echo(next_step or next_prediction(run.folder / "model", kinds))
 
 
+def print_judged_recordings(folder: Path) -> None:
+    """Print windows by their true class, events and alarms of a run on recordings, where it leaves them."""
+    from headstart.results.models.recordings import RecordingsJudged
+
+    path = folder / RecordingsJudged.file_name
+    if not path.is_file():
+        return
+    pooled = RecordingsJudged.read(path).pooled
+    rows = [
+        [name, f"{normal:,}", f"{anomaly:,}"]
+        for name, (normal, anomaly) in zip(("normal", "anomaly"), pooled.confusion, strict=True)
+    ]
+    print_table("Windows", ("true class", "predicted normal", "predicted anomaly"), rows)
+    print_text(pooled.events.words)
+
+
 def next_prediction(model: str | Path, kinds: Sequence[str]) -> str:
     """The command that predicts new images: what stands beside them, by the kinds of table columns of the model."""
     images = "NEW_IMAGES.csv" if set(kinds) - {"array"} else "NEW_IMAGES/"

@@ -66,7 +66,7 @@ def fit(data: str, output: str, estimate: bool, quiet: bool, **given: Any) -> An
     DATA is a recording (CSV, Parquet, .npz, .ts) or a folder of them. Their windows become pictures, and a recording is
     judged by the others alone.
     """
-    from headstart.cli.output import print_plan, print_run
+    from headstart.cli.output import print_judged_recordings, print_plan, print_run
     from headstart.cli.progress import TerminalProgress
     from headstart.workflow.signals import estimate_signals, fit_signals
 
@@ -74,10 +74,12 @@ def fit(data: str, output: str, estimate: bool, quiet: bool, **given: Any) -> An
     progress = TerminalProgress(quiet=quiet)
     if not estimate:
         run = fit_signals(data, output, recordings, options, progress=progress)
-        return Answer(
-            run.results.to_json,
-            lambda: print_run(run, f"Next: headstart signals watch {shlex.quote(output)} -i STREAM"),
-        )
+
+        def show_run() -> None:
+            print_judged_recordings(run.folder)
+            print_run(run, f"Next: headstart signals watch {shlex.quote(output)} -i STREAM")
+
+        return Answer(run.results.to_json, show_run)
     plan = estimate_signals(data, output, recordings, options, progress=progress)
 
     def show_plan() -> None:

@@ -51,7 +51,7 @@ def recordings_section(context: ReportContext, drawn: Drawn) -> Section | None:
     rows = [_row("all", found.pooled)]
     rows += [_row(_name(context, one, number), one) for number, one in enumerate(found.recordings, 1)]
     blocks: list[Block] = [
-        Text(_words(found)),
+        Text(found.pooled.events.words),
         _truth_table(found.pooled),
         ReportTable("Recordings, each judged by models that had not seen it", _COLUMNS, tuple(rows)),
         Text(_how_to_read(found), tone="note"),
@@ -61,18 +61,6 @@ def recordings_section(context: ReportContext, drawn: Drawn) -> Section | None:
     if len(found.recordings) > MAX_TIMELINES:
         blocks.append(Text(f"The first {MAX_TIMELINES} recordings are drawn.", tone="note"))
     return Section("recordings", "Recordings: events and alarms", tuple(blocks))
-
-
-def _words(found: RecordingsJudged) -> str:
-    events = found.pooled.events
-    delay = "" if events.median_delay_s is None else f", half of them within {events.median_delay_s:.0f} s"
-    rate = "" if events.false_per_hour is None else f", {text.score(events.false_per_hour)} an hour"
-    between = "" if events.false_per_hour_ci95 is None else f" (95 % {text.interval(events.false_per_hour_ci95)})"
-    return (
-        f"Of {text.plural(events.n_events, 'event')} {events.n_found:,} were found{delay}. "
-        f"{text.plural(events.n_false, 'false alarm')} in {events.normal_hours:.1f} hours of normal running"
-        f"{rate}{between}."
-    )
 
 
 def _truth_table(pooled: AlarmFacts) -> ReportTable:

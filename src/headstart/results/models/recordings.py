@@ -33,6 +33,18 @@ class EventFacts(Part):
     false_per_hour: Mass | None
     false_per_hour_ci95: tuple[float, float] | None
 
+    @property
+    def words(self) -> str:
+        """What was found and how often it was a false alarm, in two sentences."""
+        delay = "" if self.median_delay_s is None else f", half of them within {self.median_delay_s:.0f} s"
+        rate = "" if self.false_per_hour is None else f", {self.false_per_hour:.2f} an hour"
+        ends = self.false_per_hour_ci95
+        between = "" if ends is None else f" (95 % {ends[0]:.2f} to {ends[1]:.2f})"
+        return (
+            f"Events found: {self.n_found:,} of {self.n_events:,}{delay}. False alarms: {self.n_false:,} in "
+            f"{self.normal_hours:.1f} hours of normal running{rate}{between}."
+        )
+
 
 class AffiliationFacts(Part):
     """Affiliation of alarms with events, and that of the same alarms at other times."""
