@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 from common import table, write_results
 
+from headstart.cells.counting.shares import FieldCount, count_class
+from headstart.cells.micrographs.plate import PlatePosition
 from headstart.metrics.limits_of_agreement import limits_of_agreement
 from headstart.metrics.prevalence import (
     NOTHING_KNOWN,
     ErrorRates,
+    Likeness,
     called_share,
-    corrected_share,
     counted_share,
     error_rates,
     likeness,
@@ -54,6 +56,8 @@ class Assay:
         Wells that are counted, and fields of each.
     share : float or None
         Share of dead in every well; None: any from 0 to 1.
+    known_fields : int
+        Fields of a well among the known micrographs; with one, they cannot tell how alike cells of a field are.
     """
 
     name: str
@@ -64,6 +68,7 @@ class Assay:
     n_wells: int = 24
     n_fields: int = 4
     share: float | None = None
+    known_fields: int = 1
 
 
 ASSAYS = (
@@ -76,6 +81,8 @@ ASSAYS = (
     Assay("98 % dead", share=0.98),
     Assay("one well", n_known=40, n_wells=1),
     Assay("wells of 2 fields", n_fields=2),
+    Assay("wells of 1 field, known of 3", n_fields=1, known_fields=3),
+    Assay("wells of 1 field", n_fields=1),
 )
 
 
@@ -116,13 +123,15 @@ def judge(assay: Assay, n_repeats: int) -> dict[str, Any]:
     images: list[tuple[bool, float, float, float, bool]] = []
     wells: list[tuple[bool, float, bool]] = []
     for _ in range(n_repeats):
-        known = photographed(rng, assay, rng.uniform(0.02, 0.98, assay.n_known))
+        known_well = np.arange(assay.n_known) // assay.known_fields
+        known = photographed(rng, assay, rng.uniform(0.02, 0.98, known_well[-1] + 1)[known_well])
         rates = error_rates(known.truth, known.calls, known.field)
+        before = likeness(known.called, known.sizes, known_well)
         shares = rng.uniform(0, 1, assay.n_wells) if assay.share is None else np.full(assay.n_wells, assay.share)
         well = np.repeat(np.arange(assay.n_wells), assay.n_fields)
         seen = photographed(rng, assay, shares[well])
         images += judged_images(seen, rates)
-        wells += judged_wells(seen, rates, shares, well)
+        wells += judged_wells(seen, rates, before, shares, well)
     return {**summary(images, wells), "images": len(images), "wells": len(wells)}
 
 
@@ -136,13 +145,17 @@ def judged_images(seen: Counted, rates: ErrorRates) -> Iterator[tuple[bool, floa
 
 
 def judged_wells(
-    seen: Counted, rates: ErrorRates, shares: np.ndarray, well: np.ndarray
+    seen: Counted, rates: ErrorRates, before: Likeness, shares: np.ndarray, well: np.ndarray
 ) -> Iterator[tuple[bool, float, bool]]:
     """Whether the interval covers, its width, whether the plain interval covers."""
-    alike = likeness(seen.called, seen.sizes, well)
+    counted = [
+        FieldCount("", PlatePosition("", f"{number:03d}"), int(size), int(called))
+        for number, size, called in zip(well, seen.sizes, seen.called, strict=True)
+    ]
+    found = count_class(counted, rates, before).wells
     for number, share in enumerate(shares):
         fields = well == number
-        ours = corrected_share(seen.called[fields], seen.sizes[fields], alike, rates)
+        ours = found[number].corrected
         plain = called_share([seen.called[fields].sum()], [seen.sizes[fields].sum()], NOTHING_KNOWN)
         yield holds(ours, share), ours.high - ours.low, holds(plain, share)
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.cells.counting.known import known_counts
+from headstart.cells.counting.known import known_counts, likeness_of_fields
 from headstart.cells.counting.plate_table import matching, read_plate_table
-from headstart.cells.counting.shares import ALONE, FieldCount, count_class
-from headstart.cells.micrographs.plate import PlatePosition
+from headstart.cells.counting.shares import ASSUMED, FieldCount, count_class
+from headstart.cells.micrographs.plate import PlatePosition, plate_position
 from headstart.errors import InputError
-from headstart.metrics.prevalence import ErrorRates, Rate, corrected_share, counted_share, likeness
+from headstart.metrics.prevalence import ErrorRates, Likeness, Rate, corrected_share, counted_share, likeness
 
 RATES = ErrorRates(Rate(92, 100, 0.0, 100), Rate(95, 100, 0.0, 100))
 
@@ -62,8 +62,26 @@ def test_without_known_errors_nothing_is_corrected() -> None:
     assert "50% of the class and calls 48% of the others so" in told.notes[0]
 
 
-def test_one_field_a_well_tells_that_likeness_is_unknown() -> None:
-    assert count_class([field("A01", 1, 9, 3), field("A02", 1, 8, 8)]).notes == (ALONE,)
+def test_one_field_a_well_takes_the_likeness_of_earlier_wells_or_an_assumed_one() -> None:
+    fields = [field("A01", 1, 19, 3), field("A02", 1, 18, 8)]
+    known, unknown = count_class(fields, None, Likeness(0.3, 40)), count_class(fields)
+    assert (known.alike, unknown.alike) == (Likeness(0.3, 40), ASSUMED)
+    assert "correlation of 0.30 is taken from the wells that the model was fitted on" in known.notes[0]
+    assert "correlation of 0.10 is assumed" in unknown.notes[0]
+    wide, narrow = known.wells[0].called, unknown.wells[0].called
+    assert wide is not None
+    assert narrow is not None
+    assert wide.high - wide.low > narrow.high - narrow.low
+    several = [field("A01", 1, 19, 3), field("A01", 2, 18, 8)]
+    assert count_class(several, None, Likeness(0.9, 40)).alike == count_class(several).alike
+
+
+def test_likeness_of_a_run_is_that_among_the_fields_of_its_wells() -> None:
+    micrographs = [f"p/a_{well}_s{number}.tif" for well in ("B02", "B03") for number in (1, 2) for _ in range(10)]
+    calls = np.repeat([1.0, 0.0, 1.0, 1.0], 10)
+    found = likeness_of_fields([*calls, 0.0], [*micrographs, "strange.tif"], plate_position)
+    assert found == likeness([10, 0, 10, 10], [10] * 4, [0, 0, 1, 1])
+    assert found.freedom == 2
 
 
 def test_wells_of_two_plates_are_two() -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from headstart.cells.micrographs.plate import PlatePosition
 from headstart.errors import InputError
 from headstart.metrics.limits_of_agreement import MIN_PAIRS, LimitsOfAgreement, limits_of_agreement
-from headstart.metrics.prevalence import ErrorRates, error_rates, rogan_gladen
+from headstart.metrics.prevalence import NOTHING_KNOWN, ErrorRates, Likeness, error_rates, likeness, rogan_gladen
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +28,8 @@ class KnownCounts:
         where these allow no correction.
     sizes : ndarray of shape (n_groups,), int64
         Cells of each group.
+    alike : Likeness
+        How alike the calls of one field are among the fields of a well.
     """
 
     rates: ErrorRates
@@ -33,6 +37,7 @@ class KnownCounts:
     called: NDArray[np.float64]
     corrected: NDArray[np.float64]
     sizes: NDArray[np.int64]
+    alike: Likeness = NOTHING_KNOWN
 
     @property
     def agreement(self) -> LimitsOfAgreement | None:
@@ -45,7 +50,9 @@ class KnownCounts:
         return _agreement(self.corrected, self.truth)
 
 
-def known_counts(truth: ArrayLike, called: ArrayLike, groups: ArrayLike | None) -> KnownCounts:
+def known_counts(
+    truth: ArrayLike, called: ArrayLike, groups: ArrayLike | None, alike: Likeness = NOTHING_KNOWN
+) -> KnownCounts:
     """Counts of every group against the truth.
 
     A group's correction rests on the other groups alone, as that of a new micrograph does.
@@ -58,6 +65,8 @@ def known_counts(truth: ArrayLike, called: ArrayLike, groups: ArrayLike | None) 
         Share of the repeats in which it was called so, out of fold.
     groups : array-like of shape (n_cells,), optional
         Micrograph, or what else is split as a whole. None: nothing is known of them, and no group is counted.
+    alike : Likeness
+        By `likeness_of_fields`, where wells are known.
 
     Raises
     ------
@@ -68,12 +77,34 @@ def known_counts(truth: ArrayLike, called: ArrayLike, groups: ArrayLike | None) 
     rates = error_rates(is_class, yes, groups)
     if groups is None:
         none = np.zeros(0)
-        return KnownCounts(rates, none, none, none, np.zeros(0, dtype=np.int64))
+        return KnownCounts(rates, none, none, none, np.zeros(0, dtype=np.int64), alike)
     group = np.unique(np.asarray(groups), return_inverse=True)[1].ravel()
     sizes = np.bincount(group)
     shares = np.bincount(group, weights=yes) / sizes
     corrected = [_corrected(share, is_class, yes, group, number) for number, share in enumerate(shares.tolist())]
-    return KnownCounts(rates, np.bincount(group, weights=is_class) / sizes, shares, np.array(corrected), sizes)
+    return KnownCounts(rates, np.bincount(group, weights=is_class) / sizes, shares, np.array(corrected), sizes, alike)
+
+
+def likeness_of_fields(
+    called: ArrayLike, micrographs: Sequence[str], position: Callable[[str], PlatePosition]
+) -> Likeness:
+    """How alike the calls of cells of one micrograph are among the micrographs of a well.
+
+    Parameters
+    ----------
+    called : array-like of shape (n_cells,), float
+        As for `known_counts`.
+    micrographs : sequence of str
+        Micrograph of every cell.
+    position : callable
+        From its name to its place; micrographs that tell of no well are left out.
+    """
+    names, of_cell = np.unique(np.asarray(micrographs, dtype=str), return_inverse=True)
+    where = [position(str(name)) for name in names]
+    hits, sizes = np.bincount(of_cell.ravel(), np.asarray(called, dtype=np.float64)), np.bincount(of_cell.ravel())
+    told = np.array([bool(one.well) for one in where], dtype=np.bool_)
+    wells = np.array([f"{one.plate}/{one.well}" for one in where])
+    return likeness(np.minimum(hits, sizes)[told], sizes[told], wells[told])
 
 
 def _corrected(share: float, truth: NDArray[Any], called: NDArray[Any], group: NDArray[Any], number: int) -> float:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from headstart.cells.micrographs.plate import PlatePosition
 from headstart.metrics.prevalence import (
+    NOTHING_KNOWN,
     ErrorRates,
     Likeness,
     Share,
@@ -18,7 +19,8 @@ from headstart.metrics.prevalence import (
 )
 
 NO_CELLS: Final = "no cells"
-ALONE: Final = "one field in every well, so how alike cells of a field are is unknown: they count as independent"
+ASSUMED: Final = Likeness(0.1, 0)
+"""Likeness of the cells of one field where neither the wells counted nor those of the run have several fields."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class ClassCount:
     images, wells : tuple of CountedCells
         Wells in the order of plate and name.
     alike : Likeness
-        How alike the calls of one field are, over all wells.
+        How alike the calls of one field are, over all wells, or as earlier ones were, or as is assumed.
     rates : ErrorRates or None
         Errors of the classifier; None: not known, or too many for a correction.
     notes : tuple of str
@@ -116,7 +118,9 @@ class ClassCount:
     notes: tuple[str, ...] = ()
 
 
-def count_class(fields: Sequence[FieldCount], rates: ErrorRates | None = None) -> ClassCount:
+def count_class(
+    fields: Sequence[FieldCount], rates: ErrorRates | None = None, alike_before: Likeness = NOTHING_KNOWN
+) -> ClassCount:
     """Share of a class in every micrograph and every well.
 
     Parameters
@@ -124,6 +128,9 @@ def count_class(fields: Sequence[FieldCount], rates: ErrorRates | None = None) -
     fields : sequence of FieldCount
     rates : ErrorRates, optional
         Sensitivity and specificity for the class; None corrects nothing.
+    alike_before : Likeness
+        Of earlier fields, those of the model's run: taken where every well has one field, which cannot tell. Default:
+        none is known, and `ASSUMED` is taken.
 
     Examples
     --------
@@ -145,8 +152,9 @@ def count_class(fields: Sequence[FieldCount], rates: ErrorRates | None = None) -
     alike = likeness(
         [field.counted for field in fields], [field.n for field in fields], [place[field.well] for field in fields]
     )
-    if len(wells) == len(fields):
-        notes.append(ALONE)
+    if not alike.freedom:
+        alike = alike_before if alike_before.freedom else ASSUMED
+        notes.append(_alone(alike))
     by_well = [[field for field in fields if field.well == well] for well in wells]
     return ClassCount(
         images=tuple(_counted([field], alike, rates) for field in fields),
@@ -155,6 +163,16 @@ def count_class(fields: Sequence[FieldCount], rates: ErrorRates | None = None) -
         rates=rates,
         notes=tuple(notes),
     )
+
+
+def _alone(alike: Likeness) -> str:
+    """What is said where the wells cannot tell how alike cells of a field are."""
+    correlation = f"an intracluster correlation of {alike.correlation:.2f}"
+    if alike.freedom:
+        source = f"{correlation} is taken from the wells that the model was fitted on"
+    else:
+        source = f"unknown, and {correlation} is assumed; photograph several fields of a well to know it"
+    return f"one field in every well, so how alike cells of a field are does not show: {source}"
 
 
 def _counted(

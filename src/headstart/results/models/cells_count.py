@@ -96,9 +96,9 @@ class CellsCountResults(RunFile):
     counted : str
         The class.
     likeness : float
-        Intracluster correlation of the calls of one field, over all wells.
+        Intracluster correlation of the calls of one field: over all wells, of those of the run, or assumed.
     likeness_freedom : int
-        Degrees of freedom that it rests on; 0: it could not be estimated.
+        Degrees of freedom that it rests on; 0: it could not be estimated and is assumed.
     known : KnownFacts or None
         None where the model's run is not at hand; nothing is corrected then.
     dose_column, time_column : str or None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,8 +12,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.cells.counting.known import KnownCounts, known_counts
+from headstart.cells.counting.known import KnownCounts, known_counts, likeness_of_fields
 from headstart.cells.counting.shares import ClassCount, FieldCount, count_class
+from headstart.cells.crops.dataset import SEPARATOR
 from headstart.cells.crops.recipe import CropRecipe
 from headstart.cells.measure import measure_cells
 from headstart.cells.micrographs.plate import plate_position
@@ -156,14 +157,19 @@ def count_cells(
     """
     fitted = model if isinstance(model, Model) else load_model(model)
     counted = counted_class(fitted, dead)
-    known = None if isinstance(model, Model) else counts_of_run(Path(model), fitted, counted)
     if how is None:
         how = CellsOfRun.read(None if isinstance(model, Model) else Path(model))
+    known = None if isinstance(model, Model) else counts_of_run(Path(model), fitted, counted, how.pattern)
     finding = how.finding
     segmented = (_found(name, image, finding, labels, pixel_um) for name, image in images.items())
     called = tuple(call_cells(fitted, segmented, how.recipe, progress=progress))
     fields = [field_of(one, counted, pattern or how.pattern) for one in called]
-    return CellsCount(counted, called, count_class(fields, None if known is None else known.rates))
+    return CellsCount(counted, called, class_count(fields, known))
+
+
+def class_count(fields: Sequence[FieldCount], known: KnownCounts | None) -> ClassCount:
+    """Count of a class by what is known of the model, if anything is."""
+    return count_class(fields) if known is None else count_class(fields, known.rates, known.alike)
 
 
 def counted_class(model: Model, dead: str | None, default: str = "dead") -> str:
@@ -182,7 +188,7 @@ def counted_class(model: Model, dead: str | None, default: str = "dead") -> str:
     return default if dead is None else dead
 
 
-def counts_of_run(path: Path, model: Model, counted: str) -> KnownCounts | None:
+def counts_of_run(path: Path, model: Model, counted: str, pattern: str | None = None) -> KnownCounts | None:
     """How well a model counts, by the out-of-fold predictions of its run; None where the run is not at hand.
 
     Parameters
@@ -191,6 +197,8 @@ def counts_of_run(path: Path, model: Model, counted: str) -> KnownCounts | None:
         Of the run, or of the model in it.
     model : Model
     counted : str
+    pattern : str, optional
+        As for `headstart.cells.micrographs.plate.plate_position`.
 
     Raises
     ------
@@ -210,7 +218,9 @@ def counts_of_run(path: Path, model: Model, counted: str) -> KnownCounts | None:
     _, first, cell = np.unique(np.array(table.images), return_index=True, return_inverse=True)
     calls = np.bincount(cell.ravel(), weights=table.predicted == code) / np.bincount(cell.ravel())
     groups = None if table.groups is None else np.array(table.groups)[first]
-    return known_counts(table.labels[first] == code, calls, groups)
+    micrographs = [table.images[row].rpartition(SEPARATOR)[0] for row in first]
+    alike = likeness_of_fields(calls, micrographs, lambda name: plate_position(name, pattern))
+    return known_counts(table.labels[first] == code, calls, groups, alike)
 
 
 def field_of(called: CalledMicrograph, counted: str, pattern: str | None) -> FieldCount:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from headstart.cells.counting.known import KnownCounts
 from headstart.cells.counting.plate_table import PlateTable, matching, read_plate_table
-from headstart.cells.counting.shares import ClassCount, FieldCount, count_class
+from headstart.cells.counting.shares import ClassCount, FieldCount
 from headstart.cells.exports.cellprofiler import csv_lines, object_rows, safe_csv
 from headstart.cells.exports.geojson import geojson
 from headstart.cells.exports.imagej import check_roifile, imagej_rois
@@ -28,7 +28,7 @@ from headstart.results.writers.cells_count import counted_facts, known_facts
 from headstart.storage import check_new_folder, new_folder, storage_error, write_bytes
 from headstart.version import __version__
 from headstart.workflow.cells_count.called import CalledMicrograph, call_cells, is_counted, probability_columns
-from headstart.workflow.cells_count.count import CellsOfRun, counted_class, counts_of_run, field_of
+from headstart.workflow.cells_count.count import CellsOfRun, class_count, counted_class, counts_of_run, field_of
 from headstart.workflow.options.cells_count import CellsCountOptions
 
 IMAGES_FILE: Final = "images.csv"
@@ -122,7 +122,7 @@ def write_cells_count(
     asked = replace(asked, pattern=asked.pattern or how.pattern)
     plate = None if asked.plate_table is None else read_plate_table(Path(asked.plate_table))
     columns = _columns(plate, asked)
-    job = _Job(fitted, counted, asked, counts_of_run(model, fitted, counted), palette(asked.palette))
+    job = _Job(fitted, counted, asked, counts_of_run(model, fitted, counted, how.pattern), palette(asked.palette))
     files = find_micrographs(images)
     with new_folder(folder) as place, shown.task("Counting", len(files), "micrographs") as advance:
         tally = _Tally()
@@ -130,7 +130,7 @@ def write_cells_count(
         for number, called in enumerate(call_cells(fitted, found, how.recipe, progress=shown), start=1):
             _write_micrograph(place, called, number, job, tally)
             advance(1)
-        count = count_class(tally.fields, None if job.known is None else job.known.rates)
+        count = class_count(tally.fields, job.known)
         about = _about_wells(plate, count)
         results = _results(job, tally, count, columns, about)
         _write_tables(place, count, about)
