@@ -112,6 +112,7 @@ def test_a_study_file_and_its_schema_know_a_new_kind(centroid: HeadKind, tmp_pat
         read_space(wrong)
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_a_search_over_a_new_kind_leaves_results_report_and_bundle(
     centroid: HeadKind, folders: Path, run: Any, tmp_path: Path
 ) -> None:

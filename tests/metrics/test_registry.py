@@ -48,6 +48,7 @@ def test_a_new_metric_is_part_of_every_evaluation(kappa: None) -> None:
     assert list(METRICS)[-1] == "kappa" and selection_metrics()[-1] == "kappa"
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_a_new_metric_chooses_and_stands_in_help_results_and_report(kappa: None, folders: Path, tmp_path: Path) -> None:
     page = " ".join(CliRunner().invoke(main, ["fit", "--help"]).output.split())
     assert "choose by: accuracy," in page and "kappa." in page and " ece" not in page

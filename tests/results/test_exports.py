@@ -24,6 +24,7 @@ def toy() -> Iterator[str]:
     EXPORTS.discard("toy.csv")
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_toy_table_is_written_by_a_fit(folders: Path, tmp_path: Path, toy: str) -> None:
     options = helpers.options(split="nested:2x2")
     fit(folders, tmp_path / "run", options)

@@ -177,6 +177,7 @@ def test_heads_that_hold_all_rows_are_left_out_where_views_make_too_many() -> No
     assert "svm is not tried on views of dihedral: 8,008 rows" in note
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_the_command_line_takes_them(folders: Path, tmp_path: Path) -> None:
     arguments = ["fit", folders, "-o", tmp_path / "run", "--backbone", helpers.BACKBONE, "--weights", "random"]
     more = ["--input-size", 32, "--split", "holdout:60/20/20", "--no-cache", "--threads", 1, "--quiet"]

@@ -136,6 +136,7 @@ def test_json_that_is_none_of_ours_is_refused_in_words(name: str, content: str, 
         load_model(folder)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_finished_run_whose_results_are_damaged_is_made_again(folders: Path, run: Run, tmp_path: Path) -> None:
     """The remedy that the message names works: the same command once more."""
     folder = tmp_path / "run"

@@ -585,7 +585,7 @@ def skin(ph2: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pat
     return helpers.write_table(folder / "train.csv", first), helpers.write_table(folder / "test.csv", second)
 
 
-def test_real_images_of_skin(skin: tuple[Path, Path], tmp_path: Path) -> None:
+def test_real_images_of_skin(skin: tuple[Path, Path], tmp_path: Path, no_figures: None) -> None:
     """Common nevi against melanomas with the shipped network: far above chance, on folds and on images kept apart."""
     from headstart.backbones.registry import ENTRIES
 
