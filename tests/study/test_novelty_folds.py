@@ -14,8 +14,9 @@ from headstart.decisions import NoveltyRule
 from headstart.heads import HeadSpec
 from headstart.study.data import StudyData
 from headstart.study.folds import final_fold, outer_folds
-from headstart.study.novelty import NoveltyStudy, judge_novelty
+from headstart.study.novelty import NoveltyStudy, judge_novelty, novelty_source
 from headstart.study.plan import StudyPlan
+from headstart.study.search.candidate import Candidate, FeatureSourceSpec
 
 PLAN = StudyPlan.of_heads([HeadSpec("logistic")], seed=3)
 RULE = NoveltyRule(0.1)
@@ -34,7 +35,7 @@ def make_data(n: int = 120, *, groups: bool = False, seed: int = 0) -> StudyData
 def judged(data: StudyData, *, scheme: str = "nested:3x3", measure: Any = "knn", only: int | None = None) -> Any:
     split = make_split(data.labels, groups=data.groups, scheme=scheme, seed=1)
     outer = outer_folds(split)[only : None if only is None else only + 1]
-    *folds, final = (SimpleNamespace(outer=fold, chosen=0) for fold in [*outer, final_fold(split)])
+    *folds, final = (SimpleNamespace(outer=fold, chosen=0, ensemble=None) for fold in [*outer, final_fold(split)])
     return judge_novelty(data, folds, final, PLAN, replace(RULE, measure=measure))
 
 
@@ -71,6 +72,49 @@ def test_held_out_images_are_flagged_at_no_more_than_the_rate(measure: str) -> N
     for seed in range(6):
         data = make_data(300, seed=seed)
         flagged.append(judged(data, measure=measure).gathered(1, 300).is_novel.mean())
+    assert 0.03 < np.mean(flagged) < 0.1 + 2 * np.sqrt(0.09 / 1800)
+
+
+def ensemble(*members: tuple[int, float, bool]) -> Any:
+    """An ensemble of members with number, weight, and whether they were fine-tuned."""
+    return SimpleNamespace(
+        members=tuple(SimpleNamespace(number=n, weight=w, is_tuned=tuned) for n, w, tuned in members)
+    )
+
+
+SOURCES = tuple(FeatureSourceSpec(features=text) for text in ("last", "multi"))
+TWO = StudyPlan(tuple(Candidate(source, HeadSpec("logistic")) for source in SOURCES), SOURCES)
+
+
+@pytest.mark.parametrize(
+    ("found", "source"),
+    [
+        (None, 0),
+        (ensemble((0, 0.25, False), (1, 0.75, False)), 1),
+        (ensemble((1, 0.5, False), (0, 0.5, False)), 1),  # of equal weight the one that was selected first
+        (ensemble((0, 0.625, True), (1, 0.375, False)), 1),
+        (ensemble((0, 0.625, True), (1, 0.375, True)), 0),
+        (ensemble(), 0),
+    ],
+)
+def test_distances_are_in_the_features_of_the_weightiest_head_on_frozen_ones(found: Any, source: int) -> None:
+    assert novelty_source(SimpleNamespace(chosen=0, ensemble=found), TWO) == source
+
+
+def test_the_rate_is_kept_where_every_fold_has_an_ensemble_of_its_own() -> None:
+    """Each fold measures in the features of another source, which its training rows chose."""
+    flagged = []
+    for seed in range(6):
+        one, other = make_data(300, seed=seed), make_data(300, seed=100 + seed)
+        data = replace(one, features=(one.features[0], other.features[0] ** 2))
+        split = make_split(data.labels, groups=None, scheme="nested:3x3", seed=1)
+        results = [
+            SimpleNamespace(outer=fold, chosen=0, ensemble=ensemble((0, 0.4, False), (number % 2, 0.6, False)))
+            for number, fold in enumerate([*outer_folds(split), final_fold(split)])
+        ]
+        found = judge_novelty(data, results[:-1], results[-1], TWO, RULE)
+        assert [fold.source for fold in found.folds] == [0, 1, 0]
+        flagged.append(found.gathered(1, 300).is_novel.mean())
     assert 0.03 < np.mean(flagged) < 0.1 + 2 * np.sqrt(0.09 / 1800)
 
 

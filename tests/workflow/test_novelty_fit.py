@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import helpers
 import numpy as np
@@ -15,8 +17,15 @@ from headstart import ImageDataset, fit, load_model
 from headstart.cli import main
 from headstart.errors import BundleError, InputError
 from headstart.model import load_fold_models
+from headstart.progress import Progress
 from headstart.storage import hash_file, hash_json, write_json
+from headstart.study.ensemble import folds as ensemble_room
+from headstart.study.ensemble.greedy import Acceptance
+from headstart.study.finetuning import competition
+from headstart.study.search.candidate import FeatureSourceSpec
+from headstart.study.search.space import HeadTable, Space
 from headstart.workflow import evaluate
+from headstart.workflow.predict import predict_rows
 from headstart.workflow.run import Run
 
 
@@ -127,12 +136,70 @@ def test_a_rate_that_flags_nothing_is_said(folders: Path, tmp_path: Path, no_fig
     assert run.results.novelty is not None and run.results.novelty.final.threshold is None
 
 
-def test_what_makes_no_sense_is_refused_before_anything_is_written(folders: Path, tmp_path: Path) -> None:
+def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(InputError, match=r"For 5 % write 0\.05"):
         helpers.options(novelty=5)
     with pytest.raises(InputError, match=r"Add --novelty 0\.05"):
         helpers.options(novelty_measure="mahalanobis")
-    for changes, words in (({"strategy": "fine-tune"}, "trains them away"), ({"ensemble": True}, "beside --ensemble")):
-        with pytest.raises(InputError, match=words):
-            fit(folders, tmp_path / "run", helpers.options(novelty=0.05, **changes))
-    assert not (tmp_path / "run").exists()
+
+
+# Beside ensembles and fine-tuned networks -----------------------------------------------------------------------------
+
+CHEAP = Space((FeatureSourceSpec(),), (HeadTable.of("logistic", {"C": [0.1, 1.0]}),))
+TUNED = {"strategy": "fine-tune", "unlock": 1, "fine_tuning": "epochs=2,batch_size=8", "split": "nested:2x2"}
+
+
+def check_judged(run: Run, folders: Path, strangers: Path) -> None:
+    """The bundle flags a stranger and no training image, each of which is its own neighbour, alone as in company."""
+    model, data = load_model(run.folder), ImageDataset.from_folder(folders)
+    assert json.loads((run.folder / "model" / "manifest.json").read_text())["format"] == 10
+    assert model.holds_training_features and model.detector is not None
+    seen = [one.novelty for one in model.predict_each(data)]
+    assert max(one.distance for one in seen if one is not None) < 1e-3
+    assert not any(one is None or one.is_novel for one in seen)
+    (alone,) = model.predict_each(data.subset([7]))
+    assert alone.novelty == seen[7]
+    like, flat, broken = csv.DictReader(predicted(run, strangers).splitlines())
+    assert (like["unlike_training"], flat["unlike_training"], broken["unlike_training"]) == ("no", "yes", "")
+    assert float(like["distance"]) > 0.001
+
+
+def test_an_ensemble_is_judged_by_its_weightiest_head(
+    folders: Path, strangers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ensemble_room, "judge_selection", lambda *_: Acceptance(-0.5, -1.0))
+    monkeypatch.setattr(ensemble_room, "select_members", lambda *_: (0, 2, 2))
+    asked = helpers.options(novelty=0.1, study=CHEAP, ensemble=True, features="last,layer2:max", split="nested:2x2")
+    with helpers.empty_figures():
+        run = fit(folders, tmp_path / "run", asked)
+    model = load_model(run.folder)
+    assert model.novelty is None and model.others[0].novelty is not None and model.n_voting == len(model.weights) == 2
+    assert model.others[0].novelty.distance.n_features == model.others[0].head.n_features != model.head.n_features
+    check_judged(run, folders, strangers)
+    assert "in the features of the weightiest head" in " ".join(run.report.read_text(encoding="utf-8").split())
+    found = evaluate(run.folder, helpers.write_folders(tmp_path / "test", 12, seed=31))
+    assert found.novelty is not None and found.novelty.flagged.value == pytest.approx(0, abs=0.2)
+
+
+def test_beside_a_fine_tuned_network_the_frozen_one_is_kept_for_the_distances(
+    folders: Path, strangers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no vote: probabilities are those of the fine-tuned network alone."""
+    real = competition._Competition._scores
+    monkeypatch.setattr(
+        competition._Competition, "_scores", lambda *given: np.append(real(*given)[0], real(*given).min() - 1.0)
+    )
+    monkeypatch.setattr(competition, "_eligible", lambda scores, tried: scores)
+    with helpers.empty_figures():
+        run = fit(folders, tmp_path / "run", helpers.options(novelty=0.1, study=CHEAP, **TUNED))
+    model, data = load_model(run.folder), ImageDataset.from_folder(folders)
+    assert model.unlocked is not None and model.weights == (1.0, 0.0) and model.others[0].unlocked is None
+    alone = replace(model, others=(), weights=())
+    np.testing.assert_allclose(model.predict_proba(data), alone.predict_proba(data), atol=1e-9)
+    check_judged(run, folders, strangers)
+    assert "best candidate on frozen features" in " ".join(run.report.read_text(encoding="utf-8").split())
+    notes = helpers.Notes()
+    list(predict_rows(model, [str(folders / "calm" / "000.png")], progress=cast(Progress, notes)))
+    assert "a fine-tuned network beside the frozen one" in notes.texts[0] and "2 forward passes" in notes.texts[0]
+    stored = {path.name for path in (run.folder / "model").iterdir()}
+    assert "novelty.safetensors" in stored and "member-1.backbone.safetensors" in stored

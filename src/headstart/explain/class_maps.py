@@ -118,10 +118,12 @@ def weightiest_member(model: Model) -> tuple[Model, tuple[str, ...]]:
     seeing = [place for place, one in enumerate(members) if any(block != DESCRIPTORS for block in one.features.blocks)]
     place = max(seeing or range(len(members)), key=lambda place: model.weights[place])
     member = replace(members[place], others=(), weights=(), table=model.table)
+    if model.n_voting == 1:
+        return member, ()
     share = model.weights[place] / sum(model.weights)
     of_these = "" if len(seeing) == len(members) else " of those that see the network"
     return member, (
-        f"Predictions are those of an ensemble of {len(model.weights)}; the maps are of the member of the greatest "
+        f"Predictions are those of an ensemble of {model.n_voting}; the maps are of the member of the greatest "
         f"weight{of_these} ({share:.0%}): {member.head.spec.label} on {member.backbone.name}.",
     )
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-BUNDLE_FORMAT: Final = 9
+BUNDLE_FORMAT: Final = 10  # of several heads, one of which tells unlike images
 MANIFEST: Final = "manifest.json"
 DESCRIPTION: Final = "model.json"
 BACKBONE: Final = "backbone.safetensors"
@@ -28,7 +28,8 @@ _PLAIN_FORMAT: Final = 4  # of a bundle whose preparation learned nothing, which
 _FITTED_FORMAT: Final = 5  # of one whose preparation learned something
 _BLOCKS_FORMAT: Final = 6  # of one with feature blocks
 _ENSEMBLE_FORMAT: Final = 7  # of an ensemble
-_NOVELTY_FORMAT: Final = 8  # of one that tells unlike images; of ordered classes or a rule of classes: the newest
+_NOVELTY_FORMAT: Final = 8  # of one head that tells unlike images
+_ORDER_FORMAT: Final = 9  # of ordered classes or a rule of classes
 MEMBER_PREFIX: Final = "member-"
 """Start of the names of files that only further members of an ensemble need."""
 
@@ -102,6 +103,8 @@ def write_bundle(
     if novelty is not None:
         version = _NOVELTY_FORMAT
     if has_order:
+        version = _ORDER_FORMAT
+    if novelty is not None and members is not None:
         version = BUNDLE_FORMAT
     manifest = {"format": version, "headstart": __version__, "files": hashes}
     write_json(folder / MANIFEST, {**manifest, "sha256": hash_json(manifest)})

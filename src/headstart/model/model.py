@@ -140,9 +140,11 @@ class Model:
         Further members of an ensemble, whose probabilities are averaged with those of this head; decisions and table
         columns are those of this model.
     weights : tuple of float
-        Weight of this head, and of every further member; empty where there are none.
+        Weight of this head, and of every further member; empty where there are none. One of weight 0 has no vote: its
+        features tell how new an image is.
     novelty : NoveltyDetector or None
-        Tells images unlike the training images, by the features without table columns; None where they are not told.
+        Tells images unlike the training images, by the features of this head without table columns; None where they
+        are not told, or by the features of a further member.
     """
 
     backbone: Backbone
@@ -171,9 +173,18 @@ class Model:
     @property
     def holds_training_features(self) -> bool:
         """Whether head or distances keep features of single training images."""
-        return self.head.holds_training_features or (
-            self.novelty is not None and self.novelty.distance.holds_training_features
-        )
+        detector = self.detector
+        return self.head.holds_training_features or (detector is not None and detector.distance.holds_training_features)
+
+    @property
+    def detector(self) -> NoveltyDetector | None:
+        """The detector of images unlike the training images, of whichever member has it; None where there is none."""
+        return next((one.novelty for one in (self, *self.others) if one.novelty is not None), None)
+
+    @property
+    def n_voting(self) -> int:
+        """Number of heads whose probabilities are averaged."""
+        return sum(weight > 0 for weight in self.weights) if self.others else 1
 
     @functools.cached_property
     def extractor(self) -> Extractor:
@@ -257,8 +268,7 @@ class Model:
         """Rows with the head's probabilities (mean over views where there are any), rows that failed, and novelty."""
         if self.others:
             readers = [one.reader(table) for one in (self, *self.others)]
-            for found in mean_probabilities(dataset, readers, self.weights):
-                yield (*found, None)
+            yield from mean_probabilities(dataset, readers, self.weights)
             return
         averaged, seen = self.features.averaged, self.seen_views
         requested = ((row, seen) for row in range(len(dataset)))
@@ -313,6 +323,7 @@ class Model:
             bool(self.features.averaged),
             self._features,
             lambda features, rows: self._of_head(features, table, rows),
+            None if self.novelty is None else self.novelty.judge,
         )
 
     @property
@@ -391,7 +402,7 @@ class Model:
             has_blocks=self.features != LAST_STAGE,
             has_order=self.ordered or self.decisions.class_rule is not None,
             members=stored.content if self.others else None,
-            novelty=None if self.novelty is None else self.novelty.to_tensors(),
+            novelty=None if self.detector is None else self.detector.to_tensors(),
         )
 
     def _report_differences(self, dataset: ImageDataset, progress: Progress | None) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from headstart.decisions import Novelty, NoveltyThreshold
@@ -67,6 +67,12 @@ class NoveltyDetector:
         blocks = tuple(int(width) for width in value["blocks"])
         distance = TrainingDistance.from_tensors(str(value["measure"]), blocks, tensors)
         return cls(distance, NoveltyThreshold.from_tensors(float(value["rate"]), tensors))
+
+
+def of_images(found: Novelty, places: Sequence[int]) -> Novelty:
+    """Novelty of some of several images, in the order named."""
+    rows = list(places)
+    return replace(found, distance=found.distance[rows], p_value=found.p_value[rows], is_novel=found.is_novel[rows])
 
 
 def of_image(found: Novelty, place: int) -> ImageNovelty:

@@ -11,17 +11,19 @@ import numpy as np
 from headstart.augment import IDENTITY
 from headstart.features.extract import mean_of_views
 from headstart.features.pipeline import stream_views
+from headstart.model.novelty import of_images
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.augment import View
     from headstart.data import ImageDataset
+    from headstart.decisions import Novelty
     from headstart.errors import ImageError
     from headstart.features.extractor import Extractor
 
     Floats = NDArray[np.float64]
-    _Read = tuple[dict[int, Floats], list[int], list[tuple[int, ImageError]]]
+    _Read = tuple[dict[int, Floats], Novelty | None, list[int], list[tuple[int, ImageError]]]
 
 N_TOGETHER: Final = 64
 """Images that go through all passes before the next ones come."""
@@ -45,6 +47,8 @@ class PassReader:
         From the rows of the extractor to the features of the head.
     probabilities : callable
         From features, and the numbers of their images, to probabilities (n, n_classes).
+    judge : callable or None
+        From features to the novelty of the images; None where this head's features do not tell it.
     """
 
     extractor: Extractor
@@ -52,6 +56,7 @@ class PassReader:
     is_averaged: bool
     features: Callable[[NDArray[Any]], NDArray[np.float32]]
     probabilities: Callable[[NDArray[np.float32], Sequence[int]], Floats]
+    judge: Callable[[NDArray[np.float32]], Novelty] | None = None
 
     def of_images(self, features: NDArray[np.float32], images: Sequence[int]) -> Floats:
         """Probabilities of images from the features (n_images x n_views, n_features) of their views."""
@@ -62,6 +67,13 @@ class PassReader:
         each = self.probabilities(features, np.repeat(images, n_views).tolist())
         mean: Floats = each.reshape(len(images), n_views, -1).mean(axis=1)
         return mean
+
+    def novelty_of(self, features: NDArray[np.float32], n_images: int) -> Novelty | None:
+        """Novelty of images from the features of their views, of which the first is the image itself."""
+        if self.judge is None:
+            return None
+        of_views = features.reshape(n_images, len(self.views), -1)
+        return self.judge(mean_of_views(of_views) if self.is_averaged else np.ascontiguousarray(of_views[:, 0]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +95,10 @@ class ForwardPass:
     views: tuple[View, ...]
 
     def read(self, dataset: ImageDataset, rows: range) -> _Read:
-        """Probabilities by the number of the head for the images that could be read, and those that could not."""
+        """Probabilities by the number of the head, and novelty, of the images that could be read; and the others.
+
+        Novelty is None where no head of this pass tells it.
+        """
         found: dict[int, list[NDArray[np.float32]]] = {number: [] for number, _ in self.readers}
         read: list[int] = []
         failed: list[tuple[int, ImageError]] = []
@@ -94,10 +109,12 @@ class ForwardPass:
                 seen = [self.views.index(_named(view)) for view in reader.views]
                 taken = np.flatnonzero(np.isin(batch.views, seen))
                 found[number].append(reader.features(batch.features[taken][:, self._columns(reader)]))
-        probabilities = {
-            number: reader.of_images(np.concatenate(found[number]), read) for number, reader in self.readers if read
-        }
-        return probabilities, read, failed
+        if not read:
+            return {}, None, read, failed
+        features = {number: np.concatenate(parts) for number, parts in found.items()}
+        probabilities = {number: reader.of_images(features[number], read) for number, reader in self.readers}
+        judged = [reader.novelty_of(features[number], len(read)) for number, reader in self.readers]
+        return probabilities, next((one for one in judged if one is not None), None), read, failed
 
     def _columns(self, reader: PassReader) -> slice | NDArray[np.int64]:
         """Columns of the pass that are a head's features; all where it is alone."""
@@ -170,27 +187,31 @@ def _seconds(extractor: Extractor, n_views: int) -> float:
 
 def mean_probabilities(
     dataset: ImageDataset, readers: Sequence[PassReader], weights: Sequence[float]
-) -> Iterator[tuple[list[int], Floats, list[tuple[int, ImageError]]]]:
-    """Numbers of images with the weighted mean of the heads' probabilities, and images that cannot be read.
+) -> Iterator[tuple[list[int], Floats, list[tuple[int, ImageError]], Novelty | None]]:
+    """Numbers of images with the weighted mean of the heads' probabilities, images that cannot be read, and novelty.
 
     Parameters
     ----------
     dataset : ImageDataset
     readers : sequence of PassReader
     weights : sequence of float
-        One for each head; they sum to 1.
+        One for each head; they sum to 1. A head of weight 0 has no vote; its features tell how new an image is.
     """
     passes = forward_passes(readers)
     for start in range(0, len(dataset), N_TOGETHER):
         rows = range(start, min(start + N_TOGETHER, len(dataset)))
         total: dict[int, Floats] = {}
         failed: dict[int, ImageError] = {}
+        novelty: tuple[Novelty, dict[int, int]] | None = None
         for one in passes:
-            found, read, bad = one.read(dataset, rows)
+            found, judged, read, bad = one.read(dataset, rows)
             failed |= dict(bad)
+            if judged is not None:
+                novelty = judged, {row: place for place, row in enumerate(read)}
             for number, probabilities in found.items():
                 for row, given in zip(read, probabilities, strict=True):
                     total[row] = total.get(row, 0.0) + weights[number] * given
         whole = [row for row in total if row not in failed]
         each = [total[row] for row in whole]
-        yield whole, np.array(each).reshape(len(each), -1), list(failed.items())
+        far = None if novelty is None else of_images(novelty[0], [novelty[1][row] for row in whole])
+        yield whole, np.array(each).reshape(len(each), -1), list(failed.items()), far

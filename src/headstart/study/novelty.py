@@ -1,7 +1,7 @@
 """Novelty of the images of a study: distances and thresholds fitted on training rows, test rows judged by them.
 
-The features are those of the source that the chosen candidate reads, before any table column; no head has a part in
-them, and no label.
+The features are those of one source, of a network that stays as it was pretrained, before any table column; no head
+has a part in them, and no label.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class FoldNovelty:
     Attributes
     ----------
     outer : OuterFold
+    source : int
+        Number of the source whose features distances are measured in.
     distance : TrainingDistance
         From all training rows.
     threshold : NoveltyThreshold
@@ -43,6 +45,7 @@ class FoldNovelty:
     """
 
     outer: OuterFold
+    source: int
     distance: TrainingDistance
     threshold: NoveltyThreshold
     test: Novelty
@@ -96,8 +99,20 @@ def judge_novelty(
     InputError
         When training rows are too few, or all alike.
     """
-    judged = [_judge(data, result.outer, plan.source_of(result.chosen), rule) for result in (*folds, final)]
+    judged = [_judge(data, result.outer, novelty_source(result, plan), rule) for result in (*folds, final)]
     return NoveltyStudy(rule, tuple(judged[:-1]), judged[-1])
+
+
+def novelty_source(result: FoldResult, plan: StudyPlan) -> int:
+    """Number of the source whose features the distances of an outer fold are measured in.
+
+    Of an ensemble it is that of its weightiest head on frozen features, else that of the best such candidate. A network
+    that was fine-tuned has no part: its features were fitted to the training images, so that new images lie farther
+    from them than they lie from each other.
+    """
+    members = () if result.ensemble is None else result.ensemble.members
+    frozen = [one for one in members if not one.is_tuned]
+    return plan.source_of(max(frozen, key=lambda one: one.weight).number if frozen else result.chosen)
 
 
 def _judge(data: StudyData, fold: OuterFold, source: int, rule: NoveltyRule) -> FoldNovelty:
@@ -120,4 +135,6 @@ def _judge(data: StudyData, fold: OuterFold, source: int, rule: NoveltyRule) -> 
     groups = None if data.groups is None else data.groups[held_rows]
     threshold = fit_novelty(np.concatenate(distances), rule.rate, groups=groups)
     distance = distance_from(fold.train)
-    return FoldNovelty(fold, distance, threshold, threshold.apply(distance.distances(np.asarray(features[fold.test]))))
+    return FoldNovelty(
+        fold, source, distance, threshold, threshold.apply(distance.distances(np.asarray(features[fold.test])))
+    )

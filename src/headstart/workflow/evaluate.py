@@ -154,12 +154,12 @@ def _decision_scores(model: Model, oof: OutOfFold, predictions: Sequence[Predict
 
 def _novelty_share(model: Model, oof: OutOfFold, predictions: Sequence[Prediction], seed: int) -> NoveltyShare | None:
     """Share of the images that the model flags as unlike its training images."""
-    if model.novelty is None:
+    if model.detector is None:
         return None
     flagged = np.array([[one.novelty is not None and one.novelty.is_novel for one in predictions]], dtype=bool)
     share = evaluate_novelty(oof, flagged, seed=seed, correction="none")
-    measure = model.novelty.distance.measure
-    return NoveltyShare(rate=model.novelty.threshold.rate, measure=measure, flagged=estimate_facts(share))
+    measure = model.detector.distance.measure
+    return NoveltyShare(rate=model.detector.threshold.rate, measure=measure, flagged=estimate_facts(share))
 
 
 def _refuse_training_images(model: Model, dataset: ImageDataset) -> None:

@@ -17,7 +17,7 @@ from headstart.storage import write_bytes
 from headstart.study.execution import run_folder as files
 from headstart.study.execution.run_request import RunRequest
 from headstart.study.folds import final_fold, outer_folds
-from headstart.study.novelty import NoveltyStudy, judge_novelty
+from headstart.study.novelty import judge_novelty
 from headstart.study.run import run_study
 from headstart.workflow.job.audit import Data
 from headstart.workflow.job.baselines import (
@@ -185,7 +185,7 @@ def _work(
     with clock.step("transferability"):
         ranking = transferability(job, study, split)
     final = extractors.extractor(study.final.outer, study.plan.source_of(study.final.chosen))
-    members = final_members(job, study, extractors)
+    members = final_members(job, study, extractors, novelty=novelty)
     results = results_document(
         job,
         dataset,
@@ -211,7 +211,7 @@ def _work(
             ExplanationWork(job, dataset, study, extractors).write(
                 folder / files.EXPLANATIONS_FOLDER, images=job.options.images
             )
-    _write_results(folder, job, context, results, extractors=extractors, members=members, novelty=novelty)
+    _write_results(folder, job, context, results, extractors=extractors, members=members)
     _write_timings(folder, clock, costs.n_missing, cache, job.sources)
     if before_report is not None:
         before_report(folder)
@@ -230,13 +230,12 @@ def _write_results(
     *,
     extractors: FoldExtractors,
     members: Sequence[Model],
-    novelty: NoveltyStudy | None,
 ) -> None:
     """Tables, heads of the folds and model; ``results.json`` last."""
     for export in exports_of(baselines=job.options.baselines):
         write_bytes(folder / export.file_name, export.content(context))
     save_fold_heads(folder / files.FOLDS_FOLDER, job.sources, extractors, context.study)
-    model = final_model(members, context.dataset, context.study, results, novelty=novelty)
+    model = final_model(members, context.dataset, context.study, results)
     model.save(folder / files.MODEL_FOLDER)
     results.write(folder / files.RESULTS_FILE)
 

@@ -97,13 +97,16 @@ def predict_rows(
 
 
 def _tell_price(model: Model, progress: Progress | None) -> None:
-    """Say what a prediction by an ensemble costs."""
+    """Say what a prediction by more than one network or head costs."""
     if progress is None or not model.others:
         return
     price = model.price
+    what = f"an ensemble of {model.n_voting}" if model.n_voting > 1 else "a fine-tuned network"
+    if model.n_voting < len(model.weights):
+        what += " beside the frozen one that distances from the training images are measured on"
     passes = "1 forward pass" if price.forward_passes == 1 else f"{price.forward_passes:,} forward passes"
     progress.note(
-        f"The model is an ensemble of {len(model.others) + 1}: {passes} of each image, roughly {price.seconds:.2g} s "
+        f"The model is {what}: {passes} of each image, roughly {price.seconds:.2g} s "
         f"on one core ({price.seconds_alone:.2g} s by its first member alone)."
     )
 
@@ -203,7 +206,7 @@ def _write(handle: BinaryIO, model: Model, predictions: Iterator[Prediction], *,
     line = _json_line if json_lines else _csv_line
     if not json_lines:
         columns = [f"probability:{name}" for name in model.classes]
-        sets, novelty = ["set"] if _makes_sets(model) else [], NOVELTY_COLUMNS if model.novelty is not None else ()
+        sets, novelty = ["set"] if _makes_sets(model) else [], NOVELTY_COLUMNS if model.detector is not None else ()
         handle.write(_csv(["image", "status", "predicted", *columns, *sets, *novelty]))
     for prediction in predictions:
         n_bad += prediction.error is not None
@@ -224,7 +227,7 @@ def _csv_line(model: Model, prediction: Prediction) -> bytes:
 def _novelty_cells(model: Model, prediction: Prediction) -> list[str]:
     """Distance, p value and flag; empty where the image could not be read."""
     found = prediction.novelty
-    if model.novelty is None:
+    if model.detector is None:
         return []
     if found is None:
         return [""] * len(NOVELTY_COLUMNS)
@@ -254,7 +257,7 @@ def _row(model: Model, prediction: Prediction) -> dict[str, Any]:
     }
     if _makes_sets(model):
         row["set"] = None if prediction.members is None else list(prediction.members)
-    if model.novelty is not None:
+    if model.detector is not None:
         far = prediction.novelty
         values = (None,) * 3 if far is None else (far.distance, far.p_value, far.is_novel)
         row |= dict(zip(NOVELTY_COLUMNS, values, strict=True))

@@ -145,7 +145,6 @@ class Preflight:
         space = scope.space(options)
         if scope.trains:
             specs = requested_specs(options)  # refused here where it makes no sense, before any image is read
-            _refuse_novelty(options)
             if specs:
                 refuse_table_columns(data, f"--strategy {options.strategy}: what is fine-tuned")
         if not scope.sees_table:
@@ -197,26 +196,6 @@ class Preflight:
             Whether the report may show pictures.
         """
         return replace(self.job, options=replace(self.job.options, images=images), journal=Journal(work))
-
-
-def _refuse_novelty(options: FitOptions) -> None:
-    """Refuse distances where the model has no one set of frozen features.
-
-    Raises
-    ------
-    InputError
-    """
-    if options.novelty is None:
-        return
-    reason = "the members of which may see different ones" if options.ensemble else ""
-    if requested_specs(options):
-        reason = "which trains them away"
-    if reason:
-        flag = f"--strategy {options.strategy}" if requested_specs(options) else "--ensemble"
-        raise InputError(
-            f"--novelty measures distances in the frozen features of one candidate and cannot stand beside {flag}, "
-            f"{reason}. Fit a second model for the distances, or leave --novelty out."
-        )
 
 
 def output_folder(data: Data, output: str | os.PathLike[str]) -> Path:

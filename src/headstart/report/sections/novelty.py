@@ -23,8 +23,8 @@ def novelty_sentences(context: ReportContext) -> list[MethodsSentence]:
         return []
     words = (
         f"Images unlike the training images were flagged by {MEASURE_WORDS[found.measure]} in the features of the "
-        f"chosen candidate, with a conformal threshold for a rate of {text.percent(found.rate)} from distances between "
-        f"inner folds; of the held-out images {text.estimate(found.flagged)} were flagged."
+        f"{_measured_by(context.record)}, with a conformal threshold for a rate of {text.percent(found.rate)} from "
+        f"distances between inner folds; of the held-out images {text.estimate(found.flagged)} were flagged."
     )
     return [MethodsSentence(MethodsPart.RESULTS, words)]
 
@@ -35,7 +35,7 @@ def novelty_section(context: ReportContext, drawn: Drawn) -> Section | None:
     found = context.record.results.novelty
     if found is None:
         return None
-    blocks: list[Block] = [Text(_words(found)), _fold_table(context.record, found)]
+    blocks: list[Block] = [Text(_words(context.record, found)), _fold_table(context.record, found)]
     if context.images and found.farthest:
         blocks.append(_far_table(found))
     if found.holds_training_features:
@@ -43,9 +43,17 @@ def novelty_section(context: ReportContext, drawn: Drawn) -> Section | None:
     return Section("novelty", "Images unlike anything seen", tuple(blocks))
 
 
-def _words(found: NoveltyResults) -> str:
+def _measured_by(record: RunRecord) -> str:
+    """The head in whose features distances are measured, in words."""
+    if record.results.ensemble is not None:
+        return "weightiest head on frozen features"
+    return "chosen candidate" if record.results.fine_tuning is None else "best candidate on frozen features"
+
+
+def _words(record: RunRecord, found: NoveltyResults) -> str:
     return (
-        f"A new image is flagged as unlike the training images by {MEASURE_WORDS[found.measure]}. Images of the same "
+        f"A new image is flagged as unlike the training images by {MEASURE_WORDS[found.measure]}, in the features of "
+        f"the {_measured_by(record)}. Images of the same "
         f"kind, taken in the same way, are flagged at a rate of {text.percent(found.rate)} or a little less; of the "
         f"held-out images of this run {text.estimate(found.flagged)} were. What a flagged image is predicted to be "
         "should be looked at by a person. That an image is not flagged does not mean that its prediction is right."

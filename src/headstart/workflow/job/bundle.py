@@ -35,12 +35,30 @@ if TYPE_CHECKING:
     from headstart.workflow.job.fold_extractors import FoldExtractors
 
 
-def final_members(job: Job, study: StudyResult, extractors: FoldExtractors) -> tuple[Model, ...]:
-    """Heads of the refit on all images with what gives their features: one, or the members of an ensemble."""
+def final_members(
+    job: Job, study: StudyResult, extractors: FoldExtractors, *, novelty: NoveltyStudy | None = None
+) -> tuple[Model, ...]:
+    """Heads of the refit on all images with what gives their features: one, or the members of an ensemble.
+
+    Where unlike images are told, one of them tells them. If none reads the features that distances are measured in, as
+    a fine-tuned network does not, the best head on frozen features stands behind the others, without a vote.
+    """
     final = study.final
     if final.ensemble is not None and final.ensemble.is_kept:
-        return tuple(_ensemble_member(job, study, final, one, extractors) for one in final.ensemble.members)
-    return (_single_member(job, study, final, extractors),)
+        members = [_ensemble_member(job, study, final, one, extractors) for one in final.ensemble.members]
+        sources = [None if one.is_tuned else study.plan.source_of(one.number) for one in final.ensemble.members]
+    else:
+        members = [_single_member(job, study, final, extractors)]
+        sources = [None if members[0].unlocked is not None else study.plan.source_of(final.chosen)]
+    if novelty is None:
+        return tuple(members)
+    if novelty.final.source not in sources:
+        extractor = extractors.extractor(final.outer, novelty.final.source)
+        members.append(_frozen_member(job, study, final.chosen, final.head, extractor))
+        sources.append(novelty.final.source)
+    place = sources.index(novelty.final.source)
+    detector = NoveltyDetector(novelty.final.distance, novelty.final.threshold)
+    return (*members[:place], replace(members[place], novelty=detector), *members[place + 1 :])
 
 
 def fold_model(
@@ -125,8 +143,6 @@ def final_model(
     dataset: ImageDataset,
     study: StudyResult,
     results: RunResults,
-    *,
-    novelty: NoveltyStudy | None = None,
 ) -> Model:
     """The bundle of a run, from its refit on all images.
 
@@ -138,8 +154,6 @@ def final_model(
     study : StudyResult
     results : RunResults
         Content of ``results.json``, parts of which the bundle repeats.
-    novelty : NoveltyStudy, optional
-        How images unlike the training images are told.
     """
     facts = {
         **results.model_dump(mode="json", include={"headline", "metrics", "protocol"}),
@@ -151,14 +165,15 @@ def final_model(
         "versions": versions(),
     }
     ensemble = study.final.ensemble
+    votes = (1.0,) if ensemble is None or not ensemble.is_kept else tuple(one.weight for one in ensemble.members)
+    silent = (0.0,) * (len(members) - len(votes))
     return replace(
         members[0],
         facts=facts,
         decisions=study.final_decisions.fitted,
         table=None if study.data.columns is None else study.data.columns.encoding(study.final.outer),
-        novelty=None if novelty is None else NoveltyDetector(novelty.final.distance, novelty.final.threshold),
         others=tuple(members[1:]),
-        weights=tuple(one.weight for one in ensemble.members) if ensemble is not None and len(members) > 1 else (),
+        weights=(*votes, *silent) if len(members) > 1 else (),
     )
 
 
