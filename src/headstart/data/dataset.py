@@ -15,7 +15,8 @@ from PIL import Image
 from headstart.data.categorical import encode_texts
 from headstart.data.checks import check_names, check_trainable, checked_folds, checked_weights
 from headstart.data.constructors import DatasetConstructors
-from headstart.data.images.decode import MAX_PIXELS, WHITE_LEVEL
+from headstart.data.images.bounds import MAX_PIXELS
+from headstart.data.images.decode import WHITE_LEVEL
 from headstart.data.images.source import ImageSource, StoredImage
 from headstart.data.labels.order import class_order
 from headstart.data.labels.raters import Ratings

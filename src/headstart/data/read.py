@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from headstart.data.dataset import ImageDataset
+from headstart.data.images.files import accepting_damaged
 from headstart.data.readers import ReadOptions, find_reader
 from headstart.data.readers.manifest.columns import ManifestColumns
 from headstart.data.readers.table import DatasetTable
@@ -25,6 +26,7 @@ def read_dataset(
     table: str | os.PathLike[str] | None = None,
     feature_array: str | os.PathLike[str] | None = None,
     allow_outside: bool = False,
+    accept_damaged: bool = False,
 ) -> ImageDataset:
     """Data set from any path that a reader of `headstart.data.readers` takes, or from a data set.
 
@@ -52,6 +54,8 @@ def read_dataset(
         `headstart.data.table.array_file.read_feature_array`.
     allow_outside : bool
         Let links and paths lead out of the folder.
+    accept_damaged : bool
+        Take pictures of which a part is missing as their decoders fill them, grey or black; the audit names them.
 
     Returns
     -------
@@ -72,6 +76,8 @@ def read_dataset(
     found, pixels = reader.read(source, options)
     if table is not None:
         found = _with_side_table(found, Path(table), table_columns or ())
+    if accept_damaged:
+        pixels = accepting_damaged(pixels)
     dataset = ImageDataset.from_table(found.grouped(group_from), pixels, classes=classes)
     return dataset if feature_array is None else dataset.with_feature_array(feature_array)
 

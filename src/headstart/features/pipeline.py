@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from headstart.augment import IDENTITY, View
 from headstart.data.dataset import ImageDataset
+from headstart.data.images.bounds import decoding_turn
 from headstart.data.images.pillow_memory import PILLOW_BLOCKS
 from headstart.data.preparation import Preparation
 from headstart.errors import ImageError
@@ -204,8 +205,9 @@ def read_prepared(dataset: ImageDataset, row: int, preparation: Preparation) -> 
     ImageError
         When it cannot be read, or has changed.
     """
-    stored = dataset.stored(row)
-    content_hash = stored.content_hash()
-    if dataset.hashes is not None and content_hash != dataset.hashes[row]:
-        raise ImageError(dataset.names[row], stored.changed)
-    return preparation.prepare(stored), content_hash
+    with decoding_turn():
+        stored = dataset.stored(row)
+        content_hash = stored.content_hash()
+        if dataset.hashes is not None and content_hash != dataset.hashes[row]:
+            raise ImageError(dataset.names[row], stored.changed)
+        return preparation.prepare(stored), content_hash

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.data.images.arrays import ArrayImage
-from headstart.data.images.decode import MAX_PIXELS, WHITE_LEVEL, Reduce
+from headstart.data.images.bounds import MAX_PIXELS
+from headstart.data.images.decode import WHITE_LEVEL, Reduce
 from headstart.signals.imaging import VERSION
 from headstart.signals.standardise import scaled
 

@@ -9,10 +9,12 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from headstart.data import ImageDataset, ManifestColumns, read_dataset
+from headstart.data.images.files import FilePixels, accepting_damaged
 from headstart.data.readers.folder import list_images
 from headstart.data.table.encoding import array_needed
 from headstart.errors import DataError, InputError
@@ -36,6 +38,7 @@ def predict_files(
     image_column: str | None = None,
     root: str | None = None,
     feature_array: str | None = None,
+    accept_damaged: bool = False,
     progress: Progress | None = None,
 ) -> int:
     """Predict and write one row per file, with a status.
@@ -53,6 +56,8 @@ def predict_files(
         For a table of images.
     feature_array : str, optional
         For a model that takes one.
+    accept_damaged : bool
+        Predict pictures of which a part is missing too; their status says so.
     progress : Progress, optional
 
     Returns
@@ -69,13 +74,20 @@ def predict_files(
     StorageError
         When `output` cannot be written.
     """
-    dataset = images_to_predict(model, inputs, image_column=image_column, root=root, feature_array=feature_array)
+    dataset = images_to_predict(
+        model,
+        inputs,
+        image_column=image_column,
+        root=root,
+        feature_array=feature_array,
+        accept_damaged=accept_damaged,
+    )
     _tell_price(model, progress)
     predictions = model.predict_each(dataset, progress=progress)
     if output is None:
-        return _write(sys.stdout.buffer, model, predictions, json_lines=json_lines)
+        return _write(sys.stdout.buffer, model, dataset, predictions, json_lines=json_lines)
     with replacing(output) as handle:
-        return _write(handle, model, predictions, json_lines=json_lines)
+        return _write(handle, model, dataset, predictions, json_lines=json_lines)
 
 
 def predict_rows(
@@ -85,15 +97,23 @@ def predict_rows(
     image_column: str | None = None,
     root: str | None = None,
     feature_array: str | None = None,
+    accept_damaged: bool = False,
     progress: Progress | None = None,
 ) -> Iterator[dict[str, Any]]:
     """One row per file as plain values: image, status, predicted class, probabilities and, where made, the set.
 
     Parameters and errors as for `predict_files`.
     """
-    dataset = images_to_predict(model, inputs, image_column=image_column, root=root, feature_array=feature_array)
+    dataset = images_to_predict(
+        model,
+        inputs,
+        image_column=image_column,
+        root=root,
+        feature_array=feature_array,
+        accept_damaged=accept_damaged,
+    )
     _tell_price(model, progress)
-    return (_row(model, prediction) for prediction in model.predict_each(dataset, progress=progress))
+    return (_row(model, dataset, prediction) for prediction in model.predict_each(dataset, progress=progress))
 
 
 def _tell_price(model: Model, progress: Progress | None) -> None:
@@ -118,6 +138,7 @@ def images_to_predict(
     image_column: str | None = None,
     root: str | None = None,
     feature_array: str | None = None,
+    accept_damaged: bool = False,
 ) -> ImageDataset:
     """The images that the inputs name, with the table columns and the feature array that the model takes.
 
@@ -132,6 +153,8 @@ def images_to_predict(
         Folder that the paths of a table start from. Default: the table's own.
     feature_array : str, optional
         Numbers of the user's own for each image; see `headstart.data.table.array_file.read_feature_array`.
+    accept_damaged : bool
+        Take pictures of which a part is missing.
 
     Raises
     ------
@@ -143,6 +166,8 @@ def images_to_predict(
     """
     _check_array(model, feature_array)
     dataset = _images_named(model, inputs, image_column, root)
+    if accept_damaged:
+        dataset = replace(dataset, pixels=accepting_damaged(dataset.pixels))
     return dataset if feature_array is None else dataset.with_feature_array(feature_array)
 
 
@@ -201,7 +226,18 @@ def expand(inputs: Sequence[str]) -> list[str]:
     return list(found)
 
 
-def _write(handle: BinaryIO, model: Model, predictions: Iterator[Prediction], *, json_lines: bool) -> int:
+def _status(dataset: ImageDataset, prediction: Prediction) -> str:
+    """``ok``, why there is no prediction, or what is missing of a picture that was taken all the same."""
+    if prediction.error is not None:
+        return prediction.error
+    damage = dataset.pixels.damage if isinstance(dataset.pixels, FilePixels) else None
+    missing = None if damage is None else damage.get(prediction.image)
+    return "ok" if missing is None else f"damaged, kept as asked: {missing}"
+
+
+def _write(
+    handle: BinaryIO, model: Model, dataset: ImageDataset, predictions: Iterator[Prediction], *, json_lines: bool
+) -> int:
     n_bad = 0
     line = _json_line if json_lines else _csv_line
     if not json_lines:
@@ -210,16 +246,16 @@ def _write(handle: BinaryIO, model: Model, predictions: Iterator[Prediction], *,
         handle.write(_csv(["image", "status", "predicted", *columns, *sets, *novelty]))
     for prediction in predictions:
         n_bad += prediction.error is not None
-        handle.write(line(model, prediction))
+        handle.write(line(model, dataset, prediction))
     handle.flush()
     return n_bad
 
 
-def _csv_line(model: Model, prediction: Prediction) -> bytes:
+def _csv_line(model: Model, dataset: ImageDataset, prediction: Prediction) -> bytes:
     values = [repr(value) for value in prediction.probabilities] or [""] * len(model.classes)
     members = prediction.members
     chosen = "" if members is None else json.dumps(members, ensure_ascii=False)
-    cells = [prediction.image, prediction.error or "ok", prediction.predicted or "", *values]
+    cells = [prediction.image, _status(dataset, prediction), prediction.predicted or "", *values]
     sets = [chosen] if _makes_sets(model) else []
     return _csv([*cells, *sets, *_novelty_cells(model, prediction)])
 
@@ -244,14 +280,14 @@ def _csv(cells: Sequence[str]) -> bytes:
     return text.getvalue().encode()
 
 
-def _json_line(model: Model, prediction: Prediction) -> bytes:
-    return (json.dumps(_row(model, prediction), ensure_ascii=False) + "\n").encode()
+def _json_line(model: Model, dataset: ImageDataset, prediction: Prediction) -> bytes:
+    return (json.dumps(_row(model, dataset, prediction), ensure_ascii=False) + "\n").encode()
 
 
-def _row(model: Model, prediction: Prediction) -> dict[str, Any]:
+def _row(model: Model, dataset: ImageDataset, prediction: Prediction) -> dict[str, Any]:
     row: dict[str, Any] = {
         "image": prediction.image,
-        "status": prediction.error or "ok",
+        "status": _status(dataset, prediction),
         "predicted": prediction.predicted,
         "probabilities": dict(zip(model.classes, prediction.probabilities, strict=False)),
     }

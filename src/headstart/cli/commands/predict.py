@@ -23,7 +23,7 @@ from headstart.workflow.options.fit import FitOptions
 @click.option("--json-lines", is_flag=True, help="Rows as lines of JSON instead of CSV.")
 @click.option("--image-column", metavar="TEXT", help="Of a table: column of the image path. [default: image]")
 @click.option("--root", type=click.Path(), help="Of a table: folder that its paths start from. [default: its own]")
-@options_of(DataSource, "feature_array")
+@options_of(DataSource, "feature_array", "accept_damaged")
 @options_of(FitOptions, "device")
 @quiet_option
 def predict(
@@ -35,6 +35,7 @@ def predict(
     image_column: str | None,
     root: str | None,
     feature_array: str | None,
+    accept_damaged: bool,
     device: str,
     quiet: bool,
 ) -> Answer:
@@ -52,7 +53,12 @@ def predict(
 
     fitted = load_model(model, device=None if device == "auto" else device)
     path, progress = None if output is None else Path(output), TerminalProgress(quiet=quiet)
-    reading: dict[str, str | None] = {"image_column": image_column, "root": root, "feature_array": feature_array}
+    reading: dict[str, Any] = {
+        "image_column": image_column,
+        "root": root,
+        "feature_array": feature_array,
+        "accept_damaged": accept_damaged,
+    }
     document: dict[str, Any] = {"classes": list(fitted.classes), "output": output}
     if output is None and wants_json():
         rows = list(predict_rows(fitted, inputs, **reading, progress=progress))

@@ -16,7 +16,7 @@ from headstart.data.audit.perceptual_hash import near_pairs
 from headstart.data.audit.table import ColumnFacts, column_facts, table_warnings
 from headstart.data.audit.warnings import warnings_about
 from headstart.data.dataset import ImageDataset
-from headstart.data.images.decode import MAX_PIXELS
+from headstart.data.images.bounds import MAX_PIXELS
 from headstart.data.images.pillow_memory import PILLOW_BLOCKS
 from headstart.data.table.array_column import ARRAY
 from headstart.errors import first_few

@@ -11,6 +11,7 @@ from PIL import Image
 
 from headstart.data.audit.perceptual_hash import perceptual_hash
 from headstart.data.dataset import ImageDataset
+from headstart.data.images.bounds import decoding_turn
 from headstart.data.images.pictures import Decoded, Header
 from headstart.errors import ImageError
 
@@ -34,6 +35,8 @@ class ImageFacts:
         See `headstart.data.audit.perceptual_hash.perceptual_hash`.
     failure : str or None
         Reason why the image cannot be used.
+    damage : str or None
+        Reason why a part of the picture is missing, where that was accepted.
     """
 
     content_hash: str
@@ -42,24 +45,27 @@ class ImageFacts:
     peak: int | None = None
     perceptual_hash: int = 0
     failure: str | None = None
+    damage: str | None = None
 
 
 def examine(dataset: ImageDataset, row: int, max_pixels: int, channels: Sequence[str] | None = None) -> ImageFacts:
     """Read, hash and decode one image; a failure is a finding, not an error."""
     content_hash = ""
-    try:
-        stored = dataset.stored(row)
-        content_hash = stored.content_hash()
-        decoded = stored.decoded(max_pixels=max_pixels, channels=channels)
-    except ImageError as error:
-        return ImageFacts(content_hash, failure=error.reason)
-    return ImageFacts(
-        content_hash,
-        pixel_hash=_pixel_hash(decoded),
-        header=decoded.header,
-        peak=decoded.peak,
-        perceptual_hash=perceptual_hash(decoded.image),
-    )
+    with decoding_turn():
+        try:
+            stored = dataset.stored(row)
+            content_hash = stored.content_hash()
+            decoded = stored.decoded(max_pixels=max_pixels, channels=channels)
+        except ImageError as error:
+            return ImageFacts(content_hash, failure=error.reason)
+        return ImageFacts(
+            content_hash,
+            pixel_hash=_pixel_hash(decoded),
+            header=decoded.header,
+            peak=decoded.peak,
+            perceptual_hash=perceptual_hash(decoded.image),
+            damage=decoded.damage,
+        )
 
 
 def _pixel_hash(decoded: Decoded) -> str:

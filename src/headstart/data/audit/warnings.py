@@ -38,6 +38,12 @@ def warnings_about(
     conflicts : sequence of sequences of rows
         Those with different labels.
     """
+    damaged = [
+        f"{name} ({record.damage})" for name, record in zip(dataset.names, records, strict=True) if record.damage
+    ]
+    if damaged:
+        kept = first_few(damaged)
+        yield f"{len(damaged):,} images are damaged and were kept because --accept-damaged asks for it: {kept}."
     if conflicts:
         yield _conflict_warning(dataset, conflicts)
     if duplicates:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageFile, TiffImagePlugin
 
+SizeCheck = Callable[[int, int, int, int], None]
 _FLOAT: Final = "floating-point pixels, whose black and white nobody states; save it as 8- or 16-bit unsigned integers"
 _SIGNED: Final = "signed or 32-bit pixels; save it as 8- or 16-bit unsigned integers on a scale you choose"
 _LAYOUT: Final = (
     "a pixel layout headstart does not read; save it as interleaved grey or RGB without premultiplied alpha"
 )
 _PHOTOMETRIC, _PLANAR = 262, 284
+_STRIP_PIXELS: Final = 1 << 20
 
 # tifffile reports damage by log as well as by exception; without a handler Python would print it on stderr.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -44,7 +46,6 @@ class PlainPage:
 
     samples: NDArray[Any]
     bits: int
-    n_pages: int
     orientation: int
 
 
@@ -104,7 +105,20 @@ def _both_bytes(image: ImageFile.ImageFile, second: ImageFile.ImageFile) -> NDAr
     """16-bit colour from two passes: Pillow's unpacker for the other byte order returns the lower byte."""
     second.tile = [tile._replace(args=_swapped(tile.args)) for tile in second.tile]
     image.load()
-    return _joined(np.asarray(image), np.asarray(second))
+    second.load()
+    samples = np.empty((image.height, image.width, len(image.getbands())), dtype=np.uint16)
+    for rows, box in _strips(image.size):
+        samples[rows] = _joined(np.asarray(image.crop(box)), np.asarray(second.crop(box)))
+    return samples
+
+
+def _strips(size: tuple[int, int]) -> Iterator[tuple[slice, tuple[int, int, int, int]]]:
+    """Rows of a picture in pieces of a few MiB, as slices and as boxes; whole copies of a large one would not fit."""
+    width, height = size
+    n_rows = max(1, _STRIP_PIXELS // max(1, width))
+    for top in range(0, height, n_rows):
+        bottom = min(height, top + n_rows)
+        yield slice(top, bottom), (0, top, width, bottom)
 
 
 def _joined(high: NDArray[np.uint8], low: NDArray[np.uint8]) -> NDArray[np.uint16]:
@@ -148,7 +162,7 @@ def _white_is_low(image: ImageFile.ImageFile, grey: NDArray[np.uint16]) -> NDArr
     return grey
 
 
-def read_plain_tiff(encoded: bytes, check_size: Callable[[int, int], None]) -> PlainPage:
+def read_plain_tiff(encoded: bytes, check_size: SizeCheck) -> PlainPage:
     """First page of an uncompressed TIFF in a layout that Pillow cannot read, such as planar 16-bit colour.
 
     Compressed pages are left to Pillow, whose decoders are bounded by the declared size.
@@ -158,7 +172,8 @@ def read_plain_tiff(encoded: bytes, check_size: Callable[[int, int], None]) -> P
     encoded : bytes
         Content of the file.
     check_size : callable
-        Called with width and height before any pixel is read; raises when they are refused.
+        Called with width, height, samples of a pixel and bytes of a sample before any pixel is read; raises when they
+        are refused.
 
     Raises
     ------
@@ -169,14 +184,19 @@ def read_plain_tiff(encoded: bytes, check_size: Callable[[int, int], None]) -> P
 
     with tifffile.TiffFile(io.BytesIO(encoded)) as tiff:
         page = tiff.pages.first
-        check_size(int(page.imagewidth), int(page.imagelength))
+        check_size(int(page.imagewidth), int(page.imagelength), *sample_size(page))
         _check_plain(page, len(encoded))
         samples = page.asarray().reshape(_plain_shape(page))
         if int(page.planarconfig) == 2:
             samples = np.moveaxis(samples, 0, 2)
         orientation = page.tags.get(274)
         turned = int(orientation.value) if orientation is not None else 1
-        return PlainPage(samples, int(page.bitspersample), len(tiff.pages), turned)
+        return PlainPage(samples, int(page.bitspersample), turned)
+
+
+def sample_size(page: Any) -> tuple[int, int]:
+    """Samples of a pixel and bytes of a sample of a page of tifffile; damaged pages count as one byte."""
+    return int(page.samplesperpixel), 1 if page.dtype is None else int(page.dtype.itemsize)
 
 
 def _check_plain(page: Any, n_bytes: int) -> None:

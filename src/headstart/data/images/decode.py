@@ -15,12 +15,17 @@ from typing import Final
 from PIL import Image, ImageFile
 
 from headstart.data.images.bit_depth import (
+    SizeCheck,
     UnchosenChannelsError,
     UnsupportedPixelsError,
     read_deep,
     read_plain_tiff,
 )
+from headstart.data.images.bounds import MAX_PIXELS, check_size, claim_decoded, decoding_turn
+from headstart.data.images.damage import HalfPictureError
+from headstart.data.images.directory import check_directory, count_tiff_pages
 from headstart.data.images.formats import ImageFormat, find_format, format_names
+from headstart.data.images.header import read_header, working_bytes
 from headstart.data.images.orientation import ON_SIDE, Box, turned, turned_box, turned_samples
 from headstart.data.images.pictures import Decoded, Header, byte_samples, deep_picture, mode_name, opaque, picture_of
 from headstart.data.images.samples import Samples
@@ -31,8 +36,6 @@ from headstart.runtime.warnings import QUIET_PILLOW
 Reduce = Callable[[int, int], tuple[int, int]]  # from width and height to the least ones that are enough
 
 DECODER_VERSION: Final = 1
-MAX_PIXELS: Final = 200_000_000
-MAX_FILE_BYTES: Final = 1 << 30
 WHITE_LEVEL: Final = 65_535
 
 # A decoder fed hostile bytes fails in any of these ways; each means that the file is damaged.
@@ -90,6 +93,7 @@ def decode_details(
     keep_grey: bool = False,
     reduce: Reduce | None = None,
     channels: Sequence[str] | None = None,
+    accept_damaged: bool = False,
 ) -> Decoded:
     """Decoded image with its header and 16-bit peak; see `decode`.
 
@@ -105,6 +109,8 @@ def decode_details(
     channels : sequence of str, optional
         Names or numbers of the channels that make up the image, ``none`` for a black one; each stays as it is stored,
         alpha too. Default: a picture in colour or grey.
+    accept_damaged : bool
+        Take a picture of which a part is missing as its decoder fills it, and say so in `Decoded.damage`.
 
     Raises
     ------
@@ -119,9 +125,10 @@ def decode_details(
     if image_format is None:
         reason = f"not an image headstart reads ({format_names()})" if encoded else "the file is empty"
         raise ImageError(name, reason)
+    rules = _Rules(max_pixels, white_level, keep_grey, reduce, channels)
     try:
-        with QUIET_PILLOW:
-            return _decode(encoded, image_format, name, _Rules(max_pixels, white_level, keep_grey, reduce, channels))
+        with QUIET_PILLOW, decoding_turn():
+            return _decode_whole(encoded, image_format, name, rules, accept_damaged)
     except ImageError:
         raise
     except UnchosenChannelsError as error:
@@ -143,11 +150,27 @@ class _Rules:
     keep_grey: bool
     reduce: Reduce | None
     channels: Sequence[str] | None
+    must_be_whole: bool = True
+
+
+def _decode_whole(encoded: bytes, image_format: ImageFormat, name: str, rules: _Rules, accept_damaged: bool) -> Decoded:
+    """Decoded image of a file of which no part is missing, or where that is accepted, with a word on it."""
+    if image_format.before_opening is not None:
+        encoded = image_format.before_opening(encoded)
+    try:
+        return _decode(encoded, image_format, name, rules)
+    except HalfPictureError as error:
+        if not accept_damaged:
+            raise
+        if image_format.with_end is not None:
+            encoded = image_format.with_end(encoded)
+        found = _decode(encoded, image_format, name, replace(rules, must_be_whole=False))
+        return replace(found, damage=str(error))
 
 
 def _decode(encoded: bytes, image_format: ImageFormat, name: str, rules: _Rules) -> Decoded:
     if image_format.size_before_opening is not None:
-        _check_size(name, image_format.size_before_opening(encoded), rules.max_pixels)
+        check_size(name, image_format.size_before_opening(encoded), rules.max_pixels)
     if rules.channels is not None:
         return _decode_channels(encoded, image_format, name, rules, rules.channels)
     try:
@@ -156,25 +179,47 @@ def _decode(encoded: bytes, image_format: ImageFormat, name: str, rules: _Rules)
         if not image_format.has_plain_layouts:
             raise
         return _decode_plain_tiff(encoded, name, rules)
-    header = _header(image, image_format)
-    _check_size(name, (header.width, header.height), rules.max_pixels)
+    header = _admitted(image, encoded, image_format, name, rules)
     if header.bits <= 8 and image.mode not in ("I", "F"):
         box = None if rules.reduce is None or not image_format.reducible else _reduced(image, rules.reduce)
         image.load()
+        _confirm(image, encoded, image_format, rules)
         orientation = _orientation_of(image)
         whole = None if box is None else turned_box(box, image.size, orientation)
         return Decoded(turned(opaque(image, rules.keep_grey), orientation), header, None, whole)
     samples = read_deep(image, lambda: image_format.open(io.BytesIO(encoded)))
     if samples is None:
         return _decode_plain_tiff(encoded, name, rules)
+    _confirm(image, encoded, image_format, rules)
+    orientation = _orientation_of(image)
+    del image  # as large as the picture that is made now
     picture, peak = deep_picture(samples, rules.white_level, rules.keep_grey)
-    return Decoded(turned(picture, _orientation_of(image)), header, peak)
+    return Decoded(turned(picture, orientation), header, peak)
+
+
+def _admitted(
+    image: ImageFile.ImageFile, encoded: bytes, image_format: ImageFormat, name: str, rules: _Rules
+) -> Header:
+    """Header of an opened image that is within bounds, for which there is room, and whose pixels are guarded."""
+    header = read_header(image, image_format, encoded)
+    n_bytes = 2 if header.bits > 8 else 1
+    size = (header.width, header.height)
+    check_size(name, size, rules.max_pixels, n_samples=len(image.getbands()), n_bytes=n_bytes)
+    if rules.must_be_whole and image_format.guard is not None:
+        image_format.guard(image, encoded)
+    claim_decoded(working_bytes(image, header))
+    return header
+
+
+def _confirm(image: ImageFile.ImageFile, encoded: bytes, image_format: ImageFormat, rules: _Rules) -> None:
+    if rules.must_be_whole and image_format.confirm is not None:
+        image_format.confirm(image, encoded)
 
 
 def _decode_plain_tiff(encoded: bytes, name: str, rules: _Rules) -> Decoded:
-    page = read_plain_tiff(encoded, lambda width, height: _check_size(name, (width, height), rules.max_pixels))
+    page = read_plain_tiff(encoded, _size_check(name, rules))
     picture, peak = deep_picture(page.samples, rules.white_level, rules.keep_grey)
-    header = _samples_header(Samples(page.samples), page.n_pages)
+    header = _samples_header(Samples(page.samples), count_tiff_pages(encoded))
     return Decoded(turned(picture, page.orientation), header, peak)
 
 
@@ -189,11 +234,8 @@ def _decode_channels(
 
 def _stored_samples(encoded: bytes, image_format: ImageFormat, name: str, rules: _Rules) -> tuple[Samples, Header, int]:
     """Samples of every channel as they are stored, the header, and the EXIF orientation they are stored under."""
-
-    def check_size(width: int, height: int) -> None:
-        _check_size(name, (width, height), rules.max_pixels)
-
-    stack = read_channels(encoded, check_size) if image_format.has_plain_layouts else None
+    within_bounds = _size_check(name, rules)
+    stack = read_channels(encoded, within_bounds) if image_format.has_plain_layouts else None
     if stack is not None:
         return stack.samples, _samples_header(stack.samples, stack.n_pages), stack.orientation
     try:
@@ -201,16 +243,29 @@ def _stored_samples(encoded: bytes, image_format: ImageFormat, name: str, rules:
     except SyntaxError:
         if not image_format.has_plain_layouts:
             raise
-        page = read_plain_tiff(encoded, check_size)
-        return Samples(page.samples), _samples_header(Samples(page.samples), page.n_pages), page.orientation
-    header = _header(image, image_format)
-    check_size(header.width, header.height)
+        page = read_plain_tiff(encoded, within_bounds)
+        plain = Samples(page.samples)
+        return plain, _samples_header(plain, count_tiff_pages(encoded)), page.orientation
+    header = _admitted(image, encoded, image_format, name, rules)
     if header.bits <= 8 and image.mode not in ("I", "F"):
         image.load()
+        _confirm(image, encoded, image_format, rules)
         return Samples(byte_samples(image)), header, _orientation_of(image)
     deep = read_deep(image, lambda: image_format.open(io.BytesIO(encoded)))
-    values = read_plain_tiff(encoded, check_size).samples if deep is None else deep
+    if deep is not None:
+        _confirm(image, encoded, image_format, rules)
+    values = read_plain_tiff(encoded, within_bounds).samples if deep is None else deep
     return Samples(values), header, _orientation_of(image)
+
+
+def _size_check(name: str, rules: _Rules) -> SizeCheck:
+    """Check of a page's size, given width, height, samples of a pixel and bytes of a sample; it claims memory too."""
+
+    def within_bounds(width: int, height: int, n_samples: int, n_bytes: int) -> None:
+        check_size(name, (width, height), rules.max_pixels, n_samples=n_samples, n_bytes=n_bytes)
+        claim_decoded(2 * width * height * n_samples * n_bytes)
+
+    return within_bounds
 
 
 def _samples_header(samples: Samples, n_pages: int) -> Header:
@@ -231,35 +286,15 @@ def _reduced(image: ImageFile.ImageFile, reduce: Reduce) -> Box | None:
 def _orientation_of(image: Image.Image) -> int:
     """EXIF orientation, 1 to 8; Pillow turns a TIFF, and drops the tag, on loading."""
     try:
+        check_directory(image.info.get("exif", b"").removeprefix(b"Exif\0\0"))
         orientation = image.getexif().get(0x0112, 1)
     except _DAMAGE:  # damaged metadata around sound pixels: nothing to turn by
         return 1
     return orientation if isinstance(orientation, int) else 1
 
 
-def _check_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
-    width, height = size
-    if width < 1 or height < 1:
-        raise ImageError(name, "damaged or truncated (its header declares no pixels)")
-    if width * height > max_pixels:
-        reason = f"{width:,} x {height:,} pixels, more than the {max_pixels:,} allowed; make it smaller or crop it"
-        raise ImageError(name, reason)
-
-
-def _header(image: ImageFile.ImageFile, image_format: ImageFormat) -> Header:
-    width, height = image.size
-    bits = _bits(image) if image_format.bits is None else image_format.bits(image)
-    mode = f"{image.mode};16" if bits == 16 and ";16" not in image.mode else image.mode
-    return Header(image_format.name, width, height, mode, bits, int(getattr(image, "n_frames", 1)))
-
-
-def _bits(image: ImageFile.ImageFile) -> int:
-    """Bits per stored sample; Pillow's mode hides the depth of 16-bit colour images."""
-    if image.mode == "1":
-        return 1
-    return 16 if image.mode.startswith("I") or any(";16" in str(tile.args) for tile in image.tile) else 8
-
-
 def _first_line(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
+    if text.startswith("decoder error"):  # a number of Pillow's own
+        return "its compressed pixels cannot be decoded"
     return text.splitlines()[0][:160]

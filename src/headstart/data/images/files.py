@@ -6,20 +6,15 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.data.images.decode import (
-    MAX_FILE_BYTES,
-    MAX_PIXELS,
-    WHITE_LEVEL,
-    Reduce,
-    decode_details,
-)
+from headstart.data.images.bounds import MAX_FILE_BYTES, MAX_PIXELS, claim_encoded
+from headstart.data.images.decode import WHITE_LEVEL, Reduce, decode_details
 from headstart.data.images.pictures import Decoded
 from headstart.data.images.source import ImageSource
 from headstart.errors import DataError, ImageError
@@ -28,10 +23,19 @@ from headstart.storage import hash_bytes
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """Image from the bytes of a file; `name` stands in errors."""
+    """Image from the bytes of a file; `name` stands in errors.
+
+    Attributes
+    ----------
+    name : str
+    encoded : bytes
+    damage : dict of str to str or None
+        Where pictures of which a part is missing are taken: what is missing, by name. None refuses them.
+    """
 
     name: str
     encoded: bytes
+    damage: dict[str, str] | None = field(default=None, compare=False, repr=False)
 
     @property
     def changed(self) -> str:
@@ -52,7 +56,7 @@ class EncodedImage:
         channels: Sequence[str] | None = None,
     ) -> Decoded:
         """See `StoredImage.decoded`."""
-        return decode_details(
+        found = decode_details(
             self.encoded,
             self.name,
             max_pixels=max_pixels,
@@ -60,7 +64,11 @@ class EncodedImage:
             keep_grey=keep_grey,
             reduce=reduce,
             channels=channels,
+            accept_damaged=self.damage is not None,
         )
+        if self.damage is not None and found.damage is not None:
+            self.damage[self.name] = found.damage
+        return found
 
 
 @dataclass(frozen=True)
@@ -73,10 +81,14 @@ class FilePixels(ImageSource):
         Absolute folder.
     confined : bool
         Whether a file outside `root`, reached through a link, is refused.
+    damage : dict of str to str or None
+        Where pictures of which a part is missing are taken as their decoders fill them: what is missing, by name, noted
+        as they are decoded. None refuses them.
     """
 
     root: Path
     confined: bool = True
+    damage: dict[str, str] | None = field(default=None, compare=False, repr=False)
 
     def path(self, name: str) -> Path:
         """Path of the image called `name`."""
@@ -84,7 +96,8 @@ class FilePixels(ImageSource):
 
     def location(self) -> dict[str, Any]:
         """See `ImageSource.location`."""
-        return {"root": str(self.root), "confined": self.confined}
+        accepted = {"accept_damaged": True} if self.damage is not None else {}
+        return {"root": str(self.root), "confined": self.confined, **accepted}
 
     @classmethod
     def at(cls, location: object) -> FilePixels | None:
@@ -95,12 +108,12 @@ class FilePixels(ImageSource):
         DataError
             When the folder is gone.
         """
-        if not isinstance(location, dict) or set(location) != {"root", "confined"}:
+        if not isinstance(location, dict) or set(location) - {"accept_damaged"} != {"root", "confined"}:
             return None
         root = Path(str(location["root"]))
         if not root.is_dir():
             raise DataError(f"{root}, where the images lay, is gone.")
-        return cls(root, confined=bool(location["confined"]))
+        return cls(root, bool(location["confined"]), damage={} if location.get("accept_damaged") is True else None)
 
     def open(self, row: int, name: str) -> EncodedImage:
         """Image of the file called `name`, whatever the row.
@@ -116,14 +129,21 @@ class FilePixels(ImageSource):
                 raise ImageError(name, f"a link that leads outside {self.root}; copy the file there")
             descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
             with os.fdopen(descriptor, "rb") as handle:
-                _check_regular(name, os.fstat(descriptor))
-                return EncodedImage(name, handle.read())
+                status = os.fstat(descriptor)
+                _check_regular(name, status)
+                claim_encoded(status.st_size)
+                return EncodedImage(name, handle.read(), self.damage)
         except (OSError, ValueError) as error:
             raise ImageError(name, _refusal(error)) from error
 
     def take(self, rows: NDArray[np.int64]) -> FilePixels:
         """See `ImageSource.take`."""
         return self
+
+
+def accepting_damaged(pixels: ImageSource) -> ImageSource:
+    """The same source, which takes pictures of which a part is missing, where it is one of files."""
+    return replace(pixels, damage={}) if isinstance(pixels, FilePixels) else pixels
 
 
 def _check_regular(name: str, status: os.stat_result) -> None:

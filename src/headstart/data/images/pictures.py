@@ -16,6 +16,7 @@ from headstart.data.images.samples import Samples, preview
 MODES: Final = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 """Pillow's name of the colour mode for each number of channels, alpha last."""
 _ALPHA_WHITE: Final = 65_535
+_STRIP_PIXELS: Final = 1 << 22  # whole copies of a large picture would not fit
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class Decoded:
         half outside; None for the whole.
     samples : ndarray of shape (height, width, n_channels), uint8 or float32, or None
         All channels from 0, black, to 255, white, where they are not three of 8 bits; `image` then shows them.
+    damage : str or None
+        Reason why a part of the picture is missing, where that was accepted.
     """
 
     image: Image.Image
@@ -66,6 +69,7 @@ class Decoded:
     peak: int | None
     box: Box | None = None
     samples: NDArray[Any] | None = None
+    damage: str | None = None
 
 
 def mode_name(n_channels: int, bits: int) -> str:
@@ -102,6 +106,22 @@ def opaque(image: Image.Image, keep_grey: bool = False) -> Image.Image:
 
 def deep_picture(samples: NDArray[Any], white_level: int, keep_grey: bool = False) -> tuple[Image.Image, int | None]:
     """Picture and 16-bit peak from samples of shape (height, width, 1 to 4 channels), uint8 or uint16."""
+    height, width, _ = samples.shape
+    n_rows = max(1, _STRIP_PIXELS // max(1, width))
+    if height <= n_rows:
+        return _deep_picture(samples, white_level, keep_grey)
+    whole, peaks = None, []
+    for top in range(0, height, n_rows):
+        strip, peak = _deep_picture(samples[top : top + n_rows], white_level, keep_grey)
+        whole = whole or Image.new(strip.mode, (width, height))
+        whole.paste(strip, (0, top))
+        peaks.append(peak)
+    assert whole is not None  # there is a row
+    known = [peak for peak in peaks if peak is not None]
+    return whole, max(known) if known else None
+
+
+def _deep_picture(samples: NDArray[Any], white_level: int, keep_grey: bool) -> tuple[Image.Image, int | None]:
     n_colours = samples.shape[2] - (samples.shape[2] in (2, 4))
     colours, peak = samples[..., :n_colours], None
     if samples.dtype == np.uint16:

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.data.images.decode import MAX_PIXELS, WHITE_LEVEL, Reduce
+from headstart.data.images.bounds import MAX_PIXELS
+from headstart.data.images.decode import WHITE_LEVEL, Reduce
 from headstart.data.images.pictures import Decoded
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from headstart.data.images.bit_depth import UnsupportedPixelsError, check_samples
+from headstart.data.images.bit_depth import SizeCheck, UnsupportedPixelsError, check_samples, sample_size
+from headstart.data.images.directory import count_tiff_pages
 from headstart.data.images.samples import MAX_CHANNELS, Samples, usual_names
 
 _COMPRESSED: Final = "several channels in compressed pages; save it without compression"
@@ -42,7 +42,7 @@ class ChannelStack:
     orientation: int
 
 
-def read_channels(encoded: bytes, check_size: Callable[[int, int], None]) -> ChannelStack | None:
+def read_channels(encoded: bytes, check_size: SizeCheck) -> ChannelStack | None:
     """All channels of an uncompressed TIFF, or None where it is an ordinary picture that Pillow reads.
 
     Parameters
@@ -50,7 +50,8 @@ def read_channels(encoded: bytes, check_size: Callable[[int, int], None]) -> Cha
     encoded : bytes
         Content of the file.
     check_size : callable
-        Called with width and height before any pixel is read; raises when they are refused.
+        Called with width, height, samples of a pixel and bytes of a sample before any pixel is read; raises when they
+        are refused.
 
     Raises
     ------
@@ -60,13 +61,14 @@ def read_channels(encoded: bytes, check_size: Callable[[int, int], None]) -> Cha
     import tifffile
 
     with tifffile.TiffFile(io.BytesIO(encoded)) as tiff:
-        first, n_pages = tiff.pages.first, len(tiff.pages)
+        first, n_pages = tiff.pages.first, count_tiff_pages(encoded)
         n_samples = int(first.samplesperpixel)
         n_declared, names = _declared(tiff)
         in_pages = n_samples == 1 and n_declared > 1
         if not in_pages and _is_ordinary(first, named=len(names) == n_samples):
             return None
-        check_size(int(first.imagewidth), int(first.imagelength))
+        n_bytes = sample_size(first)[1]
+        check_size(int(first.imagewidth), int(first.imagelength), max(n_samples, n_declared), n_bytes)
         if max(n_samples, n_declared) > MAX_CHANNELS:
             raise UnsupportedPixelsError(_MANY)
         pages = [first] if not in_pages else [tiff.pages[place] for place in range(min(n_declared, n_pages))]

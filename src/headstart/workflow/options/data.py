@@ -35,7 +35,8 @@ class DataSource(Options):
     ----------
     path : str
         Folder, manifest or archive.
-    group_from, columns, root, partition, classes, votes, table_columns, table, feature_array, allow_outside
+    group_from, columns, root, partition, classes, votes, table_columns, table, feature_array, allow_outside,
+    accept_damaged
         As for `headstart.data.read_dataset`.
     """
 
@@ -106,6 +107,10 @@ class DataSource(Options):
         default=False,
         metadata=option("Follow paths and links that lead out of the data folder.", by_hand="where links may lead"),
     )
+    accept_damaged: bool = field(
+        default=False,
+        metadata=option("Keep pictures of which a part is missing, and name them, instead of refusing them."),
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -131,6 +136,7 @@ class DataSource(Options):
             table=self.table,
             feature_array=self.feature_array,
             allow_outside=self.allow_outside,
+            accept_damaged=self.accept_damaged,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -138,7 +144,10 @@ class DataSource(Options):
         named = {name: getattr(self, name) for name in ("path", "root", "table", "feature_array")}
         paths = {name: None if value is None else str(Path(value).resolve()) for name, value in named.items()}
         lists = {name: None if value is None else list(value) for name, value in self._lists().items()}
-        return {**asdict(self), **paths, **lists}
+        settings = {**asdict(self), **paths, **lists}
+        if not self.accept_damaged:
+            del settings["accept_damaged"]
+        return settings
 
     def _lists(self) -> dict[str, tuple[str, ...] | None]:
         return {"classes": self.classes, "table_columns": self.table_columns}

@@ -43,6 +43,16 @@ class ImageFormat:
         Bits of a stored sample, where Pillow's mode does not tell.
     has_plain_layouts : bool
         Whether there are uncompressed layouts that Pillow refuses to open and that are read without it.
+    before_opening : callable or None
+        The encoded file as it is to be opened: without metadata that would take long to read. Raises `OSError` for what
+        would take too long anyway.
+    with_end : callable or None
+        The encoded file with the end that its decoder waits for, where it is to be taken although it breaks off.
+    guard : callable or None
+        Called with the opened image and the encoded file before its pixels are loaded: raises `HalfPictureError` for a
+        picture of which a part is missing, or lets loading raise it.
+    confirm : callable or None
+        The same, once the pixels are loaded.
     """
 
     name: str
@@ -54,6 +64,10 @@ class ImageFormat:
     reducible: bool = False
     bits: Callable[[ImageFile.ImageFile], int] | None = None
     has_plain_layouts: bool = False
+    before_opening: Callable[[bytes], bytes] | None = None
+    with_end: Callable[[bytes], bytes] | None = None
+    guard: Callable[[ImageFile.ImageFile, bytes], None] | None = None
+    confirm: Callable[[ImageFile.ImageFile, bytes], None] | None = None
 
 
 _FORMATS: Registry[ImageFormat] = Registry("image format", __name__, order=lambda known: known.order)

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 
 
 def open_bmp(handle: io.BytesIO) -> ImageFile.ImageFile:
-    """Pillow's image of a BMP file."""
+    """Pillow's image of a BMP file, whose runs are decoded by `headstart.data.images.bmp_runs`."""
     from PIL import BmpImagePlugin
 
-    return BmpImagePlugin.BmpImageFile(handle)
+    from headstart.data.images.bmp_runs import with_fast_runs
+
+    return with_fast_runs(BmpImagePlugin.BmpImageFile(handle))
 
 
 register_format(

@@ -18,6 +18,20 @@ def open_jpeg(handle: io.BytesIO) -> ImageFile.ImageFile:
     return JpegImagePlugin.JpegImageFile(handle)
 
 
+def guard_jpeg(image: ImageFile.ImageFile, encoded: bytes) -> None:
+    """See `headstart.data.images.damage.jpeg.guard_jpeg`."""
+    from headstart.data.images.damage import jpeg
+
+    jpeg.guard_jpeg(image, encoded)
+
+
+def without_bulk(encoded: bytes) -> bytes:
+    """See `headstart.data.images.damage.jpeg_stream.without_bulk`."""
+    from headstart.data.images.damage import jpeg_stream
+
+    return jpeg_stream.without_bulk(encoded)
+
+
 register_format(
     ImageFormat(
         "JPEG",
@@ -26,5 +40,8 @@ register_format(
         declared_by=lambda encoded: encoded.startswith(b"\xff\xd8\xff"),
         open=open_jpeg,
         reducible=True,
+        before_opening=without_bulk,
+        with_end=lambda encoded: encoded + b"\xff\xd9",
+        guard=guard_jpeg,
     )
 )
