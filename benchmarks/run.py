@@ -43,6 +43,7 @@ SCRIPTS = (
     "pretrain",
     "curve",
     "conformal",
+    "ordinal",
     "novelty",
     "kills",
     "coverage",
@@ -85,6 +86,7 @@ WITH_QUICK = (
     "pretrain",
     "curve",
     "conformal",
+    "ordinal",
     "coverage",
     "cells_count",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,8 +14,9 @@ from headstart.data.groups import join_groups
 from headstart.data.split.make import split_dataset
 from headstart.errors import ArgumentError, unknown_name
 from headstart.estimators.base import ImageEstimator, check_name
-from headstart.estimators.inputs import Images, labelled
+from headstart.estimators.inputs import Images, in_order, labelled
 from headstart.heads import FittedHead, HeadSpec, fit_heads, grid, searchable_kinds
+from headstart.heads.spec import KINDS
 from headstart.runtime.threads import single_thread
 from headstart.study.data import StudyData
 from headstart.study.folds import FINAL, OuterFold, final_fold
@@ -46,11 +47,15 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
     ----------
     backbone : str
         See `FrozenFeatures`.
-    head : {"logistic", "dense", "knn", "svm", "auto"}
-        What is trained on the features. ``auto`` tries ``headstart.heads.grid("quick")`` on 4 stratified, grouped inner
-        folds and takes the candidate of the smallest log loss: the choice that `headstart.fit` makes for its model.
+    head : {"logistic", "dense", "knn", "svm", "cumulative", "corn", "auto"}
+        What is trained on the features; ``cumulative`` and ``corn`` are for ordered classes. ``auto`` tries
+        ``headstart.heads.grid("quick")`` on 4 stratified, grouped inner folds and takes the candidate of the smallest
+        log loss: the choice that `headstart.fit` makes for its model.
     settings : dict, optional
         Settings of the head that differ from its defaults, such as ``{"C": 0.1}``; not with ``auto``.
+    ordinal : str or sequence, optional
+        The labels from the lowest to the highest, or ``auto`` where their names say the order (docs/ordinal.md); then
+        ``auto`` tries heads of ordered classes too. Default: the ImageDataset's order, or none.
     weights, input_size, resize, white_level, decode, normalise, channels, device, threads : optional
         See `FrozenFeatures`.
     engine, precision, batch_size, cache, offline : optional
@@ -61,7 +66,7 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Distinct labels, sorted.
+        Distinct labels, sorted, or in the order of `ordinal`.
     model_ : Model
         The whole fitted classifier, which `to_model` returns.
     head_ : FittedHead
@@ -90,6 +95,7 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
 
     head: str = "logistic"
     settings: Mapping[str, Any] | None = field(default=None, kw_only=True)
+    ordinal: str | Sequence[Any] | None = field(default=None, kw_only=True)
 
     def fit(
         self,
@@ -128,8 +134,12 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         InputError, WeightsError, SplitError
             When a name is unknown, weights are missing, or ``auto`` cannot split the images.
         """
-        dataset, classes = labelled(self._dataset(X), y, sample_weight, groups)
-        candidates = self._candidates()
+        given = self._dataset(X)
+        dataset, classes = labelled(given, y, sample_weight, groups)
+        order = given.classes if self.ordinal is None and given.ordered and y is None else self.ordinal
+        if order is not None:
+            dataset, classes = in_order(dataset, classes, order)
+        candidates = self._candidates(dataset.ordered)
         dataset = with_copies_joined(dataset)
         extractor = self._open_extractor(dataset)
         if len(candidates) > 1:
@@ -179,17 +189,23 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         model: Model = self.model_
         return model
 
-    def _candidates(self) -> tuple[HeadSpec, ...]:
+    def _candidates(self, ordered: bool) -> tuple[HeadSpec, ...]:
         check_name("head", self.head, example="logistic")
         if self.head not in (*searchable_kinds(), AUTO):
             raise ArgumentError(unknown_name("head", self.head, [*searchable_kinds(), AUTO]))
         if self.settings is not None and not isinstance(self.settings, Mapping):
             raise ArgumentError(f"settings must be a dict such as {{'C': 0.1}}, not {self.settings!r:.80}.")
         if self.head != AUTO:
-            return (HeadSpec(self.head, _plain(self.settings or {})),)
+            named = HeadSpec(self.head, _plain(self.settings or {}))
+            if KINDS[named.kind].needs_order and not ordered:
+                raise ArgumentError(
+                    f"head={self.head!r} is for ordered classes. Name their order, from the lowest to the highest: "
+                    'ordinal=["low", "middle", "high"].'
+                )
+            return (named,)
         if self.settings:
             raise ArgumentError("head='auto' chooses the settings itself. Name a head, or leave settings out.")
-        return tuple(grid("quick"))
+        return tuple(grid("quick", ordered=ordered))
 
     def _choose(
         self, dataset: ImageDataset, data: StudyData, candidates: tuple[HeadSpec, ...]
@@ -209,6 +225,7 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         facts = {
             "made_by": type(self).__name__,
             "n_images": len(dataset),
+            **({"ordered": True} if dataset.ordered else {}),
             "data_sha256": dataset.fingerprint(),
             "images_sha256": sorted(set(image_marks(dataset))),
         }
@@ -257,6 +274,7 @@ def study_data(dataset: ImageDataset, features: NDArray[np.float32], blocks: tup
         dataset.groups,
         columns=columns,
         blocks=(blocks,),
+        ordered=dataset.ordered,
     )
 
 

@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from headstart.data.checks import checked_weights
 from headstart.data.dataset import ImageDataset
-from headstart.errors import ArgumentError, DataError, first_few
+from headstart.errors import ArgumentError, DataError, InputError, first_few
 
 Images = ImageDataset | Sequence[str | os.PathLike[str]] | NDArray[Any]
 
@@ -134,9 +134,35 @@ def labelled(
             groups=group_codes,
             group_names=group_names,
             folds=None,
+            ordered=False,
         ),
         classes,
     )
+
+
+def in_order(
+    dataset: ImageDataset, classes: NDArray[Any], requested: str | Sequence[Any]
+) -> tuple[ImageDataset, NDArray[Any]]:
+    """The data set and its distinct labels in the requested order of the classes, the lowest first.
+
+    Parameters
+    ----------
+    dataset : ImageDataset
+    classes : ndarray of shape (n_classes,)
+        The labels that its classes stand for.
+    requested : str or sequence
+        See `headstart.data.labels.order.class_order`; of a sequence the labels themselves.
+
+    Raises
+    ------
+    ArgumentError
+        When it does not name each label once, or names that should say their order do not.
+    """
+    try:
+        ordered = dataset.with_order(requested if isinstance(requested, str) else [str(label) for label in requested])
+    except InputError as error:
+        raise ArgumentError(str(error).replace("--ordinal", "ordinal")) from error
+    return ordered, classes[[dataset.classes.index(name) for name in ordered.classes]]
 
 
 def coded_target(y: ArrayLike | None, n_images: int) -> tuple[NDArray[Any], NDArray[np.int64]]:

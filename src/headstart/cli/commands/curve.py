@@ -32,7 +32,7 @@ from headstart.workflow.options.network import NetworkOptions
 @options_of(DataSource)
 @options_of(NetworkOptions)
 @options_of(CurveOptions)
-@options_of(FitOptions, "positive", "seed", "ensemble")
+@options_of(FitOptions, "positive", "seed", "ensemble", "ordinal")
 @options_of(EngineOptions)
 @options_of(MachineOptions)
 @quiet_option

@@ -204,8 +204,8 @@ def _set_blocks(record: RunRecord, found: ConformalResults) -> list[Block]:
     sizes = tuple((text.count(size), text.percent(share)) for size, share in enumerate(found.share_of_size))
     words = Text(
         f"Prediction sets at {text.percent(level)}, class by class: mean size {text.score(found.mean_size)} of "
-        f"{len(record.classes)}. A set of several classes says that the image could be any of them, an empty one that "
-        f"it is unlike the images of every class. A class of fewer than {found.min_calibration_size} calibration "
+        f"{len(record.classes)}. A set of several classes says that the image could be any of them, "
+        f"{_form_words(record)}. A class of fewer than {found.min_calibration_size} calibration "
         "images has too few for the level and is in every set. The level is proven only for heads that never saw them; "
         "here the heads that calibrate are those of the inner folds, so it is nominal, and the coverage is measured."
     )
@@ -215,6 +215,13 @@ def _set_blocks(record: RunRecord, found: ConformalResults) -> list[Block]:
         ReportTable(caption, columns, tuple(rows), frozenset({3})),
         ReportTable("Size of the sets", ("Classes in the set", "Share of images"), shown),
     ]
+
+
+def _form_words(record: RunRecord) -> str:
+    """What a set looks like: of ordered classes an interval."""
+    if record.results.task.ordered:
+        return "and is filled up to an interval of the ordered classes, which holds one class at least"
+    return "an empty one that it is unlike the images of every class"
 
 
 def _remark(entry: ClassCoverage, n_folds: int) -> str:

@@ -44,7 +44,7 @@ _TAKES: Final[Mapping[str, tuple[_Takes, ...]]] = MappingProxyType(
         "curve": (
             _DATA,
             _Takes(CurveOptions),
-            _of_fit(NetworkOptions, *_COMPUTING, fields=("positive", "seed", "ensemble")),
+            _of_fit(NetworkOptions, *_COMPUTING, fields=("positive", "seed", "ensemble", "ordinal")),
         ),
         "pretrain": (_DATA, _Takes(PretrainOptions)),
         "evaluate": (_DATA, _of_fit(fields=("skip_unreadable", "seed", "device"))),
