@@ -22,7 +22,7 @@ from headstart.heads import HeadSpec, fit_heads
 from headstart.metrics import find_metric
 
 N_TRAIN, N_TEST, N_FEATURES, N_CLASSES = 150, 2000, 64, 4
-N_DRAWS, N_QUICK, FIRST_SEED = 60, 6, 70_000
+N_DRAWS, N_QUICK, FIRST_SEED = 30, 6, 70_000
 N_FOLDS = 4
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)
 KINDS = ("logistic", "cumulative", "corn")

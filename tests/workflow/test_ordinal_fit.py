@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,10 @@ from headstart import ImageDataset, fit, load_model
 from headstart.cli import main
 from headstart.decisions import read_costs
 from headstart.errors import InputError
+from headstart.report import write_report
 from headstart.results import RunResults
-from headstart.workflow import evaluate
+from headstart.storage import write_json
+from headstart.workflow import compare, evaluate
 from headstart.workflow.options.search_space import search_space
 from headstart.workflow.run import Run
 
@@ -101,6 +105,33 @@ def test_the_bundle_knows_order_costs_and_intervals(ordinal_run: Run) -> None:
     assert found.metrics["quadratic_kappa"].value > 0.3 and len(found.ordinal.thresholds) == 2
     assert found.class_rule.rule.kind == "costs" and found.class_rule.mean_cost.value >= 0
     assert found.decision_lines[0].startswith("Decided by the least expected cost")
+
+
+def test_the_report_tells_of_order_costs_and_intervals(ordinal_run: Run) -> None:
+    page = " ".join(re.sub(r"<[^>]+>", " ", ordinal_run.report.read_text(encoding="utf-8")).split())
+    assert "The classes from the lowest to the highest: low, middle, high." in page
+    assert "above low" in page and "above middle" in page and "Classes apart" in page
+    assert "Classes decided on by the least expected cost" in page and "Costs: rows true, columns predicted" in page
+    assert "filled up to an interval of the ordered classes" in page
+    assert "The classes are ordered (low, middle, high); Cohen&#39;s kappa with quadratic weights was" in page
+
+
+def test_expected_classes_stand_in_the_report_too(ordinal_run: Run, tmp_path: Path) -> None:
+    """The same run as if the class nearest to the mean had been asked for: its scores, and no table of costs."""
+    folder = Path(shutil.copytree(ordinal_run.folder, tmp_path / "run"))
+    written = json.loads((folder / "results.json").read_text())
+    written["decisions"]["requested"]["class_rule"] = {"kind": "expected", "costs": None}
+    written["decisions"]["class_rule"] |= {"mean_cost": None, "most_probable_cost": None}
+    write_json(folder / "results.json", written)
+    with helpers.empty_figures():
+        write_report(folder)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "of the class nearest to the mean over the ordered classes" in page and "Costs: rows true" not in page
+
+
+def test_two_ordered_runs_are_compared_by_the_scores_of_their_order(ordinal_run: Run) -> None:
+    found = compare(ordinal_run.folder, ordinal_run.folder)
+    assert found.metrics["quadratic_kappa"].difference == 0.0
 
 
 def test_an_ordered_data_set_needs_no_option(tmp_path: Path, no_figures: None) -> None:
