@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "signals"))
-from made_recordings import write_folder
+from made_recordings import csv_text, recording, write, write_folder
 
 from headstart.engines.capabilities import openvino_absence
 from headstart.engines.engine import Engine, engine_for
@@ -128,3 +128,20 @@ def test_what_was_fitted_on_images_or_is_damaged_is_refused(
     (copied / "signals.json").write_text('{"recipe": {}, "sizes": [1]}')
     with pytest.raises(BundleError, match="cannot be understood"):
         open_stream_model(copied)
+
+
+def test_an_alarm_names_the_planted_channel_and_time(fitted: tuple[Path, Path], tmp_path: Path) -> None:
+    one = recording(120, seed=77)
+    one.values[95:] += [8, 0]
+    one.values[40:50, 1] += 4  # a little odd, and no anomaly by what was learned
+    planted = write(tmp_path / "planted.csv", csv_text(list(range(120)), values=one.values))
+    options = WatchOptions(source=str(planted), output=tmp_path / "out.jsonl", follow=False)
+    watcher = open_stream_model(fitted[1])
+    watch(watcher, options, say=lambda sentence: None)
+    (raised,) = [line for line in lines_of(tmp_path / "out.jsonl") if line["change"] == "raised"]
+    assert next(iter(raised["channels"])) == "pressure" and raised["channels"]["pressure"] > 0.5
+    first, last = raised["evidence"][0].removeprefix("pressure, ").split(" s, ")[0].split(" s to ")
+    assert float(first) >= 90 and float(last) <= raised["time"], raised
+    whole = predict_recordings(fitted[1], str(planted))
+    row = int(np.flatnonzero(whole.beyond)[0])
+    assert [(named.channel, round(named.share, 4)) for named in whole.evidence[row]] == list(raised["channels"].items())

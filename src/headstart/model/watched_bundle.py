@@ -18,8 +18,10 @@ from headstart.engines.engine import Engine, engine_for
 from headstart.errors import BundleError, DataError, EngineError
 from headstart.model.bundle import MANIFEST, check_manifest, find_bundle, read_json
 from headstart.model.load import load_model
-from headstart.model.model import Model
+from headstart.model.model import Model, Prediction
 from headstart.model.watcher import Judged, beyond_threshold
+from headstart.model.window_evidence import CoveredWindow, occlusion_evidence
+from headstart.signals.attribution import deviation_evidence
 from headstart.signals.baselines import RAW_STATISTICS
 from headstart.signals.recipe import RECIPE_FILE, SignalRecipe
 from headstart.signals.recording import NORMAL
@@ -96,14 +98,8 @@ class BundleWatcher:
 
     def judge(self, windows: NDArray[np.float32], measured: NDArray[np.float64]) -> Judged:
         """See `Watcher.judge`."""
-        dataset = ImageDataset.from_source(
-            LivePictures(windows, self.recipe),
-            [str(row) for row in range(len(windows))],
-            table=self._table(windows, measured),
-        )
-        normal = self.model.classes.index(NORMAL)
-        found = list(self.model.predict_each(dataset))
-        scores = 1.0 - np.array([one.probabilities[normal] for one in found], dtype=np.float64)
+        found = self._predicted(windows, measured)
+        scores = self._scores(found)
         not_normal = np.array([one.predicted != NORMAL for one in found], dtype=bool)
         return Judged(
             scores=scores,
@@ -113,6 +109,30 @@ class BundleWatcher:
             unlike_anything_seen=self._unlike_anything_seen(scores),
             deviations=self._deviations(windows),
         )
+
+    def evidence(
+        self, window: NDArray[np.float32], measured: NDArray[np.float64], deviations: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """See `Watcher.evidence`: what the model's log-odds lose under covers, else by the squared deviation."""
+        scale = self.model.preparation
+        of_training = isinstance(scale, FittedTrainingScale)
+        normal = scale.centre if isinstance(scale, FittedTrainingScale) else np.zeros(window.shape[1])
+        covered = CoveredWindow(window, measured, normal, normal if of_training else measured.mean(axis=0))
+        found = occlusion_evidence(covered, lambda *pair: self._scores(self._predicted(*pair)), deviations)
+        return deviation_evidence(deviations) if found is None else found
+
+    def _predicted(self, windows: NDArray[np.float32], measured: NDArray[np.float64]) -> list[Prediction]:
+        dataset = ImageDataset.from_source(
+            LivePictures(windows, self.recipe),
+            [str(row) for row in range(len(windows))],
+            table=self._table(windows, measured),
+        )
+        return list(self.model.predict_each(dataset))
+
+    def _scores(self, predicted: Sequence[Prediction]) -> NDArray[np.float64]:
+        """Probability of an anomaly."""
+        normal = self.model.classes.index(NORMAL)
+        return 1.0 - np.array([one.probabilities[normal] for one in predicted], dtype=np.float64)
 
     @property
     def _kept(self) -> AlarmRate | None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from headstart.decisions.alarm_rate import AlarmRate
 from headstart.model.detector import Detector, is_detector, load_detector
+from headstart.signals.attribution import deviation_evidence
 from headstart.signals.recipe import SignalRecipe
 
 if TYPE_CHECKING:
@@ -82,6 +83,20 @@ class Watcher(Protocol):
         """Judgement of windows (n, length, n_channels), given standardised and as measured."""
         ...
 
+    def evidence(
+        self, window: NDArray[np.float32], measured: NDArray[np.float64], deviations: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Evidence (n_channels, length) for an anomaly in one window, which sums to 1.
+
+        Parameters
+        ----------
+        window, measured : ndarray of shape (length, n_channels)
+            As `judge` takes them.
+        deviations : ndarray of shape (length, n_channels)
+            As `judge` gives them.
+        """
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class DetectorWatcher:
@@ -135,6 +150,12 @@ class DetectorWatcher:
             unlike_anything_seen=rate.unlike_anything_seen(scores),
             deviations=(windows - self.detector.centre) / self.detector.spread,
         )
+
+    def evidence(
+        self, window: NDArray[np.float32], measured: NDArray[np.float64], deviations: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """See `Watcher.evidence`: by the squared deviation from normal running."""
+        return deviation_evidence(deviations)
 
 
 def beyond_threshold(rate: AlarmRate, scores: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -88,13 +88,13 @@ def by_channel(evidence: Floats, channels: Sequence[str]) -> list[ChannelEvidenc
     ]
 
 
-def to_blame(deviations: npt.NDArray[np.floating], channels: Sequence[str]) -> list[ChannelEvidence]:
-    """The few channels that a window deviates by most, the largest share first.
+def to_blame(evidence: Floats, channels: Sequence[str]) -> list[ChannelEvidence]:
+    """The few channels that give most of the evidence, the largest share first.
 
     Parameters
     ----------
-    deviations : ndarray of shape (length, n_channels)
-        In spreads from the centre of normal running.
+    evidence : ndarray of shape (n_channels, length)
+        As `evidence_by_sample` or `deviation_evidence` gives it.
     channels : sequence of str
 
     Returns
@@ -102,7 +102,7 @@ def to_blame(deviations: npt.NDArray[np.floating], channels: Sequence[str]) -> l
     list of ChannelEvidence
         At most `MAX_NAMED`, with a share of `MIN_SHARE` at least; the first one always.
     """
-    found = by_channel(deviation_evidence(deviations), channels)
+    found = by_channel(evidence, channels)
     return [one for one in found[:MAX_NAMED] if one.share >= MIN_SHARE] or found[:1]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from headstart.metrics.events import (
     pooled,
     spans_of,
 )
-from headstart.signals.live.alarms import AlarmState, Hysteresis
+from headstart.signals.live.alarms import AlarmState, Change, Hysteresis
 from headstart.signals.recording import NORMAL, Recording
 from headstart.signals.windows import Windows
 
@@ -79,8 +79,7 @@ def alarm_spans(start_s: Floats, window_s: float, beyond: npt.NDArray[np.bool_],
     [[2.0, 4.0]]
     """
     state, found, raised_s = AlarmState(hysteresis, "", ()), [], 0.0
-    for start, one in zip(start_s.tolist(), beyond.tolist(), strict=True):
-        _, change = state.update(start, one)
+    for start, change in zip(start_s.tolist(), _changes(state, start_s, beyond), strict=True):
         if change == "raised":
             raised_s = start + window_s
         elif change == "cleared":
@@ -88,6 +87,21 @@ def alarm_spans(start_s: Floats, window_s: float, beyond: npt.NDArray[np.bool_],
     if state.alarm is not None:
         found.append([raised_s, max(float(start_s[-1]) + window_s, np.nextafter(raised_s, np.inf))])
     return np.array(found).reshape(-1, 2)
+
+
+def raising_windows(beyond: npt.NDArray[np.bool_], hysteresis: Hysteresis) -> list[int]:
+    """Numbers of the windows of one recording, in order, that raise an alarm.
+
+    >>> raising_windows(np.array([0, 1, 1, 0, 0, 1], dtype=bool), Hysteresis(1, 2))
+    [1, 5]
+    """
+    changes = _changes(AlarmState(hysteresis, "", ()), np.arange(len(beyond), dtype=np.float64), beyond)
+    return [place for place, change in enumerate(changes) if change == "raised"]
+
+
+def _changes(state: AlarmState, start_s: Floats, beyond: npt.NDArray[np.bool_]) -> Iterator[Change | None]:
+    for start, one in zip(start_s.tolist(), beyond.tolist(), strict=True):
+        yield state.update(start, one)[1]
 
 
 def events_of(recording: Recording) -> Spans:

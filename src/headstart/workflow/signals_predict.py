@@ -17,8 +17,8 @@ from headstart.errors import DataError
 from headstart.model.watcher import Watcher
 from headstart.report.figures.style import render
 from headstart.report.figures.timeline import Timeline, draw_timeline
-from headstart.signals.attribution import ChannelEvidence, sentence, to_blame
-from headstart.signals.judging import JudgedAlarms, alarm_spans, events_of, judge_windows
+from headstart.signals.attribution import ChannelEvidence, deviation_evidence, sentence, to_blame
+from headstart.signals.judging import JudgedAlarms, alarm_spans, events_of, judge_windows, raising_windows
 from headstart.signals.live.alarms import Hysteresis
 from headstart.signals.notes import notes_on
 from headstart.signals.readers.format import RecordingFormat
@@ -112,11 +112,15 @@ def predict_recordings(
     for rows in _pieces(len(windows)):
         judged = watcher.judge(standardised(windows, watcher.recipe.standardise, rows), windows.values(rows))
         for place in np.flatnonzero(judged.beyond).tolist():
-            evidence[int(rows[place])] = to_blame(judged.deviations[place], windows.channels)
+            evidence[int(rows[place])] = to_blame(deviation_evidence(judged.deviations[place]), windows.channels)
         parts.append(replace(judged, deviations=judged.deviations[:0]))  # of many windows they would fill the memory
     probabilities = [one.probabilities for one in parts if one.probabilities is not None]
     p_values = [one.p_values for one in parts if one.p_values is not None]
     beyond = np.concatenate([one.beyond for one in parts])
+    for place in range(len(windows.recordings)):
+        of_recording = _rows(windows, place)
+        for row in of_recording[raising_windows(beyond[of_recording], hysteresis)].tolist():
+            evidence[row] = _evidence_of_model(watcher, windows, row)
     found = JudgedWindows(
         windows=windows,
         scores=np.concatenate([one.scores for one in parts]),
@@ -136,6 +140,14 @@ def predict_recordings(
             stem = re.sub(r"[^\w.-]+", "_", one.name)
             write_bytes(output / f"timeline-{stem}.png", render(figure)[1])
     return found
+
+
+def _evidence_of_model(watcher: Watcher, windows: Windows, row: int) -> list[ChannelEvidence]:
+    """Channels that the model itself blames for the alarm of a window."""
+    rows = np.array([row])
+    values, measured = standardised(windows, watcher.recipe.standardise, rows), windows.values(rows)
+    deviations = watcher.judge(values, measured).deviations[0]
+    return to_blame(watcher.evidence(values[0], measured[0], deviations), windows.channels)
 
 
 def _windows(watcher: Watcher, data: str) -> tuple[Windows, tuple[str, ...]]:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from headstart.model.watcher import Judged, Watcher
-from headstart.signals.attribution import sentence, to_blame
+from headstart.signals.attribution import ChannelEvidence, deviation_evidence, sentence, to_blame
 from headstart.signals.live.alarms import AlarmState, Hysteresis
 from headstart.signals.live.sample import time_text
 from headstart.signals.live.sources import chunks_of
@@ -149,16 +150,24 @@ class _Watched:
         """What is written of each window."""
         self._check_units(windows[-1])
         measured = np.stack([one.values for one in windows])
-        judged = self._watcher.judge(standardised_live(windows, self._watcher.recipe), measured)
-        records = [self._record(window, judged, row) for row, window in enumerate(windows)]
+        values = standardised_live(windows, self._watcher.recipe)
+        judged = self._watcher.judge(values, measured)
+        records = [self._record(window, values[row], judged, row) for row, window in enumerate(windows)]
         self.counts.windows += len(records)
         self.counts.alarms += sum(record["change"] == "raised" for record in records)
         return [record for record in records if record["change"] or not self._alarms_only]
 
-    def _record(self, window: LiveWindow, judged: Judged, row: int) -> dict[str, Any]:
+    def _record(self, window: LiveWindow, values: npt.NDArray[np.float32], judged: Judged, row: int) -> dict[str, Any]:
         beyond = bool(judged.beyond[row])
         alarm, change = self._alarms.update(window.start_s, beyond)
-        named = to_blame(judged.deviations[row], self._watcher.recipe.channels) if beyond else []
+        named: list[ChannelEvidence] = []
+        if beyond:
+            deviations = judged.deviations[row]
+            raises = change == "raised"  # the model is asked for these alone: it costs as much as dozens of windows
+            evidence = (
+                self._watcher.evidence(values, window.values, deviations) if raises else deviation_evidence(deviations)
+            )
+            named = to_blame(evidence, self._watcher.recipe.channels)
         period_s = self._watcher.recipe.period_s
         probability = None if judged.probabilities is None else float(judged.probabilities[row])
         return {
