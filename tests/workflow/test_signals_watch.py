@@ -166,6 +166,40 @@ def test_time_backwards_gaps_and_units_are_said(watcher: Watcher, tmp_path: Path
     assert any(one.startswith("A gap of 40 s until 2020-03-09T") for one in said)
 
 
+def test_values_that_are_missing_or_infinite_are_said(watcher: Watcher, tmp_path: Path) -> None:
+    values = samples(seed=2, n=60)
+    values[20:40, 1] = np.inf
+    said: list[str] = []
+    (tmp_path / "odd.csv").write_text("\n".join(csv_lines(values)) + "\n")
+    found = watched(watcher, tmp_path, said, source=str(tmp_path / "odd.csv"))
+    assert len(found) == 2, "windows that have all values"
+    assert said == [
+        "The window until 2020-03-09T10:15:02Z is not judged: 'Temperature' had no value in it, or an infinite one "
+        "(1 such so far)."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (csv_lines(samples(n=7)), "The stream gave 7."),
+        ([], "The stream gave 0."),
+        ([*csv_lines(samples(n=2)), "1,OFF,2"], "The stream gave 2; 1 of its 4 lines could not be used."),
+    ],
+)
+def test_why_nothing_was_judged_is_said(watcher: Watcher, tmp_path: Path, lines: list[str], words: str) -> None:
+    said: list[str] = []
+    (tmp_path / "short.csv").write_text("\n".join(lines))
+    assert watched(watcher, tmp_path, said, source=str(tmp_path / "short.csv")) == []
+    assert said[-1].startswith("No window was judged: one takes 20 samples in a row") and said[-1].endswith(words)
+
+
+def test_a_stream_without_a_header_is_refused_in_words(watcher: Watcher, tmp_path: Path) -> None:
+    (tmp_path / "bare.csv").write_text("\n".join(csv_lines(samples(n=5))[1:]) + "\n")
+    with pytest.raises(DataError, match=r"names none of the channels \(Pressure, Temperature\).*begin with a header"):
+        watched(watcher, tmp_path, source=str(tmp_path / "bare.csv"))
+
+
 def test_channels_are_matched_by_name_else_refused(watcher: Watcher, folder: Path, tmp_path: Path) -> None:
     lines = [line.split(",") for line in csv_lines(samples(leaks=True, seed=1))]
     turned = "\n".join(",".join([row[2], row[1], row[0]]) for row in lines)

@@ -16,8 +16,9 @@ import numpy.typing as npt
 from headstart.model.watcher import Judged, Watcher
 from headstart.signals.attribution import ChannelEvidence, deviation_evidence, sentence, to_blame
 from headstart.signals.live.alarms import AlarmState, Hysteresis
+from headstart.signals.live.epics import SCHEME, epics_chunks
 from headstart.signals.live.sample import time_text
-from headstart.signals.live.sources import chunks_of
+from headstart.signals.live.sources import Chunk, chunks_of
 from headstart.signals.live.state import read_state, write_state
 from headstart.signals.live.stream import Stream
 from headstart.signals.live.values import standardised_live, stream_shape
@@ -36,7 +37,7 @@ class WatchOptions:
     Attributes
     ----------
     source : str
-        As `chunks_of` takes it.
+        As `chunks_of` takes it, or ``pva://PREFIX`` for process variables of EPICS.
     output : Path or None
         File that lines are added to; None: standard output.
     state : Path or None
@@ -95,13 +96,23 @@ def watch(watcher: Watcher, options: WatchOptions, *, say: Callable[[str], None]
     kept = None if options.state is None else read_state(options.state, watched.identity)
     offset, written = watched.restored(kept)
     with _Output(options.output, written if kept is not None else None) as output:
-        for chunk in chunks_of(options.source, offset=offset, follow=options.follow, say=say):
+        for chunk in _chunks(watcher, options, offset, say):
             for windows in watched.windows_of(chunk.lines):
                 output.write(watched.records(windows))
             output.flush()
             if options.state is not None:
                 write_state(options.state, watched.identity, watched.state(chunk.offset, output.length))
+    if not watched.counts.windows and kept is None:
+        say(watched.reason_of_no_window)
     return watched.counts
+
+
+def _chunks(watcher: Watcher, options: WatchOptions, offset: int, say: Callable[[str], None]) -> Iterator[Chunk]:
+    """Lines of the source as they come."""
+    if not options.source.startswith(SCHEME):
+        return chunks_of(options.source, offset=offset, follow=options.follow, say=say)
+    recipe = watcher.recipe
+    return epics_chunks(options.source.removeprefix(SCHEME), recipe.channels, recipe.period_s, say=say)
 
 
 class _Watched:
@@ -134,6 +145,11 @@ class _Watched:
         """Plain values by which a restart goes on."""
         alarms, stream = self._alarms.state(), self._stream.state()
         return {"offset": offset, "written": written, "alarms": alarms, "stream": stream}
+
+    @property
+    def reason_of_no_window(self) -> str:
+        """Why a stream that ended gave no window."""
+        return self._stream.reason_of_no_window
 
     def windows_of(self, lines: Sequence[str]) -> Iterator[list[LiveWindow]]:
         """Windows that the lines make full, some at once."""

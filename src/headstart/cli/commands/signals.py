@@ -239,7 +239,8 @@ def predict(model: str, data: str, output: str | None, alarms_per_day: float | N
     default="-",
     show_default=True,
     metavar="STREAM",
-    help="A file that grows, - for standard input, tcp://HOST:PORT to read from, listen://HOST:PORT to wait at.",
+    help="A file that grows, - for standard input, tcp://HOST:PORT to read from, listen://HOST:PORT to wait at, "
+    "pva://PREFIX for process variables of EPICS.",
 )
 @click.option("-o", "--output", type=click.Path(), help="File that lines are added to. [default: standard output]")
 @click.option("--state", type=click.Path(), help="File by which a watch that was stopped goes on. [default: none]")
@@ -292,6 +293,7 @@ def watch(model: str, source: str, output: str | None, state: str | None, **give
     counts = watch(watcher, options, say=_say)
 
     def show() -> None:
-        _say(f"The stream ended: {counts.windows:,} windows were judged, {counts.alarms:,} alarms raised.")
+        alarms = "1 alarm" if counts.alarms == 1 else f"{counts.alarms:,} alarms"
+        _say(f"The stream ended: {counts.windows:,} windows were judged, {alarms} raised.")
 
     return Answer(lambda: {"windows": counts.windows, "alarms": counts.alarms, "output": output}, show)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from headstart.errors import first_few
 from headstart.signals.live.assembly import Assembler
 from headstart.signals.live.formats import Decoder, format_of, make_decoder
 from headstart.signals.live.grid import TimeGrid
@@ -45,6 +46,7 @@ class Stream:
         self._grid = TimeGrid(len(shape.channels), shape.period_s)
         self._windows = LiveWindows(shape)
         self._n_lines, self._n_bad, self._n_late = 0, 0, 0
+        self._n_steps, self._n_incomplete = 0, 0
         self._resumed = False
 
     def push(self, line: str) -> list[LiveWindow]:
@@ -69,6 +71,17 @@ class Stream:
                 self._say(f"Line {self._n_lines:,} is left out: {error} ({self._n_bad:,} such so far).")
             return []
         return [] if part is None else self._joined(part)
+
+    @property
+    def reason_of_no_window(self) -> str:
+        """Why a stream that ended gave no window."""
+        shape = self._shape
+        behind = f" behind {shape.reference:,} by which they are standardised" if shape.reference else ""
+        bad = f"; {self._n_bad:,} of its {self._n_lines:,} lines could not be used" if self._n_bad else ""
+        return (
+            f"No window was judged: one takes {shape.length:,} samples in a row{behind}, with every channel in them. "
+            f"The stream gave {self._n_steps:,}{bad}."
+        )
 
     def state(self) -> dict[str, Any]:
         """Plain values by which a new stream goes on."""
@@ -110,9 +123,12 @@ class Stream:
                 self._note_gap(sample, known.n_missing)
                 self._windows.skip(known.n_missing)
             for time_s, row in known.steps:
+                self._n_steps += 1
                 window = self._windows.push(time_s, row)
                 if window is not None:
                     found.append(window)
+                elif self._windows.lacking:
+                    self._note_incomplete(time_s)
         if self._windows.is_full:
             self._assembler.check_all_seen()
         return found
@@ -127,6 +143,16 @@ class Stream:
             self._say(
                 f"Line {self._n_lines:,} is left out: its time {time_text(sample.time_s)} is not later than {last} "
                 f"({self._n_late:,} such so far)."
+            )
+
+    def _note_incomplete(self, time_s: float) -> None:
+        """Tell of a window that is not judged because channels had no value, which no gap in time explains."""
+        self._n_incomplete += 1
+        if self._n_incomplete in SAID_AT:
+            named = first_few([repr(self._shape.channels[place]) for place in self._windows.lacking])
+            self._say(
+                f"The window until {time_text(time_s)} is not judged: {named} had no value in it, or an infinite one "
+                f"({self._n_incomplete:,} such so far)."
             )
 
     def _note_gap(self, sample: Sample, n_missing: int) -> None:

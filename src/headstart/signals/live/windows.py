@@ -85,6 +85,11 @@ class LiveWindows:
     Parameters
     ----------
     shape : StreamShape
+
+    Attributes
+    ----------
+    lacking : tuple of int
+        Channels without which the last row left a window incomplete, though there was no gap in time.
     """
 
     def __init__(self, shape: StreamShape) -> None:
@@ -95,6 +100,7 @@ class LiveWindows:
         self._times = np.empty(4 * shape.length)
         self._filled = 0  # rows of the buffer in use
         self._until_next = shape.length  # rows until the next window is full
+        self.lacking: tuple[int, ...] = ()
 
     @property
     def has_reference(self) -> bool:
@@ -121,6 +127,7 @@ class LiveWindows:
 
     def push(self, time_s: float, row: Floats) -> LiveWindow | None:
         """The window that this row makes full, if it does."""
+        self.lacking = ()
         if not self.has_reference:
             self._reference = np.vstack([self._reference, row])
             return None
@@ -130,7 +137,10 @@ class LiveWindows:
             return None
         self._until_next = self._shape.stride
         values = self._buffer[self._filled - self._shape.length : self._filled]
-        if np.isnan(values).any():
+        missing = np.isnan(values)
+        if missing.any():
+            single = missing & ~missing.all(axis=1, keepdims=True)  # rows of a gap lack every channel
+            self.lacking = tuple(np.flatnonzero(single.any(axis=0)).tolist())
             return None
         first = float(self._times[self._filled - self._shape.length])
         return LiveWindow(first, time_s, values.copy(), self._reference)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from typing import Any, Final
 
-from headstart.errors import DataError, unknown_name
+from headstart.errors import DataError, first_few, unknown_name
 from headstart.signals.live.sample import TIME_NAMES, LineError, Sample, number_of, seconds_of
 
 _SEPARATORS: Final = ";\t,|"
@@ -60,6 +60,12 @@ class CsvLines:
         DataError
             When a channel or the time column is not there.
         """
+        if set(names).isdisjoint(self._channels):
+            raise DataError(
+                f"The first line of the stream, {', '.join(names)[:80]!r}, names none of the channels "
+                f"({first_few(self._channels)}). "
+                "Lines of CSV begin with a header; other formats are named with --format."
+            )
         for name in self._channels:
             if name not in names:
                 raise DataError(f"The header of the stream: {unknown_name('channel', name, names)}")
