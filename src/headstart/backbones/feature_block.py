@@ -54,7 +54,11 @@ LAST: Final = FeatureBlock("last", _OWN)
 """Pooled output of the last stage."""
 DESCRIPTORS: Final = FeatureBlock("descriptors", _OWN)
 """Handcrafted descriptors of colour, texture and edges, which need no network."""
-_BY_NAME: Final = {block.name: block for block in (LAST, DESCRIPTORS)}
+LESION: Final = FeatureBlock("lesion", _OWN)
+"""Asymmetry, border, colours and size of the lesion in a dermoscopic image, which need no network."""
+HANDCRAFTED: Final = (DESCRIPTORS, LESION)
+"""Blocks that are measured in the picture by rules, not by a network."""
+_BY_NAME: Final = {block.name: block for block in (LAST, *HANDCRAFTED)}
 
 
 def default_features(backbone: str | None) -> str:
@@ -152,8 +156,8 @@ def _parsed(part: str, text: str) -> FeatureBlock:
         return _BY_NAME[part]
     if not stage or not colon or not pooling:
         raise InputError(
-            f"Features {text!r} are not understood. Expected last, multi, best, descriptors, or STAGE:POOLING such as "
-            f"block5:mean, several joined by {JOIN}; poolings are {', '.join(POOLINGS)}."
+            f"Features {text!r} are not understood. Expected last, multi, best, descriptors, lesion, or STAGE:POOLING "
+            f"such as block5:mean, several joined by {JOIN}; poolings are {', '.join(POOLINGS)}."
         )
     if pooling not in POOLINGS:
         raise InputError(f"{unknown_name('pooling', pooling, POOLINGS)} It stands in the features {text!r}.")

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 MODULES: Final[dict[str, str]] = {
     "channel_normalisation": "headstart.data.channel_normalisation",
+    "lesion_clean_up": "headstart.lesions.cleaning.preparation",
     "signal_standardising": "headstart.signals.training_scale",
 }
-"""Module of every kind of fitted preparation, by its name, imported when one is restored: it has a function
-``restore(settings, state)``."""
+"""Module of every kind of preparation that is more than a change of size, by its name, imported when one is restored:
+it has a function ``restore(settings, state)``."""
 
 
 class Preparation(Protocol):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from headstart.augment import IDENTITY
-from headstart.backbones.feature_block import DESCRIPTORS
+from headstart.backbones.feature_block import HANDCRAFTED
 from headstart.errors import InputError
 from headstart.explain.attribution import Attribution
 from headstart.explain.contrast import check_class, contrast_weights
@@ -109,13 +109,15 @@ def explain(
 def weightiest_member(model: Model) -> tuple[Model, tuple[str, ...]]:
     """The model that maps are made of, with what must be said of it: of an ensemble the member of the greatest weight.
 
-    Members speak of scores on scales of their own, so that their maps have no sum. Those on descriptors alone have no
-    maps: they are passed over where another member sees the network.
+    Members speak of scores on scales of their own, so that their maps have no sum. Those on handcrafted numbers alone
+    have no maps: they are passed over where another member sees the network.
     """
     if not model.others:
         return model, ()
     members = (model, *model.others)
-    seeing = [place for place, one in enumerate(members) if any(block != DESCRIPTORS for block in one.features.blocks)]
+    seeing = [
+        place for place, one in enumerate(members) if any(block not in HANDCRAFTED for block in one.features.blocks)
+    ]
     place = max(seeing or range(len(members)), key=lambda place: model.weights[place])
     member = replace(members[place], others=(), weights=(), table=model.table)
     if model.n_voting == 1:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from headstart.backbones.feature_block import DESCRIPTORS, LAST, FeatureBlock
+from headstart.backbones.feature_block import HANDCRAFTED, LAST, FeatureBlock
 from headstart.backbones.stage_outputs import patches
 from headstart.engines.block_pass import pool
-from headstart.features.descriptors.extractor import DescriptorExtractor
+from headstart.features.descriptors.handcrafted import handcrafted_extractor
 from headstart.features.extractor import Extractor
 from headstart.heads.arithmetic import standardised
 from headstart.runtime.precision import full_precision
@@ -107,7 +107,7 @@ class ScoredModel:
         )
         self.is_fixed = np.ones(model.head.n_features, dtype=bool)
         for block, columns in self.blocks:
-            self.is_fixed[columns] = block == DESCRIPTORS
+            self.is_fixed[columns] = block in HANDCRAFTED
         self.device = torch.device(model.engine.device)
         model.backbone.module.to(self.device)
 
@@ -128,9 +128,9 @@ class ScoredModel:
         """
         fixed = np.zeros((len(pixels), self.model.head.n_features))
         for block, columns in self.blocks:
-            if block == DESCRIPTORS:
-                described = DescriptorExtractor(self.model.preparation, n_threads=1).compute(pixels)
-                fixed[:, columns] = described
+            if block in HANDCRAFTED:
+                measured = handcrafted_extractor(block, self.model.preparation, n_threads=1).compute(pixels)
+                fixed[:, columns] = measured
         if table is not None:
             fixed[:, self.blocks[-1][1].stop :] = table
         return Pictures(pixels, fixed)
@@ -222,7 +222,7 @@ class ScoredModel:
         return [
             number
             for number, (block, _) in enumerate(self.blocks)
-            if block != DESCRIPTORS and self.stage_of(block) == stage
+            if block not in HANDCRAFTED and self.stage_of(block) == stage
         ]
 
     def _pooled(self, output: torch.Tensor, block: FeatureBlock) -> torch.Tensor:

@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.backbones.backbone import Backbone
-from headstart.backbones.feature_block import DESCRIPTORS, JOIN, LAST, FeatureBlock, resolved_block
+from headstart.backbones.feature_block import HANDCRAFTED, JOIN, LAST, FeatureBlock, resolved_block
 from headstart.backbones.stage_outputs import stage_outputs
 from headstart.data.preparation import Preparation
 from headstart.engines.engine import Engine
 from headstart.errors import EngineError, InputError
-from headstart.features.descriptors.descriptors import descriptor_names
-from headstart.features.descriptors.extractor import DescriptorExtractor
+from headstart.features.descriptors.handcrafted import handcrafted_extractor, handcrafted_names
 from headstart.features.feature_pass import VERSION, FeaturePass
 from headstart.features.lazy_runner import LazyRunner, half_precision
 from headstart.features.plain_settings import plain_settings
@@ -102,9 +101,11 @@ class Extractor:
         self.is_trimmed = is_trimmed and engine.precision != "int8" and not engine.compiled
         self.network = network
         self.network_cache = network_cache
-        self._describer = None
-        if DESCRIPTORS in (*self.blocks, *self.beside):
-            self._describer = DescriptorExtractor(preparation, n_threads=1)
+        self._describers = {
+            block: handcrafted_extractor(block, preparation, n_threads=1)
+            for block in HANDCRAFTED
+            if block in (*self.blocks, *self.beside)
+        }
         self._pass = None if stage is not None or self.is_plain else self._find_pass()
         self._row_shape = self._find_row_shape()
         self._runner = LazyRunner(
@@ -160,7 +161,7 @@ class Extractor:
         name, names = self.label, []
         for block, width in zip(self.blocks, self.block_widths, strict=True):
             prefix = name if block == LAST else f"{name}_{block.name}"
-            described = descriptor_names() * width if block == DESCRIPTORS else []
+            described = handcrafted_names(block) * width if block in HANDCRAFTED else []
             names += described[:width] or [f"{prefix}_{number}" for number in range(width)]
         return names
 
@@ -177,8 +178,8 @@ class Extractor:
         own: dict[FeatureBlock, dict[str, Any]] = {}
         if self.engine.is_eager:  # what else the pass gives changes no bit of it
             own[LAST] = settings
-        if self._describer is not None:
-            own[DESCRIPTORS] = {**self._describer.settings(), "preparation": settings["preparation"]}
+        for block, describer in self._describers.items():
+            own[block] = {**describer.settings(), "preparation": settings["preparation"]}
         if self.engine.compiled:  # as a whole: what else it gives may change the last bit of a block
             settings = {**settings, "beside": [block.name for block in self.of_network if block in self._pass.others]}
         return self._pass.parts(self.blocks, settings, self.backbone, own)
@@ -219,8 +220,8 @@ class Extractor:
             the engine's numbers.
         """
         rows = self._runner.compute(pixels, self.preparation.dtype)
-        if self._describer is not None:
-            rows = np.concatenate([rows, self._describer.compute(pixels)], axis=1)
+        if self._describers:
+            rows = np.concatenate([rows, *(one.compute(pixels) for one in self._describers.values())], axis=1)
         columns = self.columns
         if columns is not None and not np.array_equal(columns, np.arange(rows.shape[1])):
             rows = np.ascontiguousarray(rows[:, columns])
@@ -290,9 +291,9 @@ class Extractor:
     def _find_pass(self) -> FeaturePass:
         """The forward pass of the blocks, whose stages are called by their names from here on."""
         size = self.preparation.size
-        n_descriptors = 0 if self._describer is None else self._describer.row_shape[0]
+        widths = {block: describer.row_shape[0] for block, describer in self._describers.items()}
         named = self.blocks if self.is_trimmed else (*self.blocks, *self.beside)
-        found = FeaturePass.of(self.backbone, size, named, n_descriptors=n_descriptors, is_trimmed=self.is_trimmed)
+        found = FeaturePass.of(self.backbone, size, named, handcrafted=widths, is_trimmed=self.is_trimmed)
         outputs = stage_outputs(self.backbone.staged, size)
         name = self.backbone.name
         self.blocks = tuple(resolved_block(block, outputs, backbone=name) for block in self.blocks)

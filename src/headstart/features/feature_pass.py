@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from headstart.backbones.feature_block import DESCRIPTORS, LAST, FeatureBlock, resolved_block, standard_blocks
+from headstart.backbones.feature_block import HANDCRAFTED, LAST, FeatureBlock, resolved_block, standard_blocks
 from headstart.backbones.stage_outputs import stage_outputs
 from headstart.features.protocol import RowPart
 
@@ -33,7 +34,7 @@ class FeaturePass:
     standard : tuple of FeatureBlock
         Mean and max of every stage, kept together.
     others : tuple of FeatureBlock
-        Blocks pooled in another way, `LAST`, and `DESCRIPTORS` behind all others, each kept apart.
+        Blocks pooled in another way, `LAST`, and handcrafted ones behind all others, each kept apart.
     widths : mapping of FeatureBlock to int
         Number of columns of every block.
     """
@@ -49,7 +50,7 @@ class FeaturePass:
         size: tuple[int, int],
         blocks: Sequence[FeatureBlock],
         *,
-        n_descriptors: int = 0,
+        handcrafted: Mapping[FeatureBlock, int] = MappingProxyType({}),
         is_trimmed: bool = False,
     ) -> FeaturePass:
         """The pass in which some blocks are computed.
@@ -61,8 +62,8 @@ class FeaturePass:
             Height and width of the network's input in pixels.
         blocks : sequence of FeatureBlock
             Stages by their names.
-        n_descriptors : int
-            Width of `DESCRIPTORS`, where they are among the blocks.
+        handcrafted : mapping of FeatureBlock to int
+            Width of every handcrafted block among them.
         is_trimmed : bool
             Compute these blocks and no other.
 
@@ -74,11 +75,11 @@ class FeaturePass:
         outputs = stage_outputs(backbone.staged, size)
         standard = () if is_trimmed else standard_blocks(outputs)
         requested = [resolved_block(block, outputs, backbone=backbone.name) for block in blocks]
-        needs_last = not is_trimmed or all(block == DESCRIPTORS for block in requested)  # a network gives something
+        needs_last = not is_trimmed or all(block in HANDCRAFTED for block in requested)  # a network gives something
         apart = {block for block in requested if block not in standard} | ({LAST} if needs_last else set())
         by_name = {output.name: output for output in outputs}
-        others = tuple(sorted(apart, key=lambda block: (block == DESCRIPTORS, block == LAST, block.name)))
-        own = {LAST: backbone.feature_width, DESCRIPTORS: n_descriptors}
+        others = tuple(sorted(apart, key=lambda block: (block in HANDCRAFTED, block == LAST, block.name)))
+        own = {LAST: backbone.feature_width, **handcrafted}
         widths = {
             block: own[block] if block in own else by_name[block.stage].width(block.pooling)
             for block in (*standard, *others)
@@ -88,7 +89,7 @@ class FeaturePass:
     @property
     def of_network(self) -> tuple[FeatureBlock, ...]:
         """Every block that the network computes, in the order of the columns."""
-        return tuple(block for block in self.blocks if block != DESCRIPTORS)
+        return tuple(block for block in self.blocks if block not in HANDCRAFTED)
 
     @property
     def blocks(self) -> tuple[FeatureBlock, ...]:

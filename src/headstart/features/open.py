@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from headstart.backbones.feature_block import LAST, multi_blocks, parse_features
 from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.data.images.decode import WHITE_LEVEL
+from headstart.errors import InputError
 
 if TYPE_CHECKING:
     from headstart.augment import View
     from headstart.backbones.backbone import Backbone
     from headstart.backbones.feature_block import FeatureBlock
     from headstart.data.dataset import ImageDataset
+    from headstart.data.image_resize import ImageResize
+    from headstart.data.preparation import Preparation
     from headstart.features.cache import FeatureCache
     from headstart.features.engine_selection.select import EngineChoice
     from headstart.features.extractor import Extractor
@@ -34,6 +37,9 @@ class ExtractionSettings:
         Height and width of the network's input in pixels. None: what the weights were trained at.
     resize, white_level, decode, channels, pixels
         As for `headstart.data.ImageResize`.
+    clean_up : str or None
+        Clean-up of dermoscopic images before that; see `headstart.lesions.cleaning.clean_up.parse_clean_up`. None:
+        images stay as they are.
     device : {"auto", "cpu", "cuda", "mps"}
     n_threads : int or None
         Threads of decoding and of the network on the CPU. None: the number of processors.
@@ -60,6 +66,7 @@ class ExtractionSettings:
     weights: str | None = None
     input_size: tuple[int, int] | None = None
     resize: str = "squash"
+    clean_up: str | None = None
     white_level: int = WHITE_LEVEL
     decode: str = "exact"
     channels: tuple[str, ...] | None = None
@@ -118,7 +125,7 @@ def open_extractor(
         )
     size = settings.input_size or backbone.input_size
     backbone.check_takes(size)
-    preparation = ImageResize(
+    resized = ImageResize(
         size,
         resize=settings.resize,
         interpolation=backbone.interpolation,
@@ -127,10 +134,27 @@ def open_extractor(
         channels=settings.channels,
         pixels=settings.pixels,
     )
+    preparation = _cleaned(resized, settings)
     blocks = requested_blocks(settings.features, backbone, size)
     is_averaged = parse_features(settings.features).is_averaged
     views = averaged_views(settings.image_kind, size) if is_averaged else ()
     return Extractor(backbone, preparation, engine, blocks=blocks, averaged=views)
+
+
+def _cleaned(resized: ImageResize, settings: ExtractionSettings) -> Preparation:
+    """The preparation with the clean-up that is asked for before it."""
+    from headstart.lesions.cleaning.clean_up import CleanUp, parse_clean_up
+    from headstart.lesions.cleaning.preparation import CleanedResize
+
+    clean_up = CleanUp() if settings.clean_up is None else parse_clean_up(settings.clean_up)
+    if not clean_up.steps:
+        return resized
+    if settings.normalise == "training":
+        raise InputError(
+            f"--clean-up {settings.clean_up} with --normalise training: cleaned images are normalised by the weights "
+            "alone. Leave one of the two out."
+        )
+    return CleanedResize(resized, clean_up)
 
 
 def requested_blocks(features: str, backbone: Backbone, size: tuple[int, int]) -> tuple[FeatureBlock, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from headstart.backbones.feature_block import DESCRIPTORS
+from headstart.backbones.feature_block import HANDCRAFTED
 from headstart.errors import InputError, unknown_name
 from headstart.explain.methods.exact import exact_maps
 from headstart.explain.methods.integrated_gradients import integrated_gradient_maps
@@ -62,7 +62,7 @@ class Method:
             check_stage(model, stage)
             check_reaches_features(model, stage)
         label = model.model.head.spec.label
-        if all(block == DESCRIPTORS for block, _ in model.blocks):
+        if all(block in HANDCRAFTED for block, _ in model.blocks):
             raise InputError(
                 f"The head ({label}) takes descriptors of the whole image and nothing of the network, so no place "
                 "of an image has a share in its score. Fit with other features, such as multi+descriptors."
@@ -103,6 +103,6 @@ def _notes(model: ScoredModel) -> tuple[str, ...]:
     n_views = len(model.model.features.averaged or model.model.views)
     if n_views > 1:
         notes.append(f"Predictions are means over {n_views} views of an image; the maps explain the image as it is.")
-    if any(block == DESCRIPTORS for block, _ in model.blocks) or model.model.table is not None:
+    if any(block in HANDCRAFTED for block, _ in model.blocks) or model.model.table is not None:
         notes.append("Descriptors and table columns have no place in an image: the maps show nothing of their share.")
     return tuple(notes)

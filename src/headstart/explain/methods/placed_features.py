@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.backbones.feature_block import DESCRIPTORS, LAST
+from headstart.backbones.feature_block import HANDCRAFTED, LAST
 from headstart.engines.block_pass import GEM_EXPONENT, GEM_FLOOR
 from headstart.errors import InputError
 from headstart.explain.input_grid import as_maps
@@ -76,7 +76,7 @@ def placed_features(model: ScoredModel, pictures: Pictures) -> Iterator[PlacedFe
     InputError
         When the features are no pooled map.
     """
-    blocks = [(block, columns) for block, columns in model.blocks if block != DESCRIPTORS]
+    blocks = [(block, columns) for block, columns in model.blocks if block not in HANDCRAFTED]
     images = model.images(pictures.pixels)
     outputs = model.stage_maps(images, {model.stage_of(block) for block, _ in blocks})
     if any(block == LAST for block, _ in blocks):

@@ -14,6 +14,7 @@ from headstart.results.models.run_results import RunResults
 from headstart.results.models.sources import BackboneFacts, EngineRecord, SourceFacts, TrainingNormalisation
 from headstart.results.models.timings import RunTimings
 
+_HANDCRAFTED = {"descriptors": "handcrafted descriptors", "lesion": "numbers measured in the lesion"}
 _POOLED = {
     "gem": "generalised mean",
     "rows": "row means",
@@ -87,7 +88,7 @@ def _features_in_words(source: BackboneFacts | SourceFacts) -> str:
         return f"{n_features} at stage {source.stage}"
     of_stage: dict[str, list[str]] = {}
     for block in features.blocks:
-        if block.name == "descriptors":
+        if block.name in _HANDCRAFTED:
             continue
         stage, _, pooling = block.name.partition(":")
         of_stage.setdefault(pooling or "pooled output", []).append("the last stage" if not pooling else stage)
@@ -98,8 +99,8 @@ def _features_in_words(source: BackboneFacts | SourceFacts) -> str:
         f"{text.listed(poolings, limit=10)} of {text.listed(list(names), limit=40)}"
         for names, poolings in stages.items()
     ]
-    described = [block.n_features for block in features.blocks if block.name == "descriptors"]
-    parts += [f"{count:,} handcrafted descriptors" for count in described]
+    described = [(block.n_features, block.name) for block in features.blocks if block.name in _HANDCRAFTED]
+    parts += [f"{count:,} {_HANDCRAFTED[name]}" for count, name in described]
     words = f"{n_features} ({text.listed(parts, limit=40)})"
     return words if features.n_views == 1 else f"{words}, each the mean over {features.n_views} views of the image,"
 

@@ -25,6 +25,8 @@ class FeatureSourceSpec:
         How an image is brought to a square.
     white_level : int or None
         The 16-bit value shown as white.
+    clean_up : str or None
+        Clean-up of dermoscopic images, steps joined by ``+``, or ``none``.
     features : str or None
         Features of the network as `headstart.backbones.feature_block.parse_features` reads them. None: those
         of `headstart.backbones.feature_block.default_features`.
@@ -35,6 +37,7 @@ class FeatureSourceSpec:
     input_size: int | None = None
     resize: str | None = None
     white_level: int | None = None
+    clean_up: str | None = None
     features: str | None = None
 
     @property
@@ -46,13 +49,14 @@ class FeatureSourceSpec:
         """
         size = None if self.input_size is None else f"{self.input_size} px"
         white = None if self.white_level is None else f"white {self.white_level}"
-        parts = [self.backbone or "default backbone", self.weights, size, self.resize, white, self.features]
+        clean_up = None if self.clean_up is None else f"clean-up {self.clean_up}"
+        parts = [self.backbone or "default backbone", self.weights, size, self.resize, white, clean_up, self.features]
         return ", ".join(part for part in parts if part is not None)
 
     def to_json(self) -> dict[str, Any]:
-        """The attributes by name, without features that are left open."""
-        found = asdict(self)
-        return found if self.features is not None else {name: found[name] for name in found if name != "features"}
+        """The attributes by name, without a clean-up and features that are left open."""
+        is_open = {name for name in ("clean_up", "features") if getattr(self, name) is None}
+        return {name: value for name, value in asdict(self).items() if name not in is_open}
 
 
 @dataclass(frozen=True)

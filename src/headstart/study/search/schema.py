@@ -86,9 +86,13 @@ class SourceTable(BaseModel):
     white_level: Annotated[int, Field(ge=1, le=65535)] | None = Field(
         default=None, description="The 16-bit value shown as white."
     )
+    clean_up: _Text | None = Field(
+        default=None,
+        description="Clean-up of dermoscopic images: none, or crop, hair, corners, rulers, grey joined by +.",
+    )
     features: _Text | None = Field(
         default=None,
-        description="last, multi, best, descriptors or STAGE:POOLING, joined by +; docs/blocks.md.",
+        description="last, multi, best, descriptors, lesion or STAGE:POOLING, joined by +; docs/blocks.md.",
     )
 
 

@@ -16,6 +16,7 @@ from headstart.backbones.feature_block import parse_features
 from headstart.errors import InputError, unknown_name
 from headstart.heads import grid, searchable_kinds
 from headstart.heads.spec import KINDS
+from headstart.lesions.cleaning.clean_up import parse_clean_up
 from headstart.study.search.builtin import tables_of
 from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.study.search.halving.plan import HalvingPlan
@@ -109,6 +110,7 @@ def _sources(path: Path, number: int, table: SourceTable) -> tuple[FeatureSource
             "[[source]] table for each backbone."
         )
     _check_features(path, number, values.get("features", []))
+    _check_clean_ups(path, number, values.get("clean_up", []))
     n_sources = math.prod(map(len, values.values()))
     if n_sources > MAX_SOURCES:
         raise InputError(
@@ -123,6 +125,15 @@ def _check_features(path: Path, number: int, listed: Sequence[str]) -> None:
     for text in listed:
         try:
             parse_features(text)
+        except InputError as error:
+            raise InputError(f"{path}: [[source]] number {number}: {error}") from error
+
+
+def _check_clean_ups(path: Path, number: int, listed: Sequence[str]) -> None:
+    """Refuse a clean-up with a step that is unknown."""
+    for text in listed:
+        try:
+            parse_clean_up(text)
         except InputError as error:
             raise InputError(f"{path}: [[source]] number {number}: {error}") from error
 

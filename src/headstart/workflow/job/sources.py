@@ -110,6 +110,7 @@ def extraction_settings(options: FitOptions, dataset: ImageDataset) -> Extractio
         weights=options.weights,
         input_size=None if not side else (side, side),
         resize=options.resize,
+        clean_up=options.clean_up,
         white_level=options.white_level,
         decode=options.decode,
         channels=options.channels,

@@ -39,12 +39,14 @@ class NetworkOptions(Options):
         Mean and spread of the channels that pixels are normalised by: the weights' own, or those of the training
         images of every outer fold.
     features : str or None
-        Features that heads are trained on: ``last``, ``multi``, ``best``, ``descriptors`` (handcrafted), or blocks
-        ``STAGE:POOLING``, joined by ``+`` (docs/blocks.md); or several, separated by commas, which compete. None: those
-        of the study, else ``last``, the pooled output of the last stage.
+        Features that heads are trained on: ``last``, ``multi``, ``best``, ``descriptors`` or ``lesion`` (handcrafted),
+        or blocks ``STAGE:POOLING``, joined by ``+`` (docs/blocks.md); or several, separated by commas, which compete.
+        None: those of the study, else ``last``, the pooled output of the last stage.
     channels : tuple of str or None
         Names or numbers of the channels that make up an image, ``none`` for a black one; another count than three
         adapts the network's first layer. None: red, green and blue; grey repeated, alpha laid over white.
+    clean_up : str or None
+        Clean-up of dermoscopic images, steps joined by ``+`` (docs/lesions.md). None: images stay as they are.
     decode : {"exact", "fast"}
         ``fast`` lets the JPEG decoder leave out detail that the network's input is too small to show.
     """
@@ -100,11 +102,20 @@ class NetworkOptions(Options):
         ),
     )
 
+    clean_up: str | None = field(
+        default=None,
+        metadata=option(
+            "Clean-up of dermoscopic images: crop, hair, corners, rulers, grey, joined by +.",
+            metavar="STEP[+STEP...]",
+            offered=lambda: ("crop", "hair+crop", "none"),
+            unset="none",
+        ),
+    )
     features: str | None = field(
         default=None,
         metadata=option(
             "What heads see of the network: last, multi (mean and max of several stages), best (also averaged over "
-            "mirrored and turned views), descriptors, or STAGE:POOLING, joined by +; several compete.",
+            "mirrored and turned views), descriptors, lesion, or STAGE:POOLING, joined by +; several compete.",
             metavar="FEATURES[,...]",
             several=True,
             offered=lambda: ("last", "multi", "best", "multi+descriptors"),
@@ -118,6 +129,10 @@ class NetworkOptions(Options):
             raise InputError(f"--features {self.features!r} should name each once, as in last,multi.")
         for text in self.feature_sets:
             parse_features(text)
+        if self.clean_up is not None:
+            from headstart.lesions.cleaning.clean_up import parse_clean_up
+
+            parse_clean_up(self.clean_up)
         if self.channels is not None:
             from headstart.data.images.samples import check_choice  # heavy, and of no use to a help text
 

@@ -24,7 +24,13 @@ from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.training_set import has_averaged_features, requested_views, with_training_sets
 
 _OPEN = FeatureSourceSpec()
-_SILENT = {"weights": None, "input_size": None, "resize": FitOptions.resize, "white_level": FitOptions.white_level}
+_SILENT = {
+    "clean_up": None,
+    "weights": None,
+    "input_size": None,
+    "resize": FitOptions.resize,
+    "white_level": FitOptions.white_level,
+}
 """Options that a source may name too, each with the value that does not speak against it."""
 
 

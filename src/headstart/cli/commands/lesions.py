@@ -1,0 +1,142 @@
+"""`headstart lesions`: dermoscopic images read, cleaned and classified."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from headstart.cli.answer import Answer
+from headstart.cli.command import Command, Option
+from headstart.cli.commands import register_command
+from headstart.cli.options import collect, data_argument, options_of, output_option, quiet_option
+from headstart.workflow.options.fit import FitOptions
+from headstart.workflow.options.lesions import LesionFitOptions, LesionReadingOptions
+from headstart.workflow.options.option import declared_options
+
+_FIT = tuple(item.name for item in declared_options(FitOptions) if item.name not in ("channels", "white_level"))
+_PAPER = {"backbone": "vgg19", "grid": "paper", "features": "last"}
+"""The paper's way: VGG-19, its adjusted dense classifier (a grid over activation, dropout, optimizer, batch size and
+epochs), whole images."""
+
+
+@register_command(order=86)
+@click.group()
+def lesions() -> None:
+    """Classify dermoscopic images: melanoma thickness, grades."""
+
+
+@lesions.command("import", cls=Command)
+@data_argument
+@output_option("New folder of images and their table.")
+@options_of(LesionReadingOptions)
+@quiet_option
+def import_(data: str, output: str, quiet: bool, **given: Any) -> Answer:
+    """Read metadata and images into a clean folder.
+
+    DATA is a folder of images with its table (ISIC archive, PH2, a CSV), or the table. What is left out is listed with
+    its reason.
+    """
+    from headstart.cli.progress import TerminalProgress
+    from headstart.cli.table import print_table, print_text
+    from headstart.workflow.lesions import import_lesions
+
+    options = collect(LesionReadingOptions, given)
+    made = import_lesions(data, output, options, progress=TerminalProgress(quiet=quiet))
+
+    def show() -> None:
+        rows = [[name, f"{count:,}"] for name, count in made.account["classes"].items()]
+        print_table("Classes", ("class", "images"), rows)
+        for note in made.account["notes"]:
+            print_text(note)
+        click.echo(f"Wrote {output}: {made.account['images']:,} images; left_out.csv lists what was left out")
+        click.echo(f"Next: headstart lesions fit {shlex.quote(output)} -o runs/lesions")
+
+    return Answer(made.to_json, show)
+
+
+@lesions.command(cls=Command)
+@data_argument
+@output_option("Run folder to write, or to go on with.")
+@options_of(LesionFitOptions)
+@options_of(FitOptions, *_FIT)
+@click.option(
+    "--preset",
+    cls=Option,
+    group="Search",
+    matters=True,
+    type=click.Choice(["default", "paper"]),
+    default="default",
+    show_default=True,
+    help="paper: VGG-19 and its grid of dense heads on whole images, as published.",
+)
+@click.option(
+    "--estimate",
+    cls=Option,
+    group="Output",
+    matters=True,
+    is_flag=True,
+    help="Print the plan and what it costs, and do nothing.",
+)
+@quiet_option
+def fit(data: str, output: str, preset: str, estimate: bool, quiet: bool, **given: Any) -> Answer:
+    """Train on lesions: estimate, model and report.
+
+    DATA is a folder of images with its table (ISIC archive, PH2, an import), or the table.
+
+    Unless told otherwise a network looks at a crop around each lesion, others take numbers measured in it (asymmetry,
+    border, colours, size); probabilities are averaged where that is better. Age, sex and site stand beside both.
+    """
+    from headstart.cli.output import print_plan, print_run
+    from headstart.cli.progress import TerminalProgress
+    from headstart.workflow.lesions import estimate_lesions, fit_lesions
+
+    options, fit_options = collect(LesionFitOptions, given), collect(FitOptions, given)
+    if preset == "paper":
+        fit_options = replace(fit_options, **_paper(fit_options))
+    progress = TerminalProgress(quiet=quiet)
+    if estimate:
+        plan = estimate_lesions(data, output, options, fit_options, progress=progress)
+
+        def show_plan() -> None:
+            print_plan(plan)
+            click.echo("Nothing was written. Next: the same command without --estimate")
+
+        return Answer(lambda: plan, show_plan)
+    run = fit_lesions(data, output, options, fit_options, progress=progress)
+    following = f"Next: headstart predict {shlex.quote(output)}/model NEW_IMAGES/"
+    return Answer(run.results.to_json, lambda: print_run(run, following))
+
+
+@lesions.command(cls=Command)
+@data_argument
+@output_option("Picture to write, a PNG.")
+@options_of(LesionReadingOptions)
+@options_of(FitOptions, "clean_up", unset="crop", matters=True)
+@click.option("--number", type=click.IntRange(1, 200), default=8, show_default=True, help="Images on the sheet.")
+def sheet(data: str, output: str, number: int, clean_up: str | None, **given: Any) -> Answer:
+    """Draw lesions before and after their clean-up.
+
+    DATA as for fit; the outline that was found is drawn in.
+    """
+    from headstart.workflow.lesions import sheet_lesions
+
+    options = collect(LesionReadingOptions, given)
+    drawn = sheet_lesions(data, output, options, clean_up=clean_up or "crop", n_images=number)
+
+    def show() -> None:
+        click.echo(f"{drawn.n_images:,} images; no lesion found in {drawn.n_missed:,}, which stay whole")
+        if drawn.n_unreadable:
+            click.echo(f"{drawn.n_unreadable:,} images cannot be read")
+        click.echo(f"Wrote {output}")
+        click.echo(f"Next: headstart lesions fit {shlex.quote(data)} -o runs/lesions")
+
+    return Answer(drawn.to_json, show)
+
+
+def _paper(options: FitOptions) -> dict[str, Any]:
+    """Options of the paper's way, those that the user names left as they are."""
+    open_ = {} if options.study is not None else _PAPER
+    return {name: value for name, value in open_.items() if getattr(options, name) is None}
