@@ -26,6 +26,7 @@ SCRIPTS = (
     "blocks",
     "block_defaults",
     "ensemble",
+    "lesions",
     "finetune_step",
     "finetune",
     "protocols",
@@ -53,6 +54,7 @@ SCRIPTS = (
     "signals_watch",
 )
 WITH_QUICK = (
+    "lesions",
     "signals",
     "signals_ring",
     "signals_watch",

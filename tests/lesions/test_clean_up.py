@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from headstart.data import ImageDataset, ImageResize
 from headstart.data.preparation import restore_preparation
 from headstart.errors import DataError, InputError
+from headstart.explain.checks import mask_on_input
 from headstart.lesions import CleanUp, FoundLesion, parse_clean_up
 from headstart.lesions.cleaning.preparation import CleanedResize
 from headstart.lesions.cleaning.steps import (
@@ -99,6 +101,18 @@ def test_the_preparation_crops_before_it_resizes_and_comes_back_from_its_setting
     restored = restore_preparation(cleaned.settings(), {})
     assert restored == cleaned
     assert np.array_equal(dataset.prepared(0, restored), pixels)
+
+
+def test_the_part_that_is_shown_is_told_so_that_masks_are_cut_alike():
+    cleaned = CleanedResize(ImageResize((32, 32)), parse_clean_up("crop"))
+    part = cleaned.shown_part(Image.fromarray(picture()))
+    assert part == pytest.approx((44 / 160, 34 / 120, 96 / 160, 86 / 120), abs=0.02)
+    assert CleanedResize(ImageResize((32, 32)), parse_clean_up("hair")).shown_part(Image.fromarray(picture())) is None
+    mask = np.zeros((120, 160, 3), dtype=np.uint8)
+    mask[40:80, 50:90] = 255
+    whole = ImageDataset.from_arrays(mask[None], ["a"])
+    assert mask_on_input(whole, 0, (32, 32), "squash").mean() == pytest.approx(1600 / 19200, abs=0.01)
+    assert mask_on_input(whole, 0, (32, 32), "squash", part).mean() == pytest.approx(1600 / 52**2, abs=0.05)
 
 
 def test_a_damaged_or_newer_clean_up_is_refused():

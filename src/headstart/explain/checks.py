@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.data import ImageDataset
+    from headstart.data.images.orientation import Box
     from headstart.explain.explanation import Explanation
     from headstart.heads import FittedHead
     from headstart.model import Model
@@ -210,13 +211,22 @@ def inside_mask(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[f
     return (float(heat[mask].sum() / total) if total > 0 else None), float(mask.mean())
 
 
-def mask_on_input(dataset: ImageDataset, row: int, size: tuple[int, int], resize: str) -> NDArray[np.bool_]:
+def mask_on_input(
+    dataset: ImageDataset, row: int, size: tuple[int, int], resize: str, box: Box | None = None
+) -> NDArray[np.bool_]:
     """A mask as the picture it belongs to is shown to the network; what is brighter than half is inside.
+
+    `box` is the part of the picture (left, top, right, bottom) that is shown, as shares of width and height; None: all.
 
     Raises
     ------
     ImageError
         When it cannot be read.
     """
-    pixels = dataset.prepared(row, ImageResize(size, resize=resize))
-    return np.asarray(pixels[..., 0] > DARK)
+    preparation = ImageResize(size, resize=resize)
+    if box is None:
+        return np.asarray(dataset.prepared(row, preparation)[..., 0] > DARK)
+    picture = dataset.load(row)
+    width, height = picture.size
+    part = (box[0] * width, box[1] * height, box[2] * width, box[3] * height)
+    return np.asarray(preparation.resized(picture, part)[..., 0] > DARK)

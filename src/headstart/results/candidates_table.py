@@ -118,11 +118,8 @@ def read_candidates(path: Path) -> CandidateTable:
         raise RunError(f"{path} is damaged ({error}). {_REMEDY}") from error
     meta = _meta(path, (table.schema.metadata or {}).get(TABLE_META, b""))
     types, settings = column_types(meta["n_inner"]), setting_columns()
-    later = {**settings, "features": types["features"]}
-    for (
-        name,
-        kind,
-    ) in later.items():  # a table older than a kind of head, or than features to choose from, has no column for it
+    later = {**settings, "features": types["features"], "clean_up": types["clean_up"]}
+    for name, kind in later.items():  # a table older than a kind of head, features to choose or a clean-up has none
         if name not in table.schema.names:
             table = table.append_column(name, pa.nulls(len(table), getattr(pa, arrow_type(kind))()))
     wrong = [name for name, kind in types.items() if name not in table.schema.names or _differs(table, name, kind)]

@@ -10,10 +10,13 @@ import numpy as np
 
 from headstart.data.image_resize import ImageResize
 from headstart.errors import DataError, InputError
-from headstart.lesions.cleaning.clean_up import CleanUp, parse_clean_up
+from headstart.lesions.cleaning.clean_up import CROP, CleanUp, parse_clean_up
+from headstart.lesions.cleaning.steps import crop_box
+from headstart.lesions.masks.find import find_lesion
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from PIL import Image
 
     from headstart.data.images.source import StoredImage
 
@@ -66,6 +69,14 @@ class CleanedResize:
         """Pixels of a stored image, cleaned; see `headstart.data.preparation.Preparation.prepare`."""
         picture = stored.decoded(white_level=self.base.white_level).image
         return self.base.resized(self.clean_up.cleaned_picture(picture))
+
+    def shown_part(self, picture: Image.Image) -> tuple[float, float, float, float] | None:
+        """Left, top, right and bottom of the part of a picture that is shown, as shares of its sides; None: all."""
+        if CROP not in self.clean_up.steps:
+            return None
+        width, height = picture.size
+        left, top, right, bottom = crop_box(find_lesion(np.asarray(picture.convert("RGB"))), height, width)
+        return left / width, top / height, right / width, bottom / height
 
     def apply(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Pixels of a view as they are: nothing was learned that would change them."""

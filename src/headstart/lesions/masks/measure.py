@@ -60,13 +60,16 @@ def measure_names() -> list[str]:
     return [*size, *asymmetry, *border, *edge, *of_colour, *skin, *palette, *spread, *rings, *texture, *found_skin]
 
 
-def measure_lesion(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def measure_lesion(pixels: NDArray[np.uint8], lesion: FoundLesion | None = None) -> NDArray[np.float32]:
     """Numbers of the lesion in a picture, in the order of `measure_names`.
 
     Parameters
     ----------
     pixels : ndarray of shape (height, width, 3), uint8
-        Black bars around the picture do not count. Where no lesion is found, the whole picture is measured.
+        Black bars around the picture do not count.
+    lesion : FoundLesion, optional
+        The lesion in it, drawn by somebody, say. Default: the one that `find_lesion` finds; where that finds none, the
+        whole picture is measured.
 
     Returns
     -------
@@ -79,9 +82,11 @@ def measure_lesion(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     from skimage.color import rgb2lab
 
     small = at_work_size(pixels)
-    inside = bright_box(small)
-    small = small if inside is None else small[inside]
-    lesion = find_lesion(small)
+    inside = bright_box(small) or (slice(None), slice(None))
+    if lesion is not None:
+        lesion = FoundLesion(lesion.at(*small.shape[:2])[inside], lesion.is_found)
+    small = small[inside]
+    lesion = lesion or find_lesion(small)
     mask = lesion.mask if lesion.mask.sum() >= _SMALLEST else np.ones_like(lesion.mask)
     lab = rgb2lab(small)
     parts = [

@@ -43,6 +43,7 @@ class PreparationSettings(Part):
     pillow: Positive
     channels: tuple[str, ...] | None = None
     pixels: str = "uint8"
+    clean_up: str | None = None
 
 
 class EngineSettings(Part):

@@ -96,7 +96,10 @@ def engine_record(record: Mapping[str, Any], engine: Engine) -> EngineRecord:
 def preparation_settings(extractor: Extractor) -> PreparationSettings:
     """Preparation of the images for the network."""
     known = PreparationSettings.model_fields
-    return PreparationSettings(**{name: it for name, it in extractor.preparation.settings().items() if name in known})
+    settings = {name: it for name, it in extractor.preparation.settings().items() if name in known}
+    if "clean_up" in settings:
+        settings["clean_up"] = JOIN.join(settings["clean_up"]["steps"])
+    return PreparationSettings(**settings)
 
 
 def training_normalisation(extractor: Extractor) -> TrainingNormalisation | None:

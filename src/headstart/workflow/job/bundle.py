@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.augment import IDENTITY
-from headstart.backbones.feature_block import DESCRIPTORS
+from headstart.backbones.feature_block import HANDCRAFTED
 from headstart.data.preparation import learned
 from headstart.decisions import AS_THEY_ARE
 from headstart.engines.engine import Engine
@@ -112,7 +112,7 @@ def _weightiest(job: Job, study: StudyResult, result: FoldResult) -> EnsembleMem
 
 
 def _sees_network(source: FeatureSource) -> bool:
-    return any(block != DESCRIPTORS for block in source.extractor.blocks)
+    return any(block not in HANDCRAFTED for block in source.extractor.blocks)
 
 
 def _ensemble_member(

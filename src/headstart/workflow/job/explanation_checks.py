@@ -15,6 +15,7 @@ from headstart.errors import HeadstartError, InputError
 from headstart.explain import checks
 from headstart.explain.class_maps import weightiest_member
 from headstart.explain.scored_model import ScoredModel
+from headstart.lesions.cleaning.preparation import CleanedResize
 from headstart.model.fold_models import FoldModels, load_fold_models
 from headstart.results.models.explanations import ImageChecks
 from headstart.study.execution import run_folder as files
@@ -216,7 +217,8 @@ def with_masks(
             dataset = ImageDataset.from_files([str(masks[image])])
             picture = pictures.load(row, channels=settings.get("channels"))
             _check_mask(masks[image], dataset.load(0), picture.size)
-            mask = checks.mask_on_input(dataset, 0, model.preparation.size, str(settings["resize"]))
+            box = model.preparation.shown_part(picture) if isinstance(model.preparation, CleanedResize) else None
+            mask = checks.mask_on_input(dataset, 0, model.preparation.size, str(settings["resize"]), box)
             inside, share = checks.inside_mask(explanation.maps[row], mask)
             shares = {
                 "inside_mask": None if inside is None else round(inside, _DIGITS),
