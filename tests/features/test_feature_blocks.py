@@ -205,7 +205,10 @@ def test_blocks_are_written_by_stage_number_or_last(backbone: Backbone) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("layer2", "not understood. Expected last, multi, best, descriptors, or STAGE:POOLING such as block5:mean"),
+        (
+            "layer2",
+            "not understood. Expected last, multi, best, descriptors, lesion, or STAGE:POOLING such as block5:mean",
+        ),
         ("layer2:", "not understood"),
         ("", "not understood"),
         ("layer2:meen", "Unknown pooling 'meen'.*mean"),
