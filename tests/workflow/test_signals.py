@@ -125,6 +125,17 @@ def test_windows_are_standardised_in_every_fold_and_in_the_bundle(ring: Path, tm
     assert np.isfinite(predicted).all()
 
 
+@pytest.mark.usefixtures("no_figures")
+def test_pictures_of_windows_are_fine_tuned_without_the_statistics_beside_them(ring: Path, tmp_path: Path) -> None:
+    tuning = helpers.options(split="nested:2x2", strategy="fine-tune", fine_tuning="epochs=1")
+    with pytest.raises(HeadstartError, match=r"sees pictures alone.*Add --no-statistics"):
+        fit_signals(ring, tmp_path / "run", signals(), tuning)
+    assert not (tmp_path / "run").exists()
+    run = fit_signals(ring, tmp_path / "run", signals(stride="30s", statistics=False), tuning)
+    assert run.results.fine_tuning is not None
+    assert len(RecordingsJudged.read(run.folder / "recordings.json").recordings) == 6
+
+
 def test_an_estimate_writes_nothing(ring: Path, tmp_path: Path) -> None:
     plan = estimate_signals(ring, tmp_path / "run", signals(stride="20s"), helpers.options(split="nested:2x2"))
     assert plan["images"] == 6 * 4

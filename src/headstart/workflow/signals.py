@@ -22,6 +22,7 @@ from headstart.signals.units import typical_sizes
 from headstart.storage import write_bytes, write_json
 from headstart.study.execution import run_folder as files
 from headstart.workflow.fit import estimate_fit, fit
+from headstart.workflow.options.finetuning import requested_specs
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.preflight import check_outside
 
@@ -63,12 +64,14 @@ def fit_signals(
     HeadstartError
         As `headstart.signals.read` and `headstart.fit`.
     """
+    options = options or FitOptions()
+    _check_statistics(signals, options)
     dataset = _dataset(data, output, signals)
     pixels = window_pictures(dataset)
     run = fit(
         dataset,
         output,
-        _with_positive(options or FitOptions(), dataset),
+        _with_positive(options, dataset),
         progress=progress,
         before_report=lambda folder: _write_judged(folder, pixels),
     )
@@ -95,10 +98,21 @@ def estimate_signals(
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """The plan of such a fit and its cost; see `headstart.workflow.fit.estimate_fit`. Nothing is written."""
+    options = options or FitOptions()
+    _check_statistics(signals, options)
     dataset = _dataset(data, output, signals)
     for note in dataset.notes:  # a fit tells them among its warnings
         (progress or Silent()).note(note)
-    return estimate_fit(dataset, output, _with_positive(options or FitOptions(), dataset), progress=progress)
+    return estimate_fit(dataset, output, _with_positive(options, dataset), progress=progress)
+
+
+def _check_statistics(signals: SignalOptions, options: FitOptions) -> None:
+    """Refuse statistics of the channels beside pictures that a network is trained on: it sees the pictures alone."""
+    if signals.statistics and requested_specs(options):
+        raise InputError(
+            f"--strategy {options.strategy}: what is fine-tuned sees pictures alone, not the statistics of the "
+            "channels beside them. Add --no-statistics."
+        )
 
 
 def _dataset(data: str | os.PathLike[str], output: str | os.PathLike[str], signals: SignalOptions) -> ImageDataset:
