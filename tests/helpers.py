@@ -75,6 +75,16 @@ def options(**changes: Any) -> Any:
     return FitOptions(**(quick | changes))
 
 
+def cheap_options(**changes: Any) -> Any:
+    """Options of a fit that takes a second: two logistic heads compete, where it does not matter which heads do."""
+    from headstart.study.search.candidate import FeatureSourceSpec
+    from headstart.study.search.space import HeadTable, Space
+
+    return options(
+        **({"study": Space((FeatureSourceSpec(),), (HeadTable.of("logistic", {"C": [0.1, 1.0]}),))} | changes)
+    )
+
+
 @contextmanager
 def no_figures() -> Iterator[None]:
     """Reports of one line: figures take most of the time of a tiny fit, and most tests look at neither."""

@@ -76,7 +76,7 @@ def test_a_reader_of_ones_own_is_read_checked_and_fitted(recording: Path, tmp_pa
     assert "48 images" in checked.output
     assert "DATA is a folder of class folders" in (shown := CliRunner().invoke(main, ["fit", "--help"]).output)
     assert "a .frames text" in " ".join(shown.split())
-    run = headstart.fit(recording, tmp_path / "run", helpers.options())
+    run = headstart.fit(recording, tmp_path / "run", helpers.cheap_options())
     assert len((run.folder / "predictions.csv").read_text().splitlines()) == 49
 
 

@@ -225,7 +225,7 @@ def test_a_limit_in_the_environment_that_is_none_is_reported_at_once(monkeypatch
 def test_a_run_on_a_machine_without_its_engine_says_so(
     folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = helpers.options(engine="openvino", precision="fp32", batch_size=2)
+    options = helpers.cheap_options(engine="openvino", precision="fp32", batch_size=2)
     run = fit(folders, tmp_path / "run", options)
     assert run.results.engine.used.engine == "openvino"
     before = helpers.tree(run.folder)
@@ -252,7 +252,7 @@ def test_an_int8_run_stopped_before_its_network_was_written_goes_on(
 ) -> None:
     pytest.importorskip("nncf")
     monkeypatch.setitem(request.ASKED, "int8", Tolerance(10.0, 0.0))  # a network of random weights bears it badly
-    options = helpers.options(precision="int8")
+    options = helpers.cheap_options(precision="int8")
     whole = fit(folders, tmp_path / "whole", options)
     begun = tmp_path / "begun"
     begun.mkdir()
@@ -270,7 +270,7 @@ def test_a_lost_network_that_cannot_be_made_again_is_refused(
 ) -> None:
     pytest.importorskip("nncf")
     monkeypatch.setitem(request.ASKED, "int8", Tolerance(10.0, 0.0))
-    options = helpers.options(precision="int8")
+    options = helpers.cheap_options(precision="int8")
     run = fit(folders, tmp_path / "run", options)
     (run.folder / "model" / "network.safetensors").unlink()
     monkeypatch.setattr(select, "MAX_CALIBRATION", 4)  # as a later version might

@@ -625,7 +625,7 @@ def test_a_fit_judges_bundles_and_reports_what_it_tuned(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prefer_tuned(monkeypatch)
-    run = headstart.fit(folder, tmp_path / "run", helpers.options(**TUNED, augment="flips", views=2))
+    run = headstart.fit(folder, tmp_path / "run", helpers.cheap_options(**TUNED, augment="flips", views=2))
     found = run.results.fine_tuning
     assert found.times_chosen == 2 and found.n_views == 2
     assert found.candidates[0].unlock == 1 and found.candidates[0].precision in ("fp32", "bf16")
@@ -661,7 +661,7 @@ def test_the_leakage_tax_compares_frozen_with_frozen(
     prefer_tuned(monkeypatch)
     grouped = headstart.read_dataset(folder)
     grouped = grouped.with_groups(np.arange(len(grouped)) // 2)
-    run = headstart.fit(grouped, tmp_path / "run", helpers.options(**TUNED, leakage_tax=True))
+    run = headstart.fit(grouped, tmp_path / "run", helpers.cheap_options(**TUNED, leakage_tax=True))
     gain = run.results.fine_tuning.against_frozen.metrics["log_loss"]
     kept = run.results.optimism_from_ignored_groups["log_loss"].groups_kept
     assert kept == pytest.approx(gain.b) and gain.a != pytest.approx(gain.b)
@@ -679,7 +679,7 @@ def test_the_bundle_predicts_as_the_study_did(folder: Path, tmp_path: Path, monk
         return real(found, backbone, stage, maps, rows, device=device)
 
     monkeypatch.setattr(finetuning_fits, "predict_images", spy)
-    options = helpers.options(**TUNED, calibrate="none", baselines=False)
+    options = helpers.cheap_options(**TUNED, calibrate="none", baselines=False)
     run = headstart.fit(folder, tmp_path / "run", options)
     found, backbone, stage, maps = kept[-1]
     dataset = headstart.read_dataset(folder)
@@ -691,7 +691,7 @@ def test_the_bundle_predicts_as_the_study_did(folder: Path, tmp_path: Path, monk
 
 @pytest.mark.usefixtures("no_figures")
 def test_a_killed_fit_goes_on_to_the_same_bytes(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = helpers.options(**TUNED, baselines=False)
+    options = helpers.cheap_options(**TUNED, baselines=False)
     whole = headstart.fit(folder, tmp_path / "whole", options)
     real, calls = finetuning_fits.fine_tune, [0]
 
@@ -774,7 +774,9 @@ def test_a_loss_that_diverges_everywhere_is_warned_of(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wild = "epochs=3,batch_size=8,learning_rate=10,clip_norm=0"
-    run = headstart.fit(folder, tmp_path / "run", helpers.options(**{**TUNED, "unlock": "all", "fine_tuning": wild}))
+    run = headstart.fit(
+        folder, tmp_path / "run", helpers.cheap_options(**{**TUNED, "unlock": "all", "fine_tuning": wild})
+    )
     (said,) = [warning for warning in run.results.warnings if "diverged" in warning]
     failed = [sign for sign in run.results.fine_tuning.signs if "diverged, also" in sign]
     assert len(failed) == 3  # two outer folds and the final model
@@ -789,7 +791,7 @@ def test_a_loss_that_diverges_everywhere_is_warned_of(
 @pytest.mark.usefixtures("empty_figures")
 def test_a_budget_too_small_leaves_frozen_features(folder: Path, tmp_path: Path) -> None:
     told = helpers.Notes()
-    options = helpers.options(**{**TUNED, "budget": 1e-6}, baselines=False)
+    options = helpers.cheap_options(**{**TUNED, "budget": 1e-6}, baselines=False)
     run = headstart.fit(folder, tmp_path / "run", options, progress=told)
     assert any("nothing is fine-tuned" in note for note in told.texts)
     assert run.results.fine_tuning is None

@@ -423,7 +423,7 @@ def test_divergence_is_reported_and_leaves_nothing_to_go_on_with(source: Path, t
 def test_a_fit_takes_the_weights_at_their_size_and_names_them(
     made: Pretrained, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = fit(folders, tmp_path / "run", helpers.options(weights=str(made.path), input_size=None))
+    run = fit(folders, tmp_path / "run", helpers.cheap_options(weights=str(made.path), input_size=None))
     backbone = run.results.to_json()["backbone"]
     assert backbone["preparation"]["size"] == [helpers.SIDE, helpers.SIDE]  # its own would be 160
     assert backbone["weights"]["pretraining"] == made.results.to_json()
@@ -450,7 +450,7 @@ def test_the_features_are_those_of_the_trained_network(made: Pretrained) -> None
 
 @pytest.mark.usefixtures("no_figures")
 def test_a_fit_on_source_images_is_warned_of(made: Pretrained, source: Path, tmp_path: Path) -> None:
-    run = fit(source, tmp_path / "run", helpers.options(weights=str(made.path)))
+    run = fit(source, tmp_path / "run", helpers.cheap_options(weights=str(made.path)))
     assert any(text.startswith("60 of 60 images are among those that w.safetensors") for text in run.results.warnings)
 
 

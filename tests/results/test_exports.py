@@ -26,7 +26,7 @@ def toy() -> Iterator[str]:
 
 @pytest.mark.usefixtures("no_figures")
 def test_a_toy_table_is_written_by_a_fit(folders: Path, tmp_path: Path, toy: str) -> None:
-    options = helpers.options(split="nested:2x2")
+    options = helpers.cheap_options(split="nested:2x2")
     fit(folders, tmp_path / "run", options)
     assert (tmp_path / "run" / toy).read_text() == "calm,rough"
     assert finished_results(tmp_path / "run", options, Silent()) is not None

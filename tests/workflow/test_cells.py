@@ -49,7 +49,9 @@ def cells_run(assay, tmp_path_factory):
     """A finished fit of its cells; read only."""
     options = CellCropOptions(masks=str(assay / "masks"), classes=str(assay / "cells.csv"))
     with helpers.empty_figures():
-        return fit_cells(assay / "micrographs", tmp_path_factory.mktemp("run") / "run", options, helpers.options())
+        return fit_cells(
+            assay / "micrographs", tmp_path_factory.mktemp("run") / "run", options, helpers.cheap_options()
+        )
 
 
 def rows_of(path):
@@ -108,7 +110,7 @@ def test_fit_is_the_one_fit_on_the_crops(assay, cells_run, tmp_path, no_figures)
     assert document["recipe"]["side_um"] / document["recipe"]["side"] == pytest.approx(0.65, rel=0.05)
     options = CellCropOptions(masks=str(assay / "masks"), classes=str(assay / "cells.csv"))
     data = read_cells(assay / "micrographs", options)
-    plain = headstart.fit(data.dataset, tmp_path / "run", helpers.options())
+    plain = headstart.fit(data.dataset, tmp_path / "run", helpers.cheap_options())
     for name in ("predictions.csv", "split.json"):
         assert (cells_run.folder / name).read_bytes() == (plain.folder / name).read_bytes()
     rows = rows_of(cells_run.folder / "predictions.csv")

@@ -62,7 +62,7 @@ def cells_run(assay: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe = plan_crops(found, side=24)
     run = tmp_path_factory.mktemp("runs") / "cells"
     with helpers.no_figures():
-        fit(crop_dataset(found, recipe, classes, measured=False), run, helpers.options())
+        fit(crop_dataset(found, recipe, classes, measured=False), run, helpers.cheap_options())
     document = {"finding": finding.to_json(), "recipe": recipe.to_json(), "pattern": None}
     write_json(run / "cells.json", document)
     return run

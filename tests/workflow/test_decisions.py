@@ -225,7 +225,7 @@ def decided(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
 
 def asked(**changes: Any) -> Any:
     study = {"operating_point": "sensitivity>=0.9", "conformal": 0.8, "calibrate": "temperature"}
-    return helpers.options(**(study | changes))
+    return helpers.cheap_options(**(study | changes))
 
 
 def predictions(run: Run) -> list[dict[str, str]]:
@@ -462,7 +462,7 @@ def test_damaged_decisions_are_refused_by_the_report(
 
 
 def test_small_classes_are_named_where_their_sets_say_nothing(folders: Path, tmp_path: Path, no_figures: None) -> None:
-    found = fit(folders, tmp_path / "run", helpers.options(conformal=0.95)).results
+    found = fit(folders, tmp_path / "run", helpers.cheap_options(conformal=0.95)).results
     assert (
         "Prediction sets say nothing of class 'calm': it has 16 calibration images in some fold" in found.warnings[-2]
     )

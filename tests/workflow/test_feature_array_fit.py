@@ -53,7 +53,7 @@ def array(folder: Path) -> Path:
 def run(folder: Path, array: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     with helpers.empty_figures():
         source = DataSource(str(folder), feature_array=str(array))
-        return fit(source, tmp_path_factory.mktemp("runs") / "run", helpers.options(features="last"))
+        return fit(source, tmp_path_factory.mktemp("runs") / "run", helpers.cheap_options(features="last"))
 
 
 def invoke(*words: object) -> Any:

@@ -36,7 +36,7 @@ def four(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A finished fit of four channels with views; read only."""
     folder = tmp_path_factory.mktemp("channels")
     with helpers.empty_figures():
-        return headstart.fit(cells(), folder / "run", helpers.options(channels=FOUR, augment="strong", views=2))
+        return headstart.fit(cells(), folder / "run", helpers.cheap_options(channels=FOUR, augment="strong", views=2))
 
 
 def test_a_fit_of_four_channels_says_so_everywhere(four: Any) -> None:
@@ -61,10 +61,10 @@ def test_the_bundle_takes_the_channels_by_their_names(four: Any) -> None:
 
 
 def test_three_chosen_channels_are_the_fit_of_the_same_picture(tmp_path: Path, no_figures: None) -> None:
-    chosen = headstart.fit(cells(), tmp_path / "chosen", helpers.options(channels=("cy3", "gfp", "none")))
+    chosen = headstart.fit(cells(), tmp_path / "chosen", helpers.cheap_options(channels=("cy3", "gfp", "none")))
     picture = stack()[..., [2, 1, 0]] * np.array([1, 1, 0], dtype=np.uint8)
     plain = headstart.fit(
-        headstart.ImageDataset.from_arrays(picture, helpers.labels_of(48)), tmp_path / "plain", helpers.options()
+        headstart.ImageDataset.from_arrays(picture, helpers.labels_of(48)), tmp_path / "plain", helpers.cheap_options()
     )
     assert (chosen.folder / "predictions.csv").read_bytes() == (plain.folder / "predictions.csv").read_bytes()
 
@@ -72,7 +72,7 @@ def test_three_chosen_channels_are_the_fit_of_the_same_picture(tmp_path: Path, n
 def test_floating_point_pixels_reach_the_network_in_steps_of_their_own(tmp_path: Path, no_figures: None) -> None:
     floats = stack()[..., :3].astype(np.float32) / 255 + np.float32(0.001)
     dataset = headstart.ImageDataset.from_arrays(floats, helpers.labels_of(48), scale=(0, 1))
-    run = headstart.fit(dataset, tmp_path / "run", helpers.options())
+    run = headstart.fit(dataset, tmp_path / "run", helpers.cheap_options())
     assert run.results.backbone.preparation.pixels == "float32"
     model = run.model()
     whole = headstart.ImageDataset.from_arrays(np.clip(np.round(floats * 255), 0, 255).astype(np.uint8))
@@ -114,14 +114,16 @@ def test_the_command_line_chooses_channels_of_an_archive(tmp_path: Path, no_figu
 
 
 def test_channels_are_normalised_by_the_training_images_whatever_their_number(tmp_path: Path, no_figures: None) -> None:
-    run = headstart.fit(cells(), tmp_path / "run", helpers.options(channels=("gfp", "none"), normalise="training"))
+    run = headstart.fit(
+        cells(), tmp_path / "run", helpers.cheap_options(channels=("gfp", "none"), normalise="training")
+    )
     found = run.results.backbone.training_normalisation
     assert found is not None and len(found.mean) == 2 and found.std[1] == 0
     assert run.model().predict_proba(cells(4, seed=3)).shape == (4, 2)
 
 
 def test_fine_tuning_takes_four_channels(tmp_path: Path, no_figures: None) -> None:
-    options = helpers.options(channels=FOUR, strategy="fine-tune", fine_tuning={"epochs": 1}, unlock="1")
+    options = helpers.cheap_options(channels=FOUR, strategy="fine-tune", fine_tuning={"epochs": 1}, unlock="1")
     run = headstart.fit(cells(), tmp_path / "run", options)
     assert run.model().predict_proba(cells(4, seed=3)).shape == (4, 2)
 

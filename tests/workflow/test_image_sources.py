@@ -22,7 +22,9 @@ def trace_run(tmp_path_factory: pytest.TempPathFactory) -> headstart.workflow.ru
     """A finished fit of windows of one array, with a cache; read only."""
     folder = tmp_path_factory.mktemp("windows")
     with helpers.empty_figures():
-        return headstart.fit(windows.trace_dataset(), folder / "run", helpers.options(cache=str(folder / "cache")))
+        return headstart.fit(
+            windows.trace_dataset(), folder / "run", helpers.cheap_options(cache=str(folder / "cache"))
+        )
 
 
 def test_a_fit_of_windows_gives_the_numbers_of_the_same_pixels_in_an_array(
@@ -34,7 +36,7 @@ def test_a_fit_of_windows_gives_the_numbers_of_the_same_pixels_in_an_array(
         names=windows.trace_dataset().names,
         groups=[f"recording {row // 4}" for row in range(48)],
     )
-    plain = headstart.fit(arrays, tmp_path / "run", helpers.options())
+    plain = headstart.fit(arrays, tmp_path / "run", helpers.cheap_options())
     for name in ("predictions.csv", "split.json"):
         assert (trace_run.folder / name).read_bytes() == (plain.folder / name).read_bytes()
 
@@ -67,7 +69,7 @@ def test_a_second_fit_takes_the_features_of_windows_from_the_cache(
     plain = pipeline.read_prepared
     monkeypatch.setattr(pipeline, "read_prepared", lambda data, row, how: computed.append(row) or plain(data, row, how))
     cache = str(trace_run.folder.parent / "cache")
-    again = headstart.fit(windows.trace_dataset(), tmp_path / "run", helpers.options(cache=cache))
+    again = headstart.fit(windows.trace_dataset(), tmp_path / "run", helpers.cheap_options(cache=cache))
     assert computed == []
     assert (again.folder / "predictions.csv").read_bytes() == (trace_run.folder / "predictions.csv").read_bytes()
 
@@ -75,7 +77,7 @@ def test_a_second_fit_takes_the_features_of_windows_from_the_cache(
 def test_the_same_windows_go_on_with_their_run_and_others_are_refused(
     trace_run: headstart.workflow.run.Run,
 ) -> None:
-    options = helpers.options(cache=str(trace_run.folder.parent / "cache"))
+    options = helpers.cheap_options(cache=str(trace_run.folder.parent / "cache"))
     before = helpers.tree(trace_run.folder)
     assert headstart.fit(windows.trace_dataset(), trace_run.folder, options).headline == trace_run.headline
     assert helpers.tree(trace_run.folder) == before
@@ -105,5 +107,5 @@ def test_a_source_that_gives_other_pixels_the_second_time_stops_the_fit_by_name(
 
     monkeypatch.setattr(windows.TraceWindows, "open", unsteady)
     with pytest.raises(ImageError, match=r"window 168: its pixels are not those that were read at first"):
-        headstart.fit(windows.trace_dataset(), tmp_path / "run", helpers.options())
+        headstart.fit(windows.trace_dataset(), tmp_path / "run", helpers.cheap_options())
     assert not (tmp_path / "run" / "results.json").exists()

@@ -64,7 +64,7 @@ def rated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
                 rows.append({"image": row["image"], "rater": rater, "label": label})
     path = table(root, rows)
     with helpers.empty_figures():
-        run = fit(DataSource(str(path)), root / "run", helpers.options(repeats=2))
+        run = fit(DataSource(str(path)), root / "run", helpers.cheap_options(repeats=2))
     return path, run
 
 
@@ -176,8 +176,8 @@ def test_soft_labels_are_trained_on_and_hard_ones_judged(tmp_path: Path) -> None
 
     dataset = read_dataset(table(tmp_path, soft_rows(tmp_path)))
     hard = ImageDataset.from_files([tmp_path / name for name in dataset.names], dataset.label_names())
-    soft_run = fit(dataset, tmp_path / "soft", helpers.options(split="nested:2x2"))
-    hard_run = fit(hard, tmp_path / "hard", helpers.options(split="nested:2x2"))
+    soft_run = fit(dataset, tmp_path / "soft", helpers.cheap_options(split="nested:2x2"))
+    hard_run = fit(hard, tmp_path / "hard", helpers.cheap_options(split="nested:2x2"))
     assert soft_run.results.labels.n_soft == 16 and hard_run.results.labels.n_soft is None
     assert soft_run.results.task.class_counts == hard_run.results.task.class_counts
 

@@ -22,8 +22,6 @@ from headstart.storage import hash_file, hash_json, write_json
 from headstart.study.ensemble import folds as ensemble_room
 from headstart.study.ensemble.greedy import Acceptance
 from headstart.study.finetuning import competition
-from headstart.study.search.candidate import FeatureSourceSpec
-from headstart.study.search.space import HeadTable, Space
 from headstart.workflow import evaluate
 from headstart.workflow.predict import predict_rows
 from headstart.workflow.run import Run
@@ -32,7 +30,7 @@ from headstart.workflow.run import Run
 @pytest.fixture(scope="module")
 def novel_run(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     with helpers.empty_figures():
-        made = helpers.options(novelty=0.1, conformal=0.8, grid="quick")
+        made = helpers.cheap_options(novelty=0.1, conformal=0.8)
         return fit(folders, tmp_path_factory.mktemp("runs") / "novel", made)
 
 
@@ -100,20 +98,20 @@ def test_views_table_and_blocks_judge_the_image_itself(tmp_path: Path, no_figure
     images, labels = helpers.noise(48), helpers.labels_of(48)
     table = {"age": np.arange(48.0)}
     cases = {
-        "views": ({}, {"augment": "flips", "tta": True, "grid": "quick"}),
-        "table": (table, {"novelty_measure": "mahalanobis", "grid": "quick"}),
-        "blocks": ({}, {"features": "layer1:max+last", "grid": "quick"}),
+        "views": ({}, {"augment": "flips", "tta": True}),
+        "table": (table, {"novelty_measure": "mahalanobis"}),
+        "blocks": ({}, {"features": "layer1:max+last"}),
     }
     for name, (columns, changes) in cases.items():
         data = ImageDataset.from_arrays(images, labels, table=columns)
-        run = fit(data, tmp_path / name, helpers.options(novelty=0.1, **changes))
+        run = fit(data, tmp_path / name, helpers.cheap_options(novelty=0.1, **changes))
         model = load_model(run.folder)
         seen = [one.novelty for one in model.predict_each(data)]
         assert not any(one is None or one.is_novel for one in seen)
         if name != "table":
             assert max(one.distance for one in seen if one is not None) < 1e-3  # each is its own neighbour
         else:
-            assert not model.holds_training_features or model.head.holds_training_features
+            assert not model.holds_training_features
 
 
 def test_damaged_arrays_of_a_bundle_are_refused(novel_run: Run, tmp_path: Path) -> None:
@@ -131,7 +129,7 @@ def test_damaged_arrays_of_a_bundle_are_refused(novel_run: Run, tmp_path: Path) 
 
 
 def test_a_rate_that_flags_nothing_is_said(folders: Path, tmp_path: Path, no_figures: None) -> None:
-    run = fit(folders, tmp_path / "run", helpers.options(novelty=0.01, grid="quick"))
+    run = fit(folders, tmp_path / "run", helpers.cheap_options(novelty=0.01))
     assert any("needs 99 training images" in warning for warning in run.results.warnings)
     assert run.results.novelty is not None and run.results.novelty.final.threshold is None
 
@@ -145,7 +143,6 @@ def test_what_makes_no_sense_is_refused() -> None:
 
 # Beside ensembles and fine-tuned networks -----------------------------------------------------------------------------
 
-CHEAP = Space((FeatureSourceSpec(),), (HeadTable.of("logistic", {"C": [0.1, 1.0]}),))
 TUNED = {"strategy": "fine-tune", "unlock": 1, "fine_tuning": "epochs=2,batch_size=8", "split": "nested:2x2"}
 
 
@@ -169,7 +166,7 @@ def test_an_ensemble_is_judged_by_its_weightiest_head(
 ) -> None:
     monkeypatch.setattr(ensemble_room, "judge_selection", lambda *_: Acceptance(-0.5, -1.0))
     monkeypatch.setattr(ensemble_room, "select_members", lambda *_: (0, 2, 2))
-    asked = helpers.options(novelty=0.1, study=CHEAP, ensemble=True, features="last,layer2:max", split="nested:2x2")
+    asked = helpers.cheap_options(novelty=0.1, ensemble=True, features="last,layer2:max", split="nested:2x2")
     with helpers.empty_figures():
         run = fit(folders, tmp_path / "run", asked)
     model = load_model(run.folder)
@@ -191,7 +188,7 @@ def test_beside_a_fine_tuned_network_the_frozen_one_is_kept_for_the_distances(
     )
     monkeypatch.setattr(competition, "_eligible", lambda scores, tried: scores)
     with helpers.empty_figures():
-        run = fit(folders, tmp_path / "run", helpers.options(novelty=0.1, study=CHEAP, **TUNED))
+        run = fit(folders, tmp_path / "run", helpers.cheap_options(novelty=0.1, **TUNED))
     model, data = load_model(run.folder), ImageDataset.from_folder(folders)
     assert model.unlocked is not None and model.weights == (1.0, 0.0) and model.others[0].unlocked is None
     alone = replace(model, others=(), weights=())

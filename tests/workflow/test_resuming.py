@@ -82,7 +82,7 @@ def test_the_leakage_tax_draws_as_many_folds_as_the_split_has(tmp_path: Path) ->
     for row, pixels in zip(rows, helpers.noise(48), strict=True):
         helpers.write_image(tmp_path / row["image"], pixels)
     table = helpers.write_table(tmp_path / "table.csv", rows)
-    run = fit(table, tmp_path / "run", helpers.options(split="nested:5x2", leakage_tax=True))
+    run = fit(table, tmp_path / "run", helpers.cheap_options(split="nested:5x2", leakage_tax=True))
     assert len(run.results.folds) == 3
     assert run.results.protocol.scheme == "nested:3x2"
     tax = run.results.optimism_from_ignored_groups["accuracy"]

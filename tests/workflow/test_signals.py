@@ -44,7 +44,7 @@ def ring(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.usefixtures("empty_figures")
 def test_a_run_holds_its_recipe_and_folds_divide_recordings(ring: Path, tmp_path: Path) -> None:
-    run = fit_signals(ring, tmp_path / "run", signals(stride="20s"), helpers.options(split="nested:2x2"))
+    run = fit_signals(ring, tmp_path / "run", signals(stride="20s"), helpers.cheap_options(split="nested:2x2"))
     assert run.results.task.positive == "anomaly"
     assert run.results.metrics["roc_auc"].value > 0.9, "the anomaly is plain"
     assert not [text for text in run.results.warnings if "uplicate" in text]
@@ -68,7 +68,7 @@ def test_a_run_holds_its_recipe_and_folds_divide_recordings(ring: Path, tmp_path
     assert "Recordings: events and alarms" in report
     assert "Events found: 6 of 6" in report
     before = helpers.tree(run.folder)
-    again = fit_signals(ring, tmp_path / "run", signals(stride="20s"), helpers.options(split="nested:2x2"))
+    again = fit_signals(ring, tmp_path / "run", signals(stride="20s"), helpers.cheap_options(split="nested:2x2"))
     assert again.headline == run.headline
     assert {name for name, content in helpers.tree(run.folder).items() if before[name] != content} == set()
 
@@ -77,7 +77,7 @@ def test_a_run_holds_its_recipe_and_folds_divide_recordings(ring: Path, tmp_path
 def test_a_report_written_again_finds_its_windows_and_without_images_names_no_recording(
     ring: Path, tmp_path: Path
 ) -> None:
-    options = helpers.options(split="nested:2x2")
+    options = helpers.cheap_options(split="nested:2x2")
     run = fit_signals(ring, tmp_path / "run", signals(stride="20s", channels=("pressure", "speed")), options)
     n_pictures = run.report.read_text().count("data:image/jpeg")
     assert n_pictures > 10
@@ -111,7 +111,7 @@ def test_notes_on_recordings_are_told_once(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("no_figures")
 def test_windows_are_standardised_in_every_fold_and_in_the_bundle(ring: Path, tmp_path: Path) -> None:
     given = signals(reference=None, stride="30s", standardise="training", statistics=False)
-    run = fit_signals(ring, tmp_path / "run", given, helpers.options(split="nested:2x2", baselines=True))
+    run = fit_signals(ring, tmp_path / "run", given, helpers.cheap_options(split="nested:2x2", baselines=True))
     names = {one.name for one in run.results.transfer.baselines}
     assert names >= {"signal_statistics", "signal_clock", "handcrafted_forest", "majority"}
     assert "A rule that calls every window anomaly has an F1 score of 0." in " ".join(run.results.transfer.notes)
@@ -127,7 +127,7 @@ def test_windows_are_standardised_in_every_fold_and_in_the_bundle(ring: Path, tm
 
 @pytest.mark.usefixtures("no_figures")
 def test_pictures_of_windows_are_fine_tuned_without_the_statistics_beside_them(ring: Path, tmp_path: Path) -> None:
-    tuning = helpers.options(split="nested:2x2", strategy="fine-tune", fine_tuning="epochs=1")
+    tuning = helpers.cheap_options(split="nested:2x2", strategy="fine-tune", fine_tuning="epochs=1")
     with pytest.raises(HeadstartError, match=r"sees pictures alone.*Add --no-statistics"):
         fit_signals(ring, tmp_path / "run", signals(), tuning)
     assert not (tmp_path / "run").exists()
@@ -137,7 +137,7 @@ def test_pictures_of_windows_are_fine_tuned_without_the_statistics_beside_them(r
 
 
 def test_an_estimate_writes_nothing(ring: Path, tmp_path: Path) -> None:
-    plan = estimate_signals(ring, tmp_path / "run", signals(stride="20s"), helpers.options(split="nested:2x2"))
+    plan = estimate_signals(ring, tmp_path / "run", signals(stride="20s"), helpers.cheap_options(split="nested:2x2"))
     assert plan["images"] == 6 * 4
     assert not (tmp_path / "run").exists()
 

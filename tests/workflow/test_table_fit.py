@@ -52,7 +52,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     source = DataSource(str(table), table_columns=ASKED)
     with helpers.empty_figures():
-        return fit(source, tmp_path_factory.mktemp("runs") / "run", helpers.options(features="last"))
+        return fit(source, tmp_path_factory.mktemp("runs") / "run", helpers.cheap_options(features="last"))
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_a_table_of_images_serves_a_model_of_pictures_too(table: Path, tmp_path:
 
 
 def test_a_data_set_in_memory_gives_the_same_head(run: Any, table: Path, tmp_path: Path, no_figures: None) -> None:
-    again = fit(read_dataset(table, table_columns=ASKED), tmp_path / "again", helpers.options(features="last"))
+    again = fit(read_dataset(table, table_columns=ASKED), tmp_path / "again", helpers.cheap_options(features="last"))
     for name in ("results.json", "predictions.csv", "model/model.json", "model/head.safetensors"):
         assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes()
 

@@ -63,7 +63,7 @@ def test_two_runs_into_two_folders_are_byte_for_byte_equal(run: Run, folders: Pa
 
 
 def test_another_seed_gives_another_split(run: Run, folders: Path, tmp_path: Path, no_figures: None) -> None:
-    other = fit(folders, tmp_path / "run", helpers.options(seed=1))
+    other = fit(folders, tmp_path / "run", helpers.cheap_options(seed=1))
     assert other.results.protocol.split_hash != run.results.protocol.split_hash
 
 
@@ -98,7 +98,7 @@ def test_repeats_and_weights_and_groups_stand_in_the_predictions(tmp_path: Path,
     groups = [f"patient {row // 4}" for row in range(48)]
     weights = np.linspace(0.5, 2.0, 48)
     data = ImageDataset.from_arrays(helpers.noise(48), helpers.labels_of(48), groups=groups, weights=weights)
-    found = fit(data, tmp_path / "run", helpers.options(repeats=2))
+    found = fit(data, tmp_path / "run", helpers.cheap_options(repeats=2))
     rows = predictions(found)
     assert len(rows) == 96
     by_repeat: dict[str, dict[str, str]] = {"0": {}, "1": {}}
@@ -117,7 +117,7 @@ def test_repeats_and_weights_and_groups_stand_in_the_predictions(tmp_path: Path,
 
 
 def test_metric_decides_the_choice(tmp_path: Path, folders: Path, no_figures: None) -> None:
-    found = fit(folders, tmp_path / "run", helpers.options(metric="roc_auc")).results
+    found = fit(folders, tmp_path / "run", helpers.cheap_options(metric="roc_auc")).results
     assert found.protocol.choose_by == "roc_auc"
     assert all(0 <= row.inner_score <= 1 for row in found.candidates)
     assert len(found.candidates) == len(grid("quick"))
@@ -127,8 +127,8 @@ def test_metric_decides_the_choice(tmp_path: Path, folders: Path, no_figures: No
 def test_positive_class_is_the_rarer_one_or_the_one_named(tmp_path: Path, no_figures: None) -> None:
     rows = [row for row in range(60) if row % 2 == 0 or row < 40]
     data = ImageDataset.from_arrays(helpers.noise(60)[rows], [helpers.CLASSES[row % 2] for row in rows])
-    rarer = fit(data, tmp_path / "a", helpers.options()).results
-    named = fit(data, tmp_path / "b", helpers.options(positive="calm")).results
+    rarer = fit(data, tmp_path / "a", helpers.cheap_options()).results
+    named = fit(data, tmp_path / "b", helpers.cheap_options(positive="calm")).results
     assert (rarer.task.positive, rarer.task.positive_reason) == ("rough", "the rarer class")
     assert (named.task.positive, named.task.positive_reason) == ("calm", "named by the user")
     assert rarer.metrics["recall"].value == pytest.approx(named.metrics["specificity"].value)
@@ -139,7 +139,7 @@ def test_positive_class_is_the_rarer_one_or_the_one_named(tmp_path: Path, no_fig
 
 def test_three_classes(tmp_path: Path, no_figures: None) -> None:
     data = helpers.write_folders(tmp_path / "data", 45, classes=("a", "b", "c"))
-    found = fit(data, tmp_path / "run", helpers.options(split="holdout:60/20/20"))
+    found = fit(data, tmp_path / "run", helpers.cheap_options(split="holdout:60/20/20"))
     assert found.results.task.positive is None
     assert np.array(found.results.confusion).shape == (3, 3)
     assert len(predictions(found)) == 9
@@ -305,7 +305,7 @@ def test_copies_never_stand_on_both_sides(tmp_path: Path, no_figures: None) -> N
     originals = sorted((data / "rough").iterdir())[:5]
     for path in originals:
         shutil.copy(path, path.with_name(f"copy-of-{path.name}"))
-    found = fit(data, tmp_path / "run", helpers.options())
+    found = fit(data, tmp_path / "run", helpers.cheap_options())
     assert found.results.audit.near_duplicates.exact_pairs == 5
     fold = {row["image"]: row["fold"] for row in predictions(found)}
     for path in originals:
@@ -320,7 +320,7 @@ def test_copies_never_stand_on_both_sides(tmp_path: Path, no_figures: None) -> N
 def test_copies_with_conflicting_labels_are_joined_and_reported(tmp_path: Path, no_figures: None) -> None:
     data = helpers.write_folders(tmp_path / "data")
     shutil.copy(data / "calm" / "000.png", data / "rough" / "same.png")
-    found = fit(data, tmp_path / "run", helpers.options())
+    found = fit(data, tmp_path / "run", helpers.cheap_options())
     fold = {row["image"]: row["fold"] for row in predictions(found)}
     assert fold["calm/000.png"] == fold["rough/same.png"]
     assert any("calm/000.png" in json.dumps(item) for item in found.results.audit.label_conflicts)
@@ -335,7 +335,7 @@ def test_copies_join_the_groups_of_the_user(tmp_path: Path, no_figures: None) ->
     labels = [helpers.CLASSES[(row // 4) % 2] for row in range(48)]
     labels[0], labels[28] = labels[5], labels[38]
     data = ImageDataset.from_arrays(images, labels, groups=groups)
-    fold = {int(row["image"]): row["fold"] for row in predictions(fit(data, tmp_path / "run", helpers.options()))}
+    fold = {int(row["image"]): row["fold"] for row in predictions(fit(data, tmp_path / "run", helpers.cheap_options()))}
     assert len({fold[row] for row in range(8)}) == 1
     assert len({fold[row] for row in [*range(28, 32), *range(36, 40)]}) == 1
 
@@ -362,7 +362,7 @@ def test_ignoring_groups_claims_more_where_groups_matter(tmp_path: Path, no_figu
 
 def test_without_groups_there_is_no_tax_and_that_is_reported(folders: Path, tmp_path: Path, no_figures: None) -> None:
     notes = helpers.Notes()
-    found = fit(folders, tmp_path / "run", helpers.options(leakage_tax=True), progress=notes)
+    found = fit(folders, tmp_path / "run", helpers.cheap_options(leakage_tax=True), progress=notes)
     assert found.results.optimism_from_ignored_groups is None
     assert any("no groups" in text for text in notes.texts)
 
@@ -372,7 +372,9 @@ def test_without_groups_there_is_no_tax_and_that_is_reported(folders: Path, tmp_
 
 def test_the_split_of_a_run_serves_another(run: Run, folders: Path, tmp_path: Path, no_figures: None) -> None:
     split = shutil.copy(run.folder / "split.json", tmp_path / "split.json")
-    second = fit(folders, tmp_path / "run", helpers.options(split=str(split), backbone="test_vit", input_size=None))
+    second = fit(
+        folders, tmp_path / "run", helpers.cheap_options(split=str(split), backbone="test_vit", input_size=None)
+    )
     assert second.results.protocol.split_hash == run.results.protocol.split_hash
     fold = [(row["image"], row["fold"]) for row in predictions(run)]
     assert [(row["image"], row["fold"]) for row in predictions(second)] == fold
@@ -386,7 +388,7 @@ def test_the_split_of_a_run_serves_another(run: Run, folders: Path, tmp_path: Pa
 
 
 def test_runs_on_different_splits_are_not_compared(run: Run, folders: Path, tmp_path: Path, no_figures: None) -> None:
-    other = fit(folders, tmp_path / "other", helpers.options(seed=5))
+    other = fit(folders, tmp_path / "other", helpers.cheap_options(seed=5))
     with pytest.raises(SplitError, match=r"different splits.*--split .*split\.json"):
         compare(run.folder, other.folder)
     with pytest.raises(RunError, match="nowhere"):
@@ -403,7 +405,7 @@ def test_a_split_of_other_images_is_refused(run: Run, tmp_path: Path) -> None:
 def test_folds_of_the_user_are_kept(tmp_path: Path, no_figures: None) -> None:
     own = np.random.default_rng(3).integers(0, 4, 48)
     data = ImageDataset.from_arrays(helpers.noise(48), helpers.labels_of(48), folds=own)
-    rows = predictions(fit(data, tmp_path / "run", helpers.options()))
+    rows = predictions(fit(data, tmp_path / "run", helpers.cheap_options()))
     assert [int(row["fold"]) for row in rows] == own.tolist()
 
 
@@ -488,7 +490,7 @@ def test_check_confirms_near_duplicates_and_writes_nothing(tmp_path: Path) -> No
 
 
 def test_estimate_plans_and_writes_nothing(folders: Path, tmp_path: Path) -> None:
-    options = helpers.options(cache=str(tmp_path / "cache"), threads=1)
+    options = helpers.cheap_options(cache=str(tmp_path / "cache"), threads=1)
     plan = estimate_fit(folders, tmp_path / "run", options)
     assert list(tmp_path.iterdir()) == []
     assert plan["images"] == 48
@@ -512,7 +514,7 @@ def test_report_is_written_again_from_the_run_alone(run: Run, tmp_path: Path) ->
 
 def test_report_goes_without_pictures_where_the_images_are_gone(tmp_path: Path, no_figures: None) -> None:
     data = helpers.write_folders(tmp_path / "data")
-    found = fit(data, tmp_path / "run", helpers.options())
+    found = fit(data, tmp_path / "run", helpers.cheap_options())
     data.rename(tmp_path / "moved")
     notes = helpers.Notes()
     rewrite_report(found.folder, progress=notes)
@@ -522,7 +524,7 @@ def test_report_goes_without_pictures_where_the_images_are_gone(tmp_path: Path, 
 @pytest.mark.usefixtures("empty_figures")
 def test_pictures_forbidden_once_stay_forbidden(tmp_path: Path) -> None:
     data = helpers.write_folders(tmp_path / "data")
-    found = fit(data, tmp_path / "run", helpers.options(images=False))
+    found = fit(data, tmp_path / "run", helpers.cheap_options(images=False))
     for _ in range(2):
         text = found.report.read_text()
         assert "data:image/jpeg" not in text
