@@ -15,7 +15,7 @@ import csv
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,23 +73,28 @@ def drawn(*, seed: int, decoy: bool, quick: bool) -> tuple[Planted, Planted]:
     return whole.part(np.arange(n_train)), whole.part(test[whole.labels[test] == 1][:n_test])
 
 
-def planted_patch(*, quick: bool) -> dict[str, Any]:
-    """Every head and method on the patch, with both sets of features."""
+def planted_patch(features: str, *, quick: bool) -> dict[str, Any]:
+    """Every head but the forest, and two methods, on the patch."""
+    others = {name: spec for name, spec in HEADS.items() if name != "forest"}
+    return dict(_planted(features, others, quick=quick))
+
+
+def occluded(features: str, *, quick: bool) -> dict[str, Any]:
+    """The forest on the patch: its maps are of occlusion, which takes time."""
+    return dict(_planted(features, {"forest": HEADS["forest"]}, quick=quick, n_pictures=N_OCCLUDED))
+
+
+def _planted(
+    features: str, specs: Mapping[str, HeadSpec], *, quick: bool, n_pictures: int | None = None
+) -> Iterator[tuple[str, dict[str, Any]]]:
     train, test = drawn(seed=SEED, decoy=False, quick=quick)
-    found: dict[str, Any] = {}
-    for features in FEATURES:
-        network = extractor(features)
-        rows, tested = features_of(train, network), features_of(test, network)
-        found[features] = {}
-        for name, spec in HEADS.items():
-            model = model_of(spec, rows, train.labels, network)
-            some = test.part(np.arange(min(len(test.labels), N_OCCLUDED))) if name == "forest" else test
-            found[features][name] = {
-                "recall": accuracy(model, test, tested),
-                **{method: located(model, some, method) for method in ("sharp", "exact")},
-            }
-            print(features, name, found[features][name], file=sys.stderr)
-    return found
+    network = extractor(features)
+    rows, tested = features_of(train, network), features_of(test, network)
+    for name, spec in specs.items():
+        model, some = model_of(spec, rows, train.labels, network), test.part(np.arange(len(test.labels))[:n_pictures])
+        maps = {method: located(model, some, method) for method in ("sharp", "exact")}
+        print(features, name, maps, file=sys.stderr)
+        yield name, {"recall": accuracy(model, test, tested), **maps}
 
 
 def located(model: Model, pictures: Planted, method: str) -> dict[str, Any]:
@@ -110,35 +115,25 @@ def located(model: Model, pictures: Planted, method: str) -> dict[str, Any]:
     return found
 
 
-def decoy(*, quick: bool) -> dict[str, Any]:
+def decoy(features: str, *, quick: bool) -> dict[str, Any]:
     """Heads with a gradient beside a patch that tells nothing."""
     train, test = drawn(seed=SEED + 1, decoy=True, quick=quick)
-    found: dict[str, Any] = {}
-    for features in FEATURES:
-        network = extractor(features)
-        rows = features_of(train, network)
-        found[features] = {
-            name: located(model_of(HEADS[name], rows, train.labels, network), test, "sharp") for name in WITH_GRADIENT
-        }
-        print(features, found[features], file=sys.stderr)
-    return found
+    network = extractor(features)
+    rows = features_of(train, network)
+    return {name: located(model_of(HEADS[name], rows, train.labels, network), test, "sharp") for name in WITH_GRADIENT}
 
 
-def nothing_learned(*, quick: bool) -> dict[str, Any]:
+def nothing_learned(features: str, *, quick: bool) -> dict[str, Any]:
     """Heads on permuted labels, and on a network of random weights."""
     train, test = drawn(seed=SEED + 2, decoy=False, quick=quick)
     permuted = np.random.default_rng(SEED).permutation(train.labels)
     found: dict[str, Any] = {}
-    for features in FEATURES:
-        found[features] = {}
-        for kind, labels, weights in (("permuted labels", permuted, None), ("random network", train.labels, "random")):
-            network = extractor(features, weights=weights, seed=SEED)
-            rows, tested = features_of(train, network), features_of(test, network)
-            for name in WITH_GRADIENT:
-                model = model_of(HEADS[name], rows, labels, network)
-                shown = {"recall": accuracy(model, test, tested), **located(model, test, "sharp")}
-                found[features][f"{name}, {kind}"] = shown
-                print(features, name, kind, shown, file=sys.stderr)
+    for kind, labels, weights in (("permuted labels", permuted, None), ("random network", train.labels, "random")):
+        network = extractor(features, weights=weights, seed=SEED)
+        rows, tested = features_of(train, network), features_of(test, network)
+        for name in WITH_GRADIENT:
+            model = model_of(HEADS[name], rows, labels, network)
+            found[f"{name}, {kind}"] = {"recall": accuracy(model, test, tested), **located(model, test, "sharp")}
     return found
 
 
@@ -222,13 +217,13 @@ def timed_model(backbone: Any) -> Model:
     return Model(backbone, preparation, network.engine, head, ("a", "b"), features=recipe)
 
 
-PARTS: dict[str, Callable[..., dict[str, Any]]] = {
+WITH_FEATURES: dict[str, Callable[..., dict[str, Any]]] = {
     "planted": planted_patch,
+    "occluded": occluded,
     "decoy": decoy,
     "nothing_learned": nothing_learned,
-    "lesions": lesions,
-    "seconds": seconds,
 }
+PARTS = {**WITH_FEATURES, "lesions": lesions, "seconds": seconds}
 
 
 def main() -> int:
@@ -236,11 +231,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the pictures, no targets, nothing kept")
     parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}; the others are kept")
+    parser.add_argument("--features", default=",".join(FEATURES), help="features of the parts that have a choice")
     options = parser.parse_args()
     kept = read("explain") if not options.quick and (RESULTS / "explain.json").is_file() else {}
     results = {name: kept[name] for name in PARTS if name in kept}
     for part in options.parts.split(","):
-        results[part] = PARTS[part](quick=options.quick)
+        if part in WITH_FEATURES:
+            made = {name: PARTS[part](name, quick=options.quick) for name in options.features.split(",")}
+            results[part] = {name: one for name, one in (results.get(part, {}) | made).items() if name in FEATURES}
+        else:
+            results[part] = PARTS[part](quick=options.quick)
         if not options.quick:
             write_results("explain", {"seed": SEED, "patch": PATCH, "side": SIDE, **results})
     print(shown(results))
@@ -252,21 +252,17 @@ def main() -> int:
 def shown(results: dict[str, Any]) -> str:
     """Tables of all parts."""
     parts = []
-    if "planted" in results:
+    heads = [*_heads(results, "planted"), *_heads(results, "occluded")]
+    if heads:
         rows = [
             [features, name, f"{one['recall']:.2f}", found["method"], found["n"], *_shares(found, *_NEARNESS)]
-            for features, heads in results["planted"].items()
-            for name, one in heads.items()
+            for features, name, one in heads
             for found in (one["sharp"], one["exact"])
         ]
         parts.append(table(["features", "head", "recall", "method", "n", *_NEARNESS], rows))
     for part, columns in (("decoy", (*_NEARNESS, "near_decoy")), ("nothing_learned", ("recall", *_NEARNESS))):
         if part in results:
-            rows = [
-                [features, name, *_shares(one, *columns)]
-                for features, heads in results[part].items()
-                for name, one in heads.items()
-            ]
+            rows = [[features, name, *_shares(one, *columns)] for features, name, one in _heads(results, part)]
             parts.append(table(["features", part, *columns], rows))
     if "lesions" in results:
         columns = ("heat_inside", "mask_share", "difference")
@@ -291,7 +287,7 @@ def _ranged(one: dict[str, Any]) -> str:
 def missed_targets(results: dict[str, Any]) -> list[str]:
     """Targets that were missed, in words."""
     missed = []
-    for features, name, one in _heads(results, "planted"):
+    for features, name, one in [*_heads(results, "planted"), *_heads(results, "occluded")]:
         least = {"near": TARGETS["near_without"]}
         if name in WITH_GRADIENT:
             least = {"on": TARGETS["on"], "near": TARGETS["near"]}

@@ -96,7 +96,7 @@ def _how_to_read(context: ReportContext, found: Explanations) -> str:
 def _tile(context: ReportContext, one: ExplainedImage) -> Tile:
     told = f"{one.target} against {one.against or 'the rest'}"
     spoken = f"What speaks for {told}" if one.share_for else f"Nothing speaks for {told}"
-    share = "" if one.share_for is None else f" ({text.percent(one.share_for)} of the heat speaks for it)"
+    share = "" if one.share_for is None else f": {100 * one.share_for:.0f}\N{NO-BREAK SPACE}% of the heat"
     lines = [f"true: {one.label}, predicted: {one.predicted} ({one.probability:.3f})", f"{spoken}{share}"]
     if one.neighbours:
         lines.append(f"looks like {_neighbours(context, one)}")
