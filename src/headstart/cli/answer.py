@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,9 +13,11 @@ from typing import Any, Final, NoReturn
 import click
 
 from headstart.cli.command import Option
+from headstart.cli.table import printable
 
 _KEY: Final = "headstart.json"
 JSON_FLAG: Final = "--json"
+_JSON_CONTROLS: Final = re.compile("[\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]")  # JSON leaves these as they are
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def give(answer: Any) -> int:
 
 def refuse(context: click.Context, message: str, exit_code: int, *, shown: str = "") -> NoReturn:
     """Leave with an error, in words on stderr; with ``--json`` as a document on stdout too."""
-    click.echo(shown or f"Error: {message}", err=True)
+    click.echo(printable(shown or f"Error: {message}"), err=True)
     _print_error(message, exit_code)
     context.exit(exit_code)
 
@@ -92,8 +95,9 @@ def misuse_as_json() -> Iterator[None]:
 
 def print_json(value: Any) -> None:
     """Print plain values as JSON."""
-    json.dump(value, sys.stdout, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    sys.stdout.write("\n")
+    shows_all = (sys.stdout.encoding or "utf-8").lower().replace("-", "").startswith("utf")
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=not shows_all, allow_nan=False)
+    sys.stdout.write(_JSON_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
 
 def _print_error(message: str, exit_code: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Any, Final
@@ -17,11 +18,19 @@ COMPLETE: Final = "_HEADSTART_COMPLETE"
 """Variable by which a shell asks for completions."""
 
 
+def spell_out_foreign_letters() -> None:
+    """Let standard output and error spell out letters that their encoding lacks, instead of failing in the middle."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
 class CommandGroup(click.Group):
     """Group that answers every mistake of the user in words and leaves with 1 or 2."""
 
     def main(self, *arguments: Any, **about: Any) -> Any:
         """Answer a call, or a shell that asks for completions."""
+        spell_out_foreign_letters()
         if COMPLETE in os.environ:
             from headstart.cli.completion import register_shells
 

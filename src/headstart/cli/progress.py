@@ -22,6 +22,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Column
 from rich.text import Text
 
+from headstart.cli.table import printable
 from headstart.cli.time_left import TimeLeft
 
 _MIN_WIDTH_FOR_UNIT: Final = 80
@@ -44,6 +45,7 @@ class TerminalProgress:
 
     def note(self, text: str) -> None:
         """One line for the user."""
+        text = printable(text)
         if self._console.is_terminal:
             self._console.print(text, markup=False, style="yellow")
         else:

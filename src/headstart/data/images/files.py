@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from headstart.data.images.bounds import MAX_FILE_BYTES, MAX_PIXELS, claim_encoded
 from headstart.data.images.decode import WHITE_LEVEL, Reduce, decode_details
 from headstart.data.images.pictures import Decoded
+from headstart.data.images.similar_names import similar_file
 from headstart.data.images.source import ImageSource
 from headstart.errors import DataError, ImageError
 from headstart.storage import hash_bytes
@@ -133,6 +134,8 @@ class FilePixels(ImageSource):
                 _check_regular(name, status)
                 claim_encoded(status.st_size)
                 return EncodedImage(name, handle.read(), self.damage)
+        except FileNotFoundError as error:
+            raise ImageError(name, _refusal(error) + similar_file(path)) from error
         except (OSError, ValueError) as error:
             raise ImageError(name, _refusal(error)) from error
 

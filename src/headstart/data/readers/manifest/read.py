@@ -66,7 +66,7 @@ def read_manifest(
     table = read_columns(path, every)
     if table.num_rows == 0:
         raise DataError(f"{path} lists no images; it has a header and no rows.")
-    text = {name: column_texts(table[name]) for name in every}
+    text = {name: _texts(path, name, table[name]) for name in every}
     named = found.single
     text[named["image"]] = _names(path, text[named["image"]], allow_outside)
     cells = {kind: categorical_column(text[name]) for kind, name in named.items()}
@@ -89,6 +89,14 @@ def read_manifest(
         source=f"{path}: ",
         columns=tuple(_table_column(path, request, text[request.name]).take(rows) for request in table_columns),
     )
+
+
+def _texts(path: Path, name: str, column: pa.ChunkedArray) -> pa.Array:
+    try:
+        return column_texts(column)
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0][:200]
+        raise DataError(f"{path}: column {name!r} holds cells that are no texts or numbers: {reason}.") from error
 
 
 def _table_column(path: Path, request: ColumnRequest, texts: pa.Array) -> TableColumn:
@@ -116,7 +124,8 @@ def _names(path: Path, images: pa.Array, allow_outside: bool) -> pa.Array:
         if len(outside):
             raise DataError(
                 f"{path}: {len(outside):,} image paths leave its folder: {_examples(images, outside)}. Paths are "
-                "relative to the manifest; move it, name the images' folder with --root, or copy the images."
+                "relative to the manifest; move it, name the images' folder with --root, copy the images, or take the "
+                "paths as they are with --allow-outside."
             )
     return names
 

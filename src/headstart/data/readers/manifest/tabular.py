@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 from typing import Final
 
@@ -10,10 +11,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from headstart.data.readers.manifest.csv_layout import MAX_COLUMNS, CsvLayout, csv_layout, not_unicode
 from headstart.errors import DataError
 
-MAX_COLUMNS: Final = 10_000
-_MAX_HEADER_BYTES: Final = 1 << 20
+_MAX_UNUSUAL_BYTES: Final = 256 << 20
 _BLOCK_BYTES: Final = 4 << 20  # also the longest row that the CSV parser takes
 
 
@@ -29,8 +30,10 @@ def column_names(path: Path) -> list[str]:
         what = "is not a file" if path.exists() else "does not exist"
         raise DataError(f"{path} {what}; give a CSV or Parquet file.")
     try:
-        names = _parquet_names(path) if is_parquet(path) else _csv_header(path)[0]
-    except (OSError, pa.ArrowException) as error:
+        names = _parquet_names(path) if is_parquet(path) else [name for name in csv_layout(path).names if name]
+    except DataError:
+        raise
+    except Exception as error:  # whatever the libraries that read a table raise, the file is what they cannot read
         raise _unreadable(path, error) from error
     if len(names) > MAX_COLUMNS:
         raise DataError(f"{path} has {len(names):,} columns; a manifest has at most {MAX_COLUMNS:,}.")
@@ -50,9 +53,11 @@ def read_columns(path: Path, columns: list[str]) -> pa.Table:
     """
     try:
         if is_parquet(path):
-            return pa.parquet.read_table(path, columns=columns)
+            return _checked_types(path, pa.parquet.read_table(path, columns=columns))
         return _read_csv(path, columns)
-    except (OSError, pa.ArrowException) as error:
+    except DataError:
+        raise
+    except Exception as error:  # as above
         raise _unreadable(path, error) from error
 
 
@@ -66,34 +71,71 @@ def _parquet_names(path: Path) -> list[str]:
 
 
 def _read_csv(path: Path, columns: list[str]) -> pa.Table:
-    names, delimiter = _csv_header(path)
+    layout = csv_layout(path)
+    if layout.is_plain:
+        try:
+            return _read_plain_csv(path, layout, columns)
+        except pa.ArrowInvalid:
+            return _read_any_csv(path, layout, columns)  # rows of other lengths: it says which, or takes them
+    return _read_any_csv(path, layout, columns)
+
+
+def _read_plain_csv(path: Path, layout: CsvLayout, columns: list[str]) -> pa.Table:
+    names = [name or f"\0{place}" for place, name in enumerate(layout.names)]
     return pa.csv.read_csv(
         path,
         read_options=pa.csv.ReadOptions(block_size=_BLOCK_BYTES, column_names=names, skip_rows=1),
-        parse_options=pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        parse_options=pa.csv.ParseOptions(delimiter=layout.delimiter, newlines_in_values=True),
         convert_options=pa.csv.ConvertOptions(
             include_columns=columns, column_types=dict.fromkeys(columns, pa.large_string()), strings_can_be_null=False
         ),
     )
 
 
-def _csv_header(path: Path) -> tuple[list[str], str]:
-    """Column names and delimiter (comma, semicolon or tab: whichever makes most columns)."""
-    with open(path, "rb") as handle:
-        start = handle.read(_MAX_HEADER_BYTES)
-    line, newline, _ = start.partition(b"\n")
-    if not start.strip():
-        raise DataError(f"{path} is empty; a manifest has a header and one row per image.")
-    if b"\0" in start or (not newline and len(start) == _MAX_HEADER_BYTES):
-        raise DataError(f"{path} is not a CSV table: it is binary, or its first line is longer than 1 MiB.")
+def _read_any_csv(path: Path, layout: CsvLayout, columns: list[str]) -> pa.Table:
+    """Rows read one by one: of UTF-16, of old line ends, of headers over several lines, with empty cells at the end."""
+    if path.stat().st_size > _MAX_UNUSUAL_BYTES:
+        raise DataError(f"{path} is larger than {_MAX_UNUSUAL_BYTES >> 20} MiB and no plain CSV; save it as UTF-8 CSV.")
     try:
-        text = line.decode("utf-8-sig").rstrip("\r")
+        text = path.read_bytes().decode(layout.encoding)
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text; save it as UTF-8 CSV.") from error
-    delimiter = max(",;\t", key=text.count)
-    if text.count(delimiter) > MAX_COLUMNS:
-        raise DataError(f"{path} has {text.count(delimiter) + 1:,} columns; a manifest has at most {MAX_COLUMNS:,}.")
-    return [name.strip() for name in next(csv.reader([text], delimiter=delimiter), [])], delimiter
+        raise not_unicode(path) from error
+    places, n_columns = [layout.names.index(name) for name in columns], len(layout.names)
+    kept: list[list[str]] = [[] for _ in columns]
+    lines = io.StringIO(text[layout.start :], newline="")
+    try:
+        for number, row in enumerate(filter(None, csv.reader(lines, delimiter=layout.delimiter, strict=True)), start=1):
+            if len(row) < n_columns or any(row[n_columns:]):
+                raise DataError(
+                    f"{path} cannot be read as a table: row {number}, counted from 1 below the header, has "
+                    f"{len(row):,} cells, and the header {n_columns:,}. Put cells that hold the delimiter "
+                    f"{layout.delimiter!r} into double quotes."
+                )
+            for cells, place in zip(kept, places, strict=True):
+                cells.append(row[place])
+    except csv.Error as error:
+        raise _unreadable(path, error) from error
+    return pa.table({name: pa.array(cells, pa.large_string()) for name, cells in zip(columns, kept, strict=True)})
+
+
+def _checked_types(path: Path, table: pa.Table) -> pa.Table:
+    """The table of a Parquet file, when each of its cells is a text or a number.
+
+    Raises
+    ------
+    DataError
+    """
+    for name in table.column_names:
+        kind = table.schema.field(name).type
+        if pa.types.is_nested(kind) or pa.types.is_binary(kind) or isinstance(kind, pa.BaseExtensionType):
+            raise DataError(
+                f"{path}: column {name!r} holds cells of the type {kind}, and texts or numbers are expected. Write one "
+                "value into each cell."
+            )
+        if pa.types.is_float16(kind):
+            place = table.column_names.index(name)
+            table = table.set_column(place, name, table[name].cast(pa.float32()))
+    return table
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
