@@ -168,6 +168,15 @@ def test_what_cannot_be_used_is_refused_and_nothing_written(assay, tmp_path, mon
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_picture_without_cells_is_answered_with_what_to_try(tmp_path):
+    tifffile.imwrite(tmp_path / "flat.tif", np.full((32, 32), 7, dtype=np.uint8))
+    done = invoke("segment", tmp_path / "flat.tif", "-o", tmp_path / "found", "-q")
+    assert done.exit_code == 0, done.output
+    assert "0 cells in 1 micrograph\n" in done.output
+    assert "nothing stands out" in done.output
+    assert "-o FOLDER --channel NAME or --diameter LENGTH" in done.output
+
+
 def test_a_damaged_micrograph_leaves_nothing_behind(assay, tmp_path):
     micrographs = tmp_path / "micrographs"
     micrographs.mkdir()

@@ -257,7 +257,8 @@ def read_cells(
     notes = [*said, *(f"{one.name}: {note}" for one in segmented for note in one.notes)]
     left_out = sum(len(one.table) for one in segmented) - len(dataset)
     if left_out:
-        notes.append(f"{left_out:,} cells without a class, or with two, are left out.")
+        cells = "1 cell" if left_out == 1 else f"{left_out:,} cells"
+        notes.append(f"Left out, without a class or with two: {cells}.")
     return CellData(dataset, document, len(segmented), tuple(notes))
 
 

@@ -146,7 +146,8 @@ def checked_plane(image: NDArray[Any], name: str = "picture") -> Plane:
     if image.dtype.kind == "f":
         n_gaps = int(np.count_nonzero(~np.isfinite(image)))
         if n_gaps:
-            raise InputError(f"{name}: {n_gaps:,} pixels are no finite number (NaN or infinite); fill or crop them.")
+            pixels = "1 pixel is" if n_gaps == 1 else f"{n_gaps:,} pixels are"
+            raise InputError(f"{name}: {pixels} no finite number (NaN or infinite); fill or crop them.")
     return np.asarray(image, dtype=np.float32)
 
 

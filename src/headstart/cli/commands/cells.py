@@ -46,7 +46,7 @@ def simulate(output: str, quiet: bool, **given: Any) -> Answer:
     options = collect(SimulationOptions, given)
     made = simulate_cells(output, options, progress=TerminalProgress(quiet=quiet))
     folder = shlex.quote(f"{output}/micrographs")
-    return _answer(made, output, "simulated cells", f"headstart cells segment {folder} -o cells/segmented")
+    return _answer(made, output, "simulated cell", f"headstart cells segment {folder} -o cells/segmented")
 
 
 @cells.command(cls=Command)
@@ -66,7 +66,9 @@ def segment(micrographs: str, output: str, quiet: bool, threads: int | None, **g
     options = collect(CellFindingOptions, given)
     made = segment_cells(micrographs, output, options, n_threads=threads, progress=TerminalProgress(quiet=quiet))
     following = f"headstart cells fit {shlex.quote(micrographs)} -o runs/cells --classes FILE"
-    return _answer(made, output, "cells", following, look=f"Look at {output}/preview.png")
+    if not made.n_cells:
+        following = f"headstart cells segment {shlex.quote(micrographs)} -o FOLDER --channel NAME or --diameter LENGTH"
+    return _answer(made, output, "cell", following, look=f"Look at {output}/preview.png")
 
 
 @cells.command(cls=Command)
@@ -85,7 +87,7 @@ def crop(micrographs: str, output: str, quiet: bool, threads: int | None, **give
 
     options = collect(CellCropOptions, given)
     made = crop_cells(micrographs, output, options, n_threads=threads, progress=TerminalProgress(quiet=quiet))
-    return _answer(made, output, "cells", f"headstart fit {shlex.quote(output)}/cells.csv -o runs/cells")
+    return _answer(made, output, "cell", f"headstart fit {shlex.quote(output)}/cells.csv -o runs/cells")
 
 
 @cells.command(cls=Command)
@@ -156,10 +158,11 @@ def count(
 def _answer(made: CellCounts, output: str, what: str, following: str, *, look: str = "") -> Answer:
     def show() -> None:
         from headstart.cli.table import print_text
+        from headstart.report.text.format import plural
 
         for note in made.notes:
             print_text(note)
-        click.echo(f"{made.n_cells:,} {what} in {made.n_micrographs:,} micrographs")
+        click.echo(f"{plural(made.n_cells, what)} in {plural(made.n_micrographs, 'micrograph')}")
         click.echo(f"Wrote {output}" + (f". {look}" if look else ""))
         click.echo(f"Next: {following}")
 

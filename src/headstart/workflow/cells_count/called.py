@@ -18,6 +18,8 @@ from headstart.progress import Progress, Silent
 
 CELLS_AT_ONCE: Final = 1024
 """Cells that are waited for before the model sees them, so that its batches are full whatever a micrograph holds."""
+PIXELS_AT_ONCE: Final = 100_000_000
+"""Pixels of micrographs that wait at most, where cells are few and pictures large."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +92,8 @@ def call_cells(
     waiting: list[SegmentedMicrograph] = []
     for one in micrographs:
         waiting.append(one)
-        if sum(len(each.table) for each in waiting) >= CELLS_AT_ONCE:
+        n_cells, n_pixels = sum(len(each.table) for each in waiting), sum(each.labels.size for each in waiting)
+        if n_cells >= CELLS_AT_ONCE or n_pixels >= PIXELS_AT_ONCE:
             yield from _called(model, waiting, recipe, noted)
             waiting, noted = [], None
     yield from _called(model, waiting, recipe, noted)
