@@ -221,6 +221,8 @@ class JudgedAlarms:
         found, (own, chance) = self.detection, self.affiliation
         total = max(hits_normal + false + missed + hits, 1)
         low, high = found.false_per_hour_interval
+        precision = f"precision {own.precision:.2f} (by chance {chance.precision:.2f})"
+        recall = f"recall {own.recall:.2f} (by chance {chance.recall:.2f})"
         return [
             "                 no alarm      alarm",
             f"true normal    {hits_normal:>10,} {false:>10,}",
@@ -229,8 +231,8 @@ class JudgedAlarms:
             f"Events found: {found.n_found} of {found.n_events}{_delay(found)}.",
             f"False alarms: {found.n_false} in {found.normal_s / 3600:.1f} hours of normal running, "
             f"{found.false_per_hour:.2f} an hour (95 % {low:.2f} to {high:.2f}).",
-            f"Affiliation: precision {own.precision:.2f} (by chance {chance.precision:.2f}), "
-            f"recall {own.recall:.2f} (by chance {chance.recall:.2f}).",
+            f"Affiliation: {'no alarm' if np.isnan(own.precision) else precision}, "
+            f"{'no event' if np.isnan(own.recall) else recall}.",
         ]
 
 

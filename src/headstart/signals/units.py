@@ -32,6 +32,8 @@ def changed_units(fitted: Sequence[float], now: Sequence[float], channels: Seque
     --------
     >>> changed_units([2.0, 5.0], [2100.0, 5.0], ["Pressure", "Current"])
     ["Channel 'Pressure' is about 1,000 times as large as when the model was fitted: were its units changed?"]
+    >>> changed_units([200.0], [0.2], ["I"])
+    ["Channel 'I' is about 1,000 times as small as when the model was fitted: were its units changed? Or is it off?"]
     """
     sentences = []
     for before, after, name in zip(fitted, now, channels, strict=True):
@@ -41,7 +43,8 @@ def changed_units(fitted: Sequence[float], now: Sequence[float], channels: Seque
         thousands = round(decades / 3)
         if thousands != 0 and abs(decades - 3 * thousands) <= TOLERANCE:
             factor = f"{1000 ** abs(thousands):,} times as {'large' if thousands > 0 else 'small'}"
+            off = "" if thousands > 0 else " Or is it off?"
             sentences.append(
-                f"Channel {name!r} is about {factor} as when the model was fitted: were its units changed?"
+                f"Channel {name!r} is about {factor} as when the model was fitted: were its units changed?{off}"
             )
     return sentences
