@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Final
 
 from headstart.data import ImageDataset, ManifestColumns, read_dataset
 from headstart.data.images.files import FilePixels, accepting_damaged
-from headstart.data.readers.folder import list_images
+from headstart.data.readers.folder import files_to_answer
 from headstart.data.table.encoding import array_needed
 from headstart.errors import DataError, InputError
 from headstart.model import Model, Prediction
@@ -81,6 +81,7 @@ def predict_files(
         root=root,
         feature_array=feature_array,
         accept_damaged=accept_damaged,
+        progress=progress,
     )
     _tell_price(model, progress)
     predictions = model.predict_each(dataset, progress=progress)
@@ -111,6 +112,7 @@ def predict_rows(
         root=root,
         feature_array=feature_array,
         accept_damaged=accept_damaged,
+        progress=progress,
     )
     _tell_price(model, progress)
     return (_row(model, dataset, prediction) for prediction in model.predict_each(dataset, progress=progress))
@@ -139,6 +141,7 @@ def images_to_predict(
     root: str | None = None,
     feature_array: str | None = None,
     accept_damaged: bool = False,
+    progress: Progress | None = None,
 ) -> ImageDataset:
     """The images that the inputs name, with the table columns and the feature array that the model takes.
 
@@ -155,6 +158,8 @@ def images_to_predict(
         Numbers of the user's own for each image; see `headstart.data.table.array_file.read_feature_array`.
     accept_damaged : bool
         Take pictures of which a part is missing.
+    progress : Progress, optional
+        Is told what was left out of a folder.
 
     Raises
     ------
@@ -165,17 +170,19 @@ def images_to_predict(
         the model takes a feature array and there is none, or the other way round.
     """
     _check_array(model, feature_array)
-    dataset = _images_named(model, inputs, image_column, root)
+    dataset = _images_named(model, inputs, image_column, root, progress)
     if accept_damaged:
         dataset = replace(dataset, pixels=accepting_damaged(dataset.pixels))
     return dataset if feature_array is None else dataset.with_feature_array(feature_array)
 
 
-def _images_named(model: Model, inputs: Sequence[str], image_column: str | None, root: str | None) -> ImageDataset:
+def _images_named(
+    model: Model, inputs: Sequence[str], image_column: str | None, root: str | None, progress: Progress | None
+) -> ImageDataset:
     is_table = len(inputs) == 1 and Path(inputs[0]).suffix.lower() in _TABLES and os.path.isfile(inputs[0])  # noqa: PTH113
     if not is_table:
         _check_needs_no_table(model, image_column, root)
-        return ImageDataset.from_files(expand(inputs))
+        return ImageDataset.from_files(expand(inputs, progress))
     return read_dataset(
         inputs[0],
         columns=ManifestColumns(image=image_column or "image", label=None, image_alone=True),
@@ -204,8 +211,10 @@ def _check_needs_no_table(model: Model, image_column: str | None, root: str | No
             raise InputError(f"{flag} belongs to a table of images. Give one CSV or Parquet file, or leave it out.")
 
 
-def expand(inputs: Sequence[str]) -> list[str]:
+def expand(inputs: Sequence[str], progress: Progress | None = None) -> list[str]:
     """Files named by the inputs, in order and each once; a missing file stays, to be reported in its row.
+
+    Files of a folder that look like no pictures are counted in a note.
 
     Raises
     ------
@@ -215,7 +224,10 @@ def expand(inputs: Sequence[str]) -> list[str]:
     found: dict[str, None] = {}
     for item in inputs:
         if os.path.isdir(item):  # noqa: PTH112 (pathlib raises for names that no file system takes)
-            names = [str(Path(item) / name) for name in list_images(Path(item))]
+            files = files_to_answer(Path(item))
+            names = [str(Path(item) / name) for name in files.names]
+            if files.note is not None and progress is not None:
+                progress.note(files.note)
         elif any(sign in item for sign in WILDCARDS) and not os.path.lexists(item):
             names = sorted(glob.glob(item, recursive=True))  # noqa: PTH207 (absolute and relative patterns alike)
         else:
@@ -277,11 +289,16 @@ def _makes_sets(model: Model) -> bool:
 def _csv(cells: Sequence[str]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode()
+    return _encoded(text.getvalue())
+
+
+def _encoded(text: str) -> bytes:
+    """UTF-8; of names that are no UTF-8 the odd bytes are spelled out."""
+    return text.encode(errors="backslashreplace")
 
 
 def _json_line(model: Model, dataset: ImageDataset, prediction: Prediction) -> bytes:
-    return (json.dumps(_row(model, dataset, prediction), ensure_ascii=False) + "\n").encode()
+    return _encoded(json.dumps(_row(model, dataset, prediction), ensure_ascii=False) + "\n")
 
 
 def _row(model: Model, dataset: ImageDataset, prediction: Prediction) -> dict[str, Any]:

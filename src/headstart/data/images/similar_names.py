@@ -23,7 +23,7 @@ def similar_file(path: Path) -> str:
     except (OSError, ValueError):
         return ""
     found = _files_by_key(path.parent, changed).get(_key(path.name), ())
-    if len(found) != 1:
+    if len(found) != 1 or found[0] == path.name:  # a link to nothing is there, and is not
         return ""
     return f"; there is {found[0]!r}, so write that (a table may lose suffixes and leading zeros)"
 

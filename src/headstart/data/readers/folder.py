@@ -19,6 +19,11 @@ from headstart.errors import DataError, first_few
 if TYPE_CHECKING:
     from headstart.data.images.source import ImageSource
 
+_OTHER_PICTURES = frozenset(
+    {".gif", ".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".jxr", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".psd"}
+    | {".ico", ".exr", ".hdr", ".dcm", ".nef", ".cr2", ".cr3", ".arw", ".dng", ".raw", ".orf", ".rw2", ".czi", ".lif"}
+    | {".nd2", ".svs", ".ndpi"}
+)
 _SYSTEM_NAMES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 
 
@@ -72,25 +77,61 @@ def list_images(root: Path) -> list[str]:
     return sorted(_walk(root.resolve(), allow_outside=False).images)
 
 
+@dataclass(frozen=True)
+class FolderFiles:
+    """Files of a folder for which somebody expects an answer.
+
+    Attributes
+    ----------
+    names : list of str
+        Relative to the folder: all that look like images, whether they can be read or not, links to nothing too.
+    note : str or None
+        Sentence on what was left out.
+    """
+
+    names: list[str]
+    note: str | None
+
+
+def files_to_answer(root: Path) -> FolderFiles:
+    """Files of a folder that each get a row of predictions: images, and other formats of pictures to say so.
+
+    Raises
+    ------
+    DataError
+        As `read_folder`, but for links to nothing and names that are no UTF-8; these are files like others.
+    """
+    walk = _walk(root.resolve(), allow_outside=False, every=True)
+    kinds = first_few(f"{count:,} {suffix}" for suffix, count in sorted(walk.ignored.items()))
+    left_out = [f"{walk.ignored.total():,} files that are no pictures ({kinds})"] if walk.ignored else []
+    left_out += [f"{walk.n_hidden:,} hidden or system files and folders"] if walk.n_hidden else []
+    note = f"{escaped(str(root))}: {' and '.join(left_out)} were left out." if left_out else None
+    return FolderFiles(sorted(walk.images), note)
+
+
 @dataclass
 class _Walk:
-    """Findings of a walk: image names, number of ignored files by suffix, folders by real path."""
+    """Findings of a walk: image names, number of ignored files by suffix, folders by real path.
+
+    With `every` what looks like a picture counts as one whatever can be made of it.
+    """
 
     root: Path
     allow_outside: bool
     images: list[str] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
     n_hidden: int = 0
+    every: bool = False
     folders: dict[str, str] = field(default_factory=dict)
     suffixes: frozenset[str] = field(default_factory=image_suffixes)
 
 
-def _walk(root: Path, allow_outside: bool) -> _Walk:
+def _walk(root: Path, allow_outside: bool, *, every: bool = False) -> _Walk:
     if not root.exists():
         raise DataError(f"{root} does not exist; give a folder with one folder of images per class.")
     if not root.is_dir():
         raise DataError(f"{root} is not a folder; give a folder with one folder of images per class.")
-    walk = _Walk(root, allow_outside, folders={os.path.realpath(root): "."})
+    walk = _Walk(root, allow_outside, folders={os.path.realpath(root): "."}, every=every)
     waiting = [""]
     while waiting:
         prefix = waiting.pop()
@@ -117,13 +158,16 @@ def _is_hidden(name: str) -> bool:
 
 def _take(walk: _Walk, entry: os.DirEntry[str], name: str) -> bool:
     """Record one entry of a folder; True for a folder to go into."""
-    if entry.is_symlink():
+    leads_nowhere = entry.is_symlink() and not os.path.exists(entry.path)  # noqa: PTH110 (False for a loop too)
+    if entry.is_symlink() and not (walk.every and leads_nowhere):
         _check_link(walk, entry, name)
-    if entry.is_dir():
+    if not leads_nowhere and entry.is_dir():
         _check_new(walk, entry, name)
         return True
     suffix = Path(entry.name).suffix.lower()
-    if suffix in walk.suffixes:
+    if walk.every and (suffix in walk.suffixes or suffix in _OTHER_PICTURES):
+        walk.images.append(name)
+    elif suffix in walk.suffixes:
         walk.images.append(_checked_name(name))
     else:
         walk.ignored[escaped(suffix) or "no suffix"] += 1

@@ -36,7 +36,7 @@ register_format(
     ImageFormat(
         "JPEG",
         order=10,
-        suffixes=(".jpg", ".jpeg", ".jpe"),
+        suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
         declared_by=lambda encoded: encoded.startswith(b"\xff\xd8\xff"),
         open=open_jpeg,
         reducible=True,
