@@ -14,7 +14,7 @@ from PIL import Image
 from headstart.cli.main import main
 from headstart.progress import Silent
 from headstart.study.search.candidate import FeatureSourceSpec
-from headstart.workflow.lesions import SOURCES, count_missed, fit_lesions, with_sources
+from headstart.workflow.lesions import SOURCES, fit_lesions, looked_at, with_sources
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.lesions import LesionFitOptions
 
@@ -89,6 +89,26 @@ def test_its_model_cleans_and_measures_new_images_itself(lesion_run, tmp_path):
     assert done.exit_code == 0, done.output
     with (tmp_path / "out.csv").open() as handle:
         assert [row["image"] for row in csv.DictReader(handle)] == ["0.png", "1.png"]
+
+
+def test_a_model_card_stands_beside_the_report_and_in_the_bundle(lesion_run):
+    card = (lesion_run.folder / "model_card.md").read_text()
+    assert card == (lesion_run.folder / "model" / "model_card.md").read_text()
+    assert lesion_run.headline in card
+    parts = ("Intended use", "Not intended", "Data", "Model", "Scores", "Classes", "Decisions", "Subgroups", "Limits")
+    for title in parts:
+        assert f"## {title}\n" in card
+    assert "no medical device" in card
+    assert "- No lesion was found in 0 images" in card
+    assert "| sex | female |" in card
+
+
+def test_results_are_divided_by_what_is_known_of_the_patient(lesion_run):
+    with (lesion_run.folder / "subgroups.csv").open() as handle:
+        rows = list(csv.DictReader(handle))
+    assert {row["column"] for row in rows} == {"sex", "age"}
+    assert sum(int(row["images"]) for row in rows if row["column"] == "sex") == N_IMAGES
+    assert all(float(row["ci95_low"]) <= float(row["right"]) <= float(row["ci95_high"]) for row in rows)
 
 
 def test_an_import_is_a_folder_that_fit_reads(archive, tmp_path):
@@ -178,8 +198,9 @@ def test_images_without_a_lesion_are_counted(archive, tmp_path):
     helpers.write_image(tmp_path / "mole.png", lesion(12, 0))
     helpers.write_table(tmp_path / "labels.csv", [{"image": "flat", "label": "a"}, {"image": "mole", "label": "b"}])
     dataset = LesionFitOptions().read(tmp_path).dataset()
-    assert count_missed(dataset, FitOptions(clean_up="crop"), Silent()) == 1
-    assert count_missed(dataset, FitOptions(), Silent()) == 0
+    sizes = {"flat.png": (80, 60), "mole.png": (80, 60)}
+    assert looked_at(dataset, FitOptions(clean_up="crop"), Silent()) == (sizes, 1)
+    assert looked_at(dataset, FitOptions(), Silent()) == (sizes, None)
 
 
 def test_the_paper_way_takes_its_network_and_its_grid(archive, tmp_path):

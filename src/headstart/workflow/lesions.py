@@ -22,6 +22,7 @@ from headstart.storage import new_folder, write_bytes
 from headstart.study.search.builtin import built_in_space
 from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.workflow.fit import estimate_fit, fit
+from headstart.workflow.lesion_card import write_card
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.lesions import LesionFitOptions, LesionReadingOptions
 from headstart.workflow.preflight import check_outside
@@ -90,6 +91,7 @@ def fit_lesions(
     """Read lesions and hand them to `headstart.fit`: the network at the crop, numbers of the lesion, both averaged.
 
     Where the options name neither a study nor features nor a clean-up, `SOURCES` are tried, with an ensemble of them.
+    Beside the report, and in the bundle, stands a model card; ``subgroups.csv`` has scores by sex, age and so on.
 
     Parameters
     ----------
@@ -106,11 +108,12 @@ def fit_lesions(
         When metadata or images cannot be used, or whatever `headstart.fit` refuses.
     """
     progress = progress or Silent()
-    dataset, chosen = _prepared(data, output, options, fit_options, progress)
+    found, dataset, chosen = _prepared(data, output, options, fit_options, progress)
     run = fit(dataset, output, chosen, progress=progress)
-    n_missed = count_missed(dataset, chosen, progress)
+    sizes, n_missed = looked_at(dataset, chosen, progress)
     if n_missed:
         progress.note(f"No lesion was found in {n_missed:,} of {len(dataset):,} images: they stand whole for theirs.")
+    write_card(run, found, sizes, n_missed, seed=chosen.seed)
     return run
 
 
@@ -124,7 +127,7 @@ def estimate_lesions(
 ) -> dict[str, Any]:
     """The plan of such a fit and its cost; see `headstart.workflow.fit.estimate_fit`. Nothing is written."""
     progress = progress or Silent()
-    dataset, chosen = _prepared(data, output, options, fit_options, progress)
+    _, dataset, chosen = _prepared(data, output, options, fit_options, progress)
     return estimate_fit(dataset, output, chosen, progress=progress)
 
 
@@ -139,26 +142,29 @@ def with_sources(options: FitOptions) -> FitOptions:
     return replace(options, grid=None, study=space, ensemble=options.ensemble or can_average)
 
 
-def count_missed(dataset: ImageDataset, options: FitOptions, progress: Progress) -> int:
-    """Number of readable images in which no lesion is found, where the options ask for a crop around it; else 0."""
-    if not _crops(options):
-        return 0
-    n_threads = options.threads or available_processors()
-    with (
-        progress.task("Counting lesions found", len(dataset), "images") as done,
-        ThreadPoolExecutor(n_threads) as pool,
-    ):
+def looked_at(
+    dataset: ImageDataset, options: FitOptions, progress: Progress
+) -> tuple[dict[str, tuple[int, int]], int | None]:
+    """Width and height of every readable image by its name, and the number of images in which no lesion is found.
 
-        def is_missed(row: int) -> bool:
-            try:
-                pixels = np.asarray(dataset.load(row).convert("RGB"))
-            except ImageError:
-                return False
-            finally:
-                done(1)
-            return not find_lesion(pixels).is_found
+    The number is None where the options ask for no crop around a lesion.
+    """
+    crops, n_threads = _crops(options), options.threads or available_processors()
 
-        return sum(pool.map(is_missed, range(len(dataset))))
+    def look(row: int) -> tuple[tuple[int, int], bool] | None:
+        try:
+            picture = dataset.load(row)
+        except ImageError:
+            return None
+        finally:
+            done(1)
+        return picture.size, crops and not find_lesion(np.asarray(picture.convert("RGB"))).is_found
+
+    with progress.task("Looking at lesions", len(dataset), "images") as done, ThreadPoolExecutor(n_threads) as pool:
+        found = dict(zip(dataset.names, pool.map(look, range(len(dataset))), strict=True))
+    readable = {name: one for name, one in found.items() if one is not None}
+    n_missed = sum(is_missed for _, is_missed in readable.values())
+    return {name: size for name, (size, _) in readable.items()}, n_missed if crops else None
 
 
 def _crops(options: FitOptions) -> bool:
@@ -174,8 +180,8 @@ def _prepared(
     options: LesionFitOptions | None,
     fit_options: FitOptions | None,
     progress: Progress,
-) -> tuple[ImageDataset, FitOptions]:
-    """The lesions as a data set, and the options that suit them: classes of thickness have an order."""
+) -> tuple[LesionData, ImageDataset, FitOptions]:
+    """Lesions, the data set of them, and the options that suit them: classes of thickness have an order."""
     options, chosen = options or LesionFitOptions(), fit_options or FitOptions()
     check_outside(data, Path(output))
     found = options.read(Path(data))
@@ -183,7 +189,7 @@ def _prepared(
         progress.note(note)
     if found.is_ordered and chosen.ordinal is None and len(found.classes) > 2:
         chosen = replace(chosen, ordinal=found.classes)
-    return found.dataset(patient_columns=options.patient_columns), with_sources(chosen)
+    return found, found.dataset(patient_columns=options.patient_columns), with_sources(chosen)
 
 
 @dataclass(frozen=True)
