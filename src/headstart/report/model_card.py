@@ -122,10 +122,7 @@ def _decisions(results: RunResults) -> list[str]:
     lines = []
     if results.decisions is not None:
         lines.append("- Probabilities are calibrated on inner folds, where that was possible.")
-        if results.decisions.conformal is not None:
-            lines.append("- Prediction sets hold the true class at the promised rate; see the report.")
-        if results.decisions.operating_point is not None:
-            lines.append("- An operating point was fitted inside every fold; see the report for its scores.")
+        lines += [f"- {line}" for line in results.decisions.lines()]
     if results.novelty is None:
         lines.append(
             "- Images unlike the training images are not flagged. Fit with --novelty 0.05 for a model that does."
