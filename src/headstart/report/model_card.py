@@ -122,7 +122,7 @@ def _decisions(results: RunResults) -> list[str]:
     lines = []
     if results.decisions is not None:
         lines.append("- Probabilities are calibrated on inner folds, where that was possible.")
-        lines += [f"- {line}" for line in results.decisions.lines()]
+        lines += [f"- {line}" for line in results.decisions.lines]
     if results.novelty is None:
         lines.append(
             "- Images unlike the training images are not flagged. Fit with --novelty 0.05 for a model that does."
