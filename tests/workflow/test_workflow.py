@@ -117,7 +117,7 @@ def test_repeats_and_weights_and_groups_stand_in_the_predictions(tmp_path: Path,
 
 
 def test_metric_decides_the_choice(tmp_path: Path, folders: Path, no_figures: None) -> None:
-    found = fit(folders, tmp_path / "run", helpers.cheap_options(metric="roc_auc")).results
+    found = fit(folders, tmp_path / "run", helpers.options(metric="roc_auc")).results
     assert found.protocol.choose_by == "roc_auc"
     assert all(0 <= row.inner_score <= 1 for row in found.candidates)
     assert len(found.candidates) == len(grid("quick"))
