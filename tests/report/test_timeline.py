@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from headstart.report.figures.style import render
@@ -28,6 +30,11 @@ def test_without_labels_there_is_no_band_of_truth_and_far_scores_are_on_a_log_sc
     bands, axes = draw_timeline(timeline(events=False, factor=200)).axes
     assert [label.get_text() for label in bands.get_yticklabels()] == ["alarms"]
     assert axes.get_yscale() == "log"
+
+
+def test_probabilities_have_one_scale() -> None:
+    _, axes = draw_timeline(replace(timeline(factor=0.2), is_probability=True)).axes
+    assert axes.get_ylim() == (-0.03, 1.03)
 
 
 def test_equal_timelines_are_equal_bytes() -> None:

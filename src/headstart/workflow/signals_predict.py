@@ -247,4 +247,5 @@ def _timeline(found: JudgedWindows, place: int, watcher: Watcher, hysteresis: Hy
         alarms=alarms,
         finding=f"{one.name}: {len(alarms)} alarm{'' if len(alarms) == 1 else 's'}{n_events}",
         score_label=watcher.score_label,
+        is_probability=found.probabilities is not None,
     )

@@ -33,6 +33,8 @@ class Timeline:
     finding : str
         Title.
     score_label : str
+    is_probability : bool
+        Whether scores lie from 0 to 1, so that all timelines have one scale.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Timeline:
     alarms: Floats
     finding: str
     score_label: str = "distance from normal running"
+    is_probability: bool = False
 
 
 @style.styled()
@@ -63,7 +66,9 @@ def draw_timeline(shown: Timeline) -> Figure:
         fontsize=8,
         color=style.GREY,
     )
-    if shown.score.min() > 0 and shown.score.max() > 20 * np.median(shown.score):
+    if shown.is_probability:
+        axes.set_ylim(-0.03, 1.03)
+    elif shown.score.min() > 0 and shown.score.max() > 20 * np.median(shown.score):
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
     axes.set(xlabel=f"time since the start ({unit})", ylabel=shown.score_label)

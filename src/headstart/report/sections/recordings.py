@@ -109,6 +109,7 @@ def _timeline(name: str, number: int, one: RecordingFacts) -> Plot:
         alarms=np.array(one.alarm_s, dtype=np.float64).reshape(-1, 2),
         finding=finding,
         score_label="probability of an anomaly",
+        is_probability=True,
     )
     caption = "True events, alarms and the probability of an anomaly, by a model that had not seen the recording."
     return Plot(_stem(number), draw_timeline(shown), f"Timeline of {finding}", caption)
