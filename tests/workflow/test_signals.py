@@ -64,6 +64,11 @@ def test_a_run_holds_its_recipe_and_folds_divide_recordings(ring: Path, tmp_path
     assert judged.pooled.roc_auc == pytest.approx(run.results.metrics["roc_auc"].value)
     assert {one.event_s for one in judged.recordings} == {((60.0, 120.0),)}
     assert all(one.time_s == (50.0, 70.0, 90.0, 110.0) for one in judged.recordings)
+    for one in judged.recordings:
+        seconds = np.zeros(120, dtype=bool)
+        for first, last in one.alarm_s:
+            seconds[int(first) : int(last)] = True
+        assert one.events.normal_hours_in_alarm == pytest.approx(seconds[:60].sum() / 3600)
     report = run.report.read_text()
     assert "Recordings: events and alarms" in report
     assert "Events found: 6 of 6" in report

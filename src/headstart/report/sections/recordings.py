@@ -26,6 +26,7 @@ _COLUMNS: Final = (
     "Events found",
     "Half of them within",
     "False alarms an hour",
+    "Normal running in alarm",
     "Affiliation precision",
     "Affiliation recall",
 )
@@ -83,6 +84,7 @@ def _row(name: str, one: AlarmFacts) -> tuple[str, ...]:
         f"{events.n_found:,} of {events.n_events:,}",
         delay,
         text.score(events.false_per_hour),
+        text.percent(events.normal_hours_in_alarm / events.normal_hours) if events.normal_hours else text.MISSING,
         f"{text.score(one.affiliation.precision)} ({text.score(one.affiliation.precision_by_chance)})",
         f"{text.score(one.affiliation.recall)} ({text.score(one.affiliation.recall_by_chance)})",
     )
@@ -91,7 +93,8 @@ def _row(name: str, one: AlarmFacts) -> tuple[str, ...]:
 def _how_to_read(found: RecordingsJudged) -> str:
     return (
         "An event is found when an alarm is raised in it; the delay counts to the end of the window that raised the "
-        f"alarm. An alarm that overlaps no event, nor the {found.window_s:g} s after one, is false. Affiliation says "
+        f"alarm. An alarm that overlaps no event, nor the {found.window_s:g} s after one, is false; how much of normal "
+        "running lies in alarms, the time until they clear included, says what one long alarm costs. Affiliation says "
         "how near alarms lie to events, in brackets that of the same alarms at other times. No points are adjusted: a "
         "window is found or missed by itself. Predictions are those of the first repeat."
     )

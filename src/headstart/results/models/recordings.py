@@ -20,6 +20,8 @@ class EventFacts(Part):
         From the start of an event to its alarm, over the events that were found.
     n_alarms, n_false : int
     normal_hours : float
+    normal_hours_in_alarm : float
+        Of these, those in which an alarm was on: one alarm that never ends is one false alarm at most.
     false_per_hour : float
     false_per_hour_ci95 : (float, float)
     """
@@ -30,20 +32,27 @@ class EventFacts(Part):
     n_alarms: Count
     n_false: Count
     normal_hours: Mass
+    normal_hours_in_alarm: Mass
     false_per_hour: Mass | None
     false_per_hour_ci95: tuple[float, float] | None
 
     @property
     def words(self) -> str:
-        """What was found and how often it was a false alarm, in two sentences."""
+        """What was found, how often it was a false alarm, and how long alarms were on for nothing."""
         delay = "" if self.median_delay_s is None else f", half of them within {self.median_delay_s:.0f} s"
         rate = "" if self.false_per_hour is None else f", {self.false_per_hour:.2f} an hour"
         ends = self.false_per_hour_ci95
         between = "" if ends is None else f" (95 % {ends[0]:.2f} to {ends[1]:.2f})"
         return (
             f"Events found: {self.n_found:,} of {self.n_events:,}{delay}. False alarms: {self.n_false:,} in "
-            f"{self.normal_hours:.1f} hours of normal running{rate}{between}."
+            f"{self.normal_hours:.1f} hours of normal running{rate}{between}.{self._on}"
         )
+
+    @property
+    def _on(self) -> str:
+        if not self.normal_hours:
+            return ""
+        return f" An alarm was on in {100 * self.normal_hours_in_alarm / self.normal_hours:.0f} % of normal running."
 
 
 class AffiliationFacts(Part):
