@@ -64,6 +64,20 @@ def test_temperature_is_the_slope_of_a_logistic_regression_without_offset() -> N
     assert found.inverse == pytest.approx(1 / 3, rel=0.15)  # the odds are three times the true ones
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_separable_rows_do_not_make_a_temperature_certain(n_classes: int) -> None:
+    labels = np.arange(60) % n_classes
+    probabilities = np.full((60, n_classes), 0.3 / (n_classes - 1))
+    probabilities[np.arange(60), labels] = 0.7
+    found = fit_calibrator(probabilities, labels, kind="temperature").calibrator
+    own = found.apply(probabilities)[np.arange(60), labels]
+    n_own = 60 / n_classes  # Platt's target, which two distinct rows can meet
+    np.testing.assert_allclose(own, (n_own + 1) / (n_own + n_classes), atol=1e-5)
+    unlike = np.full((1, n_classes), 1e-6 / (n_classes - 1))
+    unlike[0, 0] = 1 - 1e-6
+    assert found.apply(unlike).min() > 1e-30
+
+
 def test_temperature_of_three_classes_is_the_best_on_a_fine_grid() -> None:
     probabilities, labels = three_classes()
     found = fit_calibrator(probabilities, labels, kind="temperature").calibrator

@@ -431,6 +431,20 @@ def test_starts_from_logistic_heads_alone(backbone: Backbone, start: FittedHead)
 # Parts
 
 
+def test_odd_numbers_of_images_in_batches_of_two_give_batch_norm_its_statistics(
+    backbone: Backbone, given: Given, labels: np.ndarray, start: FittedHead
+) -> None:
+    odd = TrainingTask(given, np.eye(2)[labels], None, np.arange(5), np.arange(5, 8))
+    adapting = FineTuneSpec(unlock=1, epochs=1, batch_size=2, norms="adapt", precision="fp32")
+    assert not fine_tune(odd, adapting, setting(backbone, start)).failed
+    for n_rows in range(2, 40):
+        for size in (2, 3, 8):
+            batches = epoch_batches(n_rows, size, np.random.default_rng(0), least=2)
+            assert min(map(len, batches)) >= 2
+            usual = epoch_batches(n_rows, size, np.random.default_rng(0))
+            assert len(batches) == len(usual) or min(map(len, usual)) == 1
+
+
 def test_batches_never_leave_one_image_over() -> None:
     sizes = [len(batch) for batch in epoch_batches(33, 32, np.random.default_rng(0))]
     assert sizes == [17, 16]

@@ -223,20 +223,37 @@ def _cross_fitted_loss(kind: str, rows: _Rows) -> float:
 
 
 def _fit_temperature(rows: _Rows) -> Calibrator:
-    """The factor of least log loss, from 1/50 to 50; the loss is convex in it."""
+    """The factor of least log loss, from 1/50 to 50; the loss is convex in it.
+
+    Where every row has its own class on top any higher factor would be better, up to certainty. The targets are then
+    smoothed by the class counts, as Platt did for two classes.
+    """
     from scipy.optimize import minimize_scalar  # takes a third of a second to import
 
-    logs, chosen = log_probabilities(rows.probabilities), np.arange(len(rows.labels))
+    logs = log_probabilities(rows.probabilities)
+    targets = _targets(rows)
 
     def loss(log_factor: float) -> float:
         scaled = np.exp(log_factor) * logs
         top = scaled.max(axis=1)
         normal = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))
-        return float(rows.weights @ (normal - scaled[chosen, rows.labels]))
+        return float(rows.weights @ (normal - (targets * scaled).sum(axis=1)))
 
     bounds = (-_MAX_LOG_FACTOR, _MAX_LOG_FACTOR)
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-8})
     return Temperature(float(np.exp(found.x)))
+
+
+def _targets(rows: _Rows) -> FloatArray:
+    """Share of each class that a row is to have, shape (n, n_classes): all of its own, less for separable rows."""
+    n_classes = rows.probabilities.shape[1]
+    certain = np.eye(n_classes)[rows.labels]
+    own = (certain * rows.probabilities).sum(axis=1)
+    if (own < rows.probabilities.max(axis=1)).any():
+        return certain
+    totals = np.bincount(rows.labels, weights=rows.weights, minlength=n_classes)
+    smoothed = (np.diag(totals) + 1.0) / (totals[:, None] + n_classes)  # row: true class, column: target of each class
+    return np.asarray(smoothed[rows.labels])
 
 
 def _fit_platt_sigmoid(rows: _Rows) -> Calibrator:

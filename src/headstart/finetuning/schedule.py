@@ -34,10 +34,13 @@ def rate_factor(step: int, *, n_steps: int, n_warmup: int) -> float:
     return (1 + math.cos(math.pi * min(done, 1.0))) / 2
 
 
-def epoch_batches(n_rows: int, batch_size: int, generator: np.random.Generator) -> list[NDArray[np.int64]]:
+def epoch_batches(
+    n_rows: int, batch_size: int, generator: np.random.Generator, *, least: int = 1
+) -> list[NDArray[np.int64]]:
     """Places of the rows of each step of an epoch: shuffled, every row once, sizes equal to within one row.
 
-    Equal sizes leave no batch of one behind, which batch normalisation could not take statistics of.
+    Equal sizes seldom leave a batch of one behind, which batch normalisation could not take statistics of; `least` = 2
+    makes sure of it.
 
     Examples
     --------
@@ -45,12 +48,17 @@ def epoch_batches(n_rows: int, batch_size: int, generator: np.random.Generator) 
     [22, 22, 21]
     """
     order = generator.permutation(n_rows)
-    return [np.asarray(part, dtype=np.int64) for part in np.array_split(order, n_batches(n_rows, batch_size))]
+    parts = np.array_split(order, n_batches(n_rows, batch_size, least=least))
+    return [np.asarray(part, dtype=np.int64) for part in parts]
 
 
-def n_batches(n_rows: int, batch_size: int) -> int:
-    """Steps of an epoch."""
-    return max(1, -(-n_rows // batch_size))
+def n_batches(n_rows: int, batch_size: int, *, least: int = 1) -> int:
+    """Steps of an epoch, in equal batches of at most `batch_size` rows, of more where one would hold less than `least`.
+
+    >>> n_batches(5, 2), n_batches(5, 2, least=2)
+    (3, 2)
+    """
+    return max(1, min(-(-n_rows // batch_size), n_rows // least))
 
 
 def epoch_views(n_rows: int, n_views: int, epoch: int, seed: int) -> NDArray[np.int64]:

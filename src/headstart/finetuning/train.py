@@ -64,10 +64,10 @@ def fine_tune(task: TrainingTask, spec: FineTuneSpec, context: TrainingContext) 
     rows = task.train if task.weights is None else task.train[task.weights[task.train] > 0]
     if len(rows) == 0:
         raise InputError("Fine-tuning needs at least one training image with a positive weight.")
-    if spec.norms == "adapt" and len(rows) // n_batches(len(rows), spec.batch_size) < 2:
+    if spec.norms == "adapt" and len(rows) < 2:
         raise InputError(
-            f"Batch normalisation takes no statistics of a single image: {len(rows)} training images in batches of "
-            f"{spec.batch_size}. Use a batch size of 2 or more, or norms = 'keep'."
+            "Batch normalisation takes no statistics of a single image: 1 training images. Give more images, or "
+            "norms = 'keep'."
         )
     task = replace(task, train=rows)
     with torch_threads(context.n_threads), torch.random.fork_rng(devices=[]), full_precision():
@@ -86,7 +86,8 @@ class _Training:
         self.task, self.spec, self.context = task, spec, context
         self.key = f"{context.key}-attempt{attempt}"
         self.device = torch.device(context.device)
-        self.n_steps_each = n_batches(len(task.train), spec.batch_size)
+        self.least = 2 if spec.norms == "adapt" else 1  # one image alone has no statistics
+        self.n_steps_each = n_batches(len(task.train), spec.batch_size, least=self.least)
         self.network = UnlockedNetwork(
             context.backbone, context.stage, context.head, adapt_norms=spec.norms == "adapt", device=self.device
         )
@@ -133,7 +134,7 @@ class _Training:
             layer.reset_running_stats()
             layer.momentum = None  # the plain mean over the batches
         rows, size = self.task.train, self.spec.batch_size
-        batches = epoch_batches(len(rows), size, np.random.default_rng([self.context.seed, 2]))
+        batches = epoch_batches(len(rows), size, np.random.default_rng([self.context.seed, 2]), least=self.least)
         self.network.train()
         with torch.no_grad():
             for batch in batches:
@@ -169,7 +170,7 @@ class _Training:
         views = epoch_views(len(task.train), task.maps.n_views, self.epoch, self.context.seed)
         self.network.train()
         losses = []
-        for number, batch in enumerate(epoch_batches(len(task.train), spec.batch_size, generator)):
+        for number, batch in enumerate(epoch_batches(len(task.train), spec.batch_size, generator, least=self.least)):
             step = self.epoch * self.n_steps_each + number
             losses.append(self._one_step(step, task.train[batch], views[batch], generator))
             if not math.isfinite(losses[-1]):

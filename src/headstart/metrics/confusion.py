@@ -90,7 +90,8 @@ def macro_f1(confusion: FloatArray) -> FloatArray:
 def matthews(confusion: FloatArray) -> FloatArray:
     """Matthews correlation of truth and prediction for any number of classes, shape (...).
 
-    0 when all rows are of one class or all predictions are of one class, as in scikit-learn; nan without weight.
+    0 when all predictions are of one class, as in scikit-learn; nan when all rows are of one class, where nothing can
+    correlate, and without weight.
 
     References
     ----------
@@ -102,7 +103,8 @@ def matthews(confusion: FloatArray) -> FloatArray:
     spread = np.sqrt((true * others(true)).sum(axis=-1) * (predicted * others(predicted)).sum(axis=-1))
     agreement = _hits(confusion).sum(axis=-1) * total - (true * predicted).sum(axis=-1)
     score = np.where(spread > 0, ratio(agreement, spread), 0.0)
-    return np.where(total > 0, np.clip(score, -1, 1), np.nan)
+    is_defined = (total > 0) & ((true > 0).sum(axis=-1) > 1)
+    return np.where(is_defined, np.clip(score, -1, 1), np.nan)
 
 
 def others(counts: FloatArray) -> FloatArray:
