@@ -63,3 +63,18 @@ def test_a_channel_that_no_part_of_is_needed_is_spread_by_its_deviation() -> Non
     assert evidence is not None
     (named,) = to_blame(evidence, CHANNELS)
     assert named.channel == "gauge 1" and named.first >= 18 and named.last <= 30
+
+
+def test_of_many_channels_that_share_the_evidence_one_is_named() -> None:
+    values = np.zeros((LENGTH, 20), dtype=np.float32)
+    values[10:20] = 6
+    one = CoveredWindow(values, values.astype(np.float64), np.zeros(20), np.zeros(20))
+
+    def all_alike(values: np.ndarray, measured: Floats) -> Floats:
+        assert len(values) > 0
+        return np.asarray(1 / (1 + np.exp(-values.mean(axis=(1, 2), dtype=np.float64))))
+
+    evidence = occlusion_evidence(one, all_alike, values)
+    assert evidence is not None
+    (named,) = to_blame(evidence, [str(number) for number in range(20)])
+    assert round(named.share, 4) == 0.05 and named.first >= 5 and named.last <= 25

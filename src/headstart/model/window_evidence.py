@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from headstart.signals.attribution import MAX_NAMED, deviation_evidence
+from headstart.signals.attribution import MAX_NAMED, MIN_SHARE, deviation_evidence
 
 Floats = npt.NDArray[np.float64]
 
@@ -87,14 +87,16 @@ def occlusion_evidence(window: CoveredWindow, score: Scored, deviations: npt.NDA
         return None
     found = deviation_evidence(deviations)
     steps = _steps(length)
-    named = [int(channel) for channel in np.argsort(-by_channel, kind="stable")[:MAX_NAMED] if by_channel[channel] > 0]
+    shares = by_channel / by_channel.sum()
+    order = np.argsort(-shares, kind="stable")[:MAX_NAMED].tolist()
+    named = [channel for channel in order if shares[channel] >= MIN_SHARE] or order[:1]
     lost = losses([(channel, step) for channel in named for step in steps]).reshape(len(named), len(steps))
     for channel, by_step in zip(named, lost, strict=True):
         if by_step.sum() > 0:
             found[channel] = _spread(by_step, steps, length)
     sums = found.sum(axis=1, keepdims=True)
     shapes = np.where(sums > 0, found / np.where(sums > 0, sums, 1.0), 1.0 / length)
-    return np.asarray(shapes * (by_channel / by_channel.sum())[:, None])
+    return np.asarray(shapes * shares[:, None])
 
 
 def _log_odds(probabilities: Floats) -> Floats:
