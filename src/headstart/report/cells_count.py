@@ -38,7 +38,7 @@ def write_count_page(folder: Path, results: CellsCountResults) -> Path:
     pictures = tuple(_written(folder, plot) for plot in plots if plot is not None)
     if pictures:
         sections.append(Section("over", "Over dose and time", (FigureRow(pictures),)))
-    sections.append(Section("wells", "The wells", (ReportTable(_CAPTION, *well_rows(results)),)))
+    sections.append(Section("wells", "The wells", (wells_table(results),)))
     sections += _trust(folder, results)
     sections.append(Section("method", "How it was made", (Text(_method(results)),)))
     page = render_page(
@@ -102,6 +102,22 @@ def well_rows(results: CellsCountResults) -> tuple[tuple[str, ...], tuple[tuple[
         for one in results.wells
     )
     return columns, rows
+
+
+def wells_table(results: CellsCountResults) -> ReportTable:
+    """Table of the wells; what a plate table says in words is aligned as words."""
+    columns, rows = well_rows(results)
+    n_about = len(results.wells[0].about)
+    words = {place for place in range(1, n_about + 1) if not all(_is_number(row[place]) for row in rows)}
+    return ReportTable(_CAPTION, columns, rows, frozenset(words))
+
+
+def _is_number(words: str) -> bool:
+    try:
+        float(words or "0")
+    except ValueError:
+        return False
+    return True
 
 
 def _place(one: CountedFacts) -> str:

@@ -17,6 +17,10 @@ from headstart.results.models.cells_count import AgreementFacts, CellsCountResul
 Floats = NDArray[np.float64]
 _WIDE: Final = 20
 """Doses whose largest is so many times the smallest above 0 are shown on a logarithmic axis."""
+_APART: Final = 0.014
+"""Distance of two dots of one level, as a share of the axis."""
+_APART_SHARE: Final = 0.08
+"""The same on a logarithmic axis, as a share of the level."""
 
 
 def shown_share(one: CountedFacts) -> ShareFacts | None:
@@ -42,8 +46,10 @@ def share_plot(results: CellsCountResults, column: str, *, kind: str) -> Plot | 
     ends = np.array([[100 * end for end in share.ci95] for _, share in wells])
     levels = np.unique(x)
     means = np.array([y[x == level].mean() for level in levels])
-    first, last = (f"{mean:.0f} % at {level:g}" for mean, level in ((means[0], levels[0]), (means[-1], levels[-1])))
-    title = f"{results.counted} cells: {first} {column}, {last} ({text.plural(len(wells), 'well')})"
+    shares = f"{means[0]:.0f} % at {column} {levels[0]:g}"
+    if len(levels) > 1:
+        shares += f", {means[-1]:.0f} % at {levels[-1]:g}"
+    title = f"{results.counted} cells: {shares} ({text.plural(len(wells), 'well')})"
     with styled():
         figure = new_figure(6.4, 4.2)
         axes = figure.add_subplot()
@@ -119,7 +125,7 @@ def _differences(
 
 def _axes(axes: Axes, x: Floats, column: str, counted: str) -> None:
     above = x[x > 0]
-    if len(above) and above.max() / above.min() >= _WIDE and x.min() >= 0:
+    if _is_logarithmic(x):
         axes.set_xscale("symlog", linthresh=float(above.min()), linscale=0.5)
         levels = np.unique(x)
         ticks = levels if len(levels) <= 12 else levels[:: int(np.ceil(len(levels) / 12))]
@@ -133,18 +139,25 @@ def _axes(axes: Axes, x: Floats, column: str, counted: str) -> None:
 
 
 def _apart(x: Floats) -> Floats:
-    """Places of the dots: those of one level side by side, so that every interval is seen."""
-    moved = x.copy()
-    for level in np.unique(x):
-        same = np.flatnonzero(x == level)
-        step = 0.02 * (level if level > 0 else _least(x))
-        moved[same] += step * (np.arange(len(same)) - (len(same) - 1) / 2)
-    return moved
+    """Places of the dots: those of one level side by side, equally far on the axis, so that every interval is seen.
+
+    A level keeps to half of the way to the next.
+    """
+    levels, of_dot, n_dots = np.unique(x, return_inverse=True, return_counts=True)
+    before = np.array([np.count_nonzero(of_dot[:row] == level) for row, level in enumerate(of_dot)])
+    place = before - (n_dots[of_dot] - 1) / 2
+    n_gaps = max(int(n_dots.max()) - 1, 1)
+    if _is_logarithmic(x):
+        above = levels[levels > 0]
+        room = min(0.5, float((above[1:] / above[:-1]).min() - 1) / 2)
+        return x + min(_APART_SHARE, room / n_gaps) * np.where(x > 0, x, above[0]) * place
+    room = float(np.diff(levels).min()) / 2 if len(levels) > 1 else 1.0
+    return x + min(_APART * float(np.ptp(levels)) or 1.0, room / n_gaps) * place
 
 
-def _least(x: Floats) -> float:
+def _is_logarithmic(x: Floats) -> bool:
     above = x[x > 0]
-    return float(above.min()) if len(above) else 1.0
+    return bool(len(above) and above.max() / above.min() >= _WIDE and x.min() >= 0)
 
 
 def _what(results: CellsCountResults) -> str:
