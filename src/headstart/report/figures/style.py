@@ -155,7 +155,7 @@ def render(figure: Figure) -> tuple[bytes, bytes]:
     engine and the canvases are asked themselves: `Figure.draw_without_rendering` and `Figure.savefig` draw everything
     once more, to lay it out.
     """
-    if (layout := figure.get_layout_engine()) is not None:
+    if figure.axes and (layout := figure.get_layout_engine()) is not None:
         layout.execute(figure)
     figure.set_layout_engine("none")
     for axes in figure.axes:  # the last digits of the layout hang on the addresses of its variables
