@@ -47,6 +47,7 @@ SCRIPTS = (
     "ordinal",
     "novelty",
     "kills",
+    "fuzz",
     "coverage",
     "cells_count",
     "cells_segmentation",

@@ -7,14 +7,17 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from headstart.errors import InputError, StorageError
+
+_HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -128,6 +131,34 @@ def _umask() -> int:
 def write_json(path: Path, value: Any) -> None:
     """Write `json_bytes` of a value, whole or not at all."""
     write_bytes(path, json_bytes(value))
+
+
+def parsed_json(text: str, **options: Any) -> Any:
+    """Values of a JSON document; `options` are those of `json.loads`.
+
+    Raises
+    ------
+    ValueError
+        When it is no JSON, holds a number of thousands of digits, or a text with half of a character (a lone
+        surrogate), which could be shown and written nowhere.
+    RecursionError
+        When it is nested too deeply.
+
+    Examples
+    --------
+    >>> half = chr(92) + "ud800"
+    >>> parsed_json(f'["{half}"]')
+    Traceback (most recent call last):
+        ...
+    ValueError: it holds half of a character, a lone surrogate
+    """
+    value = json.loads(text, **options)
+    if _HALF.search(text) is not None:
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("it holds half of a character, a lone surrogate") from error
+    return value
 
 
 def json_bytes(value: Any) -> bytes:

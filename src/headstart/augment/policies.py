@@ -95,7 +95,7 @@ def read_policy(path: Path) -> Custom:
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits and deep nesting among them
         raise InputError(f"{path} is no valid TOML: {error}. docs/views.md shows an example.") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}). Give the path of a policy's TOML file.") from error

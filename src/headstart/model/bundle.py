@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from headstart.errors import BundleError
-from headstart.storage import hash_file, hash_json, json_bytes, replacing, write_bytes, write_json
+from headstart.storage import hash_file, hash_json, json_bytes, parsed_json, replacing, write_bytes, write_json
 from headstart.version import __version__
 
 if TYPE_CHECKING:
@@ -179,7 +178,7 @@ def read_json(path: Path) -> dict[str, Any]:
         When it cannot be read or is not an object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parsed_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{path}: cannot be read ({error}). Fit the model again or take a whole copy.") from error
     if not isinstance(content, dict):

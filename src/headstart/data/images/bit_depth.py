@@ -22,8 +22,9 @@ _LAYOUT: Final = (
 _PHOTOMETRIC, _PLANAR = 262, 284
 _STRIP_PIXELS: Final = 1 << 20
 
-# tifffile reports damage by log as well as by exception; without a handler Python would print it on stderr.
-logging.getLogger("tifffile").addHandler(logging.NullHandler())
+# Both report damage by log as well as by exception; without a handler Python would print it on stderr.
+for _library in ("tifffile", "PIL"):
+    logging.getLogger(_library).addHandler(logging.NullHandler())
 
 
 class UnsupportedPixelsError(Exception):

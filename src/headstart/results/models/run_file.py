@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from headstart.errors import RunError
 from headstart.results.damage import damaged, first_problem, read_text
 from headstart.results.models.base import Part
-from headstart.storage import json_bytes, write_bytes
+from headstart.storage import json_bytes, parsed_json, write_bytes
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class RunFile(Part):
 
 def _parsed(text: str, file: Path, command: str) -> dict[str, Any]:
     try:
-        content = json.loads(text, parse_constant=_refuse_constant)
+        content = parsed_json(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         damaged(file, f"it is not valid JSON ({error})", command=command)
     if not isinstance(content, dict):

@@ -76,10 +76,10 @@ def read_space(
 def _parsed(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path} is no valid TOML: {error}. docs/search.md shows an example.") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text. Save it as UTF-8.") from error
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits and deep nesting are no TOML errors
+        raise InputError(f"{path} is no valid TOML: {error}. docs/search.md shows an example.") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}). Give the path of a study.toml.") from error
 

@@ -158,7 +158,7 @@ def read_config(path: str | os.PathLike[str]) -> Config:
         content = tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise InputError(f"{place} is not UTF-8 text. Save it as UTF-8.") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits and deep nesting among them
         raise InputError(f"{place} is no valid TOML: {error}. docs/config.md shows an example.") from error
     except OSError as error:
         raise InputError(f"{place} cannot be read ({error.strerror}).") from error
