@@ -101,6 +101,7 @@ def test_a_model_card_stands_beside_the_report_and_in_the_bundle(lesion_run):
     assert "no medical device" in card
     assert "- No lesion was found in 0 images" in card
     assert "| sex | female |" in card
+    assert card.count("images of a patient or lesion stay together") == 1
 
 
 def test_results_are_divided_by_what_is_known_of_the_patient(lesion_run):

@@ -45,7 +45,7 @@ def model_card(
         ("Classes", _classes(results)),
         ("Decisions", _decisions(results)),
         ("Subgroups", subgroup_lines(subgroups)),
-        ("Limits", _limits(results)),
+        ("Limits", _limits(results, notes)),
     ]
     texts = [
         f"{'#' if place == 0 else '##'} {title}\n\n" + "\n".join(lines) for place, (title, lines) in enumerate(parts)
@@ -95,7 +95,7 @@ def _model(results: RunResults) -> list[str]:
         lines.append(
             "- Where several candidates together were better on inner images, their probabilities are averaged."
         )
-    lines.append(f"- Networks: {', '.join(dict.fromkeys(source.label for source in results.sources))}.")
+    lines.append(f"- Looked at: {'; '.join(dict.fromkeys(source.label for source in results.sources))}.")
     if results.table is not None:
         columns = ", ".join(column.name for column in results.table.columns)
         lines.append(f"- Beside the pictures it takes: {columns}.")
@@ -105,7 +105,7 @@ def _model(results: RunResults) -> list[str]:
 def _scores(results: RunResults) -> list[str]:
     lines = [
         "Judged on images of which neither training nor choice saw anything, groups kept whole "
-        f"({results.protocol.scheme}, {results.protocol.repeats:,} times); 95 % intervals.",
+        f"({results.protocol.scheme}, repeats: {results.protocol.repeats:,}); 95 % intervals.",
         "",
     ]
     return lines + [f"- {metric_title(name)}: {results.metrics[name]}" for name in ordered_metrics(results.metrics)]
@@ -134,10 +134,10 @@ def _decisions(results: RunResults) -> list[str]:
     return lines
 
 
-def _limits(results: RunResults) -> list[str]:
+def _limits(results: RunResults, notes: Sequence[str]) -> list[str]:
     lines = ["- Scores speak of images from the same sources. Other clinics, dermatoscopes and skins were not tested."]
     lines.append("- The share of each class here is that of the collection, not that among patients.")
-    return lines + [f"- {warning}" for warning in results.warnings]
+    return lines + [f"- {warning}" for warning in results.warnings if warning not in notes]
 
 
 def _cell(text: str) -> str:
