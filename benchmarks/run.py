@@ -55,6 +55,7 @@ SCRIPTS = (
     "signals_watch",
 )
 WITH_QUICK = (
+    "fuzz",
     "lesions",
     "signals",
     "signals_ring",

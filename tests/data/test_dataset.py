@@ -99,3 +99,14 @@ def test_labels_groups_and_names_with_control_characters_name_their_row(bad: str
         pa.parquet.write_table(pa.table(table), tmp_path / "m.parquet")
         with pytest.raises(DataError, match=rf"column '{kind}' holds control .* 1 rows.*: row 3 has 'k.*\\.*k'"):
             ImageDataset.from_manifest(tmp_path / "m.parquet")
+
+
+@pytest.mark.parametrize("n_channels", [3, 4])
+def test_one_picture_with_its_channels_last_is_one_colour_image(n_channels: int, rng: np.random.Generator) -> None:
+    picture = rng.integers(0, 255, (12, 9, n_channels), dtype=np.uint8)
+    picture[..., 3:] = 255
+    for dataset in (ImageDataset.from_arrays(picture), ImageDataset.from_arrays(picture, labels=["a"])):
+        assert len(dataset) == 1
+        assert np.array_equal(np.asarray(dataset.load(0)), picture[..., :3])
+    grey = ImageDataset.from_arrays(picture, labels=["a", "b"] * 6)
+    assert len(grey) == 12

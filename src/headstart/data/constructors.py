@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from headstart.data.images.arrays import ArrayPixels
+from headstart.data.images.arrays import ArrayPixels, is_one_colour_image
 from headstart.data.images.files import FilePixels
 from headstart.data.images.source import ImageSource
 from headstart.data.names import check_printable
@@ -196,7 +196,10 @@ class DatasetConstructors:
         DataError
             When shapes, types or lengths do not fit, or a name holds control characters.
         """
-        pixels = ArrayPixels.of(np.asanyarray(images), channels=channels, scale=scale)
+        images = np.asanyarray(images)
+        if is_one_colour_image(images) and (labels is None or len(np.atleast_1d(labels)) == 1):
+            images = images[None]
+        pixels = ArrayPixels.of(images, channels=channels, scale=scale)
         named = [f"{row:06d}" for row in range(len(images))] if names is None else list(names)
         if len(named) != len(images):
             raise DataError(f"There are {len(named):,} names for {len(images):,} images; expected one for each.")

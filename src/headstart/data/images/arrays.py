@@ -104,6 +104,15 @@ def _peak(pixels: NDArray[Any]) -> int | None:
     return int(pixels.max()) if pixels.dtype == np.uint16 else None
 
 
+def is_one_colour_image(images: NDArray[Any]) -> bool:
+    """Whether an array of three axes is one picture of three or four channels, not many grey ones 3 or 4 pixels wide.
+
+    >>> is_one_colour_image(np.zeros((576, 768, 3))), is_one_colour_image(np.zeros((576, 768, 768)))
+    (True, False)
+    """
+    return images.ndim == 3 and images.shape[2] in (3, 4) and min(images.shape[:2]) > 4
+
+
 @dataclass(frozen=True, eq=False)
 class ArrayPixels(ImageSource):
     """Images in one array of shape (n_images, height, width[, channels]); `rows` selects.
