@@ -160,3 +160,17 @@ def test_a_table_of_other_wells_is_refused(tmp_path: Path) -> None:
         table.column("dose", "doze")
     with pytest.raises(InputError, match="cannot be read"):
         read_plate_table(tmp_path / "none.csv")
+
+
+def test_fields_whose_calls_do_not_differ_are_not_called_single_fields() -> None:
+    several = [field("A01", number, 12, 0) for number in (1, 2)]
+    assert count_class(several).alike == ASSUMED
+    assert count_class(several).notes[0].startswith("in no well do the calls of several fields differ")
+    assert count_class([field("A01", 1, 1, 0), field("A01", 2, 1, 1)]).notes[0].startswith("one cell in every field")
+    assert count_class([field("A01", 1, 0, 0)]).notes == ()
+
+
+def test_a_model_that_calls_all_cells_alike_is_known_to_count_nothing() -> None:
+    found = known_counts([True] * 60 + [False] * 3, np.ones(63), np.arange(63) // 7)
+    assert np.isnan(found.corrected).all()
+    assert not found.rates.can_correct

@@ -130,12 +130,19 @@ def test_classes_from_a_table_of_centroids(tmp_path):
     both = ClassPoints(np.array([22.0, 25.0, 3.0]), np.array([22.0, 25.0, 38.0]), ["living", "dead", "dead"])
     assert classes_at_points(made(), both) == ["", ""], "two classes in one cell, and a point far from any"
     assert classes_at_points(made(), None) == ["", ""]
+    beyond = ClassPoints(np.array([400.0, 24.0]), np.array([5.0, -9.0]), ["living", "dead"])
+    assert classes_at_points(made(), beyond) == ["", ""], "points outside of the picture mean no cell at its border"
     path.write_text("image,y,class\na,1,dead\n")
     with pytest.raises(InputError, match="lacks the column x"):
         read_class_points(path)
     path.write_text("image,y,x,class\na,1,left,dead\n")
     with pytest.raises(InputError, match="'left' are no position"):
         read_class_points(path)
+    path.write_text("image,y,x,class\na,1,nan,dead\n")
+    with pytest.raises(InputError, match="'nan' are no position"):
+        read_class_points(path)
+    path.write_text("image,y,x,class\na,1,2\n")
+    assert read_class_points(path)["a"].names == [""]
     with pytest.raises(InputError, match="cannot be read"):
         read_class_points(tmp_path / "none.csv")
 
@@ -156,6 +163,8 @@ def test_classes_from_folders_and_from_a_second_dye():
     above = dye_threshold([made()], "pi")
     assert 5 <= above < 50
     assert classes_by_dye(made(), "pi", above, ("living", "dead")) == ["living", "dead"]
+    with pytest.raises(InputError, match="Unknown channel 'gfp'"):
+        classes_by_dye(made(), "gfp", 5.0, ("living", "dead"))
     flat = made()
     flat.table.columns["mean_pi"][:] = 3
     with pytest.raises(InputError, match="all are alike"):
@@ -202,3 +211,18 @@ def test_micrographs_of_different_channels_have_no_common_measurements():
     with pytest.raises(InputError, match=r"b\.tif has the channels dapi, and a\.tif dapi, pi"):
         crop_dataset([one, fewer], recipe)
     assert len(crop_dataset([one, fewer], recipe, measured=False)) == 4
+
+
+def test_measurements_are_in_one_unit():
+    ones = [made("a.tif", pixel_um=0.5), made("b.tif")]
+    for refused in (lambda: plan_crops(ones), lambda: crop_dataset(ones, plan_crops(ones, side=18))):
+        with pytest.raises(InputError, match=r"a\.tif tells how large a pixel is and b\.tif does not"):
+            refused()
+    assert len(crop_dataset(ones, plan_crops(ones, side=18), measured=False)) == 4
+
+
+def test_a_channel_is_left_out_of_the_measurements():
+    one = made()
+    names = [column.name for column in crop_dataset([one], plan_crops([one]), unmeasured="pi").columns]
+    assert "mean_dapi" in names
+    assert not [name for name in names if name.endswith("_pi")]

@@ -223,3 +223,12 @@ def test_intervals_cover_in_a_simulated_assay() -> None:
     assert np.mean(covered) >= 0.93
     assert np.mean(of_wells) >= 0.92  # 300 wells: a standard error of 1.3 points
     assert np.mean(widths) < 0.28
+
+
+def test_what_few_rows_show_to_be_guessing_corrects_nothing() -> None:
+    truth = np.array([True] * 60 + [False] * 3)
+    found = error_rates(truth, np.ones(63))
+    assert found.youden > 0.1, "three rows leave much open"
+    assert not found.can_correct
+    with pytest.raises(InputError, match="hardly tells the class from others"):
+        rogan_gladen(1.0, found)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 from click.testing import CliRunner
+from PIL import Image
 
 import headstart
 from headstart.cells.simulation.assay import SimulatedAssay
@@ -146,6 +147,7 @@ def test_classes_by_folder_and_by_a_dye(tmp_path):
     assert set(dyed.dataset.label_names()) == {"living", "dead"}
     assert any("not from an expert" in note for note in dyed.notes)
     assert any("it is learned" in note for note in dyed.notes)
+    assert not any(column.name.endswith("_pi") for column in dyed.dataset.columns), "they would tell the class"
 
 
 @pytest.mark.parametrize(
@@ -157,6 +159,7 @@ def test_classes_by_folder_and_by_a_dye(tmp_path):
         (["--channel", "dapi"], "Unknown channel 'dapi'"),
         ([], "lies in no folder"),
         (["--dye", "1", "--dye-above", "1e9"], "All labelled cells are living"),
+        (["--dye", "pi", "--dye-above", "3"], "Unknown channel 'pi'"),
         (["--masks", "nowhere"], "holds no label image"),
     ],
 )
@@ -192,3 +195,32 @@ def test_table_of_classes_for_other_micrographs_is_refused(assay, tmp_path):
     path = helpers.write_text(tmp_path / "cells.csv", "image,y,x,class\nother.tif,1,1,dead\n")
     with pytest.raises(InputError, match=r"names other.tif, none of the micrographs"):
         read_cells(assay / "micrographs", CellCropOptions(masks=str(assay / "masks"), classes=str(path)))
+
+
+@pytest.mark.parametrize("verb", ["segment", "crop"])
+def test_micrographs_whose_files_would_be_one_are_refused(assay, tmp_path, verb):
+    pixels = tifffile.imread(assay / "micrographs" / "assay_B02_f1.tif")
+    (tmp_path / "in").mkdir()
+    for name in ("a.tif", "a.tiff"):
+        tifffile.imwrite(tmp_path / "in" / name, pixels)
+    done = invoke(verb, tmp_path / "in", "-o", tmp_path / "out", "-q")
+    assert done.exit_code == 2
+    assert "a.tif and a.tiff would both be written as" in " ".join(done.output.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_micrograph_is_not_its_own_label_image(assay):
+    options = CellCropOptions(masks=str(assay / "micrographs"), classes=str(assay / "cells.csv"))
+    with pytest.raises(InputError, match="holds no label image for"):
+        read_cells(assay / "micrographs", options)
+
+
+def test_the_preview_shows_the_channel_whose_cells_are_found(tmp_path):
+    field = SimulatedAssay(1, 6, 96, 3).field(0)
+    planes = np.stack([np.zeros_like(field.image), field.image])
+    tifffile.imwrite(tmp_path / "a.ome.tif", planes, ome=True, metadata={"axes": "CYX"})
+    done = invoke("segment", tmp_path / "a.ome.tif", "-o", tmp_path / "out", "--channel", "2", "-q")
+    assert done.exit_code == 0, done.output
+    with Image.open(tmp_path / "out" / "preview.png") as shown:
+        pixels = np.asarray(shown)
+    assert np.unique(pixels[..., 2]).size > 20, "the cells themselves, not outlines on black alone"

@@ -304,3 +304,32 @@ def test_an_unreadable_micrograph_stops_or_is_left_out(cells_run: Path, assay: P
 def test_options_are_checked_at_once(options: dict[str, str], words: str) -> None:
     with pytest.raises(InputError, match=words):
         CellsCountOptions(**options)
+
+
+def test_cells_in_another_unit_or_of_another_tool_are_told(cells_run: Path, assay: Path, tmp_path: Path) -> None:
+    one = assay / "micrographs" / "plate1" / "B02_f1.tif"
+    run = spoiled(cells_run, tmp_path, lambda document: document.update(in_um=True, masks=True))
+    with pytest.raises(InputError, match="knows cells in micrometres; give --pixel-um"):
+        write_cells_count(run, one, tmp_path / "count")
+    assert not (tmp_path / "count").exists()
+    asked = CellsCountOptions(pixel_um=0.65, outlines="none")
+    results = write_cells_count(run, one, tmp_path / "count", asked)
+    assert any("another tool's label images" in note for note in results.notes)
+    shutil.rmtree(run)
+    run = spoiled(cells_run, tmp_path, lambda document: document.update(in_um=False))
+    with pytest.raises(InputError, match="knows cells in pixels"):
+        write_cells_count(run, one, tmp_path / "again", asked)
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [("well,dose\nH12,3\n", r"none of the wells of the micrographs \(B02\)"), ("well,n_cells\nB02,9\n", "'n_cells'")],
+)
+def test_a_table_of_wells_that_does_not_fit_is_refused_before_cells_are_looked_for(
+    cells_run: Path, assay: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str, words: str
+) -> None:
+    monkeypatch.setattr("headstart.workflow.cells_count.folder.find_ahead", None)
+    options = CellsCountOptions(plate_table=str(helpers.write_text(tmp_path / "wells.csv", table)))
+    one = assay / "micrographs" / "plate1" / "B02_f1.tif"
+    with pytest.raises(InputError, match=words):
+        write_cells_count(cells_run, one, tmp_path / "count", options)

@@ -143,7 +143,8 @@ def _trust(folder: Path, results: CellsCountResults) -> Iterator[Section]:
 def _method(results: CellsCountResults) -> str:
     alike = (
         f"Calls of one field are alike (intracluster correlation {results.likeness:.2f}, "
-        f"{'over all wells' if results.likeness_freedom else 'assumed'}), so that cells count for fewer than there are."
+        f"{'from wells of several fields' if results.likeness_freedom else 'assumed'}), so that cells count for fewer "
+        "than there are."
     )
     corrected = (
         " Shares are corrected for the model's sensitivity and specificity out of fold (Rogan and Gladen 1978), with "

@@ -20,12 +20,12 @@ from headstart.cells.crops.classes import (
 )
 from headstart.cells.crops.dataset import crop_dataset
 from headstart.cells.crops.recipe import plan_crops
-from headstart.cells.crops.write import write_crops
+from headstart.cells.crops.write import crop_folder, write_crops
 from headstart.cells.micrographs.kept import KeptMicrograph
 from headstart.cells.micrographs.read import find_micrographs, read_label_image
 from headstart.cells.micrographs.search import find_ahead
 from headstart.cells.micrographs.segmented import SegmentedMicrograph, label_image_of
-from headstart.cells.micrographs.write import SegmentationWriter
+from headstart.cells.micrographs.write import SegmentationWriter, check_apart, label_path
 from headstart.cells.simulation.write import write_assay
 from headstart.engines.engine import available_processors
 from headstart.errors import InputError, first_few
@@ -103,10 +103,11 @@ def segment_cells(
     InputError
         When a micrograph cannot be used, or the folder holds something already; nothing is written then.
     """
-    found = find_micrographs(Path(micrographs))
+    found, asked = find_micrographs(Path(micrographs)), options or CellFindingOptions()
+    check_apart((name for name, _ in found), label_path)
     with new_folder(Path(output)) as folder:
-        writer = SegmentationWriter(folder)
-        for one in _segmented(found, options or CellFindingOptions(), n_threads, progress or Silent()):
+        writer = SegmentationWriter(folder, asked.channel)
+        for one in _segmented(found, asked, n_threads, progress or Silent()):
             writer.add(one)
         writer.close()
     return CellCounts(len(found), writer.n_cells, tuple(writer.notes))
@@ -138,6 +139,7 @@ def crop_cells(
         As for `segment_cells`.
     """
     options = options or CellCropOptions()
+    check_apart((name for name, _ in find_micrographs(Path(micrographs))), crop_folder)
     data = read_cells(micrographs, options, progress=progress, labelled=_has_classes(options), n_threads=n_threads)
     with new_folder(Path(output)) as folder:
         write_crops(data.dataset, folder)
@@ -245,12 +247,15 @@ def read_cells(
         group_by=options.group_by,
         pattern=options.pattern,
         measured=options.measured,
+        unmeasured=options.dye if labelled else None,
     )
     document = {
         "version": 1,
         "finding": finding.to_json(),
         "recipe": recipe.to_json(),
         "measured": options.measured,
+        "masks": options.masks is not None,
+        "in_um": segmented[0].pixel_um is not None if options.measured else None,
         "group_by": options.group_by,
         "pattern": options.pattern,
     }
@@ -300,6 +305,7 @@ def _classes(segmented: Sequence[KeptMicrograph], options: CellCropOptions) -> t
         dead = options.named_classes[1]
         notes.append(
             f"Classes come from the dye {options.dye!r}: {dead} above a mean of {above:.4g}, not from an expert."
+            + (" Measurements of the dye are left out, as they would tell the class." if options.measured else "")
         )
         if options.crop_channels is None or options.dye in options.crop_channels:
             notes.append(

@@ -154,7 +154,7 @@ def count_class(
     )
     if not alike.freedom:
         alike = alike_before if alike_before.freedom else ASSUMED
-        notes.append(_alone(alike))
+        notes += _unknown_likeness(fields, len(wells), alike)
     by_well = [[field for field in fields if field.well == well] for well in wells]
     return ClassCount(
         images=tuple(_counted([field], alike, rates) for field in fields),
@@ -165,14 +165,24 @@ def count_class(
     )
 
 
-def _alone(alike: Likeness) -> str:
-    """What is said where the wells cannot tell how alike cells of a field are."""
+def _unknown_likeness(fields: Sequence[FieldCount], n_wells: int, alike: Likeness) -> list[str]:
+    """What is said where the wells cannot tell how alike cells of a field are; nothing where there are no cells."""
+    sizes = [field.n for field in fields if field.n]
+    if not sizes:
+        return []
+    remedy = ""
+    if len(fields) == n_wells:
+        why, remedy = "one field in every well", "; photograph several fields of a well to know it"
+    elif max(sizes) == 1:
+        why = "one cell in every field"
+    else:
+        why = "in no well do the calls of several fields differ"
     correlation = f"an intracluster correlation of {alike.correlation:.2f}"
     if alike.freedom:
         source = f"{correlation} is taken from the wells that the model was fitted on"
     else:
-        source = f"unknown, and {correlation} is assumed; photograph several fields of a well to know it"
-    return f"one field in every well, so how alike cells of a field are does not show: {source}"
+        source = f"unknown, and {correlation} is assumed{remedy}"
+    return [f"{why}, so how alike cells of a field are does not show: {source}"]
 
 
 def _counted(

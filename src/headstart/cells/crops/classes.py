@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +23,8 @@ COLUMNS: Final = ("image", "y", "x", "class")
 REACH: Final = 1.5
 """Distance from a centroid, in radii of its cell, up to which a point outside every cell means that one."""
 UNKNOWN: Final = ""
+_FARTHEST: Final = 1e9
+"""Pixels beyond which no picture reaches; no number, NaN, is below it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +57,7 @@ def read_class_points(path: Path) -> dict[str, ClassPoints]:
             missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
                 raise InputError(f"{path} lacks the column {missing[0]}; expected {', '.join(COLUMNS)}.")
-            rows = [(str(row["image"]), *_position(path, row), str(row["class"]).strip()) for row in reader]
+            rows = [(row["image"] or "", *_position(path, row), (row["class"] or "").strip()) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as a table of classes ({error}).") from error
     found: dict[str, list[tuple[float, float, str]]] = {}
@@ -69,10 +72,11 @@ def read_class_points(path: Path) -> dict[str, ClassPoints]:
 
 
 def _position(path: Path, row: Mapping[str, Any]) -> tuple[float, float]:
-    try:
-        return float(row["y"]), float(row["x"])
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: y {row['y']!r} and x {row['x']!r} are no position in pixels.") from error
+    with suppress(TypeError, ValueError, OverflowError):
+        y, x = float(row["y"]), float(row["x"])
+        if abs(y) < _FARTHEST and abs(x) < _FARTHEST:
+            return y, x
+    raise InputError(f"{path}: y {row['y']!r} and x {row['x']!r} are no position in pixels.")
 
 
 def classes_at_points(segmented: FoundCells, points: ClassPoints | None) -> list[str]:
@@ -85,9 +89,9 @@ def classes_at_points(segmented: FoundCells, points: ClassPoints | None) -> list
     if points is None or not len(table):
         return [UNKNOWN] * len(table)
     labels = segmented.labels
-    rows = np.clip(np.rint(points.y).astype(np.int64), 0, labels.shape[0] - 1)
-    columns = np.clip(np.rint(points.x).astype(np.int64), 0, labels.shape[1] - 1)
-    inside = labels[rows, columns]
+    rows, columns = np.rint(points.y).astype(np.int64), np.rint(points.x).astype(np.int64)
+    beyond = (rows < 0) | (rows >= labels.shape[0]) | (columns < 0) | (columns >= labels.shape[1])
+    inside = np.where(beyond, 0, labels[np.where(beyond, 0, rows), np.where(beyond, 0, columns)])
     counts = np.maximum(np.bincount(labels.ravel(), minlength=len(table) + 1)[1:], 1)
     radii = np.sqrt(counts / np.pi)
     for point, (label, name) in enumerate(zip(inside.tolist(), points.names, strict=True)):
@@ -166,7 +170,14 @@ def dye_threshold(micrographs: Sequence[FoundCells], channel: str) -> float:
 
 
 def classes_by_dye(segmented: FoundCells, channel: str, above: float, names: Sequence[str]) -> list[str]:
-    """Class of every cell by its mean brightness in a channel: the second name above the threshold, else the first."""
+    """Class of every cell by its mean brightness in a channel: the second name above the threshold, else the first.
+
+    Raises
+    ------
+    InputError
+        When the channel is missing.
+    """
+    check_channel(segmented.name, channel, segmented.channels)
     return [names[int(mean > above)] for mean in segmented.table.columns[f"mean_{channel}"]]
 
 

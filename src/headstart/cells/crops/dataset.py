@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from headstart.cells.crops.classes import UNKNOWN
 from headstart.cells.crops.cut import cut_crops
-from headstart.cells.crops.recipe import CropRecipe
+from headstart.cells.crops.recipe import CropRecipe, check_one_unit
+from headstart.cells.measure import INTENSITY
 from headstart.cells.micrographs.kept import FoundCells
 from headstart.cells.micrographs.plate import plate_position
 from headstart.data import ImageDataset
@@ -63,6 +64,7 @@ def crop_dataset(
     group_by: GroupBy = "micrograph",
     pattern: str | None = None,
     measured: bool = True,
+    unmeasured: str | None = None,
 ) -> ImageDataset:
     """Data set of the cells of some micrographs.
 
@@ -78,14 +80,16 @@ def crop_dataset(
         As for `headstart.cells.micrographs.plate.plate_position`.
     measured : bool
         Whether the measured table stands beside the crops, as table columns.
+    unmeasured : str, optional
+        Channel whose columns are left out: a dye that the classes come from would tell them.
 
     Raises
     ------
     InputError
-        When a name tells of no well or plate and cells are to be grouped by it, or micrographs have different channels
-        and measurements are asked for.
+        When a name tells of no well or plate and cells are to be grouped by it, or micrographs have different channels,
+        or some a size of a pixel and some none, and measurements are asked for.
     """
-    columns = _joined_columns(micrographs) if measured else {}
+    columns = _joined_columns(micrographs, unmeasured) if measured else {}
     crops = np.concatenate([cut_crops(one.with_pixels(), recipe) for one in micrographs])
     names = [crop_name(one.name, label) for one in micrographs for label in one.table.label.tolist()]
     groups = [group for one in micrographs for group in [group_of(one.name, group_by, pattern)] * len(one.table)]
@@ -97,7 +101,7 @@ def crop_dataset(
     return ImageDataset.from_source(source, [names[row] for row in keep.tolist()], known, table=table)
 
 
-def _joined_columns(micrographs: Sequence[FoundCells]) -> dict[str, NDArray[np.float64]]:
+def _joined_columns(micrographs: Sequence[FoundCells], unmeasured: str | None) -> dict[str, NDArray[np.float64]]:
     first = micrographs[0]
     for one in micrographs:
         if list(one.channels) != list(first.channels):
@@ -106,7 +110,10 @@ def _joined_columns(micrographs: Sequence[FoundCells]) -> dict[str, NDArray[np.f
                 "cells are measured in all of them. Take micrographs of the same channels, or leave measurements out "
                 "(--no-measured)."
             )
-    return {name: np.concatenate([one.table.columns[name] for one in micrographs]) for name in first.table.columns}
+    check_one_unit(micrographs)
+    left_out = {f"{column}_{unmeasured}" for column in INTENSITY if unmeasured is not None}
+    kept = [name for name in first.table.columns if name not in left_out]
+    return {name: np.concatenate([one.table.columns[name] for one in micrographs]) for name in kept}
 
 
 def crop_name(micrograph: str, label: int) -> str:

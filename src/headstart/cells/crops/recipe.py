@@ -96,6 +96,7 @@ def plan_crops(
     chosen = _channels(micrographs, channels)
     pixel = _pixel_um(micrographs, needed=side_um is not None)
     if side is None and side_um is None:
+        check_one_unit(micrographs)
         areas = np.concatenate([one.table.columns["area"] for one in with_cells])
         length = DIAMETERS * 2 * float(np.sqrt(np.median(areas) / np.pi))
         side, side_um = (round(length), None) if pixel is None else (round(length / pixel), length)
@@ -104,6 +105,22 @@ def plan_crops(
     if side is None or not MIN_SIDE <= side <= MAX_SIDE:
         raise InputError(f"A crop of {side} pixels cannot be used; expected {MIN_SIDE} to {MAX_SIDE}.")
     return CropRecipe(side, side_um, chosen, tuple(_white(with_cells, name) for name in chosen), masked)
+
+
+def check_one_unit(micrographs: Sequence[FoundCells]) -> None:
+    """Refuse micrographs some of which tell how large a pixel is: their cells are measured in two units.
+
+    Raises
+    ------
+    InputError
+    """
+    known = [one.name for one in micrographs if one.pixel_um is not None]
+    if 0 < len(known) < len(micrographs):
+        unknown = next(one.name for one in micrographs if one.pixel_um is None)
+        raise InputError(
+            f"{known[0]} tells how large a pixel is and {unknown} does not, so that their cells would be measured in "
+            "two units; give --pixel-um."
+        )
 
 
 def _channels(micrographs: Sequence[FoundCells], channels: Sequence[str] | None) -> tuple[str, ...]:

@@ -49,5 +49,13 @@ def crop_path(name: str) -> str:
     'crops/plate1/B07/00012.png'
     """
     micrograph, _, cell = name.rpartition(SEPARATOR)
-    folder = str(Path(micrograph).with_suffix("").as_posix())
-    return f"{CROPS}/{folder}/{int(cell):0{_DIGITS}d}.png"
+    return f"{crop_folder(micrograph)}/{int(cell):0{_DIGITS}d}.png"
+
+
+def crop_folder(micrograph: str) -> str:
+    """Folder of the crops of a micrograph.
+
+    >>> crop_folder("plate1/B07.tif")
+    'crops/plate1/B07'
+    """
+    return f"{CROPS}/{Path(micrograph).with_suffix('').as_posix()}"

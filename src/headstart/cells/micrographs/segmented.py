@@ -147,11 +147,23 @@ def read_and_find(name: str, path: Path, finding: CellFinding, masks: Path | Non
     masks : Path, optional
         Folder of label images of another tool; see `label_image_of`.
     """
-    return find_cells(finding.read(path, name), finding, None if masks is None else label_image_of(name, masks))
+    labels_at = None if masks is None else label_image_of(name, masks, micrograph=path)
+    return find_cells(finding.read(path, name), finding, labels_at)
 
 
-def label_image_of(name: str, masks: Path, endings: tuple[str, ...] = LABEL_ENDINGS[:-1]) -> Path:
+def label_image_of(
+    name: str, masks: Path, endings: tuple[str, ...] = LABEL_ENDINGS[:-1], *, micrograph: Path | None = None
+) -> Path:
     """File of the label image of a micrograph: of the same name, with or without ``_mask`` or the like.
+
+    Parameters
+    ----------
+    name : str
+    masks : Path
+        Folder of the label images.
+    endings : tuple of str
+    micrograph : Path, optional
+        The micrograph itself, which is no label image though it may lie in that folder.
 
     Raises
     ------
@@ -163,7 +175,7 @@ def label_image_of(name: str, masks: Path, endings: tuple[str, ...] = LABEL_ENDI
     for ending in (*endings, ""):
         for suffix in SUFFIXES:
             found = bare.with_name(f"{bare.name}{ending}{suffix}")
-            if found.is_file():
+            if found.is_file() and not (micrograph is not None and found.samefile(micrograph)):
                 return found
     raise InputError(
         f"{masks} holds no label image for {name}; expected {bare.name}_mask.tif or .png, or the same name."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from headstart.cells.micrographs.plate import plate_position
 from headstart.cells.segmentation.preview import MAX_PICTURES, outlined, preview_sheet
+from headstart.errors import InputError
 from headstart.storage import write_bytes
 
 if TYPE_CHECKING:
@@ -26,6 +28,12 @@ _FIRST = ("image", "plate", "well", "field", "cell", "y", "x")
 class SegmentationWriter:
     """Writer of one micrograph after another.
 
+    Parameters
+    ----------
+    folder : Path
+    channel : str, optional
+        That the preview shows. Default: the first.
+
     Attributes
     ----------
     n_cells : int
@@ -33,10 +41,10 @@ class SegmentationWriter:
         What is doubtful, with the name of the micrograph.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, channel: str | None = None) -> None:
         self.n_cells = 0
         self.notes: list[str] = []
-        self._folder = folder
+        self._folder, self._channel = folder, channel
         self._rows: list[list[Any]] = []
         self._columns: tuple[str, ...] = ()
         self._pictures: list[NDArray[np.uint8]] = []
@@ -44,15 +52,13 @@ class SegmentationWriter:
     def add(self, one: SegmentedMicrograph) -> None:
         """Write the label image of a micrograph and keep its rows of the table."""
         labels = one.segmentation.labels
-        path = PurePosixPath(one.name)
-        stem = path.name.removesuffix(path.suffix).removesuffix(".ome")
-        write_bytes(self._folder / LABELS / path.parent / f"{stem}_labels.tif", label_bytes(labels))
+        write_bytes(self._folder / label_path(one.name), label_bytes(labels))
         self._columns = self._columns or tuple(one.table.columns)
         self._rows += cell_rows(one.name, one.table, self._columns)
         self.n_cells += len(one.table)
         self.notes += [f"{one.name}: {note}" for note in one.segmentation.notes]
         if len(self._pictures) < MAX_PICTURES:
-            self._pictures.append(outlined(one.micrograph.channel(), labels))
+            self._pictures.append(outlined(one.micrograph.channel(self._channel), labels))
 
     def close(self) -> None:
         """Write table and preview."""
@@ -83,6 +89,31 @@ def cell_rows(name: str, table: CellTable, columns: tuple[str, ...]) -> list[lis
         ]
         for row in range(len(table))
     ]
+
+
+def label_path(name: str) -> str:
+    """Path of the label image of a micrograph.
+
+    >>> label_path("plate1/B07.ome.tif")
+    'labels/plate1/B07_labels.tif'
+    """
+    path = PurePosixPath(name)
+    stem = path.name.removesuffix(path.suffix).removesuffix(".ome")
+    return str(PurePosixPath(LABELS, path.parent, f"{stem}_labels.tif"))
+
+
+def check_apart(names: Iterable[str], path_of: Callable[[str], str]) -> None:
+    """Refuse micrographs of which one would be written over the other: ``a.tif`` and ``a.png``.
+
+    Raises
+    ------
+    InputError
+    """
+    owner: dict[str, str] = {}
+    for name in names:
+        other = owner.setdefault(path_of(name), name)
+        if other != name:
+            raise InputError(f"{other} and {name} would both be written as {path_of(name)}; rename one of them.")
 
 
 def label_bytes(labels: NDArray[np.int32]) -> bytes:

@@ -81,7 +81,8 @@ class ErrorRates:
     @property
     def can_correct(self) -> bool:
         """Whether the classifier tells the class from others well enough for a share to be corrected."""
-        return self.youden >= MIN_YOUDEN
+        observed = self.sensitivity.observed + self.specificity.observed - 1  # of few rows it may be far less
+        return min(self.youden, observed) >= MIN_YOUDEN
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for documents."""

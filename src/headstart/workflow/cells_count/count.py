@@ -42,11 +42,17 @@ class CellsOfRun:
     recipe : CropRecipe
     pattern : str or None
         By which names tell of plate, well and field.
+    in_um : bool or None
+        Whether the cells were measured in micrometres, else in pixels. None: they were not measured, or it is not kept.
+    masks : bool
+        Whether they were those of another tool's label images.
     """
 
     finding: CellFinding
     recipe: CropRecipe
     pattern: str | None = None
+    in_um: bool | None = None
+    masks: bool = False
 
     @classmethod
     def read(cls, path: Path | None) -> CellsOfRun:
@@ -68,9 +74,30 @@ class CellsOfRun:
             )
         try:
             kept = json.loads(file.read_text(encoding="utf-8"))
-            return cls(CellFinding.from_json(kept["finding"]), CropRecipe.from_json(kept["recipe"]), kept["pattern"])
+            finding, recipe = CellFinding.from_json(kept["finding"]), CropRecipe.from_json(kept["recipe"])
+            return cls(finding, recipe, kept["pattern"], kept.get("in_um"), bool(kept.get("masks")))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{file} is damaged ({error!r}). Run `headstart cells fit` again.") from error
+
+    def in_its_unit(self, one: SegmentedMicrograph) -> SegmentedMicrograph:
+        """The micrograph itself, its cells measured in the unit of the run's.
+
+        Raises
+        ------
+        InputError
+            When they are measured in the other one.
+        """
+        if self.in_um is None or self.in_um == (one.pixel_um is not None):
+            return one
+        if self.in_um:
+            raise InputError(
+                f"{one.name} does not say how large a pixel is, and the model knows cells in micrometres; give "
+                "--pixel-um."
+            )
+        raise InputError(
+            f"{one.name} says how large a pixel is, and the model knows cells in pixels, as its own did not. "
+            "Fit it again with --pixel-um, or with --no-measured."
+        )
 
 
 def beside_model(path: Path, name: str) -> Path | None:
@@ -162,7 +189,7 @@ def count_cells(
     known = None if isinstance(model, Model) else counts_of_run(Path(model), fitted, counted, how.pattern)
     finding = how.finding
     segmented = (_found(name, image, finding, labels, pixel_um) for name, image in images.items())
-    called = tuple(call_cells(fitted, segmented, how.recipe, progress=progress))
+    called = tuple(call_cells(fitted, map(how.in_its_unit, segmented), how.recipe, progress=progress))
     fields = [field_of(one, counted, pattern or how.pattern) for one in called]
     return CellsCount(counted, called, class_count(fields, known))
 

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from headstart.cells.counting.known import KnownCounts
 from headstart.cells.counting.plate_table import PlateTable, matching, read_plate_table
-from headstart.cells.counting.shares import ClassCount, FieldCount
+from headstart.cells.counting.shares import ClassCount, CountedCells, FieldCount
 from headstart.cells.exports.cellprofiler import csv_lines, object_rows, safe_csv
 from headstart.cells.exports.geojson import geojson
 from headstart.cells.exports.imagej import check_roifile, imagej_rois
 from headstart.cells.exports.overlay import Colour, display, framed, palette
+from headstart.cells.micrographs.plate import PlatePosition, plate_position
 from headstart.cells.micrographs.read import find_micrographs
 from headstart.cells.micrographs.search import find_ahead
 from headstart.cells.micrographs.segmented import CellFinding, SegmentedMicrograph
@@ -37,6 +38,10 @@ CELLS_FILE: Final = "cells.csv"
 NO_ERRORS: Final = (
     "the model's run is not beside it, so its errors are not known and shares are as called: give the run instead of "
     "the model"
+)
+OTHER_CELLS: Final = (
+    "the model was fitted on cells of another tool's label images, and these were found by headstart: give --masks for "
+    "cells of the same kind"
 )
 
 _About = Callable[[str, str], Mapping[str, str]]
@@ -120,18 +125,18 @@ def write_cells_count(
     how = CellsOfRun.read(model)
     finding = how.finding if asked.pixel_um is None else replace(how.finding, pixel_um=asked.pixel_um)
     asked = replace(asked, pattern=asked.pattern or how.pattern)
-    plate = None if asked.plate_table is None else read_plate_table(Path(asked.plate_table))
+    files = find_micrographs(images)
+    plate = None if asked.plate_table is None else _plate_table(Path(asked.plate_table), files, asked.pattern)
     columns = _columns(plate, asked)
     job = _Job(fitted, counted, asked, counts_of_run(model, fitted, counted, how.pattern), palette(asked.palette))
-    files = find_micrographs(images)
     with new_folder(folder) as place, shown.task("Counting", len(files), "micrographs") as advance:
-        tally = _Tally()
-        found = _segmented(files, finding, asked, n_threads, tally)
+        tally = _Tally(notes=[OTHER_CELLS] if how.masks and asked.masks is None else [])
+        found = map(how.in_its_unit, _segmented(files, finding, asked, n_threads, tally))
         for number, called in enumerate(call_cells(fitted, found, how.recipe, progress=shown), start=1):
             _write_micrograph(place, called, number, job, tally)
             advance(1)
         count = class_count(tally.fields, job.known)
-        about = _about_wells(plate, count)
+        about = _about_wells(plate)
         results = _results(job, tally, count, columns, about)
         _write_tables(place, count, about)
         results.write(place / CellsCountResults.file_name)
@@ -139,6 +144,18 @@ def write_cells_count(
     for note in (*results.notes, *results.skipped):
         shown.note(note)
     return results
+
+
+def _plate_table(path: Path, files: list[tuple[str, Path]], pattern: str | None) -> PlateTable:
+    """Table of the wells; refuses one that knows none of them, or has columns that a count has too."""
+    table = read_plate_table(path)
+    positions = [plate_position(name, pattern) for name, _ in files]
+    matching(table, sorted({(one.plate, one.well) for one in positions}))
+    own = {name for one in ("", "image") for name in CountedCells(one, PlatePosition(), 1, 0, 0).row()}
+    both = next((name for name in table.columns if name in own), None)
+    if both is not None:
+        raise InputError(f"{path} has a column {both!r}, and so has the table of the count. Rename it.")
+    return table
 
 
 def _columns(plate: PlateTable | None, asked: CellsCountOptions) -> tuple[str | None, str | None]:
@@ -256,12 +273,11 @@ def _results(
     )
 
 
-def _about_wells(plate: PlateTable | None, count: ClassCount) -> _About:
-    """What the table of wells says of each; refuses one that knows none of them."""
+def _about_wells(plate: PlateTable | None) -> _About:
+    """What the table of wells says of each."""
     if plate is None:
         return lambda name, well: {}
     table = plate
-    matching(table, [(one.position.plate, one.position.well) for one in count.wells])
     return lambda name, well: {column: table.of(name, well).get(column, "") for column in table.columns}
 
 
