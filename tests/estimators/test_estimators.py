@@ -340,7 +340,7 @@ def test_bad_labels_weights_and_groups_are_refused_in_words(words, arguments, im
     [
         ("Unknown backbone 'test_mambaot'.*test_mambaout", {"backbone": "test_mambaot"}),
         ("backbone must be a name", {"backbone": None}),
-        ("Unknown head 'logistics'.*auto, dense, knn, lda, logistic", {"head": "logistics"}),
+        ("Unknown head 'logistics'.*auto, corn, cumulative, dense, knn, lda, logistic", {"head": "logistics"}),
         ("head must be a name", {"head": ["knn"]}),
         ("'C' of a logistic head must be a number > 0", {"settings": {"C": -1}}),
         ("settings must be a dict", {"settings": "C=1"}),

@@ -191,7 +191,7 @@ def test_options_that_name_features_or_a_clean_up_are_left_alone():
     assert with_sources(FitOptions(clean_up="hair")).study is None
     assert with_sources(FitOptions()).study.sources == SOURCES
     assert with_sources(FitOptions()).ensemble
-    assert not with_sources(FitOptions(novelty=0.05)).ensemble
+    assert with_sources(FitOptions(novelty=0.05)).ensemble
 
 
 def test_images_without_a_lesion_are_counted(archive, tmp_path):

@@ -138,7 +138,7 @@ def with_sources(options: FitOptions) -> FitOptions:
         return options
     heads = built_in_space(options.grid or "quick", ordered=options.is_ordinal)
     space = replace(heads, sources=SOURCES, name="lesions")
-    can_average = options.novelty is None and options.strategy == FitOptions.strategy
+    can_average = options.strategy == FitOptions.strategy
     return replace(options, grid=None, study=space, ensemble=options.ensemble or can_average)
 
 
