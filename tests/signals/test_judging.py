@@ -49,6 +49,9 @@ def test_recordings_are_told_together_as_table_2() -> None:
     assert said[2].split() == ["true", "anomaly", "2", "2"]
     assert "85.0 %" in said[3]
     assert said[4] == "Events found: 1 of 2, half of them within 10 s."
+    assert together.detection.normal_in_alarm_s == 20
+    assert said[5].endswith(" An alarm was on in 12 % of normal running.")
+    assert together.to_json()["events"]["normal_hours_in_alarm"] == pytest.approx(20 / 3600)
     assert list(together.to_json()["recordings"]) == ["a", "b"]
 
 
@@ -61,6 +64,13 @@ def test_a_recording_without_events_or_alarms_has_a_rate_of_zero() -> None:
     assert together.to_json()["affiliation"]["recall"] is None
     assert events_of(one).shape == (0, 2)
     assert "Events found: 0 of 0." in together.lines() and "nan" not in " ".join(together.lines())
+
+
+def test_a_recording_without_normal_running_has_no_rate() -> None:
+    one = Recording("a", ("p",), np.zeros((100, 1)), 1.0, labels=("leak",) * 100)
+    starts = np.arange(0, 100, 10.0)
+    found = judge_recording(one, ["leak"] * 10, starts, starts >= 0, window_s=10, hysteresis=Hysteresis())
+    assert "False alarms: 0 in 0.0 hours of normal running." in JudgedAlarms((found,)).lines()
 
 
 def test_an_event_in_samples_is_one_in_seconds() -> None:

@@ -25,6 +25,8 @@ def decoded(name: str, *lines: str, **about: Any) -> list[Sample | None]:
         ("datetime;Pressure;Other;Flow rate", "2020-03-09 10:14:33;0.5;text;32"),
         ("Flow rate,Pressure,Time", "32,0.5,2020-03-09T10:14:33Z"),
         ("\ufefft\tFlow rate\tPressure", "1583748873\t32\t0.5"),
+        ("note;Zeitpunkt;Pressure;Flow rate", "1.5;2020-03-09 10:14:33;0,5;32"),
+        ("Pressure|Flow rate|taken at|note", "5,0e-1|32|2020-03-09T11:14:33+01:00|a-1"),
         ('timestamp,"Flow rate",Pressure', '"1583748873000","32","0.5"'),
     ],
 )

@@ -200,6 +200,51 @@ def test_a_unit_changed_a_thousandfold_and_a_constant_channel_are_said(tmp_path:
     assert "Channel 'speed' is constant in 2.csv." in notes
 
 
+def numbered(n: int = 40, *, seed: int = 0, rows_lost: tuple[int, ...] = ()) -> str:
+    """A CSV whose rows are numbered, with seconds beside the dates and one channel that measures something."""
+    noise = np.random.default_rng(seed).normal(size=n)
+    rows = [place for place in range(n) if place not in rows_lost]
+    lines = [
+        f"{row},2020-03-09 10:00:{second:02d},{100 + second / 3:.2f},{noise[second]}" for row, second in enumerate(rows)
+    ]
+    return "\n".join([",datetime,elapsed,pressure", *lines]) + "\n"
+
+
+def test_a_column_that_counts_rows_or_time_is_no_channel_and_it_is_said(tmp_path: Path) -> None:
+    write(tmp_path / "in" / "a.csv", numbered())
+    write(tmp_path / "in" / "b.csv", numbered(seed=1, rows_lost=(3, 4, 5, 17)))
+    found = read_recordings(tmp_path / "in")
+    assert {one.channels for one in found} == {("pressure",)}
+    assert found[0].values.shape == (40, 1)
+    notes = [note for one in found for note in one.notes if "counts rows or time evenly" in note]
+    assert len(notes) == 1 and "'', 'elapsed'" in notes[0]
+    kept = read_recordings(tmp_path / "in", RecordingFormat(channels=("elapsed", "pressure")))
+    assert {one.channels for one in kept} == {("elapsed", "pressure")}
+    write(tmp_path / "c.csv", "n\n" + "".join(f"{row}\n" for row in range(40)))
+    with pytest.raises(DataError, match=r"c\.csv: 'n' counts rows or time evenly, and there is no other channel"):
+        read_recordings(tmp_path / "c.csv")
+
+
+def test_what_counts_in_one_recording_alone_is_a_channel(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", csv_text(list(range(40))))
+    noise = np.random.default_rng(0).normal(size=(40, 2))
+    write(tmp_path / "b.csv", csv_text(list(range(40)), values=noise))
+    assert {one.channels for one in read_recordings(tmp_path)} == {("pressure", "speed")}
+
+
+def test_other_columns_of_labels_are_no_channels(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "time,p,anomaly,Label,changepoint\n0,1,0,0,0\n1,2,1,3,1\n2,3,0,0,0\n")
+    (found,) = read_recordings(path)
+    assert found.channels == ("p",)
+    assert found.notes == (
+        "a.csv: 'Label' tells of labels too, so it is no channel. Name it with --channels where it is one.",
+    )
+    (other,) = read_recordings(path, RecordingFormat(label_column="Label"))
+    assert other.channels == ("p",) and set(other.labels or ()) == {"normal", "3"}
+    (kept,) = read_recordings(path, RecordingFormat(channels=("p", "Label")))
+    assert kept.channels == ("p", "Label") and not kept.notes
+
+
 def test_recordings_of_different_rates_are_refused_unless_one_is_stated(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", csv_text([0, 1, 2]))
     write(tmp_path / "b.csv", csv_text([0, 10, 20]))

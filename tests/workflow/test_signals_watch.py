@@ -246,6 +246,33 @@ def test_a_recording_of_another_rate_or_unit(folder: Path, tmp_path: Path) -> No
         predict_recordings(folder / "detector", str(tmp_path / "slow.csv"))
 
 
+def test_files_that_do_not_tell_all_are_judged_by_options(folder: Path, tmp_path: Path) -> None:
+    lines = csv_lines(samples(leaks=True, seed=1), labelled=True)
+    rows = [line.split(",") for line in lines[1:]]
+    text = "\n".join(["when,Pressure,Temperature,fault", *(f"x,{p},{t},{label}" for _, p, t, label in rows)]) + "\n"
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.csv").write_text(text)
+    detector, data = str(folder / "detector"), str(tmp_path / "in")
+    code, said = command("signals", "predict", detector, data, "--label-column", "fault", "--rate", "1")
+    assert code == 0 and "Events found: 2 of 2" in said
+    assert " % of normal running." in said
+    code, said = command("signals", "predict", detector, data, "--rate", "2")
+    assert code == 2 and "state its rate with --rate" in said
+    kept = ("--window", "20s", "--label-column", "fault", "--channels", "Pressure,Temperature", "--rate", "1")
+    code, said = command("signals", "normal", data, "-o", str(tmp_path / "d"), *kept)
+    assert code == 0, said
+    assert open_stream_model(tmp_path / "d").recipe.channels == ("Pressure", "Temperature")
+
+
+def test_nothing_is_written_among_the_recordings(folder: Path, tmp_path: Path) -> None:
+    write_csv(tmp_path / "in.csv", samples())
+    before = sorted(path.name for path in tmp_path.iterdir())
+    for arguments in (["predict", str(folder / "detector")], ["normal", "--window", "20s"]):
+        code, said = command("signals", *arguments, str(tmp_path), "-o", str(tmp_path / "out"))
+        assert code == 2 and "would be read with it" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
 def command(*arguments: str, standard_input: bytes | None = None) -> tuple[int, str]:
     found = CliRunner().invoke(main, list(arguments), input=standard_input)
     return found.exit_code, found.output

@@ -220,7 +220,6 @@ class JudgedAlarms:
         (hits_normal, false), (missed, hits) = self.confusion.tolist()
         found, (own, chance) = self.detection, self.affiliation
         total = max(hits_normal + false + missed + hits, 1)
-        low, high = found.false_per_hour_interval
         precision = f"precision {own.precision:.2f} (by chance {chance.precision:.2f})"
         recall = f"recall {own.recall:.2f} (by chance {chance.recall:.2f})"
         return [
@@ -229,8 +228,7 @@ class JudgedAlarms:
             f"true anomaly   {missed:>10,} {hits:>10,}",
             f"Windows judged rightly: {100 * (hits_normal + hits) / total:.1f} %.",
             f"Events found: {found.n_found} of {found.n_events}{_delay(found)}.",
-            f"False alarms: {found.n_false} in {found.normal_s / 3600:.1f} hours of normal running, "
-            f"{found.false_per_hour:.2f} an hour (95 % {low:.2f} to {high:.2f}).",
+            _false_alarms(found),
             f"Affiliation: {'no alarm' if np.isnan(own.precision) else precision}, "
             f"{'no event' if np.isnan(own.recall) else recall}.",
         ]
@@ -238,6 +236,19 @@ class JudgedAlarms:
 
 def _delay(found: Detection) -> str:
     return f", half of them within {found.median_delay_s:.0f} s" if found.n_found else ""
+
+
+def _false_alarms(found: Detection) -> str:
+    """How many, how often, and how long alarms were on for nothing."""
+    counted = f"False alarms: {found.n_false} in {found.normal_s / 3600:.1f} hours of normal running"
+    if found.normal_s <= 0:
+        return f"{counted}."
+    low, high = found.false_per_hour_interval
+    share = 100 * found.normal_in_alarm_s / found.normal_s
+    return (
+        f"{counted}, {found.false_per_hour:.2f} an hour (95 % {low:.2f} to {high:.2f}). "
+        f"An alarm was on in {share:.0f} % of normal running."
+    )
 
 
 def _mean(parts: Sequence[Affiliation]) -> Affiliation:

@@ -35,7 +35,7 @@ from headstart.workflow.job.finetuning import check_fine_tuning
 from headstart.workflow.job.job import Job
 from headstart.workflow.job.near_duplicates import join_exact
 from headstart.workflow.job.sources import named_space, open_sources
-from headstart.workflow.options.data import as_source
+from headstart.workflow.options.data import as_source, check_apart
 from headstart.workflow.options.finetuning import requested_specs
 from headstart.workflow.options.search_space import check_weights, search_space, source_options, space_identity
 
@@ -220,9 +220,8 @@ def check_outside(data: Data, path: Path) -> None:
     ------
     RunError
     """
-    inside = None if isinstance(data, ImageDataset) else Path(as_source(data).path)
-    if inside is not None and inside.is_dir() and path.resolve().is_relative_to(inside.resolve()):
-        raise RunError(f"{path} lies inside the data, {inside}, whose folders are classes. Name a folder elsewhere.")
+    if not isinstance(data, ImageDataset):
+        check_apart(path, Path(as_source(data).path))
 
 
 def _check_classes(dataset: ImageDataset, options: FitOptions, scope: Scope) -> PositiveClass:

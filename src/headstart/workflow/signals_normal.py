@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from headstart.signals.notes import notes_on
 from headstart.signals.readers.read import read_recordings
 from headstart.signals.span import Span
 from headstart.signals.windows import Windowing, cut_windows
+from headstart.workflow.options.data import check_apart
+from headstart.workflow.options.signals import FileOptions
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class NormalOptions:
     one_class : str
         Kind of one-class head.
     alarms_per_day : float or None
+    files : FileOptions
     """
 
     window: str
@@ -35,6 +38,7 @@ class NormalOptions:
     one_class: str = "mahalanobis"
     alarms_per_day: float | None = None
     block: str | None = None
+    files: FileOptions = field(default_factory=FileOptions)
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,8 @@ def learn_normal(data: str, output: Path, options: NormalOptions) -> NormalRunni
     """
     if output.is_dir() and any(output.iterdir()) and not (output / DESCRIPTION).is_file():
         raise InputError(f"{output} is not empty and holds no detector. Choose another folder.")
-    recordings = read_recordings(data)
+    check_apart(output, Path(data))
+    recordings = read_recordings(data, options.files.format(), intervals=options.files.intervals)
     how = _windowing(options, recordings[0].period_s)
     windows = cut_windows(recordings, how)
     block = None if options.block is None else _seconds(Span.parse(options.block, "--block"), windows.period_s)

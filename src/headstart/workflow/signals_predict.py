@@ -21,7 +21,6 @@ from headstart.signals.attribution import ChannelEvidence, deviation_evidence, s
 from headstart.signals.judging import JudgedAlarms, alarm_spans, events_of, judge_windows, raising_windows
 from headstart.signals.live.alarms import Hysteresis
 from headstart.signals.notes import notes_on
-from headstart.signals.readers.format import RecordingFormat
 from headstart.signals.readers.read import read_recordings
 from headstart.signals.recipe import SignalRecipe
 from headstart.signals.recording import NORMAL, Recording
@@ -30,6 +29,8 @@ from headstart.signals.standardise import standardised
 from headstart.signals.units import changed_units, typical_sizes
 from headstart.signals.windows import Windowing, Windows, cut_windows
 from headstart.storage import write_bytes, write_json
+from headstart.workflow.options.data import check_apart
+from headstart.workflow.options.signals import FileOptions
 from headstart.workflow.signals_model import open_stream_model
 
 MAX_TIMELINES: Final = 40
@@ -84,7 +85,12 @@ class JudgedWindows:
 
 
 def predict_recordings(
-    path: Path, data: str, *, output: Path | None = None, alarms_per_day: float | None = None
+    path: Path,
+    data: str,
+    *,
+    output: Path | None = None,
+    alarms_per_day: float | None = None,
+    files: FileOptions | None = None,
 ) -> JudgedWindows:
     """Judge recordings.
 
@@ -98,16 +104,22 @@ def predict_recordings(
         Folder that ``windows.csv``, ``judged.json`` and a timeline of each recording are written to.
     alarms_per_day : float > 0, optional
         As `open_stream_model` takes it.
+    files : FileOptions, optional
+        How the recordings are read; their channels are those of the model.
 
     Raises
     ------
     BundleError, DataError, InputError
         When there is no such model, or the recordings are not those of its channels and sampling rate.
+    RunError
+        When `output` lies inside the data.
     StorageError
         When the disk refuses.
     """
+    if output is not None:
+        check_apart(output, Path(data))
     watcher, hysteresis = open_stream_model(path, alarms_per_day=alarms_per_day), Hysteresis()
-    windows, notes = _windows(watcher, data)
+    windows, notes = _windows(watcher, data, files or FileOptions())
     parts, evidence = [], dict[int, list[ChannelEvidence]]()
     for rows in _pieces(len(windows)):
         judged = watcher.judge(standardised(windows, watcher.recipe.standardise, rows), windows.values(rows))
@@ -150,10 +162,11 @@ def _evidence_of_model(watcher: Watcher, windows: Windows, row: int) -> list[Cha
     return to_blame(watcher.evidence(values[0], measured[0], deviations), windows.channels)
 
 
-def _windows(watcher: Watcher, data: str) -> tuple[Windows, tuple[str, ...]]:
+def _windows(watcher: Watcher, data: str, files: FileOptions) -> tuple[Windows, tuple[str, ...]]:
     """Windows of the recordings, cut as those that the model was fitted on, and notes on them."""
     recipe = watcher.recipe
-    recordings = read_recordings(data, RecordingFormat(channels=recipe.channels))
+    form = replace(files, channels=recipe.channels).format()
+    recordings = read_recordings(data, form, intervals=files.intervals)
     _check_period(recordings[0], recipe)
     how = Windowing(
         length=Span(recipe.length, in_samples=True),
@@ -176,7 +189,8 @@ def _check_period(one: Recording, recipe: SignalRecipe) -> None:
     if abs(one.period_s - recipe.period_s) > _SAME_PERIOD * recipe.period_s:
         raise DataError(
             f"{one.name} has a sample every {one.period_s:g} s, but the model was fitted on one every "
-            f"{recipe.period_s:g} s. Resample the recording, or fit the model on such recordings."
+            f"{recipe.period_s:g} s. Resample the recording, state its rate with --rate where "
+            "its times do not tell it, or fit the model on such recordings."
         )
 
 

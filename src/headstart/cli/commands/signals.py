@@ -15,13 +15,15 @@ from headstart.cli.commands import register_command
 from headstart.cli.options import collect, command_line, data_argument, options_of, output_option, quiet_option
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.option import declared_options
-from headstart.workflow.options.signals import SignalOptions
+from headstart.workflow.options.signals import FileOptions, SignalOptions
 
 _KINDS = ("mahalanobis", "knn")
 _FORMATS = ("csv", "json", "influx")
 _OF_IMAGE_FILES = ("channels", "white_level", "decode", "normalise", "image_kind")
 """Options of a fit that speak of image files."""
 _OF_FIT = tuple(item.name for item in declared_options(FitOptions) if item.name not in _OF_IMAGE_FILES)
+_OF_JUDGED = tuple(item.name for item in declared_options(FileOptions) if item.name != "channels")
+"""Options of files whose channels a model knows."""
 
 
 @register_command(order=45)
@@ -146,7 +148,8 @@ def simulate(output: str, recordings: int, minutes: float, **given: Any) -> Answ
 
     def show_written() -> None:
         many = "1 recording" if recordings == 1 else f"{recordings:,} recordings"
-        click.echo(f"Simulated, not measured: {many} of {minutes:g} minutes, {n_events:,} anomalies.")
+        anomalies = "1 anomaly" if n_events == 1 else f"{n_events:,} anomalies"
+        click.echo(f"Simulated, not measured: {many} of {minutes:g} minutes, {anomalies}.")
         click.echo(f"Wrote {output}")
         told = f"headstart signals show {shlex.quote(output)} --window 60s --reference 300s -o windows.png"
         click.echo(f"Next: {told}")
@@ -181,6 +184,7 @@ def simulate(output: str, recordings: int, minutes: float, **given: Any) -> Answ
 @click.option(
     "--block", metavar="TIME", help="Stretch of time whose alarms count as one. [default: 10min, or a window if longer]"
 )
+@options_of(FileOptions)
 def normal(data: str, output: str, **given: Any) -> Answer:
     """Learn normal running, without any labels.
 
@@ -189,7 +193,8 @@ def normal(data: str, output: str, **given: Any) -> Answer:
     """
     from headstart.workflow.signals_normal import NormalOptions, learn_normal
 
-    options = NormalOptions(**given)
+    files = collect(FileOptions, given)
+    options = NormalOptions(**given, files=files)
     learned = learn_normal(data, Path(output), options)
 
     def show() -> None:
@@ -207,7 +212,8 @@ def normal(data: str, output: str, **given: Any) -> Answer:
 @click.argument("data", type=click.Path())
 @click.option("-o", "--output", type=click.Path(), help="Folder to write: windows.csv, judged.json, timelines.")
 @_rate_option
-def predict(model: str, data: str, output: str | None, alarms_per_day: float | None) -> Answer:
+@options_of(FileOptions, *_OF_JUDGED)
+def predict(model: str, data: str, output: str | None, alarms_per_day: float | None, **given: Any) -> Answer:
     """Judge recordings, and where they have labels the model too.
 
     MODEL is the folder that `headstart signals normal` or `signals fit` wrote; DATA a recording or a folder of them.
@@ -216,7 +222,11 @@ def predict(model: str, data: str, output: str | None, alarms_per_day: float | N
     from headstart.workflow.signals_predict import predict_recordings
 
     found = predict_recordings(
-        Path(model), data, output=None if output is None else Path(output), alarms_per_day=alarms_per_day
+        Path(model),
+        data,
+        output=None if output is None else Path(output),
+        alarms_per_day=alarms_per_day,
+        files=collect(FileOptions, given),
     )
 
     def show() -> None:

@@ -31,6 +31,8 @@ class Detection:
         Alarms, and those that overlap no event.
     normal_s : float
         Seconds that were judged and belong to no event.
+    normal_in_alarm_s : float
+        Of these, seconds in which an alarm was on: one alarm that never ends is one false alarm at most.
     """
 
     n_events: int
@@ -39,6 +41,7 @@ class Detection:
     n_alarms: int
     n_false: int
     normal_s: float
+    normal_in_alarm_s: float
 
     @property
     def share_found(self) -> float:
@@ -78,6 +81,7 @@ class Detection:
             "n_alarms": self.n_alarms,
             "n_false": self.n_false,
             "normal_hours": self.normal_s / _HOUR_S,
+            "normal_hours_in_alarm": self.normal_in_alarm_s / _HOUR_S,
             "false_per_hour": {
                 "value": plain(self.false_per_hour),
                 "ci95": [plain(one) for one in self.false_per_hour_interval],
@@ -127,7 +131,8 @@ def judge_alarms(
     belonging = true + np.array([0.0, grace_s])
     n_false = int((_overlaps(raised, belonging) == 0).sum())
     normal = length_s(stretches) - float(overlap_s(true, stretches).sum())
-    return Detection(len(true), len(delays), tuple(delays), len(raised), n_false, normal)
+    in_alarm = max(length_s(raised) - float(overlap_s(raised, true).sum()), 0.0)
+    return Detection(len(true), len(delays), tuple(delays), len(raised), n_false, normal, in_alarm)
 
 
 def pooled(parts: Sequence[Detection]) -> Detection:
@@ -139,6 +144,7 @@ def pooled(parts: Sequence[Detection]) -> Detection:
         n_alarms=sum(one.n_alarms for one in parts),
         n_false=sum(one.n_false for one in parts),
         normal_s=sum(one.normal_s for one in parts),
+        normal_in_alarm_s=sum(one.normal_in_alarm_s for one in parts),
     )
 
 

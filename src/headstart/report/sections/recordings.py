@@ -54,7 +54,7 @@ def recordings_section(context: ReportContext, drawn: Drawn) -> Section | None:
     blocks: list[Block] = [
         Text(found.pooled.events.words),
         _truth_table(found.pooled),
-        ReportTable("Recordings, each judged by models that had not seen it", _COLUMNS, tuple(rows)),
+        ReportTable("Recordings, every window judged by a model that had not seen it", _COLUMNS, tuple(rows)),
         Text(_how_to_read(found), tone="note"),
     ]
     for number in range(1, min(len(found.recordings), MAX_TIMELINES) + 1):

@@ -51,8 +51,7 @@ def recordings_judged(windows: Windows, table: PredictionTable, normal: int) -> 
     alarms = judge_windows(said.windows, said.beyond, HYSTERESIS)
     shown = np.unique(said.windows.recording).tolist()
     each = [_recording(number, one, said) for number, one in zip(shown, alarms.recordings, strict=True)]
-    in_alarm = sum(one.events.normal_hours_in_alarm for one in each)
-    return RecordingsJudged(window_s=said.window_s, pooled=_pooled(alarms, said, in_alarm), recordings=tuple(each))
+    return RecordingsJudged(window_s=said.window_s, pooled=_pooled(alarms, said), recordings=tuple(each))
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,12 +71,12 @@ class _Said:
         return np.array([label != NORMAL for label in self.windows.labels or ()], dtype=bool)
 
 
-def _pooled(alarms: JudgedAlarms, said: _Said, hours_in_alarm: float) -> AlarmFacts:
+def _pooled(alarms: JudgedAlarms, said: _Said) -> AlarmFacts:
     own, chance = alarms.affiliation
     return AlarmFacts(
         confusion=_two_by_two(alarms.confusion),
         roc_auc=_auc(said.scores, said.strange),
-        events=_events(alarms.detection, hours_in_alarm),
+        events=_events(alarms.detection),
         affiliation=_affiliation(own, chance),
     )
 
@@ -91,7 +90,7 @@ def _recording(number: int, judged: JudgedRecording, said: _Said) -> RecordingFa
         name=one.name,
         confusion=_two_by_two(judged.confusion),
         roc_auc=_auc(said.scores[rows], said.strange[rows]),
-        events=_events(judged.detection, _outside_s(alarms, events) / 3600),
+        events=_events(judged.detection),
         affiliation=_affiliation(judged.affiliation, judged.by_chance),
         time_s=tuple((start_s + said.window_s).round(_DIGITS).tolist()),
         score=tuple(np.clip(said.scores[rows], 0, 1).round(_DIGITS).tolist()),
@@ -112,14 +111,7 @@ def _two_by_two(confusion: NDArray[np.int64]) -> tuple[tuple[int, int], tuple[in
     return (first, second), (third, fourth)
 
 
-def _outside_s(alarms: NDArray[np.float64], events: NDArray[np.float64]) -> float:
-    """Seconds of alarms (n, 2) that lie in no event (m, 2); neither of them overlap among themselves."""
-    ends = np.minimum(alarms[:, None, 1], events[None, :, 1])
-    inside = np.maximum(ends - np.maximum(alarms[:, None, 0], events[None, :, 0]), 0.0)
-    return float((alarms[:, 1] - alarms[:, 0]).sum() - inside.sum())
-
-
-def _events(found: Detection, hours_in_alarm: float) -> EventFacts:
+def _events(found: Detection) -> EventFacts:
     low, high = found.false_per_hour_interval
     return EventFacts(
         n_events=found.n_events,
@@ -128,7 +120,7 @@ def _events(found: Detection, hours_in_alarm: float) -> EventFacts:
         n_alarms=found.n_alarms,
         n_false=found.n_false,
         normal_hours=found.normal_s / 3600,
-        normal_hours_in_alarm=max(hours_in_alarm, 0.0),
+        normal_hours_in_alarm=found.normal_in_alarm_s / 3600,
         false_per_hour=_known(found.false_per_hour),
         false_per_hour_ci95=None if np.isnan(low) else (float(low), float(high)),
     )

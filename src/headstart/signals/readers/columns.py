@@ -49,7 +49,8 @@ def recording_of(name: str, table: Any, given: RecordingFormat, *, first_row: in
     columns = {column: table.column(column).combine_chunks() for column in names}
     time = _time_column(name, columns, given)
     label = _named(name, given.label_column, names, LABEL_NAMES, "label column")
-    taken = {time, label, *(one for one in names if one.lower() in SET_ASIDE and label is not None)}
+    others = () if label is None else tuple(one for one in names if one != label and _tells_of_labels(one))
+    taken = {time, label, *others}
     channels = given.channels or tuple(one for one in names if one not in taken)
     for one in channels:
         if one not in columns:
@@ -64,7 +65,16 @@ def recording_of(name: str, table: Any, given: RecordingFormat, *, first_row: in
     if time is not None and given.rate_hz is None:
         times, has_clock = parsed_times(columns[time], time_format=given.time_format, source=f"{name}: ")
     labels = None if label is None else labels_of(columns[label].to_pylist(), f"{name}: ", first_row)
-    return RawRecording(name, tuple(channels), values, times, has_clock, labels, first_row)
+    notes = tuple(
+        f"{name}: {one!r} tells of labels too, so it is no channel. Name it with --channels where it is one."
+        for one in others
+        if given.channels is None and one.strip().lower() not in SET_ASIDE
+    )
+    return RawRecording(name, tuple(channels), values, times, has_clock, labels, first_row, notes)
+
+
+def _tells_of_labels(column: str) -> bool:
+    return column.strip().lower() in (*LABEL_NAMES, *SET_ASIDE)
 
 
 def labels_of(values: Sequence[Any], source: str, first_row: int) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from headstart.data.categorical import natural_key
 from headstart.errors import DataError, first_few
+from headstart.signals.readers.clocks import without_clocks
 from headstart.signals.readers.format import RecordingFormat
 from headstart.signals.recording import RawRecording, Recording, with_same_channels
 from headstart.signals.regular import to_regular
@@ -50,6 +51,8 @@ def read_recordings(
     source, given = Path(path), given or RecordingFormat()
     table = None if intervals is None else Path(intervals)
     raw = [one for file in _files(source, table) for one in _read_file(file, _name(file, source), given)]
+    if given.channels is None:
+        raw = without_clocks(raw)
     period = given.period_s or _common_period(raw)
     recordings = with_same_channels([to_regular(one, period_s=period) for one in raw], given.channels)
     if table is not None:

@@ -172,3 +172,14 @@ class DataSource(Options):
 def as_source(data: str | os.PathLike[str] | DataSource) -> DataSource:
     """A path as a source of data."""
     return data if isinstance(data, DataSource) else DataSource(os.fspath(data))
+
+
+def check_apart(path: Path, data: Path) -> None:
+    """Refuse to write into a folder of data.
+
+    Raises
+    ------
+    RunError
+    """
+    if data.is_dir() and path.resolve().is_relative_to(data.resolve()):
+        raise RunError(f"{path} lies inside the data, {data}, and would be read with it. Name a folder elsewhere.")

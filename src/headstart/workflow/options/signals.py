@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from headstart.signals.choices import GAP_POLICIES, LABEL_RULES, STANDARDISING, GapPolicy, LabelRule, Standardising
 from headstart.workflow.options.option import Options, option
@@ -18,6 +18,44 @@ def imaging_names() -> Sequence[str]:
     from headstart.signals.imaging import IMAGINGS
 
     return tuple(IMAGINGS)
+
+
+_OF_FILES: Final = {
+    "intervals": option("CSV of labelled intervals: recording, start, end, label.", is_path=True, unset="none"),
+    "label_column": option("Column of labels.", metavar="NAME", unset="anomaly or label, where there"),
+    "time_column": option("Column of times.", metavar="NAME", unset="found"),
+    "time_format": option("Format of times, as %d/%m/%Y %H:%M:%S.", metavar="FORMAT", unset="found"),
+    "channels": option("Columns that are channels.", metavar="NAME,NAME...", unset="all others"),
+    "rate": option("Samples per second; times are not looked at.", above=0, unset="found"),
+}
+
+
+@dataclass(frozen=True)
+class FileOptions(Options):
+    """How the files of recordings are read, where they do not tell it themselves.
+
+    Attributes
+    ----------
+    intervals : str or None
+        Path of a table of labelled intervals.
+    label_column, time_column, time_format, channels, rate
+        As for `headstart.signals.RecordingFormat`.
+    """
+
+    group: ClassVar[str] = "Data"
+
+    intervals: str | None = field(default=None, metadata=_OF_FILES["intervals"])
+    label_column: str | None = field(default=None, metadata=_OF_FILES["label_column"])
+    time_column: str | None = field(default=None, metadata=_OF_FILES["time_column"])
+    time_format: str | None = field(default=None, metadata=_OF_FILES["time_format"])
+    channels: tuple[str, ...] | None = field(default=None, metadata=_OF_FILES["channels"])
+    rate: float | None = field(default=None, metadata=_OF_FILES["rate"])
+
+    def format(self) -> RecordingFormat:
+        """What the files do not tell, as the readers take it."""
+        from headstart.signals.readers.format import RecordingFormat
+
+        return RecordingFormat(self.time_column, self.time_format, self.label_column, self.channels, self.rate)
 
 
 @dataclass(frozen=True)
@@ -81,36 +119,23 @@ class SignalOptions(Options):
         default=None,
         metadata=option("Stretch left out between two parts.", metavar="TIME", unset="a window"),
     )
-    intervals: str | None = field(
-        default=None,
-        metadata=option("CSV of labelled intervals: recording, start, end, label.", is_path=True, unset="none"),
-    )
-    label_column: str | None = field(
-        default=None, metadata=option("Column of labels.", metavar="NAME", unset="anomaly or label, where there")
-    )
-    time_column: str | None = field(default=None, metadata=option("Column of times.", metavar="NAME", unset="found"))
-    time_format: str | None = field(
-        default=None, metadata=option("Format of times, as %d/%m/%Y %H:%M:%S.", metavar="FORMAT", unset="found")
-    )
-    channels: tuple[str, ...] | None = field(
-        default=None, metadata=option("Columns that are channels.", metavar="NAME,NAME...", unset="all others")
-    )
-    rate: float | None = field(
-        default=None, metadata=option("Samples per second; times are not looked at.", above=0, unset="found")
-    )
+    intervals: str | None = field(default=None, metadata=_OF_FILES["intervals"])
+    label_column: str | None = field(default=None, metadata=_OF_FILES["label_column"])
+    time_column: str | None = field(default=None, metadata=_OF_FILES["time_column"])
+    time_format: str | None = field(default=None, metadata=_OF_FILES["time_format"])
+    channels: tuple[str, ...] | None = field(default=None, metadata=_OF_FILES["channels"])
+    rate: float | None = field(default=None, metadata=_OF_FILES["rate"])
 
     def reading(self) -> dict[str, Any]:
         """Keywords of `headstart.signals.read`."""
         return {
             **{name: getattr(self, name) for name in _PLAIN},
             "rule": self.label_rule,
-            "form": self._format(),
+            "form": self._files().format(),
         }
 
-    def _format(self) -> RecordingFormat:
-        from headstart.signals.readers.format import RecordingFormat
-
-        return RecordingFormat(self.time_column, self.time_format, self.label_column, self.channels, self.rate)
+    def _files(self) -> FileOptions:
+        return FileOptions(**{name: getattr(self, name) for name in _OF_FILES})
 
 
 _PLAIN = (

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import re
 from typing import Any, Final
 
 from headstart.errors import DataError, first_few, unknown_name
 from headstart.signals.live.sample import TIME_NAMES, LineError, Sample, number_of, seconds_of
 
 _SEPARATORS: Final = ";\t,|"
+_DATE: Final = r"\d[-/.:]\d"
+_NUMBER: Final = r"[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?"
 
 
 class CsvLines:
@@ -30,9 +33,11 @@ class CsvLines:
             return None
         if len(cells) != len(self._names):
             raise LineError(f"{len(cells)} cells instead of {len(self._names)}")
+        if self._time < 0:
+            self._time = self._place_of_date(cells)
         time_s = None if self._time < 0 else seconds_of(cells[self._time], self._time_format)
         named = zip(self._channels, self._places, strict=True)
-        return Sample(time_s, {name: number_of(cells[place], name) for name, place in named})
+        return Sample(time_s, {name: number_of(self._with_point(cells[place]), name) for name, place in named})
 
     def state(self) -> dict[str, Any]:
         """See `Decoder.state`."""
@@ -75,6 +80,22 @@ class CsvLines:
         if self._time < 0 and self._time_column is not None:
             raise DataError(f"The header of the stream: {unknown_name('time column', self._time_column, names)}")
         self._names, self._places = names, [names.index(name) for name in self._channels]
+
+    def _place_of_date(self, cells: list[str]) -> int:
+        """Column of another name whose cell is a date, as the reader of recordings finds it; -1 where there is none."""
+        for place, cell in enumerate(cells):
+            if place not in self._places and re.search(_DATE, cell) and not re.fullmatch(_NUMBER, cell.strip()):
+                try:
+                    seconds_of(cell, self._time_format)
+                except LineError:
+                    continue
+                return place
+        return -1
+
+    def _with_point(self, cell: str) -> str:
+        """The cell with a decimal comma made a point, where cells are not separated by commas."""
+        is_decimal = self._separator != "," and "," in cell and re.fullmatch(_NUMBER, cell.strip())
+        return cell.replace(",", ".") if is_decimal else cell
 
     def _cells(self, text: str) -> list[str]:
         if '"' not in text:
