@@ -18,6 +18,7 @@ from headstart.errors import InputError
         (["stage IV", "stage I", "stage III"], ("stage I", "stage III", "stage IV")),
         (["c", "a", "b"], ("a", "b", "c")),
         (["-1", "1", "0"], ("-1", "0", "1")),
+        (["grade-3", "grade-1", "grade-2"], ("grade-1", "grade-2", "grade-3")),
     ],
 )
 def test_names_may_say_their_order(classes: list[str], expected: tuple[str, ...]) -> None:

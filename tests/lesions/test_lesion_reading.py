@@ -139,7 +139,10 @@ def test_images_without_metadata_are_listed(tmp_path):
 
 def test_two_files_of_one_name_are_left_out(tmp_path):
     helpers.write_image(archive(tmp_path) / "more" / "ISIC_1.png", np.zeros((4, 4, 3), dtype=np.uint8))
-    assert ("ISIC_1", "several image files of this name") in read_lesions(tmp_path).left_out
+    left_out = read_lesions(tmp_path).left_out
+    assert [entry for entry in left_out if "ISIC_1" in entry[0].removesuffix(".png").split("/")] == [
+        ("ISIC_1", "several image files of this name")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -234,6 +237,9 @@ def test_patient_columns_stand_beside_the_pictures_where_they_vary(tmp_path):
     assert [column.name for column in dataset.columns] == ["sex"]
     assert dataset.columns[0].texts() == ["male", "", "male", "male", "female", ""]
     assert found.dataset(patient_columns=False).columns == ()
+    rows = [{**row, "age_approx": age} for row, age in zip(ROWS, ("55", "85+", "40", "60", "70"), strict=False)]
+    with pytest.raises(DataError, match=r"has '85\+'.*Or fit with --no-patient-columns"):
+        read_lesions(archive(tmp_path, rows)).dataset()
 
 
 def test_labels_are_taken_where_there_is_no_thickness(tmp_path):
@@ -245,3 +251,45 @@ def test_labels_are_taken_where_there_is_no_thickness(tmp_path):
         read_lesions(tmp_path, ReadingSettings(classes=("a",)))
     with pytest.raises(DataError, match="leaves no image to train on"):
         read_lesions(tmp_path, ReadingSettings(classes_by="thickness"))
+
+
+def test_a_carcinoma_in_situ_is_no_melanoma(tmp_path):
+    rows = (*ROWS, {"isic_id": "ISIC_6", "diagnosis_3": "Squamous cell carcinoma in situ"})
+    found = read_lesions(archive(tmp_path, [row for row in rows if row.get("mel_thick_mm") != "<1"]))
+    assert ("ISIC_6", "no thickness") in found.left_out
+
+
+def test_rows_that_name_no_image_are_left_out(tmp_path):
+    found = read_lesions(archive(tmp_path, (*ROWS, {"mel_thick_mm": "1"}, {"mel_thick_mm": "2"})))
+    assert [reason for _, reason in found.left_out].count("row that names no image") == 2
+
+
+def test_one_image_by_two_names_with_different_values_is_refused(tmp_path):
+    row = {"isic_id": "ISIC_1.png", "mel_thick_mm": "3"}
+    with pytest.raises(DataError, match="more than once, with different values"):
+        read_lesions(archive(tmp_path, (*ROWS, row)))
+
+
+def test_a_row_that_is_left_out_tells_whose_its_lesion_is(tmp_path):
+    close_up = {"isic_id": "ISIC_6", "lesion_id": "IL_3", "patient_id": "IP_1", "image_type": "clinical: close-up"}
+    rows = [row for row in ROWS if row["isic_id"] != "ISIC_6"]
+    found = {one.image: one.group for one in read_lesions(archive(tmp_path, (*rows, close_up))).lesions}
+    assert found["ISIC_4.png"] == found["ISIC_1.png"] == "patient IP_1"
+
+
+def test_a_fit_on_an_import_knows_what_the_import_left_out_and_did_not_know(tmp_path):
+    rows = [{"isic_id": f"ISIC_{number}", "diagnosis_3": "ab"[number % 2]} for number in range(1, 5)]
+    given = read_lesions(archive(tmp_path / "archive", rows))
+    assert any("names no patients" in note for note in given.notes)
+    write_lesions(given, tmp_path / "clean")
+    assert read_lesions(tmp_path / "clean").notes == given.notes
+
+
+def test_classes_that_no_image_has_and_classes_of_a_thickness_are_refused(tmp_path):
+    rows = [{"isic_id": "ISIC_1", "diagnosis_3": "b"}, {"isic_id": "ISIC_2", "diagnosis_3": "a"}]
+    archive(tmp_path, rows)
+    with pytest.raises(InputError, match=r"leaves no image of 'c', which --classes .* Its labels: a, b"):
+        read_lesions(tmp_path, ReadingSettings(classes=("a", "b", "c")))
+    archive(tmp_path)
+    with pytest.raises(InputError, match="Add --classes-by label, or leave --classes out"):
+        read_lesions(tmp_path, ReadingSettings(classes=("a", "b")))

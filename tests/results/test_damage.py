@@ -62,7 +62,7 @@ class Example:
 def results() -> Example:
     """A fine-tuned run of two sources, rated by three raters: every part there is."""
     names = ("formats", "modes", "settings", "raters", "votes", "views", "optimism_from_ignored_groups")
-    optional = ("preparation.channels", "preparation.pixels", "training_normalisation")
+    optional = ("preparation.channels", "preparation.pixels", "preparation.clean_up", "training_normalisation")
     later = frozenset({"table", "ensemble", "novelty", *(f"backbone.{name}" for name in optional)})
     return Example(RunResults, RunResults.read(OLD).to_json(), frozenset(names), later)
 

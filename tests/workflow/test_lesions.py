@@ -141,6 +141,16 @@ def test_an_import_is_a_folder_that_fit_reads(archive, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_the_order_that_lesions_bring_along_may_choose_and_decide(archive, tmp_path):
+    done = invoke(
+        *("fit", archive, "-o", tmp_path / "run", "--backbone", helpers.BACKBONE, "--weights", "random"),
+        *("--input-size", 32, "--split", "nested:2x2", "--device", "cpu", "--threads", 1, "--no-baselines"),
+        *("--metric", "quadratic_kappa", "--decide", "expected", "--estimate", "--json"),
+    )
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["classes"] == ["<0.75 mm", "0.75-1.5 mm", ">1.5 mm"]
+
+
 def test_a_sheet_shows_lesions_before_and_after(archive, tmp_path):
     done = invoke("sheet", archive, "-o", tmp_path / "sheet.png", "--number", 4, "--clean-up", "hair+crop")
     assert done.exit_code == 0, done.output
@@ -201,6 +211,8 @@ def test_images_without_a_lesion_are_counted(archive, tmp_path):
     dataset = LesionFitOptions().read(tmp_path).dataset()
     sizes = {"flat.png": (80, 60), "mole.png": (80, 60)}
     assert looked_at(dataset, FitOptions(clean_up="crop"), Silent()) == (sizes, 1)
+    study = helpers.write_text(tmp_path / "study.toml", 'grid = "quick"\n[[source]]\nclean_up = "crop"\n')
+    assert looked_at(dataset, FitOptions(study=str(study)), Silent()) == (sizes, 1)
     assert looked_at(dataset, FitOptions(), Silent()) == (sizes, None)
 
 

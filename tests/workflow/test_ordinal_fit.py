@@ -136,7 +136,7 @@ def test_two_ordered_runs_are_compared_by_the_scores_of_their_order(ordinal_run:
 
 def test_an_ordered_data_set_needs_no_option(tmp_path: Path, no_figures: None) -> None:
     (tmp_path / "study.toml").write_text('[[head]]\nkind = "logistic"\n')
-    made = helpers.options(study=str(tmp_path / "study.toml"))
+    made = helpers.options(study=str(tmp_path / "study.toml"), metric="linear_kappa", decide="expected")
     found = fit(graded().with_order(ORDER), tmp_path / "run", made).results
     assert found.task.ordered and "linear_kappa" in found.metrics
 
@@ -161,9 +161,9 @@ def test_a_grid_has_heads_of_ordered_classes_where_there_are_such() -> None:
 
 def test_options_that_exclude_each_other_are_refused() -> None:
     with pytest.raises(InputError, match="--decide expected takes the mean over ordered classes"):
-        helpers.options(decide="expected")
+        helpers.options(decide="expected").check_order()
     with pytest.raises(InputError, match="'quadratic_kappa' needs ordered classes"):
-        helpers.options(metric="quadratic_kappa")
+        helpers.options(metric="quadratic_kappa").check_order()
 
 
 @pytest.mark.parametrize(

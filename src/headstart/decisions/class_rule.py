@@ -112,14 +112,20 @@ def read_costs(path: Path) -> CostTable:
 
 
 def _table(lines: Sequence[Sequence[str]]) -> CostTable:
-    if len(lines) < 2:
-        raise InputError(f"there is no table of costs. {_FORM}")
+    if len(lines) < 2 or len(lines[0]) < 2:
+        raise InputError(f"there is no table of costs, with commas between its cells. {_FORM}")
     predicted = tuple(name.strip() for name in lines[0][1:])
     true = tuple(line[0].strip() for line in lines[1:])
     if sorted(true) != sorted(predicted):
         raise InputError(
             f"the lines are of the classes {first_few(map(repr, true))}, the columns of "
             f"{first_few(map(repr, predicted))}; expected the same. {_FORM}"
+        )
+    uneven = next((line for line in lines[1:] if len(line) != len(lines[0])), None)
+    if uneven is not None:
+        raise InputError(
+            f"the line of {uneven[0].strip()!r} holds {len(uneven) - 1} costs, but there are {len(predicted)} classes. "
+            f"{_FORM}"
         )
     rows = tuple(tuple(_cost(cell, line[0]) for cell in line[1:]) for line in lines[1:])
     by_line = [rows[true.index(name)] for name in predicted]

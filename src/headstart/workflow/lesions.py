@@ -25,6 +25,7 @@ from headstart.workflow.fit import estimate_fit, fit
 from headstart.workflow.lesion_card import write_card
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.lesions import LesionFitOptions, LesionReadingOptions
+from headstart.workflow.options.search_space import search_space
 from headstart.workflow.preflight import check_outside
 
 if TYPE_CHECKING:
@@ -168,9 +169,7 @@ def looked_at(
 
 
 def _crops(options: FitOptions) -> bool:
-    named = [options.clean_up]
-    if options.study is not None and not isinstance(options.study, str | os.PathLike):
-        named += [source.clean_up for source in options.study.sources]
+    named = [options.clean_up, *(source.clean_up for source in search_space(options).sources)]
     return any(CROP in parse_clean_up(text).steps for text in named if text is not None)
 
 

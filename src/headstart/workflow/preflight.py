@@ -141,6 +141,7 @@ class Preflight:
         clock, progress = clock or Stopwatch(), progress or Silent()
         if isinstance(data, ImageDataset) and data.ordered and not options.is_ordinal:
             options = replace(options, ordinal=data.classes)
+        options.check_order()
         folder = None if output is None else output_folder(data, output)
         space = scope.space(options)
         if scope.trains:

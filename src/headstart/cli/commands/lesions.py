@@ -106,8 +106,7 @@ def fit(data: str, output: str, preset: str, estimate: bool, quiet: bool, **give
 
         return Answer(lambda: plan, show_plan)
     run = fit_lesions(data, output, options, fit_options, progress=progress)
-    following = f"Next: headstart predict {shlex.quote(output)}/model NEW_IMAGES/"
-    return Answer(run.results.to_json, lambda: print_run(run, following))
+    return Answer(run.results.to_json, lambda: print_run(run))
 
 
 @lesions.command(cls=Command)

@@ -13,7 +13,8 @@ AUTO: Final = "auto"
 MIN_ORDERED: Final = 3
 """Two classes have no order that a score or a head could speak of."""
 
-_NUMBERED: Final = re.compile(r"(?P<before>\D*?)(?P<number>-?\d+(?:\.\d+)?)(?P<after>\D*)")
+_NUMBERED: Final = re.compile(r"(?P<before>\D*?)(?P<number>(?:(?<!\S)-)?\d+(?:\.\d+)?)(?P<after>\D*)")
+"""A dash is a sign only where nothing but a space stands before it: of grade-1 and grade-2 the second is higher."""
 _ROMAN: Final = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
 _EXAMPLE: Final = "--ordinal low,middle,high"
 

@@ -134,7 +134,13 @@ class LesionData:
         for role in roles:
             texts = [one.about[role] for one in self.lesions]
             if len({text for text in texts if text}) > 1:
-                found.append(column_from_texts(role, texts, kind=PATIENT_COLUMNS.get(role, CATEGORY)))
+                kind = PATIENT_COLUMNS.get(role, CATEGORY)
+                try:
+                    found.append(column_from_texts(role, texts, kind=kind))
+                except DataError as error:
+                    raise DataError(
+                        f"{error} They are counted among the images that are kept. Or fit with --no-patient-columns."
+                    ) from error
         return found
 
 
@@ -162,16 +168,18 @@ def read_lesions(
         When the settings cannot be used.
     """
     settings = settings or ReadingSettings()
+    imported: tuple[str, ...] = ()
     path = metadata or (find_table(data) if data.is_dir() else data)
     root = images or (data if data.is_dir() else data.parent)
     if path.name == TABLE and settings.classes_by == "auto" and settings.edges_mm == EDGES_MM:
-        settings = _as_imported(path.parent / IMPORT, settings)
+        settings, imported = _as_imported(path.parent / IMPORT, settings)
     table = read_table(path, settings.columns)
-    return _Reading(table, ImageFolder.of(root), settings).read()
+    found = _Reading(table, ImageFolder.of(root), settings).read()
+    return replace(found, notes=tuple(dict.fromkeys([*imported, *found.notes])))
 
 
-def _as_imported(account: Path, settings: ReadingSettings) -> ReadingSettings:
-    """The settings with the classes that an import wrote, so that its folder is read as it was written.
+def _as_imported(account: Path, settings: ReadingSettings) -> tuple[ReadingSettings, tuple[str, ...]]:
+    """The settings with the classes that an import wrote, and its notes, so that its folder is read as it was written.
 
     Raises
     ------
@@ -179,13 +187,14 @@ def _as_imported(account: Path, settings: ReadingSettings) -> ReadingSettings:
         When its account is damaged.
     """
     if not account.is_file():
-        return settings
+        return settings, ()
     try:
         found = json.loads(account.read_text(encoding="utf-8"))
         classes = tuple(str(name) for name in found["order"]) if found["order"] else None
+        notes = tuple(str(note) for note in found["notes"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{account} is damaged ({error!r}). Run `headstart lesions import` again.") from error
-    return replace(settings, classes_by="label", classes=settings.classes or classes)
+    return replace(settings, classes_by="label", classes=settings.classes or classes), notes
 
 
 class _Reading:
@@ -196,6 +205,7 @@ class _Reading:
         self.by_thickness = self._is_by_thickness()
         self.thickness_classes = ThicknessClasses(settings.edges_mm)
         self.left_out: list[tuple[str, str]] = []
+        self.named: set[str] = set()  # every file that a row names
         self.labels: dict[int, str] = {}
         self.thickness: dict[int, Thickness] = {}
 
@@ -221,8 +231,7 @@ class _Reading:
         ]
         lesions.sort(key=lambda one: one.image)
         classes, is_ordered = self._classes(lesions)
-        used = {*paths.values(), *(path for path, _ in self.left_out)}
-        unlisted = [path for path in self.folder.paths if path not in used]
+        unlisted = [path for path in self.folder.paths if path not in self.named]
         self.left_out += [(path, "image without a row of metadata") for path in unlisted]
         return LesionData(
             self.folder.root, tuple(lesions), classes, is_ordered, tuple(self.left_out), tuple(self._notes(lesions))
@@ -238,15 +247,24 @@ class _Reading:
                 f"{self.table.path} has no column of thickness (mel_thick_mm) and none of a label or diagnosis. Name "
                 "one with --thickness-column or --label-column."
             )
-        return by == "thickness" or (by == "auto" and any(self.table.texts("thickness")))
+        by_thickness = by == "thickness" or (by == "auto" and any(self.table.texts("thickness")))
+        if by_thickness and self.settings.classes is not None:
+            raise InputError(
+                f"--classes names labels, but the classes of {self.table.path} are made of its thickness. Add "
+                "--classes-by label, or leave --classes out."
+            )
+        return by_thickness
 
     def _check_repeats(self) -> None:
         """One image may be listed again with the same values, not with others."""
+        names = self.table.texts("image")
+        files = self.folder.by_name(names)
+        others = [texts for role, texts in self.table.columns.items() if role != "image"]
         first: dict[str, int] = {}
         differing = []
-        for row, name in enumerate(self.table.texts("image")):
-            seen = first.setdefault(name, row)
-            if seen != row and any(texts[seen] != texts[row] for texts in self.table.columns.values()):
+        for row, name in enumerate(names):
+            seen = first.setdefault(files[name][0] if len(files[name]) == 1 else name, row)
+            if name and any(texts[seen] != texts[row] for texts in others):
                 differing.append(name)
         if differing:
             raise DataError(
@@ -262,6 +280,7 @@ class _Reading:
         taken: set[str] = set()
         for row, name in enumerate(names):
             fitting = found[name]
+            self.named.update(fitting)
             if not name:
                 self.left_out.append((f"row {row + 1}", "row that names no image"))
             elif not fitting:
@@ -277,7 +296,7 @@ class _Reading:
             raise DataError(
                 f"None of the {len(names):,} images that {self.table.path} names lies in {self.folder.root} "
                 f"({len(self.folder.paths):,} images there). They are called {first_few(names, 3)} in the table. Name "
-                "the folder of the images with --images."
+                "the folder of the images with --images-folder."
             )
         return paths
 
@@ -297,7 +316,7 @@ class _Reading:
                 self._leave_out(row, "no label")
             return bool(label)
         text = self.table.texts("thickness")[row]
-        if IN_SITU in f"{self.table.diagnoses[row]} {text}".lower().replace("-", " "):
+        if _is_in_situ(f"{self.table.diagnoses[row]} {text}"):
             if self.settings.in_situ == "class":
                 self.labels[row] = IN_SITU
                 return True
@@ -341,6 +360,9 @@ class _Reading:
                     f"{self.table.path}: lesion {lesion!r} has two patients, {of_lesion[lesion]!r} and {patient!r}. A "
                     "lesion belongs to one; mend the table."
                 )
+        for lesion, patient in zip(lesions, patients, strict=True):
+            if lesion and patient:  # of a row that is left out, too: it tells whose the others are
+                of_lesion.setdefault(lesion, patient)
         self._check_one_class(rows, lesions)
         found = {}
         for row in rows:
@@ -374,6 +396,12 @@ class _Reading:
             strange = sorted(present - set(self.settings.classes))
             if strange:
                 raise InputError(f"{self.table.path} has labels that --classes does not name: {first_few(strange)}.")
+            absent = [name for name in self.settings.classes if name not in present]
+            if absent:
+                raise InputError(
+                    f"{self.table.path} leaves no image of {first_few(map(repr, absent))}, which --classes or the "
+                    f"import names. Its labels: {first_few(sorted(present), 20)}."
+                )
             return self.settings.classes, True
         spoken = {name.replace("_", " ").lower(): name for name in present}
         if set(spoken) == set(PH2_ORDER):
@@ -397,7 +425,7 @@ class _Reading:
             notes.append(
                 f"{len(lesions):,} images in {len(groups):,} groups: images of a patient or lesion stay together."
             )
-        if "patient" not in self.table.columns:
+        if not any(self.table.texts("patient")):
             notes.append(
                 "The table names no patients, so two lesions of one patient may stand on both sides of a split."
             )
@@ -406,3 +434,13 @@ class _Reading:
             rule = "A value on the lowest edge is of the class above, on another edge of the class below."
             notes.append(f"Classes of thickness: {names}. {rule}")
         return notes
+
+
+def _is_in_situ(text: str) -> bool:
+    """Whether a diagnosis says a melanoma in situ, and not a carcinoma.
+
+    >>> [_is_in_situ(text) for text in ("Melanoma in-situ", "Squamous cell carcinoma in situ", "Melanoma Invasive")]
+    [True, False, False]
+    """
+    said = text.lower().replace("-", " ")
+    return IN_SITU in said and "carcinoma" not in said

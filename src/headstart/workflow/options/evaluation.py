@@ -111,13 +111,23 @@ class DecisionOptions(OrdinalOptions):
         from headstart.decisions.conformal import check_level
         from headstart.metrics import find_metric
 
-        metric = find_metric(self.metric)
-        metric.check_usable_for_selection()
-        metric.check_order(self.is_ordinal)
+        find_metric(self.metric).check_usable_for_selection()
         if self.conformal is not None:
             check_level(self.conformal)
         _ = self.decision_rules
         _ = self.novelty_rule
+
+    def check_order(self) -> None:
+        """Refuse a score or a decision of ordered classes where the classes have none; apart, as data may bring it.
+
+        Raises
+        ------
+        InputError
+        """
+        from headstart.metrics import find_metric
+
+        super().check_order()
+        find_metric(self.metric).check_order(self.is_ordinal)
 
     @property
     def decision_rules(self) -> DecisionRules:

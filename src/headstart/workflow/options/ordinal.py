@@ -67,14 +67,22 @@ class OrdinalOptions(Options):
 
         if self.ordinal is not None:
             check_requested(self.ordinal)
+        if self.decide == "expected" and self.costs is not None:
+            raise InputError("--decide expected and --costs each decide on the class; give one of the two.")
+        _ = self.class_rule
+
+    def check_order(self) -> None:
+        """Refuse a decision by the order of classes that have none; apart, as data may bring their order along.
+
+        Raises
+        ------
+        InputError
+        """
         if self.decide == "expected" and self.ordinal is None:
             raise InputError(
                 "--decide expected takes the mean over ordered classes, but the classes have no order. Name it "
                 "(--ordinal low,middle,high), or leave --decide out."
             )
-        if self.decide == "expected" and self.costs is not None:
-            raise InputError("--decide expected and --costs each decide on the class; give one of the two.")
-        _ = self.class_rule
 
     @property
     def is_ordinal(self) -> bool:
