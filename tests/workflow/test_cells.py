@@ -224,3 +224,10 @@ def test_the_preview_shows_the_channel_whose_cells_are_found(tmp_path):
     with Image.open(tmp_path / "out" / "preview.png") as shown:
         pixels = np.asarray(shown)
     assert np.unique(pixels[..., 2]).size > 20, "the cells themselves, not outlines on black alone"
+
+
+def test_crops_without_classes_ask_for_them_first(assay, tmp_path):
+    one = assay / "micrographs" / "assay_B02_f1.tif"
+    done = invoke("crop", one, "-o", tmp_path / "crops", "--masks", assay / "masks", "-q")
+    assert done.exit_code == 0, done.output
+    assert "with the class of every cell, then headstart fit" in " ".join(done.output.split())

@@ -45,11 +45,21 @@ CELLS_FILE: Final = "cells.json"
 
 @dataclass(frozen=True)
 class CellCounts:
-    """What was written of some micrographs."""
+    """What was written of some micrographs.
+
+    Attributes
+    ----------
+    n_micrographs, n_cells : int
+    notes : tuple of str
+        What is doubtful.
+    has_classes : bool
+        Whether crops stand beside the classes of their cells.
+    """
 
     n_micrographs: int
     n_cells: int
     notes: tuple[str, ...] = ()
+    has_classes: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionary."""
@@ -144,7 +154,7 @@ def crop_cells(
     with new_folder(Path(output)) as folder:
         write_crops(data.dataset, folder)
         write_json(folder / CELLS_FILE, data.document)
-    return CellCounts(data.n_micrographs, len(data.dataset), data.notes)
+    return CellCounts(data.n_micrographs, len(data.dataset), data.notes, _has_classes(options))
 
 
 def fit_cells(

@@ -87,7 +87,10 @@ def crop(micrographs: str, output: str, quiet: bool, threads: int | None, **give
 
     options = collect(CellCropOptions, given)
     made = crop_cells(micrographs, output, options, n_threads=threads, progress=TerminalProgress(quiet=quiet))
-    return _answer(made, output, "cell", f"headstart fit {shlex.quote(output)}/cells.csv -o runs/cells")
+    following = f"headstart fit {shlex.quote(output)}/cells.csv -o runs/cells"
+    if not made.has_classes:
+        following = f"a column label in {output}/cells.csv with the class of every cell, then {following}"
+    return _answer(made, output, "cell", following)
 
 
 @cells.command(cls=Command)
