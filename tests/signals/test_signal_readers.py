@@ -134,6 +134,8 @@ def test_intervals_that_fit_nothing_are_refused(tmp_path: Path, text: str, messa
     path = write(tmp_path / "a.csv", csv_text(STAMPS["iso"]))
     with pytest.raises(DataError, match=message):
         read_recordings(path, intervals=write(tmp_path / "t.csv", text))
+    with pytest.raises(DataError, match=r"none\.csv is not there\. Give a CSV"):
+        read_recordings(path, intervals=tmp_path / "none.csv")
 
 
 @pytest.mark.parametrize(

@@ -270,6 +270,9 @@ def test_nothing_is_written_among_the_recordings(folder: Path, tmp_path: Path) -
     for arguments in (["predict", str(folder / "detector")], ["normal", "--window", "20s"]):
         code, said = command("signals", *arguments, str(tmp_path), "-o", str(tmp_path / "out"))
         assert code == 2 and "would be read with it" in said
+    one = ("signals", "predict", str(folder / "detector"), str(tmp_path / "in.csv"), "-o", str(tmp_path))
+    code, said = command(*one)
+    assert code == 2 and "is the folder of in.csv" in said
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 

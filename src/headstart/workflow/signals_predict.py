@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from headstart.errors import DataError
+from headstart.errors import DataError, RunError
 from headstart.model.watcher import Watcher
 from headstart.report.figures.style import render
 from headstart.report.figures.timeline import Timeline, draw_timeline
@@ -112,12 +112,12 @@ def predict_recordings(
     BundleError, DataError, InputError
         When there is no such model, or the recordings are not those of its channels and sampling rate.
     RunError
-        When `output` lies inside the data.
+        When `output` lies among the recordings.
     StorageError
         When the disk refuses.
     """
     if output is not None:
-        check_apart(output, Path(data))
+        _check_output(output, Path(data))
     watcher, hysteresis = open_stream_model(path, alarms_per_day=alarms_per_day), Hysteresis()
     windows, notes = _windows(watcher, data, files or FileOptions())
     parts, evidence = [], dict[int, list[ChannelEvidence]]()
@@ -152,6 +152,15 @@ def predict_recordings(
             stem = re.sub(r"[^\w.-]+", "_", one.name)
             write_bytes(output / f"timeline-{stem}.png", render(figure)[1])
     return found
+
+
+def _check_output(output: Path, data: Path) -> None:
+    """Refuse to write tables among recordings, for one of which they would be taken."""
+    check_apart(output, data)
+    if data.is_file() and output.resolve() == data.resolve().parent:
+        raise RunError(
+            f"{output} is the folder of {data.name}, where windows.csv would be taken for a recording. Name another."
+        )
 
 
 def _evidence_of_model(watcher: Watcher, windows: Windows, row: int) -> list[ChannelEvidence]:

@@ -58,6 +58,8 @@ def with_intervals(recordings: Sequence[Recording], path: Path, given: Recording
 
 
 def _table(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise DataError(f"{path} is not there. Give a CSV with the columns start and end.")
     try:
         read = pa_csv.read_csv(
             path, convert_options=pa_csv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, pa.string()))
