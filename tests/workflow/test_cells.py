@@ -119,6 +119,16 @@ def test_fit_is_the_one_fit_on_the_crops(assay, cells_run, tmp_path, no_figures)
     assert len(set(zip(micrographs, folds, strict=True))) == len(set(micrographs)), "a micrograph stays in one fold"
 
 
+def test_an_estimate_writes_nothing(assay, tmp_path):
+    found = ("--masks", assay / "masks", "--classes", assay / "cells.csv")
+    seen = ("--backbone", helpers.BACKBONE, "--weights", "random", "--input-size", "32", "--no-baselines")
+    done = invoke("fit", assay / "micrographs", "-o", tmp_path / "run", *found, *seen, "--estimate", "--json")
+    assert done.exit_code == 0, done.output
+    plan = json.loads(done.stdout)
+    assert plan["images"] == len(rows_of(assay / "cells.csv"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_truth_is_found_again_from_masks_and_centroids(assay):
     options = CellCropOptions(masks=str(assay / "masks"), classes=str(assay / "cells.csv"), measured=False)
     data = read_cells(assay / "micrographs", options)

@@ -24,6 +24,15 @@ Decorator = Callable[[F], F]
 quiet_option = click.option("-q", "--quiet", cls=GroupedOption, group="Output", is_flag=True, help="No progress bars.")
 
 
+estimate_option = click.option(
+    "--estimate",
+    cls=GroupedOption,
+    group="Output",
+    matters=True,
+    is_flag=True,
+    help="Print the plan and what it costs, and do nothing.",
+)
+
 data_argument = click.argument("data", type=click.Path())
 
 

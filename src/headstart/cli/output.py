@@ -218,8 +218,9 @@ def print_curve(results: CurveResults) -> None:
 
 
 def print_plan(plan: dict[str, Any]) -> None:
-    """Print the steps of a fit and their costs."""
+    """Print the steps of a fit and their costs, and that nothing was written."""
     print_facts("Plan", [(name.replace("_", " "), _cell(value)) for name, value in plan.items()])
+    click.echo("Nothing was written. Next: the same command without --estimate")
 
 
 def titled(scores: Mapping[str, T]) -> list[tuple[str, T]]:

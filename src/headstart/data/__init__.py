@@ -5,8 +5,9 @@ Exports are loaded when a name is first used, so that a help text can name the r
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from headstart.runtime.lazy import lazy_names
 
 if TYPE_CHECKING:
     from headstart.data.audit.audit import Audit, audit_dataset
@@ -60,13 +61,7 @@ _HOMES = {
     "write_split": "split.split_file",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'headstart.data' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"headstart.data.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -6,8 +6,9 @@ libraries is imported only when it is used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from headstart.runtime.lazy import lazy_names
 
 if TYPE_CHECKING:
     from headstart.lesions.cleaning.clean_up import CleanUp, parse_clean_up
@@ -44,10 +45,4 @@ _HOMES = {
     "read_lesions": "reading.read",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -5,8 +5,9 @@ A detector of streams needs no network, so the modules that import torch are imp
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from headstart.runtime.lazy import lazy_names
 
 if TYPE_CHECKING:
     from headstart.model.bundle import BUNDLE_FORMAT
@@ -46,10 +47,4 @@ _HOMES = {
     "load_model": "load",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -5,8 +5,9 @@ What needs heavy libraries is imported only when it is used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from headstart.runtime.lazy import lazy_names
 
 if TYPE_CHECKING:
     from headstart.signals.dataset import read, window_dataset
@@ -40,10 +41,4 @@ _HOMES = {
     "window_dataset": "dataset",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -31,7 +31,7 @@ from headstart.engines.engine import available_processors
 from headstart.errors import InputError, first_few
 from headstart.progress import Progress, Silent
 from headstart.storage import new_folder, write_json
-from headstart.workflow.fit import fit
+from headstart.workflow.fit import estimate_fit, fit
 from headstart.workflow.options.cells import CellCropOptions, CellFindingOptions, SimulationOptions
 from headstart.workflow.options.fit import FitOptions
 
@@ -182,13 +182,40 @@ def fit_cells(
         When micrographs or classes cannot be used, or whatever `headstart.fit` refuses.
     """
     progress = progress or Silent()
+    data = _cells_to_fit(micrographs, options, fit_options, progress)
+    run = fit(data.dataset, output, fit_options, progress=progress)
+    write_json(Path(output) / CELLS_FILE, data.document)
+    return run
+
+
+def estimate_cells(
+    micrographs: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    options: CellCropOptions | None = None,
+    fit_options: FitOptions | None = None,
+    *,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """The plan of such a fit and its cost, for which the cells are found; see `headstart.workflow.fit.estimate_fit`.
+
+    Nothing is written.
+    """
+    progress = progress or Silent()
+    data = _cells_to_fit(micrographs, options, fit_options, progress)
+    return estimate_fit(data.dataset, output, fit_options, progress=progress)
+
+
+def _cells_to_fit(
+    micrographs: str | os.PathLike[str],
+    options: CellCropOptions | None,
+    fit_options: FitOptions | None,
+    progress: Progress,
+) -> CellData:
     n_threads = None if fit_options is None else fit_options.threads
     data = read_cells(micrographs, options or CellCropOptions(), progress=progress, n_threads=n_threads)
     for note in data.notes:
         progress.note(note)
-    run = fit(data.dataset, output, fit_options, progress=progress)
-    write_json(Path(output) / CELLS_FILE, data.document)
-    return run
+    return data
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ import click
 from headstart.cli.answer import Answer
 from headstart.cli.command import Command
 from headstart.cli.commands import register_command
-from headstart.cli.options import collect, options_of, output_option, quiet_option
+from headstart.cli.options import collect, estimate_option, options_of, output_option, quiet_option
 from headstart.workflow.options.cells import CellCropOptions, CellFindingOptions, SimulationOptions
 from headstart.workflow.options.cells_count import CellsCountOptions
 from headstart.workflow.options.fit import FitOptions
@@ -98,20 +98,25 @@ def crop(micrographs: str, output: str, quiet: bool, threads: int | None, **give
 @output_option("Run folder to write, or to go on with.")
 @options_of(CellCropOptions)
 @options_of(FitOptions, *_FIT)
+@estimate_option
 @quiet_option
-def fit(micrographs: str, output: str, quiet: bool, **given: Any) -> Answer:
+def fit(micrographs: str, output: str, estimate: bool, quiet: bool, **given: Any) -> Answer:
     """Train on cells.
 
     Those of MICROGRAPHS, a folder or a file: estimate, model and report, as `headstart fit` does.
 
     Classes come from --classes, --class-images, --dye, or one folder of micrographs for each class.
     """
-    from headstart.cli.output import print_run
+    from headstart.cli.output import print_plan, print_run
     from headstart.cli.progress import TerminalProgress
-    from headstart.workflow.cells import fit_cells
+    from headstart.workflow.cells import estimate_cells, fit_cells
 
     options, fit_options = collect(CellCropOptions, given), collect(FitOptions, given)
-    run = fit_cells(micrographs, output, options, fit_options, progress=TerminalProgress(quiet=quiet))
+    progress = TerminalProgress(quiet=quiet)
+    if estimate:
+        plan = estimate_cells(micrographs, output, options, fit_options, progress=progress)
+        return Answer(lambda: plan, lambda: print_plan(plan))
+    run = fit_cells(micrographs, output, options, fit_options, progress=progress)
     following = f"Next: headstart cells count {shlex.quote(output)} NEW_MICROGRAPHS -o counts"
     return Answer(run.results.to_json, lambda: print_run(run, following))
 

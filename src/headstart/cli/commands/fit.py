@@ -7,13 +7,13 @@ from typing import Any
 import click
 
 from headstart.cli.answer import Answer
-from headstart.cli.command import Option
 from headstart.cli.commands import register_command
 from headstart.cli.config import run_request
 from headstart.cli.options import (
     DataCommand,
     collect,
     data_argument,
+    estimate_option,
     options_of,
     output_option,
     quiet_option,
@@ -28,14 +28,7 @@ from headstart.workflow.options.fit import FitOptions
 @output_option("Run folder to write, or to go on with.")
 @options_of(DataSource)
 @options_of(FitOptions)
-@click.option(
-    "--estimate",
-    cls=Option,
-    group="Output",
-    matters=True,
-    is_flag=True,
-    help="Print the plan and what it costs, and do nothing.",
-)
+@estimate_option
 @quiet_option
 def fit(data: str, output: str, estimate: bool, quiet: bool, **given: Any) -> Answer:
     """Train on labelled images: estimate, model and report.
@@ -53,9 +46,4 @@ def fit(data: str, output: str, estimate: bool, quiet: bool, **given: Any) -> An
         run = run_fit(source, output, options, progress=progress, request=run_request())
         return Answer(run.results.to_json, lambda: print_run(run))
     plan = estimate_fit(source, output, options, progress=progress)
-
-    def show() -> None:
-        print_plan(plan)
-        click.echo("Nothing was written. Next: the same command without --estimate")
-
-    return Answer(lambda: plan, show)
+    return Answer(lambda: plan, lambda: print_plan(plan))

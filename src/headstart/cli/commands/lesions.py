@@ -11,7 +11,7 @@ import click
 from headstart.cli.answer import Answer
 from headstart.cli.command import Command, Option
 from headstart.cli.commands import register_command
-from headstart.cli.options import collect, data_argument, options_of, output_option, quiet_option
+from headstart.cli.options import collect, data_argument, estimate_option, options_of, output_option, quiet_option
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.lesions import LesionFitOptions, LesionReadingOptions
 from headstart.workflow.options.option import declared_options
@@ -72,14 +72,7 @@ def import_(data: str, output: str, quiet: bool, **given: Any) -> Answer:
     show_default=True,
     help="paper: VGG-19 and its grid of dense heads on whole images, as published.",
 )
-@click.option(
-    "--estimate",
-    cls=Option,
-    group="Output",
-    matters=True,
-    is_flag=True,
-    help="Print the plan and what it costs, and do nothing.",
-)
+@estimate_option
 @quiet_option
 def fit(data: str, output: str, preset: str, estimate: bool, quiet: bool, **given: Any) -> Answer:
     """Train on lesions: estimate, model and report.
@@ -99,12 +92,7 @@ def fit(data: str, output: str, preset: str, estimate: bool, quiet: bool, **give
     progress = TerminalProgress(quiet=quiet)
     if estimate:
         plan = estimate_lesions(data, output, options, fit_options, progress=progress)
-
-        def show_plan() -> None:
-            print_plan(plan)
-            click.echo("Nothing was written. Next: the same command without --estimate")
-
-        return Answer(lambda: plan, show_plan)
+        return Answer(lambda: plan, lambda: print_plan(plan))
     run = fit_lesions(data, output, options, fit_options, progress=progress)
     return Answer(run.results.to_json, lambda: print_run(run))
 

@@ -10,9 +10,17 @@ from typing import Any
 import click
 
 from headstart.cli.answer import Answer
-from headstart.cli.command import Command, Option
+from headstart.cli.command import Command
 from headstart.cli.commands import register_command
-from headstart.cli.options import collect, command_line, data_argument, options_of, output_option, quiet_option
+from headstart.cli.options import (
+    collect,
+    command_line,
+    data_argument,
+    estimate_option,
+    options_of,
+    output_option,
+    quiet_option,
+)
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.option import declared_options
 from headstart.workflow.options.signals import FileOptions, SignalOptions
@@ -53,14 +61,7 @@ def _say(sentence: str) -> None:
 @output_option("Run folder to write, or to go on with.")
 @options_of(SignalOptions)
 @options_of(FitOptions, *_OF_FIT)
-@click.option(
-    "--estimate",
-    cls=Option,
-    group="Output",
-    matters=True,
-    is_flag=True,
-    help="Print the plan and what it costs, and do nothing.",
-)
+@estimate_option
 @quiet_option
 def fit(data: str, output: str, estimate: bool, quiet: bool, **given: Any) -> Answer:
     """Train on labelled recordings: estimate, model and report.
@@ -83,12 +84,7 @@ def fit(data: str, output: str, estimate: bool, quiet: bool, **given: Any) -> An
 
         return Answer(run.results.to_json, show_run)
     plan = estimate_signals(data, output, recordings, options, progress=progress)
-
-    def show_plan() -> None:
-        print_plan(plan)
-        click.echo("Nothing was written. Next: the same command without --estimate")
-
-    return Answer(lambda: plan, show_plan)
+    return Answer(lambda: plan, lambda: print_plan(plan))
 
 
 @signals.command(cls=Command)
