@@ -1,9 +1,10 @@
-"""Descriptors of all images of a data set, read, computed and cached as features of a network are."""
+"""Numbers measured in images, read, computed and cached as features of a network are."""
 
 from __future__ import annotations
 
 import importlib.metadata
-from typing import TYPE_CHECKING, Any, Final
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 import PIL
@@ -22,52 +23,85 @@ SECONDS_PER_IMAGE: Final = 0.015
 """Seconds that one thread takes for the descriptors of an image, on one core of 2023."""
 
 
-class DescriptorExtractor:
-    """Turns the pixels that the network sees into descriptors; takes an extractor's place in `extract_features`.
+class HandcraftedExtractor(ABC):
+    """Turns the pixels that the network sees into numbers; takes an extractor's place in `extract_features`.
 
     Parameters
     ----------
     preparation : Preparation
-        Preparation of the run, so that baselines and network look at the same pixels. Channels that are not three are
-        described three at a time, as red, green and blue, the last ones beside black.
+        Preparation of the run, so that baselines and network look at the same pixels.
     n_threads : int
-        Images described side by side; never changes a number.
+        Images measured side by side; never changes a number.
+
+    Attributes
+    ----------
+    label : str
+    stage : str
+        What is measured and by which version of it, for the cache key.
+    packages : tuple of str
+        Libraries that compute the numbers, the one named as engine first.
     """
 
-    label = "descriptors"
+    label: ClassVar[str]
+    stage: ClassVar[str]
+    packages: ClassVar[tuple[str, ...]]
 
     def __init__(self, preparation: Preparation, *, n_threads: int) -> None:
         self.preparation = preparation
-        self._n_pictures = -(-preparation.n_channels // 3)
         self.engine = Engine(n_threads=n_threads, batch_size=8, n_streams=n_threads)
         self.view: View | None = None
 
     @property
     def n_streams(self) -> int:
-        """Batches described side by side."""
+        """Batches measured side by side."""
         return self.engine.n_streams
-
-    @property
-    def row_shape(self) -> tuple[int, ...]:
-        """(n_descriptors,), of every three channels one after another."""
-        return (self._n_pictures * len(descriptor_names()),)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """float32."""
         return np.dtype(np.float32)
 
+    @property
+    @abstractmethod
+    def row_shape(self) -> tuple[int, ...]:
+        """Shape of the numbers of an image."""
+
+    @abstractmethod
+    def compute(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Numbers (n_images, *row_shape) of prepared images (n_images, height, width, channels)."""
+
     def settings(self) -> dict[str, Any]:
-        """Everything beside the image that shapes its descriptors, for the cache key."""
+        """Everything beside the image that shapes its numbers, for the cache key."""
         return {
             "backbone": "none (handcrafted)",
-            "stage": f"descriptors {VERSION} at {SIDE} px",
+            "stage": self.stage,
             "preparation": self.preparation.settings(),
             "view": "identity",
-            "engine": {"name": "scikit-image", "precision": "fp64"},
+            "engine": {"name": self.packages[0], "precision": "fp64"},
             "decoder": f"pillow {PIL.__version__}",
-            "scikit-image": importlib.metadata.version("scikit-image"),
+            **{package: importlib.metadata.version(package) for package in self.packages},
         }
+
+
+class DescriptorExtractor(HandcraftedExtractor):
+    """Descriptors of images.
+
+    Channels that are not three are described three at a time, as red, green and blue, the last ones beside black. For
+    the parameters see `HandcraftedExtractor`.
+    """
+
+    label = "descriptors"
+    stage = f"descriptors {VERSION} at {SIDE} px"
+    packages = ("scikit-image",)
+
+    def __init__(self, preparation: Preparation, *, n_threads: int) -> None:
+        super().__init__(preparation, n_threads=n_threads)
+        self._n_pictures = -(-preparation.n_channels // 3)
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """(n_descriptors,), of every three channels one after another."""
+        return (self._n_pictures * len(descriptor_names()),)
 
     def compute(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Descriptors (n_images, n_descriptors) of prepared images (n_images, height, width, channels)."""

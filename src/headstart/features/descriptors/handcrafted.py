@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from headstart.backbones.feature_block import LESION, FeatureBlock
 from headstart.data.images.samples import on_scale
-from headstart.engines.engine import Engine
 from headstart.errors import InputError
 from headstart.features.descriptors.descriptors import descriptor_names
-from headstart.features.descriptors.extractor import DescriptorExtractor
+from headstart.features.descriptors.extractor import DescriptorExtractor, HandcraftedExtractor
 from headstart.lesions.masks import find, measure
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from headstart.augment import View
     from headstart.data import Preparation
 
 
-def handcrafted_extractor(
-    block: FeatureBlock, preparation: Preparation, *, n_threads: int
-) -> DescriptorExtractor | LesionExtractor:
+def handcrafted_extractor(block: FeatureBlock, preparation: Preparation, *, n_threads: int) -> HandcraftedExtractor:
     """What computes a handcrafted block from prepared pixels.
 
     Raises
@@ -41,16 +36,11 @@ def handcrafted_names(block: FeatureBlock) -> list[str]:
     return measure.measure_names() if block == LESION else descriptor_names()
 
 
-class LesionExtractor:
-    """Turns the pixels that the network sees into numbers of the lesion in them.
+class LesionExtractor(HandcraftedExtractor):
+    """Numbers of the lesion in images.
 
     Shapes are measured as they lie in the pixels: ``resize="pad"`` keeps their proportions, a crop loses their size.
-
-    Parameters
-    ----------
-    preparation : Preparation
-    n_threads : int
-        Images measured side by side; never changes a number.
+    For the parameters see `HandcraftedExtractor`.
 
     Raises
     ------
@@ -59,6 +49,8 @@ class LesionExtractor:
     """
 
     label = "lesion"
+    stage = f"lesion {measure.VERSION}, mask {find.VERSION}"
+    packages = ("scipy", "scikit-image")
 
     def __init__(self, preparation: Preparation, *, n_threads: int) -> None:
         if preparation.n_channels != 3:
@@ -66,36 +58,12 @@ class LesionExtractor:
                 f"Features lesion are measured in colour pictures of skin; these have {preparation.n_channels} "
                 "channels. Leave --channels out, or lesion."
             )
-        self.preparation = preparation
-        self.engine = Engine(n_threads=n_threads, batch_size=8, n_streams=n_threads)
-        self.view: View | None = None
-
-    @property
-    def n_streams(self) -> int:
-        """Batches measured side by side."""
-        return self.engine.n_streams
+        super().__init__(preparation, n_threads=n_threads)
 
     @property
     def row_shape(self) -> tuple[int, ...]:
         """(n_measures,)."""
         return (len(measure.measure_names()),)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """float32."""
-        return np.dtype(np.float32)
-
-    def settings(self) -> dict[str, Any]:
-        """Everything beside the image that shapes its numbers, for the cache key."""
-        return {
-            "backbone": "none (handcrafted)",
-            "stage": f"lesion {measure.VERSION}, mask {find.VERSION}",
-            "preparation": self.preparation.settings(),
-            "view": "identity",
-            "engine": {"name": "scipy", "precision": "fp64"},
-            "scipy": importlib.metadata.version("scipy"),
-            "scikit-image": importlib.metadata.version("scikit-image"),
-        }
 
     def compute(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Numbers (n_images, n_measures) of prepared images (n_images, height, width, 3)."""
