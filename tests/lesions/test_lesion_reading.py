@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import helpers
@@ -207,6 +208,15 @@ def test_ph2_is_read_from_its_own_folders(tmp_path):
     assert found.is_ordered
     assert [one.label for one in found.lesions] == ["common nevus", "atypical nevus", "melanoma", "atypical nevus"]
     assert found.left_out == ()
+
+
+@pytest.mark.parametrize("settings", [ReadingSettings(edges_mm=(1.0,)), ReadingSettings(in_situ="class")])
+def test_options_of_thickness_are_refused_where_classes_are_labels(tmp_path, settings):
+    write_lesions(read_lesions(archive(tmp_path / "archive")), tmp_path / "clean")
+    (tmp_path / "clean" / "lesions.csv").rename(tmp_path / "clean" / "labels.csv")
+    settings = replace(settings, classes_by="label")
+    with pytest.raises(InputError, match=r"--edges and --in-situ make classes of thickness.*labels\.csv"):
+        read_lesions(tmp_path / "clean" / "labels.csv", settings)
 
 
 def test_a_text_that_is_not_ph2_is_refused(tmp_path):

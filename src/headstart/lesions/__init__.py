@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from headstart.lesions.cleaning.clean_up import CleanUp, parse_clean_up
     from headstart.lesions.masks.find import FoundLesion, find_lesion
     from headstart.lesions.masks.measure import measure_lesion, measure_names
-    from headstart.lesions.reading.read import LesionData, ReadingSettings, read_lesions
+    from headstart.lesions.reading.data import LesionData
+    from headstart.lesions.reading.read import ReadingSettings, read_lesions
     from headstart.lesions.reading.thickness import ThicknessClasses, parse_thickness
 
 __all__ = [
@@ -34,7 +35,7 @@ __all__ = [
 _HOMES = {
     "CleanUp": "cleaning.clean_up",
     "FoundLesion": "masks.find",
-    "LesionData": "reading.read",
+    "LesionData": "reading.data",
     "ReadingSettings": "reading.read",
     "ThicknessClasses": "reading.thickness",
     "find_lesion": "masks.find",

@@ -16,7 +16,7 @@ from headstart.storage import write_bytes
 from headstart.study.execution import run_folder as files
 
 if TYPE_CHECKING:
-    from headstart.lesions.reading.read import LesionData
+    from headstart.lesions.reading.data import LesionData
     from headstart.workflow.run import Run
 
 CARD_FILE: Final = "model_card.md"

@@ -30,7 +30,7 @@ from headstart.workflow.preflight import check_outside
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
-    from headstart.lesions.reading.read import LesionData
+    from headstart.lesions.reading.data import LesionData
     from headstart.workflow.run import Run
 
 SOURCES: Final = (

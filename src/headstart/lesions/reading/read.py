@@ -7,29 +7,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Final, Literal
 
 from headstart.data.categorical import encode_texts
-from headstart.data.dataset import ImageDataset
-from headstart.data.images.files import FilePixels
-from headstart.data.readers.table import DatasetTable
-from headstart.data.table.column import CATEGORY, NUMBER, TableColumn, column_from_texts
 from headstart.errors import DataError, InputError, first_few
+from headstart.lesions.reading.data import DESCRIBING, Lesion, LesionData
 from headstart.lesions.reading.files import ImageFolder
+from headstart.lesions.reading.grouping import groups_of
 from headstart.lesions.reading.table import IMPORT, PH2_ORDER, TABLE, LesionTable, find_table, read_table
 from headstart.lesions.reading.thickness import EDGES_MM, Thickness, ThicknessClasses, parse_thickness
-
-if TYPE_CHECKING:
-    from headstart.data.categorical import Categorical
 
 InSitu = Literal["drop", "class"]
 ClassesBy = Literal["auto", "thickness", "label"]
 IN_SITU: Final = "in situ"
 DERMOSCOPIC: Final = "dermoscopic"
-PATIENT_COLUMNS: Final[Mapping[str, str]] = {"age": NUMBER, "sex": CATEGORY, "site": CATEGORY}
-"""Columns about the patient that heads may see, with their kinds."""
-DESCRIBING: Final = (*PATIENT_COLUMNS, "skin_tone")
-"""Columns that results are divided by, none of which has to be shown to a head."""
 
 
 @dataclass(frozen=True)
@@ -55,93 +46,6 @@ class ReadingSettings:
     in_situ: InSitu = "drop"
     columns: Mapping[str, str] = field(default_factory=dict)
     classes: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Lesion:
-    """One image that is kept.
-
-    Attributes
-    ----------
-    image : str
-        Path relative to the folder of the images.
-    label : str
-    group : str
-    thickness_mm : float or None
-    about : mapping of str to str
-        What the table says of age, sex, site and skin tone; empty texts for gaps.
-    """
-
-    image: str
-    label: str
-    group: str
-    thickness_mm: float | None
-    about: Mapping[str, str]
-
-
-@dataclass(frozen=True, eq=False)
-class LesionData:
-    """Lesions that were read.
-
-    Attributes
-    ----------
-    root : Path
-        Folder of the images.
-    lesions : tuple of Lesion
-    classes : tuple of str
-        In their order.
-    is_ordered : bool
-        Whether the classes stand for an order that is known: of thickness, of the classes of PH2, or as named.
-    left_out : tuple of (str, str)
-        Image or row that was left out, and why.
-    notes : tuple of str
-    """
-
-    root: Path
-    lesions: tuple[Lesion, ...]
-    classes: tuple[str, ...]
-    is_ordered: bool
-    left_out: tuple[tuple[str, str], ...]
-    notes: tuple[str, ...]
-
-    def counts(self) -> dict[str, Any]:
-        """Counts of what was kept and left out, as plain JSON."""
-        classes = Counter(one.label for one in self.lesions)
-        return {
-            "images": len(self.lesions),
-            "groups": len({one.group for one in self.lesions}),
-            "classes": {name: classes[name] for name in self.classes},
-            "left_out": dict(Counter(reason for _, reason in self.left_out).most_common()),
-        }
-
-    def dataset(self, *, patient_columns: bool = True) -> ImageDataset:
-        """The lesions as a data set; age, sex and site stand beside the pictures where they vary."""
-        columns = tuple(self.columns(tuple(PATIENT_COLUMNS))) if patient_columns else ()
-        groups = [one.group for one in self.lesions]
-        labels: Categorical = encode_texts([one.label for one in self.lesions], self.classes)
-        table = DatasetTable(
-            names=[one.image for one in self.lesions],
-            labels=labels,
-            groups=encode_texts(groups) if len(set(groups)) < len(groups) else None,
-            columns=columns,
-            notes=self.notes,
-        )
-        return ImageDataset.from_table(table, FilePixels(self.root.resolve()), classes=self.classes)
-
-    def columns(self, roles: Sequence[str]) -> list[TableColumn]:
-        """Columns about the patient that hold at least two values."""
-        found = []
-        for role in roles:
-            texts = [one.about[role] for one in self.lesions]
-            if len({text for text in texts if text}) > 1:
-                kind = PATIENT_COLUMNS.get(role, CATEGORY)
-                try:
-                    found.append(column_from_texts(role, texts, kind=kind))
-                except DataError as error:
-                    raise DataError(
-                        f"{error} They are counted among the images that are kept. Or fit with --no-patient-columns."
-                    ) from error
-        return found
 
 
 def read_lesions(
@@ -217,7 +121,7 @@ class _Reading:
             reasons = Counter(reason for _, reason in self.left_out).most_common()
             listed = "; ".join(f"{count:,}: {reason}" for reason, count in reasons)
             raise DataError(f"{self.table.path} leaves no image to train on. Left out: {listed}.")
-        groups = self._groups(rows)
+        groups = groups_of(self.table, {row: self.labels[row] for row in rows})
         about = {role: self.table.texts(role) for role in DESCRIBING}
         lesions = [
             Lesion(
@@ -248,6 +152,11 @@ class _Reading:
                 "one with --thickness-column or --label-column."
             )
         by_thickness = by == "thickness" or (by == "auto" and any(self.table.texts("thickness")))
+        if not by_thickness and (self.settings.edges_mm != EDGES_MM or self.settings.in_situ != "drop"):
+            raise InputError(
+                f"--edges and --in-situ make classes of thickness, but those of {self.table.path} are its labels. Add "
+                "--classes-by thickness where it has one, give them to the import, or leave them out."
+            )
         if by_thickness and self.settings.classes is not None:
             raise InputError(
                 f"--classes names labels, but the classes of {self.table.path} are made of its thickness. Add "
@@ -342,49 +251,6 @@ class _Reading:
 
     def _leave_out(self, row: int, reason: str) -> None:
         self.left_out.append((self.table.texts("image")[row], reason))
-
-    def _groups(self, rows: Sequence[int]) -> dict[int, str]:
-        """Group of every row: its patient, else its lesion, else the image alone.
-
-        Raises
-        ------
-        DataError
-            When a lesion has two patients or two classes.
-        """
-        patients, lesions, images = (self.table.texts(role) for role in ("patient", "lesion", "image"))
-        of_lesion: dict[str, str] = {}
-        for row in rows:
-            lesion, patient = lesions[row], patients[row]
-            if lesion and patient and of_lesion.setdefault(lesion, patient) != patient:
-                raise DataError(
-                    f"{self.table.path}: lesion {lesion!r} has two patients, {of_lesion[lesion]!r} and {patient!r}. A "
-                    "lesion belongs to one; mend the table."
-                )
-        for lesion, patient in zip(lesions, patients, strict=True):
-            if lesion and patient:  # of a row that is left out, too: it tells whose the others are
-                of_lesion.setdefault(lesion, patient)
-        self._check_one_class(rows, lesions)
-        found = {}
-        for row in rows:
-            patient = patients[row] or of_lesion.get(lesions[row], "")
-            if patient:
-                found[row] = patient if "lesion" not in self.table.columns else f"patient {patient}"
-            else:
-                found[row] = f"lesion {lesions[row]}" if lesions[row] else f"image {images[row]}"
-        return found
-
-    def _check_one_class(self, rows: Sequence[int], lesions: Sequence[str]) -> None:
-        label_of: dict[str, str] = {}
-        differing = [row for row in rows if lesions[row] and self._differs(label_of, lesions[row], row)]
-        if differing:
-            named = first_few(dict.fromkeys(lesions[row] for row in differing))
-            raise DataError(
-                f"{self.table.path}: {len({lesions[row] for row in differing}):,} lesions are of two classes: {named}. "
-                "Images of one lesion share its class; mend the table."
-            )
-
-    def _differs(self, label_of: dict[str, str], lesion: str, row: int) -> bool:
-        return label_of.setdefault(lesion, self.labels[row]) != self.labels[row]
 
     def _classes(self, lesions: Sequence[Lesion]) -> tuple[tuple[str, ...], bool]:
         """Classes in their order, and whether that is known."""

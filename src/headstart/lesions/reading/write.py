@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from headstart.lesions.reading.read import DESCRIBING, LesionData
+from headstart.lesions.reading.data import DESCRIBING, LesionData
 from headstart.lesions.reading.table import IMPORT, TABLE
 from headstart.progress import Progress, Silent
 from headstart.storage import storage_error, write_bytes, write_json
 
 if TYPE_CHECKING:
-    from headstart.lesions.reading.read import Lesion
+    from headstart.lesions.reading.data import Lesion
 
 IMAGES, LEFT_OUT = "images", "left_out.csv"
 _HEADER: Final = ("image", "label", "group", "thickness_mm", *DESCRIBING)

@@ -14,13 +14,8 @@ from headstart.metrics import OutOfFold, roc_curve
 from headstart.report.document import Plot
 from headstart.report.figures import style
 from headstart.report.text import format as text
-from headstart.results.models.decisions import (
-    AbstentionResults,
-    CalibrationFacts,
-    DecisionResults,
-    OperatingPointScores,
-    ReliabilityBins,
-)
+from headstart.results.models.calibration import CalibrationFacts, ReliabilityBins
+from headstart.results.models.decisions import AbstentionResults, DecisionResults, OperatingPointScores
 from headstart.results.models.estimates import EstimateFacts
 from headstart.results.read import RunRecord
 

@@ -12,9 +12,11 @@ from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.report.text.metric_names import metric_title
+from headstart.results.models.calibration import (
+    CalibratorFacts,
+)
 from headstart.results.models.decisions import (
     AbstentionResults,
-    CalibratorFacts,
     ClassCoverage,
     ConformalResults,
     DecisionResults,

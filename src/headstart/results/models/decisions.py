@@ -1,13 +1,14 @@
-"""Scores of calibration, operating point, prediction sets and abstention on images they were not fitted on."""
+"""Scores of operating point, rule of classes, prediction sets and abstention on images they were not fitted on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from headstart.results.models.base import Count, Mass, Matrix, Part, Positive, Share, SparePart
+from headstart.results.models.calibration import CalibrationFacts, CalibratorFacts
 from headstart.results.models.estimates import EstimateFacts, Estimates, PlainEstimate
 
 
@@ -38,45 +39,6 @@ class RequestedDecisions(SparePart):
     operating_point: str | None
     conformal: Annotated[float, Field(gt=0, lt=1)] | None
     class_rule: ClassRuleFacts | None = None
-
-
-class BeforeAndAfter(Part):
-    """A score before and after calibration."""
-
-    before: EstimateFacts
-    after: EstimateFacts
-
-
-class CalibrationScores(Part):
-    """Scores of probabilities before and after calibration."""
-
-    log_loss: BeforeAndAfter
-    brier: BeforeAndAfter
-    ece: BeforeAndAfter
-
-
-class ReliabilityBins(Part):
-    """Mean probability, observed frequency with its interval, and number of images of every bin."""
-
-    probability: tuple[Share, ...]
-    frequency: tuple[Share, ...]
-    low: tuple[Share, ...]
-    high: tuple[Share, ...]
-    counts: tuple[Count, ...]
-
-
-class ReliabilityBeforeAndAfter(Part):
-    """The reliability diagram before and after calibration."""
-
-    before: ReliabilityBins
-    after: ReliabilityBins
-
-
-class CalibrationFacts(Part):
-    """Scores and reliability before and after calibration."""
-
-    scores: CalibrationScores
-    bins: ReliabilityBeforeAndAfter
 
 
 class OperatingPointScores(Part):
@@ -221,40 +183,6 @@ class AbstentionResults(Part):
 
     area: Share
     points: tuple[AbstentionPoint, ...]
-
-
-class NoCalibrator(Part):
-    """Probabilities as the head gives them."""
-
-    kind: Literal["none"]
-
-
-class TemperatureCalibrator(Part):
-    """Log probabilities times one factor."""
-
-    kind: Literal["temperature"]
-    inverse: Annotated[float, Field(gt=0)]
-
-
-class PlattCalibrator(Part):
-    """A sigmoid of the log odds."""
-
-    kind: Literal["platt"]
-    slope: float
-    offset: float
-
-
-class IsotonicCalibrator(Part):
-    """A rising line through some points; ``folds/`` has them all."""
-
-    kind: Literal["isotonic"]
-    n_points: Positive
-
-
-CalibratorFacts: TypeAlias = Annotated[
-    NoCalibrator | TemperatureCalibrator | PlattCalibrator | IsotonicCalibrator, Field(discriminator="kind")
-]
-"""A fitted calibrator in brief."""
 
 
 class OperatingPointFacts(Part):

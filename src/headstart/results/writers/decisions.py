@@ -22,25 +22,27 @@ from headstart.metrics import OutOfFold, reliability
 from headstart.metrics.bootstrap import columns_for, resample
 from headstart.metrics.evaluate import Estimate, estimates_of
 from headstart.metrics.intervals import variance_factor
-from headstart.results.models.decisions import (
-    AbstentionPoint,
-    AbstentionResults,
+from headstart.results.models.calibration import (
     BeforeAndAfter,
     CalibrationFacts,
     CalibrationScores,
     CalibratorFacts,
-    ClassCoverage,
-    ConformalResults,
-    DecisionResults,
-    FittedDecisions,
-    FoldDecisionFacts,
     IsotonicCalibrator,
     NoCalibrator,
     PlattCalibrator,
     ReliabilityBeforeAndAfter,
     ReliabilityBins,
-    RequestedDecisions,
     TemperatureCalibrator,
+)
+from headstart.results.models.decisions import (
+    AbstentionPoint,
+    AbstentionResults,
+    ClassCoverage,
+    ConformalResults,
+    DecisionResults,
+    FittedDecisions,
+    FoldDecisionFacts,
+    RequestedDecisions,
 )
 from headstart.results.writers.estimates import estimate_facts, plain_estimate, plain_fields
 from headstart.study.decisions import CALIBRATION_SCORES, JudgedPredictions

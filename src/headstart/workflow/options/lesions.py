@@ -11,7 +11,8 @@ from headstart.errors import InputError
 from headstart.workflow.options.option import Option, Options, option
 
 if TYPE_CHECKING:
-    from headstart.lesions.reading.read import LesionData, ReadingSettings
+    from headstart.lesions.reading.data import LesionData
+    from headstart.lesions.reading.read import ReadingSettings
 
 ClassesBy = Literal["auto", "thickness", "label"]
 InSitu = Literal["drop", "class"]
