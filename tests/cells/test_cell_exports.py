@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from hypothesis.strategies import integers
 from PIL import Image
 
-from headstart.cells.exports.cellprofiler import object_rows, safe_csv
+from headstart.cells.exports.cellprofiler import object_columns, object_rows, safe_csv
 from headstart.cells.exports.geojson import geojson, label_image_of_geojson
 from headstart.cells.exports.imagej import imagej_rois, label_image_of_rois
 from headstart.cells.exports.outlines import filled, outlines
@@ -132,13 +132,14 @@ def test_the_table_has_the_columns_of_cellprofiler() -> None:
     labels = np.zeros((5, 6), dtype=np.int32)
     labels[1:4, 2:5] = 1
     table = measure_cells(labels, {"DNA": labels * 7})
-    [row] = object_rows(
+    columns = object_columns(
         table,
         image_number=2,
         metadata={"Plate": "P1", "Well": "B03"},
         classes=["dead"],
         probabilities={"dead": [0.9], "living": [0.1]},
     )
+    [row] = object_rows(columns)
     expected = {
         "ImageNumber": 2,
         "ObjectNumber": 1,
@@ -155,7 +156,7 @@ def test_the_table_has_the_columns_of_cellprofiler() -> None:
     }
     assert {name: row[name] for name in expected} == expected
     with pytest.raises(InputError, match="0 classes for 1 cells"):
-        object_rows(table, image_number=1, metadata={}, classes=[], probabilities={})
+        object_columns(table, image_number=1, metadata={}, classes=[], probabilities={})
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+A1", "-A1", "@SUM(A1)", "\t=1", "\r=1"])

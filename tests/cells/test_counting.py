@@ -162,6 +162,14 @@ def test_a_table_of_other_wells_is_refused(tmp_path: Path) -> None:
         read_plate_table(tmp_path / "none.csv")
 
 
+@pytest.mark.parametrize(("plate", "words"), [("", "without a plate"), ("plate2", "on plate 'plate2'")])
+def test_a_table_of_the_same_wells_on_another_plate_names_the_plates(tmp_path: Path, plate: str, words: str) -> None:
+    path = tmp_path / "wells.csv"
+    path.write_text("plate,well,dose\nplate1,B02,2\n", encoding="utf-8")
+    with pytest.raises(InputError, match=rf"knows well B02 on plate 'plate1', and the micrographs tell of it {words}"):
+        matching(read_plate_table(path), [(plate, "B02"), (plate, "")])
+
+
 def test_fields_whose_calls_do_not_differ_are_not_called_single_fields() -> None:
     several = [field("A01", number, 12, 0) for number in (1, 2)]
     assert count_class(several).alike == ASSUMED

@@ -72,6 +72,20 @@ def test_irregular_samples_are_resampled_and_it_is_said(tmp_path: Path) -> None:
     assert "20.0% of the steps differ from 1 s; resampled" in found.notes[0]
 
 
+def test_uneven_samples_are_brought_to_the_step_of_a_model_and_even_ones_stay(tmp_path: Path) -> None:
+    given = RecordingFormat(channels=("p",))
+    times = np.cumsum([0.0, *([1.004, 1.004, 0.95] * 20)])
+    uneven = write(tmp_path / "a.csv", "time,p\n" + "".join(f"{one:.3f},{2 * one:.3f}\n" for one in times))
+    assert read_recordings(uneven, given)[0].period_s == pytest.approx(1.004)
+    (found,) = read_recordings(uneven, given, like_s=1.0)
+    assert found.period_s == 1.0
+    np.testing.assert_allclose(found.values[:, 0], 2 * np.arange(60))
+    assert read_recordings(uneven, given, like_s=1.02)[0].period_s == pytest.approx(1.004)
+    even = write(tmp_path / "b.csv", "time,p\n" + "".join(f"{1.004 * row:.3f},{row}\n" for row in range(40)))
+    (found,) = read_recordings(even, given, like_s=1.0)
+    assert found.period_s == pytest.approx(1.004) and found.values[:, 0].tolist() == list(range(40))
+
+
 def test_a_long_gap_stays_open_and_is_said(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", csv_text([0, 1, 2, 12, 13, 14]))
     (found,) = read_recordings(path)

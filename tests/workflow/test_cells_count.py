@@ -211,6 +211,8 @@ def test_a_picture_without_cells_is_a_row_of_gaps(cells_run: Path, tmp_path: Pat
     [row] = rows_of(tmp_path / "count" / "images.csv")
     assert (row["n_cells"], row["percent"], row["corrected_percent"]) == ("0", "", "")
     assert any("no cells" in note for note in results.notes)
+    [header] = (tmp_path / "count" / "cells.csv").read_text(encoding="utf-8").splitlines()
+    assert header.startswith("ImageNumber,ObjectNumber,") and "Classify_Probability_dead" in header
     assert (tmp_path / "count" / "overlays" / "B02_f1.tif.png").is_file()
 
 

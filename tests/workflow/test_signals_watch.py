@@ -246,6 +246,27 @@ def test_a_recording_of_another_rate_or_unit(folder: Path, tmp_path: Path) -> No
         predict_recordings(folder / "detector", str(tmp_path / "slow.csv"))
 
 
+def test_clocks_that_jitter_leave_windows_at_the_step_of_the_model(folder: Path, tmp_path: Path) -> None:
+    header, *lines = csv_lines(samples(seed=3))
+    rows = [line.split(",", 1)[1] for line in lines]
+    times = np.cumsum([0.0, *np.resize([1.004, 1.004, 0.95], len(rows) - 1)])
+    text = "\n".join([header, *(f"{one:.3f},{row}" for one, row in zip(times, rows, strict=True))])
+    (tmp_path / "jitter.csv").write_text(text + "\n")
+    found = predict_recordings(folder / "detector", str(tmp_path / "jitter.csv"))
+    assert found.windows.period_s == 1.0
+
+
+def test_what_learning_lacks_is_not_advised_as_its_own_option(tmp_path: Path) -> None:
+    header, *lines = csv_lines(samples(n=400))
+    (tmp_path / "gaps.csv").write_text("\n".join([header, *(line for at, line in enumerate(lines) if at % 20 < 12)]))
+    given = ("signals", "normal", str(tmp_path / "gaps.csv"), "-o", str(tmp_path / "d"), "--window", "20s")
+    code, said = command(*given)
+    assert code == 2 and "Take shorter windows; `headstart signals fit` fills gaps with --gaps fill" in said
+    write_csv(tmp_path / "whole.csv", samples(n=400))
+    code, said = command(*given[:2], str(tmp_path / "whole.csv"), *given[3:], "--reference", "1s")
+    assert code == 2 and "`headstart signals fit` does without one by --standardise window" in said
+
+
 def test_files_that_do_not_tell_all_are_judged_by_options(folder: Path, tmp_path: Path) -> None:
     lines = csv_lines(samples(leaks=True, seed=1), labelled=True)
     rows = [line.split(",") for line in lines[1:]]

@@ -52,7 +52,7 @@ def to_regular(raw: RawRecording, *, period_s: float | None = None) -> Recording
             f"{raw.name}: at a sample every {period:g} s its times span {n_grid:,} samples; at most {MAX_SAMPLES:,} "
             "are taken. Look for a wrong time, or cut the recording."
         )
-    if np.all(np.abs(steps - period) <= _SAME * period):
+    if has_even_steps(steps, period):
         values, labels = _open_gaps(raw.values), raw.labels
     else:
         values, labels = _interpolated(raw, times - times[0], period, n_grid)
@@ -67,6 +67,11 @@ def to_regular(raw: RawRecording, *, period_s: float | None = None) -> Recording
             many = "1 gap" if len(gaps) == 1 else f"{len(gaps):,} gaps"
             notes.append(f"{raw.name}: {many} of more than {MAX_BRIDGED * period:g} s, the longest of {longest:g} s.")
     return Recording(raw.name, raw.channels, values, period, float(times[0]), raw.has_clock, labels, notes=tuple(notes))
+
+
+def has_even_steps(steps_s: Floats, period_s: float) -> bool:
+    """Whether all steps from one sample to the next are a period within a hundredth, so that nothing is resampled."""
+    return bool(np.all(np.abs(steps_s - period_s) <= _SAME * period_s))
 
 
 def _equally_spaced(raw: RawRecording, period_s: float | None) -> Recording:

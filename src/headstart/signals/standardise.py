@@ -72,7 +72,8 @@ def reference_scale(windows: Windows, *, robust: bool = False) -> tuple[Floats, 
         if len(stretch) < MIN_REFERENCE or known.min() < MIN_REFERENCE:
             raise DataError(
                 f"{one.name}: the reference stretch has {known.min() if len(stretch) else 0} samples; at least "
-                f"{MIN_REFERENCE} are needed. Take a longer one with --reference, as in 120s, or --standardise window."
+                f"{MIN_REFERENCE} are needed. Take a longer one with --reference, as in 120s; `headstart signals fit` "
+                "does without one by --standardise window."
             )
         centre, spread = centre_and_spread(stretch, robust=robust)
         centres.append(centre)

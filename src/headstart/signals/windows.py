@@ -186,7 +186,8 @@ def cut_windows(recordings: Sequence[Recording], how: Windowing) -> Windows:
     )
     if not len(windows):
         raise DataError(
-            "No window is left: every one touches a gap. Fill gaps with --gaps fill, or take shorter windows."
+            "No window is left: every one touches a gap. Take shorter windows; `headstart signals fit` fills gaps with "
+            "--gaps fill."
         )
     n_gaps = sum(int(_touches_gap(one, length).sum()) > 0 for one in filled)
     if n_gaps:
@@ -221,8 +222,8 @@ def _without_gaps(one: Recording, policy: GapPolicy) -> tuple[Recording, list[st
     if policy == "refuse":
         sample = int(np.flatnonzero(missing.any(axis=1))[0])
         raise DataError(
-            f"{one.name} has a gap at {one.time_text(sample)}. Leave out the windows that touch one with --gaps skip, "
-            "or fill them with --gaps fill."
+            f"{one.name} has a gap at {one.time_text(sample)}, and the windows were asked for without gaps. Fit with "
+            "--gaps skip, which leaves out the windows that touch one, or with --gaps fill."
         )
     grid = np.arange(len(one))
     columns = [np.interp(grid, grid[~gap], column[~gap]) for column, gap in zip(one.values.T, missing.T, strict=True)]

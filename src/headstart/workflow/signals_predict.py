@@ -21,7 +21,7 @@ from headstart.signals.attribution import ChannelEvidence, deviation_evidence, s
 from headstart.signals.judging import JudgedAlarms, alarm_spans, events_of, judge_windows, raising_windows
 from headstart.signals.live.alarms import Hysteresis
 from headstart.signals.notes import notes_on
-from headstart.signals.readers.read import read_recordings
+from headstart.signals.readers.read import is_same_period, read_recordings
 from headstart.signals.recipe import SignalRecipe
 from headstart.signals.recording import NORMAL, Recording
 from headstart.signals.span import Span
@@ -36,7 +36,6 @@ from headstart.workflow.signals_model import open_stream_model
 MAX_TIMELINES: Final = 40
 """Most timelines that are drawn."""
 _AT_ONCE: Final = 1024
-_SAME_PERIOD: Final = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +174,7 @@ def _windows(watcher: Watcher, data: str, files: FileOptions) -> tuple[Windows, 
     """Windows of the recordings, cut as those that the model was fitted on, and notes on them."""
     recipe = watcher.recipe
     form = replace(files, channels=recipe.channels).format()
-    recordings = read_recordings(data, form, intervals=files.intervals)
+    recordings = read_recordings(data, form, intervals=files.intervals, like_s=recipe.period_s)
     _check_period(recordings[0], recipe)
     how = Windowing(
         length=Span(recipe.length, in_samples=True),
@@ -195,7 +194,7 @@ def _windows(watcher: Watcher, data: str, files: FileOptions) -> tuple[Windows, 
 
 
 def _check_period(one: Recording, recipe: SignalRecipe) -> None:
-    if abs(one.period_s - recipe.period_s) > _SAME_PERIOD * recipe.period_s:
+    if not is_same_period(one.period_s, recipe.period_s):
         raise DataError(
             f"{one.name} has a sample every {one.period_s:g} s, but the model was fitted on one every "
             f"{recipe.period_s:g} s. Resample the recording, state its rate with --rate where "

@@ -126,12 +126,26 @@ def matching(table: PlateTable, wells: Sequence[tuple[str, str]]) -> int:
     """
     known = [well for well in wells if table.of(*well)]
     if not known:
+        _check_plates(table, wells)
         listed = first_few(f"{plate} {well}".strip() or "none" for plate, well in wells)
         raise InputError(
             f"{table.path} knows none of the wells of the micrographs ({listed}). Name wells as in B07, and give "
             "--pattern where the names of the files tell them otherwise."
         )
     return len(known)
+
+
+def _check_plates(table: PlateTable, wells: Sequence[tuple[str, str]]) -> None:
+    """Refuse a table that knows the wells, but on other plates."""
+    plates = {well: plate for plate, well in table.rows}
+    plate, well = next((one for one in wells if one[1] in plates), ("", ""))
+    if well:
+        told = f"on plate {plate!r}" if plate else "without a plate"
+        raise InputError(
+            f"{table.path} knows well {well} on plate {plates[well]!r}, and the micrographs tell of it {told}. The "
+            "folder of a micrograph is its plate: count the folder above it, name the plate as the folder, or leave "
+            "the column plate out."
+        )
 
 
 def _checked_well(text: str, path: Path, line: int) -> str:

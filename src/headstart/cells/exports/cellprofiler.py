@@ -35,15 +35,15 @@ _BOX: Final = ("BoundingBoxMinimum_Y", "BoundingBoxMinimum_X", "BoundingBoxMaxim
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
-def object_rows(
+def object_columns(
     table: CellTable,
     *,
     image_number: int,
     metadata: Mapping[str, str],
     classes: Sequence[str],
     probabilities: Mapping[str, Sequence[float]],
-) -> list[dict[str, Any]]:
-    """Rows of the cells of one micrograph, columns named as CellProfiler names them.
+) -> dict[str, list[Any]]:
+    """Columns of a table of the cells of one micrograph, named as CellProfiler names them.
 
     Shape, intensity, place and class stand under ``AreaShape_``, ``Intensity_``, ``Location_`` and ``Classify_``, as
     there; ``Texture_Fine`` and ``Texture_Coarse`` are measures of our own. Intensities are in the units of the picture,
@@ -69,22 +69,27 @@ def object_rows(
     for what, values in {"classes": classes, **probabilities}.items():
         if len(values) != len(table):
             raise InputError(f"There are {len(values):,} {what} for {len(table):,} cells; expected one for each.")
-    about = {f"Metadata_{name}": value for name, value in metadata.items()}
-    names = {name: column_name(name) for name in table.columns}
-    return [
-        {
-            "ImageNumber": image_number,
-            "ObjectNumber": int(table.label[row]),
-            **about,
-            **{names[name]: float(values[row]) for name, values in table.columns.items()},
-            **{f"AreaShape_{name}": int(table.box[row, place]) for place, name in enumerate(_BOX)},
-            "Location_Center_X": float(table.x[row]),
-            "Location_Center_Y": float(table.y[row]),
-            **{f"Classify_{name}": int(classes[row] == name) for name in probabilities},
-            **{f"Classify_Probability_{name}": float(values[row]) for name, values in probabilities.items()},
-        }
-        for row in range(len(table))
-    ]
+    n = len(table)
+    return {
+        "ImageNumber": [image_number] * n,
+        "ObjectNumber": table.label.tolist(),
+        **{f"Metadata_{name}": [value] * n for name, value in metadata.items()},
+        **{column_name(name): values.tolist() for name, values in table.columns.items()},
+        **{f"AreaShape_{name}": table.box[:, place].tolist() for place, name in enumerate(_BOX)},
+        "Location_Center_X": table.x.tolist(),
+        "Location_Center_Y": table.y.tolist(),
+        **{f"Classify_{name}": [int(one == name) for one in classes] for name in probabilities},
+        **{f"Classify_Probability_{name}": [float(one) for one in values] for name, values in probabilities.items()},
+    }
+
+
+def object_rows(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Rows of the columns of `object_columns`, one for each cell.
+
+    >>> object_rows({"ObjectNumber": [1, 2], "AreaShape_Area": [9.0, 4.0]})
+    [{'ObjectNumber': 1, 'AreaShape_Area': 9.0}, {'ObjectNumber': 2, 'AreaShape_Area': 4.0}]
+    """
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def column_name(name: str) -> str:

@@ -15,7 +15,7 @@ from headstart.errors import DataError, first_few
 from headstart.signals.readers.clocks import without_clocks
 from headstart.signals.readers.format import RecordingFormat
 from headstart.signals.recording import RawRecording, Recording, with_same_channels
-from headstart.signals.regular import to_regular
+from headstart.signals.regular import has_even_steps, to_regular
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +31,7 @@ def read_recordings(
     given: RecordingFormat | None = None,
     *,
     intervals: str | os.PathLike[str] | None = None,
+    like_s: float | None = None,
 ) -> tuple[Recording, ...]:
     """Recordings of one file, or of every file in a folder, in natural order of their names.
 
@@ -42,6 +43,9 @@ def read_recordings(
         What the files do not tell themselves.
     intervals : path, optional
         Table of labelled intervals; see `headstart.signals.readers.intervals`.
+    like_s : float > 0, optional
+        Sampling period of a model in seconds. Uneven samples are brought to it where that of the recordings is the same
+        within a hundredth, so that the jitter of their clocks does not move the windows. Default: the median step.
 
     Raises
     ------
@@ -53,7 +57,7 @@ def read_recordings(
     raw = [one for file in _files(source, table) for one in _read_file(file, _name(file, source), given)]
     if given.channels is None:
         raw = without_clocks(raw)
-    period = given.period_s or _common_period(raw)
+    period = given.period_s or _common_period(raw, like_s)
     recordings = with_same_channels([to_regular(one, period_s=period) for one in raw], given.channels)
     if table is not None:
         from headstart.signals.readers.intervals import with_intervals
@@ -97,8 +101,20 @@ def _read_file(file: Path, name: str, given: RecordingFormat) -> Sequence[RawRec
     return [tables.read_csv(file, name, given)]
 
 
-def _common_period(raw: Sequence[RawRecording]) -> float | None:
-    """Sampling period of all recordings: the median of theirs, where they agree."""
+def is_same_period(one_s: float, other_s: float) -> bool:
+    """Whether two sampling periods in seconds are the same within a hundredth of the second.
+
+    >>> is_same_period(1.008, 1.0), is_same_period(1.02, 1.0)
+    (True, False)
+    """
+    return abs(one_s - other_s) <= _SAME_PERIOD * other_s
+
+
+def _common_period(raw: Sequence[RawRecording], like_s: float | None) -> float | None:
+    """Sampling period of all recordings: the median of theirs, where they agree.
+
+    Of uneven samples it is `like_s`, where that is the same. Even ones stay as they are, at the times of the file.
+    """
     timed = [one for one in raw if one.times is not None and len(one.times) > 1]
     if not timed:
         return None
@@ -113,7 +129,10 @@ def _common_period(raw: Sequence[RawRecording]) -> float | None:
             f"{one.name} has a sample every {periods[far[0]]:g} s, the others every {common:g} s. Fit recordings of "
             "one sampling rate, or resample them first."
         )
-    return common
+    if like_s is None or not is_same_period(common, like_s):
+        return common
+    is_even = all(has_even_steps(np.diff(one.times), common) for one in timed if one.times is not None)
+    return common if is_even else like_s
 
 
 def _told(recordings: tuple[Recording, ...]) -> tuple[Recording, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +10,7 @@ from typing import Any, Final
 from headstart.cells.counting.known import KnownCounts
 from headstart.cells.counting.plate_table import PlateTable, matching, read_plate_table
 from headstart.cells.counting.shares import ClassCount, CountedCells, FieldCount
-from headstart.cells.exports.cellprofiler import csv_lines, object_rows, safe_csv
+from headstart.cells.exports.cellprofiler import csv_lines, object_columns, object_rows, safe_csv
 from headstart.cells.exports.geojson import geojson
 from headstart.cells.exports.imagej import check_roifile, imagej_rois
 from headstart.cells.exports.overlay import Colour, display, framed, palette
@@ -76,7 +76,8 @@ class _Tally:
     fields: list[FieldCount] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    columns: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()  # of the table of cells, once there is one
+    first_columns: tuple[str, ...] = ()  # of the first micrograph, though it may have no cell
 
 
 def write_cells_count(
@@ -139,6 +140,8 @@ def write_cells_count(
         about = _about_wells(plate)
         results = _results(job, tally, count, columns, about)
         _write_tables(place, count, about)
+        if not tally.columns:
+            write_bytes(place / CELLS_FILE, safe_csv([], tally.first_columns))
         results.write(place / CellsCountResults.file_name)
         write_count_page(place, results)
     for note in (*results.notes, *results.skipped):
@@ -201,14 +204,14 @@ def _write_micrograph(place: Path, called: CalledMicrograph, number: int, job: _
         write_bytes(
             place / "outlines" / f"{called.name}.zip", imagej_rois(called.labels, called.classes, job.class_colours)
         )
-    rows = object_rows(
+    columns = object_columns(
         table,
         image_number=number,
         metadata=_metadata(field),
         classes=called.classes,
         probabilities=probabilities,
     )
-    _append(place / CELLS_FILE, rows, tally)
+    _append(place / CELLS_FILE, columns, tally)
 
 
 def _metadata(field: FieldCount) -> dict[str, str]:
@@ -216,7 +219,7 @@ def _metadata(field: FieldCount) -> dict[str, str]:
     return {"FileName": field.name, "Plate": position.plate, "Well": position.well, "Site": position.field}
 
 
-def _append(path: Path, rows: list[dict[str, Any]], tally: _Tally) -> None:
+def _append(path: Path, of_cells: Mapping[str, Sequence[Any]], tally: _Tally) -> None:
     """Go on with the table of cells, which is too large to be held.
 
     Raises
@@ -224,9 +227,10 @@ def _append(path: Path, rows: list[dict[str, Any]], tally: _Tally) -> None:
     InputError
         When a micrograph has other channels than those before it.
     """
+    rows, columns = object_rows(of_cells), tuple(of_cells)
+    tally.first_columns = tally.first_columns or columns
     if not rows:
         return
-    columns = tuple(rows[0])
     if tally.columns and columns != tally.columns:
         raise InputError(
             f"{rows[0]['Metadata_FileName']} has other channels than the micrographs before it. Count micrographs of "
