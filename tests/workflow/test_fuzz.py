@@ -22,7 +22,7 @@ def fuzz(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_sound_documents_are_read(fuzz: ModuleType, tmp_path: Path) -> None:
     for name, (content, read) in fuzz.sound_documents(tmp_path).items():
         (tmp_path / name).write_bytes(content)
-        read(tmp_path / name)
+        assert read(tmp_path / name) is not None, name
 
 
 def test_damaged_images_documents_and_bombs_end_in_words(fuzz: ModuleType, tmp_path: Path) -> None:

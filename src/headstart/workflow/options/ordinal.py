@@ -80,8 +80,8 @@ class OrdinalOptions(Options):
         """
         if self.decide == "expected" and self.ordinal is None:
             raise InputError(
-                "--decide expected takes the mean over ordered classes, but the classes have no order. Name it where "
-                "there are three or more (--ordinal low,middle,high), or leave --decide out."
+                "--decide expected takes the mean over ordered classes, but the classes have no order. Name it "
+                "(--ordinal low,middle,high) where there are three or more, or leave --decide out."
             )
 
     @property
