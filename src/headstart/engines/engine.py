@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final
 
 import torch
@@ -98,6 +98,24 @@ class Engine:
     def is_eager(self) -> bool:
         """Whether every operation is computed by itself, so that what else a pass gives changes no bit of a block."""
         return self.name == "torch" and not self.compiled
+
+    def resized(self, *, n_threads: int | None = None, batch_size: int | None = None) -> Engine:
+        """The same engine with other threads, or other images per forward pass; None leaves them as they are.
+
+        Raises
+        ------
+        InputError
+            When a number is out of range, or the network is quantised for batches of another size.
+        """
+        threads = self.n_threads if n_threads is None else n_threads
+        size = self.batch_size if batch_size is None else batch_size
+        if self.network_sha256 and size != self.batch_size:
+            raise InputError(
+                f"The int8 network of this model takes {self.batch_size:,} images per forward pass, never {size:,}. "
+                "Leave --batch-size out."
+            )
+        streams = threads if self.name == "openvino" else self.n_streams
+        return replace(self, n_threads=threads, batch_size=size, n_streams=streams)
 
     def settings(self) -> dict[str, Any]:
         """Everything that may change the last bit of a feature, for the cache key."""

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from headstart.augment import IDENTITY, View
 from headstart.data.dataset import ImageDataset
-from headstart.errors import InputError, StorageError
+from headstart.data.images.files import damage_of, note_damage
+from headstart.errors import ImageError, InputError, StorageError
 from headstart.features.cache import FeatureCache
 from headstart.features.cache.read import Columns
 from headstart.features.pipeline import stream_views
@@ -121,9 +122,50 @@ def extract_views(
     return work.run(f"Features ({extractor.label}, {len(views)} views{_for(fold)})", "views").swapaxes(0, 1)
 
 
+def extract_readable(
+    dataset: ImageDataset, extractor: FeatureExtractor, views: Sequence[View], cache: FeatureCache
+) -> tuple[NDArray[Any], list[tuple[int, ImageError]]]:
+    """Features of several views of every image that can be read, and the images that cannot.
+
+    Parameters
+    ----------
+    dataset : ImageDataset
+        With its content hashes.
+    extractor : FeatureExtractor
+    views : sequence of View
+    cache : FeatureCache
+
+    Returns
+    -------
+    features : ndarray of shape (n_images, n_views, *row_shape)
+        As `extract_views` gives them; of an image that cannot be read the row holds no features.
+    failed : list of (int, ImageError)
+        Rows that could not be read, in order, and why.
+    """
+    bad: dict[str, ImageError] = {}
+    work = _Extraction(dataset, extractor, views, cache, Silent(), failed=bad)
+    features = work.run(f"Features ({extractor.label})", "views").swapaxes(0, 1)
+    _note_damaged_copies(dataset)
+    rows = [(row, bad[digest]) for row, digest in enumerate(work.hashes) if digest in bad]
+    return features, [(row, ImageError(dataset.names[row], error.reason)) for row, error in rows]
+
+
+def _note_damaged_copies(dataset: ImageDataset) -> None:
+    """Note what is missing of copies of damaged pictures: only the first of each was decoded."""
+    hashes = dataset.hashes or ()
+    named = list(zip(hashes, dataset.names, strict=True))
+    damaged = {digest: missing for digest, name in named if (missing := damage_of(dataset.pixels, name)) is not None}
+    for digest, name in named if damaged else ():
+        if digest in damaged:
+            note_damage(dataset.pixels, name, damaged[digest])
+
+
 @dataclass(frozen=True, eq=False)
 class _Extraction:
-    """Views of the images of one data set, taken from the cache or computed."""
+    """Views of the images of one data set, taken from the cache or computed.
+
+    Where `failed` is given, an image that cannot be read is noted there by its content hash, and stops nothing.
+    """
 
     dataset: ImageDataset
     extractor: FeatureExtractor
@@ -131,6 +173,7 @@ class _Extraction:
     cache: FeatureCache
     progress: Progress
     several: bool = False
+    failed: dict[str, ImageError] | None = None
 
     @property
     def hashes(self) -> Sequence[str]:
@@ -189,13 +232,24 @@ class _Extraction:
                 for number in np.unique(numbers).tolist():
                     at = np.flatnonzero(numbers == number)
                     where, passed = [batch.rows[place] for place in at], batch.features[at]
+                    whole = [place for place, row in enumerate(where) if self._is_whole(row)]
                     for keeper in keepers[number]:
-                        keeper.keep(where, self.hashes, passed)
+                        keeper.keep([where[place] for place in whole], self.hashes, passed[whole])
                     rows.array[number, where] = passed if columns is None else passed[:, columns]
                 rows.advise_free(batch.features.nbytes)
                 advance(len(batch.rows))
-                if batch.failed:
-                    raise batch.failed[0][1]
+                self._note(batch.failed)
+
+    def _is_whole(self, row: int) -> bool:
+        """Whether nothing is missing of an image: the cache answers whoever takes no damaged ones, too."""
+        return damage_of(self.dataset.pixels, self.dataset.names[row]) is None
+
+    def _note(self, failed: Sequence[tuple[int, ImageError]]) -> None:
+        """Note images that cannot be read, or raise for the first of them."""
+        for row, error in failed:
+            if self.failed is None:
+                raise error
+            self.failed[self.hashes[row]] = error
 
     def _keepers(self, view: View, stack: ExitStack) -> list[_Keeper]:
         """Writers that store the rows of a view in the cache, part by part."""

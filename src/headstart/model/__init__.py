@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from headstart.model.feature_recipe import FeatureRecipe
     from headstart.model.fold_models import FoldModel, FoldModels, load_fold_models
     from headstart.model.load import load_model
-    from headstart.model.model import Model, Prediction, Unlocked, image_marks
+    from headstart.model.model import Model, Prediction, Unlocked, image_mark, image_marks
     from headstart.model.novelty import ImageNovelty, NoveltyDetector
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "NoveltyDetector",
     "Prediction",
     "Unlocked",
+    "image_mark",
     "image_marks",
     "load_fold_models",
     "load_model",
@@ -42,6 +43,7 @@ _HOMES = {
     "NoveltyDetector": "novelty",
     "Prediction": "model",
     "Unlocked": "model",
+    "image_mark": "model",
     "image_marks": "model",
     "load_fold_models": "fold_models",
     "load_model": "load",

@@ -24,7 +24,8 @@ from headstart.engines.network_cache import NetworkCache
 from headstart.errors import InputError
 from headstart.features.extract import mean_of_views
 from headstart.features.extractor import Extractor
-from headstart.features.pipeline import joined, stream_views
+from headstart.features.kept import stream_kept
+from headstart.features.pipeline import joined
 from headstart.finetuning import UnlockedNetwork, features_of
 from headstart.heads import FittedHead
 from headstart.heads.arithmetic import BLOCK_ROWS
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
     from headstart.decisions import Novelty
     from headstart.errors import ImageError
+    from headstart.features.cache import FeatureCache
 
     _Predicted = tuple[list[int], NDArray[np.float64], list[tuple[int, ImageError]], Novelty | None]
 
@@ -145,6 +147,9 @@ class Model:
     novelty : NoveltyDetector or None
         Tells images unlike the training images, by the features of this head without table columns; None where they
         are not told, or by the features of a further member.
+    cache : FeatureCache or None
+        Where features of images are looked up and kept, and converted networks. None: features are not kept, networks
+        in the user's default folder.
     """
 
     backbone: Backbone
@@ -164,6 +169,7 @@ class Model:
     others: tuple[Model, ...] = ()
     weights: tuple[float, ...] = ()
     novelty: NoveltyDetector | None = None
+    cache: FeatureCache | None = None
 
     @property
     def ordered(self) -> bool:
@@ -189,7 +195,7 @@ class Model:
     @functools.cached_property
     def extractor(self) -> Extractor:
         """Extractor of the features; its network is made ready once, when the first image comes."""
-        network_cache = NetworkCache(default_cache_folder())
+        network_cache = NetworkCache(default_cache_folder() if self.cache is None else self.cache.folder)
         stage = None if self.unlocked is None else self.unlocked.stage
         return Extractor(
             self.backbone,
@@ -271,12 +277,11 @@ class Model:
             yield from mean_probabilities(dataset, readers, self.weights)
             return
         averaged, seen = self.features.averaged, self.seen_views
-        requested = ((row, seen) for row in range(len(dataset)))
         n_views = len(seen)
         rows: list[int] = []
         waiting: list[NDArray[Any]] = []  # of images whose views have not all come yet
         seen_alone: list[NDArray[Any]] = []  # features of the image itself, view 0 of every policy
-        for batch in joined(stream_views(dataset, extractor, requested), BLOCK_ROWS):
+        for batch in joined(stream_kept(dataset, extractor, range(len(dataset)), seen, self.cache), BLOCK_ROWS):
             rows += batch.rows
             features = self._features(batch.features)
             waiting.append(features if averaged else self._of_head(features, table, batch.rows))
@@ -324,6 +329,7 @@ class Model:
             self._features,
             lambda features, rows: self._of_head(features, table, rows),
             None if self.novelty is None else self.novelty.judge,
+            self.cache,
         )
 
     @property
@@ -382,6 +388,25 @@ class Model:
             if prediction.error is not None:
                 raise ImageError(prediction.image, prediction.error)
             yield prediction
+
+    def on_machine(
+        self, *, threads: int | None = None, batch_size: int | None = None, cache: FeatureCache | None = None
+    ) -> Model:
+        """The same model with other threads, other images per forward pass, or a cache; None leaves each as it is.
+
+        Other threads and another batch size may change the last digits of a probability, no more.
+
+        Raises
+        ------
+        InputError
+            When a number is out of range, or the network is quantised for batches of another size.
+        """
+        return replace(
+            self,
+            engine=self.engine.resized(n_threads=threads, batch_size=batch_size),
+            cache=cache or self.cache,
+            others=tuple(one.on_machine(threads=threads, batch_size=batch_size, cache=cache) for one in self.others),
+        )
 
     def save(self, folder: Path) -> None:
         """Write the bundle; the manifest is written last, so a half-written bundle is never taken for a whole one.
@@ -462,6 +487,11 @@ def as_dataset(images: ImageDataset | Sequence[str | os.PathLike[str]] | NDArray
     return ImageDataset.from_files([os.fspath(path) for path in images])
 
 
+def image_mark(dataset: ImageDataset, row: int) -> str:
+    """Short hash of an image's content, by which a bundle knows its training images again."""
+    return dataset.content_hash(row)[:_MARK_LENGTH]
+
+
 def image_marks(dataset: ImageDataset) -> list[str]:
-    """Short hash of every image's content, in row order, by which a bundle knows its training images again."""
-    return [dataset.content_hash(row)[:_MARK_LENGTH] for row in range(len(dataset))]
+    """Short hash of every image's content, in row order."""
+    return [image_mark(dataset, row) for row in range(len(dataset))]

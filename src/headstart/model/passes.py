@@ -10,7 +10,7 @@ import numpy as np
 
 from headstart.augment import IDENTITY
 from headstart.features.extract import mean_of_views
-from headstart.features.pipeline import stream_views
+from headstart.features.kept import stream_kept
 from headstart.model.novelty import of_images
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from headstart.data import ImageDataset
     from headstart.decisions import Novelty
     from headstart.errors import ImageError
+    from headstart.features.cache import FeatureCache
     from headstart.features.extractor import Extractor
 
     Floats = NDArray[np.float64]
@@ -49,6 +50,8 @@ class PassReader:
         From features, and the numbers of their images, to probabilities (n, n_classes).
     judge : callable or None
         From features to the novelty of the images; None where this head's features do not tell it.
+    cache : FeatureCache or None
+        Where features are looked up and kept.
     """
 
     extractor: Extractor
@@ -57,6 +60,7 @@ class PassReader:
     features: Callable[[NDArray[Any]], NDArray[np.float32]]
     probabilities: Callable[[NDArray[np.float32], Sequence[int]], Floats]
     judge: Callable[[NDArray[np.float32]], Novelty] | None = None
+    cache: FeatureCache | None = None
 
     def of_images(self, features: NDArray[np.float32], images: Sequence[int]) -> Floats:
         """Probabilities of images from the features (n_images x n_views, n_features) of their views."""
@@ -102,7 +106,8 @@ class ForwardPass:
         found: dict[int, list[NDArray[np.float32]]] = {number: [] for number, _ in self.readers}
         read: list[int] = []
         failed: list[tuple[int, ImageError]] = []
-        for batch in stream_views(dataset, self.extractor, ((row, self.views) for row in rows)):
+        cache = self.readers[0][1].cache
+        for batch in stream_kept(dataset, self.extractor, rows, self.views, cache):
             failed += batch.failed
             read += [row for row, view in zip(batch.rows, batch.views, strict=True) if view == 0]
             for number, reader in self.readers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,10 @@ import numpy as np
 from headstart.data import ImageDataset
 from headstart.data.table.encoding import array_needed
 from headstart.decisions import DecidedOutOfFold, evaluate_decisions, evaluate_novelty
-from headstart.errors import DataError, InputError
+from headstart.errors import DataError, ImageError, InputError
 from headstart.metrics import OutOfFold
 from headstart.metrics import evaluate as evaluate_predictions
-from headstart.model import Model, Prediction, image_marks, load_model
+from headstart.model import Model, Prediction, image_mark, load_model
 from headstart.progress import Progress, Silent
 from headstart.results.models.evaluation import TestSetResults
 from headstart.results.models.novelty import NoveltyShare
@@ -29,7 +30,9 @@ from headstart.results.writers.estimates import (
 )
 from headstart.results.writers.ordinal import ordinal_results
 from headstart.workflow.job.audit import Data, open_data, refuse_table_columns
+from headstart.workflow.job.machine import model_on_machine
 from headstart.workflow.options.data import as_source
+from headstart.workflow.options.machine import EngineOptions, MachineOptions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,6 +44,10 @@ def evaluate(
     *,
     skip_unreadable: bool = False,
     seed: int = 0,
+    threads: int | None = None,
+    batch_size: int | None = None,
+    cache: str | None = "default",
+    cache_limit: str | None = None,
     progress: Progress | None = None,
 ) -> TestSetResults:
     """Score a model on a labelled test set that it has never seen.
@@ -58,6 +65,12 @@ def evaluate(
         Leave unreadable images out instead of stopping.
     seed : int
         Random seed of the resampling.
+    threads, batch_size : int, optional
+        Threads, and images per forward pass. Default: those of the model.
+    cache : str or None
+        Folder of the feature cache, ``default``, or None to keep nothing.
+    cache_limit : str, optional
+        Size such as ``20GB``; see `MachineOptions`.
     progress : Progress, optional
 
     Returns
@@ -67,17 +80,20 @@ def evaluate(
     Raises
     ------
     DataError
-        When labels are missing or unknown to the model, images are unreadable, or the model was trained on some.
+        When labels are missing or unknown to the model, images are unreadable, or the model was trained on some; the
+        last before any prediction is made.
     """
     progress = progress or Silent()
-    fitted = model if isinstance(model, Model) else load_model(model)
+    machine = MachineOptions(threads=threads, cache=cache, cache_limit=cache_limit)
+    loaded = model if isinstance(model, Model) else load_model(model)
+    fitted = model_on_machine(loaded, machine, EngineOptions(batch_size=batch_size), progress)
     dataset, _ = open_data(with_table_columns(data, fitted))
     labels = _model_labels(dataset, fitted.classes)
+    _refuse_training_images(fitted, dataset)
     predictions = list(fitted.predict_each(dataset, progress=progress))
     bad = [f"{prediction.image}: {prediction.error}" for prediction in predictions if prediction.error is not None]
     rows = _readable_rows(predictions, bad, skip_unreadable)
     judged, readable = dataset.subset(rows), [predictions[row] for row in rows.tolist()]
-    _refuse_training_images(fitted, judged)
     oof = _test_set(fitted, judged, labels[rows], readable)
     found = evaluate_predictions(oof, correction="none", seed=seed)
     return TestSetResults(
@@ -163,9 +179,13 @@ def _novelty_share(model: Model, oof: OutOfFold, predictions: Sequence[Predictio
 
 
 def _refuse_training_images(model: Model, dataset: ImageDataset) -> None:
-    """Raise for images that the model was trained on."""
+    """Raise for images that the model was trained on; one that cannot be opened is no such image."""
     known = set(model.facts.get("images_sha256", ()))
-    seen = [name for name, mark in zip(dataset.names, image_marks(dataset), strict=True) if mark in known]
+    seen = []
+    for row, name in enumerate(dataset.names):
+        with suppress(ImageError):
+            if image_mark(dataset, row) in known:
+                seen.append(name)
     if seen:
         raise DataError(
             f"{len(seen):,} of {len(dataset):,} images were used to train this model ({', '.join(seen[:3])}), so its "

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from headstart.data import ImageDataset, ManifestColumns, read_dataset
-from headstart.data.images.files import FilePixels, accepting_damaged
+from headstart.data.images.files import accepting_damaged, damage_of
 from headstart.data.readers.folder import files_to_answer
 from headstart.data.table.encoding import array_needed
 from headstart.errors import DataError, InputError
@@ -242,8 +242,7 @@ def _status(dataset: ImageDataset, prediction: Prediction) -> str:
     """``ok``, why there is no prediction, or what is missing of a picture that was taken all the same."""
     if prediction.error is not None:
         return prediction.error
-    damage = dataset.pixels.damage if isinstance(dataset.pixels, FilePixels) else None
-    missing = None if damage is None else damage.get(prediction.image)
+    missing = damage_of(dataset.pixels, prediction.image)
     return "ok" if missing is None else f"damaged, kept as asked: {missing}"
 
 

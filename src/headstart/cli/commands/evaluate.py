@@ -11,6 +11,7 @@ from headstart.cli.commands import register_command
 from headstart.cli.options import DataCommand, collect, data_argument, options_of, quiet_option
 from headstart.workflow.options.data import DataSource
 from headstart.workflow.options.fit import FitOptions
+from headstart.workflow.options.machine import NOTHING_KEPT, OF_MODEL, EngineOptions, MachineOptions
 
 
 @register_command(order=60)
@@ -19,6 +20,9 @@ from headstart.workflow.options.fit import FitOptions
 @data_argument
 @options_of(DataSource)
 @options_of(FitOptions, "skip_unreadable", "seed", "device")
+@options_of(FitOptions, "threads", "batch_size", unset=OF_MODEL)
+@options_of(FitOptions, "cache", turned_off_by=NOTHING_KEPT)
+@options_of(FitOptions, "cache_limit")
 @quiet_option
 def evaluate(
     *, model: str, data: str, skip_unreadable: bool, seed: int, device: str, quiet: bool, **given: Any
@@ -31,9 +35,19 @@ def evaluate(
     from headstart.workflow import evaluate as evaluate_model
 
     source = collect(DataSource, given, path=data)
+    machine, engine = collect(MachineOptions, given), collect(EngineOptions, given)
     fitted = load_model(model, device=None if device == "auto" else device)
-    progress = TerminalProgress(quiet=quiet)
-    found = evaluate_model(fitted, source, skip_unreadable=skip_unreadable, seed=seed, progress=progress)
+    found = evaluate_model(
+        fitted,
+        source,
+        skip_unreadable=skip_unreadable,
+        seed=seed,
+        threads=machine.threads,
+        batch_size=engine.batch_size,
+        cache=machine.cache,
+        cache_limit=machine.cache_limit,
+        progress=TerminalProgress(quiet=quiet),
+    )
 
     def show() -> None:
         print_scores(found)

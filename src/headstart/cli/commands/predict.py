@@ -10,9 +10,10 @@ import click
 
 from headstart.cli.answer import Answer, wants_json
 from headstart.cli.commands import register_command
-from headstart.cli.options import options_of, quiet_option
+from headstart.cli.options import collect, options_of, quiet_option
 from headstart.workflow.options.data import DataSource
 from headstart.workflow.options.fit import FitOptions
+from headstart.workflow.options.machine import NOTHING_KEPT, OF_MODEL, EngineOptions, MachineOptions
 
 
 @register_command(order=50)
@@ -25,6 +26,9 @@ from headstart.workflow.options.fit import FitOptions
 @click.option("--root", type=click.Path(), help="Of a table: folder that its paths start from. [default: its own]")
 @options_of(DataSource, "feature_array", "accept_damaged")
 @options_of(FitOptions, "device")
+@options_of(FitOptions, "threads", "batch_size", unset=OF_MODEL)
+@options_of(FitOptions, "cache", turned_off_by=NOTHING_KEPT)
+@options_of(FitOptions, "cache_limit")
 @quiet_option
 def predict(
     *,
@@ -38,6 +42,7 @@ def predict(
     accept_damaged: bool,
     device: str,
     quiet: bool,
+    **given: Any,
 ) -> Answer:
     """Predict the class of images: files, folders, globs, a table.
 
@@ -49,10 +54,13 @@ def predict(
     """
     from headstart.cli.progress import TerminalProgress
     from headstart.model import load_model
+    from headstart.workflow.job.machine import model_on_machine
     from headstart.workflow.predict import predict_files, predict_rows
 
-    fitted = load_model(model, device=None if device == "auto" else device)
     path, progress = None if output is None else Path(output), TerminalProgress(quiet=quiet)
+    machine, engine = collect(MachineOptions, given), collect(EngineOptions, given)
+    loaded = load_model(model, device=None if device == "auto" else device)
+    fitted = model_on_machine(loaded, machine, engine, progress)
     reading: dict[str, Any] = {
         "image_column": image_column,
         "root": root,

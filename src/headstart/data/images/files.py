@@ -149,6 +149,18 @@ def accepting_damaged(pixels: ImageSource) -> ImageSource:
     return replace(pixels, damage={}) if isinstance(pixels, FilePixels) else pixels
 
 
+def damage_of(pixels: ImageSource, name: str) -> str | None:
+    """What is missing of a picture that was decoded and taken all the same; None for one that is whole."""
+    damage = pixels.damage if isinstance(pixels, FilePixels) else None
+    return None if damage is None else damage.get(name)
+
+
+def note_damage(pixels: ImageSource, name: str, missing: str) -> None:
+    """Note what is missing of a picture, where such pictures are taken: of a copy of one that was decoded, say."""
+    if isinstance(pixels, FilePixels) and pixels.damage is not None:
+        pixels.damage[name] = missing
+
+
 def _check_regular(name: str, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise ImageError(name, "not a regular file")

@@ -14,6 +14,10 @@ DEVICES: Final = get_args(Device)
 THREADS: Final = {"at_least": 1, "at_most": 256}
 SKIP_UNREADABLE = "Leave unreadable images out instead of stopping."
 OFFLINE = "Never touch the network."
+OF_MODEL: Final = "that of the model"
+"""Threads and batch size of a prediction where none are named."""
+NOTHING_KEPT: Final = ("--no-cache", "Look no features up, and keep none.")
+"""Flag that turns the cache off where there is no folder of a run."""
 NETWORK_ACCESS = "whether the network is touched"
 
 

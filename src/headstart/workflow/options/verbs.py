@@ -47,7 +47,10 @@ _TAKES: Final[Mapping[str, tuple[_Takes, ...]]] = MappingProxyType(
             _of_fit(NetworkOptions, *_COMPUTING, fields=("positive", "seed", "ensemble", "ordinal")),
         ),
         "pretrain": (_DATA, _Takes(PretrainOptions)),
-        "evaluate": (_DATA, _of_fit(fields=("skip_unreadable", "seed", "device"))),
+        "evaluate": (
+            _DATA,
+            _of_fit(fields=("skip_unreadable", "seed", "device", "threads", "batch_size", "cache", "cache_limit")),
+        ),
         "rank": (_DATA, _of_fit(NetworkOptions, *_COMPUTING, fields=("study", "split", "seed"))),
     }
 )
