@@ -4,9 +4,15 @@
 recordings, half of them anomalies, as in Brodzicki et al. 2020 (DOI 10.2478/fcds-2020-0010). Their Table 2 (697, 125 /
 20, 802; rows are the true class) gives 91.2 %, their text says 95 %. SMOTE makes windows of standardised values before
 they become pictures, as there; the same in feature space stands beside it. The oracle is the forest on what is left
-when the simulator's hidden state is taken away, and knows how long that lies outside the noise. What is drawn and seen,
-and the penalty of the ridge head, are chosen on the last quarter of the training recordings; the test windows are
-judged once. VGG-19 has random weights here: its seconds are measured on some windows and multiplied.
+when the simulator's hidden state is taken away, and knows how long that lies outside the noise.
+
+How strong the faults of the ring are is frozen before any picture is judged, by statistics and forest alone, on rings
+of other seeds: of `STRENGTHS`, laid around the 0.2 at which one of them gave 0.87, the one at which the mean accuracy
+of ``statistics + forest`` over the three `DEVELOPMENT_SEEDS`, at the sizes of the paper, lies nearest to the middle of
+0.85 to 0.90 (``--only difficulty``, which is no part of a run without ``--only``). `STRENGTH` is what came out; the
+other parts judge at it, on rings whose seeds nothing else uses. What is drawn and seen, and the penalty of the ridge
+head, are chosen on the last quarter of the training recordings; the test windows are judged once. VGG-19 has random
+weights here: its seconds are measured on some windows and multiplied.
 """
 
 from __future__ import annotations
@@ -40,7 +46,13 @@ from headstart.signals.span import Span
 from headstart.signals.statistics import statistics
 
 PARTS = ("ring", "fine-tuned", "vgg19")
-SEED = 7301
+SEED = 9401
+DEVELOPMENT_SEEDS = (8101, 8201, 8301)
+STRENGTHS = (0.14, 0.17, 0.2, 0.24)
+STRENGTH = 0.2
+"""Decades of pressure of the largest fault, as `difficulty` froze it."""
+LOW, HIGH = 0.85, 0.90
+"""Between them statistics and forest are to score."""
 N_TRAINING, N_TEST = 9_898, 1_644
 SIDE = 96
 N_CHOOSING = 2_000
@@ -75,9 +87,9 @@ class Side:
         return replace(self.pixels.recipe, image=image).pictures(values)
 
 
-def side(n_recordings: int, n_each: int, seed: int) -> Side:
+def side(n_recordings: int, n_each: int, seed: int, strength: float) -> Side:
     """At most so many normal windows, and so many anomalies, of simulated recordings."""
-    simulated = simulate(Ring(n_recordings, 60, seed=seed))
+    simulated = simulate(Ring(n_recordings, 60, seed=seed, strength=strength))
     how = Windowing(Span(60.0), Span(30.0), reference=Span(300.0), rule="majority")
     pixels = window_dataset([one.recording for one in simulated], how).pixels
     windows = pixels.windows
@@ -97,6 +109,13 @@ def evened(values: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return made.features.reshape(-1, *values.shape[1:]), made.labels.astype(bool)
 
 
+def sides(seed: int, strength: float, *, quick: bool) -> tuple[Side, Side]:
+    """Training and test windows at the paper's sizes, of recordings of two rings."""
+    n_train, n_test = (400, 120) if quick else (N_TRAINING, N_TEST)
+    train = side(8 if quick else 84, n_train // 2, seed, strength)
+    return train, side(8 if quick else 44, n_test // 2, seed + 1, strength)
+
+
 @dataclass(frozen=True, eq=False)
 class Work:
     """Both sides, the training windows with those of SMOTE among them, and features of pictures."""
@@ -110,9 +129,7 @@ class Work:
     @classmethod
     def of(cls, features: Features, *, quick: bool) -> Work:
         """The sides at the paper's sizes."""
-        n_train, n_test = (400, 120) if quick else (N_TRAINING, N_TEST)
-        train = side(8 if quick else 84, n_train // 2, SEED)
-        test = side(8 if quick else 44, n_test // 2, SEED + 1)
+        train, test = sides(SEED, STRENGTH, quick=quick)
         return cls(train, test, *evened(train.values, train.truth), features)
 
     def seen(self, values: np.ndarray, image: str, features: str, weights: str | None = None) -> np.ndarray:
@@ -170,9 +187,35 @@ def ring(work: Work) -> dict[str, Any]:
         "oracle": forest(*evened(known_to_oracle(train.left), train.truth), known_to_oracle(test.left)),
     }
     scores[BOTH] = (scores[OURS] + scores[SIMPLE]) / 2
-    sizes = {"n_training": len(work.truth), "n_of_smote": len(work.truth) - len(train.truth), "n_test": len(test.truth)}
+    sizes: dict[str, Any] = {
+        "seed": SEED,
+        "strength": STRENGTH,
+        "n_training": len(work.truth),
+        "n_of_smote": len(work.truth) - len(train.truth),
+        "n_test": len(test.truth),
+    }
     methods = {name: figures(one, test.truth) for name, one in scores.items()}
     return {**sizes, "recipe": vars(recipe), "accuracy_of_recipes": tried, "methods": methods, "paper": PAPER}
+
+
+def difficulty(*, quick: bool) -> dict[str, Any]:
+    """Accuracy of statistics and forest by the strength of faults, on rings for development, and the one chosen."""
+    found: dict[float, list[float]] = {}
+    for strength in STRENGTHS[::3] if quick else STRENGTHS:
+        found[strength] = []
+        for seed in DEVELOPMENT_SEEDS[: 1 if quick else None]:
+            train, test = sides(seed, strength, quick=quick)
+            values, truth = evened(train.values, train.truth)
+            scores = forest(statistics(values), truth, statistics(test.values))
+            found[strength].append(figures(scores, test.truth)["accuracy"])
+    means = {strength: float(np.mean(accuracies)) for strength, accuracies in found.items()}
+    chosen_one = min(means, key=lambda strength: abs(means[strength] - (LOW + HIGH) / 2))
+    return {
+        "seeds": DEVELOPMENT_SEEDS,
+        "accuracy": {f"{strength:g}": accuracies for strength, accuracies in found.items()},
+        "mean_accuracy": {f"{strength:g}": round(mean, 4) for strength, mean in means.items()},
+        "strength": chosen_one,
+    }
 
 
 def known_to_oracle(left: np.ndarray) -> np.ndarray:
@@ -258,9 +301,14 @@ def main() -> int:
     """The parts asked for; 1 when a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="400 training windows, no targets")
-    parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas")
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas; difficulty is one too")
     given = parser.parse_args()
     asked, parts = given.only.split(","), Parts("signals_ring", quick=given.quick)
+    if "difficulty" in asked:
+        parts.keep("difficulty", difficulty(quick=given.quick))
+        print(parts.found["difficulty"])
+    if not set(asked) & set(PARTS):
+        return 0
     with tempfile.TemporaryDirectory() as folder:
         work = Work.of(Features(Path(folder), side=64 if given.quick else SIDE), quick=given.quick)
         if "ring" in asked:
@@ -305,8 +353,8 @@ def missed_targets(methods: dict[str, dict[str, Any]]) -> list[str]:
     if "oracle" not in methods:
         return []
     missed = []
-    if not 0.85 <= methods[SIMPLE]["accuracy"] <= 0.90:
-        missed.append("ring: statistics + forest is not between 0.85 and 0.90")
+    if not LOW <= methods[SIMPLE]["accuracy"] <= HIGH:
+        missed.append(f"ring: statistics + forest is not between {LOW} and {HIGH:.2f}")
     ours = [name for name in methods if name.startswith(("image", "fine-tuned"))]
     if max(gap_closed(methods, name) for name in ours) < 0.5:
         missed.append("ring: less than half of the gap to the oracle is closed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,20 @@ def test_labels_are_exact_and_nothing_happens_in_the_reference() -> None:
             inside = residual[event.first : event.last + 1, event.gauge]
             is_stuck = np.ptp(one.recording.values[event.first : event.last + 1, 1 + event.gauge]) == 0
             assert is_stuck or np.sqrt(np.square(inside).mean()) > 1.3 * NOISE, event
+
+
+def test_the_strength_scales_rises_and_nothing_else() -> None:
+    strong, weak = simulate(RING), simulate(replace(RING, strength=0.25))
+    for one, other in zip(strong, weak, strict=True):
+        assert one.events == other.events
+        np.testing.assert_array_equal(one.expected, other.expected)
+        high, low = (np.log10(found.recording.values[:, 1:] / found.expected[:, 1:]) for found in (one, other))
+        for event in one.events:
+            if event.kind in ("leak", "pump"):
+                inside = slice((event.first + event.last) // 2, event.last + 1)
+                ratio = high[inside, event.gauge].mean() / low[inside, event.gauge].mean()
+                assert ratio == pytest.approx(10, rel=0.1)
+        np.testing.assert_array_equal(high[: int(REFERENCE_S)], low[: int(REFERENCE_S)])
 
 
 def test_normal_running_alone_can_be_simulated() -> None:

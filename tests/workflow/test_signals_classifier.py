@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sys
@@ -21,6 +22,7 @@ from headstart.engines.engine import Engine, engine_for
 from headstart.errors import BundleError, EngineError, InputError
 from headstart.model import load_model
 from headstart.model.watched_bundle import BundleWatcher, live_engine
+from headstart.signals.live.sources import Chunk
 from headstart.workflow.options.signals import SignalOptions
 from headstart.workflow.signals import fit_signals
 from headstart.workflow.signals_model import open_stream_model
@@ -50,12 +52,16 @@ def test_a_stream_is_judged_as_the_recording_is(fitted: tuple[Path, Path], tmp_p
     options = WatchOptions(source=str(recording), output=tmp_path / "out.jsonl", follow=False)
     counts = watch(open_stream_model(run), options, say=lambda sentence: None)
     live = lines_of(tmp_path / "out.jsonl")
+    explained = [one for one in live if one["change"] == "explained"]
+    live = [one for one in live if one["change"] != "explained"]
     assert counts.windows == len(live) == len(whole.windows)
     assert whole.probabilities is not None and whole.p_values is not None
     np.testing.assert_allclose([one["probability"] for one in live], whole.probabilities, atol=1e-6)
     np.testing.assert_allclose([one["p"] for one in live], whole.p_values, atol=1e-6)
     assert whole.judged is not None and whole.judged.detection.n_found == whole.judged.detection.n_events > 0
-    assert any(one["change"] == "raised" and one["channels"] for one in live)
+    raised = [one for one in live if one["change"] == "raised"]
+    assert raised and all(one["channels"] for one in raised)
+    assert [one["alarm"] for one in explained] == [one["alarm"] for one in raised]
 
 
 def test_p_is_the_share_of_normal_running_that_scored_as_high_out_of_fold(fitted: tuple[Path, Path]) -> None:
@@ -138,10 +144,86 @@ def test_an_alarm_names_the_planted_channel_and_time(fitted: tuple[Path, Path], 
     options = WatchOptions(source=str(planted), output=tmp_path / "out.jsonl", follow=False)
     watcher = open_stream_model(fitted[1])
     watch(watcher, options, say=lambda sentence: None)
-    (raised,) = [line for line in lines_of(tmp_path / "out.jsonl") if line["change"] == "raised"]
-    assert next(iter(raised["channels"])) == "pressure" and raised["channels"]["pressure"] > 0.5
-    first, last = raised["evidence"][0].removeprefix("pressure, ").split(" s, ")[0].split(" s to ")
-    assert float(first) >= 90 and float(last) <= raised["time"], raised
+    lines = lines_of(tmp_path / "out.jsonl")
+    (raised,) = [line for line in lines if line["change"] == "raised"]
+    (told,) = [line for line in lines if line["change"] == "explained"]
+    assert {**told, "change": "raised", "channels": 0, "evidence": 0} == {**raised, "channels": 0, "evidence": 0}
+    assert next(iter(told["channels"])) == "pressure" and told["channels"]["pressure"] > 0.5
+    first, last = told["evidence"][0].removeprefix("pressure, ").split(" s, ")[0].split(" s to ")
+    assert float(first) >= 90 and float(last) <= told["time"], told
     whole = predict_recordings(fitted[1], str(planted))
     row = int(np.flatnonzero(whole.beyond)[0])
-    assert [(named.channel, round(named.share, 4)) for named in whole.evidence[row]] == list(raised["channels"].items())
+    assert [(named.channel, round(named.share, 4)) for named in whole.evidence[row]] == list(told["channels"].items())
+
+
+@pytest.fixture(scope="module")
+def quick(fitted: tuple[Path, Path]) -> BundleWatcher:
+    """The model on a stream in which every sample ends a window."""
+    watcher = open_stream_model(fitted[1])
+    assert isinstance(watcher, BundleWatcher)
+    return replace(watcher, recipe=replace(watcher.recipe, stride=1))
+
+
+def alarming(path: Path) -> Path:
+    """A recording with three alarms."""
+    one = recording(230, seed=78)
+    for start in (60, 110, 160):
+        one.values[start : start + 12, 0] += 12
+    return write(path, csv_text(list(range(230)), values=one.values))
+
+
+def test_an_alarm_does_not_wait_for_its_explanation_which_comes_at_its_place(
+    quick: BundleWatcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, asked = alarming(tmp_path / "in.csv"), list[int]()
+    judge = BundleWatcher._predicted
+    monkeypatch.setattr(
+        BundleWatcher, "_predicted", lambda self, *pair: asked.append(len(pair[0])) or judge(self, *pair)
+    )
+    options = WatchOptions(source=str(source), output=tmp_path / "out.jsonl", follow=False)
+    watch(quick, options, say=lambda sentence: None)
+    changes = [line["change"] for line in lines_of(tmp_path / "out.jsonl")]
+    raised = [place for place, change in enumerate(changes) if change == "raised"]
+    explained = [place for place, change in enumerate(changes) if change == "explained"]
+    assert len(raised) == len(explained) == 3
+    n_turns = {after - before for before, after in zip(raised, explained, strict=True)}
+    assert n_turns <= {3, 4, 5}, "1 + 2 channels in one turn, 9 or 18 places in turns of 8"
+    assert max(one for one in asked if one < 180) <= 8, "never more than a turn"
+
+
+def test_killed_at_any_line_the_explanations_come_once_and_at_the_same_place(
+    quick: BundleWatcher, tmp_path: Path
+) -> None:
+    class KilledError(Exception):
+        """Stands for a kill at any moment."""
+
+    content = alarming(tmp_path / "in.csv").read_text().splitlines(keepends=True)
+    whole = WatchOptions(source=str(tmp_path / "in.csv"), output=tmp_path / "whole.jsonl", follow=False)
+    watch(quick, whole, say=lambda sentence: None)
+    about = WatchOptions(
+        source=str(tmp_path / "in.csv"), output=tmp_path / "out.jsonl", state=tmp_path / "state.json", follow=False
+    )
+    rng = np.random.default_rng(1)
+
+    def chunks_until(n_chunks: int) -> Any:
+        def given(source: str, *, offset: int, **_: Any) -> Any:
+            for number in range(n_chunks):
+                known = len((tmp_path / "in.csv").read_bytes()[:offset].decode().splitlines())
+                lines = content[known : known + 7]
+                offset += sum(map(len, lines))
+                if lines:
+                    yield Chunk([line.rstrip("\n") for line in lines], offset)
+                if number == n_chunks - 1 and lines:
+                    raise KilledError
+
+        return given
+
+    for _ in range(60):
+        with pytest.MonkeyPatch.context() as patch, contextlib.suppress(KilledError):
+            patch.setattr("headstart.workflow.signals_watch.chunks_of", chunks_until(int(rng.integers(1, 4))))
+            watch(quick, about, say=lambda sentence: None)
+            with open(tmp_path / "out.jsonl", "ab") as handle:
+                handle.write(b'{"what a kill')
+    assert (tmp_path / "out.jsonl").read_bytes().removesuffix(b'{"what a kill') == (
+        tmp_path / "whole.jsonl"
+    ).read_bytes()

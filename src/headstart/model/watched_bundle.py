@@ -20,8 +20,7 @@ from headstart.model.bundle import MANIFEST, check_manifest, find_bundle, read_j
 from headstart.model.load import load_model
 from headstart.model.model import Model, Prediction
 from headstart.model.watcher import Judged, beyond_threshold
-from headstart.model.window_evidence import CoveredWindow, occlusion_evidence
-from headstart.signals.attribution import deviation_evidence
+from headstart.model.window_evidence import CoveredWindow, WindowQuestions
 from headstart.signals.baselines import RAW_STATISTICS
 from headstart.signals.recipe import RECIPE_FILE, SignalRecipe
 from headstart.signals.recording import NORMAL
@@ -110,16 +109,20 @@ class BundleWatcher:
             deviations=self._deviations(windows),
         )
 
-    def evidence(
-        self, window: NDArray[np.float32], measured: NDArray[np.float64], deviations: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """See `Watcher.evidence`: what the model's log-odds lose under covers, else by the squared deviation."""
+    def questions(
+        self,
+        window: NDArray[np.float32],
+        measured: NDArray[np.float64],
+        deviations: NDArray[np.float64],
+        *,
+        answers: Sequence[float] = (),
+    ) -> WindowQuestions:
+        """See `Watcher.questions`."""
         scale = self.model.preparation
         of_training = isinstance(scale, FittedTrainingScale)
         normal = scale.centre if isinstance(scale, FittedTrainingScale) else np.zeros(window.shape[1])
         covered = CoveredWindow(window, measured, normal, normal if of_training else measured.mean(axis=0))
-        found = occlusion_evidence(covered, lambda *pair: self._scores(self._predicted(*pair)), deviations)
-        return deviation_evidence(deviations) if found is None else found
+        return WindowQuestions(covered, lambda *pair: self._scores(self._predicted(*pair)), deviations, answers=answers)
 
     def _predicted(self, windows: NDArray[np.float32], measured: NDArray[np.float64]) -> list[Prediction]:
         dataset = ImageDataset.from_source(

@@ -17,6 +17,8 @@ from headstart.signals.recipe import SignalRecipe
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from headstart.model.window_evidence import WindowQuestions
+
 
 @dataclass(frozen=True, eq=False)
 class Judged:
@@ -83,10 +85,15 @@ class Watcher(Protocol):
         """Judgement of windows (n, length, n_channels), given standardised and as measured."""
         ...
 
-    def evidence(
-        self, window: NDArray[np.float32], measured: NDArray[np.float64], deviations: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Evidence (n_channels, length) for an anomaly in one window, which sums to 1.
+    def questions(
+        self,
+        window: NDArray[np.float32],
+        measured: NDArray[np.float64],
+        deviations: NDArray[np.float64],
+        *,
+        answers: Sequence[float] = (),
+    ) -> WindowQuestions | None:
+        """What the model is asked about a window to tell the evidence; None where the squared deviation tells it.
 
         Parameters
         ----------
@@ -94,6 +101,8 @@ class Watcher(Protocol):
             As `judge` takes them.
         deviations : ndarray of shape (length, n_channels)
             As `judge` gives them.
+        answers : sequence of float
+            Answers that were given before.
         """
         ...
 
@@ -151,11 +160,26 @@ class DetectorWatcher:
             deviations=(windows - self.detector.centre) / self.detector.spread,
         )
 
-    def evidence(
-        self, window: NDArray[np.float32], measured: NDArray[np.float64], deviations: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """See `Watcher.evidence`: by the squared deviation from normal running."""
-        return deviation_evidence(deviations)
+    def questions(
+        self,
+        window: NDArray[np.float32],
+        measured: NDArray[np.float64],
+        deviations: NDArray[np.float64],
+        *,
+        answers: Sequence[float] = (),
+    ) -> None:
+        """See `Watcher.questions`: the squared deviation from normal running is what it goes by."""
+
+
+def model_evidence(
+    watcher: Watcher, window: NDArray[np.float32], measured: NDArray[np.float64], deviations: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Evidence (n_channels, length) for an anomaly in one window as the model sees it, which sums to 1.
+
+    Parameters are as for `Watcher.questions`; all of them are asked at once.
+    """
+    questions = watcher.questions(window, measured, deviations)
+    return deviation_evidence(deviations) if questions is None else questions.evidence()
 
 
 def beyond_threshold(rate: AlarmRate, scores: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,8 @@ import numpy.typing as npt
 from headstart.signals.attribution import MAX_NAMED, MIN_SHARE, deviation_evidence
 
 Floats = npt.NDArray[np.float64]
+Cover = tuple[int, slice]
+"""A channel, and the samples of it that run as normal."""
 
 N_STEPS: Final = 8
 """Steps of the cover along a channel; it is two steps long."""
@@ -37,8 +39,8 @@ class CoveredWindow:
     normal: npt.NDArray[np.floating]
     normal_measured: npt.NDArray[np.floating]
 
-    def covered(self, covers: list[tuple[int, slice]]) -> tuple[npt.NDArray[np.float32], Floats]:
-        """The window with each cover on it, a channel and its samples; standardised and as measured."""
+    def covered(self, covers: Sequence[Cover]) -> tuple[npt.NDArray[np.float32], Floats]:
+        """The window with each cover on it; standardised and as measured."""
         values = np.repeat(self.values[None], len(covers), axis=0)
         measured = np.repeat(self.measured[None], len(covers), axis=0)
         for row, (channel, samples) in enumerate(covers):
@@ -51,8 +53,8 @@ Scored = Callable[[npt.NDArray[np.float32], Floats], Floats]
 """From windows, standardised and as measured, to the probability of an anomaly."""
 
 
-def occlusion_evidence(window: CoveredWindow, score: Scored, deviations: npt.NDArray[np.floating]) -> Floats | None:
-    """Evidence of every channel at every sample, as the model sees it.
+class WindowQuestions:
+    """What a model is asked about one window, some at a time, and the evidence that its answers come to.
 
     The share of a channel is what the log-odds of an anomaly lose when it runs as normal throughout. Of the channels
     that may be named, it is spread over time by what they lose under a cover of a quarter of the window, moved by an
@@ -65,38 +67,85 @@ def occlusion_evidence(window: CoveredWindow, score: Scored, deviations: npt.NDA
     score : callable
     deviations : ndarray of shape (length, n_channels)
         In spreads from the centre of normal running.
-
-    Returns
-    -------
-    ndarray of shape (n_channels, length), or None
-        Sums to 1. None where no channel by itself speaks for an anomaly.
+    answers : sequence of float
+        Log-odds that were asked for before, in the order in which they are asked for.
 
     References
     ----------
     M. D. Zeiler and R. Fergus, "Visualizing and understanding convolutional networks", ECCV 2014, section 4.2.
     arXiv:1311.2901
     """
-    length, n_channels = window.values.shape
-    whole = float(_log_odds(score(window.values[None], window.measured[None]))[0])
 
-    def losses(covers: list[tuple[int, slice]]) -> Floats:
-        return np.maximum(whole - _log_odds(score(*window.covered(covers))), 0.0)
+    def __init__(
+        self,
+        window: CoveredWindow,
+        score: Scored,
+        deviations: npt.NDArray[np.floating],
+        *,
+        answers: Sequence[float] = (),
+    ) -> None:
+        self._window, self._score, self._deviations = window, score, deviations
+        length, n_channels = window.values.shape
+        self._steps = _steps(length)
+        self._whole: list[Cover] = [(0, slice(0, 0)), *((channel, slice(0, length)) for channel in range(n_channels))]
+        self.answers = list(answers)
 
-    by_channel = losses([(channel, slice(0, length)) for channel in range(n_channels)])
-    if by_channel.sum() <= 0:
-        return None
-    found = deviation_evidence(deviations)
-    steps = _steps(length)
-    shares = by_channel / by_channel.sum()
+    @property
+    def is_answered(self) -> bool:
+        """Whether there is nothing left to ask."""
+        return not self._open()
+
+    def ask(self, n_most: int) -> None:
+        """Ask at most `n_most` of the questions that are open, which are as many windows for the model."""
+        if asked := self._open()[:n_most]:
+            self.answers += _log_odds(self._score(*self._window.covered(asked))).tolist()
+
+    def evidence(self) -> Floats:
+        """Evidence of every channel at every sample, as the model sees it; what is open is asked.
+
+        Returns
+        -------
+        ndarray of shape (n_channels, length)
+            Sums to 1. By the squared deviation where no channel by itself speaks for an anomaly.
+        """
+        while not self.is_answered:
+            self.ask(len(self._open()))
+        shares = self._shares()
+        found = deviation_evidence(self._deviations)
+        if shares is None:
+            return found
+        named = _named(shares)
+        lost = self._losses(slice(len(self._whole), None)).reshape(len(named), len(self._steps))
+        for channel, by_step in zip(named, lost, strict=True):
+            if by_step.sum() > 0:
+                found[channel] = _spread(by_step, self._steps, found.shape[1])
+        sums = found.sum(axis=1, keepdims=True)
+        shapes = np.where(sums > 0, found / np.where(sums > 0, sums, 1.0), 1.0 / found.shape[1])
+        return np.asarray(shapes * shares[:, None])
+
+    def _open(self) -> list[Cover]:
+        """Questions not asked so far: of whole channels first, for they tell which ones are looked at more closely."""
+        n_asked, n_whole = len(self.answers), len(self._whole)
+        if n_asked < n_whole:
+            return self._whole[n_asked:]
+        shares = self._shares()
+        named = [] if shares is None else _named(shares)
+        return [(channel, step) for channel in named for step in self._steps][n_asked - n_whole :]
+
+    def _shares(self) -> Floats | None:
+        """Share of every channel; None where none by itself speaks for an anomaly."""
+        lost = self._losses(slice(1, len(self._whole)))
+        return None if lost.sum() <= 0 else np.asarray(lost / lost.sum())
+
+    def _losses(self, places: slice) -> Floats:
+        """What the log-odds lose under some of the covers."""
+        return np.maximum(self.answers[0] - np.array(self.answers[places]), 0.0)
+
+
+def _named(shares: Floats) -> list[int]:
+    """Channels that may be named."""
     order = np.argsort(-shares, kind="stable")[:MAX_NAMED].tolist()
-    named = [channel for channel in order if shares[channel] >= MIN_SHARE] or order[:1]
-    lost = losses([(channel, step) for channel in named for step in steps]).reshape(len(named), len(steps))
-    for channel, by_step in zip(named, lost, strict=True):
-        if by_step.sum() > 0:
-            found[channel] = _spread(by_step, steps, length)
-    sums = found.sum(axis=1, keepdims=True)
-    shapes = np.where(sums > 0, found / np.where(sums > 0, sums, 1.0), 1.0 / length)
-    return np.asarray(shapes * shares[:, None])
+    return [channel for channel in order if shares[channel] >= MIN_SHARE] or order[:1]
 
 
 def _log_odds(probabilities: Floats) -> Floats:

@@ -1,6 +1,6 @@
 """Simulated pressure of a storage ring: gauges, beam, pumps and drift, and anomalies whose every second is known.
 
-Nothing here was measured. The sizes below are frozen, and hard enough that statistics of the windows do not do.
+Nothing here was measured. How large the faults are is a setting of the ring (`Ring.strength`); other sizes are frozen.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ CURRENT_MA: Final = 200.0
 NOISE: Final = 0.012
 """Standard deviation of a gauge's noise, in decades of pressure."""
 STRENGTH: Final = 2.5
-"""Decades of pressure of the largest rise of an anomaly."""
+"""Decades of pressure of the largest rise of an anomaly, where a ring names no other."""
+MAX_STRENGTH: Final = 5.0
 LEAST: Final = 0.4
 """Smallest rise, in units of the largest."""
 FLASH: Final = 0.05
@@ -51,6 +52,8 @@ class Ring:
     events_per_hour : float
         Anomalies; 0 for normal running alone.
     seed : int
+    strength : float > 0
+        Decades of pressure of the largest rise by a leak, a burst or a pump; a fault of a gauge knows no strength.
     """
 
     n_recordings: int = 16
@@ -58,6 +61,7 @@ class Ring:
     n_gauges: int = 8
     events_per_hour: float = 6.0
     seed: int = 0
+    strength: float = STRENGTH
 
     def __post_init__(self) -> None:
         if self.n_recordings < 1 or self.n_gauges < 3:
@@ -66,6 +70,10 @@ class Ring:
             raise InputError(f"A recording is {self.minutes:g} minutes long; expected from 10 minutes to 40 days.")
         if not 0 <= self.events_per_hour <= 20:
             raise InputError(f"events_per_hour is {self.events_per_hour:g}; expected from 0 to 20.")
+        if not 0 < self.strength <= MAX_STRENGTH:
+            raise InputError(
+                f"strength is {self.strength:g} decades of pressure; expected above 0, and at most {MAX_STRENGTH:g}."
+            )
 
 
 @dataclass(frozen=True)
@@ -121,7 +129,7 @@ def _recording(ring: Ring, number: int, base: Floats, rng: Generator) -> Simulat
     quiet = base + _beam_gas(current, ring.n_gauges, rng) + _drift(n_samples, ring.n_gauges, rng)
     quiet += _flashes(n_samples, ring.n_gauges, rng)
     events = _events(ring, n_samples, rng)
-    pressure = quiet + sum(_rise(one, quiet.shape, rng) for one in events)
+    pressure = quiet + sum(_rise(one, quiet.shape, ring.strength, rng) for one in events)
     pressure = pressure + rng.normal(0, NOISE, size=quiet.shape)
     for one in events:
         if one.kind == "sensor":
@@ -201,12 +209,12 @@ def _events(ring: Ring, n_samples: int, rng: Generator) -> tuple[SimulatedEvent,
         place += length + 30 + rng.exponential(mean_pause)
 
 
-def _rise(event: SimulatedEvent, shape: tuple[int, ...], rng: Generator) -> Floats:
+def _rise(event: SimulatedEvent, shape: tuple[int, ...], strength: float, rng: Generator) -> Floats:
     """Decades by which an anomaly raises every gauge; nothing for a fault of a gauge."""
     n_gauges = shape[1]
     seconds = np.arange(event.last - event.first + 1, dtype=np.float64)
     length = len(seconds)
-    size = STRENGTH * np.exp(rng.uniform(np.log(LEAST), 0.0))
+    size = strength * np.exp(rng.uniform(np.log(LEAST), 0.0))
     if event.kind == "leak":
         course = size * np.minimum(seconds / (0.3 * length), 1.0)
     elif event.kind == "pump":

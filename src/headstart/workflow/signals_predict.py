@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.errors import DataError, RunError
-from headstart.model.watcher import Watcher
+from headstart.model.watcher import Watcher, model_evidence
 from headstart.report.figures.style import render
 from headstart.report.figures.timeline import Timeline, draw_timeline
 from headstart.signals.attribution import ChannelEvidence, deviation_evidence, sentence, to_blame
@@ -167,7 +167,7 @@ def _evidence_of_model(watcher: Watcher, windows: Windows, row: int) -> list[Cha
     rows = np.array([row])
     values, measured = standardised(windows, watcher.recipe.standardise, rows), windows.values(rows)
     deviations = watcher.judge(values, measured).deviations[0]
-    return to_blame(watcher.evidence(values[0], measured[0], deviations), windows.channels)
+    return to_blame(model_evidence(watcher, values[0], measured[0], deviations), windows.channels)
 
 
 def _windows(watcher: Watcher, data: str, files: FileOptions) -> tuple[Windows, tuple[str, ...]]:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from headstart.model.watcher import Judged, Watcher
 from headstart.signals.attribution import ChannelEvidence, deviation_evidence, sentence, to_blame
 from headstart.signals.live.alarms import AlarmState, Hysteresis
 from headstart.signals.live.epics import SCHEME, epics_chunks
+from headstart.signals.live.output import LineOutput
 from headstart.signals.live.sample import time_text
 from headstart.signals.live.sources import Chunk, chunks_of
 from headstart.signals.live.state import read_state, write_state
@@ -24,7 +21,8 @@ from headstart.signals.live.stream import Stream
 from headstart.signals.live.values import standardised_live, stream_shape
 from headstart.signals.live.windows import LiveWindow
 from headstart.signals.units import changed_units, typical_sizes
-from headstart.storage import hash_json, storage_error
+from headstart.storage import hash_json
+from headstart.workflow.signals_questions import AlarmQuestions, AlarmWindow
 
 MAX_AT_ONCE: Final = 256
 """Most windows that are judged at once, so that memory does not grow with what has piled up."""
@@ -49,7 +47,7 @@ class WatchOptions:
     follow : bool
         Whether to wait at the end of a file.
     alarms_only : bool
-        Whether only windows that raise or clear an alarm are written.
+        Whether only windows that raise or clear an alarm are written, and what explains one.
     """
 
     source: str = "-"
@@ -76,7 +74,8 @@ def watch(watcher: Watcher, options: WatchOptions, *, say: Callable[[str], None]
 
     Lines are written before the state that knows of them, and a file of output is cut back to what its state knows: a
     watch that is killed and started again leaves every line once. On standard output a line may come twice after a
-    kill; an alarm has the same id then.
+    kill; an alarm has the same id then. What the model is asked about an alarm, beyond its score, is asked after the
+    line of the alarm, a few questions with every window (`AlarmQuestions`), and a line of its own tells the answer.
 
     Parameters
     ----------
@@ -95,13 +94,26 @@ def watch(watcher: Watcher, options: WatchOptions, *, say: Callable[[str], None]
     watched = _Watched(watcher, options, say)
     kept = None if options.state is None else read_state(options.state, watched.identity)
     offset, written = watched.restored(kept)
-    with _Output(options.output, written if kept is not None else None) as output:
-        for chunk in _chunks(watcher, options, offset, say):
-            for windows in watched.windows_of(chunk.lines):
-                output.write(watched.records(windows))
+    with LineOutput(options.output, written if kept is not None else None) as output:
+
+        def keep(end: int | None) -> None:
             output.flush()
             if options.state is not None:
-                write_state(options.state, watched.identity, watched.state(chunk.offset, output.length))
+                write_state(options.state, watched.identity, watched.state(end, output.length))
+
+        chunk = Chunk([], offset)
+        for chunk in _chunks(watcher, options, offset, say):
+            for windows in watched.windows_of(chunk.lines):
+                for record in watched.records(windows):
+                    if watched.is_written(record):
+                        output.write([record])
+                    if watched.has_questions:
+                        output.flush()  # the line does not wait for what the model is asked
+                        output.write(watched.answered())
+            keep(chunk.offset)
+        if watched.has_questions:
+            output.write(watched.all_answered())
+            keep(chunk.offset)
     if not watched.counts.windows and kept is None:
         say(watched.reason_of_no_window)
     return watched.counts
@@ -129,6 +141,7 @@ class _Watched:
             say=say,
         )
         self._alarms = AlarmState(options.hysteresis, watcher.identity, watcher.recipe.channels)
+        self._questions = AlarmQuestions(watcher)
         self._said_units: set[str] = set()
         hysteresis = [options.hysteresis.raise_after, options.hysteresis.clear_after]
         self.identity = hash_json([watcher.identity, hysteresis, options.alarms_only])
@@ -139,12 +152,18 @@ class _Watched:
             return 0, 0
         self._stream.restore(kept["stream"])
         self._alarms.restore(kept["alarms"])
+        self._questions.restore(kept["questions"])
         return int(kept["offset"] or 0), int(kept["written"] or 0)
 
     def state(self, offset: int | None, written: int | None) -> dict[str, Any]:
         """Plain values by which a restart goes on."""
-        alarms, stream = self._alarms.state(), self._stream.state()
-        return {"offset": offset, "written": written, "alarms": alarms, "stream": stream}
+        return {
+            "offset": offset,
+            "written": written,
+            "alarms": self._alarms.state(),
+            "stream": self._stream.state(),
+            "questions": self._questions.state(),
+        }
 
     @property
     def reason_of_no_window(self) -> str:
@@ -162,29 +181,44 @@ class _Watched:
         if found:
             yield found
 
-    def records(self, windows: Sequence[LiveWindow]) -> list[dict[str, Any]]:
-        """What is written of each window."""
+    def records(self, windows: Sequence[LiveWindow]) -> Iterator[dict[str, Any]]:
+        """What there is to write of each window; they are judged together."""
         self._check_units(windows[-1])
         measured = np.stack([one.values for one in windows])
         values = standardised_live(windows, self._watcher.recipe)
         judged = self._watcher.judge(values, measured)
-        records = [self._record(window, values[row], judged, row) for row, window in enumerate(windows)]
-        self.counts.windows += len(records)
-        self.counts.alarms += sum(record["change"] == "raised" for record in records)
-        return [record for record in records if record["change"] or not self._alarms_only]
+        for row, window in enumerate(windows):
+            record = self._record(window, judged, row)
+            self.counts.windows += 1
+            if record["change"] == "raised":
+                self.counts.alarms += 1
+                self._questions.add(
+                    AlarmWindow(record, window.start_s, values[row], window.values, judged.deviations[row])
+                )
+            yield record
 
-    def _record(self, window: LiveWindow, values: npt.NDArray[np.float32], judged: Judged, row: int) -> dict[str, Any]:
+    def is_written(self, record: dict[str, Any]) -> bool:
+        """Whether a window is among those that were asked for."""
+        return not self._alarms_only or record["change"] is not None
+
+    @property
+    def has_questions(self) -> bool:
+        """Whether an alarm waits for the evidence of the model."""
+        return len(self._questions) > 0
+
+    def answered(self) -> list[dict[str, Any]]:
+        """What there is to write of an alarm whose last question is answered with this window."""
+        return [self._explained(*one) for one in self._questions.ask()]
+
+    def all_answered(self) -> list[dict[str, Any]]:
+        """What there is to write of the alarms that wait when the stream ends."""
+        return [self._explained(*one) for one in self._questions.ask_all()]
+
+    def _record(self, window: LiveWindow, judged: Judged, row: int) -> dict[str, Any]:
         beyond = bool(judged.beyond[row])
         alarm, change = self._alarms.update(window.start_s, beyond)
-        named: list[ChannelEvidence] = []
-        if beyond:
-            deviations = judged.deviations[row]
-            raises = change == "raised"  # the model is asked for these alone: it costs as much as dozens of windows
-            evidence = (
-                self._watcher.evidence(values, window.values, deviations) if raises else deviation_evidence(deviations)
-            )
-            named = to_blame(evidence, self._watcher.recipe.channels)
-        period_s = self._watcher.recipe.period_s
+        channels = self._watcher.recipe.channels
+        named = to_blame(deviation_evidence(judged.deviations[row]), channels) if beyond else []
         probability = None if judged.probabilities is None else float(judged.probabilities[row])
         return {
             "time": time_text(window.end_s),
@@ -195,8 +229,18 @@ class _Watched:
             "alarm": None if alarm is None else alarm.id,
             "since": None if alarm is None else time_text(alarm.start_s),
             "change": change,
+            **self._told(named, window.start_s),
+        }
+
+    def _explained(self, window: AlarmWindow, named: Sequence[ChannelEvidence]) -> dict[str, Any]:
+        return {**window.record, "change": "explained", **self._told(named, window.start_s)}
+
+    def _told(self, named: Sequence[ChannelEvidence], start_s: float) -> dict[str, Any]:
+        """Channels to blame, by name and in sentences."""
+        period_s = self._watcher.recipe.period_s
+        return {
             "channels": {one.channel: round(one.share, 4) for one in named},
-            "evidence": [sentence(one, lambda sample: _clock(window.start_s + sample * period_s)) for one in named],
+            "evidence": [sentence(one, lambda sample: _clock(start_s + sample * period_s)) for one in named],
         }
 
     def _check_units(self, window: LiveWindow) -> None:
@@ -212,57 +256,3 @@ def _clock(time_s: float) -> str:
     """Time of day within a sentence, or seconds where there is no clock."""
     text = time_text(time_s)
     return f"{text:g} s" if isinstance(text, float) else text.partition("T")[2].removesuffix("Z")
-
-
-class _Output:
-    """Lines of JSON to a file or to standard output.
-
-    Parameters
-    ----------
-    path : Path or None
-    known : int or None
-        Bytes of the file that the state knows of: what was written behind them is cut off, and comes again.
-    """
-
-    def __init__(self, path: Path | None, known: int | None) -> None:
-        self._path, self._known = path, known
-        self.length: int | None = None
-
-    def __enter__(self) -> _Output:
-        if self._path is None:
-            self._handle = sys.stdout.buffer
-            return self
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._handle = open(self._path, "ab")
-            if self._known is not None and os.fstat(self._handle.fileno()).st_size > self._known:
-                self._handle.truncate(self._known)
-            self.length = self._handle.seek(0, os.SEEK_END)
-        except OSError as error:
-            raise storage_error(self._path, error) from error
-        return self
-
-    def __exit__(self, *about: object) -> None:
-        if self._path is not None:
-            self._handle.close()
-
-    def write(self, records: Sequence[dict[str, Any]]) -> None:
-        """Add one line for each record."""
-        lines = b"".join(json.dumps(record, ensure_ascii=False).encode() + b"\n" for record in records)
-        try:
-            self._handle.write(lines)
-        except OSError as error:
-            self._refuse(error)
-        self.length = None if self.length is None else self.length + len(lines)
-
-    def flush(self) -> None:
-        """Hand everything over to the system."""
-        try:
-            self._handle.flush()
-        except OSError as error:
-            self._refuse(error)
-
-    def _refuse(self, error: OSError) -> None:
-        if isinstance(error, BrokenPipeError) or self._path is None:
-            raise error
-        raise storage_error(self._path, error) from error

@@ -129,6 +129,14 @@ def show(data: str, output: str, **given: Any) -> Answer:
 @click.option(
     "--events-per-hour", type=click.FloatRange(0, 20), default=6, show_default=True, help="Anomalies; 0 for none."
 )
+@click.option(
+    "--strength",
+    type=click.FloatRange(min=0, max=5, min_open=True),
+    default=2.5,
+    show_default=True,
+    metavar="DECADES",
+    help="Largest rise of pressure by a leak, a burst or a pump.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
 def simulate(output: str, recordings: int, minutes: float, **given: Any) -> Answer:
     """Simulate a storage ring and its anomalies.
@@ -138,7 +146,7 @@ def simulate(output: str, recordings: int, minutes: float, **given: Any) -> Answ
     from headstart.signals.simulated_files import write_ring
     from headstart.signals.simulated_ring import Ring
 
-    ring = Ring(recordings, minutes, given["gauges"], given["events_per_hour"], given["seed"])
+    ring = Ring(recordings, minutes, given["gauges"], given["events_per_hour"], given["seed"], given["strength"])
     found = write_ring(Path(output), ring)
     n_events = sum(len(one.events) for one in found)
 

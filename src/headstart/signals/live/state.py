@@ -10,7 +10,7 @@ from typing import Any, Final
 from headstart.errors import DataError
 from headstart.storage import hash_json, replacing, storage_error
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 
 def write_state(path: Path, identity: str, state: Mapping[str, Any]) -> None:
