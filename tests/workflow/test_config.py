@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import helpers
 import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "signals"))
+from made_recordings import write_folder
 
 import headstart
 from headstart import CurveOptions, FitOptions, PretrainOptions, read_config
@@ -271,11 +275,12 @@ def test_a_wrong_file_ends_with_2_and_writes_nothing(folders: Path, tmp_path: Pa
     assert run("fit", "--help").exit_code == 0
 
 
-@pytest.mark.parametrize("verb", ["check", "fit", "curve", "pretrain", "evaluate"])
+@pytest.mark.parametrize("verb", ["check", "fit", "curve", "pretrain", "evaluate", "signals fit", "signals show"])
 def test_help_names_the_file(verb: str) -> None:
-    text = " ".join(run(verb, "--help").output.split())
+    words = verb.split()
+    text = " ".join(run(*words, "--help").output.split())
     assert "Options may stand in headstart.toml, or in a file of another name (--config FILE)." in text
-    assert "--config FILE File of options." in " ".join(run(verb, "--help-all").output.split())
+    assert "--config FILE File of options." in " ".join(run(*words, "--help-all").output.split())
 
 
 def test_the_example_of_the_docs_is_taken_by_every_verb(tmp_path: Path) -> None:
@@ -285,6 +290,43 @@ def test_the_example_of_the_docs_is_taken_by_every_verb(tmp_path: Path) -> None:
     assert {verb: len(config.of_verb(verb)) > 0 for verb in VERBS} == dict.fromkeys(VERBS, True)
     listed = re.search(r"Options from headstart.toml: (.*)\.", page)
     assert listed is not None and set(listed[1].split(", ")) == {*config.of_verb("fit"), "offline"} - {"seed"}
+
+
+def test_recordings_take_a_section_of_their_own(tmp_path: Path, monkeypatch: Any) -> None:
+    ring = write_folder(tmp_path / "ring", 4)
+    path = written(
+        tmp_path, "seed = 7\n[fit]\nfolds = 4\n[signals]\nwindow = '20s'\nlabel-rule = 'majority'\nsplit = 'nested:2x2'"
+    )
+    asked: list[tuple[Any, ...]] = []
+    monkeypatch.setattr("headstart.workflow.signals.estimate_signals", lambda *given, **_: asked.append(given) or {})
+    monkeypatch.setattr("headstart.cli.output.print_plan", lambda plan: None)
+    fitting = ("signals", "fit", str(ring), "-o", str(tmp_path / "out"), "--estimate", "--config", str(path))
+    result = run(*fitting, "--label-rule", "centre")
+    assert result.exit_code == 0, result.output
+    assert "Options from" in result.stderr and "seed, split, window." in result.stderr
+    (_, _, recordings, options), *_ = asked
+    assert (recordings.window, recordings.label_rule) == ("20s", "centre")
+    assert (options.seed, options.split) == (7, "nested:2x2")
+    shown = run("signals", "show", str(ring), "-o", str(tmp_path / "sheet.png"), "--config", str(path))
+    assert shown.exit_code == 0 and (tmp_path / "sheet.png").is_file()
+    assert "label_rule, window." in shown.stderr, "what the command does not have is left out"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[signals]\nwindw = '20s'", "line 2: Unknown key of [signals] 'windw'. Did you mean 'window'?"),
+        ("[signals]\nstandardise = 'windw'", "line 2: Unknown standardise 'windw'. Did you mean 'window'?"),
+        ("[signals]\nnormalise = 'dataset'", "line 2: Unknown key of [signals] 'normalise'"),
+        ("[signals]\nweights = 'w.pt'", "line 2: weights is never taken from a file of options"),
+    ],
+)
+def test_a_wrong_section_of_recordings_is_refused_with_its_line(tmp_path: Path, text: str, words: str) -> None:
+    ring, path = write_folder(tmp_path / "ring", 2), written(tmp_path, text)
+    given = ("signals", "fit", str(ring), "-o", str(tmp_path / "out"), "--window", "20s", "--config", str(path))
+    result = run(*given)
+    assert result.exit_code == 2 and words in result.stderr, result.stderr
+    assert not (tmp_path / "out").exists()
 
 
 # In the record of a run -----------------------------------------------------------------------------------------------

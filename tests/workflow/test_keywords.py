@@ -97,9 +97,9 @@ def test_a_call_by_name_is_the_call_with_an_object(folders: Path, tmp_path: Path
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_name_is_an_option_of_the_command(verb: str) -> None:
     """What Python and files of options name is what the command line has, each way."""
-    group = COMMANDS["backbones"].command
-    assert isinstance(group, click.Group)
-    command = group.commands["rank"] if verb == "rank" else COMMANDS[verb].command
+    group, name = {"rank": ("backbones", "rank"), "signals": ("signals", "fit")}.get(verb, (verb, ""))
+    command = COMMANDS[group].command
+    command = command.commands[name] if isinstance(command, click.Group) else command
     options = {one.name for one in command.params if isinstance(one, click.Option)}
     of_the_call = {"output", "quiet", "estimate", "no_features", "no_cache", "config", "help_all", "json"}
     names = {

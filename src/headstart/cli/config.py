@@ -21,12 +21,14 @@ def config_option() -> click.Option:
     return Option(["--config"], group="Machine", help=f"File of options. [default: {default}]", **about)
 
 
-def apply_config(command: click.Command, context: click.Context, words: Sequence[str]) -> None:
+def apply_config(command: click.Command, verb: str, context: click.Context, words: Sequence[str]) -> None:
     """Take the defaults of a command from its file of options, if there is one, and note what was asked for.
 
     Parameters
     ----------
     command : click.Command
+    verb : str
+        Whose section of the file it takes.
     context : click.Context
         Of this call; gets the defaults.
     words : sequence of str
@@ -50,7 +52,7 @@ def apply_config(command: click.Command, context: click.Context, words: Sequence
 
         config = read_config(path)
         content = config.content
-        context.default_map = _defaults(command, config, given)
+        context.default_map = _defaults(command, verb, config, given)
         if context.default_map:
             click.echo(f"Options from {path}: {', '.join(sorted(context.default_map))}.", err=True)
     context.meta[_META] = (("headstart", *_command_names(context), *words), content)
@@ -97,16 +99,16 @@ def _lies_in_data(path: Path, data: Path) -> bool:
     return any(path.resolve().is_relative_to(folder) for folder in folders)
 
 
-def _defaults(command: click.Command, config: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of the file by the parameters of the command, less those that the command line gives."""
+def _defaults(command: click.Command, verb: str, config: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of the file by the parameters that the command has, less those that the command line gives."""
     from headstart.workflow.options.config import names_networks, without_overridden
     from headstart.workflow.options.verbs import names_of_verb
 
-    verb = str(command.name)
     known = names_of_verb(verb)
     said = {name: given[parameter] for name, named in known.items() if (parameter := named.parameter(name)) in given}
     values = without_overridden(verb, config.of_verb(verb), said)
     found: dict[str, Any] = {"offline": True} if names_networks(config, values) and "offline" in known else {}
     for name, value in values.items():
         found |= {one: content for one, content in known[name].on_command_line(name, value) if one not in given}
-    return found
+    parameters = {one.name for one in command.params}
+    return {parameter: content for parameter, content in found.items() if parameter in parameters}

@@ -40,15 +40,23 @@ class DataCommand(Command):
     """A command on a data set, whose options may stand in a file too.
 
     ``{DATA}`` in its help becomes a clause on what can be read as a data set, and the file is named at its end.
+
+    Parameters
+    ----------
+    *arguments, **about
+        As for `Command`.
+    section : str, optional
+        Section of the file that it takes. Default: its own name.
     """
 
-    def __init__(self, *arguments: Any, **about: Any) -> None:
+    def __init__(self, *arguments: Any, section: str | None = None, **about: Any) -> None:
         super().__init__(*arguments, **about)
+        self._section = section
         self.params.append(config_option())
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         """Parse the command line over what a file of options says."""
-        apply_config(self, context, args)
+        apply_config(self, self._section or str(self.name), context, args)
         return super().parse_args(context, args)
 
     def format_help_text(self, context: click.Context, formatter: click.HelpFormatter) -> None:

@@ -28,6 +28,7 @@ from headstart.workflow.preflight import check_outside
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
+    from headstart.study.execution.run_request import RunRequest
     from headstart.workflow.options.signals import SignalOptions
     from headstart.workflow.run import Run
 
@@ -45,6 +46,7 @@ def fit_signals(
     options: FitOptions | None = None,
     *,
     progress: Progress | None = None,
+    request: RunRequest | None = None,
 ) -> Run:
     """Train on recordings: their windows as pictures, judged recording by recording, in the same fit as other images.
 
@@ -58,6 +60,8 @@ def fit_signals(
     options : FitOptions, optional
         Where it names no positive class and there are two, what is not normal is positive.
     progress : Progress, optional
+    request : RunRequest, optional
+        What ``run.json`` records of how the run was asked for.
 
     Raises
     ------
@@ -73,6 +77,7 @@ def fit_signals(
         output,
         _with_positive(options, dataset),
         progress=progress,
+        request=request,
         before_report=lambda folder: _write_judged(folder, pixels),
     )
     recipe = {"recipe": pixels.recipe.to_json(), "sizes": _sizes(pixels)}

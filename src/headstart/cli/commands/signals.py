@@ -12,7 +12,9 @@ import click
 from headstart.cli.answer import Answer
 from headstart.cli.command import Command
 from headstart.cli.commands import register_command
+from headstart.cli.config import run_request
 from headstart.cli.options import (
+    DataCommand,
     collect,
     command_line,
     data_argument,
@@ -23,13 +25,11 @@ from headstart.cli.options import (
 )
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.option import declared_options
-from headstart.workflow.options.signals import FileOptions, SignalOptions
+from headstart.workflow.options.signals import OF_IMAGE_FILES, FileOptions, SignalOptions
 
 _KINDS = ("mahalanobis", "knn")
 _FORMATS = ("csv", "json", "influx")
-_OF_IMAGE_FILES = ("channels", "white_level", "decode", "normalise", "image_kind")
-"""Options of a fit that speak of image files."""
-_OF_FIT = tuple(item.name for item in declared_options(FitOptions) if item.name not in _OF_IMAGE_FILES)
+_OF_FIT = tuple(item.name for item in declared_options(FitOptions) if item.name not in OF_IMAGE_FILES)
 _OF_JUDGED = tuple(item.name for item in declared_options(FileOptions) if item.name != "channels")
 """Options of files whose channels a model knows."""
 
@@ -56,7 +56,7 @@ def _say(sentence: str) -> None:
     click.echo(sentence, err=True)
 
 
-@signals.command(cls=Command)
+@signals.command(cls=DataCommand, section="signals")
 @data_argument
 @output_option("Run folder to write, or to go on with.")
 @options_of(SignalOptions)
@@ -76,7 +76,7 @@ def fit(data: str, output: str, estimate: bool, quiet: bool, **given: Any) -> An
     recordings, options = collect(SignalOptions, given), collect(FitOptions, given)
     progress = TerminalProgress(quiet=quiet)
     if not estimate:
-        run = fit_signals(data, output, recordings, options, progress=progress)
+        run = fit_signals(data, output, recordings, options, progress=progress, request=run_request())
 
         def show_run() -> None:
             print_judged_recordings(run.folder)
@@ -87,7 +87,7 @@ def fit(data: str, output: str, estimate: bool, quiet: bool, **given: Any) -> An
     return Answer(lambda: plan, lambda: print_plan(plan))
 
 
-@signals.command(cls=Command)
+@signals.command(cls=DataCommand, section="signals")
 @data_argument
 @output_option("Picture to write, a PNG.")
 @options_of(SignalOptions)

@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from headstart.errors import InputError, unknown_name
@@ -21,6 +22,7 @@ from headstart.workflow.options.data import DataSource
 from headstart.workflow.options.keywords import Named
 from headstart.workflow.options.option import Options, check_value
 from headstart.workflow.options.pretrain import PretrainOptions
+from headstart.workflow.options.signals import SignalOptions
 from headstart.workflow.options.values import fits
 from headstart.workflow.options.verbs import VERBS, GivenOptions, names_of_verb
 
@@ -33,6 +35,10 @@ _BY_HAND: Final = {
     "data": "where images are read from",
 }
 """Names that are no options of a dataclass, and that a file of options may not give either."""
+_COMPLETED: Final[Mapping[type[Options], Any]] = MappingProxyType(
+    {PretrainOptions: PretrainOptions("any"), SignalOptions: SignalOptions("60s")}
+)
+"""Options that cannot do without what a file need not say."""
 _NAMES_NETWORKS: Final = ("backbone", "grid", "study")
 _MAX_BYTES: Final = 1 << 20
 
@@ -102,7 +108,7 @@ class Config:
                 if declaring is DataSource:
                     given.data(self.path)
                 else:
-                    given.options(declaring, PretrainOptions("any") if declaring is PretrainOptions else None)
+                    given.options(declaring, _COMPLETED.get(declaring))
         except InputError as error:
             raise InputError(f"{self.path}: {error}") from error
 

@@ -18,6 +18,7 @@ from headstart.workflow.options.machine import EngineOptions, MachineOptions
 from headstart.workflow.options.network import NetworkOptions
 from headstart.workflow.options.option import Options, declared_options
 from headstart.workflow.options.pretrain import PretrainOptions
+from headstart.workflow.options.signals import OF_IMAGE_FILES, SignalOptions
 
 T = TypeVar("T", bound=Options)
 D = TypeVar("D")
@@ -36,6 +37,7 @@ def _of_fit(*groups: type[Options], fields: tuple[str, ...] = ()) -> _Takes:
 
 
 _DATA: Final = _Takes(DataSource)
+_RECORDINGS: Final = _Takes(SignalOptions)
 _COMPUTING: Final = (EngineOptions, MachineOptions)
 _TAKES: Final[Mapping[str, tuple[_Takes, ...]]] = MappingProxyType(
     {
@@ -51,11 +53,18 @@ _TAKES: Final[Mapping[str, tuple[_Takes, ...]]] = MappingProxyType(
             _DATA,
             _of_fit(fields=("skip_unreadable", "seed", "device", "threads", "batch_size", "cache", "cache_limit")),
         ),
+        "signals": (
+            _RECORDINGS,
+            _Takes(
+                FitOptions,
+                tuple(item.name for item in declared_options(FitOptions) if item.name not in OF_IMAGE_FILES),
+            ),
+        ),
         "rank": (_DATA, _of_fit(NetworkOptions, *_COMPUTING, fields=("study", "split", "seed"))),
     }
 )
 VERBS: Final = tuple(_TAKES)
-"""Verbs that work on a data set."""
+"""Verbs that work on a data set; ``signals`` are those that read recordings by all their options, fit and show."""
 
 
 def names_of_verb(verb: str) -> dict[str, Named]:
