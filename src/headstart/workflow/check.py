@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from headstart.data.audit.audit import Audit, audit_dataset
 from headstart.engines.engine import available_processors
 from headstart.errors import WeightsError
@@ -104,6 +106,9 @@ def check_data(
     if options.channels is not None and len(dataset):
         check_channels(dataset, options.channels)
     audit = audit_dataset(dataset, channels=options.channels, n_workers=n_workers, progress=progress)
+    if dataset.labels is not None and len(audit.unreadable) < len(dataset):
+        part = dataset.without(audit.unreadable_rows)
+        audit = audit.judged(np.asarray(part.labels), groups=part.groups)
     checked = CheckResult(audit, None, agreement=agreement_facts(dataset))
     if not audit.candidates:
         return checked

@@ -34,7 +34,7 @@ from headstart.workflow.job.explanations import ExplanationWork, forget_pictures
 from headstart.workflow.job.finetuning import fine_tuning_study, plan_fine_tuning
 from headstart.workflow.job.fold_extractors import FoldExtractors, is_fitted
 from headstart.workflow.job.job import Job
-from headstart.workflow.job.near_duplicates import join_near_duplicates
+from headstart.workflow.job.near_duplicates import join_near_duplicates, named_as_copies
 from headstart.workflow.job.sources import FeatureSource, open_cache
 from headstart.workflow.job.time_estimate import (
     REPORT_S,
@@ -159,7 +159,8 @@ def _work(
         confirming = extractors.confirming()
         dataset, near_duplicates = join_near_duplicates(job.audited, confirming[0], job.source_labels, job.progress)
         data = extractors.study_data(dataset, confirming)
-        split = make_run_split(dataset, job.options)
+        with named_as_copies(images, [*near_duplicates.exact, *near_duplicates.near]):
+            split = make_run_split(dataset, job.options)
         data.make_features([*outer_folds(split), final_fold(split)])
     fine_tuning = fine_tuning_study(job, split, extractors, folder / files.WORK_FOLDER)
     after_heads = [] if fine_tuning is None else [fine_tuning.seconds]

@@ -6,13 +6,21 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headstart.data.audit.examine import ImageFacts, examine
 from headstart.data.audit.perceptual_hash import near_pairs
+from headstart.data.audit.shortcuts import (
+    FileFactsTable,
+    JudgedFact,
+    file_facts_table,
+    judge_facts,
+    shortcut_warnings,
+)
 from headstart.data.audit.table import ColumnFacts, column_facts, table_warnings
 from headstart.data.audit.warnings import warnings_about
 from headstart.data.dataset import ImageDataset
@@ -58,6 +66,10 @@ class Audit:
         Sentences about everything that reading the data set left out or changed.
     columns : tuple of ColumnFacts
         Facts about the table columns, where there are any.
+    files : FileFactsTable or None
+        Facts about the files of the readable images; None where the pictures lie in none.
+    facts : tuple of JudgedFact
+        How well each of them tells the class; empty until `Audit.judged`.
     """
 
     n_images: int
@@ -77,6 +89,29 @@ class Audit:
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     columns: tuple[ColumnFacts, ...] = ()
+    files: FileFactsTable | None = None
+    facts: tuple[JudgedFact, ...] = ()
+
+    def judged(
+        self,
+        labels: NDArray[np.int64],
+        *,
+        groups: NDArray[np.int64] | None = None,
+        folds: NDArray[np.int64] | None = None,
+    ) -> Audit:
+        """The audit with facts about the files judged by how well they tell the class, and a warning where one does.
+
+        Parameters
+        ----------
+        labels, groups, folds : ndarray of shape (n_readable,), int64
+            As for `headstart.data.audit.shortcuts.judge_facts`.
+        """
+        if self.files is None or len(self.class_counts) < 2:
+            return self
+        n_classes = len(self.class_counts)
+        facts = judge_facts(self.files, labels, n_classes=n_classes, groups=groups, folds=folds)
+        found = shortcut_warnings(facts, n_classes, self.warnings)
+        return replace(self, facts=facts, warnings=(*self.warnings, *found))
 
     @property
     def unreadable_rows(self) -> list[int]:
@@ -105,6 +140,7 @@ class Audit:
                 {"images": self._named((left, right)), "differing_bits": bits} for left, right, bits in self.candidates
             ],
             "near_duplicate_candidates_cut": self.candidates_cut,
+            "file_facts": {fact.name: fact.balanced_accuracy for fact in self.facts},
             "table_columns": [column.to_json() for column in self.columns],
             "warnings": list(self.warnings),
             "notes": list(self.notes),
@@ -188,6 +224,7 @@ def audit_dataset(
     set_of = {row: rows[0] for rows in duplicates for row in rows}
     columns = column_facts(dataset)
     found = warnings_about(dataset, records, duplicates=duplicates, conflicts=conflicts)
+    files = file_facts_table(dataset, records)
     headers = [header for row in readable if (header := records[row].header) is not None]
     return Audit(
         n_images=len(dataset),
@@ -209,6 +246,7 @@ def audit_dataset(
         warnings=(*found, *table_warnings(columns, dataset)),
         notes=dataset.notes,
         columns=columns,
+        files=None if files is None else files.take(readable),
     )
 
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from headstart.data.audit.file_facts import FileFacts, file_facts
 from headstart.data.audit.perceptual_hash import perceptual_hash
 from headstart.data.dataset import ImageDataset
 from headstart.data.images.bounds import decoding_turn
+from headstart.data.images.files import EncodedImage
 from headstart.data.images.pictures import Decoded, Header
 from headstart.errors import ImageError
 
@@ -37,6 +39,8 @@ class ImageFacts:
         Reason why the image cannot be used.
     damage : str or None
         Reason why a part of the picture is missing, where that was accepted.
+    file : FileFacts or None
+        Facts about its file; None where it lies in none.
     """
 
     content_hash: str
@@ -46,6 +50,7 @@ class ImageFacts:
     perceptual_hash: int = 0
     failure: str | None = None
     damage: str | None = None
+    file: FileFacts | None = None
 
 
 def examine(dataset: ImageDataset, row: int, max_pixels: int, channels: Sequence[str] | None = None) -> ImageFacts:
@@ -65,6 +70,7 @@ def examine(dataset: ImageDataset, row: int, max_pixels: int, channels: Sequence
             peak=decoded.peak,
             perceptual_hash=perceptual_hash(decoded.image),
             damage=decoded.damage,
+            file=file_facts(stored.encoded, decoded.image) if isinstance(stored, EncodedImage) else None,
         )
 
 

@@ -55,7 +55,7 @@ def column_facts(dataset: ImageDataset) -> tuple[ColumnFacts, ...]:
     """Facts about every table column of a data set, in their order."""
     folds = None
     if dataset.labels is not None and len(dataset.classes) > 1 and dataset.columns:
-        folds = _folds(dataset.labels, dataset.groups)
+        folds = dealt_folds(dataset.labels, dataset.groups)
     return tuple(_facts(dataset, column, folds) for column in dataset.columns)
 
 
@@ -128,7 +128,7 @@ def told_from_bins(bins: Integers, labels: Integers, folds: Integers, n_classes:
     return float(np.mean(per_class))
 
 
-def _folds(labels: Integers, groups: Integers | None) -> Integers:
+def dealt_folds(labels: Integers, groups: Integers | None) -> Integers:
     """Fold of every row: groups whole, dealt out in turn within the class of their first row."""
     codes = np.arange(len(labels)) if groups is None else groups
     _, first, members = np.unique(codes, return_index=True, return_inverse=True)
@@ -174,10 +174,10 @@ def _told(dataset: ImageDataset, column: TableColumn, folds: Integers | None) ->
     """Balanced accuracy of classes predicted from one column alone; None without labels."""
     if dataset.labels is None or folds is None:
         return None
-    return told_from_bins(_bins(column), dataset.labels, folds, len(dataset.classes))
+    return told_from_bins(bins_of(column), dataset.labels, folds, len(dataset.classes))
 
 
-def _bins(column: TableColumn) -> Integers:
+def bins_of(column: TableColumn) -> Integers:
     """Number of the bin of every row: a category, or numbers of about the same size; what is missing is one of them."""
     present = column.values[~column.missing]
     _, codes = np.unique(present, return_inverse=True)

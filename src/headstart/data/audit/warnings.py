@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from headstart.data.audit.alike import alike_class_warnings
 from headstart.data.audit.examine import ImageFacts
 from headstart.data.dataset import ImageDataset
 from headstart.data.images.pictures import Header
@@ -88,12 +89,7 @@ def _class_warnings(dataset: ImageDataset) -> Iterator[str]:
             f"The largest class has {present.max() / present.min():.0f} times the images of the smallest: accuracy "
             "mostly speaks of the large one; look at balanced accuracy and at the per-class figures."
         )
-    folded: dict[str, list[str]] = {}
-    for name in dataset.classes:
-        folded.setdefault(name.casefold(), []).append(name)
-    for names in folded.values():
-        if len(names) > 1:
-            yield f"The classes {first_few(map(repr, names))} differ in upper and lower case alone; are they one class?"
+    yield from alike_class_warnings(dataset.classes)
 
 
 def _group_warnings(dataset: ImageDataset) -> Iterator[str]:

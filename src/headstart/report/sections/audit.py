@@ -29,6 +29,8 @@ def audit_section(context: ReportContext, drawn: Drawn) -> Section:
     blocks: list[Block] = [
         ReportTable("What the image files are", ("Item", "Value"), _facts(record, audit), frozenset({1}))
     ]
+    if audit.file_facts:
+        blocks.append(_file_facts(audit.file_facts))
     if named:
         blocks += _unreadable(audit.unreadable)
         blocks += _duplicates(audit.duplicates, audit.label_conflicts)
@@ -53,6 +55,13 @@ def _facts(record: RunRecord, audit: AuditFacts) -> tuple[tuple[str, str], ...]:
         "Files of several pages": text.count(len(audit.multi_page)),
     }
     return tuple((name, value) for name, value in facts.items() if value)
+
+
+def _file_facts(scores: Mapping[str, float]) -> ReportTable:
+    """How well each fact about the files tells the class by itself: a baseline that sees no picture."""
+    rows = tuple((name[0].upper() + name[1:], text.score(score)) for name, score in scores.items())
+    caption = "File-facts baseline: classes told by one fact about the files alone, on the folds of the run"
+    return ReportTable(caption, ("Fact", "Balanced accuracy"), rows)
 
 
 def _counted(counts: Mapping[str, float]) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from headstart.report.context import ReportContext
-from headstart.report.document import Headline, Section
+from headstart.report.document import Headline, Section, Text
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_title
+from headstart.results.models.run_results import RunResults
 
 
 @register_section("result", after=None)
@@ -22,4 +23,19 @@ def headline_section(context: ReportContext, drawn: Drawn) -> Section:
         interval=text.interval(headline.ci95),
         speaks_of=results.protocol.interval.speaks_of,
     )
-    return Section("result", "Result", (block,))
+    unknown = leakage_words(results)
+    return Section("result", "Result", (block, Text(unknown, tone="note")) if unknown else (block,))
+
+
+def leakage_words(results: RunResults) -> str:
+    """What the estimate cannot rule out where the data did not say which images belong together; else empty."""
+    if results.task.groups_given is not False or results.protocol.own_folds:
+        return ""
+    joined = results.audit.near_duplicates
+    n_copies = joined.exact_pairs + joined.confirmed_in_feature_space
+    kept = f" but {text.plural(n_copies, 'pair')} of copies" if n_copies else ""
+    return (
+        f"No groups were given, so nothing was kept together{kept}. If several images show one patient, part or scene, "
+        "or were taken in one series, they stand on both sides of the split and the score flatters: name them by "
+        "--group-from or a group column."
+    )

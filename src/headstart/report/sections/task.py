@@ -8,21 +8,37 @@ from headstart.report.figures.style import class_labels
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
+from headstart.results.models.audit import NearDuplicateFacts
 from headstart.results.models.run_results import TaskFacts
 
 
 def task_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     """Sentence of the methods on the data set: images, classes and groups."""
-    return (MethodsSentence(MethodsPart.DATA, _data_words(context.record.results.task)),)
+    results = context.record.results
+    return (MethodsSentence(MethodsPart.DATA, _data_words(results.task, results.audit.near_duplicates)),)
 
 
-def _data_words(task: TaskFacts) -> str:
+def _data_words(task: TaskFacts, copies: NearDuplicateFacts) -> str:
     counts = text.listed([f"{name}: {text.count(task.class_counts[name])}" for name in task.classes], limit=20)
     sentence = f"The data set held {text.plural(task.n_images, 'image')} of {len(task.classes)} classes ({counts})"
-    if task.n_groups:
+    if task.n_groups and task.groups_given is not False:
         sentence += f" in {text.plural(task.n_groups, 'group')}; images of one group were never split apart"
+    if task.groups_given is False:
+        sentence += "; no groups were given, so images were split one by one"
+    if joined := _joined_words(copies):
+        sentence += f"; {joined}"
     weighted = " All scores are weighted by the given image weights." if task.weighted else ""
     return f"{sentence}.{weighted}"
+
+
+def _joined_words(copies: NearDuplicateFacts) -> str:
+    """Which copies were kept together, and how they were found; empty where there were none."""
+    kinds = [
+        (copies.exact_pairs, "of equal pixels"),
+        (copies.confirmed_in_feature_space, "with alike perceptual hashes, confirmed by their features"),
+    ]
+    found = [f"{text.plural(n, 'pair')} {what}" for n, what in kinds if n]
+    return f"copies were kept on one side of every split: {text.listed(found)}" if found else ""
 
 
 @register_section("question", after="warnings", methods=task_sentences)
@@ -32,9 +48,9 @@ def task_section(context: ReportContext, drawn: Drawn) -> Section:
     task = record.results.task
     n_images = text.plural(task.n_images, "image")
     question = f"To which of {len(task.classes)} classes does an image belong? {n_images} were given"
-    groups = (
+    kept = (
         f"; the {text.plural(task.n_groups, 'group')} that they form, near-duplicates joined, stay whole in every split"
-        if task.n_groups
+        if task.n_groups and task.groups_given is not False
         else ""
     )
     total = sum(task.class_counts.values()) or 1
@@ -48,7 +64,7 @@ def task_section(context: ReportContext, drawn: Drawn) -> Section:
         for name in task.classes
     )
     blocks: list[Block] = [
-        Text(f"{question}{groups}."),
+        Text(f"{question}{kept}."),
         ReportTable("Classes", ("Class", "Images", "Share", "Positive"), rows),
     ]
     labels = class_labels(record.classes)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from headstart.results.models.base import Count, Ends, Part, Share
+from headstart.results.models.base import Count, Ends, Part, Share, SparePart
 
 
 class UnreadableImage(Part):
@@ -71,8 +71,17 @@ class AgreementFacts(Part):
     disputed: tuple[DisputedImage, ...]
 
 
-class AuditFacts(Part):
-    """Findings of the audit, images by name."""
+class AuditFacts(SparePart):
+    """Findings of the audit, images by name.
+
+    Attributes
+    ----------
+    file_facts : dict of str to float, or None
+        Balanced accuracy of the classes told by one fact about the files alone, on the folds of the run; None where
+        the pictures lie in no files.
+    """
+
+    left_out: ClassVar = ("file_facts",)
 
     n_images: Count
     class_counts: dict[str, Count]
@@ -86,3 +95,4 @@ class AuditFacts(Part):
     label_conflicts: tuple[tuple[str, ...], ...]
     near_duplicates: NearDuplicateFacts
     agreement: AgreementFacts | None
+    file_facts: dict[str, Share] | None = None

@@ -51,9 +51,11 @@ class TaskFacts(SparePart):
     ----------
     ordered : bool
         Whether the classes stand in their order, the lowest first.
+    groups_given : bool or None
+        Whether the data said which images belong together; None in runs that did not record it.
     """
 
-    left_out: ClassVar = ("ordered",)
+    left_out: ClassVar = ("ordered", "groups_given")
 
     classes: tuple[str, ...]
     positive: str | None
@@ -64,6 +66,7 @@ class TaskFacts(SparePart):
     weighted: bool
     data_sha256: str
     ordered: bool = False
+    groups_given: bool | None = None
 
 
 class ProtocolFacts(Part):

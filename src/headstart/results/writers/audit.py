@@ -26,4 +26,5 @@ def audit_facts(audit: Audit, near_duplicates: NearDuplicateFacts, agreement: Ag
         label_conflicts=tuple(tuple(names) for names in found["label_conflicts"]),
         near_duplicates=near_duplicates,
         agreement=agreement,
+        file_facts=found["file_facts"] or None,
     )

@@ -48,12 +48,18 @@ from headstart.workflow.job.finetuning import fine_tuning_views
 from headstart.workflow.job.finetuning_warnings import budget_warnings, divergence_warnings
 from headstart.workflow.job.job import Job
 from headstart.workflow.job.near_duplicates import NearDuplicates
+from headstart.workflow.job.result_warnings import (
+    audit_judged_on,
+    label_issue_warnings,
+    never_predicted_warnings,
+)
 from headstart.workflow.job.sources import FeatureSource
 from headstart.workflow.job.time_estimate import search_notes
 from headstart.workflow.options.training_set import left_out_notes
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
+    from headstart.data.audit.audit import Audit
     from headstart.data.split.split import Split
     from headstart.features.extractor import Extractor
     from headstart.model.passes import Price
@@ -78,6 +84,9 @@ def results_document(
     a prediction by an ensemble.
     """
     found, options, final = study.evaluation, job.options, final_source(job, study)
+    audit = audit_judged_on(split, job.audited.audit, dataset)
+    labels = label_facts(dataset, find_label_issues(study.oof))
+    confusion = confusion_rows(found)
     return RunResults(
         format=RESULTS_FORMAT,
         headstart=__version__,
@@ -90,13 +99,13 @@ def results_document(
         search=_search(job, dataset, split, study),
         metrics=estimates(found.metrics),
         per_class=class_scores(found),
-        confusion=confusion_rows(found),
+        confusion=confusion,
         folds=tuple(with_ensembles(with_fine_tuning(fold_rows(study.data, study.folds, study.plan), study), study)),
         candidates=tuple(candidate_rows(study.folds, study.plan)),
-        audit=_audit(job, dataset, near_duplicates),
+        audit=_audit(job, audit, dataset, near_duplicates),
         table=table_facts(job.audited.audit, study),
         ordinal=ordinal_results(study.oof, seed=options.seed),
-        labels=label_facts(dataset, find_label_issues(study.oof)),
+        labels=labels,
         ensemble=ensemble_results(study, price),
         fine_tuning=finetuning_results(study, n_views=len(fine_tuning_views(job))),
         optimism=optimism(study.folds, frozen_scores(study), study.plan),
@@ -110,7 +119,10 @@ def results_document(
         transferability=transferability,
         warnings=_warnings(
             job.audited.warnings,
+            audit.warnings,
             split.notes,
+            never_predicted_warnings(dataset.classes, confusion),
+            label_issue_warnings(labels.issues),
             _random_among(job),
             budget_warnings(job.options, study),
             divergence_warnings(study),
@@ -186,6 +198,7 @@ def _task(job: Job, dataset: ImageDataset) -> TaskFacts:
         weighted=dataset.weights is not None,
         data_sha256=job.audited.dataset.fingerprint(),
         ordered=dataset.ordered,
+        groups_given=job.audited.dataset.groups is not None,
     )
 
 
@@ -201,9 +214,9 @@ def _protocol(job: Job, split: Split, study: StudyResult) -> ProtocolFacts:
     )
 
 
-def _audit(job: Job, dataset: ImageDataset, near_duplicates: NearDuplicates) -> AuditFacts:
+def _audit(job: Job, audit: Audit, dataset: ImageDataset, near_duplicates: NearDuplicates) -> AuditFacts:
     return audit_facts(
-        job.audited.audit,
+        audit,
         NearDuplicateFacts(**near_duplicates.to_json(), features_of=job.sources[0].spec.label),
         agreement_facts(dataset, seed=job.options.seed),
     )

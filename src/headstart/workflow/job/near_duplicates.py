@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headstart.data.groups import join_groups
+from headstart.errors import SplitError, first_few
 from headstart.features.near_duplicates import BACKGROUND, RATIO, confirm_near_duplicates
 from headstart.progress import Progress
 from headstart.workflow.job.audit import AuditedDataset
@@ -128,3 +130,31 @@ def join_exact(audited: AuditedDataset) -> ImageDataset:
     pairs = exact_pairs(audited.audit)
     dataset = audited.dataset
     return dataset if not pairs else dataset.with_groups(join_groups(dataset.groups, pairs, len(dataset)))
+
+
+@contextmanager
+def named_as_copies(dataset: ImageDataset, pairs: Sequence[tuple[str, str]]) -> Iterator[None]:
+    """Say of a split that cannot be drawn where its groups come from, where the data named none.
+
+    Parameters
+    ----------
+    dataset : ImageDataset
+        The data as they were given, before copies were joined.
+    pairs : sequence of (str, str)
+        Names of the copies that were joined.
+    """
+    try:
+        yield
+    except SplitError as error:
+        if dataset.groups is not None or not pairs:
+            raise
+        listed = first_few(f"{first} = {second}" for first, second in pairs)
+        raise SplitError(
+            f"{error} No groups were given: these are near-duplicates, which stay on one side of every split "
+            f"({len(pairs):,} pairs: {listed})."
+        ) from error
+
+
+def exact_names(audited: AuditedDataset) -> list[tuple[str, str]]:
+    """Names of every exact duplicate and the first of its set."""
+    return _named(audited.dataset, exact_pairs(audited.audit))

@@ -1,0 +1,101 @@
+"""Facts about an image file that are no subject of the picture: bytes, compression, camera, time, border."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import numpy as np
+from PIL import ExifTags, Image, JpegImagePlugin
+
+from headstart.data.images.directory import check_directory
+from headstart.runtime.warnings import QUIET_PILLOW
+
+_WITH_EXIF: Final = {b"\xff\xd8\xff": "JPEG", b"\x89PN": "PNG", b"RIF": "WEBP"}
+_BORDER: Final = 2  # pixels
+_DAMAGE: Final = (OSError, ValueError, TypeError, SyntaxError, LookupError, AttributeError, ArithmeticError)
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """Facts about one image file.
+
+    Attributes
+    ----------
+    n_bytes : int
+        Size of the file.
+    compression : str
+        Short hash of the quantisation tables of a JPEG; empty for other formats.
+    camera : str
+        Make and model from EXIF; empty where they are not said.
+    taken_s : float or None
+        Time of the exposure from EXIF, in seconds since 1970 by the clock of the camera.
+    border : (float, float, float, float)
+        Mean red, green and blue of the outermost two pixels, and their standard deviation.
+    """
+
+    n_bytes: int
+    compression: str = ""
+    camera: str = ""
+    taken_s: float | None = None
+    border: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+
+
+def file_facts(encoded: bytes, picture: Image.Image) -> FileFacts:
+    """Facts about a file that was decoded: damaged metadata count as none.
+
+    Parameters
+    ----------
+    encoded : bytes
+    picture : PIL.Image.Image
+        Mode RGB.
+    """
+    compression, camera, taken = _metadata(encoded)
+    return FileFacts(len(encoded), compression, camera, taken, _border(picture))
+
+
+def _metadata(encoded: bytes) -> tuple[str, str, float | None]:
+    name = _WITH_EXIF.get(encoded[:3])
+    if name is None:
+        return "", "", None
+    try:
+        with QUIET_PILLOW, Image.open(io.BytesIO(encoded), formats=[name]) as image:
+            tables = image.quantization if isinstance(image, JpegImagePlugin.JpegImageFile) else {}
+            compression = hashlib.sha256(repr(sorted(tables.items())).encode()).hexdigest()[:12] if tables else ""
+            block = image.info.get("exif", b"")
+            if not block:
+                return compression, "", None
+            check_directory(block.removeprefix(b"Exif\0\0"))
+            return compression, *_exif(image.getexif())
+    except _DAMAGE:
+        return "", "", None
+
+
+def _exif(exif: Image.Exif) -> tuple[str, float | None]:
+    parts = (exif.get(ExifTags.Base.Make), exif.get(ExifTags.Base.Model))
+    camera = " ".join(part.strip("\0 ") for part in parts if isinstance(part, str))
+    own = exif.get_ifd(ExifTags.IFD.Exif)
+    return camera, _seconds(own.get(ExifTags.Base.DateTimeOriginal, exif.get(ExifTags.Base.DateTime)))
+
+
+def _seconds(written: Any) -> float | None:
+    try:
+        return datetime.strptime(str(written).strip("\0 "), "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _border(picture: Image.Image) -> tuple[float, float, float, float]:
+    width, height = picture.size
+    sides = (
+        (0, 0, width, min(_BORDER, height)),
+        (0, max(0, height - _BORDER), width, height),
+        (0, 0, min(_BORDER, width), height),
+        (max(0, width - _BORDER), 0, width, height),
+    )
+    pixels = np.concatenate([np.asarray(picture.crop(side)).reshape(-1, 3) for side in sides]).astype(np.float32)
+    red, green, blue = pixels.mean(axis=0).round(3).tolist()
+    return red, green, blue, round(float(pixels.std(axis=0).mean()), 3)

@@ -1,0 +1,55 @@
+"""Warnings of predictions and folds; a split that only copies make impossible says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import helpers
+import numpy as np
+import pytest
+from PIL import Image
+
+import headstart
+from headstart.errors import SplitError
+from headstart.results.models.label_issues import LabelIssueFacts
+from headstart.workflow.job.result_warnings import label_issue_warnings, never_predicted_warnings
+
+
+def test_a_class_that_is_never_predicted_is_named() -> None:
+    assert never_predicted_warnings(("a", "b"), [[3.0, 1.0], [2.0, 0.0]]) == []
+    (words,) = never_predicted_warnings(("a", "b"), [[3.0, 0.0], [2.0, 0.0]])
+    assert words.startswith("No image was predicted to be 'b':")
+
+
+def test_label_issues_are_counted_and_their_file_is_named() -> None:
+    def issues(n_listed: int) -> LabelIssueFacts:
+        return cast("LabelIssueFacts", SimpleNamespace(n_listed=n_listed, n_judged=40, n_wrong_estimated=2.2))
+
+    assert label_issue_warnings(issues(0)) == []
+    (words,) = label_issue_warnings(issues(3))
+    assert words.startswith("3 labels of 40 judged images are contradicted")
+    assert "about 2 are estimated to be wrong. label_issues.csv" in words
+
+
+def test_copies_that_shrink_a_class_are_named_before_features_are_computed(tmp_path: Path) -> None:
+    root = helpers.write_folders(tmp_path / "data", 24)
+    one = Image.fromarray(helpers.noise(1, seed=9)[0])
+    (root / "rare").mkdir()
+    for number in range(4):
+        one.save(root / "rare" / f"{number}.png")
+    with pytest.raises(SplitError, match=r"'rare' has 4 images in 1 group .* these are near-duplicates") as caught:
+        headstart.fit(root, tmp_path / "run", helpers.options())
+    assert "rare/0.png = rare/1.png" in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_says_that_no_groups_were_given(run: Any) -> None:
+    assert run.results.task.groups_given is False
+    page = run.report.read_text(encoding="utf-8")
+    assert "No groups were given, so nothing was kept together" in page
+    assert "no groups were given, so images were split one by one" in page
+    assert "never split apart" not in page
+    facts = run.results.audit.file_facts
+    assert facts is None or np.all(np.array(list(facts.values())) <= 1.0)
