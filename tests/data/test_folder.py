@@ -11,7 +11,7 @@ import pytest
 from image_files import encode
 
 from headstart.data import ImageDataset, read_dataset
-from headstart.data.readers.folder import list_images
+from headstart.data.readers.folder.walk import list_images
 from headstart.errors import DataError
 
 

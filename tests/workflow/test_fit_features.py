@@ -16,7 +16,7 @@ from headstart import FrozenFeatures, TransferClassifier
 from headstart.augment import views
 from headstart.backbones.feature_block import LAST, default_features
 from headstart.data import ImageDataset
-from headstart.data.readers.folder import list_images
+from headstart.data.readers.folder.walk import list_images
 from headstart.errors import ArgumentError, BundleError, HeadstartError, InputError
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor

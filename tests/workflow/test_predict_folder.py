@@ -59,7 +59,7 @@ def test_a_folder_gives_a_row_for_whatever_looks_like_a_picture(new: Path) -> No
         "web.jfif": "ok",
         "sound.png": "ok",
         "phone.heic": "not an image headstart reads (JPEG, PNG, TIFF, BMP, WebP)",
-        "nowhere.png": "no such file",
+        "nowhere.png": "a link to a file that does not exist; mend or remove it",
         "circle.png": "a symbolic link that leads back to itself; remove it",
         "two\nlines.png": "not an image headstart reads (JPEG, PNG, TIFF, BMP, WebP)",
         "odd\udcff.png": "not an image headstart reads (JPEG, PNG, TIFF, BMP, WebP)",

@@ -41,14 +41,15 @@ class DatasetConstructors:
         group_from: str | None = None,
         classes: Sequence[str] | None = None,
         allow_outside: bool = False,
+        split_folders: str | None = None,
     ) -> Self:
         """Data set from a folder with one folder per class, images at any depth below.
 
         Parameters
         ----------
         path : path
-            The folder. Hidden files, files that are no images and images whose names hold control characters are
-            left out and counted in `notes`.
+            The folder. Hidden and system files, files that are no images, masks and thumbnails of images, and images
+            whose names hold control characters are left out and counted in `notes`.
         group_from : str, optional
             Regular expression searched in the name of every image (``class/sub/file.png``); what the group called
             ``group``, or else the first parenthesis, matches is the group.
@@ -56,14 +57,17 @@ class DatasetConstructors:
             Class names in the requested order; every class folder must be among them. Default: natural order.
         allow_outside : bool
             Follow links that lead out of the folder, instead of refusing them.
+        split_folders : {"pool", "classes"}, optional
+            What folders called like the parts of a split (``train``, ``val``, ``test``, ``fold_0``) are: put together,
+            so that folds are drawn, or classes. Default: the split, where they hold the same class folders.
 
         Raises
         ------
         DataError
-            When the folder is missing, empty, unreadable, has no class folders, holds a link in a loop, or the name
-            of a class folder holds control characters.
+            When the folder is missing, empty, unreadable, has no class folders, holds a link in a loop, the name of a
+            class folder holds control characters, or folders called like a split are around other classes.
         """
-        table, pixels = open_folder(Path(path), ReadOptions(allow_outside=allow_outside))
+        table, pixels = open_folder(Path(path), ReadOptions(allow_outside=allow_outside, split_folders=split_folders))
         return cls.from_table(table.grouped(group_from), pixels, classes=classes)
 
     @classmethod

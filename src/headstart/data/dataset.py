@@ -54,6 +54,9 @@ class ImageDataset(DatasetConstructors):
         Weight of each image in training and scores, finite and >= 0; None for equal weights.
     folds : ndarray of shape (n_images,), int64, or None
         The user's own outer folds, >= 0.
+    parts : ndarray of shape (n_images,), int64, or None
+        The user's own split into training, validation and test images: places in
+        `headstart.data.readers.table.SPLIT_PARTS`.
     soft : ndarray of shape (n_images, n_classes), float64, or None
         Soft labels: the probability of each class, rows summing to one. `labels` is what images are stratified and
         judged by; training weighs each class by its probability.
@@ -84,6 +87,7 @@ class ImageDataset(DatasetConstructors):
     ratings: Ratings | None = None
     columns: tuple[TableColumn, ...] = ()
     ordered: bool = False
+    parts: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -130,6 +134,7 @@ class ImageDataset(DatasetConstructors):
             soft=table.soft,
             ratings=table.ratings,
             columns=table.columns,
+            parts=table.parts,
         )
 
     def load(
@@ -239,6 +244,7 @@ class ImageDataset(DatasetConstructors):
             groups=None if self.groups is None else self.groups[chosen],
             weights=None if self.weights is None else self.weights[chosen],
             folds=None if self.folds is None else self.folds[chosen],
+            parts=None if self.parts is None else self.parts[chosen],
             soft=None if self.soft is None else self.soft[chosen],
             ratings=None if self.ratings is None else self.ratings.take(chosen),
             columns=tuple(column.take(chosen) for column in self.columns),
@@ -281,7 +287,7 @@ class ImageDataset(DatasetConstructors):
         return [] if self.labels is None else [self.classes[code] for code in self.labels.tolist()]
 
     def fingerprint(self) -> str:
-        """Hash over names, contents, labels of every kind, groups, weights, folds and table columns, in row order.
+        """Hash over names, contents, labels of every kind and all other columns, in row order.
 
         Reads every file unless the hashes are known (`with_hashes`).
 
@@ -300,6 +306,7 @@ class ImageDataset(DatasetConstructors):
                 "groups": groups,
                 "weights": None if self.weights is None else self.weights.tolist(),
                 "folds": None if self.folds is None else self.folds.tolist(),
+                **({} if self.parts is None else {"parts": self.parts.tolist()}),
                 **({} if self.soft is None else {"soft": self.soft.tolist()}),
                 **({} if self.ratings is None else {"ratings": self.ratings.to_json()}),
                 **({} if not self.columns else {"columns": [column.to_json() for column in self.columns]}),

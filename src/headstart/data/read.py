@@ -26,6 +26,7 @@ def read_dataset(
     table: str | os.PathLike[str] | None = None,
     feature_array: str | os.PathLike[str] | None = None,
     allow_outside: bool = False,
+    split_folders: str | None = None,
     accept_damaged: bool = False,
 ) -> ImageDataset:
     """Data set from any path that a reader of `headstart.data.readers` takes, or from a data set.
@@ -54,6 +55,8 @@ def read_dataset(
         `headstart.data.table.array_file.read_feature_array`.
     allow_outside : bool
         Let links and paths lead out of the folder.
+    split_folders : {"pool", "classes"}, optional
+        For folders; see `ImageDataset.from_folder`.
     accept_damaged : bool
         Take pictures of which a part is missing as their decoders fill them, grey or black; the audit names them.
 
@@ -70,7 +73,7 @@ def read_dataset(
         return path
     source = Path(path)
     own_columns = table_columns if table is None else None
-    options = ReadOptions(columns, root, partition, votes, own_columns, allow_outside)
+    options = ReadOptions(columns, root, partition, votes, own_columns, allow_outside, split_folders)
     reader = find_reader(source)
     reader.check_options(source, options)
     found, pixels = reader.read(source, options)

@@ -15,7 +15,7 @@ from headstart.backbones.weights import WeightsSource
 from headstart.backbones.weights.hub_config import with_hub_config
 from headstart.backbones.weights.provenance import FORMAT, header_of, image_marks_text
 from headstart.data import ImageDataset, ImageResize
-from headstart.data.split.make import SplitTask
+from headstart.data.split.task import SplitTask
 from headstart.engines.capabilities import torch_precisions, training_precision
 from headstart.engines.engine import available_processors, resolve_device
 from headstart.errors import InputError

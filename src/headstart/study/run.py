@@ -172,7 +172,7 @@ def _tax(
         progress.note("The data set has no groups, so there is no optimism from ignoring them to measure.")
         return None
     plan = kept.plan
-    ungrouped = replace(dataset, groups=None, group_names=(), folds=None)
+    ungrouped = replace(dataset, groups=None, group_names=(), folds=None, parts=None)
     loose_split = split_dataset(ungrouped, scheme=split.scheme, repeats=split.repeats, seed=plan.seed)
     loose = replace(kept.data, groups=None)
     folds = run_folds(

@@ -44,6 +44,11 @@ class CheckResult:
     unconfirmed: str = ""
     agreement: AgreementFacts | None = None
 
+    @property
+    def can_be_fitted(self) -> bool:
+        """Whether there are two classes at least, which training needs."""
+        return sum(count > 0 for count in self.audit.class_counts.values()) > 1
+
     def to_json(self) -> dict[str, Any]:
         """The audit as plain values, with ``near_duplicates``, ``unconfirmed`` and ``agreement`` beside it."""
         return {

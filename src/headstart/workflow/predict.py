@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Final
 
 from headstart.data import ImageDataset, ManifestColumns, read_dataset
 from headstart.data.images.files import accepting_damaged, damage_of
-from headstart.data.readers.folder import files_to_answer
+from headstart.data.readers.folder.walk import files_to_answer
 from headstart.data.table.encoding import array_needed
 from headstart.errors import DataError, InputError
 from headstart.model import Model, Prediction

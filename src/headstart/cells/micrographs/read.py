@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from headstart.cells.micrographs.ome_zarr import ZARR_SUFFIX, read_ome_zarr
 from headstart.cells.micrographs.stack import MICROMETRES, Stack, by_channel, positive
+from headstart.data.system_names import is_system_name
 from headstart.errors import ImageError, InputError, first_few, unknown_name
 
 TIFF_SUFFIXES: Final = (".tif", ".tiff")
@@ -97,7 +98,7 @@ def _files(folder: Path) -> Iterator[Path]:
     """Images of a folder at any depth; what is hidden is left out, and a folder that is an OME-Zarr is one image."""
     for one in folder.iterdir():
         suffix = one.suffix.lower()
-        if one.name.startswith("."):
+        if is_system_name(one.name):
             continue
         if one.is_dir() and suffix != ZARR_SUFFIX:
             yield from _files(one)

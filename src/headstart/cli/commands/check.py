@@ -59,7 +59,8 @@ def check(data: str, no_features: bool, quiet: bool, **given: Any) -> Answer:
     def show() -> None:
         for line in found.lines():
             print_text(line)
-        again = f"{shlex.quote(data)} {reading}".rstrip()
-        click.echo(f"Next: headstart fit {again} -o runs/first")
+        if found.can_be_fitted:
+            again = f"{shlex.quote(data)} {reading}".rstrip()
+            click.echo(f"Next: headstart fit {again} -o runs/first")
 
     return Answer(found.to_json, show, exit_code=int(bool(found.audit.unreadable)))

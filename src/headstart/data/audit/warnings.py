@@ -74,6 +74,12 @@ def _class_warnings(dataset: ImageDataset) -> Iterator[str]:
     if dataset.labels is None:
         return
     counts = np.bincount(dataset.labels, minlength=len(dataset.classes))
+    if np.count_nonzero(counts) == 1:
+        only = dataset.classes[int(counts.argmax())]
+        yield (
+            f"All images are of one class ({only!r}), and training needs at least two: add images of another class, or "
+            "check the folder or label column."
+        )
     few = [
         f"{name} ({count})" for name, count in zip(dataset.classes, counts.tolist(), strict=True) if count < FEW_IMAGES
     ]

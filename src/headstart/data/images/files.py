@@ -8,7 +8,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from headstart.data.images.similar_names import similar_file
 from headstart.data.images.source import ImageSource
 from headstart.errors import DataError, ImageError
 from headstart.storage import hash_bytes
+
+_DEAD_LINK: Final = "a link to a file that does not exist; mend or remove it"
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,9 @@ class FilePixels(ImageSource):
         path = self.path(name)
         try:
             if self.confined and not Path(os.path.realpath(path, strict=True)).is_relative_to(self.root):
-                raise ImageError(name, f"a link that leads outside {self.root}; copy the file there")
+                raise ImageError(
+                    name, f"a link that leads outside {self.root}; copy the file there, or use --allow-outside"
+                )
             descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
             with os.fdopen(descriptor, "rb") as handle:
                 status = os.fstat(descriptor)
@@ -135,7 +139,8 @@ class FilePixels(ImageSource):
                 claim_encoded(status.st_size)
                 return EncodedImage(name, handle.read(), self.damage)
         except FileNotFoundError as error:
-            raise ImageError(name, _refusal(error) + similar_file(path)) from error
+            reason = _DEAD_LINK if path.is_symlink() else _refusal(error) + similar_file(path)
+            raise ImageError(name, reason) from error
         except (OSError, ValueError) as error:
             raise ImageError(name, _refusal(error)) from error
 

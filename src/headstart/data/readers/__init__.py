@@ -42,6 +42,8 @@ class ReadOptions:
         Further columns of numbers or categories, such as ``age`` or ``site:category``.
     allow_outside : bool
         Let links and paths lead out of the folder; what has neither ignores it.
+    split_folders : {"pool", "classes"} or None
+        What folders called like the parts of a split are, where they are not to be the split.
     """
 
     columns: ManifestColumns | Mapping[str, str] | None = None
@@ -50,6 +52,7 @@ class ReadOptions:
     votes: str | None = None
     table_columns: Sequence[str] | None = None
     allow_outside: bool = False
+    split_folders: str | None = None
 
     def given(self) -> list[str]:
         """Names of the given options that a reader may lack."""
@@ -105,6 +108,10 @@ class Reader:
                 raise DataError(
                     f"{path} is read as {self.help}, which holds no table columns. Name a table of the images that has "
                     "them by --table, or list the images in a CSV or Parquet manifest."
+                )
+            if name not in self.options and name == "split_folders":
+                raise DataError(
+                    f"{path} is read as {self.help}, which has no split folders. Leave --split-folders out."
                 )
             if name not in self.options:
                 raise DataError(f"{path} is read as {self.help}, for which there is no option {name!r}; leave it out.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from headstart.errors import DataError
 
 if TYPE_CHECKING:
     from headstart.data.images.source import GroupProposal
+
+SPLIT_PARTS: Final = ("train", "validation", "test")
+"""Parts of a split that the data bring; a part is stored as its place here."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +40,7 @@ class DatasetTable:
     ratings: Ratings | None = None
     source: str = ""
     columns: tuple[TableColumn, ...] = ()
+    parts: NDArray[np.int64] | None = None
 
     def in_classes(self, classes: Sequence[str] | None) -> DatasetTable:
         """Table with labels, soft labels and ratings in the given classes; unchanged for None.

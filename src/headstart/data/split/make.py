@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from headstart.data.dataset import ImageDataset
-from headstart.data.groups import number_by_appearance
 from headstart.data.split.checks import check_class_sizes
+from headstart.data.split.given_parts import split_of_parts
 from headstart.data.split.scheme import Scheme, parse_scheme
-from headstart.data.split.split import OUTSIDE, TRAIN_ONLY, Rows, Split
-from headstart.data.split.stratify import Strata, assign_folds, is_covered
+from headstart.data.split.split import OUTSIDE, TRAIN_ONLY, Split
+from headstart.data.split.stratify import is_covered
+from headstart.data.split.task import SplitTask, codes_of
 from headstart.errors import SplitError, first_few
 
 
@@ -28,10 +28,13 @@ def split_dataset(
 ) -> Split:
     """Split of a data set, with its own groups (or those given: near-duplicates joined, say), folds and weights.
 
-    Parameters and errors are those of `make_split`.
+    Where the data bring parts of a split (folders ``train`` and ``test``), these are taken. Parameters and errors are
+    those of `make_split`.
     """
     if dataset.labels is None:
         raise SplitError("The images have no labels, so they cannot be split by class.")
+    if dataset.parts is not None:
+        return split_of_parts(dataset, groups=groups, scheme=scheme, repeats=repeats, seed=seed)
     return make_split(
         dataset.labels,
         groups=dataset.groups if groups is None else groups,
@@ -145,83 +148,6 @@ def _single(drawn: NDArray[np.int64], plan: Scheme, *, tested: int) -> NDArray[n
     return drawn if plan.parts is None else np.where(drawn == tested, 0, TRAIN_ONLY)
 
 
-@dataclass(frozen=True, eq=False)
-class SplitTask:
-    """Columns to be split, checked and in the order of the image names."""
-
-    order: Rows
-    names: tuple[str, ...]
-    labels: NDArray[np.int64]
-    groups: NDArray[np.int64]
-    grouped: bool
-    strata: Strata
-    classes: tuple[str, ...]
-
-    @classmethod
-    def of(
-        cls,
-        labels: ArrayLike,
-        *,
-        groups: ArrayLike | None,
-        weights: ArrayLike | None,
-        strata: ArrayLike | None,
-        names: Sequence[str] | None,
-        classes: Sequence[str] | None,
-    ) -> SplitTask:
-        """The task from the arguments of `headstart.data.split.make.make_split`."""
-        codes = np.asarray(labels, dtype=np.int64)
-        n_images = len(codes)
-        if codes.ndim != 1 or n_images == 0 or codes.min() < 0:
-            raise SplitError("labels must be class codes from 0 up, one for each of at least one image.")
-        named = tuple(f"{row:06d}" for row in range(n_images)) if names is None else tuple(names)
-        for kind, column in (("groups", groups), ("weights", weights), ("strata", strata), ("names", named)):
-            if column is not None and len(np.asarray(column)) != n_images:
-                raise SplitError(f"There are {len(np.asarray(column)):,} {kind} for {n_images:,} images.")
-        order = np.arange(n_images) if names is None else np.argsort(np.array(named, dtype=object), kind="stable")
-        n_classes = max(int(codes.max()) + 1, len(classes or ()))
-        kind_of = codes if weights is None else codes + n_classes * (np.asarray(weights, dtype=np.float64) == 0)
-        extra = np.zeros(n_images, dtype=np.int64) if strata is None else codes_of(strata)
-        return cls(
-            order=order,
-            names=tuple(named[row] for row in order.tolist()),
-            labels=codes[order],
-            groups=np.arange(n_images) if groups is None else number_by_appearance(codes_of(groups)[order]),
-            grouped=groups is not None,
-            strata=Strata(kind_of * (int(extra.max()) + 1) + extra, kind_of, n_classes).take(order),
-            classes=tuple(classes) if classes is not None else tuple(str(code) for code in range(n_classes)),
-        )
-
-    def label_names(self) -> tuple[str, ...]:
-        """Class name of every image."""
-        return tuple(self.classes[code] for code in self.labels.tolist())
-
-    def class_units(self) -> dict[str, tuple[int, int]]:
-        """Images and groups of every class that occurs, counting images of positive weight."""
-        counted = self.strata.kind < self.strata.n_needed
-        codes = np.unique(self.labels)
-        chosen = {int(code): counted & (self.labels == code) for code in codes.tolist()}
-        return {
-            self.classes[code]: (int(rows.sum()), len(np.unique(self.groups[rows]))) for code, rows in chosen.items()
-        }
-
-    def draw(
-        self, rows: Rows, fractions: Sequence[float], seed: np.random.SeedSequence, kind: str
-    ) -> NDArray[np.int64]:
-        """Fold of each of `rows`."""
-        folds = assign_folds(self.strata.take(rows), self.groups[rows], fractions, seed)
-        if folds is None:
-            raise SplitError(
-                f"No {kind} split into {len(fractions)} parts was found that keeps the groups whole and has every "
-                "class in every part: the groups mix the classes too unevenly. Use fewer folds, or smaller groups."
-            )
-        return folds
-
-
-def codes_of(values: ArrayLike) -> NDArray[np.int64]:
-    """Numbers 0..k-1 for the distinct values, in their order."""
-    return np.unique(np.asarray(values), return_inverse=True)[1].reshape(-1).astype(np.int64)
-
-
 def given_folds(task: SplitTask, folds: ArrayLike, plan: Scheme, repeats: int) -> NDArray[np.int64]:
     """The user's outer folds, numbered from 0, in the task's order.
 
@@ -250,16 +176,13 @@ def given_folds(task: SplitTask, folds: ArrayLike, plan: Scheme, repeats: int) -
 
 
 def _check_whole_groups(task: SplitTask, folds: NDArray[np.int64]) -> None:
-    low = np.full(int(task.groups.max()) + 1, np.iinfo(np.int64).max)
-    high = np.full(len(low), -1)
-    np.minimum.at(low, task.groups, folds)
-    np.maximum.at(high, task.groups, folds)
-    torn = np.flatnonzero(low != high)
+    torn = task.torn_groups(folds)
     if len(torn):
-        members = [task.names[np.flatnonzero(task.groups == group)[0]] for group in torn[:5].tolist()]
+        members = [task.members(group)[0] for group in torn[:5].tolist()]
         raise SplitError(
             f"The fold column tears {len(torn):,} groups (or sets of duplicates) apart, such as those of "
-            f"{first_few(members)}. Give all images of a group one fold, or drop the fold column."
+            f"{first_few(members)}. Give all images of a group one fold, or drop the fold column (of folders: "
+            "--split-folders pool)."
         )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from headstart.data.system_names import is_system_name
 from headstart.errors import DataError
 
 MASKS: Final = re.compile(r"masks?|.*_(lesion|roi)", re.IGNORECASE)
@@ -47,10 +48,10 @@ class ImageFolder:
             raise DataError(f"{error.filename} cannot be read ({error.strerror}).") from error
 
         for folder, folders, files in os.walk(root, onerror=refuse):
-            folders[:] = sorted(name for name in folders if not name.startswith(".") and not MASKS.fullmatch(name))
+            folders[:] = sorted(name for name in folders if not is_system_name(name) and not MASKS.fullmatch(name))
             place = Path(folder).relative_to(root).as_posix()
             prefix = "" if place == "." else f"{place}/"
-            found += [prefix + name for name in files if not name.startswith(".") and _suffix(name) in SUFFIXES]
+            found += [prefix + name for name in files if not is_system_name(name) and _suffix(name) in SUFFIXES]
         return cls(root, tuple(sorted(found)))
 
     def by_name(self, names: Sequence[str]) -> Mapping[str, tuple[str, ...]]:

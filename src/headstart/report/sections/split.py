@@ -32,6 +32,8 @@ def _holdout(protocol: ProtocolFacts, shape: str, score: str, *, choice: bool) -
     fitted = f"on {train + validation:g} % of the images and judged once on the remaining {test:g} %"
     repeats = protocol.repeats
     where = "a stratified partition" if repeats == 1 else f"{repeats} stratified partitions, drawn anew and averaged"
+    if protocol.own_folds:
+        where = "the partition that the data bring along"
     lead = (
         f"After training on {train:g} % of the images, one candidate was chosen by {score} on another "
         f"{validation:g} %; it was then fitted on both parts together, that is {fitted},"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from headstart.data.categorical import natural_key
+from headstart.data.system_names import is_system_name
 from headstart.errors import DataError, first_few
 from headstart.signals.readers.clocks import without_clocks
 from headstart.signals.readers.format import RecordingFormat
@@ -77,7 +78,8 @@ def _files(source: Path, table: Path | None) -> list[Path]:
     found = [
         file
         for file in source.rglob("*")
-        if file.is_file() and file.suffix.lower() in SUFFIXES and file.resolve() != skipped and file.name[0] != "."
+        if file.suffix.lower() in SUFFIXES and file.is_file() and file.resolve() != skipped
+        if not any(map(is_system_name, file.relative_to(source).parts))
     ]
     if not found:
         raise DataError(f"{source} holds no recordings: no name ends with {', '.join(SUFFIXES)}.")

@@ -9,7 +9,7 @@ import numpy as np
 
 from headstart.data.split.make import split_dataset
 from headstart.data.split.stratify import stratified_folds
-from headstart.errors import DataError, InputError
+from headstart.errors import DataError, InputError, SplitError
 from headstart.metrics import find_metric
 from headstart.study.data import StudyData
 from headstart.study.folds import Inner, OuterFold
@@ -94,9 +94,14 @@ def draw_subsets(dataset: ImageDataset, *, n_sizes: int, n_repeats: int, n_folds
     DataError
         When there are too few images.
     SplitError
-        When a class has too few images or groups for the folds.
+        When a class has too few images or groups for the folds, or the data bring a split.
     """
     labels = np.asarray(dataset.labels)
+    if dataset.parts is not None:
+        raise SplitError(
+            "A learning curve draws its folds anew for every repeat, and the folders of these data are their split. "
+            "Put the images of all folders together with --split-folders pool."
+        )
     split = split_dataset(dataset, scheme=f"nested:{n_folds}x{N_INNER}", repeats=n_repeats, seed=seed)
     trains = [train for repeat in range(n_repeats) for _, train, _ in split.outer(repeat)]
     n_largest = min(map(len, trains))

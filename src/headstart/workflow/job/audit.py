@@ -62,7 +62,7 @@ def audit_data(
     """
     progress = progress or Silent()
     dataset, source = open_data(data)
-    dataset.validate_for_training()
+    _check_trainable(dataset)
     n_workers = n_threads or available_processors()
     if channels is not None:
         check_channels(dataset, channels)
@@ -76,6 +76,16 @@ def audit_data(
     readable = readable_part(dataset, audit)
     readable.validate_for_training()
     return AuditedDataset(readable, source, audit, tuple(warnings))
+
+
+def _check_trainable(dataset: ImageDataset) -> None:
+    """Refuse what no classifier can be trained on, with what reading noted: the table that has the labels, say."""
+    try:
+        dataset.validate_for_training()
+    except DataError as error:
+        if not dataset.notes:
+            raise
+        raise DataError(f"{error} Reading found: {' '.join(dataset.notes)}") from error
 
 
 def check_channels(dataset: ImageDataset, channels: Sequence[str] | None) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from headstart.data import ImageDataset
-from headstart.data.readers.folder import list_images
+from headstart.data.readers.folder.walk import list_images
 from headstart.errors import HeadstartError, InputError
 from headstart.explain import checks
 from headstart.explain.class_maps import weightiest_member

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from headstart.data import ImageDataset
 
 Votes = Literal["majority", "shares"]
+SplitFolders = Literal["pool", "classes"]
 _COLUMNS: Final[Mapping[str, Option]] = {
     "image": Option(help="Manifest column of the image path.", flag="--image-column", unset="image"),
     "label": Option(help="Manifest column of the class.", flag="--label-column", unset="label"),
@@ -35,8 +36,8 @@ class DataSource(Options):
     ----------
     path : str
         Folder, manifest or archive.
-    group_from, columns, root, partition, classes, votes, table_columns, table, feature_array, allow_outside,
-    accept_damaged
+    group_from, columns, root, partition, classes, votes, table_columns, table, feature_array, split_folders,
+    allow_outside, accept_damaged
         As for `headstart.data.read_dataset`.
     """
 
@@ -103,6 +104,15 @@ class DataSource(Options):
             "Part of a MedMNIST file: train, val or test.", unset="all", offered=lambda: ("train", "val", "test")
         ),
     )
+    split_folders: SplitFolders | None = field(
+        default=None,
+        metadata=option(
+            "What folders called train, val, test or fold_0 are: put together (pool), so that folds are drawn, or "
+            "classes.",
+            choices=get_args(SplitFolders),
+            unset="the split",
+        ),
+    )
     allow_outside: bool = field(
         default=False,
         metadata=option("Follow paths and links that lead out of the data folder.", by_hand="where links may lead"),
@@ -135,6 +145,7 @@ class DataSource(Options):
             table_columns=self.table_columns,
             table=self.table,
             feature_array=self.feature_array,
+            split_folders=self.split_folders,
             allow_outside=self.allow_outside,
             accept_damaged=self.accept_damaged,
         )
@@ -145,8 +156,9 @@ class DataSource(Options):
         paths = {name: None if value is None else str(Path(value).resolve()) for name, value in named.items()}
         lists = {name: None if value is None else list(value) for name, value in self._lists().items()}
         settings = {**asdict(self), **paths, **lists}
-        if not self.accept_damaged:
-            del settings["accept_damaged"]
+        for name in ("accept_damaged", "split_folders"):
+            if not settings[name]:  # as runs of before have it
+                del settings[name]
         return settings
 
     def _lists(self) -> dict[str, tuple[str, ...] | None]:

@@ -36,7 +36,7 @@ register_format(
     ImageFormat(
         "JPEG",
         order=10,
-        suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
+        suffixes=(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp"),
         declared_by=lambda encoded: encoded.startswith(b"\xff\xd8\xff"),
         open=open_jpeg,
         reducible=True,

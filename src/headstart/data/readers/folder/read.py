@@ -1,0 +1,128 @@
+"""Reading a folder of class folders."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from headstart.data.categorical import encode_texts
+from headstart.data.images.formats import format_names
+from headstart.data.names import check_printable, escaped, is_printable
+from headstart.data.readers.folder.companions import companion_note, companions
+from headstart.data.readers.folder.layout import FolderLayout, folder_layout
+from headstart.data.readers.folder.tables import table_notes
+from headstart.data.readers.folder.walk import FolderWalk, walk_folder
+from headstart.data.readers.table import DatasetTable
+from headstart.errors import DataError, first_few
+
+
+def read_folder(
+    root: Path, *, given: Path | None = None, split_folders: str | None = None, allow_outside: bool = False
+) -> DatasetTable:
+    """Table of the images below the class folders of `root`, in order of their names.
+
+    Parameters
+    ----------
+    root : Path
+        Resolved folder. The first folder of a path is the class; deeper ones are free. A folder around all class
+        folders is looked through, and folders called like parts of a split are the split.
+    given : Path, optional
+        The folder as the user names it, for commands in notes. Default: `root`.
+    split_folders : {"pool", "classes"}, optional
+        See `headstart.data.readers.folder.layout.folder_layout`.
+    allow_outside : bool
+        Follow links that lead out of `root`.
+
+    Raises
+    ------
+    DataError
+        When the folder is missing, unreadable, without class folders or images, holds a link that leads in a
+        circle, to a folder that is read anyway, or outside, a class folder's name holds control characters, or folders
+        are called like parts of a split and cannot be one.
+    """
+    walk = walk_folder(root, allow_outside=allow_outside)
+    check_printable("class folder", sorted({name.split("/", 1)[0] for name in walk.images if "/" in name}))
+    hostile = [name for name in walk.images if not is_printable(name)]
+    walk.images = [name for name in walk.images if is_printable(name)]
+    paired = companions(walk.images)
+    images = [name for name in walk.images if name not in paired]
+    folders = _folders(walk, images, paired)
+    layout = folder_layout(images, folders, split_folders)
+    if not layout.names:
+        unnamable = Counter({"with control characters in the name": len(hostile)})
+        raise DataError(_nothing_found(walk, layout.unlabelled, given or root, walk.ignored + unnamable))
+    labels = encode_texts(layout.classes)
+    notes = [*layout.notes, *([companion_note(paired)] if paired else [])]
+    notes += _notes(walk, layout, hostile, _without_images(folders, layout, set(labels.names)))
+    notes += table_notes(walk, layout.names, given or root)
+    return DatasetTable(
+        names=layout.names,
+        labels=labels,
+        folds=None if layout.folds is None else np.array(layout.folds, dtype=np.int64),
+        parts=None if layout.parts is None else np.array(layout.parts, dtype=np.int64),
+        notes=tuple(notes),
+    )
+
+
+def _folders(walk: FolderWalk, images: Iterable[str], paired: Iterable[str]) -> list[str]:
+    """Names of the folders, without those that hold nothing but masks and thumbnails."""
+    passed_over = _around(paired) - _around(images)
+    return [name for name in walk.folders.values() if name != "." and name not in passed_over]
+
+
+def _around(images: Iterable[str]) -> set[str]:
+    """Names of all folders around images."""
+    found: set[str] = set()
+    for name in images:
+        folder = name.rpartition("/")[0]
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return found
+
+
+def _without_images(folders: Iterable[str], layout: FolderLayout, classes: set[str]) -> list[str]:
+    """Names of folders where class folders lie that hold no images."""
+    level = layout.class_level
+    unlabelled = {name.split("/")[level] for name in layout.unlabelled if name.count("/") > level}
+    return sorted({name.split("/")[level] for name in folders if name.count("/") >= level} - classes - unlabelled)
+
+
+def _nothing_found(walk: FolderWalk, stray: Sequence[str], given: Path, ignored: Counter[str]) -> str:
+    if stray:
+        table = " ".join(table_notes(walk, stray, given))
+        return (
+            f"{walk.root} holds {len(stray):,} images but no class folders. Put the images of each class into a folder "
+            f"named after it, or list them with their labels in a CSV file.{f' {table}' if table else ''}"
+        )
+    kinds = first_few(f"{count:,} {suffix}" for suffix, count in ignored.most_common())
+    found = f"; it holds other files ({kinds})" if kinds else "; it is empty"
+    return f"{walk.root} holds no images ({format_names()}){found}. Give a folder with one folder per class."
+
+
+def _notes(walk: FolderWalk, layout: FolderLayout, hostile: Sequence[str], empty: Sequence[str]) -> Iterator[str]:
+    if hostile:
+        counts = Counter(name.split("/", 1)[0] for name in hostile if "/" in name)
+        inside = first_few(f"{count:,} in {name}" for name, count in sorted(counts.items()))
+        yield (
+            f"{len(hostile):,} images whose names hold control characters, such as line breaks, were left out"
+            f"{f' ({inside})' if inside else ''}. Rename them."
+        )
+    if layout.unlabelled:
+        where = (
+            "outside any class folder" if layout.notes else f"directly in {walk.root.name}, outside any class folder,"
+        )
+        yield f"{len(layout.unlabelled):,} images {where} were left out."
+    if walk.dead_links:
+        dead = first_few(map(escaped, walk.dead_links))
+        yield f"{len(walk.dead_links):,} links lead to nothing: {dead}. Mend or remove them."
+    if walk.ignored:
+        kinds = first_few(f"{count:,} {suffix}" for suffix, count in sorted(walk.ignored.items()))
+        yield f"{walk.ignored.total():,} files that are no images were left out ({kinds})."
+    if walk.n_hidden:
+        yield f"{walk.n_hidden:,} hidden or system files and folders were left out."
+    if empty:
+        yield f"These folders hold no images and make no class: {first_few(map(escaped, empty))}."
