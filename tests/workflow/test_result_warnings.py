@@ -9,11 +9,13 @@ from typing import Any, cast
 import helpers
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 import headstart
 from headstart.errors import SplitError
 from headstart.results.models.label_issues import LabelIssueFacts
+from headstart.workflow.job.audit import audit_data
+from headstart.workflow.job.near_duplicates import copy_names, find_near_duplicates, join_copies
 from headstart.workflow.job.result_warnings import label_issue_warnings, never_predicted_warnings
 
 
@@ -53,3 +55,20 @@ def test_a_run_says_that_no_groups_were_given(run: Any) -> None:
     assert "never split apart" not in page
     facts = run.results.audit.file_facts
     assert facts is None or np.all(np.array(list(facts.values())) <= 1.0)
+
+
+def test_mirrored_copies_are_joined_before_the_folds_are_drawn(tmp_path: Path) -> None:
+    root = helpers.write_folders(tmp_path / "data", 24)
+    for place in ("calm/000.png", "rough/001.png"):
+        ImageOps.mirror(Image.open(root / place)).save(root / place.replace(".", "_mirrored."))
+    audited = audit_data(root, skip_unreadable=False, n_threads=1)
+    assert copy_names(audited) == [
+        ("calm/000.png", "calm/000_mirrored.png"),
+        ("rough/001.png", "rough/001_mirrored.png"),
+    ]
+    groups = join_copies(audited).groups
+    assert groups is not None
+    assert len(np.unique(groups)) == 24
+    found = find_near_duplicates(audited.dataset, audited.audit, np.zeros((26, 4), dtype=np.float32))
+    assert found.turned == found.pairs == copy_names(audited)
+    assert found.to_json()["mirrored_or_turned"][0] == "calm/000.png = calm/000_mirrored.png"

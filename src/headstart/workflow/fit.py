@@ -159,7 +159,7 @@ def _work(
         confirming = extractors.confirming()
         dataset, near_duplicates = join_near_duplicates(job.audited, confirming[0], job.source_labels, job.progress)
         data = extractors.study_data(dataset, confirming)
-        with named_as_copies(images, [*near_duplicates.exact, *near_duplicates.near]):
+        with named_as_copies(images, near_duplicates.pairs):
             split = make_run_split(dataset, job.options)
         data.make_features([*outer_folds(split), final_fold(split)])
     fine_tuning = fine_tuning_study(job, split, extractors, folder / files.WORK_FOLDER)

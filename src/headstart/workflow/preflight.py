@@ -33,7 +33,7 @@ from headstart.workflow.job.audit import AuditedDataset, Data, audit_data, refus
 from headstart.workflow.job.environment import Stopwatch
 from headstart.workflow.job.finetuning import check_fine_tuning
 from headstart.workflow.job.job import Job
-from headstart.workflow.job.near_duplicates import exact_names, join_exact, named_as_copies
+from headstart.workflow.job.near_duplicates import copy_names, join_copies, named_as_copies
 from headstart.workflow.job.sources import named_space, open_sources
 from headstart.workflow.options.data import as_source, check_apart
 from headstart.workflow.options.finetuning import requested_specs
@@ -243,8 +243,8 @@ def _check_folds(audited: AuditedDataset, options: FitOptions, space: Space, sco
         scope.check_data(audited.dataset)
     if not scope.splits:
         return None
-    with named_as_copies(audited.dataset, exact_names(audited)):
-        split = make_run_split(join_exact(audited), options)
+    with named_as_copies(audited.dataset, copy_names(audited)):
+        split = make_run_split(join_copies(audited), options)
     if scope.trains:
         check_halving(space, split)
     return split

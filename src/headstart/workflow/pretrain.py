@@ -22,7 +22,7 @@ from headstart.storage import canonical_json, hash_json
 from headstart.study.execution import run_folder as files
 from headstart.version import __version__
 from headstart.workflow.job.audit import AuditedDataset, Data, audit_data, refuse_table_columns
-from headstart.workflow.job.near_duplicates import join_exact
+from headstart.workflow.job.near_duplicates import join_copies
 from headstart.workflow.options.config import given_options
 from headstart.workflow.options.data import as_source
 from headstart.workflow.options.pretrain import PretrainOptions
@@ -116,7 +116,7 @@ def pretrain(
     values = {field.name: getattr(options, field.name) for field in fields(PretrainingPlan)}
     plan = PretrainingPlan(**{**values, "domain": domain})
     fingerprint = audited.dataset.fingerprint()
-    run = PretrainingRun(plan, join_exact(audited), fingerprint, hash_json(identity), work, progress)
+    run = PretrainingRun(plan, join_copies(audited), fingerprint, hash_json(identity), work, progress)
     prepared = run.prepare()
     try:
         with files.claimed(work, identity, {}, images=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.data.audit.examine import ImageFacts, examine
-from headstart.data.audit.perceptual_hash import near_pairs
+from headstart.data.audit.perceptual_hash import SIDE, near_pairs, symmetric_hashes
 from headstart.data.audit.shortcuts import (
     FileFactsTable,
     JudgedFact,
@@ -21,8 +21,9 @@ from headstart.data.audit.shortcuts import (
     judge_facts,
     shortcut_warnings,
 )
+from headstart.data.audit.symmetric_copies import symmetric_copies
 from headstart.data.audit.table import ColumnFacts, column_facts, table_warnings
-from headstart.data.audit.warnings import warnings_about
+from headstart.data.audit.warnings import copy_warnings, warnings_about
 from headstart.data.dataset import ImageDataset
 from headstart.data.images.bounds import MAX_PIXELS
 from headstart.data.images.pillow_memory import PILLOW_BLOCKS
@@ -58,6 +59,8 @@ class Audit:
         at most 6 of 64 bits. They are suspicions until features confirm them.
     candidates_cut : bool
         Whether there were more candidates than are listed.
+    copies : tuple of (row, row)
+        Pairs of which one is the other mirrored or turned by a multiple of 90 degrees, exact duplicates left out.
     hashes : tuple of str
         Content hash of every image; empty for a file that could not be read.
     warnings : tuple of str
@@ -89,6 +92,7 @@ class Audit:
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     columns: tuple[ColumnFacts, ...] = ()
+    copies: tuple[tuple[int, int], ...] = ()
     files: FileFactsTable | None = None
     facts: tuple[JudgedFact, ...] = ()
 
@@ -140,6 +144,7 @@ class Audit:
                 {"images": self._named((left, right)), "differing_bits": bits} for left, right, bits in self.candidates
             ],
             "near_duplicate_candidates_cut": self.candidates_cut,
+            "mirrored_or_turned_copies": [self._named(pair) for pair in self.copies],
             "file_facts": {fact.name: fact.balanced_accuracy for fact in self.facts},
             "table_columns": [column.to_json() for column in self.columns],
             "warnings": list(self.warnings),
@@ -175,6 +180,7 @@ class Audit:
             yield f"{kind}: {first_few(self._named(rows))}"
         more = " (the closest of more)" if self.candidates_cut else ""
         yield f"near-duplicate candidates: {len(self.candidates):,} pairs{more}"
+        yield f"mirrored or turned copies: {len(self.copies):,} pairs"
         yield from (f"note: {note}" for note in self.notes)
         yield from (f"warning: {warning}" for warning in self.warnings)
 
@@ -219,11 +225,15 @@ def audit_dataset(
     readable = [row for row, record in enumerate(records) if record.failure is None]
     duplicates = _duplicates(records)
     conflicts = tuple(rows for rows in duplicates if _disagree(dataset, rows))
-    hashes = np.array([records[row].perceptual_hash for row in readable], dtype=np.uint64)
-    candidates, cut = near_pairs(hashes) if dataset.pixels.may_hold_copies() else ([], False)
+    thumbnails = _thumbnails(records[row] for row in readable)
+    candidates, cut, copies = _alike(thumbnails) if dataset.pixels.may_hold_copies() else ([], False, [])
     set_of = {row: rows[0] for rows in duplicates for row in rows}
     columns = column_facts(dataset)
-    found = warnings_about(dataset, records, duplicates=duplicates, conflicts=conflicts)
+    turned = [(first, second) for first, second, _ in _named_rows([(*pair, 0) for pair in copies], readable, set_of)]
+    found = [
+        *warnings_about(dataset, records, duplicates=duplicates, conflicts=conflicts),
+        *copy_warnings(dataset, turned),
+    ]
     files = file_facts_table(dataset, records)
     headers = [header for row in readable if (header := records[row].header) is not None]
     return Audit(
@@ -246,8 +256,24 @@ def audit_dataset(
         warnings=(*found, *table_warnings(columns, dataset)),
         notes=dataset.notes,
         columns=columns,
+        copies=tuple(turned),
         files=None if files is None else files.take(readable),
     )
+
+
+def _thumbnails(records: Iterable[ImageFacts]) -> NDArray[np.uint8]:
+    """Thumbnails of readable images, shape (n, 32, 32)."""
+    joined = b"".join(record.thumbnail for record in records)
+    return np.frombuffer(joined, dtype=np.uint8).reshape(-1, SIDE, SIDE)
+
+
+def _alike(
+    thumbnails: NDArray[np.uint8],
+) -> tuple[list[tuple[int, int, int]], bool, list[tuple[int, int]]]:
+    """Near-duplicate candidates, whether there were more, and mirrored or turned copies."""
+    hashes = symmetric_hashes(thumbnails)
+    candidates, cut = near_pairs(hashes[:, 0])
+    return candidates, cut, symmetric_copies(thumbnails, hashes)
 
 
 def _examine_all(

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from headstart.data.audit.file_facts import FileFacts, file_facts
-from headstart.data.audit.perceptual_hash import perceptual_hash
+from headstart.data.audit.perceptual_hash import thumbnail
 from headstart.data.dataset import ImageDataset
 from headstart.data.images.bounds import decoding_turn
 from headstart.data.images.files import EncodedImage
@@ -33,8 +33,8 @@ class ImageFacts:
     header : Header or None
     peak : int or None
         Largest 16-bit colour sample.
-    perceptual_hash : int
-        See `headstart.data.audit.perceptual_hash.perceptual_hash`.
+    thumbnail : bytes
+        See `headstart.data.audit.perceptual_hash.thumbnail`; empty for an unreadable image.
     failure : str or None
         Reason why the image cannot be used.
     damage : str or None
@@ -47,7 +47,7 @@ class ImageFacts:
     pixel_hash: str = ""
     header: Header | None = None
     peak: int | None = None
-    perceptual_hash: int = 0
+    thumbnail: bytes = b""
     failure: str | None = None
     damage: str | None = None
     file: FileFacts | None = None
@@ -68,7 +68,7 @@ def examine(dataset: ImageDataset, row: int, max_pixels: int, channels: Sequence
             pixel_hash=_pixel_hash(decoded),
             header=decoded.header,
             peak=decoded.peak,
-            perceptual_hash=perceptual_hash(decoded.image),
+            thumbnail=thumbnail(decoded.image).tobytes(),
             damage=decoded.damage,
             file=file_facts(stored.encoded, decoded.image) if isinstance(stored, EncodedImage) else None,
         )

@@ -16,10 +16,25 @@ from headstart.data.groups import number_by_appearance
 MAX_HAMMING: Final = 6
 """Bits of 64 by which near-duplicate candidates may differ; `docs/data.md` gives the measurement behind it."""
 
+SIDE: Final = 32
+"""Pixels along each side of a thumbnail."""
+
 _N_BANDS: Final = MAX_HAMMING + 1
 _MAX_ALIKE: Final = 32  # images of one hash that are paired with each other; the rest is paired with the first
 _BLOCK: Final = 1 << 21  # pairs compared at a time
+_BATCH: Final = 4096  # thumbnails transformed at a time
 _SET_BITS: Final = np.array([bin(value).count("1") for value in range(1 << 16)], dtype=np.uint8)
+
+
+def thumbnail(image: Image.Image) -> NDArray[np.uint8]:
+    """The picture in grey, 32 x 32, its proportions given up.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Mode RGB.
+    """
+    return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0))
 
 
 def perceptual_hash(image: Image.Image) -> int:
@@ -36,12 +51,76 @@ def perceptual_hash(image: Image.Image) -> int:
     ----------
     Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010, section 3.2.1.
     """
-    grey = image.convert("L").resize((32, 32), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    low = dctn(np.asarray(grey, dtype=np.float64), norm="ortho")[:8, :8].reshape(-1)
+    return int(hashes_of(_low_frequencies(thumbnail(image)[None]))[0])
+
+
+def symmetric_hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Perceptual hash of every thumbnail in each of its eight orientations, shape (n_images, 8).
+
+    Mirroring a picture changes the sign of every second frequency, and turning it over its diagonal exchanges the two
+    directions, so one transform gives all eight. Their order is that of `headstart.data.audit.symmetric_copies`.
+    """
+    found = np.empty((len(thumbnails), 8), dtype=np.uint64)
+    signs = (-1.0) ** np.arange(8)
+    for start in range(0, len(thumbnails), _BATCH):
+        low = _low_frequencies(thumbnails[start : start + _BATCH])
+        for number in range(8):
+            turned = low.swapaxes(1, 2) if number & 4 else low
+            turned = turned * signs[:, None] if number & 2 else turned
+            turned = turned * signs if number & 1 else turned
+            found[start : start + _BATCH, number] = hashes_of(turned)
+    return found
+
+
+def hashes_of(low: NDArray[np.float64]) -> NDArray[np.uint64]:
+    """Signs about the median of low frequencies, shape (n_images, 8, 8), as 64 bits each."""
+    flat = low.reshape(len(low), 64)
+    bits = np.packbits(flat > np.median(flat[:, 1:], axis=1, keepdims=True), axis=1)
+    return np.ascontiguousarray(bits).view(">u8")[:, 0].astype(np.uint64)
+
+
+def _low_frequencies(thumbnails: NDArray[np.uint8]) -> NDArray[np.float64]:
+    low = dctn(thumbnails.astype(np.float64), axes=(1, 2), norm="ortho")[:, :8, :8]
     # Rounding keeps the noise of the transform out of the bits of flat images, whose frequencies are all 0.
-    low = np.round(low, 6)
-    bits = np.packbits(low > np.median(low[1:]))
-    return int.from_bytes(bits.tobytes(), "big")
+    return np.asarray(np.round(low, 6))
+
+
+def close_pairs_between(
+    first: NDArray[np.uint64], second: NDArray[np.uint64], *, max_hamming: int
+) -> NDArray[np.int64]:
+    """Pairs (row, later row) of which the first's hash of one and the second's of the other differ in few bits.
+
+    In a crowd of alike hashes only the first of each band are compared: enough to join copies, and no explosion on a
+    folder of blank images.
+
+    Parameters
+    ----------
+    first, second : ndarray of shape (n_images,), uint64
+    max_hamming : int
+
+    Returns
+    -------
+    ndarray of shape (n_pairs, 2), int64
+    """
+    masks = _band_masks(max_hamming + 1)
+    crowd = max(256, 20_000_000 // max(1, len(first)))
+    found = [np.empty((0, 2), dtype=np.int64)]
+    for band, mask in enumerate(masks):
+        keys = second & mask
+        order = np.argsort(keys, kind="stable")
+        low = np.searchsorted(keys[order], first & mask, side="left")
+        n_alike = np.minimum(np.searchsorted(keys[order], first & mask, side="right") - low, crowd)
+        edges = np.searchsorted(np.cumsum(n_alike), np.arange(_BLOCK, int(n_alike.sum()) + _BLOCK, _BLOCK))
+        for rows in np.split(np.arange(len(first)), np.unique(edges)):
+            left = np.repeat(rows, n_alike[rows])
+            within = np.arange(len(left)) - np.repeat(np.cumsum(n_alike[rows]) - n_alike[rows], n_alike[rows])
+            right = order[np.repeat(low[rows], n_alike[rows]) + within]
+            differing = first[left] ^ second[right]
+            new = (left < right) & (_count_bits(differing) <= max_hamming)
+            for earlier in masks[:band]:
+                new &= (differing & earlier) != 0
+            found.append(np.stack([left[new], right[new]], axis=1))
+    return np.concatenate(found)
 
 
 def near_pairs(
@@ -99,7 +178,7 @@ def _distinct_pairs(hashes: NDArray[np.uint64], max_hamming: int, limit: int) ->
     that it shares.
     """
     found, n_found = [np.empty((0, 3), dtype=np.int64)], 0
-    masks = _band_masks()
+    masks = _band_masks(_N_BANDS)
     for band in range(_N_BANDS):
         for block in _band_blocks(hashes, masks, band, max_hamming):
             found.append(block)
@@ -116,8 +195,8 @@ def _closest(pairs: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0], pairs[:, 2]))[:limit]]
 
 
-def _band_masks() -> list[np.uint64]:
-    edges = np.linspace(0, 64, _N_BANDS + 1).round().astype(int).tolist()
+def _band_masks(n_bands: int) -> list[np.uint64]:
+    edges = np.linspace(0, 64, n_bands + 1).round().astype(int).tolist()
     return [np.uint64((1 << stop) - (1 << start)) for start, stop in pairwise(edges)]
 
 

@@ -59,6 +59,27 @@ def warnings_about(
     yield from _shape_warnings(dataset, records)
 
 
+def copy_warnings(dataset: ImageDataset, copies: Sequence[tuple[int, int]]) -> Iterator[str]:
+    """A warning of mirrored or turned copies.
+
+    Parameters
+    ----------
+    dataset : ImageDataset
+    copies : sequence of (row, row)
+    """
+    if not copies:
+        return
+    listed = first_few(f"{dataset.names[first]} = {dataset.names[second]}" for first, second in copies)
+    labels = dataset.labels
+    n_differing = 0 if labels is None else sum(int(labels[one] != labels[other]) for one, other in copies)
+    differing = f" In {n_differing:,} of them the labels differ." if n_differing else ""
+    pairs = "1 pair is" if len(copies) == 1 else f"{len(copies):,} pairs are"
+    yield (
+        f"{pairs} one image and its mirrored or turned copy: {listed}. They are kept on one side of every split, but "
+        f"count double in every score; leave such copies out, --augment makes them in training alone.{differing}"
+    )
+
+
 def _conflict_warning(dataset: ImageDataset, conflicts: Sequence[Sequence[int]]) -> str:
     pairs = first_few(
         " = ".join(f"{dataset.names[row]} ({_label(dataset, row)})" for row in rows[:3]) for rows in conflicts

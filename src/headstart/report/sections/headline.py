@@ -32,7 +32,7 @@ def leakage_words(results: RunResults) -> str:
     if results.task.groups_given is not False or results.protocol.own_folds:
         return ""
     joined = results.audit.near_duplicates
-    n_copies = joined.exact_pairs + joined.confirmed_in_feature_space
+    n_copies = joined.exact_pairs + joined.confirmed_in_feature_space + len(joined.mirrored_or_turned)
     kept = f" but {text.plural(n_copies, 'pair')} of copies" if n_copies else ""
     return (
         f"No groups were given, so nothing was kept together{kept}. If several images show one patient, part or scene, "

@@ -36,6 +36,7 @@ def _joined_words(copies: NearDuplicateFacts) -> str:
     kinds = [
         (copies.exact_pairs, "of equal pixels"),
         (copies.confirmed_in_feature_space, "with alike perceptual hashes, confirmed by their features"),
+        (len(copies.mirrored_or_turned), "of an image and its mirrored or turned copy"),
     ]
     found = [f"{text.plural(n, 'pair')} {what}" for n, what in kinds if n]
     return f"copies were kept on one side of every split: {text.listed(found)}" if found else ""

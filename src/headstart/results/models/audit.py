@@ -24,8 +24,10 @@ class Extent(Part):
     max: Count
 
 
-class NearDuplicateFacts(Part):
-    """Copies of images: exact ones, and near-duplicates that features confirmed."""
+class NearDuplicateFacts(SparePart):
+    """Copies of images: exact ones, near-duplicates that features confirmed, and mirrored or turned ones."""
+
+    left_out: ClassVar = ("mirrored_or_turned",)
 
     exact_pairs: Count
     candidates_by_perceptual_hash: Count
@@ -34,6 +36,7 @@ class NearDuplicateFacts(Part):
     background_neighbour: Count
     near_pairs: tuple[str, ...]
     features_of: str
+    mirrored_or_turned: tuple[str, ...] = ()
 
 
 class Alpha(Part):

@@ -29,6 +29,8 @@ class NearDuplicates:
     ----------
     exact, near : list of (str, str)
         Names of the pairs: identical files or pixels, and near duplicates confirmed in feature space.
+    turned : list of (str, str)
+        Names of the pairs of which one is the other mirrored or turned.
     n_candidates : int
         Pairs with alike perceptual hashes that were looked at.
     groups : ndarray of shape (n_images,), int64, or None
@@ -37,6 +39,7 @@ class NearDuplicates:
 
     exact: list[tuple[str, str]]
     near: list[tuple[str, str]]
+    turned: list[tuple[str, str]]
     n_candidates: int
     groups: NDArray[np.int64] | None
 
@@ -49,7 +52,13 @@ class NearDuplicates:
             "ratio": RATIO,
             "background_neighbour": BACKGROUND,
             "near_pairs": [f"{first} = {second}" for first, second in self.near],
+            "mirrored_or_turned": [f"{first} = {second}" for first, second in self.turned],
         }
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Names of all pairs that are joined."""
+        return [*self.exact, *self.near, *self.turned]
 
 
 def find_near_duplicates(dataset: ImageDataset, audit: Audit, features: NDArray[np.float32]) -> NearDuplicates:
@@ -79,15 +88,23 @@ def find_near_duplicates(dataset: ImageDataset, audit: Audit, features: NDArray[
     near = [
         (unique[first], unique[second]) for first, second in confirm_near_duplicates(features, candidates, rows=unique)
     ]
-    pairs = [*exact, *near]
+    turned = turned_pairs(audit)
+    pairs = [*exact, *near, *turned]
     joined = dataset.groups if not pairs else join_groups(dataset.groups, pairs, len(dataset))
-    return NearDuplicates(_named(dataset, exact), _named(dataset, near), len(candidates), joined)
+    named = [_named(dataset, found) for found in (exact, near, turned)]
+    return NearDuplicates(named[0], named[1], named[2], len(candidates), joined)
 
 
 def exact_pairs(audit: Audit) -> list[tuple[int, int]]:
     """Every exact duplicate with the first of its set, as rows of the readable part."""
     row_of = _readable_rows(audit)
     return [(row_of[first], row_of[second]) for first, second in audit.duplicate_pairs]
+
+
+def turned_pairs(audit: Audit) -> list[tuple[int, int]]:
+    """Every image and its mirrored or turned copy, as rows of the readable part."""
+    row_of = _readable_rows(audit)
+    return [(row_of[first], row_of[second]) for first, second in audit.copies]
 
 
 def _readable_rows(audit: Audit) -> dict[int, int]:
@@ -120,16 +137,25 @@ def join_near_duplicates(
         progress.note(f"Near duplicates are confirmed by the features of {labels[0]}.")
     dataset = audited.dataset
     found = find_near_duplicates(dataset, audited.audit, features)
-    if found.groups is None or not (found.exact or found.near):
+    if found.groups is None or not found.pairs:
         return dataset, found
     return dataset.with_groups(found.groups), found
 
 
-def join_exact(audited: AuditedDataset) -> ImageDataset:
-    """The data set with exact copies joined to groups, before features can tell which others are near-duplicates."""
-    pairs = exact_pairs(audited.audit)
+def join_copies(audited: AuditedDataset) -> ImageDataset:
+    """The data set with the copies that the audit found joined to groups, before features can tell of others."""
+    pairs = _pairs_of_audit(audited)
     dataset = audited.dataset
     return dataset if not pairs else dataset.with_groups(join_groups(dataset.groups, pairs, len(dataset)))
+
+
+def copy_names(audited: AuditedDataset) -> list[tuple[str, str]]:
+    """Names of the pairs of copies that the audit found."""
+    return _named(audited.dataset, _pairs_of_audit(audited))
+
+
+def _pairs_of_audit(audited: AuditedDataset) -> list[tuple[int, int]]:
+    return [*exact_pairs(audited.audit), *turned_pairs(audited.audit)]
 
 
 @contextmanager
@@ -153,8 +179,3 @@ def named_as_copies(dataset: ImageDataset, pairs: Sequence[tuple[str, str]]) -> 
             f"{error} No groups were given: these are near-duplicates, which stay on one side of every split "
             f"({len(pairs):,} pairs: {listed})."
         ) from error
-
-
-def exact_names(audited: AuditedDataset) -> list[tuple[str, str]]:
-    """Names of every exact duplicate and the first of its set."""
-    return _named(audited.dataset, exact_pairs(audited.audit))
