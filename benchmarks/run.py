@@ -17,6 +17,7 @@ SCRIPTS = (
     "peers",
     "int8",
     "cache",
+    "one_picture",
     "scale",
     "heads_at_once",
     "search",
@@ -55,6 +56,7 @@ SCRIPTS = (
     "signals_watch",
 )
 WITH_QUICK = (
+    "one_picture",
     "fuzz",
     "lesions",
     "signals",

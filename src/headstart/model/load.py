@@ -19,6 +19,7 @@ from headstart.engines.fallback import nearest_engine, on_device
 from headstart.errors import BundleError, HeadstartError
 from headstart.features.extractor import Extractor
 from headstart.heads import FittedHead, HeadSpec
+from headstart.model.batch_of_one import BatchOfOne
 from headstart.model.bundle import (
     BACKBONE,
     DESCRIPTION,
@@ -96,6 +97,7 @@ def _restore(folder: Path, description: Mapping[str, Any]) -> Model:
         facts=dict(description["facts"]),
         decisions=_stored_decisions(description, len(model.classes)),
         table=_stored_table(description),
+        batch_of_one=_stored_batch_of_one(description),
     )
     return replace(model, others=others, weights=weights) if others else model
 
@@ -261,6 +263,12 @@ def _stored_unlocked(description: Mapping[str, Any], backbone: Backbone) -> Unlo
     if stage is not None:
         backbone.staged.index(stage)  # refuses a stage that is not there
     return Unlocked(stage, dict(stored["settings"]), int(stored["epochs"]))
+
+
+def _stored_batch_of_one(description: Mapping[str, Any]) -> BatchOfOne | None:
+    """How far single pictures are from whole batches; None for bundles that always fill their batches."""
+    stored = description.get("batch_of_one")
+    return None if stored is None else BatchOfOne.from_json(stored)
 
 
 def _stored_decisions(description: Mapping[str, Any], n_classes: int) -> Decisions:

@@ -29,6 +29,7 @@ from headstart.features.pipeline import joined
 from headstart.finetuning import UnlockedNetwork, features_of
 from headstart.heads import FittedHead
 from headstart.heads.arithmetic import BLOCK_ROWS
+from headstart.model.batch_of_one import BatchOfOne, are_few
 from headstart.model.bundle import write_bundle
 from headstart.model.feature_recipe import LAST_STAGE, FeatureRecipe
 from headstart.model.members import MemberTensors, StoredMembers, store_members
@@ -150,6 +151,9 @@ class Model:
     cache : FeatureCache or None
         Where features of images are looked up and kept, and converted networks. None: features are not kept, networks
         in the user's default folder.
+    batch_of_one : BatchOfOne or None
+        How far a few pictures, which go through the network one by one, are from whole batches; None where all
+        pictures go through in batches that are filled up.
     """
 
     backbone: Backbone
@@ -170,6 +174,7 @@ class Model:
     weights: tuple[float, ...] = ()
     novelty: NoveltyDetector | None = None
     cache: FeatureCache | None = None
+    batch_of_one: BatchOfOne | None = None
 
     @property
     def ordered(self) -> bool:
@@ -230,6 +235,9 @@ class Model:
     def predict_each(self, dataset: ImageDataset, *, progress: Progress | None = None) -> Iterator[Prediction]:
         """Predictions in row order; an image that cannot be read gets a row with the reason and stops nothing.
 
+        A few images, which fill a third of a batch or less, go through the network one by one where the model has a
+        `batch_of_one`: their probabilities agree with those of whole batches to its tolerance.
+
         Parameters
         ----------
         dataset : ImageDataset
@@ -242,9 +250,23 @@ class Model:
             When a table column that the model takes is missing or holds texts instead of numbers; before any image is
             read.
         """
+        if self._are_few(len(dataset)):
+            return self._one_by_one.predict_each(dataset, progress=progress)
         table = None if self.table is None else self.table.apply(dataset.columns)
         self._report_differences(dataset, progress)
         return self._predictions(dataset, table, progress)
+
+    def _are_few(self, n_images: int) -> bool:
+        """Whether so many images go through the network one by one."""
+        members = (self, *self.others)
+        return self.batch_of_one is not None and all(
+            are_few(n_images * len(one.seen_views), one.engine) for one in members
+        )
+
+    @functools.cached_property
+    def _one_by_one(self) -> Model:
+        """The model that takes images one by one."""
+        return self.on_machine(batch_size=1)
 
     def _predictions(
         self, dataset: ImageDataset, table: NDArray[np.float32] | None, progress: Progress | None
@@ -394,7 +416,8 @@ class Model:
     ) -> Model:
         """The same model with other threads, other images per forward pass, or a cache; None leaves each as it is.
 
-        Other threads and another batch size may change the last digits of a probability, no more.
+        Other threads and another batch size may change the last digits of a probability, no more. With a batch size
+        that is named, every forward pass has it, however few the images are.
 
         Raises
         ------
@@ -405,6 +428,7 @@ class Model:
             self,
             engine=self.engine.resized(n_threads=threads, batch_size=batch_size),
             cache=cache or self.cache,
+            batch_of_one=self.batch_of_one if batch_size is None else None,
             others=tuple(one.on_machine(threads=threads, batch_size=batch_size, cache=cache) for one in self.others),
         )
 
@@ -441,9 +465,11 @@ class Model:
     def _description(self) -> dict[str, Any]:
         blocks = {} if self.features == LAST_STAGE else {"features": self.features.to_json()}
         novelty = {} if self.novelty is None else {"novelty": self.novelty.to_json()}
+        batch_of_one = {} if self.batch_of_one is None else {"batch_of_one": self.batch_of_one.to_json()}
         return {
             **blocks,
             **novelty,
+            **batch_of_one,
             "backbone": {
                 "name": self.backbone.name,
                 "weights": self.backbone.weights.to_json(),

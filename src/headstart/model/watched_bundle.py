@@ -179,7 +179,7 @@ def live_engine(engine: Engine) -> Engine:
 
 def _live(model: Model) -> Model:
     """The model with a network, ready to run, that gives what its head takes and no more, windows one by one."""
-    found = replace(model, engine=live_engine(model.engine), trims_network=not model.others)
+    found = replace(model, engine=live_engine(model.engine), trims_network=not model.others, batch_of_one=None)
     try:
         _make_ready(found)
     except EngineError:  # OpenVINO cannot express every network

@@ -27,7 +27,7 @@ from headstart.workflow.job.baselines import (
     open_baselines,
     scratch_baseline,
 )
-from headstart.workflow.job.bundle import final_members, final_model, members_price, save_fold_heads
+from headstart.workflow.job.bundle import final_members, final_model, members_price, save_fold_heads, with_batch_of_one
 from headstart.workflow.job.document import results_document, with_transfer
 from headstart.workflow.job.environment import Stopwatch, machine, versions
 from headstart.workflow.job.explanations import ExplanationWork, forget_pictures
@@ -237,6 +237,7 @@ def _write_results(
         write_bytes(folder / export.file_name, export.content(context))
     save_fold_heads(folder / files.FOLDS_FOLDER, job.sources, extractors, context.study)
     model = final_model(members, context.dataset, context.study, results)
+    model = with_batch_of_one(model, context.dataset, extractors.cache)
     model.save(folder / files.MODEL_FOLDER)
     results.write(folder / files.RESULTS_FILE)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -88,6 +88,7 @@ def call_cells(
     progress : Progress, optional
         Is told once what the model has to say of itself.
     """
+    model = replace(model, batch_of_one=None)  # a cell's probability does not depend on where the cells were divided
     noted: Progress | None = progress
     waiting: list[SegmentedMicrograph] = []
     for one in micrographs:

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from headstart.augment import IDENTITY
 from headstart.backbones.feature_block import HANDCRAFTED
 from headstart.data.preparation import learned
 from headstart.decisions import AS_THEY_ARE
 from headstart.engines.engine import Engine
+from headstart.errors import EngineError
 from headstart.finetuning import tuned_backbone
 from headstart.model import FeatureRecipe, Model, NoveltyDetector, Unlocked, image_marks
+from headstart.model.batch_of_one import BatchOfOne, takes_one
 from headstart.model.passes import Price, price_of
+from headstart.progress import Silent
 from headstart.results.writers.ensemble import member_label
 from headstart.storage import hash_bytes, write_bytes, write_json
 from headstart.study.run import StudyResult
@@ -24,8 +29,11 @@ from headstart.workflow.job.job import Job
 from headstart.workflow.job.sources import FeatureSource
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from headstart.data import ImageDataset
     from headstart.data.preparation import Preparation
+    from headstart.features.cache import FeatureCache
     from headstart.features.extractor import Extractor
     from headstart.finetuning import FineTuned
     from headstart.heads import FittedHead
@@ -33,6 +41,9 @@ if TYPE_CHECKING:
     from headstart.study.fold_result import EnsembleMember, FoldResult
     from headstart.study.novelty import NoveltyStudy
     from headstart.workflow.job.fold_extractors import FoldExtractors
+
+_N_TRIED: Final = 4
+"""Training images on which single pictures are compared with whole batches."""
 
 
 def final_members(
@@ -175,6 +186,35 @@ def final_model(
         others=tuple(members[1:]),
         weights=(*votes, *silent) if len(members) > 1 else (),
     )
+
+
+def with_batch_of_one(model: Model, dataset: ImageDataset, cache: FeatureCache) -> Model:
+    """A model that takes a few pictures one by one, where on training images that agrees with whole batches.
+
+    Parameters
+    ----------
+    model : Model
+    dataset : ImageDataset
+        The training images; a few of them are predicted both ways.
+    cache : FeatureCache
+        Has their features by whole batches.
+    """
+    engines = [one.engine for one in (model, *model.others)]
+    if not all(map(takes_one, engines)):
+        return model
+    rows = np.unique(np.linspace(0, len(dataset) - 1, _N_TRIED).round().astype(np.int64))
+    tried, cached = dataset.subset(rows), model.on_machine(cache=cache)
+    try:
+        batched, single = (_probabilities(one, tried) for one in (cached, cached.on_machine(batch_size=1)))
+    except EngineError:  # not every network that OpenVINO can express, it can express for one picture
+        return model
+    return replace(model, batch_of_one=BatchOfOne.measured(engines, batched, single))
+
+
+def _probabilities(model: Model, dataset: ImageDataset) -> NDArray[np.float64]:
+    """Probabilities of the images that can still be read, (n, n_classes)."""
+    found = [one.probabilities for one in model.predict_each(dataset, progress=Silent()) if one.error is None]
+    return np.array(found, dtype=np.float64).reshape(len(found), len(model.classes))
 
 
 def _frozen_member(job: Job, study: StudyResult, number: int, head: FittedHead, extractor: Extractor) -> Model:
