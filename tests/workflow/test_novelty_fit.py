@@ -155,7 +155,11 @@ def check_judged(run: Run, folders: Path, strangers: Path) -> None:
     assert max(one.distance for one in seen if one is not None) < 1e-3
     assert not any(one is None or one.is_novel for one in seen)
     (alone,) = model.predict_each(data.subset([7]))
-    assert alone.novelty == seen[7]
+    assert alone.novelty is not None and seen[7] is not None
+    assert alone.novelty.distance == pytest.approx(seen[7].distance, abs=1e-6)
+    assert (alone.novelty.p_value, alone.novelty.is_novel) == (seen[7].p_value, seen[7].is_novel)
+    (in_a_batch,) = model.on_machine(batch_size=model.engine.batch_size).predict_each(data.subset([7]))
+    assert in_a_batch.novelty == seen[7]
     like, flat, broken = csv.DictReader(predicted(run, strangers).splitlines())
     assert (like["unlike_training"], flat["unlike_training"], broken["unlike_training"]) == ("no", "yes", "")
     assert float(like["distance"]) > 0.001

@@ -11,6 +11,7 @@ import click
 
 from headstart.cli.answer import give, json_option, misuse_as_json, note_format, refuse
 from headstart.cli.commands import COMMANDS
+from headstart.cli.interrupted import interrupted_words
 from headstart.errors import HeadstartError
 from headstart.version import __version__
 
@@ -68,7 +69,7 @@ class CommandGroup(click.Group):
         except HeadstartError as error:
             refuse(context, str(error), error.exit_code)
         except KeyboardInterrupt:
-            words = "Interrupted; what was finished is kept. The same command goes on from there."
+            words = interrupted_words(context)
             refuse(context, words, 130, shown=words)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -197,6 +197,13 @@ class Model:
         """Number of heads whose probabilities are averaged."""
         return sum(weight > 0 for weight in self.weights) if self.others else 1
 
+    @property
+    def keeps_features(self) -> bool:
+        """Whether features of images are kept, those of one member at least: stage maps never are."""
+        writes = self.cache is not None and self.cache.folder is not None and self.cache.refusal is None
+        members = (self, *self.others)
+        return writes and any(one.unlocked is None or one.unlocked.stage is None for one in members)
+
     @functools.cached_property
     def extractor(self) -> Extractor:
         """Extractor of the features; its network is made ready once, when the first image comes."""

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from headstart.errors import InputError
 from headstart.signals.recording import NORMAL
 from headstart.signals.simulated_ring import Ring, SimulatedRecording, simulate
-from headstart.storage import write_bytes, write_json
+from headstart.storage import new_folder, write_bytes, write_json
 
 if TYPE_CHECKING:
     from headstart.signals.recording import Recording
@@ -31,12 +30,11 @@ def write_ring(folder: Path, ring: Ring) -> tuple[SimulatedRecording, ...]:
     StorageError
         When the disk refuses.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is there already. Name a new folder for the simulated recordings.")
-    found = simulate(ring)
-    for one in found:
-        write_bytes(folder / one.recording.name, recording_csv(one.recording))
-    write_json(folder / TRUTH, {"simulated": True, "ring": asdict(ring), "events": _events(found)})
+    with new_folder(folder) as made:
+        found = simulate(ring)
+        for one in found:
+            write_bytes(made / one.recording.name, recording_csv(one.recording))
+        write_json(made / TRUTH, {"simulated": True, "ring": asdict(ring), "events": _events(found)})
     return found
 
 

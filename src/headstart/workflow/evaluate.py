@@ -68,7 +68,7 @@ def evaluate(
     threads, batch_size : int, optional
         Threads, and images per forward pass. Default: those of the model.
     cache : str or None
-        Folder of the feature cache, ``default``, or None to keep nothing.
+        Folder of the feature cache, ``default``, or None to keep nothing. A model that has a cache keeps to it.
     cache_limit : str, optional
         Size such as ``20GB``; see `MachineOptions`.
     progress : Progress, optional

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -136,17 +137,30 @@ def explain_files(
     for name in old:
         (folder / name).unlink(missing_ok=True)
     found = []
-    with progress.task("Pictures", len(explanation), "images") as advance:
+    with _unless_interrupted() as drawn, progress.task("Pictures", len(explanation), "images") as advance:
         for row, image in enumerate(explanation.images):
-            name = f"{row + 1:03d}-{_stem(image)}"
-            picture = _draw(folder / f"{name}.png", explanation, row, beside)
+            stem = folder / f"{row + 1:03d}-{_stem(image)}"
+            drawn += [stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}-stages.png")]
+            picture = _draw(drawn[-2], explanation, row, beside)
             if stages:
-                _draw_stages(folder / f"{name}-stages.png", known, explanation, row, stages)
+                _draw_stages(drawn[-1], known, explanation, row, stages)
             found.append(_facts(explanation, row, picture, beside))
             advance(1)
     document = Explanations(n_images=len(found), images=tuple(found), notes=tuple(notes))
     document.write(folder / Explanations.file_name)
     return ExplainedFiles(document, len(explanation.unreadable))
+
+
+@contextmanager
+def _unless_interrupted() -> Iterator[list[Path]]:
+    """A list of pictures that go when the block is left early: without their numbers the next call takes no folder."""
+    drawn: list[Path] = []
+    try:
+        yield drawn
+    except BaseException:
+        for path in drawn:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _check_are_there(inputs: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ import click
 from headstart.cli.answer import Answer
 from headstart.cli.command import completed
 from headstart.cli.commands import register_command
+from headstart.cli.interrupted import features_are_kept
 from headstart.cli.options import DataCommand, collect, data_argument, options_of, quiet_option
 from headstart.workflow.options.data import DataSource
 from headstart.workflow.options.fit import FitOptions
@@ -121,6 +122,7 @@ def rank(data: str, quiet: bool, **given: Any) -> Answer:
     from headstart.workflow import rank_backbones
 
     source, options = collect(DataSource, given, path=data), collect(FitOptions, given)
+    features_are_kept(options)
     found = rank_backbones(source, options, progress=TerminalProgress(quiet=quiet))
 
     def show() -> None:

@@ -11,6 +11,7 @@ import click
 from headstart.cli.answer import Answer
 from headstart.cli.command import Command
 from headstart.cli.commands import register_command
+from headstart.cli.interrupted import work_is_kept
 from headstart.cli.options import collect, estimate_option, options_of, output_option, quiet_option
 from headstart.workflow.options.cells import CellCropOptions, CellFindingOptions, SimulationOptions
 from headstart.workflow.options.cells_count import CellsCountOptions
@@ -116,6 +117,7 @@ def fit(micrographs: str, output: str, estimate: bool, quiet: bool, **given: Any
     if estimate:
         plan = estimate_cells(micrographs, output, options, fit_options, progress=progress)
         return Answer(lambda: plan, lambda: print_plan(plan))
+    work_is_kept()
     run = fit_cells(micrographs, output, options, fit_options, progress=progress)
     following = f"Next: headstart cells count {shlex.quote(output)} NEW_MICROGRAPHS -o counts"
     return Answer(run.results.to_json, lambda: print_run(run, following))

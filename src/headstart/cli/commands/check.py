@@ -10,6 +10,7 @@ import click
 from headstart.cli.answer import Answer
 from headstart.cli.command import Option
 from headstart.cli.commands import register_command
+from headstart.cli.interrupted import features_are_kept
 from headstart.cli.options import (
     DataCommand,
     collect,
@@ -54,6 +55,8 @@ def check(data: str, no_features: bool, quiet: bool, **given: Any) -> Answer:
     if given["channels"] is not None:
         reading = f"{reading} --channels {shlex.quote(given['channels'])}".lstrip()
     source, options = collect(DataSource, given, path=data), collect(FitOptions, given)
+    if not no_features:
+        features_are_kept(options)
     found = check_data(source, options, features=not no_features, progress=TerminalProgress(quiet=quiet))
 
     def show() -> None:

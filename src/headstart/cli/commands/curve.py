@@ -10,6 +10,7 @@ import click
 from headstart.cli.answer import Answer
 from headstart.cli.commands import register_command
 from headstart.cli.config import run_request
+from headstart.cli.interrupted import work_is_kept
 from headstart.cli.options import (
     DataCommand,
     collect,
@@ -48,6 +49,7 @@ def curve(data: str, output: str, quiet: bool, **given: Any) -> Answer:
 
     source, requested = collect(DataSource, given, path=data), collect(CurveOptions, given)
     options = collect(FitOptions, given)
+    work_is_kept()
     found = draw_curve(
         source, output, options, requested, progress=TerminalProgress(quiet=quiet), request=run_request()
     )

@@ -8,6 +8,7 @@ import click
 
 from headstart.cli.answer import Answer
 from headstart.cli.commands import register_command
+from headstart.cli.interrupted import work_is_kept
 from headstart.cli.options import collect, options_of, output_option, quiet_option
 from headstart.workflow.options.fit import FitOptions
 
@@ -30,5 +31,6 @@ def demo(output: str, quiet: bool, **given: Any) -> Answer:
     # protocol A of the benchmark: a cell is defective when its probability of a defect is above one half
     dataset = protocol(solar_cells(), "A").dataset
     options = collect(FitOptions, given, input_size=INPUT_SIZE, positive="defective", offline=True)
+    work_is_kept()
     run = fit(dataset, output, options, progress=TerminalProgress(quiet=quiet))
     return Answer(run.results.to_json, lambda: print_run(run))

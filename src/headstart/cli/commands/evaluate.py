@@ -8,6 +8,7 @@ import click
 
 from headstart.cli.answer import Answer
 from headstart.cli.commands import register_command
+from headstart.cli.interrupted import predictions_are_not
 from headstart.cli.options import DataCommand, collect, data_argument, options_of, quiet_option
 from headstart.workflow.options.data import DataSource
 from headstart.workflow.options.fit import FitOptions
@@ -33,21 +34,15 @@ def evaluate(
     from headstart.cli.table import print_text
     from headstart.model import load_model
     from headstart.workflow import evaluate as evaluate_model
+    from headstart.workflow.job.machine import model_on_machine
 
     source = collect(DataSource, given, path=data)
     machine, engine = collect(MachineOptions, given), collect(EngineOptions, given)
-    fitted = load_model(model, device=None if device == "auto" else device)
-    found = evaluate_model(
-        fitted,
-        source,
-        skip_unreadable=skip_unreadable,
-        seed=seed,
-        threads=machine.threads,
-        batch_size=engine.batch_size,
-        cache=machine.cache,
-        cache_limit=machine.cache_limit,
-        progress=TerminalProgress(quiet=quiet),
-    )
+    progress = TerminalProgress(quiet=quiet)
+    loaded = load_model(model, device=None if device == "auto" else device)
+    fitted = model_on_machine(loaded, machine, engine, progress)
+    predictions_are_not(fitted, "")
+    found = evaluate_model(fitted, source, skip_unreadable=skip_unreadable, seed=seed, progress=progress)
 
     def show() -> None:
         print_scores(found)

@@ -9,6 +9,7 @@ import click
 from headstart.cli.answer import Answer
 from headstart.cli.commands import register_command
 from headstart.cli.config import run_request
+from headstart.cli.interrupted import work_is_kept
 from headstart.cli.options import (
     DataCommand,
     collect,
@@ -43,6 +44,7 @@ def fit(data: str, output: str, estimate: bool, quiet: bool, **given: Any) -> An
     source, options = collect(DataSource, given, path=data), collect(FitOptions, given)
     progress = TerminalProgress(quiet=quiet)
     if not estimate:
+        work_is_kept()
         run = run_fit(source, output, options, progress=progress, request=run_request())
         return Answer(run.results.to_json, lambda: print_run(run))
     plan = estimate_fit(source, output, options, progress=progress)

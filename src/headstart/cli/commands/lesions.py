@@ -11,6 +11,7 @@ import click
 from headstart.cli.answer import Answer
 from headstart.cli.command import Command, Option
 from headstart.cli.commands import register_command
+from headstart.cli.interrupted import work_is_kept
 from headstart.cli.options import collect, data_argument, estimate_option, options_of, output_option, quiet_option
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.lesions import LesionFitOptions, LesionReadingOptions
@@ -93,6 +94,7 @@ def fit(data: str, output: str, preset: str, estimate: bool, quiet: bool, **give
     if estimate:
         plan = estimate_lesions(data, output, options, fit_options, progress=progress)
         return Answer(lambda: plan, lambda: print_plan(plan))
+    work_is_kept()
     run = fit_lesions(data, output, options, fit_options, progress=progress)
     return Answer(run.results.to_json, lambda: print_run(run))
 

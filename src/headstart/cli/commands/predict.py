@@ -10,6 +10,7 @@ import click
 
 from headstart.cli.answer import Answer, wants_json
 from headstart.cli.commands import register_command
+from headstart.cli.interrupted import predictions_are_not
 from headstart.cli.options import collect, options_of, quiet_option
 from headstart.workflow.options.data import DataSource
 from headstart.workflow.options.fit import FitOptions
@@ -61,6 +62,7 @@ def predict(
     machine, engine = collect(MachineOptions, given), collect(EngineOptions, given)
     loaded = load_model(model, device=None if device == "auto" else device)
     fitted = model_on_machine(loaded, machine, engine, progress)
+    predictions_are_not(fitted, "" if output is None else f"{output} was not written.")
     reading: dict[str, Any] = {
         "image_column": image_column,
         "root": root,

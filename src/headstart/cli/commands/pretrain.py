@@ -9,6 +9,7 @@ import click
 
 from headstart.cli.answer import Answer
 from headstart.cli.commands import register_command
+from headstart.cli.interrupted import work_is_kept
 from headstart.cli.options import (
     DataCommand,
     collect,
@@ -39,6 +40,7 @@ def pretrain(data: str, output: str, quiet: bool, **given: Any) -> Answer:
     from headstart.workflow import pretrain as run_pretrain
 
     source, options = collect(DataSource, given, path=data), collect(PretrainOptions, given)
+    work_is_kept()
     made = run_pretrain(source, output, options, progress=TerminalProgress(quiet=quiet))
 
     def show() -> None:

@@ -13,6 +13,7 @@ from headstart.cli.answer import Answer
 from headstart.cli.command import Command
 from headstart.cli.commands import register_command
 from headstart.cli.config import run_request
+from headstart.cli.interrupted import when_interrupted, work_is_kept
 from headstart.cli.options import (
     DataCommand,
     collect,
@@ -76,6 +77,7 @@ def fit(data: str, output: str, estimate: bool, quiet: bool, **given: Any) -> An
     recordings, options = collect(SignalOptions, given), collect(FitOptions, given)
     progress = TerminalProgress(quiet=quiet)
     if not estimate:
+        work_is_kept()
         run = fit_signals(data, output, recordings, options, progress=progress, request=run_request())
 
         def show_run() -> None:
@@ -303,6 +305,10 @@ def watch(model: str, source: str, output: str | None, state: str | None, **give
         hysteresis=Hysteresis(given["raise_after"], given["clear_after"]),
         follow=not given["once"],
         alarms_only=given["alarms_only"],
+    )
+    when_interrupted(
+        "Interrupted; the lines written so far stay. "
+        + ("The same command begins anew." if state is None else "The same command goes on from there.")
     )
     counts = watch(watcher, options, say=_say)
 

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 def model_on_machine(model: Model, machine: MachineOptions, engine: EngineOptions, progress: Progress) -> Model:
     """A model with the threads, the batch size and the cache that options name; what they leave open stays as it is.
 
+    A cache that the model has already stays, too.
+
     Raises
     ------
     InputError
         When the network is quantised for batches of another size, or the limit of the cache is no size.
     """
-    cache = open_cache(machine.cache, limit=machine.cache_limit, progress=progress)
+    cache = model.cache or open_cache(machine.cache, limit=machine.cache_limit, progress=progress)
     return model.on_machine(threads=machine.threads, batch_size=engine.batch_size, cache=cache)
