@@ -110,4 +110,4 @@ def test_the_example_in_the_docs_runs(tmp_path: Path, monkeypatch: pytest.Monkey
     page = Path(__file__).parents[2] / "docs" / "data.md"
     found = doctest.testfile(str(page), module_relative=False)
     readers._READERS.discard("stack")
-    assert (found.failed, found.attempted) == (0, 18)
+    assert (found.failed, found.attempted) == (0, 25)

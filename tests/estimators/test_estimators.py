@@ -10,6 +10,7 @@ from pathlib import Path
 
 import helpers
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 import torch
@@ -290,7 +291,7 @@ BAD_X = {
     "Sparse data not supported": [csr_array((2, 2))],
     "Complex data not supported": [np.zeros((2, 4, 4), dtype=complex)],
     r"shape \(2, 3\) and type float64, and holds NaN or infinity": [np.array([[1, np.nan, 2], [1, 2, 3]])],
-    r"type float64.*\(array \* 255\)\.round\(\)": [np.zeros((2, 4, 4))],
+    r"type float64.*from 0 to 255\).*\(array \* 255\)\.round\(\)": [np.array([0.0, 255.0] * 16).reshape(2, 4, 4)],
     r"type bool.*\* 255": [np.zeros((2, 4, 4), dtype=bool)],
     r"shape \(2, 4, 4, 7\) and type uint8.*1 to 4 channels\.$": [np.zeros((2, 4, 4, 7), dtype=np.uint8)],
     r"type int32.*array\.astype\('uint8'\)": [np.zeros((2, 4, 4), dtype=np.int32)],
@@ -298,7 +299,7 @@ BAD_X = {
     "single str.*ImageDataset.from_folder": ["images/"],
     "Row 1 of X is None, which is no path": [["a.png", None]],
     "Row 0 of X is ''": [["", "a.png"]],
-    "different sizes go in as paths": [[np.zeros((4, 4)), np.zeros((5, 4, 3))]],
+    "Row 1 of X is an array of shape": [[np.zeros((4, 4)), np.zeros((5, 4, 3, 2))]],
     "choose the column that holds the paths": [np.array([["a.png", "b"], ["c.png", "d"]])],
 }
 
@@ -491,3 +492,19 @@ def test_channels_are_chosen_by_name_and_floats_keep_their_steps(images, labels)
     for channels, message in (("a,b", "must be a list of names"), (["none"], "at least one of them no black")):
         with pytest.raises(ArgumentError, match=message):
             FrozenFeatures(**OPTIONS, channels=channels).fit(images)
+
+
+def test_every_kind_of_picture_goes_in(images, labels, paths, features):
+    """The same features and classes by arrays, tensors, a data set of torch and a frame; labels that come along do."""
+    tensor = torch.from_numpy(images).permute(0, 3, 1, 2)
+    pairs = torch.utils.data.TensorDataset(tensor, torch.arange(N_IMAGES) % 2)
+    frame = pd.DataFrame({"image": [str(path) for path in paths], "label": labels})
+    transformer = FrozenFeatures(**OPTIONS).fit(images)
+    for X in (tensor / 255, pairs, frame, [Image.fromarray(one) for one in images]):
+        np.testing.assert_array_equal(transformer.transform(X), features)
+    expected = TransferClassifier(**OPTIONS).fit(images, labels).predict_proba(images)
+    found = TransferClassifier(**OPTIONS).fit(frame)
+    np.testing.assert_array_equal(found.predict_proba(tensor), expected)
+    np.testing.assert_array_equal(found.to_model().predict_proba(pairs), expected)
+    [alone] = found.to_model().predict_proba(Image.fromarray(images[3]))
+    np.testing.assert_array_equal(alone, expected[3])

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import helpers
 import numpy as np
+import pandas as pd
 import pytest
 import windows
+from PIL import Image
 
 import headstart
-from headstart.errors import ImageError
+from headstart.errors import DataError, ImageError
 from headstart.features import pipeline
 from headstart.workflow.run import rewrite_report
 
@@ -39,6 +41,24 @@ def test_a_fit_of_windows_gives_the_numbers_of_the_same_pixels_in_an_array(
     plain = headstart.fit(arrays, tmp_path / "run", helpers.cheap_options())
     for name in ("predictions.csv", "split.json"):
         assert (trace_run.folder / name).read_bytes() == (plain.folder / name).read_bytes()
+
+
+def test_a_fit_of_a_frame_gives_the_numbers_of_the_same_pixels(tmp_path: Path, no_figures: None) -> None:
+    """Options name its columns, as those of a manifest; a test set in memory is judged and training images refused."""
+    pixels, labels = helpers.noise(24), helpers.labels_of(24)
+    frame = pd.DataFrame({"image": [Image.fromarray(one) for one in pixels], "dx": labels})
+    found = headstart.fit(frame, tmp_path / "frame", helpers.cheap_options(), label_column="dx")
+    plain = headstart.fit(headstart.ImageDataset.from_arrays(pixels, labels), tmp_path / "run", helpers.cheap_options())
+    for name in ("predictions.csv", "split.json"):
+        assert (found.folder / name).read_bytes() == (plain.folder / name).read_bytes()
+    model = headstart.load_model(found.folder)
+    others = frame.assign(image=[Image.fromarray(255 - one) for one in pixels], label=labels)
+    assert headstart.evaluate(model, others).n_images == 24
+    with pytest.raises(DataError, match="24 of 24 images were used to train this model"):
+        headstart.evaluate(model, frame.rename(columns={"dx": "label"}))
+    with pytest.raises(DataError, match=r"no labels.*ImageDataset\.from_images\(images, labels\)"):
+        headstart.fit(list(pixels), tmp_path / "other", helpers.cheap_options())
+    assert not (tmp_path / "other").exists()
 
 
 def test_proposed_groups_are_kept_together_and_named_in_results_and_report(

@@ -61,7 +61,10 @@ def check_trainable(
     if n_images == 0:
         raise DataError("The data set holds no images; nothing can be learned from it.")
     if labels is None:
-        raise DataError("The images have no labels; put them into class folders or name a label column.")
+        raise DataError(
+            "The images have no labels; put them into class folders, name a label column, "
+            "or give both: ImageDataset.from_images(images, labels)."
+        )
     if len(classes) < 2:
         raise DataError(
             f"All {n_images:,} images are of one class ({first_few(map(repr, classes))}); training needs at "

@@ -13,6 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from headstart.data.images.arrays import ArrayPixels, is_one_colour_image
 from headstart.data.images.files import FilePixels
 from headstart.data.images.source import ImageSource
+from headstart.data.memory.collection import collected
+from headstart.data.memory.form import PictureForm
+from headstart.data.memory.repeats import without_repeats
 from headstart.data.names import check_printable
 from headstart.data.readers import ReadOptions
 from headstart.data.readers.arrays import column_table, with_annotations
@@ -220,6 +223,53 @@ class DatasetConstructors:
             votes=votes,
             table=table,
         )
+
+    @classmethod
+    def from_images(
+        cls,
+        images: Any,
+        labels: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        *,
+        classes: Sequence[str] | None = None,
+        weights: ArrayLike | None = None,
+        folds: ArrayLike | None = None,
+        soft: ArrayLike | None = None,
+        ratings: ArrayLike | None = None,
+        votes: str = "majority",
+        table: Mapping[str, ArrayLike] | Sequence[TableColumn] = (),
+        channels: Sequence[str] | None = None,
+        scale: Sequence[float] | None = None,
+    ) -> Self:
+        """Data set from pictures of any kind: paths, Pillow images, arrays of different sizes, tensors.
+
+        Parameters
+        ----------
+        images : path, Pillow image, array, tensor, sequence of these, data set, or table
+            See docs/data.md. What can be read later is not read or held in memory. A path that is given again with the
+            same label, group and so on counts once.
+        labels, groups, classes, weights, folds, soft, ratings, votes, table, channels : optional
+            As for `from_arrays`.
+        scale : (float, float), optional
+            As for `from_arrays`. Default: 0 and 1, and no value may lie beyond.
+
+        Raises
+        ------
+        DataError
+            When a row is no picture, lengths do not fit, or rows of one path differ.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from headstart import ImageDataset
+        >>> ImageDataset.from_images([np.zeros((8, 9, 3), np.uint8), np.ones((5, 4))], ["dark", "bright"])
+        <ImageDataset: 2 images, 2 classes>
+        """
+        n_rows = None if labels is None else len(np.atleast_1d(np.asarray(labels)))
+        found = collected(images, PictureForm.of(channels, scale), n_rows=n_rows)
+        given = column_table(found.names, labels, groups, weights, folds, table=table)
+        given = with_annotations(given, soft=soft, ratings=ratings, classes=classes, votes=votes)
+        return cls.from_table(*without_repeats(given, found.source), classes=classes)
 
     @classmethod
     def from_source(

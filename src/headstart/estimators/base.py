@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator
 from headstart.backbones.feature_block import default_features
 from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.data.images.decode import WHITE_LEVEL
-from headstart.data.images.samples import check_choice
+from headstart.data.images.samples import MAX_CHANNELS, check_choice
 from headstart.errors import ArgumentError, InputError, unknown_name
 from headstart.estimators.inputs import Images, image_dataset
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 AnyPath = str | os.PathLike[str]
 Size = int | tuple[int, int]
 NORMALISATIONS: Final = ("weights", "training")
+_MAX_PLAIN: Final = 4
+"""Largest number of channels of an image of which nobody chose some."""
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -71,7 +73,7 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         return tags
 
     def _dataset(self, X: Images) -> ImageDataset:
-        return image_dataset(X)
+        return image_dataset(X, max_channels=_MAX_PLAIN if self.channels is None else MAX_CHANNELS)
 
     def _open_extractor(self, dataset: ImageDataset) -> Extractor:
         """Load the backbone, with every option checked, choose its engine, and fit what is fitted on these images."""

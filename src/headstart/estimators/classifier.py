@@ -11,10 +11,11 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from headstart.data.groups import join_groups
+from headstart.data.memory.labelled import has_labels
 from headstart.data.split.make import split_dataset
 from headstart.errors import ArgumentError, unknown_name
 from headstart.estimators.base import ImageEstimator, check_name
-from headstart.estimators.inputs import Images, in_order, labelled
+from headstart.estimators.inputs import Images, in_order, labelled, labelled_dataset
 from headstart.heads import FittedHead, HeadSpec, fit_heads, grid, searchable_kinds
 from headstart.heads.spec import KINDS
 from headstart.runtime.threads import single_thread
@@ -108,12 +109,12 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : ImageDataset, array-like of paths, or ndarray of shape (n_images, height, width[, channels])
-            Arrays are uint8 or uint16. Table columns of an ImageDataset stand beside its pictures; prediction needs
-            them too then.
+        X : ImageDataset, path, Pillow image, array, tensor, sequence of these, data set, or table
+            docs/data.md lists what is taken. Table columns of an ImageDataset stand beside its pictures; prediction
+            needs them too then.
         y : array-like of shape (n_images,)
-            Label of every image: text, whole numbers or truth values. May be left out when X is an ImageDataset with
-            labels.
+            Label of every image: text, whole numbers or truth values. May be left out when X has labels: an
+            ImageDataset, a data set of torch or Hugging Face, a table.
         sample_weight : array-like of shape (n_images,), float >= 0, optional
             How often each image counts: 2 is the image twice, 0 leaves it out. Default: the ImageDataset's, or 1.
         groups : array-like of shape (n_images,), optional
@@ -134,7 +135,8 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         InputError, WeightsError, SplitError
             When a name is unknown, weights are missing, or ``auto`` cannot split the images.
         """
-        given = self._dataset(X)
+        brings_labels = y is None and has_labels(X)
+        given = labelled_dataset(X) if brings_labels else self._dataset(X)
         dataset, classes = labelled(given, y, sample_weight, groups)
         order = given.classes if self.ordinal is None and given.ordered and y is None else self.ordinal
         if order is not None:

@@ -110,9 +110,9 @@ class FrozenFeatures(TransformerMixin, ImageEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : ImageDataset, array-like of paths, or ndarray of shape (n_images, height, width[, channels])
+        X : ImageDataset, path, Pillow image, array, tensor, sequence of these, data set, or table
             Only looked at for its form, unless a faster engine is to be tried on some, or channels are normalised by
-            them. Arrays are uint8 or uint16.
+            them. docs/data.md lists what is taken.
         y : ignored
 
         Returns

@@ -3,103 +3,63 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import issparse
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from headstart.data.checks import checked_weights
 from headstart.data.dataset import ImageDataset
+from headstart.data.images.samples import MAX_CHANNELS
+from headstart.data.memory.form import PictureForm
+from headstart.data.read import as_dataset, read_dataset
 from headstart.errors import ArgumentError, DataError, InputError, first_few
 
-Images = ImageDataset | Sequence[str | os.PathLike[str]] | NDArray[Any]
-
-_EXPECTED = (
-    "Expected a list of paths, an ImageDataset, or images as uint8 or uint16 in an array of shape "
-    "(n_images, height, width) or (n_images, height, width, channels) with 1 to 4 channels"
-)
-_REMEDIES = {
-    "b": "masks become images by array.astype('uint8') * 255",
-    "f": "images scaled to 0..1 become uint8 by (array * 255).round().astype('uint8'), or go in as they are by "
-    "ImageDataset.from_arrays(array, scale=(0, 1))",
-    "i": "whole numbers from 0 to 255 become uint8 by array.astype('uint8')",
-    "u": "whole numbers from 0 to 255 become uint8 by array.astype('uint8')",
-}
+Images = Any
+"""Images as `headstart.data.read.as_dataset` takes them: paths, pictures of any kind, an ImageDataset."""
 
 
-def image_dataset(images: Images) -> ImageDataset:
+def image_dataset(images: Images, *, max_channels: int = MAX_CHANNELS) -> ImageDataset:
     """The images as a data set; pixels are not read yet.
 
     Parameters
     ----------
-    images : ImageDataset, array-like of paths, or ndarray of shape (n_images, height, width[, channels])
-        Paths are text or path objects, in a list, an array, a table's column or a table of one column; the same path
-        may occur more than once, as in a bootstrap sample. Arrays are uint8 or uint16.
+    images : ImageDataset, path, Pillow image, array, tensor, sequence of these, data set, or table
+        The same path may occur more than once, as in a bootstrap sample.
+    max_channels : int
+        Largest number of channels of an array.
 
     Raises
     ------
     ArgumentError
         When they are none of these, or there are none.
     """
-    given = images if isinstance(images, ImageDataset) else _as_array(images)
-    if len(given) == 0:
-        raise ArgumentError(f"X holds no images (0 samples). {_EXPECTED}, with at least one image.")
-    if isinstance(given, ImageDataset):
-        return given
-    return _from_paths(given) if given.dtype.kind in "OU" else _from_pixels(given)
-
-
-def _as_array(images: Any) -> NDArray[Any]:
-    if issparse(images):
-        raise ArgumentError(f"Sparse data not supported: X is a {type(images).__name__}. {_EXPECTED}.")
+    form = PictureForm("X", max_channels=max_channels)
     try:
-        array = np.asarray(images)
-    except ValueError as error:
-        raise ArgumentError(
-            f"X cannot be made one array ({error}). {_EXPECTED}; images of different sizes go in as paths."
-        ) from error
-    if array.ndim == 0:
-        raise ArgumentError(
-            f"X is a single {type(images).__name__}. {_EXPECTED}; a folder goes in as ImageDataset.from_folder(path)."
-        )
-    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 and array.dtype.kind in "OU" else array
+        dataset = as_dataset(images, form)
+    except DataError as error:
+        raise ArgumentError(str(error)) from error
+    if len(dataset) == 0:
+        raise ArgumentError(f"X holds no images (0 samples). {form.expected}, with at least one image.")
+    return dataset
 
 
-def _from_paths(array: NDArray[Any]) -> ImageDataset:
-    """Data set with one row per path; rows of one path share its name."""
-    if array.ndim != 1:
-        raise ArgumentError(
-            f"X is a table of shape {array.shape}. {_EXPECTED}; choose the column that holds the paths."
-        )
-    names = [_path_name(row, value) for row, value in enumerate(array.tolist())]
-    place = {name: row for row, name in enumerate(dict.fromkeys(names))}
-    return ImageDataset.from_files(list(place)).subset([place[name] for name in names])
+def labelled_dataset(images: Images) -> ImageDataset:
+    """The images with the labels, groups and weights that they bring along, as `headstart.fit` reads them.
 
-
-def _path_name(row: int, value: Any) -> str:
-    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str) or not os.fspath(value):
-        raise ArgumentError(f"Row {row} of X is {value!r:.80}, which is no path. {_EXPECTED}.")
-    return Path(value).as_posix()
-
-
-def _from_pixels(array: NDArray[Any]) -> ImageDataset:
-    has_type = array.dtype in (np.uint8, np.uint16)
-    has_shape = array.ndim in (3, 4) and 0 not in array.shape and (array.ndim == 3 or array.shape[3] <= 4)
-    if has_type and has_shape:
-        return ImageDataset.from_arrays(array)
-    complex_data = "Complex data not supported: " if array.dtype.kind == "c" else ""
-    infinite = ", and holds NaN or infinity" if array.dtype.kind == "f" and not np.isfinite(array).all() else ""
-    remedy = f"; {_REMEDIES[array.dtype.kind]}" if has_shape and array.dtype.kind in _REMEDIES else ""
-    raise ArgumentError(
-        f"{complex_data}X is an array of shape {array.shape} and type {array.dtype}{infinite}. {_EXPECTED}{remedy}."
-    )
+    Raises
+    ------
+    ArgumentError
+        When they are no images, or their table cannot be used.
+    """
+    try:
+        return read_dataset(images)
+    except DataError as error:
+        raise ArgumentError(f"X: {error}") from error
 
 
 def labelled(

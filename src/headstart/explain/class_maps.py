@@ -12,6 +12,7 @@ import numpy as np
 
 from headstart.augment import IDENTITY
 from headstart.backbones.feature_block import HANDCRAFTED
+from headstart.data.read import as_dataset
 from headstart.errors import InputError
 from headstart.explain.attribution import Attribution
 from headstart.explain.contrast import check_class, contrast_weights
@@ -20,13 +21,13 @@ from headstart.explain.methods import SHARP, Method
 from headstart.explain.scored_model import ScoredModel
 from headstart.features.pipeline import prepared_views
 from headstart.model import Model, Prediction, load_model
-from headstart.model.model import as_dataset
 from headstart.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.data import ImageDataset
+    from headstart.data.memory.collection import Pictures
 
 _BATCH: Final = 8
 Names = str | Sequence[str | None] | None
@@ -34,7 +35,7 @@ Names = str | Sequence[str | None] | None
 
 def explain(
     model: Model | str | os.PathLike[str],
-    images: ImageDataset | Sequence[str | os.PathLike[str]] | NDArray[Any],
+    images: Pictures,
     *,
     target: Names = None,
     against: Names = None,
@@ -49,8 +50,8 @@ def explain(
     ----------
     model : Model or path
         A fitted model, or the folder of a run or a bundle.
-    images : ImageDataset, sequence of paths, or ndarray of shape (n_images, height, width[, channels])
-        An image that cannot be read is left out and named in ``unreadable``.
+    images : ImageDataset, path, Pillow image, array, tensor, sequence of these, data set, or table
+        As for `Model.predict`. An image that cannot be read is left out and named in ``unreadable``.
     target : str or sequence of (str or None), optional
         Class that the maps speak for, one for all images or one for each. Default, and None: the predicted one; where
         that is the one to be told from, the most probable other.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from headstart.augment import IDENTITY, View
 from headstart.backbones.backbone import Backbone
 from headstart.data import ImageDataset, Preparation
 from headstart.data.preparation import learned
+from headstart.data.read import as_dataset
 from headstart.data.table.encoding import TableEncoding
 from headstart.decisions import AS_THEY_ARE, Decided, Decisions
 from headstart.engines.engine import Engine
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from headstart.data.memory.collection import Pictures
     from headstart.decisions import Novelty
     from headstart.errors import ImageError
     from headstart.features.cache import FeatureCache
@@ -366,13 +367,13 @@ class Model:
         """Price of a prediction, by all members of an ensemble."""
         return price_of([one.reader() for one in (self, *self.others)])
 
-    def predict_proba(self, images: ImageDataset | Sequence[str | os.PathLike[str]] | NDArray[Any]) -> NDArray[Any]:
+    def predict_proba(self, images: Pictures) -> NDArray[Any]:
         """Probability of every class for every image.
 
         Parameters
         ----------
-        images : ImageDataset, sequence of paths, or ndarray of shape (n_images, height, width[, channels])
-            Arrays are uint8 or uint16.
+        images : ImageDataset, path, Pillow image, array, tensor, sequence of these, data set, or table
+            One image or many, of any sizes; docs/data.md lists what is taken. A row for each, in their order.
 
         Returns
         -------
@@ -381,20 +382,22 @@ class Model:
 
         Raises
         ------
+        DataError
+            When they are no images.
         ImageError
             The first image that cannot be read; `predict_each` goes on instead.
         """
         rows = [prediction.probabilities for prediction in self._readable(images)]
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.classes))
 
-    def predict(self, images: ImageDataset | Sequence[str | os.PathLike[str]] | NDArray[Any]) -> NDArray[np.str_]:
+    def predict(self, images: Pictures) -> NDArray[np.str_]:
         """Predicted class of every image, shape (n_images,); it need not be the most probable.
 
         Arguments and errors as for `predict_proba`.
         """
         return np.array([prediction.predicted for prediction in self._readable(images)], dtype=np.str_)
 
-    def predict_sets(self, images: ImageDataset | Sequence[str | os.PathLike[str]] | NDArray[Any]) -> NDArray[np.bool_]:
+    def predict_sets(self, images: Pictures) -> NDArray[np.bool_]:
         """Whether each class is in the prediction set of each image, shape (n_images, n_classes).
 
         Arguments and errors as for `predict_proba`.
@@ -409,7 +412,7 @@ class Model:
         rows = [[name in (found.members or ()) for name in self.classes] for found in self._readable(images)]
         return np.array(rows, dtype=bool).reshape(len(rows), len(self.classes))
 
-    def _readable(self, images: ImageDataset | Sequence[str | os.PathLike[str]] | NDArray[Any]) -> Iterator[Prediction]:
+    def _readable(self, images: Pictures) -> Iterator[Prediction]:
         """Predictions in row order, up to the first image that cannot be read: ImageError."""
         from headstart.errors import ImageError
 
@@ -509,15 +512,6 @@ class Model:
             for one, files in zip(self.others, stored.places, strict=True)
         ]
         return {"ensemble": {"weights": list(self.weights), "members": members}}
-
-
-def as_dataset(images: ImageDataset | Sequence[str | os.PathLike[str]] | NDArray[Any]) -> ImageDataset:
-    """Data set, paths or array of images as a data set."""
-    if isinstance(images, ImageDataset):
-        return images
-    if isinstance(images, np.ndarray) and images.ndim > 1:
-        return ImageDataset.from_arrays(images)
-    return ImageDataset.from_files([os.fspath(path) for path in images])
 
 
 def image_mark(dataset: ImageDataset, row: int) -> str:

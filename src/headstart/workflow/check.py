@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from headstart.workflow.job.sources import open_cache, open_for
 from headstart.workflow.options.config import given_options
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import search_space, source_options
+
+if TYPE_CHECKING:
+    from headstart.data.memory.collection import Pictures
 
 _LISTED = 20
 
@@ -74,7 +77,7 @@ class CheckResult:
 
 
 def check_data(
-    data: Data,
+    data: Data | Pictures,
     options: FitOptions | None = None,
     *,
     features: bool = True,
@@ -85,7 +88,7 @@ def check_data(
 
     Parameters
     ----------
-    data : path, DataSource or ImageDataset
+    data : path, DataSource, ImageDataset, or data in memory that has labels
     options : FitOptions, optional
         Backbone (of several the first), engine and cache for the confirmation of near duplicates.
     features : bool

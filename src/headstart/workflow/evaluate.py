@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.data import ImageDataset
+from headstart.data.memory.labelled import has_labels
+from headstart.data.read import read_dataset
 from headstart.data.table.encoding import array_needed
 from headstart.decisions import DecidedOutOfFold, evaluate_decisions, evaluate_novelty
 from headstart.errors import DataError, ImageError, InputError
@@ -31,16 +32,19 @@ from headstart.results.writers.estimates import (
 from headstart.results.writers.ordinal import ordinal_results
 from headstart.workflow.job.audit import Data, open_data, refuse_table_columns
 from headstart.workflow.job.machine import model_on_machine
-from headstart.workflow.options.data import as_source
+from headstart.workflow.options.data import DataSource, as_source
 from headstart.workflow.options.machine import EngineOptions, MachineOptions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from headstart.data import ImageDataset
+    from headstart.data.memory.collection import Pictures
+
 
 def evaluate(
     model: Model | str | os.PathLike[str],
-    data: Data,
+    data: Data | Pictures,
     *,
     skip_unreadable: bool = False,
     seed: int = 0,
@@ -59,7 +63,7 @@ def evaluate(
     Parameters
     ----------
     model : Model or path
-    data : path, DataSource or ImageDataset
+    data : path, DataSource, ImageDataset, or data in memory that has labels
         Its classes must be among the model's.
     skip_unreadable : bool
         Leave unreadable images out instead of stopping.
@@ -111,10 +115,11 @@ def evaluate(
     )
 
 
-def with_table_columns(data: Data, model: Model) -> Data:
+def with_table_columns(data: Data | Pictures, model: Model) -> Data:
     """The data, to be read with the table columns that a model takes; where it takes none, none may be named."""
-    if isinstance(data, ImageDataset):
-        return data
+    if not isinstance(data, str | os.PathLike | DataSource):
+        requests = None if model.table is None or not has_labels(data) else tuple(map(str, model.table.requests))
+        return read_dataset(data, table_columns=requests or None)
     if model.table is None:
         refuse_table_columns(data, "This model")
         return data

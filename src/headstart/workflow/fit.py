@@ -53,13 +53,14 @@ from headstart.workflow.preflight import Preflight, make_run_split
 from headstart.workflow.run import Run, finished_results
 
 if TYPE_CHECKING:
+    from headstart.data.memory.collection import Pictures
     from headstart.data.split.split import Split
     from headstart.model import Model
     from headstart.results import RunResults
 
 
 def fit(
-    data: Data,
+    data: Data | Pictures,
     output: str | os.PathLike[str],
     options: FitOptions | None = None,
     *,
@@ -77,8 +78,9 @@ def fit(
 
     Parameters
     ----------
-    data : path, DataSource or ImageDataset
-        A folder of class folders, a CSV or Parquet manifest, a ``.npz`` archive, or a data set.
+    data : path, DataSource, ImageDataset, or data in memory that has labels
+        A folder of class folders, a CSV or Parquet manifest, a ``.npz`` archive, or a data set: an ImageDataset, a
+        frame of pandas or polars, a data set of torch or Hugging Face (docs/data.md).
     output : path
         The run folder; new, or of the same run.
     options : FitOptions, optional

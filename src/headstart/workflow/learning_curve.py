@@ -39,6 +39,7 @@ from headstart.workflow.preflight import Preflight, Scope
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from headstart.data.memory.collection import Pictures
     from headstart.study.folds import OuterFold
 
 PAGE_FILE: Final = "curve.html"
@@ -72,7 +73,7 @@ class LearningCurve:
 
 
 def curve(
-    data: Data,
+    data: Data | Pictures,
     output: str | os.PathLike[str],
     options: FitOptions | None = None,
     requested: CurveOptions | None = None,
@@ -90,7 +91,7 @@ def curve(
 
     Parameters
     ----------
-    data : path, DataSource or ImageDataset
+    data : path, DataSource, ImageDataset, or data in memory that has labels
     output : path
         Folder to write; new, or of the same curve.
     options : FitOptions, optional

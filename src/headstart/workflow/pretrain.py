@@ -7,7 +7,7 @@ import os
 import shutil
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.backbones.registry import find_entry
 from headstart.backbones.weights.provenance import in_words, read_pretraining
@@ -27,6 +27,9 @@ from headstart.workflow.options.config import given_options
 from headstart.workflow.options.data import as_source
 from headstart.workflow.options.pretrain import PretrainOptions
 from headstart.workflow.preflight import check_outside
+
+if TYPE_CHECKING:
+    from headstart.data.memory.collection import Pictures
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Pretrained:
 
 
 def pretrain(
-    data: Data,
+    data: Data | Pictures,
     output: str | os.PathLike[str],
     options: PretrainOptions | None = None,
     *,
@@ -69,7 +72,7 @@ def pretrain(
 
     Parameters
     ----------
-    data : path, DataSource or ImageDataset
+    data : path, DataSource, ImageDataset, or data in memory that has labels
     output : path
         File to write, ending with ``.safetensors``; unfinished work lies beside it, in a folder ending with ``.work``.
     options : PretrainOptions, optional

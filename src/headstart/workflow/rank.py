@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.errors import InputError
 from headstart.progress import Progress
@@ -22,6 +22,9 @@ from headstart.workflow.options.config import given_options
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import search_space
 from headstart.workflow.preflight import Preflight, Scope, make_run_split
+
+if TYPE_CHECKING:
+    from headstart.data.memory.collection import Pictures
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class BackboneRanking:
 
 
 def rank_backbones(
-    data: Data, options: FitOptions | None = None, *, progress: Progress | None = None, **given: Any
+    data: Data | Pictures, options: FitOptions | None = None, *, progress: Progress | None = None, **given: Any
 ) -> BackboneRanking:
     """Score several backbones on a data set before any study is run.
 
@@ -56,7 +59,7 @@ def rank_backbones(
 
     Parameters
     ----------
-    data : path, DataSource or ImageDataset
+    data : path, DataSource, ImageDataset, or data in memory that has labels
     options : FitOptions, optional
         With two sources at least: ``backbone="A,B"``, or a study with several. Heads, balancing and views of a study
         have no part in the scores.

@@ -13,6 +13,7 @@ from headstart.workflow.options.option import Option, Options, option
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
+    from headstart.data.memory.collection import Pictures
 
 Votes = Literal["majority", "shares"]
 SplitFolders = Literal["pool", "classes"]
@@ -132,10 +133,14 @@ class DataSource(Options):
 
     def open(self) -> ImageDataset:
         """The data set; see `headstart.data.read_dataset` for the errors."""
+        return self.read(self.path)
+
+    def read(self, data: Pictures) -> ImageDataset:
+        """Another data set read by these options: one that a caller has in memory."""
         from headstart.data import ManifestColumns, read_dataset
 
         return read_dataset(
-            self.path,
+            data,
             group_from=self.group_from,
             columns=None if self.columns is None else ManifestColumns.of(self.columns),
             root=self.root,
@@ -184,6 +189,15 @@ class DataSource(Options):
 def as_source(data: str | os.PathLike[str] | DataSource) -> DataSource:
     """A path as a source of data."""
     return data if isinstance(data, DataSource) else DataSource(os.fspath(data))
+
+
+def is_in_memory(data: object) -> bool:
+    """Whether data are no path, nor a source of data at one, but what a caller has in memory.
+
+    >>> is_in_memory("photographs"), is_in_memory([b"..."])
+    (False, True)
+    """
+    return not isinstance(data, str | os.PathLike | DataSource)
 
 
 def check_apart(path: Path, data: Path) -> None:

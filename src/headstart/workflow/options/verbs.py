@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from headstart.errors import InputError, unknown_name
 from headstart.study.execution.run_request import RunRequest
-from headstart.workflow.options.data import DataSource, as_source
+from headstart.workflow.options.data import DataSource, as_source, is_in_memory
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.keywords import Named, names_of, with_options
 from headstart.workflow.options.learning_curve import CurveOptions
@@ -20,8 +20,11 @@ from headstart.workflow.options.option import Options, declared_options
 from headstart.workflow.options.pretrain import PretrainOptions
 from headstart.workflow.options.signals import OF_IMAGE_FILES, SignalOptions
 
+if TYPE_CHECKING:
+    from headstart.data import ImageDataset
+    from headstart.data.memory.collection import Pictures
+
 T = TypeVar("T", bound=Options)
-D = TypeVar("D")
 
 
 class _Takes(NamedTuple):
@@ -119,19 +122,23 @@ class GivenOptions:
             raise InputError("config and an object of options exclude each other; name single options beside config.")
         return with_options(options, declaring, self.values.get(declaring, {}))
 
-    def data(self, data: D) -> D | DataSource:
-        """The data, read as was given.
+    def data(self, data: Pictures) -> str | os.PathLike[str] | DataSource | ImageDataset:
+        """The data, read as was given; data in memory are read here.
 
         Raises
         ------
         InputError
-            When the data are in memory, where nothing is read.
+            When options say how files are read, and the data are in memory.
         """
+        from headstart.data import ImageDataset
+
         reading = self.values.get(DataSource, {})
-        if not reading:
+        if isinstance(data, ImageDataset) and not reading:
             return data
-        if not isinstance(data, str | os.PathLike | DataSource):
+        if isinstance(data, ImageDataset):
             raise InputError(
                 f"{next(iter(reading))} says how files are read, but these data are in memory. Leave it out."
             )
-        return with_options(as_source(data), DataSource, reading)
+        if is_in_memory(data):
+            return with_options(DataSource("."), DataSource, reading).read(data)
+        return with_options(as_source(data), DataSource, reading) if reading else data

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +59,44 @@ def read_manifest(
     DataError
         See `headstart.data.dataset.ImageDataset.from_manifest`.
     """
-    present = column_names(path)
+    return manifest_table(
+        path,
+        column_names(path),
+        lambda names: read_columns(path, list(names)),
+        columns,
+        table_columns=table_columns,
+        allow_outside=allow_outside,
+        votes=votes,
+    )
+
+
+def manifest_table(
+    path: Path,
+    present: list[str],
+    read: Callable[[Sequence[str]], pa.Table],
+    columns: ManifestColumns,
+    *,
+    table_columns: Sequence[ColumnRequest] = (),
+    allow_outside: bool = False,
+    votes: str = "majority",
+) -> DatasetTable:
+    """Table of the images that any table lists, by the rules of a manifest.
+
+    Parameters
+    ----------
+    path : Path
+        Where it lies, or what it is called in messages.
+    present : list of str
+        Names of its columns.
+    read : callable
+        From names of columns to these columns.
+    columns, table_columns, allow_outside, votes
+        As for `read_manifest`, as are the errors.
+    """
     found = columns.found_in(path, present)
     check_requests(table_columns, present, found.roles, source=f"{path}: ")
     every = [*found.every, *(request.name for request in table_columns)]
-    table = read_columns(path, every)
+    table = read(every)
     if table.num_rows == 0:
         raise DataError(f"{path} lists no images; it has a header and no rows.")
     text = {name: _texts(path, name, table[name]) for name in every}

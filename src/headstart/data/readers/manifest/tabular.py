@@ -53,7 +53,7 @@ def read_columns(path: Path, columns: list[str]) -> pa.Table:
     """
     try:
         if is_parquet(path):
-            return _checked_types(path, pa.parquet.read_table(path, columns=columns))
+            return checked_types(path, pa.parquet.read_table(path, columns=columns))
         return _read_csv(path, columns)
     except DataError:
         raise
@@ -118,8 +118,8 @@ def _read_any_csv(path: Path, layout: CsvLayout, columns: list[str]) -> pa.Table
     return pa.table({name: pa.array(cells, pa.large_string()) for name, cells in zip(columns, kept, strict=True)})
 
 
-def _checked_types(path: Path, table: pa.Table) -> pa.Table:
-    """The table of a Parquet file, when each of its cells is a text or a number.
+def checked_types(path: Path, table: pa.Table) -> pa.Table:
+    """The table, when each of its cells is a text or a number; numbers of half precision become longer ones.
 
     Raises
     ------
