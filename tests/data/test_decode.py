@@ -89,7 +89,7 @@ def test_first_page_is_taken_and_pages_are_counted() -> None:
     ("encoded", "reason"),
     [
         (b"", "the file is empty"),
-        (b"PK\3\4 a zip renamed .png", r"not an image headstart reads \(JPEG, PNG, TIFF, BMP, WebP\)"),
+        (b"PK\3\4 a zip renamed .png", r"not an image headstart reads \(JPEG, PNG, TIFF, BMP, WebP, HEIC, DICOM\)"),
         (b"GIF89a" + bytes(50), "not an image headstart reads"),
         (huge_png(), "30,000 x 30,000 pixels, more than the 200,000,000 allowed"),
         (b"RIFF\0\0\0\0WEBPVP8X\0\0\0\0" + bytes(4) + b"\xff" * 6 + bytes(9), "16,777,216 x 16,777,216 pixels"),

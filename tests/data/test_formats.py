@@ -23,7 +23,7 @@ def ppm() -> Iterator[ImageFormat]:
     yield register_format(
         ImageFormat(
             "PPM",
-            order=60,
+            order=55,
             suffixes=(".ppm",),
             declared_by=lambda encoded: encoded.startswith(b"P6"),
             open=PpmImagePlugin.PpmImageFile,
@@ -46,7 +46,9 @@ def test_a_format_of_ones_own_is_found_in_folders_decoded_and_audited(ppm: Image
     assert ".ppm" in image_suffixes()
     assert np.array_equal(np.asarray(dataset.load(dataset.names.index("a/one.ppm"))), pixels)
     assert audit_dataset(dataset).formats == {"PNG": 9, "PPM": 1}
-    with pytest.raises(ImageError, match=r"not an image headstart reads \(JPEG, PNG, TIFF, BMP, WebP, PPM\)"):
+    with pytest.raises(
+        ImageError, match=r"not an image headstart reads \(JPEG, PNG, TIFF, BMP, WebP, PPM, HEIC, DICOM\)"
+    ):
         decode(b"GIF89a", "x")
     with pytest.raises(ValueError, match="image format 'PPM' already"):
         register_format(ppm)

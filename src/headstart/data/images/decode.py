@@ -125,6 +125,8 @@ def decode_details(
     if image_format is None:
         reason = f"not an image headstart reads ({format_names()})" if encoded else "the file is empty"
         raise ImageError(name, reason)
+    if image_format.install is not None:
+        raise ImageError(name, f"{image_format.name}, which needs a package that is not here: {image_format.install}")
     rules = _Rules(max_pixels, white_level, keep_grey, reduce, channels)
     try:
         with QUIET_PILLOW, decoding_turn():

@@ -17,7 +17,7 @@ from headstart.data.images.bounds import MAX_FILE_BYTES, MAX_PIXELS, claim_encod
 from headstart.data.images.decode import WHITE_LEVEL, Reduce, decode_details
 from headstart.data.images.pictures import Decoded
 from headstart.data.images.similar_names import similar_file
-from headstart.data.images.source import ImageSource
+from headstart.data.images.source import GroupProposal, ImageSource
 from headstart.errors import DataError, ImageError
 from headstart.storage import hash_bytes
 
@@ -87,11 +87,14 @@ class FilePixels(ImageSource):
     damage : dict of str to str or None
         Where pictures of which a part is missing are taken as their decoders fill them: what is missing, by name, noted
         as they are decoded. None refuses them.
+    proposal : GroupProposal or None
+        Groups that the files themselves propose, one for each row: the patients of DICOM images.
     """
 
     root: Path
     confined: bool = True
     damage: dict[str, str] | None = field(default=None, compare=False, repr=False)
+    proposal: GroupProposal | None = field(default=None, compare=False, repr=False)
 
     def path(self, name: str) -> Path:
         """Path of the image called `name`."""
@@ -126,6 +129,19 @@ class FilePixels(ImageSource):
         ImageError
             When the file is missing, unreadable, no regular file, larger than 1 GiB or outside the root.
         """
+        return EncodedImage(name, self._read(name, None), self.damage)
+
+    def begin(self, name: str, n_bytes: int) -> bytes:
+        """First bytes of the file called `name`.
+
+        Raises
+        ------
+        ImageError
+            As `open`.
+        """
+        return self._read(name, n_bytes)
+
+    def _read(self, name: str, n_bytes: int | None) -> bytes:
         path = self.path(name)
         try:
             if self.confined and not Path(os.path.realpath(path, strict=True)).is_relative_to(self.root):
@@ -136,13 +152,19 @@ class FilePixels(ImageSource):
             with os.fdopen(descriptor, "rb") as handle:
                 status = os.fstat(descriptor)
                 _check_regular(name, status)
+                if n_bytes is not None:
+                    return handle.read(n_bytes)
                 claim_encoded(status.st_size)
-                return EncodedImage(name, handle.read(), self.damage)
+                return handle.read()
         except FileNotFoundError as error:
             reason = _DEAD_LINK if path.is_symlink() else _refusal(error) + similar_file(path)
             raise ImageError(name, reason) from error
         except (OSError, ValueError) as error:
             raise ImageError(name, _refusal(error)) from error
+
+    def proposed_groups(self) -> GroupProposal | None:
+        """See `ImageSource.proposed_groups`."""
+        return self.proposal
 
     def take(self, rows: NDArray[np.int64]) -> FilePixels:
         """See `ImageSource.take`."""

@@ -6,6 +6,7 @@ suffixes and help texts name the formats, so a file here imports Pillow where it
 
 from __future__ import annotations
 
+import importlib.util
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,15 @@ from headstart.runtime.registry import Registry
 if TYPE_CHECKING:
     from PIL import ImageFile
 
-__all__ = ["ImageFormat", "find_format", "format_names", "image_formats", "image_suffixes", "register_format"]
+__all__ = [
+    "ImageFormat",
+    "find_format",
+    "format_names",
+    "format_of_suffix",
+    "image_formats",
+    "image_suffixes",
+    "register_format",
+]
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,10 @@ class ImageFormat:
         picture of which a part is missing, or lets loading raise it.
     confirm : callable or None
         The same, once the pixels are loaded.
+    may_lack_suffix : bool
+        Whether its files are often named without a suffix, so that folders are searched for its first bytes too.
+    library, extra : str or None
+        Package that it is opened by, and the extra that installs it, where that does not come with headstart.
     """
 
     name: str
@@ -68,6 +81,15 @@ class ImageFormat:
     with_end: Callable[[bytes], bytes] | None = None
     guard: Callable[[ImageFile.ImageFile, bytes], None] | None = None
     confirm: Callable[[ImageFile.ImageFile, bytes], None] | None = None
+    may_lack_suffix: bool = False
+    library: str | None = None
+    extra: str | None = None
+
+    @property
+    def install(self) -> str | None:
+        """The command that installs what it is opened by; None where that is here."""
+        lacks = self.library is not None and importlib.util.find_spec(self.library) is None
+        return f'pip install "headstart[{self.extra}]"' if lacks else None
 
 
 _FORMATS: Registry[ImageFormat] = Registry("image format", __name__, order=lambda known: known.order)
@@ -100,6 +122,11 @@ def find_format(encoded: bytes) -> ImageFormat | None:
     return next((known for known in image_formats() if known.declared_by(encoded)), None)
 
 
+def format_of_suffix(suffix: str) -> ImageFormat | None:
+    """Format whose files end so, in small letters, or None."""
+    return next((known for known in image_formats() if suffix in known.suffixes), None)
+
+
 def image_suffixes() -> frozenset[str]:
     """Suffixes of all image files, lower-case."""
     return frozenset(suffix for known in image_formats() for suffix in known.suffixes)
@@ -109,6 +136,6 @@ def format_names() -> str:
     """Names of all formats for a message.
 
     >>> format_names()
-    'JPEG, PNG, TIFF, BMP, WebP'
+    'JPEG, PNG, TIFF, BMP, WebP, HEIC, DICOM'
     """
     return ", ".join(known.name for known in image_formats())

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 _BITS_PER_SAMPLE: Final = 258
 
 
+def is_tiff(encoded: bytes) -> bool:
+    """Whether a file declares to be TIFF; one of DICOM may begin as one of TIFF does."""
+    return encoded[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") and encoded[128:132] != b"DICM"
+
+
 def open_tiff(handle: io.BytesIO) -> ImageFile.ImageFile:
     """Pillow's image of a TIFF file."""
     from PIL import TiffImagePlugin
@@ -48,7 +53,7 @@ register_format(
         "TIFF",
         order=30,
         suffixes=(".tif", ".tiff"),
-        declared_by=lambda encoded: encoded[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+        declared_by=is_tiff,
         open=open_tiff,
         before_opening=check_tags,
         guard=guard_tiff,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart.data.categorical import encode_texts
-from headstart.data.images.formats import format_names
+from headstart.data.images.formats import format_names, image_formats
 from headstart.data.names import check_printable, escaped, is_printable
 from headstart.data.readers.folder.companions import companion_note, companions
 from headstart.data.readers.folder.layout import FolderLayout, folder_layout
@@ -84,6 +84,14 @@ def _around(images: Iterable[str]) -> set[str]:
     return found
 
 
+def _waiting(walk: FolderWalk) -> Iterator[str]:
+    """Formats whose packages are not here."""
+    for known in image_formats():
+        n_files = walk.formats[known.name]
+        if n_files and known.install is not None:
+            yield f"{n_files:,} {known.name} files wait for a package that is not here: {known.install}"
+
+
 def _without_images(folders: Iterable[str], layout: FolderLayout, classes: set[str]) -> list[str]:
     """Names of folders where class folders lie that hold no images."""
     level = layout.class_level
@@ -111,6 +119,7 @@ def _notes(walk: FolderWalk, layout: FolderLayout, hostile: Sequence[str], empty
             f"{len(hostile):,} images whose names hold control characters, such as line breaks, were left out"
             f"{f' ({inside})' if inside else ''}. Rename them."
         )
+    yield from _waiting(walk)
     if layout.unlabelled:
         where = (
             "outside any class folder" if layout.notes else f"directly in {walk.root.name}, outside any class folder,"

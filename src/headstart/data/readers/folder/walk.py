@@ -9,15 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from headstart.data.images.formats import image_suffixes
+from headstart.data.images.formats import ImageFormat, format_of_suffix, image_formats
 from headstart.data.names import escaped
 from headstart.data.system_names import is_system_name
 from headstart.errors import DataError, first_few
 
+_BEGIN_BYTES: Final = 256
 TABLES: Final = (".csv", ".tsv", ".parquet", ".pq")
 _OTHER_PICTURES = frozenset(
-    {".gif", ".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".jxr", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".psd"}
-    | {".ico", ".exr", ".hdr", ".dcm", ".nef", ".cr2", ".cr3", ".arw", ".dng", ".raw", ".orf", ".rw2", ".czi", ".lif"}
+    {".gif", ".avif", ".jp2", ".j2k", ".jxl", ".jxr", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".psd"}
+    | {".ico", ".exr", ".hdr", ".nef", ".cr2", ".cr3", ".arw", ".dng", ".raw", ".orf", ".rw2", ".czi", ".lif"}
     | {".nd2", ".svs", ".ndpi"}
 )
 
@@ -36,6 +37,8 @@ class FolderWalk:
         What looks like a picture counts as one, whatever can be made of it.
     images, tables, dead_links : list of str
         Images; files that may be tables of them; links to nothing whose names are those of no image.
+    formats : Counter of str
+        Number of images by the name of the format that their suffixes say.
     ignored : Counter of str
         Number of other files by suffix.
     n_hidden : int
@@ -50,10 +53,10 @@ class FolderWalk:
     images: list[str] = field(default_factory=list)
     tables: list[str] = field(default_factory=list)
     dead_links: list[str] = field(default_factory=list)
+    formats: Counter[str] = field(default_factory=Counter)
     ignored: Counter[str] = field(default_factory=Counter)
     n_hidden: int = 0
     folders: dict[str, str] = field(default_factory=dict)
-    suffixes: frozenset[str] = field(default_factory=image_suffixes)
 
 
 def walk_folder(root: Path, *, allow_outside: bool = False, every: bool = False) -> FolderWalk:
@@ -142,16 +145,31 @@ def _take(walk: FolderWalk, entry: os.DirEntry[str], name: str) -> bool:
         _check_new(walk, entry, name)
         return True
     suffix = Path(entry.name).suffix.lower()
-    if walk.every and (suffix in walk.suffixes or suffix in _OTHER_PICTURES):
+    image_format = format_of_suffix(suffix) or _format_without_suffix(entry, suffix)
+    if walk.every and (image_format is not None or suffix in _OTHER_PICTURES):
         walk.images.append(name)
-    elif suffix in walk.suffixes:
+    elif image_format is not None:
         walk.images.append(_checked_name(name))
+        walk.formats[image_format.name] += 1
     elif leads_nowhere and not walk.every:
         walk.dead_links.append(name)
     else:
         walk.ignored[escaped(suffix) or "no suffix"] += 1
         walk.tables += [name] if suffix in TABLES else []
     return False
+
+
+def _format_without_suffix(entry: os.DirEntry[str], suffix: str) -> ImageFormat | None:
+    """Format that the first bytes of a file declare whose name has no suffix, or, as UIDs do, a number for one."""
+    formats = [known for known in image_formats() if known.may_lack_suffix]
+    if not formats or (suffix and not suffix[1:].isdecimal()) or not entry.is_file():
+        return None
+    try:
+        with open(entry.path, "rb") as handle:
+            begin = handle.read(_BEGIN_BYTES)
+    except OSError:
+        return None
+    return next((known for known in formats if known.declared_by(begin)), None)
 
 
 def _check_link(walk: FolderWalk, entry: os.DirEntry[str], name: str) -> None:

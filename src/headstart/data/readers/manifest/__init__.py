@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def open_manifest(path: Path, options: ReadOptions) -> tuple[DatasetTable, ImageSource]:
     """Table of the images that a manifest lists, and their files, relative to its own folder or to the root."""
     from headstart.data.images.files import FilePixels
+    from headstart.data.readers.dicom import with_dicom_tags
     from headstart.data.readers.manifest.columns import ManifestColumns
     from headstart.data.readers.manifest.read import read_manifest
     from headstart.data.table.request import requested_columns
@@ -34,4 +35,4 @@ def open_manifest(path: Path, options: ReadOptions) -> tuple[DatasetTable, Image
         votes=options.votes or "majority",
     )
     root = path.parent if options.root is None else Path(options.root)
-    return table, FilePixels(root.resolve(), confined=not outside)
+    return with_dicom_tags(table, FilePixels(root.resolve(), confined=not outside))

@@ -1,0 +1,48 @@
+"""Data sets with DICOM images: groups and a note from their tags."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from headstart.data.images.formats import find_format, format_of_suffix
+from headstart.errors import ImageError
+
+if TYPE_CHECKING:
+    from headstart.data.images.files import FilePixels
+    from headstart.data.readers.table import DatasetTable
+
+_BEGIN_BYTES: Final = 1 << 20
+_NAME: Final = "DICOM"
+
+
+def with_dicom_tags(table: DatasetTable, pixels: FilePixels) -> tuple[DatasetTable, FilePixels]:
+    """Table with a note on its DICOM images, and pixels that propose their patients as groups; as given without any."""
+    may_be = [_may_be_dicom(name) for name in table.names]
+    if not any(may_be) or importlib.util.find_spec("pydicom") is None:
+        return table, pixels
+    from headstart.data.readers.dicom.facts import DicomFacts, proposed_groups, shown_note
+
+    begins = (_begin(pixels, name) if likely else b"" for name, likely in zip(table.names, may_be, strict=True))
+    facts = [DicomFacts.of(begin) for begin in begins]
+    if not any(facts):
+        return table, pixels
+    noted = replace(table, notes=(*table.notes, shown_note(facts)))
+    return noted, replace(pixels, proposal=proposed_groups(facts))
+
+
+def _may_be_dicom(name: str) -> bool:
+    known = format_of_suffix(PurePosixPath(name).suffix.lower())
+    return known is None or known.name == _NAME
+
+
+def _begin(pixels: FilePixels, name: str) -> bytes:
+    """Beginning of a file that declares to be DICOM; empty for others."""
+    try:
+        begin = pixels.begin(name, _BEGIN_BYTES)
+    except ImageError:
+        return b""
+    found = find_format(begin)
+    return begin if found is not None and found.name == _NAME else b""
