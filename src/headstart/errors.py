@@ -107,3 +107,12 @@ def first_few(items: Iterable[str], limit: int = 5) -> str:
     every = list(items)
     more = f" and {len(every) - limit:,} more" if len(every) > limit else ""
     return ", ".join(every[:limit]) + more
+
+
+def plural(number: int, one: str, many: str | None = None) -> str:
+    """A counted noun, or a counted clause where its verb changes too.
+
+    >>> plural(1, "image"), plural(2624, "image"), plural(1, "group holds lesions", "groups hold lesions")
+    ('1 image', '2,624 images', '1 group holds lesions')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -207,7 +207,7 @@ def test_not_one_readable_image_points_to_the_root(tmp_path: Path) -> None:
     rows = [{"image": path.relative_to(data), "label": path.parent.name} for path in sorted(data.rglob("*.png"))]
     table = helpers.write_table(tmp_path / "elsewhere" / "table.csv", rows)
     text = check_refused("fit", table, "-o", tmp_path / "r", *QUICK, "--skip-unreadable", output=tmp_path / "r")
-    assert "None of the 20 images can be read" in text
+    assert "Of 20 images none can be read" in text
     assert "--root" in text
     assert headstart("check", table, "--root", data, "--no-features", "-q").exit_code == 0
 

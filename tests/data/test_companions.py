@@ -131,7 +131,7 @@ def test_a_table_beside_the_images_is_named_with_its_command(tmp_path: Path) -> 
     (tmp_path / "labels.csv").write_text("\n".join(["image,label", *(f"{n},x" for n in range(4))]))
     assert "without the ends of their names; write them in full, as in 0.png" in read_dataset(tmp_path).notes[-1]
     (tmp_path / "labels.csv").write_text("\n".join(["image,label", *(f"z{n}.png,x" for n in range(4))]))
-    assert read_dataset(tmp_path).notes == ("1 files that are no images were left out (1 .csv).",)
+    assert read_dataset(tmp_path).notes == ("1 file that is no image was left out (1 .csv).",)
     (tmp_path / "labels.csv").write_bytes(b"\xff\xfe\0")
     assert len(read_dataset(tmp_path).notes) == 1
 
@@ -151,7 +151,7 @@ def test_a_link_to_nothing_is_one_unreadable_file(tmp_path: Path) -> None:
     (tmp_path / "a" / "2.png").symlink_to("gone.png")
     (tmp_path / "a" / "p3").symlink_to("/nowhere/p3")
     dataset = read_dataset(tmp_path)
-    assert dataset.notes == ("1 links lead to nothing: a/p3. Mend or remove them.",)
+    assert dataset.notes == ("1 link leads to nothing: a/p3. Mend or remove them.",)
     (unreadable,) = audit_dataset(dataset, n_workers=1).unreadable
     assert unreadable[1:] == ("a/2.png", "a link to a file that does not exist; mend or remove it")
 

@@ -51,14 +51,14 @@ def test_a_table_is_read_whatever_wrote_it(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (lines().encode() + b"r/1.png\n", r"row 7, counted from 1 below the header, has 1 cells, and the header 2"),
+        (lines().encode() + b"r/1.png\n", r"row 7, counted from 1 below the header, has 1 cell, and the header 2"),
         (lines().encode() + b"r/1.png,r,extra\n", r"row 7.* has 3 cells, and the header 2.*double quotes"),
         (b"image,label\n\xe9.png,a\n", r"is not UTF-8 text; save it as UTF-8 CSV \(in Excel: CSV UTF-8\)"),
         ("image,label\n\xe9.png,a".encode("utf-16")[:-1], "UTF-8 CSV"),
         (b"image,label\n" + bytes(40), "row 1|cannot be read|binary"),
         (bytes(50), "empty|binary"),
         (b'image,"label\n' + b"a" * (1 << 20), "its first line is longer than 1 MiB"),
-        (b'image,label\n"a.png,b\n', "cannot be read as a table|has 1 cells"),
+        (b'image,label\n"a.png,b\n', "cannot be read as a table|has 1 cell"),
         (b"image,label,label\na,b,c\n", "more than one column called 'label'"),
         (b"sep=;\n", "has no image column"),
     ],

@@ -62,7 +62,7 @@ def test_arrays_of_other_kinds_are_refused(images: np.ndarray, message: str) -> 
 
 def test_columns_are_checked() -> None:
     images = np.zeros((3, 2, 2), np.uint8)
-    with pytest.raises(DataError, match=r"labels are missing .* in 1 rows.*: 1\."):
+    with pytest.raises(DataError, match=r"labels are missing .* in 1 row.*: 1\."):
         ImageDataset.from_arrays(images, [1.0, float("nan"), 2.0])
     with pytest.raises(DataError, match="expected one for each of 3 images"):
         ImageDataset.from_arrays(images, ["a", "b"])
@@ -97,7 +97,7 @@ def test_labels_groups_and_names_with_control_characters_name_their_row(bad: str
     for kind in ("image", "label", "group"):
         table = {"image": ["1.png", "2.png", "3.png"], "label": ["p", "q", "p"], "group": ["g", "h", "i"], kind: column}
         pa.parquet.write_table(pa.table(table), tmp_path / "m.parquet")
-        with pytest.raises(DataError, match=rf"column '{kind}' holds control .* 1 rows.*: row 3 has 'k.*\\.*k'"):
+        with pytest.raises(DataError, match=rf"column '{kind}' holds control .* in 1 row, .*: row 3 has 'k.*\\.*k'"):
             ImageDataset.from_manifest(tmp_path / "m.parquet")
 
 

@@ -32,7 +32,7 @@ def test_missing_empty_and_flat_folders(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"holds no images.*it is empty"):
         read_dataset(tmp_path)
     (tmp_path / "x.png").write_bytes(b"x")
-    with pytest.raises(DataError, match="1 images but no class folders"):
+    with pytest.raises(DataError, match="1 image but no class folders"):
         read_dataset(tmp_path)
     with pytest.raises(DataError, match="neither a folder nor a file"):
         read_dataset(tmp_path / "x.png")

@@ -170,7 +170,7 @@ def test_the_audit_names_half_pictures_that_were_kept(folder: Path) -> None:
     dataset = read_dataset(folder, accept_damaged=True)
     kept = audit_dataset(dataset)
     assert not kept.unreadable
-    assert kept.warnings[0].startswith("1 images are damaged and were kept because --accept-damaged asks for it: a/cut")
+    assert kept.warnings[0].startswith("1 image is damaged and was kept because --accept-damaged asks for it: a/cut")
     assert type(dataset.pixels).at(dataset.pixels.location()) == dataset.pixels
 
 

@@ -127,7 +127,7 @@ def test_many_rows_are_read_in_seconds(tmp_path: Path) -> None:
 
 
 def test_bad_weights_are_refused_by_file_and_row(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"labels.csv: column 'weight'.*negative; 1 rows do not: row 2 has '-1'. Wr"):
+    with pytest.raises(DataError, match=r"labels.csv: column 'weight'.*negative; 1 row does not: row 2 has '-1'. Wr"):
         read_dataset(table(tmp_path, weighted_rows(tmp_path, [1, -1, 1, 1])))
     with pytest.raises(DataError, match=r"labels.csv: all weights .column 'weight'. are 0"):
         read_dataset(table(tmp_path, weighted_rows(tmp_path, [0, 0, 0, 0])))

@@ -33,7 +33,7 @@ def test_raters_vote_and_ties_are_soft(form: str, tmp_path: Path) -> None:
     assert dataset.soft.tolist() == [[1, 0], [0, 1], [0.5, 0.5], [0, 1], [0, 1]]
     assert dataset.ratings.disagreement(2) == pytest.approx([0, 1 / 3, 0.5, 0, 0])
     said = " ".join(dataset.notes)
-    assert "4 of 15 ratings are missing" in said and "1 of 5 images were rated once" in said
+    assert "4 of 15 ratings are missing" in said and "1 of 5 images was rated once" in said
     assert "The votes on 1 of 5 images are tied" in said
     assert dataset.subset([2]).ratings.codes.tolist() == [[0, -1, 1]]  # type: ignore[union-attr]
 
@@ -58,7 +58,7 @@ def test_a_label_column_beside_raters_is_the_label(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"anna": "", "ben": "n/a", "carl": ""}, "1 images have no label of any rater: calm/002.png. Have them rated"),
+        ({"anna": "", "ben": "n/a", "carl": ""}, "1 image has no label of any rater: calm/002.png. Have them rated"),
         ({"anna": "rouhg"}, "Unknown class 'rouhg'. Did you mean 'rough'"),
         ({"anna": "ro\nugh"}, "column 'anna' holds control characters"),
     ],
@@ -80,7 +80,7 @@ def test_bad_tables_of_raters_are_refused(tmp_path: Path) -> None:
         read_dataset(table(tmp_path, [*rows, rows[0]])).fingerprint()
         == read_dataset(table(tmp_path, rows)).fingerprint()
     )
-    with pytest.raises(DataError, match=r"the rater .column 'rater'. is missing .* in 1 rows"):
+    with pytest.raises(DataError, match=r"the rater .column 'rater'. is missing .* in 1 row,"):
         read_dataset(table(tmp_path, [*rows[:-1], rows[-1] | {"rater": ""}]))
     with pytest.raises(DataError, match=r"Unknown column 'bne'. Did you mean 'ben'"):
         read_dataset(table(tmp_path, wide_rows(tmp_path)), columns={"raters": "anna,bne"})

@@ -59,7 +59,7 @@ def test_soft_labels_change_the_fingerprint_and_survive_in_arrays() -> None:
     ("change", "words"),
     [
         ({"p:calm": 0.6}, "do not sum to one .rows counted from 1: row 3 sums to 1.1.*Divide each row by its sum"),
-        ({"p:calm": -0.1, "p:rough": 1.1}, "'p:calm' must hold a probability from 0 to 1; 1 rows do not: row 3 has"),
+        ({"p:calm": -0.1, "p:rough": 1.1}, "'p:calm' must hold a probability from 0 to 1; 1 row does not: row 3 has"),
         ({"p:calm": "nan"}, "row 3 has 'nan'. Write 0 for a class that is ruled out"),
         ({"p:calm": ""}, "row 3 has ''"),
         ({"label": "wild"}, "Unknown class 'wild'.*the soft labels do not; mend the label"),
@@ -75,7 +75,7 @@ def test_bad_soft_labels_are_refused_by_file_and_row(change: dict[str, Any], wor
 
 def test_soft_labels_of_one_class_or_of_two_kinds_are_refused(tmp_path: Path) -> None:
     rows = images(tmp_path, 6)
-    with pytest.raises(DataError, match=r"has 1 columns that begin with 'p:'; soft labels need one for each class"):
+    with pytest.raises(DataError, match=r"has 1 column that begins with 'p:'; soft labels need one for each class"):
         read_dataset(table(tmp_path, [{**row, "p:calm": 1} for row in rows]))
     with pytest.raises(DataError, match=r"has 0 columns that begin with 'q_'.*--soft-prefix"):
         read_dataset(table(tmp_path, [{**row, "p:calm": 1} for row in rows]), columns={"soft": "q_"})

@@ -233,7 +233,7 @@ def test_own_folds_are_kept_and_checked() -> None:
     assert not Split.from_json({key: value for key, value in split.to_json().items() if key != "own_folds"}).own_folds
     assert split.fold_of(0).tolist() == np.repeat([2, 0, 1], 20).tolist()
     assert "3 of the fold column" in split.notes[0]
-    with pytest.raises(SplitError, match=r"tears 1 groups .* apart, such as those of 000000"):
+    with pytest.raises(SplitError, match=r"tears 1 group .or set of duplicates. apart, such as those of 000000"):
         make_split(labels, folds=folds, groups=np.r_[99, np.arange(58), 99])
     with pytest.raises(SplitError, match="Class '1' lies in one fold"):
         make_split([0] * 20 + [1] * 20 + [0] * 20, folds=folds)

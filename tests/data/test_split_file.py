@@ -40,9 +40,9 @@ def test_split_file_round_trip_in_any_order(tmp_path: Path) -> None:
 def test_split_file_that_does_not_fit_names_the_images(tmp_path: Path) -> None:
     split, path = example(), tmp_path / "split.json"
     write_split(path, split)
-    with pytest.raises(SplitError, match=r"1 images are not in it \(new.png\) and 1 of its images .*\(ä0.png\)"):
+    with pytest.raises(SplitError, match=r"1 image is not in it \(new.png\) and 1 of its images .*\(ä0.png\)"):
         read_split(path, ["new.png", *split.names[1:]])
-    with pytest.raises(SplitError, match=r"1 images have another label now: ä0.png \('ill', now 'well'\)"):
+    with pytest.raises(SplitError, match=r"1 image has another label now: ä0.png \('ill', now 'well'\)"):
         read_split(path, split.names, labels=["well", *(split.labels or ())[1:]])
     folds = split.fold_of(0)
     parted = np.arange(40)

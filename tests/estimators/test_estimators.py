@@ -322,7 +322,7 @@ def test_what_is_no_images_is_refused_in_words(words, X):
         ("y mixes kinds", {"y": np.array(["a", 1, "b", "a", 2, "b"], dtype=object)}),
         (r"y has shape \(5,\), but X has 6 images", {"y": [0, 1, 0, 1, 0]}),
         (r"groups has shape \(2,\), but X has 6 images", {"groups": [0, 1]}),
-        ("groups is missing .* in 1 rows", {"groups": ["p1", None, "p2", "p2", "p3", "p3"]}),
+        ("groups is missing .* in 1 row,", {"groups": ["p1", None, "p2", "p2", "p3", "p3"]}),
         (r"sample_weight: The weights have shape \(2,\); expected one for each of 6 images", {"sample_weight": [1, 2]}),
         (
             r"sample_weight: .* \(rows counted from 0: 5 is -1.0\). Weights are finite and at least 0",

@@ -78,6 +78,11 @@ def test_a_value_on_an_edge_belongs_to_the_middle_and_bounds_count_where_they_su
     assert ThicknessClasses().class_of(parse_thickness(text)) == expected
 
 
+@pytest.mark.parametrize("text", ["0.8", "1", "0.7499999", "<1", "<=0.5", ">2", ">=1.5"])
+def test_a_thickness_is_written_so_that_it_is_read_as_the_same(text):
+    assert parse_thickness(text).text == text
+
+
 def test_four_edges_are_those_of_tumour_stages():
     classes = ThicknessClasses((0.8, 1, 2, 4))
     found = [classes.class_of(parse_thickness(text)) for text in ("0.8", "1", "2", "2.1", "4", "4.1")]
@@ -124,7 +129,7 @@ def test_groups_are_patients_then_lesions_then_images(tmp_path):
 
 def test_a_patient_of_two_classes_is_one_group_and_said(tmp_path):
     notes = read_lesions(archive(tmp_path)).notes
-    assert any("1 groups hold lesions of more than one class" in note for note in notes)
+    assert any("1 group holds lesions of more than one class" in note for note in notes)
 
 
 def test_melanoma_in_situ_may_be_the_lowest_class(tmp_path):
@@ -150,7 +155,7 @@ def test_two_files_of_one_name_are_left_out(tmp_path):
     ("row", "message"),
     [
         ({"isic_id": "ISIC_6", "mel_thick_mm": "0.8", "patient_id": "IP_9", "lesion_id": "IL_1"}, "has two patients"),
-        ({"isic_id": "ISIC_6", "mel_thick_mm": "3", "patient_id": "IP_1", "lesion_id": "IL_1"}, "are of two classes"),
+        ({"isic_id": "ISIC_6", "mel_thick_mm": "3", "patient_id": "IP_1", "lesion_id": "IL_1"}, "is of two classes"),
         ({"isic_id": "ISIC_1", "mel_thick_mm": "3"}, "more than once, with different values"),
     ],
 )
@@ -168,7 +173,7 @@ def test_the_same_row_twice_counts_once(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([{"isic_id": "other", "mel_thick_mm": "1"}], "None of the 1 images"),
+        ([{"isic_id": "other", "mel_thick_mm": "1"}], "names 1 image, and none of them lies in"),
         ([{"isic_id": "ISIC_1", "mel_thick_mm": "thin"}], "leaves no image to train on"),
         ([], "lists no images"),
     ],
@@ -239,6 +244,46 @@ def test_an_import_is_read_as_it_was_written(tmp_path):
     assert "ISIC_7,thickness is no number" in (tmp_path / "clean" / "left_out.csv").read_text()
     plain = read_dataset(tmp_path / "clean" / "lesions.csv")
     assert sorted(plain.classes) == sorted(given.classes)
+
+
+def test_an_import_keeps_bounds_so_that_other_edges_decide_by_them(tmp_path):
+    write_lesions(read_lesions(archive(tmp_path / "archive")), tmp_path / "clean")
+    found = read_lesions(tmp_path / "clean", ReadingSettings(edges_mm=(0.5, 0.8)))
+    assert {one.image: one.label for one in found.lesions} == {
+        "images/ISIC_1.png": "0.5-0.8 mm",
+        "images/ISIC_11.png": ">0.8 mm",
+        "images/ISIC_2.png": "0.5-0.8 mm",
+        "images/ISIC_3.png": "<0.5 mm",  # written "<0.5"
+        "images/ISIC_4.png": ">0.8 mm",
+        "images/ISIC_5.png": "<0.5 mm",
+    }
+    undecided = read_lesions(tmp_path / "clean", ReadingSettings(edges_mm=(0.4, 2.0)))
+    assert undecided.left_out == (("images/ISIC_3.png", "bound of a thickness that lies in more than one class"),)
+
+
+def test_other_edges_say_what_an_import_left_out_that_may_count_with_them(tmp_path):
+    write_lesions(read_lesions(archive(tmp_path / "archive")), tmp_path / "clean")
+    lost = "1: bound of a thickness that lies in more than one class"
+    (note, *_) = read_lesions(tmp_path / "clean", ReadingSettings(edges_mm=(1.0,))).notes
+    assert note == f"The import left images out that may count here ({lost}). Import again with these options."
+    (note, *_) = read_lesions(tmp_path / "clean", ReadingSettings(edges_mm=(1.0,), in_situ="class")).notes
+    assert f"({lost}; 1: melanoma in situ, which has no thickness)" in note
+
+
+def test_edges_that_are_named_hold_though_an_import_was_made_with_others(tmp_path):
+    settings = ReadingSettings(edges_mm=(1.0, 2.0), in_situ="class")
+    write_lesions(read_lesions(archive(tmp_path / "archive"), settings), tmp_path / "clean")
+    assert read_lesions(tmp_path / "clean").classes == ("in situ", "<1 mm", "1-2 mm", ">2 mm")
+    again = read_lesions(tmp_path / "clean", ReadingSettings(edges_mm=(0.75, 1.5), in_situ="class"))
+    assert again.classes == ("in situ", "<0.75 mm", "0.75-1.5 mm", ">1.5 mm")
+    assert [one.image for one in again.lesions if one.label == "in situ"] == ["images/ISIC_9.png"]
+
+
+def test_an_import_of_an_import_keeps_the_thickness(tmp_path):
+    write_lesions(read_lesions(archive(tmp_path / "archive")), tmp_path / "clean")
+    write_lesions(read_lesions(tmp_path / "clean"), tmp_path / "again")
+    first, second = (tmp_path / name / "lesions.csv" for name in ("clean", "again"))
+    assert second.read_bytes() == first.read_bytes()
 
 
 def test_patient_columns_stand_beside_the_pictures_where_they_vary(tmp_path):

@@ -157,7 +157,7 @@ def test_intervals_that_fit_nothing_are_refused(tmp_path: Path, text: str, messa
     [
         ("", "is empty"),
         ("1,2\n3,4\n", "the first line holds numbers"),
-        ("time,p\n0,1\n", "has 1 samples"),
+        ("time,p\n0,1\n", "has 1 sample; "),
         ("time,p\n0,1\n1,off\n2,3\n", "channel 'p' holds 'off' in row 3, which is no number"),
         ("time,p\n0,1\n1,inf\n2,3\n", r"channel 'p' is infinite in row 3 \(1 such values\)"),
         ("time,p\n0,1\n2,2\n1,3\n", "the time in row 4 runs backwards"),

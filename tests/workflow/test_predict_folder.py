@@ -65,7 +65,7 @@ def test_a_folder_gives_a_row_for_whatever_looks_like_a_picture(new: Path) -> No
         "odd\udcff.png": "not an image headstart reads (JPEG, PNG, TIFF, BMP, WebP, HEIC, DICOM)",
     }
     assert progress.texts == [
-        f"{new}: 1 files that are no pictures (1 .txt) and 1 hidden or system files and folders were left out."
+        f"{new}: 1 file that is no picture (1 .txt) and 1 hidden or system file or folder were left out."
     ]
 
 

@@ -43,7 +43,7 @@ from headstart.study.folds import OuterFold, outer_folds
 from headstart.study.nested_cv import run_folds
 from headstart.study.out_of_fold import gather
 from headstart.study.plan import StudyPlan
-from headstart.study.transfer_verdict import DECIDED_BY, Gain, judge_transfer, transfer_gains
+from headstart.study.transfer_verdict import DECIDED_BY, GAINS, Gain, Transfer, judge_transfer, transfer_gains
 from headstart.workflow.fit import estimate_fit
 from headstart.workflow.run import Run, rewrite_report
 
@@ -122,7 +122,7 @@ def test_a_telling_source_helps_and_a_hostile_one_hurts() -> None:
     assert hostile.verdict == "hurts"
     assert judged(features(labels, 2.0, 3), features(labels, 2.0, 4), labels, folds).verdict == "no evidence"
     document = transfer_results(hostile, transferred=True)
-    assert document.text.startswith("Transfer hurts (negative transfer): -")
+    assert document.text.startswith("Transfer hurts (negative transfer): gain in log loss -")
     assert [row.times_best for row in document.baselines] == [0, 3]
     nothing = transfer_results(hostile, transferred=False)
     assert nothing.verdict is None
@@ -136,6 +136,49 @@ def test_scores_that_disagree_are_distinguished_in_words() -> None:
     gains = {**found.gains, "balanced_accuracy": replace(found.gains["balanced_accuracy"], value=-0.02)}
     text = transfer_results(replace(found, gains=gains), transferred=True).text
     assert "The two disagree: probabilities are better, predicted classes are not." in text
+
+
+@pytest.fixture(scope="module")
+def some_verdict() -> Transfer:
+    """A comparison whose gains are replaced."""
+    labels, folds = task()
+    return judged(features(labels, 2.0, 1), features(labels, 1.0, 2), labels, folds)
+
+
+@pytest.mark.parametrize(
+    ("deciding", "beside", "words"),
+    [
+        (
+            (0.123, 0.03, 0.215, 0.008),
+            (0.067, -0.041, 0.175, 0.2),
+            "Transfer helps: gain in log loss +0.123 (+0.030 to +0.215; p = 0.008) over the best baseline; balanced "
+            "accuracy +6.7 points (-4.1 to +17.5), which cannot be told from none.",
+        ),
+        (
+            (0.05, -0.003, 0.1, 0.07),
+            (0.067, 0.041, 0.1, 0.01),
+            "Transfer helps: gain in log loss +0.050 (-0.003 to +0.100; p = 0.07, decided at 0.1) over the best "
+            "baseline; balanced accuracy +6.7 points (+4.1 to +10.0).",
+        ),
+        (
+            (-0.004, -0.1, 0.1, 0.8),
+            (np.nan, np.nan, np.nan, np.nan),
+            "No evidence that transfer helps or hurts: gain in log loss -0.004 (-0.100 to +0.100; p = 0.8) over the "
+            "best baseline; balanced accuracy: gain undefined.",
+        ),
+        (
+            (-0.2, -0.3, -0.1, 2e-9),
+            (-0.1, np.nan, np.nan, np.nan),
+            "Transfer hurts (negative transfer): gain in log loss -0.200 (-0.300 to -0.100; p < 0.001) over the best "
+            "baseline; balanced accuracy -10.0 points.",
+        ),
+    ],
+)
+def test_verdict_score_and_interval_agree_in_one_sentence(
+    some_verdict: Transfer, deciding: tuple[float, ...], beside: tuple[float, ...], words: str
+) -> None:
+    gains = {name: Gain(0.5, 0.5, *(deciding if name == DECIDED_BY else beside)) for name in GAINS}
+    assert transfer_results(replace(some_verdict, gains=gains), transferred=True).brief == words
 
 
 # The best baseline ----------------------------------------------------------------------------------------------------
@@ -396,4 +439,4 @@ def test_the_command_line_tells_baselines_and_verdict(transferred: Run, weights:
     assert "Baselines on the same folds" in found.stdout
     text = " ".join(found.stdout.split())  # lines end where the terminal does
     assert text.count(transferred.results.transfer.brief) == text.count(transferred.headline) == 1
-    assert "Gain in log loss over the best baseline: " in text
+    assert text.count("gain in log loss ") == 1

@@ -451,7 +451,7 @@ def test_training_data_is_no_test_set(run: Run, folders: Path) -> None:
 def test_a_training_image_among_others_is_known_by_its_content(run: Run, folders: Path, tmp_path: Path) -> None:
     outside = helpers.write_folders(tmp_path / "outside", 16, seed=77)
     shutil.copy(folders / "calm" / "004.png", outside / "rough" / "renamed.png")
-    with pytest.raises(DataError, match=r"1 of 17 images were used to train this model \(rough/renamed\.png\)"):
+    with pytest.raises(DataError, match=r"1 of 17 images was used to train this model \(rough/renamed\.png\)"):
         evaluate(run.model(), outside)
 
 

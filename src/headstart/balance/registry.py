@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.errors import InputError, unknown_name
+from headstart.errors import InputError, plural, unknown_name
 
 METHODS: Final = ("none", "weights", "oversample", "undersample", "smote", "borderline-smote", "views")
 """Methods with a name of their own; `SAMPLERS` are requested by their class name in imbalanced-learn."""
@@ -76,7 +76,7 @@ def balance_notes(methods: Sequence[str], counts: NDArray[np.int64], classes: Se
             continue
         for name, column in zip(classes, np.asarray(counts).T, strict=True):
             least = int(column.min())
-            where = f"{method}: class {name!r} has only {least} {'row' if least == 1 else 'rows'} in the smallest"
+            where = f"{method}: class {name!r} has only {plural(least, 'row')} in the smallest"
             if least == 0:
                 notes.append(f"{method}: class {name!r} is missing from a training fold, where nothing is made for it.")
             elif least == 1:

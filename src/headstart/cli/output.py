@@ -154,20 +154,8 @@ def print_baselines(transfer: TransferResults) -> None:
     ]
     columns = ["baseline", "times best", "balanced accuracy", "accuracy", "ROC AUC", "log loss", "Brier"]
     print_table("Baselines on the same folds, with 95 % intervals", columns, rows)
-    print_text(_gain_line(transfer))
-
-
-def _gain_line(transfer: TransferResults) -> str:
-    """The gain that the verdict rests on, which stands in the headline; without a verdict, why there is none."""
-    from headstart.metrics import find_metric
-    from headstart.report.text.format import p_value
-
-    if transfer.verdict is None:
-        return transfer.text
-    gain = transfer.gains[transfer.decided_by]
-    title = find_metric(transfer.decided_by).title.lower()
-    ends = interval(gain.ci95, sign=True)
-    return f"Gain in {title} over the best baseline: {signed(gain.gain)} ({ends}; p {p_value(gain.p)})"
+    if transfer.verdict is None:  # else it stands in the headline
+        print_text(transfer.text)
 
 
 def print_ranking(found: TransferabilityResults | TransferabilityScores) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.data.labels.raters import Ratings
-from headstart.errors import DataError, first_few
+from headstart.errors import DataError, first_few, plural
 
 
 def check_names(names: Sequence[str]) -> None:
@@ -28,7 +28,7 @@ def checked_weights(weights: NDArray[np.float64], n_images: int) -> NDArray[np.f
     bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
     if len(bad):
         raise DataError(
-            f"The weight of {len(bad):,} images is negative, NaN or infinite (rows counted from 0: "
+            f"The weight of {plural(len(bad), 'image')} is negative, NaN or infinite (rows counted from 0: "
             f"{first_few(f'{row} is {weights[row]}' for row in bad.tolist())}). Weights are finite and at least 0."
         )
     if n_images and not weights.any():

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from headstart.errors import InputError
+from headstart.errors import InputError, plural
 
 DAY_S: Final = 86_400.0
 MIN_RANK: Final = 7
@@ -97,7 +97,7 @@ class AlarmRate:
     @property
     def sentence(self) -> str:
         """One line for people on what is promised and what it rests on."""
-        rests = f"{len(self.maxima):,} blocks of {self.block_s:g} s of normal running ({self.days:.1f} days)"
+        rests = f"{plural(len(self.maxima), 'block')} of {self.block_s:g} s of normal running ({self.days:.1f} days)"
         if self.per_day is None:
             return f"No rate of alarms is promised; an alarm is a score above all of {rests}."
         low, high = self.interval

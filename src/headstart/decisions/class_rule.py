@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from headstart.errors import InputError, first_few, unknown_name
+from headstart.errors import InputError, first_few, plural, unknown_name
 from headstart.metrics import Correction, Estimate, Metric, OutOfFold, evaluate
 from headstart.metrics.bootstrap import Column, resample
 from headstart.metrics.evaluate import estimates_of
@@ -124,8 +124,8 @@ def _table(lines: Sequence[Sequence[str]]) -> CostTable:
     uneven = next((line for line in lines[1:] if len(line) != len(lines[0])), None)
     if uneven is not None:
         raise InputError(
-            f"the line of {uneven[0].strip()!r} holds {len(uneven) - 1} costs, but there are {len(predicted)} classes. "
-            f"{_FORM}"
+            f"the line of {uneven[0].strip()!r} holds {plural(len(uneven) - 1, 'cost')}, but there are "
+            f"{len(predicted)} classes. {_FORM}"
         )
     rows = tuple(tuple(_cost(cell, line[0]) for cell in line[1:]) for line in lines[1:])
     by_line = [rows[true.index(name)] for name in predicted]

@@ -17,7 +17,7 @@ from headstart.data.dataset import ImageDataset
 from headstart.data.images.samples import MAX_CHANNELS
 from headstart.data.memory.form import PictureForm
 from headstart.data.read import as_dataset, read_dataset
-from headstart.errors import ArgumentError, DataError, InputError, first_few
+from headstart.errors import ArgumentError, DataError, InputError, first_few, plural
 
 Images = Any
 """Images as `headstart.data.read.as_dataset` takes them: paths, pictures of any kind, an ImageDataset."""
@@ -171,7 +171,7 @@ def _check_complete(name: str, column: NDArray[Any]) -> None:
     missing = [row for row, value in enumerate(column.tolist()) if _is_missing(value)]
     if missing:
         raise ArgumentError(
-            f"{name} is missing (None, NaN or infinite) in {len(missing):,} rows, counted from 0: "
+            f"{name} is missing (None, NaN or infinite) in {plural(len(missing), 'row')}, counted from 0: "
             f"{first_few(map(str, missing))}. Fill them in or leave these images out."
         )
 

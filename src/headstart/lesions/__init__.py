@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from headstart.lesions.masks.find import FoundLesion, find_lesion
     from headstart.lesions.masks.measure import measure_lesion, measure_names
     from headstart.lesions.reading.data import LesionData
-    from headstart.lesions.reading.read import ReadingSettings, read_lesions
+    from headstart.lesions.reading.read import read_lesions
+    from headstart.lesions.reading.settings import ReadingSettings
     from headstart.lesions.reading.thickness import ThicknessClasses, parse_thickness
 
 __all__ = [
@@ -36,7 +37,7 @@ _HOMES = {
     "CleanUp": "cleaning.clean_up",
     "FoundLesion": "masks.find",
     "LesionData": "reading.data",
-    "ReadingSettings": "reading.read",
+    "ReadingSettings": "reading.settings",
     "ThicknessClasses": "reading.thickness",
     "find_lesion": "masks.find",
     "measure_lesion": "masks.measure",

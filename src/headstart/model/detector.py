@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from headstart.decisions.alarm_rate import AlarmRate, fit_alarm_rate
-from headstart.errors import BundleError, DataError, HeadstartError
+from headstart.errors import BundleError, DataError, HeadstartError, plural
 from headstart.heads.one_class import MIN_ROWS, OneClassHead, fit_one_class
 from headstart.signals.recipe import SignalRecipe
 from headstart.signals.recording import NORMAL
@@ -143,8 +143,8 @@ def fit_detector(
     features = window_features(values)
     if len(features) < 2 * MIN_ROWS:
         raise DataError(
-            f"There are {len(features)} windows of normal running; at least {2 * MIN_ROWS} are needed. Give more "
-            "of it, or take a shorter stride."
+            f"Normal running gives {plural(len(features), 'window')}; at least {2 * MIN_ROWS} are needed. Give more of "
+            "it, or take a shorter stride."
         )
     rate = fit_alarm_rate(
         left_out_scores(features, normal, kind),

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from headstart.errors import plural
 from headstart.report.document import Bullets, FigureRow, Picture, Plot, ReportTable, Section, Text
 from headstart.report.figures.cells_count import agreement_plot, known_rows, share_plot
 from headstart.report.figures.style import render
 from headstart.report.html import picture, render_page
-from headstart.report.text import format as text
 from headstart.results.models.cells_count import CellsCountResults, CountedFacts, ShareFacts
 from headstart.storage import write_bytes
 
@@ -42,7 +42,7 @@ def write_count_page(folder: Path, results: CellsCountResults) -> Path:
     sections += _trust(folder, results)
     sections.append(Section("method", "How it was made", (Text(_method(results)),)))
     page = render_page(
-        f"{results.counted} cells in {text.plural(len(results.images), 'micrograph')}",
+        f"{results.counted} cells in {plural(len(results.images), 'micrograph')}",
         sections,
         version=results.headstart,
         beside="count.json, images.csv, wells.csv and cells.csv",
@@ -54,12 +54,12 @@ def write_count_page(folder: Path, results: CellsCountResults) -> Path:
 
 def summary(results: CellsCountResults) -> str:
     """The count in one sentence."""
-    n_images, n_wells = text.plural(len(results.images), "micrograph"), text.plural(len(results.wells), "well")
+    n_images, n_wells = plural(len(results.images), "micrograph"), plural(len(results.wells), "well")
     if not results.n_cells:
         return f"No cell was found in {n_images}."
     share = results.n_counted / results.n_cells
     return (
-        f"{results.n_counted:,} of {text.plural(results.n_cells, 'cell')} in {n_images} of {n_wells} were called "
+        f"{results.n_counted:,} of {plural(results.n_cells, 'cell')} in {n_images} of {n_wells} were called "
         f"{results.counted}: {100 * share:.1f} %."
     )
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from headstart.errors import plural
 from headstart.report.document import FigureRow, Plot, ReportTable, Section, Text
 from headstart.report.figures.style import BLUE, GREY, ORANGE, new_figure, render, set_title, styled
 from headstart.report.html import picture, render_page
-from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_title
 from headstart.results.models.learning_curve import CurvePoint, CurveResults
 from headstart.storage import write_bytes
@@ -40,7 +40,7 @@ def write_curve(folder: Path, results: CurveResults) -> Path:
         Section("numbers", "The numbers", (_measured(results), _predicted(results))),
         Section("method", "How it was made", (Text(_method(results)),)),
     )
-    title = f"{folder.resolve().name}: learning curve of {text.plural(results.n_images, 'image')}"
+    title = f"{folder.resolve().name}: learning curve of {plural(results.n_images, 'image')}"
     page = render_page(title, sections, version=results.headstart, beside="curve.json")
     path = folder / "curve.html"
     write_bytes(path, page.encode())
@@ -107,7 +107,7 @@ def _measured(results: CurveResults) -> ReportTable:
         (f"{size:,}", f"{mean:.3f}", f"{scores[:, place].min():.3f}", f"{scores[:, place].max():.3f}")
         for place, (size, mean) in enumerate(zip(results.sizes, results.mean, strict=True))
     )
-    caption = f"{metric_title(results.metric)}, measured over {text.plural(len(scores), 'draw')}"
+    caption = f"{metric_title(results.metric)}, measured over {plural(len(scores), 'draw')}"
     return ReportTable(caption, ("Images trained on", "Mean", "Least", "Most"), rows)
 
 
@@ -124,7 +124,7 @@ def _method(results: CurveResults) -> str:
     return (
         f"Frozen features of {results.source}. The folds ({results.n_folds}) were drawn "
         f"{len(results.scores)} times; in every training fold nested, stratified subsets of "
-        f"{text.plural(len(results.sizes), 'size')} were drawn, groups and near-duplicates kept whole. On each a "
+        f"{plural(len(results.sizes), 'size')} were drawn, groups and near-duplicates kept whole. On each a "
         "logistic head was chosen by log loss on four inner folds and judged on the held-out images. Law: "
         f"{results.law.form}; exponents from 0.15 to 1.2 averaged by their fit. It is carried to three times the "
         "images at most."

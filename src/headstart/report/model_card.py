@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from headstart.errors import plural
 from headstart.metrics.subgroups import MIN_GROUPS, Subgroups
 from headstart.report.text.metric_names import metric_title, ordered_metrics
 from headstart.results import RunResults
@@ -64,7 +65,7 @@ def subgroup_lines(subgroups: Sequence[Subgroups]) -> list[str]:
             lines.append(f"| {one.column} | {_cell(score.name)} | {score.n_images:,} | {score.n_groups:,} | {right} |")
     lines.append("")
     for one in subgroups:
-        missing = f" {one.n_missing:,} images have no value." if one.n_missing else ""
+        missing = f" {plural(one.n_missing, 'image has', 'images have')} no value." if one.n_missing else ""
         if one.gap is None or one.p is None:
             lines.append(
                 f"- {one.column}: fewer than two subgroups of {MIN_GROUPS} groups, so no gap is tested.{missing}"
@@ -85,7 +86,8 @@ def _data(results: RunResults, read: Mapping[str, Any], notes: Sequence[str]) ->
     lines = [f"- {results.task.n_images:,} images. {counts}.", *(f"- {note}" for note in notes)]
     missed = read.get("no_lesion_found")
     if missed is not None:
-        lines.append(f"- No lesion was found in {missed:,} images, which stand whole for theirs.")
+        stand = plural(missed, "image, which stands whole for it", "images, which stand whole for theirs")
+        lines.append(f"- No lesion was found in {stand}.")
     return lines
 
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headstart.errors import plural
 from headstart.progress import Progress, Silent
 from headstart.report.context import ReportContext
 from headstart.report.document import Picture, Plot
 from headstart.report.figures.style import render
 from headstart.report.html import picture, render_page
 from headstart.report.sections import ordered_sections
-from headstart.report.text import format as text
 from headstart.results.anonymise import without_image_names
 from headstart.results.read import RunRecord, read_run
 from headstart.storage import write_bytes
@@ -68,7 +68,7 @@ def report_page(context: ReportContext, progress: Progress) -> str:
 
 
 def _title(record: RunRecord) -> str:
-    n_images = text.plural(record.results.task.n_images, "image")
+    n_images = plural(record.results.task.n_images, "image")
     return f"{record.folder.resolve().name}: {n_images}, {len(record.classes)} classes"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.errors import plural
 from headstart.metrics.validation import MAX_PROBABILITY, MAX_SUM_ERROR
 from headstart.results.damage import damaged, read_text
 from headstart.results.models.split import RunSplit
@@ -92,7 +93,7 @@ def _read_table(path: Path) -> dict[str, list[str]]:
     header, *body = rows
     for line, row in enumerate(body, start=2):
         if len(row) != len(header):
-            damaged(path, f"row {line} has {len(row)} cells where the header has {len(header)}")
+            damaged(path, f"row {line} has {plural(len(row), 'cell')} where the header has {len(header)}")
     columns = zip(*body, strict=True) if body else ([] for _ in header)
     return {name: list(column) for name, column in zip(header, columns, strict=True)}
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from headstart.errors import DataError
+from headstart.errors import DataError, plural
 from headstart.signals.recording import RawRecording, Recording
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def to_regular(raw: RawRecording, *, period_s: float | None = None) -> Recording
         )
         if len(gaps):
             longest = float(steps[gaps].max())
-            many = "1 gap" if len(gaps) == 1 else f"{len(gaps):,} gaps"
+            many = plural(len(gaps), "gap")
             notes.append(f"{raw.name}: {many} of more than {MAX_BRIDGED * period:g} s, the longest of {longest:g} s.")
     return Recording(raw.name, raw.channels, values, period, float(times[0]), raw.has_clock, labels, notes=tuple(notes))
 
@@ -84,7 +84,7 @@ def _equally_spaced(raw: RawRecording, period_s: float | None) -> Recording:
 
 def _check_values(raw: RawRecording) -> None:
     if len(raw.values) < 2:
-        raise DataError(f"{raw.name} has {len(raw.values)} samples; a recording needs at least 2.")
+        raise DataError(f"{raw.name} has {plural(len(raw.values), 'sample')}; a recording needs at least 2.")
     infinite = np.isinf(raw.values)
     if infinite.any():
         row, column = (int(places[0]) for places in np.nonzero(infinite))

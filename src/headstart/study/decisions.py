@@ -10,7 +10,7 @@ import numpy as np
 
 from headstart.decisions import DecidedOutOfFold, DecisionRules, Decisions, fit_decisions
 from headstart.decisions.conformal import min_calibration_size
-from headstart.errors import LeakError
+from headstart.errors import LeakError, plural
 from headstart.metrics import Evaluation, OutOfFold, find_metric
 from headstart.study.fold_result import FoldDecisions
 
@@ -172,7 +172,7 @@ def decision_notes(decided: Sequence[FoldDecisions], classes: Sequence[str]) -> 
         groups = [one.n_groups[code] for one in decided if one.n_groups is not None]
         if groups and fewest >= least > min(groups):
             notes.append(
-                f"Prediction sets of class {name!r} rest on {min(groups):,} groups, fewer than the {least:,} that a "
-                f"level of {level:g} needs of independent images: take their coverage as rough."
+                f"Prediction sets of class {name!r} rest on {plural(min(groups), 'group')}, fewer than the {least:,} "
+                f"that a level of {level:g} needs of independent images: take their coverage as rough."
             )
     return notes

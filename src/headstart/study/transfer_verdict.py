@@ -22,7 +22,7 @@ NO_EVIDENCE: Final = "no evidence"
 HURTS: Final = "hurts"
 DECIDED_BY: Final = "log_loss"
 """Score that decides the verdict; docs/decisions/0009 says why it is not the headline's."""
-RISK = 0.05
+RISK: Final = 0.05
 """Risk of a false *helps*, and of a false *hurts*."""
 GAINS = ("balanced_accuracy", "accuracy", "roc_auc", "log_loss", "brier")
 

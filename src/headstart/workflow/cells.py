@@ -28,7 +28,7 @@ from headstart.cells.micrographs.segmented import SegmentedMicrograph, label_ima
 from headstart.cells.micrographs.write import SegmentationWriter, check_apart, label_path
 from headstart.cells.simulation.write import write_assay
 from headstart.engines.engine import available_processors
-from headstart.errors import InputError, first_few
+from headstart.errors import InputError, first_few, plural
 from headstart.progress import Progress, Silent
 from headstart.storage import new_folder, write_json
 from headstart.workflow.fit import estimate_fit, fit
@@ -299,8 +299,7 @@ def read_cells(
     notes = [*said, *(f"{one.name}: {note}" for one in segmented for note in one.notes)]
     left_out = sum(len(one.table) for one in segmented) - len(dataset)
     if left_out:
-        cells = "1 cell" if left_out == 1 else f"{left_out:,} cells"
-        notes.append(f"Left out, without a class or with two: {cells}.")
+        notes.append(f"Left out, without a class or with two: {plural(left_out, 'cell')}.")
     return CellData(dataset, document, len(segmented), tuple(notes))
 
 
@@ -330,9 +329,8 @@ def _classes(segmented: Sequence[KeptMicrograph], options: CellCropOptions) -> t
                 f"{options.classes} names {first_few(strange)}, none of the micrographs ({first_few(known)})."
             )
         if strange:
-            notes.append(
-                f"{options.classes} names {len(strange)} micrographs that are not there: {first_few(strange)}."
-            )
+            names = plural(len(strange), "micrograph that is", "micrographs that are")
+            notes.append(f"{options.classes} names {names} not there: {first_few(strange)}.")
         found = [classes_at_points(one, points.get(one.name)) for one in segmented]
     elif options.class_images is not None:
         found = [_from_image(one, Path(options.class_images), options.named_classes) for one in segmented]

@@ -9,7 +9,7 @@ import numpy as np
 
 from headstart.data.audit.audit import Audit, audit_dataset
 from headstart.engines.engine import available_processors
-from headstart.errors import WeightsError
+from headstart.errors import WeightsError, plural
 from headstart.features.extract import extract_features
 from headstart.progress import Progress, Silent
 from headstart.results.models.audit import AgreementFacts
@@ -65,7 +65,9 @@ class CheckResult:
         """The findings for a terminal."""
         found = self.audit.lines()
         if self.near_duplicates is not None:
-            found.append(f"near duplicates confirmed in feature space: {len(self.near_duplicates.near):,} pairs")
+            found.append(
+                f"near duplicates confirmed in feature space: {plural(len(self.near_duplicates.near), 'pair')}"
+            )
             found += [f"near duplicate: {first} = {second}" for first, second in self.near_duplicates.near[:_LISTED]]
             if len(self.near_duplicates.near) > _LISTED:
                 found.append(f"... and {len(self.near_duplicates.near) - _LISTED:,} more; --json lists them all")

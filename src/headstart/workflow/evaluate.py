@@ -14,7 +14,7 @@ from headstart.data.memory.labelled import has_labels
 from headstart.data.read import read_dataset
 from headstart.data.table.encoding import array_needed
 from headstart.decisions import DecidedOutOfFold, evaluate_decisions, evaluate_novelty
-from headstart.errors import DataError, ImageError, InputError
+from headstart.errors import DataError, ImageError, InputError, plural
 from headstart.metrics import OutOfFold
 from headstart.metrics import evaluate as evaluate_predictions
 from headstart.model import Model, Prediction, image_mark, load_model
@@ -192,9 +192,10 @@ def _refuse_training_images(model: Model, dataset: ImageDataset) -> None:
             if image_mark(dataset, row) in known:
                 seen.append(name)
     if seen:
+        used = plural(len(seen), f"of {len(dataset):,} images was used", f"of {len(dataset):,} images were used")
         raise DataError(
-            f"{len(seen):,} of {len(dataset):,} images were used to train this model ({', '.join(seen[:3])}), so its "
-            "score on them would flatter. Leave them out; what to expect of them stands in RUN/results.json."
+            f"{used} to train this model ({', '.join(seen[:3])}), so the score there would flatter. Leave such images "
+            "out; what to expect of them stands in RUN/results.json."
         )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from headstart.engines.engine import available_processors
-from headstart.errors import ImageError, InputError
+from headstart.errors import ImageError, InputError, plural
 from headstart.lesions.cleaning.clean_up import CROP, parse_clean_up
 from headstart.lesions.masks.find import find_lesion
 from headstart.lesions.reading.write import write_lesions
@@ -113,7 +113,9 @@ def fit_lesions(
     run = fit(dataset, output, chosen, progress=progress)
     sizes, n_missed = looked_at(dataset, chosen, progress)
     if n_missed:
-        progress.note(f"No lesion was found in {n_missed:,} of {len(dataset):,} images: they stand whole for theirs.")
+        progress.note(
+            f"No lesion was found in {n_missed:,} of {len(dataset):,} images: the whole image is taken there."
+        )
     write_card(run, found, sizes, n_missed, seed=chosen.seed)
     return run
 
@@ -254,7 +256,7 @@ def sheet_lesions(
         except ImageError:
             n_unreadable += 1
     if not pictures:
-        raise InputError(f"None of the {n_unreadable:,} images looked at can be read, so there is nothing to draw.")
+        raise InputError(f"Of {plural(n_unreadable, 'image')} looked at none can be read, so there is nothing to draw.")
     content, n_missed = draw_sheet(pictures, steps)
     write_bytes(path, content)
     return LesionSheet(path, len(pictures), n_missed, n_unreadable)

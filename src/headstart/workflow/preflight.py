@@ -17,7 +17,7 @@ from headstart.data.split.checks import check_fold_weights
 from headstart.data.split.make import split_dataset
 from headstart.data.split.split_file import read_split
 from headstart.data.table.encoding import TableEncoding
-from headstart.errors import InputError, RunError
+from headstart.errors import InputError, RunError, plural
 from headstart.metrics import find_metric
 from headstart.progress import Progress, Silent
 from headstart.storage import hash_file
@@ -345,8 +345,9 @@ def warned_of_overlap(audited: AuditedDataset, space: Space, options: FitOptions
         hashes = audited.dataset.hashes or ()
         n_seen = sum(one[:MARK_LENGTH] in marks for one in hashes)
         if n_seen:
+            of = f"of {len(hashes):,} images"
             found.append(
-                f"{n_seen:,} of {len(hashes):,} images are among those that {Path(str(path)).name} was pretrained on, "
+                f"{plural(n_seen, f'{of} is', f'{of} are')} among those that {Path(str(path)).name} was pretrained on, "
                 "with their labels, so all scores flatter. Leave them out here, or pretrain without them."
             )
     for text in found:

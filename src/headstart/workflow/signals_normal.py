@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.decisions.alarm_rate import MIN_RANK, AlarmRate
-from headstart.errors import InputError
+from headstart.errors import InputError, plural
 from headstart.model.detector import DESCRIPTION, Detector, fit_detector
 from headstart.signals.dataset import recipe_of
 from headstart.signals.notes import notes_on
@@ -59,9 +59,8 @@ class NormalRunning:
     def sentence(self) -> str:
         """What the detector rests on, and what it promises."""
         one = self.detector
-        words = (
-            f"{one.n_windows:,} windows of {len(one.recipe.channels)} channels are normal running. {one.rate.sentence}"
-        )
+        channels = plural(len(one.recipe.channels), "channel")
+        words = f"{one.n_windows:,} windows of {channels} are normal running. {one.rate.sentence}"
         return words + _possible(one.rate)
 
     def to_json(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from headstart.errors import DataError, RunError
+from headstart.errors import DataError, RunError, plural
 from headstart.model.watcher import Watcher, model_evidence
 from headstart.report.figures.style import render
 from headstart.report.figures.timeline import Timeline, draw_timeline
@@ -69,9 +69,8 @@ class JudgedWindows:
         if self.judged is not None:
             return self.judged.lines()
         share = self.beyond.mean()
-        return [
-            f"{len(self.windows):,} windows, {int(self.beyond.sum()):,} beyond the threshold ({100 * share:.1f} %)."
-        ]
+        windows = plural(len(self.windows), "window")
+        return [f"{windows}, {int(self.beyond.sum()):,} beyond the threshold ({100 * share:.1f} %)."]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

@@ -13,7 +13,7 @@ from headstart.cells.segmentation.label_image import as_labels
 from headstart.cells.segmentation.methods import Labels, Plane, SegmentationMethod, find_method
 from headstart.cells.segmentation.scale import Scale, estimate_scale
 from headstart.cells.segmentation.tiles import segment_tiles
-from headstart.errors import InputError
+from headstart.errors import InputError, plural
 
 MAX_UNTILED: Final = 4096
 TILE: Final = 2048
@@ -146,7 +146,7 @@ def checked_plane(image: NDArray[Any], name: str = "picture") -> Plane:
     if image.dtype.kind == "f":
         n_gaps = int(np.count_nonzero(~np.isfinite(image)))
         if n_gaps:
-            pixels = "1 pixel is" if n_gaps == 1 else f"{n_gaps:,} pixels are"
+            pixels = plural(n_gaps, "pixel is", "pixels are")
             raise InputError(f"{name}: {pixels} no finite number (NaN or infinite); fill or crop them.")
     return np.asarray(image, dtype=np.float32)
 

@@ -11,7 +11,7 @@ import click
 from headstart.cli.answer import Answer, wants_json
 from headstart.cli.commands import register_command
 from headstart.cli.options import options_of, quiet_option
-from headstart.errors import InputError
+from headstart.errors import InputError, plural
 from headstart.workflow.options.fit import FitOptions
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def prune(cache: str | None, limit: str | None) -> Answer:
     n_files, freed = opened.prune(n_bytes)
 
     def show() -> None:
-        click.echo(f"Removed {_files(n_files)}, {_size(freed)}; at most {_size(n_bytes)} are kept.")
+        click.echo(f"Removed {plural(n_files, 'file')}, {_size(freed)}; at most {_size(n_bytes)} are kept.")
         click.echo("Next: headstart cache info")
 
     return Answer(lambda: {"files": n_files, "bytes": freed, "limit": n_bytes}, show)
@@ -102,7 +102,7 @@ def verify(cache: str | None, quiet: bool) -> Answer:
     Damaged files are removed, and computed again when they are next needed; exit code 1 when there were any.
     """
     damaged = _open(cache, quiet=quiet).verify()
-    words = f"Damaged and removed: {_files(len(damaged))}." if damaged else "Every file of the cache is whole."
+    words = f"Damaged and removed: {plural(len(damaged), 'file')}." if damaged else "Every file of the cache is whole."
     names = [str(path) for path in damaged]
     return Answer(lambda: {"damaged": names}, lambda: click.echo(words), exit_code=int(bool(damaged)))
 
@@ -120,7 +120,7 @@ def clear(cache: str | None, yes: bool) -> Answer:
         raise click.UsageError("with --json nothing is asked; add --yes to remove everything")
     if not yes:
         found = opened.info()
-        what = f"all features and stage maps ({found.n_rows:,} rows, {_size(found.n_bytes)})"
+        what = f"all features and stage maps ({plural(found.n_rows, 'row')}, {_size(found.n_bytes)})"
         if "networks" in found.other:
             what += f" and converted networks ({_size(found.other['networks'])})"
         click.confirm(f"Remove {what} in {found.folder}?", abort=True)
@@ -133,10 +133,6 @@ def _size(n_bytes: int) -> str:
     from headstart.features.cache import size_in_words
 
     return size_in_words(n_bytes)
-
-
-def _files(n_files: int) -> str:
-    return "1 file" if n_files == 1 else f"{n_files:,} files"
 
 
 def _open(folder: str | None, *, quiet: bool = True) -> FeatureCache:

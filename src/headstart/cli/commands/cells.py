@@ -168,7 +168,7 @@ def count(
 def _answer(made: CellCounts, output: str, what: str, following: str, *, look: str = "") -> Answer:
     def show() -> None:
         from headstart.cli.table import print_text
-        from headstart.report.text.format import plural
+        from headstart.errors import plural
 
         for note in made.notes:
             print_text(note)

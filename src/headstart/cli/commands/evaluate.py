@@ -10,6 +10,7 @@ from headstart.cli.answer import Answer
 from headstart.cli.commands import register_command
 from headstart.cli.interrupted import predictions_are_not
 from headstart.cli.options import DataCommand, collect, data_argument, options_of, quiet_option
+from headstart.errors import plural
 from headstart.workflow.options.data import DataSource
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.machine import NOTHING_KEPT, OF_MODEL, EngineOptions, MachineOptions
@@ -50,7 +51,8 @@ def evaluate(
             print_text(line)
         if found.novelty is not None:
             print_text(found.novelty.words("test"))
-        print_text(f"{found.n_images:,} images; the intervals are those of this very model on new images of this kind.")
+        n_images = plural(found.n_images, "image")
+        print_text(f"{n_images}; the intervals are those of this very model on new images of this kind.")
         kinds = [] if fitted.table is None else [column.kind for column in fitted.table.columns]
         click.echo(next_prediction(model, kinds))
 

@@ -24,6 +24,7 @@ from headstart.cli.options import (
     output_option,
     quiet_option,
 )
+from headstart.errors import plural
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.option import declared_options
 from headstart.workflow.options.signals import OF_IMAGE_FILES, FileOptions, SignalOptions
@@ -153,8 +154,7 @@ def simulate(output: str, recordings: int, minutes: float, **given: Any) -> Answ
     n_events = sum(len(one.events) for one in found)
 
     def show_written() -> None:
-        many = "1 recording" if recordings == 1 else f"{recordings:,} recordings"
-        anomalies = "1 anomaly" if n_events == 1 else f"{n_events:,} anomalies"
+        many, anomalies = plural(recordings, "recording"), plural(n_events, "anomaly", "anomalies")
         click.echo(f"Simulated, not measured: {many} of {minutes:g} minutes, {anomalies}.")
         click.echo(f"Wrote {output}")
         told = f"headstart signals show {shlex.quote(output)} --window 60s --reference 300s -o windows.png"
@@ -313,7 +313,7 @@ def watch(model: str, source: str, output: str | None, state: str | None, **give
     counts = watch(watcher, options, say=_say)
 
     def show() -> None:
-        alarms = "1 alarm" if counts.alarms == 1 else f"{counts.alarms:,} alarms"
-        _say(f"The stream ended: {counts.windows:,} windows were judged, {alarms} raised.")
+        windows = plural(counts.windows, "window was", "windows were")
+        _say(f"The stream ended: {windows} judged, {plural(counts.alarms, 'alarm')} raised.")
 
     return Answer(lambda: {"windows": counts.windows, "alarms": counts.alarms, "output": output}, show)

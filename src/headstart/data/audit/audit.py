@@ -28,7 +28,7 @@ from headstart.data.dataset import ImageDataset
 from headstart.data.images.bounds import MAX_PIXELS
 from headstart.data.images.pillow_memory import PILLOW_BLOCKS
 from headstart.data.table.array_column import ARRAY
-from headstart.errors import first_few
+from headstart.errors import first_few, plural
 from headstart.progress import Progress, Silent
 
 _CHUNK: Final = 32  # images per task of a thread
@@ -159,7 +159,7 @@ class Audit:
         return list(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        yield f"{self.n_images:,} images, {len(self.unreadable):,} unreadable"
+        yield f"{plural(self.n_images, 'image')}, {len(self.unreadable):,} unreadable"
         if self.class_counts:
             yield "classes: " + ", ".join(f"{name} {count:,}" for name, count in self.class_counts.items())
         if self.formats:
@@ -179,8 +179,8 @@ class Audit:
             kind = "label conflict" if rows in self.conflicts else "duplicates"
             yield f"{kind}: {first_few(self._named(rows))}"
         more = " (the closest of more)" if self.candidates_cut else ""
-        yield f"near-duplicate candidates: {len(self.candidates):,} pairs{more}"
-        yield f"mirrored or turned copies: {len(self.copies):,} pairs"
+        yield f"near-duplicate candidates: {plural(len(self.candidates), 'pair')}{more}"
+        yield f"mirrored or turned copies: {plural(len(self.copies), 'pair')}"
         yield from (f"note: {note}" for note in self.notes)
         yield from (f"warning: {warning}" for warning in self.warnings)
 
@@ -190,10 +190,11 @@ def _column_line(column: ColumnFacts) -> str:
     one = "its most telling column" if is_array else "it"
     told = "" if alone is None else f"; alone {one} tells the class with balanced accuracy {alone:.2f}"
     if is_array:
-        return f"feature array {column.name}: {column.n_distinct:,} columns that vary{told}"
-    return (
-        f"table column {column.name}: {column.kind}, {column.n_distinct:,} values, {column.n_missing:,} missing{told}"
-    )
+        return (
+            f"feature array {column.name}: {plural(column.n_distinct, 'column that varies', 'columns that vary')}{told}"
+        )
+    values = plural(column.n_distinct, "value")
+    return f"table column {column.name}: {column.kind}, {values}, {column.n_missing:,} missing{told}"
 
 
 def audit_dataset(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from headstart.data.dataset import ImageDataset
 from headstart.data.table.array_column import ARRAY, ArrayColumn
 from headstart.data.table.column import TableColumn
-from headstart.errors import first_few
+from headstart.errors import first_few, plural
 
 MAX_BINS: Final = 32
 ROWS_PER_BIN: Final = 10
@@ -145,10 +145,9 @@ def _constant_arrays(dataset: ImageDataset) -> Iterator[str]:
             n_columns = column.values.shape[1]
             n_constant = n_columns - _n_varying(column)
             if n_constant:
-                yield (
-                    f"{n_constant:,} of {n_columns:,} columns of the feature array {column.name!r} have one value in "
-                    "all images, which tells nothing."
-                )
+                columns = f"of {n_columns:,} columns of the feature array {column.name!r}"
+                constant = plural(n_constant, f"{columns} has", f"{columns} have")
+                yield f"{constant} one value in all images, which tells nothing."
 
 
 def _n_varying(array: ArrayColumn) -> int:

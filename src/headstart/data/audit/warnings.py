@@ -11,7 +11,7 @@ from headstart.data.audit.alike import alike_class_warnings
 from headstart.data.audit.examine import ImageFacts
 from headstart.data.dataset import ImageDataset
 from headstart.data.images.pictures import Header
-from headstart.errors import first_few
+from headstart.errors import first_few, plural
 
 FEW_IMAGES: Final = 30
 FEW_GROUPS: Final = 20
@@ -43,16 +43,14 @@ def warnings_about(
         f"{name} ({record.damage})" for name, record in zip(dataset.names, records, strict=True) if record.damage
     ]
     if damaged:
-        kept = first_few(damaged)
-        yield f"{len(damaged):,} images are damaged and were kept because --accept-damaged asks for it: {kept}."
+        kept = plural(len(damaged), "image is damaged and was kept", "images are damaged and were kept")
+        yield f"{kept} because --accept-damaged asks for it: {first_few(damaged)}."
     if conflicts:
         yield _conflict_warning(dataset, conflicts)
     if duplicates:
         n_repeats = sum(len(rows) - 1 for rows in duplicates)
-        yield (
-            f"{n_repeats:,} images are exact duplicates of others; they are kept on one side of every split, "
-            "but count double in every score."
-        )
+        repeats = plural(n_repeats, "image is an exact duplicate", "images are exact duplicates")
+        yield f"{repeats} of others; duplicates are kept on one side of every split, but count double in every score."
     yield from _class_warnings(dataset)
     yield from _shortcut_warnings(dataset, records)
     yield from _depth_warnings(records)
@@ -84,7 +82,8 @@ def _conflict_warning(dataset: ImageDataset, conflicts: Sequence[Sequence[int]])
     pairs = first_few(
         " = ".join(f"{dataset.names[row]} ({_label(dataset, row)})" for row in rows[:3]) for rows in conflicts
     )
-    return f"{len(conflicts):,} sets of duplicates carry different labels; at least one label is wrong: {pairs}."
+    sets = plural(len(conflicts), "set of duplicates carries", "sets of duplicates carry")
+    return f"{sets} different labels; at least one label is wrong: {pairs}."
 
 
 def _label(dataset: ImageDataset, row: int) -> str:
@@ -173,7 +172,8 @@ def _depth_warnings(records: Sequence[ImageFacts]) -> Iterator[str]:
         )
     n_readable = sum(record.header is not None for record in records)
     if len(peaks) < n_readable:
-        yield f"{len(peaks):,} images have 16 bits, {n_readable - len(peaks):,} have 8: check that brightness agrees."
+        deep = plural(len(peaks), "image has", "images have")
+        yield f"{deep} 16 bits, the other {n_readable - len(peaks):,} 8: check that brightness agrees."
 
 
 def _shape_warnings(dataset: ImageDataset, records: Sequence[ImageFacts]) -> Iterator[str]:
@@ -184,7 +184,8 @@ def _shape_warnings(dataset: ImageDataset, records: Sequence[ImageFacts]) -> Ite
         if record.header is not None and record.header.n_pages > 1
     ]
     if pages:
-        yield f"{len(pages):,} files have several pages or frames; only the first is used: {first_few(pages)}."
+        files = plural(len(pages), "file has", "files have")
+        yield f"{files} several pages or frames; only the first is used: {first_few(pages)}."
     aspects = [header.width / header.height for header in headers]
     if aspects and max(aspects) > _ASPECT_SPREAD * min(aspects):
         yield (

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from headstart.data.categorical import encode_texts
-from headstart.errors import DataError, first_few, unknown_name
+from headstart.errors import DataError, first_few, plural, unknown_name
 
 GAP: Final = -1
 VOTES: Final = ("majority", "shares")
@@ -151,9 +151,8 @@ def aggregate_votes(
     unrated = np.flatnonzero(total == 0)
     if len(unrated):
         listed = first_few(names[row] for row in unrated.tolist())
-        raise DataError(
-            f"{where}{len(unrated):,} images have no label of any rater: {listed}. Have them rated, or remove them."
-        )
+        without = plural(len(unrated), "image has", "images have")
+        raise DataError(f"{where}{without} no label of any rater: {listed}. Have them rated, or remove them.")
     most = counts == counts.max(axis=1, keepdims=True)
     tied = most.sum(axis=1) > 1
     shares = counts / total[:, None] if votes == "shares" else most / most.sum(axis=1, keepdims=True)
@@ -168,9 +167,11 @@ def _notes(ratings: Ratings, total: NDArray[np.int64], tied: NDArray[np.bool_], 
         return
     once, gaps = int((total == 1).sum()), int((ratings.codes < 0).sum())
     if gaps:
-        yield f"{gaps:,} of {n_images * n_raters:,} ratings are missing; the label is voted by those there are."
+        of = f"of {n_images * n_raters:,} ratings"
+        yield f"{plural(gaps, f'{of} is', f'{of} are')} missing; the label is voted by those there are."
     if once:
-        yield f"{once:,} of {n_images:,} images were rated once; their label rests on one rater."
+        of = f"of {n_images:,} images"
+        yield f"{plural(once, f'{of} was', f'{of} were')} rated once; the label rests on one rater there."
     if tied.any():
         training = "" if votes == "shares" else ", and training gives each tied class an equal share"
         yield (

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from headstart.errors import DataError, first_few
+from headstart.errors import DataError, first_few, plural
 
 SUM_TOLERANCE: Final = 1e-6
 
@@ -42,14 +42,14 @@ def checked_soft(soft: ArrayLike, n_images: int, n_classes: int, *, where: str =
     if len(bad):
         listed = first_few(f"row {row + first_row} holds {values[row].tolist()}" for row in bad[:6].tolist())
         raise DataError(
-            f"{where}The soft labels of {len(bad):,} images are negative, NaN or infinite (rows counted from "
+            f"{where}The soft labels of {plural(len(bad), 'image')} are negative, NaN or infinite (rows counted from "
             f"{first_row}: {listed}). Each is a probability from 0 to 1; write 0 for a class that is ruled out."
         )
     off = np.flatnonzero(np.abs(values.sum(axis=1) - 1) > SUM_TOLERANCE)
     if len(off):
         listed = first_few(f"row {row + first_row} sums to {values[row].sum():.6g}" for row in off[:6].tolist())
         raise DataError(
-            f"{where}The soft labels of {len(off):,} images do not sum to one (rows counted from {first_row}: "
+            f"{where}The soft labels of {plural(len(off), 'image')} do not sum to one (rows counted from {first_row}: "
             f"{listed}). Divide each row by its sum, written with at least 7 digits; how much an image counts belongs "
             "into its weight."
         )

@@ -13,7 +13,7 @@ from headstart.data.labels.raters import Ratings, aggregate_votes, ratings_from_
 from headstart.data.labels.soft import checked_soft
 from headstart.data.readers.table import DatasetTable
 from headstart.data.table.column import TableColumn, table_columns
-from headstart.errors import DataError, first_few
+from headstart.errors import DataError, first_few, plural
 
 
 def column_table(
@@ -56,7 +56,7 @@ def _categorical_column(kind: str, values: ArrayLike, n_images: int) -> Categori
     missing = [row for row, value in enumerate(column.tolist()) if value is None or value != value or value == ""]  # noqa: PLR0124
     if missing:
         raise DataError(
-            f"The {kind} are missing (empty, None or NaN) in {len(missing):,} rows, counted from 0: "
+            f"The {kind} are missing (empty, None or NaN) in {plural(len(missing), 'row')}, counted from 0: "
             f"{first_few(map(str, missing))}. Fill them in or leave these images out."
         )
     return encode_texts([_text(value) for value in column.tolist()])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from headstart.data.categorical import Categorical, encode_texts, recode_labels
 from headstart.data.labels.raters import Ratings
 from headstart.data.table.column import TableColumn
-from headstart.errors import DataError
+from headstart.errors import DataError, plural
 
 if TYPE_CHECKING:
     from headstart.data.images.source import GroupProposal
@@ -92,7 +92,7 @@ class DatasetTable:
         groups = encode_texts([str(group) for group in proposal.groups])
         note = (
             f"No groups were named, so the images are grouped by {proposal.origin}, as their source proposes: "
-            f"{len(groups.names):,} groups. Name groups of your own to divide them otherwise."
+            f"{plural(len(groups.names), 'group')}. Name groups of your own to divide them otherwise."
         )
         return replace(self, groups=groups, notes=(*self.notes, note))
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from headstart.data.split.scheme import Scheme
 from headstart.data.split.split import Split
-from headstart.errors import SplitError
+from headstart.errors import SplitError, plural
 
 
 def check_class_sizes(classes: Mapping[str, tuple[int, int]], scheme: Scheme, *, grouped: bool, free: bool) -> None:
@@ -36,7 +36,7 @@ def check_class_sizes(classes: Mapping[str, tuple[int, int]], scheme: Scheme, *,
     needed = n_needed(scheme) if free else scheme.n_inner
     if n_groups >= needed:
         return
-    has = f"{_count(n_images, 'image')} in {_count(n_groups, 'group')}" if grouped else _count(n_images, "image")
+    has = f"{plural(n_images, 'image')} in {plural(n_groups, 'group')}" if grouped else plural(n_images, "image")
     unit = "group" if grouped else "image"
     raise SplitError(
         f"Class {name!r} has {has} but {_requested(scheme)} need at least {needed}{' groups' if grouped else ''}. "
@@ -102,12 +102,8 @@ def _requested(scheme: Scheme) -> str:
     return f"{scheme.n_outer} folds with {scheme.n_inner} inner folds"
 
 
-def _count(number: int, unit: str) -> str:
-    return f"{number:,} {unit}" if number == 1 else f"{number:,} {unit}s"
-
-
 def _remedy(n_groups: int, scheme: Scheme, n_missing: int, unit: str) -> str:
-    add = f"add {_count(n_missing, unit)}"
+    add = f"add {plural(n_missing, unit)}"
     smaller = None if scheme.parts is not None else _largest_that_works(n_groups, scheme)
     if smaller is None:
         return f"{add.capitalize()} or leave the class out."

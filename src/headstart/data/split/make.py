@@ -14,7 +14,7 @@ from headstart.data.split.scheme import Scheme, parse_scheme
 from headstart.data.split.split import OUTSIDE, TRAIN_ONLY, Split
 from headstart.data.split.stratify import is_covered
 from headstart.data.split.task import SplitTask, codes_of
-from headstart.errors import SplitError, first_few
+from headstart.errors import SplitError, first_few, plural
 
 
 def split_dataset(
@@ -180,9 +180,9 @@ def _check_whole_groups(task: SplitTask, folds: NDArray[np.int64]) -> None:
     if len(torn):
         members = [task.members(group)[0] for group in torn[:5].tolist()]
         raise SplitError(
-            f"The fold column tears {len(torn):,} groups (or sets of duplicates) apart, such as those of "
-            f"{first_few(members)}. Give all images of a group one fold, or drop the fold column (of folders: "
-            "--split-folders pool)."
+            f"The fold column tears {plural(len(torn), 'group (or set', 'groups (or sets')} of duplicates) apart, such "
+            f"as those of {first_few(members)}. Give all images of a group one fold, or drop the fold column (of "
+            "folders: --split-folders pool)."
         )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.data.split.split import Split
-from headstart.errors import SplitError, first_few
+from headstart.errors import SplitError, first_few, plural
 from headstart.storage import parsed_json, write_bytes
 
 
@@ -65,7 +65,7 @@ def read_split(
     except (ValueError, RecursionError) as error:
         raise SplitError(f"{path} is not a split file: it is no JSON ({error}).") from error
     split = Split.from_json(content, source=str(path))
-    _check_same("images", path, set(split.names), set(names))
+    _check_same("image", path, set(split.names), set(names))
     position = {name: row for row, name in enumerate(split.names)}
     split = split.reordered([position[name] for name in names])
     _check_labels(path, split, labels)
@@ -78,8 +78,10 @@ def _check_same(what: str, path: Path, inside: set[str], given: set[str]) -> Non
     if inside == given:
         return
     unknown, left_out = sorted(given - inside), sorted(inside - given)
-    parts = [f"{len(unknown):,} {what} are not in it ({first_few(unknown)})"] if unknown else []
-    parts += [f"{len(left_out):,} of its {what} are not in the data ({first_few(left_out)})"] if left_out else []
+    not_in_it = plural(len(unknown), f"{what} is", f"{what}s are")
+    parts = [f"{not_in_it} not in it ({first_few(unknown)})"] if unknown else []
+    not_there = plural(len(left_out), f"of its {what}s is", f"of its {what}s are")
+    parts += [f"{not_there} not in the data ({first_few(left_out)})"] if left_out else []
     raise SplitError(f"{path} does not fit these data: {' and '.join(parts)}. Use it with the data it was made for.")
 
 
@@ -89,7 +91,10 @@ def _check_labels(path: Path, split: Split, labels: Sequence[str] | None) -> Non
     rows = zip(split.names, split.labels, labels, strict=True)
     changed = [f"{name} ({before!r}, now {now!r})" for name, before, now in rows if before != now]
     if changed:
-        raise SplitError(f"{path} does not fit: {len(changed):,} images have another label now: {first_few(changed)}.")
+        raise SplitError(
+            f"{path} does not fit: {plural(len(changed), 'image has', 'images have')} another label now: "
+            f"{first_few(changed)}."
+        )
 
 
 def _check_groups(path: Path, split: Split, groups: NDArray[np.int64]) -> None:
@@ -100,6 +105,6 @@ def _check_groups(path: Path, split: Split, groups: NDArray[np.int64]) -> None:
     if torn:
         pairs = first_few(f"{split.names[row]} and {split.names[first[row]]}" for row in torn[:6])
         raise SplitError(
-            f"{path} parts images that belong together (one group, or duplicates) in {len(torn):,} cases: {pairs}. "
-            "Make a new split."
+            f"{path} parts images that belong together (one group, or duplicates) in {plural(len(torn), 'case')}: "
+            f"{pairs}. Make a new split."
         )

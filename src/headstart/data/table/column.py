@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from headstart.data.categorical import encode_texts
 from headstart.data.labels.raters import MISSING
 from headstart.data.names import check_printable
-from headstart.errors import DataError, first_few, unknown_name
+from headstart.errors import DataError, first_few, plural, unknown_name
 
 NUMBER: Final = "number"
 CATEGORY: Final = "category"
@@ -217,8 +217,8 @@ def _no_number(name: str, texts: Sequence[str], bad: set[str], source: str, firs
     rows = [row for row, text in enumerate(texts) if text in bad]
     listed = first_few((f"row {row + first_row} has {texts[row]!r}" for row in rows), limit=3)
     return (
-        f"{source}the table column {name!r} must hold finite numbers, with a point for decimals; {len(rows):,} rows do "
-        f"not: {listed}. Mend them, or leave them empty."
+        f"{source}the table column {name!r} must hold finite numbers, with a point for decimals; "
+        f"{plural(len(rows), 'row does', 'rows do')} not: {listed}. Mend them, or leave them empty."
     )
 
 

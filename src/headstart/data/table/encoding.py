@@ -18,7 +18,7 @@ from headstart.data.categorical import natural_key
 from headstart.data.table.array_column import ARRAY, ArrayColumn, array_outputs
 from headstart.data.table.column import CATEGORY, GAP, NUMBER, TableColumn
 from headstart.data.table.request import ColumnRequest
-from headstart.errors import InputError, first_few
+from headstart.errors import InputError, first_few, plural
 
 FORMAT: Final = 1
 
@@ -239,8 +239,9 @@ class TableEncoding:
             unseen = one.unseen(column)
             if unseen:
                 n_rows = int(np.isin(column.values, [(column.categories or ()).index(name) for name in unseen]).sum())
+                of = f"of {len(column.values):,} images"
                 found.append(
-                    f"{n_rows:,} of {len(column.values):,} images have a value of {one.name!r} that no training image "
+                    f"{plural(n_rows, f'{of} has', f'{of} have')} a value of {one.name!r} that no training image "
                     f"had ({first_few(map(repr, unseen), limit=3)}); there the column says nothing."
                 )
         return found

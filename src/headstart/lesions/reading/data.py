@@ -34,7 +34,9 @@ class Lesion:
         Path relative to the folder of the images.
     label : str
     group : str
-    thickness_mm : float or None
+    thickness : str
+        Millimetres as they are written into ``lesions.csv``, a bound with its sign; ``in situ`` for a class of its own;
+        what the table has, if anything, where classes are labels.
     about : mapping of str to str
         What the table says of age, sex, site and skin tone; empty texts for gaps.
     """
@@ -42,7 +44,7 @@ class Lesion:
     image: str
     label: str
     group: str
-    thickness_mm: float | None
+    thickness: str
     about: Mapping[str, str]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from headstart.errors import DataError, first_few
+from headstart.errors import DataError, first_few, plural
 
 if TYPE_CHECKING:
     from headstart.lesions.reading.table import LesionTable
@@ -65,6 +65,6 @@ def _check_one_class(table: LesionTable, labels: Mapping[int, str]) -> None:
     if differing:
         named = dict.fromkeys(differing)
         raise DataError(
-            f"{table.path}: {len(named):,} lesions are of two classes: {first_few(named)}. Images of one lesion share "
-            "its class; mend the table."
+            f"{table.path}: {plural(len(named), 'lesion is', 'lesions are')} of two classes: {first_few(named)}. "
+            "Images of one lesion share its class; mend the table."
         )

@@ -2,50 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from headstart.data.categorical import encode_texts
-from headstart.errors import DataError, InputError, first_few
+from headstart.errors import DataError, InputError, first_few, plural
+from headstart.lesions.reading.account import UNDECIDED, WITHOUT_THICKNESS, read_account
 from headstart.lesions.reading.data import DESCRIBING, Lesion, LesionData
 from headstart.lesions.reading.files import ImageFolder
 from headstart.lesions.reading.grouping import groups_of
+from headstart.lesions.reading.settings import ReadingSettings
 from headstart.lesions.reading.table import IMPORT, PH2_ORDER, TABLE, LesionTable, find_table, read_table
-from headstart.lesions.reading.thickness import EDGES_MM, Thickness, ThicknessClasses, parse_thickness
+from headstart.lesions.reading.thickness import EDGES_MM, ThicknessClasses, parse_thickness
 
-InSitu = Literal["drop", "class"]
-ClassesBy = Literal["auto", "thickness", "label"]
 IN_SITU: Final = "in situ"
 DERMOSCOPIC: Final = "dermoscopic"
-
-
-@dataclass(frozen=True)
-class ReadingSettings:
-    """How a table of lesions becomes a data set.
-
-    Attributes
-    ----------
-    classes_by : {"auto", "thickness", "label"}
-        ``auto``: thickness where the table has a column of it, else the label.
-    edges_mm : tuple of float
-        See `ThicknessClasses`.
-    in_situ : {"drop", "class"}
-        A melanoma in situ has no thickness: left out, or a class below all others.
-    columns : mapping of str to str
-        Columns of roles, where their names are not among the known ones.
-    classes : tuple of str or None
-        Labels in their order.
-    """
-
-    classes_by: ClassesBy = "auto"
-    edges_mm: tuple[float, ...] = EDGES_MM
-    in_situ: InSitu = "drop"
-    columns: Mapping[str, str] = field(default_factory=dict)
-    classes: tuple[str, ...] | None = None
 
 
 def read_lesions(
@@ -75,30 +49,14 @@ def read_lesions(
     imported: tuple[str, ...] = ()
     path = metadata or (find_table(data) if data.is_dir() else data)
     root = images or (data if data.is_dir() else data.parent)
-    if path.name == TABLE and settings.classes_by == "auto" and settings.edges_mm == EDGES_MM:
-        settings, imported = _as_imported(path.parent / IMPORT, settings)
+    account = read_account(path.parent / IMPORT) if path.name == TABLE else None
+    if account is not None:
+        as_imported = settings.classes_by == "auto" and settings.edges_mm is None
+        imported = account.notes if as_imported else account.lost_to(settings)
+        settings = account.settings(settings) if as_imported else settings
     table = read_table(path, settings.columns)
     found = _Reading(table, ImageFolder.of(root), settings).read()
     return replace(found, notes=tuple(dict.fromkeys([*imported, *found.notes])))
-
-
-def _as_imported(account: Path, settings: ReadingSettings) -> tuple[ReadingSettings, tuple[str, ...]]:
-    """The settings with the classes that an import wrote, and its notes, so that its folder is read as it was written.
-
-    Raises
-    ------
-    DataError
-        When its account is damaged.
-    """
-    if not account.is_file():
-        return settings, ()
-    try:
-        found = json.loads(account.read_text(encoding="utf-8"))
-        classes = tuple(str(name) for name in found["order"]) if found["order"] else None
-        notes = tuple(str(note) for note in found["notes"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{account} is damaged ({error!r}). Run `headstart lesions import` again.") from error
-    return replace(settings, classes_by="label", classes=settings.classes or classes), notes
 
 
 class _Reading:
@@ -107,11 +65,11 @@ class _Reading:
     def __init__(self, table: LesionTable, folder: ImageFolder, settings: ReadingSettings) -> None:
         self.table, self.folder, self.settings = table, folder, settings
         self.by_thickness = self._is_by_thickness()
-        self.thickness_classes = ThicknessClasses(settings.edges_mm)
+        self.thickness_classes = ThicknessClasses(settings.edges_mm or EDGES_MM)
         self.left_out: list[tuple[str, str]] = []
         self.named: set[str] = set()  # every file that a row names
         self.labels: dict[int, str] = {}
-        self.thickness: dict[int, Thickness] = {}
+        self.thickness: dict[int, str] = {}
 
     def read(self) -> LesionData:
         self._check_repeats()
@@ -128,7 +86,7 @@ class _Reading:
                 paths[row],
                 self.labels[row],
                 groups[row],
-                self.thickness[row].value if row in self.thickness else None,
+                self.thickness[row],
                 {role: texts[row] for role, texts in about.items()},
             )
             for row in rows
@@ -152,7 +110,7 @@ class _Reading:
                 "one with --thickness-column or --label-column."
             )
         by_thickness = by == "thickness" or (by == "auto" and any(self.table.texts("thickness")))
-        if not by_thickness and (self.settings.edges_mm != EDGES_MM or self.settings.in_situ != "drop"):
+        if not by_thickness and (self.settings.edges_mm is not None or self.settings.in_situ != "drop"):
             raise InputError(
                 f"--edges and --in-situ make classes of thickness, but those of {self.table.path} are its labels. Add "
                 "--classes-by thickness where it has one, give them to the import, or leave them out."
@@ -176,8 +134,9 @@ class _Reading:
             if name and any(texts[seen] != texts[row] for texts in others):
                 differing.append(name)
         if differing:
+            several = plural(len(set(differing)), "image")
             raise DataError(
-                f"{self.table.path} lists {len(set(differing)):,} images more than once, with different values: "
+                f"{self.table.path} lists {several} more than once, with different values: "
                 f"{first_few(dict.fromkeys(differing))}. Keep one row for each image."
             )
 
@@ -203,9 +162,9 @@ class _Reading:
                 taken.add(fitting[0])
         if not paths:
             raise DataError(
-                f"None of the {len(names):,} images that {self.table.path} names lies in {self.folder.root} "
-                f"({len(self.folder.paths):,} images there). They are called {first_few(names, 3)} in the table. Name "
-                "the folder of the images with --images-folder."
+                f"{self.table.path} names {plural(len(names), 'image')}, and none of them lies in {self.folder.root} "
+                f"({plural(len(self.folder.paths), 'image')} there). The table calls them {first_few(names, 3)}. "
+                "Name the folder of the images with --images-folder."
             )
         return paths
 
@@ -220,16 +179,16 @@ class _Reading:
         if not self.by_thickness:
             label = self.table.texts("label")[row]
             if label:
-                self.labels[row] = label
+                self.labels[row], self.thickness[row] = label, self.table.texts("thickness")[row]
             else:
                 self._leave_out(row, "no label")
             return bool(label)
         text = self.table.texts("thickness")[row]
         if _is_in_situ(f"{self.table.diagnoses[row]} {text}"):
             if self.settings.in_situ == "class":
-                self.labels[row] = IN_SITU
+                self.labels[row] = self.thickness[row] = IN_SITU
                 return True
-            self._leave_out(row, "melanoma in situ, which has no thickness")
+            self._leave_out(row, WITHOUT_THICKNESS)
             return False
         return self._has_thickness(row, text)
 
@@ -244,9 +203,9 @@ class _Reading:
             return False
         label = self.thickness_classes.class_of(thickness)
         if label is None:
-            self._leave_out(row, "bound of a thickness that lies in more than one class")
+            self._leave_out(row, UNDECIDED)
             return False
-        self.thickness[row], self.labels[row] = thickness, label
+        self.thickness[row], self.labels[row] = thickness.text, label
         return True
 
     def _leave_out(self, row: int, reason: str) -> None:
@@ -280,17 +239,17 @@ class _Reading:
         counts = Counter(reason for _, reason in self.left_out)
         if counts:
             listed = "; ".join(f"{count:,}: {reason}" for reason, count in counts.most_common())
-            notes.append(f"{sum(counts.values()):,} images or rows are left out. {listed}.")
+            notes.append(f"{plural(sum(counts.values()), 'image or row is', 'images or rows are')} left out. {listed}.")
         groups: dict[str, set[str]] = {}
         for one in lesions:
             groups.setdefault(one.group, set()).add(one.label)
         n_mixed = sum(len(labels) > 1 for labels in groups.values())
         if n_mixed:
-            notes.append(f"{n_mixed:,} groups hold lesions of more than one class; each stays on one side of a split.")
+            mixed = plural(n_mixed, "group holds", "groups hold")
+            notes.append(f"{mixed} lesions of more than one class; each stays on one side of a split.")
         if len(groups) < len(lesions):
-            notes.append(
-                f"{len(lesions):,} images in {len(groups):,} groups: images of a patient or lesion stay together."
-            )
+            of = f"{len(lesions):,} images in {plural(len(groups), 'group')}"
+            notes.append(f"{of}: images of a patient or lesion stay together.")
         if not any(self.table.texts("patient")):
             notes.append(
                 "The table names no patients, so two lesions of one patient may stand on both sides of a split."

@@ -39,6 +39,24 @@ class Thickness:
         """The measured value in millimetres; None where only a bound is known."""
         return self.low if self.low == self.high else None
 
+    @property
+    def text(self) -> str:
+        """The thickness as `parse_thickness` reads it again: millimetres, a bound with its sign.
+
+        >>> [parse_thickness(text).text for text in ("0,80 mm", "< 1", "≥2")]
+        ['0.8', '<1', '>=2']
+        """
+        if self.value is not None:
+            return _millimetres(self.low)
+        if self.high == math.inf:
+            return f">{'' if self.low_open else '='}{_millimetres(self.low)}"
+        return f"<{'' if self.high_open else '='}{_millimetres(self.high)}"
+
+
+def _millimetres(number: float) -> str:
+    """All digits of a number, without those that say nothing."""
+    return repr(number).removesuffix(".0")
+
 
 def parse_thickness(text: str) -> Thickness:
     """Thickness from a cell of a table.

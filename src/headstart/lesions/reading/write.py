@@ -64,8 +64,7 @@ def _names(paths: Sequence[str]) -> list[str]:
 
 
 def _row(name: str, one: Lesion) -> Sequence[str]:
-    thickness = "" if one.thickness_mm is None else f"{one.thickness_mm:g}"
-    return (name, one.label, one.group, thickness, *(one.about[role] for role in DESCRIBING))
+    return (name, one.label, one.group, one.thickness, *(one.about[role] for role in DESCRIBING))
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

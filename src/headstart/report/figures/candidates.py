@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from headstart.errors import plural
 from headstart.metrics import METRICS
 from headstart.report.document import Plot
 from headstart.report.figures import style
 from headstart.report.figures.labels import middle_cut, told_apart
-from headstart.report.text import format as text
 from headstart.results.models.candidates import CandidateSummary
 from headstart.results.models.run_results import RunResults
 from headstart.results.read import RunRecord
@@ -61,7 +61,7 @@ def _candidate_title(record: RunRecord, scored: Sequence[CandidateSummary]) -> s
     winner = max(scored, key=lambda entry: entry.times_chosen)
     n_choices = len(record.results.folds)
     name = middle_cut(winner.label, MAX_LABEL)
-    return f"{name} was chosen in {winner.times_chosen} of {text.plural(n_choices, 'choice')}"
+    return f"{name} was chosen in {winner.times_chosen} of {plural(n_choices, 'choice')}"
 
 
 def sorted_candidates(results: RunResults) -> list[CandidateSummary]:

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from headstart.errors import plural
 from headstart.report.document import Plot
 from headstart.report.figures.style import BLUE, GREY, INK, ORANGE, new_figure, set_title, styled
-from headstart.report.text import format as text
 from headstart.results.models.cells_count import AgreementFacts, CellsCountResults, CountedFacts, KnownFacts, ShareFacts
 
 Floats = NDArray[np.float64]
@@ -49,7 +49,7 @@ def share_plot(results: CellsCountResults, column: str, *, kind: str) -> Plot | 
     shares = f"{means[0]:.0f} % at {column} {levels[0]:g}"
     if len(levels) > 1:
         shares += f", {means[-1]:.0f} % at {levels[-1]:g}"
-    title = f"{results.counted} cells: {shares} ({text.plural(len(wells), 'well')})"
+    title = f"{results.counted} cells: {shares} ({plural(len(wells), 'well')})"
     with styled():
         figure = new_figure(6.4, 4.2)
         axes = figure.add_subplot()
@@ -90,7 +90,7 @@ def agreement_plot(results: CellsCountResults) -> Plot | None:
             )
         set_title(figure, title)
     caption = (
-        f"{text.plural(called.n, 'group')} of cells with known classes, predicted out of fold. Solid: mean difference "
+        f"{plural(called.n, 'group')} of cells with known classes, predicted out of fold. Solid: mean difference "
         "with its 95 % interval. Dashed: limits between which 95 % of the groups lie. Corrected: by the errors in all "
         "other groups."
     )

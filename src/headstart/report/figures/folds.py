@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from headstart.errors import plural
 from headstart.report.document import Plot
 from headstart.report.figures import style
 from headstart.report.text import format as text
@@ -37,7 +38,7 @@ def fold_plots(record: RunRecord) -> tuple[Plot, ...]:
     if not rows:
         return ()
     lowest, highest = min(rows[0].scores), max(rows[0].scores)
-    n_folds = text.plural(len(rows[0].scores), "fold")
+    n_folds = plural(len(rows[0].scores), "fold")
     title = f"{rows[0].label} runs from {text.score(lowest)} to {text.score(highest)} over {n_folds}"
     if len(rows[0].scores) == 1:
         title = f"{rows[0].label} is {text.score(rows[0].value)} on the one test part"

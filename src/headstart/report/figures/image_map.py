@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from headstart.errors import plural
 from headstart.report.document import Plot
 from headstart.report.figures import style
 from headstart.report.text import format as text
@@ -31,7 +32,7 @@ def image_map_plot(record: RunRecord, found: ImageMapFacts) -> Plot:
     mistaken = {table.images[row] for row in np.flatnonzero(missed).tolist()}
     wrong = np.array([name in mistaken for name in names])
     labels = np.array([record.classes.index(label) for label in record.split.labels or ()], dtype=np.int64)
-    n_wrong = text.plural(int(wrong.sum()), "mistake")
+    n_wrong = plural(int(wrong.sum()), "mistake")
     title = f"{text.count(len(names))} images as the network sees them, {n_wrong} ringed"
     figure = image_map(np.array(found.points), labels, wrong, record.classes, title=title)
     kept = "" if found.explained is None else f", which keeps {text.percent(found.explained)} of their variance"

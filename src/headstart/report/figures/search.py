@@ -13,6 +13,7 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from headstart.errors import plural
 from headstart.heads.spec import KINDS
 from headstart.report.document import Plot
 from headstart.report.figures import style
@@ -128,7 +129,7 @@ def _heatmaps(table: CandidateTable, design: Design, made: Sequence[Sequence[Eff
         f"search_pairs_{design.kind}",
         heatmaps(panels, score=score_name(table), greater_is_better=is_greater_better(table), title=title),
         f"Heatmaps of mean inner {score_name(table)} for every pair of settings. {title}.",
-        f"Each cell: mean over all other settings and {text.plural(n_folds, 'outer fold')}, "
+        f"Each cell: mean over all other settings and {plural(n_folds, 'outer fold')}, "
         f"{text.count(n_rows)} scores in all. Colours span the middle 90 % of the cells; a grey cell holds no "
         f"candidate.{undecided([design])}{cut}",
     )

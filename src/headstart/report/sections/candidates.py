@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Plot, ReportTable, Section, Text
 from headstart.report.figures.candidates import candidate_plots, sorted_candidates
@@ -35,9 +36,9 @@ def _plots(context: ReportContext) -> Iterable[Plot]:
 def candidates_section(context: ReportContext, drawn: Drawn) -> Section:
     """Everything that was tried, the failures too."""
     record, results = context.record, context.record.results
-    search, n_choices = results.search, text.plural(len(results.folds), "choice")
+    search, n_choices = results.search, plural(len(results.folds), "choice")
     how = Text(
-        f"{text.plural(search.n_candidates, 'candidate')} competed in {n_choices}, by "
+        f"{plural(search.n_candidates, 'candidate')} competed in {n_choices}, by "
         f"{metric_in_sentence(results.protocol.choose_by)} on inner folds; no test image took part in "
         f"any of them. Final model: {results.final_model.label}."
     )

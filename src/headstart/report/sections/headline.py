@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import Headline, Section, Text
 from headstart.report.sections import Drawn, register_section
@@ -33,7 +34,7 @@ def leakage_words(results: RunResults) -> str:
         return ""
     joined = results.audit.near_duplicates
     n_copies = joined.exact_pairs + joined.confirmed_in_feature_space + len(joined.mirrored_or_turned)
-    kept = f" but {text.plural(n_copies, 'pair')} of copies" if n_copies else ""
+    kept = f" but {plural(n_copies, 'pair')} of copies" if n_copies else ""
     return (
         f"No groups were given, so nothing was kept together{kept}. If several images show one patient, part or scene, "
         "or were taken in one series, they stand on both sides of the split and the score flatters: name them by "

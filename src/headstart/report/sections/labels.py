@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Gallery, ReportTable, Section, Text, Tile
 from headstart.report.sections import Drawn, register_section
@@ -35,13 +36,13 @@ def label_sentences(context: ReportContext) -> list[MethodsSentence]:
     found = []
     agreement = results.audit.agreement
     if agreement is not None:
-        n_raters = text.plural(len(agreement.raters), "rater")
+        n_raters = plural(len(agreement.raters), "rater")
         words = f"The images were labelled by {n_raters}; Krippendorff's alpha was {_alphas(agreement)}."
         found.append(MethodsSentence(MethodsPart.DATA, words, (_KRIPPENDORFF,)))
     n_soft = None if results.labels is None else results.labels.n_soft
     if n_soft is not None:
         words = (
-            f"The labels of {text.plural(n_soft, 'image')} were soft: in training each counted for every class as much "
+            f"The labels of {plural(n_soft, 'image')} were soft: in training each counted for every class as much "
             "as the share its label gives it, in judging by its hard label."
         )
         found.append(MethodsSentence(MethodsPart.DATA, words))
@@ -74,8 +75,9 @@ def _alphas(agreement: AgreementFacts) -> str:
 
 
 def _soft_words(n_soft: int, n_images: int) -> str:
+    shared = plural(n_soft, f"of {n_images:,} images is", f"of {n_images:,} images are")
     return (
-        f"The labels are soft: {n_soft:,} of {n_images:,} images are shared between classes. In training an image "
+        f"The labels are soft: {shared} shared between classes. In training an image "
         "counts for each class as much as its share; it is judged by its hard label alone."
     )
 
@@ -85,7 +87,7 @@ def _agreement_blocks(agreement: AgreementFacts, *, named: bool) -> list[Block]:
     raters = agreement.raters
     order = " < ".join(agreement.class_order)
     rows = [
-        ("Raters", text.listed([f"{name}: {text.plural(n, 'image')}" for name, n in raters.items()], limit=20)),
+        ("Raters", text.listed([f"{name}: {plural(n, 'image')}" for name, n in raters.items()], limit=20)),
         ("Images rated by several", text.count(agreement.n_rated_by_several)),
         ("Images rated once", text.count(agreement.n_rated_once)),
         ("Ratings missing", text.count(agreement.n_gaps)),
@@ -131,7 +133,7 @@ def _issue_blocks(context: ReportContext, issues: LabelIssueFacts) -> list[Block
     if not n_listed:
         return [Text(f"No label of {n_judged:,} judged images is contradicted with confidence.", tone="good")]
     counted = (
-        f"{text.plural(n_listed, 'label')} of {n_judged:,} judged images; about "
+        f"{plural(n_listed, 'label')} of {n_judged:,} judged images; about "
         f"{issues.n_wrong_estimated:.0f} labels are estimated to be wrong, hard images counted among them."
     )
     top = issues.top

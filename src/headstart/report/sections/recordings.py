@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Plot, ReportTable, Section, Text
 from headstart.report.figures.timeline import Timeline, draw_timeline
@@ -102,7 +103,7 @@ def _how_to_read(found: RecordingsJudged) -> str:
 
 def _timeline(name: str, number: int, one: RecordingFacts) -> Plot:
     n_alarms, n_events = len(one.alarm_s), len(one.event_s)
-    finding = f"{name}: {text.plural(n_alarms, 'alarm')} beside {text.plural(n_events, 'true event')}"
+    finding = f"{name}: {plural(n_alarms, 'alarm')} beside {plural(n_events, 'true event')}"
     shown = Timeline(
         name=name,
         time_s=np.array(one.time_s),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart.errors import plural
 from headstart.heads.spec import KINDS
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, FigureRow, Plot, ReportTable, Section, Text
@@ -89,7 +90,7 @@ def _summary(table: CandidateTable) -> str:
         f" {text.count(failed)} of {text.count(len(table))} trials failed and were never chosen." if failed else ""
     )
     return (
-        f"{text.plural(n_candidates, 'candidate')}, {text.plural(n_folds, 'outer fold')}, {table.n_inner} inner folds "
+        f"{plural(n_candidates, 'candidate')}, {plural(n_folds, 'outer fold')}, {table.n_inner} inner folds "
         f"each; chosen by {score_name(table)}.{failures} Every trial stands in candidates.parquet."
     )
 
@@ -146,7 +147,7 @@ def _best_row(
     inner = text.score(float(np.mean(columns["inner_score"][best])))
     judged = [float(columns["outer_score"][row]) for row in best if np.isfinite(columns["outer_score"][row])]
     outer = text.score(float(np.mean(judged))) if judged else text.MISSING
-    partly = f" ({text.plural(len(judged), 'fold')})" if 0 < len(judged) < len(best) else ""
+    partly = f" ({plural(len(judged), 'fold')})" if 0 < len(judged) < len(best) else ""
     return (label, *cells, inner, outer + partly)
 
 

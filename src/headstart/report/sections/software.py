@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Bullets, ReportTable, Section
 from headstart.report.sections import Drawn, register_section
@@ -45,7 +46,7 @@ def _channel_words(results: RunResults) -> list[str]:
         return []
     named = ["a black one" if name == "none" else name for name in channels]
     n_channels = len(channels)
-    shown = f"The network was shown {text.plural(n_channels, 'channel')}: {text.listed(named, limit=20)}"
+    shown = f"The network was shown {plural(n_channels, 'channel')}: {text.listed(named, limit=20)}"
     if n_channels == 3:
         return [f"{shown}, in place of red, green and blue."]
     how = "added up" if n_channels == 1 else "repeated in turn and scaled"
@@ -76,7 +77,7 @@ def _normalisation_words(found: TrainingNormalisation | None) -> list[str]:
     return [
         "Each channel was brought from the mean and standard deviation of the training images to those that the "
         "weights were trained with; both were taken anew in every outer fold, from its training images alone (for the "
-        f"final model, from {text.plural(found.n_images, 'image')}: mean {mean}, standard deviation {std}, on a scale "
+        f"final model, from {plural(found.n_images, 'image')}: mean {mean}, standard deviation {std}, on a scale "
         "from 0 to 1)."
     ]
 
@@ -143,7 +144,7 @@ def _engine_words(record: EngineRecord, versions: Mapping[str, Any], of_what: st
     if parity is None or parity.relative_error is None or parity.agreement is None:
         return f"{sentence}."
     sentences = [
-        f"{sentence}; on {text.plural(parity.n_images, 'image')} its features differed from those of plain "
+        f"{sentence}; on {plural(parity.n_images, 'image')} its features differed from those of plain "
         f"torch in fp32 by {parity.relative_error:.2g} of their spread (root mean square), and a linear probe gave "
         f"the same class for {100 * parity.agreement:.1f} %."
     ]
@@ -151,7 +152,7 @@ def _engine_words(record: EngineRecord, versions: Mapping[str, Any], of_what: st
         low, high = cost.ci95
         sentences.append(
             f"The probe's accuracy was {cost.int8:.3f} in int8 and {cost.fp32:.3f} in fp32 (difference 95 % "
-            f"interval {low:+.3f} to {high:+.3f}, {text.plural(cost.n_images, 'image')})."
+            f"interval {low:+.3f} to {high:+.3f}, {plural(cost.n_images, 'image')})."
         )
     return " ".join(sentences)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import ReportTable, Section, Text
 from headstart.report.sections import Drawn, register_section
@@ -30,10 +31,10 @@ def table_sentences(context: ReportContext) -> list[MethodsSentence]:
     seen, encoded = [], ["numbers standardised"]
     if columns:
         named = text.listed([f"{column.name} ({_held(column)})" for column in columns], limit=20)
-        seen.append(f"{text.plural(len(columns), 'table column')} ({named})")
+        seen.append(f"{plural(len(columns), 'table column')} ({named})")
         encoded += ["missing ones replaced by the median and flagged", "categories as indicators"]
     seen += [
-        f"an array of {text.plural(len(column.encoded_as), 'number')} for each image, made by the user ({column.name})"
+        f"an array of {plural(len(column.encoded_as), 'number')} for each image, made by the user ({column.name})"
         for column in arrays
     ]
     words = (

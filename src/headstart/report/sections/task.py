@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, ReportTable, Section, Text
 from headstart.report.figures.style import class_labels
@@ -20,9 +21,9 @@ def task_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
 
 def _data_words(task: TaskFacts, copies: NearDuplicateFacts) -> str:
     counts = text.listed([f"{name}: {text.count(task.class_counts[name])}" for name in task.classes], limit=20)
-    sentence = f"The data set held {text.plural(task.n_images, 'image')} of {len(task.classes)} classes ({counts})"
+    sentence = f"The data set held {plural(task.n_images, 'image')} of {len(task.classes)} classes ({counts})"
     if task.n_groups and task.groups_given is not False:
-        sentence += f" in {text.plural(task.n_groups, 'group')}; images of one group were never split apart"
+        sentence += f" in {plural(task.n_groups, 'group')}; images of one group were never split apart"
     if task.groups_given is False:
         sentence += "; no groups were given, so images were split one by one"
     if joined := _joined_words(copies):
@@ -38,7 +39,7 @@ def _joined_words(copies: NearDuplicateFacts) -> str:
         (copies.confirmed_in_feature_space, "with alike perceptual hashes, confirmed by their features"),
         (len(copies.mirrored_or_turned), "of an image and its mirrored or turned copy"),
     ]
-    found = [f"{text.plural(n, 'pair')} {what}" for n, what in kinds if n]
+    found = [f"{plural(n, 'pair')} {what}" for n, what in kinds if n]
     return f"copies were kept on one side of every split: {text.listed(found)}" if found else ""
 
 
@@ -47,10 +48,10 @@ def task_section(context: ReportContext, drawn: Drawn) -> Section:
     """The task: classes with their counts, and the positive class."""
     record = context.record
     task = record.results.task
-    n_images = text.plural(task.n_images, "image")
+    n_images = plural(task.n_images, "image")
     question = f"To which of {len(task.classes)} classes does an image belong? {n_images} were given"
     kept = (
-        f"; the {text.plural(task.n_groups, 'group')} that they form, near-duplicates joined, stay whole in every split"
+        f"; the {plural(task.n_groups, 'group')} that they form, near-duplicates joined, stay whole in every split"
         if task.n_groups and task.groups_given is not False
         else ""
     )

@@ -80,15 +80,6 @@ def count(number: float) -> str:
     return f"{number:,.0f}" if abs(number - round(number)) < 5e-7 * max(1.0, abs(number)) else f"{number:,.1f}"
 
 
-def plural(number: int, noun: str) -> str:
-    """A counted noun.
-
-    >>> plural(1, "image"), plural(2624, "image")
-    ('1 image', '2,624 images')
-    """
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
 def duration(seconds: float) -> str:
     """A time span at a sensible grain.
 

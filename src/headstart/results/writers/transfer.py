@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from headstart.metrics.validation import plain
 from headstart.results.models.transfer import BaselineFacts, BaselineFoldFacts, GainFacts, TransferResults
 from headstart.results.writers.estimates import estimates
 from headstart.study.out_of_fold import HEADLINE
-from headstart.study.transfer_verdict import DECIDED_BY, HELPS, HURTS, NO_EVIDENCE
+from headstart.study.transfer_verdict import DECIDED_BY, HELPS, HURTS, NO_EVIDENCE, RISK
 
 if TYPE_CHECKING:
     from headstart.study.baselines import BaselineFold
@@ -23,6 +23,8 @@ _LEADS = {
     HURTS: "Transfer hurts (negative transfer)",
     NO_EVIDENCE: "No evidence that transfer helps or hurts",
 }
+P_SHOWN: Final = 0.001
+"""Smaller p values are shown as a bound."""
 
 
 def transfer_results(transfer: Transfer, *, transferred: bool, notes: Sequence[str] = ()) -> TransferResults:
@@ -76,34 +78,45 @@ def _fold(fold: BaselineFold) -> BaselineFoldFacts:
 
 
 def verdict_brief(transfer: Transfer) -> str:
-    """The verdict in half a line, for the headline."""
-    points = _points(transfer.gains[HEADLINE])
-    return f"{_LEADS[transfer.verdict]}: {points} against the best baseline."
+    """The verdict in a sentence, for the headline: the score that decides, then the headline's own."""
+    lead = _LEADS[transfer.verdict]
+    return f"{lead}: {_decided(transfer)} over the best baseline; {_beside(transfer.gains[HEADLINE])}."
 
 
 def verdict_text(transfer: Transfer, *, transferred: bool) -> str:
-    """The verdict in a sentence or two, the gain in the headline's score beside it."""
+    """The verdict with the best baseline's name, and a word where the two scores point in different directions."""
     headline, deciding = transfer.gains[HEADLINE], transfer.gains[DECIDED_BY]
     usual = transfer.outcomes[int(np.bincount(transfer.best).argmax())].title
-    points = f"{_points(headline)} in {find_metric(HEADLINE).title.lower()} against the best baseline"
-    decided = f"gain in {find_metric(DECIDED_BY).title.lower()} {_signed(deciding)}"
     named = f"mostly {usual}" if len(set(transfer.best)) > 1 else usual
+    gains = f"{_decided(transfer)} over the best baseline ({named}); {_beside(headline)}."
     if not transferred:
-        return f"Nothing was transferred, the weights are random, so there is no verdict: {points} ({named})."
+        return f"Nothing was transferred, the weights are random, so there is no verdict: {gains}"
     contrary = deciding.value * headline.value < 0 and transfer.verdict != NO_EVIDENCE
     better = "better" if deciding.value > 0 else "worse"
     note = f" The two disagree: probabilities are {better}, predicted classes are not." if contrary else ""
-    return f"{_LEADS[transfer.verdict]}: {points} ({named}); {decided}.{note}"
+    return f"{_LEADS[transfer.verdict]}: {gains}{note}"
 
 
-def _points(gain: Gain) -> str:
-    """A gain in points with its interval."""
+def _decided(transfer: Transfer) -> str:
+    """The gain in the score that decides, with its interval; a verdict whose interval holds zero says by which rule."""
+    gain, title = transfer.gains[DECIDED_BY], find_metric(DECIDED_BY).title.lower()
+    if np.isnan(gain.low):
+        return f"gain in {title} {gain.value:+.3f}"
+    rule = f", decided at {2 * RISK:g}" if transfer.verdict != NO_EVIDENCE and not _is_sure(gain) else ""
+    p = "p < 0.001" if gain.p_value < P_SHOWN else f"p = {gain.p_value:.2g}"
+    return f"gain in {title} {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}; {p}{rule})"
+
+
+def _beside(gain: Gain) -> str:
+    """A gain in the headline's score in points, and whether it can be told from none."""
+    title = find_metric(HEADLINE).title.lower()
     if np.isnan(gain.value):
-        return "gain undefined"
-    ends = "" if np.isnan(gain.low) else f" ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
-    return f"{100 * gain.value:+.1f} points{ends}"
+        return f"{title}: gain undefined"
+    if np.isnan(gain.low):
+        return f"{title} {100 * gain.value:+.1f} points"
+    told = "" if _is_sure(gain) else ", which cannot be told from none"
+    return f"{title} {100 * gain.value:+.1f} points ({100 * gain.low:+.1f} to {100 * gain.high:+.1f}){told}"
 
 
-def _signed(gain: Gain) -> str:
-    ends = "" if np.isnan(gain.low) else f" ({gain.low:+.3f} to {gain.high:+.3f}; p = {gain.p_value:.2g})"
-    return f"{gain.value:+.3f}{ends}"
+def _is_sure(gain: Gain) -> bool:
+    return gain.low > 0 or gain.high < 0

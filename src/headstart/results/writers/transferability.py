@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from headstart.errors import plural
 from headstart.metrics import find_metric
 from headstart.metrics.transferability import kendall_tau_b, ranks_of
 from headstart.metrics.validation import plain
@@ -107,7 +108,7 @@ def _words(labels: Sequence[str], ranks: dict[str, Integers]) -> list[str]:
         words = [f"The scores disagree on the best: {'; '.join(each)}."]
     disputed = _disputed(labels, ranks)
     if disputed:
-        more = f"; and {len(disputed) - MAX_DISPUTED:,} pairs more" if len(disputed) > MAX_DISPUTED else ""
+        more = f"; and {plural(len(disputed) - MAX_DISPUTED, 'pair')} more" if len(disputed) > MAX_DISPUTED else ""
         words.append(f"They order differently: {'; '.join(disputed[:MAX_DISPUTED])}{more}.")
     elif len(first) == 1 and len(labels) > 2:
         words.append("They order all sources alike.")

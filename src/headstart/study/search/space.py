@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.errors import InputError, unknown_name
+from headstart.errors import InputError, plural, unknown_name
 from headstart.heads import HeadSpec, searchable_kinds
 from headstart.heads.settings import Scalar
 from headstart.heads.spec import KINDS
@@ -209,7 +209,7 @@ class Space:
         remedies.append("try a random part of it with a [sample] table, n = 2000 say")
         training_sets = f"{len(self.training_sets):,} training sets x " if len(self.training_sets) > 1 else ""
         raise InputError(
-            f"{self.name} holds {self.count():,} candidates ({len(self.sources):,} sources x {training_sets}"
+            f"{self.name} holds {self.count():,} candidates ({plural(len(self.sources), 'source')} x {training_sets}"
             f"{self._heads_per_source():,} heads); at most {limit:,} are tried. Either {', or '.join(remedies)}."
         )
 

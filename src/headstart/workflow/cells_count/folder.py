@@ -19,7 +19,7 @@ from headstart.cells.micrographs.read import find_micrographs
 from headstart.cells.micrographs.search import find_ahead
 from headstart.cells.micrographs.segmented import CellFinding, SegmentedMicrograph
 from headstart.engines.engine import available_processors
-from headstart.errors import ImageError, InputError
+from headstart.errors import ImageError, InputError, plural
 from headstart.metrics.prevalence import ErrorRates, counted_share
 from headstart.model import Model, load_model
 from headstart.progress import Progress, Silent
@@ -182,7 +182,7 @@ def _segmented(
         tally.notes += [f"{name}: {note}" for note in one.segmentation.notes]
         yield one
     if files and len(tally.skipped) == len(files):
-        raise InputError(f"None of the {len(files):,} micrographs can be read: {tally.skipped[0]}")
+        raise InputError(f"Of {plural(len(files), 'micrograph')} none can be read: {tally.skipped[0]}")
 
 
 def _write_micrograph(place: Path, called: CalledMicrograph, number: int, job: _Job, tally: _Tally) -> None:

@@ -13,7 +13,7 @@ from headstart.data.images.files import FilePixels
 from headstart.data.readers.table import DatasetTable
 from headstart.data.table.array_column import ARRAY
 from headstart.engines.engine import available_processors
-from headstart.errors import ChannelError, DataError, ImageError, InputError, first_few
+from headstart.errors import ChannelError, DataError, ImageError, InputError, first_few, plural
 from headstart.progress import Progress, Silent
 from headstart.signals.dataset import read as read_windows
 from headstart.signals.place import reading_of
@@ -176,7 +176,7 @@ def _stop_unless(skip: bool, audit: Audit, n_images: int) -> None:
     if len(audit.unreadable) == n_images:
         _, name, reason = audit.unreadable[0]
         raise DataError(
-            f"None of the {n_images:,} images can be read; the first, {name}: {reason}. If the files are fine, the "
+            f"Of {plural(n_images, 'image')} none can be read; the first, {name}: {reason}. If the files are fine, the "
             "paths do not lead to them: those of a table start from its own folder, or from the one named by --root."
         )
     if skip:

@@ -13,6 +13,7 @@ from headstart.augment import IDENTITY, View
 from headstart.balance import balance_notes
 from headstart.data import ImageDataset
 from headstart.data.split.split import Split
+from headstart.errors import plural
 from headstart.features.cache import FeatureCache
 from headstart.features.extract import n_cached
 from headstart.features.extractor import Extractor
@@ -228,7 +229,7 @@ def announce(job: Job, cache: FeatureCache, split: Split, baselines_s: Sequence[
     halved = ", the weaker ones dropped early," if plan.halving is not None else ""
     beside = ", simple baselines beside them" if job.options.baselines else ""
     job.progress.note(
-        f"Plan: {_features_words(costs)}, {costs.n_candidates:,} candidates{halved} tried in folds "
+        f"Plan: {_features_words(costs)}, {plural(costs.n_candidates, 'candidate')}{halved} tried in folds "
         f"{split.scheme}{repeated}{beside}: about {minutes:.1f} minutes{', and fine-tuning' if tunes else ''}."
     )
     job.progress.expect(costs.stages(*([None] if tunes else []), *([0.0] if plan.ensemble else [])))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, get_args
@@ -12,11 +12,10 @@ from headstart.workflow.options.option import Option, Options, option
 
 if TYPE_CHECKING:
     from headstart.lesions.reading.data import LesionData
-    from headstart.lesions.reading.read import ReadingSettings
+    from headstart.lesions.reading.settings import ReadingSettings
 
 ClassesBy = Literal["auto", "thickness", "label"]
 InSitu = Literal["drop", "class"]
-EDGES_MM: Final = (0.75, 1.5)
 _COLUMNS: Final[Mapping[str, Option]] = {
     role: Option(help=f"Column of the {words}.", flag=f"--{role.replace('_', '-')}-column", unset=unset)
     for role, words, unset in (
@@ -76,8 +75,8 @@ class LesionReadingOptions(Options):
             matters=True,
         ),
     )
-    edges: tuple[str, ...] = field(
-        default=tuple(f"{edge:g}" for edge in EDGES_MM),
+    edges: tuple[str, ...] | None = field(
+        default=None,
         metadata=option(
             "Edges between the classes of thickness in mm; a value on the lowest is of the class above, on another of "
             "that below.",
@@ -107,14 +106,12 @@ class LesionReadingOptions(Options):
         InputError
             When the edges are no rising numbers.
         """
-        from headstart.lesions.reading.read import ReadingSettings
+        from headstart.lesions.reading.settings import ReadingSettings
         from headstart.lesions.reading.thickness import ThicknessClasses
 
-        try:
-            edges = tuple(float(text) for text in self.edges)
-        except ValueError:
-            raise InputError(f"Edges {','.join(self.edges)!r} should be millimetres, as in 0.75,1.5.") from None
-        ThicknessClasses(edges)
+        edges = None if self.edges is None else _millimetres(self.edges)
+        if edges is not None:
+            ThicknessClasses(edges)
         return ReadingSettings(self.classes_by, edges, self.in_situ, self.columns or {}, self.classes)
 
     def read(self, data: Path) -> LesionData:
@@ -124,6 +121,13 @@ class LesionReadingOptions(Options):
         named = (None if path is None else Path(path) for path in (self.metadata, self.images))
         metadata, images = named
         return read_lesions(data, self.settings(), metadata=metadata, images=images)
+
+
+def _millimetres(texts: Sequence[str]) -> tuple[float, ...]:
+    try:
+        return tuple(float(text) for text in texts)
+    except ValueError:
+        raise InputError(f"Edges {','.join(texts)!r} should be millimetres, as in 0.75,1.5.") from None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from headstart.errors import plural
+
 _HINTS: Final = ("mask", "seg", "gt", "ground", "annot", "labelmap", "thumb", "preview")
 _MASK_WORDS: Final = "masks?|segmentations?|seg|segm|groundtruth|ground[ _-]truth|gt|annotations?|annotated|labelmap"
 _THUMB_WORDS: Final = "thumbs?|thumbnails?|preview"
@@ -52,7 +54,8 @@ def companion_note(found: Mapping[str, str]) -> str:
     """Sentence that masks and thumbnails were left out."""
     name, owner = next(iter(found.items()))
     return (
-        f"{len(found):,} files that look like masks or thumbnails of other images ({name} of {owner}) were left out. "
+        f"{plural(len(found), 'file that looks', 'files that look')} like masks or thumbnails of other images "
+        f"({name} of {owner}) {'was' if len(found) == 1 else 'were'} left out. "
         "To take them as images, list all of the images in a CSV file."
     )
 

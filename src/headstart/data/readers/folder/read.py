@@ -14,9 +14,9 @@ from headstart.data.names import check_printable, escaped, is_printable
 from headstart.data.readers.folder.companions import companion_note, companions
 from headstart.data.readers.folder.layout import FolderLayout, folder_layout
 from headstart.data.readers.folder.tables import table_notes
-from headstart.data.readers.folder.walk import FolderWalk, walk_folder
+from headstart.data.readers.folder.walk import FolderWalk, hidden_words, walk_folder
 from headstart.data.readers.table import DatasetTable
-from headstart.errors import DataError, first_few
+from headstart.errors import DataError, first_few, plural
 
 
 def read_folder(
@@ -103,8 +103,8 @@ def _nothing_found(walk: FolderWalk, stray: Sequence[str], given: Path, ignored:
     if stray:
         table = " ".join(table_notes(walk, stray, given))
         return (
-            f"{walk.root} holds {len(stray):,} images but no class folders. Put the images of each class into a folder "
-            f"named after it, or list them with their labels in a CSV file.{f' {table}' if table else ''}"
+            f"{walk.root} holds {plural(len(stray), 'image')} but no class folders. Put the images of each class into "
+            f"a folder named after it, or list them with their labels in a CSV file.{f' {table}' if table else ''}"
         )
     kinds = first_few(f"{count:,} {suffix}" for suffix, count in ignored.most_common())
     found = f"; it holds other files ({kinds})" if kinds else "; it is empty"
@@ -115,23 +115,23 @@ def _notes(walk: FolderWalk, layout: FolderLayout, hostile: Sequence[str], empty
     if hostile:
         counts = Counter(name.split("/", 1)[0] for name in hostile if "/" in name)
         inside = first_few(f"{count:,} in {name}" for name, count in sorted(counts.items()))
-        yield (
-            f"{len(hostile):,} images whose names hold control characters, such as line breaks, were left out"
-            f"{f' ({inside})' if inside else ''}. Rename them."
-        )
+        names = plural(len(hostile), "image whose name holds", "images whose names hold")
+        was, at = "was" if len(hostile) == 1 else "were", f" ({inside})" if inside else ""
+        yield f"{names} control characters, such as line breaks, {was} left out{at}. Rename them."
     yield from _waiting(walk)
     if layout.unlabelled:
         where = (
             "outside any class folder" if layout.notes else f"directly in {walk.root.name}, outside any class folder,"
         )
-        yield f"{len(layout.unlabelled):,} images {where} were left out."
+        yield plural(len(layout.unlabelled), f"image {where} was left out.", f"images {where} were left out.")
     if walk.dead_links:
         dead = first_few(map(escaped, walk.dead_links))
-        yield f"{len(walk.dead_links):,} links lead to nothing: {dead}. Mend or remove them."
+        yield f"{plural(len(walk.dead_links), 'link leads', 'links lead')} to nothing: {dead}. Mend or remove them."
     if walk.ignored:
         kinds = first_few(f"{count:,} {suffix}" for suffix, count in sorted(walk.ignored.items()))
-        yield f"{walk.ignored.total():,} files that are no images were left out ({kinds})."
+        no_images = plural(walk.ignored.total(), "file that is no image was", "files that are no images were")
+        yield f"{no_images} left out ({kinds})."
     if walk.n_hidden:
-        yield f"{walk.n_hidden:,} hidden or system files and folders were left out."
+        yield f"{hidden_words(walk.n_hidden)} {'was' if walk.n_hidden == 1 else 'were'} left out."
     if empty:
         yield f"These folders hold no images and make no class: {first_few(map(escaped, empty))}."

@@ -12,7 +12,7 @@ from typing import Final
 from headstart.data.images.formats import ImageFormat, format_of_suffix, image_formats
 from headstart.data.names import escaped
 from headstart.data.system_names import is_system_name
-from headstart.errors import DataError, first_few
+from headstart.errors import DataError, first_few, plural
 
 _BEGIN_BYTES: Final = 256
 TABLES: Final = (".csv", ".tsv", ".parquet", ".pq")
@@ -121,10 +121,18 @@ def files_to_answer(root: Path) -> FolderFiles:
     """
     walk = walk_folder(root.resolve(), every=True)
     kinds = first_few(f"{count:,} {suffix}" for suffix, count in sorted(walk.ignored.items()))
-    left_out = [f"{walk.ignored.total():,} files that are no pictures ({kinds})"] if walk.ignored else []
-    left_out += [f"{walk.n_hidden:,} hidden or system files and folders"] if walk.n_hidden else []
-    note = f"{escaped(str(root))}: {' and '.join(left_out)} were left out." if left_out else None
+    n_ignored = walk.ignored.total()
+    no_pictures = plural(n_ignored, "file that is no picture", "files that are no pictures")
+    left_out = [f"{no_pictures} ({kinds})"] if n_ignored else []
+    left_out += [hidden_words(walk.n_hidden)] if walk.n_hidden else []
+    was = "was" if n_ignored + walk.n_hidden == 1 else "were"
+    note = f"{escaped(str(root))}: {' and '.join(left_out)} {was} left out." if left_out else None
     return FolderFiles(sorted(walk.images), note)
+
+
+def hidden_words(number: int) -> str:
+    """So many hidden or system files and folders."""
+    return plural(number, "hidden or system file or folder", "hidden or system files and folders")
 
 
 def _entries(root: Path, prefix: str) -> Iterator[os.DirEntry[str]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from headstart.data.categorical import Categorical
 from headstart.data.labels.raters import MISSING
 from headstart.data.names import unprintable_rows
-from headstart.errors import DataError, first_few
+from headstart.errors import DataError, first_few, plural
 
 
 def column_texts(column: pa.ChunkedArray) -> pa.Array:
@@ -42,7 +42,7 @@ def check_present(path: Path, kind: str, column: str, texts: pa.Array) -> None:
     if len(rows):
         listed = first_few(map(str, (rows + 1).tolist()))
         raise DataError(
-            f"{path}: the {kind} (column {column!r}) is missing (empty or NaN) in {len(rows):,} rows, counted "
+            f"{path}: the {kind} (column {column!r}) is missing (empty or NaN) in {plural(len(rows), 'row')}, counted "
             f"from 1 below the header: {listed}. Fill it in or remove these rows."
         )
 
@@ -53,8 +53,9 @@ def check_printable_cells(path: Path, column: str, cells: Categorical) -> None:
     if len(rows):
         listed = first_few(f"row {row + 1} has {cells.names[cells.codes[row]]!r}" for row in rows[:6].tolist())
         raise DataError(
-            f"{path}: column {column!r} holds control characters, such as line breaks or escapes, in {len(rows):,} "
-            f"rows, counted from 1 below the header: {listed}. Remove them, and rename files that have them."
+            f"{path}: column {column!r} holds control characters, such as line breaks or escapes, in "
+            f"{plural(len(rows), 'row')}, counted from 1 below the header: {listed}. Remove them, and rename "
+            "files that have them."
         )
 
 
@@ -117,4 +118,5 @@ def _refuse(
     rows = np.flatnonzero(bad[cells.codes])
     if len(rows):
         listed = first_few(f"row {row + 1} has {cells.names[cells.codes[row]]!r}" for row in rows[:6].tolist())
-        raise DataError(f"{path}: column {column!r} must hold {expected}; {len(rows):,} rows do not: {listed}.{remedy}")
+        do_not = plural(len(rows), "row does not", "rows do not")
+        raise DataError(f"{path}: column {column!r} must hold {expected}; {do_not}: {listed}.{remedy}")

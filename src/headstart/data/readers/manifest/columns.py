@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from headstart.errors import DataError, unknown_name
+from headstart.errors import DataError, plural, unknown_name
 
 SOFT_PREFIX: Final = "p:"
 KINDS: Final = ("image", "label", "group", "weight", "fold", "rater")
@@ -102,9 +102,10 @@ class ManifestColumns:
             return {}
         columns.pop("", None)
         if len(columns) < 2:
+            begin = plural(len(columns), "column that begins", "columns that begin")
             raise DataError(
-                f"{path} has {len(columns)} columns that begin with {prefix!r}; soft labels need one for each class, "
-                f"such as {prefix + 'functional'!r} and {prefix + 'defective'!r}. Other names: --soft-prefix PREFIX, "
+                f"{path} has {begin} with {prefix!r}; soft labels need one for each class, such as "
+                f"{prefix + 'functional'!r} and {prefix + 'defective'!r}. Other names: --soft-prefix PREFIX, "
                 "or columns={'soft': PREFIX} in Python."
             )
         return columns

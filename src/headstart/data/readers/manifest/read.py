@@ -26,7 +26,7 @@ from headstart.data.readers.manifest.tabular import column_names, read_columns
 from headstart.data.readers.table import DatasetTable
 from headstart.data.table.column import TableColumn, column_from_texts
 from headstart.data.table.request import ColumnRequest, check_requests
-from headstart.errors import DataError, first_few
+from headstart.errors import DataError, first_few, plural
 
 _OUTSIDE = r"(^|/)\.\.(/|$)|^/|^[A-Za-z]:|^[A-Za-z][A-Za-z0-9+.-]*://"
 
@@ -179,7 +179,9 @@ def _distinct_rows(
             raise DataError(f"{path}: {_conflicts(kind, images, column, differs, first)} Keep one row for each image.")
     if by_rater:
         return rows, ()
-    return rows, (f"{n_repeated:,} rows of {path.name} repeat another row exactly and were dropped.",)
+    repeated = f"row of {path.name} repeats another row exactly and was dropped"
+    several = f"rows of {path.name} repeat another row exactly and were dropped"
+    return rows, (f"{plural(n_repeated, repeated, several)}.",)
 
 
 def _conflicts(
@@ -188,7 +190,9 @@ def _conflicts(
     second = dict(zip(images.codes[differs].tolist(), column.codes[differs].tolist(), strict=True))
     listed = first_few(_pairs(images, column, second, first))
     different = f"{kind}s" if kind in KINDS else f"values of {kind!r}"
-    return f"{len(second):,} images are listed more than once, with different {different}: {listed}."
+    return (
+        f"{plural(len(second), 'image is', 'images are')} listed more than once, with different {different}: {listed}."
+    )
 
 
 def _pairs(

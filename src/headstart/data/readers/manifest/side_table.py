@@ -12,7 +12,7 @@ from headstart.data.readers.manifest.columns import ManifestColumns
 from headstart.data.readers.manifest.read import read_manifest
 from headstart.data.readers.table import DatasetTable
 from headstart.data.table.request import ColumnRequest
-from headstart.errors import DataError, first_few
+from headstart.errors import DataError, first_few, plural
 
 
 def with_side_table(table: DatasetTable, path: Path, requests: Sequence[ColumnRequest]) -> DatasetTable:
@@ -45,7 +45,10 @@ def with_side_table(table: DatasetTable, path: Path, requests: Sequence[ColumnRe
             f"{path} has a row for none of the images. Its column 'image' should hold their names in the data set, "
             f"such as {absent[0]!r}; it holds {first_few(map(repr, found.names), limit=2)}."
         )
-    note = f"{len(absent):,} of {len(rows):,} images have no row in {path.name}, such as {first_few(absent, limit=2)}: "
-    notes = (f"{note}their table columns count as missing.",) if absent else ()
+    without = plural(len(absent), f"of {len(rows):,} images has", f"of {len(rows):,} images have")
+    note = (
+        f"{without} no row in {path.name}, such as {first_few(absent, limit=2)}: table columns count as missing there."
+    )
+    notes = (note,) if absent else ()
     columns = tuple(column.at(rows) for column in found.columns)
     return replace(table, columns=columns, notes=(*table.notes, *notes))

@@ -12,7 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from headstart.data.readers.manifest.csv_layout import MAX_COLUMNS, CsvLayout, csv_layout, not_unicode
-from headstart.errors import DataError
+from headstart.errors import DataError, plural
 
 _MAX_UNUSUAL_BYTES: Final = 256 << 20
 _BLOCK_BYTES: Final = 4 << 20  # also the longest row that the CSV parser takes
@@ -108,7 +108,7 @@ def _read_any_csv(path: Path, layout: CsvLayout, columns: list[str]) -> pa.Table
             if len(row) < n_columns or any(row[n_columns:]):
                 raise DataError(
                     f"{path} cannot be read as a table: row {number}, counted from 1 below the header, has "
-                    f"{len(row):,} cells, and the header {n_columns:,}. Put cells that hold the delimiter "
+                    f"{plural(len(row), 'cell')}, and the header {n_columns:,}. Put cells that hold the delimiter "
                     f"{layout.delimiter!r} into double quotes."
                 )
             for cells, place in zip(kept, places, strict=True):

@@ -6,7 +6,7 @@ import csv
 import re
 from typing import Any, Final
 
-from headstart.errors import DataError, first_few, unknown_name
+from headstart.errors import DataError, first_few, plural, unknown_name
 from headstart.signals.live.sample import TIME_NAMES, LineError, Sample, number_of, seconds_of
 
 _SEPARATORS: Final = ";\t,|"
@@ -32,7 +32,7 @@ class CsvLines:
             self._read_header(text)
             return None
         if len(cells) != len(self._names):
-            raise LineError(f"{len(cells)} cells instead of {len(self._names)}")
+            raise LineError(f"{plural(len(cells), 'cell')} instead of {len(self._names)}")
         if self._time < 0:
             self._time = self._place_of_date(cells)
         time_s = None if self._time < 0 else seconds_of(cells[self._time], self._time_format)
