@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from headstart.errors import InputError, plural, unknown_name
 
-METHODS: Final = ("none", "weights", "oversample", "undersample", "smote", "borderline-smote", "views")
+METHODS: Final = ("none", "weights", "oversample", "undersample", "smote", "borderline-smote", "views", "smote-windows")
 """Methods with a name of their own; `SAMPLERS` are requested by their class name in imbalanced-learn."""
+SMOTE_WINDOWS: Final = "smote-windows"
+"""SMOTE on the numbers that pictures are drawn from, windows of recordings, before they are drawn."""
 SAMPLERS: Final = {
     "over_sampling": ("ADASYN", "KMeansSMOTE", "SVMSMOTE"),
     "under_sampling": (
@@ -30,7 +32,7 @@ SAMPLERS: Final = {
 }
 NEIGHBOURS: Final = 5
 """Number of neighbours of the same class that SMOTE draws lines to, as in Chawla et al. 2002 (DOI 10.1613/jair.953)."""
-_SMOTE: Final = ("smote", "borderline-smote")
+_SMOTE: Final = ("smote", "borderline-smote", SMOTE_WINDOWS)
 
 
 def sampler_module(method: str) -> str | None:

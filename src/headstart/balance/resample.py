@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.balance.registry import METHODS, check_method, neighbours_of, sampler_module
+from headstart.balance.registry import METHODS, SMOTE_WINDOWS, check_method, neighbours_of, sampler_module
 from headstart.errors import InputError
 
 Features = NDArray[np.float32]
@@ -93,7 +93,8 @@ def balanced(
         parents = np.where(found.parents == UNKNOWN, UNKNOWN, kept[found.parents])
         return Balanced(found.features, found.labels, found.weights, parents)
     itself = np.repeat(np.arange(len(labels), dtype=np.int64)[:, None], 2, axis=1)
-    if method in ("none", "views") or len(np.unique(labels)) < 2:  # views are taken before, where images are at hand
+    # views and windows are made before, where images are at hand
+    if method in ("none", "views", SMOTE_WINDOWS) or len(np.unique(labels)) < 2:
         return Balanced(features, labels, given, itself)
     if method == "weights":
         return Balanced(features, labels, _even_weights(labels, given, n_classes), itself)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from headstart.data import ImageDataset
-from headstart.data.images.source import ImageSource
 from headstart.data.table.column import TableColumn
 from headstart.decisions.alarm_rate import AlarmRate
 from headstart.engines.capabilities import openvino_precisions
@@ -24,9 +23,9 @@ from headstart.model.window_evidence import CoveredWindow, WindowQuestions
 from headstart.signals.baselines import RAW_STATISTICS
 from headstart.signals.recipe import RECIPE_FILE, SignalRecipe
 from headstart.signals.recording import NORMAL
+from headstart.signals.source import DrawnWindows
 from headstart.signals.statistics import statistic_names, statistics
 from headstart.signals.training_scale import FittedTrainingScale
-from headstart.signals.window_image import WindowImage
 from headstart.storage import hash_file, hash_json
 
 if TYPE_CHECKING:
@@ -35,25 +34,6 @@ if TYPE_CHECKING:
 
 _FEW: Final = 4
 """Windows that a network takes at once where it is not given one by one."""
-
-
-@dataclass(frozen=True, eq=False)
-class LivePictures(ImageSource):
-    """Pictures of windows of a stream.
-
-    Attributes
-    ----------
-    values : ndarray of shape (n, length, n_channels), float32
-        As `WindowImage` holds them.
-    recipe : SignalRecipe
-    """
-
-    values: NDArray[np.float32]
-    recipe: SignalRecipe
-
-    def open(self, row: int, name: str) -> WindowImage:
-        """Picture of the window of a row."""
-        return WindowImage(name, self.values[row], self.recipe)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +106,7 @@ class BundleWatcher:
 
     def _predicted(self, windows: NDArray[np.float32], measured: NDArray[np.float64]) -> list[Prediction]:
         dataset = ImageDataset.from_source(
-            LivePictures(windows, self.recipe),
+            DrawnWindows(windows, self.recipe),
             [str(row) for row in range(len(windows))],
             table=self._table(windows, measured),
         )

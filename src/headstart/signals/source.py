@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.data.images.source import BaselineColumns, GroupProposal, ImageSource
+from headstart.errors import InputError
 from headstart.signals.baselines import signal_baselines
 from headstart.signals.standardise import reference_scale, scaled, standardised
+from headstart.signals.statistics import statistic_names, statistics
 from headstart.signals.training_scale import TrainingScale
 from headstart.signals.window_image import WindowImage
 
@@ -21,6 +23,25 @@ if TYPE_CHECKING:
     from headstart.data.preparation import Preparation
     from headstart.signals.recipe import SignalRecipe
     from headstart.signals.windows import Windows
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnWindows(ImageSource):
+    """Pictures of windows whose values are at hand: those of a stream, or made-up ones.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n, length, n_channels), float32
+        As `WindowImage` holds them.
+    recipe : SignalRecipe
+    """
+
+    values: NDArray[np.float32]
+    recipe: SignalRecipe
+
+    def open(self, row: int, name: str) -> WindowImage:
+        """Picture of the window of a row."""
+        return WindowImage(name, self.values[row], self.recipe)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +84,30 @@ class WindowPictures(ImageSource):
     def take(self, rows: NDArray[np.int64]) -> WindowPictures:
         """See `ImageSource.take`; recordings are shared, not copied."""
         return replace(self, windows=self.windows.take(rows))
+
+    def numbers(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """See `ImageSource.numbers`: the values of windows, as `WindowImage` holds them."""
+        return self.values(rows).reshape(len(rows), -1)
+
+    def of_numbers(self, numbers: NDArray[np.float32]) -> tuple[DrawnWindows, dict[str, NDArray[np.float64]]]:
+        """See `ImageSource.of_numbers`.
+
+        Raises
+        ------
+        InputError
+            When statistics of the values as measured stand beside windows in their own units, which do not tell them.
+        """
+        recipe = self.recipe
+        values = numbers.reshape(len(numbers), recipe.length, len(recipe.channels))
+        if not recipe.statistics:
+            return DrawnWindows(values, recipe), {}
+        if recipe.standardise == "window":
+            raise InputError(
+                "Windows that are made up in units of their own (--standardise window) do not tell the statistics of "
+                "what was measured. Add --no-statistics, or standardise in another way."
+            )
+        columns = statistics(values).T
+        return DrawnWindows(values, recipe), dict(zip(statistic_names(recipe.channels), columns, strict=True))
 
     def location(self) -> dict[str, Any] | None:
         """See `ImageSource.location`."""

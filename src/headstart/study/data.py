@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.data import ImageDataset
-    from headstart.study.features import FeatureSet, FoldFeatures
+    from headstart.study.features import FeatureSet, FoldFeatures, MadeUp
     from headstart.study.folds import OuterFold
 
     Floats = NDArray[np.float64]
@@ -57,6 +57,8 @@ class StudyData:
         For each source the number of features of every block that heads weigh; empty where each is one block.
     ordered : bool
         Whether the classes stand in an order that scores speak of.
+    made : tuple of mappings of bytes to MadeRows
+        For each source the rows made up for sets of training rows of one fold; empty where none are.
     """
 
     features: tuple[NDArray[np.float32], ...]
@@ -74,6 +76,7 @@ class StudyData:
     spread: Floats | None = None
     blocks: tuple[tuple[int, ...], ...] = ()
     ordered: bool = False
+    made: tuple[MadeUp, ...] = ()
 
     @classmethod
     def of(
@@ -119,8 +122,8 @@ class StudyData:
     ) -> StudyData:
         """The same images with other features."""
         if isinstance(features, tuple):
-            return replace(self, features=features, views=views, by_fold=None)
-        return replace(self, features=(), views=(), by_fold=features)
+            return replace(self, features=features, views=views, by_fold=None, made=())
+        return replace(self, features=(), views=(), by_fold=features, made=())
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -139,11 +142,16 @@ class StudyData:
         data = self
         if self.by_fold is not None:
             found: FeatureSet = self.by_fold.of(fold)
-            data = self.with_features(found.features, found.views)
+            data = replace(self.with_features(found.features, found.views), made=found.made)
         if self.columns is None:
             return data
         table, blocks = self.columns.of(fold), self.columns.block_widths(fold)
-        return replace(data, columns=None, table=table, table_blocks=blocks)
+        encoding = self.columns.encoding(fold)
+        made = tuple(
+            {key: replace(rows, table=encoding.apply(rows.columns)) for key, rows in of_source.items()}
+            for of_source in data.made
+        )
+        return replace(data, columns=None, table=table, table_blocks=blocks, made=made)
 
     def make_features(self, folds: Sequence[OuterFold]) -> None:
         """Compute the features of some folds now, where they differ from fold to fold."""
@@ -159,6 +167,7 @@ class StudyData:
             features=(self.features[source],),
             views=self.views[source : source + 1],
             blocks=self.blocks[source : source + 1],
+            made=self.made[source : source + 1],
         )
 
     def joined(self) -> StudyData:
@@ -181,6 +190,7 @@ class StudyData:
             groups=None if self.groups is None else self.groups[rows],
             soft=None if self.soft is None else self.soft[rows],
             views=(),
+            made=(),
             parents=None if self.parents is None else self.parents[rows],
             columns=None,  # rows are taken inside a fold, whose columns are in `table`
             table=None if self.table is None else self.table[rows],

@@ -42,6 +42,7 @@ from headstart.workflow.job.time_estimate import (
     announce,
     explanation_seconds,
     fit_costs,
+    made_notes,
     n_extractions,
     search_notes,
 )
@@ -320,6 +321,7 @@ def estimate_fit(
         "split": split.scheme,
         "repeats": split.repeats,
         "notes": [
+            *made_notes(costs),
             *search_notes(job.plan, split, dataset),
             *left_out_notes(job.space, job.views, len(dataset)),
             *tuning_notes,

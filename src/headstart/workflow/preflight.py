@@ -33,6 +33,7 @@ from headstart.workflow.job.audit import AuditedDataset, Data, audit_data, refus
 from headstart.workflow.job.environment import Stopwatch
 from headstart.workflow.job.finetuning import check_fine_tuning
 from headstart.workflow.job.job import Job
+from headstart.workflow.job.made_rows import check_made_rows, makes_rows
 from headstart.workflow.job.near_duplicates import copy_names, join_copies, named_as_copies
 from headstart.workflow.job.sources import named_space, open_sources
 from headstart.workflow.options.data import as_source, check_apart
@@ -271,6 +272,8 @@ def _check_training(job: Job, split: Split) -> None:
     check_memory(job.plan, split, widths, len(job.audited.dataset.classes))
     check_views(job.views.all(), [extractor.preparation.size for extractor in extractors])
     check_fine_tuning(job.options, job.sources)
+    if makes_rows(job.plan):
+        check_made_rows(job.audited.dataset, split, fine_tunes=bool(requested_specs(job.options)))
 
 
 def table_width(dataset: ImageDataset) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -126,6 +126,17 @@ class ImageSource(Protocol):
         """Baselines of its own that a run is judged against, beside those of every run."""
         return ()
 
+    def numbers(self, rows: NDArray[np.int64]) -> NDArray[np.float32] | None:
+        """Numbers that the pictures of rows are drawn from, (n_rows, n_numbers); None where they are drawn from none.
+
+        Rows between two others can be made up of them, and drawn by `of_numbers`.
+        """
+        return None
+
+    def of_numbers(self, numbers: NDArray[np.float32]) -> tuple[ImageSource, Mapping[str, NDArray[np.float64]]]:
+        """Pictures drawn from such numbers, and the table columns that belong to them, by name."""
+        raise ValueError("these pictures are not drawn from numbers")
+
     def may_hold_copies(self) -> bool:
         """Whether images that look alike may show one thing; windows of a signal look alike where nothing happens."""
         return True
@@ -149,6 +160,14 @@ class TakenRows(ImageSource):
     def location(self) -> dict[str, Any] | None:
         """See `ImageSource.location`."""
         return self.source.location()
+
+    def numbers(self, rows: NDArray[np.int64]) -> NDArray[np.float32] | None:
+        """See `ImageSource.numbers`."""
+        return self.source.numbers(self.rows[rows])
+
+    def of_numbers(self, numbers: NDArray[np.float32]) -> tuple[ImageSource, Mapping[str, NDArray[np.float64]]]:
+        """See `ImageSource.of_numbers`."""
+        return self.source.of_numbers(numbers)
 
     def baseline_columns(self) -> tuple[BaselineColumns, ...]:
         """See `ImageSource.baseline_columns`."""

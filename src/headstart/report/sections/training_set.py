@@ -35,6 +35,7 @@ _BALANCING = {
     "smote": "SMOTE",
     "borderline-smote": "Borderline-SMOTE",
     "views": "views of the smaller classes",
+    "smote-windows": "SMOTE on windows before they are drawn",
 }
 
 
@@ -45,9 +46,9 @@ def training_set_sentences(context: ReportContext) -> list[MethodsSentence]:
     augment = [name for name in dict.fromkeys(row.augment for row in rows) if name != "none"]
     found = []
     if balance:
+        where = "" if "smote-windows" in {row.balance for row in rows} else ", in the space of features"
         found.append(
-            f"Uneven classes were balanced within training folds alone ({text.listed(balance, limit=20)}), in the "
-            "space of features."
+            f"Uneven classes were balanced within training folds alone ({text.listed(balance, limit=20)}){where}."
         )
     if augment:
         mean = " Predictions are means over the views of an image." if any(row.tta for row in rows) else ""

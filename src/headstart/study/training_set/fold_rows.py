@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.balance import balanced
+from headstart.balance import SMOTE_WINDOWS, balanced
+from headstart.study.features import row_key
 from headstart.study.training_set.views import views_of
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def build_training_rows(data: StudyData, train: Integers, training_set: Training
     """
     if training_set.balance == "views":
         return with_shares(topped_up(data, train, training_set.augment, seed)).joined()
+    if training_set.balance == SMOTE_WINDOWS:
+        return with_made_rows(data, train).joined()
     rows = with_shares(with_views(data, train, training_set.augment)).joined()
     return balanced_rows(rows, training_set.balance, seed)
 
@@ -88,6 +91,29 @@ def topped_up(data: StudyData, train: Integers, policy: str, seed: int) -> Study
     taken, view = np.concatenate(places), np.concatenate(numbers)
     several = repeated(rows, taken, np.ones(len(taken)))
     return replace(several, features=(views[train[taken], view],))
+
+
+def with_made_rows(data: StudyData, train: Integers) -> StudyData:
+    """The training rows with those that were made up for them before they were pictures.
+
+    A made-up row belongs to the group of its first parent.
+    """
+    rows = _with_parents(data, train)
+    made = data.made[0][row_key(train)]
+    if rows.parents is None:
+        raise ValueError("training rows do not say what they were made of")
+    weights = np.ones(len(train)) if rows.weights is None else rows.weights
+    given = (rows.table, made.table)
+    groups = _groups(data)
+    return replace(
+        rows,
+        features=(np.concatenate([rows.features[0], made.features]),),
+        labels=np.concatenate([rows.labels, made.labels]),
+        weights=np.concatenate([weights, made.weights]),
+        groups=groups[np.concatenate([train, made.parents[:, 0]])],
+        parents=np.concatenate([rows.parents, made.parents]),
+        table=None if given[0] is None or given[1] is None else np.concatenate([given[0], given[1]]),
+    )
 
 
 def with_shares(data: StudyData) -> StudyData:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
-from headstart.balance import check_method
+from headstart.balance import SMOTE_WINDOWS, check_method
 from headstart.errors import InputError
 
 V = TypeVar("V")
@@ -21,7 +21,8 @@ class TrainingSetSpec:
     ----------
     balance : str
         A method of `headstart.balance`. ``views`` tops the smaller classes up with views of their images until classes
-        are even, as the paper does with simple transforms; it needs a policy.
+        are even, as the paper does with simple transforms; it needs a policy. ``smote-windows`` makes windows of
+        recordings before they are drawn, of which there are no views.
     augment : str
         Name of a policy whose views are trained on beside the images; ``none``: the images alone.
     tta : bool
@@ -30,7 +31,7 @@ class TrainingSetSpec:
     Raises
     ------
     InputError
-        For an unknown method, or views asked for without a policy.
+        For an unknown method, views asked for without a policy, or a policy for windows that are made up.
     """
 
     balance: str = "none"
@@ -42,6 +43,11 @@ class TrainingSetSpec:
         if self.augment == "none" and (self.tta or self.balance == "views"):
             what = "Test-time augmentation" if self.tta else "The balancing method 'views'"
             raise InputError(f"{what} needs views of the images. Name a policy, such as --augment flips.")
+        if self.augment != "none" and self.balance == SMOTE_WINDOWS:
+            raise InputError(
+                f"The balancing method {SMOTE_WINDOWS!r} makes windows that are drawn as they are, without views. "
+                "Leave --augment out, or balance by smote."
+            )
 
     @property
     def label(self) -> str:

@@ -14,7 +14,8 @@ import numpy as np
 from headstart.backbones.feature_block import LAST
 from headstart.features.channel_sums import channel_normalisation
 from headstart.study.data import StudyData
-from headstart.study.features import FeatureSet, FittedFeatures
+from headstart.study.features import FeatureSet, FittedFeatures, SharedFeatures, WithMadeRows
+from headstart.workflow.job.made_rows import RowMaker, makes_rows
 from headstart.workflow.job.sources import FeatureSource, extract_all, extract_all_views
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from headstart.features.cache import FeatureCache
     from headstart.features.extractor import Extractor
     from headstart.progress import Progress
+    from headstart.study.features import FoldFeatures
     from headstart.study.folds import OuterFold
     from headstart.workflow.job.job import Job
 
@@ -92,12 +94,27 @@ class FoldExtractors:
         job, sources = self._job, [source.extractor for source in self._job.sources]
         blocks = tuple(source.stage_widths for source in sources)
         if self.is_fitted:
-            return StudyData.of(joined, self.by_fold(sources), blocks=blocks)
+            return StudyData.of(joined, self._with_made_rows(joined, self.by_fold(sources)), blocks=blocks)
         own = confirming
         if not self._confirms_by_own(sources):
             own = extract_all(self.dataset, sources, self.cache, job.progress)
         views = extract_all_views(self.dataset, sources, job.views, self.cache, job.progress)
+        if makes_rows(job.plan):
+            shared = SharedFeatures(FeatureSet(own, views))
+            return StudyData.of(joined, self._with_made_rows(joined, shared), blocks=blocks)
         return StudyData.of(joined, own, views, blocks=blocks)
+
+    def _with_made_rows(self, joined: ImageDataset, features: FoldFeatures) -> FoldFeatures:
+        """The features with the rows that are made up in every fold, where candidates are trained on such."""
+        job = self._job
+        if not makes_rows(job.plan):
+            return features
+
+        def of_sources(fold: OuterFold) -> list[Extractor]:
+            return [self.extractor(fold, number) for number in range(len(job.sources))]
+
+        maker = RowMaker(joined, self.cache, job.progress, seed=job.options.seed, extractors=of_sources)
+        return WithMadeRows(features, maker.of)
 
     def by_fold(
         self, extractors: Sequence[Extractor], *, sources: Sequence[int] | None = None, views: bool = True

@@ -22,6 +22,7 @@ from headstart.study.folds import final_fold, outer_folds
 from headstart.study.plan import StudyPlan
 from headstart.study.time_estimate import study_seconds
 from headstart.workflow.job.job import Job
+from headstart.workflow.job.made_rows import made_row_counts
 from headstart.workflow.job.sources import FeatureSource
 from headstart.workflow.options.finetuning import requested_specs
 from headstart.workflow.options.training_set import left_out_notes
@@ -38,7 +39,8 @@ _PASSES_APIECE = 3
 class SourceCosts:
     """Features of one source: what it is, images whose features the cache has, and seconds for those it has not.
 
-    `n_needed` counts forward passes over images and views, without those that an earlier source makes already.
+    `n_needed` counts forward passes over images and views, without those that an earlier source makes already;
+    `made_s` are seconds for rows that are made up in training folds, of which none is looked for in the cache.
     """
 
     label: str
@@ -46,6 +48,7 @@ class SourceCosts:
     n_needed: int
     n_cached: int
     seconds: float
+    made_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,10 @@ class Costs:
         fold and once for the final model.
     explanations_s : float
         Seconds of the explanations of the most telling images.
+    n_made : int
+        Rows that are made up in all sets of training rows, and shown to the network of every source.
+    n_made_sets : int
+        Sets of training rows that they are made in.
     """
 
     n_images: int
@@ -83,6 +90,8 @@ class Costs:
     baselines_s: tuple[float, ...] = ()
     n_extractions: int = 1
     explanations_s: float = 0.0
+    n_made: int = 0
+    n_made_sets: int = 0
 
     @property
     def n_cached(self) -> int:
@@ -97,7 +106,7 @@ class Costs:
     @property
     def features_s(self) -> float:
         """Seconds of computing the features of all sources."""
-        return sum(source.seconds for source in self.sources)
+        return sum(source.seconds + source.made_s for source in self.sources)
 
     def stages(self, *after_heads: float | None) -> dict[str, Sequence[float | None]]:
         """Seconds of the tasks of every stage, for `headstart.progress.Progress.expect`; arguments as for `study_s`."""
@@ -106,12 +115,17 @@ class Costs:
         once = [one * share for one in seconds]
         once += [one * (1 - share) for one in seconds if self.n_views > 1]
         return {
-            "features": once * self.n_extractions,
+            "features": [*once * self.n_extractions, *self._made_s()],
             "study": self.study_s(*after_heads),
             "baselines": self.baselines_s,
             "explanations": (self.explanations_s,) if self.explanations_s else (),
             "report": [REPORT_S],
         }
+
+    def _made_s(self) -> list[float]:
+        """Seconds of the rows that are made up, set by set; those of all sources of a set one after another."""
+        each = [source.made_s / self.n_made_sets for source in self.sources if self.n_made_sets]
+        return each * self.n_made_sets
 
     def study_s(self, *after_heads: float | None) -> list[float | None]:
         """Seconds of heads, of the tasks that follow them (None where that is not known yet) and of the tax."""
@@ -146,6 +160,7 @@ def fit_costs(
         Times that features are computed, where a preparation is fitted in every fold: none of them is looked for in
         the cache, since what is fitted is not known yet.
     """
+    n_made, n_made_sets = made_row_counts(dataset, plan, split, taxed=taxed)
     features = tuple(
         _source_costs(
             dataset,
@@ -154,6 +169,7 @@ def fit_costs(
             _views_left(source, sources[:number], views),
             alone=len(sources) == 1,
             n_extractions=n_extractions,
+            n_made=n_made,
         )
         for number, source in enumerate(sources)
     )
@@ -170,6 +186,8 @@ def fit_costs(
         n_each,
         tax_s=tax_s,
         n_extractions=n_extractions,
+        n_made=n_made,
+        n_made_sets=n_made_sets,
     )
 
 
@@ -196,15 +214,18 @@ def _source_costs(
     *,
     alone: bool,
     n_extractions: int,
+    n_made: int,
 ) -> SourceCosts:
     extractor = source.extractor
     cached = 0 if source.is_fitted else sum(n_cached(dataset, extractor, cache, view) for view in every)
     needed = len(dataset) * len(every) * n_extractions
     missing = needed - cached
-    seconds = missing * seconds_per_image(extractor) if missing else 0.0
+    each_s = seconds_per_image(extractor) if missing or n_made else 0.0
     if not alone:
         extractor.release()  # sources may share a network, which the next one may move to another device
-    return SourceCosts(source.spec.label, extractor.engine.label, needed, cached, seconds)
+    return SourceCosts(
+        source.spec.label, extractor.engine.label, needed, cached, missing * each_s, made_s=n_made * each_s
+    )
 
 
 def announce(job: Job, cache: FeatureCache, split: Split, baselines_s: Sequence[float] = ()) -> Costs:
@@ -234,7 +255,7 @@ def announce(job: Job, cache: FeatureCache, split: Split, baselines_s: Sequence[
     )
     job.progress.expect(costs.stages(*([None] if tunes else []), *([0.0] if plan.ensemble else [])))
     left_out = left_out_notes(job.space, job.views, len(dataset))
-    for note in (*search_notes(plan, split, dataset), *left_out):
+    for note in (*made_notes(costs), *search_notes(plan, split, dataset), *left_out):
         job.progress.note(f"Note: {note}")
     return costs
 
@@ -260,6 +281,16 @@ def n_extractions(job: Job, split: Split, *, taxed: bool = False) -> int:
         return 1
     n_outer = len(outer_folds(split))
     return n_outer * (2 if taxed else 1) + 1
+
+
+def made_notes(costs: Costs) -> list[str]:
+    """Note on the rows that are made up; none where none are."""
+    if not costs.n_made:
+        return []
+    return [
+        f"SMOTE makes {costs.n_made:,} windows in {costs.n_made_sets} sets of training windows, and every network "
+        "looks at each."
+    ]
 
 
 def _features_words(costs: Costs) -> str:
