@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from image_files import encode
+from PIL import Image
 
 from headstart.data import read_dataset
 from headstart.data.audit.audit import audit_dataset
@@ -34,6 +35,7 @@ def picture(path: Path, seed: int = 0) -> Path:
         ("a/images/7.jpg", "a/masks/7_mask.png"),
         ("images/a/7.jpg", "masks/a/7.png"),
         ("a/7.jpg", "a/7_gt.tif"),
+        ("a/7.jpg", "thumbnails/a/7.jpg"),
     ],
 )
 def test_masks_and_thumbnails_belong_to_an_image(image: str, companion: str) -> None:
@@ -72,6 +74,45 @@ def test_a_folder_of_masks_makes_no_class_and_no_second_folder(tmp_path: Path) -
     dataset = read_dataset(tmp_path)
     assert dataset.names == ("images/a/1.png", "images/b/1.png")
     assert dataset.classes == ("a", "b")
+
+
+def smooth(path: Path, seed: int, size: tuple[int, int] = (40, 30), **how: object) -> Path:
+    """A picture of many colours."""
+    values = np.random.default_rng(seed).integers(0, 255, (4, 4, 3), np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(values).resize((40, 30), Image.Resampling.BICUBIC).resize(size).save(path, **how)
+    return path
+
+
+def test_a_mask_may_differ_from_its_image_in_the_suffix_alone(tmp_path: Path) -> None:
+    for number in range(10):
+        smooth(tmp_path / "ab"[number % 2] / f"{number}.jpg", number, quality=90)
+        mask = np.zeros((30, 40), np.uint8)
+        mask[number : number + 9] = 255
+        Image.fromarray(mask).save(tmp_path / "ab"[number % 2] / f"{number}.png")
+    dataset = read_dataset(tmp_path)
+    assert {name[-4:] for name in dataset.names} == {".jpg"}
+    assert dataset.notes[0].startswith(
+        "10 files that look like masks or thumbnails of other images (a/0.png of a/0.jpg)"
+    )
+
+
+def test_a_smaller_copy_in_another_format_is_a_thumbnail(tmp_path: Path) -> None:
+    for number in range(10):
+        smooth(tmp_path / "ab"[number % 2] / f"{number}.tif", number)
+        smooth(tmp_path / "ab"[number % 2] / f"{number}.jpg", number, (20, 15))
+    assert {name[-4:] for name in read_dataset(tmp_path).names} == {".tif"}
+
+
+def test_one_picture_in_two_formats_is_left_to_the_audit(tmp_path: Path) -> None:
+    for number in range(4):
+        for suffix in ("png", "tif"):
+            smooth(tmp_path / "ab"[number % 2] / f"{number}.{suffix}", number)
+    dataset = read_dataset(tmp_path)
+    assert len(dataset) == 8
+    assert len(audit_dataset(dataset, n_workers=1).duplicates) == 4
+    (tmp_path / "a" / "0.tif").write_bytes(b"damaged")
+    assert len(read_dataset(tmp_path)) == 8
 
 
 LITTER = (

@@ -182,7 +182,7 @@ def test_patients_are_proposed_as_groups_by_number(tmp_path: Path) -> None:
     assert dataset.group_names == ("patient 1", "patient 2", "patient 3")
     assert len(set(np.asarray(dataset.groups)[[0, 1, 6, 7]])) == 1
     assert "grouped by patient (DICOM tags)" in " ".join(dataset.notes)
-    assert "Of 12 DICOM images 12 are shown through the window of their tags" in dataset.notes[0]
+    assert "DICOM images: 12, 12 shown through the window of their tags. No tag" in dataset.notes[0]
     audit = audit_dataset(dataset, n_workers=1)
     assert audit.formats == {"DICOM": 12}
     assert SECRET not in json.dumps(audit.to_json()) + repr(dataset) + str(dataset.pixels)

@@ -70,7 +70,7 @@ def test_without_the_package_the_files_wait_and_the_command_is_named(
     assert dataset.names == ("a/1.heic", "a/2.png", "a/IM0001", "b/1.heic", "b/2.png")
     assert dataset.notes == (
         '2 HEIC files wait for a package that is not here: pip install "headstart[heic]"',
-        '1 DICOM files wait for a package that is not here: pip install "headstart[dicom]"',
+        '1 DICOM file waits for a package that is not here: pip install "headstart[dicom]"',
     )
     reasons = {name: reason for _, name, reason in audit_dataset(dataset, n_workers=1).unreadable}
     assert reasons["a/1.heic"] == 'HEIC, which needs a package that is not here: pip install "headstart[heic]"'

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from image_files import encode
 
-from headstart.data import ImageDataset, read_dataset, split_dataset
+from headstart.data import ImageDataset, audit_dataset, read_dataset, split_dataset
 from headstart.data.readers.folder.layout import FolderLayout, folder_layout
 from headstart.data.readers.folder.split_names import split_name
 from headstart.errors import DataError, SplitError
@@ -122,10 +122,23 @@ def test_a_pool_leaves_out_what_has_no_class() -> None:
 def test_a_single_wrapping_folder_is_looked_through() -> None:
     found = layout("set/images/a", "set/images/b")
     assert (set(found.classes), found.class_level) == ({"a", "b"}, 2)
-    assert found.notes == ("set/images/ alone would be one class, so the folders in it are the classes: a, b.",)
+    (note,) = found.notes
+    assert note.startswith("set/images/ alone would be one class, so the folders in it are the classes: a, b. --split-")
+    assert set(layout("set/images/a", "set/images/b", split_folders="classes").classes) == {"set"}
     assert set(layout("cat/p1").classes) == {"cat"}
     assert set(layout("cat/p1", "cat/p2", empty=["dog"]).classes) == {"cat"}
     assert set(folder_layout(["x/a/1.png", "x/b/2.png", "x/3.png"], ["x", "x/a", "x/b"]).classes) == {"x"}
+
+
+def test_folders_of_patients_around_the_same_folders_are_asked_about() -> None:
+    places = [f"p{number}/{name}" for number in range(5) for name in ("sick", "well")]
+    (note,) = layout(*places).notes
+    assert note.startswith(
+        "Each of the 5 class folders (p0, p1, p2, p3, p4) holds the same folders: sick, well. If these"
+    )
+    assert layout(*places[:8]).notes == ()
+    assert layout(*places, "p9/sick").notes == ()
+    assert layout(*places, "p9").notes == ()
 
 
 def test_data_with_a_split_are_judged_by_it(tmp_path: Path) -> None:
@@ -171,12 +184,25 @@ def test_without_test_images_the_validation_images_judge(tmp_path: Path) -> None
 
 def test_a_split_that_tears_copies_apart_or_lacks_a_class_is_refused(tmp_path: Path) -> None:
     dataset = ImageDataset.from_folder(write(tmp_path / "d", ["train/a", "train/b", "test/a", "test/b"]))
-    with pytest.raises(SplitError, match=r"1 groups .*test/a/0.png and train/a/0.png: a model would be judged"):
+    with pytest.raises(
+        SplitError, match=r"1 group \(or set of copies\) lies.*test/a/0.png and train/a/0.png: a model would be judged"
+    ):
         split_dataset(
             dataset, groups=[0 if name.endswith("a/0.png") else row for row, name in enumerate(dataset.names, 1)]
         )
     with pytest.raises(SplitError, match="Class 'b' has no image in the test folder"):
         split_dataset(dataset.without([row for row, name in enumerate(dataset.names) if name.startswith("test/b")]))
+
+
+def test_the_audit_warns_of_copies_in_two_parts(tmp_path: Path) -> None:
+    root = write(tmp_path / "d", ["train/a", "train/b", "test/a", "test/b"])
+    (root / "test" / "a" / "copy.png").write_bytes((root / "train" / "a" / "0.png").read_bytes())
+    warnings = audit_dataset(read_dataset(root), n_workers=1).warnings
+    assert any(
+        "1 set of duplicates lies in more than one folder of the split (test/a/copy.png = train" in w for w in warnings
+    )
+    pooled = audit_dataset(read_dataset(root, split_folders="pool"), n_workers=1).warnings
+    assert not any("folder of the split" in warning for warning in pooled)
 
 
 def test_only_folders_have_split_folders(tmp_path: Path) -> None:

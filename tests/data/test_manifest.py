@@ -106,6 +106,18 @@ def test_manifest_link_outside_is_refused_when_read(folder: Path, tmp_path: Path
     read_dataset(folder / "m.csv", root=tmp_path / "set" / "..", columns={"image": "image"})
 
 
+def test_absolute_paths_into_the_folder_are_relative_and_others_refused(folder: Path, tmp_path: Path) -> None:
+    lines = [f"{folder}/a/p1/0.png,x", "b9/p1/0.png,y", f"{folder.resolve()}/b9/p1/1.png,y"]
+    dataset = read_dataset(manifest(folder, "\n".join(["image,label", *lines])))
+    assert dataset.names == ("a/p1/0.png", "b9/p1/0.png", "b9/p1/1.png")
+    assert read_dataset(folder / "m.csv", allow_outside=True).names[0] == f"{folder}/a/p1/0.png"
+    (tmp_path / "n.csv").write_text("\n".join(["image,label", *lines[:1]]))
+    assert read_dataset(tmp_path / "n.csv", root=folder).names == ("a/p1/0.png",)
+    manifest(folder, f"image,label\n{folder}x/0.png,x\n")
+    with pytest.raises(DataError, match=r"1 image path.* its folder: .*--allow-outside"):
+        read_dataset(folder / "m.csv")
+
+
 def test_a_pipe_is_refused_instead_of_waited_for(folder: Path) -> None:
     if not hasattr(os, "mkfifo"):
         pytest.skip("no pipes on this system")

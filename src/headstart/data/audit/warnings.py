@@ -51,6 +51,7 @@ def warnings_about(
         n_repeats = sum(len(rows) - 1 for rows in duplicates)
         repeats = plural(n_repeats, "image is an exact duplicate", "images are exact duplicates")
         yield f"{repeats} of others; duplicates are kept on one side of every split, but count double in every score."
+    yield from _part_warnings(dataset, duplicates)
     yield from _class_warnings(dataset)
     yield from _shortcut_warnings(dataset, records)
     yield from _depth_warnings(records)
@@ -84,6 +85,21 @@ def _conflict_warning(dataset: ImageDataset, conflicts: Sequence[Sequence[int]])
     )
     sets = plural(len(conflicts), "set of duplicates carries", "sets of duplicates carry")
     return f"{sets} different labels; at least one label is wrong: {pairs}."
+
+
+def _part_warnings(dataset: ImageDataset, duplicates: Sequence[Sequence[int]]) -> Iterator[str]:
+    """Warning of copies in several parts of a split that the data bring along."""
+    if dataset.parts is None:
+        return
+    parts = dataset.parts.tolist()
+    torn = [rows for rows in duplicates if len({parts[row] for row in rows}) > 1]
+    if torn:
+        listed = first_few(" = ".join(dataset.names[row] for row in rows[:3]) for rows in torn)
+        sets = plural(len(torn), "set of duplicates lies", "sets of duplicates lie")
+        yield (
+            f"{sets} in more than one folder of the split ({listed}), so that a model would be judged on what it has "
+            "learned; a fit refuses them. Remove the copies, or use --split-folders pool."
+        )
 
 
 def _label(dataset: ImageDataset, row: int) -> str:

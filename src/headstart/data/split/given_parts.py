@@ -11,7 +11,7 @@ from headstart.data.dataset import ImageDataset
 from headstart.data.readers.table import SPLIT_PARTS
 from headstart.data.split.split import OUTSIDE, TRAIN_ONLY, Split
 from headstart.data.split.task import SplitTask
-from headstart.errors import SplitError, first_few
+from headstart.errors import SplitError, first_few, plural
 
 DEFAULT_SCHEME: Final = "nested:5x4"
 _TRAIN, _VALIDATION, _TEST = range(len(SPLIT_PARTS))
@@ -101,7 +101,8 @@ def _check_groups(task: SplitTask, parts: NDArray[np.int64]) -> None:
         return
     pairs = [_pair(task, parts, group) for group in torn[:5].tolist()]
     raise SplitError(
-        f"{len(torn):,} groups (or sets of duplicates) lie in more than one folder of the split, such as "
+        f"{plural(len(torn), 'group (or set of copies) lies', 'groups (or sets of copies) lie')} in more than one "
+        "folder of the split, such as "
         f"{first_few(pairs)}: a model would be judged on what it has learned. Remove the copies, or put the images of "
         "all folders together with --split-folders pool; folds that are drawn keep groups whole."
     )

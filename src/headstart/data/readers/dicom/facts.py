@@ -5,7 +5,6 @@ Numbers of patients and studies are compared and forgotten: groups are numbered 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -96,15 +95,12 @@ def _is_told(value: str) -> bool:
 def shown_note(facts: Iterable[DicomFacts | None]) -> str:
     """Sentence on how the pictures are shown, and that nobody is named."""
     known = [one for one in facts if one is not None]
-    counts = Counter(
-        {what: sum(getattr(one, what) for one in known) for what in ("is_windowed", "is_inverted", "has_frames")}
-    )
-    says = [f"{counts['is_windowed']:,} are shown through the window of their tags"]
-    says += [f"{len(known) - counts['is_windowed']:,} over the full range of their bits"]
-    says += (
-        [f"{counts['is_inverted']:,} store 0 as white (MONOCHROME1) and are inverted"] if counts["is_inverted"] else []
-    )
-    says += (
-        [f"{counts['has_frames']:,} hold several frames, of which the first is used"] if counts["has_frames"] else []
-    )
-    return f"Of {len(known):,} DICOM images {', '.join(says)}. No tag that names a patient goes into any result."
+    n_windowed = sum(one.is_windowed for one in known)
+    counts = {
+        "shown through the window of their tags": n_windowed,
+        "shown over the full range of their bits": len(known) - n_windowed,
+        "inverted, as they store 0 as white (MONOCHROME1)": sum(one.is_inverted for one in known),
+        "of several frames, of which the first is used": sum(one.has_frames for one in known),
+    }
+    says = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    return f"DICOM images: {len(known):,}, {says}. No tag that names a patient goes into any result."

@@ -46,7 +46,7 @@ def companions(images: Iterable[str]) -> dict[str, str]:
     for name in names:
         by_stem.setdefault(_stem(name), name)
     beside = _beside(names) if any(_folders_of_words(name) for name in hinted) else {}
-    owners = {name: _namesake(name, by_stem) or _owner(name, beside) for name in hinted}
+    owners = {name: _namesake(name, by_stem) or _owner(name, by_stem, beside) for name in hinted}
     return {name: owner for name, owner in owners.items() if owner is not None}
 
 
@@ -90,26 +90,26 @@ def _places_of_words(folders: str) -> tuple[int, ...]:
 
 
 def _beside(names: Sequence[str]) -> dict[tuple[str, str, str], str]:
-    """Images in folders of images by what lies before that folder, what after it, and their stem; or in none."""
+    """Images in folders of images by what lies before that folder, what after it, and their stem."""
     found: dict[tuple[str, str, str], str] = {}
     for name in names:
         *folders, file = name.split("/")
-        stem = _stem(file)
         for place, folder in enumerate(folders):
             if _IMAGE_FOLDER.fullmatch(folder) and not _FOLDER.fullmatch(folder):
-                key = ("/".join(folders[:place]), "/".join(folders[place + 1 :]), stem)
+                key = ("/".join(folders[:place]), "/".join(folders[place + 1 :]), _stem(file))
                 found.setdefault(key, name)
-        found.setdefault(("/".join(folders), "", stem), name)
     return found
 
 
-def _owner(name: str, beside: Mapping[tuple[str, str, str], str]) -> str | None:
-    """Image that a file in a folder of masks or thumbnails belongs to."""
+def _owner(name: str, by_stem: Mapping[str, str], beside: Mapping[tuple[str, str, str], str]) -> str | None:
+    """Image that a file in a folder of masks or thumbnails belongs to: the same path without it, or with ``images``."""
     *folders, file = name.split("/")
     stem = _stem(file)
     for place in _folders_of_words(name):
+        before, after = folders[:place], folders[place + 1 :]
         for known in (stem, *_without_words(stem)):
-            key = ("/".join(folders[:place]), "/".join(folders[place + 1 :]), known)
-            if key in beside:
-                return beside[key]
+            direct = by_stem.get("/".join([*before, *after, known]).lower())
+            found = direct or beside.get(("/".join(before), "/".join(after), known))
+            if found is not None:
+                return found
     return None

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from headstart.data.categorical import encode_texts
+from headstart.data.images.files import FilePixels
 from headstart.data.images.formats import format_names, image_formats
 from headstart.data.names import check_printable, escaped, is_printable
 from headstart.data.readers.folder.companions import companion_note, companions
 from headstart.data.readers.folder.layout import FolderLayout, folder_layout
+from headstart.data.readers.folder.namesakes import namesakes
 from headstart.data.readers.folder.tables import table_notes
 from headstart.data.readers.folder.walk import FolderWalk, hidden_words, walk_folder
 from headstart.data.readers.table import DatasetTable
@@ -48,6 +50,7 @@ def read_folder(
     hostile = [name for name in walk.images if not is_printable(name)]
     walk.images = [name for name in walk.images if is_printable(name)]
     paired = companions(walk.images)
+    paired |= namesakes(FilePixels(root, confined=not allow_outside), (one for one in walk.images if one not in paired))
     images = [name for name in walk.images if name not in paired]
     folders = _folders(walk, images, paired)
     layout = folder_layout(images, folders, split_folders)
@@ -89,7 +92,8 @@ def _waiting(walk: FolderWalk) -> Iterator[str]:
     for known in image_formats():
         n_files = walk.formats[known.name]
         if n_files and known.install is not None:
-            yield f"{n_files:,} {known.name} files wait for a package that is not here: {known.install}"
+            files = plural(n_files, f"{known.name} file waits", f"{known.name} files wait")
+            yield f"{files} for a package that is not here: {known.install}"
 
 
 def _without_images(folders: Iterable[str], layout: FolderLayout, classes: set[str]) -> list[str]:

@@ -31,6 +31,7 @@ def open_manifest(path: Path, options: ReadOptions) -> tuple[DatasetTable, Image
         path,
         columns,
         table_columns=requested_columns(options.table_columns or ()),
+        root=None if options.root is None else Path(options.root),
         allow_outside=outside,
         votes=options.votes or "majority",
     )

@@ -36,6 +36,7 @@ def read_manifest(
     columns: ManifestColumns,
     *,
     table_columns: Sequence[ColumnRequest] = (),
+    root: Path | None = None,
     allow_outside: bool = False,
     votes: str = "majority",
 ) -> DatasetTable:
@@ -49,6 +50,8 @@ def read_manifest(
         Roles of the columns.
     table_columns : sequence of ColumnRequest
         Further columns, of numbers or categories.
+    root : Path, optional
+        Folder that the paths start from. Default: that of the table.
     allow_outside : bool
         Accept absolute paths and paths with ``..``.
     votes : {"majority", "shares"}
@@ -65,6 +68,7 @@ def read_manifest(
         lambda names: read_columns(path, list(names)),
         columns,
         table_columns=table_columns,
+        root=path.parent if root is None else root,
         allow_outside=allow_outside,
         votes=votes,
     )
@@ -77,6 +81,7 @@ def manifest_table(
     columns: ManifestColumns,
     *,
     table_columns: Sequence[ColumnRequest] = (),
+    root: Path | None = None,
     allow_outside: bool = False,
     votes: str = "majority",
 ) -> DatasetTable:
@@ -90,6 +95,8 @@ def manifest_table(
         Names of its columns.
     read : callable
         From names of columns to these columns.
+    root : Path, optional
+        Folder in which absolute paths count as relative to it. Default: absolute paths lead outside.
     columns, table_columns, allow_outside, votes
         As for `read_manifest`, as are the errors.
     """
@@ -101,7 +108,7 @@ def manifest_table(
         raise DataError(f"{path} lists no images; it has a header and no rows.")
     text = {name: _texts(path, name, table[name]) for name in every}
     named = found.single
-    text[named["image"]] = _names(path, text[named["image"]], allow_outside)
+    text[named["image"]] = _names(path, text[named["image"]], root, allow_outside)
     cells = {kind: categorical_column(text[name]) for kind, name in named.items()}
     for kind in ("image", "group"):
         if kind in cells:
@@ -147,12 +154,13 @@ def _fixed_columns(
     }
 
 
-def _names(path: Path, images: pa.Array, allow_outside: bool) -> pa.Array:
+def _names(path: Path, images: pa.Array, root: Path | None, allow_outside: bool) -> pa.Array:
     """Image paths with ``/``, without ``./`` and double slashes, all inside the root."""
     names = pc.replace_substring(images, "\\", "/")
     names = pc.replace_substring_regex(names, "/(\\./)+", "/")
     names = pc.replace_substring_regex(pc.replace_substring_regex(names, "^(\\./)+", ""), "([^:/])/+", "\\1/")
     if not allow_outside:
+        names = names if root is None else _relative_to(root, names)
         outside = np.flatnonzero(pc.match_substring_regex(names, _OUTSIDE).to_numpy(zero_copy_only=False))
         if len(outside):
             raise DataError(
@@ -160,6 +168,14 @@ def _names(path: Path, images: pa.Array, allow_outside: bool) -> pa.Array:
                 "relative to the manifest; move it, name the images' folder with --root, copy the images, or take the "
                 "paths as they are with --allow-outside."
             )
+    return names
+
+
+def _relative_to(root: Path, names: pa.Array) -> pa.Array:
+    """Names, those that are absolute paths into the root relative to it."""
+    for place in dict.fromkeys((root.absolute().as_posix(), root.resolve().as_posix())):
+        start = f"{place.rstrip('/')}/"
+        names = pc.if_else(pc.starts_with(names, start), pc.utf8_slice_codeunits(names, len(start)), names)
     return names
 
 
