@@ -116,7 +116,7 @@ def test_the_audit_names_copies_and_differing_labels(tmp_path: Path) -> None:
     assert audit.to_json()["mirrored_or_turned_copies"] == [["a/00.png", "b/copy.png"]]
     assert any("mirrored or turned copy: a/00.png = b/copy.png" in words for words in audit.warnings)
     assert any("In 1 of them the labels differ" in words for words in audit.warnings)
-    assert "mirrored or turned copies: 1 pairs" in audit.lines()
+    assert "mirrored or turned copies: 1 pair" in audit.lines()
 
 
 def test_of_arrays_copies_are_found_too() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.data.audit.examine import ImageFacts, examine
-from headstart.data.audit.perceptual_hash import SIDE, near_pairs, symmetric_hashes
+from headstart.data.audit.series import Series
 from headstart.data.audit.shortcuts import (
     FileFactsTable,
     JudgedFact,
@@ -21,7 +21,7 @@ from headstart.data.audit.shortcuts import (
     judge_facts,
     shortcut_warnings,
 )
-from headstart.data.audit.symmetric_copies import symmetric_copies
+from headstart.data.audit.similarity import find_alike
 from headstart.data.audit.table import ColumnFacts, column_facts, table_warnings
 from headstart.data.audit.warnings import copy_warnings, warnings_about
 from headstart.data.dataset import ImageDataset
@@ -69,6 +69,8 @@ class Audit:
         Sentences about everything that reading the data set left out or changed.
     columns : tuple of ColumnFacts
         Facts about the table columns, where there are any.
+    series : Series or None
+        Groups proposed from the names of the files; None where names tell nothing, or groups are given.
     files : FileFactsTable or None
         Facts about the files of the readable images; None where the pictures lie in none.
     facts : tuple of JudgedFact
@@ -93,6 +95,7 @@ class Audit:
     notes: tuple[str, ...]
     columns: tuple[ColumnFacts, ...] = ()
     copies: tuple[tuple[int, int], ...] = ()
+    series: Series | None = None
     files: FileFactsTable | None = None
     facts: tuple[JudgedFact, ...] = ()
 
@@ -145,6 +148,7 @@ class Audit:
             ],
             "near_duplicate_candidates_cut": self.candidates_cut,
             "mirrored_or_turned_copies": [self._named(pair) for pair in self.copies],
+            "series": None if self.series is None else vars(self.series),
             "file_facts": {fact.name: fact.balanced_accuracy for fact in self.facts},
             "table_columns": [column.to_json() for column in self.columns],
             "warnings": list(self.warnings),
@@ -226,11 +230,10 @@ def audit_dataset(
     readable = [row for row, record in enumerate(records) if record.failure is None]
     duplicates = _duplicates(records)
     conflicts = tuple(rows for rows in duplicates if _disagree(dataset, rows))
-    thumbnails = _thumbnails(records[row] for row in readable)
-    candidates, cut, copies = _alike(thumbnails) if dataset.pixels.may_hold_copies() else ([], False, [])
+    alike = find_alike(dataset, records, readable)
     set_of = {row: rows[0] for rows in duplicates for row in rows}
     columns = column_facts(dataset)
-    turned = [(first, second) for first, second, _ in _named_rows([(*pair, 0) for pair in copies], readable, set_of)]
+    turned = [(first, second) for first, second, _ in _named_rows(alike.copies, readable, set_of)]
     found = [
         *warnings_about(dataset, records, duplicates=duplicates, conflicts=conflicts),
         *copy_warnings(dataset, turned),
@@ -251,30 +254,16 @@ def audit_dataset(
         multi_page=tuple(dataset.names[row] for row in readable if (h := records[row].header) and h.n_pages > 1),
         duplicates=duplicates,
         conflicts=conflicts,
-        candidates=_named_rows(candidates, readable, set_of),
-        candidates_cut=cut,
+        candidates=_named_rows(alike.candidates, readable, set_of),
+        candidates_cut=alike.candidates_cut,
         hashes=tuple(record.content_hash for record in records),
-        warnings=(*found, *table_warnings(columns, dataset)),
+        warnings=(*found, *alike.warnings, *table_warnings(columns, dataset)),
         notes=dataset.notes,
         columns=columns,
         copies=tuple(turned),
+        series=alike.series,
         files=None if files is None else files.take(readable),
     )
-
-
-def _thumbnails(records: Iterable[ImageFacts]) -> NDArray[np.uint8]:
-    """Thumbnails of readable images, shape (n, 32, 32)."""
-    joined = b"".join(record.thumbnail for record in records)
-    return np.frombuffer(joined, dtype=np.uint8).reshape(-1, SIDE, SIDE)
-
-
-def _alike(
-    thumbnails: NDArray[np.uint8],
-) -> tuple[list[tuple[int, int, int]], bool, list[tuple[int, int]]]:
-    """Near-duplicate candidates, whether there were more, and mirrored or turned copies."""
-    hashes = symmetric_hashes(thumbnails)
-    candidates, cut = near_pairs(hashes[:, 0])
-    return candidates, cut, symmetric_copies(thumbnails, hashes)
 
 
 def _examine_all(

@@ -51,6 +51,7 @@ from headstart.workflow.job.near_duplicates import NearDuplicates
 from headstart.workflow.job.result_warnings import (
     audit_judged_on,
     label_issue_warnings,
+    near_duplicate_warnings,
     never_predicted_warnings,
 )
 from headstart.workflow.job.sources import FeatureSource
@@ -120,6 +121,9 @@ def results_document(
         warnings=_warnings(
             job.audited.warnings,
             audit.warnings,
+            near_duplicate_warnings(
+                near_duplicates.near, len(dataset), groups_given=job.audited.dataset.groups is not None
+            ),
             split.notes,
             never_predicted_warnings(dataset.classes, confusion),
             label_issue_warnings(labels.issues),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from headstart.errors import first_few
 from headstart.results.exports.label_issues import LABEL_ISSUES_FILE
+
+MANY_NEAR_DUPLICATES: Final = 0.05
+"""Share of images with a near-duplicate from which a series is suspected."""
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
@@ -25,6 +28,27 @@ def audit_judged_on(split: Split, audit: Audit, dataset: ImageDataset) -> Audit:
     outer = split.outer_codes[0].astype(np.int64)
     folds = outer if outer.min() >= 0 else None
     return audit.judged(np.asarray(dataset.labels), groups=dataset.groups, folds=folds)
+
+
+def near_duplicate_warnings(near: Sequence[tuple[str, str]], n_images: int, *, groups_given: bool) -> list[str]:
+    """A warning where so many images have near-duplicates that a series must be suspected.
+
+    Parameters
+    ----------
+    near : sequence of (str, str)
+        Names of the confirmed pairs.
+    n_images : int
+    groups_given : bool
+    """
+    involved = {name for pair in near for name in pair}
+    if groups_given or len(involved) < max(4, MANY_NEAR_DUPLICATES * n_images):
+        return []
+    listed = first_few(f"{first} = {second}" for first, second in near)
+    return [
+        f"{len(involved):,} of {n_images:,} images have a near-duplicate ({listed}). These are kept together, but "
+        "where so many are, others of the same series may have been missed, and they flatter the score: name what "
+        "belongs together by --group-from or a group column."
+    ]
 
 
 def never_predicted_warnings(classes: Sequence[str], confusion: Sequence[Sequence[float]]) -> list[str]:

@@ -1,0 +1,74 @@
+"""Images that look alike, found in the thumbnails of an audit: near-duplicate candidates, turned copies, series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.data.audit.examine import ImageFacts
+from headstart.data.audit.perceptual_hash import SIDE, near_pairs, symmetric_hashes
+from headstart.data.audit.series import Series, burst_warning, find_series
+from headstart.data.audit.symmetric_copies import symmetric_copies
+from headstart.data.dataset import ImageDataset
+
+
+@dataclass(frozen=True, eq=False)
+class AlikeImages:
+    """Images that look alike, as numbers among the readable ones.
+
+    Attributes
+    ----------
+    candidates : list of (int, int, int)
+        Near-duplicate candidates, closest first, with the bits in which their hashes differ.
+    candidates_cut : bool
+        Whether there were more.
+    copies : list of (int, int, int)
+        Mirrored or turned copies; the third number is 0.
+    series : Series or None
+    warnings : tuple of str
+        Warnings of series.
+    """
+
+    candidates: list[tuple[int, int, int]]
+    candidates_cut: bool
+    copies: list[tuple[int, int, int]]
+    series: Series | None
+    warnings: tuple[str, ...]
+
+
+def find_alike(dataset: ImageDataset, records: Sequence[ImageFacts], readable: Sequence[int]) -> AlikeImages:
+    """Copies and series among the readable images; nothing where the source says that it holds none.
+
+    Parameters
+    ----------
+    dataset : ImageDataset
+    records : sequence of ImageFacts
+        One per image.
+    readable : sequence of int
+        Rows that could be read.
+    """
+    if not dataset.pixels.may_hold_copies():
+        return AlikeImages([], False, [], None, ())
+    joined = b"".join(records[row].thumbnail for row in readable)
+    thumbnails = np.frombuffer(joined, dtype=np.uint8).reshape(-1, SIDE, SIDE)
+    hashes = symmetric_hashes(thumbnails)
+    candidates, cut = near_pairs(hashes[:, 0])
+    copies = [(first, second, 0) for first, second in symmetric_copies(thumbnails, hashes)]
+    series, warnings = _series(dataset, records, readable, thumbnails)
+    return AlikeImages(candidates, cut, copies, series, warnings)
+
+
+def _series(
+    dataset: ImageDataset, records: Sequence[ImageFacts], readable: Sequence[int], thumbnails: NDArray[np.uint8]
+) -> tuple[Series | None, tuple[str, ...]]:
+    """Series in the names of files and in the times of exposure, where no groups are given, and warnings of them."""
+    files = [records[row].file for row in readable]
+    if dataset.groups is not None or not any(files):
+        return None, ()
+    labels = None if dataset.labels is None else np.asarray(dataset.labels)[list(readable)]
+    series = find_series([dataset.names[row] for row in readable], thumbnails, labels)
+    burst = burst_warning([None if one is None else one.taken_s for one in files], thumbnails, labels)
+    return series, tuple(words for words in (None if series is None else series.words, burst) if words)
