@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +24,7 @@ from headstart.data.labels.raters import Ratings
 from headstart.data.names import check_printable
 from headstart.data.preparation import Preparation
 from headstart.data.readers.table import DatasetTable
+from headstart.data.shown import dataset_html
 from headstart.data.table.array_column import ArrayColumn, array_column
 from headstart.data.table.array_file import read_feature_array
 from headstart.data.table.column import TableColumn, check_different
@@ -91,6 +93,29 @@ class ImageDataset(DatasetConstructors):
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @overload
+    def __getitem__(self, row: int) -> Image.Image: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> Self: ...
+
+    def __getitem__(self, row: int | slice) -> Image.Image | Self:
+        """Picture of one row as `load` gives it, which a notebook shows, or the data set of some rows.
+
+        Raises
+        ------
+        IndexError
+            When there is no such row.
+        ImageError
+            When the image cannot be read.
+        """
+        if isinstance(row, slice):
+            return self.subset(np.arange(len(self))[row])
+        return self.load(range(len(self))[operator.index(row)])
+
+    def _repr_html_(self) -> str:
+        return dataset_html(self)
 
     def __repr__(self) -> str:
         groups = "" if self.groups is None else f", {len(np.unique(self.groups)):,} groups"
@@ -225,7 +250,7 @@ class ImageDataset(DatasetConstructors):
             ordered=True,
         )
 
-    def subset(self, rows: ArrayLike) -> ImageDataset:
+    def subset(self, rows: ArrayLike) -> Self:
         """The data set of some rows, in the order given; classes and their codes stay as they are.
 
         Parameters

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from PIL import Image
+
+from headstart.runtime.notebook import html_card, png_uri
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,6 +21,12 @@ if TYPE_CHECKING:
 
 SHARE_IN_FULL_COLOUR: Final = 0.01
 """Share of the places of all maps of a class that have its full colour."""
+
+MAX_SHOWN: Final = 3
+"""Figures that a notebook shows of an explanation."""
+
+FIGURE_PX: Final = 480
+"""Longer side of such a figure."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -93,6 +103,18 @@ class Explanation:
         at = f" at {self.stage}" if self.stage else ""
         height, width = self.maps.shape[1:]
         return f"<Explanation: n = {len(self)}, {height} x {width} px, {self.method}{at}, for {self._told()}>"
+
+    def _repr_html_(self) -> str:
+        facts = {"for": self._told(), "method": self.method, "stage": self.stage, "notes": " ".join(self.notes) or None}
+        return html_card(f"Explanation: {len(self)} images", facts, self._pictures())
+
+    def _pictures(self) -> Iterator[tuple[str, str]]:
+        """The first figures as data URIs, with the name of the image under each."""
+        for row in range(min(len(self), MAX_SHOWN)):
+            figure = io.BytesIO()
+            self.figure(row).savefig(figure, format="png")
+            with Image.open(figure) as picture:
+                yield png_uri(picture, side=FIGURE_PX), self.images[row]
 
     @property
     def distances(self) -> Floats:

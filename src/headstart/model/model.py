@@ -35,6 +35,7 @@ from headstart.model.feature_recipe import LAST_STAGE, FeatureRecipe
 from headstart.model.members import MemberTensors, StoredMembers, store_members
 from headstart.model.novelty import ImageNovelty, NoveltyDetector, of_image
 from headstart.model.passes import PassReader, Price, mean_probabilities, price_of
+from headstart.model.shown import model_html, model_line
 from headstart.progress import Progress, Silent
 from headstart.runtime.precision import full_precision
 from headstart.runtime.threads import torch_threads
@@ -109,7 +110,7 @@ class Unlocked:
         return {"stage": self.stage, "settings": dict(self.settings), "epochs": self.epochs}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A fitted classifier of images.
 
@@ -176,6 +177,12 @@ class Model:
     novelty: NoveltyDetector | None = None
     cache: FeatureCache | None = None
     batch_of_one: BatchOfOne | None = None
+
+    def __repr__(self) -> str:
+        return model_line(self)
+
+    def _repr_html_(self) -> str:
+        return model_html(self)
 
     @property
     def ordered(self) -> bool:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from headstart.runtime.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from headstart.report.write import write_report
+    from headstart.report.write import drawn_figures, write_report
 
-__all__ = ["write_report"]
+__all__ = ["drawn_figures", "write_report"]
 
-
-def __getattr__(name: str) -> Any:
-    """Import the writer when it is first asked for: it brings pydantic and matplotlib along."""
-    if name != "write_report":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from headstart.report.write import write_report
-
-    return write_report
+__getattr__ = lazy_names(__name__, dict.fromkeys(__all__, "write"))

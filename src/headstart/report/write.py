@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,8 @@ from headstart.results.read import RunRecord, read_run
 from headstart.storage import write_bytes
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from headstart.data import ImageDataset
 
 
@@ -61,10 +63,26 @@ def write_report(
 def report_page(context: ReportContext, progress: Progress) -> str:
     """The page of a run as HTML, once its figures are drawn and saved beside it."""
     record, specs = context.record, ordered_sections()
-    drawn = _draw(record.folder / "figures", [plot for spec in specs for plot in spec.plots(context)], progress)
+    drawn = _draw(record.folder / "figures", [*_plots(context)], progress)
     built = (spec.build(context, drawn) for spec in specs)
     sections = [section for section in built if section is not None]
     return render_page(_title(record), sections, version=record.results.headstart)
+
+
+def drawn_figures(record: RunRecord) -> dict[str, Figure]:
+    """The figures of a run's report by their names; those that need the images themselves are left out.
+
+    Parameters
+    ----------
+    record : RunRecord
+    """
+    return {plot.name: plot.figure for plot in _plots(ReportContext(record))}
+
+
+def _plots(context: ReportContext) -> Iterator[Plot]:
+    """Every figure that a section needs, in the order of the page."""
+    for spec in ordered_sections():
+        yield from spec.plots(context)
 
 
 def _title(record: RunRecord) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ class PredictionTable:
     repeat, fold : ndarray of shape (n,), int64
     weights : ndarray of shape (n,), float64, or None
     groups : list of str, or None
+    sets : list of list of str, or None
+        Classes in the prediction set of every row; None where the run made no sets.
     """
 
     images: list[str]
@@ -42,6 +45,7 @@ class PredictionTable:
     fold: NDArray[np.int64]
     weights: NDArray[np.float64] | None
     groups: list[str] | None
+    sets: list[list[str]] | None = None
 
 
 def read_predictions(path: Path, classes: Sequence[str], split: RunSplit) -> PredictionTable:
@@ -77,6 +81,7 @@ def read_predictions(path: Path, classes: Sequence[str], split: RunSplit) -> Pre
         fold=cells.whole_numbers("fold"),
         weights=_weights(cells) if "weight" in table else None,
         groups=table.get("group"),
+        sets=cells.sets("set", classes) if "set" in table else None,
     )
     _check_against_split(cells, found, split)
     return found
@@ -129,6 +134,12 @@ class _Cells:
         """Every cell as the number of a repeat or fold."""
         return self._converted(column, np.int64, f"which is not a number of a {column}")
 
+    def sets(self, column: str, classes: Sequence[str]) -> list[list[str]]:
+        """Every cell as a prediction set: a JSON list of class names."""
+        found = [_set_of(cell, frozenset(classes)) for cell in self.table[column]]
+        self.refuse_first(column, np.array([one is None for one in found]), "which is no JSON list of classes")
+        return [one for one in found if one is not None]
+
     def _converted(self, column: str, dtype: type[Any], reason: str) -> NDArray[Any]:
         cells = np.array(self.table[column])
         try:
@@ -137,6 +148,16 @@ class _Cells:
             wrong = [not _converts(cell, dtype) for cell in cells]
             self.refuse_first(column, np.array(wrong), reason)
             raise
+
+
+def _set_of(cell: str, classes: frozenset[str]) -> list[str] | None:
+    """The names of a JSON list of classes; None where the cell is anything else."""
+    try:
+        names = json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
+    is_set = isinstance(names, list) and all(isinstance(name, str) and name in classes for name in names)
+    return names if is_set else None
 
 
 def _converts(cell: np.str_, dtype: type[Any]) -> bool:

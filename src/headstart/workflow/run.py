@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from headstart.errors import BundleError, HeadstartError, RunError
 from headstart.model import Model, load_model
 from headstart.model.bundle import BUNDLE_FORMAT, check_file_list
 from headstart.progress import Progress, Silent
-from headstart.report import write_report
+from headstart.report import drawn_figures, write_report
 from headstart.results import RunResults
 from headstart.results.exports import exports_of
+from headstart.results.frames import candidate_frame, metric_frame, prediction_frame
 from headstart.results.models.explanations import Explanations
+from headstart.results.read import RunRecord
 from headstart.results.read import read_run as read_record
+from headstart.runtime.notebook import html_card
 from headstart.study.execution import run_folder as files
 from headstart.workflow.job.audit import reopen_pictures
 from headstart.workflow.options.fit import FitOptions
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Run:
     """A finished run.
 
@@ -47,6 +56,67 @@ class Run:
     def model(self) -> Model:
         """The fitted model."""
         return load_model(self.folder / files.MODEL_FOLDER)
+
+    @functools.cached_property
+    def record(self) -> RunRecord:
+        """The run's files, read and checked."""
+        return read_record(self.folder)
+
+    @property
+    def predictions(self) -> Any:
+        """Out-of-fold predictions as a data frame; see `headstart.results.frames.prediction_frame`."""
+        return prediction_frame(self.record)
+
+    @property
+    def metrics(self) -> Any:
+        """Scores with their intervals as a data frame; see `headstart.results.frames.metric_frame`."""
+        return metric_frame(self.results)
+
+    @property
+    def candidates(self) -> Any:
+        """Every candidate of every outer fold as a data frame; see `headstart.results.frames.candidate_frame`."""
+        return candidate_frame(self.record)
+
+    @property
+    def figures(self) -> dict[str, Figure]:
+        """The figures of the report by name, drawn anew as matplotlib figures; names are those in ``figures/``."""
+        return drawn_figures(self.record)
+
+    def show(self) -> Path:
+        """Open the report in the browser of this machine; returns its path.
+
+        Raises
+        ------
+        RunError
+            When the report is not there.
+        """
+        if not self.report.is_file():
+            raise RunError(f"{self.report} is missing. `headstart report {self.folder}` writes it again.")
+        webbrowser.open(self.report.resolve().as_uri())
+        return self.report
+
+    def __repr__(self) -> str:
+        task = self.results.task
+        return f"<Run {self.folder}: {task.n_images:,} images, {len(task.classes)} classes. {self.headline}>"
+
+    def _repr_html_(self) -> str:
+        return html_card(f"Run {self.folder}", self._facts())
+
+    def _facts(self) -> dict[str, object]:
+        """Facts by name as a notebook shows them."""
+        results = self.results
+        counts = ", ".join(f"{name} {count:,}" for name, count in results.task.class_counts.items())
+        chosen = results.metrics[results.headline.metric]
+        return {
+            "result": self.headline,
+            "images": f"{results.task.n_images:,} ({counts})",
+            "groups": results.task.n_groups,
+            results.headline.metric.replace("_", " "): chosen,
+            "backbone": results.backbone.name,
+            "final model": results.final_model.label,
+            "warnings": len(results.warnings) or None,
+            "report": self.report,
+        }
 
 
 def finished_results(folder: Path, options: FitOptions, progress: Progress) -> RunResults | None:
