@@ -24,7 +24,7 @@ from headstart.data.labels.raters import Ratings
 from headstart.data.names import check_printable
 from headstart.data.preparation import Preparation
 from headstart.data.readers.table import DatasetTable
-from headstart.data.shown import dataset_html
+from headstart.data.shown import ShownDataset
 from headstart.data.table.array_column import ArrayColumn, array_column
 from headstart.data.table.array_file import read_feature_array
 from headstart.data.table.column import TableColumn, check_different
@@ -32,8 +32,8 @@ from headstart.errors import DataError, ImageError, InputError
 from headstart.storage import hash_json
 
 
-@dataclass(frozen=True, eq=False)
-class ImageDataset(DatasetConstructors):
+@dataclass(frozen=True, eq=False, repr=False)
+class ImageDataset(ShownDataset, DatasetConstructors):
     """Table of images with a way to their pixels.
 
     Made by `read_dataset` or one of the ``from_`` class methods; never changed afterwards. It holds the table
@@ -84,7 +84,7 @@ class ImageDataset(DatasetConstructors):
     weights: NDArray[np.float64] | None = None
     folds: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
-    hashes: tuple[str, ...] | None = field(default=None, repr=False)
+    hashes: tuple[str, ...] | None = field(default=None)
     soft: NDArray[np.float64] | None = None
     ratings: Ratings | None = None
     columns: tuple[TableColumn, ...] = ()
@@ -113,13 +113,6 @@ class ImageDataset(DatasetConstructors):
         if isinstance(row, slice):
             return self.subset(np.arange(len(self))[row])
         return self.load(range(len(self))[operator.index(row)])
-
-    def _repr_html_(self) -> str:
-        return dataset_html(self)
-
-    def __repr__(self) -> str:
-        groups = "" if self.groups is None else f", {len(np.unique(self.groups)):,} groups"
-        return f"<ImageDataset: {len(self):,} images, {len(self.classes)} classes{groups}>"
 
     @classmethod
     def from_table(cls, table: DatasetTable, pixels: ImageSource, *, classes: Sequence[str] | None = None) -> Self:

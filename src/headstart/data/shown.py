@@ -1,4 +1,4 @@
-"""What a data set and its audit say of themselves in a notebook."""
+"""A data set as a notebook shows it."""
 
 from __future__ import annotations
 
@@ -10,52 +10,54 @@ from headstart.errors import ImageError, first_few
 from headstart.runtime.notebook import html_card, png_uri
 
 if TYPE_CHECKING:
-    from headstart.data.audit.audit import Audit
-    from headstart.data.dataset import ImageDataset
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from headstart.data.table.column import TableColumn
 
 MAX_PICTURES: Final = 6
 """Pictures that a notebook shows of a data set."""
 
 
-def dataset_html(dataset: ImageDataset) -> str:
-    """A data set as a table for a notebook, with the first picture of each class, or the first few without labels."""
-    counts = Counter(dataset.label_names())
-    facts = {
-        "classes": first_few([f"{name} {counts[name]:,}" for name in dataset.classes], 20) or None,
-        "groups": None if dataset.groups is None else f"{len(set(dataset.groups.tolist())):,}",
-        "table columns": first_few([column.name for column in dataset.columns], 20) or None,
-        "notes": first_few(dataset.notes) or None,
-    }
-    return html_card(f"ImageDataset: {len(dataset):,} images", facts, _pictures(dataset))
+class ShownDataset:
+    """What `ImageDataset` shows of itself: facts, and the first picture of each class, or some where there are none."""
 
+    names: tuple[str, ...]
+    classes: tuple[str, ...]
+    groups: NDArray[np.int64] | None
+    columns: tuple[TableColumn, ...]
+    notes: tuple[str, ...]
 
-def audit_html(audit: Audit) -> str:
-    """The findings of an audit as a table for a notebook."""
-    return html_card(f"Audit: {audit.n_images:,} images", audit_facts_shown(audit))
+    def load(self, row: int) -> Image.Image:
+        """Picture of a row."""
+        raise NotImplementedError
 
+    def label_names(self) -> list[str]:
+        """Class name of every row; empty without labels."""
+        raise NotImplementedError
 
-def audit_facts_shown(audit: Audit) -> dict[str, object]:
-    """What an audit found, in words; None for what it did not find."""
-    low, median, high = ([of[place] for of in (audit.widths, audit.heights)] for place in range(3))
-    return {
-        "classes": first_few([f"{name} {count:,}" for name, count in audit.class_counts.items()], 20) or None,
-        "width x height": " / ".join(f"{width} x {height}" for width, height in (low, median, high)),
-        "formats": first_few([f"{name} {count:,}" for name, count in audit.formats.items()]),
-        "unreadable": first_few([name for _, name, _ in audit.unreadable]) or None,
-        "sets of exact duplicates": len(audit.duplicates) or None,
-        "of them with different labels": len(audit.conflicts) or None,
-        "near-duplicate candidates": len(audit.candidates) or None,
-        "warnings": " ".join(audit.warnings) or None,
-    }
+    def __repr__(self) -> str:
+        groups = "" if self.groups is None else f", {len(set(self.groups.tolist())):,} groups"
+        return f"<{type(self).__name__}: {len(self.names):,} images, {len(self.classes)} classes{groups}>"
 
+    def _repr_html_(self) -> str:
+        labels = self.label_names()
+        counts = Counter(labels)
+        facts = {
+            "classes": first_few([f"{name} {counts[name]:,}" for name in self.classes], 20) or None,
+            "groups": None if self.groups is None else f"{len(set(self.groups.tolist())):,}",
+            "table columns": first_few([column.name for column in self.columns], 20) or None,
+            "notes": first_few(self.notes) or None,
+        }
+        return html_card(f"{type(self).__name__}: {len(self.names):,} images", facts, self._pictures(labels))
 
-def _pictures(dataset: ImageDataset) -> Iterator[tuple[str, str]]:
-    """Data URI and words of some pictures; those that cannot be read are passed over."""
-    labels = dataset.label_names()
-    rows = [labels.index(name) for name in dataset.classes if name in labels] if labels else range(len(dataset))
-    for row in rows[:MAX_PICTURES]:
-        try:
-            picture = dataset.load(row)
-        except ImageError:
-            continue
-        yield png_uri(picture), f"{dataset.names[row]}{f' ({labels[row]})' if labels else ''}"
+    def _pictures(self, labels: list[str]) -> Iterator[tuple[str, str]]:
+        """Data URI and words of some pictures; those that cannot be read are passed over."""
+        first = [labels.index(name) for name in self.classes if name in labels]
+        for row in (first or range(len(self.names)))[:MAX_PICTURES]:
+            try:
+                picture = self.load(row)
+            except ImageError:
+                continue
+            yield png_uri(picture), f"{self.names[row]}{f' ({labels[row]})' if labels else ''}"

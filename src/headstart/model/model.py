@@ -35,7 +35,7 @@ from headstart.model.feature_recipe import LAST_STAGE, FeatureRecipe
 from headstart.model.members import MemberTensors, StoredMembers, store_members
 from headstart.model.novelty import ImageNovelty, NoveltyDetector, of_image
 from headstart.model.passes import PassReader, Price, mean_probabilities, price_of
-from headstart.model.shown import model_html, model_line
+from headstart.model.shown import ShownModel
 from headstart.progress import Progress, Silent
 from headstart.runtime.precision import full_precision
 from headstart.runtime.threads import torch_threads
@@ -111,7 +111,7 @@ class Unlocked:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Model:
+class Model(ShownModel):
     """A fitted classifier of images.
 
     Attributes
@@ -177,12 +177,6 @@ class Model:
     novelty: NoveltyDetector | None = None
     cache: FeatureCache | None = None
     batch_of_one: BatchOfOne | None = None
-
-    def __repr__(self) -> str:
-        return model_line(self)
-
-    def _repr_html_(self) -> str:
-        return model_html(self)
 
     @property
     def ordered(self) -> bool:

@@ -1,39 +1,50 @@
-"""What a model says of itself in a line and in a notebook."""
+"""A model in a line, and as a notebook shows it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headstart.errors import first_few
 from headstart.runtime.notebook import html_card
 
 if TYPE_CHECKING:
-    from headstart.model.model import Model
+    from collections.abc import Mapping
+
+    from headstart.backbones.backbone import Backbone
+    from headstart.data.table.encoding import TableEncoding
+    from headstart.decisions import Decisions
+    from headstart.engines.engine import Engine
+    from headstart.heads import FittedHead
 
 
-def model_line(model: Model) -> str:
-    """Head, network and classes of a model in a line."""
-    return f"<Model: {_heads(model)}, {len(model.classes)} classes: {first_few(model.classes)}>"
+class ShownModel:
+    """What `Model` shows of itself."""
 
+    backbone: Backbone
+    engine: Engine
+    head: FittedHead
+    classes: tuple[str, ...]
+    facts: Mapping[str, Any]
+    decisions: Decisions
+    table: TableEncoding | None
+    others: tuple[Any, ...]
+    weights: tuple[float, ...]
 
-def model_html(model: Model) -> str:
-    """A model as a table for a notebook."""
-    columns = None if model.table is None else ", ".join(column.name for column in model.table.columns)
-    return html_card(
-        "Model",
-        {
-            "classes": first_few(model.classes, 20),
-            "heads": _heads(model),
-            "ordered classes": "yes" if model.ordered else None,
-            "fine-tuned": None if model.unlocked is None else f"after {model.unlocked.stage or 'the input'}",
-            "table columns": columns,
-            "calibration": model.decisions.calibrator.kind,
-            "engine": f"{model.engine.name}, {model.engine.precision}",
-            "unlike anything seen": "told by predict" if model.detector is not None else None,
-        },
-    )
+    def __repr__(self) -> str:
+        return f"<Model: {self._heads()}, {len(self.classes)} classes: {first_few(self.classes)}>"
 
+    def _repr_html_(self) -> str:
+        facts = {
+            "classes": first_few(self.classes, 20),
+            "heads": self._heads(),
+            "ordered classes": "yes" if self.facts.get("ordered") else None,
+            "table columns": None if self.table is None else ", ".join(column.name for column in self.table.columns),
+            "calibration": self.decisions.calibrator.kind,
+            "engine": f"{self.engine.name}, {self.engine.precision}",
+        }
+        return html_card("Model", facts)
 
-def _heads(model: Model) -> str:
-    members = [one for one, weight in zip((model, *model.others), model.weights or (1.0,), strict=True) if weight > 0]
-    return ", ".join(f"{one.head.spec.label} on {one.backbone.name}" for one in members)
+    def _heads(self) -> str:
+        """The heads that have a vote, with the networks they stand on."""
+        every = zip((self, *self.others), self.weights or (1.0,), strict=True)
+        return ", ".join(f"{one.head.spec.label} on {one.backbone.name}" for one, weight in every if weight > 0)

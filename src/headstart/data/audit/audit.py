@@ -21,13 +21,13 @@ from headstart.data.audit.shortcuts import (
     judge_facts,
     shortcut_warnings,
 )
+from headstart.data.audit.shown import ShownAudit
 from headstart.data.audit.similarity import find_alike
 from headstart.data.audit.table import ColumnFacts, column_facts, table_warnings
 from headstart.data.audit.warnings import copy_warnings, warnings_about
 from headstart.data.dataset import ImageDataset
 from headstart.data.images.bounds import MAX_PIXELS
 from headstart.data.images.pillow_memory import PILLOW_BLOCKS
-from headstart.data.shown import audit_html
 from headstart.data.table.array_column import ARRAY
 from headstart.errors import first_few, plural
 from headstart.progress import Progress, Silent
@@ -36,7 +36,7 @@ _CHUNK: Final = 32  # images per task of a thread
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Audit:
+class Audit(ShownAudit):
     """Findings of an audit; rows are rows of the audited data set.
 
     Attributes
@@ -120,18 +120,6 @@ class Audit:
         facts = judge_facts(self.files, labels, n_classes=n_classes, groups=groups, folds=folds)
         found = shortcut_warnings(facts, n_classes, self.warnings)
         return replace(self, facts=facts, warnings=(*self.warnings, *found))
-
-    def __repr__(self) -> str:
-        found = {
-            "unreadable": len(self.unreadable),
-            "exact duplicates": sum(map(len, self.duplicates)),
-            "near-duplicate candidates": len(self.candidates),
-            "warnings": len(self.warnings),
-        }
-        return f"<Audit: {self.n_images:,} images, {', '.join(f'{count:,} {name}' for name, count in found.items())}>"
-
-    def _repr_html_(self) -> str:
-        return audit_html(self)
 
     @property
     def unreadable_rows(self) -> list[int]:
