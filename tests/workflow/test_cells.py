@@ -13,10 +13,11 @@ from click.testing import CliRunner
 from PIL import Image
 
 import headstart
+from headstart.cells.crops.recipe import CELLS_FILE
 from headstart.cells.simulation.assay import SimulatedAssay
 from headstart.cli.main import main
 from headstart.errors import InputError
-from headstart.workflow.cells import CELLS_FILE, fit_cells, read_cells
+from headstart.workflow.cells import fit_cells, read_cells
 from headstart.workflow.options.cells import CellCropOptions
 
 N_MICROGRAPHS = 12

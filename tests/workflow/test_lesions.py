@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 
 import helpers
 import numpy as np
@@ -78,14 +79,18 @@ def test_a_fit_looks_at_crops_and_measures_lesions(lesion_run):
     assert "numbers measured in the lesion" in lesion_run.report.read_text()
 
 
-def test_its_model_cleans_and_measures_new_images_itself(lesion_run, tmp_path):
+def test_its_model_cleans_and_measures_new_images_itself_by_the_command_that_a_report_names(lesion_run, tmp_path):
     rows = []
     for number, radius in enumerate((9, 17)):
         helpers.write_image(tmp_path / f"{number}.png", lesion(radius, 100 + number))
         rows.append({"image": f"{number}.png", "age": "50", "sex": "male"})
     table = helpers.write_table(tmp_path / "new.csv", rows)
-    given = ["predict", str(lesion_run.folder / "model"), str(table), "-o", str(tmp_path / "out.csv"), "-q"]
-    done = CliRunner().invoke(main, given)
+    with helpers.empty_figures():
+        reported = CliRunner().invoke(main, ["report", str(lesion_run.folder), "-q"])
+    named = reported.stdout.splitlines()[-1].removeprefix("Next: headstart ")
+    assert named.endswith("NEW_IMAGES.csv  # with the columns image, age, sex")
+    given = shlex.split(named.replace("NEW_IMAGES.csv", str(table)), comments=True)
+    done = CliRunner().invoke(main, [*given, "-o", str(tmp_path / "out.csv"), "-q"])
     assert done.exit_code == 0, done.output
     with (tmp_path / "out.csv").open() as handle:
         assert [row["image"] for row in csv.DictReader(handle)] == ["0.png", "1.png"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,11 +12,13 @@ from headstart.cli.table import print_facts, print_table, print_text
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from headstart.data.table.encoding import TableEncoding
     from headstart.results import RunResults
     from headstart.results.models.candidates import IgnoredGroups
     from headstart.results.models.evaluation import ComparisonResults, TestSetResults
     from headstart.results.models.learning_curve import CurveResults
     from headstart.results.models.pretraining import HeldOut
+    from headstart.results.models.table import TableFacts
     from headstart.results.models.transfer import TransferResults
     from headstart.results.models.transferability import (
         ScoredSource,
@@ -31,8 +32,8 @@ T = TypeVar("T")
 _SHOWN_ITEMS = 10
 
 
-def print_run(run: Run, next_step: str = "") -> None:
-    """Print the results of a finished fit, where its report lies, and the next command: a prediction unless given."""
+def print_run(run: Run) -> None:
+    """Print the results of a finished fit, where its report lies, and the next command."""
     from headstart.results.writers.ensemble import ensemble_words
     from headstart.results.writers.finetuning import finetuning_words
 
@@ -57,8 +58,7 @@ def print_run(run: Run, next_step: str = "") -> None:
         click.echo(f"Warning: {warning}", err=True)
     print_text(run.headline)  # the verdict on transfer is its last sentence
     click.echo(f"Report: {run.report}")
-    kinds = [] if results.table is None else [column.kind for column in results.table.columns]
-    click.echo(next_step or next_prediction(run.folder / "model", kinds))
+    print_next(run.folder, results.table)
 
 
 def print_judged_recordings(folder: Path) -> None:
@@ -77,11 +77,12 @@ def print_judged_recordings(folder: Path) -> None:
     print_text(pooled.events.words)
 
 
-def next_prediction(model: str | Path, kinds: Sequence[str]) -> str:
-    """The command that predicts new images: what stands beside them, by the kinds of table columns of the model."""
-    images = "NEW_IMAGES.csv" if set(kinds) - {"array"} else "NEW_IMAGES/"
-    array = " --feature-array NEW_ARRAY.npy" if "array" in kinds else ""
-    return f"Next: headstart predict {shlex.quote(str(model))} {images}{array}"
+def print_next(model: str | Path, table: TableFacts | TableEncoding | None) -> None:
+    """Print the command by which a model sees new data; the table tells which columns stand beside its images."""
+    from headstart.workflow.next_step import next_command
+
+    columns = {} if table is None else {column.name: column.kind for column in table.columns}
+    click.echo(f"Next: {next_command(model, columns)}")
 
 
 def print_heldout(heldout: HeldOut) -> None:

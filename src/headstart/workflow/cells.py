@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from headstart.cells.crops.classes import (
     check_both_classes,
@@ -19,7 +19,7 @@ from headstart.cells.crops.classes import (
     read_class_points,
 )
 from headstart.cells.crops.dataset import crop_dataset
-from headstart.cells.crops.recipe import plan_crops
+from headstart.cells.crops.recipe import CELLS_FILE, plan_crops
 from headstart.cells.crops.write import crop_folder, write_crops
 from headstart.cells.micrographs.kept import KeptMicrograph
 from headstart.cells.micrographs.read import find_micrographs, read_label_image
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from headstart.data import ImageDataset
     from headstart.workflow.run import Run
 
-CELLS_FILE: Final = "cells.json"
 """In the folder of a run, beside the model: how cells were found and cut out, so that new ones are treated alike."""
 
 

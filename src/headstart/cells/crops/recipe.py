@@ -14,6 +14,8 @@ from headstart.errors import InputError
 if TYPE_CHECKING:
     from headstart.cells.micrographs.kept import FoundCells
 
+CELLS_FILE: Final = "cells.json"
+"""File of a run that has the recipe, and how cells were found."""
 MAX_CHANNELS: Final = 3
 DIAMETERS: Final = 2.0
 """Side of a crop in diameters of the middle cell, where none is asked for."""

@@ -119,8 +119,7 @@ def fit(micrographs: str, output: str, estimate: bool, quiet: bool, **given: Any
         return Answer(lambda: plan, lambda: print_plan(plan))
     work_is_kept()
     run = fit_cells(micrographs, output, options, fit_options, progress=progress)
-    following = f"Next: headstart cells count {shlex.quote(output)} NEW_MICROGRAPHS -o counts"
-    return Answer(run.results.to_json, lambda: print_run(run, following))
+    return Answer(run.results.to_json, lambda: print_run(run))
 
 
 @cells.command(cls=Command)

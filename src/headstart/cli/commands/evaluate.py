@@ -30,7 +30,7 @@ def evaluate(
     *, model: str, data: str, skip_unreadable: bool, seed: int, device: str, quiet: bool, **given: Any
 ) -> Answer:
     """Score a model on an outside, labelled test set."""
-    from headstart.cli.output import next_prediction, print_scores
+    from headstart.cli.output import print_next, print_scores
     from headstart.cli.progress import TerminalProgress
     from headstart.cli.table import print_text
     from headstart.model import load_model
@@ -53,7 +53,6 @@ def evaluate(
             print_text(found.novelty.words("test"))
         n_images = plural(found.n_images, "image")
         print_text(f"{n_images}; the intervals are those of this very model on new images of this kind.")
-        kinds = [] if fitted.table is None else [column.kind for column in fitted.table.columns]
-        click.echo(next_prediction(model, kinds))
+        print_next(model, fitted.table)
 
     return Answer(found.to_json, show)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import click
@@ -19,13 +18,15 @@ from headstart.cli.options import quiet_option
 @quiet_option
 def report(run: str, no_images: bool, quiet: bool) -> Answer:
     """Write the report of a finished run again."""
+    from headstart.cli.output import print_next
     from headstart.cli.progress import TerminalProgress
+    from headstart.results import RunResults
     from headstart.workflow.run import rewrite_report
 
     path = rewrite_report(run, images=not no_images, progress=TerminalProgress(quiet=quiet))
 
     def show() -> None:
         click.echo(f"Report: {path}")
-        click.echo(f"Next: headstart predict {shlex.quote(str(Path(run) / 'model'))} NEW_IMAGES/")
+        print_next(run, RunResults.read(Path(run) / RunResults.file_name).table)
 
     return Answer(lambda: {"report": str(path)}, show)

@@ -83,7 +83,7 @@ def fit(data: str, output: str, estimate: bool, quiet: bool, **given: Any) -> An
 
         def show_run() -> None:
             print_judged_recordings(run.folder)
-            print_run(run, f"Next: headstart signals watch {shlex.quote(output)} -i STREAM")
+            print_run(run)
 
         return Answer(run.results.to_json, show_run)
     plan = estimate_signals(data, output, recordings, options, progress=progress)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from headstart.cells.counting.known import KnownCounts, known_counts, likeness_of_fields
 from headstart.cells.counting.shares import ClassCount, FieldCount, count_class
 from headstart.cells.crops.dataset import SEPARATOR
-from headstart.cells.crops.recipe import CropRecipe
+from headstart.cells.crops.recipe import CELLS_FILE, CropRecipe
 from headstart.cells.measure import measure_cells
 from headstart.cells.micrographs.plate import plate_position
 from headstart.cells.micrographs.read import Micrograph
@@ -27,7 +27,6 @@ from headstart.progress import Progress
 from headstart.results.read import read_run
 from headstart.workflow.cells_count.called import CalledMicrograph, call_cells, is_counted
 
-CELLS_FILE: Final = "cells.json"
 """File of a run that says how the cells that it was fitted on were found and cut out."""
 RESULTS_FILE: Final = "results.json"
 

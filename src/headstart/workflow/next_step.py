@@ -1,0 +1,49 @@
+"""The command by which a model sees new data: recordings, micrographs, or images with what stands beside them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from headstart.cells.crops.recipe import CELLS_FILE
+from headstart.data.table.array_column import ARRAY
+from headstart.signals.recipe import RECIPE_FILE
+from headstart.study.execution.run_folder import MODEL_FOLDER
+
+
+def next_command(model: str | Path, columns: Mapping[str, str]) -> str:
+    """Command line that works for a model, new data standing for themselves.
+
+    Parameters
+    ----------
+    model : path
+        The bundle, or the run that holds it.
+    columns : mapping of str to str
+        Kinds of the table columns that the model takes, by their names.
+
+    >>> next_command("run/model", {"age": "number", "sex": "category"})
+    'headstart predict run/model NEW_IMAGES.csv  # with the columns image, age, sex'
+    """
+    bundle, run = _bundle_and_run(Path(model))
+    shown = shlex.quote(str(run or bundle))
+    if (bundle / RECIPE_FILE).is_file():
+        return f"headstart signals watch {shown} -i STREAM"
+    if run is not None and (run / CELLS_FILE).is_file():
+        return f"headstart cells count {shown} NEW_MICROGRAPHS -o counts"
+    return f"headstart predict {shlex.quote(str(bundle))} {_images(columns)}"
+
+
+def _bundle_and_run(path: Path) -> tuple[Path, Path | None]:
+    """Folder of the bundle, and that of its run where the path tells of one."""
+    if (path / MODEL_FOLDER).is_dir():
+        return path / MODEL_FOLDER, path
+    return path, path.parent if path.name == MODEL_FOLDER else None
+
+
+def _images(columns: Mapping[str, str]) -> str:
+    table = [name for name, kind in columns.items() if kind != ARRAY]
+    array = " --feature-array NEW_ARRAY.npy" if ARRAY in columns.values() else ""
+    if not table:
+        return f"NEW_IMAGES/{array}"
+    return f"NEW_IMAGES.csv{array}  # with the columns {', '.join(['image', *table])}"
