@@ -11,8 +11,9 @@ import pytest
 
 from headstart.errors import BundleError, DataError, InputError
 from headstart.heads.one_class import fit_one_class
-from headstart.model.detector import Detector, fit_detector, left_out_scores, load_detector, window_features
+from headstart.model.detector import Detector, fit_detector, left_out_scores, load_detector
 from headstart.model.watcher import find_detector
+from headstart.model.window_features import STATISTICS, WindowStatistics
 from headstart.signals.dataset import recipe_of
 from headstart.signals.recording import Recording
 from headstart.signals.span import Span
@@ -37,7 +38,7 @@ def fitted(**about: Any) -> Detector:
 
 def test_the_rate_rests_on_scores_of_heads_that_saw_nothing_near() -> None:
     windows, recipe = windows_of(recording())
-    features = window_features(standardised(windows, recipe.standardise))
+    features = STATISTICS.of(standardised(windows, recipe.standardise))
     scores = left_out_scores(features, windows, "knn")
     for row in (0, 40, len(windows) - 1):
         fold = np.arange(len(windows)) * 5 // len(windows)
@@ -49,7 +50,7 @@ def test_the_rate_rests_on_scores_of_heads_that_saw_nothing_near() -> None:
 
 def test_a_window_of_another_fold_does_not_move_a_score_of_its_own_head() -> None:
     windows, recipe = windows_of(*(recording(f"{seed}", n=200, seed=seed) for seed in range(5)))
-    features = window_features(standardised(windows, recipe.standardise))
+    features = STATISTICS.of(standardised(windows, recipe.standardise))
     changed = features.copy()
     changed[windows.recording == 2] += 50
     before, after = left_out_scores(features, windows, "knn"), left_out_scores(changed, windows, "knn")
@@ -121,3 +122,34 @@ def test_too_little_normal_running_is_refused() -> None:
         fitted(per_day=1)
     with pytest.raises(InputError, match="mahalanobi"):
         fitted(kind="mahalanobi")
+
+
+class _Centred(WindowStatistics):
+    """Statistics in units of what was seen of normal running; it notes what it was shown."""
+
+    def __init__(self, shown: list[Any], scale: float = 1.0) -> None:
+        self.shown, self.scale = shown, scale
+
+    @property
+    def learns(self) -> bool:
+        return True
+
+    def fitted(self, windows: Any) -> _Centred:
+        self.shown.append(windows)
+        return _Centred(self.shown, float(windows.std()))
+
+    def of(self, windows: Any) -> Any:
+        return super().of(windows / self.scale)
+
+
+def test_what_features_learn_is_learned_without_the_part_that_is_scored() -> None:
+    windows, recipe = windows_of(recording())
+    shown: list[Any] = []
+    fit_detector(windows, recipe, block_s=60, seen=_Centred(shown))
+    assert len(shown[0]) == len(windows) and len(shown) == 1 + 5
+    values = standardised(windows, recipe.standardise)
+    for part, seen in enumerate(shown[1:]):
+        own = np.arange(len(windows)) * 5 // len(windows) == part
+        scored = windows.start[own]
+        apart = (windows.start >= scored.max() + 20) | (windows.start <= scored.min() - 20)
+        np.testing.assert_array_equal(seen, values[apart])

@@ -21,7 +21,8 @@ from headstart.engines.capabilities import openvino_absence
 from headstart.engines.engine import Engine, engine_for
 from headstart.errors import BundleError, EngineError, InputError
 from headstart.model import load_model
-from headstart.model.watched_bundle import BundleWatcher, live_engine
+from headstart.model.watched_bundle import BundleWatcher
+from headstart.model.window_network import live_engine
 from headstart.signals.live.sources import Chunk
 from headstart.workflow.options.signals import SignalOptions
 from headstart.workflow.signals import fit_signals

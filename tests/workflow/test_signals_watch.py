@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from stream_files import csv_lines, samples, write_csv
 
 from headstart.cli.main import main
-from headstart.errors import DataError, InputError
+from headstart.errors import BundleError, DataError, InputError
 from headstart.model.watcher import Watcher
 from headstart.workflow.signals_model import open_stream_model
 from headstart.workflow.signals_normal import NormalOptions, learn_normal
@@ -382,3 +382,44 @@ def test_reading_a_replaced_file_begins_anew(watcher: Watcher, folder: Path, tmp
 def test_options_of_learning_are_told(folder: Path) -> None:
     with pytest.raises(InputError, match="--window is 'x'"):
         learn_normal(str(folder / "normal.csv"), folder / "x", NormalOptions("x"))
+
+
+NETWORK = ("--features", "last", "--backbone", "test_resnet", "--weights", "random", "--input-size", "32")
+
+
+@pytest.mark.parametrize("reference", [(), ("--reference", "60s")])
+def test_normal_running_may_be_known_by_a_network(folder: Path, tmp_path: Path, reference: tuple[str, ...]) -> None:
+    detector, data = tmp_path / "detector", str(folder / "normal.csv")
+    given = ("--window", "20s", "--stride", "20s", "--block", "100s", "--image", "matrix", "--threads", "1")
+    code, said = command("signals", "normal", data, "-o", str(detector), *given, *reference, *NETWORK)
+    assert code == 0, said
+    found = predict_recordings(detector, str(folder / "leaks.csv"))
+    assert found.judged is not None and found.judged.detection.n_found == 2
+    (tmp_path / "live").mkdir()
+    live = watched(open_stream_model(detector), tmp_path / "live", source=str(folder / "leaks.csv"))
+    np.testing.assert_allclose([one["score"] for one in live], found.scores, rtol=1e-6)
+    raised = [one for one in live if one["change"] == "raised"]
+    assert next(iter(max(raised, key=lambda one: one["score"])["channels"])) == "Pressure"
+    assert all(one["change"] != "explained" for one in live)
+    content = (detector / "backbone.safetensors").read_bytes()
+    (detector / "backbone.safetensors").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(BundleError, match="safetensors was changed or damaged"):
+        open_stream_model(detector)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--backbone", "test_resnet"), "known by statistics here, without a network. Add --features"),
+        (("--image", "matrix"), "--image matrix says how a network is shown windows"),
+        (("--features", "best", *NETWORK[2:]), "a window is looked at once"),
+        (("--features", "block9:rows", *NETWORK[2:]), "block9"),
+    ],
+)
+def test_a_network_that_cannot_be_used_is_refused(
+    folder: Path, tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    given = (str(folder / "normal.csv"), "-o", str(tmp_path / "d"), "--window", "20s")
+    code, said = command("signals", "normal", *given, *arguments)
+    assert (code, words in said) == (2, True), said
+    assert not (tmp_path / "d").exists()

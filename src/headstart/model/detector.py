@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,12 +14,13 @@ import numpy as np
 from headstart.decisions.alarm_rate import AlarmRate, fit_alarm_rate
 from headstart.errors import BundleError, DataError, HeadstartError, plural
 from headstart.heads.one_class import MIN_ROWS, OneClassHead, fit_one_class
+from headstart.model.bundle import BACKBONE
+from headstart.model.window_features import STATISTICS, WindowFeatures
 from headstart.signals.recipe import SignalRecipe
 from headstart.signals.recording import NORMAL
 from headstart.signals.standardise import standardised
-from headstart.signals.statistics import statistics
 from headstart.signals.units import typical_sizes
-from headstart.storage import hash_bytes, hash_file, json_bytes, replacing, write_json
+from headstart.storage import hash_bytes, hash_file, json_bytes, replacing, write_bytes, write_json
 from headstart.version import __version__
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION: Final = "detector.json"
 ARRAYS: Final = "detector.safetensors"
-FORMAT: Final = 1
+FORMAT: Final = 2  # of a detector that knows windows by a network
+_PLAIN_FORMAT: Final = 1
 N_FOLDS: Final = 5
 """Parts of normal running, each scored by a head that was fitted on the others."""
 MIN_BLOCK_S: Final = 600.0
@@ -44,7 +46,7 @@ class Detector:
     Attributes
     ----------
     recipe : SignalRecipe
-        How a stream is cut and standardised; statistics of its windows are what the head sees.
+        How a stream is cut, standardised and drawn.
     head : OneClassHead
     rate : AlarmRate
     centre, spread : ndarray of shape (n_channels,)
@@ -53,6 +55,8 @@ class Detector:
         Typical size of every channel as measured, by which changed units are noticed.
     n_windows : int
         Windows of normal running that were learned from.
+    seen : WindowFeatures
+        What the head sees of a window.
     """
 
     recipe: SignalRecipe
@@ -62,15 +66,18 @@ class Detector:
     spread: NDArray[np.float64]
     sizes: tuple[float, ...]
     n_windows: int
+    seen: WindowFeatures = STATISTICS
 
     def scores(self, windows: NDArray[np.float32]) -> NDArray[np.float64]:
         """Distance from normal running of standardised windows (n, length, n_channels); shape (n,)."""
-        return self.head.distances(window_features(windows))
+        return self.head.distances(self.seen.of(windows))
 
     @functools.cached_property
     def identity(self) -> str:
-        """Hash of everything that a score or an alarm depends on."""
-        return hash_bytes(json_bytes(self._description()) + self._tensors())
+        """Hash of everything that a score or an alarm depends on, wherever the network runs."""
+        described = self._description()
+        described.get("network", {}).pop("engine", None)
+        return hash_bytes(json_bytes(described) + self._tensors())
 
     def save(self, folder: Path) -> None:
         """Write the detector; its description, which knows the hash of the arrays, comes last.
@@ -80,13 +87,21 @@ class Detector:
         StorageError
             When the disk refuses.
         """
+        hashes, tensors = dict[str, str](), self.seen.tensors()
+        if tensors is not None:
+            from safetensors.torch import save
+
+            write_bytes(folder / BACKBONE, save(dict(tensors)))
+            hashes["network_file"] = hash_file(folder / BACKBONE)
         with replacing(folder / ARRAYS) as handle:
             handle.write(self._tensors())
-        write_json(folder / DESCRIPTION, {**self._description(), "arrays": hash_file(folder / ARRAYS)})
+        write_json(folder / DESCRIPTION, {**self._description(), **hashes, "arrays": hash_file(folder / ARRAYS)})
 
     def _description(self) -> dict[str, Any]:
+        network = self.seen.to_json()
         return {
-            "format": FORMAT,
+            **({} if network is None else {"network": network}),
+            "format": _PLAIN_FORMAT if network is None else FORMAT,
             "headstart": __version__,
             "recipe": self.recipe.to_json(),
             "head": self.head.kind,
@@ -103,11 +118,6 @@ class Detector:
         return bytes(save(self.head.to_tensors()))
 
 
-def window_features(windows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Statistics of standardised windows, as the head takes them."""
-    return np.asarray(statistics(windows), dtype=np.float32)
-
-
 def fit_detector(
     windows: Windows,
     recipe: SignalRecipe,
@@ -115,6 +125,7 @@ def fit_detector(
     kind: str = "mahalanobis",
     per_day: float | None = None,
     block_s: float | None = None,
+    seen: WindowFeatures = STATISTICS,
 ) -> Detector:
     """Detector from windows of normal running.
 
@@ -132,6 +143,8 @@ def fit_detector(
         Alarms per day to keep to; see `fit_alarm_rate`.
     block_s : float > 0, optional
         Length of the blocks of time that the rate is counted in. Default: ten minutes, or a window if that is longer.
+    seen : WindowFeatures
+        What the head sees of a window. What is learned for that is learned anew for every part that is left out.
 
     Raises
     ------
@@ -140,14 +153,15 @@ def fit_detector(
     """
     normal = windows.take(normal_rows(windows))
     values = standardised(normal, recipe.standardise)
-    features = window_features(values)
-    if len(features) < 2 * MIN_ROWS:
+    if len(values) < 2 * MIN_ROWS:
         raise DataError(
-            f"Normal running gives {plural(len(features), 'window')}; at least {2 * MIN_ROWS} are needed. Give more of "
+            f"Normal running gives {plural(len(values), 'window')}; at least {2 * MIN_ROWS} are needed. Give more of "
             "it, or take a shorter stride."
         )
+    own = seen.fitted(values)
+    features = own.of(values)
     rate = fit_alarm_rate(
-        left_out_scores(features, normal, kind),
+        _left_out_anew(seen, values, normal, kind) if seen.learns else left_out_scores(features, normal, kind),
         normal.start * normal.period_s,
         block_s=block_s or max(MIN_BLOCK_S, recipe.window_s),
         per_day=per_day,
@@ -163,6 +177,7 @@ def fit_detector(
         spread=np.where(spread > 0, spread, 1.0),
         sizes=tuple(typical_sizes(np.concatenate([one.values for one in windows.recordings]))),
         n_windows=len(normal),
+        seen=own,
     )
 
 
@@ -195,11 +210,29 @@ def left_out_scores(features: NDArray[np.float32], windows: Windows, kind: str) 
         shares samples with those it was fitted on.
     kind : str
     """
-    folds, scores = _folds(windows.recording), np.empty(len(features))
+    scores = np.empty(len(features))
+    for own, others in _parts(windows):
+        scores[own] = fit_one_class(kind, features[others]).distances(features[own])
+    return scores
+
+
+def _left_out_anew(
+    seen: WindowFeatures, values: NDArray[np.float32], windows: Windows, kind: str
+) -> NDArray[np.float64]:
+    """The same where features learn something: of the windows that the head is fitted on, and no others."""
+    scores = np.empty(len(values))
+    for own, others in _parts(windows):
+        of_others = seen.fitted(values[others])
+        scores[own] = fit_one_class(kind, of_others.of(values[others])).distances(of_others.of(values[own]))
+    return scores
+
+
+def _parts(windows: Windows) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """Windows of every part of normal running, and those that share no sample with it."""
+    folds = _folds(windows.recording)
     for fold in range(N_FOLDS):
         own = folds == fold
-        scores[own] = fit_one_class(kind, features[~own & ~_near(windows, own)]).distances(features[own])
-    return scores
+        yield own, ~own & ~_near(windows, own)
 
 
 def _folds(recording: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -244,22 +277,34 @@ def load_detector(folder: Path) -> Detector:
         tensors = (folder / ARRAYS).read_bytes()
         if hash_bytes(tensors) != stored["arrays"]:
             raise BundleError(f"{ARRAYS} was changed or damaged")
-        return _restored(stored, OneClassHead.from_tensors(str(stored["head"]), load(tensors)))
+        return _restored(folder, stored, OneClassHead.from_tensors(str(stored["head"]), load(tensors)))
     except (*_MISSHAPEN, OSError, SafetensorError, RecursionError, HeadstartError) as error:
         raise BundleError(
             f"{path}: cannot be used ({error}). Learn normal running again or take a whole copy."
         ) from error
 
 
-def _restored(stored: Mapping[str, Any], head: OneClassHead) -> Detector:
+def _restored(folder: Path, stored: Mapping[str, Any], head: OneClassHead) -> Detector:
     recipe = SignalRecipe.from_json(stored["recipe"])
     columns = [np.array(stored[name], dtype=np.float64) for name in ("centre", "spread", "sizes")]
     n_channels = len(recipe.channels)
     if any(one.shape != (n_channels,) or not np.isfinite(one).all() for one in columns):
         raise BundleError(f"centre, spread and sizes are not those of {n_channels} channels")
-    n_features = window_features(np.zeros((1, recipe.length, n_channels), dtype=np.float32)).shape[1]
+    seen = _restored_features(folder, stored, recipe)
+    n_features = seen.of(np.zeros((1, recipe.length, n_channels), dtype=np.float32)).shape[1]
     if head.n_features != n_features:
         raise BundleError(f"the head takes {head.n_features} features, windows have {n_features}")
     centre, spread, sizes = columns
     rate = AlarmRate.from_json(stored["rate"])
-    return Detector(recipe, head, rate, centre, spread, tuple(sizes.tolist()), int(stored["n_windows"]))
+    return Detector(recipe, head, rate, centre, spread, tuple(sizes.tolist()), int(stored["n_windows"]), seen)
+
+
+def _restored_features(folder: Path, stored: Mapping[str, Any], recipe: SignalRecipe) -> WindowFeatures:
+    """What the head sees of a window."""
+    if "network" not in stored:
+        return STATISTICS
+    from headstart.model.window_network import restored_network
+
+    if hash_file(folder / BACKBONE) != stored["network_file"]:
+        raise BundleError(f"{BACKBONE} was changed or damaged")
+    return restored_network(folder, BACKBONE, recipe, stored["network"])

@@ -151,7 +151,7 @@ def _restore_head(
     """
     from safetensors.numpy import load_file as load_numpy
 
-    backbone = _stored_backbone(folder, description["backbone"], tuple(files["backbone"]), backbones)
+    backbone = stored_backbone(folder, description["backbone"], tuple(files["backbone"]), backbones)
     head = FittedHead.from_tensors(HeadSpec.from_json(description["head"]), load_numpy(folder / files["head"]))
     classes, table = tuple(str(name) for name in whole["classes"]), _stored_table(whole)
     preparation = _stored_preparation(folder, description, files["preparation"])
@@ -178,7 +178,7 @@ def _restore_head(
     )
 
 
-def _stored_backbone(
+def stored_backbone(
     folder: Path, stored: Mapping[str, Any], files: tuple[str, ...], backbones: dict[tuple[str, ...], Backbone]
 ) -> Backbone:
     """Backbone of some files of tensors, a later one's before those of an earlier one; each is restored once."""

@@ -481,12 +481,7 @@ class Model(ShownModel):
             **blocks,
             **novelty,
             **batch_of_one,
-            "backbone": {
-                "name": self.backbone.name,
-                "weights": self.backbone.weights.to_json(),
-                "normalisation": {"mean": list(self.backbone.mean), "std": list(self.backbone.std)},
-                "hub_config": self.backbone.hub_config,
-            },
+            "backbone": described_backbone(self.backbone),
             "classes": list(self.classes),
             "decisions": self.decisions.to_json(),
             "engine": self.engine.to_json(),
@@ -513,6 +508,16 @@ class Model(ShownModel):
             for one, files in zip(self.others, stored.places, strict=True)
         ]
         return {"ensemble": {"weights": list(self.weights), "members": members}}
+
+
+def described_backbone(backbone: Backbone) -> dict[str, Any]:
+    """What a network is restored by, beside its tensors."""
+    return {
+        "name": backbone.name,
+        "weights": backbone.weights.to_json(),
+        "normalisation": {"mean": list(backbone.mean), "std": list(backbone.std)},
+        "hub_config": backbone.hub_config,
+    }
 
 
 def image_mark(dataset: ImageDataset, row: int) -> str:

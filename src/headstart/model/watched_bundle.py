@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from headstart.data import ImageDataset
 from headstart.data.table.column import TableColumn
 from headstart.decisions.alarm_rate import AlarmRate
-from headstart.engines.capabilities import openvino_precisions
-from headstart.engines.engine import Engine, engine_for
 from headstart.errors import BundleError, DataError, EngineError
 from headstart.model.bundle import MANIFEST, check_manifest, find_bundle, read_json
 from headstart.model.load import load_model
 from headstart.model.model import Model, Prediction
 from headstart.model.watcher import Judged, beyond_threshold
 from headstart.model.window_evidence import CoveredWindow, WindowQuestions
+from headstart.model.window_network import few_at_once, live_engine
 from headstart.signals.baselines import RAW_STATISTICS
 from headstart.signals.recipe import RECIPE_FILE, SignalRecipe
 from headstart.signals.recording import NORMAL
@@ -30,10 +29,6 @@ from headstart.storage import hash_file, hash_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-_FEW: Final = 4
-"""Windows that a network takes at once where it is not given one by one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,30 +135,13 @@ class BundleWatcher:
         return values.astype(np.float64)
 
 
-def live_engine(engine: Engine) -> Engine:
-    """Engine by which windows of a stream are looked at; probabilities agree with those of `engine` to 1e-4.
-
-    A batch is filled up to its size, so one window would cost as much as the sixteen of a fit: on a CPU the network
-    takes windows one by one, always, so that a score does not depend on what came with its window. OpenVINO costs a
-    third of torch, and gives each of several windows a thread of its own; the threads of torch share out one window,
-    and wait for one another.
-    """
-    if engine.device != "cpu" or engine.compiled:
-        return replace(engine, batch_size=min(_FEW, engine.batch_size))
-    if engine.precision == "int8":  # the quantised network is of its batch size
-        return engine
-    if engine.name == "torch" and engine.precision == "fp32" and "fp32" in openvino_precisions():
-        return replace(engine_for("openvino", "fp32", device="cpu", n_threads=engine.n_threads), batch_size=1)
-    return replace(engine, batch_size=1)
-
-
 def _live(model: Model) -> Model:
     """The model with a network, ready to run, that gives what its head takes and no more, windows one by one."""
     found = replace(model, engine=live_engine(model.engine), trims_network=not model.others, batch_of_one=None)
     try:
         _make_ready(found)
     except EngineError:  # OpenVINO cannot express every network
-        found = replace(found, engine=replace(model.engine, batch_size=min(_FEW, model.engine.batch_size)))
+        found = replace(found, engine=replace(model.engine, batch_size=few_at_once(model.engine)))
         _make_ready(found)
     return found
 

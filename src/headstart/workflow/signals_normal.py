@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.decisions.alarm_rate import MIN_RANK, AlarmRate
 from headstart.errors import InputError, plural
 from headstart.model.detector import DESCRIPTION, Detector, fit_detector
+from headstart.model.window_features import STATISTICS, WindowFeatures
 from headstart.signals.dataset import recipe_of
 from headstart.signals.notes import notes_on
 from headstart.signals.readers.read import read_recordings
@@ -16,6 +18,10 @@ from headstart.signals.span import Span
 from headstart.signals.windows import Windowing, cut_windows
 from headstart.workflow.options.data import check_apart
 from headstart.workflow.options.signals import FileOptions
+
+if TYPE_CHECKING:
+    from headstart.signals.recipe import SignalRecipe
+    from headstart.workflow.options.fit import FitOptions
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,16 @@ class NormalOptions:
         Kind of one-class head.
     alarms_per_day : float or None
     files : FileOptions
+    image : str
+        How a network is shown a window.
+    network : FitOptions or None
+        Network whose features windows are known by, of these options: ``features``, ``backbone``, ``weights``,
+        ``input_size``, ``device``, ``threads`` and ``offline``. None: windows are known by statistics.
+
+    Raises
+    ------
+    InputError
+        When the network is told something, and no features of it are asked for.
     """
 
     window: str
@@ -39,6 +55,20 @@ class NormalOptions:
     alarms_per_day: float | None = None
     block: str | None = None
     files: FileOptions = field(default_factory=FileOptions)
+    image: str = "level"
+    network: FitOptions | None = None
+
+    def __post_init__(self) -> None:
+        network = self.network
+        if network is not None and network.features is None:
+            raise InputError(
+                "Name the features of the network by which windows are known: --features block4:rows, say."
+            )
+        if network is None and self.image != "level":
+            raise InputError(
+                f"--image {self.image} says how a network is shown windows, which are known by their statistics here. "
+                "Add --features, or leave it out."
+            )
 
 
 @dataclass(frozen=True)
@@ -103,15 +133,38 @@ def learn_normal(data: str, output: Path, options: NormalOptions) -> NormalRunni
     how = _windowing(options, recordings[0].period_s)
     windows = cut_windows(recordings, how)
     block = None if options.block is None else _seconds(Span.parse(options.block, "--block"), windows.period_s)
+    recipe = recipe_of(windows, how, standardise=None, image=options.image, with_statistics=options.network is None)
     detector = fit_detector(
         windows,
-        recipe_of(windows, how, standardise=None, image="level", with_statistics=True),
+        recipe,
         kind=options.one_class,
         per_day=options.alarms_per_day,
         block_s=block,
+        seen=_seen(recipe, options.network),
     )
     detector.save(output)
     return NormalRunning(detector, (*notes_on(recordings), *windows.notes))
+
+
+def _seen(recipe: SignalRecipe, options: FitOptions | None) -> WindowFeatures:
+    """What windows are known by."""
+    if options is None or options.features is None:
+        return STATISTICS
+    from headstart.features.open import ExtractionSettings
+    from headstart.model.window_network import open_window_network
+
+    side = options.input_size
+    settings = ExtractionSettings(
+        backbone=options.backbone or DEFAULT_BACKBONE,
+        weights=options.weights,
+        input_size=None if side is None else (side, side),
+        device=options.device,
+        n_threads=options.threads,
+        offline=options.offline or options.backbone is None,
+        seed=options.seed,
+        features=options.features,
+    )
+    return open_window_network(recipe, settings)
 
 
 def _windowing(options: NormalOptions, period_s: float) -> Windowing:

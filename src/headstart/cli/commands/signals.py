@@ -32,6 +32,8 @@ from headstart.workflow.options.signals import OF_IMAGE_FILES, FileOptions, Sign
 _KINDS = ("mahalanobis", "knn")
 _FORMATS = ("csv", "json", "influx")
 _OF_FIT = tuple(item.name for item in declared_options(FitOptions) if item.name not in OF_IMAGE_FILES)
+_OF_NETWORK = ("backbone", "weights", "input_size", "device", "threads", "offline")
+"""Options of the network of a detector."""
 _OF_JUDGED = tuple(item.name for item in declared_options(FileOptions) if item.name != "channels")
 """Options of files whose channels a model knows."""
 
@@ -190,17 +192,24 @@ def simulate(output: str, recordings: int, minutes: float, **given: Any) -> Answ
 @click.option(
     "--block", metavar="TIME", help="Stretch of time whose alarms count as one. [default: 10min, or a window if longer]"
 )
+@options_of(FitOptions, "features", unset="none: by statistics of their channels", help="Know windows by a network.")
+@options_of(SignalOptions, "image")
+@options_of(FitOptions, *_OF_NETWORK)
 @options_of(FileOptions)
 def normal(data: str, output: str, **given: Any) -> Answer:
     """Learn normal running, without any labels.
 
     DATA is a recording (CSV, Parquet, .npz, .ts) or a folder of them; windows whose labels are not normal are left
-    out. Windows are known by statistics of their channels.
+    out. Windows are known by statistics of their channels, or by what a network gives of their pictures.
     """
+    from headstart.errors import InputError
     from headstart.workflow.signals_normal import NormalOptions, learn_normal
 
-    files = collect(FileOptions, given)
-    options = NormalOptions(**given, files=files)
+    files, image = collect(FileOptions, given), given.pop("image")
+    network = collect(FitOptions, given)
+    if network.features is None and network != FitOptions():
+        raise InputError("Windows are known by statistics here, without a network. Add --features, as in block4:rows.")
+    options = NormalOptions(**given, files=files, image=image, network=None if network.features is None else network)
     learned = learn_normal(data, Path(output), options)
 
     def show() -> None:
