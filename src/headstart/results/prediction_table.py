@@ -17,6 +17,7 @@ from headstart.errors import plural
 from headstart.metrics.validation import MAX_PROBABILITY, MAX_SUM_ERROR
 from headstart.results.damage import damaged, read_text
 from headstart.results.models.split import RunSplit
+from headstart.runtime.csv_cells import restored
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,14 @@ def read_predictions(path: Path, classes: Sequence[str], split: RunSplit) -> Pre
         damaged(path, "it holds no rows")
     cells = _Cells(path, table)
     found = PredictionTable(
-        images=table["image"],
+        images=list(map(restored, table["image"])),
         labels=cells.codes("label", classes, "none of the classes in results.json"),
         predicted=cells.codes("predicted", classes, "none of the classes in results.json"),
         probabilities=_probabilities(cells, shown),
         repeat=cells.whole_numbers("repeat"),
         fold=cells.whole_numbers("fold"),
         weights=_weights(cells) if "weight" in table else None,
-        groups=table.get("group"),
+        groups=list(map(restored, table["group"])) if "group" in table else None,
         sets=cells.sets("set", classes) if "set" in table else None,
     )
     _check_against_split(cells, found, split)
@@ -120,7 +121,7 @@ class _Cells:
     def codes(self, column: str, names: Sequence[str], which_is: str) -> NDArray[np.int64]:
         """Position of every cell among the names."""
         index = {name: code for code, name in enumerate(names)}
-        codes = np.array([index.get(cell, -1) for cell in self.table[column]], dtype=np.int64)
+        codes = np.array([index.get(restored(cell), -1) for cell in self.table[column]], dtype=np.int64)
         self.refuse_first(column, codes < 0, f"which is {which_is}")
         return codes
 

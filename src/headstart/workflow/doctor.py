@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
+from headstart.runtime.csv_cells import RAW_VARIABLE
 from headstart.runtime.installation import (
     EXTRAS,
     REQUIREMENTS,
@@ -38,6 +39,7 @@ Otherwise = TypeVar("Otherwise")
 VARIABLES: Final = {
     "HEADSTART_CACHE": "folder of the cache and of added weights",
     "HEADSTART_CACHE_LIMIT": "size that the cache may grow to, such as 20GB",
+    RAW_VARIABLE: "1: CSV for programs, without apostrophes before texts that a spreadsheet takes for formulas",
     "HF_HUB_OFFLINE": "1: never ask the Hugging Face hub",
     "HF_HUB_CACHE": "folder of weights from the hub",
     "HUGGINGFACE_HUB_CACHE": "older name of HF_HUB_CACHE",

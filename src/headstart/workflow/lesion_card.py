@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from headstart.metrics.subgroups import Subgroups, score_subgroups
 from headstart.report.model_card import model_card
 from headstart.results.out_of_fold import out_of_fold
 from headstart.results.read import read_run
+from headstart.runtime.csv_cells import csv_bytes
 from headstart.storage import write_bytes
 from headstart.study.execution import run_folder as files
 
@@ -96,12 +95,10 @@ def _size_band(size: tuple[int, int] | None) -> str:
 
 
 def _subgroups_csv(subgroups: Sequence[Subgroups]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["column", "subgroup", "images", "groups", "right", "ci95_low", "ci95_high", "gap", "p"])
+    rows: list[list[Any]] = [["column", "subgroup", "images", "groups", "right", "ci95_low", "ci95_high", "gap", "p"]]
     for one in subgroups:
         tested = ["" if value is None else repr(value) for value in (one.gap, one.p)]
         for score in one.scores:
             numbers = [repr(value) for value in (score.right, *score.ci95)]
-            writer.writerow([one.column, score.name, score.n_images, score.n_groups, *numbers, *tested])
-    return text.getvalue().encode()
+            rows.append([one.column, score.name, score.n_images, score.n_groups, *numbers, *tested])
+    return csv_bytes(rows)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import glob
-import io
 import json
 import os
 import sys
@@ -20,6 +18,7 @@ from headstart.data.table.encoding import array_needed
 from headstart.errors import DataError, InputError
 from headstart.model import Model, Prediction
 from headstart.progress import Progress
+from headstart.runtime.csv_cells import csv_bytes
 from headstart.storage import replacing
 
 WILDCARDS: Final = "*?["
@@ -254,7 +253,7 @@ def _write(
     if not json_lines:
         columns = [f"probability:{name}" for name in model.classes]
         sets, novelty = ["set"] if _makes_sets(model) else [], NOVELTY_COLUMNS if model.detector is not None else ()
-        handle.write(_csv(["image", "status", "predicted", *columns, *sets, *novelty]))
+        handle.write(csv_bytes([["image", "status", "predicted", *columns, *sets, *novelty]]))
     for prediction in predictions:
         n_bad += prediction.error is not None
         handle.write(line(model, dataset, prediction))
@@ -268,7 +267,7 @@ def _csv_line(model: Model, dataset: ImageDataset, prediction: Prediction) -> by
     chosen = "" if members is None else json.dumps(members, ensure_ascii=False)
     cells = [prediction.image, _status(dataset, prediction), prediction.predicted or "", *values]
     sets = [chosen] if _makes_sets(model) else []
-    return _csv([*cells, *sets, *_novelty_cells(model, prediction)])
+    return csv_bytes([[*cells, *sets, *_novelty_cells(model, prediction)]])
 
 
 def _novelty_cells(model: Model, prediction: Prediction) -> list[str]:
@@ -283,12 +282,6 @@ def _novelty_cells(model: Model, prediction: Prediction) -> list[str]:
 
 def _makes_sets(model: Model) -> bool:
     return model.decisions.conformal is not None
-
-
-def _csv(cells: Sequence[str]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return _encoded(text.getvalue())
 
 
 def _encoded(text: str) -> bytes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +15,7 @@ from headstart.errors import DataError, RunError, plural
 from headstart.model.watcher import Watcher, model_evidence
 from headstart.report.figures.style import render
 from headstart.report.figures.timeline import Timeline, draw_timeline
+from headstart.runtime.csv_cells import csv_bytes
 from headstart.signals.attribution import ChannelEvidence, deviation_evidence, sentence, to_blame
 from headstart.signals.judging import JudgedAlarms, alarm_spans, events_of, judge_windows, raising_windows
 from headstart.signals.live.alarms import Hysteresis
@@ -223,13 +222,13 @@ def _rows(windows: Windows, place: int) -> npt.NDArray[np.int64]:
 
 
 def _table(found: JudgedWindows) -> bytes:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["recording", "start_s", "start", "label", "score", "probability", "p", "beyond", "evidence"])
+    rows: list[list[Any]] = [
+        ["recording", "start_s", "start", "label", "score", "probability", "p", "beyond", "evidence"]
+    ]
     windows = found.windows
     for row, (place, start) in enumerate(zip(windows.recording.tolist(), windows.start.tolist(), strict=True)):
         one = windows.recordings[place]
-        table.writerow(
+        rows.append(
             [
                 one.name,
                 f"{start * windows.period_s:.10g}",
@@ -242,7 +241,7 @@ def _table(found: JudgedWindows) -> bytes:
                 "; ".join(_sentences(found, row)),
             ]
         )
-    return text.getvalue().encode()
+    return csv_bytes(rows)
 
 
 def _sentences(found: JudgedWindows, row: int) -> list[str]:

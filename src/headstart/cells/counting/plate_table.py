@@ -13,6 +13,7 @@ from typing import Final
 
 from headstart.cells.micrographs.plate import well_name
 from headstart.errors import InputError, first_few, unknown_name
+from headstart.runtime.csv_cells import restored
 
 _WELL: Final = re.compile(r"[A-Pa-p]0?(?:[1-9]|1[0-9]|2[0-4])")
 _BEGINNINGS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -84,7 +85,7 @@ def read_plate_table(path: Path) -> PlateTable:
         with path.open(newline="", encoding="utf-8-sig") as handle:
             reader = csv.DictReader(handle, restval="")
             names = [name or "" for name in reader.fieldnames or ()]
-            rows = [{name: (row.get(name) or "").strip() for name in names} for row in reader]
+            rows = [{name: restored((row.get(name) or "").strip()) for name in names} for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as a table of wells ({error}). Save it as CSV in UTF-8.") from error
     by_lower = {name.lower(): name for name in names}

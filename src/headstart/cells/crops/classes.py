@@ -13,6 +13,7 @@ import numpy as np
 
 from headstart.cells.micrographs.read import check_channel
 from headstart.errors import InputError
+from headstart.runtime.csv_cells import restored
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,7 +58,10 @@ def read_class_points(path: Path) -> dict[str, ClassPoints]:
             missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
                 raise InputError(f"{path} lacks the column {missing[0]}; expected {', '.join(COLUMNS)}.")
-            rows = [(row["image"] or "", *_position(path, row), (row["class"] or "").strip()) for row in reader]
+            rows = [
+                (restored(row["image"] or ""), *_position(path, row), restored((row["class"] or "").strip()))
+                for row in reader
+            ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as a table of classes ({error}).") from error
     found: dict[str, list[tuple[float, float, str]]] = {}

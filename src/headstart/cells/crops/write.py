@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from headstart.cells.crops.dataset import SEPARATOR
+from headstart.runtime.csv_cells import csv_bytes
 from headstart.storage import write_bytes
 
 if TYPE_CHECKING:
@@ -28,18 +28,16 @@ def write_crops(dataset: ImageDataset, folder: Path) -> None:
     """
     labels = dataset.label_names()
     groups = [] if dataset.groups is None else [dataset.group_names[code] for code in dataset.groups.tolist()]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     has = [*(["label"] if labels else []), *(["group"] if groups else [])]
-    writer.writerow(["image", *has, *(column.name for column in dataset.columns)])
+    rows: list[list[Any]] = [["image", *has, *(column.name for column in dataset.columns)]]
     for row, name in enumerate(dataset.names):
         picture = io.BytesIO()
         dataset.load(row).save(picture, format="PNG")
         path = crop_path(name)
         write_bytes(folder / path, picture.getvalue())
         known = [column[row] for column in (labels, groups) if column]
-        writer.writerow([path, *known, *(f"{column.values[row]:.6g}" for column in dataset.columns)])
-    write_bytes(folder / MANIFEST, text.getvalue().encode())
+        rows.append([path, *known, *(f"{column.values[row]:.6g}" for column in dataset.columns)])
+    write_bytes(folder / MANIFEST, csv_bytes(rows))
 
 
 def crop_path(name: str) -> str:

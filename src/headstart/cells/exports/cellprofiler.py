@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -11,6 +9,7 @@ from typing import Any, Final
 from headstart.cells.cell_table import CellTable
 from headstart.cells.measure import INTENSITY, SHAPE
 from headstart.errors import InputError
+from headstart.runtime.csv_cells import csv_bytes
 
 _SHAPES: Final = {
     "area": "Area",
@@ -32,7 +31,6 @@ _INTENSITIES: Final = {
     "texture_coarse": "Texture_Coarse",
 }
 _BOX: Final = ("BoundingBoxMinimum_Y", "BoundingBoxMinimum_X", "BoundingBoxMaximum_Y", "BoundingBoxMaximum_X")
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def object_columns(
@@ -126,15 +124,10 @@ def safe_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes
 
 def csv_lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
     """Lines of `safe_csv` without the names of the columns, to go on with a table."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([_cell(row.get(column)) for column in columns] for row in rows)
-    return text.getvalue().encode()
+    return csv_bytes([_cell(row.get(column)) for column in columns] for row in rows)
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, str):
-        text = value.replace("\r", " ")  # which csv would write without quotes, so that it ended the line
-        return f"'{text}" if value.startswith(_FORMULA) else text
     if isinstance(value, float):
         return repr(value) if math.isfinite(value) else ""
-    return "" if value is None else value
+    return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
@@ -13,6 +12,7 @@ import numpy as np
 from headstart.cells.micrographs.plate import plate_position
 from headstart.cells.segmentation.preview import MAX_PICTURES, outlined, preview_sheet
 from headstart.errors import InputError
+from headstart.runtime.csv_cells import csv_bytes
 from headstart.storage import write_bytes
 
 if TYPE_CHECKING:
@@ -64,11 +64,7 @@ class SegmentationWriter:
         """Write table and preview."""
         from PIL import Image
 
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow((*_FIRST, *self._columns))
-        writer.writerows(self._rows)
-        write_bytes(self._folder / TABLE, text.getvalue().encode())
+        write_bytes(self._folder / TABLE, csv_bytes([(*_FIRST, *self._columns), *self._rows]))
         sheet = io.BytesIO()
         Image.fromarray(preview_sheet(self._pictures)).save(sheet, format="PNG")
         write_bytes(self._folder / PREVIEW, sheet.getvalue())

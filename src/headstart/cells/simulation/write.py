@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from headstart.cells.simulation.assay import CLASSES, PIXEL_UM, SimulatedAssay
 from headstart.errors import InputError
 from headstart.progress import Progress
+from headstart.runtime.csv_cells import csv_bytes
 from headstart.storage import write_bytes
 
 MICROGRAPHS, MASKS, CELLS, WELLS = "micrographs", "masks", "cells.csv", "wells.csv"
@@ -41,8 +41,8 @@ def write_assay(assay: SimulatedAssay, folder: Path, progress: Progress) -> int:
             cells += [(name, *row) for row in _rows(field.labels, field.dead)]
             done(1)
     wells = {assay.well(number): assay.dose_um(number) for number in range(assay.n_micrographs)}
-    write_bytes(folder / CELLS, _csv(("image", "cell", "y", "x", "class"), cells))
-    write_bytes(folder / WELLS, _csv(("well", "dose_um"), sorted(wells.items())))
+    write_bytes(folder / CELLS, csv_bytes([("image", "cell", "y", "x", "class"), *cells]))
+    write_bytes(folder / WELLS, csv_bytes([("well", "dose_um"), *sorted(wells.items())]))
     write_bytes(folder / "README.txt", _README.encode())
     return len(cells)
 
@@ -57,14 +57,6 @@ def _rows(labels: Any, dead: Any) -> list[tuple[int, float, float, str]]:
         (cell + 1, round(float(y[cell]), 2), round(float(x[cell]), 2), CLASSES[int(dead[cell])])
         for cell in range(n_cells)
     ]
-
-
-def _csv(header: tuple[str, ...], rows: list[Any]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue().encode()
 
 
 def tiff_bytes(image: Any, pixel_um: float | None = None) -> bytes:

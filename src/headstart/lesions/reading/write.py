@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from headstart.lesions.reading.data import DESCRIBING, LesionData
 from headstart.lesions.reading.table import IMPORT, TABLE
 from headstart.progress import Progress, Silent
+from headstart.runtime.csv_cells import csv_bytes
 from headstart.storage import storage_error, write_bytes, write_json
 
 if TYPE_CHECKING:
@@ -49,8 +48,8 @@ def write_lesions(data: LesionData, folder: Path, progress: Progress | None = No
         for one, name in zip(data.lesions, names, strict=True):
             _link_or_copy(data.root / one.image, folder / name)
             done(1)
-    write_bytes(folder / TABLE, _csv(_HEADER, map(_row, names, data.lesions)))
-    write_bytes(folder / LEFT_OUT, _csv(("image", "reason"), data.left_out))
+    write_bytes(folder / TABLE, csv_bytes([_HEADER, *map(_row, names, data.lesions)]))
+    write_bytes(folder / LEFT_OUT, csv_bytes([("image", "reason"), *data.left_out]))
     account = {**data.counts(), "order": list(data.classes) if data.is_ordered else [], "notes": list(data.notes)}
     write_json(folder / IMPORT, account)
     return account
@@ -76,11 +75,3 @@ def _link_or_copy(source: Path, target: Path) -> None:
             shutil.copyfile(source, target)
     except OSError as error:
         raise storage_error(target, error) from error
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue().encode()

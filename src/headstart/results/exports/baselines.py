@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headstart.results.exports import ExportContext, register_export
+from headstart.runtime.csv_cells import csv_bytes
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
@@ -31,10 +30,8 @@ def baselines_csv(dataset: ImageDataset, transfer: Transfer) -> bytes:
         (fold.outer.repeat, fold.outer.fold): transfer.best[number]
         for number, fold in enumerate(transfer.outcomes[0].folds)
     }
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     columns = [f"probability:{name}" for name in like.classes]
-    writer.writerow(["baseline", "best", "image", "label", "predicted", *columns, "repeat", "fold"])
+    rows: list[list[Any]] = [["baseline", "best", "image", "label", "predicted", *columns, "repeat", "fold"]]
     for place, outcome in enumerate(transfer.outcomes):
         oof = outcome.oof(like)
         for repeat in range(like.n_repeats):
@@ -44,5 +41,5 @@ def baselines_csv(dataset: ImageDataset, transfer: Transfer) -> bytes:
                 names = [dataset.names[row], like.classes[int(like.labels[row])]]
                 predicted = like.classes[int(probabilities.argmax())]
                 numbers = [repr(float(value)) for value in probabilities]
-                writer.writerow([outcome.name, best, *names, predicted, *numbers, repeat, fold])
-    return text.getvalue().encode()
+                rows.append([outcome.name, best, *names, predicted, *numbers, repeat, fold])
+    return csv_bytes(rows)

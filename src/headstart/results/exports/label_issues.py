@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING, Any, Final
 
 from headstart.metrics.label_issues import LabelIssues, find_label_issues
 from headstart.results.exports import ExportContext, register_export
 from headstart.results.models.label_issues import LabelIssue
 from headstart.results.writers.label_issues import label_issue
+from headstart.runtime.csv_cells import csv_bytes
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
@@ -26,13 +25,8 @@ def _content(context: ExportContext) -> bytes:
 def label_issues_csv(dataset: ImageDataset, issues: LabelIssues) -> bytes:
     """Every label issue as CSV, the clearest first, numbers in full precision; with raters their votes too."""
     columns = [*_COLUMNS, *(["votes"] if dataset.ratings is not None else [])]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for place in range(len(issues.rows)):
-        issue = label_issue(dataset, issues, place)
-        writer.writerow([_cell(getattr(issue, column)) for column in columns])
-    return text.getvalue().encode()
+    found = (label_issue(dataset, issues, place) for place in range(len(issues.rows)))
+    return csv_bytes([columns, *([_cell(getattr(issue, column)) for column in columns] for issue in found)])
 
 
 def _cell(value: Any) -> Any:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from headstart.results.exports import ExportContext, register_export
+from headstart.runtime.csv_cells import csv_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,13 +34,11 @@ def predictions_csv(dataset: ImageDataset, oof: OutOfFold, decided: DecidedOutOf
     decided : DecidedOutOfFold, optional
         Predicted classes and prediction sets, each set as a JSON list; None: the most probable class, no sets.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     columns = [f"probability:{name}" for name in oof.classes]
     sets = None if decided is None else decided.sets
     kept = {"set": sets, "weight": oof.weights, "group": oof.groups}
     extra = [name for name, values in kept.items() if values is not None]
-    writer.writerow(["image", "label", "predicted", *columns, "repeat", "fold", *extra])
+    rows: list[list[Any]] = [["image", "label", "predicted", *columns, "repeat", "fold", *extra]]
     predicted = oof.probabilities.argmax(axis=2) if decided is None else decided.predicted_classes
     for repeat in range(oof.n_repeats):
         for row in oof.rows_of(repeat).tolist():
@@ -50,8 +47,8 @@ def predictions_csv(dataset: ImageDataset, oof: OutOfFold, decided: DecidedOutOf
             chosen = [] if sets is None else [set_words(oof.classes, sets[repeat, row])]
             weight = [] if oof.weights is None else [repr(float(oof.weights[row]))]
             group = [] if oof.groups is None else [_group_name(dataset, oof.groups, row)]
-            writer.writerow([*names, *values, repeat, int(oof.fold[repeat, row]), *chosen, *weight, *group])
-    return text.getvalue().encode()
+            rows.append([*names, *values, repeat, int(oof.fold[repeat, row]), *chosen, *weight, *group])
+    return csv_bytes(rows)
 
 
 def set_words(classes: Sequence[str], inside: NDArray[np.bool_]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from headstart.errors import DataError
+from headstart.runtime.csv_cells import restored
 
 MAX_COLUMNS: Final = 10_000
 MAX_HEADER_BYTES: Final = 1 << 20
@@ -73,7 +74,7 @@ def csv_layout(path: Path) -> CsvLayout:
         raise DataError(f"{path} cannot be read as a table: its header is damaged ({error}).") from error
     is_plain = encoding == "utf-8-sig" and declared is None and "\n" not in header and "\r" not in header
     ends_as_usual = text[header_end - 1 : header_end] == "\n" or header_end == len(text)
-    cleaned = tuple(" ".join(name.split()) for name in names)
+    cleaned = tuple(restored(" ".join(name.split())) for name in names)
     return CsvLayout(encoding, delimiter, cleaned, header_end, is_plain and ends_as_usual)
 
 

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
 from headstart.data.readers.manifest.csv_layout import MAX_COLUMNS, CsvLayout, csv_layout, not_unicode
 from headstart.errors import DataError, plural
+from headstart.runtime.csv_cells import RESTORING
 
 _MAX_UNUSUAL_BYTES: Final = 256 << 20
 _BLOCK_BYTES: Final = 4 << 20  # also the longest row that the CSV parser takes
@@ -54,7 +56,7 @@ def read_columns(path: Path, columns: list[str]) -> pa.Table:
     try:
         if is_parquet(path):
             return checked_types(path, pa.parquet.read_table(path, columns=columns))
-        return _read_csv(path, columns)
+        return _without_marks(_read_csv(path, columns))
     except DataError:
         raise
     except Exception as error:  # as above
@@ -116,6 +118,12 @@ def _read_any_csv(path: Path, layout: CsvLayout, columns: list[str]) -> pa.Table
     except csv.Error as error:
         raise _unreadable(path, error) from error
     return pa.table({name: pa.array(cells, pa.large_string()) for name, cells in zip(columns, kept, strict=True)})
+
+
+def _without_marks(table: pa.Table) -> pa.Table:
+    """Texts without the apostrophes that keep a spreadsheet from taking them for formulas."""
+    texts = {name: pc.replace_substring_regex(table[name], RESTORING, r"\1") for name in table.column_names}
+    return pa.table(texts)
 
 
 def checked_types(path: Path, table: pa.Table) -> pa.Table:
