@@ -104,7 +104,10 @@ def test_a_model_card_stands_beside_the_report_and_in_the_bundle(lesion_run):
     for title in parts:
         assert f"## {title}\n" in card
     assert "no medical device" in card
-    assert "- No lesion was found in 0 images" in card
+    assert "- A lesion was found in every image." in card
+    assert "pad, clean-up none, lesion (measured in the picture, no network takes part)" in card
+    recall = lesion_run.results.per_class[">1.5 mm"].metrics["recall"]
+    assert f"- &gt;1.5 mm against the others: sensitivity {recall}, specificity " in card
     assert "| sex | female |" in card
     assert card.count("images of a patient or lesion stay together") == 1
 

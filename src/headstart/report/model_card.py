@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from headstart.backbones.feature_block import HANDCRAFTED
 from headstart.errors import plural
 from headstart.metrics.subgroups import MIN_GROUPS, Subgroups
 from headstart.report.text.metric_names import metric_title, ordered_metrics
 from headstart.results import RunResults
+from headstart.results.models.estimates import ClassScores
+from headstart.results.models.sources import SourceFacts
 
 _INTENDED = (
     "Grading dermoscopic images like those that it was trained on, taken with dermatoscopes like theirs, of lesions "
@@ -86,8 +89,8 @@ def _data(results: RunResults, read: Mapping[str, Any], notes: Sequence[str]) ->
     lines = [f"- {results.task.n_images:,} images. {counts}.", *(f"- {note}" for note in notes)]
     missed = read.get("no_lesion_found")
     if missed is not None:
-        stand = plural(missed, "image, which stands whole for it", "images, which stand whole for theirs")
-        lines.append(f"- No lesion was found in {stand}.")
+        images = plural(missed, "image, which is taken whole", "images, which are taken whole")
+        lines.append(f"- No lesion was found in {images}." if missed else "- A lesion was found in every image.")
     return lines
 
 
@@ -97,11 +100,18 @@ def _model(results: RunResults) -> list[str]:
         lines.append(
             "- Where several candidates together were better on inner images, their probabilities are averaged."
         )
-    lines.append(f"- Looked at: {'; '.join(dict.fromkeys(source.label for source in results.sources))}.")
+    lines.append(f"- Looked at: {'; '.join(dict.fromkeys(map(_source_words, results.sources)))}.")
     if results.table is not None:
         columns = ", ".join(column.name for column in results.table.columns)
         lines.append(f"- Beside the pictures it takes: {columns}.")
     return lines
+
+
+def _source_words(source: SourceFacts) -> str:
+    """Label of a source; where numbers of the lesion are all of it, that no network takes part."""
+    blocks = [] if source.features is None else [block.name for block in source.features.blocks]
+    alone = blocks and set(blocks) <= {block.name for block in HANDCRAFTED}
+    return f"{source.label} (measured in the picture, no network takes part)" if alone else source.label
 
 
 def _scores(results: RunResults) -> list[str]:
@@ -117,7 +127,15 @@ def _classes(results: RunResults) -> list[str]:
     header = ["| true, predicted | " + " | ".join(map(_cell, results.task.classes)) + " |"]
     header.append("|---|" + "---|" * len(results.task.classes))
     rows = zip(results.task.classes, results.confusion, strict=True)
-    return header + [f"| {_cell(name)} | " + " | ".join(f"{count:g}" for count in row) + " |" for name, row in rows]
+    table = [f"| {_cell(name)} | " + " | ".join(f"{count:g}" for count in row) + " |" for name, row in rows]
+    return [*header, *table, "", *(_class_line(name, results.per_class[name]) for name in results.task.classes)]
+
+
+def _class_line(name: str, scores: ClassScores) -> str:
+    """What a physician asks of one class against all others."""
+    asked = (("sensitivity", "recall"), ("specificity", "specificity"), ("ROC AUC", "roc_auc"))
+    told = ", ".join(f"{word} {scores.metrics[metric]}" for word, metric in asked)
+    return f"- {_cell(name)} against the others: {told}; n = {scores.support:,}."
 
 
 def _decisions(results: RunResults) -> list[str]:

@@ -252,7 +252,8 @@ class _Reading:
             notes.append(f"{of}: images of a patient or lesion stay together.")
         if not any(self.table.texts("patient")):
             notes.append(
-                "The table names no patients, so two lesions of one patient may stand on both sides of a split."
+                "The table names no patients (--patient-column), so two lesions of one patient may stand on both sides "
+                "of a split."
             )
         if self.by_thickness:
             names = ", ".join(self.thickness_classes.names)
