@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,14 +119,16 @@ def kinds(*, quick: bool) -> dict[str, NDArray[np.uint8]]:
     return {name: np.stack(images) for name, images in found.items()}
 
 
-def fitted(rows: Floats, measure: Measure, generator: np.random.Generator) -> tuple[TrainingDistance, Floats]:
+def fitted(
+    rows: Floats, measure: Measure, generator: np.random.Generator, *, blocks: Sequence[int] = ()
+) -> tuple[TrainingDistance, Floats]:
     """Distance from all rows, and the distance of each from those of the other inner folds."""
     fold = generator.permutation(np.arange(len(rows)) % N_INNER)
     distances = np.empty(len(rows))
     for number in range(N_INNER):
         inside = fold == number
-        distances[inside] = fit_distance(rows[~inside], measure).distances(rows[inside])
-    return fit_distance(rows, measure), distances
+        distances[inside] = fit_distance(rows[~inside], measure, blocks=blocks).distances(rows[inside])
+    return fit_distance(rows, measure, blocks=blocks), distances
 
 
 def judged(
