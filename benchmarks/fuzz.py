@@ -26,18 +26,15 @@ from typing import Any
 import numpy as np
 import tifffile
 from common import write_results
+from fuzz_documents import NETWORK, sound_documents
 from PIL import Image
 
-from headstart.augment.policies import read_policy
-from headstart.data import read_dataset
 from headstart.data.images.decode import decode_details
-from headstart.data.split.make import make_split
-from headstart.data.split.split_file import read_split, write_split
 from headstart.errors import HeadstartError
-from headstart.study.search.toml import read_space
 
 MAX_CPU_S = 5.0
 MAX_MEMORY_MB = 1_600
+_HEADER_BYTES = 2_000
 _HOSTILE = (
     b"9" * 5_000,
     b"[" * 3_000,
@@ -94,11 +91,11 @@ class Findings:
             self.slow.append(f"{kind} {self.tried[kind]}: {took:.1f} s")
 
 
-def mutated(sound: bytes, dice: random.Random) -> bytes:
-    """One to three mutations of a sound file."""
+def mutated(sound: bytes, dice: random.Random, *, of_header: bool = False) -> bytes:
+    """One to three mutations of a sound file, anywhere or among its first bytes."""
     data = bytearray(sound)
     for _ in range(dice.choice((1, 1, 1, 2, 3))):
-        place = dice.randrange(len(data)) if data else 0
+        place = dice.randrange(min(len(data), _HEADER_BYTES) if of_header else len(data)) if data else 0
         length = min(len(data) - place, dice.choice((1, 4, 64, 1_000)))
         way = dice.randrange(7)
         if way == 0:
@@ -167,67 +164,58 @@ def fuzz_images(findings: Findings, dice: random.Random, n_images: int) -> None:
         )
 
 
-def sound_documents(folder: Path) -> dict[str, tuple[bytes, Callable[[Path], object]]]:
-    """Sound tables and documents by the name of their file, each with what reads it."""
-    import pyarrow as pa
-    import pyarrow.parquet
-
-    rows = {
-        "image": [f"{n}.png" for n in range(9)],
-        "label": list("abcabcabc"),
-        "fold": [0, 1, 2] * 3,
-        "age": [1.5] * 9,
-    }
-    lines = ["image,label,fold,age", *(",".join(map(str, row)) for row in zip(*rows.values(), strict=True))]
-    pa.parquet.write_table(pa.table(rows), folder / "sound.parquet")
-    kept = io.BytesIO()
-    np.savez(kept, images=np.zeros((6, 4, 4), np.uint8), labels=np.arange(6) % 2)
-    names = tuple(f"{number}.png" for number in range(24))
-    write_split(folder / "sound.json", make_split(np.arange(24) % 2, names=names, scheme="nested:2x2"))
-    space = '[[head]]\nkind = "logistic"\nC = [0.1, 1.0]\n'
-
-    def table(path: Path) -> object:
-        return read_dataset(path, table_columns=["age"] if path.suffix != ".npz" else None)
-
-    return {
-        "table.csv": ("\n".join(lines).encode(), table),
-        "utf16.csv": ("\n".join(lines).encode("utf-16"), table),
-        "semicolons.csv": (("sep=;\n" + "\n".join(lines).replace(",", ";")).encode(), table),
-        "table.parquet": ((folder / "sound.parquet").read_bytes(), table),
-        "archive.npz": (kept.getvalue(), table),
-        "split.json": ((folder / "sound.json").read_bytes(), lambda path: read_split(path, names)),
-        "study.toml": (space.encode(), read_space),
-        "policy.toml": (b"gamma = [0.8, 1.2]\nblur_px = 1.5\n", read_policy),
-    }
-
-
-def fuzz_documents(findings: Findings, dice: random.Random, n_documents: int, folder: Path) -> None:
-    """Mutated tables, archives, splits and studies."""
-    sound = sound_documents(folder)
+def fuzz_documents(
+    findings: Findings, dice: random.Random, n_documents: int, folder: Path, run: Path | None = None
+) -> None:
+    """Mutated documents of every kind, those of a run too where one is given."""
+    sound = sound_documents(folder, run)
     for name in dice.choices(list(sound), k=n_documents):
         content, read = sound[name]
         path = folder / name
-        path.write_bytes(mutated(content, dice))
+        path.write_bytes(mutated(content, dice, of_header=dice.random() < 0.5))
         findings.check(name, lambda read=read, path=path: read(path))
+        path.write_bytes(content)
 
 
 def fuzz_bundle(findings: Findings, dice: random.Random, bundle: Path, n_tensor_bytes: int, step: int) -> None:
     """Every `step`-th byte of a bundle's JSON files and tensor headers changed, and some bytes of its tensors."""
     from headstart.model import load_model
 
-    for path in sorted(file for file in bundle.rglob("*") if file.is_file()):
+    files = sorted(file for file in bundle.rglob("*") if file.is_file())
+    tensors = [path for path in files if path.suffix == ".safetensors"]
+    for path in files:
         sound = path.read_bytes()
         places: Iterator[int] | list[int] = range(0, len(sound), step)
-        if path.suffix == ".safetensors":
+        if path in tensors:
             header = min(len(sound), 8 + int.from_bytes(sound[:8], "little"))
-            bodies = [dice.randrange(header, len(sound)) for _ in range(n_tensor_bytes)] if header < len(sound) else []
-            places = [*range(0, header, step), *bodies]
+            n_bodies = n_tensor_bytes // len(tensors) if header < len(sound) else 0
+            places = [*range(0, header, step), *(dice.randrange(header, len(sound)) for _ in range(n_bodies))]
         for place in places:
             data = bytearray(sound)
             data[place] = dice.randrange(256)
             path.write_bytes(data)
             findings.check("bundle", lambda: load_model(bundle))
         path.write_bytes(sound)
+
+
+def fuzz_signed_bundle(findings: Findings, dice: random.Random, bundle: Path, n_mutations: int) -> None:
+    """Mutated descriptions and headers of a bundle whose hashes are made to fit, as whoever forges one would."""
+    from headstart.model import load_model
+    from headstart.storage import hash_bytes, hash_json, write_json
+
+    manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    names = sorted(manifest["files"])
+    for _ in range(n_mutations):
+        name = dice.choice(names)
+        sound = (bundle / name).read_bytes()
+        data = mutated(sound, dice, of_header=name != "model.json")
+        (bundle / name).write_bytes(data)
+        signed = {key: value for key, value in manifest.items() if key != "sha256"}
+        signed["files"] = {**manifest["files"], name: hash_bytes(data)}
+        write_json(bundle / "manifest.json", {**signed, "sha256": hash_json(signed)})
+        findings.check("signed bundle", lambda: load_model(bundle))
+        (bundle / name).write_bytes(sound)
+    write_json(bundle / "manifest.json", manifest)
 
 
 def bombs(n: int) -> Iterator[tuple[str, bytes]]:
@@ -284,8 +272,8 @@ def watched_pickles(findings: Findings) -> None:
     sys.addaudithook(hook)
 
 
-def small_bundle(folder: Path) -> Path:
-    """Bundle of a model fitted on thirty pictures."""
+def small_run(folder: Path) -> Path:
+    """Run fitted on thirty pictures with a tiny network."""
     from headstart import fit
 
     rng = np.random.default_rng(5)
@@ -300,12 +288,15 @@ def small_bundle(folder: Path) -> Path:
         folder / "run",
         study=folder / "study.toml",
         split="nested:2x2",
-        input_size=64,
-        offline=True,
+        backbone=NETWORK,
+        weights="random",
+        input_size=32,
+        threads=1,
+        cache=None,
         baselines=False,
         explanations=False,
     )
-    return Path(run.folder) / "model"
+    return Path(run.folder)
 
 
 def main() -> int:
@@ -319,11 +310,14 @@ def main() -> int:
     watched_pickles(findings)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        (folder / "documents").mkdir()
         fuzz_images(findings, dice, 20_000 // share)
-        fuzz_documents(findings, dice, 5_000 // share, folder)
         fuzz_bombs(findings, 200 // (share if share == 1 else 12))
-        if not options.quick:
-            fuzz_bundle(findings, dice, small_bundle(folder), 2_000, 1)
+        run = None if options.quick else small_run(folder / "small")
+        fuzz_documents(findings, dice, 5_000 // share, folder / "documents", run)
+        if run is not None:
+            fuzz_bundle(findings, dice, run / "model", 2_000, 1)
+            fuzz_signed_bundle(findings, dice, run / "model", 2_000)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1_000
     figures = {
         "tried": dict(findings.tried),

@@ -72,6 +72,10 @@ class StorageError(HeadstartError):
     """Refusal of the disk: full, read-only or without permission."""
 
 
+class WorkerError(HeadstartError):
+    """Worker process that was ended from outside, as the system does when memory runs out."""
+
+
 _N_CLOSE = 3
 
 

@@ -166,6 +166,15 @@ def json_bytes(value: Any) -> bytes:
     return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written as UTF-8; the name of a file that is no UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def canonical_json(value: Any) -> str:
     """JSON on one line with sorted keys, for hashing and comparing.
 

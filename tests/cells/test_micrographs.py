@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -143,3 +145,18 @@ def test_cells_of_a_file_by_segmentation_and_by_a_label_image(tmp_path):
 def test_finding_goes_through_json():
     finding = CellFinding("dapi", "otsu", 12.0, 0.5, 2)
     assert CellFinding.from_json(finding.to_json()) == finding
+
+
+def test_a_library_says_nothing_of_its_own_on_a_damaged_micrograph(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((2, 16, 12), np.uint16), imagej=True, metadata={"axes": "CYX"})
+    content = bytearray(path.read_bytes())
+    content[60:100] = b"\xff" * 40
+    path.write_bytes(content)
+    code = (
+        "import sys, pathlib; from headstart.cells.micrographs.read import read_micrograph\n"
+        "try: read_micrograph(pathlib.Path(sys.argv[1]))\nexcept Exception as error: print(error)"
+    )
+    found = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    assert found.stdout.startswith("a.tif: damaged")
+    assert found.stderr == ""

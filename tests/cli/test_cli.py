@@ -376,6 +376,15 @@ def test_interrupting_leaves_with_130(folders: Path, tmp_path: Path, monkeypatch
     assert "The same command goes on from there" in found.stderr
 
 
+def test_interrupting_before_the_command_begins_leaves_with_130_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*args: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(click.Group, "parse_args", interrupted)
+    found = headstart("doctor", code=130)
+    assert found.stderr.strip() == "Interrupted before anything was done."
+
+
 def test_a_closed_pipe_is_no_traceback(fitted: tuple[Path, Result], folders: Path) -> None:
     command = f'"{sys.executable}" -m headstart predict "{fitted[0]}" "{folders}" --json-lines | head -1'
     found = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120)

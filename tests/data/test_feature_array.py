@@ -182,3 +182,10 @@ def test_the_audit_looks_at_an_array_as_one_block() -> None:
     ]
     line = next(line for line in found.lines() if line.startswith("feature array"))
     assert line.startswith("feature array own: 590 columns that vary; alone its most telling column")
+
+
+def test_a_header_that_numpy_cannot_parse_is_refused_in_words(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.npy", VALUES)
+    path.write_bytes(path.read_bytes().replace(b"}", b" ", 1))
+    with pytest.raises(DataError, match=r"a\.npy is damaged or no NumPy file"):
+        read_feature_array(path, NAMES)

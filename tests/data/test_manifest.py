@@ -143,3 +143,18 @@ def test_bad_weights_are_refused_by_file_and_row(tmp_path: Path) -> None:
         read_dataset(table(tmp_path, weighted_rows(tmp_path, [1, -1, 1, 1])))
     with pytest.raises(DataError, match=r"labels.csv: all weights .column 'weight'. are 0"):
         read_dataset(table(tmp_path, weighted_rows(tmp_path, [0, 0, 0, 0])))
+
+
+def test_names_with_thousands_of_digits_are_sorted_by_their_numbers(folder: Path) -> None:
+    long = "9" * 5_000
+    rows = [f"a/p1/{number}.png,{label}" for number, label in enumerate((f"g{long}", "g10", "g09"))]
+    found = read_dataset(manifest(folder, "\n".join(["image,label", *rows])))
+    assert found.classes == ("g09", "g10", f"g{long}")
+
+
+def test_parquet_texts_that_are_no_utf8_are_refused(tmp_path: Path) -> None:
+    ends = pa.py_buffer(np.array([0, 2, 4], dtype=np.int32))
+    labels = pa.Array.from_buffers(pa.string(), 2, [None, ends, pa.py_buffer(b"ab\xff\xfe")])
+    pa.parquet.write_table(pa.table({"image": ["0.png", "1.png"], "label": labels}), tmp_path / "m.parquet")
+    with pytest.raises(DataError, match=r"m\.parquet cannot be read as a table.*UTF8"):
+        read_dataset(tmp_path / "m.parquet")

@@ -270,3 +270,10 @@ def test_recordings_of_different_rates_are_refused_unless_one_is_stated(tmp_path
     assert {one.period_s for one in read_recordings(tmp_path, RecordingFormat(rate_hz=4))} == {0.25}
     with pytest.raises(InputError, match="above 0"):
         RecordingFormat(rate_hz=0)
+
+
+def test_an_archive_whose_numbers_are_none_is_refused_in_words(tmp_path: Path) -> None:
+    for odd in ({"time": np.array(["noon", "one"])}, {"rate_hz": np.array([1.0, 2.0])}):
+        np.savez(tmp_path / "a.npz", values=np.ones((2, 2)), **odd)
+        with pytest.raises(DataError, match=r"a\.npz cannot be read as a NumPy archive"):
+            read_recordings(tmp_path / "a.npz")

@@ -187,7 +187,7 @@ def resolved_block(block: FeatureBlock, outputs: tuple[StageOutput, ...], *, bac
     if block.stage == LAST.stage and LAST.stage not in names:
         maps = [output for output in outputs if not output.is_flat]
         found = maps[-1] if maps else outputs[-1]
-    elif block.stage.isdecimal() and 1 <= int(block.stage) <= len(names):
+    elif block.stage.isdecimal() and len(block.stage) < 10 and 1 <= int(block.stage) <= len(names):
         found = outputs[int(block.stage) - 1]
     elif block.stage in names:
         found = outputs[names.index(block.stage)]

@@ -26,6 +26,19 @@ def spell_out_foreign_letters() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+class InterruptedEarly(click.ClickException):
+    """Ctrl-C before a command began; click would say no more than that it aborted."""
+
+    exit_code = 130
+
+    def __init__(self) -> None:
+        super().__init__("Interrupted before anything was done.")
+
+    def show(self, file: Any = None) -> None:
+        """Say so on stderr."""
+        click.echo(self.message, file=file, err=True)
+
+
 class CommandGroup(click.Group):
     """Group that answers every mistake of the user in words and leaves with 1 or 2."""
 
@@ -37,6 +50,13 @@ class CommandGroup(click.Group):
 
             register_shells()
         return super().main(*arguments, **about)
+
+    def make_context(self, *arguments: Any, **about: Any) -> click.Context:
+        """Parse what stands before the verb, in a context of its own."""
+        try:
+            return super().make_context(*arguments, **about)
+        except KeyboardInterrupt as error:
+            raise InterruptedEarly from error
 
     def list_commands(self, context: click.Context) -> list[str]:
         """Names of the commands in the order of a user's work."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from headstart.cli.table import print_facts, print_table, print_text
+from headstart.cli.table import print_facts, print_table, print_text, printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +57,7 @@ def print_run(run: Run) -> None:
     for warning in results.warnings:
         click.echo(f"Warning: {warning}", err=True)
     print_text(run.headline)  # the verdict on transfer is its last sentence
-    click.echo(f"Report: {run.report}")
+    click.echo(printable(f"Report: {run.report}"))
     print_next(run.folder, results.table)
 
 
@@ -82,7 +82,7 @@ def print_next(model: str | Path, table: TableFacts | TableEncoding | None) -> N
     from headstart.workflow.next_step import next_command
 
     columns = {} if table is None else {column.name: column.kind for column in table.columns}
-    click.echo(f"Next: {next_command(model, columns)}")
+    click.echo(printable(f"Next: {next_command(model, columns)}"))
 
 
 def print_heldout(heldout: HeldOut) -> None:

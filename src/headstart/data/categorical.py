@@ -24,13 +24,21 @@ class Categorical(NamedTuple):
 
 
 def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
-    """Sorting key under which numbers inside a text count as numbers.
+    """Sorting key under which numbers inside a text count as numbers, however many digits they have.
 
     >>> sorted(["grade 10", "grade 9", "Grade 1"], key=natural_key)
     ['Grade 1', 'grade 9', 'grade 10']
     """
     parts = re.split(r"([0-9]+)", text.casefold())
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part], text
+    return [_part_key(part) for part in parts if part], text
+
+
+def _part_key(part: str) -> tuple[int, int, str]:
+    """Key of digits alone, or of text without any; Python reads no whole numbers of thousands of digits."""
+    if not (part.isascii() and part.isdecimal()):
+        return 1, 0, part
+    digits = part.lstrip("0")
+    return 0, len(digits), digits
 
 
 def encode_texts(texts: Sequence[str], names: Iterable[str] | None = None) -> Categorical:

@@ -111,10 +111,11 @@ def read_candidates(path: Path) -> CandidateTable:
     import pyarrow.parquet
 
     try:
-        table = pa.parquet.read_table(path)
+        table = pa.parquet.read_table(pa.BufferReader(path.read_bytes()))  # pyarrow opens no path that is no UTF-8
+        table.validate(full=True)
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing, so the run is incomplete. {_REMEDY}") from error
-    except (OSError, pa.ArrowException) as error:
+    except Exception as error:  # whatever the library raises, the file is what it cannot read
         raise RunError(f"{path} is damaged ({error}). {_REMEDY}") from error
     meta = _meta(path, (table.schema.metadata or {}).get(TABLE_META, b""))
     types, settings = column_types(meta["n_inner"]), setting_columns()

@@ -1,7 +1,8 @@
-"""Libraries without their warnings, also where threads work side by side."""
+"""Libraries without their warnings, also where threads work side by side, and without their logs."""
 
 from __future__ import annotations
 
+import logging
 import threading
 import warnings
 from types import TracebackType
@@ -48,3 +49,7 @@ class MutedWarnings:
 
 QUIET_PILLOW: Final = MutedWarnings(r"PIL\.")
 QUIET: Final = MutedWarnings("")
+
+# Both report damage by log as well as by exception; without a handler Python would print it on stderr.
+for _library in ("tifffile", "PIL"):
+    logging.getLogger(_library).addHandler(logging.NullHandler())

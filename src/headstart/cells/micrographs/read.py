@@ -15,6 +15,7 @@ from headstart.cells.micrographs.ome_zarr import ZARR_SUFFIX, read_ome_zarr
 from headstart.cells.micrographs.stack import MICROMETRES, Stack, by_channel, positive
 from headstart.data.system_names import is_system_name
 from headstart.errors import ImageError, InputError, first_few, unknown_name
+from headstart.runtime.warnings import QUIET
 
 TIFF_SUFFIXES: Final = (".tif", ".tiff")
 SUFFIXES: Final = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg", ".bmp")
@@ -168,7 +169,7 @@ def _read(path: Path, name: str) -> Stack:
 def _read_tiff(path: Path, name: str) -> Stack:
     import tifffile
 
-    with tifffile.TiffFile(path) as tiff:
+    with QUIET, tifffile.TiffFile(path) as tiff:
         series = tiff.series[0]
         axes, values = series.axes, series.asarray()
         text = str(tiff.ome_metadata) if tiff.is_ome else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import io
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,10 +20,6 @@ _LAYOUT: Final = (
 )
 _PHOTOMETRIC, _PLANAR = 262, 284
 _STRIP_PIXELS: Final = 1 << 20
-
-# Both report damage by log as well as by exception; without a handler Python would print it on stderr.
-for _library in ("tifffile", "PIL"):
-    logging.getLogger(_library).addHandler(logging.NullHandler())
 
 
 class UnsupportedPixelsError(Exception):

@@ -209,7 +209,7 @@ class Samples:
 def _place(name: str, known: Sequence[str], image: str) -> int:
     if name in known:
         return known.index(name)
-    if name.isdecimal() and 1 <= int(name) <= len(known):
+    if name.isdecimal() and len(name) < 10 and 1 <= int(name) <= len(known):
         return int(name) - 1
     raise ChannelError(image, unknown_name("channel", name, known).rstrip(".").replace("Unknown", "no", 1))
 

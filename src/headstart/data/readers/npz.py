@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from headstart.data.readers import ReadOptions, register_reader
 from headstart.data.readers.table import DatasetTable
 from headstart.data.table.column import TableColumn, table_columns
 from headstart.data.table.request import ColumnRequest, check_requests, requested_columns
-from headstart.errors import DataError, unknown_name
+from headstart.errors import DataError, InputError, unknown_name
 
 if TYPE_CHECKING:
     from headstart.data.images.source import ImageSource
@@ -93,7 +92,9 @@ def read_npz(
         raise DataError(unknown_name("partition", partition, PARTITIONS))
     try:
         return _read(path, partition, requests)
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # whatever the library raises, the file is what it cannot read
         raise DataError(f"{path} is damaged or no NumPy archive ({error}).") from error
 
 

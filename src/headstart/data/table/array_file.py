@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, Final
@@ -13,7 +12,7 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from headstart.data.table.array_column import ArrayColumn, array_column, check_layout
-from headstart.errors import DataError, first_few
+from headstart.errors import DataError, InputError, first_few
 
 NAMES: Final = "names"
 VALUES: Final = "values"
@@ -48,7 +47,9 @@ def read_feature_array(path: Path, names: Sequence[str]) -> ArrayColumn:
         )
     try:
         values = read(path, names)
-    except (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except InputError:
+        raise
+    except Exception as error:  # whatever the library raises, the file is what it cannot read
         raise DataError(f"{path} is damaged or no NumPy file ({error}). Save it again.") from error
     return array_column(values, len(names), name=path.stem, source=str(path))
 

@@ -164,7 +164,7 @@ def _of_connection(connection: socket.socket, say: Callable[[str], None]) -> Ite
 
 def _host_and_port(source: str, address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not (port.isascii() and port.isdigit() and len(port) < 6):
         raise InputError(f"{source!r} names no host and port; expected tcp://HOST:PORT, as in tcp://localhost:9000.")
     return host.strip("[]"), int(port)
 

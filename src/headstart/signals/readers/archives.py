@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,10 +29,16 @@ def read_npz(path: Path, name: str, given: RecordingFormat) -> list[RawRecording
         When the archive is damaged or its arrays do not fit.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
             entries = {key: archive[key] for key in archive.files}
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+        return _recordings(entries, name, given)
+    except DataError:
+        raise
+    except Exception as error:  # whatever the library raises, the file is what it cannot read
         raise DataError(f"{name} cannot be read as a NumPy archive of plain arrays: {error}") from error
+
+
+def _recordings(entries: dict[str, Any], name: str, given: RecordingFormat) -> list[RawRecording]:
     if "values" not in entries:
         raise DataError(f"{name} has no array 'values'; it holds {first_few(entries)}.")
     values = entries["values"]

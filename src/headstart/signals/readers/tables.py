@@ -62,7 +62,8 @@ def read_parquet(path: Path, name: str, given: RecordingFormat) -> RawRecording:
     """
     try:
         table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
+        table.validate(full=True)
+    except Exception as error:  # whatever the library raises, the file is what it cannot read
         raise DataError(f"{name} cannot be read as Parquet: {_first_line(error)}") from error
     return recording_of(name, table, given, first_row=1)
 

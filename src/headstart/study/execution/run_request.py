@@ -23,8 +23,9 @@ class RunRequest:
     config: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; a date of the file as its text."""
-        return {"command_line": list(self.command_line), "config": _plain(self.config)}
+        """Plain values; a date of the file as its text, bytes of a path that are no UTF-8 spelled out."""
+        words = [word.encode(errors="backslashreplace").decode() for word in self.command_line]
+        return {"command_line": words, "config": _plain(self.config)}
 
     @classmethod
     def from_json(cls, value: Any) -> RunRequest:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from headstart.errors import WorkerError
 from headstart.runtime.threads import single_thread
 from headstart.study.execution.journal import Journal
 
@@ -57,13 +58,27 @@ class Workers:
             self._parallel.__exit__(*error)
 
     def finished(self, items: Sequence[WorkItem]) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
-        """Key and arrays of each item as it is finished, in any order."""
+        """Key and arrays of each item as it is finished, in any order.
+
+        Raises
+        ------
+        WorkerError
+            When a worker process is ended from outside.
+        """
         if self._parallel is None or len(items) < 2:
             yield from map(run_item, items)
             return
+        from concurrent.futures.process import BrokenProcessPool
+
         from joblib import delayed
 
-        yield from self._parallel(delayed(run_item)(item) for item in items)
+        try:
+            yield from self._parallel(delayed(run_item)(item) for item in items)
+        except BrokenProcessPool as error:
+            raise WorkerError(
+                "A worker process was ended from outside, as the system does when memory runs out. The same command "
+                "goes on with what is finished; with fewer --threads it needs less memory."
+            ) from error
 
 
 def run_items(
@@ -84,6 +99,13 @@ def run_items(
     workers : Workers
     advance : callable
         Told of every finished item.
+
+    Raises
+    ------
+    WorkerError
+        When a worker process is ended from outside; what was finished is in the journal.
+    StorageError
+        When the disk refuses.
     """
     waiting = [item for item in items if journal.get(item.key) is None]
     advance(len(items) - len(waiting))

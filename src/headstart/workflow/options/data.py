@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, get_args
 
 from headstart.errors import InputError, RunError
+from headstart.storage import is_unicode
 from headstart.workflow.options.option import Option, Options, option
 
 if TYPE_CHECKING:
@@ -130,6 +131,12 @@ class DataSource(Options):
         object.__setattr__(self, "path", os.fspath(self.path))
         if not self.path.strip():
             raise InputError("The path of the data is empty. Give a folder, a manifest or an archive.")
+        for path in (self.path, self.root, self.table, self.feature_array):
+            if path is not None and not is_unicode(os.fspath(path)):
+                raise InputError(
+                    f"The path {os.fspath(path)!r} holds bytes that are no UTF-8, so a run could not write down where "
+                    "its data lie. Rename the file or folder."
+                )
 
     def open(self) -> ImageDataset:
         """The data set; see `headstart.data.read_dataset` for the errors."""

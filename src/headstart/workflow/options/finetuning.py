@@ -78,4 +78,4 @@ def _value(text: str) -> Any:
 
 def _depth(text: str) -> int | str:
     text = text.strip()
-    return int(text) if text.isdigit() else text
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text

@@ -132,7 +132,10 @@ def checked_types(path: Path, table: pa.Table) -> pa.Table:
     Raises
     ------
     DataError
+    pyarrow.ArrowInvalid
+        For texts that are no UTF-8, which pyarrow reads without looking.
     """
+    table.validate(full=True)
     for name in table.column_names:
         kind = table.schema.field(name).type
         if pa.types.is_nested(kind) or pa.types.is_binary(kind) or isinstance(kind, pa.BaseExtensionType):
