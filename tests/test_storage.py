@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import stat
 import sys
@@ -96,3 +97,41 @@ def test_a_user_without_a_home_folder_is_told_what_to_set(monkeypatch: pytest.Mo
     monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
     if sys.platform == "linux":
         assert storage.default_cache_folder() == Path("/caches/headstart")
+
+
+HALF = chr(92) + "ud800"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        ("[" * 70 + "]" * 70, "nested too deeply"),
+        ('{"a":' * 70 + "1" + "}" * 70, "nested too deeply"),
+        (f'["{HALF}"]', "half of a character"),
+        (f'{{"{HALF}": 1}}', "half of a character"),
+        ("9" * 5_000, "5000 digits|limit"),
+        ('{"a": [' + "9" * 400 + "]}", "too large for anything"),
+        ("[1e999]", "too large for anything"),
+        ("[-1E+400]", "too large for anything"),
+        (b'["\xff"]', "utf-8"),
+        ("{", "property name"),
+    ],
+)
+def test_json_that_nobody_can_use_is_refused(text: str | bytes, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        storage.parsed_json(text)
+
+
+def test_json_of_usual_depth_length_and_size_is_read() -> None:
+    for value in ([1] * 10, 10**300, {"a": "9" * 400}, [[[[{"b": [1.5e300]}]]]], "𝄞", float("inf"), []):
+        assert storage.parsed_json(json.dumps(value)) == value
+        assert storage.parsed_json(json.dumps(value).encode()) == value
+
+
+def test_files_are_parsed_by_one_reader() -> None:
+    """What the project itself has just printed is parsed elsewhere, too: by a process of its own, or to compare."""
+    source = Path(storage.__file__).parent
+    own = {"storage.py", "backbones/weights/download.py", "workflow/doctor.py", "workflow/pretrain.py"}
+    parsing = [path for path in source.rglob("*.py") if "json.loads(" in path.read_text(encoding="utf-8")]
+    assert {str(path.relative_to(source)) for path in parsing} == own

@@ -18,6 +18,10 @@ from typing import Any, BinaryIO, Final
 from headstart.errors import InputError, StorageError
 
 _HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
+_HUGE_NUMBER: Final = re.compile(r"[0-9]{300}|[0-9][eE]\+?[0-9]{3}")
+_MAX_WHOLE: Final = int(sys.float_info.max)
+_MAX_NESTING: Final = 64
+_TOO_DEEP: Final = "it is nested too deeply"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -133,16 +137,14 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, json_bytes(value))
 
 
-def parsed_json(text: str, **options: Any) -> Any:
-    """Values of a JSON document; `options` are those of `json.loads`.
+def parsed_json(text: str | bytes, **options: Any) -> Any:
+    """Values of a JSON document, whoever wrote it; `options` are those of `json.loads`.
 
     Raises
     ------
     ValueError
-        When it is no JSON, holds a number of thousands of digits, or a text with half of a character (a lone
-        surrogate), which could be shown and written nowhere.
-    RecursionError
-        When it is nested too deeply.
+        When it is no JSON in UTF-8, is nested too deeply, holds a number that no floating-point number reaches, or a
+        text with half of a character (a lone surrogate), which could be shown and written nowhere.
 
     Examples
     --------
@@ -152,13 +154,49 @@ def parsed_json(text: str, **options: Any) -> Any:
         ...
     ValueError: it holds half of a character, a lone surrogate
     """
-    value = json.loads(text, **options)
-    if _HALF.search(text) is not None:
-        try:
+    if isinstance(text, bytes):
+        text = text.decode()
+    try:
+        value = json.loads(text, **options)
+        if _HALF.search(text) is not None:
             json.dumps(value, ensure_ascii=False).encode()
-        except UnicodeEncodeError as error:
-            raise ValueError("it holds half of a character, a lone surrogate") from error
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error
+    except UnicodeEncodeError as error:
+        raise ValueError("it holds half of a character, a lone surrogate") from error
+    if _is_deep(value):  # what is parsed is walked, shown and written again, which takes more of the stack
+        raise ValueError(_TOO_DEEP)
+    if _HUGE_NUMBER.search(text) is not None and "Infinity" not in text and any(map(_is_huge, _numbers(value))):
+        raise ValueError("it holds a number that is too large for anything")
     return value
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether lists and objects lie in each other deeper than any document of ours."""
+    level = [value]
+    for _ in range(_MAX_NESTING + 1):
+        inside = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
+        level = [child for children in inside for child in children if isinstance(child, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _numbers(value: Any) -> Iterator[int | float]:
+    """Every number in the values of a JSON document."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, int | float):
+            yield one
+        elif isinstance(one, dict):
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+
+
+def _is_huge(number: int | float) -> bool:
+    return abs(number) > (_MAX_WHOLE if isinstance(number, int) else sys.float_info.max)
 
 
 def json_bytes(value: Any) -> bytes:

@@ -160,7 +160,7 @@ def _is_as_written(path: Path, manifest: Mapping[str, Any]) -> bool:
     signed = {name: value for name, value in manifest.items() if name != "sha256"}
     try:
         whole = path.read_bytes() == json_bytes(manifest) and manifest.get("sha256") == hash_json(signed)
-    except (ValueError, RecursionError):  # NaN, a lone surrogate, nesting without end
+    except ValueError:  # NaN, a lone surrogate, nesting without end
         return False
     files, known = manifest.get("files"), type(manifest.get("format")) is int
     if not (whole and known and isinstance(files, dict)):
@@ -179,7 +179,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         content = parsed_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise BundleError(f"{path}: cannot be read ({error}). Fit the model again or take a whole copy.") from error
     if not isinstance(content, dict):
         raise BundleError(f"{path}: is not an object. Fit the model again or take a whole copy.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from headstart.signals.recipe import SignalRecipe
 from headstart.signals.recording import NORMAL
 from headstart.signals.standardise import standardised
 from headstart.signals.units import typical_sizes
-from headstart.storage import hash_bytes, hash_file, json_bytes, replacing, write_bytes, write_json
+from headstart.storage import hash_bytes, hash_file, json_bytes, parsed_json, replacing, write_bytes, write_json
 from headstart.version import __version__
 
 if TYPE_CHECKING:
@@ -271,7 +270,7 @@ def load_detector(folder: Path) -> Detector:
 
     path = folder / DESCRIPTION
     try:
-        stored = json.loads(path.read_bytes())
+        stored = parsed_json(path.read_bytes())
         if stored["format"] > FORMAT:
             raise BundleError(f"made by headstart {stored['headstart']}, which is newer; install a newer headstart")
         tensors = (folder / ARRAYS).read_bytes()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ from headstart.pretraining.network import build_network, pixels_for
 from headstart.pretraining.settings import PRECISIONS, PretrainSettings
 from headstart.pretraining.train import Machine, PretrainingTask, faster_machine, predict, train
 from headstart.progress import Progress
-from headstart.storage import storage_error, write_bytes, write_json
+from headstart.storage import parsed_json, storage_error, write_bytes, write_json
 from headstart.version import __version__
 
 if TYPE_CHECKING:
@@ -301,7 +300,7 @@ def _precisions(requested: str, device: str) -> list[str]:
 
 def _stored_machine(path: Path) -> Machine | None:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parsed_json(path.read_text(encoding="utf-8"))
         return Machine(str(value["device"]), str(value["precision"]), int(value["n_threads"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy as np
 from headstart.errors import RunError
 from headstart.heads.spec import KINDS, searchable_kinds
 from headstart.metrics import METRICS
+from headstart.storage import parsed_json
 from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.study.training_set.spec import TrainingSetSpec
 
@@ -161,7 +161,7 @@ def _differs(table: Any, name: str, kind: str) -> bool:
 
 def _meta(path: Path, content: bytes) -> dict[str, Any]:
     try:
-        meta = json.loads(content)
+        meta = parsed_json(content)
         known = (
             meta["format"] == TABLE_FORMAT
             and meta["metric"] in METRICS

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from headstart.metrics.validation import MAX_PROBABILITY, MAX_SUM_ERROR
 from headstart.results.damage import damaged, read_text
 from headstart.results.models.split import RunSplit
 from headstart.runtime.csv_cells import restored
+from headstart.storage import parsed_json
 
 
 @dataclass(frozen=True)
@@ -154,8 +154,8 @@ class _Cells:
 def _set_of(cell: str, classes: frozenset[str]) -> list[str] | None:
     """The names of a JSON list of classes; None where the cell is anything else."""
     try:
-        names = json.loads(cell)
-    except (ValueError, RecursionError):
+        names = parsed_json(cell)
+    except ValueError:
         return None
     is_set = isinstance(names, list) and all(isinstance(name, str) and name in classes for name in names)
     return names if is_set else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -13,6 +12,7 @@ from headstart.backbones.weights.local_store import find_carried
 from headstart.backbones.weights.locate import hub_file
 from headstart.errors import WeightsError
 from headstart.progress import Silent
+from headstart.storage import parsed_json
 
 _HUB_CONFIG = "config.json"
 
@@ -29,7 +29,7 @@ def with_hub_config(entry: Entry, *, offline: bool) -> Entry:
         return entry
     text = _hub_config(entry.name, entry.hub_id, offline=offline)
     try:
-        config = json.loads(text)
+        config = parsed_json(text)
     except ValueError as error:
         raise WeightsError(
             f"{entry.name}: its config.json is damaged ({error}). Remove it and fetch it again."

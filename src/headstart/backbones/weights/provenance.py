@@ -6,14 +6,13 @@ the safetensors file; whoever takes the file reads it there.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from headstart.errors import WeightsError
-from headstart.storage import canonical_json
+from headstart.storage import canonical_json, parsed_json
 
 RANDOM: Final = "random"
 KEY: Final = "headstart.pretraining"
@@ -120,9 +119,9 @@ def _read(path: Path) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        value = json.loads(text)
+        value = parsed_json(text)
         _check(value)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(
             f"{path}: what it says of its pretraining is damaged ({error}). Run `headstart pretrain` again."
         ) from error

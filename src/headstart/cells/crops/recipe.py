@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -54,14 +55,28 @@ class CropRecipe:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> CropRecipe:
-        """What `to_json` wrote."""
-        return cls(
+        """What `to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            When a side or a level is none, or there is not one level for each of at most three channels.
+        """
+        found = cls(
             side=int(value["side"]),
             side_um=None if value["side_um"] is None else float(value["side_um"]),
             channels=tuple(str(name) for name in value["channels"]),
             white=tuple(float(level) for level in value["white"]),
             masked=bool(value["masked"]),
         )
+        if not MIN_SIDE <= found.side <= MAX_SIDE:
+            raise ValueError(f"a crop of {found.side} pixels; expected {MIN_SIDE} to {MAX_SIDE}")
+        levels = (*found.white, *(() if found.side_um is None else (found.side_um,)))
+        if not all(math.isfinite(level) and level > 0 for level in levels):
+            raise ValueError("a level of white or a side that is no positive number")
+        if not 1 <= len(found.channels) <= 3 or len(found.white) != len(found.channels):
+            raise ValueError(f"{len(found.white)} levels of white for {len(found.channels)} channels; expected 1 to 3")
+        return found
 
 
 def plan_crops(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -53,8 +54,19 @@ class CellFinding:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> CellFinding:
-        """What `to_json` wrote."""
-        return cls(**{name: value[name] for name in cls.__dataclass_fields__ if name in value})
+        """What `to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            When a text, a positive number or the number of a plane is something else.
+        """
+        found = cls(**{name: value[name] for name in cls.__dataclass_fields__ if name in value})
+        texts, lengths = (found.channel or "", found.method), (found.diameter or 1.0, found.pixel_um or 1.0)
+        are_lengths = all(type(one) in (int, float) and 0 < one < math.inf for one in lengths)
+        if not all(isinstance(one, str) for one in texts) or not are_lengths or type(found.plane or 0) is not int:
+            raise ValueError("a setting of how cells are found is no text, length or plane")
+        return found
 
     def read(self, path: Path, name: str) -> Micrograph:
         """A micrograph from its file."""

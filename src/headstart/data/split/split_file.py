@@ -62,7 +62,7 @@ def read_split(
         content = parsed_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SplitError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise SplitError(f"{path} is not a split file: it is no JSON ({error}).") from error
     split = Split.from_json(content, source=str(path))
     _check_same("image", path, set(split.names), set(names))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from headstart.data.images.decode import WHITE_LEVEL
 from headstart.features.cache import cache_files as files
 from headstart.features.cache.shard import DamagedShardError, read_head
+from headstart.storage import parsed_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -122,7 +122,7 @@ def survey_place(place: Path) -> SettingInfo | None:
 def _described(place: Path) -> dict[str, str]:
     """Backbone, stage, view and precision, as the place's description says; its name is the hash of that."""
     try:
-        settings = json.loads((place / files.SETTINGS_FILE).read_text(encoding="utf-8"))
+        settings = parsed_json((place / files.SETTINGS_FILE).read_text(encoding="utf-8"))
         if files.place_name(settings) != place.name:
             raise ValueError("damaged")
         engine = settings["engine"]
@@ -133,7 +133,7 @@ def _described(place: Path) -> dict[str, str]:
             "view": _view_in_words(settings["view"]),
             "precision": _engine_in_words(engine),
         }
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return dict.fromkeys(("backbone", "stage", "input", "view", "precision"), _UNKNOWN)
 
 

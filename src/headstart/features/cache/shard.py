@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import numpy as np
 
 from headstart.errors import StorageError
-from headstart.storage import replacing
+from headstart.storage import parsed_json, replacing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -188,7 +188,7 @@ def _parse(path: Path, head: bytes, size: int, handle: BinaryIO | Any) -> ShardL
         handle.seek(0)
         head = handle.read(8 + length)
     try:
-        facts = json.loads(head[8 : 8 + length])
+        facts = parsed_json(head[8 : 8 + length])
         keys, features = facts["keys"], facts["features"]
         n_rows, *row_shape = (int(number) for number in features["shape"])
         dtype = _TYPES[features["dtype"]]
@@ -203,7 +203,7 @@ def _parse(path: Path, head: bytes, size: int, handle: BinaryIO | Any) -> ShardL
             and rows_end - rows_at == n_rows * math.prod(row_shape) * dtype.itemsize
             and max(keys_end, rows_end) == size - start
         )
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise _damaged(path, "its header cannot be read") from error
     if not fits:
         raise _damaged(path, "its header does not fit its size")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from headstart.engines.engine import Engine
 from headstart.errors import EngineError, StorageError
 from headstart.features.extractor import Extractor
-from headstart.storage import hash_json, write_json
+from headstart.storage import hash_json, parsed_json, write_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,9 +51,9 @@ class Speeds:
         if self._path is None:
             return {}
         try:
-            found = json.loads(self._path.read_text(encoding="utf-8"))["images_per_second"]
+            found = parsed_json(self._path.read_text(encoding="utf-8"))["images_per_second"]
             speeds = {label: float(found[label]) for label in self._labels}
-        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return {}
         return speeds if all(0 < speed < math.inf for speed in speeds.values()) else {}
 

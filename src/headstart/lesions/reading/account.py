@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from headstart.errors import DataError
+from headstart.storage import parsed_json
 
 if TYPE_CHECKING:
     from headstart.lesions.reading.settings import ReadingSettings
@@ -50,8 +50,8 @@ def read_account(path: Path) -> ImportAccount | None:
     if not path.is_file():
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parsed_json(path.read_text(encoding="utf-8"))
         order, notes = (tuple(str(text) for text in found[key]) for key in ("order", "notes"))
         return ImportAccount(order, notes, {str(reason): int(count) for reason, count in found["left_out"].items()})
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise DataError(f"{path} is damaged ({error!r}). Run `headstart lesions import` again.") from error

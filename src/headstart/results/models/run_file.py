@@ -84,8 +84,8 @@ class RunFile(Part):
     def format_in(cls, path: Path) -> int | None:
         """Format that a file says it has; None where it says none."""
         try:
-            found = json.loads(path.read_text(encoding="utf-8")).get("format", 1)
-        except (OSError, ValueError, AttributeError, RecursionError):
+            found = parsed_json(path.read_text(encoding="utf-8")).get("format", 1)
+        except (OSError, ValueError, AttributeError):
             return None
         return found if type(found) is int else None
 
@@ -116,7 +116,7 @@ class RunFile(Part):
 def _parsed(text: str, file: Path, command: str) -> dict[str, Any]:
     try:
         content = parsed_json(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         damaged(file, f"it is not valid JSON ({error})", command=command)
     if not isinstance(content, dict):
         damaged(file, "it holds no JSON object", command=command)

@@ -218,7 +218,7 @@ def read_run(path: Path) -> dict[str, Any]:
         raise RunError(f"{path} holds no headstart run ({RUN_FILE} is missing). Give the folder of `headstart fit -o`.")
     try:
         content = parsed_json(file.read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError) as error:
+    except (ValueError, OSError) as error:
         raise RunError(_damaged(file, f"it cannot be read as JSON ({error})")) from error
     if problem := _problem(content):
         raise RunError(_damaged(file, problem))

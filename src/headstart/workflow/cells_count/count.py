@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from headstart.errors import InputError, RunError
 from headstart.model import Model, load_model
 from headstart.progress import Progress
 from headstart.results.read import read_run
+from headstart.storage import parsed_json
 from headstart.workflow.cells_count.called import CalledMicrograph, call_cells, is_counted
 
 """File of a run that says how the cells that it was fitted on were found and cut out."""
@@ -72,10 +72,10 @@ class CellsOfRun:
                 "a run of `headstart cells fit`; for pictures of single cells there is `headstart predict`."
             )
         try:
-            kept = json.loads(file.read_text(encoding="utf-8"))
+            kept = parsed_json(file.read_text(encoding="utf-8"))
             finding, recipe = CellFinding.from_json(kept["finding"]), CropRecipe.from_json(kept["recipe"])
             return cls(finding, recipe, kept["pattern"], kept.get("in_um"), bool(kept.get("masks")))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise RunError(f"{file} is damaged ({error!r}). Run `headstart cells fit` again.") from error
 
     def in_its_unit(self, one: SegmentedMicrograph) -> SegmentedMicrograph:

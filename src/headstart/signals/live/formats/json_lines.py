@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any, Final
 
 from headstart.signals.live.sample import TIME_NAMES, LineError, Sample, number_of, seconds_of
+from headstart.storage import parsed_json
 
 BELOW: Final = ("values", "fields", "channels")
 
@@ -22,8 +22,8 @@ class JsonLines:
         if not line.strip():
             return None
         try:
-            found = json.loads(line)
-        except (ValueError, RecursionError):
+            found = parsed_json(line)
+        except ValueError:
             raise LineError("no whole JSON object") from None
         if not isinstance(found, dict):
             raise LineError("no JSON object")
