@@ -76,7 +76,11 @@ def test_a_fit_looks_at_crops_and_measures_lesions(lesion_run):
     assert 2 < results.task.n_groups <= N_IMAGES // 2  # near-duplicates join some
     assert {column.name for column in results.table.columns} == {"age", "sex"}
     assert results.ensemble is not None
-    assert "numbers measured in the lesion" in lesion_run.report.read_text()
+    page = lesion_run.report.read_text()
+    assert "numbers measured in the lesion" in page
+    assert "The forward pass of test_resnet, clean-up crop, multi was" in page
+    assert "The forward pass of test_resnet, pad" not in page, "no network takes part there"
+    assert page.count("(weights drawn at random, which no image had ever trained; ") == 1
 
 
 def test_its_model_cleans_and_measures_new_images_itself_by_the_command_that_a_report_names(lesion_run, tmp_path):

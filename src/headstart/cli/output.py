@@ -79,7 +79,7 @@ def print_judged_recordings(folder: Path) -> None:
 
 def print_next(model: str | Path, table: TableFacts | TableEncoding | None) -> None:
     """Print the command by which a model sees new data; the table tells which columns stand beside its images."""
-    from headstart.workflow.next_step import next_command
+    from headstart.report.text.next_command import next_command
 
     columns = {} if table is None else {column.name: column.kind for column in table.columns}
     click.echo(printable(f"Next: {next_command(model, columns)}"))

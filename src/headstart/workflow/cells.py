@@ -182,9 +182,13 @@ def fit_cells(
     """
     progress = progress or Silent()
     data = _cells_to_fit(micrographs, options, fit_options, progress)
-    run = fit(data.dataset, output, fit_options, progress=progress)
-    write_json(Path(output) / CELLS_FILE, data.document)
-    return run
+    return fit(
+        data.dataset,
+        output,
+        fit_options,
+        progress=progress,
+        before_report=lambda folder: write_json(folder / CELLS_FILE, data.document),
+    )
 
 
 def estimate_cells(

@@ -72,22 +72,24 @@ def fit_signals(
     _check_statistics(signals, options)
     dataset = _dataset(data, output, signals)
     pixels = window_pictures(dataset)
-    run = fit(
+    return fit(
         dataset,
         output,
         _with_positive(options, dataset),
         progress=progress,
         request=request,
-        before_report=lambda folder: _write_judged(folder, pixels),
+        before_report=lambda folder: _write_beside(folder, pixels),
     )
+
+
+def _write_beside(folder: Path, pixels: WindowPictures) -> None:
+    """Leave how windows are cut, in the bundle too, and what the predictions come to in every recording.
+
+    The second only where a class is normal running.
+    """
     recipe = {"recipe": pixels.recipe.to_json(), "sizes": _sizes(pixels)}
-    for folder in (run.folder, run.folder / files.MODEL_FOLDER):
-        write_json(folder / RECIPE_FILE, recipe)
-    return run
-
-
-def _write_judged(folder: Path, pixels: WindowPictures) -> None:
-    """Leave what the predictions of a run come to in every recording; nothing where no class is normal running."""
+    for place in (folder, folder / files.MODEL_FOLDER):
+        write_json(place / RECIPE_FILE, recipe)
     record = read_run(folder)
     if NORMAL in record.classes:
         found = recordings_judged(pixels.windows, record.predictions, record.classes.index(NORMAL))

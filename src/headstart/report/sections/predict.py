@@ -9,6 +9,7 @@ from headstart.report.document import Section, Text, Verbatim
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
+from headstart.report.text.next_command import command_of_run
 from headstart.results.models.table import TableFacts
 
 
@@ -26,13 +27,17 @@ def predict_section(context: ReportContext, drawn: Drawn) -> Section:
     final = Text(
         f"The final model was trained on all images: {record.results.final_model.label}. It lies in {run}/model."
     )
+    title = "How to predict with this model"
+    if command := command_of_run(record.folder, record.folder.resolve().name):
+        where = Text("Type this in the folder that holds the run.", tone="note")
+        return Section("predict", title, (final, Verbatim(command, "Command"), where))
     array = " --feature-array ARRAY" if _takes_array(record.results.table) else ""
     lines = (
         f"headstart predict {run}/model IMAGES{array} -o predictions.csv\n"
         f"headstart evaluate {run}/model LABELLED_IMAGES{array}"
     )
     where = Text(f"Type these in the folder that holds the run; {_images(record.results.table)}.", tone="note")
-    return Section("predict", "How to predict with this model", (final, Verbatim(lines, "Commands"), where))
+    return Section("predict", title, (final, Verbatim(lines, "Commands"), where))
 
 
 def _images(table: TableFacts | None) -> str:

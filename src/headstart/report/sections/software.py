@@ -108,7 +108,10 @@ def _features_in_words(source: BackboneFacts | SourceFacts) -> str:
 
 def _features_of_several(sources: Sequence[SourceFacts], often: str) -> str:
     """Every source with its weights; random ones are named as such."""
-    described = [f"{source.label} ({_weights_words(source)}; {_features_in_words(source)})" for source in sources]
+    described = [
+        f"{source.label} ({'; '.join(filter(None, (_weights_words(source), _features_in_words(source))))})"
+        for source in sources
+    ]
     all_random = all(source.weights.is_random for source in sources)
     approach = (
         "As baselines for the approach of"
@@ -123,16 +126,24 @@ def _features_of_several(sources: Sequence[SourceFacts], often: str) -> str:
 
 
 def _weights_words(source: SourceFacts) -> str:
+    if not _takes_network(source):
+        return ""
     if source.weights.is_random:
         return "weights drawn at random, which no image had ever trained"
     return f"pretrained weights: {source.weights.source}"
+
+
+def _takes_network(source: SourceFacts) -> bool:
+    """Whether some of the features come out of the network, which handcrafted ones do not."""
+    return source.features is None or any(block.name not in _HANDCRAFTED for block in source.features.blocks)
 
 
 def _engine_sentences(results: RunResults, versions: Mapping[str, Any]) -> list[str]:
     """How the forward passes were computed, and how near that is to fp32."""
     sources = results.sources
     if len(sources) > 1:
-        return [_engine_words(source.engine_record, versions, f" of {source.label}") for source in sources]
+        passing = [source for source in sources if _takes_network(source)]
+        return [_engine_words(source.engine_record, versions, f" of {source.label}") for source in passing]
     return [_engine_words(results.engine, versions, "")]
 
 

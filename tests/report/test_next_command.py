@@ -6,8 +6,9 @@ import shlex
 from pathlib import Path
 
 import pytest
+from made_run import make_run, report
 
-from headstart.workflow.next_step import next_command
+from headstart.report.text.next_command import next_command
 
 TABLE = {"age": "number", "site": "category"}
 ARRAY = {"own": "array"}
@@ -48,3 +49,20 @@ def test_cells_are_counted_where_the_run_tells_how_they_are_found(tmp_path: Path
         assert next_command(given, {}) == f"headstart cells count {run} NEW_MICROGRAPHS -o counts"
     (run / "model").rename(tmp_path / "alone")
     assert next_command(tmp_path / "alone", {}) == f"headstart predict {tmp_path / 'alone'} NEW_IMAGES/"
+
+
+@pytest.mark.parametrize(
+    ("file", "command"),
+    [
+        ("signals.json", "headstart signals watch run -i STREAM"),
+        ("cells.json", "headstart cells count run NEW_MICROGRAPHS -o counts"),
+        ("notes.json", "headstart predict run/model IMAGES -o predictions.csv"),
+    ],
+)
+def test_a_report_names_the_same_command(empty_figures: None, tmp_path: Path, file: str, command: str) -> None:
+    (tmp_path / "run").mkdir()
+    make_run(tmp_path / "run", n=60)
+    (tmp_path / "run" / file).touch()
+    text = report(tmp_path / "run").text
+    assert command in text
+    assert ("headstart predict" in text) == (file == "notes.json")

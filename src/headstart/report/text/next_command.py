@@ -5,11 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from headstart.cells.crops.recipe import CELLS_FILE
 from headstart.data.table.array_column import ARRAY
 from headstart.signals.recipe import RECIPE_FILE
-from headstart.study.execution.run_folder import MODEL_FOLDER
+
+_MODEL: Final = "model"
 
 
 def next_command(model: str | Path, columns: Mapping[str, str]) -> str:
@@ -26,19 +28,24 @@ def next_command(model: str | Path, columns: Mapping[str, str]) -> str:
     'headstart predict run/model NEW_IMAGES.csv  # with the columns image, age, sex'
     """
     bundle, run = _bundle_and_run(Path(model))
-    shown = shlex.quote(str(run or bundle))
-    if (bundle / RECIPE_FILE).is_file():
-        return f"headstart signals watch {shown} -i STREAM"
-    if run is not None and (run / CELLS_FILE).is_file():
-        return f"headstart cells count {shown} NEW_MICROGRAPHS -o counts"
-    return f"headstart predict {shlex.quote(str(bundle))} {_images(columns)}"
+    special = command_of_run(run or bundle, str(run or bundle))
+    return special or f"headstart predict {shlex.quote(str(bundle))} {_images(columns)}"
+
+
+def command_of_run(run: Path, shown: str) -> str | None:
+    """The command for a model of recordings or of cells, the run named as `shown`; None for one of images."""
+    if any((folder / RECIPE_FILE).is_file() for folder in (run, run / _MODEL)):
+        return f"headstart signals watch {shlex.quote(shown)} -i STREAM"
+    if (run / CELLS_FILE).is_file():
+        return f"headstart cells count {shlex.quote(shown)} NEW_MICROGRAPHS -o counts"
+    return None
 
 
 def _bundle_and_run(path: Path) -> tuple[Path, Path | None]:
     """Folder of the bundle, and that of its run where the path tells of one."""
-    if (path / MODEL_FOLDER).is_dir():
-        return path / MODEL_FOLDER, path
-    return path, path.parent if path.name == MODEL_FOLDER else None
+    if (path / _MODEL).is_dir():
+        return path / _MODEL, path
+    return path, path.parent if path.name == _MODEL else None
 
 
 def _images(columns: Mapping[str, str]) -> str:
