@@ -7,6 +7,9 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 BENCH ?=
 
+# Compiled modules are kept: the tests start a hundred processes, and each would compile the sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo test lint unit bench clean
 
 setup: $(INSTALLED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import helpers
 import pytest
+
+
+def pytest_collection_finish() -> None:
+    """What all the imported libraries made stays; looking through it for garbage again and again takes seconds."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,6 +16,9 @@ SIDE = 32
 BACKBONE = "test_resnet"
 CLASSES = ("calm", "rough")
 
+# The heads of `options`, for the command line.
+STUDY = Path(__file__).with_name("heads.toml")
+
 
 def noise(n_images: int, *, seed: int = 0, spread: Sequence[float] = (24, 25.5), side: int = 20) -> np.ndarray:
     """Grey-valued noise, class after class in turn; classes differ in its strength and are not quite separable."""
@@ -58,7 +61,10 @@ def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
 
 
 def options(**changes: Any) -> Any:
-    """Options of a fit that takes two seconds; it judges no baselines and explains nothing unless it is asked to."""
+    """Options of a fit that takes a second: heads of two kinds compete. It judges no baselines and explains nothing.
+
+    Where a test is about the heads that compete when nothing is said, it asks for them with ``study=None``.
+    """
     from headstart.workflow import FitOptions
 
     quick = {
@@ -71,18 +77,22 @@ def options(**changes: Any) -> Any:
         "cache": None,
         "baselines": False,
         "explanations": False,
+        "study": heads(logistic={"C": [0.1, 1.0]}, dense={"epochs": [5]}),
     }
     return FitOptions(**(quick | changes))
 
 
 def cheap_options(**changes: Any) -> Any:
-    """Options of a fit that takes a second: two logistic heads compete, where it does not matter which heads do."""
+    """Options of a fit that takes half a second: two logistic heads compete. It does not matter which heads do."""
+    return options(**({"study": heads(logistic={"C": [0.1, 1.0]})} | changes))
+
+
+def heads(**tables: dict[str, list[Any]]) -> Any:
+    """A search space of heads of these kinds and settings, on the features that the fit asks for."""
     from headstart.study.search.candidate import FeatureSourceSpec
     from headstart.study.search.space import HeadTable, Space
 
-    return options(
-        **({"study": Space((FeatureSourceSpec(),), (HeadTable.of("logistic", {"C": [0.1, 1.0]}),))} | changes)
-    )
+    return Space((FeatureSourceSpec(),), tuple(HeadTable.of(kind, values) for kind, values in tables.items()))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import helpers
 import numpy as np
 import pytest
 import torch
+import warm
 
 from headstart.backbones.backbone import Backbone, load_backbone, restore_backbone
 from headstart.backbones.build import build
@@ -50,9 +51,9 @@ print(getattr(torchvision._meta_registrations, "__file__", None) is None, torchv
 
 
 def python(code: str, *paths: Path) -> subprocess.CompletedProcess[str]:
-    """Run code in a fresh interpreter with folders before all others on its path."""
+    """Run code in a process that has loaded torch but no torchvision, with folders before all others on its path."""
     first = f"import sys; sys.path[:0] = {[str(path) for path in paths]!r}\n"
-    return subprocess.run([sys.executable, "-c", first + code], capture_output=True, text=True, timeout=120)
+    return warm.run(first + "assert 'torchvision' not in sys.modules\n" + code)
 
 
 def test_timm_loads_beside_a_torchvision_whose_operators_cannot(tmp_path: Path) -> None:

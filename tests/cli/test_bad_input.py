@@ -25,6 +25,7 @@ from headstart.workflow.run import Run
 
 QUICK = ["--backbone", helpers.BACKBONE, "--weights", "random", "--device", "cpu", "--threads", "1"]
 QUICK += ["--input-size", str(helpers.SIDE), "--split", "nested:3x2", "--no-cache", "-q", "--no-baselines"]
+QUICK += ["--study", str(helpers.STUDY)]
 
 
 def headstart(*arguments: object) -> Result:

@@ -24,6 +24,7 @@ from headstart.workflow.run import Run
 
 NETWORK = ["--backbone", helpers.BACKBONE, "--weights", "random", "--device", "cpu", "--threads", "1"]
 QUICK = [*NETWORK, "--input-size", str(helpers.SIDE), "--split", "nested:3x2", "--no-cache", "--no-baselines"]
+QUICK += ["--study", str(helpers.STUDY)]
 VERBS = ("check", "fit", "predict", "evaluate", "compare", "report", "backbones", "demo", "cache")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,6 +13,7 @@ import helpers
 import numpy as np
 import pytest
 import torch
+import warm
 from torch import nn
 
 from headstart.backbones.backbone import Backbone, load_backbone
@@ -668,7 +668,7 @@ def test_nothing_is_reported_to_anyone(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("CI", raising=False)
     code = SILENT.format(tests=str(Path(__file__).parents[1]), before="")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    done = warm.run(code)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
     assert not (tmp_path / "intel").exists()

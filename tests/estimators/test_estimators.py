@@ -467,7 +467,7 @@ def test_document_lists_the_checks_that_do_not_apply():
 def test_document_examples_run(images, labels, tmp_path, monkeypatch):
     blocks = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
     assert len(blocks) >= 4
-    for row, pixels in enumerate(images):
+    for row, pixels in enumerate(images[:24]):
         place = tmp_path / "photographs" / labels[row] / f"{row:02d}.png"
         place.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(place)

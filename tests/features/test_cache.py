@@ -18,6 +18,7 @@ from typing import Any
 import helpers
 import numpy as np
 import pytest
+import warm
 from click.testing import CliRunner
 
 from headstart.augment import View
@@ -744,7 +745,7 @@ from headstart.features.extractor import Extractor
 extract.ROWS_PER_SHARD = 4
 plain = Extractor.compute
 def slow(self, pixels):
-    time.sleep(0.1)
+    time.sleep(0.05)
     print("computed", flush=True)
     return plain(self, pixels)
 Extractor.compute = slow
@@ -760,10 +761,9 @@ extract.extract_features(ImageDataset.from_arrays(helpers.noise(60)), helpers.ex
 """
 
 
-def started(code: str, n_computed: int) -> subprocess.Popen[str]:
+def started(code: str, n_computed: int) -> warm.Child:
     """A process that is some batches into its work."""
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen([sys.executable, "-c", code], text=True, **pipes)
+    process = warm.Child(code)
     for _ in range(n_computed):
         line = process.stdout.readline()
         assert line == "computed\n", process.stderr.read()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import helpers
 import numpy as np
 import pytest
 import torch
+import warm
 
 from headstart.data import ImageDataset
 from headstart.data.images.decode import decode
@@ -259,8 +258,7 @@ def test_two_processes_at_once_on_one_cache(extractor: Extractor, tmp_path: Path
         code = BESIDE.format(
             tests=str(Path(__file__).parents[1]), cache=str(folder), out=str(tmp_path / f"{number}.npy")
         )
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        workers.append(subprocess.Popen([sys.executable, "-c", code], text=True, **pipes))
+        workers.append(warm.Child(code))
     for worker in workers:
         assert worker.stdout.readline() == "ready\n"
     for worker in workers:

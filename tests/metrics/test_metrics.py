@@ -92,7 +92,7 @@ def out_of_fold(n_rows: int = 120, n_classes: int = 2, *, repeats: int = 1, seed
     return OutOfFold(**(given | {"classes": tuple("abcdefgh"[:n_classes])} | options))
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=48, deadline=None, derandomize=True)
 @given(st.integers(0, 2**32))
 def test_every_score_equals_scikit_learn_with_ties_and_weights(seed: int) -> None:
     labels, probabilities, weights = random_case(seed)
@@ -103,7 +103,7 @@ def test_every_score_equals_scikit_learn_with_ties_and_weights(seed: int) -> Non
     assert set(expected) | {"ece"} == {metric.name for metric in metrics_for(probabilities.shape[1])}
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=24, deadline=None, derandomize=True)
 @given(st.integers(0, 2**32))
 def test_scores_per_class_equal_scikit_learn(seed: int) -> None:
     labels, probabilities, weights = random_case(seed)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import helpers
 import numpy as np
 import pytest
+import warm
 from PIL import Image
 from safetensors.numpy import load_file
 
@@ -63,15 +62,16 @@ FRESH = """
 import sys
 from headstart import load_model
 model = load_model(sys.argv[1])
-sys.stdout.buffer.write(model.predict_proba(sys.argv[2:]).tobytes())
+print(model.predict_proba(sys.argv[2:]).tobytes().hex())
 """
 
 
 def test_a_process_that_never_saw_the_data_gives_the_same_bytes(model: Model, bundle: Path, paths: list[Path]) -> None:
     expected = model.predict_proba(paths)
     assert len(np.unique(expected[:, 0])) == 20
-    command = [sys.executable, "-c", FRESH, str(bundle), *map(str, paths)]
-    assert subprocess.run(command, capture_output=True, check=True, timeout=120).stdout == expected.tobytes()
+    found = warm.run(FRESH, bundle, *paths)
+    assert found.returncode == 0, found.stderr
+    assert bytes.fromhex(found.stdout) == expected.tobytes()
 
 
 def test_equal_to_the_head_on_cached_features(run: Any, folders: Path) -> None:

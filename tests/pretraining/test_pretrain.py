@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -16,6 +14,7 @@ import helpers
 import numpy as np
 import pytest
 import torch
+import warm
 from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
@@ -366,9 +365,7 @@ def test_killed_between_steps_it_goes_on_with_the_same_bytes(
 
 def test_kill_9_and_the_same_command_again(made: Pretrained, source: Path, tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
-    command = [sys.executable, "-c", _KILLED, str(source), str(path)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
-    process = subprocess.Popen(command, env=environment)
+    process = warm.Child(_KILLED, source, path)
     work = path.with_name("w.safetensors.work")
     try:
         while not (work / checkpoints.CHECKPOINT_FILE).exists() and process.poll() is None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import helpers
 import numpy as np
 import pytest
+import warm
 
 from headstart.data.split.make import make_split
 from headstart.data.split.split import Split
@@ -455,8 +454,7 @@ with claimed(Path(sys.argv[1]), {"seed": 0}, {}):
 
 
 def test_two_processes_never_work_in_one_folder(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", HOLD, str(tmp_path / "run")]
-    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    holder = warm.Child(HOLD, tmp_path / "run")
     try:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(RunError, match="Another process is working in"), claimed(tmp_path / "run", {"seed": 0}, {}):

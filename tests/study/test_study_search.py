@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import warm
 from helpers import write_candidates
 
 from headstart.data.split.make import make_split
@@ -370,11 +367,11 @@ def test_a_killed_study_goes_on_with_all_finished_chunks_and_ends_the_same(
     way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = tmp_path / "work"
-    killed = subprocess.Popen([sys.executable, "-c", KILLED, __file__, str(journal), way])
+    killed = warm.Child(KILLED, __file__, journal, way)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and len(list(journal.glob("*.safetensors"))) < 5:
         time.sleep(0.02)
-    os.kill(killed.pid, signal.SIGKILL)
+    killed.kill()
     killed.wait()
     finished = {path.stem for path in journal.glob("*.safetensors")}
     assert len(finished) >= 5

@@ -207,7 +207,7 @@ FEW = CurveOptions(sizes=4, repeats=2, folds=3)
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("curve")
     photographs = helpers.write_folders(folder / "photographs", 96)
-    return headstart.curve(photographs, folder / "curve", helpers.options(split="nested:5x4"), FEW)
+    return headstart.curve(photographs, folder / "curve", helpers.options(study=None, split="nested:5x4"), FEW)
 
 
 def test_a_curve_leaves_numbers_figure_and_page(drawn: Any) -> None:
@@ -228,7 +228,7 @@ def test_the_same_curve_again_gives_the_same_bytes_also_after_an_interruption(
     photographs = drawn.folder.parent / "photographs"
     monkeypatch.setattr(CURVE.CurveResults, "write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        headstart.curve(photographs, tmp_path / "curve", helpers.options(split="nested:5x4"), FEW)
+        headstart.curve(photographs, tmp_path / "curve", helpers.options(study=None, split="nested:5x4"), FEW)
     monkeypatch.undo()
     assert not (tmp_path / "curve" / "curve.json").exists()
     fitted: list[int] = []
@@ -236,7 +236,7 @@ def test_the_same_curve_again_gives_the_same_bytes_also_after_an_interruption(
 
     plain = inner_selection.inner_predictions
     monkeypatch.setattr(inner_selection, "inner_predictions", lambda *a: fitted.append(1) or plain(*a))
-    headstart.curve(photographs, tmp_path / "curve", helpers.options(split="nested:5x4"), FEW)
+    headstart.curve(photographs, tmp_path / "curve", helpers.options(study=None, split="nested:5x4"), FEW)
     assert fitted == []
     for name in ("curve.json", "figures/curve.svg"):
         assert (tmp_path / "curve" / name).read_bytes() == (drawn.folder / name).read_bytes()
@@ -249,7 +249,9 @@ def test_heads_of_a_curve_are_trained_on_soft_labels_as_those_of_a_fit(
     soft = np.where(np.eye(2)[np.asarray(dataset.labels)] == 1, 0.8, 0.2)
     given: list[StudyData] = []
     monkeypatch.setattr(CURVE, "run_folds", lambda data, *a, **k: given.append(data) or run_folds(data, *a, **k))
-    found = headstart.curve(replace(dataset, soft=soft), tmp_path / "soft", helpers.options(split="nested:5x4"), FEW)
+    found = headstart.curve(
+        replace(dataset, soft=soft), tmp_path / "soft", helpers.options(study=None, split="nested:5x4"), FEW
+    )
     assert given[0].soft is not None and np.array_equal(given[0].soft, soft)
     assert found.results.mean != drawn.results.mean
 
@@ -260,7 +262,7 @@ def test_another_curve_is_not_overwritten(drawn: Any) -> None:
         headstart.curve(
             photographs,
             drawn.folder,
-            helpers.options(split="nested:5x4"),
+            helpers.options(study=None, split="nested:5x4"),
             CurveOptions(sizes=4, repeats=3, folds=3),
         )
 
@@ -281,7 +283,9 @@ def test_what_cannot_be_drawn_is_reported_and_nothing_written(
     folders: Path, tmp_path: Path, options: dict[str, Any], wanted: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(InputError, match=words):
-        headstart.curve(folders, tmp_path / "curve", helpers.options(**options), CurveOptions(**wanted))
+        headstart.curve(
+            folders, tmp_path / "curve", helpers.options(**{"study": None} | options), CurveOptions(**wanted)
+        )
     assert not (tmp_path / "curve").exists()
 
 

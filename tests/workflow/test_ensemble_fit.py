@@ -214,7 +214,9 @@ def test_a_curve_is_drawn_of_ensembles(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr("headstart.workflow.learning_curve.ensemble_folds", spy)
     pictures = helpers.write_folders(tmp_path / "many", 72)
-    headstart.curve(pictures, tmp_path / "curve", helpers.options(ensemble=True), sizes=4, repeats=2, folds=2)
+    headstart.curve(
+        pictures, tmp_path / "curve", helpers.options(study=None, ensemble=True), sizes=4, repeats=2, folds=2
+    )
     assert len(kept) == 16 and any(kept)
 
 

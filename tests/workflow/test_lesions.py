@@ -60,7 +60,9 @@ def archive(tmp_path_factory):
 def lesion_run(archive, tmp_path_factory):
     """A finished fit of them; read only."""
     with helpers.empty_figures():
-        return fit_lesions(archive, tmp_path_factory.mktemp("run") / "run", None, helpers.options(split="nested:2x2"))
+        return fit_lesions(
+            archive, tmp_path_factory.mktemp("run") / "run", None, helpers.options(study=None, split="nested:2x2")
+        )
 
 
 def invoke(*given):

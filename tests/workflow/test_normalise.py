@@ -149,7 +149,7 @@ def test_a_learning_curve_is_fitted_on_the_training_fold_of_every_subset(
     images = helpers.noise(120, seed=1, spread=(10, 60))
     dataset = ImageDataset.from_arrays(images, labels=helpers.labels_of(120))
     requested = CurveOptions(sizes=4, repeats=2, folds=2)
-    headstart.curve(dataset, tmp_path / "curve", helpers.options(normalise="training"), requested)
+    headstart.curve(dataset, tmp_path / "curve", helpers.options(study=None, normalise="training"), requested)
     assert len({rows.tobytes() for _, rows in taken}) == 4
     for fold, rows in taken:
         assert not np.intersect1d(rows, fold.test).size

@@ -154,9 +154,9 @@ def test_unordered_classes_show_nothing_ordinal(tmp_path: Path, no_figures: None
 
 
 def test_a_grid_has_heads_of_ordered_classes_where_there_are_such() -> None:
-    kinds = {head.kind for head in search_space(helpers.options(ordinal=ORDER)).tables}
+    kinds = {head.kind for head in search_space(helpers.options(study=None, ordinal=ORDER)).tables}
     assert {"cumulative", "corn", "logistic", "knn"} <= kinds
-    assert {"cumulative", "corn"}.isdisjoint(table.kind for table in search_space(helpers.options()).tables)
+    assert {"cumulative", "corn"}.isdisjoint(table.kind for table in search_space(helpers.options(study=None)).tables)
 
 
 def test_options_that_exclude_each_other_are_refused() -> None:

@@ -28,17 +28,17 @@ Job = Callable[[Path, Path, dict[str, Any]], object]
 
 
 def fit(data: Path, output: Path, changes: dict[str, Any]) -> object:
-    return headstart.fit(data, output, helpers.options(**changes))
+    return headstart.fit(data, output, helpers.options(**{"study": None} | changes))
 
 
 def estimate(data: Path, output: Path, changes: dict[str, Any]) -> object:
-    return estimate_fit(data, output, helpers.options(**changes))
+    return estimate_fit(data, output, helpers.options(**{"study": None} | changes))
 
 
 def curve(data: Path, output: Path, changes: dict[str, Any]) -> object:
     changes = dict(changes)
     requested = headstart.CurveOptions(metric=changes.pop("metric", "balanced_accuracy"))
-    return headstart.curve(data, output, helpers.options(**changes), requested)
+    return headstart.curve(data, output, helpers.options(**{"study": None} | changes), requested)
 
 
 def pretrain(data: Path, output: Path, changes: dict[str, Any]) -> object:

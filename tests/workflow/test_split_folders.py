@@ -43,7 +43,7 @@ def test_a_pool_of_split_folders_is_drawn_anew(split_data: Path, tmp_path: Path)
     with pytest.raises(SplitError, match=r"--split nested:3x2 asks for another\. .*--split-folders pool"):
         estimate_fit(split_data, tmp_path / "run", helpers.options())
     with pytest.raises(SplitError, match="A learning curve draws its folds anew"):
-        headstart.curve(split_data, tmp_path / "curve", helpers.options(split="nested:5x4"))
+        headstart.curve(split_data, tmp_path / "curve", helpers.options(study=None, split="nested:5x4"))
     assert not (tmp_path / "run").exists()
 
 

@@ -434,6 +434,7 @@ def test_the_command_line_tells_baselines_and_verdict(transferred: Run, weights:
         "nested:3x2",
     ]
     asked += ["--threads", "1", "--device", "cpu", "--no-cache", "-q"]
+    asked += ["--study", str(helpers.STUDY)]
     found = CliRunner().invoke(main, ["fit", str(folders), "-o", str(transferred.folder), *asked])
     assert found.exit_code == 0, found.output
     assert "Baselines on the same folds" in found.stdout

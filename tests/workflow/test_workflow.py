@@ -9,8 +9,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from typing import Any
 import helpers
 import numpy as np
 import pytest
+import warm
 
 import headstart
 from headstart import ImageDataset, compare, evaluate, fit
@@ -117,7 +116,7 @@ def test_repeats_and_weights_and_groups_stand_in_the_predictions(tmp_path: Path,
 
 
 def test_metric_decides_the_choice(tmp_path: Path, folders: Path, no_figures: None) -> None:
-    found = fit(folders, tmp_path / "run", helpers.options(metric="roc_auc")).results
+    found = fit(folders, tmp_path / "run", helpers.options(metric="roc_auc", study=None)).results
     assert found.protocol.choose_by == "roc_auc"
     assert all(0 <= row.inner_score <= 1 for row in found.candidates)
     assert len(found.candidates) == len(grid("quick"))
@@ -219,10 +218,11 @@ def test_killed_while_the_report_is_written(
 
 def test_killed_for_real(folders: Path, run: Run, tmp_path: Path, no_figures: None) -> None:
     """`kill -9` once the first pieces lie in the journal, by the command line; then the same command again."""
-    command = [sys.executable, "-m", "headstart", "fit", str(folders), "-o", str(tmp_path / "run"), "--no-cache", "-q"]
+    command = ["fit", str(folders), "-o", str(tmp_path / "run"), "--no-cache", "-q"]
     command += ["--backbone", helpers.BACKBONE, "--weights", "random", "--input-size", str(helpers.SIDE)]
     command += ["--split", "nested:3x2", "--threads", "1", "--device", "cpu", "--no-baselines"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    command += ["--study", str(helpers.STUDY)]
+    process = warm.Child("import sys; from headstart.cli import main; main(sys.argv[1:])", *command)
     deadline = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < deadline:
         if len(list((tmp_path / "run" / "work").glob("*.safetensors"))) >= 2:
@@ -352,7 +352,7 @@ def test_ignoring_groups_claims_more_where_groups_matter(tmp_path: Path, no_figu
     labels = [helpers.CLASSES[patient % 2] for patient in range(n_patients) for _ in range(n_each)]
     groups = np.repeat(np.arange(n_patients), n_each)
     data = ImageDataset.from_arrays(images.reshape(-1, 20, 24, 3), labels, groups=groups)
-    found = fit(data, tmp_path / "run", helpers.options(leakage_tax=True)).results
+    found = fit(data, tmp_path / "run", helpers.options(leakage_tax=True, study=None)).results
     tax = found.optimism_from_ignored_groups["accuracy"]
     assert tax.groups_kept == found.metrics["accuracy"].value
     assert tax.groups_kept < 0.7
