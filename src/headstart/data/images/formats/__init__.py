@@ -21,7 +21,7 @@ __all__ = [
     "ImageFormat",
     "find_format",
     "format_names",
-    "format_of_suffix",
+    "formats_by_suffix",
     "image_formats",
     "image_suffixes",
     "register_format",
@@ -122,9 +122,9 @@ def find_format(encoded: bytes) -> ImageFormat | None:
     return next((known for known in image_formats() if known.declared_by(encoded)), None)
 
 
-def format_of_suffix(suffix: str) -> ImageFormat | None:
-    """Format whose files end so, in small letters, or None."""
-    return next((known for known in image_formats() if suffix in known.suffixes), None)
+def formats_by_suffix() -> dict[str, ImageFormat]:
+    """Format of the files that end so, by their suffixes in small letters."""
+    return {suffix: known for known in reversed(image_formats()) for suffix in known.suffixes}
 
 
 def image_suffixes() -> frozenset[str]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import replace
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from headstart.data.images.formats import find_format, format_of_suffix
+from headstart.data.images.formats import find_format, formats_by_suffix
 from headstart.errors import ImageError
 
 if TYPE_CHECKING:
@@ -20,12 +19,14 @@ _NAME: Final = "DICOM"
 
 def with_dicom_tags(table: DatasetTable, pixels: FilePixels) -> tuple[DatasetTable, FilePixels]:
     """Table with a note on its DICOM images, and pixels that propose their patients as groups; as given without any."""
-    may_be = [_may_be_dicom(name) for name in table.names]
-    if not any(may_be) or importlib.util.find_spec("pydicom") is None:
+    suffixes = [_suffix(name) for name in table.names]
+    dicom = {suffix for suffix in set(suffixes) if _may_be_dicom(suffix)}
+    if not dicom or importlib.util.find_spec("pydicom") is None:
         return table, pixels
     from headstart.data.readers.dicom.facts import DicomFacts, proposed_groups, shown_note
 
-    begins = (_begin(pixels, name) if likely else b"" for name, likely in zip(table.names, may_be, strict=True))
+    named = zip(table.names, suffixes, strict=True)
+    begins = (_begin(pixels, name) if suffix in dicom else b"" for name, suffix in named)
     facts = [DicomFacts.of(begin) for begin in begins]
     if not any(facts):
         return table, pixels
@@ -33,8 +34,13 @@ def with_dicom_tags(table: DatasetTable, pixels: FilePixels) -> tuple[DatasetTab
     return noted, replace(pixels, proposal=proposed_groups(facts))
 
 
-def _may_be_dicom(name: str) -> bool:
-    known = format_of_suffix(PurePosixPath(name).suffix.lower())
+def _suffix(name: str) -> str:
+    stem, dot, suffix = name.rpartition("/")[2].rpartition(".")
+    return f"{dot}{suffix}".lower() if stem else ""
+
+
+def _may_be_dicom(suffix: str) -> bool:
+    known = formats_by_suffix().get(suffix)
     return known is None or known.name == _NAME
 
 

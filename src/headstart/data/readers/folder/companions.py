@@ -38,7 +38,8 @@ def companions(images: Iterable[str]) -> dict[str, str]:
     {'a/1_mask.png': 'a/1.png', 'b/masks/3.png': 'b/images/3.jpg'}
     """
     names = sorted(images)
-    hints = [hint for hint in _HINTS if hint in "\n".join(names).lower()]
+    everything = "\n".join(names).lower()
+    hints = [hint for hint in _HINTS if hint in everything]
     if not hints:
         return {}
     hinted = [name for name in names if any(hint in name.lower() for hint in hints)]

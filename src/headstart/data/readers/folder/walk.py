@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from headstart.data.images.formats import ImageFormat, format_of_suffix, image_formats
+from headstart.data.images.formats import ImageFormat, formats_by_suffix, image_formats
 from headstart.data.names import escaped
 from headstart.data.system_names import is_system_name
 from headstart.errors import DataError, first_few, plural
@@ -45,6 +45,8 @@ class FolderWalk:
         Number of hidden or system files and folders.
     folders : dict of str to str
         Name of every folder by its real path, ``.`` for the root.
+    known : mapping of str to ImageFormat
+        Format of every suffix.
     """
 
     root: Path
@@ -57,6 +59,7 @@ class FolderWalk:
     ignored: Counter[str] = field(default_factory=Counter)
     n_hidden: int = 0
     folders: dict[str, str] = field(default_factory=dict)
+    known: Mapping[str, ImageFormat] = field(default_factory=formats_by_suffix)
 
 
 def walk_folder(root: Path, *, allow_outside: bool = False, every: bool = False) -> FolderWalk:
@@ -153,7 +156,7 @@ def _take(walk: FolderWalk, entry: os.DirEntry[str], name: str) -> bool:
         _check_new(walk, entry, name)
         return True
     suffix = Path(entry.name).suffix.lower()
-    image_format = format_of_suffix(suffix) or _format_without_suffix(entry, suffix)
+    image_format = walk.known.get(suffix) or _format_without_suffix(entry, suffix)
     if walk.every and (image_format is not None or suffix in _OTHER_PICTURES):
         walk.images.append(name)
     elif image_format is not None:
