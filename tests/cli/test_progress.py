@@ -37,8 +37,8 @@ def test_without_a_terminal_a_task_is_one_line(capsys: pytest.CaptureFixture[str
     assert found.err.splitlines() == [
         "Audit: 3 images in 0.0 s.",
         "Features: 1,000 images in 0.0 s. About 3 min left in all.",
-        "Other: 1 things in 0.0 s. How long all of it takes is not known yet.",
-        "Heads: 1 heads in 0.0 s.",
+        "Other: 1 thing in 0.0 s. How long all of it takes is not known yet.",
+        "Heads: 1 head in 0.0 s.",
     ]
 
 

@@ -24,6 +24,7 @@ from rich.text import Text
 
 from headstart.cli.table import printable
 from headstart.cli.time_left import TimeLeft
+from headstart.errors import plural
 
 _MIN_WIDTH_FOR_UNIT: Final = 80
 _LEAST_S: Final = 0.5
@@ -98,7 +99,7 @@ class TerminalProgress:
             done += n
 
         yield advance
-        text = f"{title}: {done:,} {unit} in {time.monotonic() - start:.1f} s."
+        text = f"{title}: {plural(done, unit.removesuffix('s'), unit)} in {time.monotonic() - start:.1f} s."
         click.echo(f"{text} {self._words()}".rstrip(), err=True)
 
     def _words(self) -> str:

@@ -61,13 +61,14 @@ def task_section(context: ReportContext, drawn: Drawn) -> Section:
             name,
             text.count(n := task.class_counts[name]),
             text.percent(n / total),
-            "yes" if name == task.positive else "",
+            *(("yes" if name == task.positive else "",) if task.positive is not None else ()),
         )
         for name in task.classes
     )
+    columns = ("Class", "Images", "Share", *(("Positive",) if task.positive is not None else ()))
     blocks: list[Block] = [
         Text(f"{question}{kept}."),
-        ReportTable("Classes", ("Class", "Images", "Share", "Positive"), rows),
+        ReportTable("Classes", columns, rows),
     ]
     labels = class_labels(record.classes)
     renamed = [f"{label} for {name}" for name, label in zip(record.classes, labels, strict=True) if label != name]
