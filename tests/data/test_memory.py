@@ -218,7 +218,7 @@ def test_frames_are_read_by_the_rules_of_a_manifest(paths: list[Path]) -> None:
         assert dataset.names[0] == paths[0].as_posix()
     with pytest.raises(DataError, match=r"the data frame has no label column\. Unknown column 'label'"):
         read_dataset(pd.DataFrame(columns), columns={"image": "file"})
-    with pytest.raises(DataError, match=r"column 'dx'\) is missing .* in 1 rows.*: 2"):
+    with pytest.raises(DataError, match=r"column 'dx'\) is missing .* in 1 row.*: 2"):
         read_dataset(pd.DataFrame({**columns, "dx": ["b", None, "b", "a"]}), columns=roles)
 
 
@@ -284,7 +284,7 @@ def test_a_repeated_path_counts_once_where_it_is_trained_on(paths: list[Path]) -
     assert dataset.weights.tolist() == [1, 2, 3, 4]
     assert dataset.notes == ("2 rows repeat another exactly and were dropped.",)
     for columns, words in (({"labels": list("ababbb")}, "labels"), ({"weights": [1, 2, 3, 4, 5, 2]}, "weights")):
-        with pytest.raises(DataError, match=rf"1 images are listed more than once, with different {words}: .*0\.png"):
+        with pytest.raises(DataError, match=rf"1 image is listed more than once, with different {words}: .*0\.png"):
             ImageDataset.from_images(twice, **columns)
     assert len(read_dataset(twice)) == N
 

@@ -72,7 +72,7 @@ def copy_warnings(dataset: ImageDataset, copies: Sequence[tuple[int, int]]) -> I
     labels = dataset.labels
     n_differing = 0 if labels is None else sum(int(labels[one] != labels[other]) for one, other in copies)
     differing = f" In {n_differing:,} of them the labels differ." if n_differing else ""
-    pairs = "1 pair is" if len(copies) == 1 else f"{len(copies):,} pairs are"
+    pairs = plural(len(copies), "pair is", "pairs are")
     yield (
         f"{pairs} one image and its mirrored or turned copy: {listed}. They are kept on one side of every split, but "
         f"count double in every score; leave such copies out, --augment makes them in training alone.{differing}"

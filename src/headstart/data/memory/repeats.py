@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from headstart.data.images.source import ImageSource
 from headstart.data.readers.table import DatasetTable
-from headstart.errors import DataError, first_few
+from headstart.errors import DataError, first_few, plural
 
 
 def without_repeats(table: DatasetTable, source: ImageSource) -> tuple[DatasetTable, ImageSource]:
@@ -30,11 +30,12 @@ def without_repeats(table: DatasetTable, source: ImageSource) -> tuple[DatasetTa
         differing = [row for row in range(len(first)) if not _are_equal(values[row], values[first[row]])]
         if differing:
             listed = first_few(dict.fromkeys(table.names[row] for row in differing))
+            images = plural(len(differing), "image is", "images are")
             raise DataError(
-                f"{len(differing):,} images are listed more than once, with different {kind}: {listed}. Keep one row "
-                "for each image."
+                f"{images} listed more than once, with different {kind}: {listed}. Keep one row for each image."
             )
-    note = f"{len(first) - len(rows):,} rows repeat another exactly and were dropped."
+    repeated, several = "row repeats another exactly and was dropped", "rows repeat another exactly and were dropped"
+    note = f"{plural(len(first) - len(rows), repeated, several)}."
     return _taken(table, rows, note), source.take(rows)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headstart.data.groups import join_groups
-from headstart.errors import SplitError, first_few
+from headstart.errors import SplitError, first_few, plural
 from headstart.features.near_duplicates import BACKGROUND, RATIO, confirm_near_duplicates
 from headstart.progress import Progress
 from headstart.workflow.job.audit import AuditedDataset
@@ -177,5 +177,5 @@ def named_as_copies(dataset: ImageDataset, pairs: Sequence[tuple[str, str]]) -> 
         listed = first_few(f"{first} = {second}" for first, second in pairs)
         raise SplitError(
             f"{error} No groups were given: these are near-duplicates, which stay on one side of every split "
-            f"({len(pairs):,} pairs: {listed})."
+            f"({plural(len(pairs), 'pair')}: {listed})."
         ) from error

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from headstart.errors import first_few
+from headstart.errors import first_few, plural
 from headstart.results.exports.label_issues import LABEL_ISSUES_FILE
 
 MANY_NEAR_DUPLICATES: Final = 0.05
@@ -75,7 +75,7 @@ def label_issue_warnings(issues: LabelIssueFacts) -> list[str]:
     """A warning that counts the labels which the predictions contradict, and names the file that lists them."""
     if not issues.n_listed:
         return []
-    labels = "1 label" if issues.n_listed == 1 else f"{issues.n_listed:,} labels"
+    labels = plural(issues.n_listed, "label")
     verb = "is" if issues.n_listed == 1 else "are"
     return [
         f"{labels} of {issues.n_judged:,} judged images {verb} contradicted with confidence by models that did not "
