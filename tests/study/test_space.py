@@ -105,7 +105,7 @@ def test_ten_million_candidates_are_refused_with_count_and_remedies():
     with pytest.raises(InputError) as refusal:
         Space((FeatureSourceSpec(),), (table,), name="study.toml")
     message = str(refusal.value)
-    assert message.startswith("study.toml holds 10,000,000 candidates (1 sources x 10,000,000 heads)")
+    assert message.startswith("study.toml holds 10,000,000 candidates (1 source x 10,000,000 heads)")
     assert "at most 20,000" in message and "'epochs' has 1000" in message and "[sample] table" in message
     assert "[halving]" not in message  # would not help
 
