@@ -34,6 +34,7 @@ READ = {
     .encode(),
     "a line break in the header": ('image,label,"note\n(free)"\n' + "".join(f"{a},{b},x\n" for a, b in ROWS)).encode(),
     "empty columns at the right": lines(after=",,").encode(),
+    "empty cells at the right of the header alone": lines(header="image,label,,").encode(),
     "empty cells at the right of rows alone": lines(header="image,label").replace(",p\n", ",p,,\n").encode(),
     "an index column without a name": ("," + lines().replace("\n", "\n0,")).removesuffix("0,").encode(),
     "blank lines": lines().replace("\n", "\n\n").encode(),
@@ -61,6 +62,12 @@ def test_a_table_is_read_whatever_wrote_it(kind: str, tmp_path: Path) -> None:
         (b'image,label\n"a.png,b\n', "cannot be read as a table|has 1 cell"),
         (b"image,label,label\na,b,c\n", "more than one column called 'label'"),
         (b"sep=;\n", "has no image column"),
+        (lines().encode("utf-32"), "is not UTF-8 text; save it as UTF-8 CSV"),
+        (lines("|").encode(), r"There is one column alone: cells stand between commas, semicolons or tabs\."),
+        (
+            b"image,label,weight\na.png,p," + b"9" * 5_000 + b"\nb.png,q,1\n",
+            r"1 row does not: row 1 has '9{59}\. Write 0",
+        ),
     ],
 )
 def test_a_table_that_cannot_be_read_is_refused_in_words(content: bytes, reason: str, tmp_path: Path) -> None:
@@ -105,21 +112,23 @@ def test_numbers_of_thousands_of_digits_are_refused_where_numbers_are_expected(t
 
 
 def test_a_missing_file_names_the_one_that_a_table_may_have_meant(tmp_path: Path) -> None:
-    for name in ("007.png", "IMD042.JPG", "x1.png", "x1.jpg"):
+    for name in ("007.png", "IMD042.JPG", "x1.png", "x1.jpg", "000.png"):
         (tmp_path / name).write_bytes(encode(np.zeros((4, 4, 3), np.uint8), "PNG"))
-    (tmp_path / "m.csv").write_text("image,label\n7,a\n7.png,a\nimd042,b\nx1,b\n9.png,b\n")
+    (tmp_path / "m.csv").write_text("image,label\n7,a\n7.png,a\nimd042,b\nx1,b\n7.0,a\n0,a\n9.png,b\n")
     reasons = [reason for _, _, reason in audit_dataset(read_dataset(tmp_path / "m.csv")).unreadable]
     assert [reason.split("'")[1] if "'" in reason else None for reason in reasons] == [
         "007.png",
         "007.png",
         "IMD042.JPG",
         None,
+        "007.png",
+        "000.png",
         None,
     ]
     assert reasons[-1] == "no such file"
 
 
 def test_absolute_paths_are_refused_with_the_flag_that_takes_them(tmp_path: Path) -> None:
-    (tmp_path / "m.csv").write_text(f"image,label\n{tmp_path}/1.png,a\n")
+    (tmp_path / "m.csv").write_text(f"image,label\n{tmp_path.parent}/1.png,a\n")
     with pytest.raises(DataError, match="--allow-outside"):
         read_dataset(tmp_path / "m.csv")

@@ -43,7 +43,13 @@ def _files_by_key(folder: Path, changed: int) -> dict[str, tuple[str, ...]]:
 
 
 def _key(name: str) -> str:
-    """Name in lower case, without the suffix of an image and without leading zeros."""
+    """Name in lower case, without the suffix of an image, without leading zeros and the fraction of a whole number.
+
+    >>> _key("007.PNG"), _key("7.0"), _key("000.png"), _key("0")
+    ('7', '7', '0', '0')
+    """
     path = Path(name.lower())
     stem = path.stem if path.suffix in image_suffixes() else path.name
-    return stem.lstrip("0") or stem
+    if stem.endswith(".0") and stem[:-2].isdecimal():
+        stem = stem[:-2]
+    return stem.lstrip("0") or stem[:1]

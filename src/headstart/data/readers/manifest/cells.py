@@ -51,7 +51,7 @@ def check_printable_cells(path: Path, column: str, cells: Categorical) -> None:
     """Refuse a column with control characters."""
     rows = unprintable_rows(cells.names, cells.codes)
     if len(rows):
-        listed = first_few(f"row {row + 1} has {cells.names[cells.codes[row]]!r}" for row in rows[:6].tolist())
+        listed = first_few(f"row {row + 1} has {cells.names[cells.codes[row]]!r:.60}" for row in rows[:6].tolist())
         raise DataError(
             f"{path}: column {column!r} holds control characters, such as line breaks or escapes, in "
             f"{plural(len(rows), 'row')}, counted from 1 below the header: {listed}. Remove them, and rename "
@@ -117,6 +117,6 @@ def _refuse(
 ) -> None:
     rows = np.flatnonzero(bad[cells.codes])
     if len(rows):
-        listed = first_few(f"row {row + 1} has {cells.names[cells.codes[row]]!r}" for row in rows[:6].tolist())
+        listed = first_few(f"row {row + 1} has {cells.names[cells.codes[row]]!r:.60}" for row in rows[:6].tolist())
         do_not = plural(len(rows), "row does not", "rows do not")
         raise DataError(f"{path}: column {column!r} must hold {expected}; {do_not}: {listed}.{remedy}")

@@ -169,7 +169,8 @@ class FoundColumns:
 
 
 def _missing_column(path: Path, kind: str, name: str, present: list[str]) -> str:
+    alone = " There is one column alone: cells stand between commas, semicolons or tabs." if len(present) == 1 else ""
     return (
-        f"{path} has no {kind} column. {unknown_name('column', name, present)} If it is called otherwise, name it: "
-        f"--{kind}-column NAME, or columns={{{kind!r}: NAME}} in Python."
+        f"{path} has no {kind} column. {unknown_name('column', name, present)}{alone} If it is called otherwise, name "
+        f"it: --{kind}-column NAME, or columns={{{kind!r}: NAME}} in Python."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ def csv_layout(path: Path) -> CsvLayout:
         start = handle.read(MAX_HEADER_BYTES)
     if not start.strip():
         raise DataError(f"{path} is empty; a manifest has a header and one row per image.")
+    if start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        raise not_unicode(path)
     encoding = _encoding(start)
     if encoding == "utf-8-sig" and b"\0" in start:
         raise DataError(f"{path} is not a CSV table: it is binary.")
@@ -93,8 +96,6 @@ def _encoding(start: bytes) -> str:
 
 
 def _decoded_start(path: Path, start: bytes, encoding: str) -> str:
-    import codecs
-
     try:
         return codecs.getincrementaldecoder(encoding)().decode(start)
     except UnicodeDecodeError as error:

@@ -103,11 +103,12 @@ def _read_any_csv(path: Path, layout: CsvLayout, columns: list[str]) -> pa.Table
     except UnicodeDecodeError as error:
         raise not_unicode(path) from error
     places, n_columns = [layout.names.index(name) for name in columns], len(layout.names)
+    n_named = max((place + 1 for place, name in enumerate(layout.names) if name), default=0)
     kept: list[list[str]] = [[] for _ in columns]
     lines = io.StringIO(text[layout.start :], newline="")
     try:
         for number, row in enumerate(filter(None, csv.reader(lines, delimiter=layout.delimiter, strict=True)), start=1):
-            if len(row) < n_columns or any(row[n_columns:]):
+            if len(row) < n_named or any(row[n_columns:]):
                 raise DataError(
                     f"{path} cannot be read as a table: row {number}, counted from 1 below the header, has "
                     f"{plural(len(row), 'cell')}, and the header {n_columns:,}. Put cells that hold the delimiter "
