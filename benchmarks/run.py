@@ -35,6 +35,7 @@ SCRIPTS = (
     "explain",
     "labels",
     "near_duplicates",
+    "audit",
     "leaks",
     "verdict",
     "imbalance",
@@ -57,6 +58,7 @@ SCRIPTS = (
     "signals_watch",
 )
 WITH_QUICK = (
+    "audit",
     "one_picture",
     "fuzz",
     "lesions",
