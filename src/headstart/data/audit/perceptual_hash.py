@@ -86,25 +86,28 @@ def _low_frequencies(thumbnails: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def close_pairs_between(
-    first: NDArray[np.uint64], second: NDArray[np.uint64], *, max_hamming: int
+    first: NDArray[np.uint64], second: NDArray[np.uint64], *, max_hamming: int, max_pairs: int | None = None
 ) -> NDArray[np.int64]:
     """Pairs (row, later row) of which the first's hash of one and the second's of the other differ in few bits.
 
-    In a crowd of alike hashes only the first of each band are compared: enough to join copies, and no explosion on a
-    folder of blank images.
+    In a crowd of alike hashes only the first of each band are compared, and of very many pairs the closest are kept:
+    enough to join copies, and no explosion on a folder of blank images.
 
     Parameters
     ----------
     first, second : ndarray of shape (n_images,), uint64
     max_hamming : int
+    max_pairs : int, optional
+        Default: 2 per image, and at least 10,000.
 
     Returns
     -------
     ndarray of shape (n_pairs, 2), int64
     """
+    limit = max(10_000, 2 * len(first)) if max_pairs is None else max_pairs
     masks = _band_masks(max_hamming + 1)
     crowd = max(256, 20_000_000 // max(1, len(first)))
-    found = [np.empty((0, 2), dtype=np.int64)]
+    found = np.empty((0, 3), dtype=np.int64)
     for band, mask in enumerate(masks):
         keys = second & mask
         order = np.argsort(keys, kind="stable")
@@ -116,11 +119,13 @@ def close_pairs_between(
             within = np.arange(len(left)) - np.repeat(np.cumsum(n_alike[rows]) - n_alike[rows], n_alike[rows])
             right = order[np.repeat(low[rows], n_alike[rows]) + within]
             differing = first[left] ^ second[right]
-            new = (left < right) & (_count_bits(differing) <= max_hamming)
+            distance = _count_bits(differing)
+            new = np.flatnonzero((left < right) & (distance <= max_hamming))
             for earlier in masks[:band]:
-                new &= (differing & earlier) != 0
-            found.append(np.stack([left[new], right[new]], axis=1))
-    return np.concatenate(found)
+                new = new[(differing[new] & earlier) != 0]
+            found = np.concatenate([found, np.stack([left[new], right[new], distance[new]], axis=1)])
+            found = found if len(found) <= 4 * limit else _closest(found, limit)
+    return _closest(found, limit)[:, :2]
 
 
 def near_pairs(

@@ -52,22 +52,31 @@ def symmetric_copies(thumbnails: NDArray[np.uint8], hashes: NDArray[np.uint64]) 
     if n_images < _MIN_IMAGES:
         return []
     background = np.unique(np.linspace(0, n_images - 1, min(n_images, _MAX_BACKGROUND)).astype(np.int64))
+    upright = _details(thumbnails[background])
     found: set[tuple[int, int]] = set()
     for symmetry in SYMMETRIES:
         pairs = close_pairs_between(hashes[:, 0], hashes[:, symmetry], max_hamming=MAX_HAMMING)
         if symmetry == 5:
             other = close_pairs_between(hashes[:, symmetry], hashes[:, 0], max_hamming=MAX_HAMMING)
             pairs = np.concatenate([pairs, other[:, ::-1]])
+        around = (_details(_turned(thumbnails[background], symmetry)), upright)
         for block in np.split(pairs, range(_BLOCK, len(pairs), _BLOCK)):
-            confirmed = _confirmed(thumbnails, block, symmetry, background)
+            confirmed = _confirmed(thumbnails, block, symmetry, background, around)
             found |= {(min(pair), max(pair)) for pair in confirmed.tolist()}
     return sorted(found)
 
 
 def _confirmed(
-    thumbnails: NDArray[np.uint8], pairs: NDArray[np.int64], symmetry: int, background: NDArray[np.int64]
+    thumbnails: NDArray[np.uint8],
+    pairs: NDArray[np.int64],
+    symmetry: int,
+    background: NDArray[np.int64],
+    around: tuple[Floats, Floats],
 ) -> NDArray[np.int64]:
-    """Those of some pairs (row, row to be turned) that are far closer than either is to others."""
+    """Those of some pairs (row, row to be turned) that are far closer than either is to others.
+
+    `around` holds the details of the background, turned as the second of each pair is, and upright.
+    """
     if not len(pairs):
         return pairs
     left, right = _details(thumbnails[pairs[:, 0]]), _details(_turned(thumbnails[pairs[:, 1]], symmetry))
@@ -76,13 +85,11 @@ def _confirmed(
     pairs, left, right, distance = pairs[near], left[near], right[near], distance[near]
     if not len(pairs):
         return pairs
-    around_left = _details(_turned(thumbnails[background], symmetry))
-    around_right = _details(thumbnails[background])
     others = (pairs[:, :1] != background) & (pairs[:, 1:] != background)  # (pairs, background)
     nth = min(_SURROUNDINGS, max(1, len(background) // 10)) - 1
     surroundings = np.minimum(
-        np.partition(np.where(others, 1.0 - left @ around_left.T, np.inf), nth, axis=1)[:, nth],
-        np.partition(np.where(others, 1.0 - right @ around_right.T, np.inf), nth, axis=1)[:, nth],
+        np.partition(np.where(others, 1.0 - left @ around[0].T, np.inf), nth, axis=1)[:, nth],
+        np.partition(np.where(others, 1.0 - right @ around[1].T, np.inf), nth, axis=1)[:, nth],
     )
     confirmed: NDArray[np.int64] = pairs[distance <= RATIO * surroundings]
     return confirmed
