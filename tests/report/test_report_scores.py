@@ -59,4 +59,4 @@ def test_undefined_scores_are_shown_as_such(empty_figures: None, tmp_path: Path)
     results["candidates"][0]["inner_log_loss"] = None
     results["optimism"] = {"metric": "log_loss", "inner": None, "outer": None, "difference": None}
     write_json(tmp_path / "results.json", results)
-    assert "ROC AUC n/a n/a n/a" in report(tmp_path).text
+    assert "ROC AUC undefined undefined undefined" in report(tmp_path).text

@@ -96,10 +96,8 @@ def test_rows_are_the_same_with_a_cache_and_computed_once(
     assert [row["status"] == "ok" for row in plain] == [True, True, True, False, False, False]
     assert predicted(run, *inputs, "--cache", tmp_path / "cache", code=1) == plain
     assert n_kept(tmp_path / "cache") == 2
-    (mixed / "3.png").unlink()
-    (mixed / "4.png").unlink()
     monkeypatch.setattr(Extractor, "compute", lambda *_: pytest.fail("a forward pass was made"))
-    assert predicted(run, mixed, "--cache", tmp_path / "cache") == plain[:3]
+    assert predicted(run, *inputs, "--cache", tmp_path / "cache", code=1) == plain
 
 
 def test_without_a_cache_nothing_is_kept(
@@ -232,3 +230,17 @@ def test_features_in_memory_are_kept_too(run: Run, tmp_path: Path, seen_engines:
     assert np.array_equal(model.predict_proba(images), first)
     assert len(seen_engines) == n_passes
     assert np.array_equal(run.model().predict_proba(images), first)
+
+
+def test_scores_that_one_class_does_not_define_are_said_to_be_undefined(
+    run: Run, outside: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(outside / "calm", data / "calm")
+    shown = headstart("evaluate", run.folder, data, "-q", "--no-cache").stdout
+    rows = {line.split("  ")[0]: line.split()[-2:] for line in shown.splitlines()}
+    for title in ("Matthews correlation", "ROC AUC", "Balanced accuracy"):
+        assert rows[title] == ["undefined", "undefined"]
+    assert "nan" not in shown
+    document = json.loads(headstart("evaluate", run.folder, data, "-q", "--no-cache", "--json").stdout)
+    assert document["metrics"]["mcc"] == {"value": None, "ci95": None, "fold_sd": None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from headstart.workflow import Run
 
 T = TypeVar("T")
+
+UNDEFINED: Final = "undefined"
+"""Word for a score that these images do not define."""
 
 _SHOWN_ITEMS = 10
 
@@ -87,20 +90,21 @@ def print_next(model: str | Path, table: TableFacts | TableEncoding | None) -> N
 
 def print_heldout(heldout: HeldOut) -> None:
     """Scores of the images that a pretraining held out."""
-    rows = [
-        [title, number(estimate.value), interval(estimate.ci95)] for title, estimate in titled(dict(heldout.metrics))
-    ]
+    rows = [[title, score(one.value), interval_of(one.value, one.ci95)] for title, one in titled(dict(heldout.metrics))]
     print_table(f"{heldout.n_images:,} held-out images", ["score", "value", "95 % interval"], rows)
 
 
 def print_scores(results: RunResults | TestSetResults) -> None:
     """Every score with its interval and, where there are folds, its spread across them."""
     estimates = titled(results.metrics)
-    rows = [[title, number(one.value), interval(one.ci95)] for title, one in estimates]
+    rows = [[title, score(one.value), interval_of(one.value, one.ci95)] for title, one in estimates]
     columns = ["score", "value", "95 % interval"]
     if any(one.fold_sd is not None for _, one in estimates):
         columns.append("sd across folds")
-        rows = [[*row, number(one.fold_sd)] for row, (_, one) in zip(rows, estimates, strict=True)]
+        rows = [
+            [*row, interval_of(one.value, None) if one.fold_sd is None else number(one.fold_sd)]
+            for row, (_, one) in zip(rows, estimates, strict=True)
+        ]
     print_table("Scores", columns, rows)
     print_table(
         "Classes", ["class", "images", "precision", "recall", "specificity", "F1", "ROC AUC"], _class_rows(results)
@@ -113,7 +117,7 @@ def _class_rows(results: RunResults | TestSetResults) -> list[list[str]]:
     task: Any = getattr(results, "task", results)  # a run speaks of its classes there, a test set itself
     found = [(label, results.per_class[label]) for label in task.classes]
     return [
-        [label, f"{scores.support:,}", *(number(scores.metrics[name].value) for name in names)]
+        [label, f"{scores.support:,}", *(score(scores.metrics[name].value) for name in names)]
         for label, scores in found
     ]
 
@@ -125,11 +129,11 @@ def print_comparison(found: ComparisonResults) -> None:
     rows = [
         [
             title,
-            number(row.first),
-            number(row.second),
-            signed(row.difference),
-            interval(row.ci95, sign=True),
-            p_value(row.p),
+            score(row.first),
+            score(row.second),
+            score(row.difference, sign=True),
+            interval_of(row.difference, row.ci95, sign=True),
+            UNDEFINED if row.difference is None else p_value(row.p),
         ]
         for title, row in titled(found.metrics)
     ]
@@ -139,7 +143,7 @@ def print_comparison(found: ComparisonResults) -> None:
 def print_ignored_groups(scores: Mapping[str, IgnoredGroups]) -> None:
     """Print the scores that ignoring the groups would have claimed."""
     rows = [
-        [title, number(row.groups_kept), number(row.groups_ignored), signed(row.difference)]
+        [title, score(row.groups_kept), score(row.groups_ignored), score(row.difference, sign=True)]
         for title, row in titled(scores)
     ]
     title = "Optimism from ignoring groups"
@@ -220,8 +224,26 @@ def titled(scores: Mapping[str, T]) -> list[tuple[str, T]]:
     return [(find_metric(name).title, scores[name]) for name in sorted(scores, key=order.index)]
 
 
+def score(value: float | None, *, sign: bool = False) -> str:
+    """A score, or a difference of scores, with three decimals; it may be undefined.
+
+    >>> score(0.9121), score(-0.03, sign=True), score(None)
+    ('0.912', '-0.030', 'undefined')
+    """
+    return UNDEFINED if value is None else signed(value) if sign else number(value)
+
+
+def interval_of(value: float | None, ends: Sequence[float] | None, *, sign: bool = False) -> str:
+    """Interval of a score, undefined where the score is; a dash where a score has none.
+
+    >>> interval_of(0.9, [0.8, 0.95]), interval_of(None, None), interval_of(0.1, None)
+    ('0.800 to 0.950', 'undefined', '-')
+    """
+    return UNDEFINED if value is None else interval(ends, sign=sign)
+
+
 def number(value: float | None) -> str:
-    """Three decimals, or a dash for what is undefined."""
+    """Three decimals, or a dash where there is none."""
     return "-" if value is None else f"{value:.3f}"
 
 

@@ -17,7 +17,7 @@ from typing import Final
 import click
 
 _GAP: Final = "  "
-_NUMBER: Final = re.compile(r"-|[-+]?[\d,]*\.?\d+( ?[kMGT]?B?| %)")
+_NUMBER: Final = re.compile(r"-|undefined|[-+]?[\d,]*\.?\d+( ?[kMGT]?B?| %)")
 _MIN_TEXT: Final = 20
 
 

@@ -97,8 +97,8 @@ def _gain_table(transfer: TransferResults) -> ReportTable:
     rows = tuple(
         (
             metric_title(name) + (" (decides)" if name == decided_by else ""),
-            text.score(gain.gain),
-            text.interval(gain.ci95),
+            text.judged(gain.gain),
+            text.interval_of(gain.gain, gain.ci95),
             text.p_value(gain.p),
         )
         for name, gain in ((name, transfer.gains[name]) for name in ordered_metrics(transfer.gains))

@@ -178,8 +178,8 @@ def _point_blocks(
     rows = tuple(
         (
             _CLINICAL_TITLES.get(name, metric_title(name)),
-            text.score(scores[name].value),
-            text.interval(scores[name].ci95),
+            text.judged(scores[name].value),
+            text.interval_of(scores[name].value, scores[name].ci95),
         )
         for name in _ORDER
     )

@@ -55,9 +55,8 @@ def _summary(found: EnsembleResults) -> str:
 def _gain_table(found: EnsembleResults) -> ReportTable:
     rows = []
     for name, row in found.against_single.metrics.items():
-        difference = "" if row.difference is None else f"{row.difference:+.3f}"
-        interval = "" if row.ci95 is None else f"{row.ci95[0]:+.3f} to {row.ci95[1]:+.3f}"
-        rows.append((metric_title(name), text.score(row.b), text.score(row.a), difference, interval))
+        gain = text.difference(row.difference, row.ci95)
+        rows.append((metric_title(name), text.judged(row.b), text.judged(row.a), *gain))
     columns = ("Score", "Best candidate alone", "With the ensemble", "Difference", "95 % interval, paired")
     return ReportTable("What the ensemble brought, on the same test images", columns, tuple(rows), frozenset({0}))
 

@@ -47,17 +47,8 @@ def _summary(found: FineTuningResults) -> str:
 def _gain_table(found: FineTuningResults) -> ReportTable:
     rows = []
     for name, row in found.against_frozen.metrics.items():
-        bounds = row.ci95
-        interval = "" if bounds is None else f"{bounds[0]:+.3f} to {bounds[1]:+.3f}"
-        rows.append(
-            (
-                metric_title(name),
-                text.score(row.b),
-                text.score(row.a),
-                "" if row.difference is None else f"{row.difference:+.3f}",
-                interval,
-            )
-        )
+        gain = text.difference(row.difference, row.ci95)
+        rows.append((metric_title(name), text.judged(row.b), text.judged(row.a), *gain))
     columns = ("Score", "Frozen features alone", "With fine-tuning", "Difference", "95 % interval, paired")
     return ReportTable("What fine-tuning brought, on the same test images", columns, tuple(rows), frozenset({0}))
 

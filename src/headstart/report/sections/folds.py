@@ -27,7 +27,7 @@ def folds_section(context: ReportContext, drawn: Drawn) -> Section:
             fold.chosen.label,
             text.score(fold.inner_log_loss),
             text.count(fold.n_test),
-            *(text.score(fold.metrics.get(name)) for name in names),
+            *(text.judged(fold.metrics.get(name)) for name in names),
         )
         for fold in results.folds
     )

@@ -20,8 +20,8 @@ def headline_section(context: ReportContext, drawn: Drawn) -> Section:
     block = Headline(
         sentence=headline.text,
         metric=f"{metric_title(headline.metric)}, n = {record.n_judged:,} images{weighted}",
-        value=text.score(headline.value),
-        interval=text.interval(headline.ci95),
+        value=text.judged(headline.value),
+        interval=text.interval_of(headline.value, headline.ci95),
         speaks_of=results.protocol.interval.speaks_of,
     )
     unknown = leakage_words(results)

@@ -47,7 +47,12 @@ def _scores(record: RunRecord) -> ReportTable:
     metrics = record.results.metrics
     named = [name for name in ordered_metrics(metrics) if name in METRICS and METRICS[name].needs_order]
     rows = tuple(
-        (metric_title(name), text.score(metrics[name].value), text.interval(metrics[name].ci95)) for name in named
+        (
+            metric_title(name),
+            text.judged(metrics[name].value),
+            text.interval_of(metrics[name].value, metrics[name].ci95),
+        )
+        for name in named
     )
     return ReportTable("Scores that know the order", ("Score", "Value", "95 % interval"), rows)
 
@@ -75,7 +80,7 @@ def _widths(record: RunRecord) -> ReportTable:
 
 def _thresholds(record: RunRecord, found: OrdinalResults) -> ReportTable:
     rows = tuple(
-        (f"above {one.above}", text.estimate(one.roc_auc), text.score(one.ece.value)) for one in found.thresholds
+        (f"above {one.above}", text.estimate(one.roc_auc), text.judged(one.ece.value)) for one in found.thresholds
     )
     columns = ("Threshold", "ROC AUC (95 % interval)", "Calibration error (debiased)")
     return ReportTable("At every threshold", columns, rows)

@@ -71,9 +71,11 @@ def scores_section(context: ReportContext, drawn: Drawn) -> Section:
     rows = tuple(
         (
             metric_title(name),
-            text.score(metrics[name].value),
-            text.interval(metrics[name].ci95),
-            text.score(metrics[name].fold_sd),
+            text.judged(metrics[name].value),
+            text.interval_of(metrics[name].value, metrics[name].ci95),
+            text.interval_of(metrics[name].value, None)
+            if metrics[name].fold_sd is None
+            else text.score(metrics[name].fold_sd),
         )
         for name in ordered_metrics(metrics)
     )
@@ -109,4 +111,4 @@ def _class_table(record: RunRecord) -> ReportTable:
 
 def _two_lines(entry: EstimateFacts) -> str:
     """An estimate with its interval below it."""
-    return text.score(entry.value) + (f"\n{text.interval(entry.ci95)}" if entry.ci95 else "")
+    return text.judged(entry.value) + (f"\n{text.interval(entry.ci95)}" if entry.ci95 else "")

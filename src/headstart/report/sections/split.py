@@ -99,9 +99,9 @@ def _ignored_groups_table(ignored: Mapping[str, IgnoredGroups]) -> ReportTable:
     rows = tuple(
         (
             metric_title(name),
-            text.score(ignored[name].groups_kept),
-            text.score(ignored[name].groups_ignored),
-            text.score(ignored[name].difference),
+            text.judged(ignored[name].groups_kept),
+            text.judged(ignored[name].groups_ignored),
+            text.judged(ignored[name].difference),
         )
         for name in ordered_metrics(ignored)
     )

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from headstart.results.models.base import Part
+from headstart.results.models.estimates import UNDEFINED
 
 MISSING = "n/a"
+"""Stands for what there is not."""
 
 
 def score(value: float | None) -> str:
-    """A score with three decimals; four significant digits from 10 on; `MISSING` where it is undefined.
+    """A score with three decimals; four significant digits from 10 on; `MISSING` where there is none.
 
     >>> score(0.91249), score(12.3456), score(None)
     ('0.912', '12.35', 'n/a')
@@ -29,6 +31,35 @@ def interval(bounds: Sequence[float] | None) -> str:
     ('0.894 to 0.927', 'n/a')
     """
     return MISSING if bounds is None else f"{score(bounds[0])} to {score(bounds[1])}"
+
+
+def judged(value: float | None) -> str:
+    """A score of predictions, which the judged images may leave undefined.
+
+    >>> judged(0.91249), judged(None)
+    ('0.912', 'undefined')
+    """
+    return UNDEFINED if value is None else score(value)
+
+
+def interval_of(value: float | None, bounds: Sequence[float] | None) -> str:
+    """Interval of a score, undefined where the score is; `MISSING` where a score has none.
+
+    >>> interval_of(0.9, [0.8, 0.95]), interval_of(None, None), interval_of(0.1, None)
+    ('0.800 to 0.950', 'undefined', 'n/a')
+    """
+    return UNDEFINED if value is None else interval(bounds)
+
+
+def difference(value: float | None, bounds: Sequence[float] | None) -> tuple[str, str]:
+    """A difference of scores with its sign, and its interval.
+
+    >>> difference(0.03, [-0.01, 0.07]), difference(None, None), difference(0.03, None)
+    (('+0.030', '-0.010 to +0.070'), ('undefined', 'undefined'), ('+0.030', 'n/a'))
+    """
+    if value is None:
+        return UNDEFINED, UNDEFINED
+    return f"{value:+.3f}", MISSING if bounds is None else f"{bounds[0]:+.3f} to {bounds[1]:+.3f}"
 
 
 def p_value(value: float | None) -> str:
@@ -59,7 +90,7 @@ def estimate(entry: Scored) -> str:
     >>> estimate(PlainEstimate(value=0.912, ci95=(0.894, 0.927))), estimate(PlainEstimate(value=0.03, ci95=None))
     ('0.912 (0.894 to 0.927)', '0.030')
     """
-    return score(entry.value) + (f" ({interval(entry.ci95)})" if entry.ci95 else "")
+    return judged(entry.value) + (f" ({interval(entry.ci95)})" if entry.ci95 else "")
 
 
 def percent(fraction: float) -> str:

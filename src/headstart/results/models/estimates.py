@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field
 
 from headstart.results.models.base import Count, Ends, Part, Share
+
+UNDEFINED: Final = "undefined"
+"""Word for a score that these images do not define, and for its interval."""
 
 
 class EstimateFacts(Part):
@@ -17,12 +20,14 @@ class EstimateFacts(Part):
     fold_sd: Annotated[float, Field(ge=0)] | None
 
     def __str__(self) -> str:
-        """The score with its interval in brackets; a dash where it is undefined.
+        """The score with its interval in brackets, or that it is undefined.
 
         >>> str(EstimateFacts(value=0.912, ci95=(0.894, 0.927), fold_sd=None))
         '0.912 (0.894 to 0.927)'
+        >>> str(EstimateFacts(value=None, ci95=None, fold_sd=None))
+        'undefined'
         """
-        words = "-" if self.value is None else f"{self.value:.3f}"
+        words = UNDEFINED if self.value is None else f"{self.value:.3f}"
         return words if self.ci95 is None else f"{words} ({self.ci95[0]:.3f} to {self.ci95[1]:.3f})"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.metrics import Evaluation, compare_paired, evaluate, find_metric
+from headstart.results.models.estimates import UNDEFINED
 from headstart.results.models.finetuning import (
     FineTunedFoldFacts,
     FineTuningCandidate,
@@ -180,8 +181,9 @@ def finetuning_words(found: FineTuningResults) -> str:
     if not found.times_chosen:
         return f"Fine-tuning was chosen in none of {n_folds} outer folds: the run is that of frozen features alone."
     title = find_metric(HEADLINE).title.lower()
+    difference = UNDEFINED if row.difference is None else f"{row.difference:+.3f}"
     interval = "" if row.ci95 is None else " ({:+.3f} to {:+.3f})".format(*row.ci95)
     return (
         f"Fine-tuning was chosen in {found.times_chosen} of {n_folds} outer folds; {title} against frozen features "
-        f"alone {row.difference:+.3f}{interval}."
+        f"alone {difference}{interval}."
     )
