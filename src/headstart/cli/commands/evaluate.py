@@ -10,6 +10,7 @@ from headstart.cli.answer import Answer
 from headstart.cli.commands import register_command
 from headstart.cli.interrupted import predictions_are_not
 from headstart.cli.options import DataCommand, collect, data_argument, options_of, quiet_option
+from headstart.errors import plural
 from headstart.workflow.options.data import DataSource
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.machine import NOTHING_KEPT, OF_MODEL, EngineOptions, MachineOptions
@@ -33,7 +34,6 @@ def evaluate(
     from headstart.cli.progress import TerminalProgress
     from headstart.cli.table import print_text
     from headstart.model import load_model
-    from headstart.report.text.format import plural
     from headstart.workflow import evaluate as evaluate_model
     from headstart.workflow.job.machine import model_on_machine
 
