@@ -218,7 +218,7 @@ def test_training_images_are_refused_before_anything_is_computed(
     shutil.copytree(outside, data)
     shutil.copy(folders / "calm" / "004.png", data / "rough" / "renamed.png")
     (data / "calm" / "bad.png").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"1 of 26 images were used to train this model \(rough/renamed\.png\)"):
+    with pytest.raises(DataError, match=r"1 of 26 images was used to train this model \(rough/renamed\.png\)"):
         evaluate(run.model(), data, cache=None)
 
 

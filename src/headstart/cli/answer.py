@@ -86,6 +86,7 @@ def misuse_as_json() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
+        error.message = printable(error.message)
         _print_error(error.format_message(), error.exit_code)
         raise
     except click.Abort:
@@ -97,7 +98,16 @@ def print_json(value: Any) -> None:
     """Print plain values as JSON."""
     shows_all = (sys.stdout.encoding or "utf-8").lower().replace("-", "").startswith("utf")
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=not shows_all, allow_nan=False)
-    sys.stdout.write(_JSON_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+    sys.stdout.write(printable_json(text) + "\n")
+
+
+def printable_json(text: str) -> str:
+    r"""JSON with the control characters that it allows as they are spelled out as JSON does, too.
+
+    >>> printable_json('"calm\x9b"')
+    '"calm\\u009b"'
+    """
+    return _JSON_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _print_error(message: str, exit_code: int) -> None:

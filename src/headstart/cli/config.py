@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from headstart.cli.command import Option
+from headstart.cli.table import print_line
 
 _CONFIG_FILE: Final = "headstart.toml"
 _META: Final = "headstart.request"
@@ -54,7 +55,7 @@ def apply_config(command: click.Command, verb: str, context: click.Context, word
         content = config.content
         context.default_map = _defaults(command, verb, config, given)
         if context.default_map:
-            click.echo(f"Options from {path}: {', '.join(sorted(context.default_map))}.", err=True)
+            print_line(f"Options from {path}: {', '.join(sorted(context.default_map))}.", err=True)
     context.meta[_META] = (("headstart", *_command_names(context), *words), content)
 
 
@@ -82,7 +83,7 @@ def _chosen(given: Mapping[str, Any]) -> Path | None:
             return None
         named_data = [Path(one) for parameter in ("data", "root") if isinstance(one := given.get(parameter), str)]
         if any(_lies_in_data(path, data) for data in named_data):
-            click.echo(
+            print_line(
                 f"{path} lies in the folder of the data, so it is not used: whoever made the data may have written it. "
                 f"To use it, name it: --config {path}",
                 err=True,

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import click
-
-from headstart.cli.table import print_facts, print_table, print_text, printable
+from headstart.cli.table import print_facts, print_line, print_table, print_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,9 +56,9 @@ def print_run(run: Run) -> None:
     if results.transfer is not None:
         print_baselines(results.transfer)
     for warning in results.warnings:
-        click.echo(f"Warning: {warning}", err=True)
+        print_line(f"Warning: {warning}", err=True)
     print_text(run.headline)  # the verdict on transfer is its last sentence
-    click.echo(printable(f"Report: {run.report}"))
+    print_line(f"Report: {run.report}")
     print_next(run.folder, results.table)
 
 
@@ -85,7 +83,7 @@ def print_next(model: str | Path, table: TableFacts | TableEncoding | None) -> N
     from headstart.report.text.next_command import next_command
 
     columns = {} if table is None else {column.name: column.kind for column in table.columns}
-    click.echo(printable(f"Next: {next_command(model, columns)}"))
+    print_line(f"Next: {next_command(model, columns)}")
 
 
 def print_heldout(heldout: HeldOut) -> None:
@@ -213,7 +211,7 @@ def print_curve(results: CurveResults) -> None:
 def print_plan(plan: dict[str, Any]) -> None:
     """Print the steps of a fit and their costs, and that nothing was written."""
     print_facts("Plan", [(name.replace("_", " "), _cell(value)) for name, value in plan.items()])
-    click.echo("Nothing was written. Next: the same command without --estimate")
+    print_line("Nothing was written. Next: the same command without --estimate")
 
 
 def titled(scores: Mapping[str, T]) -> list[tuple[str, T]]:

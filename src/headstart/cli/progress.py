@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 
-import click
 from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
@@ -22,7 +21,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Column
 from rich.text import Text
 
-from headstart.cli.table import printable
+from headstart.cli.table import print_line, printable
 from headstart.cli.time_left import TimeLeft
 from headstart.errors import plural
 
@@ -46,11 +45,10 @@ class TerminalProgress:
 
     def note(self, text: str) -> None:
         """One line for the user."""
-        text = printable(text)
         if self._console.is_terminal:
-            self._console.print(text, markup=False, style="yellow")
+            self._console.print(printable(text), markup=False, style="yellow")
         else:
-            click.echo(text, err=True)
+            print_line(text, err=True)
 
     def expect(self, seconds: Mapping[str, Sequence[float | None]]) -> None:
         """See `headstart.progress.Progress.expect`."""
@@ -67,7 +65,7 @@ class TerminalProgress:
             yield lambda n: None
             return
         shown = self._bar if self._console.is_terminal else self._line
-        with shown(title, total, unit) as show, self._left.task(total) as count:
+        with shown(printable(title), total, unit) as show, self._left.task(total) as count:
 
             def advance(n: int) -> None:
                 count(n)
@@ -78,7 +76,7 @@ class TerminalProgress:
     @contextmanager
     def _bar(self, title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             *((TextColumn(unit),) if self._console.width >= _MIN_WIDTH_FOR_UNIT else ()),
@@ -100,7 +98,7 @@ class TerminalProgress:
 
         yield advance
         text = f"{title}: {plural(done, unit.removesuffix('s'), unit)} in {time.monotonic() - start:.1f} s."
-        click.echo(f"{text} {self._words()}".rstrip(), err=True)
+        print_line(f"{text} {self._words()}".rstrip(), err=True)
 
     def _words(self) -> str:
         """Time left over the whole job, in words; empty where nothing was expected of it, or all is done."""

@@ -44,6 +44,11 @@ def print_text(text: str) -> None:
     click.echo("\n".join(wrapped(printable(text), terminal_width(), indent + 2 if indent else 0)))
 
 
+def print_line(text: str, *, err: bool = False) -> None:
+    """Print a line as it is, however long: a path or a command to be copied; control characters are spelled out."""
+    click.echo(printable(text), err=err)
+
+
 def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
     """Lines of a table that is at most so many columns wide, as far as its longest words are.
 
@@ -59,7 +64,7 @@ def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], width: in
     calm    0.9
     rough  0.85
     """
-    cells = [[printable(cell).replace("\n", "\\n") for cell in row] for row in rows]
+    cells = [[on_one_line(cell) for cell in row] for row in rows]
     made = [_Column(name, tuple(row[place] for row in cells)) for place, name in enumerate(columns)]
     if _total(made) > width:
         made = [replace(one, breaks_header=True) for one in made]
@@ -107,6 +112,15 @@ def printable(text: str) -> str:
     'calm\\x1b[31m'
     """
     return "".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in text)
+
+
+def on_one_line(text: str) -> str:
+    r"""The text as `printable` shows it, newlines spelled out too, so that a name cannot pretend to be another line.
+
+    >>> on_one_line("calm.png\nrough.png")
+    'calm.png\\nrough.png'
+    """
+    return printable(text).replace("\n", "\\n")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import glob
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -38,6 +38,7 @@ def predict_files(
     root: str | None = None,
     feature_array: str | None = None,
     accept_damaged: bool = False,
+    spell: Callable[[str], str] = str,
     progress: Progress | None = None,
 ) -> int:
     """Predict and write one row per file, with a status.
@@ -57,6 +58,8 @@ def predict_files(
         For a model that takes one.
     accept_damaged : bool
         Predict pictures of which a part is missing too; their status says so.
+    spell : callable
+        Spells out what a terminal must not be shown: of every cell of a row, or of a whole line of JSON.
     progress : Progress, optional
 
     Returns
@@ -85,9 +88,9 @@ def predict_files(
     _tell_price(model, progress)
     predictions = model.predict_each(dataset, progress=progress)
     if output is None:
-        return _write(sys.stdout.buffer, model, dataset, predictions, json_lines=json_lines)
+        return _write(sys.stdout.buffer, model, dataset, predictions, json_lines=json_lines, spell=spell)
     with replacing(output) as handle:
-        return _write(handle, model, dataset, predictions, json_lines=json_lines)
+        return _write(handle, model, dataset, predictions, json_lines=json_lines, spell=spell)
 
 
 def predict_rows(
@@ -246,28 +249,35 @@ def _status(dataset: ImageDataset, prediction: Prediction) -> str:
 
 
 def _write(
-    handle: BinaryIO, model: Model, dataset: ImageDataset, predictions: Iterator[Prediction], *, json_lines: bool
+    handle: BinaryIO,
+    model: Model,
+    dataset: ImageDataset,
+    predictions: Iterator[Prediction],
+    *,
+    json_lines: bool,
+    spell: Callable[[str], str],
 ) -> int:
     n_bad = 0
     line = _json_line if json_lines else _csv_line
     if not json_lines:
         columns = [f"probability:{name}" for name in model.classes]
         sets, novelty = ["set"] if _makes_sets(model) else [], NOVELTY_COLUMNS if model.detector is not None else ()
-        handle.write(csv_bytes([["image", "status", "predicted", *columns, *sets, *novelty]]))
+        header = ["image", "status", "predicted", *columns, *sets, *novelty]
+        handle.write(csv_bytes([[spell(name) for name in header]]))
     for prediction in predictions:
         n_bad += prediction.error is not None
-        handle.write(line(model, dataset, prediction))
+        handle.write(line(model, dataset, prediction, spell))
     handle.flush()
     return n_bad
 
 
-def _csv_line(model: Model, dataset: ImageDataset, prediction: Prediction) -> bytes:
+def _csv_line(model: Model, dataset: ImageDataset, prediction: Prediction, spell: Callable[[str], str]) -> bytes:
     values = [repr(value) for value in prediction.probabilities] or [""] * len(model.classes)
     members = prediction.members
     chosen = "" if members is None else json.dumps(members, ensure_ascii=False)
     cells = [prediction.image, _status(dataset, prediction), prediction.predicted or "", *values]
     sets = [chosen] if _makes_sets(model) else []
-    return csv_bytes([[*cells, *sets, *_novelty_cells(model, prediction)]])
+    return csv_bytes([[spell(cell) for cell in (*cells, *sets, *_novelty_cells(model, prediction))]])
 
 
 def _novelty_cells(model: Model, prediction: Prediction) -> list[str]:
@@ -289,8 +299,8 @@ def _encoded(text: str) -> bytes:
     return text.encode(errors="backslashreplace")
 
 
-def _json_line(model: Model, dataset: ImageDataset, prediction: Prediction) -> bytes:
-    return _encoded(json.dumps(_row(model, dataset, prediction), ensure_ascii=False) + "\n")
+def _json_line(model: Model, dataset: ImageDataset, prediction: Prediction, spell: Callable[[str], str]) -> bytes:
+    return _encoded(spell(json.dumps(_row(model, dataset, prediction), ensure_ascii=False)) + "\n")
 
 
 def _row(model: Model, dataset: ImageDataset, prediction: Prediction) -> dict[str, Any]:

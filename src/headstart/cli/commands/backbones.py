@@ -14,6 +14,7 @@ from headstart.cli.command import completed
 from headstart.cli.commands import register_command
 from headstart.cli.interrupted import features_are_kept
 from headstart.cli.options import DataCommand, collect, data_argument, options_of, quiet_option
+from headstart.cli.table import print_line
 from headstart.workflow.options.data import DataSource
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.machine import EngineOptions, MachineOptions
@@ -58,7 +59,7 @@ def _listing() -> Answer:
         for title, columns in (("Backbones", _FACTS), ("Where they come from", _ORIGIN)):
             print_table(title, columns, [[_cell(name, row[name]) for name in columns] for row in rows])
         print_text("Any timm name and hf-hub:OWNER/MODEL work too; their weights come from --weights FILE or the hub.")
-        click.echo("Next: headstart fit DATA -o runs/first --backbone NAME")
+        print_line("Next: headstart fit DATA -o runs/first --backbone NAME")
 
     return Answer(lambda: [{_key(name): value for name, value in row.items()} for row in rows], show)
 
@@ -82,7 +83,7 @@ def show_one(name: str, input_size: int | None, offline: bool) -> Answer:
             print_text("headstart knows no natural chain of this network: its stages are body and head only.")
         library, licence = f"{found.entry.library} {found.entry.library_name}", found.entry.licence
         print_text(f"Built by {library}; licence of the weights: {licence}")
-        click.echo(f"Next: headstart fit DATA -o runs/first --backbone {name}")
+        print_line(f"Next: headstart fit DATA -o runs/first --backbone {name}")
 
     return Answer(found.to_json, show)
 
@@ -130,7 +131,7 @@ def rank(data: str, quiet: bool, **given: Any) -> Answer:
         print_text(found.results.caution)
         labels = found.favoured if len(found.favoured) > 1 else [source.label for source in found.results.sources]
         names = ",".join(dict.fromkeys(label.split(", ")[0] for label in labels))
-        click.echo(f"Next: headstart fit {shlex.quote(data)} -o runs/first --backbone {names}")
+        print_line(f"Next: headstart fit {shlex.quote(data)} -o runs/first --backbone {names}")
 
     return Answer(found.results.to_json, show)
 
@@ -159,8 +160,8 @@ def fetch(*, names: Sequence[str], folder: str, offline: bool, minutes: float, q
 
     def show() -> None:
         _show_carried(fetched, f"Fetched into {folder}")
-        click.echo(f"Wrote {Path(folder) / 'manifest.json'}")
-        click.echo(f"Next, on the other machine: headstart backbones add {shlex.quote(folder)}")
+        print_line(f"Wrote {Path(folder) / 'manifest.json'}")
+        print_line(f"Next, on the other machine: headstart backbones add {shlex.quote(folder)}")
 
     return Answer(lambda: _carried(fetched), show)
 
@@ -179,7 +180,7 @@ def add(folder: str, quiet: bool) -> Answer:
     def show() -> None:
         _show_carried(added, f"Added to {weights_folder()}")
         if added:
-            click.echo(f"Next: headstart fit DATA -o runs/first --backbone {added[0].name} --offline")
+            print_line(f"Next: headstart fit DATA -o runs/first --backbone {added[0].name} --offline")
 
     return Answer(lambda: _carried(added), show)
 

@@ -11,6 +11,7 @@ import click
 from headstart.cli.answer import Answer, wants_json
 from headstart.cli.commands import register_command
 from headstart.cli.options import options_of, quiet_option
+from headstart.cli.table import print_line
 from headstart.errors import InputError, plural
 from headstart.workflow.options.fit import FitOptions
 
@@ -40,12 +41,12 @@ def info(cache: str | None) -> Answer:
     def show() -> None:
         if found.settings:
             print_table("Features and stage maps", _COLUMNS, _rows(found))
-        click.echo(f"Cache: {found.folder}")
-        click.echo(f"Features and stage maps: {_size(found.n_bytes)} of at most {_size(found.limit)}")
+        print_line(f"Cache: {found.folder}")
+        print_line(f"Features and stage maps: {_size(found.n_bytes)} of at most {_size(found.limit)}")
         if found.other:
             others = ", ".join(f"{name} {_size(n_bytes)}" for name, n_bytes in found.other.items())
             print_text(f"Beside them, not counted in the limit: {others}")
-        click.echo("Next: headstart cache prune --limit SIZE")
+        print_line("Next: headstart cache prune --limit SIZE")
 
     return Answer(found.to_json, show)
 
@@ -87,8 +88,8 @@ def prune(cache: str | None, limit: str | None) -> Answer:
     n_files, freed = opened.prune(n_bytes)
 
     def show() -> None:
-        click.echo(f"Removed {plural(n_files, 'file')}, {_size(freed)}; at most {_size(n_bytes)} are kept.")
-        click.echo("Next: headstart cache info")
+        print_line(f"Removed {plural(n_files, 'file')}, {_size(freed)}; at most {_size(n_bytes)} are kept.")
+        print_line("Next: headstart cache info")
 
     return Answer(lambda: {"files": n_files, "bytes": freed, "limit": n_bytes}, show)
 
@@ -104,7 +105,7 @@ def verify(cache: str | None, quiet: bool) -> Answer:
     damaged = _open(cache, quiet=quiet).verify()
     words = f"Damaged and removed: {plural(len(damaged), 'file')}." if damaged else "Every file of the cache is whole."
     names = [str(path) for path in damaged]
-    return Answer(lambda: {"damaged": names}, lambda: click.echo(words), exit_code=int(bool(damaged)))
+    return Answer(lambda: {"damaged": names}, lambda: print_line(words), exit_code=int(bool(damaged)))
 
 
 @cache.command()
@@ -126,7 +127,7 @@ def clear(cache: str | None, yes: bool) -> Answer:
         click.confirm(f"Remove {what} in {found.folder}?", abort=True)
     freed = opened.clear()
     document = {"folder": str(opened.folder), "bytes": freed}
-    return Answer(lambda: document, lambda: click.echo(f"Freed {_size(freed)} in {opened.folder}"))
+    return Answer(lambda: document, lambda: print_line(f"Freed {_size(freed)} in {opened.folder}"))
 
 
 def _size(n_bytes: int) -> str:

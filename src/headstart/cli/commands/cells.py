@@ -13,6 +13,7 @@ from headstart.cli.command import Command
 from headstart.cli.commands import register_command
 from headstart.cli.interrupted import work_is_kept
 from headstart.cli.options import collect, estimate_option, options_of, output_option, quiet_option
+from headstart.cli.table import print_line
 from headstart.workflow.options.cells import CellCropOptions, CellFindingOptions, SimulationOptions
 from headstart.workflow.options.cells_count import CellsCountOptions
 from headstart.workflow.options.fit import FitOptions
@@ -159,7 +160,7 @@ def count(
         columns, rows = well_rows(results)
         print_table("Wells", columns, rows)
         print_text(summary(results))
-        click.echo(f"Wrote {output}. Look at {output}/overlays and {output}/count.html")
+        print_line(f"Wrote {output}. Look at {output}/overlays and {output}/count.html")
 
     return Answer(results.to_json, show)
 
@@ -171,8 +172,8 @@ def _answer(made: CellCounts, output: str, what: str, following: str, *, look: s
 
         for note in made.notes:
             print_text(note)
-        click.echo(f"{plural(made.n_cells, what)} in {plural(made.n_micrographs, 'micrograph')}")
-        click.echo(f"Wrote {output}" + (f". {look}" if look else ""))
-        click.echo(f"Next: {following}")
+        print_line(f"{plural(made.n_cells, what)} in {plural(made.n_micrographs, 'micrograph')}")
+        print_line(f"Wrote {output}" + (f". {look}" if look else ""))
+        print_line(f"Next: {following}")
 
     return Answer(made.to_json, show)

@@ -19,6 +19,7 @@ from headstart.cli.options import (
     options_of,
     quiet_option,
 )
+from headstart.cli.table import print_line
 from headstart.workflow.options.data import DataSource
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.machine import MachineOptions
@@ -64,6 +65,6 @@ def check(data: str, no_features: bool, quiet: bool, **given: Any) -> Answer:
             print_text(line)
         if found.can_be_fitted:
             again = f"{shlex.quote(data)} {reading}".rstrip()
-            click.echo(f"Next: headstart fit {again} -o runs/first")
+            print_line(f"Next: headstart fit {again} -o runs/first")
 
     return Answer(found.to_json, show, exit_code=int(bool(found.audit.unreadable)))

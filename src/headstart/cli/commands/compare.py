@@ -9,6 +9,7 @@ import click
 from headstart.cli.answer import Answer
 from headstart.cli.commands import register_command
 from headstart.cli.options import options_of
+from headstart.cli.table import print_line
 from headstart.workflow.options.fit import FitOptions
 
 
@@ -26,6 +27,6 @@ def compare(first: str, second: str, seed: int) -> Answer:
 
     def show() -> None:
         print_comparison(found)
-        click.echo(f"Next: headstart report {shlex.quote(second)}")
+        print_line(f"Next: headstart report {shlex.quote(second)}")
 
     return Answer(found.to_json, show)

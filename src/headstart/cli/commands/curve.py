@@ -19,6 +19,7 @@ from headstart.cli.options import (
     output_option,
     quiet_option,
 )
+from headstart.cli.table import print_line
 from headstart.workflow.options.data import DataSource
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.learning_curve import CurveOptions
@@ -57,7 +58,7 @@ def curve(data: str, output: str, quiet: bool, **given: Any) -> Answer:
     def show() -> None:
         print_curve(found.results)
         print_text(found.verdict)
-        click.echo(f"Page: {found.page}")
-        click.echo(f"Next: headstart fit {shlex.quote(data)} -o runs/first")
+        print_line(f"Page: {found.page}")
+        print_line(f"Next: headstart fit {shlex.quote(data)} -o runs/first")
 
     return Answer(found.results.to_json, show)

@@ -9,6 +9,7 @@ import click
 from headstart.cli.answer import Answer
 from headstart.cli.commands import register_command
 from headstart.cli.options import collect, options_of, output_option, quiet_option
+from headstart.cli.table import print_line
 from headstart.errors import plural
 from headstart.workflow.options.data import DataSource
 from headstart.workflow.options.explain import ExplainOptions
@@ -58,6 +59,6 @@ def explain(
         print_table(*found.table())
         for note in found.document.notes:
             print_text(note)
-        click.echo(f"Wrote {output}: {plural(found.document.n_images, 'image')}, explanations.json")
+        print_line(f"Wrote {output}: {plural(found.document.n_images, 'image')}, explanations.json")
 
     return Answer(found.document.to_json, show, exit_code=int(bool(found.n_unreadable)))

@@ -13,6 +13,7 @@ from headstart.cli.command import Command, Option
 from headstart.cli.commands import register_command
 from headstart.cli.interrupted import work_is_kept
 from headstart.cli.options import collect, data_argument, estimate_option, options_of, output_option, quiet_option
+from headstart.cli.table import print_line
 from headstart.errors import plural
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.lesions import LesionFitOptions, LesionReadingOptions
@@ -53,8 +54,8 @@ def import_(data: str, output: str, quiet: bool, **given: Any) -> Answer:
         print_table("Classes", ("class", "images"), rows)
         for note in made.account["notes"]:
             print_text(note)
-        click.echo(f"Wrote {output}: {plural(made.account['images'], 'image')}; left_out.csv lists what was left out")
-        click.echo(f"Next: headstart lesions fit {shlex.quote(output)} -o runs/lesions")
+        print_line(f"Wrote {output}: {plural(made.account['images'], 'image')}; left_out.csv lists what was left out")
+        print_line(f"Next: headstart lesions fit {shlex.quote(output)} -o runs/lesions")
 
     return Answer(made.to_json, show)
 
@@ -117,11 +118,11 @@ def sheet(data: str, output: str, number: int, clean_up: str | None, **given: An
     drawn = sheet_lesions(data, output, options, clean_up=clean_up or "crop", n_images=number)
 
     def show() -> None:
-        click.echo(f"{plural(drawn.n_images, 'image')}; no lesion found in {drawn.n_missed:,}")
+        print_line(f"{plural(drawn.n_images, 'image')}; no lesion found in {drawn.n_missed:,}")
         if drawn.n_unreadable:
-            click.echo(f"{plural(drawn.n_unreadable, 'image')} cannot be read")
-        click.echo(f"Wrote {output}")
-        click.echo(f"Next: headstart lesions fit {shlex.quote(data)} -o runs/lesions")
+            print_line(f"{plural(drawn.n_unreadable, 'image')} cannot be read")
+        print_line(f"Wrote {output}")
+        print_line(f"Next: headstart lesions fit {shlex.quote(data)} -o runs/lesions")
 
     return Answer(drawn.to_json, show)
 

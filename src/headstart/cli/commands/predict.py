@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shlex
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from headstart.cli.answer import Answer, wants_json
+from headstart.cli.answer import Answer, printable_json, wants_json
 from headstart.cli.commands import register_command
 from headstart.cli.interrupted import predictions_are_not
 from headstart.cli.options import collect, options_of, quiet_option
+from headstart.cli.table import on_one_line, print_line
 from headstart.workflow.options.data import DataSource
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.machine import NOTHING_KEPT, OF_MODEL, EngineOptions, MachineOptions
@@ -69,20 +72,25 @@ def predict(
         "feature_array": feature_array,
         "accept_damaged": accept_damaged,
     }
+    spell: Callable[[str], str] = str
+    if output is None and sys.stdout.isatty():
+        spell = printable_json if json_lines else on_one_line
     document: dict[str, Any] = {"classes": list(fitted.classes), "output": output}
     if output is None and wants_json():
         rows = list(predict_rows(fitted, inputs, **reading, progress=progress))
         n_bad = sum(row["status"] != "ok" for row in rows)
         document["predictions"] = rows
     else:
-        n_bad = predict_files(fitted, inputs, output=path, json_lines=json_lines, **reading, progress=progress)
+        n_bad = predict_files(
+            fitted, inputs, output=path, json_lines=json_lines, spell=spell, **reading, progress=progress
+        )
     document["unreadable"] = n_bad
     if n_bad:
-        click.echo(f"Inputs that could not be read: {n_bad:,}; the status column says why.", err=True)
+        print_line(f"Inputs that could not be read: {n_bad:,}; the status column says why.", err=True)
 
     def show() -> None:
         if output is not None:
-            click.echo(f"Wrote {output}")
-            click.echo(f"Next, with labelled images: headstart evaluate {shlex.quote(model)} DATA")
+            print_line(f"Wrote {output}")
+            print_line(f"Next, with labelled images: headstart evaluate {shlex.quote(model)} DATA")
 
     return Answer(lambda: document, show, exit_code=int(n_bad > 0))

@@ -18,6 +18,7 @@ from headstart.cli.options import (
     output_option,
     quiet_option,
 )
+from headstart.cli.table import print_line
 from headstart.workflow.options.data import DataSource
 from headstart.workflow.options.pretrain import PretrainOptions
 
@@ -46,8 +47,8 @@ def pretrain(data: str, output: str, quiet: bool, **given: Any) -> Answer:
     def show() -> None:
         print_heldout(made.heldout)
         print_text(made.headline)
-        click.echo(f"Wrote {made.path}")
+        print_line(f"Wrote {made.path}")
         again = shlex.join(["--backbone", options.backbone, "--weights", str(made.path)])
-        click.echo(f"Next: headstart fit DATA -o runs/first {again}")
+        print_line(f"Next: headstart fit DATA -o runs/first {again}")
 
     return Answer(made.results.to_json, show)

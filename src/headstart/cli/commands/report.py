@@ -9,6 +9,7 @@ import click
 from headstart.cli.answer import Answer
 from headstart.cli.commands import register_command
 from headstart.cli.options import quiet_option
+from headstart.cli.table import print_line
 
 
 @register_command(order=80)
@@ -26,7 +27,7 @@ def report(run: str, no_images: bool, quiet: bool) -> Answer:
     path = rewrite_report(run, images=not no_images, progress=TerminalProgress(quiet=quiet))
 
     def show() -> None:
-        click.echo(f"Report: {path}")
+        print_line(f"Report: {path}")
         print_next(run, RunResults.read(Path(run) / RunResults.file_name).table)
 
     return Answer(lambda: {"report": str(path)}, show)

@@ -24,6 +24,7 @@ from headstart.cli.options import (
     output_option,
     quiet_option,
 )
+from headstart.cli.table import print_line
 from headstart.errors import plural
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.option import declared_options
@@ -57,7 +58,7 @@ _rate_option = click.option(
 
 
 def _say(sentence: str) -> None:
-    click.echo(sentence, err=True)
+    print_line(sentence, err=True)
 
 
 @signals.command(cls=DataCommand, section="signals")
@@ -120,8 +121,8 @@ def show(data: str, output: str, **given: Any) -> Answer:
         print_table("Recordings", ("recording", "seconds", "windows", "not normal"), rows)
         for note in shown.dataset.notes:
             print_text(note)
-        click.echo(f"Wrote {output}")
-        click.echo(f"Next: headstart signals fit {shlex.quote(data)} {again} -o RUN")
+        print_line(f"Wrote {output}")
+        print_line(f"Next: headstart signals fit {shlex.quote(data)} {again} -o RUN")
 
     return Answer(shown.to_json, print_shown)
 
@@ -157,10 +158,10 @@ def simulate(output: str, recordings: int, minutes: float, **given: Any) -> Answ
 
     def show_written() -> None:
         many, anomalies = plural(recordings, "recording"), plural(n_events, "anomaly", "anomalies")
-        click.echo(f"Simulated, not measured: {many} of {minutes:g} minutes, {anomalies}.")
-        click.echo(f"Wrote {output}")
+        print_line(f"Simulated, not measured: {many} of {minutes:g} minutes, {anomalies}.")
+        print_line(f"Wrote {output}")
         told = f"headstart signals show {shlex.quote(output)} --window 60s --reference 300s -o windows.png"
-        click.echo(f"Next: {told}")
+        print_line(f"Next: {told}")
 
     document = {"simulated": True, "folder": output, "recordings": recordings, "events": n_events}
     return Answer(lambda: document, show_written)
@@ -214,10 +215,10 @@ def normal(data: str, output: str, **given: Any) -> Answer:
 
     def show() -> None:
         for note in learned.notes:
-            click.echo(note, err=True)
-        click.echo(learned.sentence)
-        click.echo(f"Wrote {output}")
-        click.echo(f"Next: headstart signals watch {shlex.quote(output)} -i STREAM")
+            print_line(note, err=True)
+        print_line(learned.sentence)
+        print_line(f"Wrote {output}")
+        print_line(f"Next: headstart signals watch {shlex.quote(output)} -i STREAM")
 
     return Answer(learned.to_json, show)
 
@@ -246,11 +247,11 @@ def predict(model: str, data: str, output: str | None, alarms_per_day: float | N
 
     def show() -> None:
         for note in found.notes:
-            click.echo(note, err=True)
-        click.echo("\n".join(found.lines()))
+            print_line(note, err=True)
+        print_line("\n".join(found.lines()))
         if output is not None:
-            click.echo(f"Wrote {output}")
-        click.echo(f"Next: headstart signals watch {shlex.quote(model)} -i STREAM")
+            print_line(f"Wrote {output}")
+        print_line(f"Next: headstart signals watch {shlex.quote(model)} -i STREAM")
 
     return Answer(found.to_json, show)
 
