@@ -13,7 +13,8 @@ from PIL import Image
 from headstart.data import ImageDataset, read_dataset
 from headstart.errors import ImageError
 from headstart.progress import Silent
-from headstart.workflow.predict import _csv, _encoded, expand
+from headstart.runtime.csv_cells import csv_bytes
+from headstart.workflow.predict import _encoded, expand
 
 
 class Notes(Silent):
@@ -70,7 +71,7 @@ def test_a_folder_gives_a_row_for_whatever_looks_like_a_picture(new: Path) -> No
 
 
 def test_rows_of_names_that_are_no_utf8_are_written_with_the_odd_bytes_spelled_out() -> None:
-    assert _csv(["odd\udcff.png", "ok"]) == b"odd\\udcff.png,ok\n"
+    assert csv_bytes([["odd\udcff.png", "ok"]]) == b"odd\\udcff.png,ok\n"
     assert json.loads(_encoded(json.dumps({"image": "odd\udcff.png"}, ensure_ascii=False))) == {
         "image": "odd\udcff.png"
     }
