@@ -86,9 +86,12 @@ def misuse_as_json() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        error.message = printable(error.message)
-        _print_error(error.format_message(), error.exit_code)
-        raise
+        words = error.format_message()
+        _print_error(words, error.exit_code)
+        if printable(words) == words:
+            raise
+        kind = click.UsageError if isinstance(error, click.UsageError) else click.ClickException
+        raise kind(printable(words)) from error
     except click.Abort:
         _print_error("Nothing was done.", 1)
         raise
