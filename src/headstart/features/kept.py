@@ -56,6 +56,8 @@ def _looked_up(
             hashes[row] = dataset.content_hash(row)
         except ImageError as error:
             failed[row] = error
+        except MemoryError:
+            failed[row] = ImageError(dataset.names[row], "reading it needs more memory than is free")
     hashed = dataset.subset(list(hashes)).with_hashes(list(hashes.values()))
     features, bad = extract_readable(hashed, extractor, views, cache)
     numbers = list(hashes)

@@ -188,7 +188,7 @@ def _refuse_training_images(model: Model, dataset: ImageDataset) -> None:
     known = set(model.facts.get("images_sha256", ()))
     seen = []
     for row, name in enumerate(dataset.names):
-        with suppress(ImageError):
+        with suppress(ImageError, MemoryError):  # its prediction says why
             if image_mark(dataset, row) in known:
                 seen.append(name)
     if seen:
