@@ -143,7 +143,7 @@ def test_an_unseen_category_is_predicted_and_noted(run: Any, new: Path, table: P
     new.write_text("\n".join([lines[0], f"{stage},{image},toe,{age}", *lines[2:]]))
     said = invoke("predict", run.folder, new, "--root", table.parent)
     assert said.exit_code == 0
-    assert "1 of 6 images have a value of 'site' that no training image had ('toe')" in said.output
+    assert "1 of 6 images has a value of 'site' that no training image had ('toe')" in said.output
 
 
 def test_images_alone_are_refused_by_a_model_of_columns(run: Any, table: Path) -> None:
