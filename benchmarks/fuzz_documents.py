@@ -115,7 +115,7 @@ def _numbers() -> Documents:
 
 
 def _recordings() -> Documents:
-    from headstart.signals.live.state import read_state
+    from headstart.signals.live.state import FORMAT, read_state
     from headstart.signals.readers.read import read_recordings
     from headstart.storage import hash_json
 
@@ -127,7 +127,7 @@ def _recordings() -> Documents:
         "anomaly": [int(n > 20) for n in range(40)],
     }
     text = _csv(list(rows), zip(*rows.values(), strict=True))
-    state = {"format": 1, "identity": "x", "state": {"alarms": [1.5, None], "since": "2020-03-01"}}
+    state = {"format": FORMAT, "identity": "x", "state": {"alarms": [1.5, None], "since": "2020-03-01"}}
     signed = state | {"sha256": hash_json(state)}
     return {
         "recording.csv": (text.encode(), read_recordings),
