@@ -170,3 +170,11 @@ def test_tags_that_overlap_are_refused_and_pages_are_counted_without_being_read(
     for options in ({}, {"bigtiff": True}, {"byteorder": ">"}):
         encoded = encode_tiff(stack, photometric="minisblack", **options)
         assert count_tiff_pages(encoded) == decode_details(encoded, "x").header.n_pages == 5
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate", "jpeg"])
+def test_the_size_of_a_tiff_is_ours_to_refuse(compression: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = io.BytesIO()
+    Image.new("RGB", (40, 30), "grey").save(kept, "TIFF", compression=compression)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow refuses twice as many
+    assert decode_details(kept.getvalue(), "a.tif").image.size == (40, 30)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import io
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from headstart.data.images.formats import ImageFormat, register_format
 
@@ -20,12 +21,29 @@ def is_tiff(encoded: bytes) -> bool:
 
 def open_tiff(handle: io.BytesIO) -> ImageFile.ImageFile:
     """Pillow's image of a TIFF file."""
-    from PIL import TiffImagePlugin
-
     from headstart.data.images.libtiff_messages import mute_libtiff
 
     mute_libtiff()
-    return TiffImagePlugin.TiffImageFile(handle)
+    image: ImageFile.ImageFile = _tiff_class()(handle)
+    return image
+
+
+@functools.cache
+def _tiff_class() -> Any:
+    """Pillow's class of TIFF images, whose size `headstart.data.images.bounds` alone decides on.
+
+    Pillow refuses compressed ones beyond 179 million pixels, as damaged, when they are loaded; those of other formats
+    it does not.
+    """
+    from PIL import Image, TiffImagePlugin
+
+    class BoundedTiff(TiffImagePlugin.TiffImageFile):
+        def load_prepare(self) -> None:
+            if self._im is None:
+                self.im = Image.core.new(self.mode, self._tile_size)  # type: ignore[attr-defined]
+            super().load_prepare()
+
+    return BoundedTiff
 
 
 def bits_of(image: ImageFile.ImageFile) -> int:
