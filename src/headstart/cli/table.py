@@ -6,8 +6,10 @@ list below it.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import sys
 import textwrap
 import unicodedata
 from collections.abc import Sequence
@@ -39,7 +41,13 @@ def print_facts(title: str, facts: Sequence[tuple[str, str]]) -> None:
 
 
 def print_text(text: str) -> None:
-    """Print a paragraph, broken between words only; one that is indented goes on a little further in."""
+    """Print a paragraph, broken between words only; one that is indented goes on a little further in.
+
+    Where neither a terminal nor ``$COLUMNS`` sets a width it stays one line, for whatever reads the output line by line.
+    """
+    if not (sys.stdout.isatty() or os.environ.get("COLUMNS")):
+        print_line(text)
+        return
     indent = len(text) - len(text.lstrip(" "))
     click.echo("\n".join(wrapped(printable(text), terminal_width(), indent + 2 if indent else 0)))
 
