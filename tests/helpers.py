@@ -103,6 +103,21 @@ def no_figures() -> Iterator[None]:
         yield
 
 
+def sizes_computed(patch: pytest.MonkeyPatch) -> list[int]:
+    """Sizes of all batches that extractors compute from now on; a fit measures some images one by one in any case."""
+    from headstart.features.extractor import Extractor
+
+    compute = Extractor.compute
+    sizes: list[int] = []
+
+    def noted(self: Extractor, pixels: Any) -> Any:
+        sizes.append(self.engine.batch_size)
+        return compute(self, pixels)
+
+    patch.setattr(Extractor, "compute", noted)
+    return sizes
+
+
 @contextmanager
 def empty_figures() -> Iterator[None]:
     """Reports with all their words, whose figures are planned and never drawn."""

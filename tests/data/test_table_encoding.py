@@ -32,7 +32,7 @@ def test_categories_by_hand() -> None:
     assert encoding.outputs == ("site = arm", "site = back", "site missing")
     assert encoding.apply([SITE]).tolist() == [[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 0, 1], [0, 0, 0]]
     assert encoding.notes([SITE]) == [
-        "1 of 5 images have a value of 'site' that no training image had ('leg'); there the column says nothing."
+        "1 of 5 images has a value of 'site' that no training image had ('leg'); there the column says nothing."
     ]
 
 

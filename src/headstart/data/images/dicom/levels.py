@@ -55,7 +55,7 @@ class Window:
     def share(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """How bright values are, from 0 to 1.
 
-        >>> Window(50, 101).share(np.array([-9.0, 0.0, 49.5, 100.0])).tolist()
+        >>> Window(50, 101).share(np.array([-9.0, 0.0, 49.5, 100.0])).round(3).tolist()
         [0.0, 0.005, 0.5, 1.0]
         """
         if self.function == "SIGMOID":
