@@ -43,7 +43,7 @@ def print_facts(title: str, facts: Sequence[tuple[str, str]]) -> None:
 def print_text(text: str) -> None:
     """Print a paragraph, broken between words only; one that is indented goes on a little further in.
 
-    Where neither a terminal nor ``$COLUMNS`` sets a width it stays one line, for whatever reads the output line by line.
+    Where neither a terminal nor ``$COLUMNS`` sets a width it stays one line, for what reads the output line by line.
     """
     if not (sys.stdout.isatty() or os.environ.get("COLUMNS")):
         print_line(text)
