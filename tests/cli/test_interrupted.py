@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,12 @@ def last_line(found: Result) -> str:
 
 
 @pytest.fixture
-def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A real SIGINT while the third batch is computed; later batches wait for it to arrive."""
+def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A real SIGINT while the third batch is computed; later batches wait for it to arrive.
+
+    The handler is set here: where the tests were started in the background, SIGINT is ignored.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     compute, calls, sent = Extractor.compute, [], threading.Event()
 
     def interrupted(self: Extractor, pixels: Any) -> Any:
@@ -50,6 +55,8 @@ def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
         return compute(self, pixels)
 
     monkeypatch.setattr(Extractor, "compute", interrupted)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module")

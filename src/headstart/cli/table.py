@@ -6,10 +6,8 @@ list below it.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import sys
 import textwrap
 import unicodedata
 from collections.abc import Sequence
@@ -45,7 +43,7 @@ def print_text(text: str) -> None:
 
     Where neither a terminal nor ``$COLUMNS`` sets a width it stays one line, for what reads the output line by line.
     """
-    if not (sys.stdout.isatty() or os.environ.get("COLUMNS")):
+    if shutil.get_terminal_size((0, 0)).columns == 0:
         print_line(text)
         return
     indent = len(text) - len(text.lstrip(" "))
