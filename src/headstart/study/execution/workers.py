@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 from headstart.errors import WorkerError
 from headstart.runtime.threads import single_thread
@@ -12,6 +16,8 @@ from headstart.study.execution.journal import Journal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_LOOK_EVERY_S: Final = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +79,7 @@ class Workers:
         from joblib import delayed
 
         try:
-            yield from self._parallel(delayed(run_item)(item) for item in items)
+            yield from self._parallel(delayed(_run_in_worker)(item, os.getpid()) for item in items)
         except BrokenProcessPool as error:
             raise WorkerError(
                 "A worker process was ended from outside, as the system does when memory runs out. The same command "
@@ -118,3 +124,24 @@ def run_item(item: WorkItem) -> tuple[str, dict[str, NDArray[Any]]]:
     """Key and arrays of one work item, run on one thread."""
     with single_thread():
         return item.key, item.function(*item.arguments)
+
+
+def _run_in_worker(item: WorkItem, main_process: int) -> tuple[str, dict[str, NDArray[Any]]]:
+    _end_after(main_process)
+    return run_item(item)
+
+
+@cache
+def _end_after(main_process: int) -> None:
+    """End this worker process when the main one is killed: nobody takes its result, and it would idle for minutes.
+
+    Where work is run by anything but a child of the main process, nothing is watched.
+    """
+    if os.getppid() == main_process:
+        threading.Thread(target=_watch, args=(main_process,), daemon=True).start()
+
+
+def _watch(main_process: int) -> None:
+    while os.getppid() == main_process:
+        time.sleep(_LOOK_EVERY_S)
+    os._exit(1)
