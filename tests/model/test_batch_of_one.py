@@ -13,12 +13,15 @@ import pytest
 
 from headstart import load_model
 from headstart.augment import views
+from headstart.data import ImageDataset
 from headstart.engines.engine import Engine
-from headstart.errors import BundleError
+from headstart.errors import BundleError, EngineError
+from headstart.features.cache import FeatureCache
 from headstart.features.extractor import Extractor
 from headstart.model import Model
 from headstart.model.batch_of_one import BatchOfOne, are_few, takes_one
 from headstart.storage import hash_file, hash_json, write_json
+from headstart.workflow.job.bundle import with_batch_of_one
 from headstart.workflow.run import Run
 
 
@@ -102,6 +105,28 @@ def test_where_they_differ_by_more_it_is_not_declared() -> None:
     found = BatchOfOne.measured([Engine(), Engine(precision="bf16")], batched, single)
     assert found == BatchOfOne(tolerance=0.02, difference=1.3e-4, n_images=1)
     assert BatchOfOne.measured([Engine()], batched, np.zeros((0, 2))) is None
+
+
+@pytest.mark.parametrize(("answer", "said"), [(None, "does not take one alone (no"), (1.0, "did not confirm")])
+def test_a_fit_says_where_one_picture_will_cost_as_much_as_a_batch(
+    model: Model, monkeypatch: pytest.MonkeyPatch, answer: float | None, said: str
+) -> None:
+    compute = Extractor.compute
+
+    def refused(self: Extractor, pixels: Any) -> Any:
+        if self.engine.batch_size > 1:
+            return compute(self, pixels)
+        if answer is None:
+            raise EngineError("no batch of one")
+        return compute(self, pixels) + answer
+
+    monkeypatch.setattr(Extractor, "compute", refused)
+    images = ImageDataset.from_arrays(helpers.noise(6, seed=5))
+    plain, notes = replace(model, batch_of_one=None), helpers.Notes()
+    found = with_batch_of_one(plain, images, FeatureCache(None), notes)
+    assert found.batch_of_one is None
+    assert len(notes.texts) == 1
+    assert said in notes.texts[0]
 
 
 def test_which_engines_take_one() -> None:

@@ -240,7 +240,7 @@ def _write_results(
         write_bytes(folder / export.file_name, export.content(context))
     save_fold_heads(folder / files.FOLDS_FOLDER, job.sources, extractors, context.study)
     model = final_model(members, context.dataset, context.study, results)
-    model = with_batch_of_one(model, context.dataset, extractors.cache)
+    model = with_batch_of_one(model, context.dataset, extractors.cache, job.progress)
     model.save(folder / files.MODEL_FOLDER)
     results.write(folder / files.RESULTS_FILE)
 

@@ -19,7 +19,7 @@ from headstart.finetuning import tuned_backbone
 from headstart.model import FeatureRecipe, Model, NoveltyDetector, Unlocked, image_marks
 from headstart.model.batch_of_one import BatchOfOne, takes_one
 from headstart.model.passes import Price, price_of
-from headstart.progress import Silent
+from headstart.progress import Progress, Silent
 from headstart.results.writers.ensemble import member_label
 from headstart.storage import hash_bytes, write_bytes, write_json
 from headstart.study.run import StudyResult
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 _N_TRIED: Final = 4
 """Training images on which single pictures are compared with whole batches."""
+_AS_A_BATCH: Final = "A prediction for one picture will cost as much as for a whole batch"
 
 
 def final_members(
@@ -188,7 +189,7 @@ def final_model(
     )
 
 
-def with_batch_of_one(model: Model, dataset: ImageDataset, cache: FeatureCache) -> Model:
+def with_batch_of_one(model: Model, dataset: ImageDataset, cache: FeatureCache, progress: Progress) -> Model:
     """A model that takes a few pictures one by one, where on training images that agrees with whole batches.
 
     Parameters
@@ -197,7 +198,9 @@ def with_batch_of_one(model: Model, dataset: ImageDataset, cache: FeatureCache) 
     dataset : ImageDataset
         The training images; a few of them are predicted both ways.
     cache : FeatureCache
-        Has their features by whole batches.
+        Has their features by whole batches; one by one they are computed and kept there.
+    progress : Progress
+        Told where a few pictures will cost as much as a whole batch.
     """
     engines = [one.engine for one in (model, *model.others)]
     if not all(map(takes_one, engines)):
@@ -206,9 +209,13 @@ def with_batch_of_one(model: Model, dataset: ImageDataset, cache: FeatureCache) 
     tried, cached = dataset.subset(rows), model.on_machine(cache=cache)
     try:
         batched, single = (_probabilities(one, tried) for one in (cached, cached.on_machine(batch_size=1)))
-    except EngineError:  # not every network that OpenVINO can express, it can express for one picture
+    except EngineError as error:  # not every network that OpenVINO can express, it can express for one picture
+        progress.note(f"{_AS_A_BATCH}: the engine does not take one alone ({error})")
         return model
-    return replace(model, batch_of_one=BatchOfOne.measured(engines, batched, single))
+    found = BatchOfOne.measured(engines, batched, single)
+    if found is None:
+        progress.note(f"{_AS_A_BATCH}: training images tried one by one did not confirm their probabilities.")
+    return replace(model, batch_of_one=found)
 
 
 def _probabilities(model: Model, dataset: ImageDataset) -> NDArray[np.float64]:
