@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from headstart.data import ImageDataset
     from headstart.workflow.run import Run
 
-"""In the folder of a run, beside the model: how cells were found and cut out, so that new ones are treated alike."""
-
 
 @dataclass(frozen=True)
 class CellCounts:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from headstart.cells.micrographs.kept import FoundCells
 
 CELLS_FILE: Final = "cells.json"
-"""File of a run that has the recipe, and how cells were found."""
+"""File of a run, beside the model: how cells were found and cut out, so that new ones are treated alike."""
 MAX_CHANNELS: Final = 3
 DIAMETERS: Final = 2.0
 """Side of a crop in diameters of the middle cell, where none is asked for."""

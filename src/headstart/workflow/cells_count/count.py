@@ -27,7 +27,6 @@ from headstart.results.read import read_run
 from headstart.storage import parsed_json
 from headstart.workflow.cells_count.called import CalledMicrograph, call_cells, is_counted
 
-"""File of a run that says how the cells that it was fitted on were found and cut out."""
 RESULTS_FILE: Final = "results.json"
 
 
