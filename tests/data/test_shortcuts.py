@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,6 +108,23 @@ def test_damaged_metadata_count_as_none(tmp_path: Path) -> None:
     picture.save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     facts = file_facts((tmp_path / "a.jpg").read_bytes(), picture)
     assert (facts.camera, facts.taken_s, facts.border) == ("", None, (10.0, 20.0, 30.0, 0.0))
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_metadata_that_break_off_count_as_none(suffix: str) -> None:
+    picture, buffer = Image.new("RGB", (8, 8)), io.BytesIO()
+    picture.save(buffer, {"png": "PNG", "webp": "WEBP"}[suffix], exif=b"Exif\0\0II*\0\xff")
+    assert file_facts(buffer.getvalue(), picture).camera == ""
+
+
+def test_facts_of_pictures_larger_than_pillow_opens_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture, buffer, exif = Image.new("RGB", (32, 32)), io.BytesIO(), Image.Exif()
+    exif[0x0110] = "camera"
+    picture.save(buffer, "JPEG", exif=exif)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    facts = file_facts(buffer.getvalue(), picture)
+    assert facts.camera == "camera"
+    assert facts.compression
 
 
 def test_the_time_of_an_exposure_is_read(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ from typing import Any, Final
 import numpy as np
 from PIL import ExifTags, Image, JpegImagePlugin
 
+from headstart.data.images.decode import DAMAGE
 from headstart.data.images.directory import check_directory
+from headstart.data.images.formats import find_format
 from headstart.runtime.warnings import QUIET_PILLOW
 
-_WITH_EXIF: Final = {b"\xff\xd8\xff": "JPEG", b"\x89PN": "PNG", b"RIF": "WEBP"}
+_WITH_EXIF: Final = ("JPEG", "PNG", "WebP")
 _BORDER: Final = 2  # pixels
-_DAMAGE: Final = (OSError, ValueError, TypeError, SyntaxError, LookupError, AttributeError, ArithmeticError)
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,11 @@ def file_facts(encoded: bytes, picture: Image.Image) -> FileFacts:
 
 
 def _metadata(encoded: bytes) -> tuple[str, str, float | None]:
-    name = _WITH_EXIF.get(encoded[:3])
-    if name is None:
+    known = find_format(encoded)
+    if known is None or known.name not in _WITH_EXIF:
         return "", "", None
     try:
-        with QUIET_PILLOW, Image.open(io.BytesIO(encoded), formats=[name]) as image:
+        with QUIET_PILLOW, known.open(io.BytesIO(encoded)) as image:
             tables = image.quantization if isinstance(image, JpegImagePlugin.JpegImageFile) else {}
             compression = hashlib.sha256(repr(sorted(tables.items())).encode()).hexdigest()[:12] if tables else ""
             block = image.info.get("exif", b"")
@@ -70,7 +71,7 @@ def _metadata(encoded: bytes) -> tuple[str, str, float | None]:
                 return compression, "", None
             check_directory(block.removeprefix(b"Exif\0\0"))
             return compression, *_exif(image.getexif())
-    except _DAMAGE:
+    except DAMAGE:
         return "", "", None
 
 

@@ -39,7 +39,7 @@ DECODER_VERSION: Final = 1
 WHITE_LEVEL: Final = 65_535
 
 # A decoder fed hostile bytes fails in any of these ways; each means that the file is damaged.
-_DAMAGE = (
+DAMAGE = (
     OSError,
     ValueError,
     TypeError,
@@ -139,7 +139,7 @@ def decode_details(
         raise ImageError(name, str(error)) from error
     except MemoryError as error:
         raise ImageError(name, "decoding needs more memory than is free; make the image smaller") from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ImageError(name, f"damaged or truncated ({_first_line(error)})") from error
 
 
@@ -290,7 +290,7 @@ def _orientation_of(image: Image.Image) -> int:
     try:
         check_directory(image.info.get("exif", b"").removeprefix(b"Exif\0\0"))
         orientation = image.getexif().get(0x0112, 1)
-    except _DAMAGE:  # damaged metadata around sound pixels: nothing to turn by
+    except DAMAGE:  # damaged metadata around sound pixels: nothing to turn by
         return 1
     return orientation if isinstance(orientation, int) else 1
 
