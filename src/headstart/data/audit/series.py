@@ -251,19 +251,24 @@ class _Looks:
         if len(pairs) > _MAX_PAIRS:
             pairs = pairs[np.sort(generator.choice(len(pairs), _MAX_PAIRS, replace=False))]
         own = self._distance(pairs[:, 0], pairs[:, 1])
-        drawn = [
-            self._distance(pairs[:, 0], self._of_same_class(pairs[:, 1], generator)) for _ in range(N_PERMUTATIONS)
-        ]
+        classes = list(self._classes_of(pairs[:, 1]))
+        drawn = [self._distance(pairs[:, 0], _of_same_class(classes, generator)) for _ in range(N_PERMUTATIONS)]
         closeness = own / max(float(np.mean(drawn)), 1e-9)
         return closeness if own < min(drawn) and closeness <= MAX_CLOSENESS else None
 
     def _distance(self, left: Integers, right: Integers) -> float:
         return float(np.sqrt(np.square(self.grids[left] - self.grids[right]).sum(axis=1)).mean())
 
-    def _of_same_class(self, rows: Integers, generator: np.random.Generator) -> Integers:
-        """For every row another of its class, drawn at random."""
-        drawn = np.empty_like(rows)
-        for label in np.unique(self.labels[rows]).tolist():
-            here = self.labels[rows] == label
-            drawn[here] = generator.choice(np.flatnonzero(self.labels == label), int(here.sum()))
-        return drawn
+    def _classes_of(self, rows: Integers) -> Iterator[tuple[Integers, Integers]]:
+        """For every class among rows, places of the rows that are of it, and all images of it."""
+        labels = self.labels[rows]
+        for label in np.unique(labels).tolist():
+            yield np.flatnonzero(labels == label), np.flatnonzero(self.labels == label)
+
+
+def _of_same_class(classes: Sequence[tuple[Integers, Integers]], generator: np.random.Generator) -> Integers:
+    """For every row another of its class, drawn at random; `classes` are those of `_Looks._classes_of`."""
+    drawn = np.empty(sum(len(places) for places, _ in classes), dtype=np.int64)
+    for places, members in classes:
+        drawn[places] = generator.choice(members, len(places))
+    return drawn
