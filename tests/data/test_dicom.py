@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headstart.data import audit_dataset, decode, read_dataset
+from headstart.data import ImageDataset, audit_dataset, decode, read_dataset
 from headstart.data.images.decode import decode_details
 from headstart.data.images.dicom.compressed import declared_size
 from headstart.data.images.dicom.levels import Window
@@ -198,6 +198,43 @@ def test_one_patient_falls_back_to_studies_and_nobody_to_none(tmp_path: Path) ->
     for path in tmp_path.rglob("*.dcm"):
         path.write_bytes(dicom(StudyInstanceUID=None, PatientID=None))
     assert read_dataset(tmp_path).groups is None
+
+
+def test_patients_are_read_behind_long_tags_and_before_many_frames(tmp_path: Path) -> None:
+    from pydicom.dataset import Dataset
+
+    item = Dataset()
+    item.FrameVOILUTSequence = [Dataset()]
+    item.FrameVOILUTSequence[0].WindowCenter, item.FrameVOILUTSequence[0].WindowWidth = 9, 99
+    frames = dicom(PatientID="frames", PerFrameFunctionalGroupsSequence=[item] * 21_000)
+    early = Dataset()
+    early.add_new((0x0009, 0x0010), "LO", "MAKER")
+    early.add_new((0x0009, 0x1001), "OB", bytes(2 << 20))
+    whole = pydicom.dcmread(io.BytesIO(dicom(PatientID="maker")))
+    whole.update(early)
+    whole.save_as(tmp_path / "maker", enforce_file_format=True)
+    long = {"frames": frames, "maker": (tmp_path / "maker").read_bytes()}
+    (tmp_path / "maker").unlink()
+    for patient, encoded in long.items():
+        assert len(encoded) > 1 << 20
+        for label, content in {"a": encoded, "b": dicom(PatientID=patient)}.items():
+            (tmp_path / label).mkdir(exist_ok=True)
+            (tmp_path / label / f"{patient}.dcm").write_bytes(content)
+    dataset = read_dataset(tmp_path)
+    assert np.asarray(dataset.groups).tolist() == [0, 1, 0, 1]
+
+
+def test_patients_of_paths_in_memory_are_groups_too(tmp_path: Path) -> None:
+    import pandas as pd
+
+    paths = [tmp_path / f"{number}.dcm" for number in range(4)]
+    for number, path in enumerate(paths):
+        path.write_bytes(dicom(PatientID=f"{SECRET}{number // 2}"))
+    frame = pd.DataFrame({"image": list(map(str, paths)), "label": list("abab")})
+    twice = [*paths, paths[0]]
+    for dataset in (read_dataset(frame), read_dataset(paths), ImageDataset.from_images(twice, list("ababa"))):
+        assert dataset.group_names == ("patient 1", "patient 2")
+        assert np.asarray(dataset.groups).tolist() == [0, 0, 1, 1]
 
 
 def test_nothing_is_warned_or_logged_of_odd_tags(

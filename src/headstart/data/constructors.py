@@ -19,6 +19,7 @@ from headstart.data.memory.repeats import without_repeats
 from headstart.data.names import check_printable
 from headstart.data.readers import ReadOptions
 from headstart.data.readers.arrays import column_table, with_annotations
+from headstart.data.readers.dicom import with_dicom_tags
 from headstart.data.readers.folder import open_folder
 from headstart.data.readers.manifest import open_manifest
 from headstart.data.readers.manifest.columns import ManifestColumns
@@ -269,7 +270,7 @@ class DatasetConstructors:
         found = collected(images, PictureForm.of(channels, scale), n_rows=n_rows)
         given = column_table(found.names, labels, groups, weights, folds, table=table)
         given = with_annotations(given, soft=soft, ratings=ratings, classes=classes, votes=votes)
-        return cls.from_table(*without_repeats(given, found.source), classes=classes)
+        return cls.from_table(*with_dicom_tags(*without_repeats(given, found.source)), classes=classes)
 
     @classmethod
     def from_source(

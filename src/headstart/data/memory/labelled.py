@@ -13,6 +13,7 @@ from headstart.data.memory.mapped import is_mapped, mapped_labels
 from headstart.data.memory.repeats import without_repeats
 from headstart.data.readers import ReadOptions
 from headstart.data.readers.arrays import column_table
+from headstart.data.readers.dicom import with_dicom_tags
 from headstart.data.readers.table import DatasetTable
 from headstart.errors import DataError
 
@@ -37,7 +38,7 @@ def labelled_pictures(data: Pictures, options: ReadOptions, form: PictureForm) -
     _refuse(options, ("partition", "split_folders", "columns", "root", "votes", "table_columns"))
     found = collected(data, form)
     if not is_mapped(data):
-        return without_repeats(DatasetTable(names=found.names), found.source)
+        return with_dicom_tags(*without_repeats(DatasetTable(names=found.names), found.source))
     return _with_labels(column_table(found.names, mapped_labels(data), None, None, None)), found.source
 
 

@@ -111,5 +111,7 @@ def _first_frame(tags: FileDataset) -> NDArray[Any]:
         if syntax.is_encapsulated:
             check_frame(tags)
         return np.asarray(pixel_array(tags, index=0))
+    except MemoryError:
+        raise
     except Exception:  # whatever decoders fed foreign bytes raise
         raise OSError("its pixels are cut off, or coded as nothing here decodes them") from None

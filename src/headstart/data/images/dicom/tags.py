@@ -53,6 +53,8 @@ def read_tags(encoded: bytes, names: tuple[str, ...], *, with_pixels: bool) -> F
     try:
         with QUIET_DICOM:
             return dcmread(io.BytesIO(encoded), stop_before_pixels=not with_pixels, specific_tags=list(names))
+    except MemoryError:
+        raise
     except Exception:  # whatever a parser fed foreign bytes raises; its words may quote a patient
         raise OSError("its DICOM tags cannot be read") from None
 

@@ -11,23 +11,29 @@ from headstart.errors import ImageError
 
 if TYPE_CHECKING:
     from headstart.data.images.files import FilePixels
+    from headstart.data.images.source import ImageSource
+    from headstart.data.readers.dicom.facts import DicomFacts
     from headstart.data.readers.table import DatasetTable
 
 _BEGIN_BYTES: Final = 1 << 20
+_MOST_BYTES: Final = 33 << 20  # files with more tags are refused
 _NAME: Final = "DICOM"
 
 
-def with_dicom_tags(table: DatasetTable, pixels: FilePixels) -> tuple[DatasetTable, FilePixels]:
+def with_dicom_tags(table: DatasetTable, pixels: ImageSource) -> tuple[DatasetTable, ImageSource]:
     """Table with a note on its DICOM images, and pixels that propose their patients as groups; as given without any."""
+    from headstart.data.images.files import FilePixels
+
+    if not isinstance(pixels, FilePixels):
+        return table, pixels
     suffixes = [_suffix(name) for name in table.names]
     dicom = {suffix for suffix in set(suffixes) if _may_be_dicom(suffix)}
     if not dicom or importlib.util.find_spec("pydicom") is None:
         return table, pixels
-    from headstart.data.readers.dicom.facts import DicomFacts, proposed_groups, shown_note
+    from headstart.data.readers.dicom.facts import proposed_groups, shown_note
 
     named = zip(table.names, suffixes, strict=True)
-    begins = (_begin(pixels, name) if suffix in dicom else b"" for name, suffix in named)
-    facts = [DicomFacts.of(begin) for begin in begins]
+    facts = [_facts(pixels, name) if suffix in dicom else None for name, suffix in named]
     if not any(facts):
         return table, pixels
     noted = replace(table, notes=(*table.notes, shown_note(facts)))
@@ -44,11 +50,20 @@ def _may_be_dicom(suffix: str) -> bool:
     return known is None or known.name == _NAME
 
 
-def _begin(pixels: FilePixels, name: str) -> bytes:
-    """Beginning of a file that declares to be DICOM; empty for others."""
-    try:
-        begin = pixels.begin(name, _BEGIN_BYTES)
-    except ImageError:
-        return b""
-    found = find_format(begin)
-    return begin if found is not None and found.name == _NAME else b""
+def _facts(pixels: FilePixels, name: str) -> DicomFacts | None:
+    """Facts from the beginning of a file; None where it is no DICOM or cannot be read, which the audit will say."""
+    from headstart.data.readers.dicom.facts import DicomFacts
+
+    facts = None
+    for n_bytes in (_BEGIN_BYTES, _MOST_BYTES):  # tags of many frames, or of a maker, may take more than the first
+        try:
+            begin = pixels.begin(name, n_bytes)
+        except ImageError:
+            return None
+        found = find_format(begin)
+        if found is None or found.name != _NAME:
+            return None
+        facts = DicomFacts.of(begin)
+        if len(begin) < n_bytes or (facts is not None and facts.shared["study"]):
+            break
+    return facts
