@@ -246,6 +246,22 @@ def test_items_of_torch_have_labels(pixels: np.ndarray) -> None:
     assert "no labels" in alone.notes[0]
 
 
+def test_labels_of_torch_that_are_changed_missing_or_several(pixels: np.ndarray) -> None:
+    changed = Pairs(pixels, [1, 1, 0, 0])
+    changed.classes, changed.targets, changed.target_transform = ["cat", "dog"], [0, 0, 1, 1], lambda code: 1 - code
+    assert read_dataset(changed).label_names() == ["1", "1", "0", "0"], "the items' own labels, not the targets"
+    with pytest.raises(DataError, match=r"labels are missing \(empty, None or NaN\) in 1 row"):
+        read_dataset(Pairs(pixels, [0, 1, None, 1]))
+    with pytest.raises(DataError, match="label of item 1 holds several numbers"):
+        read_dataset(Pairs(pixels, [torch.tensor(0), torch.tensor([0, 1, 0]), 1, 1]))
+
+
+def test_a_frame_with_two_columns_of_one_name_is_refused(pixels: np.ndarray) -> None:
+    frame = pd.DataFrame([[pixels[0], "a", "b"]], columns=["image", "label", "label"])
+    with pytest.raises(DataError, match="several columns called 'label'"):
+        read_dataset(frame)
+
+
 def test_data_sets_of_hugging_face(pixels: np.ndarray, paths: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     datasets = pytest.importorskip("datasets")

@@ -54,7 +54,8 @@ class ShownDataset:
 
     def _pictures(self, labels: list[str]) -> Iterator[tuple[str, str]]:
         """Data URI and words of some pictures; those that cannot be read are passed over."""
-        first = [labels.index(name) for name in self.classes if name in labels]
+        row_of = {name: row for row, name in reversed(list(enumerate(labels)))}
+        first = [row_of[name] for name in self.classes if name in row_of]
         for row in (first or range(len(self.names)))[:MAX_PICTURES]:
             try:
                 picture = self.load(row)

@@ -6,6 +6,7 @@ None of these libraries is imported: each is known by what it can do.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from headstart.data.memory.form import PictureForm
 from headstart.data.memory.pictures import is_path
 from headstart.data.memory.source import Items, PictureSource, check_rows
 from headstart.data.readers import ReadOptions
+from headstart.data.readers.dicom import with_dicom_tags
 from headstart.data.readers.manifest.columns import ManifestColumns
 from headstart.data.readers.manifest.read import manifest_table
 from headstart.data.readers.manifest.tabular import checked_types
@@ -93,7 +95,7 @@ class Columns:
         )
         if are_files:
             root = Path.cwd() if options.root is None else Path(options.root).resolve()
-            return table, FilePixels(root, confined=False, damage=form.damage)
+            return with_dicom_tags(table, FilePixels(root, confined=False, damage=form.damage))
         check_rows(items, form)
         return table, PictureSource(items, form)  # rows that are numbers are all different, so none was dropped
 
@@ -129,13 +131,22 @@ class Columns:
 
 
 def columns_of(value: Any) -> Columns | None:
-    """The columns of a table or of a data set of Hugging Face; None for anything else."""
+    """The columns of a table or of a data set of Hugging Face; None for anything else.
+
+    Raises
+    ------
+    DataError
+        When a data frame has several columns of one name.
+    """
     if hasattr(value, "column_names") and hasattr(value, "features") and hasattr(value, "__len__"):
         return _of_hugging_face(value)
     if hasattr(value, "column_names") and hasattr(value, "to_pylist"):
         return _of_frame("the table", list(value.column_names), lambda name: value.column(name).to_pylist())
     if hasattr(value, "columns") and hasattr(value, "shape") and hasattr(value, "__getitem__"):
         labels = {str(label): label for label in value.columns}
+        if len(labels) < len(value.columns):
+            twice = next(name for name, count in Counter(map(str, value.columns)).items() if count > 1)
+            raise DataError(f"the data frame has several columns called {twice!r}. Rename or drop all but one.")
         return _of_frame("the data frame", list(labels), lambda name: _listed(value[labels[name]]))
     return None
 

@@ -48,16 +48,23 @@ class MappedItems:
 def mapped_labels(dataset: Any) -> list[Any] | None:
     """Label of every item, as text where the data set names its classes; None where items have none.
 
-    Torchvision's data sets list them as ``targets``. Of any other each item is fetched once, and its image let go.
+    Torchvision's data sets list them as ``targets``, untouched by a ``target_transform``. Of one that has such a
+    transform, and of any other, each item is fetched once, and its image let go.
+
+    Raises
+    ------
+    DataError
+        When an item cannot be fetched, or its label is none of the classes or more than one number.
     """
-    targets = getattr(dataset, "targets", None)
+    is_changed = getattr(dataset, "target_transform", None) is not None
+    targets = None if is_changed else getattr(dataset, "targets", None)
     if targets is not None and len(targets) == len(dataset):
-        labels = [_plain(label) for label in targets]
+        labels = [_plain(label, row) for row, label in enumerate(targets)]
     else:
         labels = [_label_of(dataset, row) for row in range(len(dataset))]
-    if any(label is None for label in labels):
+    if labels and all(label is None for label in labels):
         return None
-    names = getattr(dataset, "classes", None)
+    names = None if is_changed else getattr(dataset, "classes", None)
     if not isinstance(names, list | tuple) or not all(isinstance(label, int) for label in labels):
         return labels
     beyond = [row for row, label in enumerate(labels) if not 0 <= label < len(names)]
@@ -74,10 +81,16 @@ def _label_of(dataset: Any, row: int) -> Any:
             f"Item {row} of the data set cannot be fetched ({type(error).__name__}: {error!s:.200})."
         ) from error
     if isinstance(item, tuple | list):
-        return _plain(item[1]) if len(item) > 1 else None
-    return _plain(item.get("label")) if isinstance(item, Mapping) else None
+        return _plain(item[1], row) if len(item) > 1 else None
+    return _plain(item.get("label"), row) if isinstance(item, Mapping) else None
 
 
-def _plain(label: Any) -> Any:
+def _plain(label: Any, row: int) -> Any:
     """A label as Python's own value: numbers of numpy and tensors of one number are numbers."""
-    return label.item() if hasattr(label, "item") else label
+    try:
+        return label.item() if hasattr(label, "item") else label
+    except (RuntimeError, ValueError) as error:  # of torch, of numpy
+        raise DataError(
+            f"The label of item {row} holds several numbers (shape {tuple(label.shape)}), and an image is of one "
+            "class. Give the number or name of its class."
+        ) from error
