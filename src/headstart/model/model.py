@@ -39,9 +39,7 @@ from headstart.model.shown import ShownModel
 from headstart.progress import Progress, Silent
 from headstart.runtime.precision import full_precision
 from headstart.runtime.threads import torch_threads
-from headstart.storage import (
-    default_cache_folder,
-)
+from headstart.storage import default_cache_folder
 from headstart.study.table_block import beside
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from headstart.model.load import load_model
 from headstart.model.model import Model, Prediction
 from headstart.model.watcher import Judged, beyond_threshold
 from headstart.model.window_evidence import CoveredWindow, WindowQuestions
-from headstart.model.window_network import few_at_once, live_engine
+from headstart.model.window_network import few_at_once, live_engine, make_ready
 from headstart.signals.baselines import RAW_STATISTICS
 from headstart.signals.recipe import RECIPE_FILE, SignalRecipe
 from headstart.signals.recording import NORMAL
@@ -139,17 +139,11 @@ def _live(model: Model) -> Model:
     """The model with a network, ready to run, that gives what its head takes and no more, windows one by one."""
     found = replace(model, engine=live_engine(model.engine), trims_network=not model.others, batch_of_one=None)
     try:
-        _make_ready(found)
+        make_ready(found.extractor)
     except EngineError:  # OpenVINO cannot express every network
         found = replace(found, engine=replace(model.engine, batch_size=few_at_once(model.engine)))
-        _make_ready(found)
+        make_ready(found.extractor)
     return found
-
-
-def _make_ready(model: Model) -> None:
-    """Let the network see one picture: the first window of a stream does not wait until it is converted and loaded."""
-    preparation = model.preparation
-    model.extractor.compute(np.zeros((1, *preparation.size, preparation.n_channels), dtype=preparation.dtype))
 
 
 def load_bundle_watcher(path: Path, rate: AlarmRate | None = None) -> BundleWatcher:

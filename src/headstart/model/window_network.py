@@ -165,10 +165,10 @@ def _ready(plain: Extractor, engine: Engine) -> Extractor:
     """The extractor with an engine that it is ready to run with, and no more of the network than its features need."""
     found = _trimmed(plain, engine)
     try:
-        _make_ready(found)
+        make_ready(found)
     except EngineError:  # OpenVINO cannot express every network
         found = _trimmed(plain, replace(plain.engine, batch_size=few_at_once(plain.engine)))
-        _make_ready(found)
+        make_ready(found)
     return found
 
 
@@ -184,6 +184,13 @@ def _trimmed(plain: Extractor, engine: Engine) -> Extractor:
     )
 
 
-def _make_ready(extractor: Extractor) -> None:
+def make_ready(extractor: Extractor) -> None:
+    """Let the network see one picture: the first window of a stream does not wait until it is converted and loaded.
+
+    Raises
+    ------
+    EngineError
+        When the engine cannot run the network.
+    """
     preparation = extractor.preparation
     extractor.compute(np.zeros((1, *preparation.size, preparation.n_channels), dtype=preparation.dtype))
