@@ -11,7 +11,7 @@ import numpy as np
 from headstart.balance import SMOTE_WINDOWS, balanced
 from headstart.data import ImageDataset
 from headstart.data.table.column import TableColumn
-from headstart.errors import InputError
+from headstart.errors import InputError, plural
 from headstart.features.extract import extract_features
 from headstart.study.features import MadeRows, MadeUp, row_key, training_rows_of
 from headstart.study.folds import final_fold, outer_folds
@@ -65,8 +65,8 @@ def check_made_rows(dataset: ImageDataset, split: Split, *, fine_tunes: bool) ->
             if counts.min() < _LEAST:
                 name, least = dataset.classes[int(counts.argmin())], int(counts.min())
                 raise InputError(
-                    f"--balance {SMOTE_WINDOWS}: class {name!r} has {least} window{'' if least == 1 else 's'} in a "
-                    f"training fold, and a line is drawn between {_LEAST}. Take fewer folds (--split), a shorter "
+                    f"--balance {SMOTE_WINDOWS}: class {name!r} has {plural(least, 'window')} in a training fold, "
+                    f"and a line is drawn between {_LEAST}. Take fewer folds (--split), a shorter "
                     "stride, or --balance weights."
                 )
 
