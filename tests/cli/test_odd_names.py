@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import json
@@ -11,8 +12,10 @@ import helpers
 import pytest
 from click.testing import CliRunner, Result
 
+from headstart import cli
 from headstart.cli import main
 from headstart.cli.progress import TerminalProgress
+from headstart.cli.table import print_table
 from headstart.workflow.run import Run
 
 ODD = "clear\x1b[2J\x9b31m\nrough.png,ok"
@@ -94,3 +97,23 @@ def test_titles_of_progress_are_harmless_and_no_markup(capsys: pytest.CaptureFix
         advance(1)
     shown = capsys.readouterr().err
     assert is_harmless(shown) and "\\x1b[2J, [red]" in shown
+
+
+COMMANDS = sorted((Path(cli.__file__).parent / "commands").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", [*COMMANDS, Path(cli.__file__).parent / "output.py"], ids=lambda path: path.stem)
+def test_commands_print_by_the_functions_that_spell_out_control_characters(path: Path) -> None:
+    raw = {"click.echo", "click.secho", "click.prompt", "click.confirm", "print"}
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    for call in calls:
+        if ast.unparse(call.func) in raw:
+            assert call.args and ast.unparse(call.args[0]).startswith("printable("), f"{path.name}:{call.lineno}"
+
+
+def test_a_question_and_a_title_have_no_control_characters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder := tmp_path / "odd\x1b[2J").mkdir()
+    asked = CliRunner().invoke(main, ["cache", "clear", "--cache", str(folder)], input="n\n")
+    assert "odd\\x1b[2J?" in asked.output and is_harmless(asked.output)
+    print_table("odd\x1b[2J", ["name"], [["calm"]])
+    assert "odd\\x1b[2J" in capsys.readouterr().out

@@ -16,7 +16,11 @@ from headstart.errors import SplitError
 from headstart.results.models.label_issues import LabelIssueFacts
 from headstart.workflow.job.audit import audit_data
 from headstart.workflow.job.near_duplicates import copy_names, find_near_duplicates, join_copies
-from headstart.workflow.job.result_warnings import label_issue_warnings, never_predicted_warnings
+from headstart.workflow.job.result_warnings import (
+    label_issue_warnings,
+    near_duplicate_warnings,
+    never_predicted_warnings,
+)
 
 
 def test_a_class_that_is_never_predicted_is_named() -> None:
@@ -33,6 +37,13 @@ def test_label_issues_are_counted_and_their_file_is_named() -> None:
     (words,) = label_issue_warnings(issues(3))
     assert words.startswith("3 labels of 40 judged images are contradicted")
     assert "about 2 are estimated to be wrong. label_issues.csv" in words
+
+
+def test_near_duplicates_name_the_options_for_groups_of_every_kind_of_data() -> None:
+    near = [("a.png", "b.png"), ("c.png", "d.png")]
+    assert near_duplicate_warnings(near, 40, groups_given=True) == []
+    (words,) = near_duplicate_warnings(near, 40, groups_given=False)
+    assert words.endswith("by --group-from or a group column, of lesions by --patient-column.")
 
 
 def test_copies_that_shrink_a_class_are_named_before_features_are_computed(tmp_path: Path) -> None:

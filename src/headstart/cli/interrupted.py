@@ -1,4 +1,4 @@
-"""What Ctrl-C leaves behind, said by the command that was interrupted."""
+"""Words on Ctrl-C: whether the interrupted command keeps its work, and whether it goes on."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def predictions_are_not(model: Model, wrote: str) -> None:
 
 
 def interrupted_words(context: click.Context) -> str:
-    """What is said to a user who interrupted a command."""
+    """Sentences for a user who interrupted a command."""
     words = context.meta.get(_KEY, f"Interrupted. {_NOTHING_KEPT}")
     return words if isinstance(words, str) else words()
 
 
 def in_words(wrote: str, *, keeps_features: bool) -> str:
-    """What became of the output, and whether features are kept.
+    """Sentences on the output, and on whether features are kept.
 
     >>> in_words("rows.csv was not written.", keeps_features=False)
     'Interrupted. rows.csv was not written. The same command begins anew.'

@@ -28,13 +28,13 @@ def terminal_width() -> int:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table under its title, and an empty line."""
-    click.echo(click.style(title, bold=True))
+    click.echo(click.style(printable(title), bold=True))
     click.echo("\n".join(table_lines(columns, rows, terminal_width())) + "\n")
 
 
 def print_facts(title: str, facts: Sequence[tuple[str, str]]) -> None:
     """Print names and values under a title, and an empty line; long values go on below themselves."""
-    click.echo(click.style(title, bold=True))
+    click.echo(click.style(printable(title), bold=True))
     click.echo("\n".join(fact_lines(facts, terminal_width())) + "\n")
 
 

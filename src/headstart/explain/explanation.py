@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from PIL import Image
 
+from headstart.errors import plural
 from headstart.runtime.notebook import html_card, png_uri
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Explanation:
 
     def _repr_html_(self) -> str:
         facts = {"for": self._told(), "method": self.method, "stage": self.stage, "notes": " ".join(self.notes) or None}
-        return html_card(f"Explanation: {len(self)} images", facts, self._pictures())
+        return html_card(f"Explanation: {plural(len(self), 'image')}", facts, self._pictures())
 
     def _pictures(self) -> Iterator[tuple[str, str]]:
         """The first figures as data URIs, with the name of the image under each."""

@@ -132,7 +132,7 @@ def _classes(results: RunResults) -> list[str]:
 
 
 def _class_line(name: str, scores: ClassScores) -> str:
-    """What a physician asks of one class against all others."""
+    """Sensitivity, specificity and ROC AUC of one class against all others."""
     asked = (("sensitivity", "recall"), ("specificity", "specificity"), ("ROC AUC", "roc_auc"))
     told = ", ".join(f"{word} {scores.metrics[metric]}" for word, metric in asked)
     return f"- {_cell(name)} against the others: {told}; n = {scores.support:,}."

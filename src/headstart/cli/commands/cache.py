@@ -11,7 +11,7 @@ import click
 from headstart.cli.answer import Answer, wants_json
 from headstart.cli.commands import register_command
 from headstart.cli.options import options_of, quiet_option
-from headstart.cli.table import print_line
+from headstart.cli.table import print_line, printable
 from headstart.errors import InputError, plural
 from headstart.workflow.options.fit import FitOptions
 
@@ -124,7 +124,7 @@ def clear(cache: str | None, yes: bool) -> Answer:
         what = f"all features and stage maps ({plural(found.n_rows, 'row')}, {_size(found.n_bytes)})"
         if "networks" in found.other:
             what += f" and converted networks ({_size(found.other['networks'])})"
-        click.confirm(f"Remove {what} in {found.folder}?", abort=True)
+        click.confirm(printable(f"Remove {what} in {found.folder}?"), abort=True)
     freed = opened.clear()
     document = {"folder": str(opened.folder), "bytes": freed}
     return Answer(lambda: document, lambda: print_line(f"Freed {_size(freed)} in {opened.folder}"))

@@ -1,4 +1,4 @@
-"""What an import says of itself in ``import.json``, and what it means for whoever reads its folder."""
+"""The account of an import in ``import.json``, and how its folder is read by it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WITHOUT_THICKNESS: Final = "melanoma in situ, which has no thickness"
 
 @dataclass(frozen=True)
 class ImportAccount:
-    """What ``import.json`` says of an import: its classes in their order, its notes, counts of what it left out."""
+    """Account of an import, from ``import.json``: its classes in their order, its notes, counts of what it left out."""
 
     order: tuple[str, ...]
     notes: tuple[str, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headstart.data.readers.table import GROUPS_NAMED_BY
 from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import Headline, Section, Text
@@ -29,7 +30,7 @@ def headline_section(context: ReportContext, drawn: Drawn) -> Section:
 
 
 def leakage_words(results: RunResults) -> str:
-    """What the estimate cannot rule out where the data did not say which images belong together; else empty."""
+    """Warning of leakage that was not ruled out, as no groups were given; empty where they were."""
     if results.task.groups_given is not False or results.protocol.own_folds:
         return ""
     joined = results.audit.near_duplicates
@@ -38,5 +39,5 @@ def leakage_words(results: RunResults) -> str:
     return (
         f"No groups were given, so nothing was kept together{kept}. If several images show one patient, part or scene, "
         "or were taken in one series, they stand on both sides of the split and the score flatters: name them by "
-        "--group-from or a group column."
+        f"{GROUPS_NAMED_BY}."
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from headstart.data.readers.table import GROUPS_NAMED_BY
 from headstart.errors import first_few, plural
 from headstart.results.exports.label_issues import LABEL_ISSUES_FILE
 
@@ -47,7 +48,7 @@ def near_duplicate_warnings(near: Sequence[tuple[str, str]], n_images: int, *, g
     return [
         f"{len(involved):,} of {n_images:,} images have a near-duplicate ({listed}). These are kept together, but "
         "where so many are, others of the same series may have been missed, and they flatter the score: name what "
-        "belongs together by --group-from or a group column."
+        f"belongs together by {GROUPS_NAMED_BY}."
     ]
 
 
