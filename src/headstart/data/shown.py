@@ -21,7 +21,7 @@ MAX_PICTURES: Final = 6
 
 
 class ShownDataset:
-    """What `ImageDataset` shows of itself: facts, and the first picture of each class, or some where there are none."""
+    """Notebook card of an `ImageDataset`: facts, and the first picture of each class, or some where there are none."""
 
     names: tuple[str, ...]
     classes: tuple[str, ...]

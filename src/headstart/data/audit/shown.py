@@ -9,7 +9,7 @@ from headstart.runtime.notebook import html_card
 
 
 class ShownAudit:
-    """What `Audit` shows of itself."""
+    """Line and notebook card of an `Audit`."""
 
     n_images: int
     class_counts: dict[str, int]

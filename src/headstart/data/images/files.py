@@ -177,7 +177,7 @@ def accepting_damaged(pixels: ImageSource) -> ImageSource:
 
 
 def damage_of(pixels: ImageSource, name: str) -> str | None:
-    """What is missing of a picture that was decoded and taken all the same; None for one that is whole."""
+    """Missing part, in words, of a picture that was decoded and taken all the same; None for one that is whole."""
     damage = pixels.damage if isinstance(pixels, FilePixels) else None
     return None if damage is None else damage.get(name)
 

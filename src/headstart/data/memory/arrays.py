@@ -78,7 +78,7 @@ def pictures_of_array(array: NDArray[Any], form: PictureForm, n_rows: int | None
 
 
 def _type_refusal(pixels: NDArray[Any], scale: Scale | None) -> str | None:
-    """What is wrong with the type or the values of an array, with the remedy."""
+    """Fault in the type or the values of an array, with the remedy."""
     if pixels.dtype.kind == "f" and pixels.dtype.itemsize in (2, 4, 8):
         return _beyond(pixels) if scale is None else None
     if pixels.dtype in SAMPLE_TYPES:

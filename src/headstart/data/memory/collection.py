@@ -24,7 +24,7 @@ from headstart.data.memory.tensors import array_of, is_tensor
 from headstart.errors import DataError, first_few
 
 Pictures = Any
-"""What `collected` takes. Most of it are classes of libraries that need not be there, so no type can name them."""
+"""Kinds that `collected` takes. Most are classes of libraries that need not be there, so no type can name them."""
 
 
 @dataclass(frozen=True, eq=False)

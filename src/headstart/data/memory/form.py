@@ -52,7 +52,7 @@ class PictureForm:
 
     @property
     def expected(self) -> str:
-        """What is expected, in a sentence without its full stop."""
+        """Kinds of pictures that are expected, in a sentence without its full stop."""
         return (
             "Expected paths, Pillow images, an ImageDataset, a data set of torch or Hugging Face, a table of paths, or "
             "images as uint8, uint16 or floats from 0 to 1 in an array of shape (height, width[, channels]) or "

@@ -1,4 +1,4 @@
-"""What the tags of DICOM images say of a data set: who belongs together, and how the pictures are shown.
+"""Tags of DICOM images that matter to a data set: who belongs together, and how the pictures are shown.
 
 Numbers of patients and studies are compared and forgotten: groups are numbered in the order of the images.
 """
@@ -79,7 +79,7 @@ def proposed_groups(facts: Sequence[DicomFacts | None]) -> GroupProposal | None:
 
 
 def _key(facts: DicomFacts, origin: str) -> tuple[str, str] | None:
-    """What images of one group have in common; of a patient without a number the study, of that the series."""
+    """Tag that images of one group share, and its value: patient, else study, else series."""
     names = list(_SHARED)
     for name in names[names.index(origin) :]:
         if _is_told(facts.shared[name]):

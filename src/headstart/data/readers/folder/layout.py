@@ -1,4 +1,4 @@
-"""What the folders around images mean: classes, parts of a split, or a wrapping around either."""
+"""Meaning of the folders around images: classes, parts of a split, or a wrapping around either."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _FOLD: Final = re.compile(r"(?:[a-z]+[ _-])?(?:k|cv)?[ _-]?fold[ _-]?(\d{1,4})",
 
 
 class SplitName(NamedTuple):
-    """What the name of a folder says of a split.
+    """Part of a split that the name of a folder stands for.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class SplitName(NamedTuple):
 
 
 def split_name(name: str) -> SplitName | None:
-    """What the name of a folder says of a split, or None.
+    """Part of a split that the name of a folder stands for, or None.
 
     >>> split_name("Test_set"), split_name("fold_3"), split_name("trainers")
     (SplitName(part='test', number=0, rest=()), SplitName(part='fold', number=3, rest=()), None)
