@@ -187,13 +187,13 @@ SCHEMES: dict[str, Callable[[int, int, int], str]] = {
     "cell7img2": lambda one, k, i: f"{one % 2}/cell{one}img{k}.png",
     "tile x, y": lambda one, k, i: f"{one % 2}/mosaic{one:03d}_x{k % 2}_y{k // 2}.tif",
     "folder of a case": lambda one, k, i: f"{one % 2}/case{one:03d}/{k:03d}.png",
-    "EXIF times": lambda one, k, i: f"{one % 2}/{_scrambled(i):08x}.jpg",
+    "EXIF times": lambda one, k, i: f"{one % 2}/{scrambled(i):08x}.jpg",
 }
 """Names of series by the number of the series, the place in it, and a running number."""
 LENGTH = 4
 
 
-def _scrambled(number: int) -> int:
+def scrambled(number: int) -> int:
     return (number * 2_654_435_761) % (1 << 32)
 
 
@@ -205,7 +205,7 @@ def measure_series(sets: dict[str, Pictures]) -> dict[str, Any]:
 def _series_of(pictures: Pictures) -> dict[str, Any]:
     rng = np.random.default_rng(SEED)
     pictures = pictures[:100]
-    frames = [_frame(one, rng) for one in pictures for _ in range(LENGTH)]
+    frames = [frame(one, rng) for one in pictures for _ in range(LENGTH)]
     thumbnails = np.stack([thumbnail(one) for one in frames])
     series = np.repeat(np.arange(len(pictures)), LENGTH)
     labels = series % 2
@@ -222,7 +222,7 @@ def _series_of(pictures: Pictures) -> dict[str, Any]:
     return {"n_images": len(frames), "found": found, "false_of_20": false}
 
 
-def _frame(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+def frame(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """The same subject a moment later: 2 to 6 % cut away on one side, another light, another compression."""
     left, top = (rng.uniform(0.02, 0.06, 2) * image.size).astype(int).tolist()
     moved = image.crop((left, top, image.width, image.height)).resize(image.size)
@@ -322,7 +322,7 @@ def _warnings(pictures: Pictures, save: Callable[..., None], seed: int, *, colum
         root = Path(place)
         lines = ["image,label,site"]
         for row, (image, code) in enumerate(zip(pictures, labels, strict=True)):
-            name = f"{_scrambled(row + seed):08x}.jpg"
+            name = f"{scrambled(row + seed):08x}.jpg"
             save(image, root / name, code, rng)
             lines.append(f"{name},{'ab'[code]},{'north' if (code if column else rng.integers(2)) else 'south'}")
         (root / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")

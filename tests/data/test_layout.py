@@ -11,7 +11,7 @@ from image_files import encode
 
 from headstart.data import ImageDataset, audit_dataset, read_dataset, split_dataset
 from headstart.data.readers.folder.layout import FolderLayout, folder_layout
-from headstart.data.readers.folder.split_names import split_name
+from headstart.data.readers.split_names import split_name
 from headstart.errors import DataError, SplitError
 
 
@@ -190,7 +190,7 @@ def test_a_split_that_tears_copies_apart_or_lacks_a_class_is_refused(tmp_path: P
         split_dataset(
             dataset, groups=[0 if name.endswith("a/0.png") else row for row, name in enumerate(dataset.names, 1)]
         )
-    with pytest.raises(SplitError, match="Class 'b' has no image in the test folder"):
+    with pytest.raises(SplitError, match="Class 'b' has no image in the test part"):
         split_dataset(dataset.without([row for row, name in enumerate(dataset.names) if name.startswith("test/b")]))
 
 
@@ -199,13 +199,13 @@ def test_the_audit_warns_of_copies_in_two_parts(tmp_path: Path) -> None:
     (root / "test" / "a" / "copy.png").write_bytes((root / "train" / "a" / "0.png").read_bytes())
     warnings = audit_dataset(read_dataset(root), n_workers=1).warnings
     assert any(
-        "1 set of duplicates lies in more than one folder of the split (test/a/copy.png = train" in w for w in warnings
+        "1 set of duplicates lies in more than one part of the split (test/a/copy.png = train" in w for w in warnings
     )
     pooled = audit_dataset(read_dataset(root, split_folders="pool"), n_workers=1).warnings
-    assert not any("folder of the split" in warning for warning in pooled)
+    assert not any("part of the split" in warning for warning in pooled)
 
 
-def test_only_folders_have_split_folders(tmp_path: Path) -> None:
-    (tmp_path / "m.csv").write_text("image,label\na.png,x\n")
+def test_archives_have_no_split_folders(tmp_path: Path) -> None:
+    np.savez(tmp_path / "m.npz", images=np.zeros((2, 4, 4), np.uint8), labels=np.array([0, 1]))
     with pytest.raises(DataError, match=r"has no split folders\. Leave --split-folders out"):
-        read_dataset(tmp_path / "m.csv", split_folders="pool")
+        read_dataset(tmp_path / "m.npz", split_folders="pool")

@@ -13,6 +13,8 @@ from headstart.data import audit_dataset, read_dataset
 from headstart.data.audit.perceptual_hash import thumbnail
 from headstart.data.audit.series import burst_warning, find_series
 from headstart.data.readers.table import groups_from_names
+from headstart.lesions.reading.read import read_lesions
+from headstart.lesions.reading.settings import ReadingSettings
 
 N_SERIES, LENGTH = 24, 4
 SERIES = np.repeat(np.arange(N_SERIES), LENGTH)
@@ -63,7 +65,7 @@ def test_series_are_found_in_names(name: str, thumbnails: np.ndarray) -> None:
     assert len(groups.names) == series.n_groups == N_SERIES
     assert all(len(set(groups.codes[one == SERIES])) == 1 for one in range(N_SERIES))
     assert series.closeness < 0.7
-    assert f"--group-from '{series.pattern}'" in series.words
+    assert f"--group-from '{series.pattern}'" in series.words()
 
 
 def test_nothing_is_proposed_where_names_are_random(thumbnails: np.ndarray) -> None:
@@ -101,9 +103,26 @@ def test_bursts_are_named(thumbnails: np.ndarray) -> None:
     assert words is not None
     assert words.startswith("96 images were taken within 10 s of another")
     assert "24 series" in words
+    assert "name these in a column (--patient-column)" in str(
+        burst_warning(times, thumbnails, LABELS, "--patient-column")
+    )
     shuffled = np.random.default_rng(0).permutation(times).tolist()
     assert burst_warning(shuffled, thumbnails, LABELS) is None
     assert burst_warning([None] * 96, thumbnails, LABELS) is None
+
+
+def test_a_series_of_lesions_names_the_option_that_lesions_have(tmp_path: Path) -> None:
+    names = [name.replace("/", "_") for name in named(SCHEMES["copies"])]
+    for name, picture in zip(names, pictures(), strict=True):
+        picture.save(tmp_path / name, quality=95)
+    rows = [f"{name},{'ab'[label]}" for name, label in zip(names, LABELS.tolist(), strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["image,label", *rows]) + "\n", encoding="utf-8")
+    dataset = read_lesions(tmp_path, ReadingSettings()).dataset()
+    warnings = [words for words in audit_dataset(dataset).warnings if "run in series" in words]
+    assert len(warnings) == 1
+    assert "24 groups, is what belongs together, write it into a column of the table and name that" in warnings[0]
+    assert warnings[0].endswith("by --patient-column.")
+    assert "--group-from" not in warnings[0]
 
 
 def test_the_audit_proposes_groups_until_they_are_given(tmp_path: Path) -> None:
@@ -113,7 +132,7 @@ def test_the_audit_proposes_groups_until_they_are_given(tmp_path: Path) -> None:
     audit = audit_dataset(read_dataset(tmp_path))
     assert audit.series is not None
     assert audit.to_json()["series"]["n_groups"] == N_SERIES
-    assert audit.series.words in audit.warnings
+    assert audit.series.words() in audit.warnings
     again = audit_dataset(read_dataset(tmp_path, group_from=audit.series.pattern))
     assert again.series is None
     assert not any("run in series" in words for words in again.warnings)

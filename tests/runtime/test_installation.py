@@ -20,6 +20,7 @@ def test_the_packages_are_those_of_the_project_file() -> None:
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
     stated = {("", text) for text in project["dependencies"]}
     extras = project["optional-dependencies"]
+    assert set(EXTRAS) == set(extras) - {"dev"}
     stated |= {(extra, text) for extra in EXTRAS for text in extras[extra] if not text.startswith("headstart[")}
     parts = {(extra, *re.match(r"([\w-]+)>=([\d.]+)", text).groups()) for extra, text in stated}  # type: ignore[union-attr]
     assert {(one.extra, one.name, one.at_least) for one in REQUIREMENTS} == parts

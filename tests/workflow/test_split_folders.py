@@ -33,6 +33,8 @@ def test_a_fit_is_judged_by_the_test_folder(split_data: Path, tmp_path: Path, em
     report = run.report.read_text()
     assert "in the partition that the data bring along" in report
     assert "After training on 50 % of the images" in report
+    assert "The split came with the data and no groups were given, so only copies were looked for" in report
+    assert "no groups were given, so the split was taken as it came" in report
 
 
 def test_a_pool_of_split_folders_is_drawn_anew(split_data: Path, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ _SHOWN_ITEMS = 10
 
 def print_run(run: Run) -> None:
     """Print the results of a finished fit, where its report lies, and the next command."""
+    from headstart.report.sections.headline import leakage_words
     from headstart.results.writers.ensemble import ensemble_words
     from headstart.results.writers.finetuning import finetuning_words
 
@@ -57,6 +58,8 @@ def print_run(run: Run) -> None:
         print_baselines(results.transfer)
     for warning in results.warnings:
         print_line(f"Warning: {warning}", err=True)
+    if unknown := leakage_words(results):
+        print_line(f"Note: {unknown}", err=True)
     print_text(run.headline)  # the verdict on transfer is its last sentence
     print_line(f"Report: {run.report}")
     print_next(run.folder, results.table)

@@ -64,7 +64,7 @@ def read_dataset(
     allow_outside : bool
         Let links and paths lead out of the folder.
     split_folders : {"pool", "classes"}, optional
-        For folders; see `ImageDataset.from_folder`.
+        For folders, see `ImageDataset.from_folder`; for manifests with a column that names parts of a split: pool.
     accept_damaged : bool
         Take pictures of which a part is missing as their decoders fill them, grey or black; the audit names them.
 

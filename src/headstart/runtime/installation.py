@@ -56,6 +56,13 @@ REQUIREMENTS: Final = (
     Requirement("openvino", "openvino", "2025.4", "fast"),
     Requirement("nncf", "nncf", "2.19", "int8"),
     Requirement("elpv-dataset", "elpv_dataset", "1.0", "demo"),
+    Requirement("pillow-heif", "pillow_heif", "0.22", "heic"),
+    Requirement("pydicom", "pydicom", "3", "dicom"),
+    Requirement("PyWavelets", "pywt", "1.6", "signals"),
+    Requirement("p4p", "p4p", "4.1", "epics"),
+    Requirement("roifile", "roifile", "2025.1", "cells"),
+    Requirement("zarr", "zarr", "3", "zarr"),
+    Requirement("umap-learn", "umap", "0.5.9", "umap"),
 )
 """As ``pyproject.toml`` states them, which a program that is installed does not have at hand."""
 
@@ -64,6 +71,13 @@ EXTRAS: Final = {
     "fast": "OpenVINO: features several times as fast on most processors",
     "int8": "OpenVINO and nncf: --precision int8",
     "demo": "headstart demo: 2,624 images of solar cells, with weights and OpenVINO",
+    "heic": "HEIC: photographs of phones",
+    "dicom": "DICOM: images of clinics",
+    "signals": "scalograms of recordings",
+    "epics": "process variables of EPICS as live signals",
+    "cells": "outlines of cells for ImageJ, and back",
+    "zarr": "micrographs as OME-Zarr",
+    "umap": "UMAP, another map of all images",
 }
 """Purpose of each extra."""
 

@@ -49,14 +49,27 @@ class Series:
     n_images: int
     closeness: float
 
-    @property
-    def words(self) -> str:
-        """A warning with the option that keeps the series together."""
-        return (
+    def words(self, column_option: str | None = None) -> str:
+        """A warning with what keeps the series together.
+
+        Parameters
+        ----------
+        column_option : str, optional
+            Option that names a column of groups, for data whose groups no pattern gives. Default: ``--group-from``.
+        """
+        lead = (
             f"The names of {self.n_images:,} images run in series, and neighbours in a series look alike: "
             f"{self.closeness:.2f} times as far apart as images of one class drawn at random, closer than in each of "
-            f"{N_PERMUTATIONS} permutations. Split apart they flatter the score; --group-from '{self.pattern}' keeps "
-            f"them together in {self.n_groups:,} groups, if these are what belongs together."
+            f"{N_PERMUTATIONS} permutations. Split apart they flatter the score"
+        )
+        if column_option is None:
+            return (
+                f"{lead}; --group-from '{self.pattern}' keeps them together in {self.n_groups:,} groups, if these are "
+                "what belongs together."
+            )
+        return (
+            f"{lead}. If what {self.pattern} finds in the names, {self.n_groups:,} groups, is what belongs together, "
+            f"write it into a column of the table and name that by {column_option}."
         )
 
 
@@ -104,7 +117,10 @@ def _is_better(
 
 
 def burst_warning(
-    taken_s: Sequence[float | None], thumbnails: NDArray[np.uint8], labels: Integers | None
+    taken_s: Sequence[float | None],
+    thumbnails: NDArray[np.uint8],
+    labels: Integers | None,
+    column_option: str | None = None,
 ) -> str | None:
     """A warning of images taken within seconds of each other that look alike; None where there are none.
 
@@ -114,6 +130,8 @@ def burst_warning(
         Time of every exposure.
     thumbnails, labels
         As for `find_series`.
+    column_option : str, optional
+        Option that names a column of groups. Default: ``--group-column``.
     """
     known = np.array([row for row, taken in enumerate(taken_s) if taken is not None], dtype=np.int64)
     if len(known) < 2 * MIN_GROUPS:
@@ -135,7 +153,7 @@ def burst_warning(
     return (
         f"{n_images:,} images were taken within {BURST_S:g} s of another, by their EXIF times, and look alike: "
         f"{closeness:.2f} times as far apart as images of one class drawn at random. They seem to be "
-        f"{len(sizes):,} series; name these in a group column, or the score flatters."
+        f"{len(sizes):,} series; name these in a column ({column_option or '--group-column'}), or the score flatters."
     )
 
 

@@ -70,5 +70,6 @@ def _series(
         return None, ()
     labels = None if dataset.labels is None else np.asarray(dataset.labels)[list(readable)]
     series = find_series([dataset.names[row] for row in readable], thumbnails, labels)
-    burst = burst_warning([None if one is None else one.taken_s for one in files], thumbnails, labels)
-    return series, tuple(words for words in (None if series is None else series.words, burst) if words)
+    option = dataset.pixels.group_column_option()
+    burst = burst_warning([None if one is None else one.taken_s for one in files], thumbnails, labels, option)
+    return series, tuple(words for words in (None if series is None else series.words(option), burst) if words)

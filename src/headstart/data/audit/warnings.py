@@ -97,7 +97,7 @@ def _part_warnings(dataset: ImageDataset, duplicates: Sequence[Sequence[int]]) -
         listed = first_few(" = ".join(dataset.names[row] for row in rows[:3]) for rows in torn)
         sets = plural(len(torn), "set of duplicates lies", "sets of duplicates lie")
         yield (
-            f"{sets} in more than one folder of the split ({listed}), so that a model would be judged on what it has "
+            f"{sets} in more than one part of the split ({listed}), so that a model would be judged on what it has "
             "learned; a fit refuses them. Remove the copies, or use --split-folders pool."
         )
 

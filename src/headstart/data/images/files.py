@@ -89,12 +89,15 @@ class FilePixels(ImageSource):
         as they are decoded. None refuses them.
     proposal : GroupProposal or None
         Groups that the files themselves propose, one for each row: the patients of DICOM images.
+    column_option : str or None
+        See `ImageSource.group_column_option`.
     """
 
     root: Path
     confined: bool = True
     damage: dict[str, str] | None = field(default=None, compare=False, repr=False)
     proposal: GroupProposal | None = field(default=None, compare=False, repr=False)
+    column_option: str | None = field(default=None, compare=False, repr=False)
 
     def path(self, name: str) -> Path:
         """Path of the image called `name`."""
@@ -165,6 +168,10 @@ class FilePixels(ImageSource):
     def proposed_groups(self) -> GroupProposal | None:
         """See `ImageSource.proposed_groups`."""
         return self.proposal
+
+    def group_column_option(self) -> str | None:
+        """See `ImageSource.group_column_option`."""
+        return self.column_option
 
     def take(self, rows: NDArray[np.int64]) -> FilePixels:
         """See `ImageSource.take`."""

@@ -118,6 +118,10 @@ class ImageSource(Protocol):
         """Groups of images that share their origin, used where the user names none; None proposes none."""
         return None
 
+    def group_column_option(self) -> str | None:
+        """Option of the command line that names a column of groups, where none takes them from the names; else None."""
+        return None
+
     def location(self) -> dict[str, Any] | None:
         """Plain JSON by which `headstart report` finds the images again; None where it cannot."""
         return None
@@ -156,6 +160,10 @@ class TakenRows(ImageSource):
     def take(self, rows: NDArray[np.int64]) -> TakenRows:
         """See `ImageSource.take`."""
         return TakenRows(self.source, self.rows[rows])
+
+    def group_column_option(self) -> str | None:
+        """See `ImageSource.group_column_option`."""
+        return self.source.group_column_option()
 
     def location(self) -> dict[str, Any] | None:
         """See `ImageSource.location`."""

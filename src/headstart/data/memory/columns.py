@@ -92,6 +92,7 @@ class Columns:
             table_columns=requested_columns(options.table_columns or ()),
             allow_outside=True,
             votes=options.votes or "majority",
+            split_folders=options.split_folders,
         )
         if are_files:
             root = Path.cwd() if options.root is None else Path(options.root).resolve()

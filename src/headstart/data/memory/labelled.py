@@ -33,7 +33,7 @@ def labelled_pictures(data: Pictures, options: ReadOptions, form: PictureForm) -
     """
     columns = columns_of(data)
     if columns is not None:
-        _refuse(options, ("partition", "split_folders"))
+        _refuse(options, ("partition",))
         return columns.dataset(options, form)
     _refuse(options, ("partition", "split_folders", "columns", "root", "votes", "table_columns"))
     found = collected(data, form)

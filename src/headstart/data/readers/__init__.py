@@ -43,7 +43,7 @@ class ReadOptions:
     allow_outside : bool
         Let links and paths lead out of the folder; what has neither ignores it.
     split_folders : {"pool", "classes"} or None
-        What folders called like the parts of a split are, where they are not to be the split.
+        What folders called like the parts of a split, or a column of a table, are where they are not to be the split.
     """
 
     columns: ManifestColumns | Mapping[str, str] | None = None

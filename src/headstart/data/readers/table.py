@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from headstart.data.images.source import GroupProposal
 
 SPLIT_PARTS: Final = ("train", "validation", "test")
+"""Parts of a split that the data bring; a part is stored as its place here."""
 GROUPS_NAMED_BY: Final = "--group-from or a group column, of lesions by --patient-column"
 """Options that name what belongs together, for warnings that end with ``by`` them."""
-"""Parts of a split that the data bring; a part is stored as its place here."""
 
 
 @dataclass(frozen=True, eq=False)

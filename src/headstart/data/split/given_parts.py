@@ -1,4 +1,4 @@
-"""The split that data bring along: folders of training, validation and test images."""
+"""The split that data bring along: folders, or a column, of training, validation and test images."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def split_of_parts(dataset: ImageDataset, *, groups: ArrayLike | None, scheme: s
     if scheme != DEFAULT_SCHEME or repeats != 1:
         asked = f"--split {scheme}" if repeats == 1 else f"--repeats {repeats}"
         raise SplitError(
-            f"The folders of these data are their split, and {asked} asks for another. Leave it out, or put the "
-            "images of all folders together with --split-folders pool."
+            f"These data bring their split along, and {asked} asks for another. Leave it out, or put the images of all "
+            "parts together with --split-folders pool."
         )
     task = SplitTask.of(
         np.asarray(dataset.labels),
@@ -70,7 +70,7 @@ def split_of_parts(dataset: ImageDataset, *, groups: ArrayLike | None, scheme: s
         full_codes=full,
         labels=task.label_names(),
         groups=task.groups if task.grouped else None,
-        notes=("The images that judge are those of a folder of the data, not drawn by headstart.",),
+        notes=("The images that judge are those that the data name for it, not drawn by headstart.",),
         own_folds=True,
     ).reordered(np.argsort(task.order))
 
@@ -90,8 +90,8 @@ def _check_classes(task: SplitTask, parts: NDArray[np.int64]) -> None:
         missing = np.setdiff1d(task.labels, task.labels[(parts == part) & counted])
         if len(missing):
             raise SplitError(
-                f"Class {task.classes[missing[0]]!r} has no image in the {SPLIT_PARTS[part]} folder that can be used. "
-                "Add some, or put the images of all folders together with --split-folders pool."
+                f"Class {task.classes[missing[0]]!r} has no image in the {SPLIT_PARTS[part]} part that can be used. "
+                "Add some, or put the images of all parts together with --split-folders pool."
             )
 
 
@@ -102,9 +102,9 @@ def _check_groups(task: SplitTask, parts: NDArray[np.int64]) -> None:
     pairs = [_pair(task, parts, group) for group in torn[:5].tolist()]
     raise SplitError(
         f"{plural(len(torn), 'group (or set of copies) lies', 'groups (or sets of copies) lie')} in more than one "
-        "folder of the split, such as "
-        f"{first_few(pairs)}: a model would be judged on what it has learned. Remove the copies, or put the images of "
-        "all folders together with --split-folders pool; folds that are drawn keep groups whole."
+        f"part of the split that the data bring, such as {first_few(pairs)}: a model would be judged on what it has "
+        "learned. Remove the copies, or put the images of all parts together with --split-folders pool; folds that are "
+        "drawn keep groups whole."
     )
 
 

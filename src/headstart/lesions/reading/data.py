@@ -95,7 +95,8 @@ class LesionData:
             columns=columns,
             notes=self.notes,
         )
-        return ImageDataset.from_table(table, FilePixels(self.root.resolve()), classes=self.classes)
+        pixels = FilePixels(self.root.resolve(), column_option="--patient-column")
+        return ImageDataset.from_table(table, pixels, classes=self.classes)
 
     def columns(self, roles: Sequence[str]) -> list[TableColumn]:
         """Columns about the patient that hold at least two values."""

@@ -31,8 +31,14 @@ def headline_section(context: ReportContext, drawn: Drawn) -> Section:
 
 def leakage_words(results: RunResults) -> str:
     """Warning of leakage that was not ruled out, as no groups were given; empty where they were."""
-    if results.task.groups_given is not False or results.protocol.own_folds:
+    if results.task.groups_given is not False:
         return ""
+    if results.protocol.own_folds:
+        return (
+            "The split came with the data and no groups were given, so only copies were looked for on both of its "
+            "sides. If images of one patient, part, scene or series stand on both, the score flatters: name what "
+            f"belongs together by {GROUPS_NAMED_BY}."
+        )
     joined = results.audit.near_duplicates
     n_copies = joined.exact_pairs + joined.confirmed_in_feature_space + len(joined.mirrored_or_turned)
     kept = f" but {plural(n_copies, 'pair')} of copies" if n_copies else ""

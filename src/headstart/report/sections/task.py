@@ -10,23 +10,25 @@ from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.results.models.audit import NearDuplicateFacts
-from headstart.results.models.run_results import TaskFacts
+from headstart.results.models.run_results import RunResults
 
 
 def task_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     """Sentence of the methods on the data set: images, classes and groups."""
     results = context.record.results
-    return (MethodsSentence(MethodsPart.DATA, _data_words(results.task, results.audit.near_duplicates)),)
+    return (MethodsSentence(MethodsPart.DATA, _data_words(results)),)
 
 
-def _data_words(task: TaskFacts, copies: NearDuplicateFacts) -> str:
+def _data_words(results: RunResults) -> str:
+    task = results.task
     counts = text.listed([f"{name}: {text.count(task.class_counts[name])}" for name in task.classes], limit=20)
     sentence = f"The data set held {plural(task.n_images, 'image')} of {len(task.classes)} classes ({counts})"
     if task.n_groups and task.groups_given is not False:
         sentence += f" in {plural(task.n_groups, 'group')}; images of one group were never split apart"
     if task.groups_given is False:
-        sentence += "; no groups were given, so images were split one by one"
-    if joined := _joined_words(copies):
+        how = "the split was taken as it came" if results.protocol.own_folds else "images were split one by one"
+        sentence += f"; no groups were given, so {how}"
+    if joined := _joined_words(results.audit.near_duplicates):
         sentence += f"; {joined}"
     weighted = " All scores are weighted by the given image weights." if task.weighted else ""
     return f"{sentence}.{weighted}"

@@ -99,8 +99,8 @@ def draw_subsets(dataset: ImageDataset, *, n_sizes: int, n_repeats: int, n_folds
     labels = np.asarray(dataset.labels)
     if dataset.parts is not None:
         raise SplitError(
-            "A learning curve draws its folds anew for every repeat, and the folders of these data are their split. "
-            "Put the images of all folders together with --split-folders pool."
+            "A learning curve draws its folds anew for every repeat, and these data bring their split along. "
+            "Put the images of all its parts together with --split-folders pool."
         )
     split = split_dataset(dataset, scheme=f"nested:{n_folds}x{N_INNER}", repeats=n_repeats, seed=seed)
     trains = [train for repeat in range(n_repeats) for _, train, _ in split.outer(repeat)]

@@ -24,6 +24,7 @@ _COLUMNS: Final[Mapping[str, Option]] = {
     "group": Option(help="Manifest column of the group.", flag="--group-column", unset="group, if there"),
     "weight": Option(help="Manifest column of the weight.", flag="--weight-column", unset="weight, if there"),
     "fold": Option(help="Manifest column of your own folds.", flag="--fold-column", unset="fold, if there"),
+    "split": Option(help="Manifest column of train, val and test.", flag="--split-column", unset="split, if there"),
     "soft": Option(help="Start of the columns of soft labels.", flag="--soft-prefix", unset="p:, if there"),
     "rater": Option(help="Manifest column of the rater.", flag="--rater-column", unset="rater, if there"),
     "raters": Option(help="Columns that each hold one rater's labels.", flag="--rater-columns", metavar="NAME,NAME..."),
@@ -110,7 +111,7 @@ class DataSource(Options):
         default=None,
         metadata=option(
             "What folders called train, val, test or fold_0 are: put together (pool), so that folds are drawn, or "
-            "classes.",
+            "classes. With a manifest whose column split names them: pool.",
             choices=get_args(SplitFolders),
             unset="the split",
         ),

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from headstart.data.readers.folder.split_folders import CLASSES, POOL, SplitFolders, find_split_folders
+from headstart.data.readers.folder.split_folders import CLASSES, SplitFolders, find_split_folders
+from headstart.data.readers.split_names import POOL
 from headstart.data.readers.table import SPLIT_PARTS
 from headstart.errors import DataError, first_few
 

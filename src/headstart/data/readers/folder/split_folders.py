@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from headstart.data.readers.folder.split_names import FOLD, TEST, TRAIN, VALIDATION, SplitName, split_name
+from headstart.data.readers.split_names import FOLD, TRAIN, SplitName, roles_in_words, split_name
 from headstart.errors import first_few
 
-POOL: Final = "pool"
 CLASSES: Final = "classes"
 
 
@@ -64,7 +63,9 @@ class SplitFolders:
         held = f"the class folders {first_few(sorted(set(classes)))}"
         is_inside = self.split_level > self.class_level
         lead = f"{self._listed()} in {held} are" if is_inside else f"{self._listed()} hold {held}, so they are"
-        said = "the outer folds" if self.are_folds else f"the split: {_roles(Counter(one.part for one in parts))}"
+        said = (
+            "the outer folds" if self.are_folds else f"the split: {roles_in_words(Counter(one.part for one in parts))}"
+        )
         other = "" if is_inside else ", --split-folders classes takes them as classes after all"
         return f"{lead} {said}. --split-folders pool puts all images together and draws folds{other}."
 
@@ -74,17 +75,6 @@ class SplitFolders:
 
     def _listed(self) -> str:
         return first_few(f"{name}/" for name in self.names)
-
-
-def _roles(counts: Counter[str]) -> str:
-    """Part that trains, chooses and judges, in words."""
-    judge = TEST if counts[TEST] else VALIDATION
-    says = [f"{counts[TRAIN]:,} images train", f"{counts[judge]:,} ({judge}) judge"]
-    if counts[TEST] and counts[VALIDATION]:
-        says.insert(1, f"{counts[VALIDATION]:,} (validation) choose")
-    else:
-        says[0] += ", a quarter of which is drawn to choose"
-    return ", ".join(says)
 
 
 def find_split_folders(images: Sequence[str], level: int) -> SplitFolders | None:

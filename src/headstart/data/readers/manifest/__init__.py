@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     "manifest",
     help="a CSV or Parquet manifest",
     suffixes=(".csv", ".tsv", ".txt", ".parquet", ".pq"),
-    options=("columns", "root", "votes", "table_columns"),
+    options=("columns", "root", "votes", "table_columns", "split_folders"),
 )
 def open_manifest(path: Path, options: ReadOptions) -> tuple[DatasetTable, ImageSource]:
     """Table of the images that a manifest lists, and their files, relative to its own folder or to the root."""
@@ -34,6 +34,7 @@ def open_manifest(path: Path, options: ReadOptions) -> tuple[DatasetTable, Image
         root=None if options.root is None else Path(options.root),
         allow_outside=outside,
         votes=options.votes or "majority",
+        split_folders=options.split_folders,
     )
     root = path.parent if options.root is None else Path(options.root)
     return with_dicom_tags(table, FilePixels(root.resolve(), confined=not outside))

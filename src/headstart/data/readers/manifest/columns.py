@@ -1,17 +1,17 @@
-"""Columns of a manifest and their roles: image, label, group, weight, fold, raters, soft labels."""
+"""Columns of a manifest and their roles: image, label, group, weight, fold, split, raters, soft labels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
 from headstart.errors import DataError, plural, unknown_name
 
 SOFT_PREFIX: Final = "p:"
-KINDS: Final = ("image", "label", "group", "weight", "fold", "rater")
-_IF_THERE: Final = ("group", "weight", "fold", "rater")
+KINDS: Final = ("image", "label", "group", "weight", "fold", "split", "rater")
+_IF_THERE: Final = ("group", "weight", "fold", "split", "rater")
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,9 @@ class ManifestColumns:
         Class; None for a manifest without labels. May be missing where soft labels or raters give the class.
     group, weight, fold : str or None
         None takes the column called ``group``, ``weight`` or ``fold`` where the table has one.
+    split : str or None
+        Column of the parts of a split: train, val, test. None takes the column called ``split`` where the table has
+        one that names such parts, and no folds.
     soft : str or None
         Beginning of the names of soft-label columns, the class after it. None takes ``p:`` where the table has such
         columns.
@@ -43,6 +46,7 @@ class ManifestColumns:
     group: str | None = None
     weight: str | None = None
     fold: str | None = None
+    split: str | None = None
     soft: str | None = None
     rater: str | None = None
     raters: str | Sequence[str] | None = None
@@ -132,7 +136,7 @@ class FoundColumns:
     Attributes
     ----------
     single : dict of str to str
-        Name of the column of the image, label, group, weight, fold and rater, as far as there is one.
+        Name of the column of the image, label, group, weight, fold, split and rater, as far as there is one.
     soft : dict of str to str
         Column of every class with soft labels.
     raters : tuple of str
@@ -153,6 +157,10 @@ class FoundColumns:
         """Role of every column that has one, by the name of the column."""
         soft = dict.fromkeys(self.soft.values(), "soft label")
         return dict.fromkeys(self.raters, "rater's label") | soft | {name: kind for kind, name in self.single.items()}
+
+    def without(self, role: str) -> FoundColumns:
+        """The columns but for that of one role."""
+        return replace(self, single={kind: name for kind, name in self.single.items() if kind != role})
 
     def check(self, path: Path) -> None:
         """Refuse labels that come from two places, and raters without labels."""

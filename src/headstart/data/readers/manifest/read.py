@@ -22,6 +22,7 @@ from headstart.data.readers.manifest.cells import (
 )
 from headstart.data.readers.manifest.columns import KINDS, FoundColumns, ManifestColumns
 from headstart.data.readers.manifest.labels import LabelTable
+from headstart.data.readers.manifest.split_column import find_split
 from headstart.data.readers.manifest.tabular import column_names, read_columns
 from headstart.data.readers.table import DatasetTable
 from headstart.data.table.column import TableColumn, column_from_texts
@@ -39,6 +40,7 @@ def read_manifest(
     root: Path | None = None,
     allow_outside: bool = False,
     votes: str = "majority",
+    split_folders: str | None = None,
 ) -> DatasetTable:
     """Table of the images that a manifest lists, in its order; no image file is touched.
 
@@ -56,6 +58,8 @@ def read_manifest(
         Accept absolute paths and paths with ``..``.
     votes : {"majority", "shares"}
         How the labels of several raters are combined; see `headstart.data.labels.raters.aggregate_votes`.
+    split_folders : {"pool"}, optional
+        Take a column that names the parts of a split for none.
 
     Raises
     ------
@@ -71,6 +75,7 @@ def read_manifest(
         root=path.parent if root is None else root,
         allow_outside=allow_outside,
         votes=votes,
+        split_folders=split_folders,
     )
 
 
@@ -84,6 +89,7 @@ def manifest_table(
     root: Path | None = None,
     allow_outside: bool = False,
     votes: str = "majority",
+    split_folders: str | None = None,
 ) -> DatasetTable:
     """Table of the images that any table lists, by the rules of a manifest.
 
@@ -97,24 +103,30 @@ def manifest_table(
         From names of columns to these columns.
     root : Path, optional
         Folder in which absolute paths count as relative to it. Default: absolute paths lead outside.
-    columns, table_columns, allow_outside, votes
+    columns, table_columns, allow_outside, votes, split_folders
         As for `read_manifest`, as are the errors.
     """
     found = columns.found_in(path, present)
-    check_requests(table_columns, present, found.roles, source=f"{path}: ")
-    every = [*found.every, *(request.name for request in table_columns)]
+    asked = [request.name for request in table_columns]
+    check_requests(table_columns, present, found.without("split").roles, source=f"{path}: ")
+    every = list(dict.fromkeys([*found.every, *asked]))
     table = read(every)
     if table.num_rows == 0:
         raise DataError(f"{path} lists no images; it has a header and no rows.")
     text = {name: _texts(path, name, table[name]) for name in every}
+    text[found.single["image"]] = _names(path, text[found.single["image"]], root, allow_outside)
+    split = find_split(path, found, text, is_named=columns.split is not None, split_folders=split_folders)
+    if split.is_split:
+        check_requests(table_columns, present, found.roles, source=f"{path}: ")
+    if split.column is None:
+        found = found.without("split")
     named = found.single
-    text[named["image"]] = _names(path, text[named["image"]], root, allow_outside)
     cells = {kind: categorical_column(text[name]) for kind, name in named.items()}
     for kind in ("image", "group"):
         if kind in cells:
             check_present(path, kind, named[kind], text[named[kind]])
             check_printable_cells(path, named[kind], cells[kind])
-    fixed = _fixed_columns(found, cells, text, [request.name for request in table_columns])
+    fixed = _fixed_columns(found, cells, text, asked)
     rows, notes = _distinct_rows(path, fixed, by_rater="rater" in named)
     found_labels = LabelTable(path, found, text, cells["image"], rows, votes).read()
     return DatasetTable(
@@ -122,12 +134,13 @@ def manifest_table(
         labels=found_labels.labels,
         groups=sort_names(cells["group"].take(rows)) if "group" in cells else None,
         weights=weight_column(path, named["weight"], cells["weight"])[rows] if "weight" in cells else None,
-        folds=whole_number_column(path, named["fold"], cells["fold"])[rows] if "fold" in cells else None,
-        notes=(*notes, *found_labels.notes),
+        folds=(whole_number_column(path, named["fold"], cells["fold"])[rows] if "fold" in cells else split.folds(rows)),
+        notes=(*notes, *found_labels.notes, *split.notes_on(rows)),
         soft=found_labels.soft,
         ratings=found_labels.ratings,
         source=f"{path}: ",
         columns=tuple(_table_column(path, request, text[request.name]).take(rows) for request in table_columns),
+        parts=split.parts(rows),
     )
 
 
