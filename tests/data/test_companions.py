@@ -36,6 +36,10 @@ def picture(path: Path, seed: int = 0) -> Path:
         ("images/a/7.jpg", "masks/a/7.png"),
         ("a/7.jpg", "a/7_gt.tif"),
         ("a/7.jpg", "thumbnails/a/7.jpg"),
+        ("images/7.jpg", "labels/7.png"),
+        ("JPEGImages/7.jpg", "SegmentationClass/7.png"),
+        ("images/7.jpg", "annotations/trimaps/7.png"),
+        ("jar/test/broken/7.png", "jar/ground_truth/broken/7_mask.png"),
     ],
 )
 def test_masks_and_thumbnails_belong_to_an_image(image: str, companion: str) -> None:
@@ -50,10 +54,25 @@ def test_masks_and_thumbnails_belong_to_an_image(image: str, companion: str) -> 
         ["a/1_mask.png", "a/2_mask.png"],
         ["a/7.jpg", "a/7_left.jpg", "a/7_aug3.jpg", "segments/7.jpg"],
         ["gt/1.jpg", "seg/1.jpg", "thumbs/3.jpg"],
+        ["photos/1.jpg", "food_label/1.jpg", "labels/2.jpg"],
+        ["train/mask/1.jpg", "train/no_mask/1.jpg", "test/mask/1.jpg", "mask/train/1.jpg"],
     ],
 )
 def test_names_alone_make_no_companion(names: list[str]) -> None:
     assert companions(names) == {}
+
+
+def test_archives_and_spreadsheets_are_not_passed_over_in_silence(tmp_path: Path) -> None:
+    (tmp_path / "c.zip").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"other files \(1 \.zip\).* Unpack archives first\."):
+        read_dataset(tmp_path)
+    picture(tmp_path / "images" / "1.png")
+    (tmp_path / "labels.xlsx").write_bytes(b"PK")
+    (note,) = read_dataset(tmp_path).notes
+    assert "Archives are not opened: unpack them, if they hold images. Labels are read from CSV or Parquet" in note
+    picture(tmp_path / "other" / "2.png")
+    (note,) = read_dataset(tmp_path).notes
+    assert "Labels are read" not in note
 
 
 def test_companions_are_left_out_with_a_sentence(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -136,9 +137,36 @@ def test_folders_of_patients_around_the_same_folders_are_asked_about() -> None:
     assert note.startswith(
         "Each of the 5 class folders (p0, p1, p2, p3, p4) holds the same folders: sick, well. If these"
     )
-    assert layout(*places[:8]).notes == ()
-    assert layout(*places, "p9/sick").notes == ()
+    assert "Each of the 4 class folders" in layout(*places[:8]).notes[0]
+    assert (
+        "The 6 class folders (p0, p1, p2, p3, p4 and 1 more) share the folders" in layout(*places, "p9/sick").notes[0]
+    )
     assert layout(*places, "p9").notes == ()
+
+
+@pytest.mark.parametrize(
+    ("places", "words"),
+    [
+        (("2021/a", "2021/b", "2022/a", "2022/b"), "same folders: a, b.*and the others patients, sites or days, list"),
+        (("raw/a", "raw/b", "cut/a", "cut/b"), "same folders: a, b.*and the others kinds of pictures, sites"),
+        (("a/2021", "a/2022", "b/2021", "b/2022"), ""),
+        (("cat/left", "cat/right", "dog/front"), ""),
+        (("subject_1", "subject_2", "subject_3"), "are called like patients, cases or recordings.*If they are none"),
+        (("A01", "A02", "B01", "B02", "C01", "C02"), "are called like wells of a plate"),
+        (("T1", "T2", "T3", "T4", "T5", "T6"), ""),
+        (("day1", "day2", "day3"), ""),
+        (("cat", "dog", "unsorted"), "the folder is taken as a class: unsorted/. Move images without a label out"),
+        (("cat", "New folder (2)", "to_check"), r"are taken as classes: New folder \(2\)/, to_check/"),
+    ],
+)
+def test_class_folders_that_may_be_something_else_are_asked_about(places: tuple[str, ...], words: str) -> None:
+    notes = " ".join(layout(*places).notes)
+    assert re.search(words, notes) if words else notes == ""
+
+
+def test_one_folder_of_images_beside_others_is_asked_about() -> None:
+    (note,) = layout("Images/a", "Images/b", empty=["Annotation"]).notes
+    assert note == "All images lie in Images/. If the folders in it are the classes (a, b), give that folder."
 
 
 def test_data_with_a_split_are_judged_by_it(tmp_path: Path) -> None:

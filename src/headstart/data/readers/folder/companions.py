@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from headstart.data.readers.split_names import split_name
 from headstart.errors import plural
 
-_HINTS: Final = ("mask", "seg", "gt", "ground", "annot", "labelmap", "thumb", "preview")
+_HINTS: Final = ("mask", "seg", "gt", "ground", "annot", "label", "trimap", "outline", "contour", "thumb", "preview")
 _MASK_WORDS: Final = "masks?|segmentations?|seg|segm|groundtruth|ground[ _-]truth|gt|annotations?|annotated|labelmap"
 _THUMB_WORDS: Final = "thumbs?|thumbnails?|preview"
 _WORDS: Final = f"(?:{_MASK_WORDS}|{_THUMB_WORDS})"
 _AT_END: Final = re.compile(rf"(.+?)(?:[ _.-]+(?:lesion|{_WORDS}))*[ _.-]+{_WORDS}(?:[ _-]?\d{{1,3}})?", re.IGNORECASE)
 _AT_START: Final = re.compile(rf"{_WORDS}[ _.-]+(.+)", re.IGNORECASE)
-_FOLDER: Final = re.compile(rf"(?:.*[ _.-])?{_WORDS}(?:s|es)?", re.IGNORECASE)
+_FOLDER: Final = re.compile(
+    rf"(?:.*[ _.-])?{_WORDS}(?:s|es)?|segmentation(?:class|object)|(?:label|trimap|outline|contour)s?", re.IGNORECASE
+)
 _IMAGE_FOLDER: Final = re.compile(
     r"(?:.*[ _.-])?(?:images?|imgs?|originals?|photos?|pictures?|frames?|raw|inputs?|data|jpegimages)", re.IGNORECASE
 )
@@ -25,7 +29,8 @@ def companions(images: Iterable[str]) -> dict[str, str]:
     """Masks and thumbnails among images, each with the image that it belongs to.
 
     An image is a companion when its name is that of another one in its folder with a word such as ``_mask`` or
-    ``_thumb``, or when it lies in a folder of masks beside or below the folder of an image with its name.
+    ``_thumb``, or when it lies in a folder of masks beside or below the folder of an image with its name; a folder
+    called ``labels`` is one of masks where images of the same names lie in ``images`` or ``train`` beside it.
 
     Parameters
     ----------
@@ -90,13 +95,19 @@ def _places_of_words(folders: str) -> tuple[int, ...]:
     return tuple(place for place, folder in enumerate(folders.split("/")) if _FOLDER.fullmatch(folder))
 
 
+@functools.lru_cache(maxsize=1024)
+def _is_of_images(folder: str) -> bool:
+    """Whether a folder is called like one of images, or like a part of a split, beside which masks may lie."""
+    return _IMAGE_FOLDER.fullmatch(folder) is not None or split_name(folder) is not None
+
+
 def _beside(names: Sequence[str]) -> dict[tuple[str, str, str], str]:
     """Images in folders of images by what lies before that folder, what after it, and their stem."""
     found: dict[tuple[str, str, str], str] = {}
     for name in names:
         *folders, file = name.split("/")
         for place, folder in enumerate(folders):
-            if _IMAGE_FOLDER.fullmatch(folder) and not _FOLDER.fullmatch(folder):
+            if _is_of_images(folder) and not _FOLDER.fullmatch(folder):
                 key = ("/".join(folders[:place]), "/".join(folders[place + 1 :]), _stem(file))
                 found.setdefault(key, name)
     return found
@@ -106,11 +117,21 @@ def _owner(name: str, by_stem: Mapping[str, str], beside: Mapping[tuple[str, str
     """Image that a file in a folder of masks or thumbnails belongs to: the same path without it, or with ``images``."""
     *folders, file = name.split("/")
     stem = _stem(file)
-    for place in _folders_of_words(name):
-        before, after = folders[:place], folders[place + 1 :]
+    for first, last in _runs(_folders_of_words(name)):
+        before, after = folders[:first], folders[last + 1 :]
         for known in (stem, *_without_words(stem)):
             direct = by_stem.get("/".join([*before, *after, known]).lower())
             found = direct or beside.get(("/".join(before), "/".join(after), known))
             if found is not None:
                 return found
     return None
+
+
+def _runs(places: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Single places, and pairs that follow each other: ``annotations/trimaps`` is one folder of masks.
+
+    >>> list(_runs((0, 1, 3)))
+    [(0, 0), (1, 1), (3, 3), (0, 1)]
+    """
+    yield from ((place, place) for place in places)
+    yield from ((first, last) for first, last in itertools.pairwise(places) if last == first + 1)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
+from headstart.data.readers.folder.doubtful import doubtful_notes
 from headstart.data.readers.folder.split_folders import CLASSES, SplitFolders, find_split_folders
 from headstart.data.readers.split_names import POOL
 from headstart.data.readers.table import SPLIT_PARTS
 from headstart.errors import DataError, first_few
-
-_MANY: Final = 5
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def folder_layout(images: Sequence[str], folders: Iterable[str], split_folders: 
     notes = [_wrapper_note(wrapper, inside, level)] if wrapper and (found is None or found.class_level == level) else []
     if found is None:
         classes = [name.split("/")[level] for name in inside]
-        notes += _crossed_note(inside, level)
+        notes += doubtful_notes(inside, level)
         return FolderLayout(inside, classes, unlabelled=stray, notes=tuple(notes), class_level=level)
     labelled = [name for name in inside if found.has_class(name)]
     stray += [name for name in inside if not found.has_class(name)]
@@ -115,19 +113,3 @@ def _wrapper_note(wrapper: str, inside: Sequence[str], level: int) -> str:
         f"{wrapper} alone would be one class, so the folders in it are the classes: {first_few(found)}. "
         "--split-folders classes takes it as the class after all."
     )
-
-
-def _crossed_note(inside: Sequence[str], level: int) -> Iterator[str]:
-    """Sentence where many class folders hold the same folders, so that these may be the classes, of many patients."""
-    below: dict[str, set[str]] = {}
-    for name in inside:
-        folders = name.split("/")[level:-1]
-        below.setdefault(folders[0], set()).add(folders[1] if len(folders) > 1 else "")
-    same = {frozenset(found) for found in below.values()}
-    inner = next(iter(same), frozenset())
-    if len(same) == 1 and "" not in inner and 1 < len(inner) < len(below) >= _MANY:
-        yield (
-            f"Each of the {len(below):,} class folders ({first_few(sorted(below))}) holds the same folders: "
-            f"{first_few(sorted(inner))}. If these are the classes, and the others patients or sites, list the images "
-            "in a CSV file with the columns image, label and group."
-        )

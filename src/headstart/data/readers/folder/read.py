@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from headstart.data.readers.folder.tables import table_notes
 from headstart.data.readers.folder.walk import FolderWalk, hidden_words, walk_folder
 from headstart.data.readers.table import DatasetTable
 from headstart.errors import DataError, first_few, plural
+
+_ARCHIVES: Final = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
+_SHEETS: Final = (".xlsx", ".xls", ".ods", ".json", ".jsonl")
 
 
 def read_folder(
@@ -112,7 +116,18 @@ def _nothing_found(walk: FolderWalk, stray: Sequence[str], given: Path, ignored:
         )
     kinds = first_few(f"{count:,} {suffix}" for suffix, count in ignored.most_common())
     found = f"; it holds other files ({kinds})" if kinds else "; it is empty"
-    return f"{walk.root} holds no images ({format_names()}){found}. Give a folder with one folder per class."
+    archives = " Unpack archives first." if any(ignored[suffix] for suffix in _ARCHIVES) else ""
+    return f"{walk.root} holds no images ({format_names()}){found}. Give a folder with one folder per class.{archives}"
+
+
+def _unread_words(ignored: Counter[str], *, one_class: bool) -> str:
+    """What may be missed in files that are no images: images in archives, labels in spreadsheets."""
+    words = ""
+    if any(ignored[suffix] for suffix in _ARCHIVES):
+        words += " Archives are not opened: unpack them, if they hold images."
+    if one_class and any(ignored[suffix] for suffix in _SHEETS):
+        words += " Labels are read from CSV or Parquet: save what holds them so."
+    return words
 
 
 def _notes(walk: FolderWalk, layout: FolderLayout, hostile: Sequence[str], empty: Sequence[str]) -> Iterator[str]:
@@ -134,7 +149,7 @@ def _notes(walk: FolderWalk, layout: FolderLayout, hostile: Sequence[str], empty
     if walk.ignored:
         kinds = first_few(f"{count:,} {suffix}" for suffix, count in sorted(walk.ignored.items()))
         no_images = plural(walk.ignored.total(), "file that is no image was", "files that are no images were")
-        yield f"{no_images} left out ({kinds})."
+        yield f"{no_images} left out ({kinds}).{_unread_words(walk.ignored, one_class=len(set(layout.classes)) == 1)}"
     if walk.n_hidden:
         yield f"{hidden_words(walk.n_hidden)} {'was' if walk.n_hidden == 1 else 'were'} left out."
     if empty:
