@@ -23,8 +23,6 @@ def test_confusion_cells_hold_their_numbers() -> None:
     rates = figures.confusion(matrix, ["a", "b"], rates=True, title="t")
     assert [cell.get_text() for cell in counts.axes[0].texts] == ["1,200", "3.5", "0", "0"]
     assert [cell.get_text() for cell in rates.axes[0].texts] == ["99.7", "0.3", "", ""]
-    many = figures.confusion(np.eye(41), [f"class {i}" for i in range(41)], rates=False, title="t")
-    assert not many.axes[0].texts
 
 
 def test_class_labels_of_figures_stay_apart() -> None:

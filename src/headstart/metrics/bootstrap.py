@@ -9,7 +9,7 @@ import numpy as np
 
 from headstart.errors import InputError
 from headstart.metrics.out_of_fold import OutOfFold
-from headstart.metrics.registry import CLASS_METRICS, Metric, find_metric, metrics_for
+from headstart.metrics.registry import CLASS_METRICS, Metric, ScoreFunction, find_metric, metrics_for
 from headstart.metrics.tally import Tally
 from headstart.metrics.validation import FloatArray, ratio
 
@@ -24,9 +24,8 @@ class Column:
     metric: Metric
     class_index: int | None = None
 
-    def scores(self, tally: Tally) -> FloatArray:
-        """Score under each weighting, shape (batch,)."""
-        scores = self.metric.compute(tally)
+    def of(self, scores: FloatArray) -> FloatArray:
+        """The scores of this column, shape (batch,), of all that its metric computes."""
         return scores if self.class_index is None else scores[:, self.class_index]
 
 
@@ -153,7 +152,11 @@ def defined_deviation(values: FloatArray) -> FloatArray:
 
 
 def _score(tally: Tally, columns: tuple[Column, ...]) -> FloatArray:
-    return np.stack([column.scores(tally) for column in columns], axis=1)
+    computed: dict[ScoreFunction, FloatArray] = {}  # the metrics of a class are computed for all classes at once
+    for column in columns:
+        if column.metric.compute not in computed:
+            computed[column.metric.compute] = column.metric.compute(tally)
+    return np.stack([column.of(computed[column.metric.compute]) for column in columns], axis=1)
 
 
 def _fold_scores(oof: OutOfFold, columns: tuple[Column, ...]) -> FloatArray:

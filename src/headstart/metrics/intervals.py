@@ -226,8 +226,7 @@ def _of_threshold(oof: OutOfFold, index: int) -> float:
 
 def _predicted(oof: OutOfFold, index: int) -> BoolArray:
     """Rows predicted to be of a class in at least one repeat."""
-    predicted = (oof.probabilities.argmax(axis=2) == index) & (oof.fold >= 0)
-    return np.asarray(predicted.any(axis=0))
+    return np.asarray(((oof.predicted == index) & (oof.fold >= 0)).any(axis=0))
 
 
 _EVIDENCE: dict[Evidence, Callable[[OutOfFold, int], float]] = {

@@ -143,6 +143,11 @@ class OutOfFold:
         return np.asarray((self.fold >= 0).any(axis=0))
 
     @cached_property
+    def predicted(self) -> IntArray:
+        """Class of highest probability in every repeat, shape (R, n); the first of equals."""
+        return np.asarray(self.probabilities.argmax(axis=2), dtype=np.int64)
+
+    @cached_property
     def units(self) -> IntArray:
         """Number of the resampled unit (the group, or the row itself) of every row, 0 to n_units - 1, shape (n,).
 

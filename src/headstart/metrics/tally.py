@@ -1,4 +1,8 @@
-"""Rows to be scored with their labels and probabilities (`Outcome`), under many weightings at once (`Tally`)."""
+"""Rows to be scored with their labels and probabilities (`Outcome`), under many weightings at once (`Tally`).
+
+Beyond `MANY_CLASSES` no confusion matrix is made for each weighting, and a class looks at the rows above its own last
+one alone: the same scores but for the order in which fractions are added.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,21 @@ from functools import cached_property
 import numpy as np
 
 from headstart.metrics.calibration_error import Bins, debiased_ece, equal_count_bins
-from headstart.metrics.confusion import confusion_matrix
-from headstart.metrics.rank_scores import Ranking, area_under_roc, average_precision, cumulative, rank
+from headstart.metrics.confusion import Margins, confusion_matrix, margins_of_matrix, margins_of_rows, others
+from headstart.metrics.rank_scores import (
+    Contest,
+    Ranking,
+    area_under_roc,
+    average_precision,
+    contest,
+    contest_scores,
+    cumulative,
+    rank,
+)
 from headstart.metrics.validation import BoolArray, FloatArray, IntArray, ratio
 
 PROBABILITY_FLOOR = 1e-7
+MANY_CLASSES = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +59,11 @@ class Outcome:
     def rankings(self) -> list[Ranking]:
         """Rows by falling probability of each class."""
         return [rank(self.probabilities[:, index]) for index in range(self.n_classes)]
+
+    @cached_property
+    def contests(self) -> list[Contest]:
+        """Rows of other classes that come before the last row of each class, by falling probability of the class."""
+        return [contest(self.probabilities[:, index], self.of_class(index)) for index in range(self.n_classes)]
 
     @cached_property
     def log_losses(self) -> FloatArray:
@@ -120,6 +139,19 @@ class Tally:
         return confusion_matrix(outcome.labels, outcome.predicted, outcome.n_classes, self.weights)
 
     @cached_property
+    def margins(self) -> Margins:
+        """Diagonal and sums of the confusion matrices."""
+        outcome = self.outcome
+        if outcome.n_classes > MANY_CLASSES:
+            return margins_of_rows(outcome.labels, outcome.predicted, outcome.n_classes, self.weights)
+        return margins_of_matrix(self.confusion)
+
+    @cached_property
+    def _others(self) -> FloatArray:
+        """Weight of the rows of all other classes, shape (batch, K)."""
+        return others(self.margins.true)
+
+    @cached_property
     def ranked(self) -> tuple[FloatArray, FloatArray]:
         """ROC AUC and average precision of each class against the rest, each of shape (batch, K)."""
         columns = [self._ranked(index) for index in range(self.outcome.n_classes)]
@@ -156,5 +188,7 @@ class Tally:
         return ratio(self.weights @ values, self.total)
 
     def _ranked(self, index: int) -> tuple[FloatArray, FloatArray]:
+        if self.outcome.n_classes > MANY_CLASSES:
+            return contest_scores(self.outcome.contests[index], self.weights, self._others[:, index])
         true, false = cumulative(self.outcome.rankings[index], self.outcome.of_class(index), self.weights)
         return area_under_roc(true, false), average_precision(true, false)

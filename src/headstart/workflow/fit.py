@@ -44,6 +44,7 @@ from headstart.workflow.job.time_estimate import (
     fit_costs,
     made_notes,
     n_extractions,
+    note_split_rule,
     search_notes,
 )
 from headstart.workflow.job.transferability import transferability
@@ -54,6 +55,7 @@ from headstart.workflow.preflight import Preflight, make_run_split
 from headstart.workflow.run import Run, finished_results
 
 if TYPE_CHECKING:
+    from headstart.data import ImageDataset
     from headstart.data.memory.collection import Pictures
     from headstart.data.split.split import Split
     from headstart.model import Model
@@ -123,6 +125,8 @@ def fit(
     request = request or named.request
     ready = Preflight.of(data, output, options, clock=clock, progress=progress)
     folder, location = Path(output), {"data": ready.job.audited.source}
+    if files.holds_provisional(folder, ready.identity):
+        progress.note(f"The provisional answer in {folder} is replaced by the whole job; its features are used again.")
     with files.claimed(
         folder, ready.identity, location, images=options.images, engines=ready.engines, request=request
     ) as images:
@@ -163,7 +167,7 @@ def _work(
         dataset, near_duplicates = join_near_duplicates(job.audited, confirming[0], job.source_labels, job.progress)
         data = extractors.study_data(dataset, confirming)
         with named_as_copies(images, near_duplicates.pairs):
-            split = make_run_split(dataset, job.options)
+            split = _drawn_again(dataset, split, job)
         data.make_features([*outer_folds(split), final_fold(split)])
     fine_tuning = fine_tuning_study(job, split, extractors, folder / files.WORK_FOLDER)
     after_heads = [] if fine_tuning is None else [fine_tuning.seconds]
@@ -224,6 +228,14 @@ def _work(
     _write_timings(folder, clock, costs.n_missing, cache, job.sources)
     job.journal.close()
     return Run(folder, results)
+
+
+def _drawn_again(dataset: ImageDataset, announced: Split, job: Job) -> Split:
+    """The split with near-duplicates kept together, and a word where there are too few groups for the one announced."""
+    split = make_run_split(dataset, job.options)
+    if split.scheme != announced.scheme:
+        note_split_rule(split, job.progress)
+    return split
 
 
 def _write_results(

@@ -14,6 +14,7 @@ from headstart.backbones.weights import RANDOM
 from headstart.backbones.weights.provenance import MARK_LENGTH, read_image_marks
 from headstart.data import ImageDataset
 from headstart.data.split.checks import check_fold_weights
+from headstart.data.split.first_fold import first_fold
 from headstart.data.split.make import split_dataset
 from headstart.data.split.split_file import read_split
 from headstart.data.table.encoding import TableEncoding
@@ -38,6 +39,7 @@ from headstart.workflow.job.near_duplicates import copy_names, join_copies, name
 from headstart.workflow.job.sources import named_space, open_sources
 from headstart.workflow.options.data import as_source, check_apart
 from headstart.workflow.options.finetuning import requested_specs
+from headstart.workflow.options.quick import quick_options, quick_space
 from headstart.workflow.options.search_space import check_weights, search_space, source_options, space_identity
 
 if TYPE_CHECKING:
@@ -145,6 +147,9 @@ class Preflight:
         options.check_order()
         folder = None if output is None else output_folder(data, output)
         space = scope.space(options)
+        asked, tried = options, space
+        if options.quick:
+            options, space = quick_options(options), quick_space(space)
         if scope.trains:
             specs = requested_specs(options)  # refused here where it makes no sense, before any image is read
             if specs:
@@ -171,7 +176,7 @@ class Preflight:
         _check_ensemble(job.plan, options)
         if scope.trains and split is not None:
             _check_training(job, split)
-        identity = {**run_identity(job), **scope.identity}
+        identity = {**run_identity(job, asked, tried), **scope.identity}
         if folder is not None:
             files.check_same_run(folder, identity)
         return cls(job, split, folder, identity)
@@ -288,7 +293,7 @@ def make_run_split(dataset: ImageDataset, options: FitOptions) -> Split:
     else:
         split = split_dataset(dataset, scheme=options.split, repeats=options.repeats, seed=options.seed)
     check_fold_weights(split, dataset.weights, source=str(options.split_file or "The split"))
-    return split
+    return first_fold(split) if options.quick else split
 
 
 def check_halving(space: Space, split: Split) -> None:
@@ -358,16 +363,16 @@ def warned_of_overlap(audited: AuditedDataset, space: Space, options: FitOptions
     return replace(audited, warnings=(*audited.warnings, *found))
 
 
-def run_identity(job: Job) -> dict[str, Any]:
-    """Everything that decides the results of a run."""
-    options = job.options.identity()
-    file = job.options.split_file
+def run_identity(job: Job, asked: FitOptions, tried: Space) -> dict[str, Any]:
+    """Everything that decides the results of a run that was asked for with some options, and tries a space."""
+    options = asked.identity()
+    file = asked.split_file
     if file is not None and file.is_file():
         options["split"] = f"file {hash_file(file)}"
     return {
         "headstart": __version__,
         "data": job.audited.dataset.fingerprint(),
         "options": options,
-        "search": space_identity(job.space, job.options),
+        "search": space_identity(tried, asked),
         "sources": {str(source.number): source.identity() for source in job.sources},
     }

@@ -9,11 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from headstart.data.dataset import ImageDataset
 from headstart.data.readers.table import SPLIT_PARTS
+from headstart.data.split.automatic import AUTO, USUAL
+from headstart.data.split.scheme import holdout_scheme
 from headstart.data.split.split import OUTSIDE, TRAIN_ONLY, Split
 from headstart.data.split.task import SplitTask
 from headstart.errors import SplitError, first_few, plural
 
-DEFAULT_SCHEME: Final = "nested:5x4"
 _TRAIN, _VALIDATION, _TEST = range(len(SPLIT_PARTS))
 _DRAWN_SHARE: Final = 0.25
 """Share of the training part that chooses where the data bring no part for it, as in ``holdout:60/20/20``."""
@@ -39,8 +40,8 @@ def split_of_parts(dataset: ImageDataset, *, groups: ArrayLike | None, scheme: s
     SplitError
         When another scheme is asked for, a class is missing in a part, or a group lies in more than one.
     """
-    if scheme != DEFAULT_SCHEME or repeats != 1:
-        asked = f"--split {scheme}" if repeats == 1 else f"--repeats {repeats}"
+    if scheme not in (AUTO, USUAL) or repeats != 1:
+        asked = f"--split {scheme}" if scheme not in (AUTO, USUAL) else f"--repeats {repeats}"
         raise SplitError(
             f"These data bring their split along, and {asked} asks for another. Leave it out, or put the images of all "
             "parts together with --split-folders pool."
@@ -61,7 +62,7 @@ def split_of_parts(dataset: ImageDataset, *, groups: ArrayLike | None, scheme: s
     outer = np.where(judges, 0, TRAIN_ONLY).astype(np.int16)
     full = np.where(chooses, 0, TRAIN_ONLY).astype(np.int16)
     return Split(
-        scheme=_scheme(chooses, judges),
+        scheme=holdout_scheme(chooses, judges),
         repeats=1,
         seed=seed,
         names=task.names,
@@ -113,9 +114,3 @@ def _pair(task: SplitTask, parts: NDArray[np.int64], group: int) -> str:
     rows = np.flatnonzero(task.groups == group)
     other = rows[parts[rows] != parts[rows[0]]][0]
     return f"{task.names[rows[0]]} and {task.names[other]}"
-
-
-def _scheme(chooses: NDArray[np.bool_], judges: NDArray[np.bool_]) -> str:
-    """The split in words of a scheme: ``holdout:TRAIN/VALIDATION/TEST`` in percent."""
-    validation, test = (max(0.01, round(100 * float(mask.mean()), 2)) for mask in (chooses, judges))
-    return f"holdout:{100 - validation - test:.2f}/{validation:.2f}/{test:.2f}"

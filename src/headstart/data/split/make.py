@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from headstart.data.dataset import ImageDataset
+from headstart.data.split.automatic import AUTO, USUAL, automatic_scheme
 from headstart.data.split.checks import check_class_sizes
 from headstart.data.split.given_parts import split_of_parts
 from headstart.data.split.scheme import Scheme, parse_scheme
@@ -78,7 +79,8 @@ def make_split(
         Something else to spread evenly within each class: a site, a grade of certainty.
     scheme : str
         ``"nested:OUTERxINNER"`` folds, or ``"holdout:TRAIN/VALIDATION/TEST"`` in percent, where the test part is the
-        only outer fold and the validation part the only inner one.
+        only outer fold and the validation part the only inner one. ``"auto"`` takes one of these by the size of the
+        data (`headstart.data.split.automatic`).
     repeats : int
         Draw the outer folds so many times.
     seed : int >= 0
@@ -98,6 +100,9 @@ def make_split(
         user's folds tear a group apart or leave a class without training images, or sizes differ.
     """
     task = SplitTask.of(labels, groups=groups, weights=weights, strata=strata, names=names, classes=classes)
+    rule = ""
+    if scheme == AUTO:
+        scheme, rule = (USUAL, "") if folds is not None else automatic_scheme(task, repeats=repeats)
     plan = parse_scheme(scheme)
     if repeats < 1 or seed < 0:
         raise SplitError(f"repeats is {repeats} and seed {seed}; expected at least 1 and at least 0.")
@@ -119,6 +124,7 @@ def make_split(
         groups=None if not task.grouped else task.groups,
         notes=() if given is None else tuple(fold_notes(task, given)),
         own_folds=given is not None,
+        rule=rule,
     ).reordered(np.argsort(task.order))
 
 

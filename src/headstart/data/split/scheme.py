@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headstart.errors import SplitError
 
 
@@ -57,4 +60,10 @@ def parse_scheme(text: str) -> Scheme:
         if min(parts) <= 0 or abs(sum(parts) - 1) > 1e-9:
             raise SplitError(f"Split {text!r}: the three parts must be above 0 and sum to 100 percent.")
         return Scheme(1, 1, parts)
-    raise SplitError(f"Split {text!r} is not known. Write nested:5x4 (outer x inner folds) or holdout:60/20/20.")
+    raise SplitError(f"Split {text!r} is not known. Write auto, nested:5x4 (outer x inner folds) or holdout:60/20/20.")
+
+
+def holdout_scheme(chooses: NDArray[np.bool_], judges: NDArray[np.bool_]) -> str:
+    """Scheme ``holdout:TRAIN/VALIDATION/TEST`` in percent of a holdout whose images choose and judge by these masks."""
+    validation, test = (max(0.01, round(100 * float(mask.mean()), 2)) for mask in (chooses, judges))
+    return f"holdout:{100 - validation - test:.2f}/{validation:.2f}/{test:.2f}"

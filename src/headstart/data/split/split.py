@@ -48,6 +48,8 @@ class Split:
         Notes for the user.
     own_folds : bool
         Whether the outer folds are the user's own; they need not be balanced by class.
+    rule : str
+        Rule by which the scheme was taken, in words; empty where it was asked for.
     """
 
     scheme: str
@@ -61,6 +63,7 @@ class Split:
     groups: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
     own_folds: bool = False
+    rule: str = ""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -134,6 +137,7 @@ class Split:
             "hash": self.hash,
             "notes": list(self.notes),
             "own_folds": self.own_folds,
+            **({"rule": self.rule} if self.rule else {}),
             "images": list(self.names),
             "labels": None if self.labels is None else list(self.labels),
             "groups": None if self.groups is None else self.groups.tolist(),
@@ -197,6 +201,7 @@ def _parsed(content: Mapping[str, Any]) -> Split:
         groups=None if groups is None else np.array(groups, dtype=np.int64),
         notes=tuple(str(note) for note in content.get("notes", ())),
         own_folds=content.get("own_folds", False) is True,
+        rule=str(content.get("rule", "")),
     )
 
 

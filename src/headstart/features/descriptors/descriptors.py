@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -86,17 +87,34 @@ def descriptor_names() -> list[str]:
 
 def _colour(pixels: NDArray[np.uint8]) -> Floats:
     """Moments and histograms in CIE L*a*b*, where equal distances look about equally large, and lightness by place."""
-    from skimage.color import rgb2lab
-
-    lab = rgb2lab(pixels)
+    lab = _lab(pixels)
     flat = lab.reshape(-1, 3)
     mean, deviation = flat.mean(axis=0), flat.std(axis=0)
-    skewness = ((flat - mean) ** 3).mean(axis=0) / np.maximum(deviation, 1e-3) ** 3
+    centred = flat - mean
+    skewness = (centred * centred * centred).mean(axis=0) / np.maximum(deviation, 1e-3) ** 3
     shares = [_shares(_binned(flat[:, place], N_BINS, _LAB_RANGES[place]), N_BINS) for place in range(3)]
     first, second = (_binned(flat[:, place], N_CHROMA, _LAB_RANGES[place]) for place in (1, 2))
     chroma = _shares(first * N_CHROMA + second, N_CHROMA**2)
     moments = np.stack([mean, deviation, skewness], axis=1).ravel()
     return np.concatenate([moments, *shares, chroma, _by_cell(lab[..., 0]).ravel()])
+
+
+def _lab(pixels: NDArray[np.uint8]) -> Floats:
+    """CIE L*a*b* of sRGB pixels as ``skimage.color.rgb2lab`` gives it, in half its time.
+
+    The power that makes a channel linear is taken of its 256 values, not of every pixel.
+    """
+    from skimage.color import xyz2lab
+    from skimage.color.colorconv import xyz_from_rgb
+
+    return np.asarray(xyz2lab(_linear_values()[pixels] @ xyz_from_rgb.T))
+
+
+@functools.cache
+def _linear_values() -> Floats:
+    """Linear light of the 256 values of an sRGB channel (IEC 61966-2-1)."""
+    values = np.arange(256) * (1 / 255)  # as skimage does: a quotient would differ in its last bit
+    return np.asarray(np.where(values > 0.04045, ((values + 0.055) / 1.055) ** 2.4, values / 12.92))
 
 
 def _local_patterns(grey: NDArray[np.uint8]) -> Floats:

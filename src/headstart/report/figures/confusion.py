@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from headstart.report.document import Plot
 from headstart.report.figures import style
+from headstart.report.many_classes import MAX_CLASSES, folded, folded_names, most_confused
 from headstart.report.text import format as text
 from headstart.results.read import RunRecord
 
 Floats = NDArray[np.float64]
-MAX_NUMBERED = 40  # classes; beyond, a cell's number could not be read on any page
 _CELL_INCHES = 0.5
-_BARE_CELL_INCHES = 0.2
 _CHARACTER_INCHES = 0.085
 
 
@@ -26,19 +25,22 @@ def confusion_plots(record: RunRecord) -> tuple[Plot, Plot]:
     """Confusion matrix as counts and as rates."""
     matrix = np.array(record.results.confusion, dtype=np.float64)
     counts, rates = _confusion_titles(record, matrix)
+    shown = most_confused(matrix)
+    names, matrix = folded_names(record.classes, shown), folded(matrix, shown)
     noun = "weighted counts" if record.results.task.weighted else "images"
     over = ", averaged over the repeats" if record.results.protocol.repeats > 1 else ""
-    bare = " With so many classes the numbers stand in the table alone." if len(matrix) > MAX_NUMBERED else ""
+    few = f" Beyond {MAX_CLASSES} classes the {len(shown)} most often confused stand alone."
+    cut = few if len(shown) < len(record.classes) else ""
     return (
         Plot(
             "confusion_counts",
-            confusion(matrix, record.classes, rates=False, title=counts),
+            confusion(matrix, names, rates=False, title=counts),
             f"Confusion matrix in counts. {counts}. The numbers stand in the table of the same section.",
-            f"Out-of-fold {noun}{over}: rows hold the true class, columns the predicted one.{bare}",
+            f"Out-of-fold {noun}{over}: rows hold the true class, columns the predicted one.{cut}",
         ),
         Plot(
             "confusion_rates",
-            confusion(matrix, record.classes, rates=True, title=rates),
+            confusion(matrix, names, rates=True, title=rates),
             f"Confusion matrix in rates. {rates}.",
             "The same matrix, every row as shares of its true class, so that the diagonal holds each class's recall.",
         ),
@@ -62,7 +64,7 @@ def _confusion_titles(record: RunRecord, matrix: Floats) -> tuple[str, str]:
 
 @style.styled()
 def confusion(matrix: Floats, classes: Sequence[str], *, rates: bool, title: str) -> Figure:
-    """Confusion matrix with its numbers in the cells, up to `MAX_NUMBERED` classes.
+    """Confusion matrix with its numbers in the cells.
 
     Parameters
     ----------
@@ -76,16 +78,14 @@ def confusion(matrix: Floats, classes: Sequence[str], *, rates: bool, title: str
     """
     shown = _row_rates(matrix) if rates else matrix
     labels = style.class_labels(classes)
-    numbered = len(classes) <= MAX_NUMBERED
-    grid_inches = max(2.9, (_CELL_INCHES if numbered else _BARE_CELL_INCHES) * len(classes))
+    grid_inches = max(2.9, _CELL_INCHES * len(classes))
     margin = 0.9 + _CHARACTER_INCHES * max(map(len, labels))
     steep = len(classes) > 3 or max(map(len, labels)) > 12
     figure = style.new_figure(grid_inches + margin, grid_inches + (margin if steep else 1.3))
     axes = figure.subplots()
     top = 1.0 if rates else max(float(matrix.max()), 1.0)
     axes.imshow(np.nan_to_num(shown), cmap="cividis", vmin=0, vmax=top)
-    if numbered:
-        _write_cells(axes, shown, top, rates=rates, cell_inches=grid_inches / len(classes))
+    _write_cells(axes, shown, top, rates=rates, cell_inches=grid_inches / len(classes))
     axes.set_xticks(range(len(classes)), labels, rotation=40 if steep else 0, ha="right" if steep else "center")
     axes.set_yticks(range(len(classes)), labels)
     axes.tick_params(length=0)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, ReportTable, Section, Text
+from headstart.report.many_classes import MAX_CLASSES
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.results.models.audit import AuditFacts, Extent, NearDuplicateFacts, UnreadableImage
@@ -44,7 +45,7 @@ def _facts(record: RunRecord, audit: AuditFacts) -> tuple[tuple[str, str], ...]:
     counts = {name: audit.class_counts[name] for name in record.classes}
     facts = {
         "Images": text.count(audit.n_images),
-        "Images of each class": _counted(counts),
+        "Images of each class": _counted(counts) if len(counts) <= MAX_CLASSES else _spread(counts),
         "File formats": _counted(audit.formats),
         "Colour modes": _counted(audit.modes),
         "Width": _range(audit.width),
@@ -66,6 +67,11 @@ def _file_facts(scores: Mapping[str, float]) -> ReportTable:
 
 def _counted(counts: Mapping[str, float]) -> str:
     return "; ".join(f"{name}: {text.count(number)}" for name, number in counts.items())
+
+
+def _spread(counts: Mapping[str, int]) -> str:
+    """Smallest and largest of very many classes."""
+    return f"{text.count(min(counts.values()))} to {text.count(max(counts.values()))} in {len(counts):,} classes"
 
 
 def _range(sizes: Extent) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, FigureRow, Plot, ReportTable, Section, Text
 from headstart.report.figures.decisions import calibrates, decision_plots
+from headstart.report.many_classes import first_classes, shown_words
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
@@ -196,13 +197,18 @@ def _point_blocks(
 
 def _set_blocks(record: RunRecord, found: ConformalResults) -> list[Block]:
     level, n_folds = found.level, found.n_folds
+    covered = [found.per_class[name].coverage.value for name in record.classes]
+    listed = first_classes(len(covered), lambda code: 1.0 if (share := covered[code]) is None else share)
     rows = [
         (name, text.estimate(entry.coverage), text.count(entry.min_n_calibration), _remark(entry, n_folds))
-        for name, entry in ((name, found.per_class[name]) for name in record.classes)
+        for name, entry in ((name, found.per_class[name]) for name in (record.classes[code] for code in listed))
     ]
     rows.append(("all classes", text.estimate(found.coverage), text.MISSING, ""))
     columns = ("Class", "Coverage (95 % interval)", "Calibration images, fewest", "Remark")
-    caption = f"How often the prediction set holds the true class; asked for: {text.percent(level)} of each class"
+    left_out = shown_words(len(covered), listed, "of lowest coverage", "results.json")
+    caption = (
+        f"How often the prediction set holds the true class; asked for: {text.percent(level)} of each class{left_out}"
+    )
     sizes = tuple((text.count(size), text.percent(share)) for size, share in enumerate(found.share_of_size))
     words = Text(
         f"Prediction sets at {text.percent(level)}, class by class: mean size {text.score(found.mean_size)} of "

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from headstart.data.readers.table import GROUPS_NAMED_BY
 from headstart.errors import plural
 from headstart.report.context import ReportContext
-from headstart.report.document import Headline, Section, Text
+from headstart.report.document import Block, Headline, Section, Text
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_title
 from headstart.results.models.run_results import RunResults
+
+_PROVISIONAL: Final = (
+    "This is a provisional answer, to look at and not to report: one head with its usual settings, judged on one "
+    "holdout, beside no baseline. The whole job searches, judges every image and replaces it."
+)
 
 
 @register_section("result", after=None)
@@ -25,8 +32,12 @@ def headline_section(context: ReportContext, drawn: Drawn) -> Section:
         interval=text.interval_of(headline.value, headline.ci95),
         speaks_of=results.protocol.interval.speaks_of,
     )
-    unknown = leakage_words(results)
-    return Section("result", "Result", (block, Text(unknown, tone="note")) if unknown else (block,))
+    blocks: list[Block] = [block]
+    if results.provisional:
+        blocks.append(Text(_PROVISIONAL, tone="warning"))
+    if unknown := leakage_words(results):
+        blocks.append(Text(unknown, tone="note"))
+    return Section("result", "Result", tuple(blocks))
 
 
 def leakage_words(results: RunResults) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Gallery, ReportTable, Section, Text, Tile
+from headstart.report.many_classes import folded, folded_names, most_confused, shown_words
 from headstart.report.sections import Drawn, register_section
 from headstart.report.sections.gallery import PictureWall
 from headstart.report.text import format as text
@@ -191,9 +194,15 @@ def _ranked(top: Sequence[LabelIssue], *, named: bool) -> ReportTable:
 
 
 def _joint(classes: Sequence[str], issues: LabelIssueFacts) -> ReportTable:
+    joint = np.array(issues.confident_joint, dtype=np.float64)
+    shown = most_confused(joint)
+    names = folded_names(classes, shown)
+    thresholds = [text.score(issues.thresholds[classes[code]]) for code in shown]
+    thresholds += [text.MISSING] * (len(names) - len(shown))
     rows = tuple(
-        (name, text.score(issues.thresholds[name]), *(text.count(n) for n in counts))
-        for name, counts in zip(classes, issues.confident_joint, strict=True)
+        (name, threshold, *(text.count(n) for n in counts))
+        for name, threshold, counts in zip(names, thresholds, folded(joint, shown), strict=True)
     )
-    caption = "Images by label (rows) and by the class that the models are confident of (columns)"
-    return ReportTable(caption, ("Label", "Threshold", *classes), rows)
+    left_out = shown_words(len(classes), shown, "that stand out most", "results.json")
+    caption = f"Images by label (rows) and by the class that the models are confident of (columns){left_out}"
+    return ReportTable(caption, ("Label", "Threshold", *names), rows)

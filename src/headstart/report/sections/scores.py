@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from headstart.report.context import ReportContext
 from headstart.report.document import ReportTable, Section, Text
+from headstart.report.many_classes import first_classes, shown_words
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
@@ -97,16 +100,20 @@ def scores_section(context: ReportContext, drawn: Drawn) -> Section:
 def _class_table(record: RunRecord) -> ReportTable:
     per_class = record.results.per_class
     names = ordered_metrics({name for scores in per_class.values() for name in scores.metrics})
+    found = [per_class[name].metrics["recall"].value for name in record.classes]
+    shown = first_classes(len(found), lambda code: math.inf if (value := found[code]) is None else value)
     rows = tuple(
         (
             name,
             text.count(per_class[name].support),
             *(_two_lines(per_class[name].metrics[metric]) for metric in names),
         )
-        for name in record.classes
+        for name in (record.classes[code] for code in shown)
     )
     columns = ("Class", "Support", *(metric_title(name) for name in names))
-    return ReportTable("By class, each against the others: value, and its 95 % interval below", columns, rows)
+    left_out = shown_words(len(found), shown, "of lowest recall", "results.json, under per_class")
+    caption = f"By class, each against the others: value, and its 95 % interval below{left_out}"
+    return ReportTable(caption, columns, rows)
 
 
 def _two_lines(entry: EstimateFacts) -> str:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
+from headstart.data.split.automatic import USUAL
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Bullets, ReportTable, Section
+from headstart.report.many_classes import MAX_CLASSES
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
@@ -23,6 +27,8 @@ def split_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     describe = _holdout if kind == "holdout" else _cross_validation
     score = metric_in_sentence(protocol.choose_by)
     words = describe(protocol, shape, score, choice=results.search.n_candidates > 1)
+    if protocol.split_rule and protocol.scheme != USUAL:
+        words = f"{words} The size of the data asked for no more folds: {protocol.split_rule}."
     return (MethodsSentence(MethodsPart.PROTOCOL, words),)
 
 
@@ -65,6 +71,7 @@ def split_section(context: ReportContext, drawn: Drawn) -> Section:
     protocol = record.results.protocol
     rows = (
         ("Scheme", protocol.scheme),
+        *([("By the size of the data", protocol.split_rule)] if protocol.split_rule else []),
         ("Outer folds", "as given by the user" if protocol.own_folds else "drawn by headstart"),
         ("Repeats", text.count(protocol.repeats)),
         ("Seed", str(protocol.seed)),
@@ -85,13 +92,16 @@ def _fold_counts(record: RunRecord) -> ReportTable:
     """Test images of every class in every fold."""
     predictions = record.predictions
     codes = range(len(record.classes))
+    many = len(codes) > MAX_CLASSES
+    named = ("Fewest of a class", "Most of a class") if many else record.classes
     rows = []
     for fold in record.results.folds:
         inside = (predictions.repeat == fold.repeat) & (predictions.fold == fold.fold)
-        counts = [text.count(int((predictions.labels[inside] == code).sum())) for code in codes]
+        tested = np.bincount(predictions.labels[inside], minlength=len(codes))
+        counts = [text.count(int(count)) for count in ((tested.min(), tested.max()) if many else tested)]
         name = text.fold_name(fold.repeat, fold.fold, record.results.protocol.repeats)
         rows.append((name, text.count(fold.n_train), text.count(fold.n_test), *counts))
-    return ReportTable("Test images of every class by fold", ("Fold", "Train", "Test", *record.classes), tuple(rows))
+    return ReportTable("Test images of every class by fold", ("Fold", "Train", "Test", *named), tuple(rows))
 
 
 def _ignored_groups_table(ignored: Mapping[str, IgnoredGroups]) -> ReportTable:

@@ -6,6 +6,7 @@ from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, ReportTable, Section, Text
 from headstart.report.figures.style import class_labels
+from headstart.report.many_classes import first_classes, shown_words
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
@@ -58,6 +59,7 @@ def task_section(context: ReportContext, drawn: Drawn) -> Section:
         else ""
     )
     total = sum(task.class_counts.values()) or 1
+    shown = first_classes(len(task.classes), lambda code: task.class_counts[task.classes[code]])
     rows = tuple(
         (
             name,
@@ -65,12 +67,13 @@ def task_section(context: ReportContext, drawn: Drawn) -> Section:
             text.percent(n / total),
             *(("yes" if name == task.positive else "",) if task.positive is not None else ()),
         )
-        for name in task.classes
+        for name in (task.classes[code] for code in shown)
     )
+    left_out = shown_words(len(task.classes), shown, "with the fewest images", "results.json")
     columns = ("Class", "Images", "Share", *(("Positive",) if task.positive is not None else ()))
     blocks: list[Block] = [
         Text(f"{question}{kept}."),
-        ReportTable("Classes", columns, rows),
+        ReportTable(f"Classes{left_out}", columns, rows),
     ]
     labels = class_labels(record.classes)
     renamed = [f"{label} for {name}" for name, label in zip(record.classes, labels, strict=True) if label != name]

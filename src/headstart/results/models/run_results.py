@@ -69,8 +69,16 @@ class TaskFacts(SparePart):
     groups_given: bool | None = None
 
 
-class ProtocolFacts(Part):
-    """How images were split, by which score candidates were chosen, and how intervals were made."""
+class ProtocolFacts(SparePart):
+    """How images were split, by which score candidates were chosen, and how intervals were made.
+
+    Attributes
+    ----------
+    split_rule : str
+        Rule by which the scheme was taken, in words; empty where it was asked for.
+    """
+
+    left_out: ClassVar = ("split_rule",)
 
     scheme: str
     own_folds: bool
@@ -79,6 +87,7 @@ class ProtocolFacts(Part):
     seed: int
     split_hash: Sha256
     interval: IntervalFacts
+    split_rule: str = ""
 
 
 class RunResults(RunFile, SparePart):
@@ -86,6 +95,8 @@ class RunResults(RunFile, SparePart):
 
     Attributes
     ----------
+    provisional : bool
+        Whether this is a first answer of one head on one holdout, which the whole job replaces.
     decisions, labels : DecisionResults, LabelFacts, or None
         None where the run is older than these parts.
     table, ordinal, novelty, ensemble, fine_tuning, optimism_from_ignored_groups, transfer, transferability
@@ -100,11 +111,12 @@ class RunResults(RunFile, SparePart):
     """
 
     file_name: ClassVar[str] = "results.json"
-    left_out: ClassVar = ("ordinal",)
+    left_out: ClassVar = ("ordinal", "provisional")
     upgrades: ClassVar = {1: Upgrade(upgrade_results, names_of_format_1)}
 
     format: Literal[2]
     headstart: str
+    provisional: bool = False
     headline: HeadlineFacts
     task: TaskFacts
     protocol: ProtocolFacts

@@ -19,6 +19,8 @@ class RunSplit(RunFile):
 
     Attributes
     ----------
+    rule : str
+        Rule by which the scheme was taken, in words; empty where it was asked for.
     hash : str
         Hash of names and folds, which ``results.json`` repeats.
     groups : tuple of int, or None
@@ -37,6 +39,7 @@ class RunSplit(RunFile):
     hash: Sha256
     notes: tuple[str, ...] = ()
     own_folds: bool = False
+    rule: str = ""
     images: tuple[str, ...]
     labels: tuple[str, ...] | None
     groups: Codes | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ FOLDS_FOLDER = "folds"
 EXPLANATIONS_FOLDER = "explanations"
 WORK_FOLDER = "work"
 _LOCK_FILE = ".lock"
+_RESULTS: Final = (RESULTS_FILE, REPORT_FILE, PREDICTIONS_FILE, SPLIT_FILE, TIMINGS_FILE, MODEL_FOLDER, FOLDS_FOLDER)
+_QUICK: Final = "quick"
 _FORMAT = 1
 _PARTS: Final = {
     "identity": (dict, "an object"),
@@ -168,6 +171,11 @@ def _claim(path: Path, run: dict[str, Any], *, images: bool) -> bool:
     check_output_folder(path)
     _remove_unfinished(path)
     content = {**run, "format": _FORMAT, "images": images}
+    if holds_provisional(path, run["identity"]):
+        content["images"] = images and bool(read_run(path).get("images", True))
+        _remove_results(path)
+        write_json(path / RUN_FILE, content)
+        return bool(content["images"])
     if not (path / RUN_FILE).is_file():
         write_json(path / RUN_FILE, content)
         return images
@@ -190,12 +198,56 @@ def check_same_run(path: Path, identity: dict[str, Any]) -> None:
     """
     if not (path / RUN_FILE).is_file():
         return
-    differing = differences(read_run(path)["identity"], identity)
+    if holds_provisional(path, identity):
+        return
+    stored = read_run(path)["identity"]
+    differing = differences(stored, identity)
+    if differing and _is_quick(identity) and not differences(_whole(stored), _whole(identity)):
+        raise RunError(
+            f"{path} holds the whole job, begun or finished, which a provisional answer does not replace. Leave "
+            "--quick out to go on with it, or give another folder."
+        )
     if differing:
         raise RunError(
             f"{path} holds another run, which is never overwritten. It differs in: {'; '.join(differing[:6])}. "
             "Give another folder, or the same data and options to go on with that run."
         )
+
+
+def holds_provisional(path: Path, identity: dict[str, Any]) -> bool:
+    """Whether a folder holds the provisional answer to the very job of this identity, which the job replaces.
+
+    Raises
+    ------
+    RunError
+        When the run is damaged.
+    """
+    if not (path / RUN_FILE).is_file() or _is_quick(identity):
+        return False
+    stored = read_run(path)["identity"]
+    return _is_quick(stored) and not differences(_whole(stored), _whole(identity))
+
+
+def _is_quick(identity: dict[str, Any]) -> bool:
+    options = identity.get("options")
+    return isinstance(options, dict) and options.get(_QUICK) is True
+
+
+def _whole(identity: dict[str, Any]) -> dict[str, Any]:
+    """Identity of the whole job that a provisional answer is to: as it looks at the first source alone, with that."""
+    options = {name: value for name, value in identity.get("options", {}).items() if name != _QUICK}
+    sources = {number: value for number, value in identity.get("sources", {}).items() if number == "0"}
+    return {**identity, "options": options, "sources": sources}
+
+
+def _remove_results(path: Path) -> None:
+    """Remove what a run left that its folder is taken for, so that none of it stands beside new results."""
+    for name in (*_RESULTS, WORK_FOLDER):
+        entry = path / name
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink(missing_ok=True)
 
 
 def _remove_unfinished(path: Path) -> None:

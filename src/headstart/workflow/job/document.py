@@ -56,6 +56,7 @@ from headstart.workflow.job.result_warnings import (
 )
 from headstart.workflow.job.sources import FeatureSource
 from headstart.workflow.job.time_estimate import search_notes
+from headstart.workflow.options.quick import PROVISIONAL
 from headstart.workflow.options.training_set import left_out_notes
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ def results_document(
     return RunResults(
         format=RESULTS_FORMAT,
         headstart=__version__,
-        headline=headline(found, _size(job, dataset), random_weights=_is_random(final)),
+        provisional=options.quick,
+        headline=headline(found, _size(job, dataset), random_weights=_is_random(final), provisional=options.quick),
         task=_task(job, dataset),
         protocol=_protocol(job, split, study),
         backbone=backbone_facts(extractor, final.spec.features),
@@ -119,6 +121,7 @@ def results_document(
         transfer=None,
         transferability=transferability,
         warnings=_warnings(
+            [PROVISIONAL] if options.quick else [],
             job.audited.warnings,
             audit.warnings,
             near_duplicate_warnings(
@@ -215,6 +218,7 @@ def _protocol(job: Job, split: Split, study: StudyResult) -> ProtocolFacts:
         seed=job.options.seed,
         split_hash=split.hash,
         interval=interval_facts(study.evaluation.interval),
+        split_rule=split.rule,
     )
 
 

@@ -18,6 +18,7 @@ from headstart.features.cache import FeatureCache
 from headstart.features.extract import n_cached
 from headstart.features.extractor import Extractor
 from headstart.heads import batch_notes
+from headstart.progress import Progress
 from headstart.study.folds import final_fold, outer_folds
 from headstart.study.plan import StudyPlan
 from headstart.study.time_estimate import study_seconds
@@ -253,11 +254,18 @@ def announce(job: Job, cache: FeatureCache, split: Split, baselines_s: Sequence[
         f"Plan: {_features_words(costs)}, {plural(costs.n_candidates, 'candidate')}{halved} tried in folds "
         f"{split.scheme}{repeated}{beside}: about {minutes:.1f} minutes{', and fine-tuning' if tunes else ''}."
     )
+    note_split_rule(split, job.progress)
     job.progress.expect(costs.stages(*([None] if tunes else []), *([0.0] if plan.ensemble else [])))
     left_out = left_out_notes(job.space, job.views, len(dataset))
     for note in (*made_notes(costs), *search_notes(plan, split, dataset), *left_out):
         job.progress.note(f"Note: {note}")
     return costs
+
+
+def note_split_rule(split: Split, progress: Progress) -> None:
+    """Say by which rule the scheme of a split was taken, where it was not asked for by its name."""
+    if split.rule:
+        progress.note(f"Split auto: {split.scheme}; {split.rule}.")
 
 
 def explanation_seconds(job: Job) -> float:

@@ -177,19 +177,24 @@ class SplitOptions(Options):
     Attributes
     ----------
     split : str
-        ``nested:5x4``, ``holdout:60/20/20``, or the path of a split.json.
+        ``auto``, ``nested:5x4``, ``holdout:60/20/20``, or the path of a split.json. ``auto``: ``nested:5x4``, or fewer
+        folds where there are so many images that the interval of the score is narrow anyway.
     repeats : int
         How many times the outer folds are drawn.
     seed : int >= 0
         Random seed of the split, the heads and the resampling.
+    quick : bool
+        A provisional answer first: one head, judged on the first outer fold alone, without baselines. The same call
+        without it does the whole job and replaces the answer.
     """
 
     group: ClassVar[str] = "Data"
 
     split: str = field(
-        default="nested:5x4",
+        default="auto",
         metadata=option(
-            "nested:OUTERxINNER, holdout:TRAIN/VAL/TEST in percent, or a split.json.",
+            "nested:OUTERxINNER, holdout:TRAIN/VAL/TEST in percent, or a split.json. auto: nested:5x4, fewer where the "
+            "interval is narrow anyway.",
             shorthand=Shorthand(
                 "--folds",
                 "Outer folds; short for --split nested:FOLDSx4.",
@@ -207,6 +212,13 @@ class SplitOptions(Options):
         metadata=option("Draw the outer folds so many times.", at_least=1, at_most=1000, decides=True),
     )
     seed: int = field(default=0, metadata=option("Random seed.", decides=True, **SEEDS))
+    quick: bool = field(
+        default=False,
+        metadata=option(
+            "A provisional answer first: one holdout, one head, no baselines; the same command without it does it all.",
+            group="Search",
+        ),
+    )
 
     @property
     def split_file(self) -> Path | None:

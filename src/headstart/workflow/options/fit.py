@@ -42,4 +42,5 @@ class FitOptions(  # the last base's fields come first
             if item.option.decides
         }
         decided = {"decisions": self.decision_rules.to_json(), **self.ordinal_identity(), **self.novelty_identity()}
-        return deciding | decided | self.fine_tuning_identity() | self.ensemble_identity()
+        quick = {"quick": True} if self.quick else {}
+        return deciding | decided | self.fine_tuning_identity() | self.ensemble_identity() | quick

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 _ROOT: Final = Path(__file__).parents[2]
 DEPTHS: Final = ("all", "1", "2", "3")
-SCHEMES: Final = ("nested:5x4", "nested:10x4", "holdout:60/20/20")
+SCHEMES: Final = ("auto", "nested:5x4", "nested:10x4", "holdout:60/20/20")
 RULES: Final = ("youden", "sensitivity=0.95", "specificity=0.95", "cost:10")
 
 

@@ -138,8 +138,8 @@ class SignalOptions(Options):
         return FileOptions(**{name: getattr(self, name) for name in _OF_FILES})
 
 
-OF_IMAGE_FILES: Final = ("channels", "white_level", "decode", "normalise", "image_kind")
-"""Options of a fit that speak of image files, which recordings are not."""
+OF_IMAGE_FILES: Final = ("channels", "white_level", "decode", "normalise", "image_kind", "quick")
+"""Options of a fit for image files alone: recordings are none, and are judged in events over all their folds."""
 _PLAIN = (
     *("window", "stride", "reference", "standardise", "image", "statistics"),
     *("gaps", "parts", "purge", "intervals"),

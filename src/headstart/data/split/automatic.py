@@ -1,0 +1,101 @@
+"""The default split: as many folds as the interval of the score needs, by the sizes of classes and groups alone.
+
+Every image is judged once in ``nested:5x4``. Where so many are judged that the 95 % interval of balanced accuracy is
+narrow whatever the score, two inner folds choose instead of four; where it would be as narrow from a fifth of the
+images, one holdout judges. What is judged is trained on four fifths of the images in all three.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from headstart.data.split.scheme import parse_scheme
+from headstart.data.split.task import SplitTask
+
+AUTO: Final = "auto"
+USUAL: Final = "nested:5x4"
+FEWER: Final = "nested:5x2"
+SINGLE: Final = "holdout:60/20/20"
+NARROW: Final = 0.01
+"""Half width of a 95 % interval of balanced accuracy that is narrow: one point."""
+_QUANTILE: Final = 1.96
+_WIDEST: Final = 0.5
+"""Largest standard deviation of one answer that is right or wrong: of a coin toss."""
+
+
+class AutomaticScheme(NamedTuple):
+    """Scheme that the size of the data asks for, and the reason in words."""
+
+    scheme: str
+    rule: str
+
+
+def automatic_scheme(task: SplitTask, *, repeats: int = 1) -> AutomaticScheme:
+    """Scheme by the expected half width of the interval, counted from the smallest class.
+
+    Parameters
+    ----------
+    task : SplitTask
+    repeats : int
+        Whoever asks for several drawings of the folds gets ``nested:5x4``, as does data with folds of its own.
+    """
+    if repeats > 1:
+        return AutomaticScheme(USUAL, f"the folds are drawn {repeats} times")
+    n_classes, (name, smallest) = _smallest_class(task)
+    judged_all = half_width(n_classes, smallest)
+    judged_once = half_width(n_classes, smallest * parse_scheme(SINGLE).outer_fractions[-1])
+    units = "groups" if task.grouped else "images"
+    size = f"with {n_classes:,} classes, the smallest ({name!r}) counting as {smallest:,.0f} {units},"
+    interval = f"{size} the 95 % interval of balanced accuracy"
+    if judged_once <= NARROW:
+        words = f"one holdout, since {interval} reaches at most {_points(judged_once)} to either side even so"
+        return AutomaticScheme(SINGLE, words)
+    if judged_all <= NARROW:
+        reach = f"reaches at most {_points(judged_all)} to either side"
+        return AutomaticScheme(FEWER, f"two inner folds instead of four, since {interval} {reach}")
+    words = f"{interval} may reach {_points(judged_all)} to either side; from {_points(NARROW)} fewer folds are enough"
+    return AutomaticScheme(USUAL, words)
+
+
+def half_width(n_classes: int, n_judged: float) -> float:
+    """Largest expected half width of the 95 % interval of balanced accuracy.
+
+    Parameters
+    ----------
+    n_classes : int
+    n_judged : float
+        Independent images of the smallest class that are judged; every class counts as if it had no more.
+
+    Examples
+    --------
+    >>> round(half_width(2, 100), 3), round(half_width(10, 1200), 4)
+    (0.069, 0.0089)
+    """
+    return _QUANTILE * _WIDEST / math.sqrt(n_classes * n_judged) if n_judged else math.inf
+
+
+def _smallest_class(task: SplitTask) -> tuple[int, tuple[str, float]]:
+    """Number of classes that occur, and name and effective number of groups of the smallest.
+
+    Groups of unequal size count as Kish's effective number, (sum n)^2 / sum n^2, as in the intervals.
+    """
+    counted = task.strata.kind < task.strata.n_needed
+    n_groups = int(task.groups.max()) + 1
+    pairs, sizes = np.unique(task.labels[counted] * n_groups + task.groups[counted], return_counts=True)
+    codes = pairs // n_groups
+    whole = np.bincount(codes, weights=sizes, minlength=len(task.classes))
+    squares = np.bincount(codes, weights=sizes.astype(np.float64) ** 2, minlength=len(task.classes))
+    present = np.unique(task.labels)
+    effective = np.divide(whole**2, squares, out=np.zeros_like(whole), where=squares > 0)[present]
+    place = int(effective.argmin())
+    return len(present), (task.classes[present[place]], float(effective[place]))
+
+
+def _points(share: float) -> str:
+    if not math.isfinite(share):
+        return "any number of points"
+    shown = f"{100 * share:.2g}" if share < 0.1 else f"{100 * share:.0f}"
+    return f"{shown} {'point' if shown == '1' else 'points'}"

@@ -1,0 +1,73 @@
+"""The default split: 5 x 4 folds where the interval needs them, fewer where it is narrow anyway."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from headstart.data import ImageDataset
+from headstart.data.split.automatic import FEWER, NARROW, SINGLE, USUAL, automatic_scheme, half_width
+from headstart.data.split.make import make_split, split_dataset
+from headstart.data.split.task import SplitTask
+from headstart.errors import SplitError
+
+
+def labels_of(*sizes):
+    return np.repeat(np.arange(len(sizes)), sizes)
+
+
+def test_the_usual_split_of_few_images_is_the_named_one_but_for_the_rule():
+    labels = labels_of(30, 50)
+    automatic, named = make_split(labels, scheme="auto", seed=3), make_split(labels, scheme=USUAL, seed=3)
+    assert (automatic.hash, automatic.scheme, named.rule) == (named.hash, USUAL, "")
+    assert "the smallest ('0') counting as 30 images" in automatic.rule and "may reach 13 points" in automatic.rule
+    content = automatic.to_json()
+    assert content.pop("rule") == automatic.rule and content == named.to_json()
+
+
+def scheme_of(labels, groups=None):
+    task = SplitTask.of(labels, groups=groups, weights=None, strata=None, names=None, classes=None)
+    return automatic_scheme(task)
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "n_each", "scheme"), [(2, 4_800, USUAL), (2, 4_810, FEWER), (10, 4_790, FEWER), (10, 4_810, SINGLE)]
+)
+def test_the_scheme_changes_where_the_interval_is_one_point_wide(n_classes, n_each, scheme):
+    assert scheme_of(labels_of(*[n_each] * n_classes)).scheme == scheme
+    judged = half_width(n_classes, n_each)
+    assert (judged > NARROW) == (scheme == USUAL) and (judged * 5**0.5 <= NARROW) == (scheme == SINGLE)
+
+
+def test_the_smallest_class_decides_however_large_another_is():
+    found = scheme_of(labels_of(5, 50_000))
+    assert found.scheme == USUAL and "counting as 5 images" in found.rule
+
+
+def test_groups_count_as_their_effective_number():
+    labels = labels_of(5_000, 5_000)
+    groups = np.concatenate([np.zeros(2_500), np.arange(1, 7_501)])  # half of the first class is one group
+    assert scheme_of(labels).scheme == FEWER
+    found = scheme_of(labels, groups)
+    assert found.scheme == USUAL and "counting as 4 groups" in found.rule
+
+
+def test_folds_of_the_data_and_repeats_keep_the_usual_scheme():
+    labels = labels_of(20, 20)
+    own = make_split(labels, folds=np.arange(40) % 3, scheme="auto")
+    assert (own.scheme, own.rule, own.own_folds) == ("nested:3x4", "", True)
+    repeated = make_split(labels, scheme="auto", repeats=2)
+    assert (repeated.scheme, repeated.rule) == (USUAL, "the folds are drawn 2 times")
+
+
+def test_parts_of_the_data_are_taken_as_they_are():
+    dataset = ImageDataset.from_arrays(np.zeros((8, 4, 4, 3), np.uint8), ["a", "b"] * 4)
+    parted = replace(dataset, parts=np.array([0, 0, 0, 0, 1, 1, 2, 2]))
+    assert split_dataset(parted, scheme="auto").rule == ""
+    with pytest.raises(SplitError, match="--repeats 2 asks for another"):
+        split_dataset(parted, scheme="auto", repeats=2)
+
+
+def test_a_class_that_is_too_small_is_refused_as_before():
+    with pytest.raises(SplitError, match="Class '0' has 3 images but 5 folds with 4 inner folds need at least 5"):
+        make_split(labels_of(3, 50), scheme="auto")
