@@ -25,6 +25,7 @@ from forked import Fit, differing, fit_command, start
 
 NOBODY = 65_534
 _CANNOT_BE_USED = 2
+_PIPE_BYTES = 1 << 16
 
 
 class NotHereError(Exception):
@@ -252,16 +253,30 @@ def full_disk(scene: Scene) -> None:
 def limited_files(scene: Scene) -> None:
     """No file may be larger than a limit; later it may."""
     for n_bytes in (0, 100, 1_000, 10_000, 50_000):
-        run = scene.folder / f"run{n_bytes}"
-        fit = start(
-            fit_command("frozen", scene.base, run),
-            Path(os.devnull),
-            before=functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (n_bytes, resource.RLIM_INFINITY)),
-        )
-        scene.n_fits += 1
-        if fit.wait() not in (0, 1):
-            scene.faults.append(f"files of at most {n_bytes} bytes: left with {fit.wait()}")
-        scene.ends(scene.start(run), f"files of at most {n_bytes} bytes, then of any size", run)
+        run, what = scene.folder / f"run{n_bytes}", f"files of at most {n_bytes} bytes"
+        with said_into_a_pipe() as (pipe, said):
+            scene.n_fits += 1
+            fit = start(
+                fit_command("frozen", scene.base, run),
+                pipe,
+                before=functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (n_bytes, resource.RLIM_INFINITY)),
+            )
+            code, words = fit.wait(), said()
+        if code != 0 and (code != 1 or "too large" not in words.lower() or "Traceback" in words):
+            scene.faults.append(f"{what}: left with {code}: {words[-400:]}")
+        scene.ends(scene.start(run), f"{what}, then of any size", run)
+
+
+@contextlib.contextmanager
+def said_into_a_pipe() -> Iterator[tuple[Path, Callable[[], str]]]:
+    """Place for what a fit says that no limit of files holds for, and a call that gives it once the fit has ended."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    try:
+        yield Path(f"/dev/fd/{writing}"), lambda: os.read(reading, _PIPE_BYTES).decode(errors="replace")
+    finally:
+        os.close(reading)
+        os.close(writing)
 
 
 def as_nobody() -> None:

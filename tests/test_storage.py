@@ -43,6 +43,7 @@ def test_a_file_has_the_usual_permissions(tmp_path: Path) -> None:
         (errno.ENOSPC, r"Cannot write x: the disk is full; free some space"),
         (errno.EROFS, "read-only; choose another folder"),
         (errno.EACCES, "permission denied"),
+        (errno.EFBIG, "too large for the limit set here"),
         (errno.EIO, "check the disk"),
     ],
 )
@@ -135,3 +136,27 @@ def test_files_are_parsed_by_one_reader() -> None:
     own = {"storage.py", "backbones/weights/download.py", "workflow/doctor.py", "workflow/pretrain.py"}
     parsing = [path for path in source.rglob("*.py") if "json.loads(" in path.read_text(encoding="utf-8")]
     assert {str(path.relative_to(source)) for path in parsing} == own
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_or_device_takes_the_bytes_and_stays_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    storage.write_bytes(pipe, b"rows")
+    assert os.read(reading, 100) == b"rows"
+    os.close(reading)
+    assert pipe.is_fifo()
+    monkeypatch.setattr(storage, "_STREAM_FOLDERS", (str(tmp_path),))  # as /dev, whose names may be links to files
+    (tmp_path / "kept").write_bytes(b"")
+    (tmp_path / "stdout").symlink_to("kept")
+    storage.write_bytes(tmp_path / "stdout", b"rows")
+    assert (tmp_path / "stdout").is_symlink()
+    assert (tmp_path / "kept").read_bytes() == b"rows"
+    assert {one.name for one in tmp_path.iterdir()} == {"pipe", "kept", "stdout"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_device_that_refuses_is_an_error_in_words() -> None:
+    with pytest.raises(StorageError, match=r"Cannot write /dev/full: the disk is full"):
+        storage.write_bytes(Path("/dev/full"), b"rows")

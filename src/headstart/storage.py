@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ _HUGE_NUMBER: Final = re.compile(r"[0-9]{300}|[0-9][eE]\+?[0-9]{3}")
 _MAX_WHOLE: Final = int(sys.float_info.max)
 _MAX_NESTING: Final = 64
 _TOO_DEEP: Final = "it is nested too deeply"
+_STREAM_FOLDERS: Final = ("/dev", "/dev/fd", "/proc/self/fd")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -40,6 +42,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     """Binary file handle whose content takes the name `path` only when the block ends without an error.
 
+    A device, pipe or terminal takes the bytes as they come: no file takes its place.
+
     Parameters
     ----------
     path : Path
@@ -51,6 +55,10 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     StorageError
         When the disk refuses.
     """
+    if _is_stream(path):
+        with _stream(path) as handle:
+            yield handle
+        return
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,6 +77,24 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a path is a device, pipe or terminal; ``/dev/stdout`` is one, whatever it leads to."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) or str(path.absolute().parent) in _STREAM_FOLDERS
+
+
+@contextlib.contextmanager
+def _stream(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with open(path, "wb") as handle:
+            yield handle
+    except OSError as error:
+        raise storage_error(path, error) from error
 
 
 def check_new_folder(folder: Path) -> None:
@@ -120,6 +146,8 @@ def storage_error(path: Path, error: OSError, *, action: str = "write") -> Stora
         errno.EACCES: "permission denied; choose a folder you may write to",
         errno.EPERM: "permission denied; choose a folder you may write to",
         errno.ENOTDIR: "a part of this path is a file, not a folder; choose another folder",
+        errno.EFBIG: "the file is too large for the limit set here (ulimit -f) or for this disk; raise it or choose "
+        "another folder",
         errno.EEXIST: "a part of this path is a file, not a folder; choose another folder",
     }
     reason = remedies.get(error.errno or 0, f"{error.strerror or error}; check the disk, then run the command again")

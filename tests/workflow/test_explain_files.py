@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import helpers
 import numpy as np
@@ -12,8 +16,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from headstart.cli import main
-from headstart.results.models.explanations import Explanations
+from headstart.errors import InputError
+from headstart.results.models.explanations import ExplainedImage, Explanations, PictureFacts
+from headstart.storage import write_bytes
 from headstart.workflow import Run
+from headstart.workflow.job.explanation_folder import ExplanationFolder, picture_names
 
 
 def headstart(*arguments: object) -> Result:
@@ -239,3 +246,77 @@ def test_two_images_of_one_name_have_no_mask(run: Run, tmp_path: Path) -> None:
     found = headstart("explain", run.folder, *twins, "-o", tmp_path / "out", "-q", "--masks", mask.parent)
     assert found.exit_code == 2
     assert "have the same" in " ".join(found.stderr.split())
+
+
+class Killed(BaseException):
+    """End of a process that has no time to tidy up."""
+
+
+def explain_again(folder: Path, stems: Sequence[str], content: bytes) -> None:
+    """What `explain` does with its folder, but for the pictures themselves."""
+    names = [picture_names(stem)[0] for stem in stems]
+    with ExplanationFolder.of(folder).drawing(names) as aside:
+        for name in names:
+            write_bytes(aside / name, content)
+        images = tuple(about(name) for name in names)
+        Explanations(n_images=len(names), images=images, notes=()).write(aside / "explanations.json")
+
+
+def about(picture: str) -> ExplainedImage:
+    return ExplainedImage(
+        image="a",
+        kind=None,
+        label=None,
+        predicted="calm",
+        probability=0.5,
+        fold=None,
+        target="calm",
+        against=None,
+        method="sharp",
+        stage=None,
+        score=0.0,
+        limit=1.0,
+        share_for=0.5,
+        picture=PictureFacts(file=picture, box=(0, 0, 1, 1)),
+    )
+
+
+@pytest.mark.parametrize("n_steps", range(9))
+def test_after_a_kill_at_any_moment_the_next_call_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_steps: int
+) -> None:
+    explain_again(tmp_path / "whole", ["001-a", "003-c"], b"new")
+    folder = tmp_path / "killed"
+    explain_again(folder, ["001-a", "002-b"], b"old")
+    steps = itertools.count()
+
+    def step(method: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*given: Any, **named: Any) -> Any:
+            if next(steps) == n_steps:
+                raise Killed
+            return method(*given, **named)
+
+        return counted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *given, **named: None)
+        for name in ("mkdir", "unlink", "replace"):
+            patch.setattr(Path, name, step(getattr(Path, name)))
+        with contextlib.suppress(Killed):
+            explain_again(folder, ["001-a", "003-c"], b"new")
+    assert folder.is_dir()
+    explain_again(folder, ["001-a", "003-c"], b"new")
+    assert helpers.tree(folder) == helpers.tree(tmp_path / "whole")
+
+
+def test_an_early_end_leaves_earlier_explanations_and_files_of_others_as_they_were(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    explain_again(folder, ["001-a"], b"old")
+    (folder / "002-b.png").write_bytes(b"the user's own")
+    before = helpers.tree(folder)
+    with pytest.raises(InputError, match=r"holds 002-b.png, which is no picture of earlier explanations"):
+        explain_again(folder, ["001-a", "002-b"], b"new")
+    with pytest.raises(KeyboardInterrupt), ExplanationFolder.of(folder).drawing(["001-a.png"]) as aside:
+        write_bytes(aside / "001-a.png", b"new")
+        raise KeyboardInterrupt
+    assert helpers.tree(folder) == before

@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from headstart.cli.command import Option
-from headstart.cli.table import printable
+from headstart.cli.table import print_line, printable
 
 _KEY: Final = "headstart.json"
 JSON_FLAG: Final = "--json"
@@ -75,7 +75,7 @@ def give(answer: Any) -> int:
 
 def refuse(context: click.Context, message: str, exit_code: int, *, shown: str = "") -> NoReturn:
     """Leave with an error, in words on stderr; with ``--json`` as a document on stdout too."""
-    click.echo(printable(shown or f"Error: {message}"), err=True)
+    print_line(shown or f"Error: {message}", err=True)
     _print_error(message, exit_code)
     context.exit(exit_code)
 
@@ -102,6 +102,7 @@ def print_json(value: Any) -> None:
     shows_all = (sys.stdout.encoding or "utf-8").lower().replace("-", "").startswith("utf")
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=not shows_all, allow_nan=False)
     sys.stdout.write(printable_json(text) + "\n")
+    sys.stdout.flush()  # what it refuses is an error here, not at the end of Python
 
 
 def printable_json(text: str) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-import sys
 from typing import Any, Final
 
 import click
@@ -12,18 +10,13 @@ import click
 from headstart.cli.answer import give, json_option, misuse_as_json, note_format, refuse
 from headstart.cli.commands import COMMANDS
 from headstart.cli.interrupted import interrupted_words
-from headstart.errors import HeadstartError
+from headstart.cli.streams import drop_stdout, prepare_streams
+from headstart.cli.table import print_line
+from headstart.errors import HeadstartError, StorageError
 from headstart.version import __version__
 
 COMPLETE: Final = "_HEADSTART_COMPLETE"
 """Variable by which a shell asks for completions."""
-
-
-def spell_out_foreign_letters() -> None:
-    """Let standard output and error spell out letters that their encoding lacks, instead of failing in the middle."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
-            stream.reconfigure(errors="backslashreplace")
 
 
 class InterruptedEarly(click.ClickException):
@@ -36,7 +29,7 @@ class InterruptedEarly(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Say so on stderr."""
-        click.echo(self.message, file=file, err=True)
+        print_line(self.message, err=True)
 
 
 class CommandGroup(click.Group):
@@ -44,12 +37,16 @@ class CommandGroup(click.Group):
 
     def main(self, *arguments: Any, **about: Any) -> Any:
         """Answer a call, or a shell that asks for completions."""
-        spell_out_foreign_letters()
+        prepare_streams()
         if COMPLETE in os.environ:
             from headstart.cli.completion import register_shells
 
             register_shells()
-        return super().main(*arguments, **about)
+        try:
+            return super().main(*arguments, **about)
+        except StorageError as error:  # standard output refused words that click prints itself, such as help
+            print_line(f"Error: {error}", err=True)
+            raise SystemExit(error.exit_code) from error
 
     def make_context(self, *arguments: Any, **about: Any) -> click.Context:
         """Parse what stands before the verb, in a context of its own."""
@@ -92,7 +89,7 @@ class CommandGroup(click.Group):
             words = interrupted_words(context)
             refuse(context, words, 130, shown=words)
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            drop_stdout()
             context.exit(1)
         context.exit(exit_code)
 

@@ -21,6 +21,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Column
 from rich.text import Text
 
+from headstart.cli.streams import STDERR
 from headstart.cli.table import print_line, printable
 from headstart.cli.time_left import TimeLeft
 from headstart.errors import plural
@@ -40,7 +41,7 @@ class TerminalProgress:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(file=STDERR, highlight=False)
         self._left = TimeLeft()
 
     def note(self, text: str) -> None:

@@ -16,6 +16,8 @@ from typing import Final
 
 import click
 
+from headstart.cli.streams import STDERR
+
 _GAP: Final = "  "
 _NUMBER: Final = re.compile(r"-|undefined|[-+]?[\d,]*\.?\d+( ?[kMGT]?B?| %)")
 _MIN_TEXT: Final = 20
@@ -52,7 +54,10 @@ def print_text(text: str) -> None:
 
 def print_line(text: str, *, err: bool = False) -> None:
     """Print a line as it is, however long: a path or a command to be copied; control characters are spelled out."""
-    click.echo(printable(text), err=err)
+    if err:
+        click.echo(printable(text), file=STDERR)
+    else:
+        click.echo(printable(text))
 
 
 def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:

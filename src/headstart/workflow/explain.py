@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from headstart.errors import DataError, InputError
+from headstart.data.named_files import WILDCARDS
+from headstart.errors import DataError
 from headstart.explain.activation import activation_maps, activation_page, chosen_stages
 from headstart.explain.class_maps import explain
 from headstart.explain.panels import png, stacked
@@ -25,11 +25,11 @@ from headstart.results.models.explanations import (
     PictureFacts,
 )
 from headstart.storage import write_bytes
-from headstart.study.execution import run_folder as files
 from headstart.workflow.job.explanation_checks import ExplanationChecks, fold_models_of, masks_of, with_masks
+from headstart.workflow.job.explanation_folder import ExplanationFolder, picture_names
 from headstart.workflow.job.training_images import TrainingImages
 from headstart.workflow.options.explain import ExplainOptions
-from headstart.workflow.predict import WILDCARDS, images_to_predict
+from headstart.workflow.predict import images_to_predict
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -81,6 +81,7 @@ def explain_files(
     options: ExplainOptions | None = None,
     *,
     feature_array: str | None = None,
+    allow_outside: bool = False,
     device: str | None = None,
     progress: Progress | None = None,
 ) -> ExplainedFiles:
@@ -97,6 +98,8 @@ def explain_files(
     options : ExplainOptions, optional
     feature_array : str, optional
         For a model that takes one.
+    allow_outside : bool
+        Follow links that lead out of folders of images and masks.
     device : str, optional
     progress : Progress, optional
 
@@ -108,18 +111,20 @@ def explain_files(
     ------
     InputError
         For a class, stage or method that the model has not, or an output that holds something else; nothing is
-        written then.
+        written or overwritten then.
     DataError
         When an input is not there, or no image could be read; nothing is written then.
     BundleError, RunError, StorageError
     """
-    options, progress, folder = options or ExplainOptions(), progress or Silent(), Path(output)
+    options, progress = options or ExplainOptions(), progress or Silent()
     known = load_model(model, device=device)
     _check_are_there(inputs)
-    dataset = images_to_predict(known, inputs, feature_array=feature_array)
-    old = _pictures_of(folder)
+    dataset = images_to_predict(
+        known, inputs, feature_array=feature_array, allow_outside=allow_outside, progress=progress
+    )
+    place = ExplanationFolder.of(Path(output))
     stages = _stages(known, options)
-    masks = None if options.masks is None else masks_of(Path(options.masks), dataset.names)
+    masks = None if options.masks is None else masks_of(Path(options.masks), dataset.names, allow_outside=allow_outside)
     folds = fold_models_of(Path(model), known) if options.checks else None
     explanation = explain(
         known,
@@ -134,33 +139,20 @@ def explain_files(
     notes = list(explanation.notes)
     beside = _Beside.of(explanation, dataset, _Asked(Path(model), known, options, masks, folds), notes, progress)
     notes += [f"{name} could not be read: {reason}" for name, reason in explanation.unreadable]
-    for name in old:
-        (folder / name).unlink(missing_ok=True)
+    stems = [f"{row + 1:03d}-{_stem(image)}" for row, image in enumerate(explanation.images)]
+    names = [name for stem in stems for name in picture_names(stem)]
     found = []
-    with _unless_interrupted() as drawn, progress.task("Pictures", len(explanation), "images") as advance:
-        for row, image in enumerate(explanation.images):
-            stem = folder / f"{row + 1:03d}-{_stem(image)}"
-            drawn += [stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}-stages.png")]
-            picture = _draw(drawn[-2], explanation, row, beside)
+    with place.drawing(names) as aside, progress.task("Pictures", len(explanation), "images") as advance:
+        for row, stem in enumerate(stems):
+            path, of_stages = (aside / name for name in picture_names(stem))
+            picture = _draw(path, explanation, row, beside)
             if stages:
-                _draw_stages(drawn[-1], known, explanation, row, stages)
+                _draw_stages(of_stages, known, explanation, row, stages)
             found.append(_facts(explanation, row, picture, beside))
             advance(1)
-    document = Explanations(n_images=len(found), images=tuple(found), notes=tuple(notes))
-    document.write(folder / Explanations.file_name)
+        document = Explanations(n_images=len(found), images=tuple(found), notes=tuple(notes))
+        document.write(aside / Explanations.file_name)
     return ExplainedFiles(document, len(explanation.unreadable))
-
-
-@contextmanager
-def _unless_interrupted() -> Iterator[list[Path]]:
-    """A list of pictures that go when the block is left early: without their numbers the next call takes no folder."""
-    drawn: list[Path] = []
-    try:
-        yield drawn
-    except BaseException:
-        for path in drawn:
-            path.unlink(missing_ok=True)
-        raise
 
 
 def _check_are_there(inputs: Sequence[str]) -> None:
@@ -176,26 +168,6 @@ def _check_any_was_read(explanation: Explanation) -> None:
     if not len(explanation) and explanation.unreadable:
         name, reason = explanation.unreadable[0]
         raise DataError(f"No image could be read. The first, {name}: {reason}")
-
-
-def _pictures_of(folder: Path) -> list[str]:
-    """Pictures that an earlier call left in the folder, to be replaced.
-
-    Raises
-    ------
-    InputError
-        When the folder is a run's, or holds something else.
-    """
-    inside = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
-    belongs_to_run = any((place / files.RUN_FILE).is_file() for place in (folder, folder.parent))
-    if folder.is_file() or belongs_to_run or (inside and Explanations.file_name not in inside):
-        raise InputError(
-            f"{folder} is no folder for explanations: it is a file, or holds something else. Name a new folder."
-        )
-    if not inside:
-        return []
-    named = [one.picture.file for one in Explanations.read(folder / Explanations.file_name).images if one.picture]
-    return [*named, *(f"{Path(name).stem}-stages.png" for name in named)]
 
 
 def _stages(model: Model, options: ExplainOptions) -> tuple[str, ...]:

@@ -2,30 +2,86 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, TypedDict, Unpack
 
 from headstart.data import ImageDataset, ManifestColumns, read_dataset
 from headstart.data.images.files import accepting_damaged, damage_of
-from headstart.data.readers.folder.walk import files_to_answer
+from headstart.data.named_files import NamedFiles, named_files
 from headstart.data.table.encoding import array_needed
-from headstart.errors import DataError, InputError
+from headstart.errors import InputError
 from headstart.model import Model, Prediction
 from headstart.progress import Progress
 from headstart.runtime.csv_cells import csv_bytes
 from headstart.storage import replacing
 
-WILDCARDS: Final = "*?["
-"""Signs that make an input a pattern of names."""
 _TABLES = (".csv", ".tsv", ".parquet", ".pq")
+LEFT_OUT: Final = "left out: "
+"""Begin of the status of a file that was found and is not predicted."""
 NOVELTY_COLUMNS: Final = ("distance", "novelty_p", "unlike_training")
 """Columns of a model that tells images unlike the training images."""
+
+
+class Reading(TypedDict, total=False):
+    """How inputs are read.
+
+    Attributes
+    ----------
+    image_column, root : str or None
+        Of a table of images: column of the image's path, ``image`` by default, and the folder that the paths start
+        from, the table's own by default.
+    feature_array : str or None
+        Numbers of the user's own for each image, for a model that takes them; see
+        `headstart.data.table.array_file.read_feature_array`.
+    accept_damaged : bool
+        Take pictures of which a part is missing too; their status says so.
+    allow_outside : bool
+        Follow links and paths that lead out of a folder or a table's root.
+    """
+
+    image_column: str | None
+    root: str | None
+    feature_array: str | None
+    accept_damaged: bool
+    allow_outside: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What is to be answered.
+
+    Attributes
+    ----------
+    dataset : ImageDataset
+        The images that are predicted.
+    files : NamedFiles or None
+        All files that get a row; None for a table, whose rows are those of the data set.
+    """
+
+    dataset: ImageDataset
+    files: NamedFiles | None
+
+    def with_left_out(self, predictions: Iterator[Prediction]) -> Iterator[Prediction]:
+        """A row for every file in order; that of a mask or thumbnail has no probabilities."""
+        if self.files is not None:
+            for name in self.files.names:
+                yield Prediction(name) if name in self.files.companions else next(predictions)
+        yield from predictions
+
+    def status(self, prediction: Prediction) -> str:
+        """``ok``, why there is no prediction, or what is missing of a picture that was taken all the same."""
+        if prediction.error is not None:
+            return prediction.error
+        if self.files is not None and prediction.image in self.files.companions:
+            owner = self.files.companions[prediction.image]
+            return f"{LEFT_OUT}looks like a mask or thumbnail of {owner}; name the file itself to predict it"
+        missing = damage_of(self.dataset.pixels, prediction.image)
+        return "ok" if missing is None else f"damaged, kept as asked: {missing}"
 
 
 def predict_files(
@@ -34,12 +90,9 @@ def predict_files(
     *,
     output: Path | None,
     json_lines: bool,
-    image_column: str | None = None,
-    root: str | None = None,
-    feature_array: str | None = None,
-    accept_damaged: bool = False,
     spell: Callable[[str], str] = str,
     progress: Progress | None = None,
+    **reading: Unpack[Reading],
 ) -> int:
     """Predict and write one row per file, with a status.
 
@@ -52,15 +105,11 @@ def predict_files(
         File that is written whole or not at all; None writes to standard output.
     json_lines : bool
         JSON lines instead of CSV.
-    image_column, root : str, optional
-        For a table of images.
-    feature_array : str, optional
-        For a model that takes one.
-    accept_damaged : bool
-        Predict pictures of which a part is missing too; their status says so.
     spell : callable
         Spells out what a terminal must not be shown: of every cell of a row, or of a whole line of JSON.
     progress : Progress, optional
+    **reading
+        See `Reading`.
 
     Returns
     -------
@@ -76,48 +125,31 @@ def predict_files(
     StorageError
         When `output` cannot be written.
     """
-    dataset = images_to_predict(
-        model,
-        inputs,
-        image_column=image_column,
-        root=root,
-        feature_array=feature_array,
-        accept_damaged=accept_damaged,
-        progress=progress,
-    )
+    asked = _asked(model, inputs, reading, progress)
     _tell_price(model, progress)
-    predictions = model.predict_each(dataset, progress=progress)
+    rows = asked.with_left_out(model.predict_each(asked.dataset, progress=progress))
     if output is None:
-        return _write(sys.stdout.buffer, model, dataset, predictions, json_lines=json_lines, spell=spell)
+        return _write(sys.stdout.buffer, model, asked, rows, json_lines=json_lines, spell=spell)
     with replacing(output) as handle:
-        return _write(handle, model, dataset, predictions, json_lines=json_lines, spell=spell)
+        return _write(handle, model, asked, rows, json_lines=json_lines, spell=spell)
 
 
 def predict_rows(
-    model: Model,
-    inputs: Sequence[str],
-    *,
-    image_column: str | None = None,
-    root: str | None = None,
-    feature_array: str | None = None,
-    accept_damaged: bool = False,
-    progress: Progress | None = None,
+    model: Model, inputs: Sequence[str], *, progress: Progress | None = None, **reading: Unpack[Reading]
 ) -> Iterator[dict[str, Any]]:
     """One row per file as plain values: image, status, predicted class, probabilities and, where made, the set.
 
     Parameters and errors as for `predict_files`.
     """
-    dataset = images_to_predict(
-        model,
-        inputs,
-        image_column=image_column,
-        root=root,
-        feature_array=feature_array,
-        accept_damaged=accept_damaged,
-        progress=progress,
-    )
+    asked = _asked(model, inputs, reading, progress)
     _tell_price(model, progress)
-    return (_row(model, dataset, prediction) for prediction in model.predict_each(dataset, progress=progress))
+    rows = asked.with_left_out(model.predict_each(asked.dataset, progress=progress))
+    return (_row(model, asked, one) for one in rows)
+
+
+def n_unreadable(rows: Sequence[Mapping[str, Any]]) -> int:
+    """Number of the inputs of `predict_rows` that could not be read."""
+    return sum(row["predicted"] is None and not row["status"].startswith(LEFT_OUT) for row in rows)
 
 
 def _tell_price(model: Model, progress: Progress | None) -> None:
@@ -136,14 +168,7 @@ def _tell_price(model: Model, progress: Progress | None) -> None:
 
 
 def images_to_predict(
-    model: Model,
-    inputs: Sequence[str],
-    *,
-    image_column: str | None = None,
-    root: str | None = None,
-    feature_array: str | None = None,
-    accept_damaged: bool = False,
-    progress: Progress | None = None,
+    model: Model, inputs: Sequence[str], *, progress: Progress | None = None, **reading: Unpack[Reading]
 ) -> ImageDataset:
     """The images that the inputs name, with the table columns and the feature array that the model takes.
 
@@ -152,16 +177,10 @@ def images_to_predict(
     model : Model
     inputs : sequence of str
         Files, folders and globs; or one CSV or Parquet table with a row for each image, which needs no labels.
-    image_column : str, optional
-        Column of the image's path in a table. Default: ``image``.
-    root : str, optional
-        Folder that the paths of a table start from. Default: the table's own.
-    feature_array : str, optional
-        Numbers of the user's own for each image; see `headstart.data.table.array_file.read_feature_array`.
-    accept_damaged : bool
-        Take pictures of which a part is missing.
     progress : Progress, optional
         Is told what was left out of a folder.
+    **reading
+        See `Reading`.
 
     Raises
     ------
@@ -171,26 +190,37 @@ def images_to_predict(
         When the model takes table columns and the inputs are no table, or only a table has a column or a root; when
         the model takes a feature array and there is none, or the other way round.
     """
+    return _asked(model, inputs, reading, progress).dataset
+
+
+def _asked(model: Model, inputs: Sequence[str], reading: Reading, progress: Progress | None) -> _Asked:
+    feature_array = reading.get("feature_array")
     _check_array(model, feature_array)
-    dataset = _images_named(model, inputs, image_column, root, progress)
-    if accept_damaged:
+    asked = _named(model, inputs, reading, progress)
+    dataset = asked.dataset
+    if reading.get("accept_damaged", False):
         dataset = replace(dataset, pixels=accepting_damaged(dataset.pixels))
-    return dataset if feature_array is None else dataset.with_feature_array(feature_array)
+    if feature_array is not None:
+        dataset = dataset.with_feature_array(feature_array)
+    return replace(asked, dataset=dataset)
 
 
-def _images_named(
-    model: Model, inputs: Sequence[str], image_column: str | None, root: str | None, progress: Progress | None
-) -> ImageDataset:
+def _named(model: Model, inputs: Sequence[str], reading: Reading, progress: Progress | None) -> _Asked:
+    image_column, root = reading.get("image_column"), reading.get("root")
+    allow_outside = reading.get("allow_outside", False)
     is_table = len(inputs) == 1 and Path(inputs[0]).suffix.lower() in _TABLES and os.path.isfile(inputs[0])  # noqa: PTH113
     if not is_table:
         _check_needs_no_table(model, image_column, root)
-        return ImageDataset.from_files(expand(inputs, progress))
-    return read_dataset(
+        files = named_files(inputs, progress, allow_outside=allow_outside)
+        return _Asked(ImageDataset.from_files(files.images), files)
+    dataset = read_dataset(
         inputs[0],
         columns=ManifestColumns(image=image_column or "image", label=None, image_alone=True),
         root=root,
         table_columns=None if model.table is None else list(map(str, model.table.requests)) or None,
+        allow_outside=allow_outside,
     )
+    return _Asked(dataset, None)
 
 
 def _check_array(model: Model, feature_array: str | None) -> None:
@@ -213,45 +243,10 @@ def _check_needs_no_table(model: Model, image_column: str | None, root: str | No
             raise InputError(f"{flag} belongs to a table of images. Give one CSV or Parquet file, or leave it out.")
 
 
-def expand(inputs: Sequence[str], progress: Progress | None = None) -> list[str]:
-    """Files named by the inputs, in order and each once; a missing file stays, to be reported in its row.
-
-    Files of a folder that look like no pictures are counted in a note.
-
-    Raises
-    ------
-    DataError
-        When an input that is a folder or a glob has no images.
-    """
-    found: dict[str, None] = {}
-    for item in inputs:
-        if os.path.isdir(item):  # noqa: PTH112 (pathlib raises for names that no file system takes)
-            files = files_to_answer(Path(item))
-            names = [str(Path(item) / name) for name in files.names]
-            if files.note is not None and progress is not None:
-                progress.note(files.note)
-        elif any(sign in item for sign in WILDCARDS) and not os.path.lexists(item):
-            names = sorted(glob.glob(item, recursive=True))  # noqa: PTH207 (absolute and relative patterns alike)
-        else:
-            names = [item]
-        if not names:
-            raise DataError(f"{item}: no images there. Give image files, a folder that holds some, or a glob.")
-        found.update(dict.fromkeys(names))
-    return list(found)
-
-
-def _status(dataset: ImageDataset, prediction: Prediction) -> str:
-    """``ok``, why there is no prediction, or what is missing of a picture that was taken all the same."""
-    if prediction.error is not None:
-        return prediction.error
-    missing = damage_of(dataset.pixels, prediction.image)
-    return "ok" if missing is None else f"damaged, kept as asked: {missing}"
-
-
 def _write(
     handle: BinaryIO,
     model: Model,
-    dataset: ImageDataset,
+    asked: _Asked,
     predictions: Iterator[Prediction],
     *,
     json_lines: bool,
@@ -266,16 +261,16 @@ def _write(
         handle.write(csv_bytes([[spell(name) for name in header]]))
     for prediction in predictions:
         n_bad += prediction.error is not None
-        handle.write(line(model, dataset, prediction, spell))
+        handle.write(line(model, asked, prediction, spell))
     handle.flush()
     return n_bad
 
 
-def _csv_line(model: Model, dataset: ImageDataset, prediction: Prediction, spell: Callable[[str], str]) -> bytes:
+def _csv_line(model: Model, asked: _Asked, prediction: Prediction, spell: Callable[[str], str]) -> bytes:
     values = [repr(value) for value in prediction.probabilities] or [""] * len(model.classes)
     members = prediction.members
     chosen = "" if members is None else json.dumps(members, ensure_ascii=False)
-    cells = [prediction.image, _status(dataset, prediction), prediction.predicted or "", *values]
+    cells = [prediction.image, asked.status(prediction), prediction.predicted or "", *values]
     sets = [chosen] if _makes_sets(model) else []
     return csv_bytes([[spell(cell) for cell in (*cells, *sets, *_novelty_cells(model, prediction))]])
 
@@ -299,14 +294,14 @@ def _encoded(text: str) -> bytes:
     return text.encode(errors="backslashreplace")
 
 
-def _json_line(model: Model, dataset: ImageDataset, prediction: Prediction, spell: Callable[[str], str]) -> bytes:
-    return _encoded(spell(json.dumps(_row(model, dataset, prediction), ensure_ascii=False)) + "\n")
+def _json_line(model: Model, asked: _Asked, prediction: Prediction, spell: Callable[[str], str]) -> bytes:
+    return _encoded(spell(json.dumps(_row(model, asked, prediction), ensure_ascii=False)) + "\n")
 
 
-def _row(model: Model, dataset: ImageDataset, prediction: Prediction) -> dict[str, Any]:
+def _row(model: Model, asked: _Asked, prediction: Prediction) -> dict[str, Any]:
     row: dict[str, Any] = {
         "image": prediction.image,
-        "status": _status(dataset, prediction),
+        "status": asked.status(prediction),
         "predicted": prediction.predicted,
         "probabilities": dict(zip(model.classes, prediction.probabilities, strict=False)),
     }

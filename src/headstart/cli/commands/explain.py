@@ -22,7 +22,7 @@ from headstart.workflow.options.fit import FitOptions
 @click.argument("inputs", nargs=-1, required=True, type=click.Path())
 @output_option("Folder for pictures and their numbers.")
 @options_of(ExplainOptions)
-@options_of(DataSource, "feature_array")
+@options_of(DataSource, "feature_array", "allow_outside")
 @options_of(FitOptions, "device")
 @quiet_option
 def explain(
@@ -31,6 +31,7 @@ def explain(
     inputs: tuple[str, ...],
     output: str,
     feature_array: str | None,
+    allow_outside: bool,
     device: str,
     quiet: bool,
     **given: Any,
@@ -51,6 +52,7 @@ def explain(
         output,
         options,
         feature_array=feature_array,
+        allow_outside=bool(allow_outside),
         device=None if device == "auto" else device,
         progress=TerminalProgress(quiet=quiet),
     )

@@ -28,7 +28,7 @@ from headstart.workflow.options.machine import NOTHING_KEPT, OF_MODEL, EngineOpt
 @click.option("--json-lines", is_flag=True, help="Rows as lines of JSON instead of CSV.")
 @click.option("--image-column", metavar="TEXT", help="Of a table: column of the image path. [default: image]")
 @click.option("--root", type=click.Path(), help="Of a table: folder that its paths start from. [default: its own]")
-@options_of(DataSource, "feature_array", "accept_damaged")
+@options_of(DataSource, "feature_array", "allow_outside", "accept_damaged")
 @options_of(FitOptions, "device")
 @options_of(FitOptions, "threads", "batch_size", unset=OF_MODEL)
 @options_of(FitOptions, "cache", turned_off_by=NOTHING_KEPT)
@@ -43,6 +43,7 @@ def predict(
     image_column: str | None,
     root: str | None,
     feature_array: str | None,
+    allow_outside: bool,
     accept_damaged: bool,
     device: str,
     quiet: bool,
@@ -59,18 +60,19 @@ def predict(
     from headstart.cli.progress import TerminalProgress
     from headstart.model import load_model
     from headstart.workflow.job.machine import model_on_machine
-    from headstart.workflow.predict import predict_files, predict_rows
+    from headstart.workflow.predict import Reading, n_unreadable, predict_files, predict_rows
 
     path, progress = None if output is None else Path(output), TerminalProgress(quiet=quiet)
     machine, engine = collect(MachineOptions, given), collect(EngineOptions, given)
     loaded = load_model(model, device=None if device == "auto" else device)
     fitted = model_on_machine(loaded, machine, engine, progress)
     predictions_are_not(fitted, "" if output is None else f"{output} was not written.")
-    reading: dict[str, Any] = {
+    reading: Reading = {
         "image_column": image_column,
         "root": root,
         "feature_array": feature_array,
         "accept_damaged": accept_damaged,
+        "allow_outside": allow_outside,
     }
     spell: Callable[[str], str] = str
     if output is None and sys.stdout.isatty():
@@ -78,7 +80,7 @@ def predict(
     document: dict[str, Any] = {"classes": list(fitted.classes), "output": output}
     if output is None and wants_json():
         rows = list(predict_rows(fitted, inputs, **reading, progress=progress))
-        n_bad = sum(row["status"] != "ok" for row in rows)
+        n_bad = n_unreadable(rows)
         document["predictions"] = rows
     else:
         n_bad = predict_files(

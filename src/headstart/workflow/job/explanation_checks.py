@@ -151,8 +151,10 @@ def fold_models_of(run: Path, model: Model) -> FoldModels | None:
     return load_fold_models(folder, model) if folder.is_dir() else None
 
 
-def masks_of(folder: Path, images: Sequence[str]) -> dict[str, Path]:
+def masks_of(folder: Path, images: Sequence[str], *, allow_outside: bool = False) -> dict[str, Path]:
     """Masks of images in a folder, by the images' names: files of the same name, whatever their ending.
+
+    With `allow_outside` links that lead out of the folder are followed.
 
     Raises
     ------
@@ -161,7 +163,7 @@ def masks_of(folder: Path, images: Sequence[str]) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder. Give a folder of masks with the names of the images.")
-    found = _by_stem(list_images(folder))
+    found = _by_stem(list_images(folder, allow_outside=allow_outside))
     named = {stem: same for stem, same in _by_stem(images).items() if stem in found}
     for same in (*named.values(), *(found[stem] for stem in named)):
         if len(same) > 1:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from headstart.data.names import escaped
 from headstart.data.readers.split_names import split_name
 from headstart.errors import plural
 
@@ -58,12 +59,22 @@ def companions(images: Iterable[str]) -> dict[str, str]:
 
 def companion_note(found: Mapping[str, str]) -> str:
     """Sentence that masks and thumbnails were left out."""
-    name, owner = next(iter(found.items()))
     return (
-        f"{plural(len(found), 'file that looks', 'files that look')} like masks or thumbnails of other images "
-        f"({name} of {owner}) {'was' if len(found) == 1 else 'were'} left out. "
+        f"{companion_words(found)} {'was' if len(found) == 1 else 'were'} left out. "
         "To take them as images, list all of the images in a CSV file."
     )
+
+
+def companion_words(found: Mapping[str, str]) -> str:
+    """Number of masks and thumbnails, and what they look like, with the first of them.
+
+    >>> companion_words({"a/1_mask.png": "a/1.png"})
+    '1 file that looks like a mask or thumbnail of another image (a/1_mask.png of a/1.png)'
+    """
+    name, owner = next(iter(found.items()))
+    like = "file that looks like a mask or thumbnail of another image"
+    likes = "files that look like masks or thumbnails of other images"
+    return f"{plural(len(found), like, likes)} ({escaped(name)} of {escaped(owner)})"
 
 
 def _stem(name: str) -> str:

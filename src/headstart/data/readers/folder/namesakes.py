@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from headstart.data.images.bounds import decoding_turn
+from headstart.data.readers.folder.companions import companions
 from headstart.errors import ImageError
 
 if TYPE_CHECKING:
@@ -20,6 +21,13 @@ _THUMB_SHARE: Final = 0.5
 _ASPECT_SLACK: Final = 0.05
 
 Pair = tuple[str, str]
+
+
+def all_companions(pixels: FilePixels, images: Iterable[str]) -> dict[str, str]:
+    """Masks and thumbnails among images, told by their names or by a look at them, each with its image."""
+    names = list(images)
+    named = companions(names)
+    return named | namesakes(pixels, (one for one in names if one not in named))
 
 
 def namesakes(pixels: FilePixels, images: Iterable[str]) -> dict[str, str]:

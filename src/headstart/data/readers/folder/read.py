@@ -13,9 +13,9 @@ from headstart.data.categorical import encode_texts
 from headstart.data.images.files import FilePixels
 from headstart.data.images.formats import format_names, image_formats
 from headstart.data.names import check_printable, escaped, is_printable
-from headstart.data.readers.folder.companions import companion_note, companions
+from headstart.data.readers.folder.companions import companion_note
 from headstart.data.readers.folder.layout import FolderLayout, folder_layout
-from headstart.data.readers.folder.namesakes import namesakes
+from headstart.data.readers.folder.namesakes import all_companions
 from headstart.data.readers.folder.tables import table_notes
 from headstart.data.readers.folder.walk import FolderWalk, hidden_words, walk_folder
 from headstart.data.readers.table import DatasetTable
@@ -53,8 +53,7 @@ def read_folder(
     check_printable("class folder", sorted({name.split("/", 1)[0] for name in walk.images if "/" in name}))
     hostile = [name for name in walk.images if not is_printable(name)]
     walk.images = [name for name in walk.images if is_printable(name)]
-    paired = companions(walk.images)
-    paired |= namesakes(FilePixels(root, confined=not allow_outside), (one for one in walk.images if one not in paired))
+    paired = all_companions(FilePixels(root, confined=not allow_outside), walk.images)
     images = [name for name in walk.images if name not in paired]
     folders = _folders(walk, images, paired)
     layout = folder_layout(images, folders, split_folders)

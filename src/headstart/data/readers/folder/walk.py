@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from headstart.data.images.files import FilePixels
 from headstart.data.images.formats import ImageFormat, formats_by_suffix, image_formats
 from headstart.data.names import escaped
+from headstart.data.readers.folder.namesakes import all_companions
 from headstart.data.system_names import is_system_name
 from headstart.errors import DataError, first_few, plural
 
@@ -87,7 +89,7 @@ def walk_folder(root: Path, *, allow_outside: bool = False, every: bool = False)
     return walk
 
 
-def list_images(root: Path) -> list[str]:
+def list_images(root: Path, *, allow_outside: bool = False) -> list[str]:
     """Names, relative to `root`, of all images at any depth; prediction needs no class folders.
 
     Raises
@@ -95,7 +97,7 @@ def list_images(root: Path) -> list[str]:
     DataError
         As `walk_folder`; a folder without images gives an empty list.
     """
-    return sorted(walk_folder(root.resolve()).images)
+    return sorted(walk_folder(root.resolve(), allow_outside=allow_outside).images)
 
 
 @dataclass(frozen=True)
@@ -106,15 +108,18 @@ class FolderFiles:
     ----------
     names : list of str
         Relative to the folder: all that look like images, whether they can be read or not, links to nothing too.
+    companions : dict of str to str
+        Masks and thumbnails among them, each with its image.
     note : str or None
-        Sentence on what was left out.
+        Sentence on what has no name here.
     """
 
     names: list[str]
+    companions: dict[str, str]
     note: str | None
 
 
-def files_to_answer(root: Path) -> FolderFiles:
+def files_to_answer(root: Path, *, allow_outside: bool = False) -> FolderFiles:
     """Files of a folder that each get a row of predictions: images, and other formats of pictures to say so.
 
     Raises
@@ -122,7 +127,8 @@ def files_to_answer(root: Path) -> FolderFiles:
     DataError
         As `walk_folder`; links to nothing and names that are no UTF-8 are files like others.
     """
-    walk = walk_folder(root.resolve(), every=True)
+    walk = walk_folder(root.resolve(), allow_outside=allow_outside, every=True)
+    paired = all_companions(FilePixels(walk.root, confined=not allow_outside), walk.images)
     kinds = first_few(f"{count:,} {suffix}" for suffix, count in sorted(walk.ignored.items()))
     n_ignored = walk.ignored.total()
     no_pictures = plural(n_ignored, "file that is no picture", "files that are no pictures")
@@ -130,7 +136,7 @@ def files_to_answer(root: Path) -> FolderFiles:
     left_out += [hidden_words(walk.n_hidden)] if walk.n_hidden else []
     was = "was" if n_ignored + walk.n_hidden == 1 else "were"
     note = f"{escaped(str(root))}: {' and '.join(left_out)} {was} left out." if left_out else None
-    return FolderFiles(sorted(walk.images), note)
+    return FolderFiles(sorted(walk.images), paired, note)
 
 
 def hidden_words(number: int) -> str:
@@ -192,9 +198,9 @@ def _check_link(walk: FolderWalk, entry: os.DirEntry[str], name: str) -> None:
     except (OSError, RuntimeError) as error:
         raise DataError(f"{name} is a link that leads back to itself: a loop. Remove it.") from error
     if not walk.allow_outside and not target.is_relative_to(walk.root):
-        option = "use a manifest that lists them" if walk.every else "follow links with --allow-outside"
         raise DataError(
-            f"{name} is a link that leads outside {walk.root}, to {target}. Copy the files there, or {option}."
+            f"{name} is a link that leads outside {walk.root}, to {target}. Copy the files there, or follow links with "
+            "--allow-outside."
         )
 
 
