@@ -22,6 +22,7 @@ import headstart
 from headstart import ImageDataset, compare, evaluate, fit
 from headstart.data import read_split
 from headstart.errors import DataError, InputError, RunError, SplitError
+from headstart.features.extractor import Extractor
 from headstart.heads import grid
 from headstart.metrics import find_metric
 from headstart.study.execution.journal import Journal
@@ -451,6 +452,32 @@ def test_a_training_image_among_others_is_known_by_its_content(run: Run, folders
     shutil.copy(folders / "calm" / "004.png", outside / "rough" / "renamed.png")
     with pytest.raises(DataError, match=r"1 of 17 images was used to train this model \(rough/renamed\.png\)"):
         evaluate(run.model(), outside)
+
+
+def test_a_test_set_is_looked_at_whole_before_anything_is_computed(
+    run: Run, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def computed(self: Extractor, pixels: Any) -> Any:
+        raise AssertionError("computed")
+
+    monkeypatch.setattr(Extractor, "compute", computed)
+    outside = helpers.write_folders(tmp_path / "outside", 24, seed=8)
+    half = (outside / "rough" / "023.png").read_bytes()
+    (outside / "rough" / "023.png").write_bytes(half[: len(half) // 2])
+    (outside / "calm" / "000.png").unlink()
+    (outside / "calm" / "000.png").symlink_to("gone.png")
+    with pytest.raises(DataError) as refused:
+        evaluate(run.model(), outside, cache=None)
+    assert str(refused.value).startswith("2 of 24 images cannot be read:\n  calm/000.png: a link to a file that does")
+    assert "\n  rough/023.png: " in str(refused.value)
+    shutil.copy(folders / "calm" / "004.png", outside / "calm" / "renamed.png")
+    with pytest.raises(DataError, match="1 of 25 images was used to train this model"):
+        evaluate(run.model(), outside, cache=None)
+    with pytest.raises(DataError, match="1 of 25 images was used to train this model"):
+        evaluate(run.model(), outside, cache=None, skip_unreadable=True)
+    (outside / "calm" / "renamed.png").unlink()
+    with pytest.raises(AssertionError, match="computed"):
+        evaluate(run.model(), outside, cache=None, skip_unreadable=True)
 
 
 def test_unknown_classes_missing_labels_and_bad_files_are_refused(run: Run, tmp_path: Path) -> None:

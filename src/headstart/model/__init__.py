@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from headstart.model.feature_recipe import FeatureRecipe
     from headstart.model.fold_models import FoldModel, FoldModels, load_fold_models
     from headstart.model.load import load_model
-    from headstart.model.model import Model, Prediction, Unlocked, image_mark, image_marks
+    from headstart.model.model import Model, Prediction, Unlocked, image_marks, mark_of
     from headstart.model.novelty import ImageNovelty, NoveltyDetector
 
 __all__ = [
@@ -27,10 +27,10 @@ __all__ = [
     "NoveltyDetector",
     "Prediction",
     "Unlocked",
-    "image_mark",
     "image_marks",
     "load_fold_models",
     "load_model",
+    "mark_of",
 ]
 
 _HOMES = {
@@ -43,10 +43,10 @@ _HOMES = {
     "NoveltyDetector": "novelty",
     "Prediction": "model",
     "Unlocked": "model",
-    "image_mark": "model",
     "image_marks": "model",
     "load_fold_models": "fold_models",
     "load_model": "load",
+    "mark_of": "model",
 }
 
 __getattr__ = lazy_names(__name__, _HOMES)

@@ -518,11 +518,11 @@ def described_backbone(backbone: Backbone) -> dict[str, Any]:
     }
 
 
-def image_mark(dataset: ImageDataset, row: int) -> str:
-    """Short hash of an image's content, by which a bundle knows its training images again."""
-    return dataset.content_hash(row)[:_MARK_LENGTH]
+def mark_of(content_hash: str) -> str:
+    """Short hash by which a bundle knows an image again, from the hash of its content."""
+    return content_hash[:_MARK_LENGTH]
 
 
 def image_marks(dataset: ImageDataset) -> list[str]:
     """Short hash of every image's content, in row order."""
-    return [image_mark(dataset, row) for row in range(len(dataset))]
+    return [mark_of(dataset.content_hash(row)) for row in range(len(dataset))]

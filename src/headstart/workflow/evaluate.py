@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +13,10 @@ from headstart.data.memory.labelled import has_labels
 from headstart.data.read import read_dataset
 from headstart.data.table.encoding import array_needed
 from headstart.decisions import DecidedOutOfFold, evaluate_decisions, evaluate_novelty
-from headstart.errors import DataError, ImageError, InputError, plural
+from headstart.errors import DataError, InputError
 from headstart.metrics import OutOfFold
 from headstart.metrics import evaluate as evaluate_predictions
-from headstart.model import Model, Prediction, image_mark, load_model
+from headstart.model import Model, Prediction, load_model
 from headstart.progress import Progress, Silent
 from headstart.results.models.evaluation import TestSetResults
 from headstart.results.models.novelty import NoveltyShare
@@ -31,6 +30,7 @@ from headstart.results.writers.estimates import (
 )
 from headstart.results.writers.ordinal import ordinal_results
 from headstart.workflow.job.audit import Data, open_data, refuse_table_columns
+from headstart.workflow.job.judged_images import check_judged_images, refuse_unreadable
 from headstart.workflow.job.machine import model_on_machine
 from headstart.workflow.options.data import DataSource, as_source
 from headstart.workflow.options.machine import EngineOptions, MachineOptions
@@ -84,8 +84,8 @@ def evaluate(
     Raises
     ------
     DataError
-        When labels are missing or unknown to the model, images are unreadable, or the model was trained on some; the
-        last before any prediction is made.
+        When labels are missing or unknown to the model, images are unreadable, or the model was trained on some;
+        before any prediction is made.
     """
     progress = progress or Silent()
     machine = MachineOptions(threads=threads, cache=cache, cache_limit=cache_limit)
@@ -93,7 +93,7 @@ def evaluate(
     fitted = model_on_machine(loaded, machine, EngineOptions(batch_size=batch_size), progress)
     dataset, _ = open_data(with_table_columns(data, fitted))
     labels = _model_labels(dataset, fitted.classes)
-    _refuse_training_images(fitted, dataset)
+    check_judged_images(fitted, dataset, skip_unreadable=skip_unreadable, progress=progress)
     predictions = list(fitted.predict_each(dataset, progress=progress))
     bad = [f"{prediction.image}: {prediction.error}" for prediction in predictions if prediction.error is not None]
     rows = _readable_rows(predictions, bad, skip_unreadable)
@@ -134,10 +134,7 @@ def with_table_columns(data: Data | Pictures, model: Model) -> Data:
 def _readable_rows(predictions: Sequence[Prediction], bad: Sequence[str], skip: bool) -> NDArray[np.int64]:
     """Rows of the images that could be read; raises where others may not be left out, or none is left."""
     if bad and not skip:
-        raise DataError(
-            f"{len(bad):,} of {len(predictions):,} images cannot be read:\n  " + "\n  ".join(bad[:20]) + "\n"
-            "Mend or remove them, or leave them out with --skip-unreadable."
-        )
+        refuse_unreadable(bad, len(predictions))
     rows = np.array([row for row, prediction in enumerate(predictions) if prediction.error is None], dtype=np.int64)
     if len(rows) == 0:
         raise DataError("None of the images can be read, so there is nothing to judge.")
@@ -181,22 +178,6 @@ def _novelty_share(model: Model, oof: OutOfFold, predictions: Sequence[Predictio
     share = evaluate_novelty(oof, flagged, seed=seed, correction="none")
     measure = model.detector.distance.measure
     return NoveltyShare(rate=model.detector.threshold.rate, measure=measure, flagged=estimate_facts(share))
-
-
-def _refuse_training_images(model: Model, dataset: ImageDataset) -> None:
-    """Raise for images that the model was trained on; one that cannot be opened is no such image."""
-    known = set(model.facts.get("images_sha256", ()))
-    seen = []
-    for row, name in enumerate(dataset.names):
-        with suppress(ImageError, MemoryError):  # its prediction says why
-            if image_mark(dataset, row) in known:
-                seen.append(name)
-    if seen:
-        used = plural(len(seen), f"of {len(dataset):,} images was used", f"of {len(dataset):,} images were used")
-        raise DataError(
-            f"{used} to train this model ({', '.join(seen[:3])}), so the score there would flatter. Leave such images "
-            "out; what to expect of them stands in RUN/results.json."
-        )
 
 
 def _model_labels(dataset: ImageDataset, classes: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
