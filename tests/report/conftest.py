@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from made_run import HOSTILE, FakeImages, Page, make_run, report
 
-from headstart.report.sections.gallery import confident_mistakes, judge_images
+from headstart.report.explorer import judge_images
+from headstart.report.sections.gallery import confident_mistakes
 from headstart.results.read import read_run
 
 

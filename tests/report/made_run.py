@@ -433,7 +433,7 @@ def keep_holdout(folder: Path) -> None:
 
 
 class Page(HTMLParser):
-    """What a browser would see: every tag with its attributes, and the text outside style sheets."""
+    """What a browser would see: every tag with its attributes, and the text outside style sheets and scripts."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -444,7 +444,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        self._in_style = tag == "style"
+        self._in_style = tag in ("style", "script")
 
     def handle_endtag(self, tag: str) -> None:
         self._in_style = False

@@ -15,8 +15,8 @@ def test_the_audit_is_shown_by_name(two: tuple[Path, Page, FakeImages]) -> None:
         " Sets whose labels disagree 1",
         "cells/broken.png truncated",
         "cells/odd1.png, cells/odd2.png and cells/odd3.png disagree cells/same1.png and cells/same2.png agree",
-        "confirmed in feature space 1",
-        "near pairs cells/a.png = cells/b.png",
+        "Of these confirmed by their features 1",
+        "Confirmed pairs cells/a.png = cells/b.png",
     ):
         assert finding in text
     assert "Accuracy 0.810 0.850 0.040" in text
@@ -45,8 +45,8 @@ def test_no_images_leaves_out_every_name_of_the_audit_too(empty_figures: None, t
     for kept in (
         "Unreadable files 1 Sets of exact duplicates 2 Sets whose labels disagree 1",
         "names of unreadable files, duplicates and near-duplicates were left out on request; results.json has them",
-        "confirmed in feature space 1",
-        "near pairs 1",
+        "Of these confirmed by their features 1",
+        "Confirmed pairs 1",
         "(image name left out) (functional) = (image name left out) (defective).",
         "3 files have several pages or frames: (image name left out), (image name left out) and 1 more.",
         "Fewer than 30 images in defective (12).",

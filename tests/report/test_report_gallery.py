@@ -13,7 +13,8 @@ from made_run import FakeImages, Page, make_run, report
 from PIL import Image
 
 from headstart.data import ImageDataset
-from headstart.report.sections.gallery import judge_images, unsure_hits
+from headstart.report.explorer import judge_images
+from headstart.report.sections.gallery import unsure_hits
 from headstart.results.read import read_run
 
 
@@ -21,13 +22,22 @@ def test_gallery_shows_the_right_images(two: tuple[Path, Page, FakeImages]) -> N
     folder, page, images = two
     with (folder / "predictions.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
-    wrong = [row for row in rows if row["label"] != row["predicted"]]
-    right = [row for row in rows if row["label"] == row["predicted"]]
-    confident = sorted(wrong, key=lambda row: -float(row[f"probability:{row['predicted']}"]))[:12]
-    unsure = sorted(right, key=lambda row: float(row[f"probability:{row['predicted']}"]))[:12]
-    assert images.loaded == [row["image"] for row in confident + unsure]
+
+    def sure(row: dict[str, str]) -> float:
+        return float(row[f"probability:{row['predicted']}"])
+
+    wrong = sorted((row for row in rows if row["label"] != row["predicted"]), key=lambda row: -sure(row))
+    right = sorted((row for row in rows if row["label"] == row["predicted"]), key=sure)
+    missed = sorted(wrong, key=lambda row: row["label"] != "defective")[:4]
+    doubtful = [row for row in sorted(rows, key=sure) if row not in missed][:4]
+    hits = [row for row in sorted(right, key=lambda row: -sure(row)) if row not in doubtful][:4]
+    telling = [*hits, *missed, *doubtful]
+    others = [[row for row in some if row not in telling][:12] for some in (wrong, right)]
+    assert images.loaded[:12] == [row["image"] for row in telling]
+    assert sorted(images.loaded[12:-24]) == sorted(row["image"] for row in rows)
+    assert images.loaded[-24:] == [row["image"] for some in others for row in some]
     pictures = [str(image["src"]) for image in page.named("img") if str(image["src"]).startswith("data:image/jpeg")]
-    assert len(pictures) == 23
+    assert len(pictures) == 35
     assert page.text.count("picture not readable in the data set given") == 1
     data = base64.b64decode(pictures[0].partition(",")[2])
     assert b"patient name" not in data

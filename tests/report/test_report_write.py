@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -43,17 +44,32 @@ def test_page_loads_nothing(two: tuple[Path, Page, FakeImages], hostile: tuple[P
         ]
         assert addresses
         assert all(str(address).startswith(("data:image/", "#")) for address in addresses)
-        assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.tags}
-        assert any("default-src 'none'" in str(meta.get("content")) for meta in page.named("meta"))
+        assert not {"link", "iframe", "object"} & {tag for tag, _ in page.tags}
+        assert {script.get("type") for script in page.named("script")} == {None, "application/json"}
+        assert not any("style" in attributes for _, attributes in page.tags)
     css = (two[0] / "report.html").read_text(encoding="utf-8").split("<style>")[1].split("</style>")[0]
     assert "url(" not in css
     assert "@import" not in css
 
 
+def test_the_policy_of_the_page_names_its_own_style_and_script_alone(two: tuple[Path, Page, FakeImages]) -> None:
+    source = (two[0] / "report.html").read_text(encoding="utf-8")
+    policy = next(str(meta["content"]) for meta in two[1].named("meta") if "http-equiv" in meta)
+    assert policy.startswith("default-src 'none'; img-src data:; ")
+    assert "unsafe" not in policy
+    for kind in ("style", "script"):
+        content = source.rpartition(f"<{kind}>")[2].partition(f"</{kind}>")[0]
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}'" in policy
+    assert "eval(" not in source
+    assert "new Function" not in source
+
+
 def test_class_names_are_text_and_never_markup(hostile: tuple[Path, Page]) -> None:
     folder, page = hostile
     source = (folder / "report.html").read_text(encoding="utf-8")
-    assert "<script" not in source
+    assert "<script>alert" not in source
+    assert "\\u003cscript>alert" in source
     assert "<b>cells" not in source
     assert HOSTILE in page.text
     assert "細胞" in page.text
@@ -64,7 +80,7 @@ def test_class_names_are_text_and_never_markup(hostile: tuple[Path, Page]) -> No
 
 def test_sections_stand_in_order(two: tuple[Path, Page, FakeImages], hostile: tuple[Path, Page]) -> None:
     anchors = (
-        "result warnings question scores confusion curves calibration folds candidates optimism audit gallery split"
+        "result gallery question scores confusion curves calibration folds candidates optimism audit split provenance"
     )
     for page in (two[1], hostile[1]):
         assert [section["id"] for section in page.named("section")] == [

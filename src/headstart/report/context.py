@@ -28,11 +28,14 @@ class ReportContext:
         The images of the run, for pictures of them; None where they are not at hand.
     images : bool
         False leaves pictures and image names out of every section, for images of patients.
+    pictured : set of str
+        Images that a section built before shows already: none is shown twice.
     """
 
     record: RunRecord
     dataset: ImageDataset | None = None
     images: bool = True
+    pictured: set[str] = field(default_factory=set, repr=False)
     _made: dict[Callable[[ReportContext], Any], Any] = field(default_factory=dict, repr=False)
 
     @property

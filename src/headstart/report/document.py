@@ -124,13 +124,100 @@ class Headline:
     speaks_of: str
 
 
-Block: TypeAlias = Text | Bullets | Verbatim | ReportTable | FigureRow | Gallery | Headline
+@dataclass(frozen=True)
+class Mark:
+    """A score on a scale; `low` and `high` are the ends of its interval, where it has one.
+
+    `share`, `low_share` and `high_share` are the places of the three on the scale, from 0 to 1.
+    """
+
+    name: str
+    words: str
+    share: float
+    low_share: float | None = None
+    high_share: float | None = None
+    is_run: bool = False
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Scores of one kind on one line: the run's with its interval, and those it is held against."""
+
+    kind: ClassVar[str] = "scale"
+    title: str
+    marks: tuple[Mark, ...]
+    first: str
+    last: str
+    note: str
+
+    @property
+    def alt(self) -> str:
+        """The scale in words."""
+        return f"{self.title}: {'; '.join(f'{mark.name} {mark.words}' for mark in self.marks)}"
+
+
+@dataclass(frozen=True)
+class Walls:
+    """Several galleries side by side where the page is wide enough."""
+
+    kind: ClassVar[str] = "walls"
+    galleries: tuple[Gallery, ...]
+
+
+@dataclass(frozen=True)
+class ConfusionGrid:
+    """A confusion matrix; `cells` are pairs of a count and a share of the row, both formatted.
+
+    With `rest` the last class stands for several, so that its cell holds right and wrong ones.
+    """
+
+    kind: ClassVar[str] = "confusion"
+    caption: str
+    classes: tuple[str, ...]
+    cells: tuple[tuple[tuple[str, str], ...], ...]
+    rest: bool = False
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """All images to be filtered and looked at: a tool of the page, which needs JavaScript.
+
+    Attributes
+    ----------
+    kind : str
+        "explorer" for the gallery and the map; "threshold" for the moving operating point.
+    data : str
+        JSON without any ``<``.
+    note : str
+        What is shown, and what of it was sampled.
+    """
+
+    kind: str
+    data: str
+    note: str
+
+
+Plain: TypeAlias = Text | Bullets | Verbatim | ReportTable | FigureRow | Gallery | Headline | Scale
+"""A block that holds no others."""
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Two columns where the page is wide enough."""
+
+    kind: ClassVar[str] = "sides"
+    left: tuple[Plain, ...]
+    right: tuple[Plain, ...]
+
+
+Block: TypeAlias = Plain | Walls | Sides | ConfusionGrid | Explorer
 
 
 @dataclass(frozen=True)
 class Section:
-    """A headed part of the report; `anchor` is its HTML id."""
+    """A headed part of the report; `anchor` is its HTML id, and a `folded` one shows its title until it is opened."""
 
     anchor: str
     title: str
     blocks: tuple[Block, ...]
+    folded: bool = False

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from headstart.errors import plural
 from headstart.progress import Progress, Silent
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from headstart.data import ImageDataset
+
+_OPEN: Final = frozenset({"result", "gallery"})
+"""Sections that need not be opened: for who decides, and for who works with the images."""
 
 
 def write_report(
@@ -65,7 +69,7 @@ def report_page(context: ReportContext, progress: Progress) -> str:
     record, specs = context.record, ordered_sections()
     drawn = _draw(record.folder / "figures", [*_plots(context)], progress)
     built = (spec.build(context, drawn) for spec in specs)
-    sections = [section for section in built if section is not None]
+    sections = [replace(section, folded=section.anchor not in _OPEN) for section in built if section is not None]
     return render_page(_title(record), sections, version=record.results.headstart)
 
 

@@ -19,6 +19,8 @@ from headstart.results.read import RunRecord
 Floats = NDArray[np.float64]
 _CELL_INCHES = 0.5
 _CHARACTER_INCHES = 0.085
+_PALEST = 0.06
+_BOTH = (0.85, 0.87, 0.89)
 
 
 def confusion_plots(record: RunRecord) -> tuple[Plot, Plot]:
@@ -30,17 +32,19 @@ def confusion_plots(record: RunRecord) -> tuple[Plot, Plot]:
     noun = "weighted counts" if record.results.task.weighted else "images"
     over = ", averaged over the repeats" if record.results.protocol.repeats > 1 else ""
     few = f" Beyond {MAX_CLASSES} classes the {len(shown)} most often confused stand alone."
-    cut = few if len(shown) < len(record.classes) else ""
+    rest = len(shown) < len(record.classes)
+    cut = few if rest else ""
     return (
         Plot(
             "confusion_counts",
-            confusion(matrix, names, rates=False, title=counts),
+            confusion(matrix, names, rates=False, title=counts, rest=rest),
             f"Confusion matrix in counts. {counts}. The numbers stand in the table of the same section.",
-            f"Out-of-fold {noun}{over}: rows hold the true class, columns the predicted one.{cut}",
+            f"Out-of-fold {noun}{over}: rows hold the true class, columns the predicted one; blue is right, orange "
+            f"wrong.{cut}",
         ),
         Plot(
             "confusion_rates",
-            confusion(matrix, names, rates=True, title=rates),
+            confusion(matrix, names, rates=True, title=rates, rest=rest),
             f"Confusion matrix in rates. {rates}.",
             "The same matrix, every row as shares of its true class, so that the diagonal holds each class's recall.",
         ),
@@ -63,7 +67,7 @@ def _confusion_titles(record: RunRecord, matrix: Floats) -> tuple[str, str]:
 
 
 @style.styled()
-def confusion(matrix: Floats, classes: Sequence[str], *, rates: bool, title: str) -> Figure:
+def confusion(matrix: Floats, classes: Sequence[str], *, rates: bool, title: str, rest: bool = False) -> Figure:
     """Confusion matrix with its numbers in the cells.
 
     Parameters
@@ -75,6 +79,8 @@ def confusion(matrix: Floats, classes: Sequence[str], *, rates: bool, title: str
         Show each row as shares of its sum (a row without images stays empty).
     title : str
         The finding.
+    rest : bool
+        The last class stands for several, so that its cell holds right and wrong ones.
     """
     shown = _row_rates(matrix) if rates else matrix
     labels = style.class_labels(classes)
@@ -84,8 +90,11 @@ def confusion(matrix: Floats, classes: Sequence[str], *, rates: bool, title: str
     figure = style.new_figure(grid_inches + margin, grid_inches + (margin if steep else 1.3))
     axes = figure.subplots()
     top = 1.0 if rates else max(float(matrix.max()), 1.0)
-    axes.imshow(np.nan_to_num(shown), cmap="cividis", vmin=0, vmax=top)
-    _write_cells(axes, shown, top, rates=rates, cell_inches=grid_inches / len(classes))
+    colours = _colours(np.nan_to_num(shown) / top)
+    if rest:
+        colours[-1, -1] = _BOTH
+    axes.imshow(colours)
+    _write_cells(axes, shown, colours, rates=rates, cell_inches=grid_inches / len(classes))
     axes.set_xticks(range(len(classes)), labels, rotation=40 if steep else 0, ha="right" if steep else "center")
     axes.set_yticks(range(len(classes)), labels)
     axes.tick_params(length=0)
@@ -100,12 +109,18 @@ def _row_rates(matrix: Floats) -> Floats:
     return np.asarray(np.divide(matrix, totals, out=np.full(matrix.shape, np.nan), where=totals > 0))
 
 
-def _write_cells(axes: Axes, shown: Floats, top: float, *, rates: bool, cell_inches: float) -> None:
+def _colours(shares: Floats) -> Floats:
+    """Colour of every cell, shape (n_classes, n_classes, 3): blue for the right ones, orange for the wrong."""
+    right, wrong = (colormaps[name](_PALEST + (1 - _PALEST) * shares)[..., :3] for name in ("Blues", "Oranges"))
+    return np.where(np.eye(len(shares), dtype=bool)[..., None], right, wrong)
+
+
+def _write_cells(axes: Axes, shown: Floats, colours: Floats, *, rates: bool, cell_inches: float) -> None:
     """Number of every cell, as large as the cell allows, black on light cells and white on dark ones."""
     labels = {place: _cell(float(value), rates=rates) for place, value in np.ndenumerate(shown)}
     size = min(13.0, cell_inches * 72 * 0.85 / (0.64 * max(3, *map(len, labels.values()))))
-    for ((row, column), label), value in zip(labels.items(), shown.flat, strict=True):
-        red, green, blue, _ = colormaps["cividis"](0.0 if np.isnan(value) else value / top)
+    for (row, column), label in labels.items():
+        red, green, blue = colours[row, column]
         ink = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
         axes.text(column, row, label, ha="center", va="center", color=ink, fontsize=size)
 

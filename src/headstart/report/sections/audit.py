@@ -14,6 +14,16 @@ from headstart.results.read import RunRecord
 
 MAX_ROWS = 50
 MAX_ITEMS = 8  # in one cell
+_FOUND = {
+    "exact_pairs": "Pairs of equal pixels",
+    "candidates_by_perceptual_hash": "Pairs with alike perceptual hashes",
+    "confirmed_in_feature_space": "Of these confirmed by their features",
+    "ratio": "Confirmed up to this share of the distance to unrelated images",
+    "background_neighbour": "Unrelated: the nearest images from this rank on",
+    "near_pairs": "Confirmed pairs",
+    "features_of": "Features of",
+    "mirrored_or_turned": "Mirrored or turned copies",
+}
 _NAMES_LEFT_OUT = (
     "The names of unreadable files, duplicates and near-duplicates were left out on request; results.json has them."
 )
@@ -101,7 +111,7 @@ def _duplicates(sets: Sequence[Sequence[str]], conflicts: Sequence[Sequence[str]
 def _near_duplicates(found: NearDuplicateFacts, *, named: bool) -> ReportTable:
     """Near-duplicates, as the run recorded them; lists of them counted unless `named`."""
     in_words = _named if named else _tallied
-    rows = tuple((text.words(key), in_words(value)) for key, value in text.fields_of(found).items())
+    rows = tuple((_FOUND[key], in_words(value)) for key, value in text.fields_of(found).items())
     caption = "Near-duplicates: images with alike perceptual hashes, confirmed in feature space"
     return ReportTable(caption, ("Item", "Value"), rows, frozenset({1}))
 

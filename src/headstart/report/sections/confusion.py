@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.report.context import ReportContext
-from headstart.report.document import Block, Plot, ReportTable, Section
+from headstart.report.document import Block, ConfusionGrid, Plot, ReportTable, Section
 from headstart.report.figures.confusion import confusion_plots
 from headstart.report.many_classes import folded, folded_names, most_confused, shown_words
 from headstart.report.sections import Drawn, figure_row, register_section
@@ -29,16 +29,20 @@ def confusion_section(context: ReportContext, drawn: Drawn) -> Section:
     whole = np.array(record.results.confusion, dtype=np.float64)
     shown = most_confused(whole)
     names, matrix = folded_names(record.classes, shown), folded(whole, shown)
-    rows = tuple((name, *(text.count(cell) for cell in counts)) for name, counts in zip(names, matrix, strict=True))
     noun = "weighted counts" if record.results.task.weighted else "counts"
     left_out = shown_words(len(whole), shown, "most often confused", "results.json")
-    table = ReportTable(
-        f"Confusion matrix, {noun}: rows true, columns predicted{left_out}", ("True class", *names), rows
-    )
-    blocks: list[Block] = [*figure_row(drawn, "confusion_counts", "confusion_rates"), table]
+    caption = f"Confusion matrix, {noun} and shares of the row: rows true, columns predicted{left_out}"
+    grid = ConfusionGrid(caption, tuple(names), tuple(map(_cells, matrix)), rest=bool(left_out))
+    blocks: list[Block] = [grid, *figure_row(drawn, "confusion_counts", "confusion_rates")]
     if left_out:
         blocks.append(_pairs(whole, record.classes, noun))
     return Section("confusion", "Confusion matrix", tuple(blocks))
+
+
+def _cells(row: NDArray[np.float64]) -> tuple[tuple[str, str], ...]:
+    """Count and share of every cell of a row; a row without images has no shares."""
+    total = row.sum()
+    return tuple((text.count(cell), text.percent(cell / total) if total else text.MISSING) for cell in row)
 
 
 def _pairs(matrix: NDArray[np.float64], classes: Sequence[str], noun: str) -> ReportTable:

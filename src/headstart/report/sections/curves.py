@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from headstart.report.context import ReportContext
-from headstart.report.document import Plot, Section, Text
+from headstart.report.document import Block, Plot, Section, Text
+from headstart.report.explorer import threshold_tool
 from headstart.report.figures.curves import curve_plots
 from headstart.report.sections import Drawn, figure_row, register_section
 
@@ -19,4 +20,6 @@ def curves_section(context: ReportContext, drawn: Drawn) -> Section:
     """How the ranking of the images trades one error for the other."""
     figures = figure_row(drawn, "roc", "precision_recall")
     missing = Text("No curve can be drawn: every class needs judged images inside and outside it.")
-    return Section("curves", "ROC and precision-recall curves", figures or (missing,))
+    blocks: tuple[Block, ...] = figures or (missing,)
+    moving = threshold_tool(context) if figures else None
+    return Section("curves", "ROC and precision-recall curves", (moving, *blocks) if moving else blocks)

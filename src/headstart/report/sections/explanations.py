@@ -10,15 +10,17 @@ from typing import Final
 from PIL import Image, UnidentifiedImageError
 
 from headstart.report.context import ReportContext
-from headstart.report.document import Block, Gallery, Plot, Section, Text, Tile
+from headstart.report.document import Block, Gallery, Plot, ReportTable, Section, Text, Tile, Walls
+from headstart.report.explained import FOLDER, explanations_of
+from headstart.report.explorer import judge_images
 from headstart.report.figures.image_map import image_map_plot
 from headstart.report.sections import Drawn, figure_row, register_section
+from headstart.report.sections.gallery import PictureWall, confident_mistakes, sure_hits
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
-from headstart.results.damage import damaged
 from headstart.results.models.explanations import ExplainedImage, Explanations
 
-FOLDER: Final = "explanations"
+N_OF_A_KIND: Final = 4
 _WIDTH: Final = 560
 _QUALITY: Final = 80
 _HEADINGS: Final = {"hit": "Sure hits", "miss": "Sure mistakes", "doubtful": "Doubtful images"}
@@ -29,31 +31,15 @@ LAYERCAM: Final = (
 )
 
 
-def _explanations(context: ReportContext) -> Explanations | None:
-    """The explanations of a run, once they are checked against it; None where there are none."""
-    path = context.record.folder / FOLDER / Explanations.file_name
-    if not path.is_file():
-        return None
-    found, record = Explanations.read(path), context.record
-    classes, images = set(record.classes), set(record.split.images)
-    for number, one in enumerate(found.images):
-        named = {one.predicted, one.target, *filter(None, (one.label, one.against)), *(n.label for n in one.neighbours)}
-        if not named <= classes or not {one.image, *(n.image for n in one.neighbours)} <= images:
-            damaged(path, f"images[{number}] names a class or an image that is not the run's")
-    if found.map is not None and len(found.map.points) != len(record.split.images):
-        damaged(path, f"map.points holds {len(found.map.points)} points for {len(record.split.images)} images")
-    return found
-
-
 def _plots(context: ReportContext) -> Iterable[Plot]:
-    found = context.once(_explanations)
+    found = context.once(explanations_of)
     if found is not None and found.map is not None and context.record.split.labels is not None:
         yield image_map_plot(context.record, found.map)
 
 
 def explanation_sentences(context: ReportContext) -> list[MethodsSentence]:
     """How places that speak for a class were found; nothing where nothing was explained."""
-    found = context.once(_explanations)
+    found = context.once(explanations_of)
     methods = {} if found is None else dict.fromkeys(one.method for one in found.images)
     if not methods:
         return []
@@ -62,20 +48,89 @@ def explanation_sentences(context: ReportContext) -> list[MethodsSentence]:
     return [MethodsSentence(MethodsPart.MODEL, words, (LAYERCAM,) if "sharp" in methods else ())]
 
 
+def telling_blocks(context: ReportContext) -> tuple[Block, ...]:
+    """Twelve telling images at the most: sure hits, mistakes of the class that matters first, doubtful ones.
+
+    With what speaks for a class in each where the run was explained; else as they are.
+    """
+    found = context.once(explanations_of)
+    walls = _plain_walls(context) if found is None or not found.images else _explained_walls(context, found)
+    if not walls:
+        return ()
+    words = "Each image was judged by a model that had not seen it."
+    if found is not None and found.images:
+        words += " Beside it: orange speaks for the class named, violet against it."
+    return Walls(walls), Text(f"{words}{_pictures_missing(context)}", tone="note")
+
+
+def _explained_walls(context: ReportContext, found: Explanations) -> tuple[Gallery, ...]:
+    walls = []
+    for kind, heading in _HEADINGS.items():
+        ones = [one for one in found.images if one.kind == kind]
+        shown = sorted(ones, key=lambda one: not _matters(context, one.label))[:N_OF_A_KIND]
+        if shown:
+            walls.append(Gallery(heading, tuple(_tile(context, one) for one in shown), wide=True))
+    return tuple(walls)
+
+
+def _plain_walls(context: ReportContext) -> tuple[Gallery, ...]:
+    cases, classes, wall = judge_images(context.record.predictions), context.record.classes, PictureWall(context)
+    mistakes = sorted(
+        confident_mistakes(cases, len(cases)), key=lambda case: not _matters(context, classes[case.label])
+    )
+    doubtful = [case for case in sorted(cases, key=lambda case: case.probability) if case not in mistakes[:N_OF_A_KIND]]
+    hits = [case for case in sure_hits(cases) if case not in doubtful[:N_OF_A_KIND]]
+    chosen = zip(_HEADINGS.values(), (hits, mistakes, doubtful), strict=True)
+    return tuple(
+        Gallery(heading, tuple(wall.tile(case) for case in found[:N_OF_A_KIND])) for heading, found in chosen if found
+    )
+
+
+def _matters(context: ReportContext, label: str | None) -> bool:
+    """Whether a class is the one that matters: the positive one; without one, all do."""
+    positive = context.record.results.task.positive
+    return positive is None or label == positive
+
+
+def _pictures_missing(context: ReportContext) -> str:
+    if not context.images:
+        return " Pictures and image names were left out of this report on request."
+    return "" if context.dataset is not None else " The images were not at hand when this report was written."
+
+
 @register_section("explanations", after="gallery", plots=_plots, methods=explanation_sentences)
 def explanation_section(context: ReportContext, drawn: Drawn) -> Section | None:
-    """Explained images by their kind, then the map of all images; None for a run without explanations."""
-    found = context.once(_explanations)
+    """What spoke for a class in the explained images, then the map of all; None for a run without explanations."""
+    found = context.once(explanations_of)
     if found is None:
         return None
     blocks: list[Block] = [Text(_how_to_read(context, found), tone="note")]
     for kind, heading in _HEADINGS.items():
-        tiles = tuple(_tile(context, one) for one in found.images if one.kind == kind)
-        if tiles:
-            blocks.append(Gallery(heading, tiles, wide=True))
+        further = [one for one in found.images if one.kind == kind and one.image not in context.pictured]
+        if further:
+            blocks.append(Gallery(heading, tuple(_tile(context, one) for one in further), wide=True))
+    if found.images:
+        blocks.append(_table(context, found))
     if found.notes:
         blocks.append(Text(" ".join(found.notes), tone="note"))
     return Section("explanations", "What spoke for a class", (*blocks, *figure_row(drawn, "image_map")))
+
+
+def _table(context: ReportContext, found: Explanations) -> ReportTable:
+    rows = tuple(
+        (
+            _title(context, one),
+            one.label or text.MISSING,
+            one.predicted,
+            text.score(one.probability),
+            _told(one),
+            text.MISSING if one.share_for is None else text.percent(one.share_for),
+            _neighbours(context, one) if one.neighbours else text.MISSING,
+        )
+        for one in found.images
+    )
+    columns = ("Image", "True", "Predicted", "Probability", "Heat for", "Share of the heat", "Nearest training images")
+    return ReportTable("The explained images; their pictures stand at the top", columns, rows, frozenset({1, 2, 4, 6}))
 
 
 def _how_to_read(context: ReportContext, found: Explanations) -> str:
@@ -94,14 +149,19 @@ def _how_to_read(context: ReportContext, found: Explanations) -> str:
 
 
 def _tile(context: ReportContext, one: ExplainedImage) -> Tile:
-    told = f"{one.target} against {one.against or 'the rest'}"
-    spoken = f"What speaks for {told}" if one.share_for else f"Nothing speaks for {told}"
-    share = "" if one.share_for is None else f": {100 * one.share_for:.0f}\N{NO-BREAK SPACE}% of the heat"
-    lines = [f"true: {one.label}, predicted: {one.predicted} ({one.probability:.3f})", f"{spoken}{share}"]
-    if one.neighbours:
-        lines.append(f"looks like {_neighbours(context, one)}")
-    title = one.image if context.images else f"line {_line(context, one.image)}"
-    return Tile(_picture(context, one), title, f"Image {title} and its map: {spoken.lower()}", tuple(lines))
+    spoken = f"{'what speaks' if one.share_for else 'nothing speaks'} for {_told(one)}"
+    lines = (f"true: {one.label}, predicted: {one.predicted} ({one.probability:.3f})",)
+    title = _title(context, one)
+    context.pictured.add(one.image)
+    return Tile(_picture(context, one), title, f"Image {title} and its map: {spoken}", lines)
+
+
+def _told(one: ExplainedImage) -> str:
+    return f"{one.target} against {one.against or 'the rest'}"
+
+
+def _title(context: ReportContext, one: ExplainedImage) -> str:
+    return one.image if context.images else f"line {_line(context, one.image)}"
 
 
 def _neighbours(context: ReportContext, one: ExplainedImage) -> str:

