@@ -1,4 +1,7 @@
-"""Pictures near the bound of 600 MB decoded: CPU seconds of each, and the peak memory of a check on eight threads."""
+"""Pictures near the bounds: CPU seconds of each, and the peak memory of a check of all of them on eight threads.
+
+Their decoded size is that of the bound of 600 MB, or as large as the bound on the memory of decoders lets them be.
+"""
 
 from __future__ import annotations
 
@@ -15,40 +18,57 @@ from pathlib import Path
 import numpy as np
 import tifffile
 from common import write_results
-from PIL import Image
+from PIL import ExifTags, Image
 
 from headstart.data.images.decode import decode_details
 
 MAX_MEMORY_MB = 1_600
 MAX_CPU_S = 5.0
 N_THREADS = 8
-_BYTE_SIDE = 14_100
+_COLOUR_SIDE = 14_100
 """Side of a square picture of 8-bit colour of 596 MB."""
+_ALPHA_SIDE = 12_200
+"""Side of a square picture of 8-bit colour and alpha of 595 MB."""
 _DEEP_SIDE = 9_900
 """Side of a square picture of 16-bit colour of 588 MB."""
-_SMALLER_DEEP_SIDE = 6_500
+_WEBP_SIDE = 9_400
+"""Side of a square WebP, for which its decoder takes 1.4 GB."""
 
 
 def write_pictures(folder: Path, share: float) -> list[Path]:
-    """Pictures near the bound, of every format and depth; `share` scales their sides."""
-    rng = np.random.default_rng(7)
-    side, deep_side = int(_BYTE_SIDE * share), int(_DEEP_SIDE * share)
-    tile = np.kron(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8), np.ones((8, 8, 1), np.uint8))
-    n_tiles = -(-side // len(tile))
-    picture = Image.fromarray(np.tile(tile, (n_tiles, n_tiles, 1))[:side, :side])
+    """Pictures near the bounds, of many formats, modes and depths; `share` scales their sides."""
+    side = int(_COLOUR_SIDE * share)
+    picture = Image.fromarray(pattern(side))
+    on_side = Image.Exif()
+    on_side[ExifTags.Base.Orientation] = 6
     picture.save(folder / "colour.jpg", quality=90)
+    picture.save(folder / "turned.jpg", quality=90, exif=on_side)
     picture.save(folder / "progressive.jpg", quality=90, progressive=True)
     picture.save(folder / "colour.png", compress_level=1)
     picture.save(folder / "colour.bmp")
     picture.save(folder / "colour.tif", compression="tiff_adobe_deflate")
-    del picture
-    for name, length in (("deep", deep_side), ("smaller_deep", int(_SMALLER_DEEP_SIDE * share))):
-        n_tiles = -(-length // len(tile))
-        deep = np.tile(tile.astype(np.uint16) * 257, (n_tiles, n_tiles, 1))[:length, :length]
-        (folder / f"{name}.png").write_bytes(deep_png(deep))
-        if name == "deep":
-            tifffile.imwrite(folder / "deep.tif", deep, photometric="rgb", rowsperstrip=64)
+    webp = picture.crop((0, 0, int(_WEBP_SIDE * share), int(_WEBP_SIDE * share)))
+    webp.save(folder / "colour.webp", lossless=True, quality=0, method=0)
+    del webp
+    grey = picture.convert("L")
+    grey.save(folder / "keyed.png", compress_level=1, transparency=0)
+    picture = picture.crop((0, 0, int(_ALPHA_SIDE * share), int(_ALPHA_SIDE * share)))
+    picture.putalpha(grey.crop((0, 0, *picture.size)))
+    picture.save(folder / "alpha.png", compress_level=1)
+    del picture, grey
+    deep = pattern(int(_DEEP_SIDE * share)).astype(np.uint16) * 257
+    (folder / "deep.png").write_bytes(deep_png(deep))
+    tifffile.imwrite(folder / "deep.tif", deep, photometric="rgb", rowsperstrip=64)
+    tifffile.imwrite(folder / "zipped_deep.tif", deep, photometric="rgb", rowsperstrip=64, compression="zlib")
     return sorted(folder.iterdir())
+
+
+def pattern(side: int) -> np.ndarray:
+    """Square picture of random patches of 8 x 8 pixels, repeated."""
+    patches = np.random.default_rng(7).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    tile = np.kron(patches, np.ones((8, 8, 1), np.uint8))
+    n_tiles = -(-side // len(tile))
+    return np.tile(tile, (n_tiles, n_tiles, 1))[:side, :side]
 
 
 def deep_png(pixels: np.ndarray) -> bytes:
@@ -80,7 +100,7 @@ def peak_memory_mb(folder: Path, n_threads: int) -> int:
     _, status, used = os.wait4(process.pid, 0)
     if os.waitstatus_to_exitcode(status) not in (0, 1):
         raise SystemExit(said)
-    return used.ru_maxrss // 1_000
+    return used.ru_maxrss * 1_024 // 1_000_000
 
 
 def main() -> int:
@@ -102,8 +122,7 @@ def main() -> int:
     if not options.quick:
         write_results("bounds", figures)
     print(figures)
-    is_slow = any(took > MAX_CPU_S for file, took in seconds.items() if file != "deep.png")
-    return int(is_slow or memory > MAX_MEMORY_MB)
+    return int(max(seconds.values()) > MAX_CPU_S or memory > MAX_MEMORY_MB)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from common import machine, table, write_results
 from PIL import Image
 
 from headstart.data.image_resize import ImageResize
-from headstart.data.images.pillow_memory import PILLOW_BLOCKS
+from headstart.data.images.free_memory import PILLOW_BLOCKS
 
 N_REPEATS = 15
 SIDE = 224

@@ -19,12 +19,13 @@ from timing import noise_pixels
 from headstart.backbones.backbone import load_backbone
 from headstart.backbones.registry import ENTRIES
 from headstart.data import ImageResize
-from headstart.engines.engine import Engine, available_processors
+from headstart.engines.engine import Engine
 from headstart.engines.network_cache import NetworkCache
 from headstart.features.engine_selection.benchmark import fastest, measure_engines
 from headstart.features.engine_selection.request import EngineRequest
 from headstart.features.engine_selection.rule import MAX_COMPILED, ordered_engines
 from headstart.features.extractor import Extractor
+from headstart.runtime.machine import available_processors
 
 ASKED = 0.9
 QUICK = ("efficientnet_lite0", "resnet18", "densenet121")

@@ -26,8 +26,9 @@ from timing import busy_speed, ceiling, in_turn, multiply_adds, noise_pixels, ra
 from headstart.backbones.backbone import Backbone, load_backbone
 from headstart.data import ImageResize
 from headstart.engines.capabilities import openvino_precisions, torch_precisions
-from headstart.engines.engine import available_processors, engine_for
+from headstart.engines.engine import engine_for
 from headstart.features.extractor import Extractor
+from headstart.runtime.machine import available_processors
 
 PLAIN = "torch fp32 eager, NCHW"
 PLAIN_LAST = "torch fp32 eager, channels-last"

@@ -28,13 +28,14 @@ from headstart.backbones.backbone import Backbone, load_backbone
 from headstart.data import ImageDataset, ImageResize
 from headstart.data.split.make import split_dataset
 from headstart.data.split.split import Split
-from headstart.engines.engine import available_processors, engine_for
+from headstart.engines.engine import engine_for
 from headstart.features.engine_selection.int8 import MAX_CALIBRATION, quantise
 from headstart.features.engine_selection.parity import sample_rows
 from headstart.features.extractor import Extractor
 from headstart.features.pipeline import stream_features
 from headstart.heads import HeadSpec, fit_heads
 from headstart.metrics import OutOfFold, compare_paired
+from headstart.runtime.machine import available_processors
 from headstart.samples.solar_cells import INPUT_SIZE, solar_cells
 from headstart.storage import hash_bytes
 from headstart.study.folds import outer_folds

@@ -31,10 +31,10 @@ from timing import in_turn, ratio, spread
 
 from headstart.backbones.backbone import load_backbone
 from headstart.data import ImageDataset, ImageResize
-from headstart.engines.engine import available_processors
 from headstart.features.engine_selection.request import EngineRequest
 from headstart.features.engine_selection.select import EngineSelector
 from headstart.features.extractor import Extractor
+from headstart.runtime.machine import available_processors
 
 TARGET: Final = 2.5
 HERE: Final = Path(__file__).parent

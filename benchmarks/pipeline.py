@@ -25,11 +25,12 @@ from timing import Spell, in_turn, keep_busy, noise_pixels, ratio, spell
 
 from headstart.backbones.backbone import load_backbone
 from headstart.data import ImageDataset, ImageResize
-from headstart.data.images.pillow_memory import PILLOW_BLOCKS
+from headstart.data.images.free_memory import PILLOW_BLOCKS
 from headstart.engines.capabilities import openvino_precisions, torch_precisions
-from headstart.engines.engine import Engine, available_processors, engine_for
+from headstart.engines.engine import Engine, engine_for
 from headstart.features.extractor import Extractor
 from headstart.features.pipeline import stream_features
+from headstart.runtime.machine import available_processors
 
 TARGET = 0.85
 BACKBONES = ("vgg19", "resnet50", "efficientnet_lite0")

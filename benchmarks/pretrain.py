@@ -30,11 +30,12 @@ from headstart.backbones.backbone import load_backbone
 from headstart.cli.progress import TerminalProgress
 from headstart.data import ImageResize
 from headstart.data.split.make import split_dataset
-from headstart.engines.engine import available_processors, decide_engine
+from headstart.engines.engine import decide_engine
 from headstart.features.extract import extract_features
 from headstart.features.extractor import Extractor
 from headstart.heads import HeadSpec
 from headstart.metrics import OutOfFold, compare_paired, find_metric
+from headstart.runtime.machine import available_processors
 from headstart.study.data import StudyData
 from headstart.study.folds import outer_folds
 from headstart.study.nested_cv import run_folds

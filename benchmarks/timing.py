@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from headstart.engines.engine import available_processors
 from headstart.features.extractor import Extractor
+from headstart.runtime.machine import available_processors
 
 CEILING_SIDE = 2048
 CEILING_REPEATS = 5

@@ -7,15 +7,20 @@ import struct
 import threading
 import time
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from image_files import encode, encode_deep_png, encode_tiff
 from PIL import Image
 
-from headstart.data.images.bounds import MemoryBudget, check_size
+from headstart.data.audit.perceptual_hash import thumbnail
+from headstart.data.images.ahead import expected_bytes
+from headstart.data.images.bounds import MAX_DECODED_AT_ONCE, MemoryBudget, check_size, check_working_bytes
 from headstart.data.images.decode import decode_details
 from headstart.data.images.directory import count_tiff_pages
+from headstart.data.images.orientation import turned
+from headstart.data.images.strips import upright
 from headstart.errors import ImageError
 
 
@@ -73,11 +78,93 @@ def test_deep_pictures_are_the_same_whether_they_are_worked_on_whole_or_in_strip
 ) -> None:
     pixels = rng.integers(0, 65_535, (23, 9, 4), dtype=np.uint16)
     whole = decode_details(encode_deep_png(pixels), "x")
-    monkeypatch.setattr("headstart.data.images.bit_depth._STRIP_PIXELS", 20)
-    monkeypatch.setattr("headstart.data.images.pictures._STRIP_PIXELS", 30)
+    monkeypatch.setattr("headstart.data.images.strips.STRIP_PIXELS", 20)
     strips = decode_details(encode_deep_png(pixels), "x")
     assert np.array_equal(np.asarray(whole.image), np.asarray(strips.image))
     assert whole.peak == strips.peak == pixels[..., :3].max()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_large_pictures_are_turned_as_small_ones_are(
+    mode: str, orientation: int, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    picture = Image.fromarray(rng.integers(0, 255, (23, 9, 3), dtype=np.uint8)).convert(mode)
+    expected = turned(picture, orientation)
+    monkeypatch.setattr("headstart.data.images.strips._LARGE_PIXELS", 1)
+    monkeypatch.setattr("headstart.data.images.strips._TILE", 5)
+    found = upright(picture, orientation)
+    assert (found.mode, found.size) == (mode, expected.size)
+    assert np.array_equal(np.asarray(found), np.asarray(expected))
+
+
+def test_a_thumbnail_in_strips_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
+    monkeypatch.setattr("headstart.data.images.strips.STRIP_PIXELS", 1_000)
+    for size in ((40, 30), (333, 257), (100, 700), (20, 500)):
+        picture = Image.fromarray(rng.integers(0, 255, (*size[::-1], 3), dtype=np.uint8))
+        whole = picture.convert("L").resize((32, 32), Image.Resampling.LANCZOS, reducing_gap=3.0)
+        assert np.array_equal(thumbnail(picture), np.asarray(whole))
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    kept = io.BytesIO()
+    image.save(kept, kind, **options)
+    return kept.getvalue()
+
+
+COLOUR = Image.new("RGB", (400, 300), "grey")
+
+
+@pytest.mark.parametrize(
+    ("encoded", "least", "most"),
+    [
+        (saved(COLOUR, "JPEG"), 4, 4.5),
+        (saved(COLOUR, "JPEG", progressive=True), 7, 7.5),
+        (saved(COLOUR, "JPEG", progressive=True, subsampling=0), 10, 10.5),
+        (saved(COLOUR.convert("L"), "PNG"), 1, 1.5),
+        (saved(COLOUR.convert("L"), "PNG", transparency=0), 5, 5.5),
+        (saved(COLOUR.convert("RGBA"), "PNG"), 8, 8.5),
+        (saved(COLOUR, "BMP"), 7, 7.5),
+        (saved(COLOUR, "TIFF", compression="tiff_lzw", tiffinfo={278: 300}), 8, 8.5),
+        (saved(COLOUR, "WEBP"), 16, 16.5),
+        (encode_tiff(np.zeros((300, 400, 3), np.uint16), photometric="rgb"), 10, 10.5),
+        (encode_tiff(np.zeros((300, 400, 3), np.uint16), photometric="rgb", compression="zlib"), 12, 36.5),
+    ],
+)
+def test_what_is_claimed_is_the_memory_that_file_decoder_and_copies_take(
+    encoded: bytes, least: float, most: float, tmp_path: Path
+) -> None:
+    budget = MemoryBudget(10**9)
+    with pytest.MonkeyPatch.context() as patch, budget.turn():
+        patch.setattr("headstart.data.images.bounds._WORKING", budget)
+        patch.setattr("headstart.data.images.header._STRIP", 0)
+        decode_details(encoded, "x", keep_grey=True)
+        claimed = budget.held
+        path = tmp_path / "x"
+        path.write_bytes(encoded)
+        with path.open("rb") as handle:
+            assert expected_bytes(handle, len(encoded)) == claimed
+    assert least * 120_000 <= claimed <= most * 120_000
+
+
+def test_a_header_that_says_nothing_soon_is_decoded_alone(tmp_path: Path) -> None:
+    path = tmp_path / "x.jpg"
+    path.write_bytes(b"\xff\xd8" + b"\xff" * (2 << 20) + saved(COLOUR, "JPEG")[2:])
+    with path.open("rb") as handle:
+        assert expected_bytes(handle, path.stat().st_size) == MAX_DECODED_AT_ONCE
+        assert handle.tell() == 0
+    other = tmp_path / "x.txt"
+    other.write_bytes(b"no image")
+    with other.open("rb") as handle:
+        assert expected_bytes(handle, 8) == 8
+
+
+def test_a_picture_whose_decoder_would_take_too_much_is_refused_before_it_is_opened() -> None:
+    large = bytearray(saved(Image.new("RGB", (8, 8)), "WEBP", lossless=True))
+    large[21:25] = (13_999 | 13_999 << 14).to_bytes(4, "little")
+    with pytest.raises(ImageError, match=r"take 3,136 MB, more than the 1,450 MB allowed; make it smaller"):
+        decode_details(bytes(large), "x.webp")
+    check_working_bytes("x", 2_000_000_000, 400_000_000)
 
 
 def test_threads_wait_for_room_and_one_that_holds_some_does_not() -> None:
@@ -90,12 +177,13 @@ def test_threads_wait_for_room_and_one_that_holds_some_does_not() -> None:
             budget.claim(70)
             first_is_in.set()
             first_may_go.wait(10)
-            budget.claim(60)  # holds some already
+            budget.claim(130)  # in all; holds some already
             held.append(budget.held)
 
     def second() -> None:
         with budget.turn():
             budget.claim(50)
+            budget.claim(20)  # no more than it has
             held.append(budget.held)
 
     threads = [threading.Thread(target=first), threading.Thread(target=second)]

@@ -23,7 +23,7 @@ from headstart.data import ImageDataset, ImageResize, decode
 from headstart.data.audit.examine import examine
 from headstart.data.image_resize import FAST_MARGIN
 from headstart.data.images.decode import decode_details
-from headstart.data.images.pillow_memory import N_BLOCKS, PILLOW_BLOCKS
+from headstart.data.images.free_memory import N_BLOCKS, PILLOW_BLOCKS
 from headstart.data.images.source import StoredImage
 from headstart.errors import DataError, ImageError, InputError
 from headstart.features import pipeline

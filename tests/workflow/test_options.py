@@ -150,9 +150,10 @@ def test_choices_are_those_of_the_rooms_that_take_them() -> None:
     from headstart.augment import KINDS
     from headstart.data.images.decode import WHITE_LEVEL
     from headstart.decisions.calibration import CHOICES
-    from headstart.engines.engine import MAX_BATCH, MAX_THREADS
+    from headstart.engines.engine import MAX_BATCH
     from headstart.features.engine_selection.request import LIBRARIES, PRECISIONS
     from headstart.heads.grids import GRID_NAMES
+    from headstart.runtime.machine import MAX_THREADS
 
     found = {item.name: item.option for item in declared_options(FitOptions)}
     assert found["calibrate"].choices == CHOICES

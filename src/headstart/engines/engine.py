@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final
@@ -10,11 +9,11 @@ from typing import Any, Final
 import torch
 
 from headstart.errors import InputError, unknown_name
+from headstart.runtime.machine import MAX_THREADS, available_processors
 
 DEVICES: Final = ("cpu", "cuda", "mps")
 LIBRARIES: Final = ("torch", "openvino")
 PRECISIONS: Final = ("fp32", "bf16", "fp16", "int8")
-MAX_THREADS: Final = 256
 MAX_BATCH: Final = 1024
 _POSSIBLE: Final = {
     ("torch", "cpu"): ("fp32", "bf16"),
@@ -207,10 +206,3 @@ def resolve_device(device: str) -> str:
     if not there[device]:
         raise InputError(f"Device {device!r} is not available on this machine. Use --device cpu.")
     return device
-
-
-def available_processors() -> int:
-    """Number of processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return min(len(os.sched_getaffinity(0)), MAX_THREADS)
-    return min(os.cpu_count() or 1, MAX_THREADS)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from headstart.augment import IDENTITY, View
 from headstart.data.dataset import ImageDataset
 from headstart.data.images.bounds import decoding_turn
-from headstart.data.images.pillow_memory import PILLOW_BLOCKS
+from headstart.data.images.free_memory import PILLOW_BLOCKS
 from headstart.data.preparation import Preparation
 from headstart.errors import ImageError
 
@@ -176,7 +176,7 @@ def _prepare(dataset: ImageDataset, row: int, preparation: Preparation, views: S
     try:
         return prepared_views(dataset, row, preparation, views)
     except ImageError as error:
-        return error
+        return type(error)(error.name, error.reason)  # made anew: the one raised holds the picture
     except MemoryError:
         reason = "preparing it needs more memory than is free; make the image smaller, or use fewer threads"
         return ImageError(dataset.names[row], reason)
@@ -206,8 +206,13 @@ def read_prepared(dataset: ImageDataset, row: int, preparation: Preparation) -> 
         When it cannot be read, or has changed.
     """
     with decoding_turn():
-        stored = dataset.stored(row)
-        content_hash = stored.content_hash()
-        if dataset.hashes is not None and content_hash != dataset.hashes[row]:
-            raise ImageError(dataset.names[row], stored.changed)
-        return preparation.prepare(stored), content_hash
+        return _read_prepared(dataset, row, preparation)
+
+
+def _read_prepared(dataset: ImageDataset, row: int, preparation: Preparation) -> tuple[NDArray[Any], str]:
+    """See `read_prepared`; the file is gone when this function ends, so that its memory can be given to the next."""
+    stored = dataset.stored(row)
+    content_hash = stored.content_hash()
+    if dataset.hashes is not None and content_hash != dataset.hashes[row]:
+        raise ImageError(dataset.names[row], stored.changed)
+    return preparation.prepare(stored), content_hash

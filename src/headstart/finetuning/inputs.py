@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from headstart.augment import View
-from headstart.data.images.pillow_memory import PILLOW_BLOCKS
+from headstart.data.images.free_memory import PILLOW_BLOCKS
 from headstart.errors import StorageError
 from headstart.features.cache import FeatureCache
 from headstart.features.extract import with_content_hashes

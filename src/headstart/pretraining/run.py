@@ -16,7 +16,7 @@ from headstart.backbones.weights.provenance import FORMAT, header_of, image_mark
 from headstart.data import ImageDataset, ImageResize
 from headstart.data.split.task import SplitTask
 from headstart.engines.capabilities import torch_precisions, training_precision
-from headstart.engines.engine import available_processors, resolve_device
+from headstart.engines.engine import resolve_device
 from headstart.errors import InputError
 from headstart.metrics import OutOfFold, evaluate
 from headstart.pretraining.batches import ImageBatches
@@ -25,6 +25,7 @@ from headstart.pretraining.network import build_network, pixels_for
 from headstart.pretraining.settings import PRECISIONS, PretrainSettings
 from headstart.pretraining.train import Machine, PretrainingTask, faster_machine, predict, train
 from headstart.progress import Progress
+from headstart.runtime.machine import available_processors
 from headstart.storage import parsed_json, storage_error, write_bytes, write_json
 from headstart.version import __version__
 

@@ -1,4 +1,4 @@
-"""Memory and folders of the machine, found out without changing anything."""
+"""Memory, processors and folders of the machine, found out without changing anything."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+MAX_THREADS: Final = 256
 
 
 @dataclass(frozen=True)
@@ -85,3 +88,10 @@ def _number_in(path: Path) -> int | None:
 
 def _least(*values: int | None) -> int | None:
     return min((value for value in values if value is not None), default=None)
+
+
+def available_processors() -> int:
+    """Number of processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), MAX_THREADS)
+    return min(os.cpu_count() or 1, MAX_THREADS)

@@ -27,9 +27,9 @@ from headstart.cells.micrographs.search import find_ahead
 from headstart.cells.micrographs.segmented import SegmentedMicrograph, label_image_of
 from headstart.cells.micrographs.write import SegmentationWriter, check_apart, label_path
 from headstart.cells.simulation.write import write_assay
-from headstart.engines.engine import available_processors
 from headstart.errors import InputError, first_few, plural
 from headstart.progress import Progress, Silent
+from headstart.runtime.machine import available_processors
 from headstart.storage import new_folder, write_json
 from headstart.workflow.fit import estimate_fit, fit
 from headstart.workflow.options.cells import CellCropOptions, CellFindingOptions, SimulationOptions

@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.data.audit.audit import Audit, audit_dataset
-from headstart.engines.engine import available_processors
 from headstart.errors import WeightsError, plural
-from headstart.features.extract import extract_features
 from headstart.progress import Progress, Silent
 from headstart.results.models.audit import AgreementFacts
 from headstart.results.writers.agreement import agreement_facts, agreement_lines
+from headstart.runtime.machine import available_processors
 from headstart.workflow.job.audit import Data, check_channels, open_data, readable_part
-from headstart.workflow.job.near_duplicates import NearDuplicates, find_near_duplicates
-from headstart.workflow.job.sources import open_cache, open_for
 from headstart.workflow.options.config import given_options
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.search_space import search_space, source_options
 
 if TYPE_CHECKING:
+    from headstart.data.dataset import ImageDataset
     from headstart.data.memory.collection import Pictures
+    from headstart.workflow.job.near_duplicates import NearDuplicates
 
 _LISTED = 20
 
@@ -124,7 +123,18 @@ def check_data(
         return checked
     if not features:
         return replace(checked, unconfirmed="only the files were to be looked at")
-    readable = readable_part(dataset, audit)
+    return _confirmed(checked, readable_part(dataset, audit), options, progress)
+
+
+def _confirmed(checked: CheckResult, readable: ImageDataset, options: FitOptions, progress: Progress) -> CheckResult:
+    """The check with its candidates confirmed in feature space, where a backbone is at hand.
+
+    Features need torch, which is loaded here, so that the files are looked at without the memory that it takes.
+    """
+    from headstart.features.extract import extract_features
+    from headstart.workflow.job.near_duplicates import find_near_duplicates
+    from headstart.workflow.job.sources import open_cache, open_for
+
     try:
         first = source_options(options, search_space(options).sources[0])
         extractor = open_for(first, readable, progress=progress).extractor
@@ -132,4 +142,4 @@ def check_data(
         return replace(checked, unconfirmed=str(error))
     cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
     computed = extract_features(readable, extractor, cache=cache, progress=progress)
-    return replace(checked, near_duplicates=find_near_duplicates(readable, audit, computed))
+    return replace(checked, near_duplicates=find_near_duplicates(readable, checked.audit, computed))

@@ -278,7 +278,8 @@ class _Doctor:
     def processor(self) -> ProcessorState:
         def asked() -> ProcessorState:
             from headstart.engines.capabilities import processor_instructions, processor_name
-            from headstart.engines.engine import available_processors, resolve_device
+            from headstart.engines.engine import resolve_device
+            from headstart.runtime.machine import available_processors
 
             devices = dict.fromkeys((resolve_device("auto"), "cpu"))
             return ProcessorState(

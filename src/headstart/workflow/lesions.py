@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from headstart.engines.engine import available_processors
 from headstart.errors import ImageError, InputError, plural
 from headstart.lesions.cleaning.clean_up import CROP, parse_clean_up
 from headstart.lesions.masks.find import find_lesion
 from headstart.lesions.reading.write import write_lesions
 from headstart.lesions.sheet import draw_sheet
 from headstart.progress import Progress, Silent
+from headstart.runtime.machine import available_processors
 from headstart.storage import new_folder, write_bytes
 from headstart.study.search.builtin import built_in_space
 from headstart.study.search.candidate import FeatureSourceSpec

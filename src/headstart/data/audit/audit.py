@@ -27,7 +27,7 @@ from headstart.data.audit.table import ColumnFacts, column_facts, table_warnings
 from headstart.data.audit.warnings import copy_warnings, warnings_about
 from headstart.data.dataset import ImageDataset
 from headstart.data.images.bounds import MAX_PIXELS
-from headstart.data.images.pillow_memory import PILLOW_BLOCKS
+from headstart.data.images.free_memory import PILLOW_BLOCKS
 from headstart.data.table.array_column import ARRAY
 from headstart.errors import first_few, plural
 from headstart.progress import Progress, Silent

@@ -15,9 +15,10 @@ from headstart.data.dataset import ImageDataset
 from headstart.data.images.bounds import decoding_turn
 from headstart.data.images.files import EncodedImage
 from headstart.data.images.pictures import Decoded, Header
+from headstart.data.images.strips import row_strips
 from headstart.errors import ImageError
 
-_STRIP_BYTES = 1 << 18
+_STRIP_PIXELS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -55,23 +56,28 @@ class ImageFacts:
 
 def examine(dataset: ImageDataset, row: int, max_pixels: int, channels: Sequence[str] | None = None) -> ImageFacts:
     """Read, hash and decode one image; a failure is a finding, not an error."""
-    content_hash = ""
     with decoding_turn():
-        try:
-            stored = dataset.stored(row)
-            content_hash = stored.content_hash()
-            decoded = stored.decoded(max_pixels=max_pixels, channels=channels)
-        except ImageError as error:
-            return ImageFacts(content_hash, failure=error.reason)
-        return ImageFacts(
-            content_hash,
-            pixel_hash=_pixel_hash(decoded),
-            header=decoded.header,
-            peak=decoded.peak,
-            thumbnail=thumbnail(decoded.image).tobytes(),
-            damage=decoded.damage,
-            file=file_facts(stored.encoded, decoded.image) if isinstance(stored, EncodedImage) else None,
-        )
+        return _examined(dataset, row, max_pixels, channels)
+
+
+def _examined(dataset: ImageDataset, row: int, max_pixels: int, channels: Sequence[str] | None) -> ImageFacts:
+    """See `examine`; the picture is gone when this function ends, so that its memory can be given to the next one."""
+    content_hash = ""
+    try:
+        stored = dataset.stored(row)
+        content_hash = stored.content_hash()
+        decoded = stored.decoded(max_pixels=max_pixels, keep_grey=True, channels=channels)
+    except ImageError as error:
+        return ImageFacts(content_hash, failure=error.reason)
+    return ImageFacts(
+        content_hash,
+        pixel_hash=_pixel_hash(decoded),
+        header=decoded.header,
+        peak=decoded.peak,
+        thumbnail=thumbnail(decoded.image).tobytes(),
+        damage=decoded.damage,
+        file=file_facts(stored.encoded, decoded.image) if isinstance(stored, EncodedImage) else None,
+    )
 
 
 def _pixel_hash(decoded: Decoded) -> str:
@@ -79,15 +85,15 @@ def _pixel_hash(decoded: Decoded) -> str:
     if decoded.samples is None:
         return _rgb_hash(decoded.image)
     digest = hashlib.sha256(f"{decoded.samples.shape}".encode())
-    digest.update(np.ascontiguousarray(decoded.samples).tobytes())
+    for rows in decoded.samples:
+        digest.update(np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
 def _rgb_hash(image: Image.Image) -> str:
     """SHA-256 of size and RGB pixels, strip by strip: copying a photograph costs more than hashing it."""
     digest = hashlib.sha256(f"{image.width}x{image.height}".encode())
-    n_rows = max(1, _STRIP_BYTES // (3 * image.width))
-    for top in range(0, image.height, n_rows):
-        strip = image.crop((0, top, image.width, min(top + n_rows, image.height)))
-        digest.update(strip.tobytes())
+    for _, box in row_strips(image.size, n_pixels=_STRIP_PIXELS):
+        strip = image.crop(box)
+        digest.update((strip if strip.mode == "RGB" else strip.convert("RGB")).tobytes())
     return digest.hexdigest()

@@ -52,7 +52,7 @@ def file_facts(encoded: bytes, picture: Image.Image) -> FileFacts:
     ----------
     encoded : bytes
     picture : PIL.Image.Image
-        Mode RGB.
+        Mode RGB or L.
     """
     compression, camera, taken = _metadata(encoded)
     return FileFacts(len(encoded), compression, camera, taken, _border(picture))
@@ -97,6 +97,8 @@ def _border(picture: Image.Image) -> tuple[float, float, float, float]:
         (0, 0, min(_BORDER, width), height),
         (max(0, width - _BORDER), 0, width, height),
     )
-    pixels = np.concatenate([np.asarray(picture.crop(side)).reshape(-1, 3) for side in sides]).astype(np.float32)
+    pixels = np.concatenate([np.asarray(picture.crop(side).convert("RGB")).reshape(-1, 3) for side in sides]).astype(
+        np.float32
+    )
     red, green, blue = pixels.mean(axis=0).round(3).tolist()
     return red, green, blue, round(float(pixels.std(axis=0).mean()), 3)

@@ -12,6 +12,7 @@ from PIL import Image
 from scipy.fft import dctn
 
 from headstart.data.groups import number_by_appearance
+from headstart.data.images.strips import row_strips
 
 MAX_HAMMING: Final = 6
 """Bits of 64 by which near-duplicate candidates may differ; `docs/data.md` gives the measurement behind it."""
@@ -19,6 +20,7 @@ MAX_HAMMING: Final = 6
 SIDE: Final = 32
 """Pixels along each side of a thumbnail."""
 
+_REDUCING_GAP: Final = 3.0
 _N_BANDS: Final = MAX_HAMMING + 1
 _MAX_ALIKE: Final = 32  # images of one hash that are paired with each other; the rest is paired with the first
 _BLOCK: Final = 1 << 21  # pairs compared at a time
@@ -32,9 +34,22 @@ def thumbnail(image: Image.Image) -> NDArray[np.uint8]:
     Parameters
     ----------
     image : PIL.Image.Image
-        Mode RGB.
+        Mode RGB or L.
     """
-    return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0))
+    across, down = (max(1, int(side / SIDE / _REDUCING_GAP)) for side in image.size)
+    small = _reduced(image, across, down)
+    box = (0, 0, image.width / across, image.height / down)
+    return np.asarray(small.resize((SIDE, SIDE), Image.Resampling.LANCZOS, box=box))
+
+
+def _reduced(image: Image.Image, across: int, down: int) -> Image.Image:
+    """Picture in grey, averaged over so many pixels; strip by strip, as a large one would not fit in grey too."""
+    size = (-(-image.width // across), -(-image.height // down))
+    made = Image.new("L", size)
+    for rows, box in row_strips(image.size, multiple=down):
+        strip = image.crop(box).convert("L")
+        made.paste(strip if across == down == 1 else strip.reduce((across, down)), (0, rows.start // down))
+    return made
 
 
 def perceptual_hash(image: Image.Image) -> int:

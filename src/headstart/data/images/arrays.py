@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.data.images.bounds import MAX_PIXELS
+from headstart.data.images.bounds import MAX_PIXELS, claim_working
 from headstart.data.images.decode import WHITE_LEVEL, Reduce
-from headstart.data.images.pictures import Decoded, Header, deep_picture, mode_name, picture_of
+from headstart.data.images.pictures import Decoded, Header, array_strips, deep_picture, mode_name, picture_of
 from headstart.data.images.samples import (
     MAX_CHANNELS,
     SAMPLE_TYPES,
@@ -61,7 +61,7 @@ class ArrayImage:
         scale = "" if self.scale is None else f" from {self.scale[0]!r} to {self.scale[1]!r}"
         named = "" if self.channels is None else f" {self.channels!r}"
         digest = hashlib.sha256(f"{pixels.dtype.newbyteorder('<').str}{pixels.shape}{scale}{named}".encode())
-        digest.update(pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes())
+        digest.update(pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).reshape(-1).view(np.uint8).data)
         return digest.hexdigest()
 
     def decoded(
@@ -83,7 +83,9 @@ class ArrayImage:
         samples.check_is_picture(self.name)
         if are_floats(samples.values.dtype):
             return picture_of(samples.opaque(), header, white_level, self.name)
-        return Decoded(deep_picture(samples.values, white_level)[0], header, _peak(self.pixels))
+        claim_working(5 * width * height)
+        picture, _ = deep_picture(array_strips(samples.values), (width, height), white_level)
+        return Decoded(picture, header, _peak(self.pixels))
 
     def _samples(self) -> Samples:
         values = self.pixels[..., None] if self.pixels.ndim == 2 else self.pixels

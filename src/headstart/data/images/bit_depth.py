@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageFile, TiffImagePlugin
 
+from headstart.data.images.strips import STRIP_PIXELS, row_strips
+
 SizeCheck = Callable[[int, int, int, int], None]
 _FLOAT: Final = "floating-point pixels, whose black and white nobody states; save it as 8- or 16-bit unsigned integers"
 _SIGNED: Final = "signed or 32-bit pixels; save it as 8- or 16-bit unsigned integers on a scale you choose"
@@ -19,7 +21,6 @@ _LAYOUT: Final = (
     "a pixel layout headstart does not read; save it as interleaved grey or RGB without premultiplied alpha"
 )
 _PHOTOMETRIC, _PLANAR = 262, 284
-_STRIP_PIXELS: Final = 1 << 20
 
 
 class UnsupportedPixelsError(Exception):
@@ -59,22 +60,52 @@ def scale_to_8_bit(samples: NDArray[np.uint16], white_level: int) -> NDArray[np.
     >>> scale_to_8_bit(np.array([0, 2048, 4095, 65535], dtype=np.uint16), 4095).tolist()
     [0, 128, 255, 255]
     """
-    return _scale_table(white_level)[samples]
+    table = _scale_table(white_level)
+    if samples.size <= 4 * STRIP_PIXELS:
+        return np.take(table, samples)
+    scaled = np.empty(samples.shape, np.uint8)  # row by row: NumPy makes eight bytes of each index
+    for row, values in enumerate(samples):
+        scaled[row] = np.take(table, values)
+    return scaled
 
 
-def read_deep(image: ImageFile.ImageFile, reopen: Callable[[], ImageFile.ImageFile]) -> NDArray[np.uint16] | None:
+@dataclass(frozen=True, eq=False)
+class DeepSamples:
+    """Samples of more than eight bits of an opened image.
+
+    Attributes
+    ----------
+    size : (int, int)
+        Width and height.
+    n_channels : int
+        1 to 4, alpha last.
+    strips : callable
+        Loads the pixels and gives them from the first row to the last: uint16 of shape (rows, width, n_channels).
+    """
+
+    size: tuple[int, int]
+    n_channels: int
+    strips: Callable[[], Iterator[NDArray[np.uint16]]]
+
+    def whole(self) -> NDArray[np.uint16]:
+        """All samples, of shape (height, width, n_channels)."""
+        width, height = self.size
+        samples, top = np.empty((height, width, self.n_channels), np.uint16), 0
+        for strip in self.strips():
+            samples[top : top + len(strip)] = strip
+            top += len(strip)
+        return samples
+
+
+def read_deep(image: ImageFile.ImageFile, reopen: Callable[[], ImageFile.ImageFile]) -> DeepSamples | None:
     """All sixteen bits of an opened PNG or TIFF, or None for a layout that only `read_plain_tiff` may know.
 
     Parameters
     ----------
     image : PIL.ImageFile.ImageFile
-        Opened, not yet loaded; it is loaded here, so that its orientation can be asked afterwards.
+        Opened, not yet loaded.
     reopen : callable
         Gives the same file opened afresh.
-
-    Returns
-    -------
-    ndarray of shape (height, width, channels) or None
 
     Raises
     ------
@@ -84,37 +115,43 @@ def read_deep(image: ImageFile.ImageFile, reopen: Callable[[], ImageFile.ImageFi
     _refuse_unscaled(image)
     raw_mode = _raw_mode(image)
     if image.mode.startswith("I"):
-        image.load()
-        grey = np.clip(np.asarray(image), 0, 65_535).astype(np.uint16)
-        return (_white_is_low(image, grey))[..., None]
+        return DeepSamples(stored_size(image), 1, lambda: _grey_strips(image))
     if raw_mode == "LA;16B":  # one grey-alpha pixel has the four bytes of an RGBA pixel
-        second = reopen()
-        second.tile = [tile._replace(args="RGBA") for tile in second.tile]
-        image.load()
-        return _joined(np.asarray(second)[..., 0::2], np.asarray(second)[..., 1::2])
+        return DeepSamples(stored_size(image), 2, lambda: _grey_alpha_strips(image, reopen()))
     if raw_mode.split(";")[0] in ("RGB", "RGBA", "RGBX") and not _is_planar(image):
-        return _both_bytes(image, reopen())
+        return DeepSamples(stored_size(image), len(image.getbands()), lambda: _colour_strips(image, reopen()))
     return None
 
 
-def _both_bytes(image: ImageFile.ImageFile, second: ImageFile.ImageFile) -> NDArray[np.uint16]:
+def stored_size(image: ImageFile.ImageFile) -> tuple[int, int]:
+    """Width and height as stored of an opened image; Pillow gives those of an upright TIFF until it is loaded."""
+    width, height = getattr(image, "_tile_size", image.size)
+    return width, height
+
+
+def _grey_strips(image: ImageFile.ImageFile) -> Iterator[NDArray[np.uint16]]:
+    image.load()
+    for _, box in row_strips(image.size):
+        grey = np.clip(np.asarray(image.crop(box)), 0, 65_535).astype(np.uint16)
+        yield _white_is_low(image, grey)[..., None]
+
+
+def _grey_alpha_strips(image: ImageFile.ImageFile, second: ImageFile.ImageFile) -> Iterator[NDArray[np.uint16]]:
+    second.tile = [tile._replace(args="RGBA") for tile in second.tile]
+    image.load()
+    second.load()
+    for _, box in row_strips(image.size):
+        strip = np.asarray(second.crop(box))
+        yield _joined(strip[..., 0::2], strip[..., 1::2])
+
+
+def _colour_strips(image: ImageFile.ImageFile, second: ImageFile.ImageFile) -> Iterator[NDArray[np.uint16]]:
     """16-bit colour from two passes: Pillow's unpacker for the other byte order returns the lower byte."""
     second.tile = [tile._replace(args=_swapped(tile.args)) for tile in second.tile]
     image.load()
     second.load()
-    samples = np.empty((image.height, image.width, len(image.getbands())), dtype=np.uint16)
-    for rows, box in _strips(image.size):
-        samples[rows] = _joined(np.asarray(image.crop(box)), np.asarray(second.crop(box)))
-    return samples
-
-
-def _strips(size: tuple[int, int]) -> Iterator[tuple[slice, tuple[int, int, int, int]]]:
-    """Rows of a picture in pieces of a few MiB, as slices and as boxes; whole copies of a large one would not fit."""
-    width, height = size
-    n_rows = max(1, _STRIP_PIXELS // max(1, width))
-    for top in range(0, height, n_rows):
-        bottom = min(height, top + n_rows)
-        yield slice(top, bottom), (0, top, width, bottom)
+    for _, box in row_strips(image.size):
+        yield _joined(np.asarray(image.crop(box)), np.asarray(second.crop(box)))
 
 
 def _joined(high: NDArray[np.uint8], low: NDArray[np.uint8]) -> NDArray[np.uint16]:

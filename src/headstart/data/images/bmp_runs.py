@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from PIL import BmpImagePlugin, Image, ImageFile
 
-_CODEC: Final = "headstart bmp runs"
+CODEC: Final = "headstart bmp runs"
 _MAX_RUNS: Final = 2_000_000
 
 
 def with_fast_runs(image: ImageFile.ImageFile) -> ImageFile.ImageFile:
     """The opened image, which will be loaded by the decoder of this file where it is run-length coded."""
-    image.tile = [tile._replace(codec_name=_CODEC) if tile.codec_name == "bmp_rle" else tile for tile in image.tile]
+    image.tile = [tile._replace(codec_name=CODEC) if tile.codec_name == "bmp_rle" else tile for tile in image.tile]
     return image
 
 
@@ -24,11 +24,11 @@ class _RunDecoder(BmpImagePlugin.BmpRleDecoder):
         assert self.fd is not None
         data = _decoded_runs(self.fd.read(), self.fd.tell() % 2, self.state.xsize, self.state.ysize, self.args[1])
         raw_mode = "L" if self.mode in ("1", "L") else "P"
-        self.set_as_raw(bytes(data), raw_mode, (0, self.args[-1]))
+        self.set_as_raw(data, raw_mode, (0, self.args[-1]))
         return -1, 0
 
 
-Image.register_decoder(_CODEC, _RunDecoder)
+Image.register_decoder(CODEC, _RunDecoder)
 
 
 def _decoded_runs(encoded: bytes, end_parity: int, width: int, height: int, has_half_bytes: bool) -> bytearray:

@@ -13,8 +13,11 @@ MAX_PIXELS: Final = 200_000_000
 MAX_FILE_BYTES: Final = 1 << 30
 MAX_PICTURE_BYTES: Final = 600_000_000
 """Size of a decoded picture: pixels x samples x bytes of a sample; `MAX_PIXELS` of 8-bit colour."""
+MAX_WORKING_BYTES: Final = 1_450_000_000
+"""Memory that a picture may take while it is decoded: its file, what the decoder holds, and copies."""
 MAX_DECODED_AT_ONCE: Final = 1_200_000_000
-MAX_ENCODED_AT_ONCE: Final = 250_000_000
+LARGE_BYTES: Final = 1 << 27
+"""A picture that took more than this gives its memory back to the system at once."""
 
 
 def check_size(
@@ -52,6 +55,22 @@ def check_size(
         )
 
 
+def check_working_bytes(name: str, n_bytes: int, max_pixels: int = MAX_PIXELS) -> None:
+    """Refuse a picture by the memory that decoding it takes, beyond `MAX_PIXELS` in proportion to `max_pixels`.
+
+    Raises
+    ------
+    ImageError
+    """
+    allowed = MAX_WORKING_BYTES * max(MAX_PIXELS, max_pixels) // MAX_PIXELS
+    if n_bytes > allowed:
+        raise ImageError(
+            name,
+            f"its file and the memory to decode it take {n_bytes / 1e6:,.0f} MB, more than the {allowed / 1e6:,.0f} MB "
+            "allowed; make it smaller, crop it or save it as PNG",
+        )
+
+
 class MemoryBudget:
     """Bytes that threads may hold at once; who asks for more waits until others have given theirs back.
 
@@ -66,6 +85,7 @@ class MemoryBudget:
     --------
     >>> budget = MemoryBudget(100)
     >>> with budget.turn():
+    ...     budget.claim(40)
     ...     budget.claim(60)
     ...     budget.held
     60
@@ -92,45 +112,48 @@ class MemoryBudget:
                 self._give_back()
 
     def claim(self, n_bytes: int) -> None:
-        """Wait until there is room for so many bytes more, then hold them until this thread's turn ends.
+        """Wait until there is room for so many bytes in all, then hold them until this thread's turn ends.
 
-        A thread that holds some already does not wait: others may wait for it.
+        A thread that holds some already does not wait for the rest: others may wait for it.
         """
         own = getattr(self._thread, "own", 0)
+        more = n_bytes - own
+        if more <= 0:
+            return
         with self._changed:
             if own == 0:
-                self._changed.wait_for(lambda: self.held == 0 or self.held + n_bytes <= self.n_bytes)
-            self.held += n_bytes
-            self._thread.own = own + n_bytes
+                self._changed.wait_for(lambda: self.held == 0 or self.held + more <= self.n_bytes)
+            self.held += more
+            self._thread.own = n_bytes
 
     def _give_back(self) -> None:
+        own = getattr(self._thread, "own", 0)
+        if own == 0:
+            return
+        if own >= LARGE_BYTES:
+            from headstart.data.images.free_memory import give_back_freed
+
+            give_back_freed()
         with self._changed:
-            self.held -= getattr(self._thread, "own", 0)
+            self.held -= own
             self._thread.own = 0
             self._changed.notify_all()
 
 
-_ENCODED: Final = MemoryBudget(MAX_ENCODED_AT_ONCE)
-_DECODED: Final = MemoryBudget(MAX_DECODED_AT_ONCE)
+_WORKING: Final = MemoryBudget(MAX_DECODED_AT_ONCE)
 
 
 @contextmanager
 def decoding_turn() -> Iterator[None]:
-    """Context in which one thread reads, decodes and uses one picture; its memory counts until the end."""
-    with _ENCODED.turn(), _DECODED.turn():
+    """Context in which one thread reads, decodes and uses one picture, which should be gone when it ends.
+
+    Its memory counts until then.
+    """
+    with _WORKING.turn():
         yield
 
 
-def claim_encoded(n_bytes: int) -> None:
-    """Wait for room for a file, within a `decoding_turn`."""
-    with _ENCODED.turn():
-        _ENCODED.claim(n_bytes)
-
-
-def claim_decoded(n_bytes: int) -> None:
-    """Wait for room for a picture as it is worked on, within a `decoding_turn`.
-
-    Files are claimed before pictures, and who holds a picture waits for nothing, so nobody waits for ever.
-    """
-    with _DECODED.turn():
-        _DECODED.claim(n_bytes)
+def claim_working(n_bytes: int) -> None:
+    """Wait for room for one picture: its file and all that is made of it, within a `decoding_turn`."""
+    with _WORKING.turn():
+        _WORKING.claim(n_bytes)

@@ -15,20 +15,32 @@ from typing import Final
 from PIL import Image, ImageFile
 
 from headstart.data.images.bit_depth import (
+    DeepSamples,
     SizeCheck,
     UnchosenChannelsError,
     UnsupportedPixelsError,
     read_deep,
     read_plain_tiff,
 )
-from headstart.data.images.bounds import MAX_PIXELS, check_size, claim_decoded, decoding_turn
+from headstart.data.images.bounds import MAX_PIXELS, check_size, check_working_bytes, claim_working, decoding_turn
 from headstart.data.images.damage import HalfPictureError
 from headstart.data.images.directory import check_directory, count_tiff_pages
 from headstart.data.images.formats import ImageFormat, find_format, format_names
-from headstart.data.images.header import read_header, working_bytes
-from headstart.data.images.orientation import ON_SIDE, Box, turned, turned_box, turned_samples
-from headstart.data.images.pictures import Decoded, Header, byte_samples, deep_picture, mode_name, opaque, picture_of
+from headstart.data.images.header import read_header, samples_bytes, working_bytes
+from headstart.data.images.orientation import ON_SIDE, Box, turned_box, turned_samples
+from headstart.data.images.pictures import (
+    Decoded,
+    Header,
+    array_strips,
+    byte_samples,
+    deep_picture,
+    mode_name,
+    opaque,
+    picture_of,
+)
+from headstart.data.images.plain_strips import plain_strips
 from headstart.data.images.samples import Samples
+from headstart.data.images.strips import upright
 from headstart.data.images.tiff_channels import read_channels
 from headstart.errors import ChannelError, ImageError
 from headstart.runtime.warnings import QUIET_PILLOW
@@ -164,15 +176,15 @@ def _decode_whole(encoded: bytes, image_format: ImageFormat, name: str, rules: _
     except HalfPictureError as error:
         if not accept_damaged:
             raise
-        if image_format.with_end is not None:
-            encoded = image_format.with_end(encoded)
-        found = _decode(encoded, image_format, name, replace(rules, must_be_whole=False))
-        return replace(found, damage=str(error))
+        missing = str(error)  # decoded anew once the error is gone, which holds the pixels so far
+    if image_format.with_end is not None:
+        encoded = image_format.with_end(encoded)
+    return replace(_decode(encoded, image_format, name, replace(rules, must_be_whole=False)), damage=missing)
 
 
 def _decode(encoded: bytes, image_format: ImageFormat, name: str, rules: _Rules) -> Decoded:
     if image_format.size_before_opening is not None:
-        check_size(name, image_format.size_before_opening(encoded), rules.max_pixels)
+        _admit_unopened(encoded, image_format, name, rules, image_format.size_before_opening(encoded))
     if rules.channels is not None:
         return _decode_channels(encoded, image_format, name, rules, rules.channels)
     try:
@@ -183,20 +195,44 @@ def _decode(encoded: bytes, image_format: ImageFormat, name: str, rules: _Rules)
         return _decode_plain_tiff(encoded, name, rules)
     header = _admitted(image, encoded, image_format, name, rules)
     if header.bits <= 8 and image.mode not in ("I", "F"):
-        box = None if rules.reduce is None or not image_format.reducible else _reduced(image, rules.reduce)
-        image.load()
-        _confirm(image, encoded, image_format, rules)
-        orientation = _orientation_of(image)
-        whole = None if box is None else turned_box(box, image.size, orientation)
-        return Decoded(turned(opaque(image, rules.keep_grey), orientation), header, None, whole)
-    samples = read_deep(image, lambda: image_format.open(io.BytesIO(encoded)))
-    if samples is None:
+        return _decode_bytes(image, encoded, image_format, header, rules)
+    deep = _deep_samples(image, encoded, image_format)
+    if deep is None:
         return _decode_plain_tiff(encoded, name, rules)
+    picture, peak = deep_picture(deep.strips(), deep.size, rules.white_level, rules.keep_grey)
     _confirm(image, encoded, image_format, rules)
     orientation = _orientation_of(image)
-    del image  # as large as the picture that is made now
-    picture, peak = deep_picture(samples, rules.white_level, rules.keep_grey)
-    return Decoded(turned(picture, orientation), header, peak)
+    image.close()  # as large as the picture that is turned now
+    return Decoded(upright(picture, orientation), header, peak)
+
+
+def _admit_unopened(encoded: bytes, image_format: ImageFormat, name: str, rules: _Rules, size: tuple[int, int]) -> None:
+    """Refuse a picture by its declared size, and wait for room for it, before opening makes room for its pixels."""
+    check_size(name, size, rules.max_pixels)
+    if image_format.expected_bytes is not None:
+        n_expected = image_format.expected_bytes(encoded, len(encoded))
+        check_working_bytes(name, n_expected, rules.max_pixels)
+        claim_working(n_expected)
+
+
+def _decode_bytes(
+    image: ImageFile.ImageFile, encoded: bytes, image_format: ImageFormat, header: Header, rules: _Rules
+) -> Decoded:
+    """Picture of an opened image of 8 bits."""
+    box = None if rules.reduce is None or not image_format.reducible else _reduced(image, rules.reduce)
+    image.load()
+    _confirm(image, encoded, image_format, rules)
+    orientation, size = _orientation_of(image), image.size
+    picture = opaque(image, rules.keep_grey)
+    if picture is not image:
+        image.close()
+    whole = None if box is None else turned_box(box, size, orientation)
+    return Decoded(upright(picture, orientation), header, None, whole)
+
+
+def _deep_samples(image: ImageFile.ImageFile, encoded: bytes, image_format: ImageFormat) -> DeepSamples | None:
+    plain = plain_strips(image, encoded)
+    return read_deep(image, lambda: image_format.open(io.BytesIO(encoded))) if plain is None else plain
 
 
 def _admitted(
@@ -209,7 +245,9 @@ def _admitted(
     check_size(name, size, rules.max_pixels, n_samples=len(image.getbands()), n_bytes=n_bytes)
     if rules.must_be_whole and image_format.guard is not None:
         image_format.guard(image, encoded)
-    claim_decoded(working_bytes(image, header))
+    n_working = working_bytes(image, image_format, len(encoded), keep_grey=rules.keep_grey, channels=rules.channels)
+    check_working_bytes(name, n_working, rules.max_pixels)
+    claim_working(n_working)
     return header
 
 
@@ -219,10 +257,11 @@ def _confirm(image: ImageFile.ImageFile, encoded: bytes, image_format: ImageForm
 
 
 def _decode_plain_tiff(encoded: bytes, name: str, rules: _Rules) -> Decoded:
-    page = read_plain_tiff(encoded, _size_check(name, rules))
-    picture, peak = deep_picture(page.samples, rules.white_level, rules.keep_grey)
+    page = read_plain_tiff(encoded, _size_check(name, len(encoded), rules))
+    height, width, _ = page.samples.shape
+    picture, peak = deep_picture(array_strips(page.samples), (width, height), rules.white_level, rules.keep_grey)
     header = _samples_header(Samples(page.samples), count_tiff_pages(encoded))
-    return Decoded(turned(picture, page.orientation), header, peak)
+    return Decoded(upright(picture, page.orientation), header, peak)
 
 
 def _decode_channels(
@@ -236,7 +275,7 @@ def _decode_channels(
 
 def _stored_samples(encoded: bytes, image_format: ImageFormat, name: str, rules: _Rules) -> tuple[Samples, Header, int]:
     """Samples of every channel as they are stored, the header, and the EXIF orientation they are stored under."""
-    within_bounds = _size_check(name, rules)
+    within_bounds = _size_check(name, len(encoded), rules)
     stack = read_channels(encoded, within_bounds) if image_format.has_plain_layouts else None
     if stack is not None:
         return stack.samples, _samples_header(stack.samples, stack.n_pages), stack.orientation
@@ -253,19 +292,22 @@ def _stored_samples(encoded: bytes, image_format: ImageFormat, name: str, rules:
         image.load()
         _confirm(image, encoded, image_format, rules)
         return Samples(byte_samples(image)), header, _orientation_of(image)
-    deep = read_deep(image, lambda: image_format.open(io.BytesIO(encoded)))
-    if deep is not None:
-        _confirm(image, encoded, image_format, rules)
-    values = read_plain_tiff(encoded, within_bounds).samples if deep is None else deep
+    deep = _deep_samples(image, encoded, image_format)
+    if deep is None:
+        return Samples(read_plain_tiff(encoded, within_bounds).samples), header, _orientation_of(image)
+    values = deep.whole()
+    _confirm(image, encoded, image_format, rules)
     return Samples(values), header, _orientation_of(image)
 
 
-def _size_check(name: str, rules: _Rules) -> SizeCheck:
+def _size_check(name: str, n_encoded: int, rules: _Rules) -> SizeCheck:
     """Check of a page's size, given width, height, samples of a pixel and bytes of a sample; it claims memory too."""
 
     def within_bounds(width: int, height: int, n_samples: int, n_bytes: int) -> None:
         check_size(name, (width, height), rules.max_pixels, n_samples=n_samples, n_bytes=n_bytes)
-        claim_decoded(2 * width * height * n_samples * n_bytes)
+        n_working = n_encoded + samples_bytes(width * height, n_samples, n_bytes, rules.channels)
+        check_working_bytes(name, n_working, rules.max_pixels)
+        claim_working(n_working)
 
     return within_bounds
 

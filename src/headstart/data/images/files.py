@@ -13,7 +13,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.data.images.bounds import MAX_FILE_BYTES, MAX_PIXELS, claim_encoded
+from headstart.data.images.ahead import SMALL_BYTES, expected_bytes
+from headstart.data.images.bounds import MAX_FILE_BYTES, MAX_PIXELS, claim_working
 from headstart.data.images.decode import WHITE_LEVEL, Reduce, decode_details
 from headstart.data.images.pictures import Decoded
 from headstart.data.images.similar_names import similar_file
@@ -157,7 +158,8 @@ class FilePixels(ImageSource):
                 _check_regular(name, status)
                 if n_bytes is not None:
                     return handle.read(n_bytes)
-                claim_encoded(status.st_size)
+                if status.st_size > SMALL_BYTES:
+                    claim_working(expected_bytes(handle, status.st_size))
                 return handle.read()
         except FileNotFoundError as error:
             reason = _DEAD_LINK if path.is_symlink() else _refusal(error) + similar_file(path)

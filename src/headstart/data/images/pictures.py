@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,11 +13,12 @@ from PIL import Image
 from headstart.data.images.bit_depth import UnsupportedPixelsError, scale_to_8_bit
 from headstart.data.images.orientation import Box
 from headstart.data.images.samples import Samples, preview
+from headstart.data.images.strips import row_strips
 
 MODES: Final = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 """Pillow's name of the colour mode for each number of channels, alpha last."""
 _ALPHA_WHITE: Final = 65_535
-_STRIP_PIXELS: Final = 1 << 22  # whole copies of a large picture would not fit
+_TRANSPARENT: Final = ("LA", "PA", "RGBA", "RGBa", "La")
 
 
 @dataclass(frozen=True)
@@ -88,15 +90,22 @@ def byte_samples(image: Image.Image) -> NDArray[np.uint8]:
     modes["P"] = "RGBA" if "transparency" in image.info else "RGB"
     if image.mode not in (*modes, *MODES.values()):
         raise UnsupportedPixelsError(f"colour mode {image.mode} is not supported; save it as RGB or grey")
-    values = np.asarray(image.convert(modes.get(image.mode, image.mode)))
-    return values[..., None] if values.ndim == 2 else values
+    mode = modes.get(image.mode, image.mode)
+    n_channels = Image.getmodebands(mode)
+    values = np.empty((image.height, image.width, n_channels), np.uint8)
+    for rows, box in row_strips(image.size):
+        values[rows] = np.asarray(image.crop(box).convert(mode)).reshape(-1, image.width, n_channels)
+    return values
 
 
 def opaque(image: Image.Image, keep_grey: bool = False) -> Image.Image:
     """8-bit RGB (or grey) without transparency: what shines through is white, as on paper."""
-    if image.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in image.info:
-        clear = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
+    if image.mode in _TRANSPARENT or "transparency" in image.info:
+        made = Image.new("RGB", image.size, "white")
+        for _, box in row_strips(image.size):
+            clear = image.crop(box).convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
+            made.paste(clear.convert("RGB"), box, clear)
+        return made
     if image.mode == "RGB" or (keep_grey and image.mode == "L"):
         return image  # converting would copy it, which for a photograph takes as long as decoding
     if image.mode in ("1", "L", "P", "RGBX", "CMYK", "YCbCr"):
@@ -104,35 +113,59 @@ def opaque(image: Image.Image, keep_grey: bool = False) -> Image.Image:
     raise UnsupportedPixelsError(f"colour mode {image.mode} is not supported; save it as RGB or grey")
 
 
-def deep_picture(samples: NDArray[Any], white_level: int, keep_grey: bool = False) -> tuple[Image.Image, int | None]:
-    """Picture and 16-bit peak from samples of shape (height, width, 1 to 4 channels), uint8 or uint16."""
+def array_strips(samples: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Samples of shape (height, width, channels) in strips of rows."""
     height, width, _ = samples.shape
-    n_rows = max(1, _STRIP_PIXELS // max(1, width))
-    if height <= n_rows:
-        return _deep_picture(samples, white_level, keep_grey)
-    whole, peaks = None, []
-    for top in range(0, height, n_rows):
-        strip, peak = _deep_picture(samples[top : top + n_rows], white_level, keep_grey)
-        whole = whole or Image.new(strip.mode, (width, height))
+    for rows, _ in row_strips((width, height)):
+        yield samples[rows]
+
+
+def deep_picture(
+    strips: Iterable[NDArray[Any]], size: tuple[int, int], white_level: int, keep_grey: bool = False
+) -> tuple[Image.Image, int | None]:
+    """Picture and 16-bit peak from samples in strips of shape (rows, width, 1 to 4 channels), uint8 or uint16.
+
+    Parameters
+    ----------
+    strips : iterable of ndarray
+        From the first row to the last.
+    size : (int, int)
+        Width and height of all of them together.
+    white_level, keep_grey
+        As for `headstart.data.images.decode.decode_details`.
+    """
+    whole: Image.Image | None = None
+    peak, top = None, 0
+    for samples in strips:
+        strip = _deep_strip(samples, white_level, keep_grey)
+        if samples.dtype == np.uint16:
+            colours = samples[..., : _n_colours(samples.shape[2])]
+            peak = max(peak or 0, int(colours.max()))
+        if strip.size == size:
+            return strip, peak
+        whole = whole or Image.new(strip.mode, size)
         whole.paste(strip, (0, top))
-        peaks.append(peak)
+        top += len(samples)
     assert whole is not None  # there is a row
-    known = [peak for peak in peaks if peak is not None]
-    return whole, max(known) if known else None
+    return whole, peak
 
 
-def _deep_picture(samples: NDArray[Any], white_level: int, keep_grey: bool) -> tuple[Image.Image, int | None]:
-    n_colours = samples.shape[2] - (samples.shape[2] in (2, 4))
-    colours, peak = samples[..., :n_colours], None
+def _n_colours(n_channels: int) -> int:
+    return n_channels - (n_channels in (2, 4))
+
+
+def _deep_strip(samples: NDArray[Any], white_level: int, keep_grey: bool) -> Image.Image:
+    n_colours = _n_colours(samples.shape[2])
     if samples.dtype == np.uint16:
-        peak = int(colours.max())
-        colours = scale_to_8_bit(colours, white_level)
-        samples = np.concatenate([colours, scale_to_8_bit(samples[..., n_colours:], _ALPHA_WHITE)], axis=2)
+        colours = scale_to_8_bit(samples[..., :n_colours], white_level)
+        has_alpha = n_colours < samples.shape[2]
+        alpha = scale_to_8_bit(samples[..., n_colours:], _ALPHA_WHITE) if has_alpha else None
+        samples = colours if alpha is None else np.concatenate([colours, alpha], axis=2)
     if keep_grey and samples.shape[2] == 1:
-        return Image.fromarray(np.ascontiguousarray(samples[..., 0])), peak
+        return Image.fromarray(np.ascontiguousarray(samples[..., 0]))
     if n_colours == 1:
         samples = np.concatenate([np.repeat(samples[..., :1], 3, axis=2), samples[..., 1:]], axis=2)
-    return opaque(Image.fromarray(np.ascontiguousarray(samples))), peak
+    return opaque(Image.fromarray(np.ascontiguousarray(samples)))
 
 
 def picture_of(samples: Samples, header: Header, white_level: int, name: str) -> Decoded:

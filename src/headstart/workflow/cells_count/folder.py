@@ -18,7 +18,6 @@ from headstart.cells.micrographs.plate import PlatePosition, plate_position
 from headstart.cells.micrographs.read import find_micrographs
 from headstart.cells.micrographs.search import find_ahead
 from headstart.cells.micrographs.segmented import CellFinding, SegmentedMicrograph
-from headstart.engines.engine import available_processors
 from headstart.errors import ImageError, InputError, plural
 from headstart.metrics.prevalence import ErrorRates, counted_share
 from headstart.model import Model, load_model
@@ -26,6 +25,7 @@ from headstart.progress import Progress, Silent
 from headstart.report.cells_count import share_words, write_count_page
 from headstart.results.models.cells_count import CellsCountResults
 from headstart.results.writers.cells_count import counted_facts, known_facts
+from headstart.runtime.machine import available_processors
 from headstart.storage import check_new_folder, new_folder, storage_error, write_bytes
 from headstart.version import __version__
 from headstart.workflow.cells_count.called import CalledMicrograph, call_cells, is_counted, probability_columns

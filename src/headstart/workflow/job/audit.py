@@ -12,9 +12,9 @@ from headstart.data.audit.audit import Audit, audit_dataset
 from headstart.data.images.files import FilePixels
 from headstart.data.readers.table import DatasetTable
 from headstart.data.table.array_column import ARRAY
-from headstart.engines.engine import available_processors
 from headstart.errors import ChannelError, DataError, ImageError, InputError, first_few, plural
 from headstart.progress import Progress, Silent
+from headstart.runtime.machine import available_processors
 from headstart.signals.dataset import read as read_windows
 from headstart.signals.place import reading_of
 from headstart.workflow.options.data import DataSource, as_source

@@ -116,6 +116,6 @@ class MachineOptions(Options):
     @property
     def n_worker_processes(self) -> int:
         """Number of worker processes: as many as threads are requested, else one for each processor."""
-        from headstart.engines.engine import available_processors
+        from headstart.runtime.machine import available_processors
 
         return self.threads or available_processors()

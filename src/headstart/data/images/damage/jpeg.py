@@ -18,6 +18,7 @@ from headstart.data.images.damage.jpeg_stream import missing_from_scans, read_st
 _CODEC: Final = "headstart whole jpeg"
 _PADDING: Final = b"\xff\0" * 8  # 64 bits, what libjpeg looks ahead; no Huffman code is all ones
 _MARGIN: Final = 8
+_PORTION: Final = 1 << 22
 _MAX_PIECES: Final = 5_000
 _USUAL_SCANS: Final = 20
 _MAX_SCANNED: Final = 400_000_000
@@ -84,30 +85,36 @@ class _WholeJpegDecoder:
 
     def decode(self, encoded: bytes) -> tuple[int, int]:
         """Decode the whole file, given at once; Pillow's answer, (-1, 0) at the end of a sound picture."""
-        place = 0
+        place, data = 0, memoryview(encoded)
         for start, end, restart in self._pieces:
             middle = max(place, end - _MARGIN)
             if end - start > 4 * _MARGIN:
-                self._feed(encoded[place:middle])
+                self._feed(data[place:middle])
                 if self._is_done():
                     raise HalfPictureError(_LEFT_OVER)
                 place = middle
-            self._feed(encoded[place:end] + _PADDING)
+            self._feed(data[place:end], _PADDING)
             if self._result[0] < 0:
                 return self._result
             if not self._is_done():
                 raise HalfPictureError(_BREAKS_OFF)
             if restart:
-                self._feed(restart + _PADDING)
+                self._feed(memoryview(restart + _PADDING))
                 if not self._is_done():
                     raise HalfPictureError(_BREAKS_OFF)
             place = end
-        self._feed(encoded[place:])
+        self._feed(data[place:])
         return self._result
 
-    def _feed(self, data: bytes) -> None:
+    def _feed(self, data: memoryview, more: bytes = b"") -> None:
+        """Hand on data, and a few bytes behind them, in portions: joined to what waits they are copied."""
+        for start in range(0, len(data) or 1, _PORTION):
+            portion = data[start : start + _PORTION]
+            is_last = start + _PORTION >= len(data)
+            self._decode(b"".join((self._waiting, portion, more if is_last else b"")))
+
+    def _decode(self, given: bytes) -> None:
         if self._result[0] >= 0:
-            given = self._waiting + data
             self._result = self._decoder.decode(given)
             self._waiting = given[max(0, self._result[0]) :]
 

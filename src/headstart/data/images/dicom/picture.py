@@ -33,6 +33,7 @@ class DicomImageFile(ImageFile.ImageFile):
         _check_picture(self._tags)
         self._size = int(self._tags.Columns), int(self._tags.Rows)
         self._mode = "L" if self._tags.PhotometricInterpretation in _GREY else "RGB"
+        self.stored_bytes = int(self._tags.SamplesPerPixel) * -(-int(self._tags.BitsAllocated) // 8)
         self.n_frames = max(1, int(self._tags.get("NumberOfFrames") or 1))
 
     def load(self) -> Any:

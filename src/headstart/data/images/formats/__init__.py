@@ -46,6 +46,12 @@ class ImageFormat:
         Pillow's image of an encoded file, its pixels not yet loaded.
     size_before_opening : callable or None
         Width and height that the encoded file declares, where opening would already make room for the pixels.
+    decoder_bytes : callable or None
+        Memory that the decoder of an opened image takes beside the pixels it gives; called with the size of the file
+        too. None where it takes next to none.
+    expected_bytes : callable or None
+        Memory that file and picture will take, from the first bytes of the file and its size, where opening would
+        read the whole file or make room for the pixels.
     reducible : bool
         Whether the decoder can leave out detail while it decodes, by `PIL.Image.Image.draft`.
     bits : callable or None
@@ -74,6 +80,8 @@ class ImageFormat:
     declared_by: Callable[[bytes], bool]
     open: Callable[[io.BytesIO], ImageFile.ImageFile]
     size_before_opening: Callable[[bytes], tuple[int, int]] | None = None
+    decoder_bytes: Callable[[ImageFile.ImageFile, int], int] | None = None
+    expected_bytes: Callable[[bytes, int], int] | None = None
     reducible: bool = False
     bits: Callable[[ImageFile.ImageFile], int] | None = None
     has_plain_layouts: bool = False

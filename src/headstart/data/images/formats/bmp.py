@@ -20,6 +20,13 @@ def open_bmp(handle: io.BytesIO) -> ImageFile.ImageFile:
     return with_fast_runs(BmpImagePlugin.BmpImageFile(handle))
 
 
+def run_bytes(image: ImageFile.ImageFile, n_encoded: int) -> int:
+    """Memory of decoded runs: a byte for each pixel, and as much again while it grows."""
+    from headstart.data.images.bmp_runs import CODEC
+
+    return 2 * image.width * image.height if any(tile.codec_name == CODEC for tile in image.tile) else 0
+
+
 register_format(
     ImageFormat(
         "BMP",
@@ -27,5 +34,6 @@ register_format(
         suffixes=(".bmp", ".dib"),
         declared_by=lambda encoded: encoded.startswith(b"BM"),
         open=open_bmp,
+        decoder_bytes=run_bytes,
     )
 )

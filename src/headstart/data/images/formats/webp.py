@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from headstart.data.images.formats import ImageFormat, register_format
 
 if TYPE_CHECKING:
     from PIL import ImageFile
+
+_BYTES: Final = 16
 
 
 def open_webp(handle: io.BytesIO) -> ImageFile.ImageFile:
@@ -31,6 +33,12 @@ def webp_size(encoded: bytes) -> tuple[int, int]:
     return int.from_bytes(body[6:8], "little") & 0x3FFF, int.from_bytes(body[8:10], "little") & 0x3FFF
 
 
+def expected_bytes(encoded: bytes, n_encoded: int) -> int:
+    """Memory of file and picture: libwebp's own, its two canvases, Pillow's copy, and the picture."""
+    width, height = webp_size(encoded)
+    return n_encoded + _BYTES * width * height
+
+
 register_format(
     ImageFormat(
         "WebP",
@@ -39,5 +47,6 @@ register_format(
         declared_by=lambda encoded: encoded.startswith(b"RIFF") and encoded[8:12] == b"WEBP",
         open=open_webp,
         size_before_opening=webp_size,
+        expected_bytes=expected_bytes,
     )
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from headstart.data.images.bounds import decoding_turn
@@ -10,8 +11,6 @@ from headstart.data.readers.folder.companions import companions
 from headstart.errors import ImageError
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from headstart.data.images.files import FilePixels
 
 _N_LOOKED_AT: Final = 8  # pairs of each kind
@@ -72,21 +71,35 @@ def _suffix(name: str) -> str:
     return name.rpartition(".")[2].lower()
 
 
+@dataclass(frozen=True)
+class _Look:
+    """Size of a picture, and whether it has as few colours as a mask, or as many as an image."""
+
+    size: tuple[int, int]
+    has_few: bool
+    has_many: bool
+
+
 def _companion_of(pixels: FilePixels, pair: Pair) -> int | None:
     """Place of the mask or thumbnail in a pair; None where neither is one, or a file cannot be read."""
     try:
-        with decoding_turn():
-            first, second = (pixels.open(0, name).decoded().image for name in pair)
-            looks = [_belongs_to(first, second), _belongs_to(second, first)]
+        first, second = (_look_at(pixels, name) for name in pair)
     except ImageError:
         return None
+    looks = [_belongs_to(first, second), _belongs_to(second, first)]
     return looks.index(True) if sum(looks) == 1 else None
 
 
-def _belongs_to(companion: Image.Image, image: Image.Image) -> bool:
+def _look_at(pixels: FilePixels, name: str) -> _Look:
+    with decoding_turn():
+        image = pixels.open(0, name).decoded().image
+        has_few = image.getcolors(_MASK_COLOURS) is not None
+        return _Look(image.size, has_few, not has_few and image.getcolors(_IMAGE_COLOURS) is None)
+
+
+def _belongs_to(companion: _Look, image: _Look) -> bool:
     """Whether one picture looks like a mask of another, or its thumbnail."""
-    has_few = companion.getcolors(_MASK_COLOURS) is not None
-    if companion.size == image.size and has_few and image.getcolors(_IMAGE_COLOURS) is None:
+    if companion.size == image.size and companion.has_few and image.has_many:
         return True
     shares = [small / large for small, large in zip(companion.size, image.size, strict=True)]
     return max(shares) <= _THUMB_SHARE and abs(shares[0] / shares[1] - 1) <= _ASPECT_SLACK

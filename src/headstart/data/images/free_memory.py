@@ -1,8 +1,11 @@
-"""Reuse of Pillow's memory from one picture to the next while many are read."""
+"""Memory of pictures that are done with: kept for the next one, or given back to the system."""
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final
 
@@ -43,3 +46,21 @@ class PillowBlocks:
 
 
 PILLOW_BLOCKS: Final = PillowBlocks()
+
+
+def give_back_freed() -> None:
+    """Give freed memory back to the system, of Pillow's pool and of the C library's, which keep it for later."""
+    _CORE.clear_cache()
+    trim = _trim()
+    if trim is not None:
+        trim(0)
+
+
+@functools.cache
+def _trim() -> Callable[[int], int] | None:
+    """``malloc_trim`` of the GNU C library; None where there is another."""
+    try:
+        trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError, TypeError):
+        return None
+    return trim
