@@ -71,3 +71,10 @@ def test_parts_of_the_data_are_taken_as_they_are():
 def test_a_class_that_is_too_small_is_refused_as_before():
     with pytest.raises(SplitError, match="Class '0' has 3 images but 5 folds with 4 inner folds need at least 5"):
         make_split(labels_of(3, 50), scheme="auto")
+
+
+def test_images_and_groups_of_classes_count_those_of_positive_weight():
+    labels, groups = np.array([0, 0, 0, 1, 1, 2]), np.array([5, 5, 7, 7, 9, 9])
+    weights = np.array([1, 1, 1, 1, 0, 1])
+    task = SplitTask.of(labels, groups=groups, weights=weights, strata=None, names=None, classes=("a", "b", "c", "d"))
+    assert task.class_units() == {"a": (3, 2), "b": (1, 1), "c": (1, 1)}

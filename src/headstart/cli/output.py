@@ -107,16 +107,20 @@ def print_scores(results: RunResults | TestSetResults) -> None:
             for row, (_, one) in zip(rows, estimates, strict=True)
         ]
     print_table("Scores", columns, rows)
-    print_table(
-        "Classes", ["class", "images", "precision", "recall", "specificity", "F1", "ROC AUC"], _class_rows(results)
-    )
+    rows, n_classes = _class_rows(results), len(results.per_class)
+    title = "Classes" if len(rows) == n_classes else f"The {len(rows)} of {n_classes:,} classes with the lowest recall"
+    print_table(title, ["class", "images", "precision", "recall", "specificity", "F1", "ROC AUC"], rows)
 
 
 def _class_rows(results: RunResults | TestSetResults) -> list[list[str]]:
-    """A row a class, in the order of the classes, whatever the order in a file."""
+    """A row a class, in the order of the classes, whatever the order in a file; of very many those found least."""
+    from headstart.report.many_classes import first_classes
+
     names = ("precision", "recall", "specificity", "f1", "roc_auc")
     task: Any = getattr(results, "task", results)  # a run speaks of its classes there, a test set itself
-    found = [(label, results.per_class[label]) for label in task.classes]
+    recalls = [results.per_class[label].metrics["recall"].value for label in task.classes]
+    shown = first_classes(len(recalls), lambda code: 1.0 if (recall := recalls[code]) is None else recall)
+    found = [(label, results.per_class[label]) for label in (task.classes[code] for code in shown)]
     return [
         [label, f"{scores.support:,}", *(score(scores.metrics[name].value) for name in names)]
         for label, scores in found

@@ -43,15 +43,18 @@ def csv_bytes(rows: Iterable[Sequence[Any]]) -> bytes:
     >>> csv_bytes([["image", "score"], ["=1+1.png", -0.5], ["'@a", None]])
     b"image,score\n'=1+1.png,-0.5\n''@a,\n"
     """
-    text = io.StringIO()
+    parts: list[bytes] = []
     line = io.StringIO()  # ended as CSV has it, so that a carriage return inside a cell is quoted too
     writer, is_raw = csv.writer(line, lineterminator="\r\n"), writes_raw()
     for row in rows:
         writer.writerow(row if is_raw else [marked(cell) if isinstance(cell, str) else cell for cell in row])
-        text.write(line.getvalue().removesuffix("\r\n") + "\n")
+        ended = line.getvalue().removesuffix("\r\n") + "\n"
+        parts.append(
+            ended.encode(errors="backslashreplace")
+        )  # of names that are no UTF-8 the odd bytes are spelled out
         line.seek(0)
         line.truncate()
-    return text.getvalue().encode(errors="backslashreplace")  # of names that are no UTF-8 the odd bytes are spelled out
+    return b"".join(parts)
 
 
 def marked(text: str) -> str:

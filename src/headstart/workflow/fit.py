@@ -34,6 +34,7 @@ from headstart.workflow.job.explanations import ExplanationWork, forget_pictures
 from headstart.workflow.job.finetuning import fine_tuning_study, plan_fine_tuning
 from headstart.workflow.job.fold_extractors import FoldExtractors, is_fitted
 from headstart.workflow.job.job import Job
+from headstart.workflow.job.memory import memory_note
 from headstart.workflow.job.near_duplicates import join_near_duplicates, named_as_copies
 from headstart.workflow.job.sources import FeatureSource, open_cache
 from headstart.workflow.job.time_estimate import (
@@ -44,9 +45,11 @@ from headstart.workflow.job.time_estimate import (
     fit_costs,
     made_notes,
     n_extractions,
+    needed_bytes,
     note_split_rule,
     search_notes,
 )
+from headstart.workflow.job.time_saving import time_words
 from headstart.workflow.job.transferability import transferability
 from headstart.workflow.options.config import given_options
 from headstart.workflow.options.fit import FitOptions
@@ -337,6 +340,7 @@ def estimate_fit(
             *search_notes(job.plan, split, dataset),
             *left_out_notes(job.space, job.views, len(dataset)),
             *tuning_notes,
+            *filter(None, (time_words(seconds, split), memory_note(needed_bytes(job, costs.n_views)))),
         ],
         "worker_processes": options.n_worker_processes,
         "seconds": seconds,

@@ -35,6 +35,7 @@ from headstart.workflow.job.environment import Stopwatch
 from headstart.workflow.job.finetuning import check_fine_tuning
 from headstart.workflow.job.job import Job
 from headstart.workflow.job.made_rows import check_made_rows, makes_rows
+from headstart.workflow.job.memory import check_machine
 from headstart.workflow.job.near_duplicates import copy_names, join_copies, named_as_copies
 from headstart.workflow.job.sources import named_space, open_sources
 from headstart.workflow.options.data import as_source, check_apart
@@ -163,6 +164,7 @@ class Preflight:
                 skip_unreadable=options.skip_unreadable,
                 n_threads=options.threads,
                 channels=options.channels,
+                check=lambda listed: check_machine(len(listed), len(listed.classes), repeats=options.repeats),
                 progress=progress,
             )
         if options.ordinal is not None:

@@ -82,10 +82,8 @@ def _smallest_class(task: SplitTask) -> tuple[int, tuple[str, float]]:
 
     Groups of unequal size count as Kish's effective number, (sum n)^2 / sum n^2, as in the intervals.
     """
-    counted = task.strata.kind < task.strata.n_needed
-    n_groups = int(task.groups.max()) + 1
-    pairs, sizes = np.unique(task.labels[counted] * n_groups + task.groups[counted], return_counts=True)
-    codes = pairs // n_groups
+    pairs, sizes = task.class_groups()
+    codes = pairs[:, 0]
     whole = np.bincount(codes, weights=sizes, minlength=len(task.classes))
     squares = np.bincount(codes, weights=sizes.astype(np.float64) ** 2, minlength=len(task.classes))
     present = np.unique(task.labels)

@@ -66,12 +66,19 @@ class SplitTask:
 
     def class_units(self) -> dict[str, tuple[int, int]]:
         """Images and groups of every class that occurs, counting images of positive weight."""
-        counted = self.strata.kind < self.strata.n_needed
-        codes = np.unique(self.labels)
-        chosen = {int(code): counted & (self.labels == code) for code in codes.tolist()}
+        pairs, sizes = self.class_groups()
+        n_images = np.bincount(pairs[:, 0], weights=sizes, minlength=len(self.classes))
+        n_groups = np.bincount(pairs[:, 0], minlength=len(self.classes))
         return {
-            self.classes[code]: (int(rows.sum()), len(np.unique(self.groups[rows]))) for code, rows in chosen.items()
+            self.classes[code]: (int(n_images[code]), int(n_groups[code])) for code in np.unique(self.labels).tolist()
         }
+
+    def class_groups(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Every class and group (n_pairs, 2) with images of positive weight, and the number of these (n_pairs,)."""
+        counted = self.strata.kind < self.strata.n_needed
+        width = int(self.groups.max()) + 1
+        pairs, sizes = np.unique(self.labels[counted] * width + self.groups[counted], return_counts=True)
+        return np.stack(np.divmod(pairs, width), axis=1), sizes
 
     def draw(
         self, rows: Rows, fractions: Sequence[float], seed: np.random.SeedSequence, kind: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from headstart.results.exports import ExportContext, register_export
@@ -25,13 +27,17 @@ def baselines_csv(dataset: ImageDataset, transfer: Transfer) -> bytes:
     The column ``best`` is 1 where the inner folds of the row's outer fold prefer that baseline: those rows together are
     what the run is compared with.
     """
+    columns = [f"probability:{name}" for name in transfer.oof.classes]
+    header = ["baseline", "best", "image", "label", "predicted", *columns, "repeat", "fold"]
+    return csv_bytes(itertools.chain([header], _rows(dataset, transfer)))
+
+
+def _rows(dataset: ImageDataset, transfer: Transfer) -> Iterator[list[Any]]:
     like = transfer.oof
     place_of = {
         (fold.outer.repeat, fold.outer.fold): transfer.best[number]
         for number, fold in enumerate(transfer.outcomes[0].folds)
     }
-    columns = [f"probability:{name}" for name in like.classes]
-    rows: list[list[Any]] = [["baseline", "best", "image", "label", "predicted", *columns, "repeat", "fold"]]
     for place, outcome in enumerate(transfer.outcomes):
         oof = outcome.oof(like)
         for repeat in range(like.n_repeats):
@@ -40,6 +46,4 @@ def baselines_csv(dataset: ImageDataset, transfer: Transfer) -> bytes:
                 best = int(place_of[repeat, fold] == place)
                 names = [dataset.names[row], like.classes[int(like.labels[row])]]
                 predicted = like.classes[int(probabilities.argmax())]
-                numbers = [repr(float(value)) for value in probabilities]
-                rows.append([outcome.name, best, *names, predicted, *numbers, repeat, fold])
-    return csv_bytes(rows)
+                yield [outcome.name, best, *names, predicted, *probabilities.tolist(), repeat, fold]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -38,17 +39,19 @@ def predictions_csv(dataset: ImageDataset, oof: OutOfFold, decided: DecidedOutOf
     sets = None if decided is None else decided.sets
     kept = {"set": sets, "weight": oof.weights, "group": oof.groups}
     extra = [name for name, values in kept.items() if values is not None]
-    rows: list[list[Any]] = [["image", "label", "predicted", *columns, "repeat", "fold", *extra]]
-    predicted = oof.probabilities.argmax(axis=2) if decided is None else decided.predicted_classes
-    for repeat in range(oof.n_repeats):
-        for row in oof.rows_of(repeat).tolist():
-            names = [dataset.names[row], oof.classes[int(oof.labels[row])], oof.classes[int(predicted[repeat, row])]]
-            values = [repr(float(value)) for value in oof.probabilities[repeat, row]]
-            chosen = [] if sets is None else [set_words(oof.classes, sets[repeat, row])]
-            weight = [] if oof.weights is None else [repr(float(oof.weights[row]))]
-            group = [] if oof.groups is None else [_group_name(dataset, oof.groups, row)]
-            rows.append([*names, *values, repeat, int(oof.fold[repeat, row]), *chosen, *weight, *group])
-    return csv_bytes(rows)
+    header = ["image", "label", "predicted", *columns, "repeat", "fold", *extra]
+    predicted = oof.predicted if decided is None else decided.predicted_classes
+
+    def cells(repeat: int, row: int) -> list[Any]:
+        names = [dataset.names[row], oof.classes[int(oof.labels[row])], oof.classes[int(predicted[repeat, row])]]
+        chosen = [] if sets is None else [set_words(oof.classes, sets[repeat, row])]
+        weight = [] if oof.weights is None else [float(oof.weights[row])]
+        group = [] if oof.groups is None else [_group_name(dataset, oof.groups, row)]
+        values = oof.probabilities[repeat, row].tolist()
+        return [*names, *values, repeat, int(oof.fold[repeat, row]), *chosen, *weight, *group]
+
+    body = (cells(repeat, row) for repeat in range(oof.n_repeats) for row in oof.rows_of(repeat).tolist())
+    return csv_bytes(itertools.chain([header], body))
 
 
 def set_words(classes: Sequence[str], inside: NDArray[np.bool_]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,9 +49,10 @@ def audit_data(
     skip_unreadable: bool,
     n_threads: int | None,
     channels: Sequence[str] | None = None,
+    check: Callable[[ImageDataset], None] | None = None,
     progress: Progress | None = None,
 ) -> AuditedDataset:
-    """Read and audit a data set that is to be trained on.
+    """Read and audit a data set that is to be trained on; `check` may refuse it before any image is decoded.
 
     Raises
     ------
@@ -63,6 +64,8 @@ def audit_data(
     progress = progress or Silent()
     dataset, source = open_data(data)
     _check_trainable(dataset)
+    if check is not None:
+        check(dataset)
     n_workers = n_threads or available_processors()
     if channels is not None:
         check_channels(dataset, channels)

@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.baselines.random_weights import random_weights_extractor
 from headstart.decisions import DecisionRules
-from headstart.features.descriptors.extractor import SECONDS_PER_IMAGE, DescriptorExtractor
+from headstart.features.descriptors.extractor import DescriptorExtractor
 from headstart.features.extract import extract_features, n_cached
 from headstart.results.models.transfer import TransferResults
 from headstart.results.writers.transfer import transfer_results
@@ -128,7 +128,7 @@ def baseline_seconds(
     times = len(outer_folds(split)) if is_fitted else 1
     features_s: list[float] = []
     if missing := len(dataset) - n_cached(dataset, baselines.describer, cache):
-        features_s.append(missing * SECONDS_PER_IMAGE / baselines.describer.engine.n_threads)
+        features_s.append(missing * baselines.describer.seconds_per_image())
     untrained = baselines.random_extractor
     if untrained is not None and (missing := len(dataset) - n_cached(dataset, untrained, cache)):
         features_s += [missing * seconds_per_image(untrained)] * times

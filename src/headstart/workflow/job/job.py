@@ -108,7 +108,7 @@ def study_plan(
         choose_by=options.metric,
         positive=positive,
         seed=options.seed,
-        n_jobs=options.n_worker_processes,
+        n_jobs=1 if options.quick else options.n_worker_processes,  # one head is fitted before processes have begun
         halving=space.halving,
         seconds_per_image=tuple(source.rough_seconds_per_image for source in sources),
         n_views=n_views,

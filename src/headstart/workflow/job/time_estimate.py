@@ -24,7 +24,9 @@ from headstart.study.plan import StudyPlan
 from headstart.study.time_estimate import study_seconds
 from headstart.workflow.job.job import Job
 from headstart.workflow.job.made_rows import made_row_counts
+from headstart.workflow.job.memory import least_bytes, memory_note
 from headstart.workflow.job.sources import FeatureSource
+from headstart.workflow.job.time_saving import time_words
 from headstart.workflow.options.finetuning import requested_specs
 from headstart.workflow.options.training_set import left_out_notes
 
@@ -255,11 +257,22 @@ def announce(job: Job, cache: FeatureCache, split: Split, baselines_s: Sequence[
         f"{split.scheme}{repeated}{beside}: about {minutes:.1f} minutes{', and fine-tuning' if tunes else ''}."
     )
     note_split_rule(split, job.progress)
+    seconds = {"features": costs.features_s, "heads": costs.heads_s, "baselines": sum(costs.baselines_s)}
+    for words in (time_words(seconds, split), memory_note(needed_bytes(job, costs.n_views))):
+        if words:
+            job.progress.note(words)
     job.progress.expect(costs.stages(*([None] if tunes else []), *([0.0] if plan.ensemble else [])))
     left_out = left_out_notes(job.space, job.views, len(dataset))
     for note in (*made_notes(costs), *search_notes(plan, split, dataset), *left_out):
         job.progress.note(f"Note: {note}")
     return costs
+
+
+def needed_bytes(job: Job, n_views: int) -> int:
+    """About how many bytes of memory a fit takes: features of all images and views, twice, and what results take."""
+    n_images, n_classes = len(job.audited.dataset), len(job.audited.dataset.classes)
+    widths = sum(source.extractor.row_shape[0] for source in job.sources)
+    return 2 * 4 * widths * n_images * n_views + least_bytes(n_images, n_classes, repeats=job.options.repeats)
 
 
 def note_split_rule(split: Split, progress: Progress) -> None:
