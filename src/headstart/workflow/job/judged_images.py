@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headstart.data.images.bounds import decoding_turn
-from headstart.data.images.pillow_memory import PILLOW_BLOCKS
+from headstart.data.images.free_memory import PILLOW_BLOCKS
 from headstart.errors import DataError, ImageError, plural
 from headstart.model import mark_of
 
