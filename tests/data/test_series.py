@@ -97,6 +97,19 @@ def test_a_coarser_division_wins_where_it_is_close_too(thumbnails: np.ndarray) -
     assert fine.n_groups == N_SERIES  # two series of a "p" are strangers
 
 
+def test_a_coarser_division_tears_no_series_apart(thumbnails: np.ndarray) -> None:
+    # subjects of one thousand look alike too, as cells of one module do, so groups by the first digits are close; but
+    # each piece of a subject has a beginning of its own and would part from the others in them
+    alike = thumbnails.astype(np.float64)
+    for rows in np.split(np.arange(len(SERIES)), 3):
+        alike[rows] = 0.4 * alike[rows] + 0.6 * alike[rows[:1]]
+    names = [f"exp{row % LENGTH + 1}_num_{100_000 + one * 125}.jpg" for row, one in enumerate(SERIES.tolist())]
+    series = find_series(names, alike.astype(np.uint8), np.zeros_like(LABELS))
+    assert series is not None
+    codes = groups_from_names(names, series.pattern).codes
+    assert all(len(set(codes[one == SERIES])) == 1 for one in range(N_SERIES))
+
+
 def test_bursts_are_named(thumbnails: np.ndarray) -> None:
     times = [1_000.0 * one + row % LENGTH for row, one in enumerate(SERIES.tolist())]
     words = burst_warning(times, thumbnails, LABELS)

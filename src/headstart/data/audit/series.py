@@ -18,9 +18,13 @@ MIN_GROUPS: Final = 10
 N_PERMUTATIONS: Final = 99
 MAX_CLOSENESS: Final = 0.85
 """Largest mean distance of neighbours in a series, in units of that of images of one class drawn at random."""
+_MIN_DEVIATIONS: Final = 3.5
+"""Standard deviations of random pairs by which neighbours must be closer: a dozen divisions of the names are tried, so
+that one in a hundred of each would be one false proposal in ten data sets."""
 BURST_S: Final = 10.0
 _MIN_SHARE: Final = 0.3  # of the images that share their series with another
 _MIN_PAIRS: Final = 20
+_MIN_KEPT: Final = 0.9  # of the neighbours in a finer division that a coarser one keeps together
 _MAX_PAIRS: Final = 2_000
 _GRID: Final = 8
 _SEPARATORS: Final = " _.()-"
@@ -109,7 +113,13 @@ def find_series(
 def _is_better(
     looks: _Looks, groups: Integers, order: Integers, closeness: float, finer: tuple[str, Integers, float]
 ) -> bool:
-    """Whether a division joins groups of a finer one that are close too, or joins few and loses little."""
+    """Whether a division joins groups of a finer one that are close too, or joins few and loses little.
+
+    One that tears groups of the finer one apart, as the last digits of numbers do, is better where it is closer alone.
+    """
+    pairs = _neighbours(finer[1], order, None)
+    if np.mean(groups[pairs[:, 0]] == groups[pairs[:, 1]]) < _MIN_KEPT:
+        return closeness < finer[2]
     added = _neighbours(groups, order, finer[1])
     if len(added) < _MIN_PAIRS:
         return closeness <= 1.1 * finer[2]
@@ -271,8 +281,10 @@ class _Looks:
         own = self._distance(pairs[:, 0], pairs[:, 1])
         classes = list(self._classes_of(pairs[:, 1]))
         drawn = [self._distance(pairs[:, 0], _of_same_class(classes, generator)) for _ in range(N_PERMUTATIONS)]
-        closeness = own / max(float(np.mean(drawn)), 1e-9)
-        return closeness if own < min(drawn) and closeness <= MAX_CLOSENESS else None
+        mean, deviation = float(np.mean(drawn)), float(np.std(drawn))
+        closeness = own / max(mean, 1e-9)
+        is_chance = own >= min(drawn) or own > mean - _MIN_DEVIATIONS * deviation
+        return None if is_chance or closeness > MAX_CLOSENESS else closeness
 
     def _distance(self, left: Integers, right: Integers) -> float:
         return float(np.sqrt(np.square(self.grids[left] - self.grids[right]).sum(axis=1)).mean())
