@@ -33,7 +33,7 @@ from headstart.cells.simulation.assay import DOSES_UM, SimulatedAssay
 from headstart.data import read_dataset
 from headstart.samples.solar_cells import solar_cells
 
-SEED = 7_301
+SEED = 9_157
 METRIC = "balanced_accuracy"
 BURST_GAP_S = 10.0
 LENGTH = 4

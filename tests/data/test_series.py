@@ -110,6 +110,19 @@ def test_a_coarser_division_tears_no_series_apart(thumbnails: np.ndarray) -> Non
     assert all(len(set(codes[one == SERIES])) == 1 for one in range(N_SERIES))
 
 
+def test_whole_fields_go_before_parts_of_a_number(thumbnails: np.ndarray) -> None:
+    # cells of one picture share little, and those with neighbouring numbers somewhat more
+    rng = np.random.default_rng(9)
+    places = np.stack([thumbnail(one) for one in pictures(seed=1)])[rng.permutation(len(SERIES))[np.arange(96) // 2]]
+    own = rng.integers(0, 255, (96, 8, 8)).repeat(4, axis=1).repeat(4, axis=2)
+    faint = (0.5 * thumbnails + 0.2 * places + 0.3 * own).astype(np.uint8)
+    names = [f"m{one}_cell{10 * (row % LENGTH // 2) + row % 2:02d}.png" for row, one in enumerate(SERIES.tolist())]
+    series = find_series(names, faint, np.zeros_like(LABELS))
+    assert series is not None
+    assert (series.n_groups, series.pattern) == (N_SERIES, r"([^/]+)_+[^/_]+\.\w+$")
+    assert 0.8 < series.closeness <= 0.9
+
+
 def test_bursts_are_named(thumbnails: np.ndarray) -> None:
     times = [1_000.0 * one + row % LENGTH for row, one in enumerate(SERIES.tolist())]
     words = burst_warning(times, thumbnails, LABELS)

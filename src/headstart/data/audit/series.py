@@ -18,6 +18,8 @@ MIN_GROUPS: Final = 10
 N_PERMUTATIONS: Final = 99
 MAX_CLOSENESS: Final = 0.85
 """Largest mean distance of neighbours in a series, in units of that of images of one class drawn at random."""
+MAX_CLOSENESS_OF_FIELDS: Final = 0.9
+"""The same of groups by whole fields of the names, which were meant to say something."""
 _MIN_DEVIATIONS: Final = 3.5
 """Standard deviations of random pairs by which neighbours must be closer: a dozen divisions of the names are tried, so
 that one in a hundred of each would be one false proposal in ten data sets."""
@@ -31,6 +33,8 @@ _SEPARATORS: Final = " _.()-"
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float32]
+_Division = tuple[str, Integers, float]
+"""Pattern, group of every image, and closeness of neighbours in a group."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +102,15 @@ def find_series(
         return None
     looks = _Looks.of(thumbnails, np.zeros(len(names), dtype=np.int64) if labels is None else labels, seed)
     order = np.array(sorted(range(len(names)), key=lambda row: natural_key(names[row])), dtype=np.int64)
-    best: tuple[str, Integers, float] | None = None
+    best: _Division | None = None
     for pattern, groups in _divisions(names):
-        closeness = looks.closeness(_neighbours(groups, order, None))
-        if closeness is not None and (best is None or _is_better(looks, groups, order, closeness, best)):
-            best = (pattern, groups, closeness)
+        limit = MAX_CLOSENESS if _cuts_numbers(pattern) else MAX_CLOSENESS_OF_FIELDS
+        closeness = looks.closeness(_neighbours(groups, order, None), limit)
+        if closeness is None:
+            continue
+        found = (pattern, groups, closeness)
+        if best is None or _is_better(looks, order, found, best):
+            best = found
     if best is None:
         return None
     pattern, groups, closeness = best
@@ -110,20 +118,25 @@ def find_series(
     return Series(pattern, len(sizes), int(sizes[sizes > 1].sum()), closeness)
 
 
-def _is_better(
-    looks: _Looks, groups: Integers, order: Integers, closeness: float, finer: tuple[str, Integers, float]
-) -> bool:
+def _is_better(looks: _Looks, order: Integers, coarse: _Division, fine: _Division) -> bool:
     """Whether a division joins groups of a finer one that are close too, or joins few and loses little.
 
     One that tears groups of the finer one apart, as the last digits of numbers do, is better where it is closer alone.
+    One by whole fields goes before one by digits that loses little more: that is cut in arbitrary places.
     """
-    pairs = _neighbours(finer[1], order, None)
+    (pattern, groups, closeness), (fine_pattern, fine_groups, fine_closeness) = coarse, fine
+    pairs = _neighbours(fine_groups, order, None)
     if np.mean(groups[pairs[:, 0]] == groups[pairs[:, 1]]) < _MIN_KEPT:
-        return closeness < finer[2]
-    added = _neighbours(groups, order, finer[1])
-    if len(added) < _MIN_PAIRS:
-        return closeness <= 1.1 * finer[2]
+        return closeness < fine_closeness
+    added = _neighbours(groups, order, fine_groups)
+    if len(added) < _MIN_PAIRS or (_cuts_numbers(fine_pattern) and not _cuts_numbers(pattern)):
+        return closeness <= 1.1 * fine_closeness
     return looks.closeness(added) is not None
+
+
+def _cuts_numbers(pattern: str) -> bool:
+    """Whether a pattern takes the last digits of a number away, instead of whole fields or numbers."""
+    return ")[0-9]" in pattern and ")[0-9]+" not in pattern
 
 
 def burst_warning(
@@ -271,8 +284,8 @@ class _Looks:
             grids[start : start + 4096] = block.mean(axis=(2, 4), dtype=np.float32).reshape(-1, _GRID * _GRID)
         return cls(grids / np.maximum(grids.std(axis=0), 1e-3), labels, seed)
 
-    def closeness(self, pairs: Integers) -> float | None:
-        """Mean distance of pairs over that of random ones of the same classes; None where it may be chance."""
+    def closeness(self, pairs: Integers, limit: float = MAX_CLOSENESS) -> float | None:
+        """Mean distance of pairs over that of random ones of the same classes; None where above a limit or chance."""
         if len(pairs) < _MIN_PAIRS:
             return None
         generator = np.random.default_rng(self.seed)
@@ -284,7 +297,7 @@ class _Looks:
         mean, deviation = float(np.mean(drawn)), float(np.std(drawn))
         closeness = own / max(mean, 1e-9)
         is_chance = own >= min(drawn) or own > mean - _MIN_DEVIATIONS * deviation
-        return None if is_chance or closeness > MAX_CLOSENESS else closeness
+        return None if is_chance or closeness > limit else closeness
 
     def _distance(self, left: Integers, right: Integers) -> float:
         return float(np.sqrt(np.square(self.grids[left] - self.grids[right]).sum(axis=1)).mean())
