@@ -58,8 +58,10 @@ SCRIPTS = (
     "cells_segmentation",
     "cells_assay",
     "signals_watch",
+    "paper",
 )
 WITH_QUICK = (
+    "paper",
     "audit",
     "one_picture",
     "fuzz",

@@ -37,6 +37,23 @@ class Verbatim:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A page or file beside this one; `place` is its path from here."""
+
+    text: str
+    place: str
+
+
+@dataclass(frozen=True)
+class Links:
+    """A list of links under one name."""
+
+    kind: ClassVar[str] = "links"
+    label: str
+    items: tuple[Link, ...]
+
+
+@dataclass(frozen=True)
 class ReportTable:
     """Cells already formatted; the first cell of every row heads the row.
 
@@ -197,7 +214,7 @@ class Explorer:
     note: str
 
 
-Plain: TypeAlias = Text | Bullets | Verbatim | ReportTable | FigureRow | Gallery | Headline | Scale
+Plain: TypeAlias = Text | Bullets | Verbatim | Links | ReportTable | FigureRow | Gallery | Headline | Scale
 """A block that holds no others."""
 
 

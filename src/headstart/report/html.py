@@ -23,9 +23,17 @@ def picture(plot: Plot, svg: bytes) -> Picture:
 
 
 def render_page(
-    title: str, sections: Sequence[Section], *, version: str, beside: str = "results.json and predictions.csv"
+    title: str,
+    sections: Sequence[Section],
+    *,
+    version: str,
+    beside: str = "results.json and predictions.csv",
+    figures: bool = True,
 ) -> str:
-    """The whole page; every text is escaped, and its content policy forbids all but its own style sheet and scripts."""
+    """The whole page; every text is escaped, and its content policy forbids all but its own style sheet and scripts.
+
+    `beside` names the files that hold its numbers; `figures` says whether its figures lie there as files, too.
+    """
     page = _templates().get_template("report.html.j2")
     style, script = _inlined("report.css"), _inlined("page.js", "images.js", "threshold.js")
     return page.render(
@@ -33,6 +41,7 @@ def render_page(
         sections=sections,
         version=version,
         beside=beside,
+        figures=figures,
         style=Markup(style),
         script=Markup(script),
         style_hash=_policy_hash(style),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from headstart.workflow.options.fit import FitOptions
     from headstart.workflow.options.learning_curve import CurveOptions
     from headstart.workflow.options.pretrain import PretrainOptions
+    from headstart.workflow.paper.make import Paper, paper
     from headstart.workflow.pretrain import Pretrained, pretrain
     from headstart.workflow.rank import BackboneRanking, rank_backbones
     from headstart.workflow.run import Run
@@ -34,6 +35,7 @@ __all__ = [
     "DataSource",
     "FitOptions",
     "LearningCurve",
+    "Paper",
     "PretrainOptions",
     "Pretrained",
     "Run",
@@ -43,6 +45,7 @@ __all__ = [
     "evaluate",
     "fit",
     "fit_cells",
+    "paper",
     "pretrain",
     "rank_backbones",
     "read_config",
@@ -55,6 +58,7 @@ _HOMES = {
     "DataSource": "options.data",
     "FitOptions": "options.fit",
     "LearningCurve": "learning_curve",
+    "Paper": "paper.make",
     "PretrainOptions": "options.pretrain",
     "Pretrained": "pretrain",
     "Run": "run",
@@ -64,6 +68,7 @@ _HOMES = {
     "evaluate": "evaluate",
     "fit": "fit",
     "fit_cells": "cells",
+    "paper": "paper.make",
     "pretrain": "pretrain",
     "rank_backbones": "rank",
     "read_config": "options.config",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +39,9 @@ SOURCES: Final = (
 )
 """What a fit on lesions looks at: the network at a crop around the lesion, and numbers measured in the whole picture,
 its proportions kept."""
+AS_PUBLISHED: Final[Mapping[str, Any]] = {"backbone": "vgg19", "grid": "paper", "features": "last"}
+"""The paper's way: VGG-19, its adjusted dense classifier (a grid over activation, dropout, optimizer, batch size and
+epochs), whole images."""
 N_SHOWN: Final = 8
 
 
@@ -143,6 +146,12 @@ def with_sources(options: FitOptions) -> FitOptions:
     space = replace(heads, sources=SOURCES, name="lesions")
     can_average = options.strategy == FitOptions.strategy
     return replace(options, grid=None, study=space, ensemble=options.ensemble or can_average)
+
+
+def as_published(options: FitOptions) -> FitOptions:
+    """The options with the paper's way (`AS_PUBLISHED`), what they name themselves left as it is."""
+    open_: Mapping[str, Any] = {} if options.study is not None else AS_PUBLISHED
+    return replace(options, **{name: value for name, value in open_.items() if getattr(options, name) is None})
 
 
 def looked_at(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -20,9 +19,6 @@ from headstart.workflow.options.lesions import LesionFitOptions, LesionReadingOp
 from headstart.workflow.options.option import declared_options
 
 _FIT = tuple(item.name for item in declared_options(FitOptions) if item.name not in ("channels", "white_level"))
-_PAPER = {"backbone": "vgg19", "grid": "paper", "features": "last"}
-"""The paper's way: VGG-19, its adjusted dense classifier (a grid over activation, dropout, optimizer, batch size and
-epochs), whole images."""
 
 
 @register_command(order=86)
@@ -87,11 +83,11 @@ def fit(data: str, output: str, preset: str, estimate: bool, quiet: bool, **give
     """
     from headstart.cli.output import print_plan, print_run
     from headstart.cli.progress import TerminalProgress
-    from headstart.workflow.lesions import estimate_lesions, fit_lesions
+    from headstart.workflow.lesions import as_published, estimate_lesions, fit_lesions
 
     options, fit_options = collect(LesionFitOptions, given), collect(FitOptions, given)
     if preset == "paper":
-        fit_options = replace(fit_options, **_paper(fit_options))
+        fit_options = as_published(fit_options)
     progress = TerminalProgress(quiet=quiet)
     if estimate:
         plan = estimate_lesions(data, output, options, fit_options, progress=progress)
@@ -125,9 +121,3 @@ def sheet(data: str, output: str, number: int, clean_up: str | None, **given: An
         print_line(f"Next: headstart lesions fit {shlex.quote(data)} -o runs/lesions")
 
     return Answer(drawn.to_json, show)
-
-
-def _paper(options: FitOptions) -> dict[str, Any]:
-    """Options of the paper's way, those that the user names left as they are."""
-    open_ = {} if options.study is not None else _PAPER
-    return {name: value for name, value in open_.items() if getattr(options, name) is None}

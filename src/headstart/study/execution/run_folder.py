@@ -253,9 +253,11 @@ def _remove_results(path: Path) -> None:
 
 
 def _remove_unfinished(path: Path) -> None:
-    """Remove what a killed process left under temporary names."""
-    for entry in path.rglob(".*.tmp"):
-        if _is_unfinished(entry.name):
+    """Remove what a killed process left under temporary names, files and folders."""
+    for entry in [*path.rglob(".*.tmp")]:
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
             entry.unlink(missing_ok=True)
 
 

@@ -1,0 +1,1 @@
+"""The paper on one page: its three applications run on what is at hand, beside its figures."""

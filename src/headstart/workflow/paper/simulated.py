@@ -1,0 +1,90 @@
+"""Simulated data of two applications, written once, and the pictures that commands make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from headstart.progress import Progress
+from headstart.results.models.explanations import Explanations
+from headstart.results.models.paper import PaperPicture, PaperRun
+from headstart.signals.simulated_files import write_ring
+from headstart.signals.simulated_ring import Ring
+from headstart.study.execution import run_folder as files
+from headstart.workflow.cells import simulate_cells
+from headstart.workflow.cells_count.folder import write_cells_count
+from headstart.workflow.options.cells import SimulationOptions
+from headstart.workflow.paper.plan import PaperPlan
+from headstart.workflow.signals import show_signals
+
+RING: Final = "data/ring"
+ASSAY: Final = "data/assay"
+PLATE: Final = "data/plate"
+COUNTS: Final = "counts"
+CELLS_RUN: Final = "runs/cells"
+WINDOWS: Final = "windows.png"
+
+
+def simulate(root: Path, plan: PaperPlan, progress: Progress) -> None:
+    """Write the ring, the assay and a second plate, where they are not there."""
+    if not (root / RING).is_dir():
+        ring = Ring(plan.recordings, plan.minutes, seed=plan.seed, strength=plan.strength)
+        write_ring(root / RING, ring)
+    for place, number, seed in ((ASSAY, plan.micrographs, plan.seed), (PLATE, plan.counted_micrographs, plan.seed + 1)):
+        if number and not (root / place).is_dir():
+            simulate_cells(root / place, SimulationOptions(micrographs=number, seed=seed), progress=progress)
+
+
+def pictures(root: Path, plan: PaperPlan, runs: list[PaperRun], progress: Progress) -> Iterator[PaperPicture]:
+    """Windows as the network sees them, framed cells, and what spoke for a class; drawn where they are not there."""
+    yield _windows(root, plan)
+    if plan.counted_micrographs:
+        yield _frames(root, progress)
+    for run in runs:
+        found = _heatmap(root, run)
+        if found is not None:
+            yield found
+
+
+def _windows(root: Path, plan: PaperPlan) -> PaperPicture:
+    if not (root / WINDOWS).is_file():
+        show_signals(root / RING, root / WINDOWS, plan.ring_windows)
+    return PaperPicture(
+        application="signals",
+        file=WINDOWS,
+        command=f"headstart signals show DIR/{RING} --window {plan.ring_windows.window} -o windows.png",
+        alt="Windows of the simulated ring as pictures, a row for each class",
+        caption="Windows of the simulated ring as the network sees them, some of each class.",
+    )
+
+
+def _frames(root: Path, progress: Progress) -> PaperPicture:
+    """Overlay of the first micrograph of a plate that the model has not seen."""
+    if not (root / COUNTS).is_dir():
+        write_cells_count(root / CELLS_RUN, root / PLATE / "micrographs", root / COUNTS, progress=progress)
+    first = min((root / COUNTS / "overlays").glob("*.png"), key=lambda path: path.name)
+    return PaperPicture(
+        application="cells",
+        file=first.relative_to(root).as_posix(),
+        command=f"headstart cells count DIR/{CELLS_RUN} DIR/{PLATE}/micrographs -o DIR/{COUNTS}",
+        alt="A simulated micrograph with blue frames around living and red frames around dead cells",
+        caption="Blue frames: called living; red: called dead. The model had not seen this simulated micrograph.",
+    )
+
+
+def _heatmap(root: Path, run: PaperRun) -> PaperPicture | None:
+    """The first sure hit of a run with its map; None where nothing was explained."""
+    place = root / run.folder / files.EXPLANATIONS_FOLDER
+    if not (place / Explanations.file_name).is_file():
+        return None
+    for one in Explanations.read(place / Explanations.file_name).images:
+        if one.kind == "hit" and one.picture is not None:
+            return PaperPicture(
+                application=run.application,
+                file=f"{run.folder}/{files.EXPLANATIONS_FOLDER}/{one.picture.file}",
+                command=f"headstart explain DIR/{run.folder} IMAGES -o FOLDER",
+                alt=f"An image of {one.label} and what spoke for {one.target} in it",
+                caption=f"What spoke for {one.target} in one image ({run.data}), by a model that had not seen it.",
+            )
+    return None
