@@ -31,6 +31,7 @@ def test_a_run_tells_its_data_its_command_and_its_day(tmp_path: Path) -> None:
 
 def test_a_folder_called_data_is_named_with_the_one_around_it(tmp_path: Path) -> None:
     assert origin(tmp_path, source={"data": {"root": "/lib/elpv_dataset/data"}}).data == "elpv_dataset/data"
+    assert origin(tmp_path, source={"data": {"recordings": "/home/ana/ring"}}).data == "ring"
 
 
 @pytest.mark.parametrize("content", [{}, {"begun": "yesterday", "source": {"data": 3}, "request": {}}])

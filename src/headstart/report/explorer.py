@@ -16,7 +16,7 @@ from headstart.report.document import Explorer
 from headstart.report.explained import explanations_of
 from headstart.results.prediction_table import PredictionTable
 
-MAX_PICTURES: Final = 600
+MAX_PICTURES: Final = 400
 """Pictures that a page carries; beyond, a sample of them."""
 MAX_IMAGES: Final = 50_000
 """Images that the tools of a page know of; beyond, a sample of them."""
@@ -181,14 +181,13 @@ def threshold_tool(context: ReportContext) -> Explorer | None:
         return None
     positive, decisions = record.positive, record.results.decisions
     point = None if decisions is None else decisions.final.operating_point
-    costs = (
-        None if decisions is None or decisions.requested.class_rule is None else decisions.requested.class_rule.costs
-    )
+    rule = None if decisions is None else decisions.requested.class_rule
+    by_most_probable = 0.5 if rule is None else None
     content = {
         "positive": 0 if positive is None else positive,
-        "fitted": None if n_classes > 2 else 0.5 if point is None else point.threshold,
+        "fitted": None if n_classes > 2 else by_most_probable if point is None else point.threshold,
         "rule": "" if point is None else point.rule,
-        "costs": None if costs is None or n_classes > 2 else costs.values,
+        "costs": None if rule is None or rule.costs is None or n_classes > 2 else rule.costs.values,
     }
     note = (
         "One threshold for all images, on the out-of-fold probabilities. A threshold that is moved until the numbers "

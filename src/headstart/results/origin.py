@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from headstart.study.execution.run_folder import RUN_FILE, read_run
 
-_PLACES: Final = ("path", "root", "folder", "data")
+_PLACES: Final = ("path", "root", "recordings")
 _COMMON: Final = ("data", "images")
 """Names of folders that say nothing without the folder that they lie in."""
 

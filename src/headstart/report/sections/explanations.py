@@ -49,7 +49,7 @@ def explanation_sentences(context: ReportContext) -> list[MethodsSentence]:
 
 
 def telling_blocks(context: ReportContext) -> tuple[Block, ...]:
-    """Twelve telling images at the most: sure hits, mistakes of the class that matters first, doubtful ones.
+    """Twelve telling images: sure hits, mistakes of the class that matters first, doubtful ones.
 
     With what speaks for a class in each where the run was explained; else as they are.
     """
@@ -67,7 +67,7 @@ def _explained_walls(context: ReportContext, found: Explanations) -> tuple[Galle
     walls = []
     for kind, heading in _HEADINGS.items():
         ones = [one for one in found.images if one.kind == kind]
-        shown = sorted(ones, key=lambda one: not _matters(context, one.label))[:N_OF_A_KIND]
+        shown = sorted(ones, key=lambda one: not _matters(context, one.label))
         if shown:
             walls.append(Gallery(heading, tuple(_tile(context, one) for one in shown), wide=True))
     return tuple(walls)
@@ -105,10 +105,6 @@ def explanation_section(context: ReportContext, drawn: Drawn) -> Section | None:
     if found is None:
         return None
     blocks: list[Block] = [Text(_how_to_read(context, found), tone="note")]
-    for kind, heading in _HEADINGS.items():
-        further = [one for one in found.images if one.kind == kind and one.image not in context.pictured]
-        if further:
-            blocks.append(Gallery(heading, tuple(_tile(context, one) for one in further), wide=True))
     if found.images:
         blocks.append(_table(context, found))
     if found.notes:

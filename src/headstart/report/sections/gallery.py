@@ -124,7 +124,7 @@ def thumbnail(picture: Image.Image) -> str:
 
 def small_picture(picture: Image.Image) -> str:
     """Picture as a WebP data URI, at most `SMALL_PIXELS` on its longer side, without any metadata."""
-    return _data_uri(picture, SMALL_PIXELS, "webp", quality=_WEBP_QUALITY, method=2)
+    return _data_uri(picture, SMALL_PIXELS, "webp", quality=_WEBP_QUALITY, method=0)
 
 
 def _data_uri(picture: Image.Image, side: int, kind: str, **options: int) -> str:

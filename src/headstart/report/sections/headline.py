@@ -7,13 +7,14 @@ from typing import Final
 from headstart.data.readers.table import GROUPS_NAMED_BY
 from headstart.errors import plural
 from headstart.report.context import ReportContext
-from headstart.report.document import Block, Bullets, Headline, Plain, Section, Sides, Text
+from headstart.report.document import Bullets, Headline, Plain, Section, Sides, Text
 from headstart.report.sections import Drawn, register_section
 from headstart.report.sections.explanations import telling_blocks
 from headstart.report.sections.provenance import provenance_line
 from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_title
 from headstart.report.text.score_scale import score_scale
+from headstart.results.exports.label_issues import LABEL_ISSUES_FILE
 from headstart.results.models.run_results import RunResults
 
 _PROVISIONAL: Final = (
@@ -28,6 +29,8 @@ _VERDICTS = {
         "warning",
     ),
 }
+_LONG = 250
+"""Characters of warnings from which on the scale stands under the score, not under them."""
 _NOT_COMPARED = "No simple method was judged beside it, so whether the pretrained network helps is left open."
 
 
@@ -44,10 +47,14 @@ def headline_section(context: ReportContext, drawn: Drawn) -> Section:
         interval=text.interval_of(headline.value, headline.ci95),
         speaks_of=results.protocol.interval.speaks_of,
     )
+    left: tuple[Plain, ...] = (block, provenance_line(context))
+    right: tuple[Plain, ...] = (_verdict(results), *_beware(results))
     scale = score_scale(results)
-    right: tuple[Plain, ...] = (_verdict(results), *_beware(results), *(() if scale is None else (scale,)))
-    blocks: tuple[Block, ...] = (Sides((block, provenance_line(context)), right), *telling_blocks(context))
-    return Section("result", "Result", blocks)
+    if scale is not None and sum(len(words) for words in _warnings(results)) > _LONG:
+        left = (*left, scale)
+    elif scale is not None:
+        right = (*right, scale)
+    return Section("result", "Result", (Sides(left, right), *telling_blocks(context)))
 
 
 def _verdict(results: RunResults) -> Text:
@@ -58,15 +65,19 @@ def _verdict(results: RunResults) -> Text:
 
 
 def _beware(results: RunResults) -> tuple[Plain, ...]:
-    """What weakens the result; what the run warned of comes first."""
-    warnings = (*results.warnings, *_never_predicted(results), *_label_issues(results))
-    unknown = leakage_words(results)
+    """What weakens the result."""
+    warnings, unknown = _warnings(results), leakage_words(results)
     if warnings:
         return (Bullets((*warnings, *filter(None, (unknown,))), tone="warning"),)
     if unknown:
         words = "No warnings were raised. Without groups it cannot be ruled out that images of one thing were split."
         return (Text(words, tone="note"), Text(unknown, tone="note"))
     return (Text("No warnings were raised.", tone="good"),)
+
+
+def _warnings(results: RunResults) -> tuple[str, ...]:
+    """Sentences on what weakens the result, those of the run first."""
+    return (*results.warnings, *_never_predicted(results), *_label_issues(results))
 
 
 def _never_predicted(results: RunResults) -> tuple[str, ...]:
@@ -77,11 +88,11 @@ def _never_predicted(results: RunResults) -> tuple[str, ...]:
 
 
 def _label_issues(results: RunResults) -> tuple[str, ...]:
-    """Sentence on labels that look wrong; nothing where none does."""
+    """Sentence on labels that look wrong; nothing where none does, or the run warns of them itself."""
     n_listed = 0 if results.labels is None else results.labels.issues.n_listed
-    return (
-        (f"{plural(n_listed, 'label looks', 'labels look')} wrong: see Labels to look at again.",) if n_listed else ()
-    )
+    if not n_listed or any(LABEL_ISSUES_FILE in sentence for sentence in results.warnings):
+        return ()
+    return (f"{plural(n_listed, 'label looks', 'labels look')} wrong: see Labels to look at again.",)
 
 
 def leakage_words(results: RunResults) -> str:

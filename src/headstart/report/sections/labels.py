@@ -141,21 +141,15 @@ def _issue_blocks(context: ReportContext, issues: LabelIssueFacts) -> list[Block
     )
     top = issues.top
     wall = PictureWall(context)
-    unseen = [entry for entry in top[:N_TILES] if entry.image not in context.pictured]
-    tiles = tuple(_tile(wall, entry, named=context.images) for entry in unseen)
+    tiles = tuple(_tile(context, wall, entry) for entry in top[:N_TILES])
     return [
         Text(_WHAT, tone="warning"),
         Text(counted),
-        *((Gallery(_heading(len(unseen), len(top[:N_TILES])), tiles),) if tiles else ()),
+        Gallery("The clearest label issues", tiles),
         _ranked(top, named=context.images),
         _joint(context.record.classes, issues),
         Text(_method(issues), tone="note"),
     ]
-
-
-def _heading(n_shown: int, n_first: int) -> str:
-    words = "The clearest label issues"
-    return words if n_shown == n_first else f"{words}; {n_first - n_shown} of the first {n_first} stand further up"
 
 
 def _method(issues: LabelIssueFacts) -> str:
@@ -166,8 +160,10 @@ def _method(issues: LabelIssueFacts) -> str:
     )
 
 
-def _tile(wall: PictureWall, entry: LabelIssue, *, named: bool) -> Tile:
-    title = entry.image if named else f"rank {entry.rank}"
+def _tile(context: ReportContext, wall: PictureWall, entry: LabelIssue) -> Tile:
+    """The issue with its picture, unless that stands in the report already."""
+    title = entry.image if context.images else f"rank {entry.rank}"
+    is_shown = entry.image in context.pictured
     lines = [
         f"label: {entry.label} ({text.score(entry.self_confidence)})",
         f"suggested: {entry.suggested} ({text.score(entry.probability)})",
@@ -176,8 +172,10 @@ def _tile(wall: PictureWall, entry: LabelIssue, *, named: bool) -> Tile:
         lines.append(f"{entry.repeats_agree} of {entry.repeats} repeats agree")
     if entry.votes is not None:
         lines.append(f"votes: {_votes(entry.votes)}")
+    if is_shown and context.shown is not None:
+        lines.append("its picture stands further up")
     alt = f"Image {title}, labelled {entry.label}, suggested {entry.suggested}"
-    return Tile(wall.picture(entry.image), title, alt, tuple(lines))
+    return Tile(None if is_shown else wall.picture(entry.image), title, alt, tuple(lines))
 
 
 def _ranked(top: Sequence[LabelIssue], *, named: bool) -> ReportTable:

@@ -86,7 +86,7 @@
 
   function state() {
     const fitted = point.fitted !== null && code() === point.positive;
-    if (!fitted) return "Exploration: no threshold was fitted for this class; the most probable class is predicted.";
+    if (!fitted) return "Exploration: no threshold was fitted for this class.";
     const rule = point.rule ? `fitted by the rule ${point.rule}` : "the most probable class";
     if (fittedHere()) return `The final model's threshold, ${rule}. The folds have thresholds of their own, so the report's scores may differ a little.`;
     return `Exploration: the fitted threshold is ${point.fitted.toFixed(3)}, ${rule}.`;
