@@ -127,7 +127,8 @@ def _run(arguments: Sequence[str], cache: Path) -> tuple[float, float, int]:
     """Wall seconds, processor seconds and the most memory that one process of a command held, in MB."""
     start = time.perf_counter()
     environment = {**os.environ, "HEADSTART_CACHE": str(cache)}
-    process = subprocess.Popen([sys.executable, "-m", "headstart", *arguments], env=environment)
+    command = [sys.executable, "-m", "headstart", *arguments]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from headstart.metrics.bootstrap import Column, Replicates, columns_for, defined_deviation, resample
+from headstart.metrics.bootstrap import Replicates, columns_for, defined_deviation, resample
 from headstart.metrics.intervals import Correction, IntervalMethod, count_units, score_interval, variance_factor
 from headstart.metrics.out_of_fold import OutOfFold
 from headstart.metrics.validation import FloatArray, plain
@@ -136,10 +136,14 @@ def evaluate(
         oof.n_classes, metrics, per_class=per_class, class_names=class_metrics, ordered=oof.ordered, also=also
     )
     replicates = resample(oof, columns, n_resamples=n_resamples, seed=seed)
-    estimates = dict(zip(columns, estimates_of(oof, replicates, factor), strict=True))
+    overall: dict[str, Estimate] = {}
+    of_classes: dict[str, dict[str, Estimate]] = {name: {} for name in oof.classes} if per_class else {}
+    for column, found in zip(columns, estimates_of(oof, replicates, factor), strict=True):
+        place = overall if column.class_index is None else of_classes[oof.classes[column.class_index]]
+        place[column.metric.name] = found
     return Evaluation(
-        metrics={column.metric.name: found for column, found in estimates.items() if column.class_index is None},
-        per_class={name: _of_class(estimates, index) for index, name in enumerate(oof.classes)} if per_class else {},
+        metrics=overall,
+        per_class=of_classes,
         support={name: int((oof.labels[oof.judged] == index).sum()) for index, name in enumerate(oof.classes)},
         confusion=replicates.confusion,
         interval=IntervalMethod(correction, factor, n_resamples, oof.n_units),
@@ -179,7 +183,3 @@ def _intervals(oof: OutOfFold, replicates: Replicates, factor: float) -> tuple[F
     )
     hidden = np.array([not column.metric.has_interval for column in columns])
     return np.where(hidden, np.nan, low), np.where(hidden, np.nan, high)
-
-
-def _of_class(estimates: dict[Column, Estimate], index: int) -> dict[str, Estimate]:
-    return {column.metric.name: found for column, found in estimates.items() if column.class_index == index}
