@@ -38,7 +38,6 @@ from headstart.workflow.job.memory import memory_note
 from headstart.workflow.job.near_duplicates import join_near_duplicates, named_as_copies
 from headstart.workflow.job.sources import FeatureSource, open_cache
 from headstart.workflow.job.time_estimate import (
-    REPORT_S,
     SourceCosts,
     announce,
     explanation_seconds,
@@ -47,6 +46,7 @@ from headstart.workflow.job.time_estimate import (
     n_extractions,
     needed_bytes,
     note_split_rule,
+    report_seconds,
     search_notes,
 )
 from headstart.workflow.job.time_saving import time_words
@@ -322,7 +322,7 @@ def estimate_fit(
         "fine_tuning": round(tuning_s, 1),
         "baselines": round(baselines_s, 1),
         "explanations": round(explanation_seconds(job), 1),
-        "report": REPORT_S,
+        "report": round(report_seconds(len(dataset), len(dataset.classes), baselines=options.baselines), 1),
     }
     return {
         "images": costs.n_images,

@@ -19,6 +19,7 @@ from headstart.features.extract import n_cached
 from headstart.features.extractor import Extractor
 from headstart.heads import batch_notes
 from headstart.progress import Progress
+from headstart.study.baselines import TITLES
 from headstart.study.folds import final_fold, outer_folds
 from headstart.study.plan import StudyPlan
 from headstart.study.time_estimate import study_seconds
@@ -31,7 +32,9 @@ from headstart.workflow.options.finetuning import requested_specs
 from headstart.workflow.options.training_set import left_out_notes
 
 _TRIAL_BATCHES = 3
-REPORT_S = 5.0
+_PAGE_S = 5.0
+_SCORED_S, _WRITTEN_S = 2e-6, 1.5e-6
+"""Seconds of scoring and of writing a probability of one class for one image, its 1,000 resamples among them."""
 _SECONDS_APIECE = 0.2
 """Seconds that an image takes beside the network: its neighbours and its picture."""
 _PASSES_APIECE = 3
@@ -82,6 +85,8 @@ class Costs:
         Rows that are made up in all sets of training rows, and shown to the network of every source.
     n_made_sets : int
         Sets of training rows that they are made in.
+    report_s : float
+        Seconds of the scores, the tables and the report.
     """
 
     n_images: int
@@ -95,6 +100,7 @@ class Costs:
     explanations_s: float = 0.0
     n_made: int = 0
     n_made_sets: int = 0
+    report_s: float = _PAGE_S
 
     @property
     def n_cached(self) -> int:
@@ -122,7 +128,7 @@ class Costs:
             "study": self.study_s(*after_heads),
             "baselines": self.baselines_s,
             "explanations": (self.explanations_s,) if self.explanations_s else (),
-            "report": [REPORT_S],
+            "report": [self.report_s],
         }
 
     def _made_s(self) -> list[float]:
@@ -245,9 +251,14 @@ def announce(job: Job, cache: FeatureCache, split: Split, baselines_s: Sequence[
         views=job.views.all(),
         n_extractions=n_extractions(job, split, taxed=taxed),
     )
-    costs = replace(costs, baselines_s=tuple(baselines_s), explanations_s=explanation_seconds(job))
+    costs = replace(
+        costs,
+        baselines_s=tuple(baselines_s),
+        explanations_s=explanation_seconds(job),
+        report_s=report_seconds(len(dataset), len(dataset.classes), baselines=bool(baselines_s)),
+    )
     tunes = bool(requested_specs(job.options))
-    after_s = sum(costs.baselines_s) + costs.explanations_s + REPORT_S
+    after_s = sum(costs.baselines_s) + costs.explanations_s + costs.report_s
     minutes = (costs.features_s + costs.heads_s + after_s) / 60
     repeated = f", drawn {split.repeats} times" if split.repeats > 1 else ""
     halved = ", the weaker ones dropped early," if plan.halving is not None else ""
@@ -273,6 +284,16 @@ def needed_bytes(job: Job, n_views: int) -> int:
     n_images, n_classes = len(job.audited.dataset), len(job.audited.dataset.classes)
     widths = sum(source.extractor.row_shape[0] for source in job.sources)
     return 2 * 4 * widths * n_images * n_views + least_bytes(n_images, n_classes, repeats=job.options.repeats)
+
+
+def report_seconds(n_images: int, n_classes: int, *, baselines: bool) -> float:
+    """Seconds of scores with their intervals, of tables with a probability of every class for every image, and a page.
+
+    >>> report_seconds(1_000, 10, baselines=False) < 6, report_seconds(20_000, 1_000, baselines=True) > 60
+    (True, True)
+    """
+    n_tables = 1 + (len(TITLES) if baselines else 0)
+    return _PAGE_S + n_images * n_classes * (_SCORED_S + n_tables * _WRITTEN_S)
 
 
 def note_split_rule(split: Split, progress: Progress) -> None:
