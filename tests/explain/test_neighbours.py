@@ -11,6 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from headstart.errors import InputError
+from headstart.explain import neighbours
 from headstart.explain.neighbours import image_map, nearest
 
 
@@ -81,3 +82,15 @@ def test_umap_that_is_not_installed_is_named_with_its_command(monkeypatch: pytes
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(InputError, match=r'pip install "headstart\[umap\]"'):
         image_map(features(10), projection="umap")
+
+
+def test_very_many_images_are_worked_on_in_blocks_with_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = np.random.default_rng(3).standard_normal((50, 6)).astype(np.float32) * [1, 2, 3, 4, 5, 0] + 7
+    whole, near = image_map(features), nearest(features[:4], features)
+    monkeypatch.setattr(neighbours, "_MANY_ROWS", 20)
+    monkeypatch.setattr(neighbours, "_LARGE_BLOCK", 7)
+    blocks, near_in_blocks = image_map(features), nearest(features[:4], features)
+    np.testing.assert_allclose(blocks.points, whole.points, atol=1e-10)
+    assert blocks.explained == pytest.approx(whole.explained)
+    assert near_in_blocks.rows.tolist() == near.rows.tolist()
+    np.testing.assert_allclose(near_in_blocks.distances, near.distances, atol=1e-12)

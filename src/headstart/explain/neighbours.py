@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 N_NEIGHBOURS: Final = 5
 Projection = Literal["pca", "umap"]
 _BLOCK_ROWS: Final = 256
+_MANY_ROWS: Final = 16_384
+"""Rows beyond which no copy of all features in double precision is made: sums are then taken block by block."""
+_LARGE_BLOCK: Final = 4_096
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,32 +71,44 @@ def nearest(
             "Use those of one network."
         )
     mean, scale = _moments(training)
-    known = (np.asarray(training, dtype=np.float64) - mean) / scale
     asked = (np.asarray(features, dtype=np.float64) - mean) / scale
     n_shown = min(n_neighbours, len(training))
     rows = np.empty((len(features), n_shown), dtype=np.int64)
     distances = np.empty((len(features), n_shown))
     for place, one in enumerate(asked):
-        squared = _squared_distances(known, one)
+        squared = _squared_distances(training, mean, scale, one)
         if left_out is not None:
             squared = np.where(left_out[place], np.inf, squared)
         order = np.argsort(squared, kind="stable")[:n_shown]
-        rows[place], distances[place] = order, np.sqrt(squared[order] / known.shape[1])
+        rows[place], distances[place] = order, np.sqrt(squared[order] / training.shape[1])
     return Neighbours(rows, distances)
 
 
 def _moments(training: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and spread of each feature; one that never varies tells no images apart and counts as it is."""
-    values = np.asarray(training, dtype=np.float64)
-    spread = values.std(axis=0)
-    return values.mean(axis=0), np.where(spread > 0, spread, 1.0)
+    if len(training) > _MANY_ROWS:
+        mean = _sum_of_blocks(training, lambda block: block.sum(axis=0)) / len(training)
+        spread = np.sqrt(_sum_of_blocks(training, lambda block: np.square(block - mean).sum(axis=0)) / len(training))
+    else:
+        values = np.asarray(training, dtype=np.float64)
+        mean, spread = values.mean(axis=0), values.std(axis=0)
+    return mean, np.where(spread > 0, spread, 1.0)
 
 
-def _squared_distances(known: NDArray[np.float64], one: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Squared distances of a row to all others, without a second array of their size."""
-    found = np.empty(len(known))
-    for start in range(0, len(known), _BLOCK_ROWS):
-        block = known[start : start + _BLOCK_ROWS] - one
+def _sum_of_blocks(features: Floats, term: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Sum of a term of every block of rows, in their order."""
+    starts = range(0, len(features), _LARGE_BLOCK)
+    blocks = (np.asarray(features[start : start + _LARGE_BLOCK], dtype=np.float64) for start in starts)
+    return np.asarray(sum(map(term, blocks)))
+
+
+def _squared_distances(
+    training: Floats, mean: NDArray[np.float64], scale: NDArray[np.float64], one: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Squared distances of a standardised row to all training rows, without a second array of their size."""
+    found = np.empty(len(training))
+    for start in range(0, len(training), _BLOCK_ROWS):
+        block = (np.asarray(training[start : start + _BLOCK_ROWS], dtype=np.float64) - mean) / scale - one
         found[start : start + len(block)] = np.einsum("ij,ij->i", block, block)
     return found
 
@@ -139,6 +155,8 @@ def image_map(features: Floats, *, projection: Projection = "pca", seed: int = 0
     if len(features) < 3:
         raise InputError(f"A map of {len(features)} images shows nothing. Give three or more.")
     mean, scale = _moments(features)
+    if projection == "pca" and len(features) > max(_MANY_ROWS, features.shape[1]):
+        return _pca_in_blocks(features, mean, scale)
     values = (np.asarray(features, dtype=np.float64) - mean) / scale
     if projection == "umap":
         return ImageMap(_umap(values, seed), "umap", None)
@@ -150,12 +168,35 @@ def _pca(values: NDArray[np.float64]) -> ImageMap:
     small = values @ values.T if len(values) < values.shape[1] else values.T @ values
     variances, vectors = np.linalg.eigh(small)
     top = vectors[:, [-1, -2]] if len(variances) > 1 else np.column_stack([vectors[:, -1], np.zeros(len(vectors))])
-    axes = values.T @ top if len(values) < values.shape[1] else top
-    lengths = np.linalg.norm(axes, axis=0)
-    axes = axes / np.where(lengths > 0, lengths, 1.0)
-    axes *= np.where(axes[np.abs(axes).argmax(axis=0), [0, 1]] < 0, -1.0, 1.0)
+    axes = _directed(values.T @ top if len(values) < values.shape[1] else top)
     total = float(np.square(values).sum())
     points = values @ axes
+    return ImageMap(points, "pca", float(np.square(points).sum() / total) if total > 0 else 0.0)
+
+
+def _directed(axes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Axes (n_features, 2) of length 1 whose largest loading is positive."""
+    lengths = np.linalg.norm(axes, axis=0)
+    axes = axes / np.where(lengths > 0, lengths, 1.0)
+    return np.asarray(axes * np.where(axes[np.abs(axes).argmax(axis=0), [0, 1]] < 0, -1.0, 1.0))
+
+
+def _pca_in_blocks(features: Floats, mean: NDArray[np.float64], scale: NDArray[np.float64]) -> ImageMap:
+    """As `_pca`, of more rows than features, without a second array of all of them."""
+
+    def products(block: NDArray[np.float64]) -> NDArray[np.float64]:
+        values = (block - mean) / scale
+        return np.asarray(values.T @ values)
+
+    small = _sum_of_blocks(features, products)
+    axes = _directed(np.linalg.eigh(small)[1][:, [-1, -2]])
+    points = np.concatenate(
+        [
+            (np.asarray(features[start : start + _LARGE_BLOCK], dtype=np.float64) - mean) / scale @ axes
+            for start in range(0, len(features), _LARGE_BLOCK)
+        ]
+    )
+    total = float(np.trace(small))
     return ImageMap(points, "pca", float(np.square(points).sum() / total) if total > 0 else 0.0)
 
 
