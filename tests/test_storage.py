@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from headstart import storage
-from headstart.errors import StorageError
+from headstart.errors import RunError, StorageError
+from headstart.results.models.explanations import Explanations
 
 
 def test_a_file_is_replaced_whole_or_stays_as_it_was(tmp_path: Path) -> None:
@@ -160,3 +161,26 @@ def test_a_pipe_or_device_takes_the_bytes_and_stays_what_it_is(tmp_path: Path, m
 def test_a_device_that_refuses_is_an_error_in_words() -> None:
     with pytest.raises(StorageError, match=r"Cannot write /dev/full: the disk is full"):
         storage.write_bytes(Path("/dev/full"), b"rows")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_document_that_is_a_pipe_or_device_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "results.json")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for name in ("results.json", "zero"):
+        with pytest.raises(OSError, match="a pipe or device, not a file"):
+            storage.file_bytes(tmp_path / name)
+    with pytest.raises(IsADirectoryError):
+        storage.file_bytes(tmp_path)
+    (tmp_path / "file").write_bytes(b"\x00rows")
+    assert storage.file_bytes(tmp_path / "file") == b"\x00rows"
+    with pytest.raises(RunError, match=r"it cannot be read \(a pipe or device, not a file\)"):
+        Explanations.read(tmp_path / "results.json")
+
+
+@pytest.mark.parametrize(("name", "words"), [("folder", "is a folder; name a file"), ("x" * 300, "too long")])
+def test_a_name_that_no_file_can_have_is_refused_before_the_work(tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StorageError, match=words), storage.replacing(tmp_path / name):
+        raise AssertionError("began")
+    assert [one.name for one in tmp_path.iterdir()] == ["folder"]

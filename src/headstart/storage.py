@@ -61,6 +61,8 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
         return
     temporary: str | None = None
     try:
+        if path.is_dir():  # else it is found out at the end of what may be long work, as a name that is too long is
+            raise IsADirectoryError(errno.EISDIR, "is a folder")
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".tmp", dir=path.parent)
         with os.fdopen(descriptor, "wb") as handle:
@@ -148,6 +150,8 @@ def storage_error(path: Path, error: OSError, *, action: str = "write") -> Stora
         errno.ENOTDIR: "a part of this path is a file, not a folder; choose another folder",
         errno.EFBIG: "the file is too large for the limit set here (ulimit -f) or for this disk; raise it or choose "
         "another folder",
+        errno.EISDIR: "it is a folder; name a file",
+        errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
         errno.EEXIST: "a part of this path is a file, not a folder; choose another folder",
     }
     reason = remedies.get(error.errno or 0, f"{error.strerror or error}; check the disk, then run the command again")
@@ -258,6 +262,38 @@ def hash_json(value: Any) -> str:
 def hash_bytes(content: bytes | memoryview) -> str:
     """SHA-256 of the bytes, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
+
+
+def file_bytes(path: Path) -> bytes:
+    """Content of a file.
+
+    Raises
+    ------
+    OSError
+        As `open_file`.
+    """
+    with open_file(path) as handle:
+        return handle.read()
+
+
+def open_file(path: Path) -> BinaryIO:
+    """File opened for reading; a pipe or device, which may never begin or end, is none.
+
+    Raises
+    ------
+    OSError
+        When there is no such file, it cannot be read, or it is none.
+    """
+    handle = open(path, "rb", opener=_open_at_once)  # noqa: SIM115  # the caller closes it
+    if stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+        return handle
+    handle.close()
+    raise OSError(errno.EINVAL, "a pipe or device, not a file", str(path))
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file; a pipe that nobody writes to is not waited for."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def hash_file(path: Path, *, on_bytes: Callable[[int], None] | None = None) -> str:

@@ -100,6 +100,13 @@ def test_nothing_to_learn_from(case: str, verb: str, tmp_path: Path) -> None:
     assert words in text
 
 
+@pytest.mark.parametrize("verb", ["check", "report", "fit"])
+def test_a_path_that_no_file_can_have_is_refused_in_words(verb: str, tmp_path: Path) -> None:
+    more = ["-o", tmp_path / "run", "--estimate"] if verb == "fit" else []
+    text = check_refused(verb, "x" * 300, *more, output=tmp_path / "run")
+    assert "file name too long" in text.lower()
+
+
 def test_nan_among_labels_in_memory_is_refused() -> None:
     with pytest.raises(DataError):
         ImageDataset.from_arrays(helpers.noise(4), np.array([0.0, 1.0, np.nan, 1.0]))

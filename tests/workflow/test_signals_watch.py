@@ -295,6 +295,10 @@ def test_nothing_is_written_among_the_recordings(folder: Path, tmp_path: Path) -
     code, said = command(*one)
     assert code == 2 and "is the folder of in.csv" in said
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "windows.csv").write_text("the user's own")
+    code, said = command(*one[:-1], str(tmp_path / "own"))
+    assert code == 2 and "holds a windows.csv that no call wrote" in said
 
 
 def command(*arguments: str, standard_input: bytes | None = None) -> tuple[int, str]:

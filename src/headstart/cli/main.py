@@ -32,6 +32,12 @@ class InterruptedEarly(click.ClickException):
         print_line(self.message, err=True)
 
 
+def _reason(error: OSError) -> str:
+    """What the system says of a file, in the middle of a sentence."""
+    reason = error.strerror or "it cannot be used"
+    return reason[0].lower() + reason[1:]
+
+
 class CommandGroup(click.Group):
     """Group that answers every mistake of the user in words and leaves with 1 or 2."""
 
@@ -91,6 +97,10 @@ class CommandGroup(click.Group):
         except BrokenPipeError:
             drop_stdout()
             context.exit(1)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            refuse(context, f"{os.fspath(error.filename)}: {_reason(error)}. Check the path.", 2)
         context.exit(exit_code)
 
 

@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from headstart.errors import BundleError
-from headstart.storage import hash_file, hash_json, json_bytes, parsed_json, replacing, write_bytes, write_json
+from headstart.storage import (
+    file_bytes,
+    hash_file,
+    hash_json,
+    json_bytes,
+    parsed_json,
+    replacing,
+    write_bytes,
+    write_json,
+)
 from headstart.version import __version__
 
 if TYPE_CHECKING:
@@ -159,7 +168,7 @@ def _is_as_written(path: Path, manifest: Mapping[str, Any]) -> bool:
     """Whether a manifest carries its own hash, names the right files and has the bytes that `write_bundle` writes."""
     signed = {name: value for name, value in manifest.items() if name != "sha256"}
     try:
-        whole = path.read_bytes() == json_bytes(manifest) and manifest.get("sha256") == hash_json(signed)
+        whole = file_bytes(path) == json_bytes(manifest) and manifest.get("sha256") == hash_json(signed)
     except ValueError:  # NaN, a lone surrogate, nesting without end
         return False
     files, known = manifest.get("files"), type(manifest.get("format")) is int
@@ -178,7 +187,7 @@ def read_json(path: Path) -> dict[str, Any]:
         When it cannot be read or is not an object.
     """
     try:
-        content = parsed_json(path.read_text(encoding="utf-8"))
+        content = parsed_json(file_bytes(path).decode())
     except (OSError, ValueError) as error:
         raise BundleError(f"{path}: cannot be read ({error}). Fit the model again or take a whole copy.") from error
     if not isinstance(content, dict):

@@ -19,7 +19,16 @@ from headstart.signals.recipe import SignalRecipe
 from headstart.signals.recording import NORMAL
 from headstart.signals.standardise import standardised
 from headstart.signals.units import typical_sizes
-from headstart.storage import hash_bytes, hash_file, json_bytes, parsed_json, replacing, write_bytes, write_json
+from headstart.storage import (
+    file_bytes,
+    hash_bytes,
+    hash_file,
+    json_bytes,
+    parsed_json,
+    replacing,
+    write_bytes,
+    write_json,
+)
 from headstart.version import __version__
 
 if TYPE_CHECKING:
@@ -270,10 +279,10 @@ def load_detector(folder: Path) -> Detector:
 
     path = folder / DESCRIPTION
     try:
-        stored = parsed_json(path.read_bytes())
+        stored = parsed_json(file_bytes(path))
         if stored["format"] > FORMAT:
             raise BundleError(f"made by headstart {stored['headstart']}, which is newer; install a newer headstart")
-        tensors = (folder / ARRAYS).read_bytes()
+        tensors = file_bytes(folder / ARRAYS)
         if hash_bytes(tensors) != stored["arrays"]:
             raise BundleError(f"{ARRAYS} was changed or damaged")
         return _restored(folder, stored, OneClassHead.from_tensors(str(stored["head"]), load(tensors)))

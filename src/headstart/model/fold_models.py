@@ -17,7 +17,7 @@ from headstart.heads import FittedHead, HeadSpec
 from headstart.model.bundle import read_json
 from headstart.model.feature_recipe import LAST_STAGE, FeatureRecipe
 from headstart.model.model import Model
-from headstart.storage import hash_bytes
+from headstart.storage import file_bytes, hash_bytes
 
 HEADS_FILE: Final = "heads.json"
 _MISSHAPEN: Final = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
@@ -118,7 +118,7 @@ def _fold_model(folder: Path, entry: Mapping[str, Any], final: Model) -> FoldMod
 def _head(path: Path, entry: Mapping[str, Any]) -> FittedHead:
     from safetensors.numpy import load
 
-    content = path.read_bytes()
+    content = file_bytes(path)
     if hash_bytes(content) != entry["sha256"]:
         raise RunError(f"{path} is not the head that {HEADS_FILE} names")
     return FittedHead.from_tensors(HeadSpec.from_json(entry["head"]), load(content))

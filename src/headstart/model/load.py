@@ -35,7 +35,7 @@ from headstart.model.bundle import (
 from headstart.model.feature_recipe import LAST_STAGE, FeatureRecipe
 from headstart.model.model import Model, Unlocked
 from headstart.model.novelty import NoveltyDetector
-from headstart.storage import hash_bytes
+from headstart.storage import file_bytes, hash_bytes
 
 _OWN_FILES: Final = {"head": HEAD, "backbone": (BACKBONE,), "network": NETWORK, "preparation": PREPARATION}
 _MISSHAPEN: Final = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
@@ -203,7 +203,7 @@ def stored_backbone(
 
 def _stored_network(folder: Path, engine: Engine, name: str) -> bytes | None:
     """The quantised network of an int8 engine."""
-    network = (folder / name).read_bytes() if engine.network_sha256 else None
+    network = file_bytes(folder / name) if engine.network_sha256 else None
     if network is not None and hash_bytes(network) != engine.network_sha256:
         raise BundleError(f"{folder / name} is not the network that the engine names")
     return network

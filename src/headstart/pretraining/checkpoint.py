@@ -7,7 +7,7 @@ from typing import Final
 
 import torch
 
-from headstart.storage import hash_bytes, write_bytes
+from headstart.storage import file_bytes, hash_bytes, write_bytes
 
 CHECKPOINT_FILE: Final = "checkpoint.safetensors"
 _DIGEST_LENGTH: Final = 32
@@ -42,7 +42,7 @@ def load_checkpoint(
     from safetensors.torch import load
 
     try:
-        content = path.read_bytes()
+        content = file_bytes(path)
         if content[:_DIGEST_LENGTH] != bytes.fromhex(hash_bytes(content[_DIGEST_LENGTH:])):
             return None
         tensors = load(content[_DIGEST_LENGTH:])

@@ -26,7 +26,7 @@ from headstart.pretraining.settings import PRECISIONS, PretrainSettings
 from headstart.pretraining.train import Machine, PretrainingTask, faster_machine, predict, train
 from headstart.progress import Progress
 from headstart.runtime.machine import available_processors
-from headstart.storage import parsed_json, storage_error, write_bytes, write_json
+from headstart.storage import file_bytes, parsed_json, storage_error, write_bytes, write_json
 from headstart.version import __version__
 
 if TYPE_CHECKING:
@@ -301,7 +301,7 @@ def _precisions(requested: str, device: str) -> list[str]:
 
 def _stored_machine(path: Path) -> Machine | None:
     try:
-        value = parsed_json(path.read_text(encoding="utf-8"))
+        value = parsed_json(file_bytes(path).decode())
         return Machine(str(value["device"]), str(value["precision"]), int(value["n_threads"]))
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None

@@ -11,7 +11,7 @@ import numpy as np
 from headstart.errors import RunError
 from headstart.heads.spec import KINDS, searchable_kinds
 from headstart.metrics import METRICS
-from headstart.storage import parsed_json
+from headstart.storage import file_bytes, parsed_json
 from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.study.training_set.spec import TrainingSetSpec
 
@@ -111,7 +111,7 @@ def read_candidates(path: Path) -> CandidateTable:
     import pyarrow.parquet
 
     try:
-        table = pa.parquet.read_table(pa.BufferReader(path.read_bytes()))  # pyarrow opens no path that is no UTF-8
+        table = pa.parquet.read_table(pa.BufferReader(file_bytes(path)))  # pyarrow opens no path that is no UTF-8
         table.validate(full=True)
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing, so the run is incomplete. {_REMEDY}") from error

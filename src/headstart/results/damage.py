@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from headstart.errors import RunError
+from headstart.storage import file_bytes
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -55,7 +56,7 @@ def _run_folder(path: Path) -> Path:
 def read_text(path: Path, *, command: str = _FIT) -> str:
     """Content of a file of the run; RunError when it is missing or cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
+        return file_bytes(path).decode()
     except FileNotFoundError:
         damaged(path, "the file is missing, so the run is incomplete", command=command)
     except UnicodeDecodeError:

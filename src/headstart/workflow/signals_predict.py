@@ -35,6 +35,8 @@ from headstart.workflow.signals_model import open_stream_model
 MAX_TIMELINES: Final = 40
 """Most timelines that are drawn."""
 _AT_ONCE: Final = 1024
+_JUDGED: Final = "judged.json"
+_WINDOWS: Final = "windows.csv"
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +100,7 @@ def predict_recordings(
     data : str
         A recording or a folder of them.
     output : Path, optional
-        Folder that ``windows.csv``, ``judged.json`` and a timeline of each recording are written to.
+        Folder that ``judged.json``, ``windows.csv`` and a timeline of each recording are written to.
     alarms_per_day : float > 0, optional
         As `open_stream_model` takes it.
     files : FileOptions, optional
@@ -109,7 +111,7 @@ def predict_recordings(
     BundleError, DataError, InputError
         When there is no such model, or the recordings are not those of its channels and sampling rate.
     RunError
-        When `output` lies among the recordings.
+        When `output` lies among the recordings, or holds a table that no call wrote.
     StorageError
         When the disk refuses.
     """
@@ -142,8 +144,8 @@ def predict_recordings(
     )
     found = replace(found, notes=(*found.notes, *_runs_otherwise(found)))
     if output is not None:
-        write_bytes(output / "windows.csv", _table(found))
-        write_json(output / "judged.json", found.to_json())
+        write_json(output / _JUDGED, found.to_json())
+        write_bytes(output / _WINDOWS, _table(found))
         for place, one in enumerate(windows.recordings[:MAX_TIMELINES]):
             figure = draw_timeline(_timeline(found, place, watcher, hysteresis))
             stem = re.sub(r"[^\w.-]+", "_", one.name)
@@ -157,6 +159,10 @@ def _check_output(output: Path, data: Path) -> None:
     if data.is_file() and output.resolve() == data.resolve().parent:
         raise RunError(
             f"{output} is the folder of {data.name}, where windows.csv would be taken for a recording. Name another."
+        )
+    if (output / _WINDOWS).exists() and not (output / _JUDGED).exists():  # ours are written after it
+        raise RunError(
+            f"{output} holds a {_WINDOWS} that no call wrote, and would be overwritten. Name another folder."
         )
 
 

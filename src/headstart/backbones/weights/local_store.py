@@ -12,7 +12,7 @@ from typing import Any
 
 from headstart.errors import InputError, WeightsError
 from headstart.progress import Progress, Silent
-from headstart.storage import default_cache_folder, hash_file, parsed_json, replacing, write_json
+from headstart.storage import default_cache_folder, file_bytes, hash_file, parsed_json, replacing, write_json
 from headstart.version import __version__
 
 MANIFEST = "manifest.json"
@@ -266,7 +266,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MANIFEST_LIMIT:
             raise WeightsError(f"{path}: too large to be a list of weights. Fetch them again.")
-        content = parsed_json(path.read_text(encoding="utf-8"))
+        content = parsed_json(file_bytes(path).decode())
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path}: cannot be read ({error}). Fetch the weights again.") from error
     if not isinstance(content, dict):

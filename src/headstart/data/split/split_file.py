@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from headstart.data.split.split import Split
 from headstart.errors import SplitError, first_few, plural
-from headstart.storage import parsed_json, write_bytes
+from headstart.storage import file_bytes, parsed_json, write_bytes
 
 
 def write_split(path: Path, split: Split) -> None:
@@ -59,7 +59,7 @@ def read_split(
         When the file is missing, damaged, or does not fit; the message names the images.
     """
     try:
-        content = parsed_json(path.read_text(encoding="utf-8"))
+        content = parsed_json(file_bytes(path).decode())
     except OSError as error:
         raise SplitError(f"{path} cannot be read: {error.strerror or error}.") from error
     except ValueError as error:

@@ -13,7 +13,7 @@ import numpy as np
 from headstart.data.images.decode import WHITE_LEVEL
 from headstart.features.cache import cache_files as files
 from headstart.features.cache.shard import DamagedShardError, read_head
-from headstart.storage import parsed_json
+from headstart.storage import file_bytes, parsed_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -122,7 +122,7 @@ def survey_place(place: Path) -> SettingInfo | None:
 def _described(place: Path) -> dict[str, str]:
     """Backbone, stage, view and precision, as the place's description says; its name is the hash of that."""
     try:
-        settings = parsed_json((place / files.SETTINGS_FILE).read_text(encoding="utf-8"))
+        settings = parsed_json(file_bytes(place / files.SETTINGS_FILE).decode())
         if files.place_name(settings) != place.name:
             raise ValueError("damaged")
         engine = settings["engine"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from headstart.engines.engine import Engine
 from headstart.errors import EngineError, StorageError
 from headstart.features.extractor import Extractor
-from headstart.storage import hash_json, parsed_json, write_json
+from headstart.storage import file_bytes, hash_json, parsed_json, write_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +51,7 @@ class Speeds:
         if self._path is None:
             return {}
         try:
-            found = parsed_json(self._path.read_text(encoding="utf-8"))["images_per_second"]
+            found = parsed_json(file_bytes(self._path).decode())["images_per_second"]
             speeds = {label: float(found[label]) for label in self._labels}
         except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return {}

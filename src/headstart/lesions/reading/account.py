@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from headstart.errors import DataError
-from headstart.storage import parsed_json
+from headstart.storage import file_bytes, parsed_json
 
 if TYPE_CHECKING:
     from headstart.lesions.reading.settings import ReadingSettings
@@ -50,7 +50,7 @@ def read_account(path: Path) -> ImportAccount | None:
     if not path.is_file():
         return None
     try:
-        found = parsed_json(path.read_text(encoding="utf-8"))
+        found = parsed_json(file_bytes(path).decode())
         order, notes = (tuple(str(text) for text in found[key]) for key in ("order", "notes"))
         return ImportAccount(order, notes, {str(reason): int(count) for reason, count in found["left_out"].items()})
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from headstart.errors import RunError
 from headstart.results.damage import damaged, first_problem, read_text
 from headstart.results.models.base import Part
-from headstart.storage import json_bytes, parsed_json, write_bytes
+from headstart.storage import file_bytes, json_bytes, parsed_json, write_bytes
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class RunFile(Part):
     def format_in(cls, path: Path) -> int | None:
         """Format that a file says it has; None where it says none."""
         try:
-            found = parsed_json(path.read_text(encoding="utf-8")).get("format", 1)
+            found = parsed_json(file_bytes(path).decode()).get("format", 1)
         except (OSError, ValueError, AttributeError):
             return None
         return found if type(found) is int else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from headstart.errors import DataError
-from headstart.storage import hash_json, parsed_json, replacing, storage_error
+from headstart.storage import file_bytes, hash_json, parsed_json, replacing, storage_error
 
 FORMAT: Final = 2
 
@@ -46,7 +46,7 @@ def read_state(path: Path, identity: str) -> dict[str, Any] | None:
         return None
     remedy = "Name another file with --state, or delete it to begin anew."
     try:
-        content = parsed_json(path.read_bytes())
+        content = parsed_json(file_bytes(path))
         signed = {name: value for name, value in content.items() if name != "sha256"}
         whole = content["sha256"] == hash_json(signed) and isinstance(content["state"], dict)
     except OSError as error:

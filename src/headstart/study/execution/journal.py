@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.storage import hash_bytes, write_bytes
+from headstart.storage import file_bytes, hash_bytes, write_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,7 +72,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]] | None:
     from safetensors.numpy import load
 
     try:
-        content = path.read_bytes()
+        content = file_bytes(path)
         if content[:_DIGEST_LENGTH] != bytes.fromhex(hash_bytes(content[_DIGEST_LENGTH:])):
             return None
         return dict(load(content[_DIGEST_LENGTH:]))

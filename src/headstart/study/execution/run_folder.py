@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from headstart.engines.engine import Engine
 from headstart.errors import InputError, RunError
-from headstart.storage import parsed_json, storage_error, write_json
+from headstart.storage import file_bytes, parsed_json, storage_error, write_json
 from headstart.study.execution.run_request import RunRequest
 
 RUN_FILE = "run.json"
@@ -273,7 +273,7 @@ def read_run(path: Path) -> dict[str, Any]:
     if not file.is_file():
         raise RunError(f"{path} holds no headstart run ({RUN_FILE} is missing). Give the folder of `headstart fit -o`.")
     try:
-        content = parsed_json(file.read_text(encoding="utf-8"))
+        content = parsed_json(file_bytes(file).decode())
     except (ValueError, OSError) as error:
         raise RunError(_damaged(file, f"it cannot be read as JSON ({error})")) from error
     if problem := _problem(content):

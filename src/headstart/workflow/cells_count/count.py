@@ -24,7 +24,7 @@ from headstart.errors import InputError, RunError
 from headstart.model import Model, load_model
 from headstart.progress import Progress
 from headstart.results.read import read_run
-from headstart.storage import parsed_json
+from headstart.storage import file_bytes, parsed_json
 from headstart.workflow.cells_count.called import CalledMicrograph, call_cells, is_counted
 
 RESULTS_FILE: Final = "results.json"
@@ -71,7 +71,7 @@ class CellsOfRun:
                 "a run of `headstart cells fit`; for pictures of single cells there is `headstart predict`."
             )
         try:
-            kept = parsed_json(file.read_text(encoding="utf-8"))
+            kept = parsed_json(file_bytes(file).decode())
             finding, recipe = CellFinding.from_json(kept["finding"]), CropRecipe.from_json(kept["recipe"])
             return cls(finding, recipe, kept["pattern"], kept.get("in_um"), bool(kept.get("masks")))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:

@@ -16,7 +16,7 @@ from headstart.backbones.weights import RANDOM
 from headstart.errors import InputError
 from headstart.features.extractor import Extractor
 from headstart.finetuning import FineTuneSpec, Maps, frozen_stage, open_maps
-from headstart.storage import hash_json, parsed_json, write_json
+from headstart.storage import file_bytes, hash_json, parsed_json, write_json
 from headstart.study.finetuning.budget import FineTuningTime, within_budget
 from headstart.study.finetuning.fits import FineTuningStudy
 from headstart.study.folds import OuterFold, final_fold, outer_folds
@@ -213,7 +213,7 @@ def staged_extractor(extractor: Extractor, stage: str | None) -> Extractor:
 
 def _read_decided(path: Path, request: str) -> dict[str, Any] | None:
     try:
-        found = parsed_json(path.read_text(encoding="utf-8"))
+        found = parsed_json(file_bytes(path).decode())
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) and found.get("requested", found.get("asked")) == request else None

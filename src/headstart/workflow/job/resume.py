@@ -16,7 +16,7 @@ from headstart.features.engine_selection.request import EngineRequest
 from headstart.features.engine_selection.select import EngineSelector
 from headstart.features.extractor import Extractor
 from headstart.progress import Progress
-from headstart.storage import hash_file, storage_error
+from headstart.storage import file_bytes, hash_file, storage_error
 from headstart.study.execution import run_folder as files
 from headstart.workflow.options.fit import FitOptions
 
@@ -86,7 +86,7 @@ def _stored_network(folder: Path, engine: Engine, number: int) -> bytes | None:
     for path in (*places, folder / files.MODEL_FOLDER / NETWORK_FILE):
         try:
             if path.is_file() and hash_file(path) == engine.network_sha256:
-                return path.read_bytes()
+                return file_bytes(path)
         except OSError as error:
             raise storage_error(path, error, action="read") from error
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from headstart.progress import Progress, Silent
 from headstart.report.paper import PAGE, write_paper_page
 from headstart.results.models.paper import NotRun, PaperResults, PaperRun
 from headstart.results.writers.paper import paper_run
-from headstart.storage import canonical_json
+from headstart.storage import canonical_json, parsed_json
 from headstart.study.execution import run_folder as files
 from headstart.version import __version__
 from headstart.workflow.options.fit import FitOptions
@@ -138,7 +137,7 @@ def paper(
 def _identity(plan: PaperPlan) -> dict[str, Any]:
     """What must be the same for work to go on: the version and the sizes. Data and networks may be added later."""
     identity = {"headstart": __version__, "paper": plan.sizes().to_json()}
-    return dict(json.loads(canonical_json(identity)))
+    return dict(parsed_json(canonical_json(identity)))
 
 
 def _made(root: Path, planned: list[PlannedRun], progress: Progress) -> list[PaperRun]:

@@ -11,6 +11,7 @@ from typing import Final
 
 from headstart.errors import DataError
 from headstart.runtime.csv_cells import restored
+from headstart.storage import open_file
 
 MAX_COLUMNS: Final = 10_000
 MAX_HEADER_BYTES: Final = 1 << 20
@@ -51,7 +52,7 @@ def csv_layout(path: Path) -> CsvLayout:
     DataError
         When it is empty, binary, of another encoding, or its header has no end.
     """
-    with open(path, "rb") as handle:
+    with open_file(path) as handle:
         start = handle.read(MAX_HEADER_BYTES)
     if not start.strip():
         raise DataError(f"{path} is empty; a manifest has a header and one row per image.")

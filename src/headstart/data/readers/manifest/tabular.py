@@ -15,6 +15,7 @@ import pyarrow.parquet
 from headstart.data.readers.manifest.csv_layout import MAX_COLUMNS, CsvLayout, csv_layout, not_unicode
 from headstart.errors import DataError, plural
 from headstart.runtime.csv_cells import RESTORING
+from headstart.storage import file_bytes
 
 _MAX_UNUSUAL_BYTES: Final = 256 << 20
 _BLOCK_BYTES: Final = 4 << 20  # also the longest row that the CSV parser takes
@@ -99,7 +100,7 @@ def _read_any_csv(path: Path, layout: CsvLayout, columns: list[str]) -> pa.Table
     if path.stat().st_size > _MAX_UNUSUAL_BYTES:
         raise DataError(f"{path} is larger than {_MAX_UNUSUAL_BYTES >> 20} MiB and no plain CSV; save it as UTF-8 CSV.")
     try:
-        text = path.read_bytes().decode(layout.encoding)
+        text = file_bytes(path).decode(layout.encoding)
     except UnicodeDecodeError as error:
         raise not_unicode(path) from error
     places, n_columns = [layout.names.index(name) for name in columns], len(layout.names)
@@ -109,10 +110,14 @@ def _read_any_csv(path: Path, layout: CsvLayout, columns: list[str]) -> pa.Table
     try:
         for number, row in enumerate(filter(None, csv.reader(lines, delimiter=layout.delimiter, strict=True)), start=1):
             if len(row) < n_named or any(row[n_columns:]):
+                remedy = (
+                    "Add those that are missing, empty where there is nothing"
+                    if len(row) < n_named
+                    else f"Put cells that hold the delimiter {layout.delimiter!r} into double quotes"
+                )
                 raise DataError(
                     f"{path} cannot be read as a table: row {number}, counted from 1 below the header, has "
-                    f"{plural(len(row), 'cell')}, and the header {n_columns:,}. Put cells that hold the delimiter "
-                    f"{layout.delimiter!r} into double quotes."
+                    f"{plural(len(row), 'cell')}, and the header {n_columns:,}. {remedy}."
                 )
             for cells, place in zip(kept, places, strict=True):
                 cells.append(row[place])
