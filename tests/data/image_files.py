@@ -29,11 +29,18 @@ def encode_deep_png(pixels: np.ndarray) -> bytes:
     kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     raw = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
 
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+    return png_of_rows(raw, (width, height), 16, kind)
 
-    header = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
+
+def png_of_rows(rows: bytes, size: tuple[int, int], bits: int, kind: int, *, before: bytes = b"") -> bytes:
+    """PNG of rows, each behind its filter byte; `before` holds chunks that come before the pixels."""
+    header = struct.pack(">IIBBBBB", *size, bits, kind, 0, 0, 0)
+    pixels = png_chunk(b"IDAT", zlib.compress(rows))
+    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + before + pixels + png_chunk(b"IEND", b"")
+
+
+def png_chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
 def scaled(samples: np.ndarray, white_level: int = 65_535) -> np.ndarray:

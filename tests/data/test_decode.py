@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import random
+import struct
 import time
 
 import numpy as np
 import pytest
-from image_files import DEEP_LAYOUTS, encode, encode_deep_png, encode_tiff, huge_png, scaled
+from image_files import DEEP_LAYOUTS, encode, encode_deep_png, encode_tiff, huge_png, png_chunk, png_of_rows, scaled
 from PIL import Image
 
 from headstart.data import decode
@@ -125,3 +126,40 @@ def test_hostile_bytes_raise_nothing_but_image_errors(rng: np.random.Generator) 
         if time.monotonic() > end:
             break
     assert n_refused > 50
+
+
+@pytest.mark.parametrize(
+    ("rows", "bits", "key", "expected"),
+    [
+        (struct.pack(">B3H", 0, 1_000, 1_001, 60_000), 16, 1_000, [255, 4, 233]),
+        (struct.pack(">B3H", 0, 1_000, 1_001, 60_000), 16, 1_002, [4, 4, 233]),
+        (b"\0\1\2\3", 8, 2, [1, 255, 3]),
+        (b"\0\x12\x30", 4, 2, [17, 255, 51]),
+        (b"\0\x18", 2, 1, [0, 255, 170]),
+    ],
+)
+def test_the_transparent_grey_of_a_png_is_laid_over_white_at_every_depth(
+    rows: bytes, bits: int, key: int, expected: list[int]
+) -> None:
+    encoded = png_of_rows(rows, (3, 1), bits, 0, before=png_chunk(b"tRNS", struct.pack(">H", key)))
+    found = np.asarray(decode_details(encoded, "x").image)
+    assert found[0, :, 0].tolist() == expected
+
+
+def test_the_transparent_colour_of_a_16_bit_png_is_laid_over_white() -> None:
+    rows = struct.pack(">B9H", 0, *(257, 514, 771), *(257, 514, 772), *(0, 0, 0))
+    encoded = png_of_rows(rows, (3, 1), 16, 2, before=png_chunk(b"tRNS", struct.pack(">3H", 257, 514, 771)))
+    assert np.asarray(decode_details(encoded, "x").image)[0].tolist() == [[255, 255, 255], [1, 2, 3], [0, 0, 0]]
+    stored = decode_details(encoded, "x", channels=("1", "2", "3")).image  # channels stay as they are stored
+    assert np.asarray(stored)[0, 0].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("kind", ["i1", "i2", "i4", "u4", "f2", "f4", "f8", "c8"])
+def test_samples_without_a_black_and_a_white_are_refused_in_grey_and_in_colour(
+    kind: str, compression: str | None
+) -> None:
+    for shape, photometric in (((4, 5), "minisblack"), ((4, 5, 3), "rgb")):
+        encoded = encode_tiff(np.ones(shape, kind), photometric=photometric, compression=compression)
+        with pytest.raises(ImageError, match=r"a.tif: (signed or 32-bit|floating-point) pixels.*; save it as 8- or 16"):
+            decode_details(encoded, "a.tif")

@@ -89,6 +89,62 @@ def test_a_progressive_jpeg_without_its_last_scan_is_refused() -> None:
         decode_details(whole[: last.marker] + END, "x")
 
 
+@pytest.mark.parametrize("kind", ["baseline", "full colour", "grey", "progressive", "restarting"])
+def test_zeros_over_a_stretch_of_a_jpeg_are_found_wherever_they_lie(kind: str) -> None:
+    whole = JPEGS[kind]
+    begin = whole.index(b"\xff\xda") + 20
+    step = max(1, (len(whole) - begin - 80) // 12)
+    for place in range(begin, len(whole) - 80, step):
+        zeroed = whole[:place] + bytes(64) + whole[place + 64 :]
+        with pytest.raises(ImageError, match="damaged or truncated"):
+            decode_details(zeroed, "x")
+
+
+def test_flat_pictures_whose_data_are_zeros_are_sound() -> None:
+    mask = Image.new("L", (900, 900))
+    mask.paste(255, (300, 300, 500, 600))
+    for options in ({"optimize": True}, {"optimize": True, "progressive": True}, {"optimize": True, "quality": 20}):
+        for image in (mask, mask.convert("RGB")):
+            encoded = jpeg(image, **options)
+            assert decode_details(encoded, "x").damage is None
+    assert bytes(32) in jpeg(mask, optimize=True)
+
+
+def test_a_progressive_jpeg_of_which_a_middle_scan_is_missing_is_refused() -> None:
+    whole = JPEGS["progressive"]
+    stream = read_stream(whole)
+    assert stream is not None
+    headers = [one for one in stream.segments if one.code == 0xDA]
+    for number in range(len(headers) - 1):
+        without = whole[: headers[number].marker] + whole[headers[number + 1].marker :]
+        with pytest.raises(ImageError, match="scans of its progressive picture are missing"):
+            decode_details(without, "x")
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"compression": "jpeg"}, "RGB"),
+        ({"compression": "tiff_adobe_deflate"}, "RGB"),
+        ({"compression": "tiff_adobe_deflate", "tiffinfo": {278: 96}}, "RGB"),
+        ({"compression": "packbits"}, "RGB"),
+        ({"compression": "group4"}, "1"),
+        ({"compression": "group3"}, "1"),
+    ],
+)
+def test_zeros_within_a_strip_of_a_tiff_are_found(options: dict[str, object], kind: str) -> None:
+    kept = io.BytesIO()
+    picture(160).convert(kind).save(kept, "TIFF", **options)
+    whole = kept.getvalue()
+    assert decode_details(whole, "x").damage is None
+    with Image.open(io.BytesIO(whole)) as image:
+        start, count = max(zip(image.tag_v2[273], image.tag_v2[279], strict=True), key=lambda strip: strip[1])
+    place = start + count // 2
+    zeroed = whole[:place] + bytes(100) + whole[place + 100 :]
+    with pytest.raises(ImageError, match="damaged or truncated"):
+        decode_details(zeroed, "x")
+
+
 def chunk(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,7 +20,8 @@ _SIGNED: Final = "signed or 32-bit pixels; save it as 8- or 16-bit unsigned inte
 _LAYOUT: Final = (
     "a pixel layout headstart does not read; save it as interleaved grey or RGB without premultiplied alpha"
 )
-_PHOTOMETRIC, _PLANAR = 262, 284
+_PHOTOMETRIC, _PLANAR, _SAMPLE_FORMAT = 262, 284, 339
+_SIGNED_FORMAT: Final = 2
 
 
 class UnsupportedPixelsError(Exception):
@@ -123,6 +124,20 @@ def read_deep(image: ImageFile.ImageFile, reopen: Callable[[], ImageFile.ImageFi
     return None
 
 
+def keyed(strips: Iterable[NDArray[np.uint16]], key: int | tuple[int, ...] | None) -> Iterator[NDArray[np.uint16]]:
+    """Samples with alpha where a PNG names one grey or colour that is transparent; the same where it names none.
+
+    >>> [strip.tolist() for strip in keyed([np.array([[[7], [300]]], dtype=np.uint16)], 300)]
+    [[[[7, 65535], [300, 0]]]]
+    """
+    for strip in strips:
+        if key is None or strip.shape[2] not in (1, 3):
+            yield strip
+        else:
+            seen = (strip != np.asarray(key, np.uint16)).any(axis=2, keepdims=True)
+            yield np.concatenate([strip, seen.astype(np.uint16) * np.uint16(65_535)], axis=2)
+
+
 def stored_size(image: ImageFile.ImageFile) -> tuple[int, int]:
     """Width and height as stored of an opened image; Pillow gives those of an upright TIFF until it is loaded."""
     width, height = getattr(image, "_tile_size", image.size)
@@ -179,6 +194,17 @@ def _raw_mode(image: ImageFile.ImageFile) -> str:
 
 def _is_planar(image: ImageFile.ImageFile) -> bool:
     return isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(_PLANAR, 1) == 2
+
+
+def refuse_signed_bytes(image: ImageFile.ImageFile) -> None:
+    """Refuse a TIFF of signed samples of 8 bits, which Pillow takes for unsigned ones.
+
+    Raises
+    ------
+    UnsupportedPixelsError
+    """
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and _SIGNED_FORMAT in image.tag_v2.get(_SAMPLE_FORMAT, ()):
+        raise UnsupportedPixelsError(_SIGNED)
 
 
 def _refuse_unscaled(image: ImageFile.ImageFile) -> None:

@@ -19,8 +19,10 @@ from headstart.data.images.bit_depth import (
     SizeCheck,
     UnchosenChannelsError,
     UnsupportedPixelsError,
+    keyed,
     read_deep,
     read_plain_tiff,
+    refuse_signed_bytes,
 )
 from headstart.data.images.bounds import MAX_PIXELS, check_size, check_working_bytes, claim_working, decoding_turn
 from headstart.data.images.damage import HalfPictureError
@@ -199,7 +201,8 @@ def _decode(encoded: bytes, image_format: ImageFormat, name: str, rules: _Rules)
     deep = _deep_samples(image, encoded, image_format)
     if deep is None:
         return _decode_plain_tiff(encoded, name, rules)
-    picture, peak = deep_picture(deep.strips(), deep.size, rules.white_level, rules.keep_grey)
+    strips = keyed(deep.strips(), image.info.get("transparency"))
+    picture, peak = deep_picture(strips, deep.size, rules.white_level, rules.keep_grey)
     _confirm(image, encoded, image_format, rules)
     orientation = _orientation_of(image)
     image.close()  # as large as the picture that is turned now
@@ -239,6 +242,7 @@ def _admitted(
     image: ImageFile.ImageFile, encoded: bytes, image_format: ImageFormat, name: str, rules: _Rules
 ) -> Header:
     """Header of an opened image that is within bounds, for which there is room, and whose pixels are guarded."""
+    refuse_signed_bytes(image)
     header = read_header(image, image_format, encoded)
     n_bytes = 2 if header.bits > 8 else 1
     size = (header.width, header.height)

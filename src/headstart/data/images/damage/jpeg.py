@@ -14,6 +14,7 @@ from PIL import Image, ImageFile
 
 from headstart.data.images.damage import HalfPictureError
 from headstart.data.images.damage.jpeg_stream import missing_from_scans, read_stream
+from headstart.data.images.damage.jpeg_zeros import has_zeroed_stretch
 
 _CODEC: Final = "headstart whole jpeg"
 _PADDING: Final = b"\xff\0" * 8  # 64 bits, what libjpeg looks ahead; no Huffman code is all ones
@@ -47,6 +48,8 @@ def guard_jpeg(image: ImageFile.ImageFile, encoded: bytes) -> None:
         raise OSError(f"{n_scans} scans of {image.width:,} x {image.height:,} pixels would take too long")
     if (missing := missing_from_scans(encoded, stream)) is not None:
         raise HalfPictureError(missing)
+    if has_zeroed_stretch(encoded, stream):
+        raise HalfPictureError(_LEFT_OVER)
     for codes in stream.restarts:
         if any(code != 0xD0 + number % 8 for number, code in enumerate(codes)):
             raise HalfPictureError(_LEFT_OVER)

@@ -21,6 +21,7 @@ _BULK: Final = (*(code for code in range(0xE1, 0xF0) if code != _ADOBE), _COMMEN
 _HUFFMAN_FRAMES: Final = (0xC0, 0xC1, 0xC2)
 _OTHER_FRAMES: Final = (0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
 _PROGRESSIVE: Final = 0xC2
+_MISSING_SCANS: Final = "scans of its progressive picture are missing"
 
 
 @dataclass(frozen=True)
@@ -183,12 +184,16 @@ def missing_from_scans(encoded: bytes, stream: JpegStream) -> str | None:
     for scan in (one for one in stream.segments if one.code == _SCAN):
         body = encoded[scan.start : scan.end]
         n_listed = body[0]
-        first, last, precision = body[1 + 2 * n_listed], body[2 + 2 * n_listed], body[3 + 2 * n_listed] & 15
+        first, last, precisions = body[1 + 2 * n_listed], body[2 + 2 * n_listed], body[3 + 2 * n_listed]
         for component in (body[1 + 2 * number] for number in range(n_listed)):
+            bits = undecided.setdefault(component, [0] * n_coefficients)
             for place in range(first, min(last + 1, n_coefficients)) if n_coefficients > 1 else (0,):
-                undecided.setdefault(component, [0] * n_coefficients)[place] = precision if n_coefficients > 1 else 0
+                refined = precisions >> 4
+                if n_coefficients > 1 and refined and bits[place] != refined:
+                    return _MISSING_SCANS
+                bits[place] = precisions & 15 if n_coefficients > 1 else 0
     if any(any(bits) for bits in undecided.values()):
-        return "scans of its progressive picture are missing" if n_coefficients > 1 else "colours of it are missing"
+        return _MISSING_SCANS if n_coefficients > 1 else "colours of it are missing"
     return None
 
 

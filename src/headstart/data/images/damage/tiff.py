@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import Any, Final
 
 from PIL import ImageFile
 
 from headstart.data.images.damage import HalfPictureError
-from headstart.data.images.damage.jpeg_stream import read_stream
+from headstart.data.images.damage.jpeg_stream import JpegStream, read_stream
+from headstart.data.images.damage.jpeg_zeros import has_zeroed_stretch
 
 _WIDTH, _HEIGHT, _COMPRESSION, _SAMPLES, _PLANAR, _BITS = 256, 257, 259, 277, 284, 258
 _STRIPS, _STRIP_BYTES, _STRIP_ROWS = 273, 279, 278
 _TILES, _TILE_BYTES, _TILE_WIDTH, _TILE_HEIGHT = 324, 325, 322, 323
 _NONE, _JPEG = 1, 7
+_JPEG_TABLES: Final = 347
 _DEFLATE: Final = (8, 32_946)
-_ZEROS: Final = bytes(64)
+_WITHOUT_ZEROS: Final = (2, 3, 4, 32_773)
+"""Codings of CCITT and PackBits, which never hold long runs of zeros but at the end of a strip, to fill it."""
+_ZEROS, _ONES = bytes(64), b"\xff" * 64
+_ZEROS_INSIDE: Final = re.compile(rb"\0{64,}[^\0]")
+_MAX_INFLATED: Final = 32 << 20  # a checksum costs an inflation, so of large files only where there is a doubt
+_PORTION: Final = 1 << 20
+_DAMAGED: Final = "data in the middle of its picture are damaged"
 
 
 def guard_tiff(image: ImageFile.ImageFile, encoded: bytes) -> None:
@@ -39,24 +48,48 @@ def guard_tiff(image: ImageFile.ImageFile, encoded: bytes) -> None:
         n_empty = max(n_empty, sum(count == 0 for count in counts[:n_needed]))
     if n_empty:
         raise HalfPictureError(f"{n_empty:,} of its {n_needed:,} {kind} are empty")
+    tables = _jpeg_tables(tags) if compression == _JPEG else None
+    n_encoded = sum(counts[:n_needed])
     for offset, count in zip(offsets[:n_needed], counts, strict=False):
-        if offset + count > len(encoded) and compression != _NONE:
+        if offset + count > len(encoded) and (is_tiled or compression != _NONE):
             raise HalfPictureError(f"the file ends before its {kind} do")
-        _check_piece(encoded[offset : offset + count] if compression in (_JPEG, *_DEFLATE) else b"", compression)
+        if compression == _NONE:
+            continue
+        piece = encoded[offset : offset + count]
+        if compression == _JPEG:
+            _check_jpeg(piece, tables)
+        elif compression in _DEFLATE and (n_encoded <= _MAX_INFLATED or _ZEROS in piece or _ONES in piece):
+            _check_deflated(piece)
+        elif compression in _WITHOUT_ZEROS and _ZEROS_INSIDE.search(piece):
+            raise HalfPictureError(_DAMAGED)
 
 
-def _check_piece(piece: bytes, compression: int) -> None:
-    """Refuse a compressed strip that libtiff would decode to the end although its middle or end is gone."""
-    if compression == _JPEG:
-        stream = read_stream(piece)
-        if stream is not None and stream.end is None:
-            raise HalfPictureError("a strip or tile of its picture breaks off")
-    elif compression in _DEFLATE and _ZEROS in piece:  # a checksum costs an inflation, so only where there is a doubt
-        try:
-            inflate = zlib.decompressobj()
-            inflate.decompress(piece)
-        except zlib.error as error:
-            raise HalfPictureError("the checksum of its pixels is wrong") from error
+def _check_jpeg(piece: bytes, tables: tuple[bytes, JpegStream] | None) -> None:
+    """Refuse a strip or tile that libtiff would decode although its middle or end is gone."""
+    stream = read_stream(piece)
+    if stream is not None and stream.end is None:
+        raise HalfPictureError("a strip or tile of its picture breaks off")
+    if stream is not None and has_zeroed_stretch(piece, stream, tables):
+        raise HalfPictureError(_DAMAGED)
+
+
+def _check_deflated(piece: bytes) -> None:
+    """Refuse a strip or tile whose checksum is wrong, which libtiff does not look at."""
+    inflate, data = zlib.decompressobj(), piece
+    try:
+        while data and not inflate.eof:
+            inflate.decompress(data, _PORTION)
+            data = inflate.unconsumed_tail
+    except zlib.error as error:
+        raise HalfPictureError("the checksum of its pixels is wrong") from error
+    if not inflate.eof:
+        raise HalfPictureError("a strip or tile of its picture breaks off")
+
+
+def _jpeg_tables(tags: Any) -> tuple[bytes, JpegStream] | None:
+    tables = tags.get(_JPEG_TABLES, b"")
+    stream = read_stream(tables) if isinstance(tables, bytes) else None
+    return None if stream is None else (tables, stream)
 
 
 def _n_pieces(tags: Any, is_tiled: bool) -> int:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from headstart.data.images.formats import ImageFormat, register_format
 
 if TYPE_CHECKING:
     from PIL import ImageFile
 
+_SCALES: Final = {"L;2": 85, "L;4": 17}
+"""Step between greys of fewer than 8 bits once Pillow has brought them to 8."""
+
 
 def open_png(handle: io.BytesIO) -> ImageFile.ImageFile:
-    """Pillow's image of a PNG file."""
+    """Pillow's image of a PNG file, its transparent grey on the scale of the pixels, which have 8 bits."""
     from PIL import PngImagePlugin
 
-    return PngImagePlugin.PngImageFile(handle)
+    image = PngImagePlugin.PngImageFile(handle)
+    key, scale = image.info.get("transparency"), _SCALES.get(str(image.tile[0].args) if image.tile else "")
+    if isinstance(key, int) and scale is not None:
+        image.info["transparency"] = key % (255 // scale + 1) * scale
+    return image
 
 
 def guard_png(image: ImageFile.ImageFile, encoded: bytes) -> None:
