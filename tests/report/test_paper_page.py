@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from headstart.results.models.sources import Weights
 from headstart.workflow.paper.published import DOI, OPEN_POINTS, TITLE, published_tables
 
 DOCS = Path(__file__).parents[2] / "docs" / "paper.md"
+BENCHMARKS = DOCS.parents[1] / "benchmarks"
 SIZES = PaperSizes(recordings=2, minutes=20, strength=0.2, micrographs=3, counted_micrographs=1, seed=1)
 
 
@@ -130,3 +132,21 @@ def test_the_docs_have_every_part_of_the_paper() -> None:
     text = DOCS.read_text(encoding="utf-8")
     rows = [f"| {part.place} | {part.content} | {part.here} | `{part.command}` |" for part in PAPER_PARTS]
     assert "\n".join(rows) in text
+
+
+def test_the_docs_have_the_figures_of_the_results_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    spec = importlib.util.spec_from_file_location("paper_benchmark", BENCHMARKS / "paper.py")
+    assert spec is not None and spec.loader is not None
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    there = (BENCHMARKS / "results" / "paper.json").is_file()
+    expected = benchmark.measured(benchmark.read("paper")) if there else benchmark.NOT_MEASURED
+    shown = DOCS.read_text(encoding="utf-8").partition(benchmark.FIRST)[2].partition(benchmark.LAST)[0]
+    assert shown.strip() == expected
+    run = made_run("ring", "signals")
+    told = {"paper": made_results(run).to_json(), "seconds": {"default": 600.0, "real data added": None}}
+    text = benchmark.measured(told | {"machine": {"n_processors": 2, "processor": "One"}})
+    assert "On 2 processors (One), with nothing cached, the default took 10.0 minutes." in text
+    assert "| here, other data: ring | 2 | 1,000 | 0.700 (0.100 to 0.900) |" in text
+    assert "| here, other data: ring | 140 | 160 | 140 | 560 |" in text

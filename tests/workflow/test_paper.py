@@ -131,6 +131,7 @@ def test_real_data_are_added_to_what_is_there(
     made = make(copied, data=real)
     assert [run.name for run in made.results.runs] == ["ph2", "ring", "skab", "cells"]
     assert made.results.not_run == ()
+    assert made.results.pictures[0].file == "lesions.png" and (copied / "lesions.png").is_file()
     ((data, folder, options, fit_options),) = asked
     assert (data, folder) == (real / "ph2", copied / "runs" / "ph2")
     assert options.classes == ("common_nevus", "atypical_nevus", "melanoma")

@@ -18,10 +18,10 @@ from headstart.study.execution import run_folder as files
 from headstart.version import __version__
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.paper.data import PaperData
+from headstart.workflow.paper.material import pictures, simulate
 from headstart.workflow.paper.plan import PaperPlan
 from headstart.workflow.paper.published import DOI, OPEN_POINTS, TITLE, published_tables
 from headstart.workflow.paper.runs import PlannedRun, planned_runs
-from headstart.workflow.paper.simulated import pictures, simulate
 from headstart.workflow.preflight import check_outside
 
 OF_MACHINE: Final = ("device", "threads", "offline", "cache", "cache_limit")
@@ -126,7 +126,7 @@ def paper(
             tables=published_tables(),
             runs=tuple(runs),
             not_run=tuple(one for one in planned if isinstance(one, NotRun)),
-            pictures=tuple(pictures(root, asked, runs, shown)),
+            pictures=tuple(pictures(root, asked, real.ph2, runs, shown)),
             open_points=OPEN_POINTS,
         )
         results.write(root / PaperResults.file_name)

@@ -20,13 +20,13 @@ from headstart.workflow.options.cells import CellCropOptions
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.signals import SignalOptions
 from headstart.workflow.paper.data import GRADES, PH2, SKAB, PaperData, lesion_options
+from headstart.workflow.paper.material import ASSAY, RING
 from headstart.workflow.paper.plan import PaperPlan
-from headstart.workflow.paper.simulated import ASSAY, RING
 from headstart.workflow.run import Run, finished_results
 from headstart.workflow.signals import fit_signals
 
 RUNS: Final = "runs"
-PH2_DATA: Final = "PH2, 200 dermoscopic images: common nevus, atypical nevus, melanoma; another question than thickness"
+PH2_DATA: Final = "PH2, dermoscopic images of common nevi, atypical nevi and melanomas; another question than thickness"
 SKAB_DATA: Final = "SKAB valve1, recordings of a water circuit with a pump"
 PUBLISHED_NETWORK: Final = "vgg19"
 _WITH_DATA: Final = "headstart paper -o DIR --data FOLDER"

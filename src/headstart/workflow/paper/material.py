@@ -1,4 +1,4 @@
-"""Simulated data of two applications, written once, and the pictures that commands make of them."""
+"""Simulated data of two applications, written once, and the pictures that commands make of all three."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from headstart.signals.simulated_ring import Ring
 from headstart.study.execution import run_folder as files
 from headstart.workflow.cells import simulate_cells
 from headstart.workflow.cells_count.folder import write_cells_count
+from headstart.workflow.lesions import sheet_lesions
 from headstart.workflow.options.cells import SimulationOptions
+from headstart.workflow.paper.data import PH2, lesion_options
 from headstart.workflow.paper.plan import PaperPlan
 from headstart.workflow.signals import show_signals
 
@@ -24,6 +26,9 @@ PLATE: Final = "data/plate"
 COUNTS: Final = "counts"
 CELLS_RUN: Final = "runs/cells"
 WINDOWS: Final = "windows.png"
+LESIONS: Final = "lesions.png"
+N_LESIONS: Final = 6
+"""Images on the sheet of lesions."""
 
 
 def simulate(root: Path, plan: PaperPlan, progress: Progress) -> None:
@@ -36,8 +41,15 @@ def simulate(root: Path, plan: PaperPlan, progress: Progress) -> None:
             simulate_cells(root / place, SimulationOptions(micrographs=number, seed=seed), progress=progress)
 
 
-def pictures(root: Path, plan: PaperPlan, runs: list[PaperRun], progress: Progress) -> Iterator[PaperPicture]:
-    """Windows as the network sees them, framed cells, and what spoke for a class; drawn where they are not there."""
+def pictures(
+    root: Path, plan: PaperPlan, ph2: Path | None, runs: list[PaperRun], progress: Progress
+) -> Iterator[PaperPicture]:
+    """Lesions with their outlines, windows as the network sees them, framed cells, and what spoke for a class.
+
+    Each is drawn where it is not there.
+    """
+    if ph2 is not None:
+        yield _lesions(root, ph2)
     yield _windows(root, plan)
     if plan.counted_micrographs:
         yield _frames(root, progress)
@@ -47,13 +59,25 @@ def pictures(root: Path, plan: PaperPlan, runs: list[PaperRun], progress: Progre
             yield found
 
 
+def _lesions(root: Path, ph2: Path) -> PaperPicture:
+    if not (root / LESIONS).is_file():
+        sheet_lesions(ph2, root / LESIONS, lesion_options(ph2), n_images=N_LESIONS)
+    return PaperPicture(
+        application="lesions",
+        file=LESIONS,
+        command=f"headstart lesions sheet FOLDER/{PH2} -o {LESIONS}",
+        alt="Dermoscopic images with the outline found, and cropped around the lesion",
+        caption="Images of every grade with the outline that was found, and cropped around it.",
+    )
+
+
 def _windows(root: Path, plan: PaperPlan) -> PaperPicture:
     if not (root / WINDOWS).is_file():
         show_signals(root / RING, root / WINDOWS, plan.ring_windows)
     return PaperPicture(
         application="signals",
         file=WINDOWS,
-        command=f"headstart signals show DIR/{RING} --window {plan.ring_windows.window} -o windows.png",
+        command=f"headstart signals show DIR/{RING} --window {plan.ring_windows.window} -o {WINDOWS}",
         alt="Windows of the simulated ring as pictures, a row for each class",
         caption="Windows of the simulated ring as the network sees them, some of each class.",
     )
