@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from headstart.errors import InputError
 from headstart.heads.arithmetic import Features, Floats, standardised
 
 Integers = npt.NDArray[np.int64]
+
+BLOCK_ROWS = 4096
+"""Rows that sums over all rows take at a time, in their order: the same sums wherever they are computed."""
 
 CONSTANT_BELOW = 1e-6
 """A feature whose standard deviation is below this share of its mean differs by float32 rounding alone."""
@@ -25,8 +29,6 @@ class TrainingRows:
     ----------
     features : ndarray of shape (n, d), float32
         As given, for heads that store rows.
-    standardised : ndarray of shape (n, d), float64
-        Weighted mean 0 and variance 1, or the spread that is asked for; 0 where the feature is constant.
     labels : ndarray of shape (n,), int64
         Place of each row's class among the classes present: 0..n_present - 1.
     weights : ndarray of shape (n,), float64 > 0
@@ -42,7 +44,6 @@ class TrainingRows:
     """
 
     features: Features
-    standardised: Floats
     labels: Integers
     weights: Floats
     groups: npt.NDArray[Any] | None
@@ -51,6 +52,20 @@ class TrainingRows:
     inverse_scale: Floats
     seed: int
     spread: Floats | None = None
+
+    @cached_property
+    def standardised(self) -> Floats:
+        """Features of weighted mean 0 and variance 1, or the spread that is asked for; (n, d), 0 where constant."""
+        return standardised(self.features, self.common_arrays())
+
+    @cached_property
+    def standardised_single(self) -> Features:
+        """The same, rounded to float32, without ever holding all rows in float64."""
+        rounded = np.empty_like(self.features)
+        for start in range(0, len(rounded), BLOCK_ROWS):
+            part = slice(start, start + BLOCK_ROWS)
+            rounded[part] = standardised(self.features[part], self.common_arrays())
+        return rounded
 
     @property
     def n_present(self) -> int:
@@ -101,7 +116,6 @@ def training_rows(
         inverse_scale *= spread
     return TrainingRows(
         features=features,
-        standardised=standardised(features, {"mean": mean, "inverse_scale": inverse_scale}),
         labels=codes.astype(np.int64),
         weights=weights,
         groups=None if groups is None else np.asarray(groups)[kept],
@@ -143,8 +157,10 @@ def scaling(features: Features, weights: Floats) -> tuple[Floats, Floats]:
     ([2.0, 7.0], [1.0, 0.0])
     """
     shares = weights / weights.sum()
-    mean = shares @ features.astype(np.float64)
-    deviation = np.sqrt(shares @ (features - mean) ** 2)
+    blocks = [slice(start, start + BLOCK_ROWS) for start in range(0, len(features), BLOCK_ROWS)]
+    mean: Floats = sum((shares[rows] @ features[rows].astype(np.float64) for rows in blocks), np.zeros(1))
+    variance: Floats = sum((shares[rows] @ (features[rows] - mean) ** 2 for rows in blocks), np.zeros(1))
+    deviation = np.sqrt(variance)
     varies = deviation > CONSTANT_BELOW * np.abs(mean)
     return mean, np.where(varies, 1.0, 0.0) / np.where(varies, deviation, 1.0)
 

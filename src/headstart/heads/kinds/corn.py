@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from headstart.heads.arithmetic import Arrays, BlockPredictor, Floats, linear_map, sigmoid
 from headstart.heads.kinds import FitCost, FitSize, HeadKind, HeadSpec, Layout, Setting, register_head
-from headstart.heads.kinds.logistic import fit_logistic
+from headstart.heads.kinds.logistic import descent_seconds, fit_logistic
 from headstart.heads.scores import ClassScores
 from headstart.heads.training_rows import TrainingRows
 
@@ -45,7 +45,6 @@ def conditional_rows(rows: TrainingRows, threshold: int) -> TrainingRows:
     return replace(
         rows,
         features=rows.features[reached],
-        standardised=rows.standardised[reached],
         labels=(rows.labels[reached] > threshold).astype(np.int64),
         weights=rows.weights[reached],
         groups=None if rows.groups is None else rows.groups[reached],
@@ -105,8 +104,8 @@ def _damage(arrays: Arrays) -> str:
 
 def _cost(spec: HeadSpec, size: FitSize) -> FitCost:
     """As many logistic regressions as thresholds, each on fewer images than the one before."""
-    iterations = 20 + 600 * spec.number("C") ** 0.4
-    return FitCost(iterations * size.n_rows * size.n_features * 0.7e-9 * size.n_classes / 2)
+    of_all = descent_seconds(spec.number("C"), size.n_rows, size.n_features, 1)
+    return FitCost(of_all * size.n_classes / 2, 3e-9 * size.n_rows * size.n_features * size.n_classes / 2, "directions")
 
 
 register_head(

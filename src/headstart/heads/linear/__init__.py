@@ -1,0 +1,1 @@
+"""Linear heads found by descent: their loss over blocks of rows, principal directions, the descent itself."""

@@ -1,0 +1,118 @@
+"""The principal directions of training rows, and the curvature of a loss within and beyond them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from headstart.heads.linear.loss import LogisticLoss, Matrix
+
+N_DIRECTIONS = 64
+N_SKETCHED = 512
+"""Rows that the directions are found from, evenly spaced among all: they need not be exact."""
+NEGLIGIBLE = 1e-12
+"""Directions whose squared length is below this share of the longest are rounding alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class PrincipalDirections:
+    """Orthonormal directions in which the rows vary most, and the rows in their coordinates.
+
+    The loss bends far more along the few directions in which features vary together than along all others. With these
+    known, a descent need not find them out step by step.
+
+    Attributes
+    ----------
+    vectors : ndarray of shape (d, r)
+    scores : ndarray of shape (n, r)
+        Rows in the coordinates of the directions.
+    beyond : float
+        Mean variance of the rows along a direction that is none of these; 0 where there is none.
+    """
+
+    vectors: Matrix
+    scores: Matrix
+    beyond: float
+
+    @classmethod
+    def of(cls, features: Matrix) -> PrincipalDirections:
+        """Directions of standardised features, from random combinations of evenly spaced rows.
+
+        References
+        ----------
+        N. Halko, P.-G. Martinsson, J. A. Tropp, "Finding structure with randomness", SIAM Review 53, 2011, 217-288,
+        algorithm 4.3. DOI 10.1137/090771806
+        """
+        n_rows, n_features = features.shape
+        sketched = features[:: max(1, n_rows // N_SKETCHED)]
+        n_directions = min(N_DIRECTIONS, n_features, len(sketched))
+        draws = np.random.default_rng(0).standard_normal((len(sketched), n_directions)).astype(features.dtype)
+        spanned = (sketched.T @ (sketched @ (sketched.T @ draws))).astype(np.float64)  # (d, r)
+        squares, turns = np.linalg.eigh(spanned.T @ spanned)
+        kept = squares > NEGLIGIBLE * max(float(squares[-1]), np.finfo(np.float64).tiny)
+        vectors = (spanned @ (turns[:, kept] / np.sqrt(squares[kept]))).astype(features.dtype)
+        scores = features @ vectors
+        n_left = n_features - vectors.shape[1]
+        left = float(np.vdot(features, features)) - float(np.vdot(scores, scores))
+        return cls(vectors, scores, max(0.0, left) / (n_rows * n_left) if n_left else 0.0)
+
+    def coordinates(self, parameters: Matrix) -> Matrix:
+        """Coordinates (r + 1, n_scores) of parameters (d + 1, n_scores) along the directions and the intercept."""
+        return np.concatenate([self.vectors.T @ parameters[:-1], parameters[-1:]])
+
+    def parameters(self, coordinates: Matrix) -> Matrix:
+        """Parameters (d + 1, n_scores) with these coordinates and none beyond."""
+        return np.concatenate([self.vectors @ coordinates[:-1], coordinates[-1:]])
+
+
+class Curvature:
+    """Estimated curvature of a loss: a matrix along principal directions and intercept, one number for all others.
+
+    Scores share it: it is that of their mean.
+    """
+
+    def __init__(self, directions: PrincipalDirections, loss: LogisticLoss) -> None:
+        self.directions, self.loss = directions, loss
+        ones = np.ones((len(directions.scores), 1), dtype=directions.scores.dtype)
+        self._scores = np.concatenate([directions.scores, ones], axis=1)  # (n, r + 1)
+        self._scale = 1.0
+        self.refresh()
+        self._step_beyond = 1.0 / (self._mean_curvature() * directions.beyond + loss.penalty)
+
+    def refresh(self) -> None:
+        """Take the curvatures of the rows from where the loss was computed last."""
+        weighted = self._scores * (self.loss.shares * self.loss.curvatures)[:, None]
+        matrix = (weighted.T @ self._scores).astype(np.float64)
+        matrix[np.diag_indices_from(matrix)] += self.loss.penalty
+        self._inverse = np.linalg.inv(matrix).astype(self._scores.dtype)
+
+    def _mean_curvature(self) -> float:
+        return float(self.loss.shares @ self.loss.curvatures)
+
+    def solve(self, gradient: Matrix) -> Matrix:
+        """Step (d + 1, n_scores) that the curvature makes of a gradient."""
+        inside = self.directions.coordinates(gradient)
+        step = self._scale * (self._inverse @ inside)
+        step[:-1] -= self._step_beyond * inside[:-1]
+        found = self.directions.parameters(step)
+        found[:-1] += self._step_beyond * gradient[:-1]
+        return found.astype(gradient.dtype)
+
+    def learn(self, step: Matrix, change: Matrix) -> None:
+        """Scale both parts to what a step has changed in the gradient, after Barzilai and Borwein.
+
+        References
+        ----------
+        J. Barzilai, J. M. Borwein, "Two-point step size gradient methods", IMA Journal of Numerical Analysis 8, 1988,
+        141-148. DOI 10.1093/imanum/8.1.141
+        """
+        step_inside, change_inside = self.directions.coordinates(step), self.directions.coordinates(change)
+        inside = float(np.vdot(step_inside, change_inside))
+        expected = float(np.vdot(change_inside, self._inverse @ change_inside))
+        if inside > 0 and expected > 0:
+            self._scale = min(1.0, inside / expected)
+        beyond = float(np.vdot(step, change)) - inside
+        squared = float(np.vdot(change, change)) - float(np.vdot(change_inside, change_inside))
+        if self.directions.beyond > 0 and beyond > 0 and squared > 0:
+            self._step_beyond = beyond / squared

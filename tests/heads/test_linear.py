@@ -1,0 +1,99 @@
+"""Linear heads by descent: the loss against finite differences, the least loss against scikit-learn's, odd rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_heads import same_arrays
+from sklearn.linear_model import LogisticRegression
+
+from headstart.heads import HeadSpec, fit_heads, training_rows
+from headstart.heads.kinds.logistic import EXACT_VALUES
+from headstart.heads.linear import loss as loss_module
+from headstart.heads.linear.descent import least_loss
+from headstart.heads.linear.directions import PrincipalDirections
+from headstart.heads.linear.loss import LogisticLoss
+
+
+def overlapping(n_rows: int, n_features: int, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of few common causes, in classes that overlap."""
+    generator = np.random.default_rng(5)
+    labels = np.arange(n_rows) % n_classes
+    causes = generator.standard_normal((n_rows, 20)) + 0.5 * generator.standard_normal((n_classes, 20))[labels]
+    features = causes @ generator.standard_normal((20, n_features)) + generator.standard_normal((n_rows, n_features))
+    return features.astype(np.float32), labels
+
+
+def total_loss(linear: tuple[np.ndarray, np.ndarray], rows: np.ndarray, labels: np.ndarray, C: float) -> float:
+    """Penalised loss of one score a class, or of two classes by the one of class 1."""
+    coefficients, intercepts = linear
+    scores = rows @ coefficients.T + intercepts
+    if len(coefficients) == 1:
+        scores = np.hstack([np.zeros_like(scores), scores])
+    own = scores[np.arange(len(labels)), labels]
+    return float(C * (np.logaddexp.reduce(scores, axis=1) - own).sum() + (coefficients**2).sum() / 2)
+
+
+@pytest.mark.parametrize("n_classes", [2, 7])
+@pytest.mark.parametrize("C", [1e-3, 3e-2])
+def test_the_least_loss_of_many_rows_is_that_of_scikit_learn(n_classes: int, C: float) -> None:
+    features, labels = overlapping(420, 640, n_classes)
+    assert features.size >= EXACT_VALUES  # in float32
+    rows = training_rows(features, labels, n_classes=n_classes, weights=None, groups=None, seed=0)
+    theirs = LogisticRegression(C=C, tol=1e-8, max_iter=5000).fit(rows.standardised, labels)
+    (head,) = fit_heads([HeadSpec("logistic", {"C": C})], features, labels, n_classes=n_classes, seed=0)
+    ours = head.arrays["coefficients"], head.arrays["intercepts"]
+    if n_classes == 2:
+        ours = 2 * ours[0][1:], 2 * ours[1][1:]
+    least = total_loss((theirs.coef_, theirs.intercept_), rows.standardised, labels, C)
+    assert total_loss(ours, rows.standardised, labels, C) <= least * (1 + 1e-6)
+    expected = theirs.predict_proba(rows.standardised)
+    np.testing.assert_allclose(head.predict_proba(features), expected, atol=1e-3)
+
+
+def test_a_head_of_many_rows_is_the_same_to_the_bit_beside_others() -> None:
+    features, labels = overlapping(420, 640, 3)
+    specs = [HeadSpec("logistic", {"C": C}) for C in (1e-3, 1e-2, 3e-2)]
+    together = fit_heads(specs, features, labels, n_classes=3, seed=0)
+    for spec, head in zip(specs, together, strict=True):
+        (alone,) = fit_heads([spec], features, labels, n_classes=3, seed=1)
+        assert same_arrays(head, alone)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_gradient_is_that_of_finite_differences_in_blocks_of_any_size(
+    n_classes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = np.random.default_rng(0)
+    shares = generator.uniform(0.5, 2, 11)
+    labels = np.arange(11) % n_classes
+    loss = LogisticLoss(generator.standard_normal((11, 4)), labels, shares / shares.sum(), n_classes, 0.3)
+    point = generator.standard_normal(loss.start.shape)
+    value, gradient = loss(point)
+    for place in np.ndindex(point.shape):
+        step = np.zeros_like(point)
+        step[place] = 1e-5
+        assert (loss(point + step)[0] - loss(point - step)[0]) / 2e-5 == pytest.approx(gradient[place], abs=1e-8)
+    monkeypatch.setattr(loss_module, "BLOCK_ROWS", 4)
+    assert loss(point)[0] == pytest.approx(value, rel=1e-14)
+    np.testing.assert_allclose(loss(point)[1], gradient, atol=1e-14)
+
+
+def test_directions_are_orthonormal_and_leave_nothing_where_there_is_no_more() -> None:
+    rows = np.random.default_rng(0).standard_normal((50, 6)) @ np.random.default_rng(1).standard_normal((6, 90))
+    found = PrincipalDirections.of(rows)
+    assert found.vectors.shape == (90, 6)
+    np.testing.assert_allclose(found.vectors.T @ found.vectors, np.eye(6), atol=1e-8)
+    assert found.beyond == pytest.approx(0, abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    "features",
+    [np.zeros((6, 3)), np.ones((6, 1)) * np.arange(6)[:, None], np.repeat(np.eye(6), 20, axis=1)],
+    ids=["nothing varies", "one column", "columns repeated"],
+)
+def test_rows_that_span_little_are_fitted(features: np.ndarray) -> None:
+    labels = np.array([0, 0, 1, 0, 1, 1])
+    loss = LogisticLoss(features, labels, np.full(6, 1 / 6), 2, 0.1)
+    found = least_loss(loss, PrincipalDirections.of(features), tolerance=1e-8, max_iterations=200)
+    assert found.converged and np.abs(loss(found.parameters)[1]).max() <= 1e-8
