@@ -10,12 +10,15 @@ import helpers
 import pytest
 
 import headstart
+from headstart.data import ImageDataset
+from headstart.data.split.split_file import write_split
 from headstart.errors import HeadstartError
 from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.study.search.halving.plan import HalvingPlan
 from headstart.study.search.space import Space
 from headstart.workflow.fit import estimate_fit
 from headstart.workflow.learning_curve import HEADS
+from headstart.workflow.preflight import make_run_split
 from headstart.workflow.run import Run
 
 SMALL = {"backbone": helpers.BACKBONE, "weights": "random", "input_size": helpers.SIDE}
@@ -155,3 +158,11 @@ def test_the_estimate_of_the_same_run_is_given(run: Run, folders: Path) -> None:
 def test_ranking_needs_two_backbones(folders: Path, tmp_path: Path) -> None:
     with pytest.raises(HeadstartError, match="Ranking needs two backbones at least"):
         headstart.rank_backbones(folders, helpers.options())
+
+
+def test_a_split_named_by_its_file_was_not_taken_by_a_rule(folders: Path, tmp_path: Path) -> None:
+    dataset = ImageDataset.from_folder(folders)
+    drawn = make_run_split(dataset, helpers.options(split="auto"))
+    write_split(tmp_path / "split.json", drawn)
+    named = make_run_split(dataset, helpers.options(split=str(tmp_path / "split.json")))
+    assert drawn.rule.startswith("with 2 classes") and (named.rule, named.hash) == ("", drawn.hash)

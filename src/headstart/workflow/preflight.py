@@ -291,7 +291,8 @@ def table_width(dataset: ImageDataset) -> int:
 def make_run_split(dataset: ImageDataset, options: FitOptions) -> Split:
     """The requested split: made, or read from the file that holds it."""
     if options.split_file is not None:
-        split = read_split(options.split_file, dataset.names, labels=dataset.label_names(), groups=dataset.groups)
+        found = read_split(options.split_file, dataset.names, labels=dataset.label_names(), groups=dataset.groups)
+        split = replace(found, rule="")  # it was asked for by its file
     else:
         split = split_dataset(dataset, scheme=options.split, repeats=options.repeats, seed=options.seed)
     check_fold_weights(split, dataset.weights, source=str(options.split_file or "The split"))

@@ -299,7 +299,7 @@ def report_seconds(n_images: int, n_classes: int, *, baselines: bool) -> float:
 def note_split_rule(split: Split, progress: Progress) -> None:
     """Say by which rule the scheme of a split was taken, where it was not asked for by its name."""
     if split.rule:
-        progress.note(f"Split auto: {split.scheme}; {split.rule}.")
+        progress.note(f"Split {split.scheme}: {split.rule}.")
 
 
 def explanation_seconds(job: Job) -> float:
