@@ -53,7 +53,7 @@ def pages(
 ) -> dict[str, Path]:
     """Five kinds of report: two classes with pictures, hostile names without, many classes, a curve and a count."""
     folder = tmp_path_factory.mktemp("kinds")
-    make_run(folder / "many", classes=tuple(f"kind {number}" for number in range(24)), n=240)
+    make_run(folder / "many", classes=tuple(f"kind {number}" for number in range(12)), n=120)
     with pytest.MonkeyPatch.context() as patch:
         for module in ("write", "learning_curve", "cells_count"):
             patch.setattr(f"headstart.report.{module}.render", lambda figure: (b"<svg/>", b""))
@@ -269,6 +269,46 @@ def test_without_scripts_everything_is_there_to_read(opened: Callable[..., Any])
     assert page.locator("#scores table").first.is_visible()
 
 
+def test_an_enlarged_image_tells_its_set_and_its_neighbours_and_the_map_leads_to_it(
+    opened: Callable[..., Any], tmp_path: Path
+) -> None:
+    content = {
+        "classes": ["a", "b", "c"],
+        "names": ["one.png", "two.png"],
+        "label": [0, 1],
+        "predicted": [0, 2],
+        "top": [7000, 5000],
+        "fold": [1, 2],
+        "probabilities": [7000, 2000, 1000, 500, 4500, 5000],
+        "weights": None,
+        "sets": [[0], [1, 2]],
+        "near": {1: [["near.png", "c"]]},
+        "map": [[0, 0], [1000, 1000]],
+        "pictures": {},
+    }
+    page = opened(written(tmp_path, content))
+    canvas = page.locator("#images-map > canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + box["width"] - 14, box["y"] + 14)
+    assert page.locator("#images-map-told").inner_text() == "two.png: true: b, predicted: c (0.500)"
+    page.mouse.down()
+    page.mouse.up()
+    dialog = page.locator("#image-dialog")
+    assert dialog.locator("h3").inner_text() == "two.png"
+    rows = [row.split() for row in dialog.locator("tbody tr").all_inner_texts()]
+    assert rows == [["c", "0.500", "yes"], ["b", "0.450", "yes"], ["a", "0.050", "no"]]
+    assert "Nearest training images: near.png (c)" in dialog.inner_text()
+
+
+def written(folder: Path, content: dict[str, Any]) -> Path:
+    """A page of nothing but the gallery of these images."""
+    sections = [Section("gallery", "Images", (Explorer("explorer", as_json(content), "Made up."),))]
+    path = folder / "page.html"
+    path.write_text(render_page("Images", sections, version="0"), encoding="utf-8")
+    return path
+
+
 def test_fifty_thousand_images_are_filtered_in_a_blink(opened: Callable[..., Any], tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     n = 50_000
@@ -282,9 +322,7 @@ def test_fifty_thousand_images_are_filtered_in_a_blink(opened: Callable[..., Any
         "near": {},
         "pictures": {},
     }
-    sections = [Section("gallery", "Images", (Explorer("explorer", as_json(content), ""),))]
-    (tmp_path / "page.html").write_text(render_page("many", sections, version="0"), encoding="utf-8")
-    page = opened(tmp_path / "page.html")
+    page = opened(written(tmp_path, content))
     filtered = """() => {
       const text = document.getElementById("f-text");
       const spent = ["7", "77", "777", "7", "77"].map(words => {
