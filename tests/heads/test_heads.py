@@ -352,12 +352,6 @@ def test_prediction_refuses_features_of_another_backbone():
         fit_one(SMALL["logistic"], features, labels).predict_proba(np.ascontiguousarray(features[:, 1:]))
 
 
-def test_an_svm_too_large_for_memory_is_refused_before_the_kernel_is_made():
-    features = np.random.default_rng(0).standard_normal((20_001, 1)).astype(np.float32)
-    with pytest.raises(InputError, match=r"20001 training rows are more than 20000. Leave the kind 'svm' out"):
-        fit_one(HeadSpec("svm"), features, np.arange(20_001) % 2, 2)
-
-
 def test_a_logistic_head_that_has_not_converged_says_so(monkeypatch):
     monkeypatch.setattr("headstart.heads.kinds.logistic.MAX_ITERATIONS", 2)
     features, labels = blobs()

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_heads import same_arrays
+from made_heads import blobs, fit_one, same_arrays
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.svm import LinearSVC
 
-from headstart.heads import HeadSpec, fit_heads, training_rows
+from headstart.heads import FittedHead, HeadSpec, fit_heads, training_rows
+from headstart.heads.arithmetic import in_blocks, standardised
 from headstart.heads.kinds.logistic import EXACT_VALUES
+from headstart.heads.kinds.svm import svm_decisions
 from headstart.heads.linear import loss as loss_module
 from headstart.heads.linear.descent import least_loss
 from headstart.heads.linear.directions import PrincipalDirections
+from headstart.heads.linear.landmarks import JITTER
 from headstart.heads.linear.loss import LogisticLoss
 
 
@@ -97,3 +102,47 @@ def test_rows_that_span_little_are_fitted(features: np.ndarray) -> None:
     loss = LogisticLoss(features, labels, np.full(6, 1 / 6), 2, 0.1)
     found = least_loss(loss, PrincipalDirections.of(features), tolerance=1e-8, max_iterations=200)
     assert found.converged and np.abs(loss(found.parameters)[1]).max() <= 1e-8
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_landmarks_at_every_row_give_the_machine_of_the_whole_kernel(
+    n_classes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features, labels = blobs(120, 9, n_classes)
+    monkeypatch.setattr("headstart.heads.kinds.svm.MAX_KERNEL_WORK", 0)
+    monkeypatch.setattr("headstart.heads.kinds.svm.LANDMARK_TOLERANCE", 1e-6)
+    head = fit_one(HeadSpec("svm", {"C": 2.0, "gamma": 0.7}), features, labels, n_classes)
+    rows = standardised(features, head.arrays)
+    distances = ((rows[:, None] - rows) ** 2).sum(axis=2)
+    values, vectors = np.linalg.eigh(np.exp(-0.7 / 9 * distances) + JITTER * np.eye(120))
+    mapped = vectors * np.sqrt(values)  # inner products of these rows are the kernel
+    decided = in_blocks(features, lambda block: svm_decisions(head.arrays)(standardised(block, head.arrays)), n_classes)
+    for label in range(n_classes):
+        machine = LinearSVC(C=2.0, tol=1e-10, max_iter=100_000, intercept_scaling=1e3)
+        expected = machine.fit(mapped, labels == label).decision_function(mapped)
+        np.testing.assert_allclose(decided[:, label], expected, atol=0.01)
+
+
+def test_many_rows_are_fitted_by_landmarks_and_come_near_the_whole_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = blobs(900, 12, 3)
+    train, test = slice(0, 600), slice(600, None)
+    spec = HeadSpec("svm", {"C": 1.0})
+    whole = fit_one(spec, features[train], labels[train])
+    monkeypatch.setattr("headstart.heads.kinds.svm.MAX_KERNEL_ROWS", 599)
+    monkeypatch.setattr("headstart.heads.linear.landmarks.N_LANDMARKS", 200)
+    head = fit_one(spec, features[train], labels[train])
+    assert head.arrays["rows"].shape == (200, 12) and head.arrays["dual"].shape == (3, 200)
+    assert same_arrays(fit_one(spec, features[train], labels[train]), head)
+    beside = fit_heads([HeadSpec("svm", {"C": 9.0}), spec], features[train], labels[train], n_classes=3, seed=0)
+    assert same_arrays(beside[1], head)
+    losses = [log_loss(labels[test], one.predict_proba(features[test])) for one in (whole, head)]
+    assert losses[1] < losses[0] + 0.02
+    assert same_arrays(FittedHead.from_tensors(spec, head.to_tensors()), head)
+
+
+def test_a_class_of_one_row_has_its_share_where_landmarks_cannot_calibrate_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = blobs(60, 5, 3)
+    kept = np.flatnonzero((labels != 2) | (np.arange(60) == np.flatnonzero(labels == 2)[0]))
+    monkeypatch.setattr("headstart.heads.kinds.svm.MAX_KERNEL_WORK", 0)
+    head = fit_one(HeadSpec("svm"), features[kept], labels[kept])
+    assert head.arrays["platt_slope"][2] == 0 and np.isfinite(head.predict_proba(features)).all()

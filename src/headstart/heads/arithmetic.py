@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Features = npt.NDArray[np.float32]
+Values = TypeVar("Values", Floats, Features)
+"""Float64 or float32, computed in that precision."""
 Arrays = Mapping[str, npt.NDArray[Any]]
 """Arrays that a fitted head is made of, by name."""
 BlockPredictor = Callable[[Floats], Floats]
@@ -108,9 +110,10 @@ def gelu_derivative(values: Floats) -> Floats:
     return np.asarray(ndtr(values) + values * np.exp(-0.5 * values**2) / np.sqrt(2.0 * np.pi))
 
 
-def squared_norms(rows: Floats) -> Floats:
+def squared_norms(rows: Values) -> Values:
     """Squared Euclidean length of every row; (n_rows,)."""
-    return np.asarray(np.einsum("ij,ij->i", rows, rows))
+    lengths: Values = np.einsum("ij,ij->i", rows, rows)
+    return lengths
 
 
 def unit_rows(rows: Floats) -> Floats:
@@ -119,7 +122,7 @@ def unit_rows(rows: Floats) -> Floats:
     return rows / np.where(lengths > 0, lengths, 1.0)[:, None]
 
 
-def squared_distances(products: Floats, norms: Floats, other_norms: Floats) -> Floats:
+def squared_distances(products: Values, norms: Values, other_norms: Values) -> Values:
     """Squared Euclidean distance of every pair, from inner products and squared norms; overwrites the products.
 
     >>> squared_distances(np.array([[3.0]]), np.array([9.0]), np.array([1.0])).tolist()
@@ -128,13 +131,15 @@ def squared_distances(products: Floats, norms: Floats, other_norms: Floats) -> F
     products *= -2.0
     products += norms[:, None]
     products += other_norms
-    return np.maximum(products, 0.0, out=products)  # rounding can leave one slightly below zero
+    np.maximum(products, 0.0, out=products)  # rounding can leave one slightly below zero
+    return products
 
 
-def rbf(distances: Floats, gamma: float) -> Floats:
+def rbf(distances: Values, gamma: float) -> Values:
     """exp(-gamma * distance), element by element, of squared distances."""
-    kernel = distances * -gamma
-    return np.asarray(np.exp(kernel, out=kernel))
+    kernel: Values = np.multiply(distances, -gamma)
+    np.exp(kernel, out=kernel)
+    return kernel
 
 
 def over_all_classes(probabilities: Floats, present: npt.NDArray[np.bool_]) -> Floats:

@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from headstart.data.split.stratify import stratified_folds
 from headstart.decisions.scaling import fit_platt
-from headstart.errors import InputError
 from headstart.heads.arithmetic import (
     TINY,
     Arrays,
     BlockPredictor,
+    Features,
     Floats,
     linear_map,
     rbf,
@@ -24,11 +24,23 @@ from headstart.heads.arithmetic import (
     standardised,
 )
 from headstart.heads.kinds import FitCost, FitSize, HeadKind, HeadSpec, Layout, Setting, register_head
+from headstart.heads.linear.descent import least_loss
+from headstart.heads.linear.directions import PrincipalDirections
+from headstart.heads.linear.landmarks import N_LANDMARKS, KernelFeatures, kernel_features, landmarks
+from headstart.heads.linear.loss import SquaredHingeLoss
 from headstart.heads.scores import ClassScores
 from headstart.heads.training_rows import Integers, TrainingRows
 
+_Machines = dict[str, npt.NDArray[Any]]
+
 CALIBRATION_FOLDS = 3
-MAX_ROWS = 20_000
+MAX_KERNEL_ROWS = 5_000
+MAX_KERNEL_WORK = 1e8
+"""Rows, and squared rows times machines, up to which the whole kernel matrix is used: a few seconds a fit."""
+
+LANDMARK_TOLERANCE = 1e-3
+"""Largest entry of the gradient of the mean squared hinge."""
+MAX_ITERATIONS = 500
 
 
 def fit_svm(
@@ -37,30 +49,55 @@ def fit_svm(
     """Arrays of an SVM head for every spec.
 
     `gamma` counts in units of 1 / (n_features * variance) of the standardised features, scikit-learn's "scale".
-    Distances among the training rows are computed once, the kernel once per gamma; the calibration folds cut theirs
-    out of it.
-
-    Raises
-    ------
-    InputError
-        Beyond 20,000 rows, where distances and kernel would need more than 6.4 GB.
+    Up to 5,000 rows, and up to 1e8 squared rows times machines, distances among the rows are computed once, the kernel
+    once per gamma; the calibration folds cut theirs out of it. Beyond, the kernel is told from 1,024 landmarks, and
+    the hinge is squared, so that all machines are found together: the time then grows as the rows do.
     """
-    if len(rows.labels) > MAX_ROWS:
-        raise InputError(
-            f"An SVM head holds a kernel matrix of n x n values; {len(rows.labels)} training rows are more than "
-            f"{MAX_ROWS}. Leave the kind 'svm' out or train on fewer rows."
-        )
     folds = stratified_folds(rows.labels, rows.groups, CALIBRATION_FOLDS, np.random.default_rng(rows.seed))
+    fit = _by_kernel if _is_small(len(rows.labels), len(_targets(rows))) else _by_landmarks
+    fitted = fit(specs, rows, folds)
+    return [fitted[place] | {"gamma": np.array(_gamma(spec, rows))} for place, spec in enumerate(specs)]
+
+
+def _is_small(n_rows: int, n_machines: int) -> bool:
+    """Whether so many rows and machines are fitted on the whole kernel matrix."""
+    return n_rows <= MAX_KERNEL_ROWS and n_rows**2 * n_machines <= MAX_KERNEL_WORK
+
+
+def _places_by_gamma(specs: Sequence[HeadSpec], rows: TrainingRows) -> dict[float, list[int]]:
+    """Places of the specs with each gamma, from the smallest."""
+    found: dict[float, list[int]] = {}
+    for place in sorted(range(len(specs)), key=lambda place: specs[place].number("gamma")):
+        found.setdefault(_gamma(specs[place], rows), []).append(place)
+    return found
+
+
+def _by_kernel(specs: Sequence[HeadSpec], rows: TrainingRows, folds: Integers) -> dict[int, _Machines]:
+    """Arrays of every spec by its place, on the whole kernel matrix."""
     norms = squared_norms(rows.standardised)
     distances = squared_distances(rows.standardised @ rows.standardised.T, norms, norms)
-    fitted: dict[int, dict[str, npt.NDArray[Any]]] = {}
-    for multiple in sorted({spec.number("gamma") for spec in specs}):
-        gamma = multiple / _scale(rows)
+    fitted: dict[int, _Machines] = {}
+    for gamma, places in _places_by_gamma(specs, rows).items():
         kernel = rbf(distances, gamma)
-        for place, spec in enumerate(specs):
-            if spec.number("gamma") == multiple:
-                fitted[place] = _fit_one(kernel, spec.number("C"), rows, folds) | {"gamma": np.array(gamma)}
-    return [fitted[place] for place in range(len(specs))]
+        fitted |= {place: _fit_one(kernel, specs[place].number("C"), rows, folds) for place in places}
+    return fitted
+
+
+def _by_landmarks(specs: Sequence[HeadSpec], rows: TrainingRows, folds: Integers) -> dict[int, _Machines]:
+    """The same, by landmarks among the rows."""
+    chosen = landmarks(rows)
+    fitted: dict[int, _Machines] = {}
+    for gamma, places in _places_by_gamma(specs, rows).items():
+        kernel = kernel_features(rows, chosen, gamma)
+        directions = PrincipalDirections.of(kernel.features)
+        for place in places:
+            found = _fit_landmarks(kernel, directions, specs[place].number("C"), rows, folds)
+            fitted[place] = {"rows": rows.features[chosen], **found}
+    return fitted
+
+
+def _gamma(spec: HeadSpec, rows: TrainingRows) -> float:
+    return spec.number("gamma") / _scale(rows)
 
 
 def _scale(rows: TrainingRows) -> float:
@@ -68,25 +105,61 @@ def _scale(rows: TrainingRows) -> float:
     return max(1.0, rows.total_variance)
 
 
-def _fit_one(kernel: Floats, C: float, rows: TrainingRows, folds: Integers) -> dict[str, npt.NDArray[Any]]:
+def _fit_one(kernel: Floats, C: float, rows: TrainingRows, folds: Integers) -> _Machines:
     """Machines on all rows and the Platt scaling of their decisions, for one C."""
     targets = _targets(rows)
     machines = [_machine(kernel, target, C, rows.weights) for target in targets]
-    dual = np.stack([machine[0] for machine in machines])  # (machines, n)
     intercepts = np.array([machine[1] for machine in machines])
     scaling = [_calibrated(kernel, target, C, rows.weights, folds) for target in targets]
+    found = _for_all_classes(np.stack([machine[0] for machine in machines]), intercepts, scaling)
+    support = np.flatnonzero((found["dual"] != 0).any(axis=0))
+    return {**found, "rows": rows.features[support], "dual": found["dual"][:, support]}
+
+
+def _fit_landmarks(
+    kernel: KernelFeatures, directions: PrincipalDirections, C: float, rows: TrainingRows, folds: Integers
+) -> _Machines:
+    """Machines on the features that landmarks give, and the Platt scaling of their decisions, for one C.
+
+    Left-out rows share the landmarks of all training rows, which know no labels.
+    """
+    parameters = _descended(kernel.features, directions, C, rows, np.ones(len(folds), dtype=bool))
+    targets, decisions = _targets(rows), np.full((len(folds), parameters.shape[1]), np.nan)
+    for fold in range(CALIBRATION_FOLDS):
+        inside, outside = folds != fold, folds == fold
+        known = [np.unique(target[inside]).size == 2 for target in targets]
+        if outside.any() and any(known):
+            found = _descended(kernel.features, directions, C, rows, inside)
+            decided = kernel.features[outside] @ found[:-1] + found[-1]
+            decisions[outside] = np.where(known, decided, np.nan)
+    scaling = [_platt(column, target, rows.weights) for column, target in zip(decisions.T, targets, strict=True)]
+    return _for_all_classes((kernel.to_dual @ parameters[:-1]).T, parameters[-1], scaling)
+
+
+def _descended(
+    features: Features, directions: PrincipalDirections, C: float, rows: TrainingRows, taken: npt.NDArray[np.bool_]
+) -> Floats:
+    """Parameters (m + 1, machines) of least squared hinge on the rows taken."""
+    weights = rows.weights[taken]
+    total = float(weights.sum())
+    loss = SquaredHingeLoss(features[taken], rows.labels[taken], weights / total, rows.n_present, 1.0 / (C * total))
+    found = least_loss(loss, directions.of_rows(taken), tolerance=LANDMARK_TOLERANCE, max_iterations=MAX_ITERATIONS)
+    return found.parameters.astype(np.float64)
+
+
+def _for_all_classes(dual: Floats, intercepts: Floats, scaling: Sequence[tuple[float, float]]) -> _Machines:
+    """Arrays with a machine for each class: of two, class 0 is the mirror image of class 1."""
     slopes, offsets = np.array(scaling).T
-    if len(targets) == 1:  # class 0 is the mirror image of class 1
+    if len(dual) == 1:
         dual, intercepts = np.concatenate([-dual, dual]), np.concatenate([-intercepts, intercepts])
         slopes, offsets = np.repeat(slopes, 2), np.concatenate([-offsets, offsets])
-    support = np.flatnonzero((dual != 0).any(axis=0))
-    return {
-        "rows": rows.features[support],
-        "dual": dual[:, support],
-        "intercepts": intercepts,
-        "platt_slope": slopes,
-        "platt_offset": offsets,
-    }
+    return {"dual": dual, "intercepts": intercepts, "platt_slope": slopes, "platt_offset": offsets}
+
+
+def _platt(decisions: Floats, target: npt.NDArray[np.bool_], weights: Floats) -> tuple[float, float]:
+    """Platt slope and offset from the decisions that are known."""
+    known = np.isfinite(decisions)
+    return fit_platt(decisions[known], target[known], weights[known])
 
 
 def _targets(rows: TrainingRows) -> list[npt.NDArray[np.bool_]]:
@@ -118,8 +191,7 @@ def _calibrated(
         if outside.size and np.unique(target[inside]).size == 2:
             dual, intercept = _machine(kernel[np.ix_(inside, inside)], target[inside], C, weights[inside])
             decisions[outside] = kernel[np.ix_(outside, inside)] @ dual + intercept
-    known = np.isfinite(decisions)
-    return fit_platt(decisions[known], target[known], weights[known])
+    return _platt(decisions, target, weights)
 
 
 def svm_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
@@ -177,11 +249,17 @@ def _damage(arrays: Arrays) -> str:
 
 def _cost(spec: HeadSpec, size: FitSize) -> FitCost:
     """The constants are fitted to timings of d = 1280, n = 200 to 2,100, 2 classes."""
+    if not _is_small(size.n_rows, size.n_machines):
+        n_values = size.n_rows * min(size.n_rows, N_LANDMARKS)
+        own = n_values * (4e-7 + 1.2e-8 * size.n_machines)
+        return FitCost(own, 2.5e-11 * n_values * (size.n_features + N_LANDMARKS), f"landmarks {spec.settings['gamma']}")
     n_pairs = size.n_rows * size.n_rows
     return FitCost(n_pairs * (1e-8 + 2.3e-8 * size.n_machines), n_pairs * size.n_features * 1.7e-11, "distances")
 
 
 def _n_products(spec: HeadSpec, size: FitSize) -> float:
+    if not _is_small(size.n_rows, size.n_machines):
+        return float(size.n_features * min(size.n_rows, N_LANDMARKS))
     return size.n_features * size.n_rows * 0.5  # about half of the training rows are support vectors
 
 

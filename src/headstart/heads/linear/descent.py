@@ -1,4 +1,4 @@
-"""Descent to the least logistic loss: L-BFGS that knows the curvature along the principal directions."""
+"""Descent to the least loss of a linear head: L-BFGS that knows the curvature along the principal directions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from headstart.heads.linear.directions import Curvature, PrincipalDirections
-from headstart.heads.linear.loss import LogisticLoss, Matrix
+from headstart.heads.linear.loss import LinearLoss, Matrix
 
 N_REMEMBERED = 8
 REFRESH_EVERY = 4
@@ -37,14 +37,12 @@ class Descent:
     converged: bool
 
 
-def least_loss(
-    loss: LogisticLoss, directions: PrincipalDirections, *, tolerance: float, max_iterations: int
-) -> Descent:
+def least_loss(loss: LinearLoss, directions: PrincipalDirections, *, tolerance: float, max_iterations: int) -> Descent:
     """Parameters of least loss: first within the principal directions, which is cheap, from there in all.
 
     Parameters
     ----------
-    loss : LogisticLoss
+    loss : LinearLoss
     directions : PrincipalDirections
         Of the features of the loss.
     tolerance : float > 0
@@ -60,7 +58,7 @@ def least_loss(
 
 
 def _descend(
-    loss: LogisticLoss, start: Matrix, directions: PrincipalDirections, tolerance: float, max_iterations: int
+    loss: LinearLoss, start: Matrix, directions: PrincipalDirections, tolerance: float, max_iterations: int
 ) -> Descent:
     """Steps of limited-memory BFGS, whose first matrix is the estimated curvature.
 
@@ -124,7 +122,7 @@ def _direction(gradient: Matrix, pairs: deque[_Pair], curvature: Curvature) -> M
 
 
 def _searched(
-    loss: LogisticLoss, parameters: Matrix, value: float, gradient: Matrix, direction: Matrix
+    loss: LinearLoss, parameters: Matrix, value: float, gradient: Matrix, direction: Matrix
 ) -> tuple[Matrix, float, Matrix] | None:
     """Parameters, loss and gradient after a step along the direction that lowers the loss; None when none does."""
     promised = float(np.vdot(gradient, direction))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from headstart.heads.linear.loss import LogisticLoss, Matrix
+from headstart.heads.linear.loss import LinearLoss, Matrix
 
 N_DIRECTIONS = 64
 N_SKETCHED = 512
@@ -57,6 +58,10 @@ class PrincipalDirections:
         left = float(np.vdot(features, features)) - float(np.vdot(scores, scores))
         return cls(vectors, scores, max(0.0, left) / (n_rows * n_left) if n_left else 0.0)
 
+    def of_rows(self, rows: npt.NDArray[np.bool_]) -> PrincipalDirections:
+        """The same directions, with the coordinates of some of the rows."""
+        return PrincipalDirections(self.vectors, self.scores[rows], self.beyond)
+
     def coordinates(self, parameters: Matrix) -> Matrix:
         """Coordinates (r + 1, n_scores) of parameters (d + 1, n_scores) along the directions and the intercept."""
         return np.concatenate([self.vectors.T @ parameters[:-1], parameters[-1:]])
@@ -72,7 +77,7 @@ class Curvature:
     Scores share it: it is that of their mean.
     """
 
-    def __init__(self, directions: PrincipalDirections, loss: LogisticLoss) -> None:
+    def __init__(self, directions: PrincipalDirections, loss: LinearLoss) -> None:
         self.directions, self.loss = directions, loss
         ones = np.ones((len(directions.scores), 1), dtype=directions.scores.dtype)
         self._scores = np.concatenate([directions.scores, ones], axis=1)  # (n, r + 1)

@@ -1,8 +1,9 @@
-"""Penalised mean logistic loss of a linear head, its gradient and curvatures, over blocks of rows in fixed order."""
+"""Penalised mean losses of linear heads, their gradients and curvatures, over blocks of rows in fixed order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,7 @@ BLOCK_ROWS = 1024
 
 
 @dataclass(eq=False)
-class LogisticLoss:
+class LinearLoss(ABC):
     """``sum_i share_i loss_i + penalty |coefficients|^2 / 2``, intercepts unpenalised.
 
     Calling it with parameters of shape (d + 1, n_scores), intercepts last, gives the loss and its gradient of the same
@@ -64,11 +65,9 @@ class LogisticLoss:
         loss = self.penalty / 2 * float(np.vdot(coefficients, coefficients))
         gradient = np.zeros_like(parameters)
         gradient[:-1] = self.penalty * coefficients
-        slopes: Callable[[slice, Matrix], tuple[float, Matrix]]
-        slopes = self._binary_slopes if self.n_scores == 1 else self._multinomial_slopes
         for rows in self._blocks():
             block = self.features[rows]
-            found, by_score = slopes(rows, _product(block, coefficients) + parameters[-1])
+            found, by_score = self._slopes(rows, _product(block, coefficients) + parameters[-1])
             loss += found
             gradient[:-1] += _product(block.T, by_score)
             gradient[-1] += by_score.sum(axis=0)
@@ -77,6 +76,18 @@ class LogisticLoss:
     def _blocks(self) -> Iterator[slice]:
         for start in range(0, len(self.features), BLOCK_ROWS):
             yield slice(start, start + BLOCK_ROWS)
+
+    @abstractmethod
+    def _slopes(self, rows: slice, scores: Matrix) -> tuple[float, Matrix]:
+        """Loss of some rows, and its derivatives (n, n_scores) by their scores; takes note of their curvatures."""
+
+
+@dataclass(eq=False)
+class LogisticLoss(LinearLoss):
+    """Cross-entropy of the sigmoid of one score, or of the softmax of several."""
+
+    def _slopes(self, rows: slice, scores: Matrix) -> tuple[float, Matrix]:
+        return self._binary_slopes(rows, scores) if self.n_scores == 1 else self._multinomial_slopes(rows, scores)
 
     def _binary_slopes(self, rows: slice, scores: Matrix) -> tuple[float, Matrix]:
         """Loss of some rows, and its derivatives (n, 1) by their scores."""
@@ -102,6 +113,19 @@ class LogisticLoss:
         probabilities[own] -= 1
         probabilities *= self.shares[rows, None]
         return float(loss), probabilities
+
+
+@dataclass(eq=False)
+class SquaredHingeLoss(LinearLoss):
+    """Square of what a score lacks of the margin of 1 on its side, each class against the rest."""
+
+    def _slopes(self, rows: slice, scores: Matrix) -> tuple[float, Matrix]:
+        classes = np.array([1]) if self.n_scores == 1 else np.arange(self.n_classes)
+        signs = np.where(self.labels[rows, None] == classes, 1, -1).astype(scores.dtype)
+        lacking = np.maximum(1 - signs * scores, 0)
+        self.curvatures[rows] = 2 * np.mean(lacking > 0, axis=1)
+        by_row = self.shares[rows, None] * lacking
+        return float(np.vdot(by_row, lacking)), np.asarray(-2 * signs * by_row)
 
 
 def _product(left: Matrix, right: Matrix) -> Matrix:
