@@ -72,20 +72,20 @@ def test_tables_hold_the_papers_scores_and_ours_marked_as_other_data() -> None:
     lesions, signals, _, cells = published_tables()
     assert [*beside_table(lesions, [made_run("ph2", "lesions")]).rows] == [
         ("the paper", "244", "0.872 (0.824 to 0.908)", "not given"),
-        ("here, other data: ph2", "1,000", "0.700 (0.100 to 0.900)", "0.600 (0.100 to 0.900)"),
+        ("here, other data (ph2)", "1,000", "0.700 (0.100 to 0.900)", "0.600 (0.100 to 0.900)"),
     ]
     assert beside_table(signals, []).rows == (("the paper", "1,644", "0.912", "0.848", "0.976"),)
     assert beside_table(cells, []).rows == (("the paper", "1,642", "0.930", "0.920", "0.945"),)
     assert confusion_table(signals, [made_run("ring", "signals")]).rows == (
         ("the paper", "697", "125", "20", "802"),
-        ("here, other data: ring", "140", "160", "140", "560"),
+        ("here, other data (ring)", "140", "160", "140", "560"),
     )
 
 
 def test_the_winner_of_the_search_stands_above_the_best_heads_here() -> None:
     assert search_table(made_results(made_run("cells", "cells"))).rows == (
         ("the paper: densenet121", "sigmoid", "0.5", "adamax", "256", "30"),
-        ("here, other data: cells, net", "tanh", "0.3", "adam", "32", "10"),
+        ("here, other data (cells), net", "tanh", "0.3", "adam", "32", "10"),
     )
 
 
@@ -93,7 +93,7 @@ def test_random_weights_stand_in_no_table(tmp_path: Path) -> None:
     results = made_results(made_run("cells", "cells", source="random, seed 0"))
     page = write_paper_page(tmp_path, results).read_text(encoding="utf-8")
     assert "0.700" not in page and "has random weights" in page
-    assert "other data: cells" not in page
+    assert "other data (cells)" not in page
     assert len(search_table(results).rows) == 1
     assert [row[0] for row in score_rows(results)[1]] == ["the paper"] * 3
 
@@ -148,5 +148,5 @@ def test_the_docs_have_the_figures_of_the_results_file(monkeypatch: pytest.Monke
     told = {"paper": made_results(run).to_json(), "seconds": {"default": 600.0, "real data added": None}}
     text = benchmark.measured(told | {"machine": {"n_processors": 2, "processor": "One"}})
     assert "On 2 processors (One), with nothing cached, the default took 10.0 minutes." in text
-    assert "| here, other data: ring | 2 | 1,000 | 0.700 (0.100 to 0.900) |" in text
-    assert "| here, other data: ring | 140 | 160 | 140 | 560 |" in text
+    assert "| here, other data (ring) | 2 | 1,000 | 0.700 (0.100 to 0.900) |" in text
+    assert "| here, other data (ring) | 140 | 160 | 140 | 560 |" in text

@@ -93,7 +93,7 @@ def test_a_score_of_random_weights_does_not_stand_beside_the_papers(paper: Paper
     page = paper.page.read_text(encoding="utf-8")
     assert not any(run.is_transfer for run in paper.results.runs)
     assert page.count("has random weights, which have learned nothing") == 2
-    assert "other data: ring" not in page and "other data: cells" not in page
+    assert "other data (ring)" not in page and "other data (cells)" not in page
 
 
 def test_what_is_finished_is_kept_and_bytes_are_the_same(

@@ -125,13 +125,13 @@ def _application(folder: Path, results: PaperResults, application: Application) 
 
 
 def _data(published: PublishedTable, runs: list[PaperRun]) -> Bullets:
-    """What the scores are of."""
+    """What the scores of the paper and of every run are of."""
     paper = " ".join((f"The paper: {published.data}.", *published.notes))
     return Bullets((paper, *(f"{_here(run)}: {run.data}; {_networks(run)}." for run in runs)))
 
 
 def _here(run: PaperRun) -> str:
-    return f"{OTHER_DATA}: {run.name}"
+    return f"{OTHER_DATA} ({run.name})"
 
 
 def beside_table(published: PublishedTable, runs: list[PaperRun]) -> ReportTable:
@@ -192,7 +192,7 @@ def confusion_table(published: PublishedTable, runs: list[PaperRun]) -> ReportTa
         order = [run.classes.index(name) for name in published.classes]
         rows.append(
             (
-                f"{OTHER_DATA}: {run.name}",
+                _here(run),
                 *(f"{run.confusion[true][called]:,.0f}" for true in order for called in order),
             )
         )

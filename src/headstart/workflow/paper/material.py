@@ -52,7 +52,7 @@ def pictures(
         yield _lesions(root, ph2)
     yield _windows(root, plan)
     if plan.counted_micrographs:
-        yield _frames(root, progress)
+        yield _frames(root, plan, progress)
     for run in runs:
         found = _heatmap(root, run)
         if found is not None:
@@ -83,10 +83,13 @@ def _windows(root: Path, plan: PaperPlan) -> PaperPicture:
     )
 
 
-def _frames(root: Path, progress: Progress) -> PaperPicture:
+def _frames(root: Path, plan: PaperPlan, progress: Progress) -> PaperPicture:
     """Overlay of the first micrograph of a plate that the model has not seen."""
     if not (root / COUNTS).is_dir():
-        write_cells_count(root / CELLS_RUN, root / PLATE / "micrographs", root / COUNTS, progress=progress)
+        plate, device = root / PLATE / "micrographs", None if plan.cells.device == "auto" else plan.cells.device
+        write_cells_count(
+            root / CELLS_RUN, plate, root / COUNTS, device=device, n_threads=plan.cells.threads, progress=progress
+        )
     first = min((root / COUNTS / "overlays").glob("*.png"), key=lambda path: path.name)
     return PaperPicture(
         application="cells",

@@ -41,7 +41,7 @@ def _lesions() -> PublishedTable:
         classes=(),
         confusion=(),
         head=None,
-        notes=(),
+        notes=("The interval is Wilson's; the paper gives none.",),
     )
 
 

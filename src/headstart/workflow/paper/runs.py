@@ -161,7 +161,7 @@ def _of_assay(name: str, plan: PaperPlan, root: Path, options: FitOptions, *, se
     def make(run: Path, progress: Progress) -> Run:
         return fit_cells(folder, run, CellCropOptions(classes=str(classes)), options, progress=progress)
 
-    data = f"simulated assay: cells of {plural(plan.micrographs, 'micrograph')}"
+    data = f"simulated assay, cells of {plural(plan.micrographs, 'micrograph')}"
     return PlannedRun(name, "cells", data, command, seconds, options, make, is_simulated=True)
 
 
@@ -232,7 +232,7 @@ def _fetch(lacking: Sequence[str]) -> str:
 
 def _ring_words(plan: PaperPlan) -> str:
     many = plural(plan.recordings, "recording")
-    return f"simulated ring: {many} of {plan.minutes:g} minutes, faults of up to {plan.strength:g} decades of pressure"
+    return f"simulated ring, {many} of {plan.minutes:g} minutes, faults of up to {plan.strength:g} decades of pressure"
 
 
 def _cut_in_words(windows: SignalOptions) -> str:
