@@ -316,6 +316,16 @@ def test_copies_never_stand_on_both_sides(tmp_path: Path, no_figures: None) -> N
             assert not names[0] & names[1]
 
 
+def test_too_few_groups_that_nobody_gave_are_said_to_be_copies(tmp_path: Path) -> None:
+    data = helpers.write_folders(tmp_path / "data", 24)
+    for row in range(2):
+        path = helpers.write_image(data / "rare" / f"{row}.png", helpers.noise(1, seed=90 + row)[0])
+        shutil.copy(path, data / "rare" / f"copy{row}.png")
+    with pytest.raises(SplitError, match=r"'rare' has 4 images in 2 groups.* No groups were given: these are near-dup"):
+        fit(data, tmp_path / "run", helpers.cheap_options())
+    assert not (tmp_path / "run").exists()
+
+
 def test_copies_with_conflicting_labels_are_joined_and_reported(tmp_path: Path, no_figures: None) -> None:
     data = helpers.write_folders(tmp_path / "data")
     shutil.copy(data / "calm" / "000.png", data / "rough" / "same.png")
