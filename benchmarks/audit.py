@@ -2,8 +2,8 @@
 
 Pictures are those of PH2, of the solar cells, of Fashion-MNIST and tiles of fluorescence micrographs (DSB2018), as far
 as they are at hand: ``HEADSTART_TEST_DATA`` names the folder of the first and the last. Copies of a sample of images
-are hidden in each set, one at a time: a copy counts as found when the audit and the features of the backbone would
-join it with its original. Series are made of every image by small crops and changes of light, and named by ten schemes.
+are hidden in each set: a copy counts as found when the audit and the features of the backbone would join it with its
+original. Series are made of every image by small crops and changes of light, and named by ten schemes.
 Labels of the shortcuts and of the untouched sets are drawn at random, so that every warning of the latter is false.
 """
 
@@ -27,9 +27,11 @@ from common import table, write_results
 from PIL import Image, ImageEnhance, ImageOps
 
 from headstart.data import ImageDataset, audit_dataset, read_dataset
+from headstart.data.audit.cropped.search import cropped_copies
 from headstart.data.audit.perceptual_hash import MAX_HAMMING, near_pairs, symmetric_hashes, thumbnail
 from headstart.data.audit.series import burst_warning, find_series
 from headstart.data.audit.symmetric_copies import symmetric_copies
+from headstart.data.groups import join_groups
 from headstart.data.readers.table import groups_from_names
 from headstart.features.extractor import Extractor
 from headstart.features.near_duplicates import confirm_near_duplicates
@@ -105,6 +107,10 @@ def _cropped(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     return image.crop((left, top, left + width, top + height))
 
 
+def _cropped_and_rotated(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    return _cropped(_rotated(image, rng), rng)
+
+
 def _either(low: float, high: float, rng: np.random.Generator) -> float:
     return float(rng.uniform(low, high))
 
@@ -127,6 +133,11 @@ COPIES: dict[str, tuple[Change, float]] = {
     ),
     "turned by 2 to 15 degrees": (_rotated, TARGET_LOOSE),
     "crops of 60 to 90 %": (_cropped, TARGET_LOOSE),
+    "such crops, turned by 2 to 15 degrees": (_cropped_and_rotated, TARGET_LOOSE),
+    "such crops, turned and mirrored": (
+        lambda image, rng: ImageOps.mirror(_cropped_and_rotated(image, rng)),
+        TARGET_LOOSE,
+    ),
 }
 """Kinds of copy and the share that is to be found."""
 
@@ -144,20 +155,31 @@ def _copies_of(pictures: Pictures, extractor: Extractor) -> dict[str, Any]:
     hashes = symmetric_hashes(thumbnails)
     candidates, _ = near_pairs(hashes[:, 0])
     near = confirm_near_duplicates(features, candidates)
-    turned = symmetric_copies(thumbnails, hashes)
+    turned, cropped = symmetric_copies(thumbnails, hashes).pairs, cropped_copies(thumbnails).pairs
     rows = rng.choice(len(pictures), min(SAMPLE, len(pictures)), replace=False).tolist()
     found = {}
     for kind, (change, _) in COPIES.items():
         copies = [change(pictures[row], rng) for row in rows]
         computed = _features(copies, extractor)
+        small = np.stack([thumbnail(copy) for copy in copies])
+        laid_over = set(cropped_copies(np.concatenate([thumbnails, small])).pairs)  # all hidden at once
         hits = [
-            _is_found(row, thumbnails, features, thumbnail(copy), feature)
-            for row, copy, feature in zip(rows, copies, computed, strict=True)
+            (row, len(pictures) + number) in laid_over or _is_found(row, thumbnails, features, one, feature)
+            for number, (row, one, feature) in enumerate(zip(rows, small, computed, strict=True))
         ]
         found[kind] = float(np.mean(hits))
     n_pairs = len(pictures) * (len(pictures) - 1) // 2
-    joined = len(set(near) | set(turned))
-    return {"n_images": len(pictures), "found": found, "joined": joined, "share_joined": joined / n_pairs}
+    joined = sorted({*near, *turned, *cropped})
+    groups = join_groups(None, joined, len(pictures))
+    return {
+        "n_images": len(pictures),
+        "found": found,
+        "joined": len(joined),
+        "joined_by_crops": len(cropped),
+        "share_joined": len(joined) / n_pairs,
+        "images_joined": len({row for pair in joined for row in pair}),
+        "largest_group": int(np.bincount(groups).max()),
+    }
 
 
 def _features(pictures: Pictures, extractor: Extractor) -> np.ndarray:
@@ -174,7 +196,7 @@ def _is_found(row: int, thumbnails: np.ndarray, features: np.ndarray, copy: np.n
     near = bits <= MAX_HAMMING and bool(
         confirm_near_duplicates(np.concatenate([features, feature[None]]), [(row, len(thumbnails), bits)])
     )
-    return near or (row, len(thumbnails)) in symmetric_copies(extended, symmetric_hashes(extended))
+    return near or (row, len(thumbnails)) in symmetric_copies(extended, symmetric_hashes(extended)).pairs
 
 
 SCHEMES: dict[str, Callable[[int, int, int], str]] = {
@@ -427,6 +449,8 @@ def _copies_table(found: dict[str, Any]) -> str:
     rows.append(
         ["pairs of strangers joined", *(f"{one['joined']} ({one['share_joined']:.2%})" for one in found.values())]
     )
+    rows.append(["images in groups so joined", *(one["images_joined"] for one in found.values())])
+    rows.append(["images of the largest group", *(one["largest_group"] for one in found.values())])
     return table(["share found", *(f"{name}, {one['n_images']} images" for name, one in found.items())], rows)
 
 

@@ -24,7 +24,7 @@ from headstart.data.audit.shortcuts import (
 from headstart.data.audit.shown import ShownAudit
 from headstart.data.audit.similarity import find_alike
 from headstart.data.audit.table import ColumnFacts, column_facts, table_warnings
-from headstart.data.audit.warnings import copy_warnings, warnings_about
+from headstart.data.audit.warnings import copy_warnings, left_out_notes, warnings_about
 from headstart.data.dataset import ImageDataset
 from headstart.data.images.bounds import MAX_PIXELS
 from headstart.data.images.free_memory import PILLOW_BLOCKS
@@ -62,6 +62,8 @@ class Audit(ShownAudit):
         Whether there were more candidates than are listed.
     copies : tuple of (row, row)
         Pairs of which one is the other mirrored or turned by a multiple of 90 degrees, exact duplicates left out.
+    cropped : tuple of (row, row)
+        Further pairs of which one is a crop of the other, or the other turned by a few degrees, perhaps mirrored.
     hashes : tuple of str
         Content hash of every image; empty for a file that could not be read.
     warnings : tuple of str
@@ -96,6 +98,7 @@ class Audit(ShownAudit):
     notes: tuple[str, ...]
     columns: tuple[ColumnFacts, ...] = ()
     copies: tuple[tuple[int, int], ...] = ()
+    cropped: tuple[tuple[int, int], ...] = ()
     series: Series | None = None
     files: FileFactsTable | None = None
     facts: tuple[JudgedFact, ...] = ()
@@ -149,6 +152,7 @@ class Audit(ShownAudit):
             ],
             "near_duplicate_candidates_cut": self.candidates_cut,
             "mirrored_or_turned_copies": [self._named(pair) for pair in self.copies],
+            "cropped_or_rotated_copies": [self._named(pair) for pair in self.cropped],
             "series": None if self.series is None else vars(self.series),
             "file_facts": {fact.name: fact.balanced_accuracy for fact in self.facts},
             "table_columns": [column.to_json() for column in self.columns],
@@ -186,6 +190,7 @@ class Audit(ShownAudit):
         more = " (the closest of more)" if self.candidates_cut else ""
         yield f"near-duplicate candidates: {plural(len(self.candidates), 'pair')}{more}"
         yield f"mirrored or turned copies: {plural(len(self.copies), 'pair')}"
+        yield f"cropped copies and such turned by a few degrees: {plural(len(self.cropped), 'pair')}"
         yield from (f"note: {note}" for note in self.notes)
         yield from (f"warning: {warning}" for warning in self.warnings)
 
@@ -234,10 +239,10 @@ def audit_dataset(
     alike = find_alike(dataset, records, readable)
     set_of = {row: rows[0] for rows in duplicates for row in rows}
     columns = column_facts(dataset)
-    turned = [(first, second) for first, second, _ in _named_rows(alike.copies, readable, set_of)]
+    turned, cropped = (_copies(pairs, readable, set_of) for pairs in (alike.copies, alike.cropped))
     found = [
         *warnings_about(dataset, records, duplicates=duplicates, conflicts=conflicts),
-        *copy_warnings(dataset, turned),
+        *copy_warnings(dataset, turned, cropped),
     ]
     files = file_facts_table(dataset, records)
     headers = [header for row in readable if (header := records[row].header) is not None]
@@ -259,9 +264,10 @@ def audit_dataset(
         candidates_cut=alike.candidates_cut,
         hashes=tuple(record.content_hash for record in records),
         warnings=(*found, *alike.warnings, *table_warnings(columns, dataset)),
-        notes=dataset.notes,
+        notes=(*dataset.notes, *left_out_notes(alike.n_left_out)),
         columns=columns,
-        copies=tuple(turned),
+        copies=turned,
+        cropped=cropped,
         series=alike.series,
         files=None if files is None else files.take(readable),
     )
@@ -308,6 +314,14 @@ def _named_rows(
     """Candidates as rows of the data set, without pairs that are exact duplicates."""
     pairs = [(readable[left], readable[right], bits) for left, right, bits in candidates]
     return [pair for pair in pairs if set_of.get(pair[0], -1) != set_of.get(pair[1], -2)]
+
+
+def _copies(
+    pairs: Sequence[tuple[int, int]], readable: list[int], set_of: dict[int, int]
+) -> tuple[tuple[int, int], ...]:
+    """Copies as rows of the data set, without pairs that are exact duplicates."""
+    named = _named_rows([(first, second, 0) for first, second in pairs], readable, set_of)
+    return tuple((first, second) for first, second, _ in named)
 
 
 def _class_counts(dataset: ImageDataset) -> dict[str, int]:

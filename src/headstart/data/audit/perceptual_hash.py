@@ -102,7 +102,7 @@ def _low_frequencies(thumbnails: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 def close_pairs_between(
     first: NDArray[np.uint64], second: NDArray[np.uint64], *, max_hamming: int, max_pairs: int | None = None
-) -> NDArray[np.int64]:
+) -> tuple[NDArray[np.int64], int]:
     """Pairs (row, later row) of which the first's hash of one and the second's of the other differ in few bits.
 
     In a crowd of alike hashes only the first of each band are compared, and of very many pairs the closest are kept:
@@ -117,17 +117,21 @@ def close_pairs_between(
 
     Returns
     -------
-    ndarray of shape (n_pairs, 2), int64
+    pairs : ndarray of shape (n_pairs, 2), int64
+    n_left_out : int
+        Comparisons in crowds, and pairs beyond the limit, that were left out.
     """
     limit = max(10_000, 2 * len(first)) if max_pairs is None else max_pairs
     masks = _band_masks(max_hamming + 1)
     crowd = max(256, 20_000_000 // max(1, len(first)))
-    found = np.empty((0, 3), dtype=np.int64)
+    found, n_left_out = np.empty((0, 3), dtype=np.int64), 0
     for band, mask in enumerate(masks):
         keys = second & mask
         order = np.argsort(keys, kind="stable")
         low = np.searchsorted(keys[order], first & mask, side="left")
-        n_alike = np.minimum(np.searchsorted(keys[order], first & mask, side="right") - low, crowd)
+        n_all = np.searchsorted(keys[order], first & mask, side="right") - low
+        n_alike = np.minimum(n_all, crowd)
+        n_left_out += int((n_all - n_alike).sum())
         edges = np.searchsorted(np.cumsum(n_alike), np.arange(_BLOCK, int(n_alike.sum()) + _BLOCK, _BLOCK))
         for rows in np.split(np.arange(len(first)), np.unique(edges)):
             left = np.repeat(rows, n_alike[rows])
@@ -139,8 +143,10 @@ def close_pairs_between(
             for earlier in masks[:band]:
                 new = new[(differing[new] & earlier) != 0]
             found = np.concatenate([found, np.stack([left[new], right[new], distance[new]], axis=1)])
-            found = found if len(found) <= 4 * limit else _closest(found, limit)
-    return _closest(found, limit)[:, :2]
+            if len(found) > 4 * limit:
+                n_left_out += len(found) - limit
+                found = _closest(found, limit)
+    return _closest(found, limit)[:, :2], n_left_out + max(0, len(found) - limit)
 
 
 def near_pairs(

@@ -1,4 +1,4 @@
-"""Images that look alike, found in the thumbnails of an audit: near-duplicate candidates, turned copies, series."""
+"""Images that look alike, found in the thumbnails of an audit: near-duplicate candidates, copies, series."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.data.audit.cropped.search import cropped_copies
 from headstart.data.audit.examine import ImageFacts
 from headstart.data.audit.perceptual_hash import SIDE, near_pairs, symmetric_hashes
 from headstart.data.audit.series import Series, burst_warning, find_series
@@ -25,8 +26,12 @@ class AlikeImages:
         Near-duplicate candidates, closest first, with the bits in which their hashes differ.
     candidates_cut : bool
         Whether there were more.
-    copies : list of (int, int, int)
-        Mirrored or turned copies; the third number is 0.
+    copies : list of (int, int)
+        Mirrored or turned copies.
+    cropped : list of (int, int)
+        Copies that were cropped, turned by a few degrees, or both.
+    n_left_out : int
+        Comparisons for copies that were left out, because there would have been too many.
     series : Series or None
     warnings : tuple of str
         Warnings of series.
@@ -34,7 +39,9 @@ class AlikeImages:
 
     candidates: list[tuple[int, int, int]]
     candidates_cut: bool
-    copies: list[tuple[int, int, int]]
+    copies: list[tuple[int, int]]
+    cropped: list[tuple[int, int]]
+    n_left_out: int
     series: Series | None
     warnings: tuple[str, ...]
 
@@ -51,14 +58,17 @@ def find_alike(dataset: ImageDataset, records: Sequence[ImageFacts], readable: S
         Rows that could be read.
     """
     if not dataset.pixels.may_hold_copies():
-        return AlikeImages([], False, [], None, ())
+        return AlikeImages([], False, [], [], 0, None, ())
     joined = b"".join(records[row].thumbnail for row in readable)
     thumbnails = np.frombuffer(joined, dtype=np.uint8).reshape(-1, SIDE, SIDE)
     hashes = symmetric_hashes(thumbnails)
     candidates, cut = near_pairs(hashes[:, 0])
-    copies = [(first, second, 0) for first, second in symmetric_copies(thumbnails, hashes)]
+    copies, cropped = symmetric_copies(thumbnails, hashes), cropped_copies(thumbnails)
+    known = set(copies.pairs)
+    others = [pair for pair in cropped.pairs if pair not in known]
     series, warnings = _series(dataset, records, readable, thumbnails)
-    return AlikeImages(candidates, cut, copies, series, warnings)
+    n_left_out = copies.n_left_out + cropped.n_left_out
+    return AlikeImages(candidates, cut, copies.pairs, others, n_left_out, series, warnings)
 
 
 def _series(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import correlate1d
 
+from headstart.data.audit.copies import FoundCopies
 from headstart.data.audit.perceptual_hash import MAX_HAMMING, SIDE, close_pairs_between
 
 RATIO: Final = 0.2
@@ -26,10 +28,22 @@ Bit 1 mirrors left and right, bit 2 flips top and bottom, bit 4 exchanges rows a
 and by 270 degrees each undoes the other; the second is found by looking from the other image.
 """
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.float64]
 
 
-def symmetric_copies(thumbnails: NDArray[np.uint8], hashes: NDArray[np.uint64]) -> list[tuple[int, int]]:
+@dataclass(frozen=True, eq=False)
+class _Details:
+    """Fine detail of thumbnails as whole numbers, shape (n, 1024), and its lengths, shape (n,)."""
+
+    values: Floats
+    lengths: Floats
+
+    def take(self, chosen: NDArray[np.bool_]) -> _Details:
+        """Those of some thumbnails."""
+        return _Details(self.values[chosen], self.lengths[chosen])
+
+
+def symmetric_copies(thumbnails: NDArray[np.uint8], hashes: NDArray[np.uint64]) -> FoundCopies:
     """Pairs of which one is the other mirrored, turned by a multiple of 90 degrees, or both.
 
     A pair is a candidate where the hash of one and that of the other in a new orientation differ in at most 6 bits. It
@@ -43,27 +57,30 @@ def symmetric_copies(thumbnails: NDArray[np.uint8], hashes: NDArray[np.uint64]) 
     hashes : ndarray of shape (n_images, 8), uint64
         Of every thumbnail in its eight orientations, from `symmetric_hashes`.
 
-    Returns
-    -------
-    list of (int, int)
-        Sorted, the smaller row first.
+    Notes
+    -----
+    Details are whole numbers, whose products and sums double precision holds exactly, so that every processor comes to
+    the same pairs.
     """
     n_images = len(thumbnails)
     if n_images < _MIN_IMAGES:
-        return []
+        return FoundCopies([], 0)
     background = np.unique(np.linspace(0, n_images - 1, min(n_images, _MAX_BACKGROUND)).astype(np.int64))
     upright = _details(thumbnails[background])
     found: set[tuple[int, int]] = set()
+    n_left_out = 0
     for symmetry in SYMMETRIES:
-        pairs = close_pairs_between(hashes[:, 0], hashes[:, symmetry], max_hamming=MAX_HAMMING)
+        pairs, left_out = close_pairs_between(hashes[:, 0], hashes[:, symmetry], max_hamming=MAX_HAMMING)
+        n_left_out += left_out
         if symmetry == 5:
-            other = close_pairs_between(hashes[:, symmetry], hashes[:, 0], max_hamming=MAX_HAMMING)
+            other, left_out = close_pairs_between(hashes[:, symmetry], hashes[:, 0], max_hamming=MAX_HAMMING)
+            n_left_out += left_out
             pairs = np.concatenate([pairs, other[:, ::-1]])
         around = (_details(_turned(thumbnails[background], symmetry)), upright)
         for block in np.split(pairs, range(_BLOCK, len(pairs), _BLOCK)):
             confirmed = _confirmed(thumbnails, block, symmetry, background, around)
             found |= {(min(pair), max(pair)) for pair in confirmed.tolist()}
-    return sorted(found)
+    return FoundCopies(sorted(found), n_left_out)
 
 
 def _confirmed(
@@ -71,7 +88,7 @@ def _confirmed(
     pairs: NDArray[np.int64],
     symmetry: int,
     background: NDArray[np.int64],
-    around: tuple[Floats, Floats],
+    around: tuple[_Details, _Details],
 ) -> NDArray[np.int64]:
     """Those of some pairs (row, row to be turned) that are far closer than either is to others.
 
@@ -80,16 +97,16 @@ def _confirmed(
     if not len(pairs):
         return pairs
     left, right = _details(thumbnails[pairs[:, 0]]), _details(_turned(thumbnails[pairs[:, 1]], symmetry))
-    distance = 1.0 - (left * right).sum(axis=1)
+    distance = _distance((left.values * right.values).sum(axis=1), left.lengths * right.lengths)
     near = distance <= _MAX_DISTANCE
-    pairs, left, right, distance = pairs[near], left[near], right[near], distance[near]
+    pairs, left, right, distance = pairs[near], left.take(near), right.take(near), distance[near]
     if not len(pairs):
         return pairs
     others = (pairs[:, :1] != background) & (pairs[:, 1:] != background)  # (pairs, background)
     nth = min(_SURROUNDINGS, max(1, len(background) // 10)) - 1
     surroundings = np.minimum(
-        np.partition(np.where(others, 1.0 - left @ around[0].T, np.inf), nth, axis=1)[:, nth],
-        np.partition(np.where(others, 1.0 - right @ around[1].T, np.inf), nth, axis=1)[:, nth],
+        np.partition(np.where(others, _distances(left, around[0]), np.inf), nth, axis=1)[:, nth],
+        np.partition(np.where(others, _distances(right, around[1]), np.inf), nth, axis=1)[:, nth],
     )
     confirmed: NDArray[np.int64] = pairs[distance <= RATIO * surroundings]
     return confirmed
@@ -101,10 +118,20 @@ def _turned(thumbnails: NDArray[np.uint8], symmetry: int) -> NDArray[np.uint8]:
     return turned[:, :, ::-1] if symmetry & 1 else turned
 
 
-def _details(thumbnails: NDArray[np.uint8]) -> Floats:
-    """Thumbnails less the mean around every pixel, as unit vectors, shape (n, 1024); zeros where they are flat."""
-    values = thumbnails.astype(np.float32)
-    values -= uniform_filter(values, size=(0, _DETAIL, _DETAIL), mode="nearest")
-    flat = values.reshape(len(values), SIDE * SIDE)
-    lengths = np.linalg.norm(flat, axis=1, keepdims=True)
-    return np.where(lengths > 1e-3, flat / np.maximum(lengths, 1e-3), 0.0).astype(np.float32)
+def _details(thumbnails: NDArray[np.uint8]) -> _Details:
+    """Thumbnails less the mean of the 9 x 9 pixels around every pixel, times 81."""
+    values = thumbnails.astype(np.float64)
+    around = values
+    for axis in (1, 2):
+        around = correlate1d(around, np.ones(_DETAIL), axis=axis, mode="nearest")
+    flat = (values * _DETAIL**2 - around).reshape(len(values), SIDE * SIDE)
+    return _Details(flat, np.sqrt((flat * flat).sum(axis=1)))
+
+
+def _distances(some: _Details, others: _Details) -> Floats:
+    return _distance(some.values @ others.values.T, some.lengths[:, None] * others.lengths)
+
+
+def _distance(products: Floats, lengths: Floats) -> Floats:
+    """One minus the correlation; 1 where either shows nothing."""
+    return np.asarray(1.0 - products / np.maximum(lengths, 1.0))

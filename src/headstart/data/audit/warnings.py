@@ -58,25 +58,51 @@ def warnings_about(
     yield from _shape_warnings(dataset, records)
 
 
-def copy_warnings(dataset: ImageDataset, copies: Sequence[tuple[int, int]]) -> Iterator[str]:
-    """A warning of mirrored or turned copies.
+def copy_warnings(
+    dataset: ImageDataset, turned: Sequence[tuple[int, int]], cropped: Sequence[tuple[int, int]]
+) -> Iterator[str]:
+    """A warning of each kind of copy that was made before the split.
 
     Parameters
     ----------
     dataset : ImageDataset
-    copies : sequence of (row, row)
+    turned, cropped : sequence of (row, row)
+        Mirrored or turned copies, and cropped ones or such turned by a few degrees.
     """
-    if not copies:
-        return
-    listed = first_few(f"{dataset.names[first]} = {dataset.names[second]}" for first, second in copies)
+    kinds = (
+        (turned, "one image and its mirrored or turned copy", ""),
+        (
+            cropped,
+            "one image and a crop of it, or the image turned by a few degrees, as far as thumbnails tell",
+            " Look at some of them: pictures of one kind may be so alike that they are taken for copies.",
+        ),
+    )
+    for copies, what, doubt in kinds:
+        if copies:
+            listed = first_few(f"{dataset.names[first]} = {dataset.names[second]}" for first, second in copies)
+            pairs = plural(len(copies), "pair is", "pairs are")
+            yield (
+                f"{pairs} {what}: {listed}. They are kept on one side of every split, but count double in every score; "
+                f"leave such copies out, --augment makes them in training alone.{_differing(dataset, copies)}{doubt}"
+            )
+
+
+def _differing(dataset: ImageDataset, copies: Sequence[tuple[int, int]]) -> str:
+    """Words on copies whose labels differ; empty where they agree."""
     labels = dataset.labels
     n_differing = 0 if labels is None else sum(int(labels[one] != labels[other]) for one, other in copies)
-    differing = f" In {n_differing:,} of them the labels differ." if n_differing else ""
-    pairs = plural(len(copies), "pair is", "pairs are")
-    yield (
-        f"{pairs} one image and its mirrored or turned copy: {listed}. They are kept on one side of every split, but "
-        f"count double in every score; leave such copies out, --augment makes them in training alone.{differing}"
-    )
+    return f" In {n_differing:,} of them the labels differ." if n_differing else ""
+
+
+def left_out_notes(n_left_out: int) -> Iterator[str]:
+    """A note where there are so many images, or so many alike, that not all were compared in the search for copies."""
+    if n_left_out:
+        comparisons = plural(n_left_out, "comparison was", "comparisons were")
+        yield (
+            f"{comparisons} left out in the search for mirrored, turned and cropped copies, as there are so many "
+            "images or so many alike; copies among them may have been missed. Where images belong together, name them "
+            "by --group-from or a group column."
+        )
 
 
 def _conflict_warning(dataset: ImageDataset, conflicts: Sequence[Sequence[int]]) -> str:

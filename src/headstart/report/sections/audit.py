@@ -23,6 +23,7 @@ _FOUND = {
     "near_pairs": "Confirmed pairs",
     "features_of": "Features of",
     "mirrored_or_turned": "Mirrored or turned copies",
+    "cropped_or_rotated": "Cropped copies and such turned by a few degrees",
 }
 _NAMES_LEFT_OUT = (
     "The names of unreadable files, duplicates and near-duplicates were left out on request; results.json has them."

@@ -105,8 +105,7 @@ def leakage_words(results: RunResults) -> str:
             "sides. If images of one patient, part, scene or series stand on both, the score flatters: name what "
             f"belongs together by {GROUPS_NAMED_BY}."
         )
-    joined = results.audit.near_duplicates
-    n_copies = joined.exact_pairs + joined.confirmed_in_feature_space + len(joined.mirrored_or_turned)
+    n_copies = results.audit.near_duplicates.n_pairs
     kept = f" but {plural(n_copies, 'pair')} of copies" if n_copies else ""
     return (
         f"No groups were given, so nothing was kept together{kept}. If several images show one patient, part or scene, "

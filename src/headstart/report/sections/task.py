@@ -41,6 +41,11 @@ def _joined_words(copies: NearDuplicateFacts) -> str:
         (copies.exact_pairs, "of equal pixels"),
         (copies.confirmed_in_feature_space, "with alike perceptual hashes, confirmed by their features"),
         (len(copies.mirrored_or_turned), "of an image and its mirrored or turned copy"),
+        (
+            len(copies.cropped_or_rotated),
+            "of an image and a crop of it or the image turned by a few degrees, confirmed by laying one thumbnail over "
+            "the other",
+        ),
     ]
     found = [f"{plural(n, 'pair')} {what}" for n, what in kinds if n]
     return f"copies were kept on one side of every split: {text.listed(found)}" if found else ""

@@ -25,9 +25,9 @@ class Extent(Part):
 
 
 class NearDuplicateFacts(SparePart):
-    """Copies of images: exact ones, near-duplicates that features confirmed, and mirrored or turned ones."""
+    """Copies of images: exact ones, near-duplicates that features confirmed, mirrored or turned ones, and crops."""
 
-    left_out: ClassVar = ("mirrored_or_turned",)
+    left_out: ClassVar = ("mirrored_or_turned", "cropped_or_rotated")
 
     exact_pairs: Count
     candidates_by_perceptual_hash: Count
@@ -37,6 +37,13 @@ class NearDuplicateFacts(SparePart):
     near_pairs: tuple[str, ...]
     features_of: str
     mirrored_or_turned: tuple[str, ...] = ()
+    cropped_or_rotated: tuple[str, ...] = ()
+
+    @property
+    def n_pairs(self) -> int:
+        """Number of pairs of copies that were joined, of whatever kind."""
+        listed = len(self.mirrored_or_turned) + len(self.cropped_or_rotated)
+        return self.exact_pairs + self.confirmed_in_feature_space + listed
 
 
 class Alpha(Part):

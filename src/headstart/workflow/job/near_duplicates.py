@@ -31,6 +31,8 @@ class NearDuplicates:
         Names of the pairs: identical files or pixels, and near duplicates confirmed in feature space.
     turned : list of (str, str)
         Names of the pairs of which one is the other mirrored or turned.
+    cropped : list of (str, str)
+        Names of the further pairs of which one is a crop of the other, or the other turned by a few degrees.
     n_candidates : int
         Pairs with alike perceptual hashes that were looked at.
     groups : ndarray of shape (n_images,), int64, or None
@@ -40,6 +42,7 @@ class NearDuplicates:
     exact: list[tuple[str, str]]
     near: list[tuple[str, str]]
     turned: list[tuple[str, str]]
+    cropped: list[tuple[str, str]]
     n_candidates: int
     groups: NDArray[np.int64] | None
 
@@ -53,12 +56,13 @@ class NearDuplicates:
             "background_neighbour": BACKGROUND,
             "near_pairs": [f"{first} = {second}" for first, second in self.near],
             "mirrored_or_turned": [f"{first} = {second}" for first, second in self.turned],
+            "cropped_or_rotated": [f"{first} = {second}" for first, second in self.cropped],
         }
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
         """Names of all pairs that are joined."""
-        return [*self.exact, *self.near, *self.turned]
+        return [*self.exact, *self.near, *self.turned, *self.cropped]
 
 
 def find_near_duplicates(dataset: ImageDataset, audit: Audit, features: NDArray[np.float32]) -> NearDuplicates:
@@ -89,22 +93,32 @@ def find_near_duplicates(dataset: ImageDataset, audit: Audit, features: NDArray[
         (unique[first], unique[second]) for first, second in confirm_near_duplicates(features, candidates, rows=unique)
     ]
     turned = turned_pairs(audit)
-    pairs = [*exact, *near, *turned]
+    known = {*near, *turned}
+    cropped = [pair for pair in cropped_pairs(audit) if pair not in known]
+    pairs = [*exact, *near, *turned, *cropped]
     joined = dataset.groups if not pairs else join_groups(dataset.groups, pairs, len(dataset))
-    named = [_named(dataset, found) for found in (exact, near, turned)]
-    return NearDuplicates(named[0], named[1], named[2], len(candidates), joined)
+    named = [_named(dataset, found) for found in (exact, near, turned, cropped)]
+    return NearDuplicates(named[0], named[1], named[2], named[3], len(candidates), joined)
 
 
 def exact_pairs(audit: Audit) -> list[tuple[int, int]]:
     """Every exact duplicate with the first of its set, as rows of the readable part."""
-    row_of = _readable_rows(audit)
-    return [(row_of[first], row_of[second]) for first, second in audit.duplicate_pairs]
+    return _readable_pairs(audit, audit.duplicate_pairs)
 
 
 def turned_pairs(audit: Audit) -> list[tuple[int, int]]:
     """Every image and its mirrored or turned copy, as rows of the readable part."""
+    return _readable_pairs(audit, audit.copies)
+
+
+def cropped_pairs(audit: Audit) -> list[tuple[int, int]]:
+    """Every image and a crop of it or the image turned by a few degrees, as rows of the readable part."""
+    return _readable_pairs(audit, audit.cropped)
+
+
+def _readable_pairs(audit: Audit, pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     row_of = _readable_rows(audit)
-    return [(row_of[first], row_of[second]) for first, second in audit.copies]
+    return [(row_of[first], row_of[second]) for first, second in pairs]
 
 
 def _readable_rows(audit: Audit) -> dict[int, int]:
@@ -155,7 +169,8 @@ def copy_names(audited: AuditedDataset) -> list[tuple[str, str]]:
 
 
 def _pairs_of_audit(audited: AuditedDataset) -> list[tuple[int, int]]:
-    return [*exact_pairs(audited.audit), *turned_pairs(audited.audit)]
+    audit = audited.audit
+    return [*exact_pairs(audit), *turned_pairs(audit), *cropped_pairs(audit)]
 
 
 @contextmanager
