@@ -15,6 +15,7 @@ from headstart.data.audit.perceptual_hash import SIDE
 N_FREQUENCIES: Final = 12  # of each direction
 _N_SIDE: Final = 16  # places along each side at which two pictures are compared
 _N_NUMBERS: Final = 96
+_BATCH: Final = 1_024  # thumbnails transformed at a time
 UNIT: Final = 127
 """Length of a description. They are whole numbers, so that sums of their products are exact on every processor."""
 _FLAT: Final = 16.0  # length of what differs from the mean below which a picture shows nothing
@@ -24,6 +25,7 @@ _GRID: Final = ((1.0, (0.0,), (-10, 0, 10)), (0.85, (-0.05, 0.05), (-9, 0, 9)))
 
 N_ORIENTATIONS: Final = 8
 Floats = NDArray[np.float64]
+LowFrequencies = NDArray[np.float32] | Floats
 
 
 @cache
@@ -56,19 +58,19 @@ class Probes:
     def __len__(self) -> int:
         return len(self.maps)
 
-    def described(self, low: Floats, number: int) -> NDArray[np.float32]:
+    def described(self, low: LowFrequencies, number: int) -> NDArray[np.float32]:
         """Descriptions of what a probe shows of some pictures; see `described`."""
         return _whole(low @ self._operators[number].T)
 
 
-def oriented(low: Floats, orientation: int) -> Floats:
+def oriented(low: LowFrequencies, orientation: int) -> Floats:
     """Low frequencies of pictures in an orientation: bit 1 mirrors, bit 2 flips, bit 4 exchanges rows and columns."""
     signs = (-1.0) ** np.arange(N_FREQUENCIES)
     turned = low.reshape(len(low), N_FREQUENCIES, N_FREQUENCIES)
     turned = turned.swapaxes(1, 2) if orientation & 4 else turned
     turned = turned * signs[:, None] if orientation & 2 else turned
     turned = turned * signs if orientation & 1 else turned
-    return turned.reshape(len(low), -1)
+    return np.asarray(turned.reshape(len(low), -1), dtype=np.float64)
 
 
 def orientation_matrix(orientation: int) -> Floats:
@@ -82,13 +84,16 @@ def _warp(side: float, angle: float, row: float, column: float) -> Floats:
     return np.array([[cosine, -sine, row], [sine, cosine, column]])
 
 
-def low_frequencies(thumbnails: NDArray[np.uint8]) -> Floats:
+def low_frequencies(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Cosine transform of thumbnails, its lowest 12 x 12 frequencies, shape (n_images, 144)."""
-    low = dctn(thumbnails.astype(np.float64), axes=(1, 2), norm="ortho")[:, :N_FREQUENCIES, :N_FREQUENCIES]
-    return np.asarray(low).reshape(len(thumbnails), -1)
+    low = np.empty((len(thumbnails), N_FREQUENCIES**2), dtype=np.float32)
+    for start in range(0, len(thumbnails), _BATCH):
+        part = dctn(thumbnails[start : start + _BATCH].astype(np.float64), axes=(1, 2), norm="ortho")
+        low[start : start + _BATCH] = part[:, :N_FREQUENCIES, :N_FREQUENCIES].reshape(len(part), -1)
+    return low
 
 
-def described(low: Floats) -> NDArray[np.float32]:
+def described(low: LowFrequencies) -> NDArray[np.float32]:
     """Whole numbers that tell pictures, of length 127 each; 0 where one is flat.
 
     The product of two of them is 127 squared times the correlation of both pictures inside a disc. No sum of it leaves
@@ -119,7 +124,7 @@ def _seen(probe: Floats) -> Floats:
     at = probe[:, :2] @ np.stack([rows, columns]) + probe[:, 2:]  # (2, places)
     down, across = (_cosines(one) for one in at)
     values = (down[:, :, None] * across[:, None, :]).reshape(len(rows), -1)
-    return np.sqrt(weights)[:, None] * (values - (weights @ values) / weights.sum())
+    return np.asarray(np.sqrt(weights)[:, None] * (values - (weights @ values) / weights.sum()))
 
 
 def _cosines(at: Floats) -> Floats:

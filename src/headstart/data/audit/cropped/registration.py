@@ -12,6 +12,7 @@ from scipy.ndimage import correlate1d, gaussian_filter
 from headstart.data.audit.perceptual_hash import SIDE
 
 _BLOCK: Final = 64  # pairs registered at a time
+_BATCH: Final = 1_024  # thumbnails halved at a time
 _SMOOTH: Final = 1.0  # pixels of blur under which gradients lead over a distance
 _SHARP: Final = 0.5  # pixels of blur that are left when agreement is measured
 _COARSE: Final = 2.0  # pixels of blur that are taken away for it: brightness and slow shades agree in any two cells
@@ -65,10 +66,14 @@ def disc(n_side: int) -> Floats:
 
 def halved(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint16]:
     """Blurred thumbnails of half the side, in whole numbers: enough to screen pairs."""
-    wide = thumbnails.astype(np.uint16).reshape(len(thumbnails), SIDE // 2, 2, SIDE // 2, 2).sum(axis=(2, 4))
-    for axis in (1, 2):
-        wide = correlate1d(wide.astype(np.uint16), [1, 2, 1], axis=axis, mode="nearest")
-    return np.asarray(wide, dtype=np.uint16)
+    small = np.empty((len(thumbnails), SIDE // 2, SIDE // 2), dtype=np.uint16)
+    for start in range(0, len(thumbnails), _BATCH):
+        part = thumbnails[start : start + _BATCH].astype(np.uint16)
+        sums = part.reshape(len(part), SIDE // 2, 2, SIDE // 2, 2).sum(axis=(2, 4), dtype=np.uint16)
+        for axis in (1, 2):
+            sums = correlate1d(sums, [1, 2, 1], axis=axis, mode="nearest")
+        small[start : start + _BATCH] = sums
+    return small
 
 
 def screened(
@@ -129,7 +134,7 @@ def _registered(fixed: Floats, moving: Floats, starts: Floats) -> tuple[Floats, 
     used = (weights > 0) & (np.indices(weights.shape).sum(axis=0) % 2 == 0)
     rows, columns, weights = rows[used], columns[used], weights[used]  # (pixels,)
     template = fixed[:, used]  # (pairs, pixels)
-    down, across = (one[:, used] for one in np.gradient(fixed, 1 / n_side, axis=(1, 2)))
+    down, across = (np.asarray(np.gradient(fixed, 1 / n_side, axis=axis))[:, used] for axis in (1, 2))
     ones = np.ones_like(down)
     slopes = np.stack([down * rows, down * columns, down, across * rows, across * columns, across, ones], axis=-1)
     weighted = slopes * weights[:, None]  # (pairs, pixels, 7)

@@ -25,8 +25,8 @@ AGREEMENT: Final = 0.88
 """Least correlation of the fine detail of a copy and its original, once laid over each other."""
 RATIO: Final = 0.65
 """Largest distance of a pair (one minus their agreement), in units of that to other pictures most like them."""
-MAX_COMPARISONS: Final = 20_000_000
-"""Ordered pairs that are compared; beyond 4,472 images each is compared with those next to it in the data set."""
+MAX_COMPARISONS: Final = 10_000_000
+"""Ordered pairs that are compared; beyond 3,162 images each is compared with those next to it in the data set."""
 _MAX_SCREENED: Final = 250_000
 _MAX_REGISTERED: Final = 20_000
 _NEAREST: Final = (16, 48)  # least and most pictures, each in one orientation, that are screened with one
@@ -157,7 +157,7 @@ def _screened(thumbnails: NDArray[np.uint8], near: _Pairs) -> _Pairs:
     return _Pairs(near.fixed[kept], near.moving[kept], scores[kept], maps[kept])
 
 
-def _nearest(low: Floats, reach: int) -> tuple[_Pairs, int]:
+def _nearest(low: NDArray[np.float32], reach: int) -> tuple[_Pairs, int]:
     """The pictures most like each, as probes show them, among `reach` of those before and after it.
 
     Of very many pictures only those that have the most alike one are kept; the pairs of others are counted.
@@ -173,26 +173,30 @@ def _nearest(low: Floats, reach: int) -> tuple[_Pairs, int]:
     return _Pairs(fixed[kept], moving[kept], scores[kept] / UNIT**2, maps), int((~kept).sum())
 
 
-def _nearest_of_blocks(low: Floats, reach: int, n_nearest: int) -> Iterator[tuple[Rows, Rows, Floats, Rows, Rows]]:
+def _nearest_of_blocks(
+    low: NDArray[np.float32], reach: int, n_nearest: int
+) -> Iterator[tuple[Rows, Rows, Floats, Rows, Rows]]:
     """Columns of pairs for some pictures after others: rows, scores, orientation and probe."""
-    n_images, pictures = len(low), described(low)
+    n_images = len(low)
     step = min(_BLOCK, max(_NEAREST[1], reach // 2))
     for start in range(0, n_images, step):
         rows = np.arange(start, min(n_images, start + step))
         first = max(0, min(n_images - reach, (start + int(rows[-1]) + 1 - reach) // 2))
         inside = (rows >= first) & (rows < first + reach)
         own = np.flatnonzero(inside), rows[inside] - first
-        parts = [_most_alike(pictures[rows], low[first : first + reach], own, one) for one in range(N_ORIENTATIONS)]
+        parts = [
+            _most_alike(described(low[rows]), low[first : first + reach], own, one) for one in range(N_ORIENTATIONS)
+        ]
         keys, best = (np.concatenate(one, axis=1) for one in zip(*parts, strict=True))
         orientations = np.repeat(np.arange(N_ORIENTATIONS), parts[0][0].shape[1])
         chosen = np.argsort(-keys, axis=1, kind="stable")[:, :n_nearest]
         keys, best = np.take_along_axis(keys, chosen, axis=1).ravel(), np.take_along_axis(best, chosen, axis=1).ravel()
-        scores, others = keys // reach, reach - 1 - keys % reach
+        scores, places = keys // reach, reach - 1 - keys % reach
         kept = scores >= _MIN_SCORE * UNIT**2
         fixed = np.repeat(rows, chosen.shape[1])
         yield (
             fixed[kept],
-            others[kept] + first,
+            places[kept] + first,
             scores[kept].astype(np.float64),
             orientations[chosen.ravel()[kept]],
             best[kept],
@@ -200,7 +204,7 @@ def _nearest_of_blocks(low: Floats, reach: int, n_nearest: int) -> Iterator[tupl
 
 
 def _most_alike(
-    fixed: NDArray[np.float32], others: Floats, own: tuple[Rows, Rows], orientation: int
+    fixed: NDArray[np.float32], others: NDArray[np.float32], own: tuple[Rows, Rows], orientation: int
 ) -> tuple[Rows, Rows]:
     """The others most like each picture in one orientation, and the probe that shows it.
 
