@@ -144,13 +144,13 @@ def beside_table(published: PublishedTable, runs: list[PaperRun]) -> ReportTable
     )
     ours = ((_here(run), f"{run.n_judged:,}", *_scores(run, scores)) for run in runs)
     caption = f"Table {published.number}, and the same scores of other data with 95 % intervals"
-    columns = ("", _JUDGED[published.application], *scores.values())
+    columns = ("from", _JUDGED[published.application], *scores.values())
     return ReportTable(caption, columns, (first, *ours))
 
 
 def score_rows(results: PaperResults) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns and rows of all scores in one table, as a terminal shows them."""
-    columns = ("", "table", "judged", "accuracy", "sensitivity", "specificity")
+    columns = ("from", "table", "judged", "accuracy", "sensitivity", "specificity")
     names = ("accuracy", "recall", "specificity")
     rows: list[tuple[str, ...]] = []
     for table in results.tables:
@@ -186,7 +186,7 @@ def _networks(run: PaperRun) -> str:
 def confusion_table(published: PublishedTable, runs: list[PaperRun]) -> ReportTable:
     """Windows by their true class, as the paper's Table 2 has them."""
     first, second = published.classes
-    columns = ("", f"{first}: found", f"{first}: missed", f"{second}: called {first}", f"{second}: right")
+    columns = ("from", f"{first}: found", f"{first}: missed", f"{second}: called {first}", f"{second}: right")
     rows = [("the paper", *(f"{count:.0f}" for row in published.confusion for count in row))]
     for run in runs:
         order = [run.classes.index(name) for name in published.classes]
