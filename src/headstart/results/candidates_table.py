@@ -111,7 +111,9 @@ def read_candidates(path: Path) -> CandidateTable:
     import pyarrow.parquet
 
     try:
-        table = pa.parquet.read_table(pa.BufferReader(file_bytes(path)))  # pyarrow opens no path that is no UTF-8
+        # pyarrow opens no path that is no UTF-8, and its `read_table` imports pandas where that is installed
+        with pa.parquet.ParquetFile(pa.BufferReader(file_bytes(path))) as file:
+            table = file.read()
         table.validate(full=True)
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing, so the run is incomplete. {_REMEDY}") from error
