@@ -5,7 +5,8 @@ pictures of windows by recording (SKAB), solar cells and lesions (PH2) in plante
 in copies as made by augmentation before the split, simulated cells by wells that each have a light of their own. One
 part goes to ``headstart fit`` twice, once as it is and once with the groups that the audit proposes; the rest is
 what the model is judged on by ``headstart evaluate``. The interval with groups is to hold that score, and without
-groups a warning must be there. ``HEADSTART_TEST_DATA`` names the folder of DSB2018, SKAB and PH2.
+groups a warning must be there. ``HEADSTART_TEST_DATA`` names the folder of DSB2018, SKAB and PH2; ``--write-docs`` puts
+the table into docs/leaks.md.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any
 
 import numpy as np
 from audit import FASHION, frame, scrambled
-from common import RESULTS, headstart, read, table, write_results
+from common import RESULTS, headstart, read, table, write_between, write_results
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from scipy.ndimage import center_of_mass
 
@@ -39,6 +40,8 @@ BURST_GAP_S = 10.0
 LENGTH = 4
 SIDE = 48
 LEAST_HELD = 5
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "leaks.md"
+START, END = "<!-- held out -->", "<!-- end of held out -->"
 FIT = ("--input-size", "96", "--offline", "--quiet", "--no-baselines", "--no-explanations", "--no-images")
 """Options of every fit: pictures are small, and neither baselines nor heatmaps are asked for here."""
 WARNINGS = ("run in series", "within 10 s", "have a near-duplicate")
@@ -60,19 +63,21 @@ Pictures = Iterator[One]
 
 
 def nuclei(root: Path, rng: np.random.Generator) -> Pictures:
-    """Nuclei of 40 micrographs, half of which were treated: a little blurred and darker than their own light."""
+    """Nuclei of 40 micrographs, larger than half of them all or smaller, at most a dozen of a micrograph."""
+    cut: list[tuple[Image.Image, float, str, str]] = []
     for number, path in enumerate(sorted((root / "cells" / "dsb").glob("*_mask.png"))):
-        micrograph = Image.open(path.with_name(path.name.replace("_mask", ""))).convert("L")
-        is_treated = bool(rng.integers(2))
-        light = float(rng.lognormal(0.0, 0.15)) * (0.9 if is_treated else 1.0)
-        changed = ImageEnhance.Brightness(micrograph).enhance(light)
-        changed = changed.filter(ImageFilter.GaussianBlur(0.9 if is_treated else 0.3))
+        micrograph = Image.open(path.with_name(path.name.replace("_mask", ""))).convert("RGB")
         masks = np.asarray(Image.open(path))
-        numbers = np.unique(masks[masks > 0])
+        areas = np.bincount(masks.ravel())
+        numbers = np.flatnonzero(areas)[1:]
         drawn = np.sort(rng.choice(numbers, min(12, len(numbers)), replace=False))
         for cell, centre in zip(drawn.tolist(), center_of_mass(masks > 0, masks, drawn), strict=True):
-            picture = _around(changed, centre).convert("RGB")
-            yield One(picture, "treated" if is_treated else "control", path.stem, f"m{number:02d}_cell{cell:03d}.png")
+            cut.append(
+                (_around(micrograph, centre), float(areas[cell]), path.stem, f"m{number:02d}_cell{cell:03d}.png")
+            )
+    half = float(np.median([area for _, area, _, _ in cut]))
+    for picture, area, thing, name in cut:
+        yield One(picture, "large" if area > half else "small", thing, name)
 
 
 def windows(root: Path, rng: np.random.Generator) -> Pictures:
@@ -154,7 +159,7 @@ def _around(micrograph: Image.Image, centre: Sequence[float]) -> Image.Image:
 
 
 SETS: dict[str, tuple[Callable[[Path, np.random.Generator], Pictures], float]] = {
-    "nuclei by micrograph": (nuclei, 0.6),
+    "sizes of nuclei": (nuclei, 0.6),
     "windows by recording": (windows, 0.63),
     "solar cells in series": (series_of_cells, 0.25),
     "lesions in bursts": (bursts_of_lesions, 0.4),
@@ -249,11 +254,10 @@ def _fit(root: Path, data: str, run: str, options: Sequence[str], cache: Path) -
 def main() -> int:
     """Measure every set and print the table; 1 when fewer than five intervals hold, or a warning is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--only", choices=SETS, action="append", help="a set, beside those kept; may be repeated [default: all]"
-    )
+    parser.add_argument("--only", choices=SETS, action="append", help="a set beside those kept; may be repeated")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--quick", action="store_true", help="one set; the targets do not count and nothing is kept")
+    parser.add_argument("--write-docs", action="store_true", help="put the table into docs/leaks.md")
     arguments = parser.parse_args()
     names = arguments.only or (["clothes with copies"] if arguments.quick else list(SETS))
     found = {}
@@ -263,6 +267,8 @@ def main() -> int:
     if arguments.seed == SEED and not arguments.quick:
         found = _kept(found)
     print(f"\n{_table(found)}", flush=True)
+    if arguments.write_docs:
+        write_between(PAGE, START, END, _table(found))
     held = sum(one.get("holds", False) for one in found.values())
     silent = [name for name, one in found.items() if not one.get("warned_without")]
     print(f"\nheld: {held} of {len(found)}; no warning without groups: {', '.join(silent) or 'none'}")
@@ -271,22 +277,31 @@ def main() -> int:
 
 def _kept(found: dict[str, Any]) -> dict[str, Any]:
     """The sets measured now and, of the same seed, before; they are written together."""
-    kept = read("audit_heldout")["sets"] if (RESULTS / "audit_heldout.json").is_file() else {}
+    before = read("audit_heldout") if (RESULTS / "audit_heldout.json").is_file() else {}
+    kept = before["sets"] if before.get("seed") == SEED else {}
     together = {name: (kept | found)[name] for name in SETS if name in kept | found}
     write_results("audit_heldout", {"seed": SEED, "sets": together})
     return together
 
 
 def _table(found: dict[str, dict[str, Any]]) -> str:
-    columns = ["set", "images", "groups", "claimed without groups", "claimed with them", "on things unseen", "held"]
+    columns = [
+        "set",
+        "images",
+        "groups found (true)",
+        "claimed without groups",
+        "claimed with them",
+        "on things unseen",
+        "held",
+    ]
     rows: list[list[object]] = []
     for name, one in found.items():
         if one["proposed"] is None:
             rows.append([name, one["n_images"], "none proposed", "", "", "", "no"])
             continue
         claims = (f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in _claims(one))
-        groups = f"{one['n_groups']} of {one['n_things']}"
-        rows.append([name, one["n_images"], groups, *claims, one["unseen"], "yes" if one["holds"] else "no"])
+        groups = f"{one['n_groups']} ({one['n_things']})"
+        rows.append([name, one["n_images"], groups, *claims, f"{one['unseen']:.3f}", "yes" if one["holds"] else "no"])
     return table(columns, rows)
 
 

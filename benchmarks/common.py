@@ -65,3 +65,9 @@ def median(values: Sequence[float]) -> float:
 def read(name: str) -> dict[str, Any]:
     """Figures kept by an earlier benchmark."""
     return dict(json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8")))
+
+
+def write_between(page: Path, start: str, end: str, text: str) -> None:
+    """Put a text between two marks of a page of the documentation."""
+    before, rest = page.read_text(encoding="utf-8").split(start)
+    page.write_text(f"{before}{start}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from cells import Cells
-from common import table, write_results
+from common import table, write_between, write_results
 from joblib import Parallel, delayed
 
 from headstart.balance import METHODS, balanced
@@ -162,7 +162,7 @@ def main() -> int:
     if not options.quick:
         write_results("leaks", results)
     if options.write_docs:
-        write_docs(text)
+        write_between(PAGE, START, END, text)
     good = all(row["chance"] for row in found.values()) and not mistake["chance"] and refused
     return 0 if good else 1
 
@@ -175,13 +175,6 @@ def as_table(results: Mapping[str, Any]) -> str:
         for name, row in named.items()
     ]
     return table(["way", "mean balanced accuracy", "standard error", "chance within 3 standard errors"], rows)
-
-
-def write_docs(text: str) -> None:
-    """Put the table between the marks of the page."""
-    page = PAGE.read_text(encoding="utf-8")
-    before, rest = page.split(START)
-    PAGE.write_text(f"{before}{START}\n{text}\n{END}{rest.split(END)[1]}", encoding="utf-8")
 
 
 if __name__ == "__main__":

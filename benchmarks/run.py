@@ -38,6 +38,7 @@ SCRIPTS = (
     "labels",
     "near_duplicates",
     "audit",
+    "audit_heldout",
     "leaks",
     "verdict",
     "imbalance",
@@ -64,6 +65,7 @@ SCRIPTS = (
 WITH_QUICK = (
     "paper",
     "audit",
+    "audit_heldout",
     "one_picture",
     "fuzz",
     "bounds",
