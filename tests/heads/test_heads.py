@@ -84,6 +84,20 @@ def test_votes_by_hand():
     assert distance_votes(np.array([[0.3]]), 1).tolist() == [[1]]
 
 
+def test_knn_keeps_the_same_share_of_every_class_of_many_rows(monkeypatch):
+    features, labels = blobs(400)
+    labels[:3] = 3  # a class of three rows
+    monkeypatch.setattr("headstart.heads.kinds.knn.MAX_KEPT", 100)
+    head = fit_one(UNIFORM_KNN, features, labels, 4)
+    kept, weights = head.arrays["row_classes"], head.arrays["row_weights"]
+    assert np.bincount(kept).tolist() == np.ceil(np.bincount(labels) / 4).tolist()
+    shares = np.bincount(kept, weights=weights) / weights.sum()
+    np.testing.assert_allclose(shares, np.bincount(labels) / 400)
+    places = [np.flatnonzero((features == row).all(axis=1))[0] for row in head.arrays["rows"]]
+    assert labels[places].tolist() == kept.tolist() and len(set(places)) == len(places)
+    assert same_arrays(fit_one(UNIFORM_KNN, features, labels, 4), head)
+
+
 def test_knn_probabilities_change_without_jumps_as_a_neighbour_comes_in():
     before, after = np.array([[0.9, 0.5, 0.4 - 1e-9, 0.4]]), np.array([[0.9, 0.5, 0.4 + 1e-9, 0.4]])
     np.testing.assert_allclose(distance_votes(before, 3), distance_votes(after, 3), atol=1e-6)

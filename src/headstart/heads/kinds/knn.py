@@ -1,4 +1,4 @@
-"""Nearest neighbours: nothing is learned, the training rows are kept."""
+"""Nearest neighbours: nothing is learned, training rows are kept."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from headstart.heads.arithmetic import (
 )
 from headstart.heads.kinds import FitCost, FitSize, HeadKind, HeadSpec, Layout, Setting, register_head
 from headstart.heads.scores import ClassScores, ScoreGradient
-from headstart.heads.training_rows import TrainingRows
+from headstart.heads.training_rows import Integers, TrainingRows
+
+MAX_KEPT = 8192
 
 
 def fit_knn(
@@ -28,10 +30,36 @@ def fit_knn(
 ) -> list[dict[str, npt.NDArray[Any]]]:
     """Arrays of a kNN head for every spec; they share memory.
 
-    Weights are scaled to mean 1, so that the smoothing means the same at every scale of weights.
+    Weights are scaled to mean 1, so that the smoothing means the same at every scale of weights. Of more than 8,192
+    rows about so many are kept, drawn by the seed, of every class the same share: every image to predict is compared
+    with each.
     """
-    kept = {"rows": rows.features, "row_classes": rows.labels, "row_weights": rows.weights / rows.weights.mean()}
-    return [dict(kept) for _ in specs]
+    kept = kept_rows(rows)
+    weights = rows.weights[kept] * _class_weights(rows, kept)
+    arrays = {"rows": rows.features[kept], "row_classes": rows.labels[kept], "row_weights": weights / weights.mean()}
+    return [dict(arrays) for _ in specs]
+
+
+def kept_rows(rows: TrainingRows) -> Integers:
+    """Places of the rows that are kept, rising: at least one of every class."""
+    n_rows = len(rows.labels)
+    if n_rows <= MAX_KEPT:
+        return np.arange(n_rows)
+    drawn = np.random.default_rng(rows.seed).permutation(n_rows)
+    by_class = drawn[np.argsort(rows.labels[drawn], kind="stable")]
+    counts = np.bincount(rows.labels, minlength=rows.n_present)
+    place_in_class = np.arange(n_rows) - np.repeat(np.cumsum(counts) - counts, counts)
+    n_kept = np.ceil(counts * (MAX_KEPT / n_rows))
+    return np.sort(by_class[place_in_class < np.repeat(n_kept, counts)])
+
+
+def _class_weights(rows: TrainingRows, kept: Integers) -> Floats:
+    """Factor for each kept row that gives its class the share that it has among all rows."""
+    of_all, of_kept = (
+        np.bincount(rows.labels[places], weights=rows.weights[places], minlength=rows.n_present)
+        for places in (np.arange(len(rows.labels)), kept)
+    )
+    return np.asarray((of_all / of_kept)[rows.labels[kept]])
 
 
 def knn_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
@@ -175,7 +203,7 @@ def _cost(spec: HeadSpec, size: FitSize) -> FitCost:
 
 
 def _n_products(spec: HeadSpec, size: FitSize) -> float:
-    return float(size.n_features * size.n_rows)  # every image is compared with every training row
+    return float(size.n_features * min(size.n_rows, MAX_KEPT))  # every image is compared with every row kept
 
 
 register_head(
