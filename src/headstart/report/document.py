@@ -202,7 +202,7 @@ class Explorer:
     Attributes
     ----------
     kind : str
-        "explorer" for the gallery and the map; "threshold" for the moving operating point.
+        "explorer" for the gallery and the map; "threshold" for the threshold that a reader moves.
     data : str
         JSON without any ``<``.
     note : str

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from headstart.errors import plural
 from headstart.progress import Progress, Silent
 from headstart.report.context import ReportContext
-from headstart.report.document import Picture, Plot
+from headstart.report.document import Picture, Plot, Section
 from headstart.report.figures.style import render
 from headstart.report.html import picture, render_page
+from headstart.report.markdown import render_markdown
+from headstart.report.pdf import find_browser, print_page
 from headstart.report.sections import ordered_sections
 from headstart.results.anonymise import without_image_names
 from headstart.results.read import RunRecord, read_run
@@ -23,14 +25,20 @@ if TYPE_CHECKING:
 
     from headstart.data import ImageDataset
 
+ReportFormat: TypeAlias = Literal["html", "pdf", "md"]
 _OPEN: Final = frozenset({"result", "gallery"})
 """Sections that need not be opened: for who decides, and for who works with the images."""
 
 
 def write_report(
-    run: Path, *, dataset: ImageDataset | None = None, images: bool = True, progress: Progress | None = None
+    run: Path,
+    *,
+    dataset: ImageDataset | None = None,
+    images: bool = True,
+    to: ReportFormat = "html",
+    progress: Progress | None = None,
 ) -> Path:
-    """Write ``report.html`` and ``figures/`` into the folder of a finished run.
+    """Write ``report.html`` and ``figures/`` into the folder of a finished run, or its report in another format.
 
     Everything is read from the run's own files, so a report can be written again at any time. Equal runs give equal
     bytes on one machine.
@@ -43,34 +51,53 @@ def write_report(
         The images of the run, for the gallery. Without it the gallery lists names only.
     images : bool
         False leaves pictures and image names out of the whole page, for images of patients.
+    to : {"html", "pdf", "md"}
+        Format. A PDF is printed from the page, which is written first, by an installed Chromium; Markdown links the
+        figures and has no pictures of single images.
     progress : Progress, optional
         Told of every figure drawn; None shows nothing.
 
     Returns
     -------
     Path
-        ``report.html``, one file that loads nothing from anywhere.
+        ``report.html``, one file that loads nothing from anywhere; ``report.pdf``; or ``report.md``.
 
     Raises
     ------
+    InputError
+        When a PDF is asked for and no browser is installed; nothing is written then.
     RunError
         When the run is incomplete or damaged; the message names the file and the remedy.
     StorageError
         When the folder cannot be written.
     """
+    if to == "pdf":
+        find_browser()
     record = read_run(Path(run)) if images else without_image_names(read_run(Path(run)))
-    path = record.folder / "report.html"
-    write_bytes(path, report_page(ReportContext(record, dataset, images), progress or Silent()).encode())
+    context, progress = ReportContext(record, dataset, images), progress or Silent()
+    path = record.folder / f"report.{to}"
+    if to == "md":
+        sections = _sections(context, progress)
+        write_bytes(path, render_markdown(_title(record), sections, version=record.results.headstart).encode())
+        return path
+    page = record.folder / "report.html"
+    write_bytes(page, report_page(context, progress).encode())
+    if to == "pdf":
+        print_page(page, path)
     return path
 
 
 def report_page(context: ReportContext, progress: Progress) -> str:
     """The page of a run as HTML, once its figures are drawn and saved beside it."""
-    record, specs = context.record, ordered_sections()
-    drawn = _draw(record.folder / "figures", [*_plots(context)], progress)
-    built = (spec.build(context, drawn) for spec in specs)
-    sections = [replace(section, folded=section.anchor not in _OPEN) for section in built if section is not None]
-    return render_page(_title(record), sections, version=record.results.headstart)
+    record = context.record
+    return render_page(_title(record), _sections(context, progress), version=record.results.headstart)
+
+
+def _sections(context: ReportContext, progress: Progress) -> list[Section]:
+    """The sections of a run's report, once its figures are drawn and saved beside it."""
+    drawn = _draw(context.record.folder / "figures", [*_plots(context)], progress)
+    built = (spec.build(context, drawn) for spec in ordered_sections())
+    return [replace(section, folded=section.anchor not in _OPEN) for section in built if section is not None]
 
 
 def drawn_figures(record: RunRecord) -> dict[str, Figure]:

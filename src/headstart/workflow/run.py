@@ -28,6 +28,8 @@ from headstart.workflow.options.fit import FitOptions
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from headstart.report.write import ReportFormat
+
 
 @dataclass(frozen=True, repr=False)
 class Run:
@@ -159,8 +161,19 @@ def finished_results(folder: Path, options: FitOptions, progress: Progress) -> R
     return results if all((folder / name).is_file() for name in tables) else None
 
 
-def rewrite_report(run: str | os.PathLike[str], *, images: bool = True, progress: Progress | None = None) -> Path:
+def rewrite_report(
+    run: str | os.PathLike[str], *, images: bool = True, to: ReportFormat = "html", progress: Progress | None = None
+) -> Path:
     """Write the report of a finished run again, with pictures where the images are still there.
+
+    Parameters
+    ----------
+    run : str or path
+    images : bool
+        False leaves pictures and image names out.
+    to : {"html", "pdf", "md"}
+        Format; see `headstart.report.write_report`.
+    progress : Progress, optional
 
     Returns
     -------
@@ -169,6 +182,8 @@ def rewrite_report(run: str | os.PathLike[str], *, images: bool = True, progress
 
     Raises
     ------
+    InputError
+        When a PDF is asked for and no browser is installed.
     RunError
         When the folder holds no finished run.
     """
@@ -182,4 +197,4 @@ def rewrite_report(run: str | os.PathLike[str], *, images: bool = True, progress
             dataset = reopen_pictures(source.get("data"), images_of_run)
         except HeadstartError as error:
             progress.note(f"The report is written without pictures: {error}")
-    return write_report(folder, dataset=dataset, images=allowed, progress=progress)
+    return write_report(folder, dataset=dataset, images=allowed, to=to, progress=progress)
