@@ -107,7 +107,7 @@ def cropped_copies(thumbnails: NDArray[np.uint8], max_comparisons: int = MAX_COM
 
 
 def _confirmed(thumbnails: NDArray[np.uint8], tried: _Pairs, others: _Pairs) -> list[tuple[int, int]]:
-    """Those of the tried pairs that agree in detail, and far better than either does with others."""
+    """Those of the tried pairs that agree in detail, and far better than the fixed picture does with others."""
     found = _registered(thumbnails, tried)
     distance = 1.0 - found.correlations
     close = distance <= (1.0 - AGREEMENT) * np.minimum(1.0, found.n_patches / _MIN_PATCHES)
@@ -163,22 +163,19 @@ def _nearest(low: NDArray[np.float32], reach: int) -> tuple[_Pairs, int]:
     Of very many pictures only those that have the most alike one are kept; the pairs of others are counted.
     """
     n_nearest = min(_NEAREST[1], max(_NEAREST[0], _MAX_SCREENED // len(low)))
-    blocks = list(_nearest_of_blocks(low, reach, n_nearest))
-    fixed, moving, scores, orientations, best = (np.concatenate(one) for one in zip(*blocks, strict=True))
-    highest = np.zeros(len(low))
-    np.maximum.at(highest, fixed, scores)
-    kept = np.isin(fixed, np.argsort(-highest, kind="stable")[: _MAX_SCREENED // n_nearest])
+    table = np.concatenate(list(_nearest_of_blocks(low, reach, n_nearest)), axis=1)  # (5, pairs)
+    highest = np.zeros(len(low), dtype=np.int32)
+    np.maximum.at(highest, table[0], table[2])
+    kept = np.isin(table[0], np.argsort(-highest, kind="stable")[: _MAX_SCREENED // n_nearest])
+    fixed, moving, scores, orientations, best = table[:, kept].astype(np.int64)
     turns = np.array([orientation_matrix(number) for number in range(N_ORIENTATIONS)])
-    maps = turns[orientations[kept]] @ probes().maps[best[kept]]
-    return _Pairs(fixed[kept], moving[kept], scores[kept] / UNIT**2, maps), int((~kept).sum())
+    return _Pairs(fixed, moving, scores / UNIT**2, turns[orientations] @ probes().maps[best]), int((~kept).sum())
 
 
-def _nearest_of_blocks(
-    low: NDArray[np.float32], reach: int, n_nearest: int
-) -> Iterator[tuple[Rows, Rows, Floats, Rows, Rows]]:
-    """Columns of pairs for some pictures after others: rows, scores, orientation and probe."""
+def _nearest_of_blocks(low: NDArray[np.float32], reach: int, n_nearest: int) -> Iterator[NDArray[np.int32]]:
+    """Pairs of some pictures after others, shape (5, n_pairs): fixed, moving, score, orientation and probe."""
     n_images = len(low)
-    step = min(_BLOCK, max(_NEAREST[1], reach // 2))
+    step = min(_BLOCK, max(_NEAREST[1], 2 * reach // 3))
     for start in range(0, n_images, step):
         rows = np.arange(start, min(n_images, start + step))
         first = max(0, min(n_images - reach, (start + int(rows[-1]) + 1 - reach) // 2))
@@ -194,13 +191,8 @@ def _nearest_of_blocks(
         scores, places = keys // reach, reach - 1 - keys % reach
         kept = scores >= _MIN_SCORE * UNIT**2
         fixed = np.repeat(rows, chosen.shape[1])
-        yield (
-            fixed[kept],
-            places[kept] + first,
-            scores[kept].astype(np.float64),
-            orientations[chosen.ravel()[kept]],
-            best[kept],
-        )
+        columns = (fixed, places + first, scores, orientations[chosen.ravel()], best)
+        yield np.stack([column[kept] for column in columns]).astype(np.int32)
 
 
 def _most_alike(
