@@ -15,6 +15,8 @@ REFRESH_EVERY = 4
 """Steps after which the curvature along the principal directions is computed anew."""
 ROUGH_SHARE = 1e-2
 """Share of the first gradient down to which the problem within the principal directions is solved."""
+N_WATCHED = 6
+"""Losses in a row whose fall ends the descent once it is no more than rounding can make of it."""
 MAX_HALVINGS = 30
 LEAST_GAIN = 1e-4
 """Share of the gain promised by the gradient that a step must bring (Armijo)."""
@@ -29,7 +31,7 @@ class Descent:
     parameters : ndarray of shape (d + 1, n_scores)
     n_iterations : int
     converged : bool
-        Whether no entry of the gradient is above the tolerance, or rounding hides what a further step would gain.
+        Whether no entry of the gradient is above the tolerance, or rounding hides what the last steps gained.
     """
 
     parameters: Matrix
@@ -71,14 +73,13 @@ def _descend(
     value, gradient = loss(parameters)
     curvature = Curvature(directions, loss)
     pairs: deque[_Pair] = deque(maxlen=N_REMEMBERED)
+    values: deque[float] = deque([value], maxlen=N_WATCHED)
     for iteration in range(max_iterations):
         if np.abs(gradient).max() <= tolerance:
             return Descent(parameters, iteration, converged=True)
         if iteration and iteration % REFRESH_EVERY == 0:
             curvature.refresh()
         direction = _direction(gradient, pairs, curvature)
-        if 0 < np.vdot(gradient, direction) / 2 <= _rounding(value, gradient):
-            return Descent(parameters, iteration, converged=True)
         found = _searched(loss, parameters, value, gradient, direction)
         if found is None and pairs:  # what was remembered may mislead
             pairs.clear()
@@ -87,6 +88,9 @@ def _descend(
             return Descent(parameters, iteration, converged=True)
         before, slope = parameters, gradient
         parameters, value, gradient = found
+        values.append(value)
+        if len(values) == N_WATCHED and values[0] - value <= N_WATCHED * _rounding(value, gradient):
+            return Descent(parameters, iteration + 1, converged=True)
         pair = _Pair.of(parameters - before, gradient - slope)
         if pair is not None:
             pairs.append(pair)
