@@ -54,7 +54,7 @@ class FittedHead:
 
     @property
     def holds_training_features(self) -> bool:
-        """Whether the head contains features of training images: all of them (kNN), the support vectors (SVM)."""
+        """Whether the head contains features of training images (kNN), support vectors or landmarks (SVM)."""
         return self._has_learned and KINDS[self.spec.kind].holds_rows
 
     @property

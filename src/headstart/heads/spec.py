@@ -164,7 +164,7 @@ class HeadKind:
 
     @property
     def holds_rows(self) -> bool:
-        """Whether a fitted head holds features of training rows: all of them (kNN), the support vectors (SVM)."""
+        """Whether a fitted head holds features of training rows (kNN), support vectors or landmarks (SVM)."""
         return any(shape == "nd" for _, shape in self.layout(HeadSpec(self.name)).values())
 
 
