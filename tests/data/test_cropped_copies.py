@@ -149,3 +149,12 @@ def test_the_audit_names_cropped_copies_apart_from_turned_ones() -> None:
     assert f"{names[2]} = {names[N + 1]}" in warning
     assert "In 1 of them the labels differ" in warning
     assert "cropped copies and such turned by a few degrees: 1 pair" in audit.lines()
+
+
+def test_where_groups_are_given_look_alikes_join_none() -> None:
+    pictures = [*(picture(seed) for seed in range(N)), cropped(picture(4))]
+    labels = ["a", "b"] * ((N + 2) // 2)
+    images = ImageDataset.from_images(pictures, labels[: len(pictures)])
+    assert audit_dataset(images).cropped == ((4, N),)
+    grouped = images.with_groups(np.arange(len(pictures)))
+    assert audit_dataset(grouped).cropped == ()

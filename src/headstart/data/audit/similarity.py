@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.data.audit.copies import FoundCopies
 from headstart.data.audit.cropped.search import cropped_copies
 from headstart.data.audit.examine import ImageFacts
 from headstart.data.audit.perceptual_hash import SIDE, near_pairs, symmetric_hashes
@@ -49,6 +50,9 @@ class AlikeImages:
 def find_alike(dataset: ImageDataset, records: Sequence[ImageFacts], readable: Sequence[int]) -> AlikeImages:
     """Copies and series among the readable images; nothing where the source says that it holds none.
 
+    Crops and small turns are looked for where no groups are given: thumbnails cannot always tell them from strangers
+    that look alike, and strangers joined across the groups would grow together to a few.
+
     Parameters
     ----------
     dataset : ImageDataset
@@ -63,7 +67,8 @@ def find_alike(dataset: ImageDataset, records: Sequence[ImageFacts], readable: S
     thumbnails = np.frombuffer(joined, dtype=np.uint8).reshape(-1, SIDE, SIDE)
     hashes = symmetric_hashes(thumbnails)
     candidates, cut = near_pairs(hashes[:, 0])
-    copies, cropped = symmetric_copies(thumbnails, hashes), cropped_copies(thumbnails)
+    copies = symmetric_copies(thumbnails, hashes)
+    cropped = cropped_copies(thumbnails) if dataset.groups is None else FoundCopies([], 0)
     known = set(copies.pairs)
     others = [pair for pair in cropped.pairs if pair not in known]
     series, warnings = _series(dataset, records, readable, thumbnails)

@@ -70,20 +70,22 @@ def copy_warnings(
         Mirrored or turned copies, and cropped ones or such turned by a few degrees.
     """
     kinds = (
-        (turned, "one image and its mirrored or turned copy", ""),
+        (turned, ("pair is", "pairs are"), "one image and its mirrored or turned copy", "They"),
         (
             cropped,
-            "one image and a crop of it, or the image turned by a few degrees, as far as thumbnails tell",
-            " Look at some of them: pictures of one kind may be so alike that they are taken for copies.",
+            ("pair looks like", "pairs look like"),
+            "one image and a crop of it, or the image turned by a few degrees",
+            "Look at some of them, as pictures of one kind may be so alike in a thumbnail that they are taken for "
+            "copies: true copies",
         ),
     )
-    for copies, what, doubt in kinds:
+    for copies, counted, what, they in kinds:
         if copies:
             listed = first_few(f"{dataset.names[first]} = {dataset.names[second]}" for first, second in copies)
-            pairs = plural(len(copies), "pair is", "pairs are")
             yield (
-                f"{pairs} {what}: {listed}. They are kept on one side of every split, but count double in every score; "
-                f"leave such copies out, --augment makes them in training alone.{_differing(dataset, copies)}{doubt}"
+                f"{plural(len(copies), *counted)} {what}: {listed}. "
+                f"All are kept on one side of every split.{_differing(dataset, copies)} {they} count double in every "
+                "score; leave them out, --augment makes such copies in training alone."
             )
 
 

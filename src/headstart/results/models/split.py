@@ -7,14 +7,14 @@ from typing import ClassVar, Literal, Self, TypeAlias
 
 from pydantic import model_validator
 
-from headstart.results.models.base import Positive, Sha256
+from headstart.results.models.base import Positive, Sha256, SparePart
 from headstart.results.models.run_file import RunFile
 
 Codes: TypeAlias = tuple[int, ...]
 """Fold of every image."""
 
 
-class RunSplit(RunFile):
+class RunSplit(RunFile, SparePart):
     """The folds of every image, with the groups that they keep whole.
 
     Attributes
@@ -30,6 +30,7 @@ class RunSplit(RunFile):
     """
 
     file_name: ClassVar[str] = "split.json"
+    left_out: ClassVar = ("rule",)
 
     format: Literal[1]
     scheme: str
