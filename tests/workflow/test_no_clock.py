@@ -88,11 +88,11 @@ def test_any_clock_gives_the_same_bytes(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Cold (no cache, or an empty one), warm, and killed at every work item."""
+    """Cold (no cache, or an empty one), warm (where heads are all that is trained), and killed at every work item."""
     data = helpers.write_folders(tmp_path / "data", 24)
     study = helpers.write_text(tmp_path / "study.toml", HEADS)
     asked = {**asked, "study": study}
-    caches: list[str | None] = [None, *[str(tmp_path / "cache")] * 2]
+    caches: list[str | None] = [None, *[str(tmp_path / "cache")] * (1 if "strategy" in asked else 2)]
     expected: dict[str, bytes] = {}
     for number, cache in enumerate(caches):
         run = headstart.fit(data, tmp_path / f"run{number}", helpers.options(**asked, cache=cache))
