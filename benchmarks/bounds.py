@@ -13,6 +13,8 @@ import sys
 import tempfile
 import time
 import zlib
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -108,11 +110,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="pictures of a tenth of the side; keeps no figures")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
+    # The peak memory that the system tells of a child is at least that of the process which started it, so pictures are
+    # made and decoded apart and this one stays small.
+    apart = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+    with tempfile.TemporaryDirectory() as name, apart:
         made = Path(name) / "made"
         made.mkdir()
-        paths = write_pictures(made, 0.1 if options.quick else 1.0)
-        seconds = {path.name: cpu_seconds(path) for path in paths}
+        paths = apart.submit(write_pictures, made, 0.1 if options.quick else 1.0).result()
+        seconds = {path.name: apart.submit(cpu_seconds, path).result() for path in paths}
         for label in ("calm", "rough"):
             (Path(name) / "data" / label).mkdir(parents=True)
             for path in paths:
