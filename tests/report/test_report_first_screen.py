@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from made_run import FakeImages, Page, change_results, make_run, report
 
+from headstart.report import write_report
 from headstart.report.context import ReportContext
 from headstart.report.explorer import MAX_PICTURES, as_json, image_explorer, judge_images
 from headstart.report.text.score_scale import score_scale
@@ -112,3 +113,14 @@ def test_pictures_of_many_images_are_a_sample_that_is_told(tmp_path: Path) -> No
 def test_data_of_a_page_cannot_end_their_element() -> None:
     assert json.loads(as_json({"a": "</script>"})) == {"a": "</script>"}
     assert "<" not in as_json({"a": "</script><!--"})
+
+
+def test_a_long_warning_is_told_in_short_and_opened(tmp_path: Path) -> None:
+    make_run(tmp_path / "run")
+    path = tmp_path / "run" / "results.json"
+    document = json.loads(path.read_text())
+    document["warnings"] = ["2 pairs are copies: a.png = b.png, c.png = d.png. They count double.", "Few images."]
+    path.write_text(json.dumps(document))
+    html = write_report(tmp_path / "run").read_text(encoding="utf-8")
+    assert "<summary>2 pairs are copies.</summary>2 pairs are copies: a.png = b.png, c.png = d.png." in html
+    assert "<li>Few images.</li>" in html

@@ -27,6 +27,14 @@ class Bullets:
 
 
 @dataclass(frozen=True)
+class Beware:
+    """What weakens a result: pairs of a few words and the whole sentences, which are opened where they say more."""
+
+    kind: ClassVar[str] = "beware"
+    items: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class Verbatim:
     """Text to be copied as it stands: a paragraph for a paper (`prose`) or a command."""
 
@@ -214,7 +222,7 @@ class Explorer:
     note: str
 
 
-Plain: TypeAlias = Text | Bullets | Verbatim | Links | ReportTable | FigureRow | Gallery | Headline | Scale
+Plain: TypeAlias = Text | Bullets | Beware | Verbatim | Links | ReportTable | FigureRow | Gallery | Headline | Scale
 """A block that holds no others."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from headstart.report.document import (
+    Beware,
     Bullets,
     ConfusionGrid,
     Explorer,
@@ -63,6 +64,10 @@ def _text(block: Text) -> Iterator[str]:
 
 def _bullets(block: Bullets) -> Iterator[str]:
     yield _items(_escaped(item) for item in block.items)
+
+
+def _beware(block: Beware) -> Iterator[str]:
+    yield _items(_escaped(whole) for _, whole in block.items)
 
 
 def _items(lines: Iterable[str]) -> str:
@@ -149,6 +154,7 @@ def _tool(block: Explorer) -> Iterator[str]:
 _WRITERS: Final[dict[type, Callable[[Any], Iterator[str]]]] = {
     Text: _text,
     Bullets: _bullets,
+    Beware: _beware,
     Verbatim: _verbatim,
     Links: _links,
     ReportTable: _table,

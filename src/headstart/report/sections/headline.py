@@ -7,11 +7,12 @@ from typing import Final
 from headstart.data.readers.table import GROUPS_NAMED_BY
 from headstart.errors import plural
 from headstart.report.context import ReportContext
-from headstart.report.document import Bullets, Headline, Plain, Section, Sides, Text
+from headstart.report.document import Beware, Headline, Plain, Section, Sides, Text
 from headstart.report.sections import Drawn, register_section
 from headstart.report.sections.explanations import telling_blocks
 from headstart.report.sections.provenance import provenance_line
 from headstart.report.text import format as text
+from headstart.report.text.in_short import in_short
 from headstart.report.text.metric_names import metric_title
 from headstart.report.text.score_scale import score_scale
 from headstart.results.exports.label_issues import LABEL_ISSUES_FILE
@@ -50,7 +51,7 @@ def headline_section(context: ReportContext, drawn: Drawn) -> Section:
     left: tuple[Plain, ...] = (block, provenance_line(context))
     right: tuple[Plain, ...] = (_verdict(results), *_beware(results))
     scale = score_scale(results)
-    if scale is not None and sum(len(words) for words in _warnings(results)) > _LONG:
+    if scale is not None and sum(len(in_short(words)) for words in _warnings(results)) > _LONG:
         left = (*left, scale)
     elif scale is not None:
         right = (*right, scale)
@@ -68,7 +69,8 @@ def _beware(results: RunResults) -> tuple[Plain, ...]:
     """What weakens the result."""
     warnings, unknown = _warnings(results), leakage_words(results)
     if warnings:
-        return (Bullets((*warnings, *filter(None, (unknown,))), tone="warning"),)
+        whole = (*warnings, *filter(None, (unknown,)))
+        return (Beware(tuple((in_short(words), words) for words in whole)),)
     if unknown:
         words = "No warnings were raised. Without groups it cannot be ruled out that images of one thing were split."
         return (Text(words, tone="note"), Text(unknown, tone="note"))

@@ -28,7 +28,7 @@
 
   const opened = [];
   addEventListener("beforeprint", () => {
-    for (const fold of document.querySelectorAll("details.fold:not([open])")) {
+    for (const fold of document.querySelectorAll("main details:not([open])")) {
       fold.open = true;
       opened.push(fold);
     }
