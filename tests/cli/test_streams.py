@@ -82,6 +82,8 @@ def test_what_standard_error_refuses_ends_no_work(monkeypatch: pytest.MonkeyPatc
         progress.note("a note")
         with progress.task("Audit", 2, "images") as advance:
             advance(2)
+        with pytest.raises(OSError, match="No space left"):
+            os.write(full.fileno(), b"refused, as all of the above was")
         monkeypatch.undo()
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), full.fileno())

@@ -47,7 +47,8 @@ def render_markdown(title: str, sections: Sequence[Section], *, version: str) ->
         written += [part for block in section.blocks for part in _block(block)]
     written.append(
         f"Written by headstart {_escaped(version)}. The numbers lie beside this file in results.json and "
-        "predictions.csv, its figures in figures/; pictures of single images are in report.html."
+        "predictions.csv, its figures in figures/; what moves, and pictures of single images where they may be "
+        "shown, are in report.html."
     )
     return "\n\n".join(written) + "\n"
 

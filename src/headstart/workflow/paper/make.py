@@ -76,7 +76,7 @@ def paper(
     options : FitOptions, optional
         Device, threads, cache and whether the network may be touched; its other options are not looked at.
     plan : PaperPlan, optional
-        Sizes and options of the runs. Default: what takes two cores up to 25 minutes.
+        Sizes and options of the runs; ``paper.json`` records them.
     progress : Progress, optional
 
     Returns
@@ -100,8 +100,6 @@ def paper(
     --------
     >>> import headstart
     >>> made = headstart.paper("paper/", data="real/")  # doctest: +SKIP
-    >>> made.results.runs[0].metrics["accuracy"].value  # doctest: +SKIP
-    0.735
     """
     shown, machine = progress or Silent(), options or FitOptions()
     root = Path(output)
