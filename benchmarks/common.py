@@ -23,6 +23,12 @@ def write_results(name: str, value: dict[str, Any]) -> None:
     write_json(RESULTS / f"{name}.json", {**value, "machine": machine()})
 
 
+def write_part(name: str, part: str, value: dict[str, Any]) -> None:
+    """Keep the figures of one part of a benchmark, with its machine, beside the parts that are there already."""
+    parts = read(name)["parts"] if (RESULTS / f"{name}.json").is_file() else {}
+    write_json(RESULTS / f"{name}.json", {"parts": parts | {part: {**value, "machine": machine()}}})
+
+
 def machine() -> dict[str, Any]:
     """Processor and core count."""
     model = platform.processor()
