@@ -39,8 +39,7 @@ def paper(output: str, data: str | None, full: bool, quiet: bool, **given: Any) 
     """Set the paper's applications beside its figures.
 
     Brodzicki et al. 2020: melanoma thickness, anomalies in signals, living and dead cells, here on other data. A page
-    shows Tables 1 to 4 beside what came out. By default data are simulated, in sizes chosen for 25 minutes on two
-    cores.
+    shows Tables 1 to 4 beside what came out. By default data are simulated; that took 16 minutes on two cores.
     """
     from headstart.cli.progress import TerminalProgress
     from headstart.cli.table import print_table, print_text
