@@ -23,11 +23,12 @@ def test_torch_has_its_threads_back_after_an_error() -> None:
 
 
 def test_a_single_thread_holds_torch_and_blas() -> None:
-    with torch_threads(2):
+    with torch_threads(2), threadpoolctl.threadpool_limits(2, user_api="blas"):
+        assert n_blas_threads() == {2}
         with single_thread():
             assert torch.get_num_threads() == 1
-            assert n_blas_threads() <= {1}
-        assert torch.get_num_threads() == 2
+            assert n_blas_threads() == {1}
+        assert torch.get_num_threads() == 2 and n_blas_threads() == {2}
 
 
 def test_full_precision_shuts_tensor_floats_off_and_puts_them_back() -> None:

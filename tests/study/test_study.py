@@ -11,6 +11,7 @@ import helpers
 import numpy as np
 import pytest
 import warm
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from headstart.data.split.make import make_split
 from headstart.data.split.split import Split
@@ -19,6 +20,7 @@ from headstart.errors import RunError, StorageError
 from headstart.heads import HeadSpec, fit_heads, training_rows
 from headstart.metrics import evaluate, find_metric
 from headstart.results.writers.candidates import candidate_rows, fold_rows, ignored_groups, optimism
+from headstart.runtime.threads import torch_threads
 from headstart.study import inner_selection
 from headstart.study.data import StudyData
 from headstart.study.execution import tasks
@@ -364,10 +366,14 @@ def test_a_piece_that_fails_keeps_those_before_it(tmp_path: Path) -> None:
 def test_a_piece_runs_on_one_thread() -> None:
     import torch
 
-    before = torch.get_num_threads()
-    _, found = run_item(WorkItem("a", lambda: {"n": np.array(torch.get_num_threads())}, ()))
-    assert int(found["n"]) == 1
-    assert torch.get_num_threads() == before
+    def n_threads() -> list[int]:
+        return [torch.get_num_threads(), *(pool["num_threads"] for pool in threadpool_info())]
+
+    with torch_threads(2), threadpool_limits(2):
+        before = n_threads()
+        _, found = run_item(WorkItem("a", lambda: {"n": np.array(n_threads())}, ()))
+        assert set(found["n"].tolist()) == {1}
+        assert n_threads() == before and set(before) == {2}
 
 
 # What a study found ---------------------------------------------------------------------------------------------------
