@@ -11,15 +11,18 @@ import helpers
 import numpy as np
 import pytest
 import torch
+from skimage.feature import local_binary_pattern
 
 from headstart.backbones.backbone import load_backbone
 from headstart.baselines.random_weights import noise_images, random_weights_extractor, steadied
 from headstart.data import ImageResize, read_dataset
 from headstart.errors import BundleError, InputError
 from headstart.features.cache import FeatureCache
+from headstart.features.descriptors import descriptors as descriptors_module
 from headstart.features.descriptors import extractor as describer_module
 from headstart.features.descriptors.descriptors import N_CELLS, SIDE, describe, descriptor_names
 from headstart.features.descriptors.extractor import DescriptorExtractor
+from headstart.features.descriptors.local_patterns import local_patterns
 from headstart.features.extract import extract_features
 from headstart.heads import FittedHead, HeadSpec, cost, fit_heads, searchable_kinds, training_rows
 from headstart.study.search.space import HeadTable
@@ -71,6 +74,23 @@ def test_grey_pictures_have_no_colour() -> None:
     values = describe(picture)
     assert np.abs(named(values, "a* mean")).max() < 0.01
     assert np.abs(named(values, "b* deviation")).max() < 0.01
+
+
+def test_of_a_grey_picture_one_channel_tells_all_that_three_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = np.repeat(np.resize(photograph()[..., :1], (97, 140, 1)), 3, axis=2)
+    by_one = describe(picture)
+    monkeypatch.setattr(descriptors_module, "_grey_of", lambda pixels: None)
+    np.testing.assert_array_equal(by_one, describe(picture))
+
+
+@pytest.mark.parametrize(("n_points", "radius"), [(8, 1), (16, 2)])
+def test_local_patterns_are_those_of_scikit_image_where_brightnesses_are_equal_too(n_points: int, radius: int) -> None:
+    random = np.random.default_rng(0)
+    pictures = [random.integers(low, high, (SIDE, SIDE), dtype=np.uint8) for low, high in ((0, 256), (100, 103))]
+    pictures += [np.full((SIDE, SIDE), level, dtype=np.uint8) for level in (0, 1, 77, 200, 255)]
+    for grey in pictures:
+        expected = local_binary_pattern(grey, n_points, radius, "uniform")
+        np.testing.assert_array_equal(local_patterns(grey, n_points, radius), expected)
 
 
 def test_texture_and_colour_do_not_depend_on_the_turn_and_edges_do() -> None:

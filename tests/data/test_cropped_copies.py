@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from headstart.data import ImageDataset, audit_dataset
+from headstart.data.audit.cropped import search
 from headstart.data.audit.cropped.probes import described, low_frequencies, oriented
 from headstart.data.audit.cropped.registration import halved, registered_agreement, screened
 from headstart.data.audit.cropped.search import cropped_copies
@@ -53,6 +54,14 @@ def test_every_kind_of_copy_is_found_whichever_comes_first() -> None:
     last = len(pictures) - 1
     turned_round = sorted((last - second, last - first) for first, second in expected)
     assert cropped_copies(thumbnails(pictures[::-1])).pairs == turned_round
+
+
+def test_pairs_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = [picture(seed) for seed in range(N)]
+    pictures += [change(pictures[number]) for number, change in enumerate(COPIES.values())]
+    found = cropped_copies(thumbnails(pictures))
+    monkeypatch.setattr(search, "_ROWS_AT_ONCE", 7)
+    assert cropped_copies(thumbnails(pictures), n_threads=3) == found
 
 
 def test_several_copies_of_one_picture_hang_together() -> None:

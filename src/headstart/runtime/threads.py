@@ -16,6 +16,13 @@ def single_thread() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def single_blas_thread() -> Iterator[None]:
+    """Hold BLAS and OpenMP, not torch, to one thread: for work that threads of its own spread over the cores."""
+    with _thread_pools(len(sys.modules)).limit(limits=1):
+        yield
+
+
 @lru_cache(maxsize=1)
 def _thread_pools(n_modules: int) -> Any:
     """Thread pools of the libraries loaded; looked for again, which takes milliseconds, only after further imports."""

@@ -232,11 +232,12 @@ def audit_dataset(
     -------
     Audit
     """
-    records = _examine_all(dataset, max_pixels, channels, n_workers, progress or Silent())
+    n_threads = min(8, os.cpu_count() or 1) if n_workers is None else max(1, n_workers)
+    records = _examine_all(dataset, max_pixels, channels, n_threads, progress or Silent())
     readable = [row for row, record in enumerate(records) if record.failure is None]
     duplicates = _duplicates(records)
     conflicts = tuple(rows for rows in duplicates if _disagree(dataset, rows))
-    alike = find_alike(dataset, records, readable)
+    alike = find_alike(dataset, records, readable, n_threads=n_threads)
     set_of = {row: rows[0] for rows in duplicates for row in rows}
     columns = column_facts(dataset)
     turned, cropped = (_copies(pairs, readable, set_of) for pairs in (alike.copies, alike.cropped))
@@ -277,7 +278,7 @@ def _examine_all(
     dataset: ImageDataset,
     max_pixels: int,
     channels: Sequence[str] | None,
-    n_workers: int | None,
+    n_threads: int,
     progress: Progress,
 ) -> list[ImageFacts]:
     chunks = [range(start, min(start + _CHUNK, len(dataset))) for start in range(0, len(dataset), _CHUNK)]
@@ -286,7 +287,6 @@ def _examine_all(
         return [examine(dataset, row, max_pixels, channels) for row in rows]
 
     records: list[ImageFacts] = []
-    n_threads = min(8, os.cpu_count() or 1) if n_workers is None else max(1, n_workers)
     task = progress.task("Audit", len(dataset), "images")
     with task as done, PILLOW_BLOCKS, ThreadPoolExecutor(n_threads) as pool:
         for found in pool.map(examine_chunk, chunks):

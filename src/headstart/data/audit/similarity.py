@@ -47,7 +47,9 @@ class AlikeImages:
     warnings: tuple[str, ...]
 
 
-def find_alike(dataset: ImageDataset, records: Sequence[ImageFacts], readable: Sequence[int]) -> AlikeImages:
+def find_alike(
+    dataset: ImageDataset, records: Sequence[ImageFacts], readable: Sequence[int], *, n_threads: int = 1
+) -> AlikeImages:
     """Copies and series among the readable images; nothing where the source says that it holds none.
 
     Crops and small turns are looked for where no groups are given: thumbnails cannot always tell them from strangers
@@ -60,6 +62,8 @@ def find_alike(dataset: ImageDataset, records: Sequence[ImageFacts], readable: S
         One per image.
     readable : sequence of int
         Rows that could be read.
+    n_threads : int
+        Parts of the search for crops that run side by side; never changes a pair.
     """
     if not dataset.pixels.may_hold_copies():
         return AlikeImages([], False, [], [], 0, None, ())
@@ -68,7 +72,7 @@ def find_alike(dataset: ImageDataset, records: Sequence[ImageFacts], readable: S
     hashes = symmetric_hashes(thumbnails)
     candidates, cut = near_pairs(hashes[:, 0])
     copies = symmetric_copies(thumbnails, hashes)
-    cropped = cropped_copies(thumbnails) if dataset.groups is None else FoundCopies([], 0)
+    cropped = cropped_copies(thumbnails, n_threads=n_threads) if dataset.groups is None else FoundCopies([], 0)
     known = set(copies.pairs)
     others = [pair for pair in cropped.pairs if pair not in known]
     series, warnings = _series(dataset, records, readable, thumbnails)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from PIL import Image
+
+from headstart.features.descriptors.local_patterns import local_patterns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,9 +51,17 @@ def describe(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     Systems, Man, and Cybernetics SMC-3, 1973, 610-621. DOI 10.1109/TSMC.1973.4309314
     N. Dalal, B. Triggs, "Histograms of oriented gradients for human detection", CVPR 2005. DOI 10.1109/CVPR.2005.177
     """
-    small = np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
-    grey = np.asarray(Image.fromarray(small).convert("L"))
-    parts = [_colour(small), _local_patterns(grey), _co_occurrence(grey), *_gradients(grey)]
+    of_grey = _grey_of(pixels)
+    if of_grey is None:
+        small = _small(pixels)
+        grey, lab = np.asarray(Image.fromarray(small).convert("L")), _lab(small)
+        shares = _colour_shares(lab.reshape(-1, 3))
+    else:
+        grey = _small(of_grey)
+        lab = _lab_of_greys()[grey]
+        shares = _colour_shares(_lab_of_greys(), np.bincount(grey.ravel(), minlength=256))
+    parts = [_moments(lab.reshape(-1, 3)), *shares, _by_cell(lab[..., 0]).ravel()]
+    parts += [_local_patterns(grey), _co_occurrence(grey), *_gradients(grey)]
     return np.concatenate(parts).astype(np.float32)
 
 
@@ -85,18 +95,39 @@ def descriptor_names() -> list[str]:
     return [*moments, *shares, *chroma, *lightness, *patterns, *texture, *spread, *cells, *whole, *average]
 
 
-def _colour(pixels: NDArray[np.uint8]) -> Floats:
-    """Moments and histograms in CIE L*a*b*, where equal distances look about equally large, and lightness by place."""
-    lab = _lab(pixels)
-    flat = lab.reshape(-1, 3)
-    mean, deviation = flat.mean(axis=0), flat.std(axis=0)
+def _grey_of(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """The one channel of a grey picture; None of a coloured one."""
+    first = np.ascontiguousarray(pixels[..., 0])
+    return first if all(np.array_equal(first, pixels[..., place]) for place in (1, 2)) else None
+
+
+def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+
+
+def _moments(flat: Floats) -> Floats:
+    """Mean, deviation and skewness of each channel in CIE L*a*b*, where equal distances look about equally large."""
+    mean = flat.mean(axis=0)
     centred = flat - mean
-    skewness = (centred * centred * centred).mean(axis=0) / np.maximum(deviation, 1e-3) ** 3
-    shares = [_shares(_binned(flat[:, place], N_BINS, _LAB_RANGES[place]), N_BINS) for place in range(3)]
-    first, second = (_binned(flat[:, place], N_CHROMA, _LAB_RANGES[place]) for place in (1, 2))
-    chroma = _shares(first * N_CHROMA + second, N_CHROMA**2)
-    moments = np.stack([mean, deviation, skewness], axis=1).ravel()
-    return np.concatenate([moments, *shares, chroma, _by_cell(lab[..., 0]).ravel()])
+    squares = centred * centred
+    deviation = np.sqrt(squares.mean(axis=0))
+    skewness = (squares * centred).mean(axis=0) / np.maximum(deviation, 1e-3) ** 3
+    return np.stack([mean, deviation, skewness], axis=1).ravel()
+
+
+def _colour_shares(colours: Floats, counts: NDArray[np.int64] | None = None) -> list[Floats]:
+    """Histograms of each channel, and of a* and b* together, of colours that stand for so many pixels or one each."""
+    found = [_shares(_binned(colours[:, place], N_BINS, _LAB_RANGES[place]), N_BINS, counts) for place in range(3)]
+    first, second = (_binned(colours[:, place], N_CHROMA, _LAB_RANGES[place]) for place in (1, 2))
+    return [*found, _shares(first * N_CHROMA + second, N_CHROMA**2, counts)]
+
+
+@functools.cache
+def _lab_of_greys() -> Floats:
+    """CIE L*a*b* of the 256 greys, shape (256, 3): in a picture of the usual size, so that no last bit differs."""
+    each = SIDE * SIDE // 256
+    picture = np.repeat(np.arange(256, dtype=np.uint8), each).reshape(SIDE, SIDE)
+    return _lab(np.stack([picture] * 3, axis=2)).reshape(-1, 3)[::each]
 
 
 def _lab(pixels: NDArray[np.uint8]) -> Floats:
@@ -119,13 +150,7 @@ def _linear_values() -> Floats:
 
 def _local_patterns(grey: NDArray[np.uint8]) -> Floats:
     """Shares of the rotation-invariant uniform local binary patterns at two radii."""
-    from skimage.feature import local_binary_pattern
-
-    found = [
-        _shares(local_binary_pattern(grey, n, radius, "uniform").astype(np.int64).ravel(), n + 2)
-        for n, radius in _PATTERNS
-    ]
-    return np.concatenate(found)
+    return np.concatenate([_shares(local_patterns(grey, n, radius).ravel(), n + 2) for n, radius in _PATTERNS])
 
 
 def _co_occurrence(grey: NDArray[np.uint8]) -> Floats:
@@ -160,8 +185,10 @@ def _binned(values: Floats, n_bins: int, limits: tuple[float, float]) -> NDArray
     return np.clip((values - low) * (n_bins / (high - low)), 0, n_bins - 1).astype(np.int64)
 
 
-def _shares(codes: NDArray[np.int64], n_codes: int) -> Floats:
-    return np.asarray(np.bincount(codes, minlength=n_codes) / len(codes))
+def _shares(codes: NDArray[np.integer[Any]], n_codes: int, counts: NDArray[np.int64] | None = None) -> Floats:
+    """Share of every code among the codes, or among what so many of each stand for."""
+    n_all = len(codes) if counts is None else int(counts.sum())
+    return np.asarray(np.bincount(codes, counts, minlength=n_codes) / n_all)
 
 
 def _by_cell(values: Floats) -> Floats:

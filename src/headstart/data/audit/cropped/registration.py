@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -77,7 +79,7 @@ def halved(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint16]:
 
 
 def screened(
-    small: NDArray[np.uint16], fixed: Rows, moving: Rows, starts: Floats
+    small: NDArray[np.uint16], fixed: Rows, moving: Rows, starts: Floats, *, n_threads: int = 1
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Maps that lay the halved thumbnails of pairs over each other, and the correlation that is reached.
 
@@ -89,31 +91,47 @@ def screened(
         Rows of the two thumbnails of each pair.
     starts : ndarray of shape (n_pairs, 2, 3), float64
         Maps from places in the fixed thumbnail (row, column, 1; from -0.5 to 0.5) to places in the moving one.
+    n_threads : int
+        Parts of the pairs that are worked on side by side; never changes a number.
     """
     maps, correlations = np.empty((len(fixed), 2, 3)), np.empty(len(fixed))
-    for start in range(0, len(fixed), 4 * _BLOCK):
-        part = slice(start, start + 4 * _BLOCK)
+
+    def screen(part: slice) -> None:
         still, moved = small[fixed[part]].astype(np.float64), small[moving[part]].astype(np.float64)
         maps[part], correlations[part] = _registered(still, moved, starts[part])
+
+    _in_parts(screen, len(fixed), 4 * _BLOCK, n_threads)
     return maps, correlations
 
 
-def registered_agreement(thumbnails: NDArray[np.uint8], fixed: Rows, moving: Rows, starts: Floats) -> Agreement:
+def registered_agreement(
+    thumbnails: NDArray[np.uint8], fixed: Rows, moving: Rows, starts: Floats, *, n_threads: int = 1
+) -> Agreement:
     """How far the fine detail of pairs of thumbnails agrees, once the one is laid over the other.
 
     Parameters
     ----------
     thumbnails : ndarray of shape (n_images, 32, 32), uint8
-    fixed, moving, starts
+    fixed, moving, starts, n_threads
         As for `screened`, whose maps are good ones to start from.
     """
     correlations, n_patches, maps = np.empty(len(fixed)), np.empty(len(fixed)), np.empty((len(fixed), 2, 3))
-    for start in range(0, len(fixed), _BLOCK):
-        part = slice(start, start + _BLOCK)
+
+    def register(part: slice) -> None:
         still, moved = thumbnails[fixed[part]].astype(np.float64), thumbnails[moving[part]].astype(np.float64)
         maps[part], _ = _registered(_blurred(still, _SMOOTH), _blurred(moved, _SMOOTH), starts[part])
         correlations[part], n_patches[part] = _agreement(still, moved, maps[part])
+
+    _in_parts(register, len(fixed), _BLOCK, n_threads)
     return Agreement(correlations, n_patches, maps)
+
+
+def _in_parts(work: Callable[[slice], None], n_pairs: int, n_at_once: int, n_threads: int) -> None:
+    """Work on some pairs at a time: the parts are the same, however many threads take them."""
+    parts = [slice(start, start + n_at_once) for start in range(0, n_pairs, n_at_once)]
+    with ThreadPoolExecutor(n_threads) as pool:
+        for _ in pool.map(work, parts):
+            pass
 
 
 def _registered(fixed: Floats, moving: Floats, starts: Floats) -> tuple[Floats, Floats]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +21,7 @@ from headstart.data.audit.cropped.probes import (
     probes,
 )
 from headstart.data.audit.cropped.registration import Agreement, halved, registered_agreement, screened
+from headstart.runtime.threads import single_blas_thread
 
 AGREEMENT: Final = 0.88
 """Least correlation of the fine detail of a copy and its original, once laid over each other."""
@@ -39,6 +41,7 @@ _MIN_CORRELATION: Final = 0.9
 _MIN_PATCHES: Final = 12  # patches over which detail must spread; a lone blob agrees with any other
 _MAX_COPIES: Final = 16  # images of one group
 _BLOCK: Final = 512
+_ROWS_AT_ONCE: Final = 256  # pictures held against all others by one thread at a time
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -81,7 +84,9 @@ class _Pairs:
         return found
 
 
-def cropped_copies(thumbnails: NDArray[np.uint8], max_comparisons: int = MAX_COMPARISONS) -> FoundCopies:
+def cropped_copies(
+    thumbnails: NDArray[np.uint8], max_comparisons: int = MAX_COMPARISONS, *, n_threads: int = 1
+) -> FoundCopies:
     """Pairs of which one is a crop of the other of at least 60 % of its area, turned by up to 15 degrees, or both.
 
     Either may be mirrored or turned by multiples of 90 degrees besides. Low frequencies of every picture are held
@@ -93,27 +98,30 @@ def cropped_copies(thumbnails: NDArray[np.uint8], max_comparisons: int = MAX_COM
     thumbnails : ndarray of shape (n_images, 32, 32), uint8
     max_comparisons : int, optional
         Ordered pairs that are compared at most.
+    n_threads : int
+        Parts of the work that run side by side; never changes a pair.
     """
     n_images = len(thumbnails)
     if n_images < _MIN_IMAGES:
         return FoundCopies([], 0)
     reach = min(n_images, max(_NEAREST[1], max_comparisons // n_images))
-    near, n_dropped = _nearest(low_frequencies(thumbnails), reach)
-    screened_pairs = _screened(thumbnails, near)
-    likely = screened_pairs.take((screened_pairs.ranks() < _TRIED) & (screened_pairs.scores >= _MIN_CORRELATION))
-    tried = likely.closest(_MAX_REGISTERED)
-    n_left_out = n_images * (n_images - reach) // 2 + n_dropped + len(likely.fixed) - len(tried.fixed)
-    return FoundCopies(_confirmed(thumbnails, tried, screened_pairs), n_left_out)
+    with single_blas_thread():
+        near, n_dropped = _nearest(low_frequencies(thumbnails), reach, n_threads)
+        screened_pairs = _screened(thumbnails, near, n_threads)
+        likely = screened_pairs.take((screened_pairs.ranks() < _TRIED) & (screened_pairs.scores >= _MIN_CORRELATION))
+        tried = likely.closest(_MAX_REGISTERED)
+        n_left_out = n_images * (n_images - reach) // 2 + n_dropped + len(likely.fixed) - len(tried.fixed)
+        return FoundCopies(_confirmed(thumbnails, tried, screened_pairs, n_threads), n_left_out)
 
 
-def _confirmed(thumbnails: NDArray[np.uint8], tried: _Pairs, others: _Pairs) -> list[tuple[int, int]]:
+def _confirmed(thumbnails: NDArray[np.uint8], tried: _Pairs, others: _Pairs, n_threads: int) -> list[tuple[int, int]]:
     """Those of the tried pairs that agree in detail, and far better than the fixed picture does with others."""
-    found = _registered(thumbnails, tried)
+    found = _registered(thumbnails, tried, n_threads)
     distance = 1.0 - found.correlations
     close = distance <= (1.0 - AGREEMENT) * np.minimum(1.0, found.n_patches / _MIN_PATCHES)
     close &= found.is_a_crop()
     tried, distance = tried.take(close), distance[close]
-    alone = distance <= RATIO * (1.0 - _surroundings(thumbnails, others, tried.fixed))
+    alone = distance <= RATIO * (1.0 - _surroundings(thumbnails, others, tried.fixed, n_threads))
     tried, distance = tried.take(alone), distance[alone]
     order = np.lexsort((tried.moving, tried.fixed, distance))
     return _in_small_groups(zip(tried.fixed[order].tolist(), tried.moving[order].tolist(), strict=True))
@@ -134,36 +142,44 @@ def _in_small_groups(pairs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return sorted(found)
 
 
-def _registered(thumbnails: NDArray[np.uint8], pairs: _Pairs) -> Agreement:
-    return registered_agreement(thumbnails, pairs.fixed, pairs.moving, pairs.maps)
+def _registered(thumbnails: NDArray[np.uint8], pairs: _Pairs, n_threads: int) -> Agreement:
+    return registered_agreement(thumbnails, pairs.fixed, pairs.moving, pairs.maps, n_threads=n_threads)
 
 
-def _surroundings(thumbnails: NDArray[np.uint8], pairs: _Pairs, fixed: Rows) -> Floats:
+def _surroundings(thumbnails: NDArray[np.uint8], pairs: _Pairs, fixed: Rows, n_threads: int) -> Floats:
     """Best agreement of each of some pictures with others like it that are too far down to be its copies."""
     best = np.full(int(fixed.max(initial=0)) + 1, -1.0)
     ranks = pairs.ranks()
     low_down = (ranks >= _SURROUNDINGS[0]) & (ranks < _SURROUNDINGS[1]) & np.isin(pairs.fixed, fixed)
     around = pairs.take(low_down)
-    np.maximum.at(best, around.fixed, _registered(thumbnails, around).correlations)
+    np.maximum.at(best, around.fixed, _registered(thumbnails, around, n_threads).correlations)
     return best[fixed]
 
 
-def _screened(thumbnails: NDArray[np.uint8], near: _Pairs) -> _Pairs:
+def _screened(thumbnails: NDArray[np.uint8], near: _Pairs, n_threads: int) -> _Pairs:
     """The pairs with halved thumbnails laid over each other, each in its best orientation."""
-    maps, scores = screened(halved(thumbnails), near.fixed, near.moving, near.maps)
+    maps, scores = screened(halved(thumbnails), near.fixed, near.moving, near.maps, n_threads=n_threads)
     order = np.lexsort((-scores, near.moving, near.fixed))
     same = (np.diff(near.fixed[order]) == 0) & (np.diff(near.moving[order]) == 0)
     kept = np.sort(order[np.r_[True, ~same]]) if len(order) else order
     return _Pairs(near.fixed[kept], near.moving[kept], scores[kept], maps[kept])
 
 
-def _nearest(low: NDArray[np.float32], reach: int) -> tuple[_Pairs, int]:
+def _nearest(low: NDArray[np.float32], reach: int, n_threads: int) -> tuple[_Pairs, int]:
     """The pictures most like each, as probes show them, among `reach` of those before and after it.
 
     Of very many pictures only those that have the most alike one are kept; the pairs of others are counted.
     """
     n_nearest = min(_NEAREST[1], max(_NEAREST[0], _MAX_SCREENED // len(low)))
-    table = np.concatenate(list(_nearest_of_blocks(low, reach, n_nearest)), axis=1)  # (5, pairs)
+    views = _views(low) if reach == len(low) else None
+
+    def nearest_of(block: tuple[Rows, int]) -> NDArray[np.int32]:
+        rows, first = block
+        shown = _views(low[first : first + reach]) if views is None else views
+        return _nearest_of_block(described(low[rows]), shown, rows, first, n_nearest)
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        table = np.concatenate(list(pool.map(nearest_of, _blocks(len(low), reach))), axis=1)  # (5, pairs)
     highest = np.zeros(len(low), dtype=np.int32)
     np.maximum.at(highest, table[0], table[2])
     kept = np.isin(table[0], np.argsort(-highest, kind="stable")[: _MAX_SCREENED // n_nearest])
@@ -172,46 +188,57 @@ def _nearest(low: NDArray[np.float32], reach: int) -> tuple[_Pairs, int]:
     return _Pairs(fixed, moving, scores / UNIT**2, turns[orientations] @ probes().maps[best]), int((~kept).sum())
 
 
-def _nearest_of_blocks(low: NDArray[np.float32], reach: int, n_nearest: int) -> Iterator[NDArray[np.int32]]:
-    """Pairs of some pictures after others, shape (5, n_pairs): fixed, moving, score, orientation and probe."""
-    n_images = len(low)
-    step = min(_BLOCK, max(_NEAREST[1], 2 * reach // 3))
+def _blocks(n_images: int, reach: int) -> Iterator[tuple[Rows, int]]:
+    """Rows of some pictures after others, and the first of the `reach` pictures that they are held against."""
+    step = _ROWS_AT_ONCE if reach == n_images else min(_BLOCK, max(_NEAREST[1], 2 * reach // 3))
     for start in range(0, n_images, step):
         rows = np.arange(start, min(n_images, start + step))
-        first = max(0, min(n_images - reach, (start + int(rows[-1]) + 1 - reach) // 2))
-        inside = (rows >= first) & (rows < first + reach)
-        own = np.flatnonzero(inside), rows[inside] - first
-        parts = [
-            _most_alike(described(low[rows]), low[first : first + reach], own, one) for one in range(N_ORIENTATIONS)
-        ]
-        keys, best = (np.concatenate(one, axis=1) for one in zip(*parts, strict=True))
-        orientations = np.repeat(np.arange(N_ORIENTATIONS), parts[0][0].shape[1])
-        chosen = np.argsort(-keys, axis=1, kind="stable")[:, :n_nearest]
-        keys, best = np.take_along_axis(keys, chosen, axis=1).ravel(), np.take_along_axis(best, chosen, axis=1).ravel()
-        scores, places = keys // reach, reach - 1 - keys % reach
-        kept = scores >= _MIN_SCORE * UNIT**2
-        fixed = np.repeat(rows, chosen.shape[1])
-        columns = (fixed, places + first, scores, orientations[chosen.ravel()], best)
-        yield np.stack([column[kept] for column in columns]).astype(np.int32)
+        yield rows, max(0, min(n_images - reach, (start + int(rows[-1]) + 1 - reach) // 2))
 
 
-def _most_alike(
-    fixed: NDArray[np.float32], others: NDArray[np.float32], own: tuple[Rows, Rows], orientation: int
-) -> tuple[Rows, Rows]:
+def _views(low: NDArray[np.float32]) -> NDArray[np.int8]:
+    """What every probe shows of pictures in every orientation: (orientations, probes, pictures, numbers)."""
+    shown = probes()
+    turned = (oriented(low, orientation) for orientation in range(N_ORIENTATIONS))
+    return np.array([[shown.described(one, number).astype(np.int8) for number in range(len(shown))] for one in turned])
+
+
+def _nearest_of_block(
+    fixed: NDArray[np.float32], views: NDArray[np.int8], rows: Rows, first: int, n_nearest: int
+) -> NDArray[np.int32]:
+    """Pairs of some pictures with those of the views, shape (5, n_pairs): fixed, moving, score, orientation, probe."""
+    n_others = views.shape[2]
+    inside = (rows >= first) & (rows < first + n_others)
+    own = np.flatnonzero(inside), rows[inside] - first
+    parts = [_most_alike(fixed, of_orientation, own) for of_orientation in views]
+    keys, best = (np.concatenate(one, axis=1) for one in zip(*parts, strict=True))
+    orientations = np.repeat(np.arange(N_ORIENTATIONS), parts[0][0].shape[1])
+    chosen = np.argsort(-keys, axis=1, kind="stable")[:, :n_nearest]
+    keys, best = np.take_along_axis(keys, chosen, axis=1).ravel(), np.take_along_axis(best, chosen, axis=1).ravel()
+    scores, places = keys // n_others, n_others - 1 - keys % n_others
+    kept = scores >= _MIN_SCORE * UNIT**2
+    columns = (np.repeat(rows, chosen.shape[1]), places + first, scores, orientations[chosen.ravel()], best)
+    return np.stack([column[kept] for column in columns]).astype(np.int32)
+
+
+def _most_alike(fixed: NDArray[np.float32], views: NDArray[np.int8], own: tuple[Rows, Rows]) -> tuple[Rows, Rows]:
     """The others most like each picture in one orientation, and the probe that shows it.
 
     Each is given as one whole number that no two share, so that every processor chooses the same: the score times the
-    number of others, plus the place of the other counted from behind.
+    number of others, plus the place of the other counted from behind. So is the best probe found: the score times the
+    number of probes, plus the number of the probe counted from behind, which single precision holds exactly.
     """
-    turned, shown = oriented(others, orientation), probes()
-    scores = np.full((len(fixed), len(others)), -1, dtype=np.float32)
-    best = np.zeros(scores.shape, dtype=np.int8)
-    for number in range(len(shown)):
-        found = fixed @ shown.described(turned, number).T
-        best[found > scores] = number
-        np.maximum(scores, found, out=scores)
-    scores[own] = 0
-    keys = np.maximum(scores, 0).astype(np.int64) * len(others) + np.arange(len(others))[::-1]
-    n_taken = min(_OF_ONE_ORIENTATION, len(others))
+    n_probes, n_others = views.shape[:2]
+    highest = np.zeros((len(fixed), n_others), dtype=np.float32)
+    found, scaled = np.empty_like(highest), fixed * n_probes
+    for number, view in enumerate(views):
+        np.matmul(scaled, view.astype(np.float32).T, out=found)
+        found += n_probes - 1 - number
+        np.maximum(highest, found, out=highest)
+    highest[own] = 0
+    joined = highest.astype(np.int64)
+    keys = joined // n_probes * n_others + np.arange(n_others)[::-1]
+    n_taken = min(_OF_ONE_ORIENTATION, n_others)
     chosen = np.argpartition(-keys, n_taken - 1, axis=1)[:, :n_taken]
-    return np.take_along_axis(keys, chosen, axis=1), np.take_along_axis(best, chosen, axis=1).astype(np.int64)
+    best = n_probes - 1 - np.take_along_axis(joined, chosen, axis=1) % n_probes
+    return np.take_along_axis(keys, chosen, axis=1), best
