@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score
 
 from headstart.report.figures import confusion as figures
 from headstart.report.figures.curves import curve_plots
-from headstart.report.figures.style import class_labels, render
+from headstart.report.figures.style import class_labels, render, render_svg
 from headstart.results.out_of_fold import out_of_fold
 from headstart.results.read import read_run
 
@@ -69,10 +69,15 @@ def test_holdout_bands_know_of_the_images_that_were_not_judged(empty_figures: No
 def test_the_last_digits_of_a_layout_do_not_show() -> None:
     """They change from run to run, and the names of an SVG's clip paths are made of them."""
 
-    def drawn(left: float) -> tuple[bytes, bytes]:
-        figure = Figure(figsize=(2, 2))
-        figure.add_axes((left, 0.2, 0.6, 0.6)).plot([0, 1])
-        return render(figure)
+    assert render(small_figure(0.25)) == render(small_figure(0.25 + 1e-13))
+    assert render(small_figure(0.25)) != render(small_figure(0.26))
 
-    assert drawn(0.25) == drawn(0.25 + 1e-13)
-    assert drawn(0.25) != drawn(0.26)
+
+def test_svg_alone_has_the_same_bytes() -> None:
+    assert render_svg(small_figure(0.25)) == render(small_figure(0.25))[0]
+
+
+def small_figure(left: float) -> Figure:
+    figure = Figure(figsize=(2, 2))
+    figure.add_axes((left, 0.2, 0.6, 0.6)).plot([0, 1])
+    return figure

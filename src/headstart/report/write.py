@@ -11,11 +11,11 @@ from headstart.errors import plural
 from headstart.progress import Progress, Silent
 from headstart.report.context import ReportContext
 from headstart.report.document import Picture, Plot, Section
-from headstart.report.figures.style import render
+from headstart.report.figures.style import render, render_svg
 from headstart.report.html import picture, render_page
 from headstart.report.markdown import render_markdown
 from headstart.report.pdf import find_browser, print_page
-from headstart.report.sections import ordered_sections
+from headstart.report.sections import SectionSpec, ordered_sections
 from headstart.results.anonymise import without_image_names
 from headstart.results.read import RunRecord, read_run
 from headstart.storage import write_bytes
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 ReportFormat: TypeAlias = Literal["html", "pdf", "md"]
 _OPEN: Final = frozenset({"result", "gallery"})
 """Sections that need not be opened: for who decides, and for who works with the images."""
+_LATER: Final = frozenset({"calibration", "folds"})
+"""Sections that a provisional report leaves to the whole job: one holdout has no folds, and few images for each bin."""
 
 
 def write_report(
@@ -77,7 +79,7 @@ def write_report(
     context, progress = ReportContext(record, dataset, images), progress or Silent()
     path = record.folder / f"report.{to}"
     if to == "md":
-        sections = _sections(context, progress)
+        sections = _sections(context, progress, is_linked=True)
         write_bytes(path, render_markdown(_title(record), sections, version=record.results.headstart).encode())
         return path
     page = record.folder / "report.html"
@@ -93,11 +95,21 @@ def report_page(context: ReportContext, progress: Progress) -> str:
     return render_page(_title(record), _sections(context, progress), version=record.results.headstart)
 
 
-def _sections(context: ReportContext, progress: Progress) -> list[Section]:
-    """The sections of a run's report, once its figures are drawn and saved beside it."""
-    drawn = _draw(context.record.folder / "figures", [*_plots(context)], progress)
-    built = (spec.build(context, drawn) for spec in ordered_sections())
+def _sections(context: ReportContext, progress: Progress, *, is_linked: bool = False) -> list[Section]:
+    """The sections of a run's report, once its figures are drawn and saved beside it.
+
+    Those of a provisional answer are saved as PNG only where the report links them, since that takes seconds.
+    """
+    as_png = is_linked or not context.record.results.provisional
+    drawn = _draw(context.record.folder / "figures", [*_plots(context)], progress, as_png=as_png)
+    built = (spec.build(context, drawn) for spec in _section_specs(context))
     return [replace(section, folded=section.anchor not in _OPEN) for section in built if section is not None]
+
+
+def _section_specs(context: ReportContext) -> list[SectionSpec]:
+    """The sections that a run's report may have, in the order of the page."""
+    left_out = _LATER if context.record.results.provisional else frozenset()
+    return [spec for spec in ordered_sections() if spec.anchor not in left_out]
 
 
 def drawn_figures(record: RunRecord) -> dict[str, Figure]:
@@ -112,7 +124,7 @@ def drawn_figures(record: RunRecord) -> dict[str, Figure]:
 
 def _plots(context: ReportContext) -> Iterator[Plot]:
     """Every figure that a section needs, in the order of the page."""
-    for spec in ordered_sections():
+    for spec in _section_specs(context):
         yield from spec.plots(context)
 
 
@@ -121,14 +133,17 @@ def _title(record: RunRecord) -> str:
     return f"{record.folder.resolve().name}: {n_images}, {len(record.classes)} classes"
 
 
-def _draw(folder: Path, plots: Sequence[Plot], progress: Progress) -> dict[str, Picture]:
-    """Save every figure as SVG and PNG and keep it for the page, by name."""
+def _draw(folder: Path, plots: Sequence[Plot], progress: Progress, *, as_png: bool) -> dict[str, Picture]:
+    """Save every figure as SVG, perhaps as PNG too, and keep it for the page, by name."""
     drawn = {}
     with progress.task("Figures", len(plots), "figures") as advance:
         for plot in plots:
-            svg, png = render(plot.figure)
+            if as_png:
+                svg, png = render(plot.figure)
+                write_bytes(folder / f"{plot.name}.png", png)
+            else:
+                svg = render_svg(plot.figure)
             write_bytes(folder / f"{plot.name}.svg", svg)
-            write_bytes(folder / f"{plot.name}.png", png)
             drawn[plot.name] = picture(plot, svg)
             advance(1)
     return drawn

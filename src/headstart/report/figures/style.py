@@ -155,13 +155,24 @@ def render(figure: Figure) -> tuple[bytes, bytes]:
     engine and the canvases are asked themselves: `Figure.draw_without_rendering` and `Figure.savefig` draw everything
     once more, to lay it out.
     """
+    _lay_out(figure)
+    return _svg(figure), _png(figure)
+
+
+@styled()
+def render_svg(figure: Figure) -> bytes:
+    """The figure as SVG alone, the same bytes as of `render` in two thirds of the time."""
+    _lay_out(figure)
+    return _svg(figure)
+
+
+def _lay_out(figure: Figure) -> None:
     if figure.axes and (layout := figure.get_layout_engine()) is not None:
         layout.execute(figure)
     figure.set_layout_engine("none")
     for axes in figure.axes:  # the last digits of the layout hang on the addresses of its variables
         box = axes.get_position(original=True)
         axes.set_position(np.round(box.bounds, 9), which="original")
-    return _svg(figure), _png(figure)
 
 
 def _svg(figure: Figure) -> bytes:
