@@ -126,19 +126,18 @@ def test_figures_are_saved_as_svg_and_png_of_150_dpi(two: tuple[Path, Page, Fake
             assert png.info["dpi"] == pytest.approx((150, 150), abs=0.1)
 
 
-def test_a_provisional_report_leaves_folds_and_calibration_to_the_whole_job(tmp_path: Path) -> None:
+def test_a_provisional_report_leaves_curves_calibration_and_folds_to_the_whole_job(tmp_path: Path) -> None:
     make_run(tmp_path, n=100)
     keep_holdout(tmp_path)
     change_results(tmp_path, lambda results: results.update(provisional=True))
     page = report(tmp_path)
     anchors = [section["id"] for section in page.named("section")]
-    assert "curves" in anchors and not {"calibration", "folds"} & set(anchors)
+    assert "confusion" in anchors and not {"curves", "calibration", "folds"} & set(anchors)
     names = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert "roc.svg" in names and not {"calibration.svg", "fold_scores.svg"} & names
-    assert not [name for name in names if name.endswith(".png")]
+    assert names == {"confusion_counts.svg", "confusion_rates.svg", "candidates.svg"}
     with helpers.empty_figures():
         linked = write_report(tmp_path, to="md").read_text(encoding="utf-8")
-    assert "(figures/roc.png)" in linked and (tmp_path / "figures" / "roc.png").is_file()
+    assert "(figures/confusion_rates.png)" in linked and (tmp_path / "figures" / "confusion_rates.png").is_file()
 
 
 def test_report_is_small(two: tuple[Path, Page, FakeImages]) -> None:
