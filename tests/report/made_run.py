@@ -72,10 +72,12 @@ def make_run(
     weighted: bool = False,
     groups: list[int] | None = None,
     seed: int = 0,
+    even: bool = False,
 ) -> list[str]:
     """Write a plausible finished run and return the image names."""
     generator = np.random.default_rng(seed)
-    labels = generator.choice(len(classes), size=n, p=_shares(len(classes)))
+    drawn = generator.choice(len(classes), size=n, p=_shares(len(classes)))
+    labels = np.arange(n) % len(classes) if even else drawn
     names = [f"cells/cell{i:04d}.png" for i in range(n)]
     weights = generator.uniform(0.2, 2.0, n) if weighted else None
     probabilities = np.stack([_probabilities(generator, labels, len(classes)) for _ in range(repeats)])

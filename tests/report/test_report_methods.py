@@ -61,11 +61,13 @@ def test_methods_and_tables_of_several_sources(empty_figures: None, tmp_path: Pa
     write_json(tmp_path / "results.json", results)
     words = methods_of(tmp_path, tmp_path / "copy")
     assert (
-        "2 sources of features competed: vgg19, 300 px (pretrained weights: Hugging Face hub timm/vgg19; 1,280" in words
+        "2 sources of features competed: vgg19, 300 px (pretrained weights: Hugging Face hub timm/vgg19, trained on"
+        in words
     )
-    assert "resnet50 (weights drawn at random, which no image had ever trained; 1,280 features at stage head)" in words
-    assert "The forward pass of resnet50 was computed by torch fp32." in words
-    assert "1,296 candidates (dense) were trained on these features. Successive halving on the inner folds" in words
+    untrained = "resnet50 (weights drawn at random, which no image had ever trained; 1,280 features"
+    assert f"{untrained} (pooled output of the last stage))" in words
+    assert "The forward pass was computed by torch fp32." in words
+    assert "1,296 candidates (dense network) were trained on these features. Successive halving on the inner" in words
     page = report(tmp_path)
     assert "1,296 candidates competed in 5 choices" in page.text
     assert halving in page.text
@@ -109,10 +111,10 @@ def test_methods_paragraph_tells_the_protocol_and_cites_it(two: tuple[Path, Page
     words = methods_of(two[0], tmp_path, versions=timings()["versions"])
     for claim in (
         "The data set held 240 images of 2 classes",
-        "in 61 groups; images of one group were never split apart",
-        "6 candidates (dense and logistic)",
+        "in 61 groups, as given with the data; images of one group were never split apart",
+        "6 candidates (dense network and logistic regression)",
         "stratified nested cross-validation with 5 outer folds (seed 0, split 5eed5eed5eed)",
-        "by log loss on 4 inner folds",
+        "made on 4 inner folds of the training part alone, by log loss",
         "DOI 10.2478/fcds-2020-0010",
         "[2] C. Nadeau, Y. Bengio.",
         "[3] C. Franco, R. J. A. Little,",

@@ -49,7 +49,7 @@ def test_a_section_of_ones_own_stands_in_the_report_with_its_figure_and_its_sent
     assert (tmp_path / "figures" / "kappa.svg").is_file() and (tmp_path / "figures" / "kappa.png").is_file()
     methods = page.text.partition("Click the block once")[2]
     place = methods.index("Kappa was 0.5 over 60 images [2].")
-    assert methods.index("the results were") < place < methods.index("Intervals speak of")
+    assert methods.index("the results were") < place < methods.index("The 95 % intervals speak of")
     assert "[2] J. Cohen 1960." in methods
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from headstart.errors import RunError
-from headstart.results.origin import RunOrigin, read_origin
+from headstart.errors import HeadstartError, RunError
+from headstart.results.origin import RunOrigin, cell_recipe, read_origin, signal_recipe
 from headstart.study.execution.run_folder import claimed
 from headstart.study.execution.run_request import RunRequest
 
@@ -26,7 +26,9 @@ def test_a_run_tells_its_data_its_command_and_its_day(tmp_path: Path) -> None:
         request={"command_line": ["headstart", "fit", "/home/ana/secret/solar cells", "--seed", "1"], "config": {}},
         begun="2026-11-30T11:32:05+00:00",
     )
-    assert found == RunOrigin("solar cells", "headstart fit 'solar cells' --seed 1", "2026-11-30 11:32 UTC")
+    assert found == RunOrigin(
+        data="solar cells", command="headstart fit 'solar cells' --seed 1", begun="2026-11-30 11:32 UTC"
+    )
 
 
 def test_a_folder_called_data_is_named_with_the_one_around_it(tmp_path: Path) -> None:
@@ -38,6 +40,36 @@ def test_a_folder_called_data_is_named_with_the_one_around_it(tmp_path: Path) ->
 def test_what_a_run_does_not_say_is_not_made_up(tmp_path: Path, content: dict[str, Any]) -> None:
     assert read_origin(tmp_path) == RunOrigin()
     assert origin(tmp_path, **content) == RunOrigin()
+
+
+@pytest.mark.parametrize(
+    ("words", "groups"),
+    [
+        (["--group-from", "(p[0-9]+)_"], "the paths of the files, by the expression (p[0-9]+)_"),
+        (["--group-from=(p)_", "--seed", "1"], "the paths of the files, by the expression (p)_"),
+        (["--group-column", "patient"], "the column 'patient' of the table"),
+        (["--seed", "1"], ""),
+    ],
+)
+def test_a_run_tells_what_its_groups_were_taken_from(tmp_path: Path, words: list[str], groups: str) -> None:
+    request = {"command_line": ["headstart", "fit", "data", *words], "config": {}}
+    assert origin(tmp_path, request=request).groups == groups
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("signals.json", "[]", "it holds no JSON object"),
+        ("signals.json", '{"recipe": {"version": 1}}', "damaged"),
+        ("cells.json", "{", "cannot be used"),
+        ("cells.json", '{"finding": {}}', "recipe is missing"),
+    ],
+)
+def test_a_damaged_recipe_of_the_images_is_named(tmp_path: Path, name: str, content: str, said: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(HeadstartError, match=rf"{name}.*{said}"):
+        signal_recipe(tmp_path)
+        cell_recipe(tmp_path)
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

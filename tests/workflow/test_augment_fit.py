@@ -91,7 +91,7 @@ def test_the_report_shows_the_views_and_the_methods_say_so(augmented: Run) -> No
     assert "What was done to the training images" in page
     assert "Views of flips, 4 of each image" in page
     assert "turn 180" in page
-    assert "Heads were trained on views of the images too (flips). Predictions are means over the views" in page
+    assert "trained on views of the images too (flips, 4 views of each, itself among them). Such heads predict" in page
 
 
 @pytest.mark.usefixtures("no_figures")

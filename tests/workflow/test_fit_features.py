@@ -122,11 +122,11 @@ def test_a_run_tells_of_its_blocks(run_of: Any) -> None:
     assert (source["features"]["requested"], source["features"]["n_views"]) == ("multi", 1)
     assert source["feature_width"] == sum(block["n_features"] for block in source["features"]["blocks"]) == 672
     context = ReportContext(read_run(run_of("multi")))
-    assert "its 672 features (mean and max of layer2, layer3 and layer4) were computed once" in methods_text(context)
+    assert "and 672 features (mean and max of layer2, layer3 and layer4) were computed once" in methods_text(context)
     mixed = methods_text(ReportContext(read_run(run_of("layer2:rows+descriptors"))))
     assert "468 features (row means of layer2 and 276 handcrafted descriptors)" in mixed
     best = methods_text(ReportContext(read_run(run_of("best"))))
-    assert "672 features (mean and max of layer2, layer3 and layer4), each the mean over 8 views of the image" in best
+    assert "672 features (mean and max of layer2, layer3 and layer4, each the mean over 8 views of the image)" in best
 
 
 @pytest.mark.parametrize("features", ["multi", "best", "layer2:rows+descriptors"])

@@ -266,7 +266,7 @@ def test_the_methods_say_how_channels_were_normalised(run: headstart.Run) -> Non
     words = methods_text(ReportContext(read_run(run.folder)))
     assert "were computed in every outer fold for every image" in words
     assert "taken anew in every outer fold, from its training images alone" in words
-    assert "from 48 images: mean 0.500, 0.500 and 0.500, standard deviation 0.066, 0.065 and 0.066" in words
+    assert "from 48 images: mean 0.500 in each channel, standard deviation 0.066, 0.065 and 0.066" in words
 
 
 def test_random_weights_are_judged_on_what_the_run_shows_its_own(

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from headstart.metrics import OutOfFold
+from headstart.results.origin import RunOrigin, cell_recipe, read_origin, signal_recipe
 from headstart.results.out_of_fold import out_of_fold
 from headstart.results.read import RunRecord
 
 if TYPE_CHECKING:
     from headstart.data import ImageDataset
+    from headstart.signals.recipe import SignalRecipe
 
 T = TypeVar("T")
 
@@ -53,6 +55,22 @@ class ReportContext:
         if make not in self._made:
             self._made[make] = make(self)
         return cast(T, self._made[make])
+
+
+def shown_origin(context: ReportContext) -> RunOrigin:
+    """Origin of the run; its data and command may name patients, so they are left out where image names are."""
+    found = read_origin(context.record.folder)
+    return found if context.images else RunOrigin(begun=found.begun)
+
+
+def recipe_of_recordings(context: ReportContext) -> SignalRecipe | None:
+    """How the images were made of recordings; None where they were not."""
+    return signal_recipe(context.record.folder)
+
+
+def recipe_of_cells(context: ReportContext) -> dict[str, Any] | None:
+    """How the images were found and cut out of micrographs; None where they were not."""
+    return cell_recipe(context.record.folder)
 
 
 def _out_of_fold(context: ReportContext) -> OutOfFold:

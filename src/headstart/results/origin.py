@@ -1,13 +1,20 @@
-"""Where a run came from: its data, the command that began it, and when."""
+"""Where a run came from: its data, what made its images and groups, the command that began it, and when."""
 
 from __future__ import annotations
 
+import itertools
+import json
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from headstart.cells.crops.recipe import CELLS_FILE
+from headstart.errors import InputError
+from headstart.results.damage import damaged, read_text
+from headstart.signals.recipe import RECIPE_FILE, SignalRecipe
 from headstart.study.execution.run_folder import RUN_FILE, read_run
 
 _PLACES: Final = ("path", "root", "recordings")
@@ -23,6 +30,8 @@ class RunOrigin:
     ----------
     data : str
         Name of the folder or file of the data, without the folders that it lies in.
+    groups : str
+        What the command took the groups from.
     command : str
         Command line, absolute paths cut to their last part.
     begun : str
@@ -30,6 +39,7 @@ class RunOrigin:
     """
 
     data: str = ""
+    groups: str = ""
     command: str = ""
     begun: str = ""
 
@@ -47,9 +57,72 @@ def read_origin(folder: Path) -> RunOrigin:
     content = read_run(folder)
     request = content.get("request")
     words = request.get("command_line") if isinstance(request, dict) else None
-    return RunOrigin(
-        _data_name(content.get("source")), _command(words if isinstance(words, list) else []), _day(content)
-    )
+    source, given = content.get("source"), words if isinstance(words, list) else []
+    return RunOrigin(data=_data_name(source), groups=_groups_from(given), command=_command(given), begun=_day(content))
+
+
+def signal_recipe(folder: Path) -> SignalRecipe | None:
+    """How the images of a run were made of recordings; None where they were not.
+
+    Raises
+    ------
+    RunError
+        When the file that says so is damaged.
+    """
+    path = folder / RECIPE_FILE
+    if not path.is_file():
+        return None
+    content = _content(path, "headstart signals fit DATA")
+    try:
+        return SignalRecipe.from_json(content["recipe"], source=str(path))
+    except (KeyError, TypeError, InputError) as error:
+        damaged(path, str(error), command="headstart signals fit DATA")
+
+
+def cell_recipe(folder: Path) -> dict[str, Any] | None:
+    """How the images of a run were found and cut out of micrographs; None where they were not.
+
+    Raises
+    ------
+    RunError
+        When the file that says so is damaged.
+    """
+    path, command = folder / CELLS_FILE, "headstart cells fit MICROGRAPHS"
+    if not path.is_file():
+        return None
+    content = _content(path, command)
+    parts = {name: content.get(name) for name in ("finding", "recipe")}
+    missing = [name for name, part in parts.items() if not isinstance(part, dict)]
+    if missing:
+        damaged(path, f"{missing[0]} is missing", command=command)
+    return content
+
+
+def _content(path: Path, command: str) -> dict[str, Any]:
+    try:
+        content = json.loads(read_text(path, command=command))
+    except ValueError as error:
+        damaged(path, str(error), command=command)
+    if not isinstance(content, dict):
+        damaged(path, "it holds no JSON object", command=command)
+    return content
+
+
+def _groups_from(words: list[Any]) -> str:
+    """What groups were taken from, where the command names it: a part of the path, or a column."""
+    said = dict(_asked(words))
+    if pattern := said.get("--group-from"):
+        return f"the paths of the files, by the expression {pattern}"
+    column = said.get("--group-column")
+    return f"the column {column!r} of the table" if column else ""
+
+
+def _asked(words: list[Any]) -> Iterator[tuple[str, str]]:
+    """Options of a command line with the word that stands behind each, or after its equals sign."""
+    for word, following in itertools.pairwise([*map(str, words), ""]):
+        name, is_joined, value = word.partition("=")
+        if name.startswith("--"):
+            yield name, value if is_joined else following
 
 
 def _data_name(source: Any) -> str:

@@ -33,13 +33,13 @@ def baseline_sentences(context: ReportContext) -> list[MethodsSentence]:
     transfer = context.record.results.transfer
     if transfer is None:
         return []
-    titles = text.listed([baseline.title for baseline in transfer.baselines])
+    titles = "; ".join(baseline.title for baseline in transfer.baselines)
     decider, gain = metric_in_sentence(transfer.decided_by), transfer.gains[transfer.decided_by]
     interval = "" if gain.ci95 is None else f" (95 % interval {text.interval(gain.ci95)})"
     verdict = "" if transfer.verdict is None else f" Verdict on transfer: {transfer.verdict}."
     words = (
         f"The same folds judged simple baselines ({titles}); against the best of them, chosen on the inner folds of "
-        f"each outer fold, the gain in {decider} was {text.score(gain.gain)}{interval}, in pairs.{verdict}"
+        f"each outer fold, the gain in {decider}, image by image, was {text.judged(gain.gain)}{interval}.{verdict}"
     )
     return [MethodsSentence(MethodsPart.RESULTS, words)]
 

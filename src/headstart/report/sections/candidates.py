@@ -10,6 +10,7 @@ from headstart.report.document import Block, Plot, ReportTable, Section, Text
 from headstart.report.figures.candidates import candidate_plots, sorted_candidates
 from headstart.report.sections import Drawn, figure_row, register_section
 from headstart.report.text import format as text
+from headstart.report.text.head_names import head_in_sentence
 from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.report.text.metric_names import metric_in_sentence
 from headstart.results.read import RunRecord
@@ -22,8 +23,9 @@ def candidate_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     """How many candidates were trained, of which kinds."""
     search = context.record.results.search
     n_candidates = search.n_candidates
-    kinds = text.listed(sorted({text.words(kind) for kind in search.kinds}))
-    tried = f"{n_candidates:,} candidates ({kinds}) were" if n_candidates > 1 else f"One candidate ({kinds}) was"
+    kinds = text.listed([head_in_sentence(kind) for kind in sorted(set(search.kinds))], limit=20)
+    drawn = f", drawn at random from {search.n_points:,}," if search.n_points > n_candidates else ""
+    tried = f"{n_candidates:,} candidates{drawn} ({kinds}) were" if n_candidates > 1 else f"One head ({kinds}) was"
     halved = " Successive halving on the inner folds dropped the weaker candidates early." if search.halving else ""
     return (MethodsSentence(MethodsPart.PROTOCOL, f"{tried} trained on these features.{halved}"),)
 

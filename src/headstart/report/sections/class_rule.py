@@ -11,13 +11,18 @@ from headstart.report.text.metric_names import metric_title, ordered_metrics
 from headstart.results.models.decisions import ClassRuleFacts, ClassRuleResults, CostFacts
 from headstart.results.read import RunRecord
 
+_RULES = {
+    "costs": "the class of the least expected cost",
+    "expected": "the class nearest to the mean over the ordered classes",
+}
+
 
 def class_rule_sentences(context: ReportContext) -> list[MethodsSentence]:
     """How the class was decided on; nothing where it was the most probable."""
     decisions = context.record.results.decisions
     if decisions is None or decisions.class_rule is None or decisions.requested.class_rule is None:
         return []
-    words = f"Classes were decided on by {decisions.requested.class_rule.words()} from the calibrated probabilities"
+    words = f"Of every image {_RULES[decisions.requested.class_rule.kind]} was predicted"
     cost = decisions.class_rule.mean_cost
     said = "" if cost is None else f"; the mean cost of an image was {text.estimate(cost)}"
     return [MethodsSentence(MethodsPart.RESULTS, f"{words}{said}.")]

@@ -63,7 +63,7 @@ def decision_sentences(context: ReportContext) -> list[MethodsSentence]:
     if sets is not None:
         found.append(
             f"Class-conditional conformal prediction sets at a nominal level of {text.percent(sets.level)} held the "
-            f"true class of {text.estimate(sets.coverage)} of the held-out images (mean size "
+            f"true class in a share of {text.estimate(sets.coverage)} of the held-out images (mean size "
             f"{text.score(sets.mean_size)})."
         )
     return [MethodsSentence(MethodsPart.RESULTS, words) for words in found]

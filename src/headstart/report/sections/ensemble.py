@@ -23,7 +23,7 @@ def ensemble_sentences(context: ReportContext) -> list[MethodsSentence]:
         return []
     words = (
         f"In every outer fold an ensemble of at most {found.max_members} of the candidates tried was selected greedily "
-        f"with replacement by {metric_in_sentence(found.choose_by)} on inner predictions, and kept only where "
+        f"with replacement on inner predictions, by {metric_in_sentence(found.choose_by)}, and kept only where "
         "ensembles selected on some of the inner images predicted the others better than the best candidate of the "
         f"same selection ({found.times_kept} of {len(found.folds)} outer folds)."
     )

@@ -4,20 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Plot, ReportTable, Section, Text
 from headstart.report.figures.finetuning import PLOT, finding, finetuning_plots, panel_title
 from headstart.report.sections import Drawn, figure_row, register_section
 from headstart.report.text import format as text
+from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.report.text.metric_names import metric_in_sentence, metric_title
-from headstart.results.models.finetuning import FineTuningResults
+from headstart.results.models.finetuning import FineTuningCandidate, FineTuningResults
 
 
 def _plots(context: ReportContext) -> Iterable[Plot]:
     return finetuning_plots(context.record)
 
 
-@register_section("fine-tuning", after="training", plots=_plots)
+def finetuning_sentences(context: ReportContext) -> list[MethodsSentence]:
+    """What was fine-tuned, how that was chosen, and how often; nothing where nothing was."""
+    found = context.record.results.fine_tuning
+    if found is None:
+        return []
+    views = "" if found.n_views == 1 else f"; each image in {found.n_views} views, over which predictions are averaged"
+    start = ""
+    if any(candidate.start == "pretrained" for candidate in found.candidates):
+        start = " Fine-tuning started from a linear head on the frozen features."
+    words = (
+        f"They competed with {'; '.join(map(_candidate_words, found.candidates))}{views}.{start} "
+        "In every outer fold one inner holdout chose the number of epochs, which training to take and whether any, by "
+        f"{metric_in_sentence(found.choose_by)}; what was chosen was then trained on all training images of the fold. "
+        f"A trained network was chosen in {found.times_chosen} of {plural(len(found.folds), 'outer fold')}."
+    )
+    return [MethodsSentence(MethodsPart.PROTOCOL, words)]
+
+
+def _candidate_words(candidate: FineTuningCandidate) -> str:
+    return f"{candidate.label} at most (batches of {candidate.batch_size}, learning rate {candidate.learning_rate:g})"
+
+
+@register_section("fine-tuning", after="training", plots=_plots, methods=finetuning_sentences)
 def finetuning_section(context: ReportContext, drawn: Drawn) -> Section | None:
     """The section of fine-tuning; None where nothing was fine-tuned."""
     found = context.record.results.fine_tuning

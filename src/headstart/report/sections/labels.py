@@ -22,6 +22,7 @@ _KRIPPENDORFF = (
     "K. Krippendorff. Computing Krippendorff's Alpha-Reliability. University of Pennsylvania, Annenberg School for "
     "Communication, 2011."
 )
+_VOTED = ", and an image is of the class that most of them gave it"
 N_TILES = 12
 N_ROWS = 20
 
@@ -40,13 +41,14 @@ def label_sentences(context: ReportContext) -> list[MethodsSentence]:
     agreement = results.audit.agreement
     if agreement is not None:
         n_raters = plural(len(agreement.raters), "rater")
-        words = f"The images were labelled by {n_raters}; Krippendorff's alpha was {_alphas(agreement)}."
+        voted = "" if results.labels is None or results.labels.n_soft is not None else _VOTED
+        words = f"The images were labelled by {n_raters}{voted}; Krippendorff's alpha was {_alphas(agreement)}."
         found.append(MethodsSentence(MethodsPart.DATA, words, (_KRIPPENDORFF,)))
     n_soft = None if results.labels is None else results.labels.n_soft
     if n_soft is not None:
         words = (
             f"The labels of {plural(n_soft, 'image')} were soft: in training each counted for every class as much "
-            "as the share its label gives it, in judging by its hard label."
+            "as the share its label gives it; it was judged by its hard label."
         )
         found.append(MethodsSentence(MethodsPart.DATA, words))
     return found

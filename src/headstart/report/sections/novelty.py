@@ -24,7 +24,7 @@ def novelty_sentences(context: ReportContext) -> list[MethodsSentence]:
     words = (
         f"Images unlike the training images were flagged by {MEASURE_WORDS[found.measure]} in the features of the "
         f"{_measured_by(context.record)}, with a conformal threshold for a rate of {text.percent(found.rate)} from "
-        f"distances between inner folds; of the held-out images {text.estimate(found.flagged)} were flagged."
+        f"distances between inner folds; of the held-out images a share of {text.estimate(found.flagged)} was flagged."
     )
     return [MethodsSentence(MethodsPart.RESULTS, words)]
 

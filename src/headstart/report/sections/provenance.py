@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from headstart.report.context import ReportContext
+from headstart.report.context import ReportContext, shown_origin
 from headstart.report.document import ReportTable, Section, Text
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.weights import trained_on
-from headstart.results.origin import RunOrigin, read_origin
 
 _MISSING = "not recorded"
 
 
-def _origin(context: ReportContext) -> RunOrigin:
-    """Origin of the run; its data and command may name patients, so they are left out where image names are."""
-    found = read_origin(context.record.folder)
-    return found if context.images else RunOrigin(begun=found.begun)
-
-
 def provenance_line(context: ReportContext) -> Text:
     """Data, date and weights on one line, for the first screen."""
-    origin, weights = context.once(_origin), context.record.results.backbone.weights
+    origin, weights = context.once(shown_origin), context.record.results.backbone.weights
     known = {"Data": origin.data, "Begun": origin.begun, "Weights trained on": trained_on(weights).split(":")[0]}
     return Text(". ".join(f"{name}: {words}" for name, words in known.items() if words) + ".", tone="note")
 
@@ -28,7 +21,7 @@ def provenance_line(context: ReportContext) -> Text:
 @register_section("provenance", after="split")
 def provenance_section(context: ReportContext, drawn: Drawn) -> Section:
     """Data, date, command, duration and weights."""
-    record, origin = context.record, context.once(_origin)
+    record, origin = context.record, context.once(shown_origin)
     weights, spent = record.results.backbone.weights, record.timings.seconds
     facts = {
         "Data": origin.data,

@@ -8,16 +8,23 @@ from typing import Final
 import numpy as np
 
 from headstart.errors import plural
-from headstart.report.context import ReportContext
+from headstart.report.context import ReportContext, recipe_of_recordings
 from headstart.report.document import Block, Plot, ReportTable, Section, Text
 from headstart.report.figures.timeline import Timeline, draw_timeline
 from headstart.report.sections import Drawn, figure_row, register_section
 from headstart.report.text import format as text
+from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.results.models.recordings import AlarmFacts, RecordingFacts, RecordingsJudged
+from headstart.signals.recipe import SignalRecipe
 
 MAX_TIMELINES: Final = 12
 """Most recordings whose course is drawn."""
 THRESHOLD: Final = 0.5
+_CLASS_OF_WINDOW: Final = {
+    "any": "is of a class other than normal where any of its samples is",
+    "majority": "is of the class of most of its samples",
+    "centre": "is of the class of its middle sample",
+}
 _COLUMNS: Final = (
     "Recording",
     "Windows",
@@ -33,6 +40,42 @@ _COLUMNS: Final = (
 )
 
 
+def scaled_by_training(context: ReportContext) -> bool:
+    """Whether the images are windows whose channels were standardised by the training windows of every outer fold."""
+    recipe = context.once(recipe_of_recordings)
+    return recipe is not None and recipe.standardise == "training"
+
+
+def recording_sentences(context: ReportContext) -> list[MethodsSentence]:
+    """How recordings were cut into windows and shown as pictures; nothing for images that are no windows."""
+    recipe = context.once(recipe_of_recordings)
+    if recipe is None:
+        return []
+    channels = text.listed(recipe.channels, limit=20)
+    words = (
+        f"The images are windows of recordings with {plural(len(recipe.channels), 'channel')} ({channels}), each "
+        f"{_span(recipe.length, recipe)} long, one every {_span(recipe.stride, recipe)}. A window "
+        f"{_CLASS_OF_WINDOW[recipe.rule]}. Every channel was standardised by {_standard(recipe)}, and the window drawn "
+        f"as a picture (imaging {recipe.image!r})."
+    )
+    return [MethodsSentence(MethodsPart.DATA, words)]
+
+
+def _standard(recipe: SignalRecipe) -> str:
+    """What the channels were standardised by, in words."""
+    stretch = f"the first {_span(recipe.reference, recipe)} of the recording"
+    return {
+        "reference": f"mean and standard deviation of {stretch}",
+        "robust": f"median and median absolute deviation of {stretch}",
+        "window": "mean and standard deviation of the window itself",
+        "training": "mean and standard deviation of the training windows of each outer fold",
+    }[recipe.standardise]
+
+
+def _span(n_samples: int, recipe: SignalRecipe) -> str:
+    return f"{n_samples * recipe.period_s:g} s ({plural(n_samples, 'sample')})"
+
+
 def _judged(context: ReportContext) -> RecordingsJudged | None:
     path = context.record.folder / RecordingsJudged.file_name
     return RecordingsJudged.read(path) if path.is_file() else None
@@ -44,7 +87,7 @@ def _plots(context: ReportContext) -> Iterable[Plot]:
         yield _timeline(_name(context, one, number), number, one)
 
 
-@register_section("recordings", after="confusion", plots=_plots)
+@register_section("recordings", after="confusion", plots=_plots, methods=recording_sentences)
 def recordings_section(context: ReportContext, drawn: Drawn) -> Section | None:
     """Scores of every recording and their timelines; None for images that are no windows of recordings."""
     found = context.once(_judged)

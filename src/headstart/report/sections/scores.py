@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import ReportTable, Section, Text
 from headstart.report.many_classes import first_classes, shown_words
@@ -12,7 +13,6 @@ from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.report.text.metric_names import metric_in_sentence, metric_title, ordered_metrics
 from headstart.results.models.estimates import EstimateFacts
-from headstart.results.models.run_results import RunResults
 from headstart.results.read import RunRecord
 
 # By the authors as the interval's method names them in its reference; any other reference is cited as it stands.
@@ -34,9 +34,11 @@ def score_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     results = context.record.results
     interval = results.protocol.interval
     speaks_of = _lower_first(interval.speaks_of.rstrip("."))
-    words = f"Intervals speak of {speaks_of}; method: {interval.method.rstrip('.')}."
+    alone = " (an image without copies is one by itself)" if results.task.groups_given is False else ""
+    drawn = f"{plural(interval.n_resamples, 'resample')} of {plural(interval.n_groups, 'group')}{alone}"
+    words = f"The 95 % intervals speak of {speaks_of}; method: {interval.method.rstrip('.')}, {drawn}."
     return (
-        MethodsSentence(MethodsPart.RESULTS, _score_words(results)),
+        MethodsSentence(MethodsPart.RESULTS, _score_words(context.record)),
         MethodsSentence(MethodsPart.INTERVALS, words, interval_references(interval.reference)),
     )
 
@@ -52,14 +54,16 @@ def _spelled_out(reference: str) -> str:
     return known[0] if known else f"{reference.rstrip('.')}."
 
 
-def _score_words(results: RunResults) -> str:
+def _score_words(record: RunRecord) -> str:
+    results = record.results
     first = results.headline.metric
     entries = results.metrics
     names = [first, *(name for name in ordered_metrics(entries) if name in _SECONDARY and name != first)]
     scores = [f"{metric_in_sentence(name)} {text.estimate(entries[name])}" for name in names if name in entries]
     positive = results.task.positive
     about = f" with {positive!r} as the positive class" if positive is not None else ""
-    return f"On images held out from training{about}, the results were (95 % interval): {text.listed(scores)}."
+    judged = f"On {plural(record.n_judged, 'image')} held out from training{about}"
+    return f"{judged}, the results were (95 % interval): {text.listed(scores)}."
 
 
 def _lower_first(sentence: str) -> str:

@@ -5,24 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Bullets, ReportTable, Section
 from headstart.report.sections import Drawn, register_section
+from headstart.report.sections.recordings import scaled_by_training
 from headstart.report.text import format as text
+from headstart.report.text.feature_words import feature_sentences
 from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.results.models.run_results import RunResults
-from headstart.results.models.sources import BackboneFacts, EngineRecord, SourceFacts, TrainingNormalisation
+from headstart.results.models.sources import BackboneFacts, EngineRecord, SourceFacts
 from headstart.results.models.timings import RunTimings
 
-_HANDCRAFTED = {"descriptors": "handcrafted descriptors", "lesion": "numbers measured in the lesion"}
-_POOLED = {
-    "gem": "generalised mean",
-    "rows": "row means",
-    "rowmax": "row maxima",
-    "columns": "column means",
-    "grid2": "means of 2 x 2 cells",
-}
 _ENGINE_WORDS = {
     "folded": "batch normalisation merged into convolutions",
     "compiled": "compiled by torch",
@@ -35,143 +28,10 @@ _CITED_SOFTWARE = ("python", "torch", "timm", "scikit-learn", "numpy")
 def software_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     """Which features were computed, with what engine, and the software of the run."""
     results, versions = context.record.results, context.record.timings.versions
-    features = (
-        _feature_words(results),
-        *_channel_words(results),
-        *_normalisation_words(results.backbone.training_normalisation),
-        *_engine_sentences(results, versions),
-    )
+    by_fold = results.backbone.training_normalisation is not None or scaled_by_training(context)
+    features = feature_sentences(results, versions, by_fold=by_fold)
     software = MethodsSentence(MethodsPart.SOFTWARE, _software_words(results, versions))
     return (*(MethodsSentence(MethodsPart.FEATURES, words) for words in features), software)
-
-
-def _channel_words(results: RunResults) -> list[str]:
-    """Which channels the network was shown, where they were chosen, and what became of its first layer."""
-    channels = results.backbone.preparation.channels
-    if channels is None:
-        return []
-    named = ["a black one" if name == "none" else name for name in channels]
-    n_channels = len(channels)
-    shown = f"The network was shown {plural(n_channels, 'channel')}: {text.listed(named, limit=20)}"
-    if n_channels == 3:
-        return [f"{shown}, in place of red, green and blue."]
-    how = "added up" if n_channels == 1 else "repeated in turn and scaled"
-    return [f"{shown}. For them the weights of its first layer, made for red, green and blue, were {how}."]
-
-
-def _feature_words(results: RunResults) -> str:
-    often = "once" if results.backbone.training_normalisation is None else "in every outer fold"
-    if len(results.sources) > 1:
-        return _features_of_several(results.sources, often)
-    backbone = results.backbone
-    features = _features_in_words(backbone)
-    kept = f"was kept frozen and its {features} were computed {often} for every image."
-    if backbone.weights.is_random:
-        return (
-            f"As a baseline for the approach of [1], {backbone.name} with weights drawn at random, which no image "
-            f"had ever trained, {kept}"
-        )
-    weights = f" (pretrained weights: {backbone.weights.source})"
-    return f"Following the feature extraction strategy of transfer learning [1], {backbone.name}{weights} {kept}"
-
-
-def _normalisation_words(found: TrainingNormalisation | None) -> list[str]:
-    """How the channels were normalised, where that is not as the weights expect."""
-    if found is None:
-        return []
-    mean, std = (text.listed([f"{value:.3f}" for value in values]) for values in (found.mean, found.std))
-    return [
-        "Each channel was brought from the mean and standard deviation of the training images to those that the "
-        "weights were trained with; both were taken anew in every outer fold, from its training images alone (for the "
-        f"final model, from {plural(found.n_images, 'image')}: mean {mean}, standard deviation {std}, on a scale "
-        "from 0 to 1)."
-    ]
-
-
-def _features_in_words(source: BackboneFacts | SourceFacts) -> str:
-    """How many features there are, and of which stages, pooled how and over which views."""
-    n_features, features = f"{source.feature_width:,} features", source.features
-    if features is None:
-        return f"{n_features} at stage {source.stage}"
-    of_stage: dict[str, list[str]] = {}
-    for block in features.blocks:
-        if block.name in _HANDCRAFTED:
-            continue
-        stage, _, pooling = block.name.partition(":")
-        of_stage.setdefault(pooling or "pooled output", []).append("the last stage" if not pooling else stage)
-    stages: dict[tuple[str, ...], list[str]] = {}
-    for pooling, names in of_stage.items():
-        stages.setdefault(tuple(names), []).append(_POOLED.get(pooling, pooling))
-    parts = [
-        f"{text.listed(poolings, limit=10)} of {text.listed(list(names), limit=40)}"
-        for names, poolings in stages.items()
-    ]
-    described = [(block.n_features, block.name) for block in features.blocks if block.name in _HANDCRAFTED]
-    parts += [f"{count:,} {_HANDCRAFTED[name]}" for count, name in described]
-    words = f"{n_features} ({text.listed(parts, limit=40)})"
-    return words if features.n_views == 1 else f"{words}, each the mean over {features.n_views} views of the image,"
-
-
-def _features_of_several(sources: Sequence[SourceFacts], often: str) -> str:
-    """Every source with its weights; random ones are named as such."""
-    described = [
-        f"{source.label} ({'; '.join(filter(None, (_weights_words(source), _features_in_words(source))))})"
-        for source in sources
-    ]
-    all_random = all(source.weights.is_random for source in sources)
-    approach = (
-        "As baselines for the approach of"
-        if all_random
-        else "Following the feature extraction strategy of transfer learning"
-    )
-    return (
-        f"{approach} [1], {len(sources)} sources of features "
-        f"competed: {text.listed(described, limit=40)}. Their networks were kept frozen and the features of each were "
-        f"computed {often} for every image."
-    )
-
-
-def _weights_words(source: SourceFacts) -> str:
-    if not _takes_network(source):
-        return ""
-    if source.weights.is_random:
-        return "weights drawn at random, which no image had ever trained"
-    return f"pretrained weights: {source.weights.source}"
-
-
-def _takes_network(source: SourceFacts) -> bool:
-    """Whether some of the features come out of the network, which handcrafted ones do not."""
-    return source.features is None or any(block.name not in _HANDCRAFTED for block in source.features.blocks)
-
-
-def _engine_sentences(results: RunResults, versions: Mapping[str, Any]) -> list[str]:
-    """How the forward passes were computed, and how near that is to fp32."""
-    sources = results.sources
-    if len(sources) > 1:
-        passing = [source for source in sources if _takes_network(source)]
-        return [_engine_words(source.engine_record, versions, f" of {source.label}") for source in passing]
-    return [_engine_words(results.engine, versions, "")]
-
-
-def _engine_words(record: EngineRecord, versions: Mapping[str, Any], of_what: str) -> str:
-    openvino = record.used.engine == "openvino" and "openvino" in versions
-    version = f" (version {versions['openvino']})" if openvino else ""
-    sentence = f"The forward pass{of_what} was computed by {record.label}{version}"
-    parity = record.parity
-    if parity is None or parity.relative_error is None or parity.agreement is None:
-        return f"{sentence}."
-    sentences = [
-        f"{sentence}; on {plural(parity.n_images, 'image')} its features differed from those of plain "
-        f"torch in fp32 by {parity.relative_error:.2g} of their spread (root mean square), and a linear probe gave "
-        f"the same class for {100 * parity.agreement:.1f} %."
-    ]
-    if cost := record.accuracy_cost:
-        low, high = cost.ci95
-        sentences.append(
-            f"The probe's accuracy was {cost.int8:.3f} in int8 and {cost.fp32:.3f} in fp32 (difference 95 % "
-            f"interval {low:+.3f} to {high:+.3f}, {plural(cost.n_images, 'image')})."
-        )
-    return " ".join(sentences)
 
 
 def _software_words(results: RunResults, versions: Mapping[str, Any]) -> str:

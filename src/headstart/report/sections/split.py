@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from headstart.data.split.automatic import USUAL
+from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Bullets, ReportTable, Section
 from headstart.report.many_classes import MAX_CLASSES
@@ -15,7 +16,7 @@ from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.report.text.metric_names import metric_in_sentence, metric_title, ordered_metrics
 from headstart.results.models.candidates import IgnoredGroups
-from headstart.results.models.run_results import ProtocolFacts
+from headstart.results.models.run_results import ProtocolFacts, RunResults
 from headstart.results.read import RunRecord
 
 
@@ -23,23 +24,42 @@ def split_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     """Sentence of the methods on the split and the score that chose."""
     results = context.record.results
     protocol = results.protocol
+    if results.provisional:
+        return (MethodsSentence(MethodsPart.PROTOCOL, _provisional(results)),)
     kind, _, shape = protocol.scheme.partition(":")
     describe = _holdout if kind == "holdout" else _cross_validation
     score = metric_in_sentence(protocol.choose_by)
-    words = describe(protocol, shape, score, choice=results.search.n_candidates > 1)
+    words = describe(results, shape, score, choice=results.search.n_candidates > 1)
     if protocol.split_rule and protocol.scheme != USUAL:
-        words = f"{words} The size of the data asked for no more folds: {protocol.split_rule}."
+        words = f"{words} The scheme was taken by the size of the data: {protocol.split_rule}."
     return (MethodsSentence(MethodsPart.PROTOCOL, words),)
 
 
-def _holdout(protocol: ProtocolFacts, shape: str, score: str, *, choice: bool) -> str:
+def _provisional(results: RunResults) -> str:
+    """A first answer of one head on one holdout, so that nobody takes it for the result of the whole job."""
+    protocol = results.protocol
+    where = protocol.split_rule.removesuffix(", for a provisional answer") or "one holdout"
+    fold = results.folds[0]
+    return (
+        f"The answer is provisional: nothing was chosen, and the head was fitted on {plural(fold.n_train, 'image')} "
+        f"and judged once on {plural(fold.n_test, 'other')}, in {where} {_identity(protocol)}."
+    )
+
+
+def _holdout(results: RunResults, shape: str, score: str, *, choice: bool) -> str:
     """The parts of a holdout split: training and validation fit what the test part judges; validation chooses it."""
+    protocol = results.protocol
     train, validation, test = (float(part) for part in shape.split("/"))
-    fitted = f"on {train + validation:g} % of the images and judged once on the remaining {test:g} %"
+    n_fitted, n_judged = "", ""
+    if len(results.folds) == 1:
+        n_fitted, n_judged = (f" ({n:,})" for n in (results.folds[0].n_train, results.folds[0].n_test))
+    fitted = (
+        f"on {train + validation:g} % of the images{n_fitted} and judged once on the remaining {test:g} %{n_judged}"
+    )
     repeats = protocol.repeats
     where = "a stratified partition" if repeats == 1 else f"{repeats} stratified partitions, drawn anew and averaged"
     if protocol.own_folds:
-        where = "the partition that the data bring along"
+        where = "a partition whose test images the data name"
     lead = (
         f"After training on {train:g} % of the images, one candidate was chosen by {score} on another "
         f"{validation:g} %; it was then fitted on both parts together, that is {fitted},"
@@ -49,14 +69,19 @@ def _holdout(protocol: ProtocolFacts, shape: str, score: str, *, choice: bool) -
     return f"{lead} in {where} {_identity(protocol)}."
 
 
-def _cross_validation(protocol: ProtocolFacts, shape: str, score: str, *, choice: bool) -> str:
+def _cross_validation(results: RunResults, shape: str, score: str, *, choice: bool) -> str:
     """With outer folds of the user nothing is claimed of their balance; the inner ones are drawn by class always."""
     outer, _, inner = shape.partition("x")
+    protocol = results.protocol
     own = protocol.own_folds
-    scheme = "nested cross-validation" if choice else "cross-validation"
+    tuned = results.fine_tuning is not None
+    scheme = "nested cross-validation" if choice or tuned else "cross-validation"
     drawn, folds = ("", "outer folds as given by the user") if own else ("stratified ", "outer folds")
-    repeats = f", repeated {protocol.repeats} times" if protocol.repeats > 1 else ""
-    chosen = f" The choice was made by {score} on {inner} inner folds of the training part alone." if choice else ""
+    often = "twice" if protocol.repeats == 2 else f"{protocol.repeats:,} times"
+    repeats = f", drawn {often}" if protocol.repeats > 1 else ""
+    what = "among heads was" if tuned else "was"
+    folds_inside = f"{inner} inner fold{'' if inner == '1' else 's'}"
+    chosen = f" The choice {what} made on {folds_inside} of the training part alone, by {score}." if choice else ""
     return f"Performance was estimated by {drawn}{scheme} with {outer} {folds}{repeats} {_identity(protocol)}.{chosen}"
 
 

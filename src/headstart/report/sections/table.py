@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import ReportTable, Section, Text
@@ -28,11 +30,15 @@ def table_sentences(context: ReportContext) -> list[MethodsSentence]:
         return []
     columns = [column for column in table.columns if column.kind != "array"]
     arrays = [column for column in table.columns if column.kind == "array"]
-    seen, encoded = [], ["numbers standardised"]
+    seen, encoded = [], []
+    if any(column.kind != "category" for column in table.columns):
+        encoded.append("numbers standardised")
     if columns:
-        named = text.listed([f"{column.name} ({_held(column)})" for column in columns], limit=20)
-        seen.append(f"{plural(len(columns), 'table column')} ({named})")
-        encoded += ["missing ones replaced by the median and flagged", "categories as indicators"]
+        seen.append(_columns_in_words(columns))
+    if any(column.n_missing for column in columns if column.kind == "number"):
+        encoded.append("missing ones replaced by the median and flagged")
+    if any(column.kind == "category" for column in columns):
+        encoded.append("categories as indicators")
     seen += [
         f"an array of {plural(len(column.encoded_as), 'number')} for each image, made by the user ({column.name})"
         for column in arrays
@@ -41,7 +47,7 @@ def table_sentences(context: ReportContext) -> list[MethodsSentence]:
         f"Beside the features of the picture, heads saw {' and '.join(seen)}, "
         f"encoded within each training fold: {', '.join(encoded)}. {_weight(table)}."
     )
-    return [MethodsSentence(MethodsPart.FEATURES, words, (MULTI_BLOCK,))]
+    return [MethodsSentence(MethodsPart.COLUMNS, words, (MULTI_BLOCK,))]
 
 
 @register_section("table", after="audit", methods=table_sentences)
@@ -67,6 +73,15 @@ def table_section(context: ReportContext, drawn: Drawn) -> Section | None:
         Text(f"{_HOW} {_weight(table)}.{_of_arrays(table)}", tone="note"),
     )
     return Section("table", "Table columns", blocks)
+
+
+def _columns_in_words(columns: Sequence[TableColumnFacts]) -> str:
+    """Number of columns, and each with its kind; of numbers without gaps their names alone."""
+    kinds = {_held(column) for column in columns}
+    plain = kinds == {"number"}
+    named = [column.name if plain else f"{column.name} ({_held(column)})" for column in columns]
+    of_numbers = " of numbers" if plain else ""
+    return f"{plural(len(columns), 'table column')}{of_numbers} ({text.listed(named, limit=20)})"
 
 
 def _held(column: TableColumnFacts) -> str:

@@ -3,36 +3,63 @@
 from __future__ import annotations
 
 from headstart.errors import plural
-from headstart.report.context import ReportContext
+from headstart.report.context import ReportContext, recipe_of_cells, recipe_of_recordings, shown_origin
 from headstart.report.document import Block, ReportTable, Section, Text
 from headstart.report.figures.style import class_labels
-from headstart.report.many_classes import first_classes, shown_words
+from headstart.report.many_classes import MAX_CLASSES, first_classes, shown_words
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.results.models.audit import NearDuplicateFacts
-from headstart.results.models.run_results import RunResults
+from headstart.results.models.run_results import RunResults, TaskFacts
+
+_WHOLE = "images of one group were never split apart"
 
 
 def task_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     """Sentence of the methods on the data set: images, classes and groups."""
+    return (MethodsSentence(MethodsPart.DATA, _data_words(context)),)
+
+
+def _data_words(context: ReportContext) -> str:
     results = context.record.results
-    return (MethodsSentence(MethodsPart.DATA, _data_words(results)),)
-
-
-def _data_words(results: RunResults) -> str:
     task = results.task
-    counts = text.listed([f"{name}: {text.count(task.class_counts[name])}" for name in task.classes], limit=20)
-    sentence = f"The data set held {plural(task.n_images, 'image')} of {len(task.classes)} classes ({counts})"
+    sentence = f"The data set held {plural(task.n_images, 'image')} of {len(task.classes)} classes ({_counts(task)})"
     if task.n_groups and task.groups_given is not False:
-        sentence += f" in {plural(task.n_groups, 'group')}; images of one group were never split apart"
+        sentence += f" in {plural(task.n_groups, 'group')}{_groups_from(context)}; {_WHOLE}"
     if task.groups_given is False:
         how = "the split was taken as it came" if results.protocol.own_folds else "images were split one by one"
         sentence += f"; no groups were given, so {how}"
     if joined := _joined_words(results.audit.near_duplicates):
         sentence += f"; {joined}"
-    weighted = " All scores are weighted by the given image weights." if task.weighted else ""
-    return f"{sentence}.{weighted}"
+    weighted = " Images count by the weights given with them, in training and in all scores." if task.weighted else ""
+    return f"{sentence}.{_unreadable(results)}{weighted}"
+
+
+def _counts(task: TaskFacts) -> str:
+    """Images of every class; of very many classes the fewest and the most."""
+    counts = [task.class_counts[name] for name in task.classes]
+    if len(counts) > MAX_CLASSES:
+        few = "" if min(counts) == max(counts) else f"{text.count(min(counts))} to "
+        return f"{few}{plural(max(counts), 'image')} each"
+    return ", ".join(f"{name}: {text.count(count)}" for name, count in zip(task.classes, counts, strict=True))
+
+
+def _groups_from(context: ReportContext) -> str:
+    """Where the groups came from, where the run says so."""
+    if context.once(recipe_of_recordings) is not None:
+        return ", which are recordings or parts of one"
+    cells = context.once(recipe_of_cells)
+    if cells is not None:
+        return f", one for each {cells.get('group_by', 'micrograph')}"
+    told = context.once(shown_origin).groups
+    return f", taken from {told}" if told else ", as given with the data"
+
+
+def _unreadable(results: RunResults) -> str:
+    n_left_out = len(results.audit.unreadable)
+    left_out = plural(n_left_out, "file that could not be read was", "files that could not be read were")
+    return f" {left_out} left out." if n_left_out else ""
 
 
 def _joined_words(copies: NearDuplicateFacts) -> str:

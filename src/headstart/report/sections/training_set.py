@@ -12,7 +12,7 @@ import numpy as np
 from headstart.augment import View, view_from_json
 from headstart.data import ImageResize
 from headstart.data.images.samples import preview
-from headstart.errors import ImageError
+from headstart.errors import ImageError, plural
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Gallery, ReportTable, Section, Text, Tile
 from headstart.report.sections import Drawn, register_section
@@ -32,8 +32,8 @@ _BALANCING = {
     "weights": "class weights",
     "oversample": "random oversampling",
     "undersample": "random undersampling",
-    "smote": "SMOTE",
-    "borderline-smote": "Borderline-SMOTE",
+    "smote": "SMOTE in the space of features",
+    "borderline-smote": "Borderline-SMOTE in the space of features",
     "views": "views of the smaller classes",
     "smote-windows": "SMOTE on windows before they are drawn",
 }
@@ -43,18 +43,20 @@ def training_set_sentences(context: ReportContext) -> list[MethodsSentence]:
     """Sentences of the methods on balancing and augmentation; none where there was neither."""
     rows = context.record.results.search.training_sets
     balance = [_BALANCING.get(name, name) for name in dict.fromkeys(row.balance for row in rows) if name != "none"]
-    augment = [name for name in dict.fromkeys(row.augment for row in rows) if name != "none"]
+    augment = [
+        f"{name}, {plural(len(context.record.results.search.views.get(name, ())), 'view')} of each, itself among them"
+        for name in dict.fromkeys(row.augment for row in rows)
+        if name != "none"
+    ]
     found = []
     if balance:
-        where = "" if "smote-windows" in {row.balance for row in rows} else ", in the space of features"
-        found.append(
-            f"Uneven classes were balanced within training folds alone ({text.listed(balance, limit=20)}){where}."
-        )
+        found.append(f"Uneven classes were balanced within training folds alone ({text.listed(balance, limit=20)}).")
     if augment:
-        mean = " Predictions are means over the views of an image." if any(row.tta for row in rows) else ""
-        found.append(f"Heads were trained on views of the images too ({text.listed(augment, limit=20)}).{mean}")
+        mean = " Such heads predict the mean over the views of an image." if any(row.tta for row in rows) else ""
+        found.append(f"Heads were trained on views of the images too ({'; '.join(augment)}).{mean}")
     if found and len(rows) > 1:
-        found.append(f"The {len(rows)} combinations competed as settings of the candidates.")
+        named = "; ".join(row.label or "as it is" for row in rows)
+        found.append(f"{len(rows)} ways to make the training set competed: {named}.")
     return [MethodsSentence(MethodsPart.TRAINING, words) for words in found]
 
 

@@ -19,12 +19,13 @@ class MethodsPart(IntEnum):
 
     DATA = 0
     FEATURES = 1
-    TRAINING = 2
-    PROTOCOL = 3
-    RESULTS = 4
-    INTERVALS = 5
-    MODEL = 6
-    SOFTWARE = 7
+    COLUMNS = 2
+    TRAINING = 3
+    PROTOCOL = 4
+    RESULTS = 5
+    INTERVALS = 6
+    MODEL = 7
+    SOFTWARE = 8
 
 
 @dataclass(frozen=True)

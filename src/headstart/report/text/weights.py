@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from headstart.backbones.weights.provenance import is_random
+from headstart.results.models.pretraining import StartingWeights
 from headstart.results.models.sources import Weights
 
 _PUBLISHED: Final = (
@@ -26,3 +28,21 @@ def trained_on(weights: Weights) -> str:
         source = weights.pretraining.source
         return f"{source.n_images:,} images of {source.domain}"
     return IMAGENET if weights.source.startswith(_PUBLISHED) else "not known: the weights are the user's own"
+
+
+def weights_in_sentence(weights: Weights) -> str:
+    """Where weights come from and what they were trained on, for brackets in a sentence."""
+    if weights.is_random:
+        return "weights drawn at random, which no image had ever trained"
+    if weights.pretraining is not None:
+        return f"weights: {weights.source}; that training started from {_start(weights.pretraining.start)}"
+    if weights.source.startswith(_PUBLISHED):
+        return f"pretrained weights: {weights.source}, trained on {IMAGENET.replace(':', ',')}"
+    return f"weights of the user: {weights.source}; what they were trained on is not known"
+
+
+def _start(start: StartingWeights) -> str:
+    if is_random(start.source):
+        return "random weights"
+    known = " (trained on ImageNet-1k)" if start.source.startswith(_PUBLISHED) else ""
+    return f"{start.source}{known}"
