@@ -10,7 +10,7 @@ BENCH ?=
 # Compiled modules are kept: the tests start a hundred processes, and each would compile the sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test lint unit bench clean
+.PHONY: setup demo test lint unit bench messages clean
 
 setup: $(INSTALLED)
 
@@ -35,6 +35,10 @@ unit: setup
 
 bench: setup
 	$(BIN)/python benchmarks/run.py $(BENCH)
+
+# The catalogue that translators of the report begin with; a test asks for it when a message was changed.
+messages: setup
+	$(BIN)/python tests/report/gather_messages.py
 
 clean:
 	rm -rf $(VENV) benchmarks/.peers benchmarks/.weights .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist src/*.egg-info

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import Explorer
 from headstart.report.explained import explanations_of
+from headstart.report.locale.messages import ntr, tr
 from headstart.results.prediction_table import PredictionTable
 
 MAX_PICTURES: Final = 400
@@ -100,7 +100,7 @@ def _columns(context: ReportContext, shown: Sequence[Case], kept: Sequence[int])
     whole = np.rint(means[list(kept)] * _SCALE).astype(int)
     columns: dict[str, Any] = {
         "classes": list(context.record.classes),
-        "names": [case.image if context.images else f"line {case.line}" for case in shown],
+        "names": [case.image if context.images else tr("line {line}", line=case.line) for case in shown],
         "label": [case.label for case in shown],
         "predicted": [case.predicted for case in shown],
         "top": [round(case.probability * _SCALE) for case in shown],
@@ -164,13 +164,17 @@ def _spread(n: int, limit: int) -> list[int]:
 
 
 def _note(context: ReportContext, n: int, n_shown: int, n_pictures: int) -> str:
-    words = f"{plural(n_shown, 'image')}"
+    words = ntr("{n} image", "{n} images", n_shown)
     if n_shown < n:
-        words += f" of {n:,}, evenly spread over the data set"
+        words = tr("{images} of {n_all}, evenly spread over the data set", images=words, n_all=f"{n:,}")
     if context.shown is None or n_pictures == n_shown:
         return f"{words}."
-    sampled = "mistakes and close calls first, then an even sample of the rest"
-    return f"{words}, {n_pictures:,} of them with a picture: {sampled}."
+    return tr(
+        "{images}, {n_pictures} of them with a picture: mistakes and close calls first, then an even sample of the "
+        "rest.",
+        images=words,
+        n_pictures=f"{n_pictures:,}",
+    )
 
 
 def threshold_tool(context: ReportContext) -> Explorer | None:
@@ -189,7 +193,7 @@ def threshold_tool(context: ReportContext) -> Explorer | None:
         "rule": "" if point is None else point.rule,
         "costs": None if rule is None or rule.costs is None or n_classes > 2 else rule.costs.values,
     }
-    note = (
+    note = tr(
         "One threshold for all images, on the out-of-fold probabilities. A threshold that is moved until the numbers "
         "please has seen the images that it is judged on: its scores flatter, and the report's are those of the point "
         "that was fitted without them."

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from headstart.report.document import Picture, Plot, Section
+from headstart.report.explorer import as_json
 from headstart.report.figures.style import CSS_PIXELS_PER_INCH
+from headstart.report.locale.messages import spoken, tr
+
+SCRIPTS: Final = ("words.js", "page.js", "images.js", "threshold.js")
+"""Scripts of the page, in the templates' folder."""
+_SAID: Final = re.compile(r'\bsay\(\s*"([^"\\]+)"')
 
 
 def picture(plot: Plot, svg: bytes) -> Picture:
@@ -27,26 +35,41 @@ def render_page(
     sections: Sequence[Section],
     *,
     version: str,
-    beside: str = "results.json and predictions.csv",
+    beside: str | None = None,
     figures: bool = True,
 ) -> str:
     """The whole page; every text is escaped, and its content policy forbids all but its own style sheet and scripts.
 
-    `beside` names the files that hold its numbers; `figures` says whether its figures lie there as files, too.
+    `beside` names the files that hold its numbers, those of a run where it is None; `figures` says whether its figures
+    lie there as files, too.
     """
     page = _templates().get_template("report.html.j2")
-    style, script = _inlined("report.css"), _inlined("page.js", "images.js", "threshold.js")
+    style, script = _inlined("report.css"), _inlined(*SCRIPTS)
     return page.render(
+        language=spoken().html_code,
+        words=Markup(_script_words()),
         title=title,
         sections=sections,
         version=version,
-        beside=beside,
+        beside=tr("results.json and predictions.csv") if beside is None else beside,
         figures=figures,
         style=Markup(style),
         script=Markup(script),
         style_hash=_policy_hash(style),
         script_hash=_policy_hash(script),
     )
+
+
+def script_messages() -> tuple[str, ...]:
+    """Every message of the page's script, in English."""
+    return tuple(dict.fromkeys(_SAID.findall(_inlined(*SCRIPTS))))
+
+
+def _script_words() -> str:
+    """Translations of the script's messages as JSON; empty where the language has none of its own."""
+    words = {message: tr(message) for message in script_messages()}
+    translated = {message: told for message, told in words.items() if told != message}
+    return as_json(translated) if translated else ""
 
 
 @cache
@@ -64,10 +87,12 @@ def _policy_hash(content: str) -> str:
 @cache
 def _templates() -> Environment:
     """The page's templates, compiled once for all pages of a process."""
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("headstart.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["tr"] = tr
+    return environment

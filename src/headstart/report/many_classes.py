@@ -8,6 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.report.locale.messages import ntr, tr
+
 Floats = NDArray[np.float64]
 
 MAX_CLASSES: Final = 40
@@ -54,21 +56,20 @@ def folded_names(classes: Sequence[str], shown: Sequence[int]) -> list[str]:
     ['a', 'c', '2 others']
     """
     left = len(classes) - len(shown)
-    return [*(classes[code] for code in shown), *([f"{left:,} others"] if left else [])]
+    return [*(classes[code] for code in shown), *([ntr("{n} others", "{n} others", left)] if left else [])]
 
 
-def shown_words(n_classes: int, shown: Sequence[int], which: str, where: str) -> str:
-    """Words on classes that are not shown, to follow a caption; empty where all are.
+def with_left_out(caption: str, n_classes: int, shown: Sequence[int], message: str) -> str:
+    """A caption, with a sentence on the classes that are not shown where there are any.
 
     Parameters
     ----------
+    caption : str
     n_classes : int
     shown : sequence of int
-    which : str
-        Which classes are shown, such as "most often confused".
-    where : str
-        Where the others stand.
+    message : str
+        The sentence without its full stop, with fields ``n_classes`` and ``n_shown``; marked for translation.
     """
     if len(shown) == n_classes:
-        return ""
-    return f". Of {n_classes:,} classes the {len(shown)} {which}; the others stand in {where}"
+        return caption
+    return f"{caption}. {tr(message, n_classes=f'{n_classes:,}', n_shown=len(shown))}"

@@ -23,6 +23,7 @@ from headstart.report.document import (
     Verbatim,
     Walls,
 )
+from headstart.report.locale.messages import tr
 
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|~$&!])")
 _STARTS_A_LIST: Final = re.compile(r"^(\s*\d*)([-+.)=])(?=\s|$)")
@@ -46,9 +47,14 @@ def render_markdown(title: str, sections: Sequence[Section], *, version: str) ->
         written.append(f"## {_escaped(section.title)}")
         written += [part for block in section.blocks for part in _block(block)]
     written.append(
-        f"Written by headstart {_escaped(version)}. The numbers lie beside this file in results.json and "
-        "predictions.csv, its figures in figures/; what moves, and pictures of single images where they may be "
-        "shown, are in report.html."
+        _escaped(
+            tr(
+                "Written by headstart {version}. The numbers lie beside this file in results.json and predictions.csv, "
+                "its figures in figures/; what moves, and pictures of single images where they may be shown, are in "
+                "report.html.",
+                version=version,
+            )
+        )
     )
     return "\n\n".join(written) + "\n"
 
@@ -60,7 +66,7 @@ def _escaped(text: str) -> str:
 
 def _text(block: Text) -> Iterator[str]:
     words = _escaped(block.text)
-    yield f"> **Note:** {words}" if block.tone == "warning" else words
+    yield f"> **{_escaped(tr('Note:'))}** {words}" if block.tone == "warning" else words
 
 
 def _bullets(block: Bullets) -> Iterator[str]:
@@ -117,9 +123,10 @@ def _gallery(block: Gallery) -> Iterator[str]:
 
 
 def _headline(block: Headline) -> Iterator[str]:
-    yield f"**{_escaped(f'{block.metric}: {block.value}')}** {_escaped(f'(95 % interval {block.interval})')}"
+    interval = tr("(95 % interval {interval})", interval=block.interval)
+    yield f"**{_escaped(f'{block.metric}: {block.value}')}** {_escaped(interval)}"
     yield _escaped(block.sentence)
-    yield _escaped(f"The interval speaks of {block.speaks_of}.")
+    yield _escaped(tr("The interval speaks of {speaks_of}.", speaks_of=block.speaks_of))
 
 
 def _scale(block: Scale) -> Iterator[str]:
@@ -144,7 +151,7 @@ def _confusion(block: ConfusionGrid) -> Iterator[str]:
         (name, *(f"{count} ({share})" for count, share in row))
         for name, row in zip(block.classes, block.cells, strict=True)
     )
-    yield _grid(("True class", *block.classes), rows, [True, *(False for _ in block.classes)])
+    yield _grid((tr("True class"), *block.classes), rows, [True, *(False for _ in block.classes)])
 
 
 def _tool(block: Explorer) -> Iterator[str]:

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from headstart.errors import plural
 from headstart.progress import Progress, Silent
 from headstart.report.context import ReportContext
 from headstart.report.document import Picture, Plot, Section
 from headstart.report.figures.style import render, render_svg
 from headstart.report.html import picture, render_page
+from headstart.report.locale.messages import ENGLISH, Language, ntr, speaking, tr
 from headstart.report.markdown import render_markdown
 from headstart.report.pdf import find_browser, print_page
 from headstart.report.sections import SectionSpec, ordered_sections
@@ -38,6 +38,7 @@ def write_report(
     dataset: ImageDataset | None = None,
     images: bool = True,
     to: ReportFormat = "html",
+    language: Language = ENGLISH,
     progress: Progress | None = None,
 ) -> Path:
     """Write ``report.html`` and ``figures/`` into the folder of a finished run, or its report in another format.
@@ -56,6 +57,9 @@ def write_report(
     to : {"html", "pdf", "md"}
         Format. A PDF is printed from the page, which is written first, by an installed Chromium; Markdown links the
         figures and has no pictures of single images.
+    language : Language
+        Language of the page, as `headstart.report.locale.catalogues.find_language` gives it. Sentences that the run
+        itself wrote, such as its warnings, stay English.
     progress : Progress, optional
         Told of every figure drawn; None shows nothing.
 
@@ -78,12 +82,13 @@ def write_report(
     record = read_run(Path(run)) if images else without_image_names(read_run(Path(run)))
     context, progress = ReportContext(record, dataset, images), progress or Silent()
     path = record.folder / f"report.{to}"
-    if to == "md":
-        sections = _sections(context, progress, is_linked=True)
-        write_bytes(path, render_markdown(_title(record), sections, version=record.results.headstart).encode())
-        return path
-    page = record.folder / "report.html"
-    write_bytes(page, report_page(context, progress).encode())
+    with speaking(language):
+        if to == "md":
+            sections = _sections(context, progress, is_linked=True)
+            write_bytes(path, render_markdown(_title(record), sections, version=record.results.headstart).encode())
+            return path
+        page = record.folder / "report.html"
+        write_bytes(page, report_page(context, progress).encode())
     if to == "pdf":
         print_page(page, path)
     return path
@@ -129,8 +134,9 @@ def _plots(context: ReportContext) -> Iterator[Plot]:
 
 
 def _title(record: RunRecord) -> str:
-    n_images = plural(record.results.task.n_images, "image")
-    return f"{record.folder.resolve().name}: {n_images}, {len(record.classes)} classes"
+    images = ntr("{n} image", "{n} images", record.results.task.n_images)
+    name, n_classes = record.folder.resolve().name, len(record.classes)
+    return tr("{name}: {images}, {n_classes} classes", name=name, images=images, n_classes=n_classes)
 
 
 def _draw(folder: Path, plots: Sequence[Plot], progress: Progress, *, as_png: bool) -> dict[str, Picture]:

@@ -14,6 +14,7 @@ from headstart.model import Model, load_model
 from headstart.model.bundle import BUNDLE_FORMAT, check_file_list
 from headstart.progress import Progress, Silent
 from headstart.report import drawn_figures, write_report
+from headstart.report.locale.catalogues import find_language
 from headstart.results import RunResults
 from headstart.results.exports import exports_of
 from headstart.results.frames import candidate_frame, metric_frame, prediction_frame
@@ -162,7 +163,13 @@ def finished_results(folder: Path, options: FitOptions, progress: Progress) -> R
 
 
 def rewrite_report(
-    run: str | os.PathLike[str], *, images: bool = True, to: ReportFormat = "html", progress: Progress | None = None
+    run: str | os.PathLike[str],
+    *,
+    images: bool = True,
+    to: ReportFormat = "html",
+    lang: str = "en",
+    catalogues: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Write the report of a finished run again, with pictures where the images are still there.
 
@@ -173,6 +180,10 @@ def rewrite_report(
         False leaves pictures and image names out.
     to : {"html", "pdf", "md"}
         Format; see `headstart.report.write_report`.
+    lang : str
+        Code of the report's language; see `headstart.report.locale.catalogues.find_language`.
+    catalogues : str or path, optional
+        Folder of catalogues of translations, looked into before the package's own.
     progress : Progress, optional
 
     Returns
@@ -183,10 +194,11 @@ def rewrite_report(
     Raises
     ------
     InputError
-        When a PDF is asked for and no browser is installed.
+        When a PDF is asked for and no browser is installed, or there is no catalogue of the language.
     RunError
         When the folder holds no finished run.
     """
+    language = find_language(lang, None if catalogues is None else Path(catalogues))
     folder = Path(run)
     stored = files.read_run(folder)
     source, allowed = stored.get("source") or {}, images and bool(stored.get("images", True))
@@ -197,4 +209,4 @@ def rewrite_report(
             dataset = reopen_pictures(source.get("data"), images_of_run)
         except HeadstartError as error:
             progress.note(f"The report is written without pictures: {error}")
-    return write_report(folder, dataset=dataset, images=allowed, to=to, progress=progress)
+    return write_report(folder, dataset=dataset, images=allowed, to=to, language=language, progress=progress)

@@ -27,15 +27,30 @@ if TYPE_CHECKING:
     show_default=True,
     help="Format: a page; the page printed by an installed Chromium; Markdown with its figures beside it.",
 )
+@click.option(
+    "--lang",
+    metavar="CODE",
+    default="en",
+    show_default=True,
+    help="Language of the report, such as de: one that has a catalogue of translations.",
+)
+@click.option(
+    "--catalogues",
+    metavar="FOLDER",
+    type=click.Path(),
+    help="Folder of catalogues of your own: de.po, de.mo or de/LC_MESSAGES/headstart.mo.",
+)
 @quiet_option
-def report(run: str, no_images: bool, to: ReportFormat, quiet: bool) -> Answer:
+def report(run: str, *, no_images: bool, to: ReportFormat, lang: str, catalogues: str | None, quiet: bool) -> Answer:
     """Write the report of a finished run again."""
     from headstart.cli.output import print_next
     from headstart.cli.progress import TerminalProgress
     from headstart.results import RunResults
     from headstart.workflow.run import rewrite_report
 
-    path = rewrite_report(run, images=not no_images, to=to, progress=TerminalProgress(quiet=quiet))
+    path = rewrite_report(
+        run, images=not no_images, to=to, lang=lang, catalogues=catalogues, progress=TerminalProgress(quiet=quiet)
+    )
 
     def show() -> None:
         print_line(f"Report: {path}")

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from headstart.report.document import Plot
 from headstart.report.figures import style
+from headstart.report.locale.messages import tr
 from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_in_sentence, metric_title
 from headstart.results.models.estimates import EstimateFacts
@@ -22,7 +23,7 @@ def baseline_plots(record: RunRecord) -> tuple[Plot, ...]:
     transfer, name = record.results.transfer, record.results.headline.metric
     if transfer is None:
         return ()
-    rows = [("this run", record.results.metrics[name])]
+    rows = [(tr("this run"), record.results.metrics[name])]
     rows += [(baseline.title, baseline.metrics[name]) for baseline in transfer.baselines]
     known = [(label, entry) for label, entry in rows if entry.value is not None]
     if len(known) < 2:
@@ -32,9 +33,11 @@ def baseline_plots(record: RunRecord) -> tuple[Plot, ...]:
     plot = Plot(
         PLOT,
         _figure(known, metric=metric_title(name), title=title),
-        f"Dot plot of {metric_in_sentence(name)} with 95 % intervals. {words}.",
-        "All were chosen and judged on the same folds. Intervals of single scores may overlap where the paired "
-        "difference, which the verdict rests on, is clear.",
+        tr("Dot plot of {metric} with 95 % intervals. {words}.", metric=metric_in_sentence(name), words=words),
+        tr(
+            "All were chosen and judged on the same folds. Intervals of single scores may overlap where the paired "
+            "difference, which the verdict rests on, is clear."
+        ),
     )
     return (plot,)
 
@@ -42,14 +45,17 @@ def baseline_plots(record: RunRecord) -> tuple[Plot, ...]:
 def _plot_title(transfer: TransferResults, name: str) -> str:
     gain = transfer.gains[name]
     if gain.gain is None:
-        return "The run beside its simple baselines"
-    return f"{_points(gain.gain, gain.ci95)} against the best simple baseline, chosen on inner folds"
+        return tr("The run beside its simple baselines")
+    return tr("{points} against the best simple baseline, chosen on inner folds", points=_points(gain.gain, gain.ci95))
 
 
 def _points(gain: float, interval: tuple[float, float] | None) -> str:
     """A gain in percentage points, and its interval."""
-    ends = "" if interval is None else " ({:+.1f} to {:+.1f})".format(*(100 * end for end in interval))
-    return f"{100 * gain:+.1f} points{ends}"
+    shown = f"{100 * gain:+.1f}"
+    if interval is None:
+        return tr("{gain} points", gain=shown)
+    low, high = (f"{100 * end:+.1f}" for end in interval)
+    return tr("{gain} points ({low} to {high})", gain=shown, low=low, high=high)
 
 
 @style.styled()
@@ -63,7 +69,7 @@ def _figure(rows: Sequence[tuple[str, EstimateFacts]], *, metric: str, title: st
         axes.plot(bounds, [height, height], color=colour, alpha=0.45, linewidth=6, solid_capstyle="butt")
         axes.plot(value, height, "o", color=colour, markersize=6)
     axes.set_yticks(range(len(rows)), [label for label, _ in rows])
-    axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=f"{metric} with 95 % interval")
+    axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=tr("{metric} with 95 % interval", metric=metric))
     axes.tick_params(axis="y", length=0)
     axes.grid(True, axis="x")
     style.set_title(figure, title)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from headstart.metrics import OutOfFold, Reliability, reliability
 from headstart.report.document import Plot
 from headstart.report.figures import style
+from headstart.report.locale.messages import tr
 from headstart.report.text import format as text
 from headstart.results.read import RunRecord
 
@@ -26,11 +27,11 @@ def calibration_plot(record: RunRecord, oof: OutOfFold, bins: Reliability) -> Pl
     """Calibration of the probabilities, with the debiased calibration error in its title."""
     label = style.class_labels(record.classes)[oof.positive_index] if oof.n_classes == 2 else ""
     names = (
-        (f"Predicted probability of {label}", f"Observed share of {label}")
+        (tr("Predicted probability of {label}", label=label), tr("Observed share of {label}", label=label))
         if label
-        else ("Predicted probability of the predicted class", "Share of right predictions")
+        else (tr("Predicted probability of the predicted class"), tr("Share of right predictions"))
     )
-    title = f"{_gap(record)}, n = {record.n_judged:,}"
+    title = tr("{finding}, n = {n_judged}", finding=_gap(record), n_judged=f"{record.n_judged:,}")
     figure = calibration(
         bins.probability,
         bins.frequency,
@@ -39,17 +40,21 @@ def calibration_plot(record: RunRecord, oof: OutOfFold, bins: Reliability) -> Pl
         names=names,
         title=title,
     )
-    first = " Predictions of the first repeat." if oof.n_repeats > 1 else ""
-    caption = f"Bins hold about equally many predictions, counted below; bars are 95 % Wilson intervals.{first}"
-    return Plot("calibration", figure, f"Calibration plot. {title}.", caption)
+    caption = tr("Bins hold about equally many predictions, counted below; bars are 95 % Wilson intervals.")
+    if oof.n_repeats > 1:
+        caption = f"{caption} {tr('Predictions of the first repeat.')}"
+    return Plot("calibration", figure, tr("Calibration plot. {title}.", title=title), caption)
 
 
 def _gap(record: RunRecord) -> str:
     error = record.results.metrics.get("ece")
     if error is None or error.value is None:
-        return "Predicted probabilities against what was observed"
-    shown = f"{100 * error.value:.1f} percentage points on average (debiased ECE {text.score(error.value)})"
-    return f"Probabilities are off by {shown}"
+        return tr("Predicted probabilities against what was observed")
+    return tr(
+        "Probabilities are off by {points} percentage points on average (debiased ECE {error})",
+        points=f"{100 * error.value:.1f}",
+        error=text.score(error.value),
+    )
 
 
 @style.styled()
@@ -76,16 +81,16 @@ def calibration(
     """
     figure = style.new_figure(style.SQUARE_INCHES, style.SQUARE_INCHES + 0.9)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-    above.plot([0, 1], [0, 1], color=style.GREY, linewidth=1, linestyle=(0, (4, 3)), label="perfectly calibrated")
+    above.plot([0, 1], [0, 1], color=style.GREY, linewidth=1, linestyle=(0, (4, 3)), label=tr("perfectly calibrated"))
     reach = np.clip(np.stack([observed - bounds[0], bounds[1] - observed]), 0, None)
     above.errorbar(
-        predicted, observed, yerr=reach, color=style.BLUE, marker="o", capsize=2, label="observed, 95 % interval"
+        predicted, observed, yerr=reach, color=style.BLUE, marker="o", capsize=2, label=tr("observed, 95 % interval")
     )
     style.unit_square(above)
     above.set(ylabel=names[1], aspect="auto")
     above.legend(loc="upper left")
     below.vlines(predicted, 0, counts, color=style.SKY, linewidth=5)
-    below.set(xlabel=names[0], ylabel="Predictions", ylim=(0, float(counts.max()) * 1.45))
+    below.set(xlabel=names[0], ylabel=tr("Predictions"), ylim=(0, float(counts.max()) * 1.45))
     _write_counts(below, predicted, counts)
     style.set_title(figure, title)
     return figure

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from headstart.errors import plural
 from headstart.metrics import METRICS
 from headstart.report.document import Plot
 from headstart.report.figures import style
 from headstart.report.figures.labels import middle_cut, told_apart
+from headstart.report.locale.messages import ntr, tr
 from headstart.results.models.candidates import CandidateSummary
 from headstart.results.models.run_results import RunResults
 from headstart.results.read import RunRecord
@@ -47,12 +47,16 @@ def candidate_plots(record: RunRecord) -> tuple[Plot, ...]:
         )
         for label, entry in zip(labels, shown, strict=True)
     ]
-    cut = f" {len(shown)} of {len(scored)} are drawn, the best and the chosen." if len(shown) < len(scored) else ""
+    cut = (
+        tr("{n_shown} of {n_scored} are drawn, the best and the chosen.", n_shown=len(shown), n_scored=len(scored))
+        if len(shown) < len(scored)
+        else ""
+    )
     plot = Plot(
         "candidates",
         candidates(rows, title=title),
-        f"Dot plot of the candidates' inner log loss. {title}. The numbers stand in the table below.",
-        f"Mean and standard deviation over the choices made, one per outer fold.{cut}",
+        tr("Dot plot of the candidates' inner log loss. {title}. The numbers stand in the table below.", title=title),
+        " ".join(filter(None, (tr("Mean and standard deviation over the choices made, one per outer fold."), cut))),
     )
     return (plot,)
 
@@ -61,7 +65,13 @@ def _candidate_title(record: RunRecord, scored: Sequence[CandidateSummary]) -> s
     winner = max(scored, key=lambda entry: entry.times_chosen)
     n_choices = len(record.results.folds)
     name = middle_cut(winner.label, MAX_LABEL)
-    return f"{name} was chosen in {winner.times_chosen} of {plural(n_choices, 'choice')}"
+    return ntr(
+        "{name} was chosen in {times_chosen} of {n} choice",
+        "{name} was chosen in {times_chosen} of {n} choices",
+        n_choices,
+        name=name,
+        times_chosen=winner.times_chosen,
+    )
 
 
 def sorted_candidates(results: RunResults) -> list[CandidateSummary]:
@@ -87,12 +97,17 @@ def candidates(rows: Sequence[CandidateScore], *, title: str) -> Figure:
         if row.times_chosen:
             reach = (row.mean + row.spread, height)
             axes.annotate(
-                f"chosen {row.times_chosen}×", reach, (6, 0), textcoords="offset points", va="center", fontsize=8.5
+                tr("chosen {times_chosen}×", times_chosen=row.times_chosen),
+                reach,
+                (6, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8.5,
             )
     axes.set_yticks(range(len(rows)), [row.label for row in rows])
     axes.margins(x=0.18)
     axes.set(ylim=(len(rows) - 0.4, -0.6))
-    figure.supxlabel("Inner log loss (nats per image, lower is better), mean ± SD", fontsize=9.5)
+    figure.supxlabel(tr("Inner log loss (nats per image, lower is better), mean ± SD"), fontsize=9.5)
     axes.tick_params(axis="y", length=0)
     axes.grid(True, axis="x")
     style.set_title(figure, title)

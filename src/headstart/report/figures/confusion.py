@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from headstart.report.document import Plot
 from headstart.report.figures import style
+from headstart.report.locale.messages import mark, tr
 from headstart.report.many_classes import MAX_CLASSES, folded, folded_names, most_confused
 from headstart.report.text import format as text
 from headstart.results.read import RunRecord
@@ -29,41 +30,67 @@ def confusion_plots(record: RunRecord) -> tuple[Plot, Plot]:
     counts, rates = _confusion_titles(record, matrix)
     shown = most_confused(matrix)
     names, matrix = folded_names(record.classes, shown), folded(matrix, shown)
-    noun = "weighted counts" if record.results.task.weighted else "images"
-    over = ", averaged over the repeats" if record.results.protocol.repeats > 1 else ""
-    few = f" Beyond {MAX_CLASSES} classes the {len(shown)} most often confused stand alone."
+    few = tr(
+        "Beyond {n_most} classes the {n_shown} most often confused stand alone.", n_most=MAX_CLASSES, n_shown=len(shown)
+    )
     rest = len(shown) < len(record.classes)
     cut = few if rest else ""
     return (
         Plot(
             "confusion_counts",
             confusion(matrix, names, rates=False, title=counts, rest=rest),
-            f"Confusion matrix in counts. {counts}. The numbers stand in the table of the same section.",
-            f"Out-of-fold {noun}{over}: rows hold the true class, columns the predicted one; blue is right, orange "
-            f"wrong.{cut}",
+            tr(
+                "Confusion matrix in counts. {counts}. The numbers stand in the table of the same section.",
+                counts=counts,
+            ),
+            " ".join(filter(None, (_how_to_read(record), cut))),
         ),
         Plot(
             "confusion_rates",
             confusion(matrix, names, rates=True, title=rates, rest=rest),
-            f"Confusion matrix in rates. {rates}.",
-            "The same matrix, every row as shares of its true class, so that the diagonal holds each class's recall.",
+            tr("Confusion matrix in rates. {rates}.", rates=rates),
+            tr(
+                "The same matrix, every row as shares of its true class, so that the diagonal holds each class's "
+                "recall."
+            ),
         ),
+    )
+
+
+def _how_to_read(record: RunRecord) -> str:
+    counted = tr("weighted counts") if record.results.task.weighted else tr("images")
+    if record.results.protocol.repeats > 1:
+        return tr(
+            "Out-of-fold {counted}, averaged over the repeats: rows hold the true class, columns the predicted "
+            "one; blue is right, orange wrong.",
+            counted=counted,
+        )
+    return tr(
+        "Out-of-fold {counted}: rows hold the true class, columns the predicted one; blue is right, orange wrong.",
+        counted=counted,
     )
 
 
 def _confusion_titles(record: RunRecord, matrix: Floats) -> tuple[str, str]:
     right, total = float(np.trace(matrix)), float(matrix.sum())
-    noun = "weighted images" if record.results.task.weighted else "images"
     share = text.percent(right / max(total, 1e-12))
-    counts = f"{text.count(right)} of {text.count(total)} {noun} are classified rightly ({share})"
+    counted = mark("{right} of {total} images are classified rightly ({share})")
+    if record.results.task.weighted:
+        counted = mark("{right} of {total} weighted images are classified rightly ({share})")
+    counts = tr(counted, right=text.count(right), total=text.count(total), share=share)
     recalls = {name: record.results.per_class[name].metrics["recall"] for name in record.classes}
     defined = {name: entry.value for name, entry in recalls.items() if entry.value is not None}
     if not defined:
-        return counts, "No class has a recall"
+        return counts, tr("No class has a recall")
     worst = min(defined, key=lambda name: defined[name])
     support = text.count(record.results.per_class[worst].support)
     label = style.class_labels(record.classes)[record.classes.index(worst)]
-    return counts, f"Most often missed is {label}: recall {text.estimate(recalls[worst])}, n = {support}"
+    return counts, tr(
+        "Most often missed is {label}: recall {recall}, n = {support}",
+        label=label,
+        recall=text.estimate(recalls[worst]),
+        support=support,
+    )
 
 
 @style.styled()
@@ -99,7 +126,7 @@ def confusion(matrix: Floats, classes: Sequence[str], *, rates: bool, title: str
     axes.set_yticks(range(len(classes)), labels)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set(xlabel="Predicted class", ylabel="True class (cells: % of the row)" if rates else "True class")
+    axes.set(xlabel=tr("Predicted class"), ylabel=tr("True class (cells: % of the row)") if rates else tr("True class"))
     style.set_title(figure, title)
     return figure
 

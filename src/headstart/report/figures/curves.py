@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from headstart.metrics import Band, OutOfFold, precision_recall_band, precision_recall_curve, roc_band, roc_curve
 from headstart.report.document import Plot
 from headstart.report.figures import style
+from headstart.report.locale.messages import mark, tr
 from headstart.report.text import format as text
 from headstart.results.models.estimates import EstimateFacts
 from headstart.results.read import RunRecord
@@ -20,7 +21,7 @@ from headstart.results.read import RunRecord
 Floats = NDArray[np.float64]
 MAX_PANELS = 12
 N_RESAMPLES = 400
-_BAND = (
+_BAND = mark(
     "The band is a 95 % interval at each point by itself, made as the intervals of the scores are, with groups drawn "
     "as wholes; the whole curve leaves it more often than one time in twenty."
 )
@@ -59,19 +60,30 @@ def curve_plots(record: RunRecord, oof: OutOfFold) -> tuple[Plot, ...]:
     rocs = [_roc(oof, code, _heading(record, code, labels, "roc_auc"), fraction) for code in shown]
     curves = [_precision_recall(oof, code, _heading(record, code, labels, "pr_auc"), fraction) for code in shown]
     cut = (
-        f" Of {len(labels)} classes, the {len(shown)} with the lowest ROC AUC are drawn."
+        tr(
+            "Of {n_labels} classes, the {n_shown} with the lowest ROC AUC are drawn.",
+            n_labels=len(labels),
+            n_shown=len(shown),
+        )
         if len(shown) < _n_drawable(oof)
         else ""
     )
     shares = {code: curve.chance or 0.0 for code, curve in zip(shown, curves, strict=True)}
     roc_title, pr_title = _roc_title(record, labels, shown), _pr_title(record, labels, shares)
     return (
-        Plot("roc", roc(rocs, title=roc_title), f"ROC curve. {roc_title}.", f"{_BAND}{cut}"),
+        Plot(
+            "roc",
+            roc(rocs, title=roc_title),
+            tr("ROC curve. {title}.", title=roc_title),
+            " ".join(filter(None, (tr(_BAND), cut))),
+        ),
         Plot(
             "precision_recall",
             precision_recall(curves, title=pr_title),
-            f"Precision-recall curve. {pr_title}.",
-            f"The dashed line is the class's share of the images, which guessing reaches.{cut}",
+            tr("Precision-recall curve. {title}.", title=pr_title),
+            " ".join(
+                filter(None, (tr("The dashed line is the class's share of the images, which guessing reaches."), cut))
+            ),
         ),
     )
 
@@ -110,23 +122,44 @@ def _heading(record: RunRecord, code: int, labels: list[str], metric: str) -> st
     if len(labels) == 2:
         return ""
     support = text.count(record.results.per_class[record.classes[code]].support)
-    return f"{labels[code]}, n = {support}\n{text.estimate(_class_entry(record, code, metric))}"
+    heading = tr("{label}, n = {support}", label=labels[code], support=support)
+    return f"{heading}\n{text.estimate(_class_entry(record, code, metric))}"
 
 
 def _roc_title(record: RunRecord, labels: list[str], shown: list[int]) -> str:
     if len(shown) == 1:
         auc = text.estimate(_class_entry(record, shown[0], "roc_auc"))
-        return f"ROC AUC {auc}: how often a {labels[shown[0]]} image ranks above another, n = {record.n_judged:,}"
+        return tr(
+            "ROC AUC {auc}: how often a {label} image ranks above another, n = {n_judged}",
+            auc=auc,
+            label=labels[shown[0]],
+            n_judged=f"{record.n_judged:,}",
+        )
     worst = min(shown, key=lambda code: _class_entry(record, code, "roc_auc").value or 0.0)
     auc = text.estimate(_class_entry(record, worst, "roc_auc"))
-    return f"Hardest to tell from the rest is {labels[worst]}: ROC AUC {auc}, n = {record.n_judged:,}"
+    return tr(
+        "Hardest to tell from the rest is {label}: ROC AUC {auc}, n = {n_judged}",
+        label=labels[worst],
+        auc=auc,
+        n_judged=f"{record.n_judged:,}",
+    )
 
 
 def _pr_title(record: RunRecord, labels: list[str], shares: dict[int, float]) -> str:
     worst = min(shares, key=lambda code: _class_entry(record, code, "pr_auc").value or 0.0)
     average = text.estimate(_class_entry(record, worst, "pr_auc"))
-    lead = "Average precision" if len(shares) == 1 else f"Lowest average precision, {labels[worst]}:"
-    return f"{lead} {average}; guessing would reach {text.score(shares[worst])}, n = {record.n_judged:,}"
+    told = mark("Average precision {average}; guessing would reach {share}, n = {n_judged}")
+    if len(shares) > 1:
+        told = mark(
+            "Lowest average precision, {label}: {average}; guessing would reach {share}, n = {n_judged}",
+        )
+    return tr(
+        told,
+        label=labels[worst],
+        average=average,
+        share=text.score(shares[worst]),
+        n_judged=f"{record.n_judged:,}",
+    )
 
 
 def _edges(band: Band) -> tuple[Floats, Floats, Floats]:
@@ -160,14 +193,14 @@ def _precision_recall(oof: OutOfFold, code: int, heading: str, fraction: float) 
 @style.styled()
 def roc(curves: Sequence[CurveLine], *, title: str) -> Figure:
     """ROC curves with their bands, one panel per curve."""
-    axes_names = ("False positive rate (fraction of negatives)", "True positive rate (fraction of positives)")
+    axes_names = (tr("False positive rate (fraction of negatives)"), tr("True positive rate (fraction of positives)"))
     return _curve_panels(curves, axes_names, title)
 
 
 @style.styled()
 def precision_recall(curves: Sequence[CurveLine], *, title: str) -> Figure:
     """Precision-recall curves with their bands, one panel per curve."""
-    axes_names = ("Recall (fraction of positives found)", "Precision (fraction of alarms that are right)")
+    axes_names = (tr("Recall (fraction of positives found)"), tr("Precision (fraction of alarms that are right)"))
     return _curve_panels(curves, axes_names, title)
 
 
@@ -190,11 +223,11 @@ def _curve_panels(curves: Sequence[CurveLine], axes_names: tuple[str, str], titl
 def _draw_curve(axes: Axes, curve: CurveLine) -> None:
     style.unit_square(axes)
     chance = [0.0, 1.0] if curve.chance is None else [curve.chance] * 2
-    axes.plot([0, 1], chance, color=style.GREY, linewidth=1, linestyle=(0, (4, 3)), label="no skill")
+    axes.plot([0, 1], chance, color=style.GREY, linewidth=1, linestyle=(0, (4, 3)), label=tr("no skill"))
     if curve.band is not None:
-        axes.fill_between(*curve.band, color=style.SKY, alpha=0.4, linewidth=0, label="95 % band")
+        axes.fill_between(*curve.band, color=style.SKY, alpha=0.4, linewidth=0, label=tr("95 % band"))
     steps = "default" if curve.chance is None else "steps-pre"  # between two recalls no precision can be interpolated
-    axes.plot(curve.x, curve.y, color=style.BLUE, linewidth=1.8, drawstyle=steps, label="out of fold")
+    axes.plot(curve.x, curve.y, color=style.BLUE, linewidth=1.8, drawstyle=steps, label=tr("out of fold"))
     axes.set_title(curve.label, fontsize=8.5)
     if not curve.label:
         axes.legend(loc="lower right" if curve.chance is None else "lower left")

@@ -13,6 +13,7 @@ from headstart.decisions import abstention_curve
 from headstart.metrics import OutOfFold, roc_curve
 from headstart.report.document import Plot
 from headstart.report.figures import style
+from headstart.report.locale.messages import tr
 from headstart.report.text import format as text
 from headstart.results.models.calibration import CalibrationFacts, ReliabilityBins
 from headstart.results.models.decisions import AbstentionResults, DecisionResults, OperatingPointScores
@@ -51,18 +52,25 @@ def _known(*scores: EstimateFacts) -> bool:
 def _calibration_plot(record: RunRecord, found: CalibrationFacts) -> Plot:
     losses = found.scores.log_loss
     before, after = text.score(losses.before.value), text.score(losses.after.value)
-    title = f"Calibration takes the log loss from {before} to {after}, n = {record.n_judged:,}"
-    positive = record.positive
-    label = "the predicted class" if positive is None else style.class_labels(record.classes)[positive]
-    names = (
-        f"Predicted probability of {label}",
-        "Share of right predictions" if positive is None else f"Observed share of {label}",
+    title = tr(
+        "Calibration takes the log loss from {before} to {after}, n = {n_judged}",
+        before=before,
+        after=after,
+        n_judged=f"{record.n_judged:,}",
     )
-    caption = "Both of held-out images: calibrators were fitted on inner predictions for the training images of a fold."
+    positive = record.positive
+    label = tr("the predicted class") if positive is None else style.class_labels(record.classes)[positive]
+    names = (
+        tr("Predicted probability of {label}", label=label),
+        tr("Share of right predictions") if positive is None else tr("Observed share of {label}", label=label),
+    )
+    caption = tr(
+        "Both of held-out images: calibrators were fitted on inner predictions for the training images of a fold."
+    )
     return Plot(
         "decision_calibration",
         before_and_after((found.bins.before, found.bins.after), names=names, title=title),
-        f"Calibration before and after. {title}.",
+        tr("Calibration before and after. {title}.", title=title),
         caption,
     )
 
@@ -70,18 +78,20 @@ def _calibration_plot(record: RunRecord, found: CalibrationFacts) -> Plot:
 def _point_plot(record: RunRecord, oof: OutOfFold, metrics: OperatingPointScores, rule: str) -> Plot:
     rows, code = oof.rows_of(0), oof.positive_index
     curve = roc_curve(oof.labels[rows] == code, oof.probabilities[0, rows, code], oof.row_weights[rows])
-    title = (
-        f"At {rule}: sensitivity {text.score(metrics.recall.value)}, specificity "
-        f"{text.score(metrics.specificity.value)}, "
-        f"n = {record.n_judged:,}"
+    title = tr(
+        "At {rule}: sensitivity {sensitivity}, specificity {specificity}, n = {n_judged}",
+        rule=rule,
+        sensitivity=text.score(metrics.recall.value),
+        specificity=text.score(metrics.specificity.value),
+        n_judged=f"{record.n_judged:,}",
     )
     rates = (curve.false_positive_rate, curve.true_positive_rate)
     drawn = operating_point(rates, metrics, rule=rule, title=title)
-    caption = (
+    caption = tr(
         "Each fold has a threshold of its own, fitted without its test images, so the point need not lie on the curve "
         "of all folds together."
     )
-    return Plot("decision_operating_point", drawn, f"Operating point. {title}.", caption)
+    return Plot("decision_operating_point", drawn, tr("Operating point. {title}.", title=title), caption)
 
 
 def _abstention_plot(record: RunRecord, oof: OutOfFold, found: AbstentionResults) -> Plot:
@@ -93,15 +103,18 @@ def _abstention_plot(record: RunRecord, oof: OutOfFold, found: AbstentionResults
         if point.accuracy.value is not None
     ]
     everything, some = points[0], points[min(3, len(points) - 1)]
-    title = (
-        f"Answering {text.percent(some[0])} of the images takes the error from {text.percent(everything[1])} to "
-        f"{text.percent(some[1])}, n = {record.n_judged:,}"
+    title = tr(
+        "Answering {share} of the images takes the error from {before} to {after}, n = {n_judged}",
+        share=text.percent(some[0]),
+        before=text.percent(everything[1]),
+        after=text.percent(some[1]),
+        n_judged=f"{record.n_judged:,}",
     )
-    caption = (
+    caption = tr(
         "The rest, those of the lowest highest probability, would be left to a person. The class is the most probable."
     )
     drawn = abstention(curve.answered, curve.error, points, title=title)
-    return Plot("decision_abstention", drawn, f"Abstention curve. {title}.", caption)
+    return Plot("decision_abstention", drawn, tr("Abstention curve. {title}.", title=title), caption)
 
 
 def _turned(bounds: Sequence[float] | None) -> list[float] | None:
@@ -123,7 +136,7 @@ def before_and_after(bins: tuple[ReliabilityBins, ReliabilityBins], *, names: tu
     """
     figure = style.new_figure(2 * _SIDE_INCHES - 1.4, _SIDE_INCHES + 0.2)
     panels = figure.subplots(1, 2, sharey=True)
-    headings, colours = ("as the head gives them", "calibrated"), (style.ORANGE, style.BLUE)
+    headings, colours = (tr("as the head gives them"), tr("calibrated")), (style.ORANGE, style.BLUE)
     for axes, table, heading, colour in zip(panels, bins, headings, colours, strict=True):
         _draw_reliability(axes, table, colour=colour)
         axes.set_title(heading)
@@ -157,8 +170,8 @@ def operating_point(curve: tuple[Floats, Floats], scores: OperatingPointScores, 
     figure = style.new_figure(_SIDE_INCHES, _SIDE_INCHES + 0.4)
     axes = figure.subplots()
     style.unit_square(axes)
-    axes.plot([0, 1], [0, 1], color=style.GREY, linewidth=1, linestyle=(0, (4, 3)), label="no skill")
-    axes.plot(*curve, color=style.SKY, linewidth=1.8, label="out of fold")
+    axes.plot([0, 1], [0, 1], color=style.GREY, linewidth=1, linestyle=(0, (4, 3)), label=tr("no skill"))
+    axes.plot(*curve, color=style.SKY, linewidth=1.8, label=tr("out of fold"))
     recall, specificity = scores.recall.value or 0.0, scores.specificity.value or 0.0
     wide = scores.specificity.ci95
     bounds = None if wide is None else (1 - wide[1], 1 - wide[0])
@@ -171,9 +184,9 @@ def operating_point(curve: tuple[Floats, Floats], scores: OperatingPointScores, 
         marker="o",
         markersize=7,
         capsize=3,
-        label=f"{rule}, 95 % intervals",
+        label=tr("{rule}, 95 % intervals", rule=rule),
     )
-    axes.set(xlabel="False positive rate (1 - specificity)", ylabel="True positive rate (sensitivity)")
+    axes.set(xlabel=tr("False positive rate (1 - specificity)"), ylabel=tr("True positive rate (sensitivity)"))
     axes.legend(loc="lower right")
     style.set_title(figure, title)
     return figure
@@ -201,15 +214,15 @@ def abstention(
     # with a handful answered one mistake makes the curve leap: drawn from 5 % on
     shown = answered >= min(0.05, float(answered[-1]))
     axes.plot(
-        100 * answered[shown], 100 * error[shown], color=style.SKY, linewidth=1.8, label="error of those answered"
+        100 * answered[shown], 100 * error[shown], color=style.SKY, linewidth=1.8, label=tr("error of those answered")
     )
     for number, (share, wrong, bounds) in enumerate(points):
         reach = _reach(100 * wrong, None if bounds is None else [100 * bound for bound in bounds])
-        name = "95 % interval" if number == 0 else None
+        name = tr("95 % interval") if number == 0 else None
         axes.errorbar(
             100 * share, 100 * wrong, yerr=reach, color=style.BLUE, marker="o", markersize=4, capsize=2, label=name
         )
-    axes.set(xlabel="Images answered, the surest first (%)", ylabel="Wrong among them (%)", xlim=(0, 101.5))
+    axes.set(xlabel=tr("Images answered, the surest first (%)"), ylabel=tr("Wrong among them (%)"), xlim=(0, 101.5))
     axes.set_ylim(bottom=0)
     axes.grid(True)
     axes.legend(loc="upper left")

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from headstart.report.document import Plot
 from headstart.report.figures import style
+from headstart.report.locale.messages import tr
 from headstart.results.models.finetuning import (
     FineTunedFoldFacts,
     FineTuningCandidate,
@@ -29,7 +30,7 @@ def finetuning_plots(record: RunRecord) -> tuple[Plot, ...]:
         return ()
     panels = [
         (
-            f"{panel_title(fold)}{_depth(found.candidates, number)}",
+            _with_depth(panel_title(fold), found.candidates, number),
             fold.tried[number],
             fold.chosen == number,
         )
@@ -44,33 +45,50 @@ def finetuning_plots(record: RunRecord) -> tuple[Plot, ...]:
         Plot(
             PLOT,
             stages_and_losses(found.stages, found.candidates, panels, title=title),
-            f"Stages of the network, frozen and unlocked, and training and holdout losses by epoch. {title}.",
-            "Above: the stages of the network; grey ones stay frozen, coloured ones are trained, deeper ones at lower "
-            "rates. Below: loss by epoch on the training part and the holdout of an outer fold; the line marks the "
-            "epoch that was kept. The training loss counts views and label smoothing in, so it may lie above.",
+            tr(
+                "Stages of the network, frozen and unlocked, and training and holdout losses by epoch. {title}.",
+                title=title,
+            ),
+            tr(
+                "Above: the stages of the network; grey ones stay frozen, coloured ones are trained, deeper ones "
+                "at lower rates. Below: loss by epoch on the training part and the holdout of an outer fold; the "
+                "line marks the epoch that was kept. The training loss counts views and label smoothing in, so it "
+                "may lie above."
+            ),
         ),
     )
 
 
-def _depth(candidates: Sequence[FineTuningCandidate], number: int) -> str:
-    """The depth of a candidate, where there are several."""
+def _with_depth(fold: str, candidates: Sequence[FineTuningCandidate], number: int) -> str:
+    """A fold and the depth of a candidate, where there are several."""
     unlock = candidates[number].unlock
-    return "" if len(candidates) == 1 else f", {unlock} unlocked"
+    if len(candidates) == 1:
+        return fold
+    return tr("{fold}, {unlock} unlocked", fold=fold, unlock=unlock)
 
 
 def panel_title(fold: FineTunedFoldFacts) -> str:
     """Number of an outer fold in words, after its repeat where that is not the first."""
-    return f"repeat {fold.repeat + 1}, fold {fold.fold + 1}" if fold.repeat else f"fold {fold.fold + 1}"
+    return (
+        tr("repeat {repeat}, fold {fold}", repeat=fold.repeat + 1, fold=fold.fold + 1)
+        if fold.repeat
+        else tr("fold {fold}", fold=fold.fold + 1)
+    )
 
 
 def finding(found: FineTuningResults) -> str:
     """How often fine-tuning was chosen, and for how many epochs."""
     epochs = [fold.epochs for fold in found.folds if fold.epochs is not None]
-    chosen = f"Fine-tuning was chosen in {found.times_chosen} of {len(found.folds)} folds"
+    times, n_folds = found.times_chosen, len(found.folds)
     if not epochs:
-        return chosen
-    span = f"{min(epochs)}" if min(epochs) == max(epochs) else f"{min(epochs)} to {max(epochs)}"
-    return f"{chosen}, for {span} epochs"
+        return tr("Fine-tuning was chosen in {times} of {n_folds} folds", times=times, n_folds=n_folds)
+    span = f"{min(epochs)}" if min(epochs) == max(epochs) else tr("{low} to {high}", low=min(epochs), high=max(epochs))
+    return tr(
+        "Fine-tuning was chosen in {times} of {n_folds} folds, for {span} epochs",
+        times=times,
+        n_folds=n_folds,
+        span=span,
+    )
 
 
 @style.styled()
@@ -107,16 +125,16 @@ def stages_and_losses(
         history = tried.history
         epochs = np.arange(len(history.valid_loss))
         for losses, label, colour in (
-            (history.train_loss, "training", style.GREY),
-            (history.valid_loss, "holdout", style.BLUE),
+            (history.train_loss, tr("training"), style.GREY),
+            (history.valid_loss, tr("holdout"), style.BLUE),
         ):
             values = np.array([np.nan if value is None else value for value in losses], dtype=np.float64)
             axes.plot(epochs, values, color=colour, label=label, linewidth=1.4)
         axes.axvline(tried.best_epoch, color=style.BLUE, linewidth=0.8, linestyle=":")
-        axes.set_title(f"{name}{'' if chosen else ' (not chosen)'}", fontsize="small")
-        axes.set_xlabel("epoch")
+        axes.set_title(name if chosen else tr("{fold} (not chosen)", fold=name), fontsize="small")
+        axes.set_xlabel(tr("epoch"))
         if number % n_columns == 0:
-            axes.set_ylabel("log loss")
+            axes.set_ylabel(tr("log loss"))
         if number == 0:
             axes.legend(fontsize="x-small")
     figure.suptitle(title)

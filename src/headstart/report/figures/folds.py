@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from headstart.errors import plural
 from headstart.report.document import Plot
 from headstart.report.figures import style
+from headstart.report.locale.messages import ntr, tr
 from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_title, ordered_metrics
 from headstart.results.models.run_results import RunResults
@@ -38,16 +38,24 @@ def fold_plots(record: RunRecord) -> tuple[Plot, ...]:
     if not rows:
         return ()
     lowest, highest = min(rows[0].scores), max(rows[0].scores)
-    n_folds = plural(len(rows[0].scores), "fold")
-    title = f"{rows[0].label} runs from {text.score(lowest)} to {text.score(highest)} over {n_folds}"
+    n_folds = ntr("{n} fold", "{n} folds", len(rows[0].scores))
+    title = tr(
+        "{label} runs from {lowest} to {highest} over {n_folds}",
+        label=rows[0].label,
+        lowest=text.score(lowest),
+        highest=text.score(highest),
+        n_folds=n_folds,
+    )
     if len(rows[0].scores) == 1:
-        title = f"{rows[0].label} is {text.score(rows[0].value)} on the one test part"
+        title = tr("{label} is {value} on the one test part", label=rows[0].label, value=text.score(rows[0].value))
     plot = Plot(
         "fold_scores",
         fold_scores(rows, title=title),
-        f"Dot plot of scores per fold. {title}. The numbers stand in the table below.",
-        "Each dot is one outer fold. Folds share training images, so their spread alone would understate the "
-        "uncertainty; the interval does not.",
+        tr("Dot plot of scores per fold. {title}. The numbers stand in the table below.", title=title),
+        tr(
+            "Each dot is one outer fold. Folds share training images, so their spread alone would understate the "
+            "uncertainty; the interval does not."
+        ),
     )
     return (plot,)
 
@@ -80,7 +88,7 @@ def fold_scores(rows: Sequence[FoldScores], *, title: str) -> Figure:
     for height, row in enumerate(rows):
         _draw_fold_row(axes, height, row, first=height == 0)
     axes.set_yticks(range(len(rows)), [f"{row.label}\n{text.score(row.value)}" for row in rows])
-    axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel="Score (higher is better, 1 is perfect)")
+    axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=tr("Score (higher is better, 1 is perfect)"))
     axes.tick_params(axis="y", length=0)
     axes.grid(True, axis="x")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
@@ -90,16 +98,18 @@ def fold_scores(rows: Sequence[FoldScores], *, title: str) -> Figure:
 
 def _draw_fold_row(axes: Axes, height: int, row: FoldScores, *, first: bool) -> None:
     if row.bounds is not None:
-        name = "95 % interval" if first else None
+        name = tr("95 % interval") if first else None
         axes.plot(
             row.bounds, [height, height], color=style.SKY, alpha=0.55, linewidth=9, solid_capstyle="butt", label=name
         )
     offsets = np.linspace(-0.2, 0.2, len(row.scores)) if len(row.scores) > 1 else np.zeros(1)
-    axes.plot(row.scores, height + offsets, "o", markersize=4, color=style.BLUE, label="one fold" if first else None)
+    axes.plot(
+        row.scores, height + offsets, "o", markersize=4, color=style.BLUE, label=tr("one fold") if first else None
+    )
     axes.plot(
         [row.value] * 2,
         [height - 0.32, height + 0.32],
         color=style.ORANGE,
         linewidth=2,
-        label="overall" if first else None,
+        label=tr("overall") if first else None,
     )

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from headstart.errors import plural
 from headstart.report.document import Plot
 from headstart.report.figures import style
+from headstart.report.locale.messages import ntr, tr
 from headstart.report.text import format as text
 from headstart.results.models.explanations import ImageMapFacts
 from headstart.results.read import RunRecord
@@ -32,16 +32,33 @@ def image_map_plot(record: RunRecord, found: ImageMapFacts) -> Plot:
     mistaken = {table.images[row] for row in np.flatnonzero(missed).tolist()}
     wrong = np.array([name in mistaken for name in names])
     labels = np.array([record.classes.index(label) for label in record.split.labels or ()], dtype=np.int64)
-    n_wrong = plural(int(wrong.sum()), "mistake")
-    title = f"{text.count(len(names))} images as the network sees them, {n_wrong} ringed"
-    figure = image_map(np.array(found.points), labels, wrong, record.classes, title=title)
-    kept = "" if found.explained is None else f", which keeps {text.percent(found.explained)} of their variance"
-    how = "the plane of largest variance (PCA)" if found.projection == "pca" else "a plane of neighbourhoods (UMAP)"
-    caption = (
-        f"Standardised features of {found.features} on {how}{kept}. Images near one another look alike to the network; "
-        "a mistake among images of another class may be a wrong label."
+    title = ntr(
+        "{n_images} images as the network sees them, {n} mistake ringed",
+        "{n_images} images as the network sees them, {n} mistakes ringed",
+        int(wrong.sum()),
+        n_images=text.count(len(names)),
     )
-    return Plot("image_map", figure, f"Map of all images. {title}.", caption)
+    figure = image_map(np.array(found.points), labels, wrong, record.classes, title=title)
+    how = (
+        tr("the plane of largest variance (PCA)")
+        if found.projection == "pca"
+        else tr("a plane of neighbourhoods (UMAP)")
+    )
+    if found.explained is None:
+        made = tr("Standardised features of {features} on {plane}.", features=found.features, plane=how)
+    else:
+        made = tr(
+            "Standardised features of {features} on {plane}, which keeps {share} of their variance.",
+            features=found.features,
+            plane=how,
+            share=text.percent(found.explained),
+        )
+    meaning = tr(
+        "Images near one another look alike to the network; a mistake among images of another class may be a wrong "
+        "label."
+    )
+    caption = f"{made} {meaning}"
+    return Plot("image_map", figure, tr("Map of all images. {title}.", title=title), caption)
 
 
 @style.styled()
@@ -79,10 +96,10 @@ def image_map(
         facecolors="none",
         edgecolors=style.INK,
         linewidths=0.6,
-        label="mistake",
+        label=tr("mistake"),
         rasterized=True,
     )
-    axes.set(xlabel="First component", ylabel="Second component")
+    axes.set(xlabel=tr("First component"), ylabel=tr("Second component"))
     axes.set_xticks([])
     axes.set_yticks([])
     figure.legend(loc="outside lower center", ncols=4, markerscale=1.5)

@@ -13,11 +13,11 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from headstart.errors import plural
 from headstart.heads.spec import KINDS
 from headstart.report.document import Plot
 from headstart.report.figures import style
 from headstart.report.figures.labels import told_apart
+from headstart.report.locale.messages import mark, ntr, tr
 from headstart.report.search_effects import Design, Effect, cell_means, pairs
 from headstart.report.text import format as text
 from headstart.report.text.search_names import (
@@ -82,10 +82,17 @@ def _effects_plot(table: CandidateTable, found: SettingEffects) -> Plot:
         if n_rows <= MAX_EFFECT_ROWS or not shown:
             shown.add(group.heading)
     first, span = by_range[0].heading.replace(": ", " "), _span(by_range[0].values)
-    title = (
-        f"Inner {score_name(table)} depends most on {first}: {span:.3f} between the best of its values and the worst"
+    title = tr(
+        "Inner {score} depends most on {first}: {span} between the best of its values and the worst",
+        score=score_name(table),
+        first=first,
+        span=f"{span:.3f}",
     )
-    cut = f" The {len(shown)} settings that move it most are drawn." if len(shown) < len(groups) else ""
+    cut = (
+        tr("The {n_shown} settings that move it most are drawn.", n_shown=len(shown))
+        if len(shown) < len(groups)
+        else ""
+    )
     return Plot(
         "search_effects",
         effects(
@@ -94,12 +101,22 @@ def _effects_plot(table: CandidateTable, found: SettingEffects) -> Plot:
             greater_is_better=is_greater_better(table),
             title=title,
         ),
-        f"Dot plot of the effect of every setting. {title}. The numbers stand in the table below.",
-        "Each dot: mean score with this value less the mean over the setting's values, all other settings and the "
-        "outer fold held alike (least squares; in a full grid plain means). Lines: 95 % of draws of outer folds and of "
-        "combinations of the other settings, with replacement; they tell how far an effect hangs on these. Orange: "
-        f"best.{undecided([design for design, _ in found])}{cut}",
+        tr("Dot plot of the effect of every setting. {title}. The numbers stand in the table below.", title=title),
+        _sentences(
+            tr(
+                "Each dot: mean score with this value less the mean over the setting's values, all other "
+                "settings and the outer fold held alike (least squares; in a full grid plain means). Lines: 95 % "
+                "of draws of outer folds and of combinations of the other settings, with replacement; they tell "
+                "how far an effect hangs on these. Orange: best."
+            ),
+            undecided([design for design, _ in found]),
+            cut,
+        ),
     )
+
+
+def _sentences(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
 
 
 def _group(heading: str, made: Sequence[Effect]) -> EffectGroup:
@@ -122,16 +139,31 @@ def _heatmaps(table: CandidateTable, design: Design, made: Sequence[Sequence[Eff
         means, _ = cell_means(kept, rows, columns)
         panels.append(Panel((factor_name(rows), factor_name(columns)), (rows.levels, columns.levels), means))
     best, worst = _extremes(panels, greater_is_better=is_greater_better(table))
-    title = f"{KINDS[design.kind].title} heads: best pair {best}; worst {worst}"
+    title = tr("{kind} heads: best pair {best}; worst {worst}", kind=KINDS[design.kind].title, best=best, worst=worst)
     n_rows, n_folds = len(design.scores), len(np.unique(design.folds))
-    cut = f" Of {len(design.factors)} settings the {MAX_FACTORS} that move the score most." if len(spans) > 6 else ""
+    cut = (
+        tr(
+            "Of {n_factors} settings the {n_shown} that move the score most.",
+            n_factors=len(design.factors),
+            n_shown=MAX_FACTORS,
+        )
+        if len(spans) > 6
+        else ""
+    )
     return Plot(
         f"search_pairs_{design.kind}",
         heatmaps(panels, score=score_name(table), greater_is_better=is_greater_better(table), title=title),
-        f"Heatmaps of mean inner {score_name(table)} for every pair of settings. {title}.",
-        f"Each cell: mean over all other settings and {plural(n_folds, 'outer fold')}, "
-        f"{text.count(n_rows)} scores in all. Colours span the middle 90 % of the cells; a grey cell holds no "
-        f"candidate.{undecided([design])}{cut}",
+        tr("Heatmaps of mean inner {score} for every pair of settings. {title}.", score=score_name(table), title=title),
+        _sentences(
+            tr(
+                "Each cell: mean over all other settings and {folds}, {n_rows} scores in all. Colours span the middle "
+                "90 % of the cells; a grey cell holds no candidate.",
+                folds=ntr("{n} outer fold", "{n} outer folds", n_folds),
+                n_rows=text.count(n_rows),
+            ),
+            undecided([design]),
+            cut,
+        ),
     )
 
 
@@ -151,7 +183,14 @@ def _extremes(panels: Sequence[Panel], *, greater_is_better: bool) -> tuple[str,
 
 def _cell(panel: Panel, place: tuple[int, ...], *, value: float) -> str:
     (row, column), names = place, panel.names
-    return f"{names[0]} {panel.levels[0][row]} with {names[1]} {panel.levels[1][column]} ({text.score(value)})"
+    return tr(
+        "{setting} {value} with {other} {other_value} ({score})",
+        setting=names[0],
+        value=panel.levels[0][row],
+        other=names[1],
+        other_value=panel.levels[1][column],
+        score=text.score(value),
+    )
 
 
 @style.styled()
@@ -186,7 +225,11 @@ def heatmaps(panels: Sequence[Panel], *, score: str, greater_is_better: bool, ti
     bar = figure.colorbar(
         ScalarMappable(scale, colours), ax=grid, location="bottom", shrink=0.5, aspect=40, pad=0.01, extend="both"
     )
-    bar.set_label(f"Mean inner {score} ({'higher' if greater_is_better else 'lower'} and brighter is better)")
+    bar.set_label(
+        tr("Mean inner {score} (higher and brighter is better)", score=score)
+        if greater_is_better
+        else tr("Mean inner {score} (lower and brighter is better)", score=score)
+    )
     style.set_title(figure, title)
     return figure
 
@@ -260,8 +303,10 @@ def effects(groups: Sequence[EffectGroup], *, score: str, greater_is_better: boo
     axes.set(ylim=(n_rows - 0.4, -0.6))
     axes.tick_params(axis="y", length=0, labelsize=8.5)
     axes.grid(True, axis="x")
-    better = "right" if greater_is_better else "left"
-    figure.supxlabel(f"Effect on inner {score} (further {better} is better), 95 % interval", fontsize=9.5)
+    axis = mark("Effect on inner {score} (further left is better), 95 % interval")
+    if greater_is_better:
+        axis = mark("Effect on inner {score} (further right is better), 95 % interval")
+    figure.supxlabel(tr(axis, score=score), fontsize=9.5)
     style.set_title(figure, title)
     return figure
 

@@ -18,6 +18,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 
+from headstart.report.locale.messages import tr
+
 # Okabe and Ito, "Color Universal Design" (2008): colours told apart with every kind of colour vision.
 BLUE: Final = "#0072B2"
 ORANGE: Final = "#D55E00"
@@ -123,7 +125,7 @@ def class_labels(classes: Sequence[str]) -> list[str]:
 def _one_line(name: str, position: int) -> str:
     flat = " ".join(name.split())
     if not flat or not drawable(flat):
-        return f"class {position}"
+        return tr("class {position}", position=position)
     return flat if len(flat) <= MAX_LABEL else f"{flat[: MAX_LABEL // 2]}…{flat[-(MAX_LABEL // 2 - 1) :]}"
 
 

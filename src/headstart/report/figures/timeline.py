@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from headstart.report.figures import style
+from headstart.report.locale.messages import mark, tr
 
 Floats = NDArray[np.float64]
 
@@ -44,7 +45,7 @@ class Timeline:
     events: Floats | None
     alarms: Floats
     finding: str
-    score_label: str = "distance from normal running"
+    score_label: str = mark("distance from normal running")
     is_probability: bool = False
 
 
@@ -58,7 +59,7 @@ def draw_timeline(shown: Timeline) -> Figure:
     axes.plot(shown.time_s / seconds, shown.score, color=style.BLUE, linewidth=0.9)
     axes.axhline(shown.threshold, color=style.GREY, linewidth=0.9, linestyle=(0, (4, 3)))
     axes.annotate(
-        "alarm above",
+        tr("alarm above"),
         (1, shown.threshold),
         xycoords=("axes fraction", "data"),
         ha="right",
@@ -71,16 +72,16 @@ def draw_timeline(shown: Timeline) -> Figure:
     elif shown.score.min() > 0 and shown.score.max() > 20 * np.median(shown.score):
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
-    axes.set(xlabel=f"time since the start ({unit})", ylabel=shown.score_label)
+    axes.set(xlabel=tr("time since the start ({unit})", unit=tr(unit)), ylabel=tr(shown.score_label))
     axes.grid(True, axis="y")
     style.set_title(figure, shown.finding)
     return figure
 
 
 def _draw_bands(axes: Axes, shown: Timeline, seconds: float) -> None:
-    rows = [("alarms", shown.alarms, style.ORANGE)]
+    rows = [(tr("alarms"), shown.alarms, style.ORANGE)]
     if shown.events is not None:
-        rows.append(("true events", shown.events, style.INK))
+        rows.append((tr("true events"), shown.events, style.INK))
     for place, (_, spans, colour) in enumerate(rows):
         bars = [(start / seconds, (end - start) / seconds) for start, end in spans.tolist()]
         axes.broken_barh(bars, (place - 0.35, 0.7), facecolors=colour, edgecolors=colour, linewidth=0.5)
@@ -92,7 +93,7 @@ def _draw_bands(axes: Axes, shown: Timeline, seconds: float) -> None:
 
 def _unit(last_s: float) -> tuple[str, float]:
     """Unit in which the time reads well, and its seconds."""
-    for unit, seconds in (("days", 86_400.0), ("hours", 3600.0), ("min", 60.0)):
+    for unit, seconds in ((mark("days"), 86_400.0), (mark("hours"), 3600.0), ("min", 60.0)):
         if last_s >= 3 * seconds:
             return unit, seconds
     return "s", 1.0

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Bullets, Plot, ReportTable, Section, Text
 from headstart.report.figures.baselines import PLOT, baseline_plots
+from headstart.report.locale.messages import mark, tr
 from headstart.report.sections import Drawn, figure_row, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
@@ -16,13 +17,13 @@ from headstart.results.models.transfer import TransferResults
 from headstart.results.read import RunRecord
 
 _TONES = {"helps": "good", "hurts": "warning"}
-_MEANING = (
+_MEANING = mark(
     "Negative transfer: what the network learned elsewhere misleads it here, so that simple methods do better on the "
     "same images. It happens where the pretraining pictures have little in common with these, where the weights are "
     "damaged or are not those they are said to be, or where the task hangs on something the pretraining taught the "
     "network to overlook. Use the best baseline, another backbone, or weights trained on pictures more like these."
 )
-_NOTHING = (
+_NOTHING = mark(
     "No evidence is no proof of absence: with few images only large gains can be told from chance. The interval says "
     "how large a gain, or a loss, these images leave possible."
 )
@@ -57,22 +58,22 @@ def baselines_section(context: ReportContext, drawn: Drawn) -> Section | None:
         return None
     blocks: list[Block] = [Text(transfer.text, tone=_TONES.get(str(transfer.verdict), "plain"))]
     if transfer.verdict == "hurts":
-        blocks.append(Text(_MEANING))
+        blocks.append(Text(tr(_MEANING)))
     if transfer.verdict == "no evidence":
-        blocks.append(Text(_NOTHING))
+        blocks.append(Text(tr(_NOTHING)))
     blocks += figure_row(drawn, PLOT)
     blocks += [_baseline_table(record, transfer), _gain_table(transfer), Text(_how(record, transfer), tone="note")]
     if transfer.notes:
         blocks.append(Bullets(tuple(transfer.notes)))
-    return Section("baselines", "Did transfer help?", tuple(blocks))
+    return Section("baselines", tr("Did transfer help?"), tuple(blocks))
 
 
 def _baseline_table(record: RunRecord, transfer: TransferResults) -> ReportTable:
     names = ordered_metrics(transfer.gains)
-    run = ("This run", text.MISSING, *(_on_two_lines(record.results.metrics[name]) for name in names))
+    run = (tr("This run"), text.missing(), *(_on_two_lines(record.results.metrics[name]) for name in names))
     best = (
-        "Best baseline of each fold",
-        text.MISSING,
+        tr("Best baseline of each fold"),
+        text.missing(),
         *(_on_two_lines(transfer.best_baseline[name]) for name in names),
     )
     baselines = [
@@ -83,8 +84,12 @@ def _baseline_table(record: RunRecord, transfer: TransferResults) -> ReportTable
         )
         for baseline in transfer.baselines
     ]
-    columns = ("Judged", "Times best", *(metric_title(name) for name in names))
-    return ReportTable(f"The run and its baselines, n = {record.n_judged:,}", columns, (run, *baselines, best))
+    columns = (tr("Judged"), tr("Times best"), *(metric_title(name) for name in names))
+    return ReportTable(
+        tr("The run and its baselines, n = {n_judged}", n_judged=f"{record.n_judged:,}"),
+        columns,
+        (run, *baselines, best),
+    )
 
 
 def _on_two_lines(entry: EstimateFacts) -> str:
@@ -96,25 +101,28 @@ def _gain_table(transfer: TransferResults) -> ReportTable:
     decided_by = transfer.decided_by
     rows = tuple(
         (
-            metric_title(name) + (" (decides)" if name == decided_by else ""),
+            tr("{metric} (decides)", metric=metric_title(name)) if name == decided_by else metric_title(name),
             text.judged(gain.gain),
             text.interval_of(gain.gain, gain.ci95),
             text.p_value(gain.p),
         )
         for name, gain in ((name, transfer.gains[name]) for name in ordered_metrics(transfer.gains))
     )
-    caption = (
+    caption = tr(
         "Gain of the run over the best baseline of each fold, in pairs; above zero the run is better, for losses too"
     )
-    return ReportTable(caption, ("Score", "Gain", "95 % interval", "p"), rows)
+    return ReportTable(caption, (tr("Score"), tr("Gain"), tr("95 % interval"), "p"), rows)
 
 
 def _how(record: RunRecord, transfer: TransferResults) -> str:
     chooser = metric_in_sentence(record.results.protocol.choose_by)
     decider = metric_in_sentence(transfer.decided_by)
-    return (
-        f"In every outer fold the best baseline is the one that the inner folds prefer, by {chooser}; pooled over the "
-        f"folds its predictions are compared with the run's, image by image, groups resampled as wholes. The verdict "
-        f"is helps where the 90 % interval of the gain in {decider} lies above zero (p < 0.10, a risk of 5 % of saying "
-        "it of nothing), hurts where it lies below, else no evidence. Baselines are calibrated as the run is."
+    return tr(
+        "In every outer fold the best baseline is the one that the inner folds prefer, by {chooser}; "
+        "pooled over the folds its predictions are compared with the run's, image by image, groups "
+        "resampled as wholes. The verdict is helps where the 90 % interval of the gain in {decider} lies "
+        "above zero (p < 0.10, a risk of 5 % of saying it of nothing), hurts where it lies below, else "
+        "no evidence. Baselines are calibrated as the run is.",
+        chooser=chooser,
+        decider=decider,
     )

@@ -8,6 +8,7 @@ from headstart.metrics import Reliability
 from headstart.report.context import ReportContext
 from headstart.report.document import FigureRow, Plot, ReportTable, Section, Text
 from headstart.report.figures.calibration import calibration_bins, calibration_plot
+from headstart.report.locale.messages import tr
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 
@@ -24,13 +25,15 @@ def _plots(context: ReportContext) -> Iterable[Plot]:
 def calibration_section(context: ReportContext, drawn: Drawn) -> Section:
     """Whether a probability can be taken at its word."""
     note = Text(
-        "Read it so: of the images given a probability near 0.8, about 80 % should carry the class. Points below the "
-        "line mean too much confidence. The debiased calibration error takes off what chance alone puts into bins; "
-        "it has no interval.",
+        tr(
+            "Read it so: of the images given a probability near 0.8, about 80 % should carry the class. Points "
+            "below the line mean too much confidence. The debiased calibration error takes off what chance alone "
+            "puts into bins; it has no interval."
+        ),
         tone="note",
     )
     figure = FigureRow((drawn["calibration"],), beside=_table(context.once(_bins)))
-    return Section("calibration", "Calibration", (figure, note))
+    return Section("calibration", tr("Calibration"), (figure, note))
 
 
 def _table(bins: Reliability) -> ReportTable:
@@ -41,5 +44,5 @@ def _table(bins: Reliability) -> ReportTable:
             bins.probability, bins.frequency, bins.low, bins.high, bins.counts, strict=True
         )
     )
-    columns = ("Mean probability", "Observed share", "95 % interval", "Predictions")
-    return ReportTable("Calibration by bins of about equal count", columns, rows)
+    columns = (tr("Mean probability"), tr("Observed share"), tr("95 % interval"), tr("Predictions"))
+    return ReportTable(tr("Calibration by bins of about equal count"), columns, rows)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Plot, ReportTable, Section, Text
 from headstart.report.figures.candidates import candidate_plots, sorted_candidates
+from headstart.report.locale.messages import ntr, tr
 from headstart.report.sections import Drawn, figure_row, register_section
 from headstart.report.text import format as text
 from headstart.report.text.head_names import head_in_sentence
@@ -38,21 +38,26 @@ def _plots(context: ReportContext) -> Iterable[Plot]:
 def candidates_section(context: ReportContext, drawn: Drawn) -> Section:
     """Everything that was tried, the failures too."""
     record, results = context.record, context.record.results
-    search, n_choices = results.search, plural(len(results.folds), "choice")
+    search, n_choices = results.search, ntr("{n} choice", "{n} choices", len(results.folds))
     how = Text(
-        f"{plural(search.n_candidates, 'candidate')} competed in {n_choices}, by "
-        f"{metric_in_sentence(results.protocol.choose_by)} on inner folds; no test image took part in "
-        f"any of them. Final model: {results.final_model.label}."
+        tr(
+            "{candidates} competed in {n_choices}, by {metric} on inner folds; no test image took part in "
+            "any of them. Final model: {label}.",
+            candidates=ntr("{n} candidate", "{n} candidates", search.n_candidates),
+            n_choices=n_choices,
+            metric=metric_in_sentence(results.protocol.choose_by),
+            label=results.final_model.label,
+        )
     )
     dropped = (Text(search.halving),) if search.halving else ()
     blocks: tuple[Block, ...] = (how, *dropped, *figure_row(drawn, "candidates"), _candidate_table(record))
-    return Section("candidates", "Everything that was tried", blocks)
+    return Section("candidates", tr("Everything that was tried"), blocks)
 
 
 def _candidate_table(record: RunRecord) -> ReportTable:
     """One row per candidate; where another score than log loss chose, a column for it."""
     choose_by = record.results.protocol.choose_by
-    other = () if choose_by == "log_loss" else (f"Inner {metric_in_sentence(choose_by)}",)
+    other = () if choose_by == "log_loss" else (tr("Inner {metric}", metric=metric_in_sentence(choose_by)),)
     rows = tuple(
         (
             entry.label,
@@ -64,10 +69,14 @@ def _candidate_table(record: RunRecord) -> ReportTable:
         )
         for entry in sorted_candidates(record.results)[:MAX_LISTED]
     )
-    columns = ("Candidate", "Kind", "Settings", *other, "Inner log loss, mean ± SD", "Times chosen")
+    columns = (tr("Candidate"), tr("Kind"), tr("Settings"), *other, tr("Inner log loss, mean ± SD"), tr("Times chosen"))
     n_all = record.results.search.n_candidates
-    shown = f"All {n_all}" if len(rows) == n_all else f"The best {len(rows)} of {n_all:,}"
-    return ReportTable(f"{shown} candidates, best first", columns, rows, frozenset({1, 2}))
+    caption = (
+        tr("All {n_all} candidates, best first", n_all=n_all)
+        if len(rows) == n_all
+        else tr("The best {n_shown} of {n_all} candidates, best first", n_shown=len(rows), n_all=f"{n_all:,}")
+    )
+    return ReportTable(caption, columns, rows, frozenset({1, 2}))
 
 
 def _spread(mean: float | None, deviation: float | None) -> str:

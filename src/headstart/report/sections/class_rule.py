@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, ReportTable, Section, Text
+from headstart.report.locale.messages import tr
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
@@ -39,21 +40,24 @@ def class_rule_section(context: ReportContext, drawn: Drawn) -> Section | None:
     blocks: list[Block] = [Text(_words(rule)), _scores(record, rule, found), _confusion(record, rule, found)]
     if rule.costs is not None:
         blocks.append(_costs(rule.costs))
-    return Section("class-rule", f"Classes decided on by {rule.words()}", tuple(blocks))
+    return Section("class-rule", tr("Classes decided on by {rule}", rule=rule.words()), tuple(blocks))
 
 
 def _words(rule: ClassRuleFacts) -> str:
     if rule.kind == "costs":
-        how = "An image is predicted to be of the class whose expected cost is the least, by the table of costs below."
+        how = tr(
+            "An image is predicted to be of the class whose expected cost is the least, by the table of costs below."
+        )
     else:
-        how = (
+        how = tr(
             "An image is predicted to be of the class nearest to the mean over the ordered classes. That errs less "
             "widely, and less often hits exactly, than the most probable class."
         )
-    return (
-        f"{how} The scores of this section, and the column `predicted` of predictions.csv, are of these classes on "
-        "held-out images; all other scores of the page are of the most probable class."
+    scope = tr(
+        "The scores of this section, and the column `predicted` of predictions.csv, are of these classes on held-out "
+        "images; all other scores of the page are of the most probable class."
     )
+    return f"{how} {scope}"
 
 
 def _scores(record: RunRecord, rule: ClassRuleFacts, found: ClassRuleResults) -> ReportTable:
@@ -62,14 +66,18 @@ def _scores(record: RunRecord, rule: ClassRuleFacts, found: ClassRuleResults) ->
         (
             metric_title(name),
             text.estimate(found.metrics[name]),
-            text.estimate(most_probable[name]) if name in most_probable else text.MISSING,
+            text.estimate(most_probable[name]) if name in most_probable else text.missing(),
         )
         for name in ordered_metrics(found.metrics)
     ]
     if found.mean_cost is not None and found.most_probable_cost is not None:
-        rows.insert(0, ("Mean cost", text.estimate(found.mean_cost), text.estimate(found.most_probable_cost)))
-    columns = ("Score", f"By {rule.words()} (95 % interval)", "Of the most probable class (95 % interval)")
-    return ReportTable("Scores of the classes decided on", columns, tuple(rows))
+        rows.insert(0, (tr("Mean cost"), text.estimate(found.mean_cost), text.estimate(found.most_probable_cost)))
+    columns = (
+        tr("Score"),
+        tr("By {rule} (95 % interval)", rule=rule.words()),
+        tr("Of the most probable class (95 % interval)"),
+    )
+    return ReportTable(tr("Scores of the classes decided on"), columns, tuple(rows))
 
 
 def _confusion(record: RunRecord, rule: ClassRuleFacts, found: ClassRuleResults) -> ReportTable:
@@ -77,12 +85,12 @@ def _confusion(record: RunRecord, rule: ClassRuleFacts, found: ClassRuleResults)
         (name, *(text.count(cell) for cell in counts))
         for name, counts in zip(record.classes, found.confusion, strict=True)
     )
-    caption = f"Confusion matrix by {rule.words()}: rows true, columns predicted"
-    return ReportTable(caption, ("True class", *record.classes), rows)
+    caption = tr("Confusion matrix by {rule}: rows true, columns predicted", rule=rule.words())
+    return ReportTable(caption, (tr("True class"), *record.classes), rows)
 
 
 def _costs(costs: CostFacts) -> ReportTable:
     rows = tuple(
         (name, *(text.score(cost) for cost in line)) for name, line in zip(costs.classes, costs.values, strict=True)
     )
-    return ReportTable("Costs: rows true, columns predicted", ("True class", *costs.classes), rows)
+    return ReportTable(tr("Costs: rows true, columns predicted"), (tr("True class"), *costs.classes), rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, ReportTable, Section, Text
+from headstart.report.locale.messages import ntr, tr
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
@@ -39,17 +40,26 @@ def ensemble_section(context: ReportContext, drawn: Drawn) -> Section | None:
     blocks: list[Block] = [Text(_summary(found)), _gain_table(found), _fold_table(found)]
     if found.final.kept:
         blocks += [_member_table(found), *_price(found)]
-    return Section("ensemble", "Ensemble", tuple(blocks))
+    return Section("ensemble", tr("Ensemble"), tuple(blocks))
 
 
 def _summary(found: EnsembleResults) -> str:
-    final = "The final model is one" if found.final.kept else "The final model is its best candidate alone"
-    return (
-        f"An ensemble was kept in {found.times_kept} of {len(found.folds)} outer folds. {final}: {found.final.reason}. "
+    kept = tr(
+        "An ensemble was kept in {times_kept} of {n_folds} outer folds.",
+        times_kept=found.times_kept,
+        n_folds=len(found.folds),
+    )
+    final = (
+        tr("The final model is one: {reason}.", reason=found.final.reason)
+        if found.final.kept
+        else tr("The final model is its best candidate alone: {reason}.", reason=found.final.reason)
+    )
+    how = tr(
         "Members are selected one by one, each the one with which the mean of the probabilities scores best on inner "
         "predictions. Such a score flatters, so an ensemble is kept only where, on inner images that took no part in a "
         "selection, it is better than the best candidate of that selection. Test images decided nothing."
     )
+    return f"{kept} {final} {how}"
 
 
 def _gain_table(found: EnsembleResults) -> ReportTable:
@@ -57,8 +67,14 @@ def _gain_table(found: EnsembleResults) -> ReportTable:
     for name, row in found.against_single.metrics.items():
         gain = text.difference(row.difference, row.ci95)
         rows.append((metric_title(name), text.judged(row.b), text.judged(row.a), *gain))
-    columns = ("Score", "Best candidate alone", "With the ensemble", "Difference", "95 % interval, paired")
-    return ReportTable("What the ensemble brought, on the same test images", columns, tuple(rows), frozenset({0}))
+    columns = (
+        tr("Score"),
+        tr("Best candidate alone"),
+        tr("With the ensemble"),
+        tr("Difference"),
+        tr("95 % interval, paired"),
+    )
+    return ReportTable(tr("What the ensemble brought, on the same test images"), columns, tuple(rows), frozenset({0}))
 
 
 def _fold_table(found: EnsembleResults) -> ReportTable:
@@ -67,7 +83,7 @@ def _fold_table(found: EnsembleResults) -> ReportTable:
     rows = [
         (
             text.fold_name(fold.repeat, fold.fold, several),
-            text.listed([f"{one.weight:.2g} x {one.label}" for one in fold.members]) or "none: the best alone",
+            text.listed([f"{one.weight:.2g} x {one.label}" for one in fold.members]) or tr("none: the best alone"),
             f"{text.score(fold.single_score)} / {text.score(fold.score)}",
             f"{text.score(fold.accepted_single_score)} / {text.score(fold.accepted_score)}",
             fold.reason,
@@ -75,13 +91,13 @@ def _fold_table(found: EnsembleResults) -> ReportTable:
         for fold in found.folds
     ]
     columns = (
-        "Outer fold",
-        "Members",
-        f"{metric.capitalize()} where selected, alone / together",
-        "where accepted, alone / together",
-        "Why",
+        tr("Outer fold"),
+        tr("Members"),
+        tr("{metric} where selected, alone / together", metric=metric.capitalize()),
+        tr("where accepted, alone / together"),
+        tr("Why"),
     )
-    return ReportTable("The ensemble of every outer fold", columns, tuple(rows), frozenset({0, 1, 4}))
+    return ReportTable(tr("The ensemble of every outer fold"), columns, tuple(rows), frozenset({0, 1, 4}))
 
 
 def _member_table(found: EnsembleResults) -> ReportTable:
@@ -91,22 +107,32 @@ def _member_table(found: EnsembleResults) -> ReportTable:
         for one in final.members
     ]
     metric = metric_in_sentence(found.choose_by)
-    columns = ("Member of the final model", "Weight", f"Inner {metric} without it", "Difference")
-    title = f"What one member less would cost (inner {metric} of all: {text.score(final.score)})"
+    columns = (
+        tr("Member of the final model"),
+        tr("Weight"),
+        tr("Inner {metric} without it", metric=metric),
+        tr("Difference"),
+    )
+    title = tr(
+        "What one member less would cost (inner {metric} of all: {score})", metric=metric, score=text.score(final.score)
+    )
     return ReportTable(title, columns, tuple(rows), frozenset({0}))
 
 
 def _cost(without: float | None, together: float | None) -> str:
-    return text.MISSING if without is None or together is None else f"{without - together:+.3f}"
+    return text.missing() if without is None or together is None else f"{without - together:+.3f}"
 
 
 def _price(found: EnsembleResults) -> list[Block]:
     price = found.price
     if price is None:
         return []
-    passes = "1 forward pass" if price.forward_passes == 1 else f"{price.forward_passes:,} forward passes"
-    words = (
-        f"A prediction by the final model takes {passes} of each image, roughly {price.seconds:.2g} s on one core; its "
-        f"first member alone would take {price.seconds_alone:.2g} s."
+    passes = ntr("{n} forward pass", "{n} forward passes", price.forward_passes)
+    words = tr(
+        "A prediction by the final model takes {passes} of each image, roughly {seconds} s on one core; "
+        "its first member alone would take {seconds_alone} s.",
+        passes=passes,
+        seconds=f"{price.seconds:.2g}",
+        seconds_alone=f"{price.seconds_alone:.2g}",
     )
     return [Text(words, tone="note")]

@@ -14,6 +14,7 @@ from headstart.report.document import Block, Gallery, Plot, ReportTable, Section
 from headstart.report.explained import FOLDER, explanations_of
 from headstart.report.explorer import judge_images
 from headstart.report.figures.image_map import image_map_plot
+from headstart.report.locale.messages import mark, tr
 from headstart.report.sections import Drawn, figure_row, register_section
 from headstart.report.sections.gallery import PictureWall, confident_mistakes, sure_hits
 from headstart.report.text import format as text
@@ -23,8 +24,13 @@ from headstart.results.models.explanations import ExplainedImage, Explanations
 N_OF_A_KIND: Final = 4
 _WIDTH: Final = 560
 _QUALITY: Final = 80
-_HEADINGS: Final = {"hit": "Sure hits", "miss": "Sure mistakes", "doubtful": "Doubtful images"}
-_METHODS: Final = {"sharp": "LayerCAM", "exact": "exact shares of the score", "occlusion": "occlusion"}
+_HEADINGS: Final = {"hit": mark("Sure hits"), "miss": mark("Sure mistakes"), "doubtful": mark("Doubtful images")}
+_METHODS: Final = {
+    "sharp": mark("LayerCAM"),
+    "exact": mark("exact shares of the score"),
+    "occlusion": mark("occlusion"),
+}
+_LEFT_OUT: Final = mark("Pictures and image names were left out of this report on request.")
 LAYERCAM: Final = (
     "P.-T. Jiang, C.-B. Zhang, Q. Hou, M.-M. Cheng, Y. Wei. LayerCAM: Exploring Hierarchical Class Activation Maps for "
     "Localization. IEEE Transactions on Image Processing 30, 5875-5888, 2021. DOI 10.1109/TIP.2021.3089943."
@@ -43,8 +49,10 @@ def explanation_sentences(context: ReportContext) -> list[MethodsSentence]:
     methods = {} if found is None else dict.fromkeys(one.method for one in found.images)
     if not methods:
         return []
-    named = text.listed([_METHODS.get(name, name) for name in methods])
-    words = f"Places that speak for a class were found by {named}, in models that had not seen the image."
+    named = text.listed([tr(_METHODS.get(name, name)) for name in methods])
+    words = tr(
+        "Places that speak for a class were found by {named}, in models that had not seen the image.", named=named
+    )
     return [MethodsSentence(MethodsPart.MODEL, words, (LAYERCAM,) if "sharp" in methods else ())]
 
 
@@ -57,10 +65,10 @@ def telling_blocks(context: ReportContext) -> tuple[Block, ...]:
     walls = _plain_walls(context) if found is None or not found.images else _explained_walls(context, found)
     if not walls:
         return ()
-    words = "Each image was judged by a model that had not seen it."
+    words = tr("Each image was judged by a model that had not seen it.")
     if found is not None and found.images:
-        words += " Beside it: orange speaks for the class named, violet against it."
-    return Walls(walls), Text(f"{words}{_pictures_missing(context)}", tone="note")
+        words = f"{words} {tr('Beside it: orange speaks for the class named, violet against it.')}"
+    return Walls(walls), Text(" ".join(filter(None, (words, _pictures_missing(context)))), tone="note")
 
 
 def _explained_walls(context: ReportContext, found: Explanations) -> tuple[Gallery, ...]:
@@ -69,7 +77,7 @@ def _explained_walls(context: ReportContext, found: Explanations) -> tuple[Galle
         ones = [one for one in found.images if one.kind == kind]
         shown = sorted(ones, key=lambda one: not _matters(context, one.label))
         if shown:
-            walls.append(Gallery(heading, tuple(_tile(context, one) for one in shown), wide=True))
+            walls.append(Gallery(tr(heading), tuple(_tile(context, one) for one in shown), wide=True))
     return tuple(walls)
 
 
@@ -82,7 +90,9 @@ def _plain_walls(context: ReportContext) -> tuple[Gallery, ...]:
     hits = [case for case in sure_hits(cases) if case not in doubtful[:N_OF_A_KIND]]
     chosen = zip(_HEADINGS.values(), (hits, mistakes, doubtful), strict=True)
     return tuple(
-        Gallery(heading, tuple(wall.tile(case) for case in found[:N_OF_A_KIND])) for heading, found in chosen if found
+        Gallery(tr(heading), tuple(wall.tile(case) for case in found[:N_OF_A_KIND]))
+        for heading, found in chosen
+        if found
     )
 
 
@@ -94,8 +104,8 @@ def _matters(context: ReportContext, label: str | None) -> bool:
 
 def _pictures_missing(context: ReportContext) -> str:
     if not context.images:
-        return " Pictures and image names were left out of this report on request."
-    return "" if context.dataset is not None else " The images were not at hand when this report was written."
+        return tr(_LEFT_OUT)
+    return "" if context.dataset is not None else tr("The images were not at hand when this report was written.")
 
 
 @register_section("explanations", after="gallery", plots=_plots, methods=explanation_sentences)
@@ -109,28 +119,38 @@ def explanation_section(context: ReportContext, drawn: Drawn) -> Section | None:
         blocks.append(_table(context, found))
     if found.notes:
         blocks.append(Text(" ".join(found.notes), tone="note"))
-    return Section("explanations", "What spoke for a class", (*blocks, *figure_row(drawn, "image_map")))
+    return Section("explanations", tr("What spoke for a class"), (*blocks, *figure_row(drawn, "image_map")))
 
 
 def _table(context: ReportContext, found: Explanations) -> ReportTable:
     rows = tuple(
         (
             _title(context, one),
-            one.label or text.MISSING,
+            one.label or text.missing(),
             one.predicted,
             text.score(one.probability),
             _told(one),
-            text.MISSING if one.share_for is None else text.percent(one.share_for),
-            _neighbours(context, one) if one.neighbours else text.MISSING,
+            text.missing() if one.share_for is None else text.percent(one.share_for),
+            _neighbours(context, one) if one.neighbours else text.missing(),
         )
         for one in found.images
     )
-    columns = ("Image", "True", "Predicted", "Probability", "Heat for", "Share of the heat", "Nearest training images")
-    return ReportTable("The explained images; their pictures stand at the top", columns, rows, frozenset({1, 2, 4, 6}))
+    columns = (
+        tr("Image"),
+        tr("True"),
+        tr("Predicted"),
+        tr("Probability"),
+        tr("Heat for"),
+        tr("Share of the heat"),
+        tr("Nearest training images"),
+    )
+    return ReportTable(
+        tr("The explained images; their pictures stand at the top"), columns, rows, frozenset({1, 2, 4, 6})
+    )
 
 
 def _how_to_read(context: ReportContext, found: Explanations) -> str:
-    how = (
+    how = tr(
         "Each image was explained by the model of its outer fold, which had not seen it: orange speaks for the class "
         "named, violet against it, grey for neither. All maps of a class have one scale, in units of the spread of "
         "their model's scores; the strongest 1 % of their places have the full colour. A map shows where the model "
@@ -138,32 +158,41 @@ def _how_to_read(context: ReportContext, found: Explanations) -> str:
         "`headstart explain RUN IMAGES -o FOLDER --checks` tests how far maps may be trusted."
     )
     if not context.images:
-        return f"{how} Pictures and image names were left out of this report on request."
+        return f"{how} {tr(_LEFT_OUT)}"
     if found.images and all(one.picture is None for one in found.images):
-        return f"{how} No pictures were kept."
+        return f"{how} {tr('No pictures were kept.')}"
     return how
 
 
 def _tile(context: ReportContext, one: ExplainedImage) -> Tile:
-    spoken = f"{'what speaks' if one.share_for else 'nothing speaks'} for {_told(one)}"
-    lines = (f"true: {one.label}, predicted: {one.predicted} ({one.probability:.3f})",)
     title = _title(context, one)
+    shown = mark("Image {title} and its map: what speaks for {target}")
+    if not one.share_for:
+        shown = mark("Image {title} and its map: nothing speaks for {target}")
+    lines = (
+        tr(
+            "true: {label}, predicted: {predicted} ({probability})",
+            label=one.label,
+            predicted=one.predicted,
+            probability=f"{one.probability:.3f}",
+        ),
+    )
     context.pictured.add(one.image)
-    return Tile(_picture(context, one), title, f"Image {title} and its map: {spoken}", lines)
+    return Tile(_picture(context, one), title, tr(shown, title=title, target=_told(one)), lines)
 
 
 def _told(one: ExplainedImage) -> str:
-    return f"{one.target} against {one.against or 'the rest'}"
+    return tr("{target} against {against}", target=one.target, against=one.against or tr("the rest"))
 
 
 def _title(context: ReportContext, one: ExplainedImage) -> str:
-    return one.image if context.images else f"line {_line(context, one.image)}"
+    return one.image if context.images else tr("line {line}", line=_line(context, one.image))
 
 
 def _neighbours(context: ReportContext, one: ExplainedImage) -> str:
     if context.images:
         return text.listed([f"{near.image} ({near.label})" for near in one.neighbours])
-    return text.listed([f"an image of {near.label}" for near in one.neighbours])
+    return text.listed([tr("an image of {label}", label=near.label) for near in one.neighbours])
 
 
 def _line(context: ReportContext, image: str) -> int:

@@ -8,6 +8,7 @@ from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Plot, ReportTable, Section, Text
 from headstart.report.figures.finetuning import PLOT, finding, finetuning_plots, panel_title
+from headstart.report.locale.messages import tr
 from headstart.report.sections import Drawn, figure_row, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
@@ -48,24 +49,35 @@ def finetuning_section(context: ReportContext, drawn: Drawn) -> Section | None:
     if not found:
         return None
     blocks: list[Block] = [Text(_summary(found)), *figure_row(drawn, PLOT)]
-    same = Text("Every fold kept frozen features, so the run's predictions are theirs: there is no gain to speak of.")
+    same = Text(
+        tr("Every fold kept frozen features, so the run's predictions are theirs: there is no gain to speak of.")
+    )
     blocks += [_gain_table(found) if found.times_chosen else same, _fold_table(found)]
     if found.signs:
-        blocks.append(Text("Warning signs: " + "; ".join(found.signs) + "."))
+        blocks.append(Text(tr("Warning signs: {signs}.", signs="; ".join(found.signs))))
     else:
-        blocks.append(Text("The losses show no warning sign of overfitting."))
-    return Section("fine-tuning", "Fine-tuning", tuple(blocks))
+        blocks.append(Text(tr("The losses show no warning sign of overfitting.")))
+    return Section("fine-tuning", tr("Fine-tuning"), tuple(blocks))
 
 
 def _summary(found: FineTuningResults) -> str:
     labels = "; ".join(candidate.label for candidate in found.candidates)
     n_views = found.n_views
-    views = "" if n_views == 1 else f", each image in {n_views} views, over which predictions are averaged"
-    return (
-        f"{finding(found)}. Tried: {labels}{views}. Training starts from a linear head on frozen features. In every "
-        "outer fold the number of epochs, the depth and whether to fine-tune at all were chosen on one inner holdout; "
-        "the candidate chosen was then trained on all training images of the fold. Test images decided nothing."
+    tried = (
+        tr("Tried: {labels}.", labels=labels)
+        if n_views == 1
+        else tr(
+            "Tried: {labels}, each image in {n_views} views, over which predictions are averaged.",
+            labels=labels,
+            n_views=n_views,
+        )
     )
+    how = tr(
+        "Training starts from a linear head on frozen features. In every outer fold the number of epochs, the depth "
+        "and whether to fine-tune at all were chosen on one inner holdout; the candidate chosen was then trained on "
+        "all training images of the fold. Test images decided nothing."
+    )
+    return f"{finding(found)}. {tried} {how}"
 
 
 def _gain_table(found: FineTuningResults) -> ReportTable:
@@ -73,17 +85,29 @@ def _gain_table(found: FineTuningResults) -> ReportTable:
     for name, row in found.against_frozen.metrics.items():
         gain = text.difference(row.difference, row.ci95)
         rows.append((metric_title(name), text.judged(row.b), text.judged(row.a), *gain))
-    columns = ("Score", "Frozen features alone", "With fine-tuning", "Difference", "95 % interval, paired")
-    return ReportTable("What fine-tuning brought, on the same test images", columns, tuple(rows), frozenset({0}))
+    columns = (
+        tr("Score"),
+        tr("Frozen features alone"),
+        tr("With fine-tuning"),
+        tr("Difference"),
+        tr("95 % interval, paired"),
+    )
+    return ReportTable(tr("What fine-tuning brought, on the same test images"), columns, tuple(rows), frozenset({0}))
 
 
 def _fold_table(found: FineTuningResults) -> ReportTable:
     metric = metric_in_sentence(found.choose_by)
     rows = []
     for fold in found.folds:
-        tried = [("diverged" if one.failed else text.score(one.holdout)) for one in fold.tried]
-        chosen = "frozen features" if fold.chosen is None else found.candidates[fold.chosen].label
+        tried = [(tr("diverged") if one.failed else text.score(one.holdout)) for one in fold.tried]
+        chosen = tr("frozen features") if fold.chosen is None else found.candidates[fold.chosen].label
         epochs = "" if fold.epochs is None else str(fold.epochs)
         rows.append((panel_title(fold), text.score(fold.frozen_holdout), ", ".join(tried), chosen, epochs))
-    columns = ("Outer fold", f"Holdout {metric}, frozen", "fine-tuned", "Chosen", "Epochs")
-    return ReportTable("What the inner holdouts said", columns, tuple(rows), frozenset({0, 3}))
+    columns = (
+        tr("Outer fold"),
+        tr("Holdout {metric}, frozen", metric=metric),
+        tr("fine-tuned"),
+        tr("Chosen"),
+        tr("Epochs"),
+    )
+    return ReportTable(tr("What the inner holdouts said"), columns, tuple(rows), frozenset({0, 3}))

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from headstart.report.context import ReportContext
 from headstart.report.document import Plot, ReportTable, Section
 from headstart.report.figures.folds import fold_plots
+from headstart.report.locale.messages import tr
 from headstart.report.sections import Drawn, figure_row, register_section
 from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_title, ordered_metrics
@@ -31,6 +32,12 @@ def folds_section(context: ReportContext, drawn: Drawn) -> Section:
         )
         for fold in results.folds
     )
-    columns = ("Fold", "Chosen", "Inner log loss", "Test images", *(metric_title(name) for name in names))
-    table = ReportTable("Scores by fold", columns, rows, frozenset({1}))
-    return Section("folds", "Scores by fold", (*figure_row(drawn, "fold_scores"), table))
+    columns = (
+        tr("Fold"),
+        tr("Chosen"),
+        tr("Inner log loss"),
+        tr("Test images"),
+        *(metric_title(name) for name in names),
+    )
+    table = ReportTable(tr("Scores by fold"), columns, rows, frozenset({1}))
+    return Section("folds", tr("Scores by fold"), (*figure_row(drawn, "fold_scores"), table))

@@ -12,6 +12,7 @@ from headstart.errors import ImageError
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Gallery, Section, Text, Tile
 from headstart.report.explorer import Case, image_explorer, judge_images
+from headstart.report.locale.messages import tr
 from headstart.report.sections import Drawn, register_section
 
 THUMBNAIL_PIXELS = 160
@@ -52,26 +53,27 @@ def gallery_section(context: ReportContext, drawn: Drawn) -> Section:
     mistakes, hits = confident_mistakes(cases), unsure_hits(cases)
     blocks: list[Block] = [Text(_explanation(context), tone="note"), image_explorer(context, everything, show.small)]
     if mistakes:
-        blocks.append(Gallery("Most confident mistakes", tuple(show.tile(case) for case in mistakes)))
+        blocks.append(Gallery(tr("Most confident mistakes"), tuple(show.tile(case) for case in mistakes)))
     elif all(case.label == case.predicted for case in everything):
-        blocks.append(Text("No image was classified wrongly.", tone="good"))
+        blocks.append(Text(tr("No image was classified wrongly."), tone="good"))
     if hits:
-        blocks.append(Gallery("Least confident hits", tuple(show.tile(case) for case in hits)))
-    return Section("gallery", "The images: mistakes and close calls", tuple(blocks))
+        blocks.append(Gallery(tr("Least confident hits"), tuple(show.tile(case) for case in hits)))
+    return Section("gallery", tr("The images: mistakes and close calls"), tuple(blocks))
 
 
 def _explanation(context: ReportContext) -> str:
-    what = (
+    what = tr(
         "Every image was judged by a model that had not seen it. Mistakes made with confidence often turn out to be "
         "wrong labels."
     )
     if not context.images:
-        return (
-            f"{what} Pictures and image names were left out of this report on request; the numbers are lines of "
+        left_out = tr(
+            "Pictures and image names were left out of this report on request; the numbers are lines of "
             "predictions.csv."
         )
+        return f"{what} {left_out}"
     if context.dataset is None:
-        return f"{what} The images were not at hand when this report was written, so no pictures are shown."
+        return f"{what} {tr('The images were not at hand when this report was written, so no pictures are shown.')}"
     return what
 
 
@@ -91,12 +93,21 @@ class PictureWall:
         """The case with its picture, where there is one to show."""
         true, predicted = self._classes[case.label], self._classes[case.predicted]
         source = self.picture(case.image)
-        lines = [f"true: {true}", f"predicted: {predicted}", f"probability {case.probability:.3f}"]
+        lines = [
+            tr("true: {true}", true=true),
+            tr("predicted: {predicted}", predicted=predicted),
+            tr("probability {probability}", probability=f"{case.probability:.3f}"),
+        ]
         if source is None and self._dataset is not None:
-            lines.append("picture not readable in the data set given")
-        title = case.image if self._named else f"line {case.line}"
+            lines.append(tr("picture not readable in the data set given"))
+        title = case.image if self._named else tr("line {line}", line=case.line)
         self._pictured.add(case.image)
-        return Tile(source, title, f"Image {title}, true class {true}, predicted {predicted}", tuple(lines))
+        return Tile(
+            source,
+            title,
+            tr("Image {title}, true class {true}, predicted {predicted}", title=title, true=true, predicted=predicted),
+            tuple(lines),
+        )
 
     def picture(self, name: str) -> str | None:
         """Picture of an image by its name; None where there is none to show."""

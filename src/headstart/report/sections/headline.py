@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from headstart.data.readers.table import GROUPS_NAMED_BY
-from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import Beware, Headline, Plain, Section, Sides, Text
+from headstart.report.locale.messages import mark, ntr, tr
 from headstart.report.sections import Drawn, register_section
 from headstart.report.sections.explanations import telling_blocks
 from headstart.report.sections.provenance import provenance_line
@@ -18,21 +18,27 @@ from headstart.report.text.score_scale import score_scale
 from headstart.results.exports.label_issues import LABEL_ISSUES_FILE
 from headstart.results.models.run_results import RunResults
 
-_PROVISIONAL: Final = (
+_PROVISIONAL: Final = mark(
     "This is a provisional answer, to look at and not to report: one head with its usual settings, judged on one "
     "holdout, beside no baseline. The whole job searches, judges every image and replaces it."
 )
 _VERDICTS = {
-    "helps": ("The pretrained network helps: it does better on these images than the best simple method.", "good"),
-    "hurts": ("The pretrained network hurts: on these images a simple method does better. Use that one.", "warning"),
+    "helps": (
+        mark("The pretrained network helps: it does better on these images than the best simple method."),
+        "good",
+    ),
+    "hurts": (
+        mark("The pretrained network hurts: on these images a simple method does better. Use that one."),
+        "warning",
+    ),
     "no evidence": (
-        "Nothing shows that the pretrained network does better on these images than the best simple method.",
+        mark("Nothing shows that the pretrained network does better on these images than the best simple method."),
         "warning",
     ),
 }
 _LONG = 250
 """Characters of warnings from which on the scale stands under the score, not under them."""
-_NOT_COMPARED = "No simple method was judged beside it, so whether the pretrained network helps is left open."
+_NOT_COMPARED = mark("No simple method was judged beside it, so whether the pretrained network helps is left open.")
 
 
 @register_section("result", after=None)
@@ -40,10 +46,12 @@ def headline_section(context: ReportContext, drawn: Drawn) -> Section:
     """Score, verdict and warnings side by side, then the telling images."""
     record, results = context.record, context.record.results
     headline, task = results.headline, results.task
-    weighted = ", weighted" if task.weighted else ""
+    judged_on = mark("{metric}, n = {n_judged} images")
+    if task.weighted:
+        judged_on = mark("{metric}, n = {n_judged} images, weighted")
     block = Headline(
         sentence=headline.text,
-        metric=f"{metric_title(headline.metric)}, n = {record.n_judged:,} images{weighted}",
+        metric=tr(judged_on, metric=metric_title(headline.metric), n_judged=f"{record.n_judged:,}"),
         value=text.judged(headline.value),
         interval=text.interval_of(headline.value, headline.ci95),
         speaks_of=results.protocol.interval.speaks_of,
@@ -55,14 +63,14 @@ def headline_section(context: ReportContext, drawn: Drawn) -> Section:
         left = (*left, scale)
     elif scale is not None:
         right = (*right, scale)
-    return Section("result", "Result", (Sides(left, right), *telling_blocks(context)))
+    return Section("result", tr("Result"), (Sides(left, right), *telling_blocks(context)))
 
 
 def _verdict(results: RunResults) -> Text:
     if results.provisional:
-        return Text(_PROVISIONAL, tone="warning")
+        return Text(tr(_PROVISIONAL), tone="warning")
     words, tone = _VERDICTS.get(str(results.headline.verdict), (_NOT_COMPARED, "note"))
-    return Text(words, tone=tone)
+    return Text(tr(words), tone=tone)
 
 
 def _beware(results: RunResults) -> tuple[Plain, ...]:
@@ -72,9 +80,11 @@ def _beware(results: RunResults) -> tuple[Plain, ...]:
         whole = (*warnings, *filter(None, (unknown,)))
         return (Beware(tuple((in_short(words), words) for words in whole)),)
     if unknown:
-        words = "No warnings were raised. Without groups it cannot be ruled out that images of one thing were split."
+        words = tr(
+            "No warnings were raised. Without groups it cannot be ruled out that images of one thing were split."
+        )
         return (Text(words, tone="note"), Text(unknown, tone="note"))
-    return (Text("No warnings were raised.", tone="good"),)
+    return (Text(tr("No warnings were raised."), tone="good"),)
 
 
 def _warnings(results: RunResults) -> tuple[str, ...]:
@@ -86,7 +96,7 @@ def _never_predicted(results: RunResults) -> tuple[str, ...]:
     """Sentence on the classes that no image was taken for; nothing where there are none."""
     columns = zip(results.task.classes, zip(*results.confusion, strict=True), strict=True)
     named = [name for name, column in columns if not sum(column)]
-    return (f"Never predicted: {text.listed(named)}.",) if named else ()
+    return (tr("Never predicted: {named}.", named=text.listed(named)),) if named else ()
 
 
 def _label_issues(results: RunResults) -> tuple[str, ...]:
@@ -94,7 +104,13 @@ def _label_issues(results: RunResults) -> tuple[str, ...]:
     n_listed = 0 if results.labels is None else results.labels.issues.n_listed
     if not n_listed or any(LABEL_ISSUES_FILE in sentence for sentence in results.warnings):
         return ()
-    return (f"{plural(n_listed, 'label looks', 'labels look')} wrong: see Labels to look at again.",)
+    return (
+        ntr(
+            "{n} label looks wrong: see Labels to look at again.",
+            "{n} labels look wrong: see Labels to look at again.",
+            n_listed,
+        ),
+    )
 
 
 def leakage_words(results: RunResults) -> str:
@@ -102,15 +118,24 @@ def leakage_words(results: RunResults) -> str:
     if results.task.groups_given is not False:
         return ""
     if results.protocol.own_folds:
-        return (
-            "The split came with the data and no groups were given, so only copies were looked for on both of its "
-            "sides. If images of one patient, part, scene or series stand on both, the score flatters: name what "
-            f"belongs together by {GROUPS_NAMED_BY}."
+        return tr(
+            "The split came with the data and no groups were given, so only copies were looked for on both "
+            "of its sides. If images of one patient, part, scene or series stand on both, the score "
+            "flatters: name what belongs together by {options}.",
+            options=tr(GROUPS_NAMED_BY),
         )
     n_copies = results.audit.near_duplicates.n_pairs
-    kept = f" but {plural(n_copies, 'pair')} of copies" if n_copies else ""
-    return (
-        f"No groups were given, so nothing was kept together{kept}. If several images show one patient, part or scene, "
-        "or were taken in one series, they stand on both sides of the split and the score flatters: name them by "
-        f"{GROUPS_NAMED_BY}."
+    if n_copies:
+        return tr(
+            "No groups were given, so nothing was kept together but {pairs}. If several images show one patient, part "
+            "or scene, or were taken in one series, they stand on both sides of the split and the score flatters: name "
+            "them by {options}.",
+            pairs=ntr("{n} pair of copies", "{n} pairs of copies", n_copies),
+            options=tr(GROUPS_NAMED_BY),
+        )
+    return tr(
+        "No groups were given, so nothing was kept together. If several images show one patient, "
+        "part or scene, or were taken in one series, they stand on both sides of the split and the score "
+        "flatters: name them by {options}.",
+        options=tr(GROUPS_NAMED_BY),
     )

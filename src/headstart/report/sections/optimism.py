@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from headstart.report.context import ReportContext
 from headstart.report.document import ReportTable, Section, Text
+from headstart.report.locale.messages import tr
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_title
@@ -15,14 +16,16 @@ def optimism_section(context: ReportContext, drawn: Drawn) -> Section:
     optimism = context.record.results.optimism
     title = metric_title(optimism.metric)
     rows = (
-        ("Inner folds, where the candidate was chosen", text.score(optimism.inner)),
-        ("Outer folds, where it was judged", text.score(optimism.outer)),
-        ("Difference, above zero where the inner folds flatter", text.score(optimism.difference)),
+        (tr("Inner folds, where the candidate was chosen"), text.score(optimism.inner)),
+        (tr("Outer folds, where it was judged"), text.score(optimism.outer)),
+        (tr("Difference, above zero where the inner folds flatter"), text.score(optimism.difference)),
     )
-    meaning = (
+    meaning = tr(
         "The best of many candidates looks better on the folds that chose it than it is. The outer folds took no part "
         "in the choice; scores, curves and matrices all come from them."
     )
     return Section(
-        "optimism", "Optimism of the choice", (Text(meaning), ReportTable(title, ("Measured on", "Value"), rows))
+        "optimism",
+        tr("Optimism of the choice"),
+        (Text(meaning), ReportTable(title, (tr("Measured on"), tr("Value")), rows)),
     )

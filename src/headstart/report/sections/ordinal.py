@@ -7,6 +7,7 @@ import numpy as np
 from headstart.metrics import METRICS
 from headstart.report.context import ReportContext
 from headstart.report.document import ReportTable, Section, Text
+from headstart.report.locale.messages import tr
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
@@ -20,10 +21,12 @@ def ordinal_sentences(context: ReportContext) -> list[MethodsSentence]:
     results = context.record.results
     if results.ordinal is None:
         return []
-    words = (
-        f"The classes are ordered ({', '.join(context.record.classes)}); Cohen's kappa with quadratic weights was "
-        f"{text.estimate(results.metrics['quadratic_kappa'])}, the mean absolute error "
-        f"{text.estimate(results.metrics['class_error'])} classes."
+    words = tr(
+        "The classes are ordered ({classes}); Cohen's kappa with quadratic weights was {kappa}, the mean "
+        "absolute error {error} classes.",
+        classes=", ".join(context.record.classes),
+        kappa=text.estimate(results.metrics["quadratic_kappa"]),
+        error=text.estimate(results.metrics["class_error"]),
     )
     return [MethodsSentence(MethodsPart.RESULTS, words)]
 
@@ -36,11 +39,16 @@ def ordinal_section(context: ReportContext, drawn: Drawn) -> Section | None:
     if found is None:
         return None
     words = Text(
-        f"The classes from the lowest to the highest: {', '.join(record.classes)}. Scores of the most probable class "
-        "that know the order stand below: a mistake counts by its width. A threshold asks whether an image is of a "
-        "class above it; the probability of that is the sum of those of the classes above."
+        tr(
+            "The classes from the lowest to the highest: {classes}. Scores of the most probable class that "
+            "know the order stand below: a mistake counts by its width. A threshold asks whether an image is "
+            "of a class above it; the probability of that is the sum of those of the classes above.",
+            classes=", ".join(record.classes),
+        )
     )
-    return Section("ordinal", "Ordered classes", (words, _scores(record), _widths(record), _thresholds(record, found)))
+    return Section(
+        "ordinal", tr("Ordered classes"), (words, _scores(record), _widths(record), _thresholds(record, found))
+    )
 
 
 def _scores(record: RunRecord) -> ReportTable:
@@ -54,7 +62,7 @@ def _scores(record: RunRecord) -> ReportTable:
         )
         for name in named
     )
-    return ReportTable("Scores that know the order", ("Score", "Value", "95 % interval"), rows)
+    return ReportTable(tr("Scores that know the order"), (tr("Score"), tr("Value"), tr("95 % interval")), rows)
 
 
 def _widths(record: RunRecord) -> ReportTable:
@@ -66,21 +74,22 @@ def _widths(record: RunRecord) -> ReportTable:
         (
             text.count(width),
             text.percent(float(confusion[np.abs(distance) == width].sum() / total)),
-            text.percent(float(confusion[distance == width].sum() / total)) if width else text.MISSING,
-            text.percent(float(confusion[distance == -width].sum() / total)) if width else text.MISSING,
+            text.percent(float(confusion[distance == width].sum() / total)) if width else text.missing(),
+            text.percent(float(confusion[distance == -width].sum() / total)) if width else text.missing(),
         )
         for width in range(len(confusion))
     )
     return ReportTable(
-        "How far predictions lie from the truth",
-        ("Classes apart", "Share of images", "Predicted too low", "Predicted too high"),
+        tr("How far predictions lie from the truth"),
+        (tr("Classes apart"), tr("Share of images"), tr("Predicted too low"), tr("Predicted too high")),
         rows,
     )
 
 
 def _thresholds(record: RunRecord, found: OrdinalResults) -> ReportTable:
     rows = tuple(
-        (f"above {one.above}", text.estimate(one.roc_auc), text.judged(one.ece.value)) for one in found.thresholds
+        (tr("above {above}", above=one.above), text.estimate(one.roc_auc), text.judged(one.ece.value))
+        for one in found.thresholds
     )
-    columns = ("Threshold", "ROC AUC (95 % interval)", "Calibration error (debiased)")
-    return ReportTable("At every threshold", columns, rows)
+    columns = (tr("Threshold"), tr("ROC AUC (95 % interval)"), tr("Calibration error (debiased)"))
+    return ReportTable(tr("At every threshold"), columns, rows)

@@ -11,6 +11,7 @@ from headstart.errors import plural
 from headstart.report.context import ReportContext, recipe_of_recordings
 from headstart.report.document import Block, Plot, ReportTable, Section, Text
 from headstart.report.figures.timeline import Timeline, draw_timeline
+from headstart.report.locale.messages import mark, ntr, tr
 from headstart.report.sections import Drawn, figure_row, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
@@ -26,17 +27,17 @@ _CLASS_OF_WINDOW: Final = {
     "centre": "is of the class of its middle sample",
 }
 _COLUMNS: Final = (
-    "Recording",
-    "Windows",
-    "of them anomalies",
-    "ROC AUC",
-    "Judged rightly",
-    "Events found",
-    "Half of them within",
-    "False alarms an hour",
-    "Normal running in alarm",
-    "Affiliation precision",
-    "Affiliation recall",
+    mark("Recording"),
+    mark("Windows"),
+    mark("of them anomalies"),
+    mark("ROC AUC"),
+    mark("Judged rightly"),
+    mark("Events found"),
+    mark("Half of them within"),
+    mark("False alarms an hour"),
+    mark("Normal running in alarm"),
+    mark("Affiliation precision"),
+    mark("Affiliation recall"),
 )
 
 
@@ -93,60 +94,73 @@ def recordings_section(context: ReportContext, drawn: Drawn) -> Section | None:
     found = context.once(_judged)
     if found is None:
         return None
-    rows = [_row("all", found.pooled)]
+    rows = [_row(tr("all"), found.pooled)]
     rows += [_row(_name(context, one, number), one) for number, one in enumerate(found.recordings, 1)]
     blocks: list[Block] = [
         Text(found.pooled.events.words),
         _truth_table(found.pooled),
-        ReportTable("Recordings, every window judged by a model that had not seen it", _COLUMNS, tuple(rows)),
+        ReportTable(
+            tr("Recordings, every window judged by a model that had not seen it"),
+            tuple(tr(name) for name in _COLUMNS),
+            tuple(rows),
+        ),
         Text(_how_to_read(found), tone="note"),
     ]
     for number in range(1, min(len(found.recordings), MAX_TIMELINES) + 1):
         blocks += figure_row(drawn, _stem(number))
     if len(found.recordings) > MAX_TIMELINES:
-        blocks.append(Text(f"The first {MAX_TIMELINES} recordings are drawn.", tone="note"))
-    return Section("recordings", "Recordings: events and alarms", tuple(blocks))
+        blocks.append(Text(tr("The first {n_drawn} recordings are drawn.", n_drawn=MAX_TIMELINES), tone="note"))
+    return Section("recordings", tr("Recordings: events and alarms"), tuple(blocks))
 
 
 def _truth_table(pooled: AlarmFacts) -> ReportTable:
     """Windows by their true class in rows, as Table 2 of the paper has them."""
     (hits, false), (missed, found) = pooled.confusion
-    rows = (("normal", f"{hits:,}", f"{false:,}"), ("anomaly", f"{missed:,}", f"{found:,}"))
-    return ReportTable("Windows by true class", ("True class", "predicted normal", "predicted anomaly"), rows)
+    rows = ((tr("normal"), f"{hits:,}", f"{false:,}"), (tr("anomaly"), f"{missed:,}", f"{found:,}"))
+    return ReportTable(
+        tr("Windows by true class"), (tr("True class"), tr("predicted normal"), tr("predicted anomaly")), rows
+    )
 
 
 def _row(name: str, one: AlarmFacts) -> tuple[str, ...]:
     (hits, false), (missed, found) = one.confusion
     n, events = hits + false + missed + found, one.events
-    delay = text.MISSING if events.median_delay_s is None else f"{events.median_delay_s:.0f} s"
+    delay = text.missing() if events.median_delay_s is None else f"{events.median_delay_s:.0f} s"
     return (
         name,
         text.count(n),
         text.count(missed + found),
         text.score(one.roc_auc),
-        text.percent((hits + found) / n) if n else text.MISSING,
-        f"{events.n_found:,} of {events.n_events:,}",
+        text.percent((hits + found) / n) if n else text.missing(),
+        tr("{n_found} of {n_events}", n_found=f"{events.n_found:,}", n_events=f"{events.n_events:,}"),
         delay,
         text.score(events.false_per_hour),
-        text.percent(events.normal_hours_in_alarm / events.normal_hours) if events.normal_hours else text.MISSING,
+        text.percent(events.normal_hours_in_alarm / events.normal_hours) if events.normal_hours else text.missing(),
         f"{text.score(one.affiliation.precision)} ({text.score(one.affiliation.precision_by_chance)})",
         f"{text.score(one.affiliation.recall)} ({text.score(one.affiliation.recall_by_chance)})",
     )
 
 
 def _how_to_read(found: RecordingsJudged) -> str:
-    return (
-        "An event is found when an alarm is raised in it; the delay counts to the end of the window that raised the "
-        f"alarm. An alarm that overlaps no event, nor the {found.window_s:g} s after one, is false; how much of normal "
-        "running lies in alarms, the time until they clear included, says what one long alarm costs. Affiliation says "
-        "how near alarms lie to events, in brackets that of the same alarms at other times. No points are adjusted: a "
-        "window is found or missed by itself. Predictions are those of the first repeat."
+    return tr(
+        "An event is found when an alarm is raised in it; the delay counts to the end of the window that "
+        "raised the alarm. An alarm that overlaps no event, nor the {window_s} s after one, is false; "
+        "how much of normal running lies in alarms, the time until they clear included, says what one "
+        "long alarm costs. Affiliation says how near alarms lie to events, in brackets that of the same "
+        "alarms at other times. No points are adjusted: a window is found or missed by itself. "
+        "Predictions are those of the first repeat.",
+        window_s=f"{found.window_s:g}",
     )
 
 
 def _timeline(name: str, number: int, one: RecordingFacts) -> Plot:
     n_alarms, n_events = len(one.alarm_s), len(one.event_s)
-    finding = f"{name}: {plural(n_alarms, 'alarm')} beside {plural(n_events, 'true event')}"
+    finding = tr(
+        "{name}: {alarms} beside {events}",
+        name=name,
+        alarms=ntr("{n} alarm", "{n} alarms", n_alarms),
+        events=ntr("{n} true event", "{n} true events", n_events),
+    )
     shown = Timeline(
         name=name,
         time_s=np.array(one.time_s),
@@ -155,11 +169,11 @@ def _timeline(name: str, number: int, one: RecordingFacts) -> Plot:
         events=np.array(one.event_s, dtype=np.float64).reshape(-1, 2),
         alarms=np.array(one.alarm_s, dtype=np.float64).reshape(-1, 2),
         finding=finding,
-        score_label="probability of an anomaly",
+        score_label=mark("probability of an anomaly"),
         is_probability=True,
     )
-    caption = "True events, alarms and the probability of an anomaly, by a model that had not seen the recording."
-    return Plot(_stem(number), draw_timeline(shown), f"Timeline of {finding}", caption)
+    caption = tr("True events, alarms and the probability of an anomaly, by a model that had not seen the recording.")
+    return Plot(_stem(number), draw_timeline(shown), tr("Timeline of {finding}", finding=finding), caption)
 
 
 def _stem(number: int) -> str:
@@ -167,4 +181,4 @@ def _stem(number: int) -> str:
 
 
 def _name(context: ReportContext, one: RecordingFacts, number: int) -> str:
-    return one.name if context.images else f"recording {number}"
+    return one.name if context.images else tr("recording {number}", number=number)

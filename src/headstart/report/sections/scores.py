@@ -7,7 +7,8 @@ import math
 from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import ReportTable, Section, Text
-from headstart.report.many_classes import first_classes, shown_words
+from headstart.report.locale.messages import mark, tr
+from headstart.report.many_classes import first_classes, with_left_out
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
@@ -17,14 +18,20 @@ from headstart.results.read import RunRecord
 
 # By the authors as the interval's method names them in its reference; any other reference is cited as it stands.
 _KNOWN_REFERENCES = {
-    "Nadeau & Bengio": "C. Nadeau, Y. Bengio. Inference for the Generalization Error. Machine Learning 52, 239-281, "
-    "2003. DOI 10.1023/A:1024068626366.",
-    "Bates, Hastie": "S. Bates, T. Hastie, R. Tibshirani. Cross-Validation: What Does It Estimate and How Well Does It "
-    "Do It? Journal of the American Statistical Association 119(546), 1434-1445, 2024. "
-    "DOI 10.1080/01621459.2023.2197686.",
-    "Franco, Little, Louis, Slud": "C. Franco, R. J. A. Little, T. A. Louis, E. V. Slud. Comparative Study of "
-    "Confidence Intervals for Proportions in Complex Sample Surveys. Journal of Survey Statistics and Methodology "
-    "7(3), 2019. PMC6690503.",
+    "Nadeau & Bengio": (
+        "C. Nadeau, Y. Bengio. Inference for the Generalization Error. Machine Learning 52, 239-281, "
+        "2003. DOI 10.1023/A:1024068626366."
+    ),
+    "Bates, Hastie": (
+        "S. Bates, T. Hastie, R. Tibshirani. Cross-Validation: What Does It Estimate and How Well Does It "
+        "Do It? Journal of the American Statistical Association 119(546), 1434-1445, 2024. "
+        "DOI 10.1080/01621459.2023.2197686."
+    ),
+    "Franco, Little, Louis, Slud": (
+        "C. Franco, R. J. A. Little, T. A. Louis, E. V. Slud. Comparative Study of "
+        "Confidence Intervals for Proportions in Complex Sample Surveys. Journal of Survey Statistics and Methodology "
+        "7(3), 2019. PMC6690503."
+    ),
 }
 _SECONDARY = ("accuracy", "balanced_accuracy", "recall", "specificity", "mcc", "roc_auc")
 
@@ -87,18 +94,19 @@ def scores_section(context: ReportContext, drawn: Drawn) -> Section:
         for name in ordered_metrics(metrics)
     )
     overall = ReportTable(
-        f"Scores on held-out images, n = {record.n_judged:,}",
-        ("Metric", "Value", "95 % interval", "SD across folds"),
+        tr("Scores on held-out images, n = {n_judged}", n_judged=f"{record.n_judged:,}"),
+        (tr("Metric"), tr("Value"), tr("95 % interval"), tr("SD across folds")),
         rows,
     )
     interval = record.results.protocol.interval
     reference = f" ({interval.reference.rstrip('.')})" if interval.reference else ""
-    note = (
-        f"The 95 % intervals speak of {interval.speaks_of.rstrip('.')}. "
-        f"Method: {interval.method.rstrip('.')}{reference}. "
-        "The SD across folds shows how much single folds differ; it is no interval."
+    note = tr(
+        "The 95 % intervals speak of {speaks_of}. Method: {method}. The SD across folds shows "
+        "how much single folds differ; it is no interval.",
+        speaks_of=interval.speaks_of.rstrip("."),
+        method=f"{interval.method.rstrip('.')}{reference}",
     )
-    return Section("scores", "Scores", (overall, _class_table(record), Text(note, tone="note")))
+    return Section("scores", tr("Scores"), (overall, _class_table(record), Text(note, tone="note")))
 
 
 def _class_table(record: RunRecord) -> ReportTable:
@@ -114,9 +122,15 @@ def _class_table(record: RunRecord) -> ReportTable:
         )
         for name in (record.classes[code] for code in shown)
     )
-    columns = ("Class", "Support", *(metric_title(name) for name in names))
-    left_out = shown_words(len(found), shown, "of lowest recall", "results.json, under per_class")
-    caption = f"By class, each against the others: value, and its 95 % interval below{left_out}"
+    columns = (tr("Class"), tr("Support"), *(metric_title(name) for name in names))
+    caption = with_left_out(
+        tr("By class, each against the others: value, and its 95 % interval below"),
+        len(found),
+        shown,
+        mark(
+            "Of {n_classes} classes the {n_shown} of lowest recall; the others stand in results.json, under per_class"
+        ),
+    )
     return ReportTable(caption, columns, rows)
 
 

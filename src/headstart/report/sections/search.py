@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from headstart.errors import plural
 from headstart.heads.spec import KINDS
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, FigureRow, Plot, ReportTable, Section, Text
 from headstart.report.figures.search import search_plots
+from headstart.report.locale.messages import ntr, tr
 from headstart.report.search_effects import Effect, designs, effects, source_labels
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
@@ -78,7 +78,7 @@ def search_section(search: Search, drawn: Drawn, notes: Sequence[str] = ()) -> S
     blocks += [best_table(outer), tied_table(outer), often_tied_table(outer)]
     blocks += [FigureRow((picture,)) for picture in pictures]
     blocks += [effect_table(search.table, search.found)] if search.found else []
-    return Section("search", "The search", tuple(blocks))
+    return Section("search", tr("The search"), tuple(blocks))
 
 
 def _summary(table: CandidateTable) -> str:
@@ -87,28 +87,41 @@ def _summary(table: CandidateTable) -> str:
     n_candidates = len(np.unique(columns["candidate"]))
     failed = int(columns["failed"].sum())
     failures = (
-        f" {text.count(failed)} of {text.count(len(table))} trials failed and were never chosen." if failed else ""
+        tr(
+            "{failed} of {n_trials} trials failed and were never chosen.",
+            failed=text.count(failed),
+            n_trials=text.count(len(table)),
+        )
+        if failed
+        else ""
     )
-    return (
-        f"{plural(n_candidates, 'candidate')}, {plural(n_folds, 'outer fold')}, {table.n_inner} inner folds "
-        f"each; chosen by {score_name(table)}.{failures} Every trial stands in candidates.parquet."
+    tried = tr(
+        "{candidates}, {folds}, {n_inner} inner folds each; chosen by {score}.",
+        candidates=ntr("{n} candidate", "{n} candidates", n_candidates),
+        folds=ntr("{n} outer fold", "{n} outer folds", n_folds),
+        n_inner=table.n_inner,
+        score=score_name(table),
     )
+    return " ".join(filter(None, (tried, failures, tr("Every trial stands in candidates.parquet."))))
 
 
 def _rule(table: CandidateTable) -> str:
-    return (
-        f"Tied with the winner: candidates whose inner {score_name(table)} is not told apart from the winner's at 5 % "
-        "over all comparisons together (paired over the images of the inner folds, groups drawn as wholes, widened for "
-        "shared training images). Cheapest: least time for features, one fit and 1,000 predictions by a rough cost "
-        "model. A best inner score flatters, because it is the best of many; the outer score does not."
+    return tr(
+        "Tied with the winner: candidates whose inner {score} is not told apart from the winner's at 5 % "
+        "over all comparisons together (paired over the images of the inner folds, groups drawn as "
+        "wholes, widened for shared training images). Cheapest: least time for features, one fit and "
+        "1,000 predictions by a rough cost model. A best inner score flatters, because it is the best of "
+        "many; the outer score does not.",
+        score=score_name(table),
     )
 
 
 def _halving_note(summary: str) -> str:
-    return (
-        f"{summary} Means and effects below are of the candidates that reached the last rung: weak settings had their "
-        "worst candidates dropped and look better than they are."
+    meaning = tr(
+        "Means and effects below are of the candidates that reached the last rung: weak "
+        "settings had their worst candidates dropped and look better than they are.",
     )
+    return f"{summary} {meaning}"
 
 
 def _rows_of(table: CandidateTable, fold: tuple[int, int]) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -123,13 +136,13 @@ def best_table(table: CandidateTable) -> ReportTable:
     names = _TABLE_SETTINGS if dense else ()
     rows = tuple(_best_row(table, label, np.flatnonzero(labels == label), names) for label in dict.fromkeys(labels))
     columns = (
-        "Features",
-        "Head",
+        tr("Features"),
+        tr("Head"),
         *(text.words(name).capitalize() for name in names),
-        f"Inner {score_name(table)}",
-        f"Outer {score_name(table)}",
+        tr("Inner {score}", score=score_name(table)),
+        tr("Outer {score}", score=score_name(table)),
     )
-    caption = (
+    caption = tr(
         "Best candidate of each source of features, fold by fold: the value preferred most often, and in how many "
         "folds; mean scores of the folds' best"
     )
@@ -142,13 +155,14 @@ def _best_row(
     columns = table.columns
     best = [found for fold in outer_fold_numbers(table) if (found := _best_of(table, rows, fold)) is not None]
     if not best:
-        return (label, *["n/a"] * (len(names) + 3))
+        return (label, *[text.missing()] * (len(names) + 3))
     cells = [_preferred([columns[name][row] for row in best]) for name in ("kind", *names)]
     inner = text.score(float(np.mean(columns["inner_score"][best])))
     judged = [float(columns["outer_score"][row]) for row in best if np.isfinite(columns["outer_score"][row])]
-    outer = text.score(float(np.mean(judged))) if judged else text.MISSING
-    partly = f" ({plural(len(judged), 'fold')})" if 0 < len(judged) < len(best) else ""
-    return (label, *cells, inner, outer + partly)
+    outer = text.score(float(np.mean(judged))) if judged else text.missing()
+    if 0 < len(judged) < len(best):
+        outer = ntr("{score} ({n} fold)", "{score} ({n} folds)", len(judged), score=outer)
+    return (label, *cells, inner, outer)
 
 
 def _best_of(table: CandidateTable, rows: np.ndarray[Any, np.dtype[np.int64]], fold: tuple[int, int]) -> int | None:
@@ -185,7 +199,7 @@ def tied_table(table: CandidateTable) -> ReportTable:
             (
                 text.fold_name(repeat, fold, n_repeats),
                 _candidate_label(table, winner, labels),
-                f"{text.count(n_tied)} of {text.count(n_ranked)}",
+                tr("{n_tied} of {n_ranked}", n_tied=text.count(n_tied), n_ranked=text.count(n_ranked)),
                 _candidate_label(table, cheapest, labels),
                 _ratio(columns["cost"][winner], columns["cost"][cheapest]),
                 text.score(float(columns["inner_score"][winner])),
@@ -193,18 +207,26 @@ def tied_table(table: CandidateTable) -> ReportTable:
             )
         )
     score = score_name(table)
-    names = ("Fold", "Winner", "Tied", "Cheapest tied", "Cost, winner : cheapest", f"Inner {score}", f"Outer {score}")
+    names = (
+        tr("Fold"),
+        tr("Winner"),
+        tr("Tied"),
+        tr("Cheapest tied"),
+        tr("Cost, winner : cheapest"),
+        tr("Inner {score}", score=score),
+        tr("Outer {score}", score=score),
+    )
     return ReportTable(
-        "Winner, candidates tied with it, and the cheapest of those", names, tuple(rows), frozenset({1, 3})
+        tr("Winner, candidates tied with it, and the cheapest of those"), names, tuple(rows), frozenset({1, 3})
     )
 
 
 def _ratio(cost: float, least: float) -> str:
-    return f"{cost / least:.1f} : 1" if least > 0 else text.MISSING
+    return f"{cost / least:.1f} : 1" if least > 0 else text.missing()
 
 
 def _known(value: float) -> str:
-    return text.score(float(value)) if np.isfinite(value) else text.MISSING
+    return text.score(float(value)) if np.isfinite(value) else text.missing()
 
 
 def _candidate_label(table: CandidateTable, row: int, labels: Sequence[str]) -> str:
@@ -223,20 +245,27 @@ def often_tied_table(table: CandidateTable) -> ReportTable:
     rows = tuple(
         (
             _candidate_label(table, first[number], labels),
-            f"{times[number]} of {n_folds}",
+            tr("{times} of {n_folds}", times=times[number], n_folds=n_folds),
             _seconds(columns["cost"][first[number]]),
             text.score(_mean_score(table, number)),
         )
         for number in ranked[:MAX_TIED]
     )
-    caption = f"Tied with the winner in most folds, cheapest first ({len(rows)} of {len(ranked):,} ever tied)"
+    caption = tr(
+        "Tied with the winner in most folds, cheapest first ({n_rows} of {n_ranked} ever tied)",
+        n_rows=len(rows),
+        n_ranked=f"{len(ranked):,}",
+    )
     return ReportTable(
-        caption, ("Candidate", "Folds", "Rough cost", f"Mean inner {score_name(table)}"), rows, frozenset()
+        caption,
+        (tr("Candidate"), tr("Folds"), tr("Rough cost"), tr("Mean inner {score}", score=score_name(table))),
+        rows,
+        frozenset(),
     )
 
 
 def _seconds(value: float) -> str:
-    return text.duration(float(value)) if value >= 0.1 else f"{1000 * value:.0f} ms"
+    return text.duration(float(value)) if value >= 0.1 else tr("{value} ms", value=f"{1000 * value:.0f}")
 
 
 def _mean_score(table: CandidateTable, number: int) -> float | None:
@@ -253,9 +282,13 @@ def effect_table(table: CandidateTable, found: SettingEffects) -> ReportTable:
         for factor, made in zip(design.factors, lists, strict=True)
         for effect in made
     ]
-    names = ("Setting", "Value", f"Effect on inner {score_name(table)}", "95 % interval")
-    return ReportTable("Effect of every value of every setting", names, tuple(rows), frozenset({1}))
+    names = (tr("Setting"), tr("Value"), tr("Effect on inner {score}", score=score_name(table)), tr("95 % interval"))
+    return ReportTable(tr("Effect of every value of every setting"), names, tuple(rows), frozenset({1}))
 
 
 def _bounds(effect: Effect) -> str:
-    return f"{effect.low:+.4f} to {effect.high:+.4f}" if np.isfinite(effect.low) else text.MISSING
+    return (
+        tr("{low} to {high}", low=f"{effect.low:+.4f}", high=f"{effect.high:+.4f}")
+        if np.isfinite(effect.low)
+        else text.missing()
+    )

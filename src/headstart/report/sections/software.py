@@ -7,6 +7,7 @@ from typing import Any
 
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Bullets, ReportTable, Section
+from headstart.report.locale.messages import mark, tr
 from headstart.report.sections import Drawn, register_section
 from headstart.report.sections.recordings import scaled_by_training
 from headstart.report.text import format as text
@@ -17,10 +18,10 @@ from headstart.results.models.sources import BackboneFacts, EngineRecord, Source
 from headstart.results.models.timings import RunTimings
 
 _ENGINE_WORDS = {
-    "folded": "batch normalisation merged into convolutions",
-    "compiled": "compiled by torch",
-    "n_streams": "n_batches computed at a time",
-    "network_sha256": "hash of the int8 network",
+    "folded": mark("batch normalisation merged into convolutions"),
+    "compiled": mark("compiled by torch"),
+    "n_streams": mark("number of batches computed at a time"),
+    "network_sha256": mark("hash of the int8 network"),
 }
 _CITED_SOFTWARE = ("python", "torch", "timm", "scikit-learn", "numpy")
 
@@ -47,17 +48,21 @@ def software_section(context: ReportContext, drawn: Drawn) -> Section:
     timings, backbone = record.timings, record.results.backbone
     sources = record.results.sources
     blocks: list[Block] = [_source_table(sources)] if len(sources) > 1 else []
-    of_model = "Backbone of the final model" if len(sources) > 1 else "Backbone"
-    blocks.append(mapping_table(f"{of_model} with preparation and engine", _network_facts(backbone)))
+    network = (
+        tr("Backbone of the final model with preparation and engine")
+        if len(sources) > 1
+        else tr("Backbone with preparation and engine")
+    )
+    blocks.append(mapping_table(network, _network_facts(backbone)))
     blocks += _engine_blocks(record.results.engine)
-    caption = "Weights" if backbone.weights.is_random else "Pretrained weights"
+    caption = tr("Weights") if backbone.weights.is_random else tr("Pretrained weights")
     blocks.append(mapping_table(caption, text.fields_of(backbone.weights)))
     spent = {key: text.duration(value) for key, value in timings.seconds.items() if value is not None}
-    blocks.append(mapping_table("Time taken", spent | _speed(timings)))
-    blocks.append(mapping_table("Versions", {"headstart": record.results.headstart, **timings.versions}))
+    blocks.append(mapping_table(tr("Time taken"), spent | _speed(timings)))
+    blocks.append(mapping_table(tr("Versions"), {"headstart": record.results.headstart, **timings.versions}))
     if timings.machine:
-        blocks.append(mapping_table("Machine", timings.machine))
-    return Section("software", "Weights, versions and time", tuple(blocks))
+        blocks.append(mapping_table(tr("Machine"), timings.machine))
+    return Section("software", tr("Weights, versions and time"), tuple(blocks))
 
 
 def _network_facts(backbone: BackboneFacts) -> dict[str, Any]:
@@ -66,7 +71,7 @@ def _network_facts(backbone: BackboneFacts) -> dict[str, Any]:
     first = {key: facts[key] for key in ("name", "stage", "feature_width") if key in facts}
     others = {key: value for key, value in facts.items() if key not in ("weights", "engine", "features", *first)}
     engine = {_ENGINE_WORDS.get(key, key): value for key, value in text.fields_of(backbone.engine).items()}
-    return first | dict(sorted((others | engine).items()))
+    return first | dict(sorted((others | engine).items(), key=lambda fact: fact[0].replace("number of ", "n_")))
 
 
 def _source_table(sources: Sequence[SourceFacts]) -> ReportTable:
@@ -82,8 +87,10 @@ def _source_table(sources: Sequence[SourceFacts]) -> ReportTable:
         )
         for source in sources
     )
-    columns = ("Source", "Weights", "Input, pixels", "Features", "Computed by", "Times chosen")
-    return ReportTable(f"{len(sources)} sources of features competed", columns, rows, frozenset({1}))
+    columns = (tr("Source"), tr("Weights"), tr("Input, pixels"), tr("Features"), tr("Computed by"), tr("Times chosen"))
+    return ReportTable(
+        tr("{n_sources} sources of features competed", n_sources=len(sources)), columns, rows, frozenset({1})
+    )
 
 
 def _engine_blocks(engine: EngineRecord) -> list[Block]:
@@ -92,16 +99,24 @@ def _engine_blocks(engine: EngineRecord) -> list[Block]:
         (
             entry.engine,
             _two_digits(entry.parity.relative_error),
-            f"at most {entry.tolerance.relative_error:g}",
+            tr("at most {relative_error}", relative_error=f"{entry.tolerance.relative_error:g}"),
             text.score(entry.parity.agreement),
-            f"at least {entry.tolerance.agreement:g}",
+            tr("at least {agreement}", agreement=f"{entry.tolerance.agreement:g}"),
             text.count(entry.parity.n_images),
-            "yes" if entry.within else "no",
+            tr("yes") if entry.within else tr("no"),
         )
         for entry in engine.tried
     )
-    columns = ("Engine", "Relative error", "Tolerated", "Agreement", "Tolerated", "Images", "Within")
-    caption = "Engines compared with the plain one, torch fp32, on images of this data set"
+    columns = (
+        tr("Engine"),
+        tr("Relative error"),
+        tr("Tolerated"),
+        tr("Agreement"),
+        tr("Tolerated"),
+        tr("Images"),
+        tr("Within"),
+    )
+    caption = tr("Engines compared with the plain one, torch fp32, on images of this data set")
     shown = {f"{entry.engine} is not used" for entry in engine.tried}
     notes = tuple(note for note in engine.notes if note.split(":")[0] not in shown)
     blocks: list[Block] = [ReportTable(caption, columns, rows)] if rows else []
@@ -109,15 +124,15 @@ def _engine_blocks(engine: EngineRecord) -> list[Block]:
 
 
 def _two_digits(value: float | None) -> str:
-    return text.MISSING if value is None else f"{value:.2g}"
+    return text.missing() if value is None else f"{value:.2g}"
 
 
 def _speed(timings: RunTimings) -> dict[str, str]:
     speed = timings.images_per_second
-    return {} if speed is None else {"speed of features": f"{speed:,.1f} images per second"}
+    return {} if speed is None else {mark("speed of features"): tr("{speed} images per second", speed=f"{speed:,.1f}")}
 
 
 def mapping_table(caption: str, facts: Mapping[str, Any]) -> ReportTable:
     """Any JSON object as a table of two columns."""
-    rows = tuple((text.words(key), text.plain(value)) for key, value in facts.items())
-    return ReportTable(caption, ("Item", "Value"), rows, frozenset({1}))
+    rows = tuple((tr(text.words(key)), text.plain(value)) for key, value in facts.items())
+    return ReportTable(caption, (tr("Item"), tr("Value")), rows, frozenset({1}))

@@ -10,6 +10,7 @@ from headstart.data.split.automatic import USUAL
 from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Bullets, ReportTable, Section
+from headstart.report.locale.messages import tr
 from headstart.report.many_classes import MAX_CLASSES
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
@@ -95,22 +96,22 @@ def split_section(context: ReportContext, drawn: Drawn) -> Section:
     record = context.record
     protocol = record.results.protocol
     rows = (
-        ("Scheme", protocol.scheme),
-        *([("By the size of the data", protocol.split_rule)] if protocol.split_rule else []),
-        ("Outer folds", "as given by the user" if protocol.own_folds else "drawn by headstart"),
-        ("Repeats", text.count(protocol.repeats)),
-        ("Seed", str(protocol.seed)),
-        ("Chosen by", metric_title(protocol.choose_by)),
-        ("Split hash", protocol.split_hash),
+        (tr("Scheme"), protocol.scheme),
+        *([(tr("By the size of the data"), protocol.split_rule)] if protocol.split_rule else []),
+        (tr("Outer folds"), tr("as given by the user") if protocol.own_folds else tr("drawn by headstart")),
+        (tr("Repeats"), text.count(protocol.repeats)),
+        (tr("Seed"), str(protocol.seed)),
+        (tr("Chosen by"), metric_title(protocol.choose_by)),
+        (tr("Split hash"), protocol.split_hash),
     )
-    facts = ReportTable("The split, also in split.json", ("Item", "Value"), rows, frozenset({1}))
+    facts = ReportTable(tr("The split, also in split.json"), (tr("Item"), tr("Value")), rows, frozenset({1}))
     blocks: list[Block] = [facts, _fold_counts(record)]
     if record.split.notes:
         blocks.append(Bullets(record.split.notes))
     ignored = record.results.optimism_from_ignored_groups
     if ignored:
         blocks.append(_ignored_groups_table(ignored))
-    return Section("split", "The split", tuple(blocks))
+    return Section("split", tr("The split"), tuple(blocks))
 
 
 def _fold_counts(record: RunRecord) -> ReportTable:
@@ -118,7 +119,7 @@ def _fold_counts(record: RunRecord) -> ReportTable:
     predictions = record.predictions
     codes = range(len(record.classes))
     many = len(codes) > MAX_CLASSES
-    named = ("Fewest of a class", "Most of a class") if many else record.classes
+    named = (tr("Fewest of a class"), tr("Most of a class")) if many else record.classes
     rows = []
     for fold in record.results.folds:
         inside = (predictions.repeat == fold.repeat) & (predictions.fold == fold.fold)
@@ -126,7 +127,9 @@ def _fold_counts(record: RunRecord) -> ReportTable:
         counts = [text.count(int(count)) for count in ((tested.min(), tested.max()) if many else tested)]
         name = text.fold_name(fold.repeat, fold.fold, record.results.protocol.repeats)
         rows.append((name, text.count(fold.n_train), text.count(fold.n_test), *counts))
-    return ReportTable("Test images of every class by fold", ("Fold", "Train", "Test", *named), tuple(rows))
+    return ReportTable(
+        tr("Test images of every class by fold"), (tr("Fold"), tr("Train"), tr("Test"), *named), tuple(rows)
+    )
 
 
 def _ignored_groups_table(ignored: Mapping[str, IgnoredGroups]) -> ReportTable:
@@ -140,6 +143,6 @@ def _ignored_groups_table(ignored: Mapping[str, IgnoredGroups]) -> ReportTable:
         )
         for name in ordered_metrics(ignored)
     )
-    columns = ("Metric", "Groups kept", "Groups ignored", "Difference")
-    caption = "Optimism from ignoring groups: what a split that ignores them would have claimed"
+    columns = (tr("Metric"), tr("Groups kept"), tr("Groups ignored"), tr("Difference"))
+    caption = tr("Optimism from ignoring groups: what a split that ignores them would have claimed")
     return ReportTable(caption, columns, rows)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import ReportTable, Section, Text
+from headstart.report.locale.messages import tr
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
@@ -56,7 +57,14 @@ def table_section(context: ReportContext, drawn: Drawn) -> Section | None:
     table = context.record.results.table
     if table is None:
         return None
-    columns = ("Column", "Kind", "Missing", "Values", "Balanced accuracy by it alone", "Encoded as")
+    columns = (
+        tr("Column"),
+        tr("Kind"),
+        tr("Missing"),
+        tr("Values"),
+        tr("Balanced accuracy by it alone"),
+        tr("Encoded as"),
+    )
     rows = tuple(
         (
             column.name,
@@ -69,10 +77,10 @@ def table_section(context: ReportContext, drawn: Drawn) -> Section | None:
         for column in table.columns
     )
     blocks = (
-        ReportTable("Table columns beside the pictures", columns, rows, frozenset({5})),
+        ReportTable(tr("Table columns beside the pictures"), columns, rows, frozenset({5})),
         Text(f"{_HOW} {_weight(table)}.{_of_arrays(table)}", tone="note"),
     )
-    return Section("table", "Table columns", blocks)
+    return Section("table", tr("Table columns"), blocks)
 
 
 def _columns_in_words(columns: Sequence[TableColumnFacts]) -> str:

@@ -6,7 +6,8 @@ from headstart.errors import plural
 from headstart.report.context import ReportContext, recipe_of_cells, recipe_of_recordings, shown_origin
 from headstart.report.document import Block, ReportTable, Section, Text
 from headstart.report.figures.style import class_labels
-from headstart.report.many_classes import MAX_CLASSES, first_classes, shown_words
+from headstart.report.locale.messages import mark, ntr, tr
+from headstart.report.many_classes import MAX_CLASSES, first_classes, with_left_out
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
@@ -78,18 +79,28 @@ def _joined_words(copies: NearDuplicateFacts) -> str:
     return f"copies were kept on one side of every split: {text.listed(found)}" if found else ""
 
 
+def _question(task: TaskFacts) -> str:
+    images = ntr("{n} image", "{n} images", task.n_images)
+    if not task.n_groups or task.groups_given is False:
+        return tr(
+            "To which of {n_classes} classes does an image belong? {images} were given.",
+            n_classes=len(task.classes),
+            images=images,
+        )
+    return tr(
+        "To which of {n_classes} classes does an image belong? {images} were given; the {groups} that they form, "
+        "near-duplicates joined, stay whole in every split.",
+        n_classes=len(task.classes),
+        images=images,
+        groups=ntr("{n} group", "{n} groups", task.n_groups),
+    )
+
+
 @register_section("question", after="gallery", methods=task_sentences)
 def task_section(context: ReportContext, drawn: Drawn) -> Section:
     """The task: classes with their counts, and the positive class."""
     record = context.record
     task = record.results.task
-    n_images = plural(task.n_images, "image")
-    question = f"To which of {len(task.classes)} classes does an image belong? {n_images} were given"
-    kept = (
-        f"; the {plural(task.n_groups, 'group')} that they form, near-duplicates joined, stay whole in every split"
-        if task.n_groups and task.groups_given is not False
-        else ""
-    )
     total = sum(task.class_counts.values()) or 1
     shown = first_classes(len(task.classes), lambda code: task.class_counts[task.classes[code]])
     rows = tuple(
@@ -97,30 +108,51 @@ def task_section(context: ReportContext, drawn: Drawn) -> Section:
             name,
             text.count(n := task.class_counts[name]),
             text.percent(n / total),
-            *(("yes" if name == task.positive else "",) if task.positive is not None else ()),
+            *((tr("yes") if name == task.positive else "",) if task.positive is not None else ()),
         )
         for name in (task.classes[code] for code in shown)
     )
-    left_out = shown_words(len(task.classes), shown, "with the fewest images", "results.json")
-    columns = ("Class", "Images", "Share", *(("Positive",) if task.positive is not None else ()))
+    caption = with_left_out(
+        tr("Classes"),
+        len(task.classes),
+        shown,
+        mark("Of {n_classes} classes the {n_shown} with the fewest images; the others stand in results.json"),
+    )
+    columns = (tr("Class"), tr("Images"), tr("Share"), *((tr("Positive"),) if task.positive is not None else ()))
     blocks: list[Block] = [
-        Text(f"{question}{kept}."),
-        ReportTable(f"Classes{left_out}", columns, rows),
+        Text(_question(task)),
+        ReportTable(caption, columns, rows),
     ]
     labels = class_labels(record.classes)
-    renamed = [f"{label} for {name}" for name, label in zip(record.classes, labels, strict=True) if label != name]
+    renamed = [
+        tr("{label} for {name}", label=label, name=name)
+        for name, label in zip(record.classes, labels, strict=True)
+        if label != name
+    ]
     if renamed:
-        blocks.append(Text(f"Figures write some names shorter: {text.listed(renamed, limit=40)}.", tone="note"))
+        blocks.append(
+            Text(
+                tr("Figures write some names shorter: {renamed}.", renamed=text.listed(renamed, limit=40)), tone="note"
+            )
+        )
     if task.positive is not None:
         reason = f" ({task.positive_reason.rstrip('.')})" if task.positive_reason else ""
         blocks.append(
-            Text(f"The positive class is {task.positive}{reason}: precision, recall, specificity and F1 speak of it.")
+            Text(
+                tr(
+                    "The positive class is {positive}{reason}: precision, recall, specificity and F1 speak of it.",
+                    positive=task.positive,
+                    reason=reason,
+                )
+            )
         )
     if task.weighted:
         blocks.append(
             Text(
-                "Every score, curve and count of the confusion matrix is weighted by the given image weights, where an "
-                "image of mean weight counts as one."
+                tr(
+                    "Every score, curve and count of the confusion matrix is weighted by the given image weights, "
+                    "where an image of mean weight counts as one."
+                )
             )
         )
-    return Section("question", "What was asked", tuple(blocks))
+    return Section("question", tr("What was asked"), tuple(blocks))

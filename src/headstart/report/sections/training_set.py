@@ -15,6 +15,7 @@ from headstart.data.images.samples import preview
 from headstart.errors import ImageError, plural
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Gallery, ReportTable, Section, Text, Tile
+from headstart.report.locale.messages import tr
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
@@ -76,19 +77,21 @@ def training_set_section(context: ReportContext, drawn: Drawn) -> Section | None
         if context.shown is not None:
             views = [view_from_json(view.model_dump(mode="json")) for view in listed]
             blocks.append(_contact_sheet(record, policy, views, context.shown))
-    return Section("training", "What was done to the training images", tuple(blocks))
+    return Section("training", tr("What was done to the training images"), tuple(blocks))
 
 
 def _summary(rows: Sequence[TrainingSetSummary]) -> str:
     rule = (
-        "The inner folds chose among these training sets as they chose among heads."
+        tr("The inner folds chose among these training sets as they chose among heads.")
         if len(rows) > 1
-        else "Every candidate was trained in this way."
+        else tr("Every candidate was trained in this way.")
     )
-    return (
-        f"{rule} Whatever is made up (repeated rows, lines of SMOTE, views) is made inside a training fold from its "
-        "own rows, and a guard stops the run should one of them, or an image it was made of, be judged."
+    made_up = tr(
+        "Whatever is made up (repeated rows, lines of SMOTE, views) is made inside a training "
+        "fold from its own rows, and a guard stops the run should one of them, or an image it was made "
+        "of, be judged.",
     )
+    return f"{rule} {made_up}"
 
 
 def _table(record: RunRecord, rows: Sequence[TrainingSetSummary]) -> ReportTable:
@@ -96,17 +99,24 @@ def _table(record: RunRecord, rows: Sequence[TrainingSetSummary]) -> ReportTable
     metric = metric_in_sentence(record.results.protocol.choose_by)
     cells = tuple(
         (
-            row.label or "nothing",
+            row.label or tr("nothing"),
             row.balance,
             row.augment,
-            "mean over views" if row.tta else "image alone",
+            tr("mean over views") if row.tta else tr("image alone"),
             text.score(row.inner_score),
-            f"{row.times_chosen} of {n_folds}",
+            tr("{times_chosen} of {n_folds}", times_chosen=row.times_chosen, n_folds=n_folds),
         )
         for row in rows
     )
-    columns = ("Training set", "Balancing", "Views", "Predicted from", f"Best inner {metric}, mean", "Chosen in folds")
-    return ReportTable("Training sets that competed", columns, cells, frozenset({1, 2, 3}))
+    columns = (
+        tr("Training set"),
+        tr("Balancing"),
+        tr("Views"),
+        tr("Predicted from"),
+        tr("Best inner {metric}, mean", metric=metric),
+        tr("Chosen in folds"),
+    )
+    return ReportTable(tr("Training sets that competed"), columns, cells, frozenset({1, 2, 3}))
 
 
 def _contact_sheet(record: RunRecord, policy: str, views: Sequence[View], dataset: ImageDataset) -> Block:
@@ -121,9 +131,20 @@ def _contact_sheet(record: RunRecord, policy: str, views: Sequence[View], datase
         name = dataset.names[row]
         for number, view in enumerate(views):
             shown = pixels if view.is_identity else view.apply(pixels, mark)
-            title = "as it is" if view.is_identity else (view.symmetry or f"view {number}").replace("_", " ")
+            title = (
+                tr("as it is")
+                if view.is_identity
+                else (view.symmetry or "").replace("_", " ") or tr("view {number}", number=number)
+            )
             tiles.append(Tile(_thumbnail(shown), title, f"{name}, {title}", (name,)))
-    return Gallery(f"Views of {policy}, {len(views)} of each image: do they leave the class as it is?", tuple(tiles))
+    return Gallery(
+        tr(
+            "Views of {policy}, {n_views} of each image: do they leave the class as it is?",
+            policy=policy,
+            n_views=len(views),
+        ),
+        tuple(tiles),
+    )
 
 
 def _spread(n: int) -> list[int]:

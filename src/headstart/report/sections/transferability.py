@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from headstart.report.context import ReportContext
 from headstart.report.document import Bullets, ReportTable, Section, Text
+from headstart.report.locale.messages import tr
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_in_sentence
@@ -16,15 +17,16 @@ def transferability_section(context: ReportContext, drawn: Drawn) -> Section | N
     found = context.record.results.transferability
     if found is None:
         return None
-    how = (
-        "LogME, neighbours and a logistic probe are computed on the training images of every outer fold and averaged; "
-        "they chose nothing. LogME: log evidence of a linear model of the labels, higher is better; between networks "
-        "it is comparable, as a number it means little. Neighbours: the "
-        f"{found.settings.neighbours} most alike images of other groups vote. Probe: one logistic regression, on "
-        "the inner folds. Log loss: lower is better."
+    how = tr(
+        "LogME, neighbours and a logistic probe are computed on the training images of every outer fold "
+        "and averaged; they chose nothing. LogME: log evidence of a linear model of the labels, higher "
+        "is better; between networks it is comparable, as a number it means little. Neighbours: the "
+        "{neighbours} most alike images of other groups vote. Probe: one logistic regression, on the "
+        "inner folds. Log loss: lower is better.",
+        neighbours=found.settings.neighbours,
     )
     blocks = (Bullets((*found.words, found.agreement.words)), _table(found), Text(how, tone="note"))
-    return Section("transferability", "Which backbone, before training", blocks)
+    return Section("transferability", tr("Which backbone, before training"), blocks)
 
 
 def _table(found: TransferabilityResults) -> ReportTable:
@@ -40,9 +42,17 @@ def _table(found: TransferabilityResults) -> ReportTable:
         )
         for source in found.sources
     )
-    outer = f"Outer {metric_in_sentence(found.agreement.metric)} of its best"
-    names = ("Features", "LogME", "kNN log loss", "kNN accuracy", "Probe log loss", "Probe accuracy", outer)
-    return ReportTable("Scores from training images alone, and the judgement; ranks in brackets", names, rows)
+    outer = tr("Outer {metric} of its best", metric=metric_in_sentence(found.agreement.metric))
+    names = (
+        tr("Features"),
+        tr("LogME"),
+        tr("kNN log loss"),
+        tr("kNN accuracy"),
+        tr("Probe log loss"),
+        tr("Probe accuracy"),
+        outer,
+    )
+    return ReportTable(tr("Scores from training images alone, and the judgement; ranks in brackets"), names, rows)
 
 
 def _ranked(source: JudgedSource, name: RankedScore) -> str:

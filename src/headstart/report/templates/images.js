@@ -68,7 +68,8 @@
   }
 
   function wordsOf(row) {
-    return `true: ${data.classes[label[row]]}, predicted: ${data.classes[predicted[row]]} (${share(top[row])})`;
+    const told = { label: data.classes[label[row]], predicted: data.classes[predicted[row]], probability: share(top[row]) };
+    return say("true: {label}, predicted: {predicted} ({probability})", told);
   }
 
   function tile(row, place) {
@@ -89,7 +90,8 @@
     name.className = "name";
     name.textContent = data.names[row];
     const words = document.createElement("p");
-    words.textContent = `${wrong(row) ? "wrong" : "right"}; ${wordsOf(row)}; fold ${fold[row]}`;
+    const told = { words: wordsOf(row), fold: fold[row] };
+    words.textContent = wrong(row) ? say("wrong; {words}; fold {fold}", told) : say("right; {words}; fold {fold}", told);
     button.append(head, name);
     item.append(button, words);
     return item;
@@ -100,8 +102,9 @@
     const first = page * PAGE;
     const rows = [...found.subarray(first, Math.min(nFound, first + PAGE))];
     at("images-wall").replaceChildren(...rows.map((row, place) => tile(row, first + place)));
-    at("images-found").textContent = `${nFound.toLocaleString("en")} of ${n.toLocaleString("en")} images`;
-    at("images-page").textContent = `page ${page + 1} of ${nPages}`;
+    const counted = { found: nFound.toLocaleString("en"), all: n.toLocaleString("en") };
+    at("images-found").textContent = say("{found} of {all} images", counted);
+    at("images-page").textContent = say("page {page} of {pages}", { page: page + 1, pages: nPages });
     at("images-back").disabled = page === 0;
     at("images-on").disabled = page >= nPages - 1;
   }
@@ -137,7 +140,7 @@
 
   function probabilities(row) {
     const inSet = data.sets && new Set(data.sets[row]);
-    const told = (code) => (inSet ? [inSet.has(code) ? "yes" : "no"] : []);
+    const told = (code) => (inSet ? [inSet.has(code) ? say("yes") : say("no")] : []);
     if (!data.probabilities) return [cells(data.classes[predicted[row]], share(top[row]), ...told(predicted[row]))];
     return data.classes
       .map((name, code) => [data.probabilities[row * nClasses + code], code, name])
@@ -156,16 +159,15 @@
   function show(row) {
     const dialog = at("image-dialog");
     at("image-dialog-name").textContent = data.names[row];
-    at("image-dialog-words").textContent = `${wordsOf(row)}; fold ${fold[row]}`;
+    at("image-dialog-words").textContent = say("{words}; fold {fold}", { words: wordsOf(row), fold: fold[row] });
     const heat = mapOf(row);
     const address = heat ? heat.src : data.pictures[row];
-    const picture = address ? [imageOf(address, heat ? heat.alt : `Image ${data.names[row]}`)] : [];
+    const picture = address ? [imageOf(address, heat ? heat.alt : say("Image {name}", { name: data.names[row] }))] : [];
     at("image-dialog-pictures").replaceChildren(...picture);
     at("image-dialog-rows").replaceChildren(...probabilities(row));
     const near = data.near[row] || [];
-    at("image-dialog-near").textContent = near.length
-      ? `Nearest training images: ${near.map(([name, kind]) => (name ? `${name} (${kind})` : kind)).join(", ")}`
-      : "";
+    const names = near.map(([name, kind]) => (name ? `${name} (${kind})` : kind)).join(", ");
+    at("image-dialog-near").textContent = near.length ? say("Nearest training images: {names}", { names }) : "";
     if (!dialog.open) dialog.showModal();
   }
 

@@ -13,7 +13,7 @@
   let curve = [];
 
   const ratio = (part, whole) => (whole > 0 ? part / whole : Number.NaN);
-  const share = (value) => (Number.isNaN(value) ? "n/a" : value.toFixed(3));
+  const share = (value) => (Number.isNaN(value) ? say("n/a") : value.toFixed(3));
   const code = () => Number(at("t-class").value);
   const probability = (row) => data.probabilities[row * nClasses + code()] / 10000;
 
@@ -50,8 +50,8 @@
     "t-pr": (one) => [ratio(one.hits, one.positives), ratio(one.hits, one.hits + one.alarms)],
   };
   const axes = {
-    "t-roc": ["1 - specificity", "sensitivity"],
-    "t-pr": ["sensitivity (recall)", "precision"],
+    "t-roc": [say("1 - specificity"), say("sensitivity")],
+    "t-pr": [say("sensitivity (recall)"), say("precision")],
   };
   const across = (value) => LOW + value * (HIGH - LOW);
   const up = (value) => 286 - value * 274;
@@ -77,7 +77,7 @@
 
   function cell(id, number, whole) {
     const shown = Math.abs(number - Math.round(number)) < 1e-6 ? Math.round(number).toLocaleString("en") : number.toFixed(1);
-    at(id).textContent = `${shown}\n${Number.isNaN(ratio(number, whole)) ? "n/a" : `${(100 * number / whole).toFixed(1)} %`}`;
+    at(id).textContent = `${shown}\n${Number.isNaN(ratio(number, whole)) ? say("n/a") : `${(100 * number / whole).toFixed(1)} %`}`;
   }
 
   function fittedHere() {
@@ -86,10 +86,15 @@
 
   function state() {
     const fitted = point.fitted !== null && code() === point.positive;
-    if (!fitted) return "Exploration: no threshold was fitted for this class.";
-    const rule = point.rule ? `fitted by the rule ${point.rule}` : "the most probable class";
-    if (fittedHere()) return `The final model's threshold, ${rule}. The folds have thresholds of their own, so the report's scores may differ a little.`;
-    return `Exploration: the fitted threshold is ${point.fitted.toFixed(3)}, ${rule}.`;
+    if (!fitted) return say("Exploration: no threshold was fitted for this class.");
+    const told = { rule: point.rule, threshold: point.fitted.toFixed(3) };
+    if (!fittedHere())
+      return point.rule
+        ? say("Exploration: the fitted threshold is {threshold}, fitted by the rule {rule}.", told)
+        : say("Exploration: the fitted threshold is {threshold}, the most probable class.", told);
+    return point.rule
+      ? say("The final model's threshold, fitted by the rule {rule}. The folds have thresholds of their own, so the report's scores may differ a little.", told)
+      : say("The final model's threshold, the most probable class. The folds have thresholds of their own, so the report's scores may differ a little.");
   }
 
   function update() {
@@ -103,16 +108,16 @@
     cell("t-fp", one.alarms, one.negatives);
     cell("t-tn", passed, one.negatives);
     const cost = (missed * Number(at("t-miss").value) + one.alarms * Number(at("t-alarm").value)) / total;
-    const scores = {
-      "Sensitivity (recall)": ratio(one.hits, one.positives),
-      Specificity: ratio(passed, one.negatives),
-      "PPV (precision)": ratio(one.hits, one.hits + one.alarms),
-      NPV: ratio(passed, passed + missed),
-      Accuracy: ratio(one.hits + passed, total),
-      "Mean cost of an image": cost,
-    };
+    const scores = [
+      [say("Sensitivity (recall)"), ratio(one.hits, one.positives)],
+      [say("Specificity"), ratio(passed, one.negatives)],
+      [say("PPV (precision)"), ratio(one.hits, one.hits + one.alarms)],
+      [say("NPV"), ratio(passed, passed + missed)],
+      [say("Accuracy"), ratio(one.hits + passed, total)],
+      [say("Mean cost of an image"), cost],
+    ];
     at("t-scores").replaceChildren(
-      ...Object.entries(scores).map(([name, value]) => {
+      ...scores.map(([name, value]) => {
         const row = document.createElement("tr");
         const head = document.createElement("th");
         head.scope = "row";
@@ -159,7 +164,7 @@
   function choose() {
     const name = data.classes[code()];
     at("t-true").textContent = name;
-    at("t-yes").textContent = `called ${name}`;
+    at("t-yes").textContent = say("called {name}", { name });
     tally();
     Object.keys(places).forEach(drawCurve);
     reset();

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
+from headstart.report.locale.messages import mark, tr
 from headstart.results.models.base import Part
-from headstart.results.models.estimates import UNDEFINED
 
-MISSING = "n/a"
-"""Stands for what there is not."""
+MISSING: Final = mark("n/a")
+"""Stands for what there is not; `missing` gives it in the language of the report."""
+
+
+def missing() -> str:
+    """What stands for what there is not."""
+    return tr(MISSING)
+
+
+def undefined() -> str:
+    """Word for a score that the judged images do not define."""
+    return tr("undefined")
 
 
 def score(value: float | None) -> str:
@@ -20,7 +30,7 @@ def score(value: float | None) -> str:
     ('0.912', '12.35', 'n/a')
     """
     if value is None:
-        return MISSING
+        return missing()
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
 
 
@@ -30,7 +40,11 @@ def interval(bounds: Sequence[float] | None) -> str:
     >>> interval([0.8944, 0.9271]), interval(None)
     ('0.894 to 0.927', 'n/a')
     """
-    return MISSING if bounds is None else f"{score(bounds[0])} to {score(bounds[1])}"
+    return missing() if bounds is None else _span(score(bounds[0]), score(bounds[1]))
+
+
+def _span(low: str, high: str) -> str:
+    return tr("{low} to {high}", low=low, high=high)
 
 
 def judged(value: float | None) -> str:
@@ -39,7 +53,7 @@ def judged(value: float | None) -> str:
     >>> judged(0.91249), judged(None)
     ('0.912', 'undefined')
     """
-    return UNDEFINED if value is None else score(value)
+    return undefined() if value is None else score(value)
 
 
 def interval_of(value: float | None, bounds: Sequence[float] | None) -> str:
@@ -48,7 +62,7 @@ def interval_of(value: float | None, bounds: Sequence[float] | None) -> str:
     >>> interval_of(0.9, [0.8, 0.95]), interval_of(None, None), interval_of(0.1, None)
     ('0.800 to 0.950', 'undefined', 'n/a')
     """
-    return UNDEFINED if value is None else interval(bounds)
+    return undefined() if value is None else interval(bounds)
 
 
 def difference(value: float | None, bounds: Sequence[float] | None) -> tuple[str, str]:
@@ -58,8 +72,8 @@ def difference(value: float | None, bounds: Sequence[float] | None) -> tuple[str
     (('+0.030', '-0.010 to +0.070'), ('undefined', 'undefined'), ('+0.030', 'n/a'))
     """
     if value is None:
-        return UNDEFINED, UNDEFINED
-    return f"{value:+.3f}", MISSING if bounds is None else f"{bounds[0]:+.3f} to {bounds[1]:+.3f}"
+        return undefined(), undefined()
+    return f"{value:+.3f}", missing() if bounds is None else _span(f"{bounds[0]:+.3f}", f"{bounds[1]:+.3f}")
 
 
 def p_value(value: float | None) -> str:
@@ -133,8 +147,8 @@ def listed(items: Sequence[str], *, limit: int = 8) -> str:
     >>> listed(["a", "b", "c"]), listed(["a", "b", "c", "d"], limit=2)
     ('a, b and c', 'a, b and 2 more')
     """
-    shown = [*items] if len(items) <= limit else [*items[:limit], f"{len(items) - limit:,} more"]
-    return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
+    shown = [*items] if len(items) <= limit else [*items[:limit], tr("{n_more} more", n_more=f"{len(items) - limit:,}")]
+    return tr("{first} and {last}", first=", ".join(shown[:-1]), last=shown[-1]) if len(shown) > 1 else "".join(shown)
 
 
 def plain(value: object) -> str:
@@ -144,9 +158,9 @@ def plain(value: object) -> str:
     'alpha=0.5, layers=[1, 2], bias=yes'
     """
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return tr("yes") if value else tr("no")
     if value is None:
-        return "none"
+        return tr("none")
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, Mapping):

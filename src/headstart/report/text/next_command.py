@@ -9,6 +9,7 @@ from typing import Final
 
 from headstart.cells.crops.recipe import CELLS_FILE
 from headstart.data.table.array_column import ARRAY
+from headstart.report.locale.messages import tr
 from headstart.signals.recipe import RECIPE_FILE
 
 _MODEL: Final = "model"
@@ -53,4 +54,5 @@ def _images(columns: Mapping[str, str]) -> str:
     array = " --feature-array NEW_ARRAY.npy" if ARRAY in columns.values() else ""
     if not table:
         return f"NEW_IMAGES/{array}"
-    return f"NEW_IMAGES.csv{array}  # with the columns {', '.join(['image', *table])}"
+    told = tr("with the columns {columns}", columns=", ".join(["image", *table]))
+    return f"NEW_IMAGES.csv{array}  # {told}"

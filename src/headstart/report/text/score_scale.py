@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from headstart.metrics import find_metric
 from headstart.report.document import Mark, Scale
+from headstart.report.locale.messages import mark, tr
 from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_title
 from headstart.results.models.run_results import RunResults, TaskFacts
 
-_CHANCE = "Chance"
-_NOTE = "Line: 95 % interval. Chance: the score of a guess that sees no image."
+_NOTE = mark("Line: 95 % interval. Chance: the score of a guess that sees no image.")
 
 
 def score_scale(results: RunResults) -> Scale | None:
@@ -17,14 +17,14 @@ def score_scale(results: RunResults) -> Scale | None:
     headline = results.headline
     if headline.value is None:
         return None
-    found: list[tuple[str, float, tuple[float, float] | None]] = [("This model", headline.value, headline.ci95)]
+    found: list[tuple[str, float, tuple[float, float] | None]] = [(tr("This model"), headline.value, headline.ci95)]
     transfer = results.transfer
     best = None if transfer is None else transfer.best_baseline.get(headline.metric)
     if best is not None and best.value is not None:
-        found.append(("Best baseline", best.value, best.ci95))
+        found.append((tr("Best baseline"), best.value, best.ci95))
     chance = _chance(headline.metric, results.task)
     if chance is not None:
-        found.append((_CHANCE, chance, None))
+        found.append((tr("Chance"), chance, None))
     return _drawn(headline.metric, found)
 
 
@@ -44,8 +44,8 @@ def _drawn(name: str, found: list[tuple[str, float, tuple[float, float] | None]]
         )
         for number, (label, middle, ends) in enumerate(found)
     )
-    better = "further right is better" if bounded else "further left is better"
-    return Scale(f"{metric_title(name)}, {better}", marks, f"{low:.3g}", f"{high:.3g}", _NOTE)
+    title = mark("{metric}, further right is better") if bounded else mark("{metric}, further left is better")
+    return Scale(tr(title, metric=metric_title(name)), marks, f"{low:.3g}", f"{high:.3g}", tr(_NOTE))
 
 
 def _chance(name: str, task: TaskFacts) -> float | None:

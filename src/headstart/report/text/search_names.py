@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headstart.metrics import find_metric
+from headstart.report.locale.messages import tr
 from headstart.report.search_effects import SOURCE, Design, Effect, Factor
 from headstart.report.text import format as text
 from headstart.report.text.metric_names import metric_in_sentence
@@ -22,14 +23,17 @@ def outer_fold_numbers(table: CandidateTable) -> list[tuple[int, int]]:
 
 def factor_name(factor: Factor) -> str:
     """A setting as people read it."""
-    return "features" if factor.name == SOURCE else text.words(factor.name)
+    return tr("features") if factor.name == SOURCE else text.words(factor.name)
 
 
 def undecided(found: Sequence[Design]) -> str:
-    """Which settings cannot be told from others, as a sentence with a space before it; empty where none."""
+    """Which settings cannot be told from others, as a sentence; empty where none."""
     joined = [(factor, other) for design in found for factor in design.factors for other in factor.goes_with]
-    described = [f"each {factor_name(factor)} has its own {text.words(other)}" for factor, other in joined]
-    return f" Not told apart: {text.listed(list(dict.fromkeys(described)))}." if described else ""
+    described = [
+        tr("each {setting} has its own {other}", setting=factor_name(factor), other=text.words(other))
+        for factor, other in joined
+    ]
+    return tr("Not told apart: {settings}.", settings=text.listed(list(dict.fromkeys(described)))) if described else ""
 
 
 def score_name(table: CandidateTable) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from headstart.backbones.weights.provenance import is_random
+from headstart.report.locale.messages import mark, tr
 from headstart.results.models.pretraining import StartingWeights
 from headstart.results.models.sources import Weights
 
@@ -14,7 +15,7 @@ _PUBLISHED: Final = (
     "https://download.pytorch.org/",
     "https://github.com/huggingface/pytorch-image-models/",
 )
-IMAGENET: Final = "ImageNet-1k (ILSVRC 2012): 1.3 million photographs of 1,000 classes"
+IMAGENET: Final = mark("ImageNet-1k (ILSVRC 2012): 1.3 million photographs of 1,000 classes")
 
 
 def trained_on(weights: Weights) -> str:
@@ -23,11 +24,11 @@ def trained_on(weights: Weights) -> str:
     A file that the user names may hold anything.
     """
     if weights.is_random:
-        return "no images: the weights were drawn at random"
+        return tr("no images: the weights were drawn at random")
     if weights.pretraining is not None:
         source = weights.pretraining.source
-        return f"{source.n_images:,} images of {source.domain}"
-    return IMAGENET if weights.source.startswith(_PUBLISHED) else "not known: the weights are the user's own"
+        return tr("{n_images} images of {domain}", n_images=f"{source.n_images:,}", domain=source.domain)
+    return tr(IMAGENET) if weights.source.startswith(_PUBLISHED) else tr("not known: the weights are the user's own")
 
 
 def weights_in_sentence(weights: Weights) -> str:

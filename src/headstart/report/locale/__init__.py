@@ -1,0 +1,1 @@
+"""Languages of the report: English stands in the code, catalogues hold translations."""
