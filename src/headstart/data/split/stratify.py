@@ -198,8 +198,9 @@ def stratified_folds(
     order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
     fold_of_group = np.zeros(len(counts), dtype=np.int64)
     shares = np.zeros((n_folds, counts.shape[1]))
+    added_by = counts / counts.sum(axis=0)
     for group in order:
-        added = counts[group] / counts.sum(axis=0)
+        added = added_by[group]
         # Sum of squares grows least where the group's classes are scarcest.
         growth = ((shares + added) ** 2 - shares**2).sum(axis=1)
         fold_of_group[group] = np.argmin(growth)

@@ -13,6 +13,7 @@ from headstart.baselines.random_weights import random_weights_extractor
 from headstart.decisions import DecisionRules
 from headstart.features.descriptors.extractor import DescriptorExtractor
 from headstart.features.extract import extract_features, n_cached
+from headstart.features.joint import JointExtractor
 from headstart.results.models.transfer import TransferResults
 from headstart.results.writers.transfer import transfer_results
 from headstart.study.baselines import (
@@ -92,15 +93,26 @@ class BaselineSources:
         Where the run fits a preparation in every fold, the random weights are shown what it makes of the images, as the
         run's own are; the descriptors, which speak of colours, see the images as they are.
         """
-        dataset, cache = extractors.dataset, extractors.cache
+        dataset, cache, untrained = extractors.dataset, extractors.cache, self.random_extractor
+        if untrained is not None and not extractors.is_fitted and self._is_joint(untrained, dataset, cache):
+            joint = JointExtractor([untrained, self.describer])
+            both = extract_features(dataset, joint, cache=cache, progress=progress)
+            untrained.release()
+            return both[:, joint.widths[0] :], both[:, : joint.widths[0]]
         descriptors = extract_features(dataset, self.describer, cache=cache, progress=progress)
-        if self.random_extractor is None:
+        if untrained is None:
             return descriptors, None
         if extractors.is_fitted:
-            return descriptors, extractors.by_fold([self.random_extractor], sources=[self.random_source], views=False)
-        rows = extract_features(dataset, self.random_extractor, cache=cache, progress=progress)
-        self.random_extractor.release()
+            return descriptors, extractors.by_fold([untrained], sources=[self.random_source], views=False)
+        rows = extract_features(dataset, untrained, cache=cache, progress=progress)
+        untrained.release()
         return descriptors, rows
+
+    def _is_joint(self, untrained: Extractor, dataset: ImageDataset, cache: FeatureCache) -> bool:
+        """Whether every image is read once for both: where descriptors run beside passes, and neither is all kept."""
+        if untrained.averaged or untrained.n_streams < self.describer.n_streams:
+            return False
+        return all(n_cached(dataset, one, cache) < len(dataset) for one in (untrained, self.describer))
 
 
 def open_baselines(options: FitOptions, sources: Sequence[FeatureSource]) -> BaselineSources:
