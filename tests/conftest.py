@@ -12,8 +12,8 @@ from typing import Any
 # when torch is loaded, so it stands before everything that may load it; processes that tests start inherit it.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # Threads of OpenBLAS always spin, and products of matrices as small as those of the tests cost several times as much on
-# two threads. What must hold on several threads is tested on two, whatever stands here.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# two; torch and OpenBLAS both read this. What must hold on several threads is tested on two, whatever stands here.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import helpers
 import pytest

@@ -206,7 +206,8 @@ def test_patients_are_read_behind_long_tags_and_before_many_frames(tmp_path: Pat
     item = Dataset()
     item.FrameVOILUTSequence = [Dataset()]
     item.FrameVOILUTSequence[0].WindowCenter, item.FrameVOILUTSequence[0].WindowWidth = 9, 99
-    frames = dicom(PatientID="frames", PerFrameFunctionalGroupsSequence=[item] * 21_000)
+    item.ImageComments = "x" * 1_000
+    frames = dicom(PatientID="frames", PerFrameFunctionalGroupsSequence=[item] * 1_100)
     early = Dataset()
     early.add_new((0x0009, 0x0010), "LO", "MAKER")
     early.add_new((0x0009, 0x1001), "OB", bytes(2 << 20))

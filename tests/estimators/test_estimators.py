@@ -23,6 +23,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedGroupKFo
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from threadpoolctl import threadpool_limits
 
 from headstart import FrozenFeatures, ImageDataset, TransferClassifier, load_model
 from headstart.backbones.backbone import load_backbone
@@ -100,7 +101,8 @@ def test_transformer_gives_the_features_of_the_features_room(images, paths, feat
 def test_classifier_gives_the_probabilities_of_the_head(images, labels, features, head, settings):
     weights, groups = np.arange(N_IMAGES) % 3, np.arange(N_IMAGES) // 2
     classifier = TransferClassifier(head=head, settings=settings, seed=3, **OPTIONS)
-    found = classifier.fit(images, labels, sample_weight=weights, groups=groups).predict_proba(images)
+    with threadpool_limits(2):
+        found = classifier.fit(images, labels, sample_weight=weights, groups=groups).predict_proba(images)
     codes = (labels == "nevus").astype(np.int64)
     with single_thread():  # as the classifier fits: the last bit may hang on the number of threads
         [expected] = fit_heads(

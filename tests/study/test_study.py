@@ -266,8 +266,9 @@ def test_worker_processes_and_company_never_change_the_results(tmp_path: Path) -
     """One process or two, in memory or through files, all folds at once or one after the other: the same bits."""
     data = make_data(groups=True)
     folds = outer_folds(make_folds(data, repeats=2))
-    alone = run_folds(data, folds, PLAN)
-    assert same(alone, run_folds(data, folds, replace(PLAN, n_jobs=2), journal=Journal(tmp_path)))
+    with threadpool_limits(2):
+        alone = run_folds(data, folds, PLAN)
+        assert same(alone, run_folds(data, folds, replace(PLAN, n_jobs=2), journal=Journal(tmp_path)))
     assert same(alone[::-1], [run_folds(data, [fold], PLAN)[0] for fold in reversed(folds)])
 
 

