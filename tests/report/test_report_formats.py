@@ -7,6 +7,7 @@ import re
 import shutil
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -23,8 +24,9 @@ from headstart.report.pdf import BROWSER_VARIABLE, find_browser
 def test_markdown_holds_the_sections_of_the_page_and_links_figures_that_are_there(
     two: tuple[Path, Page, FakeImages], tmp_path: Path
 ) -> None:
-    make_run(tmp_path / "cells")
-    path = write_report(tmp_path / "cells", to="md")
+    images: Any = FakeImages(tuple(make_run(tmp_path / "cells")))
+    path = write_report(tmp_path / "cells", dataset=images, to="md")
+    assert images.loaded == []
     assert path == tmp_path / "cells" / "report.md" and not (tmp_path / "cells" / "report.html").exists()
     text = path.read_text(encoding="utf-8")
     titles = {re.sub(r"\\(.)", r"\1", line[3:]) for line in text.splitlines() if line.startswith("## ")}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import webbrowser
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,15 @@ def test_lines_are_short_and_tables_tell_the_result(run: Any, folders: Path) -> 
 def test_the_figures_of_the_report_come_by_their_names(run: Any) -> None:
     drawn = {path.stem for path in (run.folder / "figures").glob("*.svg")}
     assert set(run.figures) == drawn and "confusion_counts" in drawn
+
+
+def test_a_report_is_written_without_any_network(run: Any) -> None:
+    code = (
+        "import sys; from headstart.workflow.run import rewrite_report; rewrite_report(sys.argv[1], to='md'); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, run.folder], check=False).returncode == 0
+    (run.folder / "report.md").unlink()
 
 
 def test_show_opens_the_report_and_nothing_else(run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final
 
-import torch
-
 from headstart.errors import InputError, unknown_name
 from headstart.runtime.machine import MAX_THREADS, available_processors
 
@@ -198,6 +196,8 @@ def decide_engine(*, device: str = "auto", n_threads: int | None = None, batch_s
 
 def resolve_device(device: str) -> str:
     """Name of the device to use; raises `InputError` when it is unknown or not there."""
+    import torch
+
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":
         return next(name for name in ("cuda", "mps", "cpu") if there[name])

@@ -30,6 +30,8 @@ class ReportContext:
         The images of the run, for pictures of them; None where they are not at hand.
     images : bool
         False leaves pictures and image names out of every section, for images of patients.
+    pictures : bool
+        False for a format that has no pictures of single images: none is decoded.
     pictured : set of str
         Images that a section built before shows already: none is shown twice.
     """
@@ -37,6 +39,7 @@ class ReportContext:
     record: RunRecord
     dataset: ImageDataset | None = None
     images: bool = True
+    pictures: bool = True
     pictured: set[str] = field(default_factory=set, repr=False)
     _made: dict[Callable[[ReportContext], Any], Any] = field(default_factory=dict, repr=False)
 

@@ -82,7 +82,7 @@ def image_explorer(context: ReportContext, cases: Sequence[Case], picture: Calla
     """
     kept = _spread(len(cases), MAX_IMAGES)
     shown = [cases[row] for row in kept]
-    pictures = {} if context.shown is None else _pictures(shown, picture)
+    pictures = {} if context.shown is None or not context.pictures else _pictures(shown, picture)
     content = _columns(context, shown, kept) | {"pictures": pictures}
     return Explorer("explorer", as_json(content), _note(context, len(cases), len(shown), len(pictures)))
 

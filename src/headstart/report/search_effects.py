@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from headstart.heads.spec import KINDS, searchable_kinds
 from headstart.results.candidates_table import SOURCE_COLUMNS, TRAINING_SET_COLUMNS, CandidateTable
-from headstart.runtime.threads import single_thread
+from headstart.runtime.threads import single_blas_thread
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -179,7 +179,7 @@ def effects(design: Design, *, n_resamples: int = N_RESAMPLES, seed: int = 0) ->
     """
     matrix, spans = _coded(design)
     # matrices this small gain nothing from threads, which cost much where the machine has other work
-    with single_thread():
+    with single_blas_thread():
         values = _fit(matrix, spans, design, np.ones(len(design.scores)))
         drawn = [
             _resampled(design, matrix, spans, place, n_resamples=n_resamples, seed=seed)

@@ -33,7 +33,7 @@ _LATER: Final = frozenset({"curves", "calibration", "folds"})
 
 
 def write_report(
-    run: Path,
+    run: Path | RunRecord,
     *,
     dataset: ImageDataset | None = None,
     images: bool = True,
@@ -48,8 +48,8 @@ def write_report(
 
     Parameters
     ----------
-    run : Path
-        Folder that ``headstart fit DATA -o RUN`` wrote.
+    run : Path or RunRecord
+        Folder that ``headstart fit DATA -o RUN`` wrote, or what was read of it.
     dataset : ImageDataset, optional
         The images of the run, for the gallery. Without it the gallery lists names only.
     images : bool
@@ -79,8 +79,9 @@ def write_report(
     """
     if to == "pdf":
         find_browser()
-    record = read_run(Path(run)) if images else without_image_names(read_run(Path(run)))
-    context, progress = ReportContext(record, dataset, images), progress or Silent()
+    record = run if isinstance(run, RunRecord) else read_run(Path(run))
+    record = record if images else without_image_names(record)
+    context, progress = ReportContext(record, dataset, images, pictures=to != "md"), progress or Silent()
     path = record.folder / f"report.{to}"
     with speaking(language):
         if to == "md":

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.errors import BundleError, HeadstartError, RunError
-from headstart.model import Model, load_model
 from headstart.model.bundle import BUNDLE_FORMAT, check_file_list
 from headstart.progress import Progress, Silent
 from headstart.report import drawn_figures, write_report
@@ -23,12 +22,13 @@ from headstart.results.read import RunRecord
 from headstart.results.read import read_run as read_record
 from headstart.runtime.notebook import html_card
 from headstart.study.execution import run_folder as files
-from headstart.workflow.job.audit import reopen_pictures
+from headstart.workflow.job.run_images import reopen_pictures
 from headstart.workflow.options.fit import FitOptions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from headstart.model import Model
     from headstart.report.write import ReportFormat
 
 
@@ -58,6 +58,8 @@ class Run:
 
     def model(self) -> Model:
         """The fitted model."""
+        from headstart.model import load_model
+
         return load_model(self.folder / files.MODEL_FOLDER)
 
     @functools.cached_property
@@ -202,11 +204,11 @@ def rewrite_report(
     folder = Path(run)
     stored = files.read_run(folder)
     source, allowed = stored.get("source") or {}, images and bool(stored.get("images", True))
-    dataset, images_of_run = None, read_record(folder).split.images
+    dataset, record = None, read_record(folder)
     progress = progress or Silent()
     if allowed:
         try:
-            dataset = reopen_pictures(source.get("data"), images_of_run)
+            dataset = reopen_pictures(source.get("data"), record.split.images)
         except HeadstartError as error:
             progress.note(f"The report is written without pictures: {error}")
-    return write_report(folder, dataset=dataset, images=allowed, to=to, language=language, progress=progress)
+    return write_report(record, dataset=dataset, images=allowed, to=to, language=language, progress=progress)

@@ -17,6 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
+from PIL import Image
 
 from headstart.report.locale.messages import tr
 
@@ -32,6 +33,7 @@ SQUARE_INCHES: Final = 5.0
 PNG_DPI: Final = 150
 CSS_PIXELS_PER_INCH: Final = 96
 MAX_LABEL: Final = 22
+_COMPRESS_LEVEL: Final = 3  # files a tenth larger than at 6, in half the time
 _TITLE_CHARACTERS_PER_INCH: Final = 11.6
 
 # Scripts DejaVu Sans does not cover are drawn with the first of these that is installed.
@@ -155,10 +157,10 @@ def render(figure: Figure) -> tuple[bytes, bytes]:
 
     The layout is worked out once, then frozen, so that both files agree and the second costs no second layout. The
     engine and the canvases are asked themselves: `Figure.draw_without_rendering` and `Figure.savefig` draw everything
-    once more, to lay it out.
+    once more, to lay it out. One canvas lays out and paints, and so measures every text once for both.
     """
-    _lay_out(figure)
-    return _svg(figure), _png(figure)
+    painter = _lay_out(figure)
+    return _svg(figure), _png(painter)
 
 
 @styled()
@@ -168,24 +170,30 @@ def render_svg(figure: Figure) -> bytes:
     return _svg(figure)
 
 
-def _lay_out(figure: Figure) -> None:
+def _lay_out(figure: Figure) -> FigureCanvasAgg:
+    """Arrange the figure's parts for good; the canvas that measured them, to paint it."""
+    figure.set_dpi(PNG_DPI)
+    painter = FigureCanvasAgg(figure)
     if figure.axes and (layout := figure.get_layout_engine()) is not None:
         layout.execute(figure)
     figure.set_layout_engine("none")
     for axes in figure.axes:  # the last digits of the layout hang on the addresses of its variables
         box = axes.get_position(original=True)
         axes.set_position(np.round(box.bounds, 9), which="original")
+    return painter
 
 
 def _svg(figure: Figure) -> bytes:
     buffer = io.StringIO()
-    figure.set_dpi(PNG_DPI)  # of the pictures inside; the drawing itself has no dots
     FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
     return buffer.getvalue().encode()
 
 
-def _png(figure: Figure) -> bytes:
+def _png(painter: FigureCanvasAgg) -> bytes:
+    """The painted figure, light on the processor: without the layer of transparency, which nothing on white needs."""
+    painter.figure.set_dpi(PNG_DPI)
+    painter.draw()
     buffer = io.BytesIO()
-    figure.set_dpi(PNG_DPI)
-    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    picture = Image.fromarray(np.asarray(painter.buffer_rgba())).convert("RGB")
+    picture.save(buffer, format="PNG", dpi=(PNG_DPI, PNG_DPI), compress_level=_COMPRESS_LEVEL)
     return buffer.getvalue()

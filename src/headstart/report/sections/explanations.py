@@ -202,7 +202,7 @@ def _line(context: ReportContext, image: str) -> int:
 
 def _picture(context: ReportContext, one: ExplainedImage) -> str | None:
     """Image, map and scale as a JPEG data URI; None where pictures are left out, or this one cannot be read."""
-    if one.picture is None or not context.images:
+    if one.picture is None or not context.images or not context.pictures:
         return None
     try:
         with Image.open(context.record.folder / FOLDER / one.picture.file, formats=("PNG",)) as page:

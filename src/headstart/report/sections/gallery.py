@@ -87,6 +87,7 @@ class PictureWall:
         self._dataset = dataset
         self._named = context.images
         self._pictured = context.pictured
+        self._decodes = context.pictures
         self._rows = {} if dataset is None else {name: row for row, name in enumerate(dataset.names)}
 
     def tile(self, case: Case) -> Tile:
@@ -98,7 +99,7 @@ class PictureWall:
             tr("predicted: {predicted}", predicted=predicted),
             tr("probability {probability}", probability=f"{case.probability:.3f}"),
         ]
-        if source is None and self._dataset is not None:
+        if source is None and self._dataset is not None and self._decodes:
             lines.append(tr("picture not readable in the data set given"))
         title = case.image if self._named else tr("line {line}", line=case.line)
         self._pictured.add(case.image)
@@ -119,7 +120,7 @@ class PictureWall:
 
     def _drawn(self, name: str, draw: Callable[[Image.Image], str]) -> str | None:
         row = self._rows.get(name)
-        if self._dataset is None or row is None:
+        if self._dataset is None or row is None or not self._decodes:
             return None
         settings = self._preparation
         try:

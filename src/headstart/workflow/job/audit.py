@@ -1,4 +1,4 @@
-"""The data set of a job: read, its files audited, and its pictures found again for a report."""
+"""The data set of a job: read, and its files audited."""
 
 from __future__ import annotations
 
@@ -9,14 +9,10 @@ from typing import Any
 
 from headstart.data import ImageDataset
 from headstart.data.audit.audit import Audit, audit_dataset
-from headstart.data.images.files import FilePixels
-from headstart.data.readers.table import DatasetTable
 from headstart.data.table.array_column import ARRAY
 from headstart.errors import ChannelError, DataError, ImageError, InputError, first_few, plural
 from headstart.progress import Progress, Silent
 from headstart.runtime.machine import available_processors
-from headstart.signals.dataset import read as read_windows
-from headstart.signals.place import reading_of
 from headstart.workflow.options.data import DataSource, as_source
 
 Data = str | os.PathLike[str] | DataSource | ImageDataset
@@ -146,33 +142,6 @@ def refuse_table_columns(data: Data, reason: str) -> None:
     names = table_columns_in(data)
     if names:
         raise InputError(f"{reason} sees pictures alone, not table columns ({first_few(names)}). Leave them out.")
-
-
-def reopen_pictures(source: dict[str, Any] | None, names: Sequence[str]) -> ImageDataset:
-    """The pictures of a run, for its report.
-
-    Parameters
-    ----------
-    source : dict or None
-        Where `open_data` found them.
-    names : sequence of str
-        Names of the images.
-
-    Raises
-    ------
-    RunError
-        When the run does not say where its pictures lie.
-    DataError
-        When they are no longer there.
-    """
-    files = FilePixels.at(source)
-    if files is not None:
-        return ImageDataset.from_table(DatasetTable(names=names), files)
-    recordings = reading_of(source)
-    if recordings is not None:
-        path, reading = recordings
-        return read_windows(path, **reading)
-    return DataSource.from_json(source).open()
 
 
 def _stop_unless(skip: bool, audit: Audit, n_images: int) -> None:

@@ -14,7 +14,7 @@ from headstart.features.extract import extract_features, with_content_hashes
 from headstart.results.models.explanations import NeighbourFacts
 from headstart.results.models.split import RunSplit
 from headstart.study.execution import run_folder as files
-from headstart.workflow.job.audit import reopen_pictures
+from headstart.workflow.job.run_images import reopen_pictures
 from headstart.workflow.job.sources import open_cache
 
 if TYPE_CHECKING:
