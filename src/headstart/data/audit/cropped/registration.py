@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -97,8 +98,9 @@ def screened(
     maps, correlations = np.empty((len(fixed), 2, 3)), np.empty(len(fixed))
 
     def screen(part: slice) -> None:
-        still, moved = small[fixed[part]].astype(np.float64), small[moving[part]].astype(np.float64)
-        maps[part], correlations[part] = _registered(still, moved, starts[part])
+        pictures, numbers = np.unique(fixed[part], return_inverse=True)
+        templates = _Templates.of(small[pictures].astype(np.float64)).take(numbers)
+        maps[part], correlations[part] = _registered(templates, small[moving[part]].astype(np.float64), starts[part])
 
     _in_parts(screen, len(fixed), 4 * _BLOCK, n_threads)
     return maps, correlations
@@ -118,9 +120,14 @@ def registered_agreement(
     correlations, n_patches, maps = np.empty(len(fixed)), np.empty(len(fixed)), np.empty((len(fixed), 2, 3))
 
     def register(part: slice) -> None:
-        still, moved = thumbnails[fixed[part]].astype(np.float64), thumbnails[moving[part]].astype(np.float64)
-        maps[part], _ = _registered(_blurred(still, _SMOOTH), _blurred(moved, _SMOOTH), starts[part])
-        correlations[part], n_patches[part] = _agreement(still, moved, maps[part])
+        pictures, numbers = np.unique(np.stack([fixed[part], moving[part]]), return_inverse=True)
+        still, moved = numbers.reshape(2, -1)
+        shown = thumbnails[pictures].astype(np.float64)  # pairs share pictures: each is blurred once
+        smooth, sharp = _blurred(shown, _SMOOTH), _blurred(shown, _SHARP)
+        of_template, numbers = np.unique(still, return_inverse=True)
+        templates = _Templates.of(smooth[of_template]).take(numbers)
+        maps[part], _ = _registered(templates, smooth[moved], starts[part])
+        correlations[part], n_patches[part] = _agreement(sharp[still], sharp[moved], maps[part])
 
     _in_parts(register, len(fixed), _BLOCK, n_threads)
     return Agreement(correlations, n_patches, maps)
@@ -134,7 +141,39 @@ def _in_parts(work: Callable[[slice], None], n_pairs: int, n_at_once: int, n_thr
             pass
 
 
-def _registered(fixed: Floats, moving: Floats, starts: Floats) -> tuple[Floats, Floats]:
+@dataclass(frozen=True, eq=False)
+class _Templates:
+    """Fixed pictures at the pixels that are compared, and what a step takes from their gradients.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_pictures, n_pixels), float64
+    steps : ndarray of shape (n_pictures, 7, n_pixels), float64
+        From differences of brightness to a change of the map (six numbers) and an offset.
+    """
+
+    values: Floats
+    steps: Floats
+
+    @classmethod
+    def of(cls, pictures: Floats) -> _Templates:
+        """Templates of pictures, shape (n_pictures, side, side)."""
+        n_side = pictures.shape[1]
+        used, rows, columns, weights = _compared(n_side)
+        down, across = (_pixels(np.asarray(np.gradient(pictures, 1 / n_side, axis=axis)), used) for axis in (1, 2))
+        ones = np.ones_like(down)
+        slopes = np.stack([down * rows, down * columns, down, across * rows, across * columns, across, ones], axis=-1)
+        weighted = slopes * weights[:, None]  # (pictures, pixels, 7)
+        normal = weighted.swapaxes(1, 2) @ slopes
+        normal += np.eye(7) * (_RIDGE * np.trace(normal, axis1=1, axis2=2)[:, None, None] / 7 + 1e-6)
+        return cls(_pixels(pictures, used), np.linalg.inv(normal) @ weighted.swapaxes(1, 2))
+
+    def take(self, numbers: Rows) -> _Templates:
+        """Those of some pictures, perhaps several times."""
+        return _Templates(self.values[numbers], self.steps[numbers])
+
+
+def _registered(templates: _Templates, moving: Floats, starts: Floats) -> tuple[Floats, Floats]:
     """Maps that lay each of the second pictures over the first, and the correlation of both before the last step.
 
     Gauss-Newton steps (inverse compositional [1]_: they are taken in the fixed picture, whose gradients are worked out
@@ -145,29 +184,34 @@ def _registered(fixed: Floats, moving: Floats, starts: Floats) -> tuple[Floats, 
     ----------
     .. [1] Baker and Matthews, "Lucas-Kanade 20 Years On", IJCV 2004, DOI 10.1023/B:VISI.0000011205.11775.fd.
     """
-    n_side = fixed.shape[1]
-    rows, columns = pixel_grid(n_side)
-    weights = disc(n_side)
-    # Half the pixels, as on a chessboard: of blurred pictures they say what those beside them do.
-    used = (weights > 0) & (np.indices(weights.shape).sum(axis=0) % 2 == 0)
-    rows, columns, weights = rows[used], columns[used], weights[used]  # (pixels,)
-    template = fixed[:, used]  # (pairs, pixels)
-    down, across = (np.asarray(np.gradient(fixed, 1 / n_side, axis=axis))[:, used] for axis in (1, 2))
-    ones = np.ones_like(down)
-    slopes = np.stack([down * rows, down * columns, down, across * rows, across * columns, across, ones], axis=-1)
-    weighted = slopes * weights[:, None]  # (pairs, pixels, 7)
-    normal = weighted.swapaxes(1, 2) @ slopes
-    normal += np.eye(7) * (_RIDGE * np.trace(normal, axis1=1, axis2=2)[:, None, None] / 7 + 1e-6)
-    inverse = np.linalg.inv(normal) @ weighted.swapaxes(1, 2)  # (pairs, 7, pixels)
-    maps, correlation = _square(starts), np.zeros(len(fixed))
+    _, rows, columns, weights = _compared(moving.shape[1])
+    maps, correlation = _square(starts), np.zeros(len(moving))
     for _ in range(_ITERATIONS):
         values, is_inside = _sampled(moving, maps, rows, columns)
-        adjusted, correlation = _as_bright(values, template, weights * is_inside)
-        steps = (inverse @ ((adjusted - template) * is_inside)[:, :, None])[:, :, 0]
+        adjusted, correlation = _as_bright(values, templates.values, weights * is_inside)
+        adjusted -= templates.values
+        adjusted *= is_inside
+        steps = (templates.steps @ adjusted[:, :, None])[:, :, 0]
         change = _square(np.tile(np.eye(2, 3), (len(steps), 1, 1)) + steps[:, :6].reshape(-1, 2, 3))
         change[np.abs(np.linalg.det(change)) < 0.2] = np.eye(3)
         maps = maps @ np.linalg.inv(change)
     return maps[:, :2], correlation
+
+
+@cache
+def _compared(n_side: int) -> tuple[Rows, Floats, Floats, Floats]:
+    """Numbers of the pixels that are compared, their rows and columns, and their weights.
+
+    Half the pixels, as on a chessboard: of blurred pictures they say what those beside them do.
+    """
+    weights = disc(n_side)
+    used = np.flatnonzero((weights > 0) & (np.indices(weights.shape).sum(axis=0) % 2 == 0))
+    rows, columns = (one.ravel()[used] for one in pixel_grid(n_side))
+    return used, rows, columns, weights.ravel()[used]
+
+
+def _pixels(pictures: Floats, used: Rows) -> Floats:
+    return pictures.reshape(len(pictures), -1).take(used, axis=1)
 
 
 def _square(maps: Floats) -> Floats:
@@ -207,11 +251,10 @@ def _sampled(source: Floats, maps: Floats, rows: Floats, columns: Floats) -> tup
     return above, is_inside
 
 
-def _agreement(fixed: Floats, moving: Floats, maps: Floats) -> tuple[Floats, Floats]:
+def _agreement(template: Floats, moving: Floats, maps: Floats) -> tuple[Floats, Floats]:
     """Weighted correlation of the detail of both where they overlap, and the patches over which it spreads."""
     rows, columns = pixel_grid(SIDE)
-    template = _blurred(fixed, _SHARP)
-    values, is_inside = _sampled(_blurred(moving, _SHARP), maps, rows.ravel(), columns.ravel())
+    values, is_inside = _sampled(moving, maps, rows.ravel(), columns.ravel())
     is_inside = is_inside.reshape(template.shape)
     filled = np.where(is_inside, values.reshape(template.shape), template.mean(axis=(1, 2), keepdims=True))
     weights = disc(SIDE) * is_inside
