@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.svm import SVC
 
+import headstart.heads.kinds.knn
 from headstart.decisions.scaling import fit_platt
 from headstart.errors import InputError
 from headstart.heads import FittedHead, HeadSpec, fit_heads, searchable_kinds
@@ -82,6 +83,32 @@ def test_votes_by_hand():
     assert uniform_votes(np.array([[0.5, 0.5, 0.1]]), 1).tolist() == [[1, 1, 0]]  # a tie with the k-th counts
     assert distance_votes(np.array([[0.3, 0.3]]), 5).tolist() == [[1, 1]]  # all equally similar, k beyond n
     assert distance_votes(np.array([[0.3]]), 1).tolist() == [[1]]
+
+
+def test_knn_heads_compare_rows_once_and_give_the_same_bits(monkeypatch):
+    features, labels = blobs(n_classes=3)
+    specs = [HeadSpec("knn", {"k": 7}), HeadSpec("knn", {"k": 5, "votes": "uniform"}), HeadSpec("knn", {"k": 50})]
+    heads = fit_heads(specs, features, labels, n_classes=4, seed=0)
+    alone = np.stack([head.predict_proba(features) for head in heads])
+    compared = []
+    real = headstart.heads.kinds.knn.unit_rows
+    monkeypatch.setattr("headstart.heads.kinds.knn.unit_rows", lambda rows: compared.append(len(rows)) or real(rows))
+    together = heads[0].predict_together(heads[1:], features)
+    assert together.tobytes() == alone.tobytes()
+    assert len(compared) == 1 + -(-len(features) // BLOCK_ROWS)
+    stored = [FittedHead.from_tensors(head.spec, head.to_tensors()) for head in heads]
+    assert stored[0].predict_together(stored[1:], features).tobytes() == alone.tobytes()
+    with pytest.raises(InputError, match="Use features of the same backbone"):
+        heads[0].predict_together(heads[1:], features[:, :-1])
+
+
+def test_heads_of_other_kinds_and_of_one_class_predict_together_as_alone():
+    features, labels = blobs()
+    for kind, given in (("logistic", labels), ("knn", np.zeros_like(labels))):
+        key = {"logistic": "C", "knn": "k"}[kind]
+        heads = fit_heads([HeadSpec(kind, {key: value}) for value in (1, 3)], features, given, n_classes=3, seed=0)
+        alone = np.stack([head.predict_proba(features) for head in heads])
+        assert heads[0].predict_together(heads[1:], features).tobytes() == alone.tobytes()
 
 
 def test_knn_keeps_the_same_share_of_every_class_of_many_rows(monkeypatch):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,16 +94,56 @@ class FittedHead:
         n_present = int(np.count_nonzero(self.arrays["present"]))
 
         def probabilities(features: Features) -> Floats:
-            check_features(features)
-            if features.shape[1] != self.n_features:
-                expected = f"this head was trained on {self.n_features}"
-                raise InputError(
-                    f"The features have {features.shape[1]} columns, but {expected}. Use features of the same backbone."
-                )
+            self._check(features)
             seen = in_blocks(features, lambda block: predict(standardised(block, self.arrays)), n_present)
             return over_all_classes(seen, self.arrays["present"])
 
         return probabilities
+
+    def _check(self, features: Features) -> None:
+        check_features(features)
+        if features.shape[1] != self.n_features:
+            expected = f"this head was trained on {self.n_features}"
+            raise InputError(
+                f"The features have {features.shape[1]} columns, but {expected}. Use features of the same backbone."
+            )
+
+    def predict_together(self, others: Sequence[FittedHead], features: Features) -> Floats:
+        """`predict_proba` of this head and of others that were fitted with it: the same to the last bit.
+
+        kNN heads compare every row with the training rows once for all.
+
+        Parameters
+        ----------
+        others : sequence of FittedHead
+            Of the same kind.
+        features : ndarray of shape (n_rows, n_features), float32
+
+        Returns
+        -------
+        ndarray of shape (1 + n_others, n_rows, n_classes), float64
+
+        Raises
+        ------
+        InputError
+            As for `predict_proba`.
+        """
+        heads, predictors = (self, *others), KINDS[self.spec.kind].predictors
+        if predictors is None or not self._has_learned or not all(map(self._has_arrays_of, others)):
+            return np.stack([head.predict_proba(features) for head in heads])
+        self._check(features)
+        predict = predictors([head.spec for head in heads], self.arrays)
+        n_present = int(np.count_nonzero(self.arrays["present"]))
+        seen = in_blocks(
+            features,
+            lambda block: np.concatenate(predict(standardised(block, self.arrays)), axis=1),
+            n_present * len(heads),
+        )
+        return np.stack([over_all_classes(part, self.arrays["present"]) for part in np.split(seen, len(heads), axis=1)])
+
+    def _has_arrays_of(self, other: FittedHead) -> bool:
+        """Whether another head is made of the very same arrays."""
+        return all(other.arrays.get(name) is array for name, array in self.arrays.items())
 
     def class_scores(self) -> ClassScores:
         """Scores (n, P) of the classes seen in training, of standardised features, before probabilities.

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy.typing as npt
 
 from headstart.errors import InputError, unknown_name
-from headstart.heads.arithmetic import Arrays, BlockPredictor
+from headstart.heads.arithmetic import Arrays, BlockPredictor, Floats
 from headstart.heads.scores import ClassScores
 from headstart.heads.settings import Scalar, Setting, completed_settings, shown
 from headstart.heads.training_rows import TrainingRows
@@ -111,6 +111,9 @@ class HeadKind:
     scores : callable, optional
         Function from (spec, arrays) to the `ClassScores` that explanations speak of. Default: the probabilities of
         `predictor`, without a gradient.
+    predictors : callable, optional
+        Function from (specs, arrays) to one that gives the probabilities of several heads with the same arrays for a
+        block, each as `predictor` does: what they have in common is computed once. Default: head after head.
     n_products : callable
         Function from (spec, FitSize) to the multiply-adds to predict one row. Default: those of one linear map.
     lengths : mapping of str to str
@@ -142,6 +145,7 @@ class HeadKind:
     predictor: Callable[[HeadSpec, Arrays], BlockPredictor]
     cost: Callable[[HeadSpec, FitSize], FitCost]
     scores: Callable[[HeadSpec, Arrays], ClassScores] | None = None
+    predictors: Callable[[Sequence[HeadSpec], Arrays], Callable[[Floats], list[Floats]]] | None = None
     n_products: Callable[[HeadSpec, FitSize], float] = _linear_products
     lengths: Mapping[str, str] = field(default_factory=dict)
     damage: Callable[[Arrays], str] = _no_damage

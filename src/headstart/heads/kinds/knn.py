@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,15 +64,24 @@ def _class_weights(rows: TrainingRows, kept: Integers) -> Floats:
 
 def knn_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
     """Smoothed votes of the training rows most similar by the cosine of standardised features."""
+    predict = knn_predictors([spec], arrays)
+    return lambda block: predict(block)[0]
+
+
+def knn_predictors(specs: Sequence[HeadSpec], arrays: Arrays) -> Callable[[Floats], list[Floats]]:
+    """The same for several heads on the same training rows: similarities are computed once."""
     similarity = linear_map(unit_rows(standardised(arrays["rows"], arrays)).T)  # (d, n)
     n_classes = int(np.count_nonzero(arrays["present"]))
     count = linear_map(np.eye(n_classes)[arrays["row_classes"]] * arrays["row_weights"][:, None])  # (n, classes)
-    votes = {"distance": distance_votes, "uniform": uniform_votes}[str(spec.settings["votes"])]
-    k, smoothing = spec.whole("k"), spec.number("smoothing")
 
-    def predict(block: Floats) -> Floats:
-        counts = count(votes(similarity(unit_rows(block)), k)) + smoothing
+    def shares(spec: HeadSpec, similarities: Floats) -> Floats:
+        votes = _VOTES[str(spec.settings["votes"])](similarities, spec.whole("k"))
+        counts = count(votes) + spec.number("smoothing")
         return np.asarray(counts / counts.sum(axis=1, keepdims=True))
+
+    def predict(block: Floats) -> list[Floats]:
+        similarities = similarity(unit_rows(block))
+        return [shares(spec, similarities) for spec in specs]
 
     return predict
 
@@ -187,6 +196,9 @@ def _similarity_without_vote(similarities: Floats, k: int) -> Floats:
     return np.asarray(np.partition(similarities, place, axis=1)[:, place, None])
 
 
+_VOTES = {"distance": distance_votes, "uniform": uniform_votes}
+
+
 def _layout(spec: HeadSpec) -> Layout:
     return {"rows": ("float32", "nd"), "row_classes": ("int64", "n"), "row_weights": ("float64", "n")}
 
@@ -219,6 +231,7 @@ register_head(
         layout=_layout,
         fit=fit_knn,
         predictor=knn_predictor,
+        predictors=knn_predictors,
         scores=knn_scores,
         cost=_cost,
         n_products=_n_products,

@@ -108,7 +108,7 @@ def inner_predictions(
         found = _dense_probabilities(trained_on, features, heads, settings)
     else:
         fitted = _fit(trained_on, heads, settings)
-        found = np.stack([head.predict_proba(features) for head in fitted])
+        found = fitted[0].predict_together(fitted[1:], features)
     return {"probabilities": mean_over_views(found, len(validation)).astype(np.float32)}
 
 
