@@ -285,13 +285,17 @@ def engine() -> dict[str, Any]:
 
 
 def _per_class(classes: Any, labels: Any, probabilities: Any, weights: Any, mass: Any) -> dict[str, Any]:
-    table: dict[str, Any] = {}
-    for code, name in enumerate(classes):
-        table[name] = {"support": int((labels == code).sum()), "metrics": {}}
-        for metric in CLASS_METRICS.values():
-            values = [np.atleast_1d(metric(labels, p, weights))[code] for p in probabilities]
-            table[name]["metrics"][metric.name] = _entry(metric.name, float(np.mean(values)))
-    return table
+    columns = {
+        metric.name: np.mean([np.atleast_1d(metric(labels, p, weights)) for p in probabilities], axis=0)
+        for metric in CLASS_METRICS.values()
+    }
+    return {
+        name: {
+            "support": int((labels == code).sum()),
+            "metrics": {metric: _entry(metric, float(values[code])) for metric, values in columns.items()},
+        }
+        for code, name in enumerate(classes)
+    }
 
 
 def _fold(labels: Any, probabilities: Any, fold: Any, weights: Any, repeat: int, number: int) -> dict[str, Any]:

@@ -117,6 +117,13 @@ def test_the_sentences_are_whole_and_agree_in_number(told: tuple[dict[str, Any],
     assert all(sentence[0].isupper() or sentence[0].isdigit() for sentence in re.split(r"(?<=[a-z\])%]\.) ", words))
 
 
+def test_without_images_it_is_the_same_where_it_names_no_file(told: tuple[dict[str, Any], str, Path]) -> None:
+    _, words, folder = told
+    hidden = methods_text(ReportContext(read_run(folder), images=False)).split("\n\n")[0]
+    assert hidden == words
+    assert not re.search(r"\.(png|csv|npy)\b", hidden)
+
+
 def test_no_number_was_made_up(told: tuple[dict[str, Any], str, Path]) -> None:
     """Every number of the paragraph is one of the run's documents, a count of their entries, or part of a name."""
     results, words, folder = told
