@@ -65,7 +65,7 @@ def _calibration_plot(record: RunRecord, found: CalibrationFacts) -> Plot:
         tr("Share of right predictions") if positive is None else tr("Observed share of {label}", label=label),
     )
     caption = tr(
-        "Both of held-out images: calibrators were fitted on inner predictions for the training images of a fold."
+        "Both are of held-out images: calibrators were fitted on inner predictions for the training images of a fold."
     )
     return Plot(
         "decision_calibration",
@@ -111,7 +111,7 @@ def _abstention_plot(record: RunRecord, oof: OutOfFold, found: AbstentionResults
         n_judged=f"{record.n_judged:,}",
     )
     caption = tr(
-        "The rest, those of the lowest highest probability, would be left to a person. The class is the most probable."
+        "The images of the least certain predictions would be left to a person; predicted is the most probable class."
     )
     drawn = abstention(curve.answered, curve.error, points, title=title)
     return Plot("decision_abstention", drawn, tr("Abstention curve. {title}.", title=title), caption)

@@ -19,13 +19,14 @@ _FOUND = {
     "exact_pairs": mark("Pairs of equal pixels"),
     "candidates_by_perceptual_hash": mark("Pairs with alike perceptual hashes"),
     "confirmed_in_feature_space": mark("Of these confirmed by their features"),
-    "ratio": mark("Confirmed up to this share of the distance to unrelated images"),
-    "background_neighbour": mark("Unrelated: the nearest images from this rank on"),
     "near_pairs": mark("Confirmed pairs"),
-    "features_of": mark("Features of"),
     "mirrored_or_turned": mark("Mirrored or turned copies"),
     "cropped_or_rotated": mark("Cropped copies and such turned by a few degrees"),
+    "features_of": mark("Features of"),
+    "ratio": mark("Confirmed up to this share of the distance to unrelated images"),
+    "background_neighbour": mark("Unrelated: the nearest images from this rank on"),
 }
+"""Findings first, then what they were found by."""
 _NAMES_LEFT_OUT = mark(
     "The names of unreadable files, duplicates and near-duplicates were left out on request; results.json has them."
 )
@@ -122,7 +123,8 @@ def _duplicates(sets: Sequence[Sequence[str]], conflicts: Sequence[Sequence[str]
 def _near_duplicates(found: NearDuplicateFacts, *, named: bool) -> ReportTable:
     """Near-duplicates, as the run recorded them; lists of them counted unless `named`."""
     in_words = _named if named else _tallied
-    rows = tuple((tr(_FOUND[key]), in_words(value)) for key, value in text.fields_of(found).items())
+    facts = text.fields_of(found)
+    rows = tuple((tr(words), in_words(facts[key])) for key, words in _FOUND.items() if facts.get(key) not in (None, []))
     caption = tr("Near-duplicates: images with alike perceptual hashes, confirmed in feature space")
     return ReportTable(caption, (tr("Item"), tr("Value")), rows, frozenset({1}))
 

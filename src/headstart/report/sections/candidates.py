@@ -72,7 +72,7 @@ def _candidate_table(record: RunRecord) -> ReportTable:
     columns = (tr("Candidate"), tr("Kind"), tr("Settings"), *other, tr("Inner log loss, mean ± SD"), tr("Times chosen"))
     n_all = record.results.search.n_candidates
     caption = (
-        tr("All {n_all} candidates, best first", n_all=n_all)
+        ntr("The one candidate", "All {n} candidates, best first", n_all)
         if len(rows) == n_all
         else tr("The best {n_shown} of {n_all} candidates, best first", n_shown=len(rows), n_all=f"{n_all:,}")
     )

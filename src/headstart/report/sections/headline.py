@@ -39,6 +39,7 @@ _VERDICTS = {
 _LONG = 250
 """Characters of warnings from which on the scale stands under the score, not under them."""
 _NOT_COMPARED = mark("No simple method was judged beside it, so whether the pretrained network helps is left open.")
+_NOTHING_TO_HELP = mark("The network's weights were drawn at random, so nothing was transferred.")
 
 
 @register_section("result", after=None)
@@ -69,7 +70,8 @@ def headline_section(context: ReportContext, drawn: Drawn) -> Section:
 def _verdict(results: RunResults) -> Text:
     if results.provisional:
         return Text(tr(_PROVISIONAL), tone="warning")
-    words, tone = _VERDICTS.get(str(results.headline.verdict), (_NOT_COMPARED, "note"))
+    alone = _NOTHING_TO_HELP if results.backbone.weights.is_random else _NOT_COMPARED
+    words, tone = _VERDICTS.get(str(results.headline.verdict), (alone, "note"))
     return Text(tr(words), tone=tone)
 
 

@@ -136,8 +136,8 @@ def _row(name: str, one: AlarmFacts) -> tuple[str, ...]:
         delay,
         text.score(events.false_per_hour),
         text.percent(events.normal_hours_in_alarm / events.normal_hours) if events.normal_hours else text.missing(),
-        f"{text.score(one.affiliation.precision)} ({text.score(one.affiliation.precision_by_chance)})",
-        f"{text.score(one.affiliation.recall)} ({text.score(one.affiliation.recall_by_chance)})",
+        f"{text.score(one.affiliation.precision)}\n({text.score(one.affiliation.precision_by_chance)})",
+        f"{text.score(one.affiliation.recall)}\n({text.score(one.affiliation.recall_by_chance)})",
     )
 
 
