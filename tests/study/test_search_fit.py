@@ -68,7 +68,8 @@ def asked(study: Path | Space | None = None, **changes: Any) -> FitOptions:
 @pytest.fixture(scope="module")
 def searched(folders: Path, study: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished search over two sources, with its report; read only."""
-    return fit(folders, tmp_path_factory.mktemp("searched") / "run", asked(study))
+    with helpers.empty_figures():
+        return fit(folders, tmp_path_factory.mktemp("searched") / "run", asked(study))
 
 
 def lasting(folder: Path) -> dict[str, bytes]:
