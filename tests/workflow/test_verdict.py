@@ -15,10 +15,17 @@ import pytest
 from click.testing import CliRunner
 
 from headstart import fit
+from headstart.backbones.backbone import load_backbone
 from headstart.cli import main
+from headstart.data import ImageResize, read_dataset
 from headstart.data.split.make import make_split
 from headstart.decisions import DecisionRules
+from headstart.engines.engine import reference_engine
 from headstart.errors import InputError, RunError
+from headstart.features.cache import FeatureCache
+from headstart.features.descriptors.extractor import DescriptorExtractor
+from headstart.features.extract import extract_features
+from headstart.features.extractor import Extractor
 from headstart.heads import HeadSpec
 from headstart.metrics import OutOfFold, compare_paired, evaluate
 from headstart.metrics.compare import Difference
@@ -45,6 +52,7 @@ from headstart.study.out_of_fold import gather
 from headstart.study.plan import StudyPlan
 from headstart.study.transfer_verdict import DECIDED_BY, GAINS, Gain, Transfer, judge_transfer, transfer_gains
 from headstart.workflow.fit import estimate_fit
+from headstart.workflow.job.baselines import BaselineSources
 from headstart.workflow.run import Run, rewrite_report
 
 RULES = DecisionRules("auto", None, None)
@@ -420,6 +428,23 @@ def test_the_plan_counts_the_baselines(folders: Path, tmp_path: Path, weights: s
     with_baselines = estimate_fit(folders, tmp_path / "run", helpers.options(weights=weights, baselines=True))
     without = estimate_fit(folders, tmp_path / "run", helpers.options(weights=weights))
     assert with_baselines["seconds"]["baselines"] > 0 == without["seconds"]["baselines"]
+
+
+def test_images_are_read_once_for_descriptors_and_random_weights_where_neither_is_kept(
+    folders: Path, tmp_path: Path
+) -> None:
+    images, preparation = read_dataset(folders), ImageResize((helpers.SIDE, helpers.SIDE))
+    backbone = load_backbone(helpers.BACKBONE, weights="random")
+    network = Extractor(backbone, preparation, reference_engine(n_threads=1, batch_size=4))
+    describer, cache = DescriptorExtractor(preparation, n_threads=1), FeatureCache(tmp_path / "cache")
+    sources = BaselineSources(describer, network)
+    assert sources.is_joint(images, cache, is_fitted=False)
+    assert not sources.is_joint(images, cache, is_fitted=True)
+    assert not replace(sources, random_extractor=None).is_joint(images, cache, is_fitted=False)
+    busy = replace(sources, describer=DescriptorExtractor(preparation, n_threads=2))  # one pass at a time would wait
+    assert not busy.is_joint(images, cache, is_fitted=False)
+    extract_features(images, describer, cache=cache)
+    assert not sources.is_joint(images, cache, is_fitted=False)
 
 
 def test_the_command_line_tells_baselines_and_verdict(transferred: Run, weights: str, folders: Path) -> None:

@@ -94,7 +94,7 @@ class BaselineSources:
         run's own are; the descriptors, which speak of colours, see the images as they are.
         """
         dataset, cache, untrained = extractors.dataset, extractors.cache, self.random_extractor
-        if untrained is not None and not extractors.is_fitted and self._is_joint(untrained, dataset, cache):
+        if untrained is not None and self.is_joint(dataset, cache, is_fitted=extractors.is_fitted):
             joint = JointExtractor([untrained, self.describer])
             both = extract_features(dataset, joint, cache=cache, progress=progress)
             untrained.release()
@@ -108,9 +108,10 @@ class BaselineSources:
         untrained.release()
         return descriptors, rows
 
-    def _is_joint(self, untrained: Extractor, dataset: ImageDataset, cache: FeatureCache) -> bool:
+    def is_joint(self, dataset: ImageDataset, cache: FeatureCache, *, is_fitted: bool) -> bool:
         """Whether every image is read once for both: where descriptors run beside passes, and neither is all kept."""
-        if untrained.averaged or untrained.n_streams < self.describer.n_streams:
+        untrained = self.random_extractor
+        if untrained is None or is_fitted or untrained.averaged or untrained.n_streams < self.describer.n_streams:
             return False
         return all(n_cached(dataset, one, cache) < len(dataset) for one in (untrained, self.describer))
 
@@ -144,6 +145,8 @@ def baseline_seconds(
     untrained = baselines.random_extractor
     if untrained is not None and (missing := len(dataset) - n_cached(dataset, untrained, cache)):
         features_s += [missing * seconds_per_image(untrained)] * times
+    if baselines.is_joint(dataset, cache, is_fitted=is_fitted):
+        features_s = [sum(features_s)]
     width = baselines.describer.row_shape[0]
     blank = np.zeros((0, width), dtype=np.float32)
     wide = None if untrained is None else np.zeros((0, *untrained.row_shape), dtype=np.float32)
