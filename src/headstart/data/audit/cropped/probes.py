@@ -14,7 +14,7 @@ from headstart.data.audit.perceptual_hash import SIDE
 
 N_FREQUENCIES: Final = 12  # of each direction
 _N_SIDE: Final = 16  # places along each side at which two pictures are compared
-_N_NUMBERS: Final = 96
+N_NUMBERS: Final = 96
 _BATCH: Final = 1_024  # thumbnails transformed at a time
 UNIT: Final = 127
 """Length of a description. They are whole numbers, so that sums of their products are exact on every processor."""
@@ -115,7 +115,7 @@ def _operator(probe: Floats) -> Floats:
 
 @cache
 def _main_directions() -> Floats:
-    return np.asarray(np.linalg.svd(_seen(np.eye(2, 3)), full_matrices=False)[0][:, :_N_NUMBERS])
+    return np.asarray(np.linalg.svd(_seen(np.eye(2, 3)), full_matrices=False)[0][:, :N_NUMBERS])
 
 
 def _seen(probe: Floats) -> Floats:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from headstart.data.audit.copies import FoundCopies
 from headstart.data.audit.cropped.probes import (
+    N_NUMBERS,
     N_ORIENTATIONS,
     UNIT,
     described,
@@ -199,8 +200,12 @@ def _blocks(n_images: int, reach: int) -> Iterator[tuple[Rows, int]]:
 def _views(low: NDArray[np.float32]) -> NDArray[np.int8]:
     """What every probe shows of pictures in every orientation: (orientations, probes, pictures, numbers)."""
     shown = probes()
-    turned = (oriented(low, orientation) for orientation in range(N_ORIENTATIONS))
-    return np.array([[shown.described(one, number).astype(np.int8) for number in range(len(shown))] for one in turned])
+    views = np.empty((N_ORIENTATIONS, len(shown), len(low), N_NUMBERS), dtype=np.int8)
+    for orientation, of_orientation in enumerate(views):
+        turned = oriented(low, orientation)
+        for number, view in enumerate(of_orientation):
+            view[:] = shown.described(turned, number)
+    return views
 
 
 def _nearest_of_block(
