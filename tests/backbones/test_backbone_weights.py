@@ -36,6 +36,7 @@ from headstart.backbones.weights import (
     LocatedWeights,
     WeightsSource,
     available_from,
+    download,
     find_weights,
     fit_state,
     hash_tensors,
@@ -870,7 +871,9 @@ def test_a_hub_that_hangs_is_given_up_in_time(hub: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["absent", "cut"])
-def test_a_hub_without_the_file_or_with_half_of_it(hub: Path, kind: str) -> None:
+def test_a_hub_without_the_file_or_with_half_of_it(hub: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    hasty = f"import time\ntime.sleep = lambda seconds: None\n{download._CHILD}"  # it waits a second before each try
+    monkeypatch.setattr(download, "_CHILD", hasty)
     with pytest.raises(UnreachableError, match=f"Hugging Face hub owner/{kind}"):
         asked_hub(kind)
     assert hub_file(f"owner/{kind}", "model.safetensors") is None

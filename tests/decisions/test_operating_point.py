@@ -37,9 +37,9 @@ def test_thresholds_by_hand(rule: str, threshold: float) -> None:
 
 
 def brute_force(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray, rule: OperatingRule) -> float:
-    """Best gain over every cut between two rows."""
+    """Best gain over every cut between two rows that differ."""
     gains = []
-    values = np.sort(probabilities[:, 1])
+    values = np.unique(probabilities[:, 1])
     for cut in [-1.0, *((values[1:] + values[:-1]) / 2), 2.0]:
         matrix = confusion_matrix(labels, probabilities[:, 1] >= cut, labels=[0, 1], sample_weight=weights)
         (tn, fp), (fn, tp) = matrix

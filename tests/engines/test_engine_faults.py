@@ -245,34 +245,42 @@ def test_int8_makes_the_same_bytes_whatever_was_made_before(backbone: Backbone) 
     assert convert.converted(backbone, (SIDE, SIDE), 3) == converted
 
 
-@pytest.mark.usefixtures("no_figures")
+@pytest.fixture
+def bears_int8(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network of random weights bears it badly."""
+    monkeypatch.setitem(request.ASKED, "int8", Tolerance(10.0, 0.0))
+
+
+@pytest.fixture(scope="module")
+def int8_run(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A finished run in int8; read only."""
+    pytest.importorskip("nncf")
+    with pytest.MonkeyPatch.context() as patch, helpers.no_figures():
+        patch.setitem(request.ASKED, "int8", Tolerance(10.0, 0.0))
+        return fit(folders, tmp_path_factory.mktemp("int8") / "run", helpers.cheap_options(precision="int8"))
+
+
+@pytest.mark.usefixtures("bears_int8", "no_figures")
 @needs_openvino
 def test_an_int8_run_stopped_before_its_network_was_written_goes_on(
-    folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    int8_run: Any, folders: Path, tmp_path: Path
 ) -> None:
-    pytest.importorskip("nncf")
-    monkeypatch.setitem(request.ASKED, "int8", Tolerance(10.0, 0.0))  # a network of random weights bears it badly
-    options = helpers.cheap_options(precision="int8")
-    whole = fit(folders, tmp_path / "whole", options)
-    begun = tmp_path / "begun"
+    whole, begun = int8_run, tmp_path / "begun"
     begun.mkdir()
     shutil.copy(whole.folder / "run.json", begun)
-    resumed = fit(folders, begun, options)
+    resumed = fit(folders, begun, helpers.cheap_options(precision="int8"))
     for name in ("results.json", "predictions.csv", "model/network.safetensors"):
         assert (resumed.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
     assert hash_bytes((begun / "model" / "network.safetensors").read_bytes()) == resumed.model().engine.network_sha256
 
 
-@pytest.mark.usefixtures("no_figures")
+@pytest.mark.usefixtures("bears_int8", "no_figures")
 @needs_openvino
 def test_a_lost_network_that_cannot_be_made_again_is_refused(
-    folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    int8_run: Any, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("nncf")
-    monkeypatch.setitem(request.ASKED, "int8", Tolerance(10.0, 0.0))
-    options = helpers.cheap_options(precision="int8")
-    run = fit(folders, tmp_path / "run", options)
-    (run.folder / "model" / "network.safetensors").unlink()
+    lost = Path(shutil.copytree(int8_run.folder, tmp_path / "run"))
+    (lost / "model" / "network.safetensors").unlink()
     monkeypatch.setattr(select, "MAX_CALIBRATION", 4)  # as a later version might
     with pytest.raises(EngineError, match=r"network\.safetensors is missing: .* make another one\. Remove the folder"):
-        fit(folders, run.folder, replace(options, cache=None))
+        fit(folders, lost, helpers.cheap_options(precision="int8"))
