@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from headstart.report.context import ReportContext
 from headstart.report.document import ReportTable, Section, Text
+from headstart.report.figures.decisions import calibrates
 from headstart.report.locale.messages import tr
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
@@ -24,8 +25,21 @@ def optimism_section(context: ReportContext, drawn: Drawn) -> Section:
         "The best of many candidates looks better on the folds that chose it than it is. The outer folds took no part "
         "in the choice; scores, curves and matrices all come from them."
     )
+    notes = (Text(words, tone="note") for words in calibration_notes(context))
     return Section(
         "optimism",
         tr("Optimism of the choice"),
-        (Text(meaning), ReportTable(title, (tr("Measured on"), tr("Value")), rows)),
+        (Text(meaning), ReportTable(title, (tr("Measured on"), tr("Value")), rows), *notes),
     )
+
+
+def calibration_notes(context: ReportContext) -> tuple[str, ...]:
+    """A sentence where scores of a choice are of other probabilities than all else on the page."""
+    decisions = context.record.results.decisions
+    if decisions is None or not calibrates(decisions):
+        return ()
+    words = tr(
+        "Inner and outer scores here are of probabilities before calibration, by which the inner folds choose; all "
+        "others on this page are of the calibrated ones and differ a little."
+    )
+    return (words,)

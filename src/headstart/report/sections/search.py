@@ -16,6 +16,7 @@ from headstart.report.figures.search import search_plots
 from headstart.report.locale.messages import ntr, tr
 from headstart.report.search_effects import Effect, designs, effects, source_labels
 from headstart.report.sections import Drawn, register_section
+from headstart.report.sections.optimism import calibration_notes
 from headstart.report.text import format as text
 from headstart.report.text.search_names import SettingEffects, factor_name, outer_fold_numbers, score_name
 from headstart.results.candidates_table import CANDIDATES_FILE, CandidateTable, read_candidates
@@ -61,13 +62,15 @@ def _plots(context: ReportContext) -> Iterable[Plot]:
 def recorded_section(context: ReportContext, drawn: Drawn) -> Section | None:
     """The search of the run; None where it recorded none."""
     search = context.once(_recorded)
-    return None if search is None else search_section(search, drawn, context.record.results.search.notes)
+    if search is None:
+        return None
+    return search_section(search, drawn, (*context.record.results.search.notes, *calibration_notes(context)))
 
 
 def search_section(search: Search, drawn: Drawn, notes: Sequence[str] = ()) -> Section:
     """The search in words, figures and tables; readable however many candidates there were.
 
-    `notes` are sentences on settings that the folds are too small for.
+    `notes` are sentences on settings that the folds are too small for, and on the probabilities that are scored.
     """
     outer = search.table
     pictures = [picture for name, picture in drawn.items() if name.startswith("search_")]

@@ -13,6 +13,7 @@ from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
 from headstart.results.models.audit import NearDuplicateFacts
 from headstart.results.models.run_results import RunResults, TaskFacts
+from headstart.signals.recording import NORMAL
 
 _WHOLE = "images of one group were never split apart"
 
@@ -136,7 +137,7 @@ def task_section(context: ReportContext, drawn: Drawn) -> Section:
             )
         )
     if task.positive is not None:
-        reason = f" ({task.positive_reason.rstrip('.')})" if task.positive_reason else ""
+        reason = f" ({_why_positive(context)})" if task.positive_reason else ""
         blocks.append(
             Text(
                 tr(
@@ -156,3 +157,11 @@ def task_section(context: ReportContext, drawn: Drawn) -> Section:
             )
         )
     return Section("question", tr("What was asked"), tuple(blocks))
+
+
+def _why_positive(context: ReportContext) -> str:
+    """Reason why a class is the positive one; of windows it is what is not normal, whoever named it."""
+    task = context.record.results.task
+    if context.once(recipe_of_recordings) is not None and NORMAL in task.classes and task.positive != NORMAL:
+        return tr("the one that is not normal running")
+    return task.positive_reason.rstrip(".")
