@@ -192,6 +192,7 @@ def test_source_hash_and_licence_stand_in_results_bundle_and_report(cached: Path
     worked("backbones", "fetch", helpers.BACKBONE, "--to", cached / "stick", "--offline", "-q")
     worked("backbones", "add", cached / "stick", "-q")
     options = ("--input-size", helpers.SIDE, "--split", "nested:3x2", "--threads", 1, "--device", "cpu", "--no-cache")
+    options += ("--study", helpers.STUDY, "--no-baselines", "--no-explanations")
     worked("fit", folders, "-o", cached / "run", "--backbone", helpers.BACKBONE, "--offline", *options, "-q")
     expected = load_backbone(helpers.BACKBONE, offline=True).weights.to_json()
     results = json.loads((cached / "run" / "results.json").read_text())

@@ -822,6 +822,9 @@ def test_interrupted_in_the_middle_says_so_in_a_line_and_goes_on(folders: Path, 
         "--no-baselines",
         "--features",
         "last",
+        "--no-explanations",
+        "--study",
+        str(helpers.STUDY),
     ]
     code = (SLOW + FIT).format(tests=str(Path(__file__).parents[1]), arguments=arguments)
     process = started(code, 14)  # four of them are the trial that tells the time needed

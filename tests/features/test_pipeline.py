@@ -592,6 +592,9 @@ def test_the_way_to_decode_goes_from_the_options_into_run_and_bundle(way: str, t
         "1",
         "--no-cache",
         "--no-baselines",
+        "--no-explanations",
+        "--study",
+        str(helpers.STUDY),
     ]
     done = CliRunner().invoke(main, [*asked, "--device", "cpu", "-q"])
     assert done.exit_code == 0, done.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +88,9 @@ def test_options_on_reading_are_refused_for_data_in_memory(tmp_path: Path) -> No
 
 
 def test_a_call_by_name_is_the_call_with_an_object(folders: Path, tmp_path: Path, no_figures: None) -> None:
-    options = helpers.options(study=None, grid="quick", seed=3)
-    one = headstart.fit(folders, tmp_path / "one", options)
-    two = headstart.fit(folders, tmp_path / "two", helpers.options(study=None), grid="quick", seed=3)
+    plain = helpers.options(study=None, split="nested:2x2")
+    one = headstart.fit(folders, tmp_path / "one", replace(plain, grid="quick", seed=3))
+    two = headstart.fit(folders, tmp_path / "two", plain, grid="quick", seed=3)
     assert one.results == two.results
     assert (one.folder / "predictions.csv").read_bytes() == (two.folder / "predictions.csv").read_bytes()
 
