@@ -62,8 +62,10 @@ SCRIPTS = (
     "cells_assay",
     "signals_watch",
     "paper",
+    "report",
 )
 WITH_QUICK = (
+    "report",
     "paper",
     "audit",
     "audit_heldout",

@@ -318,7 +318,8 @@ def test_fifty_thousand_images_are_filtered_in_a_blink(opened: Callable[..., Any
         **{name: generator.integers(0, 2, n).tolist() for name in ("label", "predicted")},
         "top": generator.integers(5_000, 10_000, n).tolist(),
         "fold": generator.integers(1, 6, n).tolist(),
-        **dict.fromkeys(("probabilities", "weights", "sets", "map")),
+        **dict.fromkeys(("probabilities", "weights", "sets")),
+        "map": generator.integers(0, 1_001, (n, 2)).tolist(),
         "near": {},
         "pictures": {},
     }

@@ -60,7 +60,7 @@
     }
     page = 0;
     draw();
-    drawMap();
+    drawMapNext();
   }
 
   function share(value) {
@@ -198,39 +198,68 @@
   const figure = at("images-map");
   const canvas = figure.querySelector("canvas");
   const MARGIN = 12;
-  const x = (row) => MARGIN + (data.map[row][0] / 1000) * (canvas.width - 2 * MARGIN);
-  const y = (row) => canvas.height - MARGIN - (data.map[row][1] / 1000) * (canvas.height - 2 * MARGIN);
+  const SIZE = n > 2000 ? 2.5 : 4;
+  const [across, up] = [new Float32Array(n), new Float32Array(n)];
+  const { width, height } = canvas;
+  if (data.map) {
+    data.map.forEach(([a, b], row) => {
+      across[row] = MARGIN + (a / 1000) * (width - 2 * MARGIN);
+      up[row] = height - MARGIN - (b / 1000) * (height - 2 * MARGIN);
+    });
+  }
+
+  function drawDot(pen, row, ring) {
+    pen.beginPath();
+    pen.arc(across[row], up[row], SIZE, 0, 2 * Math.PI);
+    pen.fill();
+    if (ring) pen.stroke();
+  }
+
+  // Squares for very many images: as many circles take a second.
+  function drawSquare(pen, row, ring) {
+    const [left, top, side] = [across[row] - SIZE, up[row] - SIZE, 2 * SIZE];
+    pen.fillRect(left, top, side, side);
+    if (ring) pen.strokeRect(left, top, side, side);
+  }
 
   function drawMap() {
-    if (!data.map) return;
     const pen = canvas.getContext("2d");
-    const ink = getComputedStyle(document.body).color;
-    pen.clearRect(0, 0, canvas.width, canvas.height);
-    const size = n > 2000 ? 2.5 : 4;
+    const drawOne = n > 10_000 ? drawSquare : drawDot;
+    pen.strokeStyle = getComputedStyle(document.body).color;
+    pen.clearRect(0, 0, width, height);
     for (const inside of [0, 1]) {
       pen.globalAlpha = inside ? 0.85 : 0.12;
       for (let row = 0; row < n; row++) {
         if (kept[row] !== inside) continue;
-        pen.beginPath();
-        pen.arc(x(row), y(row), size, 0, 2 * Math.PI);
         pen.fillStyle = COLOURS[label[row] % COLOURS.length];
-        pen.fill();
-        if (!wrong(row) || !inside) continue;
-        pen.strokeStyle = ink;
-        pen.stroke();
+        drawOne(pen, row, inside && wrong(row));
       }
     }
   }
 
+  // The list is seen first: a map of many images would hold it up.
+  let awaited = false;
+  function drawMapNext() {
+    if (!data.map || awaited) return;
+    awaited = true;
+    requestAnimationFrame(() =>
+      setTimeout(() => {
+        awaited = false;
+        drawMap();
+      }),
+    );
+  }
+
   function nearest(event) {
     const box = canvas.getBoundingClientRect();
-    const across = ((event.clientX - box.left) / box.width) * canvas.width;
-    const up = ((event.clientY - box.top) / box.height) * canvas.height;
+    const x = ((event.clientX - box.left) / box.width) * width;
+    const y = ((event.clientY - box.top) / box.height) * height;
     let best = -1;
     let least = 15 ** 2;
     for (let row = 0; row < n; row++) {
-      const distance = (x(row) - across) ** 2 + (y(row) - up) ** 2;
-      if (kept[row] && distance < least) [best, least] = [row, distance];
+      if (!kept[row]) continue;
+      const distance = (across[row] - x) ** 2 + (up[row] - y) ** 2;
+      if (distance < least) [best, least] = [row, distance];
     }
     return best;
   }
