@@ -193,23 +193,43 @@ def own_weights_and_fewer_folds_by_size(folder: Path) -> Path:
     return made(folder, change)
 
 
+RECIPES = {
+    "signals.json": {
+        "recipe": {
+            **{
+                "version": 1,
+                "channels": ["gauge", "valve"],
+                "period_s": 0.5,
+                "length": 40,
+                "stride": 20,
+                "gaps": "skip",
+            },
+            **{"reference": 0, "standardise": "training", "image": "level", "statistics": False, "rule": "any"},
+        },
+        "sizes": {},
+    },
+    "cells.json": {
+        "finding": {"channel": None, "diameter": None, "method": "local", "pixel_um": None, "plane": None},
+        "recipe": {"side": 39, "side_um": 25.4, "channels": ["1"], "white": [1425.0], "masked": False},
+        **{"group_by": "well", "masks": False},
+    },
+}
+"""What made the images of windows and of cells, as it lies beside their results."""
+
+
 @kind
 def windows_of_recordings(folder: Path) -> Path:
-    run = made(folder, lambda results: results["task"].update(groups_given=True))
-    recipe = {
-        **{"version": 1, "channels": ["gauge", "valve"], "period_s": 0.5, "length": 40, "stride": 20},
-        **{"reference": 0, "standardise": "training", "image": "level", "statistics": False, "rule": "any"},
-    }
-    write_json(run / "signals.json", {"recipe": {**recipe, "gaps": "skip"}, "sizes": {}})
-    return run
+    return _of_recipe(folder, "signals.json")
 
 
 @kind
 def cells_of_micrographs(folder: Path) -> Path:
+    return _of_recipe(folder, "cells.json")
+
+
+def _of_recipe(folder: Path, name: str) -> Path:
     run = made(folder, lambda results: results["task"].update(groups_given=True))
-    recipe = {"side": 39, "side_um": 25.4, "channels": ["1"], "white": [1425.0], "masked": False}
-    finding = {"channel": None, "diameter": None, "method": "local", "pixel_um": None, "plane": None}
-    write_json(run / "cells.json", {"finding": finding, "recipe": recipe, "group_by": "well", "masks": False})
+    write_json(run / name, RECIPES[name])
     return run
 
 

@@ -432,7 +432,7 @@ def keep_holdout(folder: Path) -> None:
     """Turn a nested run into one with a single test part of one fifth."""
     results = json.loads((folder / "results.json").read_text())
     results["protocol"]["scheme"] = "holdout:60/20/20"
-    results["folds"] = [{**results["folds"][0], "n_train": 60}]
+    results["folds"] = [{**results["folds"][0], "n_train": 80}]
     write_json(folder / "results.json", results)
     header, *rows = (folder / "predictions.csv").read_text().splitlines()
     (folder / "predictions.csv").write_text("\n".join([header, *(row for row in rows if row.endswith(",0,0"))]) + "\n")

@@ -6,7 +6,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-from made_run import make_run, report
+from kinds_of_runs import RECIPES
+from made_run import make_run, report, write_json
 
 from headstart.report.text.next_command import next_command
 
@@ -62,7 +63,7 @@ def test_cells_are_counted_where_the_run_tells_how_they_are_found(tmp_path: Path
 def test_a_report_names_the_same_command(empty_figures: None, tmp_path: Path, file: str, command: str) -> None:
     (tmp_path / "run").mkdir()
     make_run(tmp_path / "run", n=60)
-    (tmp_path / "run" / file).touch()
+    write_json(tmp_path / "run" / file, RECIPES.get(file, {}))
     text = report(tmp_path / "run").text
     assert command in text
     assert ("headstart predict" in text) == (file == "notes.json")

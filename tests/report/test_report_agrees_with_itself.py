@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kinds_of_runs import KINDS, made
+from kinds_of_runs import KINDS, RECIPES, made
 from made_run import write_json
 
 from headstart.report.context import ReportContext
@@ -38,11 +38,7 @@ def test_of_windows_the_positive_class_is_what_is_not_normal(tmp_path: Path) -> 
     """`headstart signals fit` names it for the user, who may have named nothing."""
     folder = made(tmp_path, len, classes=("normal", "leak"))
     assert "leak (the rarer class)" in words_of(ReportContext(read_run(folder)), "question")
-    recipe = {
-        **{"version": 1, "channels": ["gauge"], "period_s": 1.0, "length": 20, "stride": 10, "reference": 30},
-        **{"standardise": "reference", "image": "level", "statistics": False, "rule": "any", "gaps": "skip"},
-    }
-    write_json(folder / "signals.json", {"recipe": recipe, "sizes": {}})
+    write_json(folder / "signals.json", RECIPES["signals.json"])
     assert "leak (the one that is not normal running)" in words_of(ReportContext(read_run(folder)), "question")
 
 

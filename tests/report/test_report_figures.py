@@ -61,8 +61,8 @@ def test_holdout_bands_know_of_the_images_that_were_not_judged(empty_figures: No
     assert "n = 20" in page.text
     assert (
         "After training on 60 % of the images, one candidate was chosen by log loss on another 20 %; it was then "
-        "fitted on both parts together, that is on 80 % of the images and judged once on the remaining 20 %, in a "
-        "stratified partition (seed 0, split 5eed5eed5eed)."
+        "fitted on both parts together, that is on 80 % of the images (80) and judged once on the remaining 20 % (20), "
+        "in a stratified partition (seed 0, split 5eed5eed5eed)."
     ) in page.text
 
 
