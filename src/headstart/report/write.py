@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from headstart.progress import Progress, Silent
 from headstart.report.context import ReportContext
 from headstart.report.document import Picture, Plot, Section
-from headstart.report.figures.style import render, render_svg
+from headstart.report.figures.style import render, render_svg, styled
 from headstart.report.html import picture, render_page
 from headstart.report.locale.messages import ENGLISH, Language, ntr, speaking, tr
 from headstart.report.markdown import render_markdown
@@ -107,7 +107,8 @@ def _sections(context: ReportContext, progress: Progress, *, is_linked: bool = F
     Those of a provisional answer are saved as PNG only where the report links them, since that takes seconds.
     """
     as_png = is_linked or not context.record.results.provisional
-    drawn = _draw(context.record.folder / "figures", [*_plots(context)], progress, as_png=as_png)
+    with styled():
+        drawn = _draw(context.record.folder / "figures", [*_plots(context)], progress, as_png=as_png)
     built = (spec.build(context, drawn) for spec in _section_specs(context))
     return [replace(section, folded=section.anchor not in _OPEN) for section in built if section is not None]
 

@@ -6,6 +6,7 @@ import io
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any, Final
 
@@ -82,6 +83,9 @@ _LOOK: Final[dict[str, Any]] = {
 }
 
 
+_IS_STYLED: Final[ContextVar[bool]] = ContextVar("_IS_STYLED", default=False)
+
+
 @cache
 def font_families() -> tuple[str, ...]:
     """DejaVu Sans, which comes with matplotlib, then those of the known wide fonts that this machine has."""
@@ -96,10 +100,20 @@ def _defaults() -> dict[str, Any]:
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draw with this module's look whatever the user's matplotlibrc says; a decorator too."""
-    look: Any = {**_defaults(), **_LOOK, "font.family": list(font_families())}
-    with matplotlib.rc_context(look):
+    """Draw with this module's look whatever the user's matplotlibrc says; a decorator too.
+
+    Inside another one it changes nothing: entering checks some 300 settings, so many figures are drawn in one.
+    """
+    if _IS_STYLED.get():
         yield
+        return
+    entered = _IS_STYLED.set(True)
+    look: Any = {**_defaults(), **_LOOK, "font.family": list(font_families())}
+    try:
+        with matplotlib.rc_context(look):
+            yield
+    finally:
+        _IS_STYLED.reset(entered)
 
 
 @cache
