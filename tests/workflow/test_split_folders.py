@@ -31,7 +31,7 @@ def test_a_fit_is_judged_by_the_test_folder(split_data: Path, tmp_path: Path, em
     assert any("so they are the split: 24 images train, 12 (validation) choose" in one for one in run.results.warnings)
     assert run.results.protocol.scheme == "holdout:50.00/25.00/25.00"
     report = run.report.read_text()
-    assert "in the partition that the data bring along" in report
+    assert "in a partition whose test images the data name" in report
     assert "After training on 50 % of the images" in report
     assert "The split came with the data and no groups were given, so only copies were looked for" in report
     assert "no groups were given, so the split was taken as it came" in report
