@@ -17,6 +17,7 @@ from headstart.results.models.transfer import TransferResults
 from headstart.results.read import RunRecord
 
 _TONES = {"helps": "good", "hurts": "warning"}
+_VERDICTS = {"helps": mark("helps"), "hurts": mark("hurts"), "no evidence": mark("no evidence")}
 _MEANING = mark(
     "Negative transfer: what the network learned elsewhere misleads it here, so that simple methods do better on the "
     "same images. It happens where the pretraining pictures have little in common with these, where the weights are "
@@ -34,14 +35,20 @@ def baseline_sentences(context: ReportContext) -> list[MethodsSentence]:
     transfer = context.record.results.transfer
     if transfer is None:
         return []
-    titles = "; ".join(baseline.title for baseline in transfer.baselines)
-    decider, gain = metric_in_sentence(transfer.decided_by), transfer.gains[transfer.decided_by]
-    interval = "" if gain.ci95 is None else f" (95 % interval {text.interval(gain.ci95)})"
-    verdict = "" if transfer.verdict is None else f" Verdict on transfer: {transfer.verdict}."
-    words = (
-        f"The same folds judged simple baselines ({titles}); against the best of them, chosen on the inner folds of "
-        f"each outer fold, the gain in {decider}, image by image, was {text.judged(gain.gain)}{interval}.{verdict}"
+    gain = transfer.gains[transfer.decided_by]
+    shown = text.judged(gain.gain)
+    if gain.ci95 is not None:
+        shown = tr("{score} (95 % interval {interval})", score=shown, interval=text.interval(gain.ci95))
+    words = tr(
+        "The same folds judged simple baselines ({titles}); against the best of them, chosen on the inner folds of "
+        "each outer fold, the gain in {decider}, image by image, was {gain}.",
+        titles="; ".join(baseline.title for baseline in transfer.baselines),
+        decider=metric_in_sentence(transfer.decided_by),
+        gain=shown,
     )
+    if transfer.verdict is not None:
+        verdict = tr("Verdict on transfer: {verdict}.", verdict=tr(_VERDICTS[transfer.verdict]))
+        words = f"{words} {verdict}"
     return [MethodsSentence(MethodsPart.RESULTS, words)]
 
 

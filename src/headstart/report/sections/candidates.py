@@ -24,10 +24,25 @@ def candidate_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     search = context.record.results.search
     n_candidates = search.n_candidates
     kinds = text.listed([head_in_sentence(kind) for kind in sorted(set(search.kinds))], limit=20)
-    drawn = f", drawn at random from {search.n_points:,}," if search.n_points > n_candidates else ""
-    tried = f"{n_candidates:,} candidates{drawn} ({kinds}) were" if n_candidates > 1 else f"One head ({kinds}) was"
-    halved = " Successive halving on the inner folds dropped the weaker candidates early." if search.halving else ""
-    return (MethodsSentence(MethodsPart.PROTOCOL, f"{tried} trained on these features.{halved}"),)
+    if n_candidates > 1 and search.n_points > n_candidates:
+        words = tr(
+            "{n_candidates} candidates, drawn at random from {n_points}, ({kinds}) were trained on these features.",
+            n_candidates=f"{n_candidates:,}",
+            n_points=f"{search.n_points:,}",
+            kinds=kinds,
+        )
+    elif n_candidates > 1:
+        words = tr(
+            "{n_candidates} candidates ({kinds}) were trained on these features.",
+            n_candidates=f"{n_candidates:,}",
+            kinds=kinds,
+        )
+    else:
+        words = tr("One head ({kinds}) was trained on these features.", kinds=kinds)
+    if search.halving:
+        halved = tr("Successive halving on the inner folds dropped the weaker candidates early.")
+        words = f"{words} {halved}"
+    return (MethodsSentence(MethodsPart.PROTOCOL, words),)
 
 
 def _plots(context: ReportContext) -> Iterable[Plot]:

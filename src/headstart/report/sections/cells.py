@@ -24,7 +24,8 @@ def cell_sentences(context: ReportContext) -> list[MethodsSentence]:
     told = context.once(recipe_of_cells)
     if told is None:
         return []
-    words = f"The images are single cells cut out of micrographs. {_found(told)}. {_cut(told['recipe'])}."
+    what = tr("The images are single cells cut out of micrographs.")
+    words = f"{what} {_found(told)}. {_cut(told['recipe'])}."
     return [MethodsSentence(MethodsPart.DATA, words)]
 
 

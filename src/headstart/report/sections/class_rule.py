@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, ReportTable, Section, Text
-from headstart.report.locale.messages import tr
+from headstart.report.locale.messages import mark, tr
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
@@ -13,8 +13,8 @@ from headstart.results.models.decisions import ClassRuleFacts, ClassRuleResults,
 from headstart.results.read import RunRecord
 
 _RULES = {
-    "costs": "the class of the least expected cost",
-    "expected": "the class nearest to the mean over the ordered classes",
+    "costs": mark("the class of the least expected cost"),
+    "expected": mark("the class nearest to the mean over the ordered classes"),
 }
 
 
@@ -23,10 +23,16 @@ def class_rule_sentences(context: ReportContext) -> list[MethodsSentence]:
     decisions = context.record.results.decisions
     if decisions is None or decisions.class_rule is None or decisions.requested.class_rule is None:
         return []
-    words = f"Of every image {_RULES[decisions.requested.class_rule.kind]} was predicted"
-    cost = decisions.class_rule.mean_cost
-    said = "" if cost is None else f"; the mean cost of an image was {text.estimate(cost)}"
-    return [MethodsSentence(MethodsPart.RESULTS, f"{words}{said}.")]
+    predicted, cost = tr(_RULES[decisions.requested.class_rule.kind]), decisions.class_rule.mean_cost
+    if cost is None:
+        words = tr("Of every image {predicted} was predicted.", predicted=predicted)
+    else:
+        words = tr(
+            "Of every image {predicted} was predicted; the mean cost of an image was {cost}.",
+            predicted=predicted,
+            cost=text.estimate(cost),
+        )
+    return [MethodsSentence(MethodsPart.RESULTS, words)]
 
 
 @register_section("class-rule", after="decisions", methods=class_rule_sentences)

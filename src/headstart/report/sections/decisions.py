@@ -50,22 +50,32 @@ def decision_sentences(context: ReportContext) -> list[MethodsSentence]:
     found = []
     if calibrates(decisions):
         found.append(
-            "Probabilities were calibrated on the inner out-of-fold predictions of each outer training part "
-            f"({kinds_in_folds(decisions)} folds)."
+            tr(
+                "Probabilities were calibrated on the inner out-of-fold predictions of each outer training part "
+                "({kinds} folds).",
+                kinds=kinds_in_folds(decisions),
+            )
         )
     point, sets = decisions.operating_point, decisions.conformal
     if point is not None:
-        metrics, rule = point.metrics, decisions.requested.operating_point
         found.append(
-            f"The operating point was set by the rule {rule} on the same predictions and applied "
-            f"to the test part: sensitivity {text.estimate(metrics.recall)}, specificity "
-            f"{text.estimate(metrics.specificity)}."
+            tr(
+                "The operating point was set by the rule {rule} on the same predictions and applied to the test part: "
+                "sensitivity {sensitivity}, specificity {specificity}.",
+                rule=decisions.requested.operating_point,
+                sensitivity=text.estimate(point.metrics.recall),
+                specificity=text.estimate(point.metrics.specificity),
+            )
         )
     if sets is not None:
         found.append(
-            f"Class-conditional conformal prediction sets at a nominal level of {text.percent(sets.level)} held the "
-            f"true class in a share of {text.estimate(sets.coverage)} of the held-out images (mean size "
-            f"{text.score(sets.mean_size)})."
+            tr(
+                "Class-conditional conformal prediction sets at a nominal level of {level} held the true class in "
+                "a share of {coverage} of the held-out images (mean size {mean_size}).",
+                level=text.percent(sets.level),
+                coverage=text.estimate(sets.coverage),
+                mean_size=text.score(sets.mean_size),
+            )
         )
     return [MethodsSentence(MethodsPart.RESULTS, words) for words in found]
 

@@ -22,11 +22,15 @@ def ensemble_sentences(context: ReportContext) -> list[MethodsSentence]:
     found = context.record.results.ensemble
     if found is None:
         return []
-    words = (
-        f"In every outer fold an ensemble of at most {found.max_members} of the candidates tried was selected greedily "
-        f"with replacement on inner predictions, by {metric_in_sentence(found.choose_by)}, and kept only where "
-        "ensembles selected on some of the inner images predicted the others better than the best candidate of the "
-        f"same selection ({found.times_kept} of {len(found.folds)} outer folds)."
+    words = tr(
+        "In every outer fold an ensemble of at most {max_members} of the candidates tried was selected greedily with "
+        "replacement on inner predictions, by {metric}, and kept only where ensembles selected on some of the inner "
+        "images predicted the others better than the best candidate of the same selection ({times_kept} of {n_folds} "
+        "outer folds).",
+        max_members=found.max_members,
+        metric=metric_in_sentence(found.choose_by),
+        times_kept=found.times_kept,
+        n_folds=len(found.folds),
     )
     return [MethodsSentence(MethodsPart.MODEL, words, (CARUANA,))]
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Plot, ReportTable, Section, Text
 from headstart.report.figures.finetuning import PLOT, finding, finetuning_plots, panel_title
-from headstart.report.locale.messages import tr
+from headstart.report.locale.messages import mark, ntr, tr
 from headstart.report.sections import Drawn, figure_row, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
@@ -25,21 +24,39 @@ def finetuning_sentences(context: ReportContext) -> list[MethodsSentence]:
     found = context.record.results.fine_tuning
     if found is None:
         return []
-    views = "" if found.n_views == 1 else f"; each image in {found.n_views} views, over which predictions are averaged"
-    start = ""
+    competed = mark("They competed with {candidates}.")
+    if found.n_views > 1:
+        competed = mark(
+            "They competed with {candidates}; each image in {n_views} views, over which predictions are averaged."
+        )
+    sentences = [tr(competed, candidates="; ".join(map(_candidate_words, found.candidates)), n_views=found.n_views)]
     if any(candidate.start == "pretrained" for candidate in found.candidates):
-        start = " Fine-tuning started from a linear head on the frozen features."
-    words = (
-        f"They competed with {'; '.join(map(_candidate_words, found.candidates))}{views}.{start} "
-        "In every outer fold one inner holdout chose the number of epochs, which training to take and whether any, by "
-        f"{metric_in_sentence(found.choose_by)}; what was chosen was then trained on all training images of the fold. "
-        f"A trained network was chosen in {found.times_chosen} of {plural(len(found.folds), 'outer fold')}."
+        sentences.append(tr("Fine-tuning started from a linear head on the frozen features."))
+    sentences.append(
+        tr(
+            "In every outer fold one inner holdout chose the number of epochs, which training to take and whether "
+            "any, by {metric}; what was chosen was then trained on all training images of the fold.",
+            metric=metric_in_sentence(found.choose_by),
+        )
     )
-    return [MethodsSentence(MethodsPart.PROTOCOL, words)]
+    sentences.append(
+        ntr(
+            "A trained network was chosen in {times} of {n} outer fold.",
+            "A trained network was chosen in {times} of {n} outer folds.",
+            len(found.folds),
+            times=found.times_chosen,
+        )
+    )
+    return [MethodsSentence(MethodsPart.PROTOCOL, " ".join(sentences))]
 
 
 def _candidate_words(candidate: FineTuningCandidate) -> str:
-    return f"{candidate.label} at most (batches of {candidate.batch_size}, learning rate {candidate.learning_rate:g})"
+    return tr(
+        "{candidate} at most (batches of {batch_size}, learning rate {learning_rate})",
+        candidate=candidate.label,
+        batch_size=candidate.batch_size,
+        learning_rate=f"{candidate.learning_rate:g}",
+    )
 
 
 @register_section("fine-tuning", after="training", plots=_plots, methods=finetuning_sentences)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Gallery, ReportTable, Section, Text, Tile
 from headstart.report.locale.messages import mark, ntr, tr
@@ -23,7 +22,6 @@ _KRIPPENDORFF = (
     "K. Krippendorff. Computing Krippendorff's Alpha-Reliability. University of Pennsylvania, Annenberg School for "
     "Communication, 2011."
 )
-_VOTED = ", and an image is of the class that most of them gave it"
 N_TILES = 12
 N_ROWS = 20
 
@@ -41,15 +39,21 @@ def label_sentences(context: ReportContext) -> list[MethodsSentence]:
     found = []
     agreement = results.audit.agreement
     if agreement is not None:
-        n_raters = plural(len(agreement.raters), "rater")
-        voted = "" if results.labels is None or results.labels.n_soft is not None else _VOTED
-        words = f"The images were labelled by {n_raters}{voted}; Krippendorff's alpha was {_alphas(agreement)}."
+        told = mark("The images were labelled by {raters}; Krippendorff's alpha was {alphas}.")
+        if results.labels is not None and results.labels.n_soft is None:
+            told = mark(
+                "The images were labelled by {raters}, and an image is of the class that most of them gave it; "
+                "Krippendorff's alpha was {alphas}."
+            )
+        raters = ntr("{n} rater", "{n} raters", len(agreement.raters))
+        words = tr(told, raters=raters, alphas=_alphas(agreement))
         found.append(MethodsSentence(MethodsPart.DATA, words, (_KRIPPENDORFF,)))
     n_soft = None if results.labels is None else results.labels.n_soft
     if n_soft is not None:
-        words = (
-            f"The labels of {plural(n_soft, 'image')} were soft: in training each counted for every class as much "
-            "as the share its label gives it; it was judged by its hard label."
+        words = tr(
+            "The labels of {images} were soft: in training each counted for every class as much as the share its label "
+            "gives it; it was judged by its hard label.",
+            images=ntr("{n} image", "{n} images", n_soft),
         )
         found.append(MethodsSentence(MethodsPart.DATA, words))
     return found

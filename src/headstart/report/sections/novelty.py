@@ -22,10 +22,14 @@ def novelty_sentences(context: ReportContext) -> list[MethodsSentence]:
     found = context.record.results.novelty
     if found is None:
         return []
-    words = (
-        f"Images unlike the training images were flagged by {MEASURE_WORDS[found.measure]} in the features of the "
-        f"{_measured_by(context.record)}, with a conformal threshold for a rate of {text.percent(found.rate)} from "
-        f"distances between inner folds; of the held-out images a share of {text.estimate(found.flagged)} was flagged."
+    words = tr(
+        "Images unlike the training images were flagged by {measure} in the features of the {head}, with a "
+        "conformal threshold for a rate of {rate} from distances between inner folds; of the held-out images a "
+        "share of {flagged} was flagged.",
+        measure=tr(MEASURE_WORDS[found.measure]),
+        head=_measured_by(context.record),
+        rate=text.percent(found.rate),
+        flagged=text.estimate(found.flagged),
     )
     return [MethodsSentence(MethodsPart.RESULTS, words)]
 

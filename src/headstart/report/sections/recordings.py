@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 
-from headstart.errors import plural
 from headstart.report.context import ReportContext, recipe_of_recordings
 from headstart.report.document import Block, Plot, ReportTable, Section, Text
 from headstart.report.figures.timeline import Timeline, draw_timeline
@@ -22,9 +21,9 @@ MAX_TIMELINES: Final = 12
 """Most recordings whose course is drawn."""
 THRESHOLD: Final = 0.5
 _CLASS_OF_WINDOW: Final = {
-    "any": "is of a class other than normal where any of its samples is",
-    "majority": "is of the class of most of its samples",
-    "centre": "is of the class of its middle sample",
+    "any": mark("A window is of a class other than normal where any of its samples is."),
+    "majority": mark("A window is of the class of most of its samples."),
+    "centre": mark("A window is of the class of its middle sample."),
 }
 _COLUMNS: Final = (
     mark("Recording"),
@@ -52,29 +51,37 @@ def recording_sentences(context: ReportContext) -> list[MethodsSentence]:
     recipe = context.once(recipe_of_recordings)
     if recipe is None:
         return []
-    channels = text.listed(recipe.channels, limit=20)
-    words = (
-        f"The images are windows of recordings with {plural(len(recipe.channels), 'channel')} ({channels}), each "
-        f"{_span(recipe.length, recipe)} long, one every {_span(recipe.stride, recipe)}. A window "
-        f"{_CLASS_OF_WINDOW[recipe.rule]}. Every channel was standardised by {_standard(recipe)}, and the window drawn "
-        f"as a picture (imaging {recipe.image!r})."
+    windows = ntr(
+        "The images are windows of recordings with {n} channel ({channels}), each {length} long, one every {stride}.",
+        "The images are windows of recordings with {n} channels ({channels}), each {length} long, one every {stride}.",
+        len(recipe.channels),
+        channels=text.listed(recipe.channels, limit=20),
+        length=_span(recipe.length, recipe),
+        stride=_span(recipe.stride, recipe),
     )
-    return [MethodsSentence(MethodsPart.DATA, words)]
+    pictures = tr(
+        "Every channel was standardised by {standard}, and the window drawn as a picture (imaging {imaging}).",
+        standard=_standard(recipe),
+        imaging=repr(recipe.image),
+    )
+    return [MethodsSentence(MethodsPart.DATA, f"{windows} {tr(_CLASS_OF_WINDOW[recipe.rule])} {pictures}")]
 
 
 def _standard(recipe: SignalRecipe) -> str:
     """What the channels were standardised by, in words."""
-    stretch = f"the first {_span(recipe.reference, recipe)} of the recording"
-    return {
-        "reference": f"mean and standard deviation of {stretch}",
-        "robust": f"median and median absolute deviation of {stretch}",
-        "window": "mean and standard deviation of the window itself",
-        "training": "mean and standard deviation of the training windows of each outer fold",
+    standard = {
+        "reference": mark("mean and standard deviation of the first {stretch} of the recording"),
+        "robust": mark("median and median absolute deviation of the first {stretch} of the recording"),
+        "window": mark("mean and standard deviation of the window itself"),
+        "training": mark("mean and standard deviation of the training windows of each outer fold"),
     }[recipe.standardise]
+    return tr(standard, stretch=_span(recipe.reference, recipe))
 
 
 def _span(n_samples: int, recipe: SignalRecipe) -> str:
-    return f"{n_samples * recipe.period_s:g} s ({plural(n_samples, 'sample')})"
+    return ntr(
+        "{seconds} s ({n} sample)", "{seconds} s ({n} samples)", n_samples, seconds=f"{n_samples * recipe.period_s:g}"
+    )
 
 
 def _judged(context: ReportContext) -> RecordingsJudged | None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import ReportTable, Section, Text
-from headstart.report.locale.messages import mark, tr
+from headstart.report.locale.messages import mark, ntr, tr
 from headstart.report.many_classes import first_classes, with_left_out
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
@@ -40,10 +39,19 @@ def score_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     """The scores with their intervals, and the method of these."""
     results = context.record.results
     interval = results.protocol.interval
-    speaks_of = _lower_first(interval.speaks_of.rstrip("."))
-    alone = " (an image without copies is one by itself)" if results.task.groups_given is False else ""
-    drawn = f"{plural(interval.n_resamples, 'resample')} of {plural(interval.n_groups, 'group')}{alone}"
-    words = f"The 95 % intervals speak of {speaks_of}; method: {interval.method.rstrip('.')}, {drawn}."
+    told = mark("The 95 % intervals speak of {speaks_of}; method: {method}, {resamples} of {groups}.")
+    if results.task.groups_given is False:
+        told = mark(
+            "The 95 % intervals speak of {speaks_of}; method: {method}, {resamples} of {groups} (an image without "
+            "copies is one by itself)."
+        )
+    words = tr(
+        told,
+        speaks_of=_lower_first(interval.speaks_of.rstrip(".")),
+        method=interval.method.rstrip("."),
+        resamples=ntr("{n} resample", "{n} resamples", interval.n_resamples),
+        groups=ntr("{n} group", "{n} groups", interval.n_groups),
+    )
     return (
         MethodsSentence(MethodsPart.RESULTS, _score_words(context.record)),
         MethodsSentence(MethodsPart.INTERVALS, words, interval_references(interval.reference)),
@@ -67,10 +75,21 @@ def _score_words(record: RunRecord) -> str:
     entries = results.metrics
     names = [first, *(name for name in ordered_metrics(entries) if name in _SECONDARY and name != first)]
     scores = [f"{metric_in_sentence(name)} {text.estimate(entries[name])}" for name in names if name in entries]
+    images, listed = ntr("{n} image", "{n} images", record.n_judged), text.listed(scores)
     positive = results.task.positive
-    about = f" with {positive!r} as the positive class" if positive is not None else ""
-    judged = f"On {plural(record.n_judged, 'image')} held out from training{about}"
-    return f"{judged}, the results were (95 % interval): {text.listed(scores)}."
+    if positive is None:
+        return tr(
+            "On {images} held out from training, the results were (95 % interval): {scores}.",
+            images=images,
+            scores=listed,
+        )
+    return tr(
+        "On {images} held out from training with {positive} as the positive class, the results were (95 % interval): "
+        "{scores}.",
+        images=images,
+        positive=repr(positive),
+        scores=listed,
+    )
 
 
 def _lower_first(sentence: str) -> str:

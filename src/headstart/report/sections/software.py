@@ -37,8 +37,13 @@ def software_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
 
 def _software_words(results: RunResults, versions: Mapping[str, Any]) -> str:
     others = [f"{name} {versions[name]}" for name in _CITED_SOFTWARE if name in versions]
-    tail = f" with {text.listed(others)}" if others else ""
-    return f"All computations were done in headstart {results.headstart}{tail}."
+    if not others:
+        return tr("All computations were done in headstart {version}.", version=results.headstart)
+    return tr(
+        "All computations were done in headstart {version} with {others}.",
+        version=results.headstart,
+        others=text.listed(others),
+    )
 
 
 @register_section("software", after="provenance", methods=software_sentences)

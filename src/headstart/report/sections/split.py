@@ -7,10 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from headstart.data.split.automatic import USUAL
-from headstart.errors import plural
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Bullets, ReportTable, Section
-from headstart.report.locale.messages import tr
+from headstart.report.locale.messages import mark, ntr, tr
 from headstart.report.many_classes import MAX_CLASSES
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
@@ -19,6 +18,9 @@ from headstart.report.text.metric_names import metric_in_sentence, metric_title,
 from headstart.results.models.candidates import IgnoredGroups
 from headstart.results.models.run_results import ProtocolFacts, RunResults
 from headstart.results.read import RunRecord
+
+_RULE_OF_PROVISIONAL = ", for a provisional answer"
+"""How the rule of a provisional split ends in ``results.json``."""
 
 
 def split_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
@@ -32,18 +34,22 @@ def split_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     score = metric_in_sentence(protocol.choose_by)
     words = describe(results, shape, score, choice=results.search.n_candidates > 1)
     if protocol.split_rule and protocol.scheme != USUAL:
-        words = f"{words} The scheme was taken by the size of the data: {protocol.split_rule}."
+        rule = tr("The scheme was taken by the size of the data: {rule}.", rule=protocol.split_rule)
+        words = f"{words} {rule}"
     return (MethodsSentence(MethodsPart.PROTOCOL, words),)
 
 
 def _provisional(results: RunResults) -> str:
     """A first answer of one head on one holdout, so that nobody takes it for the result of the whole job."""
     protocol = results.protocol
-    where = protocol.split_rule.removesuffix(", for a provisional answer") or "one holdout"
     fold = results.folds[0]
-    return (
-        f"The answer is provisional: nothing was chosen, and the head was fitted on {plural(fold.n_train, 'image')} "
-        f"and judged once on {plural(fold.n_test, 'other')}, in {where} {_identity(protocol)}."
+    return tr(
+        "The answer is provisional: nothing was chosen, and the head was fitted on {fitted} and judged once on "
+        "{judged}, in {where} {identity}.",
+        fitted=ntr("{n} image", "{n} images", fold.n_train),
+        judged=ntr("{n} other", "{n} others", fold.n_test),
+        where=protocol.split_rule.removesuffix(_RULE_OF_PROVISIONAL) or tr("one holdout"),
+        identity=_identity(protocol),
     )
 
 
@@ -51,43 +57,77 @@ def _holdout(results: RunResults, shape: str, score: str, *, choice: bool) -> st
     """The parts of a holdout split: training and validation fit what the test part judges; validation chooses it."""
     protocol = results.protocol
     train, validation, test = (float(part) for part in shape.split("/"))
-    n_fitted, n_judged = "", ""
-    if len(results.folds) == 1:
-        n_fitted, n_judged = (f" ({n:,})" for n in (results.folds[0].n_train, results.folds[0].n_test))
-    fitted = (
-        f"on {train + validation:g} % of the images{n_fitted} and judged once on the remaining {test:g} %{n_judged}"
+    fitted = _fitted_and_judged(results, f"{train + validation:g}", f"{test:g}")
+    where = _partitions(protocol)
+    if not choice:
+        return tr(
+            "It was fitted {fitted}, in {where} {identity}.", fitted=fitted, where=where, identity=_identity(protocol)
+        )
+    return tr(
+        "After training on {train} % of the images, one candidate was chosen by {score} on another {validation} %; it "
+        "was then fitted on both parts together, that is {fitted}, in {where} {identity}.",
+        train=f"{train:g}",
+        score=score,
+        validation=f"{validation:g}",
+        fitted=fitted,
+        where=where,
+        identity=_identity(protocol),
     )
-    repeats = protocol.repeats
-    where = "a stratified partition" if repeats == 1 else f"{repeats} stratified partitions, drawn anew and averaged"
+
+
+def _fitted_and_judged(results: RunResults, both: str, test: str) -> str:
+    """The shares that were fitted on and judged, with the numbers of images where one fold has them."""
+    if len(results.folds) != 1:
+        return tr("on {both} % of the images and judged once on the remaining {test} %", both=both, test=test)
+    return tr(
+        "on {both} % of the images ({n_fitted}) and judged once on the remaining {test} % ({n_judged})",
+        both=both,
+        test=test,
+        n_fitted=f"{results.folds[0].n_train:,}",
+        n_judged=f"{results.folds[0].n_test:,}",
+    )
+
+
+def _partitions(protocol: ProtocolFacts) -> str:
     if protocol.own_folds:
-        where = "a partition whose test images the data name"
-    lead = (
-        f"After training on {train:g} % of the images, one candidate was chosen by {score} on another "
-        f"{validation:g} %; it was then fitted on both parts together, that is {fitted},"
-        if choice
-        else f"It was fitted {fitted},"
-    )
-    return f"{lead} in {where} {_identity(protocol)}."
+        return tr("a partition whose test images the data name")
+    if protocol.repeats == 1:
+        return tr("a stratified partition")
+    return tr("{repeats} stratified partitions, drawn anew and averaged", repeats=protocol.repeats)
 
 
 def _cross_validation(results: RunResults, shape: str, score: str, *, choice: bool) -> str:
     """With outer folds of the user nothing is claimed of their balance; the inner ones are drawn by class always."""
     outer, _, inner = shape.partition("x")
     protocol = results.protocol
-    own = protocol.own_folds
     tuned = results.fine_tuning is not None
-    scheme = "nested cross-validation" if choice or tuned else "cross-validation"
-    drawn, folds = ("", "outer folds as given by the user") if own else ("stratified ", "outer folds")
-    often = "twice" if protocol.repeats == 2 else f"{protocol.repeats:,} times"
-    repeats = f", drawn {often}" if protocol.repeats > 1 else ""
-    what = "among heads was" if tuned else "was"
-    folds_inside = f"{inner} inner fold{'' if inner == '1' else 's'}"
-    chosen = f" The choice {what} made on {folds_inside} of the training part alone, by {score}." if choice else ""
-    return f"Performance was estimated by {drawn}{scheme} with {outer} {folds}{repeats} {_identity(protocol)}.{chosen}"
+    scheme = _scheme(outer, nested=choice or tuned, own=protocol.own_folds)
+    if protocol.repeats == 2:
+        scheme = tr("{scheme}, drawn twice", scheme=scheme)
+    elif protocol.repeats > 2:
+        scheme = tr("{scheme}, drawn {repeats} times", scheme=scheme, repeats=f"{protocol.repeats:,}")
+    words = tr("Performance was estimated by {scheme} {identity}.", scheme=scheme, identity=_identity(protocol))
+    if not choice:
+        return words
+    chosen = mark("The choice was made on {folds} of the training part alone, by {score}.")
+    if tuned:
+        chosen = mark("The choice among heads was made on {folds} of the training part alone, by {score}.")
+    folds = ntr("{n} inner fold", "{n} inner folds", int(inner))
+    return f"{words} {tr(chosen, folds=folds, score=score)}"
+
+
+def _scheme(outer: str, *, nested: bool, own: bool) -> str:
+    if nested and own:
+        return tr("nested cross-validation with {outer} outer folds as given by the user", outer=outer)
+    if nested:
+        return tr("stratified nested cross-validation with {outer} outer folds", outer=outer)
+    if own:
+        return tr("cross-validation with {outer} outer folds as given by the user", outer=outer)
+    return tr("stratified cross-validation with {outer} outer folds", outer=outer)
 
 
 def _identity(protocol: ProtocolFacts) -> str:
-    return f"(seed {protocol.seed}, split {protocol.split_hash[:12]})"
+    return tr("(seed {seed}, split {hash})", seed=protocol.seed, hash=protocol.split_hash[:12])
 
 
 @register_section("split", after="labels", methods=split_sentences)

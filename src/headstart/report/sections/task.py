@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from headstart.errors import plural
 from headstart.report.context import ReportContext, recipe_of_cells, recipe_of_recordings, shown_origin
 from headstart.report.document import Block, ReportTable, Section, Text
 from headstart.report.figures.style import class_labels
@@ -15,8 +14,6 @@ from headstart.results.models.audit import NearDuplicateFacts
 from headstart.results.models.run_results import RunResults, TaskFacts
 from headstart.signals.recording import NORMAL
 
-_WHOLE = "images of one group were never split apart"
-
 
 def task_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
     """Sentence of the methods on the data set: images, classes and groups."""
@@ -26,58 +23,100 @@ def task_sentences(context: ReportContext) -> tuple[MethodsSentence, ...]:
 def _data_words(context: ReportContext) -> str:
     results = context.record.results
     task = results.task
-    sentence = f"The data set held {plural(task.n_images, 'image')} of {len(task.classes)} classes ({_counts(task)})"
+    clauses = [
+        tr(
+            "The data set held {images} of {n_classes} classes ({counts})",
+            images=ntr("{n} image", "{n} images", task.n_images),
+            n_classes=len(task.classes),
+            counts=_counts(task),
+        )
+    ]
     if task.n_groups and task.groups_given is not False:
-        sentence += f" in {plural(task.n_groups, 'group')}{_groups_from(context)}; {_WHOLE}"
+        clauses = [
+            tr("{held} in {groups}", held=clauses[0], groups=_groups_words(context, task.n_groups)),
+            tr("images of one group were never split apart"),
+        ]
     if task.groups_given is False:
-        how = "the split was taken as it came" if results.protocol.own_folds else "images were split one by one"
-        sentence += f"; no groups were given, so {how}"
-    if joined := _joined_words(results.audit.near_duplicates):
-        sentence += f"; {joined}"
-    weighted = " Images count by the weights given with them, in training and in all scores." if task.weighted else ""
-    return f"{sentence}.{_unreadable(results)}{weighted}"
+        clauses.append(
+            tr("no groups were given, so the split was taken as it came")
+            if results.protocol.own_folds
+            else tr("no groups were given, so images were split one by one")
+        )
+    clauses += _joined_words(results.audit.near_duplicates)
+    weighted = (
+        tr("Images count by the weights given with them, in training and in all scores.") if task.weighted else ""
+    )
+    return " ".join(filter(None, (f"{'; '.join(clauses)}.", _unreadable(results), weighted)))
 
 
 def _counts(task: TaskFacts) -> str:
     """Images of every class; of very many classes the fewest and the most."""
     counts = [task.class_counts[name] for name in task.classes]
-    if len(counts) > MAX_CLASSES:
-        few = "" if min(counts) == max(counts) else f"{text.count(min(counts))} to "
-        return f"{few}{plural(max(counts), 'image')} each"
-    return ", ".join(f"{name}: {text.count(count)}" for name, count in zip(task.classes, counts, strict=True))
+    if len(counts) <= MAX_CLASSES:
+        return ", ".join(f"{name}: {text.count(count)}" for name, count in zip(task.classes, counts, strict=True))
+    if min(counts) == max(counts):
+        return ntr("{n} image each", "{n} images each", max(counts))
+    return ntr("{fewest} to {n} image each", "{fewest} to {n} images each", max(counts), fewest=text.count(min(counts)))
 
 
-def _groups_from(context: ReportContext) -> str:
-    """Where the groups came from, where the run says so."""
+def _groups_words(context: ReportContext, n_groups: int) -> str:
+    """How many groups there were, and where they came from, where the run says so."""
+    groups = ntr("{n} group", "{n} groups", n_groups)
     if context.once(recipe_of_recordings) is not None:
-        return ", which are recordings or parts of one"
+        return tr("{groups}, which are recordings or parts of one", groups=groups)
     cells = context.once(recipe_of_cells)
     if cells is not None:
-        return f", one for each {cells.get('group_by', 'micrograph')}"
+        return tr("{groups}, one for each {kind}", groups=groups, kind=cells.get("group_by", "micrograph"))
     told = context.once(shown_origin).groups
-    return f", taken from {told}" if told else ", as given with the data"
+    if told:
+        return tr("{groups}, taken from {origin}", groups=groups, origin=told)
+    return tr("{groups}, as given with the data", groups=groups)
 
 
 def _unreadable(results: RunResults) -> str:
     n_left_out = len(results.audit.unreadable)
-    left_out = plural(n_left_out, "file that could not be read was", "files that could not be read were")
-    return f" {left_out} left out." if n_left_out else ""
+    if not n_left_out:
+        return ""
+    return ntr(
+        "{n} file that could not be read was left out.", "{n} files that could not be read were left out.", n_left_out
+    )
 
 
-def _joined_words(copies: NearDuplicateFacts) -> str:
-    """Which copies were kept together, and how they were found; empty where there were none."""
+def _joined_words(copies: NearDuplicateFacts) -> list[str]:
+    """Which copies were kept together, and how they were found, as a clause; nothing where there were none."""
+    equal, confirmed = copies.exact_pairs, copies.confirmed_in_feature_space
+    turned, cropped = len(copies.mirrored_or_turned), len(copies.cropped_or_rotated)
     kinds = [
-        (copies.exact_pairs, "of equal pixels"),
-        (copies.confirmed_in_feature_space, "with alike perceptual hashes, confirmed by their features"),
-        (len(copies.mirrored_or_turned), "of an image and its mirrored or turned copy"),
+        (equal, ntr("{n} pair of equal pixels", "{n} pairs of equal pixels", equal)),
         (
-            len(copies.cropped_or_rotated),
-            "of an image and a crop of it or the image turned by a few degrees, confirmed by laying one thumbnail over "
-            "the other",
+            confirmed,
+            ntr(
+                "{n} pair with alike perceptual hashes, confirmed by their features",
+                "{n} pairs with alike perceptual hashes, confirmed by their features",
+                confirmed,
+            ),
+        ),
+        (
+            turned,
+            ntr(
+                "{n} pair of an image and its mirrored or turned copy",
+                "{n} pairs of an image and its mirrored or turned copy",
+                turned,
+            ),
+        ),
+        (
+            cropped,
+            ntr(
+                "{n} pair of an image and a crop of it or the image turned by a few degrees, confirmed by laying one "
+                "thumbnail over the other",
+                "{n} pairs of an image and a crop of it or the image turned by a few degrees, confirmed by laying one "
+                "thumbnail over the other",
+                cropped,
+            ),
         ),
     ]
-    found = [f"{plural(n, 'pair')} {what}" for n, what in kinds if n]
-    return f"copies were kept on one side of every split: {text.listed(found)}" if found else ""
+    found = [words for n, words in kinds if n]
+    return [tr("copies were kept on one side of every split: {found}", found=text.listed(found))] if found else []
 
 
 def _question(task: TaskFacts) -> str:

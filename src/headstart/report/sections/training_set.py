@@ -12,10 +12,10 @@ import numpy as np
 from headstart.augment import View, view_from_json
 from headstart.data import ImageResize
 from headstart.data.images.samples import preview
-from headstart.errors import ImageError, plural
+from headstart.errors import ImageError
 from headstart.report.context import ReportContext
 from headstart.report.document import Block, Gallery, ReportTable, Section, Text, Tile
-from headstart.report.locale.messages import tr
+from headstart.report.locale.messages import mark, ntr, tr
 from headstart.report.sections import Drawn, register_section
 from headstart.report.text import format as text
 from headstart.report.text.methods import MethodsPart, MethodsSentence
@@ -30,34 +30,46 @@ N_IMAGES = 3
 SIDE_PIXELS = 112
 _QUALITY = 80
 _BALANCING = {
-    "weights": "class weights",
-    "oversample": "random oversampling",
-    "undersample": "random undersampling",
-    "smote": "SMOTE in the space of features",
-    "borderline-smote": "Borderline-SMOTE in the space of features",
-    "views": "views of the smaller classes",
-    "smote-windows": "SMOTE on windows before they are drawn",
+    "weights": mark("class weights"),
+    "oversample": mark("random oversampling"),
+    "undersample": mark("random undersampling"),
+    "smote": mark("SMOTE in the space of features"),
+    "borderline-smote": mark("Borderline-SMOTE in the space of features"),
+    "views": mark("views of the smaller classes"),
+    "smote-windows": mark("SMOTE on windows before they are drawn"),
 }
 
 
 def training_set_sentences(context: ReportContext) -> list[MethodsSentence]:
     """Sentences of the methods on balancing and augmentation; none where there was neither."""
-    rows = context.record.results.search.training_sets
-    balance = [_BALANCING.get(name, name) for name in dict.fromkeys(row.balance for row in rows) if name != "none"]
+    search = context.record.results.search
+    rows = search.training_sets
+    balance = [tr(_BALANCING.get(name, name)) for name in dict.fromkeys(row.balance for row in rows) if name != "none"]
     augment = [
-        f"{name}, {plural(len(context.record.results.search.views.get(name, ())), 'view')} of each, itself among them"
+        ntr(
+            "{policy}, {n} view of each, itself among them",
+            "{policy}, {n} views of each, itself among them",
+            len(search.views.get(name, ())),
+            policy=name,
+        )
         for name in dict.fromkeys(row.augment for row in rows)
         if name != "none"
     ]
     found = []
     if balance:
-        found.append(f"Uneven classes were balanced within training folds alone ({text.listed(balance, limit=20)}).")
+        found.append(
+            tr(
+                "Uneven classes were balanced within training folds alone ({balance}).",
+                balance=text.listed(balance, limit=20),
+            )
+        )
     if augment:
-        mean = " Such heads predict the mean over the views of an image." if any(row.tta for row in rows) else ""
-        found.append(f"Heads were trained on views of the images too ({'; '.join(augment)}).{mean}")
+        trained = tr("Heads were trained on views of the images too ({views}).", views="; ".join(augment))
+        mean = tr("Such heads predict the mean over the views of an image.") if any(row.tta for row in rows) else ""
+        found.append(" ".join(filter(None, (trained, mean))))
     if found and len(rows) > 1:
-        named = "; ".join(row.label or "as it is" for row in rows)
-        found.append(f"{len(rows)} ways to make the training set competed: {named}.")
+        named = "; ".join(row.label or tr("as it is") for row in rows)
+        found.append(tr("{n_ways} ways to make the training set competed: {ways}.", n_ways=len(rows), ways=named))
     return [MethodsSentence(MethodsPart.TRAINING, words) for words in found]
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
+from headstart.report.locale.messages import mark, tr
 from headstart.report.text import format as text
 
 _HEADS: Final = {
-    "corn": "CORN",
-    "cumulative": "cumulative logit",
-    "dense": "dense network",
-    "forest": "random forest",
-    "knn": "nearest neighbours",
-    "lda": "linear discriminant analysis",
-    "logistic": "logistic regression",
-    "majority": "majority class",
-    "ridge": "ridge classifier",
-    "svm": "support vector machine",
+    "corn": mark("CORN"),
+    "cumulative": mark("cumulative logit"),
+    "dense": mark("dense network"),
+    "forest": mark("random forest"),
+    "knn": mark("nearest neighbours"),
+    "lda": mark("linear discriminant analysis"),
+    "logistic": mark("logistic regression"),
+    "majority": mark("majority class"),
+    "ridge": mark("ridge classifier"),
+    "svm": mark("support vector machine"),
 }
 
 
@@ -26,4 +27,4 @@ def head_in_sentence(kind: str) -> str:
     >>> head_in_sentence("logistic"), head_in_sentence("my_head")
     ('logistic regression', 'my head')
     """
-    return _HEADS.get(kind, text.words(kind))
+    return tr(_HEADS[kind]) if kind in _HEADS else text.words(kind)

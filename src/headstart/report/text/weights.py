@@ -34,16 +34,25 @@ def trained_on(weights: Weights) -> str:
 def weights_in_sentence(weights: Weights) -> str:
     """Where weights come from and what they were trained on, for brackets in a sentence."""
     if weights.is_random:
-        return "weights drawn at random, which no image had ever trained"
+        return tr("weights drawn at random, which no image had ever trained")
     if weights.pretraining is not None:
-        return f"weights: {weights.source}; that training started from {_start(weights.pretraining.start)}"
+        return tr(
+            "weights: {source}; that training started from {start}",
+            source=weights.source,
+            start=_start(weights.pretraining.start),
+        )
     if weights.source.startswith(_PUBLISHED):
-        return f"pretrained weights: {weights.source}, trained on {IMAGENET.replace(':', ',')}"
-    return f"weights of the user: {weights.source}; what they were trained on is not known"
+        return tr(
+            "pretrained weights: {source}, trained on {images}",
+            source=weights.source,
+            images=tr(IMAGENET).replace(":", ","),
+        )
+    return tr("weights of the user: {source}; what they were trained on is not known", source=weights.source)
 
 
 def _start(start: StartingWeights) -> str:
     if is_random(start.source):
-        return "random weights"
-    known = " (trained on ImageNet-1k)" if start.source.startswith(_PUBLISHED) else ""
-    return f"{start.source}{known}"
+        return tr("random weights")
+    if start.source.startswith(_PUBLISHED):
+        return tr("{source} (trained on ImageNet-1k)", source=start.source)
+    return start.source
