@@ -60,7 +60,8 @@ def test_a_run_tells_what_its_groups_were_taken_from(tmp_path: Path, words: list
     ("name", "content", "said"),
     [
         ("signals.json", "[]", "it holds no JSON object"),
-        ("signals.json", '{"recipe": {"version": 1}}', "damaged"),
+        ("signals.json", "{}", "cannot be used: recipe is missing"),
+        ("signals.json", '{"recipe": {"version": 1}}', "is damaged .*; fit the model again"),
         ("cells.json", "{", "cannot be used"),
         ("cells.json", '{"finding": {}}', "recipe is missing"),
     ],

@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from headstart.cells.crops.recipe import CELLS_FILE
-from headstart.errors import InputError
 from headstart.results.damage import damaged, read_text
 from headstart.signals.recipe import RECIPE_FILE, SignalRecipe
 from headstart.study.execution.run_folder import RUN_FILE, read_run
@@ -68,15 +67,14 @@ def signal_recipe(folder: Path) -> SignalRecipe | None:
     ------
     RunError
         When the file that says so is damaged.
+    DataError
+        When its recipe is, or is of a newer version.
     """
     path = folder / RECIPE_FILE
     if not path.is_file():
         return None
-    content = _content(path, "headstart signals fit DATA")
-    try:
-        return SignalRecipe.from_json(content["recipe"], source=str(path))
-    except (KeyError, TypeError, InputError) as error:
-        damaged(path, str(error), command="headstart signals fit DATA")
+    content = _content(path, ["recipe"], command="headstart signals fit DATA")
+    return SignalRecipe.from_json(content["recipe"], source=str(path))
 
 
 def cell_recipe(folder: Path) -> dict[str, Any] | None:
@@ -87,24 +85,23 @@ def cell_recipe(folder: Path) -> dict[str, Any] | None:
     RunError
         When the file that says so is damaged.
     """
-    path, command = folder / CELLS_FILE, "headstart cells fit MICROGRAPHS"
+    path = folder / CELLS_FILE
     if not path.is_file():
         return None
-    content = _content(path, command)
-    parts = {name: content.get(name) for name in ("finding", "recipe")}
-    missing = [name for name, part in parts.items() if not isinstance(part, dict)]
-    if missing:
-        damaged(path, f"{missing[0]} is missing", command=command)
-    return content
+    return _content(path, ["finding", "recipe"], command="headstart cells fit MICROGRAPHS")
 
 
-def _content(path: Path, command: str) -> dict[str, Any]:
+def _content(path: Path, parts: Sequence[str], *, command: str) -> dict[str, Any]:
+    """Content of a recipe's file, in which these parts are."""
     try:
         content = json.loads(read_text(path, command=command))
     except ValueError as error:
         damaged(path, str(error), command=command)
     if not isinstance(content, dict):
         damaged(path, "it holds no JSON object", command=command)
+    missing = [name for name in parts if not isinstance(content.get(name), dict)]
+    if missing:
+        damaged(path, f"{missing[0]} is missing", command=command)
     return content
 
 
