@@ -49,14 +49,14 @@ def shaken(network: nn.Module, *, seed: int = 1) -> nn.Module:
 
 
 def filled(network: nn.Module) -> nn.Module:
-    """The network with weights of a fitting size: to draw each of hundreds of millions anew takes seconds."""
+    """The network with weights of a fitting size, others in every layer: to draw hundreds of millions takes seconds."""
     drawn = torch.randn(65_537, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
-        for name, parameter in network.named_parameters():
+        for number, (name, parameter) in enumerate(network.named_parameters()):
             if parameter.ndim < 2:
                 parameter.fill_(float(name.endswith("weight")))
                 continue
-            scaled, flat = drawn * (2 / parameter[0].numel()) ** 0.5, parameter.view(-1)
+            scaled, flat = drawn.roll(number) * (2 / parameter[0].numel()) ** 0.5, parameter.view(-1)
             n_whole = len(flat) // len(drawn)
             flat[: n_whole * len(drawn)].view(n_whole, len(drawn)).copy_(scaled.expand(n_whole, -1))
             flat[n_whole * len(drawn) :] = scaled[: len(flat) % len(drawn)]

@@ -10,7 +10,15 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from headstart.data import ImageDataset, audit_dataset
 from headstart.data.audit.cropped import search
-from headstart.data.audit.cropped.probes import described, low_frequencies, oriented
+from headstart.data.audit.cropped.probes import (
+    N_ORIENTATIONS,
+    UNIT,
+    described,
+    low_frequencies,
+    orientation_matrix,
+    oriented,
+    probes,
+)
 from headstart.data.audit.cropped.registration import halved, registered_agreement, screened
 from headstart.data.audit.cropped.search import cropped_copies
 from headstart.data.audit.perceptual_hash import thumbnail
@@ -62,6 +70,24 @@ def test_pairs_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.Monkey
     found = cropped_copies(thumbnails(pictures))
     monkeypatch.setattr(search, "_ROWS_AT_ONCE", 7)
     assert cropped_copies(thumbnails(pictures), n_threads=3) == found
+
+
+@pytest.mark.parametrize("reach", [N, 12])
+def test_the_pictures_nearest_to_each_are_those_of_all_probes_in_all_orientations_by_brute_force(reach: int) -> None:
+    low, shown = low_frequencies(thumbnails([picture(seed % 20) for seed in range(N)])), probes()
+    views = [
+        [shown.described(oriented(low, one), number) for number in range(len(shown))] for one in range(N_ORIENTATIONS)
+    ]
+    products = np.einsum("fn,opmn->fmop", described(low), np.array(views)).astype(np.int64)
+    found, n_dropped = search._nearest(low, reach, 2)
+    assert n_dropped == 0 and len(found.fixed) > N
+    assert (found.fixed != found.moving).all()
+    for fixed, moving, score, place in zip(found.fixed, found.moving, found.scores, found.maps, strict=True):
+        of_pair = products[fixed, moving]
+        orientations, numbers = np.nonzero(of_pair == round(score * UNIT**2))
+        maps = [orientation_matrix(one) @ shown.maps[number] for one, number in zip(orientations, numbers, strict=True)]
+        assert any(np.array_equal(place, one) for one in maps)
+        assert round(score * UNIT**2) in of_pair.max(axis=1)
 
 
 def test_several_copies_of_one_picture_hang_together() -> None:

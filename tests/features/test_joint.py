@@ -50,6 +50,8 @@ def test_rows_and_what_is_kept_are_those_of_each_alone(
     alone = [extract_features(images, one) for one in members(blocks)]
     np.testing.assert_array_equal(rows, np.concatenate(alone, axis=1))
     assert joint.widths == tuple(one.shape[1] for one in alone)
+    np.testing.assert_array_equal(extract_features(images, JointExtractor(members(blocks)), cache=cache), rows)
+    assert len(read) == 2 * len(images) + len(images), "what was kept is read again"
     for one, expected in zip(members(blocks), alone, strict=True):
         assert n_cached(images, one, cache) == len(images)
         np.testing.assert_array_equal(extract_features(images, one, cache=cache), expected)

@@ -98,6 +98,9 @@ def test_knn_heads_compare_rows_once_and_give_the_same_bits(monkeypatch):
     assert len(compared) == 1 + -(-len(features) // BLOCK_ROWS)
     stored = [FittedHead.from_tensors(head.spec, head.to_tensors()) for head in heads]
     assert stored[0].predict_together(stored[1:], features).tobytes() == alone.tobytes()
+    other = fit_one(specs[1], features[:40], labels[:40], 4)  # on rows of its own
+    apart = np.stack([alone[0], other.predict_proba(features)])
+    assert heads[0].predict_together([other], features).tobytes() == apart.tobytes()
     with pytest.raises(InputError, match="Use features of the same backbone"):
         heads[0].predict_together(heads[1:], features[:, :-1])
 
