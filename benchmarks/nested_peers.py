@@ -132,6 +132,7 @@ def report(seconds: dict[str, list[float]], found: dict[str, OutOfFold], labels:
     rows = [[side, *(f"{value:.4g}" for value in figures.values())] for side, figures in sides.items()]
     print(table(["side", "seconds", *SHOWN], rows))
     print(f"\n{times:.1f} times as fast, asked {REQUIRED:g}")
+    print(f"log loss higher by {excess:.4f}, allowed {ALLOWED_LOG_LOSS:g}")
     if quick:
         return 0
     n_images = len(found["headstart"].labels)
@@ -144,6 +145,8 @@ def report(seconds: dict[str, list[float]], found: dict[str, OutOfFold], labels:
             "rounds": seconds,
             "times_as_fast": round(times, 2),
             "required": REQUIRED,
+            "log_loss_excess": round(excess, 5),
+            "allowed": ALLOWED_LOG_LOSS,
             "seed": SEED,
         },
     )

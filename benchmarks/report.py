@@ -201,9 +201,9 @@ def measured(folder: Path, run: Path | None, *, quick: bool) -> dict[str, Any]:
 def limits(found: dict[str, Any]) -> Iterator[tuple[str, float, float | str]]:
     """What was measured and the most it may be; an empty text where there is no limit."""
     writing, first, size = found["writing"], found["first_screen"], found["megabytes"]
-    yield "writing the demonstration's report, s", writing["seconds"], WRITING_S
+    yield "writing the demonstration's report, libraries loaded before, s", writing["seconds"], WRITING_S
     yield "its processor time, s", writing["cpu_seconds"], ""
-    yield "`headstart report`, libraries loaded, s", writing["command_seconds"], ""
+    yield "`headstart report`, loading of libraries included, s", writing["command_seconds"], ""
     yield "first content, ms", first["first_paint_ms"], SCREEN_MS
     yield "first screen readable, ms", first["readable_ms"], SCREEN_MS
     for name, spent in found["filter"]["milliseconds"].items():
