@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ from headstart.report.context import ReportContext
 from headstart.report.html import script_messages
 from headstart.report.locale.catalogues import find_language, messages
 from headstart.report.locale.messages import ENGLISH, Language, ntr, speaking, tr
+from headstart.report.locale.mo_file import compiled
+from headstart.report.locale.po_file import read_entries, translations
 from headstart.report.sections.methods import methods_text
 from headstart.results.read import read_run
 
@@ -33,6 +36,7 @@ OTHER_PAGES: Final = frozenset(
     {"cells_count.py", "learning_curve.py", "model_card.py", "paper.py", "text/paper_map.py", "figures/cells_count.py"}
 )
 """Pages of their own, which are English alone: counted cells, the learning curve, the model card, the paper."""
+COUNTED: Final = 'msgid "{n} image"\nmsgid_plural "{n} images"\nmsgstr[0] "{n} a"\nmsgstr[1] "{n} b"\n'
 TWO_WORDS: Final = re.compile(r"[A-Za-z]{2,} [A-Za-z]{2,}")
 PLACES: Final = ("loc", "textcoords", "xycoords")
 """Arguments of matplotlib whose words are names of places."""
@@ -190,7 +194,7 @@ def test_plural_forms_follow_the_catalogue(tmp_path: Path) -> None:
 
 
 def test_guessed_translations_are_left_out_and_escapes_are_read(tmp_path: Path) -> None:
-    guessed = '#, fuzzy\nmsgid "Scores"\nmsgstr "Noten"\n\n#~ msgid "old"\n\n'
+    guessed = '#, fuzzy\nmsgid "Scores"\nmsgstr "Noten"\n\n#, fuzzy\n#~ msgid "old"\n\n'
     body = guessed + 'msgid "Calibration"\nmsgstr ""\n"\\"A\\""\n" \\\\ B"\n'
     (tmp_path / "de.po").write_bytes(_catalogue(body))
     with speaking(find_language("de", tmp_path)):
@@ -198,10 +202,11 @@ def test_guessed_translations_are_left_out_and_escapes_are_read(tmp_path: Path) 
 
 
 def _catalogue(body: str, *, plural: str = "nplurals=2; plural=(n != 1);", compiled_to_mo: bool = False) -> bytes:
-    from headstart.report.locale.po_file import compiled, read_entries
-
     head = f'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=UTF-8\\n"\n"Plural-Forms: {plural}\\n"\n\n'
-    return compiled(read_entries(head + body, Path("made.po"))) if compiled_to_mo else (head + body).encode()
+    content = head + body
+    if compiled_to_mo:
+        return compiled(translations(read_entries(content, Path("made.po"))))
+    return content.encode()
 
 
 @pytest.mark.parametrize(
@@ -212,21 +217,64 @@ def _catalogue(body: str, *, plural: str = "nplurals=2; plural=(n != 1);", compi
         (_catalogue('msgid "{low} to {high}"\nmsgstr "{low.__class__}"\n'), "other fields in braces"),
         (_catalogue('msgid "{low} to {high}"\nmsgstr "{low:>999999999}"\n'), "other fields in braces"),
         (_catalogue('msgid "{low} to {high}"\nmsgstr "{low"\n'), "other fields in braces"),
-        (_catalogue("", plural="nplurals=2; plural=(1/n);"), "cannot be read as a catalogue"),
+        (_catalogue('msgid "Scores"\nmsgstr "a\x08b"\n'), "which no figure can show"),
+        (_catalogue(COUNTED + 'msgstr[2] "{n.real}"\n', plural="nplurals=3; plural=n==250 ? 2 : 0;"), "other fields"),
+        (_catalogue("", plural="nplurals=2; plural=(1/n);"), "may divide by zero"),
+        (_catalogue("", plural="nplurals=2; plural=n % (n-250);"), "may divide by zero"),
         (_catalogue("", plural="nplurals=2; plural=open(n);"), "cannot be read as a catalogue"),
     ],
-    ids=["no lines", "no UTF-8", "attribute", "width", "open brace", "division by zero", "no plural"],
+    ids=[
+        *("no lines", "no UTF-8", "attribute", "width", "open brace", "control character", "rare form"),
+        *("division", "remainder", "no plural"),
+    ],
 )
 def test_a_wrong_catalogue_is_named_with_the_remedy(content: bytes, told: str, tmp_path: Path) -> None:
-    body = (
-        content
-        if b"Plural-Forms" not in content or b'msgid "{low' in content
-        else content + (b'msgid "{n} image"\nmsgid_plural "{n} images"\nmsgstr[0] "{n} a"\nmsgstr[1] "{n} b"\n')
-    )
-    (tmp_path / "de.po").write_bytes(body)
+    (tmp_path / "de.po").write_bytes(content)
     with pytest.raises(InputError, match=re.escape(str(tmp_path / "de.po"))) as raised:
         find_language("de", tmp_path)
     assert told in str(raised.value)
+
+
+def _mo(*places: int, n: int = 2, magic: int = 0x950412DE, version: int = 0) -> bytes:
+    """A compiled catalogue of one long text and these sizes and places in it."""
+    return struct.pack(f"<{7 + len(places)}I", magic, version, n, 28, 28 + 8 * n, 0, 0, *places) + b"x" * 400
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xde\x12\x04\x95",
+        _mo(n=2**28),
+        _mo(1, 60, 1, 60, magic=7),
+        _mo(1, 60, 1, 60, 1, 60, 1, 60, version=9 << 16),
+        _mo(1, 60, 2, 60, 300, 60, 300, 60),
+        _mo(2**32 - 1, 60, 1, 60, 1, 60, 1, 60),
+        _mo(1, 2**31, 1, 60, 1, 60, 1, 60),
+    ],
+    ids=["empty", "cut", "many messages", "magic", "version", "texts upon one another", "long text", "outside"],
+)
+def test_a_compiled_catalogue_of_wrong_sizes_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "de.mo").write_bytes(content)
+    with pytest.raises(InputError, match="cannot be read as a catalogue"):
+        find_language("de", tmp_path)
+
+
+def test_a_compiled_catalogue_may_have_the_other_order_of_bytes(tmp_path: Path) -> None:
+    swapped = struct.pack(">7I", 0x950412DE, 0, 1, 28, 36, 0, 0) + struct.pack(">4I", 6, 44, 6, 51)
+    (tmp_path / "de.mo").write_bytes(swapped + b"Scores\0Punkte\0")
+    with speaking(find_language("de", tmp_path)):
+        assert tr("Scores") == "Punkte"
+
+
+def test_what_was_checked_is_what_is_shown_whatever_the_header_says(tmp_path: Path) -> None:
+    head = '#, fuzzy\nmsgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=unicode_escape\\n"\n'
+    rule = '"Plural-Forms: nplurals=2; plural=(n > 1);\\n"\n\n'
+    body = 'msgid "line {line}"\nmsgstr "\\\\x7bline.real\\\\x7d"\n\n' + COUNTED
+    (tmp_path / "fr.po").write_text(head + rule + body, encoding="utf-8")
+    with speaking(find_language("fr", tmp_path)):
+        assert tr("line {line}", line=3) == "\\x7bline.real\\x7d"
+        assert ntr("{n} image", "{n} images", 0) == "0 a", "the rule of a header that is marked as fuzzy"
 
 
 def test_an_unknown_language_is_misuse_and_names_those_at_hand(

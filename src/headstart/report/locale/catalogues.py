@@ -5,26 +5,27 @@ from __future__ import annotations
 import io
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from gettext import GNUTranslations
 from importlib.resources import files
-from itertools import islice
 from pathlib import Path
 from string import Formatter
 from typing import Final
 
 from headstart.errors import InputError, unknown_name
 from headstart.report.locale.messages import ENGLISH, Language
-from headstart.report.locale.po_file import Entry, compiled, read_entries
+from headstart.report.locale.mo_file import compiled, read_compiled
+from headstart.report.locale.po_file import Entry, read_entries, translations
 
 TEMPLATE: Final = "headstart.pot"
 """File in the package that holds every English message."""
 MAX_BYTES: Final = 8 * 2**20
-_MAX_FILES: Final = 2000
 _CODE: Final = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8}){0,2}")
 _STANDARD: Final = ("LC_MESSAGES/headstart.po", "LC_MESSAGES/headstart.mo")
-_NUMBERS: Final = (*range(201), 1000, 1_000_000)
+_DIVIDES_BY_MORE_THAN_A_NUMBER: Final = re.compile(r"/|%\s*(?![\s1-9])")
+_NO_TEXT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+"""Characters that XML, and so a figure, cannot hold."""
 
 
 def find_language(code: str, folder: Path | None = None) -> Language:
@@ -66,7 +67,7 @@ def _at_hand(folder: Path | None) -> dict[str, Path]:
     """Catalogues by the code of their language; the user's come first."""
     found: dict[str, Path] = {}
     for place in filter(None, (folder, _package_folder())):
-        for path in islice(sorted(place.iterdir()), _MAX_FILES):
+        for path in sorted(place.iterdir()):
             for code, catalogue in _catalogues_at(path):
                 found.setdefault(_normal(code), catalogue)
     return found
@@ -98,35 +99,45 @@ def _read(code: str, path: Path) -> Language:
         if len(content) > MAX_BYTES:
             raise InputError(f"{path} holds more than {MAX_BYTES // 2**20} MiB: it is no catalogue of this report.")
         if path.suffix == ".po":
-            content = compiled(read_entries(content.decode("utf-8-sig"), path))
-        catalogue = GNUTranslations(io.BytesIO(content))
-        wrong = _first_wrong(catalogue)
-    except (ArithmeticError, LookupError, OSError, TypeError, ValueError, struct.error) as error:
+            pairs = translations(read_entries(content.decode("utf-8-sig"), path))
+        else:
+            pairs = read_compiled(content)
+        catalogue = GNUTranslations(io.BytesIO(compiled(pairs)))
+        _check_plural_forms(catalogue)
+    except (LookupError, OSError, TypeError, ValueError, struct.error) as error:
         raise InputError(
             f"{path} cannot be read as a catalogue of translations: {error}. Keep it as UTF-8 and check it with "
             "msgfmt --check."
         ) from error
-    if wrong is not None:
-        raise InputError(
-            f"{path}: the translation of {wrong!r} has other fields in braces than the message. Keep the fields as "
-            "they are; their order is free."
-        )
+    _check_translations(pairs, path)
     return Language(code, catalogue)
 
 
-def _first_wrong(catalogue: GNUTranslations) -> str | None:
-    """The first message whose translation cannot be filled in; None where all can."""
-    for entry in messages():
-        given = _fields(entry.message) | _fields(entry.plural or "")
-        if not all(_fields(words) <= given for words in _translations(catalogue, entry)):
-            return entry.message
-    return None
+def _check_plural_forms(catalogue: GNUTranslations) -> None:
+    """Raises ValueError where a number may make the rule of plural forms divide by zero."""
+    rule = catalogue.info().get("plural-forms", "")
+    if _DIVIDES_BY_MORE_THAN_A_NUMBER.search(rule):
+        raise ValueError(f"its plural forms may divide by zero: {rule[:60]!r}")
 
 
-def _translations(catalogue: GNUTranslations, entry: Entry) -> Iterable[str]:
-    if entry.plural is None:
-        return (catalogue.gettext(entry.message),)
-    return {catalogue.ngettext(entry.message, entry.plural, number) for number in _NUMBERS}
+def _check_translations(pairs: Mapping[str, str], path: Path) -> None:
+    """Every form of every translation can be filled in and shown."""
+    given = {entry.message: _fields(entry.message) | _fields(entry.plural or "") for entry in messages()}
+    for key, told in pairs.items():
+        message, counts, _ = key.partition("\0")
+        if message not in given:
+            continue
+        for words in told.split("\0") if counts else [told]:
+            if not _fields(words) <= given[message]:
+                raise InputError(
+                    f"{path}: the translation of {message!r} has other fields in braces than the message. Keep the "
+                    "fields as they are; their order is free."
+                )
+            if unseen := _NO_TEXT.search(words):
+                raise InputError(
+                    f"{path}: the translation of {message!r} holds {unseen[0]!r}, which no figure can show. Take it "
+                    "out."
+                )
 
 
 def _fields(message: str) -> set[tuple[str, str | None, str | None]]:

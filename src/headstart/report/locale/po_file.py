@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -14,8 +13,6 @@ from headstart.errors import InputError
 _LINE: Final = re.compile(r'(?:(msgctxt|msgid|msgid_plural|msgstr)(?:\[(\d)\])?\s+)?"((?:[^"\\]|\\.)*)"')
 _ESCAPE: Final = re.compile(r"\\(.)")
 _ESCAPED: Final = {"n": "\n", "t": "\t", "r": "\r"}
-_MO_MAGIC: Final = 0x950412DE
-_MO_HEADER_BYTES: Final = 28
 
 
 @dataclass
@@ -36,9 +33,12 @@ class Entry:
 
     @property
     def translation(self) -> str:
-        """The translations as a compiled catalogue holds them; empty where one is missing, or only guessed."""
+        """The translations as a compiled catalogue holds them; empty where one is missing, or only guessed.
+
+        The header is used though it be marked as guessed, as ``msgfmt`` does: new catalogues begin so.
+        """
         forms = [self.forms[number] for number in sorted(self.forms)]
-        return "\0".join(forms) if all(forms) and not self.fuzzy else ""
+        return "\0".join(forms) if all(forms) and not (self.fuzzy and self.key) else ""
 
 
 def read_entries(text: str, path: Path) -> list[Entry]:
@@ -57,56 +57,44 @@ def read_entries(text: str, path: Path) -> list[Entry]:
         When a line is none of such a file.
     """
     entries: list[Entry] = []
-    last: tuple[str, int] | None = None
-    fuzzy = False
+    strings: list[tuple[Entry, str, int, list[str]]] = []
+    last, fuzzy = "", False
     for number, raw in enumerate(text.splitlines(), start=1):
         line = raw.strip()
         if not line or line.startswith("#"):
-            fuzzy = fuzzy or (line.startswith("#,") and "fuzzy" in line)
+            fuzzy = not line.startswith("#~") and (fuzzy or (line.startswith("#,") and "fuzzy" in line))
             continue
         found = _LINE.fullmatch(line)
-        if found is None or (found[1] is None and last is None):
+        if found is None or not (found[1] or last):
             raise InputError(
                 f"{path}, line {number}: this is no line of a catalogue of translations: {line[:60]!r}. Check the file "
                 "with msgfmt --check, or write it again from headstart.pot."
             )
-        keyword, words = found[1], _ESCAPE.sub(lambda match: _ESCAPED.get(match[1], match[1]), found[3])
+        keyword = found[1]
         if keyword is not None:
-            starts = keyword == "msgctxt" or (keyword == "msgid" and (last is None or last[0] != "msgctxt"))
+            starts = keyword == "msgctxt" or (keyword == "msgid" and last != "msgctxt")
             if starts or not entries:
                 entries.append(Entry(fuzzy=fuzzy))
                 fuzzy = False
-            last = keyword, int(found[2] or 0)
-        _add(entries[-1], last or ("msgid", 0), words)
+            strings.append((entries[-1], keyword, int(found[2] or 0), []))
+            last = keyword
+        strings[-1][-1].append(_ESCAPE.sub(lambda match: _ESCAPED.get(match[1], match[1]), found[3]))
+    for entry, keyword, form, lines in strings:
+        _add(entry, keyword, form, "".join(lines))
     return entries
 
 
-def _add(entry: Entry, place: tuple[str, int], words: str) -> None:
-    keyword, form = place
+def _add(entry: Entry, keyword: str, form: int, words: str) -> None:
     if keyword == "msgstr":
-        entry.forms[form] = entry.forms.get(form, "") + words
+        entry.forms[form] = words
     elif keyword == "msgid":
-        entry.message += words
+        entry.message = words
     elif keyword == "msgid_plural":
-        entry.plural = (entry.plural or "") + words
+        entry.plural = words
     else:
-        entry.context = (entry.context or "") + words
+        entry.context = words
 
 
-def compiled(entries: Iterable[Entry]) -> bytes:
-    """The translated entries as a compiled catalogue (.mo), which `gettext.GNUTranslations` reads."""
-    pairs = {entry.key: entry.translation for entry in entries if entry.translation}
-    return b"".join(_compiled(pairs))
-
-
-def _compiled(pairs: Mapping[str, str]) -> Iterator[bytes]:
-    keys = [key.encode() for key in sorted(pairs)]
-    values = [pairs[key.decode()].encode() for key in keys]
-    table = 8 * len(keys)
-    yield struct.pack("<7I", _MO_MAGIC, 0, len(keys), _MO_HEADER_BYTES, _MO_HEADER_BYTES + table, 0, 0)
-    place = _MO_HEADER_BYTES + 2 * table
-    for words in (*keys, *values):
-        yield struct.pack("<2I", len(words), place)
-        place += len(words) + 1
-    for words in (*keys, *values):
-        yield words + b"\0"
+def translations(entries: Iterable[Entry]) -> dict[str, str]:
+    """The translations that are there, by key, as `mo_file.compiled` takes them."""
+    return {entry.key: entry.translation for entry in entries if entry.translation}
