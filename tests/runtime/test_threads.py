@@ -7,7 +7,7 @@ import threadpoolctl
 import torch
 
 from headstart.runtime.precision import full_precision
-from headstart.runtime.threads import single_thread, torch_threads
+from headstart.runtime.threads import single_blas_thread, single_thread, torch_threads
 
 
 def n_blas_threads() -> set[int]:
@@ -29,6 +29,14 @@ def test_a_single_thread_holds_torch_and_blas() -> None:
             assert torch.get_num_threads() == 1
             assert n_blas_threads() == {1}
         assert torch.get_num_threads() == 2 and n_blas_threads() == {2}
+
+
+def test_blas_has_its_threads_back_after_work_that_had_threads_of_its_own() -> None:
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        with pytest.raises(ZeroDivisionError), single_blas_thread():
+            assert n_blas_threads() == {1}
+            raise ZeroDivisionError
+        assert n_blas_threads() == {2}
 
 
 def test_full_precision_shuts_tensor_floats_off_and_puts_them_back() -> None:

@@ -18,7 +18,7 @@ def single_thread() -> Iterator[None]:
 
 @contextmanager
 def single_blas_thread() -> Iterator[None]:
-    """Hold BLAS and OpenMP, not torch, to one thread: for work that threads of its own spread over the cores."""
+    """Hold BLAS and OpenMP to one thread, without loading torch: for work that has threads of its own."""
     with _thread_pools(len(sys.modules)).limit(limits=1):
         yield
 
