@@ -18,6 +18,7 @@ from headstart.cells.crops.recipe import CELLS_FILE, CropRecipe
 from headstart.cells.micrographs.segmented import CellFinding
 from headstart.errors import HeadstartError
 from headstart.lesions.reading.account import read_account
+from headstart.results.origin import cell_recipe
 from headstart.signals.live.formats.json_lines import JsonLines
 from headstart.signals.live.state import read_state, write_state
 from headstart.workflow.cells_count.count import CellsOfRun
@@ -86,6 +87,9 @@ def test_how_a_run_finds_and_cuts_cells(tmp_path: Path) -> None:
     path.write_text(json.dumps(sound))
     assert CellsOfRun.read(path.parent).recipe == recipe
     check(path, sound, lambda: CellsOfRun.read(path.parent), n_refused=90)
+    path.write_text(json.dumps(sound))
+    assert cell_recipe(path.parent) == sound
+    check(path, sound, lambda: cell_recipe(path.parent), n_refused=70)
 
 
 def test_what_weights_say_of_their_pretraining(tmp_path: Path) -> None:

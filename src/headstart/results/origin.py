@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,9 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from headstart.cells.crops.recipe import CELLS_FILE
+from headstart.cells.crops.recipe import CELLS_FILE, CropRecipe
 from headstart.results.damage import damaged, read_text
 from headstart.signals.recipe import RECIPE_FILE, SignalRecipe
+from headstart.storage import parsed_json
 from headstart.study.execution.run_folder import RUN_FILE, read_run
 
 _PLACES: Final = ("path", "root", "recordings")
@@ -85,16 +85,25 @@ def cell_recipe(folder: Path) -> dict[str, Any] | None:
     RunError
         When the file that says so is damaged.
     """
-    path = folder / CELLS_FILE
+    path, command = folder / CELLS_FILE, "headstart cells fit MICROGRAPHS"
     if not path.is_file():
         return None
-    return _content(path, ["finding", "recipe"], command="headstart cells fit MICROGRAPHS")
+    from headstart.cells.micrographs.segmented import CellFinding  # loads scipy, which other runs do not need
+
+    content = _content(path, ["finding", "recipe"], command=command)
+    try:
+        finding, recipe = CellFinding.from_json(content["finding"]), CropRecipe.from_json(content["recipe"])
+    except KeyError as error:
+        damaged(path, f"{error.args[0]} is missing", command=command)
+    except (ValueError, TypeError, OverflowError) as error:
+        damaged(path, str(error), command=command)
+    return {**content, "finding": finding.to_json(), "recipe": recipe.to_json()}
 
 
 def _content(path: Path, parts: Sequence[str], *, command: str) -> dict[str, Any]:
     """Content of a recipe's file, in which these parts are."""
     try:
-        content = json.loads(read_text(path, command=command))
+        content = parsed_json(read_text(path, command=command))
     except ValueError as error:
         damaged(path, str(error), command=command)
     if not isinstance(content, dict):

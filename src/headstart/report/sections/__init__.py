@@ -12,7 +12,6 @@ from typing import TypeAlias
 
 from headstart.report.context import ReportContext
 from headstart.report.document import FigureRow, Picture, Plot, Section
-from headstart.report.locale.messages import tr
 from headstart.report.text.methods import MethodsSentence
 from headstart.runtime.registry import Registry
 
@@ -88,10 +87,7 @@ def ordered_sections() -> tuple[SectionSpec, ...]:
     ordered = tuple(_following(None))
     lost = set(SECTIONS) - {spec.anchor for spec in ordered}
     if lost:
-        places = "; ".join(
-            tr("{anchor} after {after}", anchor=f"{anchor!r}", after=f"{SECTIONS[anchor].after!r}")
-            for anchor in sorted(lost)
-        )
+        places = "; ".join(f"{anchor!r} after {SECTIONS[anchor].after!r}" for anchor in sorted(lost))
         raise ValueError(f"Sections that no place was found for: {places}. The anchors are {', '.join(SECTIONS)}.")
     return ordered
 
