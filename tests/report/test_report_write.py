@@ -135,6 +135,7 @@ def test_a_provisional_report_leaves_curves_calibration_and_folds_to_the_whole_j
     assert "confusion" in anchors and not {"curves", "calibration", "folds"} & set(anchors)
     names = {path.name for path in (tmp_path / "figures").iterdir()}
     assert names == {"confusion_counts.svg", "confusion_rates.svg", "candidates.svg"}
+    assert "its figures as SVG in figures/." in (tmp_path / "report.html").read_text(encoding="utf-8")
     with helpers.empty_figures():
         linked = write_report(tmp_path, to="md").read_text(encoding="utf-8")
     assert "(figures/confusion_rates.png)" in linked and (tmp_path / "figures" / "confusion_rates.png").is_file()

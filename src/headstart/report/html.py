@@ -16,10 +16,11 @@ from markupsafe import Markup
 from headstart.report.document import Picture, Plot, Section
 from headstart.report.explorer import as_json
 from headstart.report.figures.style import CSS_PIXELS_PER_INCH
-from headstart.report.locale.messages import spoken, tr
+from headstart.report.locale.messages import mark, spoken, tr
 
 SCRIPTS: Final = ("words.js", "page.js", "images.js", "threshold.js")
 """Scripts of the page, in the templates' folder."""
+SVG_AND_PNG: Final = mark("SVG and PNG")
 _SAID: Final = re.compile(r'\bsay\(\s*"([^"\\]+)"')
 
 
@@ -36,12 +37,12 @@ def render_page(
     *,
     version: str,
     beside: str | None = None,
-    figures: bool = True,
+    figures: str = SVG_AND_PNG,
 ) -> str:
     """The whole page; every text is escaped, and its content policy forbids all but its own style sheet and scripts.
 
-    `beside` names the files that hold its numbers, those of a run where it is None; `figures` says whether its figures
-    lie there as files, too.
+    `beside` names the files that hold its numbers, those of a run where it is None; `figures` the formats in which its
+    figures lie there, as words marked for translation; empty where they do not.
     """
     page = _templates().get_template("report.html.j2")
     style, script = _inlined("report.css"), _inlined(*SCRIPTS)
@@ -52,7 +53,7 @@ def render_page(
         sections=sections,
         version=version,
         beside=tr("results.json and predictions.csv") if beside is None else beside,
-        figures=figures,
+        figures=tr(figures),
         style=Markup(style),
         script=Markup(script),
         style_hash=_policy_hash(style),

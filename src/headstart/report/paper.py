@@ -78,7 +78,7 @@ def write_paper_page(folder: Path, results: PaperResults) -> Path:
         sections,
         version=results.headstart,
         beside="paper.json and the folders of the runs",
-        figures=False,
+        figures="",
     )
     path = folder / PAGE
     write_bytes(path, page.encode())

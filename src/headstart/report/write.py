@@ -11,8 +11,8 @@ from headstart.progress import Progress, Silent
 from headstart.report.context import ReportContext
 from headstart.report.document import Picture, Plot, Section
 from headstart.report.figures.style import render, render_svg, styled
-from headstart.report.html import picture, render_page
-from headstart.report.locale.messages import ENGLISH, Language, ntr, speaking, tr
+from headstart.report.html import SVG_AND_PNG, picture, render_page
+from headstart.report.locale.messages import ENGLISH, Language, mark, ntr, speaking, tr
 from headstart.report.markdown import render_markdown
 from headstart.report.pdf import find_browser, print_page
 from headstart.report.sections import SectionSpec, ordered_sections
@@ -97,8 +97,9 @@ def write_report(
 
 def report_page(context: ReportContext, progress: Progress) -> str:
     """The page of a run as HTML, once its figures are drawn and saved beside it."""
-    record = context.record
-    return render_page(_title(record), _sections(context, progress), version=record.results.headstart)
+    results = context.record.results
+    formats = mark("SVG") if results.provisional else SVG_AND_PNG
+    return render_page(_title(context.record), _sections(context, progress), version=results.headstart, figures=formats)
 
 
 def _sections(context: ReportContext, progress: Progress, *, is_linked: bool = False) -> list[Section]:
