@@ -7,6 +7,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import helpers
@@ -29,6 +30,7 @@ from headstart.features.extractor import Extractor
 from headstart.heads import HeadSpec
 from headstart.metrics import OutOfFold, compare_paired, evaluate
 from headstart.metrics.compare import Difference
+from headstart.progress import Silent
 from headstart.results.writers.transfer import gain_facts, transfer_results
 from headstart.study.baselines import (
     HEADS,
@@ -443,6 +445,10 @@ def test_images_are_read_once_for_descriptors_and_random_weights_where_neither_i
     assert not replace(sources, random_extractor=None).is_joint(images, cache, is_fitted=False)
     busy = replace(sources, describer=DescriptorExtractor(preparation, n_threads=2))  # one pass at a time would wait
     assert not busy.is_joint(images, cache, is_fitted=False)
+    alone = [extract_features(images, one) for one in (describer, network)]
+    job: Any = SimpleNamespace(dataset=images, cache=FeatureCache(None), is_fitted=False)
+    for found, expected in zip(sources.features(job, Silent()), alone, strict=True):
+        np.testing.assert_array_equal(found, expected)
     extract_features(images, describer, cache=cache)
     assert not sources.is_joint(images, cache, is_fitted=False)
 
