@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from made_run import FakeImages, Page, make_run, report, results_of, write_json
 
 
@@ -56,3 +57,13 @@ def test_no_images_leaves_out_every_name_of_the_audit_too(empty_figures: None, t
         assert kept in text
     named = report(tmp_path).text
     assert all(sentence in named for sentence in (*said, "cells/broken.png truncated", "cells/a.png = cells/b.png"))
+
+
+@pytest.mark.parametrize(("largest", "told"), [(2, "2 in each of 50 classes"), (7, "2 to 7 in 50 classes")])
+def test_very_many_classes_are_told_in_one_line(empty_figures: None, tmp_path: Path, largest: int, told: str) -> None:
+    classes = tuple(f"class {number}" for number in range(50))
+    make_run(tmp_path, n=500, classes=classes, even=True)
+    results = results_of(tmp_path)
+    results["audit"]["class_counts"] = dict.fromkeys(classes, 2) | {"class 7": largest}
+    write_json(tmp_path / "results.json", results)
+    assert told in report(tmp_path).text

@@ -84,12 +84,10 @@ def _counted(counts: Mapping[str, float]) -> str:
 
 def _spread(counts: Mapping[str, int]) -> str:
     """Smallest and largest of very many classes."""
-    return tr(
-        "{min} to {max} in {n_classes} classes",
-        min=text.count(min(counts.values())),
-        max=text.count(max(counts.values())),
-        n_classes=f"{len(counts):,}",
-    )
+    low, high, n_classes = min(counts.values()), max(counts.values()), f"{len(counts):,}"
+    if low == high:
+        return tr("{n} in each of {n_classes} classes", n=text.count(low), n_classes=n_classes)
+    return tr("{min} to {max} in {n_classes} classes", min=text.count(low), max=text.count(high), n_classes=n_classes)
 
 
 def _range(sizes: Extent) -> str:
