@@ -8,6 +8,7 @@ import pytest
 import headstart
 from headstart.errors import RunError
 from headstart.workflow import FitOptions
+from headstart.workflow.fit import estimate_fit
 from headstart.workflow.options.quick import quick_options, quick_space
 from headstart.workflow.options.search_space import search_space
 
@@ -27,6 +28,12 @@ def test_a_provisional_answer_is_one_head_with_nothing_beside_it():
     (candidate,) = quick_space(search_space(asked)).candidates()
     assert candidate.head.kind == "logistic"
     assert asked.identity() == {**FitOptions(**ASKED).identity(), "quick": True}
+
+
+def test_the_estimate_counts_nothing_that_a_provisional_answer_leaves_out(folders, tmp_path):
+    asked = helpers.cheap_options(baselines=True, explanations=True, cache=str(tmp_path / "cache"))
+    seconds = estimate_fit(folders, tmp_path / "run", asked, quick=True)["seconds"]
+    assert (seconds["baselines"], seconds["explanations"]) == (0, 0) and seconds["report"] > 0
 
 
 def test_a_provisional_answer_is_replaced_by_the_whole_job(folders, tmp_path, no_figures):

@@ -303,7 +303,7 @@ def estimate_fit(
     data, options = named.data(data), named.options(FitOptions, options)
     ready = Preflight.of(data, output, options, clock=clock, progress=progress)
     job, split = ready.job, ready.run_split
-    dataset = job.audited.dataset
+    dataset, options = job.audited.dataset, job.options  # of a first answer, less than was asked for
     cache = open_cache(options.cache, limit=options.cache_limit, progress=progress)
     taxed = options.leakage_tax and dataset.groups is not None
     times = n_extractions(job, split, taxed=taxed)
