@@ -27,11 +27,11 @@ def test_a_worker_that_is_ended_from_outside_is_answered_in_words(tmp_path: Path
 @pytest.mark.skipif(sys.platform == "win32", reason="a process keeps the number of a parent that is gone")
 def test_workers_end_when_the_main_process_is_killed() -> None:
     script = """
-import time
+import os, time
 from headstart.study.execution.workers import WorkItem, Workers
 
 def begin():
-    print("begun", flush=True)
+    os.write(1, b"begun\\n")  # in one piece, whatever the other worker writes
     time.sleep(600)
 
 with Workers(2) as workers:
@@ -39,6 +39,8 @@ with Workers(2) as workers:
 """
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as main:
         assert main.stdout is not None
-        assert [main.stdout.readline() for _ in range(2)] == ["begun\n"] * 2
-        main.kill()
+        try:
+            assert [main.stdout.readline() for _ in range(2)] == ["begun\n"] * 2
+        finally:
+            main.kill()
         assert main.communicate(timeout=120)[0] == ""  # which ends when no worker holds the other end any more
