@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from headstart.data import ImageDataset, audit_dataset
-from headstart.data.audit.cropped import search
+from headstart.data.audit.cropped import registration, search
 from headstart.data.audit.cropped.probes import (
     N_ORIENTATIONS,
     UNIT,
@@ -69,6 +69,7 @@ def test_pairs_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.Monkey
     pictures += [change(pictures[number]) for number, change in enumerate(COPIES.values())]
     found = cropped_copies(thumbnails(pictures))
     monkeypatch.setattr(search, "_ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(registration, "_BLOCK", 16)
     assert cropped_copies(thumbnails(pictures), n_threads=3) == found
 
 

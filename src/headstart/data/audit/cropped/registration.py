@@ -14,7 +14,7 @@ from scipy.ndimage import correlate1d, gaussian_filter
 
 from headstart.data.audit.perceptual_hash import SIDE
 
-_BLOCK: Final = 64  # pairs registered at a time
+_BLOCK: Final = 256  # pairs registered at a time: of fewer, threads wait for one another; more fill a core's cache
 _BATCH: Final = 1_024  # thumbnails halved at a time
 _SMOOTH: Final = 1.0  # pixels of blur under which gradients lead over a distance
 _SHARP: Final = 0.5  # pixels of blur that are left when agreement is measured
