@@ -198,7 +198,7 @@ def _blocks(n_images: int, reach: int) -> Iterator[tuple[Rows, int]]:
 
 
 def _views(low: NDArray[np.float32]) -> NDArray[np.int8]:
-    """What every probe shows of pictures in every orientation: (orientations, probes, pictures, numbers)."""
+    """Numbers that every probe gives for pictures in every orientation: (orientations, probes, pictures, numbers)."""
     shown = probes()
     views = np.empty((N_ORIENTATIONS, len(shown), len(low), N_NUMBERS), dtype=np.int8)
     for orientation, of_orientation in enumerate(views):
