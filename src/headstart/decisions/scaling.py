@@ -6,7 +6,8 @@ the shares of the classes where the decision values carry no information.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,47 +45,92 @@ def fit_platt(decisions: Floats, positive: npt.NDArray[np.bool_], weights: Float
     H.-T. Lin, C.-J. Lin, R. C. Weng, "A note on Platt's probabilistic outputs for support vector machines", Machine
     Learning 68, 2007, 267-276. DOI 10.1007/s10994-007-5018-6 (the Newton method used here).
     """
-    n_positive, n_negative = float(weights[positive].sum()), float(weights[~positive].sum())
-    prior = float(np.log((n_positive + 1.0) / (n_negative + 1.0)))
-    if n_positive == 0.0 or n_negative == 0.0:
-        return 0.0, prior
+    slopes, offsets = fit_platt_columns(decisions[:, None], positive[:, None], weights)
+    return float(slopes[0]), float(offsets[0])
+
+
+def fit_platt_columns(decisions: Floats, positive: npt.NDArray[np.bool_], weights: Floats) -> tuple[Floats, Floats]:
+    """The same for several classifiers at once, each with a column of its own; slopes and offsets (k,).
+
+    Parameters
+    ----------
+    decisions : ndarray of shape (n, k), float64
+        nan where a classifier's decision on a row is not known: the row is then left out for this one.
+    positive : ndarray of shape (n, k), bool
+    weights : ndarray of shape (n,), float64 > 0
+    """
+    known = np.isfinite(decisions)
+    shares = np.where(known, weights[:, None], 0.0)
+    n_positive = np.where(positive, shares, 0.0).sum(axis=0)
+    n_negative = np.where(positive, 0.0, shares).sum(axis=0)
+    slopes, offsets = np.zeros(decisions.shape[1]), np.log((n_positive + 1.0) / (n_negative + 1.0))
+    both = np.flatnonzero((n_positive > 0.0) & (n_negative > 0.0))
     targets = np.where(positive, (n_positive + 1.0) / (n_positive + 2.0), 1.0 / (n_negative + 2.0))
-    slope, offset = _newton(decisions, targets, weights, prior)
-    return (slope, offset) if slope > 0.0 else (0.0, prior)
+    rows = _Sigmoids(np.where(known, decisions, 0.0)[:, both], targets[:, both], shares[:, both])
+    found = _newton(rows, offsets[both])
+    rising = found[0] > 0.0
+    slopes[both[rising]], offsets[both[rising]] = found[0, rising], found[1, rising]
+    return slopes, offsets
 
 
-def _newton(decisions: Floats, targets: Floats, weights: Floats, prior: float) -> tuple[float, float]:
-    """Minimum of the cross-entropy in (slope, offset), by Newton steps halved until the loss falls."""
-    design = np.column_stack([decisions, np.ones_like(decisions)])  # (n, 2)
+@dataclass(frozen=True, eq=False)
+class _Sigmoids:
+    """Decisions, targets and weights of several sigmoids, each (n, k), and their losses."""
 
-    def loss(parameters: Floats) -> float:
-        scores = design @ parameters
-        return float(weights @ (np.logaddexp(0.0, scores) - targets * scores))
+    decisions: Floats
+    targets: Floats
+    weights: Floats
 
-    parameters: Floats = np.array([0.0, prior])
+    def of(self, columns: npt.NDArray[Any]) -> _Sigmoids:
+        """Some of the columns."""
+        return _Sigmoids(self.decisions[:, columns], self.targets[:, columns], self.weights[:, columns])
+
+    def losses(self, parameters: Floats) -> Floats:
+        """Cross-entropies (k,) at slopes and offsets (2, k)."""
+        scores = parameters[0] * self.decisions + parameters[1]
+        return np.asarray((self.weights * (np.logaddexp(0.0, scores) - self.targets * scores)).sum(axis=0))
+
+    def slopes(self, parameters: Floats) -> tuple[Floats, Floats]:
+        """Gradients (2, k) and second derivatives (k, 2, 2) by slope and offset."""
+        probabilities = np.asarray(expit(parameters[0] * self.decisions + parameters[1]))
+        errors = self.weights * (probabilities - self.targets)
+        curvatures = self.weights * probabilities * (1.0 - probabilities)
+        bent = curvatures * self.decisions
+        mixed, straight = bent.sum(axis=0), curvatures.sum(axis=0)
+        hessians = np.array([[(bent * self.decisions).sum(axis=0), mixed], [mixed, straight]])
+        return np.array([(errors * self.decisions).sum(axis=0), errors.sum(axis=0)]), np.moveaxis(hessians, 2, 0)
+
+
+def _newton(rows: _Sigmoids, priors: Floats) -> Floats:
+    """Slopes and offsets (2, k) of least cross-entropy, by Newton steps halved until the losses fall."""
+    found = np.array([np.zeros_like(priors), priors])
+    left = np.arange(len(priors))
     for _ in range(MAX_ITERATIONS):
-        probabilities = np.asarray(expit(design @ parameters))
-        gradient = design.T @ (weights * (probabilities - targets))
-        if np.abs(gradient).max() <= TOLERANCE * weights.sum():
+        gradients, hessians = rows.slopes(found[:, left])
+        far = np.abs(gradients).max(axis=0) > TOLERANCE * rows.weights.sum(axis=0)
+        left, rows = left[far], rows.of(far)
+        if not left.size:
             break
-        curvature = weights * probabilities * (1.0 - probabilities)
-        hessian = design.T @ (curvature[:, None] * design) + RIDGE * np.eye(2)
-        step: Floats = np.asarray(np.linalg.solve(hessian, gradient), dtype=np.float64)
-        lower = _halved_step(loss, parameters, step)
-        if lower is None:
-            break
-        parameters = lower
-    return float(parameters[0]), float(parameters[1])
+        steps = np.linalg.solve(hessians[far] + RIDGE * np.eye(2), gradients[:, far].T[:, :, None])[:, :, 0].T
+        lower, fell = _halved_steps(rows, found[:, left], steps)
+        found[:, left] = lower
+        left, rows = left[fell], rows.of(fell)
+    return found
 
 
-def _halved_step(loss: Callable[[Floats], float], parameters: Floats, step: Floats) -> Floats | None:
-    """Parameters after the first of the full, half, quarter, ... step that lowers the loss; None when none does."""
-    before = loss(parameters)
+def _halved_steps(rows: _Sigmoids, parameters: Floats, steps: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Parameters after the first of the full, half, quarter, ... step that lowers each loss, and whether one does."""
+    before, lower = rows.losses(parameters), parameters.copy()
+    fell = np.zeros(len(before), dtype=bool)
+    left = np.arange(len(before))
     for halvings in range(MAX_HALVINGS):
-        candidate: Floats = parameters - step * 0.5**halvings
-        if loss(candidate) < before:
-            return candidate
-    return None
+        tried = parameters[:, left] - steps[:, left] * 0.5**halvings
+        falls = rows.losses(tried) < before[left]
+        lower[:, left[falls]], fell[left[falls]] = tried[:, falls], True
+        left, rows = left[~falls], rows.of(~falls)
+        if not left.size:
+            break
+    return lower, fell
 
 
 def fit_softmax_scale(decisions: Floats, labels: npt.NDArray[np.int64], weights: Floats) -> tuple[float, Floats]:

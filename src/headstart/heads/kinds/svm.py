@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.data.split.stratify import stratified_folds
-from headstart.decisions.scaling import fit_platt
+from headstart.decisions.scaling import fit_platt_columns
 from headstart.heads.arithmetic import (
     TINY,
     Arrays,
@@ -110,7 +110,8 @@ def _fit_one(kernel: Floats, C: float, rows: TrainingRows, folds: Integers) -> _
     targets = _targets(rows)
     machines = [_machine(kernel, target, C, rows.weights) for target in targets]
     intercepts = np.array([machine[1] for machine in machines])
-    scaling = [_calibrated(kernel, target, C, rows.weights, folds) for target in targets]
+    decisions = np.stack([_left_out(kernel, target, C, rows.weights, folds) for target in targets], axis=1)
+    scaling = fit_platt_columns(decisions, np.stack(targets, axis=1), rows.weights)
     found = _for_all_classes(np.stack([machine[0] for machine in machines]), intercepts, scaling)
     support = np.flatnonzero((found["dual"] != 0).any(axis=0))
     return {**found, "rows": rows.features[support], "dual": found["dual"][:, support]}
@@ -132,7 +133,7 @@ def _fit_landmarks(
             found = _descended(kernel.features, directions, C, rows, inside)
             decided = kernel.features[outside] @ found[:-1] + found[-1]
             decisions[outside] = np.where(known, decided, np.nan)
-    scaling = [_platt(column, target, rows.weights) for column, target in zip(decisions.T, targets, strict=True)]
+    scaling = fit_platt_columns(decisions, np.stack(targets, axis=1), rows.weights)
     return _for_all_classes((kernel.to_dual @ parameters[:-1]).T, parameters[-1], scaling)
 
 
@@ -147,19 +148,13 @@ def _descended(
     return found.parameters.astype(np.float64)
 
 
-def _for_all_classes(dual: Floats, intercepts: Floats, scaling: Sequence[tuple[float, float]]) -> _Machines:
+def _for_all_classes(dual: Floats, intercepts: Floats, scaling: tuple[Floats, Floats]) -> _Machines:
     """Arrays with a machine for each class: of two, class 0 is the mirror image of class 1."""
-    slopes, offsets = np.array(scaling).T
+    slopes, offsets = scaling
     if len(dual) == 1:
         dual, intercepts = np.concatenate([-dual, dual]), np.concatenate([-intercepts, intercepts])
         slopes, offsets = np.repeat(slopes, 2), np.concatenate([-offsets, offsets])
     return {"dual": dual, "intercepts": intercepts, "platt_slope": slopes, "platt_offset": offsets}
-
-
-def _platt(decisions: Floats, target: npt.NDArray[np.bool_], weights: Floats) -> tuple[float, float]:
-    """Platt slope and offset from the decisions that are known."""
-    known = np.isfinite(decisions)
-    return fit_platt(decisions[known], target[known], weights[known])
 
 
 def _targets(rows: TrainingRows) -> list[npt.NDArray[np.bool_]]:
@@ -178,10 +173,8 @@ def _machine(kernel: Floats, target: npt.NDArray[np.bool_], C: float, weights: F
     return dual, float(machine.intercept_[0])
 
 
-def _calibrated(
-    kernel: Floats, target: npt.NDArray[np.bool_], C: float, weights: Floats, folds: Integers
-) -> tuple[float, float]:
-    """Platt slope and offset from decisions on rows left out of the machine's training.
+def _left_out(kernel: Floats, target: npt.NDArray[np.bool_], C: float, weights: Floats, folds: Integers) -> Floats:
+    """Decisions (n,) on rows left out of the machine's training; nan where the others are of one class.
 
     The left-out rows share the standardisation of all training rows, which knows no labels.
     """
@@ -191,7 +184,7 @@ def _calibrated(
         if outside.size and np.unique(target[inside]).size == 2:
             dual, intercept = _machine(kernel[np.ix_(inside, inside)], target[inside], C, weights[inside])
             decisions[outside] = kernel[np.ix_(outside, inside)] @ dual + intercept
-    return _platt(decisions, target, weights)
+    return decisions
 
 
 def svm_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:

@@ -11,8 +11,6 @@ from headstart.heads.linear.directions import Curvature, PrincipalDirections
 from headstart.heads.linear.loss import LinearLoss, Matrix
 
 N_REMEMBERED = 8
-REFRESH_EVERY = 4
-"""Steps after which the curvature along the principal directions is computed anew."""
 ROUGH_SHARE = 1e-2
 """Share of the first gradient down to which the problem within the principal directions is solved."""
 N_WATCHED = 6
@@ -77,7 +75,7 @@ def _descend(
     for iteration in range(max_iterations):
         if np.abs(gradient).max() <= tolerance:
             return Descent(parameters, iteration, converged=True)
-        if iteration and iteration % REFRESH_EVERY == 0:
+        if iteration and iteration % curvature.refresh_every == 0:
             curvature.refresh()
         direction = _direction(gradient, pairs, curvature)
         found = _searched(loss, parameters, value, gradient, direction)
@@ -115,13 +113,13 @@ class _Pair:
 
 def _direction(gradient: Matrix, pairs: deque[_Pair], curvature: Curvature) -> Matrix:
     """What the step of least loss would take off the parameters, by all that is known of the curvature."""
-    left, shares = gradient.copy(), []
+    left, shares, product = gradient.copy(), [], np.empty_like(gradient)
     for pair in reversed(pairs):
         shares.append(pair.inverse * float(np.vdot(pair.step, left)))
-        left -= shares[-1] * pair.change
+        left -= np.multiply(pair.change, shares[-1], out=product)
     found = curvature.solve(left)
     for pair, share in zip(pairs, reversed(shares), strict=True):
-        found += (share - pair.inverse * float(np.vdot(pair.change, found))) * pair.step
+        found += np.multiply(pair.step, share - pair.inverse * float(np.vdot(pair.change, found)), out=product)
     return found
 
 

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from headstart.heads.linear.loss import LinearLoss, Matrix
+from headstart.heads.linear.loss import BLOCK_ROWS, LinearLoss, Matrix
 
 N_DIRECTIONS = 64
 N_SKETCHED = 512
 """Rows that the directions are found from, evenly spaced among all: they need not be exact."""
+MANY_SCORES = 64
+"""Scores from which each has a curvature of its own: a class is then mistaken for few others, each for different ones.
+"""
+REFRESH_EVERY, REFRESH_MANY_EVERY = 4, 8
+"""Steps after which the curvature is computed anew: shared by all scores, and one for each."""
 NEGLIGIBLE = 1e-12
 """Directions whose squared length is below this share of the longest are rounding alone."""
 
@@ -74,35 +79,53 @@ class PrincipalDirections:
 class Curvature:
     """Estimated curvature of a loss: a matrix along principal directions and intercept, one number for all others.
 
-    Scores share it: it is that of their mean.
+    Few scores share that of their mean. Of many each has its own, once the descent leaves the principal directions;
+    what bends two scores together is left out.
+
+    Parameters
+    ----------
+    directions : PrincipalDirections
+        Of the features of the loss.
+    loss : LinearLoss
+        Computed once already.
     """
 
     def __init__(self, directions: PrincipalDirections, loss: LinearLoss) -> None:
         self.directions, self.loss = directions, loss
+        self._by_score = loss.n_scores >= MANY_SCORES and directions.beyond > 0
+        self.refresh_every = REFRESH_MANY_EVERY if self._by_score else REFRESH_EVERY
         ones = np.ones((len(directions.scores), 1), dtype=directions.scores.dtype)
         self._scores = np.concatenate([directions.scores, ones], axis=1)  # (n, r + 1)
-        self._scale = 1.0
+        self._scale = self._scale_beyond = 1.0
         self.refresh()
-        self._step_beyond = 1.0 / (self._mean_curvature() * directions.beyond + loss.penalty)
 
     def refresh(self) -> None:
         """Take the curvatures of the rows from where the loss was computed last."""
-        weighted = self._scores * (self.loss.shares * self.loss.curvatures)[:, None]
-        matrix = (weighted.T @ self._scores).astype(np.float64)
-        matrix[np.diag_indices_from(matrix)] += self.loss.penalty
-        self._inverse = np.linalg.inv(matrix).astype(self._scores.dtype)
-
-    def _mean_curvature(self) -> float:
-        return float(self.loss.shares @ self.loss.curvatures)
+        loss = self.loss
+        curvatures = loss.curvatures if self._by_score else loss.curvatures.mean(axis=1, keepdims=True)
+        weights = curvatures * loss.shares[:, None]
+        matrices = _weighted_squares(self._scores, weights)
+        within = np.arange(matrices.shape[1] - 1)
+        matrices[:, within, within] += loss.penalty
+        matrices[:, -1, -1] += NEGLIGIBLE  # intercepts have no penalty
+        self._inverses = np.linalg.inv(matrices).astype(self._scores.dtype)
+        self._steps_beyond = 1.0 / (weights.sum(axis=0) * self.directions.beyond + loss.penalty)
 
     def solve(self, gradient: Matrix) -> Matrix:
         """Step (d + 1, n_scores) that the curvature makes of a gradient."""
         inside = self.directions.coordinates(gradient)
-        step = self._scale * (self._inverse @ inside)
-        step[:-1] -= self._step_beyond * inside[:-1]
+        beyond = self._scale_beyond * self._steps_beyond
+        step = self._scale * self._inverse_times(inside)
+        step[:-1] -= beyond * inside[:-1]
         found = self.directions.parameters(step)
-        found[:-1] += self._step_beyond * gradient[:-1]
+        found[:-1] += beyond * gradient[:-1]
         return found.astype(gradient.dtype)
+
+    def _inverse_times(self, inside: Matrix) -> Matrix:
+        """Product (r + 1, n_scores) of the inverse of each score's matrix with its column."""
+        if len(self._inverses) == 1:
+            return np.asarray(self._inverses[0] @ inside)
+        return np.asarray(np.matmul(self._inverses, inside.T[:, :, None])[:, :, 0].T)
 
     def learn(self, step: Matrix, change: Matrix) -> None:
         """Scale both parts to what a step has changed in the gradient, after Barzilai and Borwein.
@@ -114,10 +137,29 @@ class Curvature:
         """
         step_inside, change_inside = self.directions.coordinates(step), self.directions.coordinates(change)
         inside = float(np.vdot(step_inside, change_inside))
-        expected = float(np.vdot(change_inside, self._inverse @ change_inside))
+        expected = float(np.vdot(change_inside, self._inverse_times(change_inside)))
         if inside > 0 and expected > 0:
             self._scale = min(1.0, inside / expected)
         beyond = float(np.vdot(step, change)) - inside
-        squared = float(np.vdot(change, change)) - float(np.vdot(change_inside, change_inside))
-        if self.directions.beyond > 0 and beyond > 0 and squared > 0:
-            self._step_beyond = beyond / squared
+        squares = np.einsum("ij,ij->j", change, change) - np.einsum("ij,ij->j", change_inside, change_inside)
+        expected_beyond = float((self._steps_beyond * squares).sum())
+        if self.directions.beyond > 0 and beyond > 0 and expected_beyond > 0:
+            self._scale_beyond = beyond / expected_beyond
+
+
+def _weighted_squares(rows: Matrix, weights: Matrix) -> Matrix:
+    """``rows.T @ diag(weights[:, k]) @ rows`` for every column k of the weights; (n_columns, r, r), float64.
+
+    Of several columns all are found in one product, of the weights with the products of two columns of the rows each.
+    """
+    n_rows, n_columns = rows.shape
+    if weights.shape[1] == 1:
+        return np.asarray((rows * weights).T @ rows, dtype=np.float64)[None]
+    first, second = np.triu_indices(n_columns)
+    sums = np.zeros((weights.shape[1], len(first)), dtype=np.float64)
+    for start in range(0, n_rows, BLOCK_ROWS):
+        block = rows[start : start + BLOCK_ROWS]
+        sums += weights[start : start + BLOCK_ROWS].T @ (block[:, first] * block[:, second])
+    found = np.empty((weights.shape[1], n_columns, n_columns))
+    found[:, first, second] = found[:, second, first] = sums
+    return found

@@ -34,8 +34,8 @@ class LinearLoss(ABC):
     n_classes : int >= 2
         Two classes have one score, the log odds of class 1; more have one each.
     penalty : float > 0
-    curvatures : ndarray of shape (n,)
-        Second derivative of each row's loss by its score at the parameters of the last call, mean of the scores.
+    curvatures : ndarray of shape (n, n_scores)
+        Second derivative of each row's loss by each of its scores, at the parameters of the last call.
     """
 
     features: Matrix
@@ -47,7 +47,7 @@ class LinearLoss(ABC):
 
     def __post_init__(self) -> None:
         self.shares = self.shares.astype(self.features.dtype)
-        self.curvatures = np.zeros(len(self.features), dtype=self.features.dtype)
+        self.curvatures = np.zeros((len(self.features), self.n_scores), dtype=self.features.dtype)
 
     @property
     def n_scores(self) -> int:
@@ -96,7 +96,7 @@ class LogisticLoss(LinearLoss):
         small = np.exp(-np.abs(margins))
         loss = self.shares[rows] @ (np.log1p(small) - np.minimum(margins, 0))
         doubts = np.where(margins >= 0, small, 1) / (1 + small)  # probability of the other class
-        self.curvatures[rows] = doubts * (1 - doubts)
+        self.curvatures[rows, 0] = doubts * (1 - doubts)
         return float(loss), np.asarray(-self.shares[rows] * signs * doubts)[:, None]
 
     def _multinomial_slopes(self, rows: slice, scores: Matrix) -> tuple[float, Matrix]:
@@ -108,8 +108,7 @@ class LogisticLoss(LinearLoss):
         totals = probabilities.sum(axis=1)
         loss = self.shares[rows] @ (np.log(totals) - of_true)
         probabilities /= totals[:, None]
-        squares = np.einsum("ij,ij->i", probabilities, probabilities)
-        self.curvatures[rows] = (1 - squares) / self.n_classes
+        np.multiply(probabilities, 1 - probabilities, out=self.curvatures[rows])
         probabilities[own] -= 1
         probabilities *= self.shares[rows, None]
         return float(loss), probabilities
@@ -123,7 +122,7 @@ class SquaredHingeLoss(LinearLoss):
         classes = np.array([1]) if self.n_scores == 1 else np.arange(self.n_classes)
         signs = np.where(self.labels[rows, None] == classes, 1, -1).astype(scores.dtype)
         lacking = np.maximum(1 - signs * scores, 0)
-        self.curvatures[rows] = 2 * np.mean(lacking > 0, axis=1)
+        np.multiply(lacking > 0, 2, out=self.curvatures[rows])
         by_row = self.shares[rows, None] * lacking
         return float(np.vdot(by_row, lacking)), np.asarray(-2 * signs * by_row)
 
