@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from headstart.data import ImageDataset
-from headstart.data.split.automatic import FEWER, NARROW, SINGLE, USUAL, automatic_scheme, half_width
+from headstart.data.split.automatic import DEAR, FEWER, NARROW, SINGLE, USUAL, automatic_scheme, half_width
 from headstart.data.split.make import make_split, split_dataset
 from headstart.data.split.task import SplitTask
 from headstart.errors import SplitError
@@ -37,6 +37,13 @@ def test_the_scheme_changes_where_the_interval_is_one_point_wide(n_classes, n_ea
     assert scheme_of(labels_of(*[n_each] * n_classes)).scheme == scheme
     judged = half_width(n_classes, n_each)
     assert (judged > NARROW) == (scheme == USUAL) and (judged * 5**0.5 <= NARROW) == (scheme == SINGLE)
+
+
+def test_two_inner_folds_choose_where_images_times_classes_are_many():
+    few, many = scheme_of(labels_of(*[8] * 249)), scheme_of(labels_of(*[8] * 250))
+    assert 8 * 249 * 249 < DEAR <= 8 * 250 * 250 and (few.scheme, many.scheme) == (USUAL, FEWER)
+    assert "heads of 2,000 images in 250 classes take long to fit" in many.rule
+    assert "the same with both, may reach 2.2 points" in many.rule
 
 
 def test_the_smallest_class_decides_however_large_another_is():

@@ -18,7 +18,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.svm import SVC
 
 import headstart.heads.kinds.knn
-from headstart.decisions.scaling import fit_platt
+from headstart.decisions.scaling import fit_platt, fit_platt_columns
 from headstart.errors import InputError
 from headstart.heads import FittedHead, HeadSpec, fit_heads, searchable_kinds
 from headstart.heads.arithmetic import BLOCK_ROWS, PROBABILITY_FLOOR, standardised
@@ -154,6 +154,21 @@ def test_platt_falls_back_to_the_share_of_the_class(positive):
     positive = np.array(positive)
     slope, offset = fit_platt(np.array([-2.0, -1.0, 1.0, 2.0]), positive, np.ones(4))
     assert slope == 0 and offset == pytest.approx(np.log((positive.sum() + 1) / ((~positive).sum() + 1)))
+
+
+def test_platt_of_several_machines_is_that_of_each_alone():
+    generator = np.random.default_rng(1)
+    decisions, weights = generator.standard_normal((90, 5)), generator.uniform(0.5, 2, 90)
+    positive = decisions + generator.standard_normal((90, 5)) > [0.4, 0, 1, 0, -1]
+    positive[:, 3] = False
+    decisions[:, 1] *= -1  # worse than chance
+    decisions[:40, 4] = np.nan
+    slopes, offsets = fit_platt_columns(decisions, positive, weights)
+    for column in range(5):
+        known = np.isfinite(decisions[:, column])
+        alone = fit_platt(decisions[known, column], positive[known, column], weights[known])
+        assert (slopes[column], offsets[column]) == pytest.approx(alone, rel=1e-9)
+    assert (slopes[[1, 3]] == 0).all() and (slopes[[0, 2, 4]] > 0).all()
 
 
 # Rows do not see one another

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_heads import blobs, fit_one, same_arrays
@@ -15,9 +17,9 @@ from headstart.heads.kinds.logistic import EXACT_VALUES
 from headstart.heads.kinds.svm import svm_decisions
 from headstart.heads.linear import loss as loss_module
 from headstart.heads.linear.descent import least_loss
-from headstart.heads.linear.directions import PrincipalDirections
+from headstart.heads.linear.directions import MANY_SCORES, Curvature, PrincipalDirections
 from headstart.heads.linear.landmarks import JITTER
-from headstart.heads.linear.loss import LogisticLoss
+from headstart.heads.linear.loss import LogisticLoss, SquaredHingeLoss
 
 
 def overlapping(n_rows: int, n_features: int, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -39,7 +41,7 @@ def total_loss(linear: tuple[np.ndarray, np.ndarray], rows: np.ndarray, labels: 
     return float(C * (np.logaddexp.reduce(scores, axis=1) - own).sum() + (coefficients**2).sum() / 2)
 
 
-@pytest.mark.parametrize("n_classes", [2, 7])
+@pytest.mark.parametrize("n_classes", [2, 7, MANY_SCORES])
 @pytest.mark.parametrize("C", [1e-3, 3e-2])
 def test_the_least_loss_of_many_rows_is_that_of_scikit_learn(n_classes: int, C: float) -> None:
     features, labels = overlapping(420, 640, n_classes)
@@ -90,6 +92,36 @@ def test_directions_are_orthonormal_and_leave_nothing_where_there_is_no_more() -
     assert found.vectors.shape == (90, 6)
     np.testing.assert_allclose(found.vectors.T @ found.vectors, np.eye(6), atol=1e-8)
     assert found.beyond == pytest.approx(0, abs=1e-8)
+
+
+@pytest.mark.parametrize("n_scores", [1, 3])
+def test_the_curvature_along_all_directions_is_the_exact_one_without_a_penalty_on_intercepts(
+    n_scores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headstart.heads.linear.directions.MANY_SCORES", n_scores)
+    features, labels = np.random.default_rng(3).standard_normal((30, 4)), np.arange(30) % max(2, n_scores)
+    loss = SquaredHingeLoss(features, labels, np.full(30, 1 / 30), max(2, n_scores), 5.0)
+    loss(np.random.default_rng(4).standard_normal((5, n_scores)))
+    directions = PrincipalDirections.of(features)
+    with_ones, change = np.hstack([features, np.ones((30, 1))]), np.random.default_rng(5).standard_normal((5, n_scores))
+    curvature = Curvature(replace(directions, beyond=1.0), loss)
+    expected = np.empty_like(change)
+    for score in range(n_scores):
+        bent = with_ones.T @ (with_ones * (loss.curvatures[:, score, None] / 30)) + np.diag([5.0] * 4 + [0.0])
+        expected[:, score] = np.linalg.solve(bent, change[:, score])
+    np.testing.assert_allclose(curvature.solve(change), expected, rtol=1e-7)
+
+
+def test_a_strong_penalty_slows_no_intercept() -> None:
+    features, labels = overlapping(420, 640, 7)
+    labels[labels > 4] = 0  # unequal classes, whose shares the intercepts hold
+    rows = training_rows(features, labels, n_classes=7, weights=None, groups=None, seed=0)
+    loss = LogisticLoss(rows.standardised, rows.labels, np.full(420, 1 / 420), rows.n_present, 100.0)
+    found = least_loss(loss, PrincipalDirections.of(rows.standardised), tolerance=1e-6, max_iterations=50)
+    assert found.converged and found.n_iterations <= 8
+    shares = np.bincount(rows.labels) / 420
+    intercepts, expected = found.parameters[-1], np.log(shares)
+    np.testing.assert_allclose(intercepts - intercepts.mean(), expected - expected.mean(), atol=0.02)
 
 
 @pytest.mark.parametrize(

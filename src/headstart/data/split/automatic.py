@@ -2,7 +2,9 @@
 
 Every image is judged once in ``nested:5x4``. Where so many are judged that the 95 % interval of balanced accuracy is
 narrow whatever the score, two inner folds choose instead of four; where it would be as narrow from a fifth of the
-images, one holdout judges. What is judged is trained on four fifths of the images in all three.
+images, one holdout judges. Two choose as well where images times classes are so many that four would take most of the
+time there is: how wide the interval is does not depend on them. What is judged is trained on four fifths of the images
+in every case.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ FEWER: Final = "nested:5x2"
 SINGLE: Final = "holdout:60/20/20"
 NARROW: Final = 0.01
 """Half width of a 95 % interval of balanced accuracy that is narrow: one point."""
+DEAR: Final = 500_000
+"""Images times classes, which the time of heads grows with, from which two inner folds choose."""
 _QUANTILE: Final = 1.96
 _WIDEST: Final = 0.5
 """Largest standard deviation of one answer that is right or wrong: of a coin toss."""
@@ -56,6 +60,13 @@ def automatic_scheme(task: SplitTask, *, repeats: int = 1) -> AutomaticScheme:
     if judged_all <= NARROW:
         reach = f"reaches at most {_points(judged_all)} to either side"
         return AutomaticScheme(FEWER, f"two inner folds instead of four, since {interval} {reach}")
+    n_images = len(task.labels)
+    if n_images * n_classes >= DEAR:
+        words = (
+            f"two inner folds instead of four, since heads of {n_images:,} images in {n_classes:,} classes take long "
+            f"to fit; {interval}, the same with both, may reach {_points(judged_all)} to either side"
+        )
+        return AutomaticScheme(FEWER, words)
     words = f"{interval} may reach {_points(judged_all)} to either side; from {_points(NARROW)} fewer folds are enough"
     return AutomaticScheme(USUAL, words)
 
