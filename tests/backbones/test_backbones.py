@@ -82,6 +82,54 @@ def test_an_import_of_torchvision_by_the_caller_is_left_alone(monkeypatch: pytes
     assert "torchvision._meta_registrations" not in sys.modules
 
 
+# The compiler, loaded where something is compiled ---------------------------------------------------------------------
+
+DEFERRED = """
+import sys
+from headstart.backbones.lazy_imports import import_timm
+assert "torch._dynamo" not in sys.modules
+timm = import_timm()
+assert not any(name.startswith("torch._dynamo") for name in sys.modules)
+import torch
+from timm.models.naflexvit import NaFlexRopeIterator
+
+rows = object.__new__(NaFlexRopeIterator)
+rows.depth = 0
+assert list(rows) == []  # marks its method as not to be compiled
+assert isinstance(sys.modules["torchvision.ops.roi_align"].is_compile_supported("cpu"), bool)
+real = sys.modules["torch._dynamo"]
+assert real.__file__ and torch._dynamo is real
+assert torch.compile(lambda x: x + 1, backend="eager")(torch.ones(1)) == 2
+"""
+ASKS = """
+import torch
+assert torch._dynamo.__dict__.get("__file__") is None
+assert torch._dynamo.is_compiling() is False
+import sys
+assert sys.modules["torch._dynamo"].__file__
+"""
+LOADED = """
+import sys
+from headstart.backbones.lazy_imports import import_timm
+assert "torch._dynamo" not in sys.modules
+assert import_timm().__file__.startswith(sys.path[0])
+import torch._dynamo
+assert torch._dynamo.__file__ and torch._dynamo.utils.__file__
+"""
+
+
+def test_timm_does_not_load_the_compiler_and_finds_it_when_it_is_used() -> None:
+    found = python(DEFERRED)
+    assert found.returncode == 0, found.stderr
+
+
+@pytest.mark.parametrize("code", [ASKS, "import torch._dynamo.config"])
+def test_a_timm_that_asks_the_compiler_for_more_gets_the_real_one(code: str, tmp_path: Path) -> None:
+    (tmp_path / "timm.py").write_text(code)
+    found = python(LOADED, tmp_path)
+    assert found.returncode == 0, found.stderr
+
+
 # Networks -------------------------------------------------------------------------------------------------------------
 
 
