@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from made_run import keep_holdout, make_run, report
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from sklearn.metrics import average_precision_score
 
 from headstart.report.figures import confusion as figures
-from headstart.report.figures.curves import curve_plots
+from headstart.report.figures.curves import CurveLine, curve_plots, roc
+from headstart.report.figures.image_map import image_map
 from headstart.report.figures.style import class_labels, render, render_svg
 from headstart.results.out_of_fold import out_of_fold
 from headstart.results.read import read_run
@@ -23,6 +25,39 @@ def test_confusion_cells_hold_their_numbers() -> None:
     rates = figures.confusion(matrix, ["a", "b"], rates=True, title="t")
     assert [cell.get_text() for cell in counts.axes[0].texts] == ["1,200", "3.5", "0", "0"]
     assert [cell.get_text() for cell in rates.axes[0].texts] == ["99.7", "0.3", "", ""]
+
+
+def test_confusion_cells_are_painted_as_their_exact_colours_would_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.integers(0, 30, (6, 6)).astype(np.float64)
+    painted = render(figures.confusion(matrix, list("abcdef"), rates=True, title="t"))
+    monkeypatch.setattr(figures, "_painted", lambda colours: colours)
+    monkeypatch.setattr(Text, "set_in_layout", lambda *_: None)
+    assert render(figures.confusion(matrix, list("abcdef"), rates=True, title="t")) == painted
+    edges = np.array([0.0, 0.5, 1.0, 1 / 3, 254.999 / 255, *rng.random(5)])
+    assert np.array_equal((255 * figures_painted(edges)).astype(np.uint8), (255 * edges).astype(np.uint8))
+
+
+def figures_painted(shares: np.ndarray) -> np.ndarray:
+    return figures._painted(np.repeat(shares[:, None, None], 3, axis=2))[:, 0, 0]
+
+
+def test_panels_of_curves_share_their_ticks_and_their_span() -> None:
+    line = CurveLine("c", np.array([0.0, 1.0]), np.array([0.0, 1.0]), None)
+    for axes in roc([line] * 5, title="t").axes[:5]:
+        assert axes.get_xlim() == axes.get_ylim() == (-0.01, 1.01)
+        assert axes.get_aspect() == 1.0
+        assert axes.get_xticks().tolist() == axes.get_yticks().tolist() == [0, 0.25, 0.5, 0.75, 1]
+
+
+def test_the_map_draws_every_image_and_classes_of_one_look_together() -> None:
+    rng = np.random.default_rng(0)
+    labels, points = np.repeat(np.arange(100), 3), rng.normal(size=(300, 2))
+    classes = [f"class {number}" for number in range(100)]
+    *of_looks, mistakes = image_map(points, labels, labels == 7, classes, title="t").axes[0].collections
+    assert len(of_looks) == 42 and len(mistakes.get_offsets()) == 3
+    drawn = np.concatenate([one.get_offsets() for one in of_looks])
+    assert sorted(map(tuple, drawn.tolist())) == sorted(map(tuple, points.tolist()))
 
 
 def test_class_labels_of_figures_stay_apart() -> None:

@@ -120,7 +120,7 @@ def confusion(matrix: Floats, classes: Sequence[str], *, rates: bool, title: str
     colours = _colours(np.nan_to_num(shown) / top)
     if rest:
         colours[-1, -1] = _BOTH
-    axes.imshow(colours)
+    axes.imshow(_painted(colours))
     _write_cells(axes, shown, colours, rates=rates, cell_inches=grid_inches / len(classes))
     axes.set_xticks(range(len(classes)), labels, rotation=40 if steep else 0, ha="right" if steep else "center")
     axes.set_yticks(range(len(classes)), labels)
@@ -142,6 +142,15 @@ def _colours(shares: Floats) -> Floats:
     return np.where(np.eye(len(shares), dtype=bool)[..., None], right, wrong)
 
 
+def _painted(colours: Floats) -> NDArray[np.float32]:
+    """Colours with their opacity in single precision, in which cells are enlarged in half the time.
+
+    Each stands in the middle of what becomes one of 256 levels, so that rounding never shows.
+    """
+    levels = np.minimum((np.floor(255 * colours) + 0.5) / 255, 1.0)
+    return np.concatenate([levels, np.ones_like(levels[..., :1])], axis=-1).astype(np.float32)
+
+
 def _write_cells(axes: Axes, shown: Floats, colours: Floats, *, rates: bool, cell_inches: float) -> None:
     """Number of every cell, as large as the cell allows, black on light cells and white on dark ones."""
     labels = {place: _cell(float(value), rates=rates) for place, value in np.ndenumerate(shown)}
@@ -149,7 +158,8 @@ def _write_cells(axes: Axes, shown: Floats, colours: Floats, *, rates: bool, cel
     for (row, column), label in labels.items():
         red, green, blue = colours[row, column]
         ink = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
-        axes.text(column, row, label, ha="center", va="center", color=ink, fontsize=size)
+        written = axes.text(column, row, label, ha="center", va="center", color=ink, fontsize=size)
+        written.set_in_layout(False)  # it ends inside its cell, and measuring hundreds takes seconds
 
 
 def _cell(value: float, *, rates: bool) -> str:

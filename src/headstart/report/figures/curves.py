@@ -210,7 +210,10 @@ def _curve_panels(curves: Sequence[CurveLine], axes_names: tuple[str, str], titl
     panel = style.SQUARE_INCHES if n_columns == 1 else 3.1
     figure = style.new_figure(panel * n_columns, (panel + 0.1) * n_rows + 0.4)
     grid = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True)
+    style.unit_square(grid.flat[0])  # all panels share its scales; setting them in each takes most of the time
     for axes, curve in zip(grid.flat, curves, strict=False):
+        axes.set_aspect("equal")
+        axes.grid(True)
         _draw_curve(axes, curve)
     for axes in grid.flat[len(curves) :]:
         axes.set_axis_off()
@@ -221,7 +224,6 @@ def _curve_panels(curves: Sequence[CurveLine], axes_names: tuple[str, str], titl
 
 
 def _draw_curve(axes: Axes, curve: CurveLine) -> None:
-    style.unit_square(axes)
     chance = [0.0, 1.0] if curve.chance is None else [curve.chance] * 2
     axes.plot([0, 1], chance, color=style.GREY, linewidth=1, linestyle=(0, (4, 3)), label=tr("no skill"))
     if curve.band is not None:

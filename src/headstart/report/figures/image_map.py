@@ -83,9 +83,10 @@ def image_map(
     figure = style.new_figure(6.4, style.SQUARE_INCHES + 0.4)
     axes = figure.subplots()
     size = 16 if len(points) <= _MANY else 7
-    for code, name in enumerate(style.class_labels(classes)):
-        across, up = points[labels == code].T
-        sign, colour = _SIGNS[code // len(_COLOURS) % len(_SIGNS)], _COLOURS[code % len(_COLOURS)]
+    n_looks = len(_COLOURS) * len(_SIGNS)  # classes that look the same are drawn at once
+    for code, name in enumerate(style.class_labels(classes)[:n_looks]):
+        across, up = points[labels % n_looks == code].T
+        sign, colour = _SIGNS[code // len(_COLOURS)], _COLOURS[code % len(_COLOURS)]
         label = name if code < _NAMED else None
         axes.scatter(across, up, size, colour, marker=sign, alpha=0.7, linewidths=0, label=label, rasterized=True)
     across, up = points[wrong].T
