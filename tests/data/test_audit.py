@@ -10,6 +10,7 @@ import pytest
 from image_files import encode, encode_tiff, huge_png
 
 from headstart.data import audit_dataset, decode, read_dataset
+from headstart.data.audit.warnings import _revealed
 
 
 def test_audit_finds_what_is_wrong(folder: Path, rng: np.random.Generator) -> None:
@@ -56,6 +57,26 @@ def test_audit_warns_of_a_class_that_its_files_give_away(rng: np.random.Generato
     warnings = audit_dataset(read_dataset(tmp_path)).warnings
     assert any("file format alone tells 'ill', 'well'" in warning for warning in warnings)
     assert not any("size in pixels" in warning for warning in warnings)
+
+
+def test_classes_that_a_value_tells_are_those_of_brute_force(rng: np.random.Generator) -> None:
+    n_told = 0
+    for _ in range(200):
+        n_classes, n_values = rng.integers(1, 5), rng.integers(1, 6)
+        labels = rng.integers(0, n_classes, 60)
+        values = np.where(rng.random(60) < 0.9, labels * 10, 0) + rng.integers(0, n_values, 60)
+        known = [int(value) if rng.random() < 0.9 else None for value in values]
+        told = _revealed(known, labels.tolist())
+        n_told += len(told)
+        assert told == [code for code in range(n_classes) if is_told(known, labels.tolist(), code)]
+    assert n_told > 20
+
+
+def is_told(values: list[int | None], labels: list[int], code: int) -> bool:
+    own = [value for value, label in zip(values, labels, strict=True) if label == code and value is not None]
+    other = [value for value, label in zip(values, labels, strict=True) if label != code and value is not None]
+    repeated = len(own) >= 5 * max(1, len(set(own))) and len(other) >= 5 * max(1, len(set(other)))
+    return repeated and not set(own) & set(other)
 
 
 def test_real_dermoscopy_has_few_candidates() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
+from scipy.ndimage import map_coordinates
 
 from headstart.data import ImageDataset, audit_dataset
 from headstart.data.audit.cropped import registration, search
@@ -169,6 +170,45 @@ def test_registration_recovers_a_known_map() -> None:
     found = registered_agreement(pair, fixed, moving, maps)
     assert found.correlations[0] > 0.95
     assert found.n_patches[0] > 12
+
+
+def test_registration_takes_the_steps_of_the_plain_formula_whatever_the_order_of_pairs(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = halved(thumbnails([picture(seed) for seed in range(6)]))
+    fixed, moving = rng.integers(0, 6, 40), rng.integers(0, 6, 40)
+    starts = np.eye(2, 3) + rng.normal(0, 0.1, (40, 2, 3))
+    monkeypatch.setattr(registration, "_BLOCK", 4)
+    maps, correlations = screened(small, fixed, moving, starts)
+    for number in range(40):
+        pair = (small[one].astype(np.float64) for one in (fixed[number], moving[number]))
+        expected, correlation = plainly_registered(*pair, starts[number])
+        np.testing.assert_allclose(maps[number], expected, rtol=1e-8, atol=1e-9)
+        assert correlations[number] == pytest.approx(correlation, abs=1e-9)
+
+
+def plainly_registered(fixed: np.ndarray, moving: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, float]:
+    """The map of one pair by Gauss-Newton steps, one after the other, and the correlation before the last."""
+    used, rows, columns, weights = registration._compared(len(fixed))
+    down, across = (np.gradient(fixed, 1 / len(fixed), axis=axis).ravel()[used] for axis in (0, 1))
+    slopes = np.stack([down * rows, down * columns, down, across * rows, across * columns, across, np.ones_like(rows)])
+    normal = slopes * weights @ slopes.T
+    normal += np.eye(7) * (1e-3 * np.trace(normal) / 7 + 1e-6)
+    template, found, correlation = fixed.ravel()[used], np.vstack([start, [0, 0, 1]]), 0.0
+    for _ in range(6):
+        at = (found[:2] @ np.stack([rows, columns, np.ones_like(rows)]) + 0.5) * len(fixed) - 0.5
+        inside = ((at > -0.5) & (at < len(fixed) - 0.5)).all(axis=0)
+        values = map_coordinates(moving, np.clip(at, 0, len(fixed) - 1.001), order=1)
+        shares = weights * inside / max((weights * inside).sum(), 1e-9)
+        left, right = values - shares @ values, template - shares @ template
+        spreads = [np.sqrt(shares @ one**2) + 1e-3 for one in (left, right)]
+        correlation = float(shares @ (left * right) / (spreads[0] * spreads[1]))
+        adjusted = (left * spreads[1] / spreads[0] + shares @ template - template) * inside
+        step = np.linalg.solve(normal, slopes * weights @ adjusted)[:6].reshape(2, 3)
+        change = np.vstack([np.eye(2, 3) + step, [0, 0, 1]])
+        if abs(np.linalg.det(change)) >= 0.2:
+            found = found @ np.linalg.inv(change)
+    return found[:2], correlation
 
 
 def test_the_audit_names_cropped_copies_apart_from_turned_ones() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -186,7 +187,7 @@ def _shortcut_warnings(dataset: ImageDataset, records: Sequence[ImageFacts]) -> 
     }
     for trait, value_of in traits.items():
         values = [None if record.header is None else value_of(record.header) for record in records]
-        revealed = [dataset.classes[code] for code in range(len(dataset.classes)) if _reveals(dataset, values, code)]
+        revealed = [dataset.classes[code] for code in _revealed(values, dataset.labels.tolist())]
         if revealed:
             named = first_few(map(repr, revealed))
             yield (
@@ -195,13 +196,29 @@ def _shortcut_warnings(dataset: ImageDataset, records: Sequence[ImageFacts]) -> 
             )
 
 
-def _reveals(dataset: ImageDataset, values: Sequence[object], code: int) -> bool:
-    """Whether no other class shares a value with this one, and values repeat, so that it is no coincidence."""
-    labels = [] if dataset.labels is None else dataset.labels.tolist()
-    own = [value for value, label in zip(values, labels, strict=True) if label == code and value is not None]
-    other = [value for value, label in zip(values, labels, strict=True) if label != code and value is not None]
-    repeated = len(own) >= 5 * max(1, len(set(own))) and len(other) >= 5 * max(1, len(set(other)))
-    return repeated and not set(own) & set(other)
+def _revealed(values: Sequence[object], labels: Sequence[int]) -> list[int]:
+    """Classes that share no value with another, where values repeat inside and outside, so that it is no coincidence.
+
+    Parameters
+    ----------
+    values : sequence
+        Of every image; None where it is not known.
+    labels : sequence of int
+    """
+    of_class: dict[int, Counter[object]] = {}
+    for value, label in zip(values, labels, strict=True):
+        if value is not None:
+            of_class.setdefault(label, Counter())[value] += 1
+    n_holders = Counter(value for own in of_class.values() for value in own)
+    total = sum(own.total() for own in of_class.values())
+    return [code for code, own in sorted(of_class.items()) if _stands_alone(own, n_holders, total)]
+
+
+def _stands_alone(own: Counter[object], n_holders: Counter[object], total: int) -> bool:
+    """Whether no other class holds a value of one, and each value stands for five images or more on both sides."""
+    n_other = len(n_holders) - len(own)
+    repeated = own.total() >= 5 * len(own) and total - own.total() >= 5 * max(1, n_other)
+    return repeated and all(n_holders[value] == 1 for value in own)
 
 
 def _depth_warnings(records: Sequence[ImageFacts]) -> Iterator[str]:

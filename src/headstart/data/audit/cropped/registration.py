@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +15,7 @@ from scipy.ndimage import correlate1d, gaussian_filter
 
 from headstart.data.audit.perceptual_hash import SIDE
 
-_BLOCK: Final = 256  # pairs registered at a time: of fewer, threads wait for one another; more fill a core's cache
+_BLOCK: Final = 128  # pairs registered at a time: of fewer, threads wait for one another; more fill a core's cache
 _BATCH: Final = 1_024  # thumbnails halved at a time
 _SMOOTH: Final = 1.0  # pixels of blur under which gradients lead over a distance
 _SHARP: Final = 0.5  # pixels of blur that are left when agreement is measured
@@ -99,8 +100,8 @@ def screened(
 
     def screen(part: slice) -> None:
         pictures, numbers = np.unique(fixed[part], return_inverse=True)
-        templates = _Templates.of(small[pictures].astype(np.float64)).take(numbers)
-        maps[part], correlations[part] = _registered(templates, small[moving[part]].astype(np.float64), starts[part])
+        templates, moved = _Templates.of(small[pictures].astype(np.float64)), small[moving[part]].astype(np.float64)
+        maps[part], correlations[part] = _registered(templates, numbers, moved, starts[part])
 
     _in_parts(screen, len(fixed), 4 * _BLOCK, n_threads)
     return maps, correlations
@@ -125,9 +126,11 @@ def registered_agreement(
         shown = thumbnails[pictures].astype(np.float64)  # pairs share pictures: each is blurred once
         smooth, sharp = _blurred(shown, _SMOOTH), _blurred(shown, _SHARP)
         of_template, numbers = np.unique(still, return_inverse=True)
-        templates = _Templates.of(smooth[of_template]).take(numbers)
-        maps[part], _ = _registered(templates, smooth[moved], starts[part])
-        correlations[part], n_patches[part] = _agreement(sharp[still], sharp[moved], maps[part])
+        maps[part], _ = _registered(_Templates.of(smooth[of_template]), numbers, smooth[moved], starts[part])
+        templates = sharp[of_template]
+        details = templates - _blurred(templates, _COARSE)
+        means = templates.mean(axis=(1, 2), keepdims=True)
+        correlations[part], n_patches[part] = _agreement(details[numbers], means[numbers], sharp[moved], maps[part])
 
     _in_parts(register, len(fixed), _BLOCK, n_threads)
     return Agreement(correlations, n_patches, maps)
@@ -143,17 +146,20 @@ def _in_parts(work: Callable[[slice], None], n_pairs: int, n_at_once: int, n_thr
 
 @dataclass(frozen=True, eq=False)
 class _Templates:
-    """Fixed pictures at the pixels that are compared, and what a step takes from their gradients.
+    """Factors of the sums from which fixed pictures tell how another lies over them, worked out once for each.
 
     Attributes
     ----------
-    values : ndarray of shape (n_pictures, n_pixels), float64
-    steps : ndarray of shape (n_pictures, 7, n_pixels), float64
-        From differences of brightness to a change of the map (six numbers) and an offset.
+    of_inside : ndarray of shape (n_pictures, n_pixels, 15), float64
+        Factors of whether a pixel lies inside the other picture: its weight, that times the brightness and times its
+        square; the changes of the map (six numbers) for a difference in brightness, and those times the brightness.
+    of_values : ndarray of shape (n_pictures, n_pixels, 8), float64
+        Factors of the brightness of the other picture inside, and 0 outside: weight, that times the brightness of the
+        fixed picture; the changes of the map.
     """
 
-    values: Floats
-    steps: Floats
+    of_inside: Floats
+    of_values: Floats
 
     @classmethod
     def of(cls, pictures: Floats) -> _Templates:
@@ -166,15 +172,32 @@ class _Templates:
         weighted = slopes * weights[:, None]  # (pictures, pixels, 7)
         normal = weighted.swapaxes(1, 2) @ slopes
         normal += np.eye(7) * (_RIDGE * np.trace(normal, axis1=1, axis2=2)[:, None, None] / 7 + 1e-6)
-        return cls(_pixels(pictures, used), np.linalg.inv(normal) @ weighted.swapaxes(1, 2))
+        changes = (weighted @ np.linalg.inv(normal))[:, :, :6]  # the last is an offset of brightness
+        values = _pixels(_centred(pictures), used)[:, :, None]
+        weights = np.broadcast_to(weights[:, None], values.shape)
+        bright = weights * values
+        return cls(
+            np.concatenate([weights, bright, bright * values, changes, changes * values], axis=-1),
+            np.concatenate([weights, bright, changes], axis=-1),
+        )
 
-    def take(self, numbers: Rows) -> _Templates:
-        """Those of some pictures, perhaps several times."""
-        return _Templates(self.values[numbers], self.steps[numbers])
+    def sums(self, edges: Rows, values: Floats, is_inside: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        """Sums of both kinds, shape (n_pairs, 15) and (n_pairs, 8); `values` are overwritten by 0 outside.
+
+        The pairs of one picture stand together, between two of the `edges`.
+        """
+        inside = is_inside.astype(np.float64)
+        values *= inside
+        of_inside = np.empty((len(values), self.of_inside.shape[2]))
+        of_values = np.empty((len(values), self.of_values.shape[2]))
+        for number, (start, stop) in enumerate(pairwise(edges.tolist())):
+            np.matmul(inside[start:stop], self.of_inside[number], out=of_inside[start:stop])
+            np.matmul(values[start:stop], self.of_values[number], out=of_values[start:stop])
+        return of_inside, of_values
 
 
-def _registered(templates: _Templates, moving: Floats, starts: Floats) -> tuple[Floats, Floats]:
-    """Maps that lay each of the second pictures over the first, and the correlation of both before the last step.
+def _registered(templates: _Templates, numbers: Rows, moving: Floats, starts: Floats) -> tuple[Floats, Floats]:
+    """Maps that lay each of the second pictures over its template, and the correlation of both before the last step.
 
     Gauss-Newton steps (inverse compositional [1]_: they are taken in the fixed picture, whose gradients are worked out
     once) fit an affine map; gain and offset of brightness are taken away before each. All is done in double precision,
@@ -185,17 +208,54 @@ def _registered(templates: _Templates, moving: Floats, starts: Floats) -> tuple[
     .. [1] Baker and Matthews, "Lucas-Kanade 20 Years On", IJCV 2004, DOI 10.1023/B:VISI.0000011205.11775.fd.
     """
     _, rows, columns, weights = _compared(moving.shape[1])
-    maps, correlation = _square(starts), np.zeros(len(moving))
+    order = np.argsort(numbers, kind="stable")
+    edges = np.searchsorted(numbers[order], np.arange(len(templates.of_values) + 1))
+    moving, maps, correlation = _centred(moving[order]), starts[order], np.zeros(len(moving))
     for _ in range(_ITERATIONS):
         values, is_inside = _sampled(moving, maps, rows, columns)
-        adjusted, correlation = _as_bright(values, templates.values, weights * is_inside)
-        adjusted -= templates.values
-        adjusted *= is_inside
-        steps = (templates.steps @ adjusted[:, :, None])[:, :, 0]
-        change = _square(np.tile(np.eye(2, 3), (len(steps), 1, 1)) + steps[:, :6].reshape(-1, 2, 3))
-        change[np.abs(np.linalg.det(change)) < 0.2] = np.eye(3)
-        maps = maps @ np.linalg.inv(change)
-    return maps[:, :2], correlation
+        of_inside, of_values = templates.sums(edges, values, is_inside)
+        values *= values
+        gain, offset, correlation = _as_bright(of_inside[:, :3], of_values[:, :2], values @ weights)
+        steps = gain * of_values[:, 2:] + offset * of_inside[:, 3:9] - of_inside[:, 9:]
+        maps = _stepped_back(maps, steps.reshape(-1, 2, 3))
+    back = np.argsort(order, kind="stable")
+    return maps[back], correlation[back]
+
+
+def _as_bright(of_inside: Floats, of_values: Floats, squares: Floats) -> tuple[Floats, Floats, Floats]:
+    """Gain and offset, shape (n_pairs, 1), that give pictures the brightness of templates, and their correlations.
+
+    Parameters
+    ----------
+    of_inside : ndarray of shape (n_pairs, 3), float64
+        Sums of the weights inside, of those times the brightness of the template, and times its square.
+    of_values : ndarray of shape (n_pairs, 2), float64
+        Weighted sums of the brightness of the picture, and of that times the brightness of the template.
+    squares : ndarray of shape (n_pairs,), float64
+        Weighted sum of the squares of the brightness of the picture.
+    """
+    total = np.maximum(of_inside[:, 0], 1e-9)
+    mean, square = of_inside[:, 1] / total, of_inside[:, 2] / total
+    own_mean, product = of_values[:, 0] / total, of_values[:, 1] / total
+    spread = np.sqrt(np.maximum(square - mean**2, 0)) + 1e-3
+    own_spread = np.sqrt(np.maximum(squares / total - own_mean**2, 0)) + 1e-3
+    gain = spread / own_spread
+    offset = mean - gain * own_mean
+    return gain[:, None], offset[:, None], (product - mean * own_mean) / (spread * own_spread)
+
+
+def _stepped_back(maps: Floats, steps: Floats) -> Floats:
+    """Maps after the inverse of steps, shape (n_pairs, 2, 3); a step that would fold a picture is not taken."""
+    change = np.eye(2) + steps[:, :, :2]
+    (a, b), (c, d) = change.transpose(1, 2, 0)
+    determinant = a * d - b * c
+    folds = np.abs(determinant) < 0.2
+    determinant[folds] = 1.0
+    inverse = np.stack([d, -b, -c, a], axis=-1).reshape(-1, 2, 2) / determinant[:, None, None]
+    linear = maps[:, :, :2] @ inverse
+    moved = np.concatenate([linear, maps[:, :, 2:] - linear @ steps[:, :, 2:]], axis=-1)
+    moved[folds] = maps[folds]
+    return moved
 
 
 @cache
@@ -214,54 +274,74 @@ def _pixels(pictures: Floats, used: Rows) -> Floats:
     return pictures.reshape(len(pictures), -1).take(used, axis=1)
 
 
-def _square(maps: Floats) -> Floats:
-    return np.concatenate([maps, np.tile([[[0.0, 0.0, 1.0]]], (len(maps), 1, 1))], axis=1)
+def _centred(pictures: Floats) -> Floats:
+    """Pictures less their mean, so that sums of squares lose no digits to it."""
+    return pictures - pictures.mean(axis=(1, 2), keepdims=True)
 
 
 def _blurred(thumbnails: Floats, sigma: float) -> Floats:
     return np.asarray(gaussian_filter(thumbnails, (0, sigma, sigma), mode="nearest"))
 
 
-def _as_bright(values: Floats, template: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """Values with the mean and the spread of the template, and the correlation of both."""
-    shares = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
-    means = [(one * shares).sum(axis=1, keepdims=True) for one in (values, template)]
-    left, right = values - means[0], template - means[1]
-    spreads = [np.sqrt((one * one * shares).sum(axis=1, keepdims=True)) + 1e-3 for one in (left, right)]
-    correlation = (left * right * shares).sum(axis=1) / (spreads[0] * spreads[1])[:, 0]
-    return left * (spreads[1] / spreads[0]) + means[1], correlation
-
-
 def _sampled(source: Floats, maps: Floats, rows: Floats, columns: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     """Values of the pictures where the maps take some pixels, between pixels bilinearly, and which lie inside."""
     n_side = source.shape[1]
-    places = maps[:, :2, :2] @ np.stack([rows, columns]) + maps[:, :2, 2:]  # (pairs, 2, pixels)
-    at = (places + 0.5) * n_side - 0.5
-    is_inside = ((at > -0.5) & (at < n_side - 0.5)).all(axis=1)
-    at = np.clip(at, 0, n_side - 1.001)
-    corner = at.astype(np.int64)
-    part = at - corner
-    first = corner[:, 0] * n_side + corner[:, 1] + np.arange(len(source))[:, None] * n_side**2
-    flat: NDArray[Any] = source.ravel()
-    down, across = part[:, 0], part[:, 1]
-    above, below = flat.take(first), flat.take(first + n_side)
-    above += (flat.take(first + 1) - above) * across
-    below += (flat.take(first + n_side + 1) - below) * across
-    above += (below - above) * down
-    return above, is_inside
+    scaled = n_side * maps
+    scaled[:, :, 2] += (n_side - 1) / 2
+    at = (scaled.reshape(-1, 3) @ np.stack([rows, columns, np.ones_like(rows)])).reshape(len(maps), 2, -1)
+    is_within = at > -0.5
+    is_within &= at < n_side - 0.5
+    np.clip(at, 0, n_side - 1.001, out=at)
+    corner = np.floor(at)
+    at -= corner
+    down, across = at[:, 0], at[:, 1]
+    first = corner[:, 0] * n_side
+    first += corner[:, 1]
+    first += np.arange(len(source))[:, None] * n_side**2
+    return _between(source.ravel(), first.astype(np.int64), n_side, down, across), is_within[:, 0] & is_within[:, 1]
 
 
-def _agreement(template: Floats, moving: Floats, maps: Floats) -> tuple[Floats, Floats]:
-    """Weighted correlation of the detail of both where they overlap, and the patches over which it spreads."""
+def _between(flat: NDArray[Any], first: Rows, n_side: int, down: Floats, across: Floats) -> Floats:
+    """Bilinear values between four pixels, of which `first` is the upper left one."""
+    above, below = flat.take(first), flat[n_side:].take(first)
+    for one, step in ((above, 1), (below, n_side + 1)):
+        beside = flat[step:].take(first)
+        beside -= one
+        beside *= across
+        np.add(one, beside, out=one)
+    below -= above
+    below *= down
+    above += below
+    return above
+
+
+def _agreement(detail: Floats, means: Floats, moving: Floats, maps: Floats) -> tuple[Floats, Floats]:
+    """Weighted correlation of the detail of both where they overlap, and the patches over which it spreads.
+
+    Parameters
+    ----------
+    detail : ndarray of shape (n_pairs, 32, 32), float64
+        Of the fixed pictures.
+    means : ndarray of shape (n_pairs, 1, 1), float64
+        Of their brightness, which stands where the moving picture ends.
+    moving : ndarray of shape (n_pairs, 32, 32), float64
+    maps : ndarray of shape (n_pairs, 2, 3), float64
+    """
     rows, columns = pixel_grid(SIDE)
     values, is_inside = _sampled(moving, maps, rows.ravel(), columns.ravel())
-    is_inside = is_inside.reshape(template.shape)
-    filled = np.where(is_inside, values.reshape(template.shape), template.mean(axis=(1, 2), keepdims=True))
+    is_inside = is_inside.reshape(detail.shape)
+    filled = np.where(is_inside, values.reshape(detail.shape), means)
     weights = disc(SIDE) * is_inside
-    left, right = template - _blurred(template, _COARSE), filled - _blurred(filled, _COARSE)
-    lengths = [(one * one * weights).sum(axis=(1, 2)) for one in (left, right)]
-    correlation = (left * right * weights).sum(axis=(1, 2)) / np.sqrt(lengths[0] * lengths[1] + 1.0)
-    return np.asarray(correlation), _n_patches(left * left * weights)
+    filled -= _blurred(filled, _COARSE)
+    weighted = detail * weights
+    energy = weighted * detail
+    own_length = _total(filled * filled * weights)
+    correlation = _total(weighted * filled) / np.sqrt(_total(energy) * own_length + 1.0)
+    return np.asarray(correlation), _n_patches(energy)
+
+
+def _total(values: Floats) -> Floats:
+    return np.asarray(values.sum(axis=(1, 2)))
 
 
 def _n_patches(energy: Floats) -> Floats:
