@@ -66,6 +66,21 @@ def test_the_map_is_that_of_principal_components(n_rows: int) -> None:
     assert found.projection == "pca"
 
 
+@pytest.mark.parametrize(("n_rows", "n_columns"), [(40, 30), (30, 40)])
+def test_the_two_directions_of_a_large_matrix_are_those_of_all(
+    n_rows: int, n_columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = np.random.default_rng(2).normal(size=(n_rows, n_columns))
+    expected = image_map(values)
+    monkeypatch.setattr(neighbours, "_LARGE_MATRIX", 20)
+    found = image_map(values)
+    np.testing.assert_allclose(found.points, expected.points, atol=1e-9)
+    assert found.explained == pytest.approx(expected.explained)
+    on_a_line = image_map(np.outer(np.arange(n_rows), np.ones(n_columns)))
+    assert on_a_line.explained == pytest.approx(1.0)
+    assert image_map(np.ones((n_rows, n_columns))).points.tolist() == [[0.0, 0.0]] * n_rows
+
+
 def test_the_map_turns_no_axis_round() -> None:
     values = features(30)
     shuffled = np.random.default_rng(3).permutation(30)

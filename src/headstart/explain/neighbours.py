@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
@@ -21,6 +22,7 @@ _BLOCK_ROWS: Final = 256
 _MANY_ROWS: Final = 16_384
 """Rows beyond which no copy of all features in double precision is made: sums are then taken block by block."""
 _LARGE_BLOCK: Final = 4_096
+_LARGE_MATRIX: Final = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,18 +168,34 @@ def image_map(features: Floats, *, projection: Projection = "pca", seed: int = 0
 def _pca(values: NDArray[np.float64]) -> ImageMap:
     """The plane of largest variance; the largest loading of each axis is positive, so that no axis is turned round."""
     small = values @ values.T if len(values) < values.shape[1] else values.T @ values
-    variances, vectors = np.linalg.eigh(small)
-    top = vectors[:, [-1, -2]] if len(variances) > 1 else np.column_stack([vectors[:, -1], np.zeros(len(vectors))])
+    top = _of_largest_variance(small)
     axes = _directed(values.T @ top if len(values) < values.shape[1] else top)
     total = float(np.square(values).sum())
     points = values @ axes
     return ImageMap(points, "pca", float(np.square(points).sum() / total) if total > 0 else 0.0)
 
 
+def _of_largest_variance(products: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The two directions of largest variance of a matrix of products, shape (n, 2); the second is 0 where n is 1.
+
+    Of a large matrix they are found by Lanczos iterations, to the last digits and always from the same start: all
+    directions would take seconds.
+    """
+    if len(products) > _LARGE_MATRIX and products.any():
+        from scipy.sparse.linalg import ArpackError, eigsh
+
+        with contextlib.suppress(ArpackError):  # no two directions stand out
+            start = np.random.default_rng(0).normal(size=len(products))
+            return np.asarray(eigsh(products, k=2, v0=start)[1][:, ::-1])
+    vectors = np.linalg.eigh(products)[1]
+    second = vectors[:, -2] if len(vectors) > 1 else np.zeros(len(vectors))
+    return np.column_stack([vectors[:, -1], second])
+
+
 def _directed(axes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Axes (n_features, 2) of length 1 whose largest loading is positive."""
+    """Axes (n_features, 2) of length 1 whose largest loading is positive; 0 where one is rounding beside the other."""
     lengths = np.linalg.norm(axes, axis=0)
-    axes = axes / np.where(lengths > 0, lengths, 1.0)
+    axes = axes / np.where(lengths > 1e-9 * lengths.max(), lengths, np.inf)
     return np.asarray(axes * np.where(axes[np.abs(axes).argmax(axis=0), [0, 1]] < 0, -1.0, 1.0))
 
 
@@ -189,7 +207,7 @@ def _pca_in_blocks(features: Floats, mean: NDArray[np.float64], scale: NDArray[n
         return np.asarray(values.T @ values)
 
     small = _sum_of_blocks(features, products)
-    axes = _directed(np.linalg.eigh(small)[1][:, [-1, -2]])
+    axes = _directed(_of_largest_variance(small))
     points = np.concatenate(
         [
             (np.asarray(features[start : start + _LARGE_BLOCK], dtype=np.float64) - mean) / scale @ axes

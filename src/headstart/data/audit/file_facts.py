@@ -18,6 +18,7 @@ from headstart.runtime.warnings import QUIET_PILLOW
 
 _WITH_EXIF: Final = ("JPEG", "PNG", "WebP")
 _BORDER: Final = 2  # pixels
+_SMALL_PIXELS: Final = 1 << 14  # of a picture that is converted whole in less time than its sides one by one
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,11 @@ def _border(picture: Image.Image) -> tuple[float, float, float, float]:
         (0, 0, min(_BORDER, width), height),
         (max(0, width - _BORDER), 0, width, height),
     )
-    pixels = np.concatenate([np.asarray(picture.crop(side).convert("RGB")).reshape(-1, 3) for side in sides]).astype(
-        np.float32
-    )
+    if width * height <= _SMALL_PIXELS:
+        whole = np.asarray(picture.convert("RGB"))
+        parts = [whole[top:bottom, left:right] for left, top, right, bottom in sides]
+    else:
+        parts = [np.asarray(picture.crop(side).convert("RGB")) for side in sides]
+    pixels = np.concatenate([part.reshape(-1, 3) for part in parts]).astype(np.float32)
     red, green, blue = pixels.mean(axis=0).round(3).tolist()
     return red, green, blue, round(float(pixels.std(axis=0).mean()), 3)

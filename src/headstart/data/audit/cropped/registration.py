@@ -276,7 +276,7 @@ def _pixels(pictures: Floats, used: Rows) -> Floats:
 
 def _centred(pictures: Floats) -> Floats:
     """Pictures less their mean, so that sums of squares lose no digits to it."""
-    return pictures - pictures.mean(axis=(1, 2), keepdims=True)
+    return np.asarray(pictures - pictures.mean(axis=(1, 2), keepdims=True))
 
 
 def _blurred(thumbnails: Floats, sigma: float) -> Floats:
