@@ -89,8 +89,17 @@ import sys
 from headstart.backbones.lazy_imports import import_timm
 assert "torch._dynamo" not in sys.modules
 timm = import_timm()
-assert not any(name.startswith("torch._dynamo") for name in sys.modules)
 import torch
+from headstart.backbones.complexity import count_multiply_adds
+network, image = timm.create_model("test_vit").eval(), torch.zeros(1, 3, 160, 160)
+found, _ = count_multiply_adds(network, image)
+assert not any(name.startswith("torch._dynamo") for name in sys.modules)
+
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+    network(image)
+assert found == counter.get_total_flops() // 2
 from timm.models.naflexvit import NaFlexRopeIterator
 
 rows = object.__new__(NaFlexRopeIterator)
@@ -118,7 +127,7 @@ assert torch._dynamo.__file__ and torch._dynamo.utils.__file__
 """
 
 
-def test_timm_does_not_load_the_compiler_and_finds_it_when_it_is_used() -> None:
+def test_opening_a_network_does_not_load_the_compiler_which_is_found_when_it_is_used() -> None:
     found = python(DEFERRED)
     assert found.returncode == 0, found.stderr
 

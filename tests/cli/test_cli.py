@@ -20,6 +20,7 @@ from click.testing import CliRunner, Result
 from headstart import compare, load_model
 from headstart.backbones.registry import ENTRIES
 from headstart.cli import main
+from headstart.cli.plan import note_start, planned
 from headstart.workflow.run import Run
 
 NETWORK = ["--backbone", helpers.BACKBONE, "--weights", "random", "--device", "cpu", "--threads", "1"]
@@ -152,7 +153,17 @@ def test_estimate_writes_nothing(folders: Path, tmp_path: Path) -> None:
     assert last_line(found) == "Nothing was written. Next: the same command without --estimate"
     plan = json.loads(headstart("fit", folders, "-o", tmp_path / "run", *QUICK, "--estimate", "--json").stdout)
     assert plan["images"] == 48
+    assert {"start", "audit", "backbone"} <= set(plan["seconds"])
+    assert plan["total_minutes"] == pytest.approx(sum(plan["seconds"].values()) / 60, abs=0.06)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_counts_the_start_of_the_command_among_its_steps() -> None:
+    with click.Context(click.Command("fit")) as context:
+        note_start(context)
+        context.meta["headstart.start"] -= 90  # the libraries took so long
+        plan = planned(lambda: {"seconds": {"audit": 30.0}, "total_minutes": 0.5}).document()
+    assert plan == {"seconds": {"start": pytest.approx(90, abs=1), "audit": 30.0}, "total_minutes": 2.0}
 
 
 @pytest.mark.parametrize(

@@ -298,7 +298,9 @@ def test_recordings_take_a_section_of_their_own(tmp_path: Path, monkeypatch: Any
         tmp_path, "seed = 7\n[fit]\nfolds = 4\n[signals]\nwindow = '20s'\nlabel-rule = 'majority'\nsplit = 'nested:2x2'"
     )
     asked: list[tuple[Any, ...]] = []
-    monkeypatch.setattr("headstart.workflow.signals.estimate_signals", lambda *given, **_: asked.append(given) or {})
+    monkeypatch.setattr(
+        "headstart.workflow.signals.estimate_signals", lambda *given, **_: asked.append(given) or {"seconds": {}}
+    )
     monkeypatch.setattr("headstart.cli.output.print_plan", lambda plan: None)
     fitting = ("signals", "fit", str(ring), "-o", str(tmp_path / "out"), "--estimate", "--config", str(path))
     result = run(*fitting, "--label-rule", "centre")

@@ -9,8 +9,10 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._ops import OpOverload
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,44 @@ def count_multiply_adds(module: nn.Module, images: torch.Tensor) -> tuple[int, t
 
     Attention runs as plain matrix products meanwhile: torch does not count its fused kernels on every device.
     """
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), _OperationCounter() as counter:
         output = module(images)
-    return counter.get_total_flops() // 2, output
+    return counter.n_operations // 2, output
+
+
+class _OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Floating point operations by torch's own formulas, as `torch.utils.flop_counter.FlopCounterMode` counts them.
+
+    That one imports torch's compiler with its first operation, which takes longer than the counting.
+
+    Attributes
+    ----------
+    n_operations : int
+        Operations so far.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.n_operations = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Whether torch marks the method below as not to be compiled, by its compiler."""
+        return False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operation; one that is made of others counts as these."""
+        kwargs = kwargs or {}
+        if isinstance(func, OpOverload) and func is not torch.ops.prim.device.default:
+            with self:
+                made = func.decompose(*args, **kwargs)
+            if made is not NotImplemented:
+                return made
+        output = func(*args, **kwargs)
+        formula = flop_registry.get(getattr(func, "overloadpacket", None))
+        if formula is not None:
+            self.n_operations += formula(*args, **kwargs, out_val=output)
+        return output
 
 
 def _channels_and_side(shape: tuple[int, ...], network: nn.Module) -> tuple[int, int | None]:

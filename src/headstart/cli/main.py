@@ -10,6 +10,7 @@ import click
 from headstart.cli.answer import give, json_option, misuse_as_json, note_format, refuse
 from headstart.cli.commands import COMMANDS
 from headstart.cli.interrupted import interrupted_words
+from headstart.cli.plan import note_start
 from headstart.cli.streams import drop_stdout, prepare_streams
 from headstart.cli.table import print_line
 from headstart.errors import HeadstartError, StorageError
@@ -81,6 +82,7 @@ class CommandGroup(click.Group):
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         """Parse what stands before the verb."""
         note_format(context, args)
+        note_start(context)
         with misuse_as_json():
             return super().parse_args(context, args)
 

@@ -291,8 +291,8 @@ def estimate_fit(
     Returns
     -------
     dict
-        What would be done, ``notes`` on settings that the folds are too small for, ``seconds`` per step and
-        ``total_minutes``.
+        What would be done, ``notes`` on settings that the folds are too small for, ``seconds`` per step (those of the
+        audit and of opening the backbone as they were measured here) and ``total_minutes``.
 
     Raises
     ------
@@ -317,6 +317,7 @@ def estimate_fit(
     _, tuning_notes, tuning_s = plan_fine_tuning(job, split)
     seconds = {
         "audit": round(clock.seconds["audit"], 1),
+        "backbone": round(clock.seconds["backbone"], 1),
         "features": round(costs.features_s, 1),
         "heads": round(costs.heads_s, 1),
         "fine_tuning": round(tuning_s, 1),

@@ -13,6 +13,7 @@ from headstart.cli.command import Command
 from headstart.cli.commands import register_command
 from headstart.cli.interrupted import work_is_kept
 from headstart.cli.options import collect, estimate_option, options_of, output_option, quiet_option
+from headstart.cli.plan import planned
 from headstart.cli.table import print_line
 from headstart.workflow.options.cells import CellCropOptions, CellFindingOptions, SimulationOptions
 from headstart.workflow.options.cells_count import CellsCountOptions
@@ -109,15 +110,14 @@ def fit(micrographs: str, output: str, estimate: bool, quiet: bool, **given: Any
 
     Classes come from --classes, --class-images, --dye, or one folder of micrographs for each class.
     """
-    from headstart.cli.output import print_plan, print_run
+    from headstart.cli.output import print_run
     from headstart.cli.progress import TerminalProgress
     from headstart.workflow.cells import estimate_cells, fit_cells
 
     options, fit_options = collect(CellCropOptions, given), collect(FitOptions, given)
     progress = TerminalProgress(quiet=quiet)
     if estimate:
-        plan = estimate_cells(micrographs, output, options, fit_options, progress=progress)
-        return Answer(lambda: plan, lambda: print_plan(plan))
+        return planned(lambda: estimate_cells(micrographs, output, options, fit_options, progress=progress))
     work_is_kept()
     run = fit_cells(micrographs, output, options, fit_options, progress=progress)
     return Answer(run.results.to_json, lambda: print_run(run))

@@ -19,6 +19,7 @@ from headstart.cli.options import (
     output_option,
     quiet_option,
 )
+from headstart.cli.plan import planned
 from headstart.workflow.options.data import DataSource
 from headstart.workflow.options.fit import FitOptions
 
@@ -36,7 +37,7 @@ def fit(data: str, output: str, estimate: bool, quiet: bool, **given: Any) -> An
 
     {DATA}. The same command again goes on after an interruption.
     """
-    from headstart.cli.output import print_plan, print_run
+    from headstart.cli.output import print_run
     from headstart.cli.progress import TerminalProgress
     from headstart.workflow import fit as run_fit
     from headstart.workflow.fit import estimate_fit
@@ -47,5 +48,4 @@ def fit(data: str, output: str, estimate: bool, quiet: bool, **given: Any) -> An
         work_is_kept()
         run = run_fit(source, output, options, progress=progress, request=run_request())
         return Answer(run.results.to_json, lambda: print_run(run))
-    plan = estimate_fit(source, output, options, progress=progress)
-    return Answer(lambda: plan, lambda: print_plan(plan))
+    return planned(lambda: estimate_fit(source, output, options, progress=progress))

@@ -12,6 +12,7 @@ from headstart.cli.command import Command, Option
 from headstart.cli.commands import register_command
 from headstart.cli.interrupted import work_is_kept
 from headstart.cli.options import collect, data_argument, estimate_option, options_of, output_option, quiet_option
+from headstart.cli.plan import planned
 from headstart.cli.table import print_line
 from headstart.errors import plural
 from headstart.workflow.options.fit import FitOptions
@@ -81,7 +82,7 @@ def fit(data: str, output: str, preset: str, estimate: bool, quiet: bool, **give
     Unless told otherwise a network looks at a crop around each lesion, others take numbers measured in it (asymmetry,
     border, colours, size); probabilities are averaged where that is better. Age, sex and site stand beside both.
     """
-    from headstart.cli.output import print_plan, print_run
+    from headstart.cli.output import print_run
     from headstart.cli.progress import TerminalProgress
     from headstart.workflow.lesions import as_published, estimate_lesions, fit_lesions
 
@@ -90,8 +91,7 @@ def fit(data: str, output: str, preset: str, estimate: bool, quiet: bool, **give
         fit_options = as_published(fit_options)
     progress = TerminalProgress(quiet=quiet)
     if estimate:
-        plan = estimate_lesions(data, output, options, fit_options, progress=progress)
-        return Answer(lambda: plan, lambda: print_plan(plan))
+        return planned(lambda: estimate_lesions(data, output, options, fit_options, progress=progress))
     work_is_kept()
     run = fit_lesions(data, output, options, fit_options, progress=progress)
     return Answer(run.results.to_json, lambda: print_run(run))

@@ -24,6 +24,7 @@ from headstart.cli.options import (
     output_option,
     quiet_option,
 )
+from headstart.cli.plan import planned
 from headstart.cli.table import print_line
 from headstart.errors import plural
 from headstart.workflow.options.fit import FitOptions
@@ -74,7 +75,7 @@ def fit(data: str, output: str, estimate: bool, quiet: bool, **given: Any) -> An
     DATA is a recording (CSV, Parquet, .npz, .ts) or a folder of them. Their windows become pictures, and a recording is
     judged by the others alone.
     """
-    from headstart.cli.output import print_judged_recordings, print_plan, print_run
+    from headstart.cli.output import print_judged_recordings, print_run
     from headstart.cli.progress import TerminalProgress
     from headstart.workflow.signals import estimate_signals, fit_signals
 
@@ -89,8 +90,7 @@ def fit(data: str, output: str, estimate: bool, quiet: bool, **given: Any) -> An
             print_run(run)
 
         return Answer(run.results.to_json, show_run)
-    plan = estimate_signals(data, output, recordings, options, progress=progress)
-    return Answer(lambda: plan, lambda: print_plan(plan))
+    return planned(lambda: estimate_signals(data, output, recordings, options, progress=progress))
 
 
 @signals.command(cls=DataCommand, section="signals")
