@@ -156,7 +156,9 @@ def test_platt_falls_back_to_the_share_of_the_class(positive):
     assert slope == 0 and offset == pytest.approx(np.log((positive.sum() + 1) / ((~positive).sum() + 1)))
 
 
-def test_platt_of_several_machines_is_that_of_each_alone():
+@pytest.mark.parametrize("n_at_once", [2**20, 100])
+def test_platt_of_several_machines_is_that_of_each_alone(n_at_once, monkeypatch):
+    monkeypatch.setattr("headstart.decisions.scaling.MAX_VALUES", n_at_once)
     generator = np.random.default_rng(1)
     decisions, weights = generator.standard_normal((90, 5)), generator.uniform(0.5, 2, 90)
     positive = decisions + generator.standard_normal((90, 5)) > [0.4, 0, 1, 0, -1]

@@ -19,6 +19,8 @@ MAX_ITERATIONS = 100
 MAX_HALVINGS = 30
 TOLERANCE = 1e-10
 RIDGE = 1e-12
+MAX_VALUES = 2**20
+"""Decisions that are worked on at a time: a table of them is held about ten times."""
 
 
 def fit_platt(decisions: Floats, positive: npt.NDArray[np.bool_], weights: Floats) -> tuple[float, float]:
@@ -59,6 +61,15 @@ def fit_platt_columns(decisions: Floats, positive: npt.NDArray[np.bool_], weight
     positive : ndarray of shape (n, k), bool
     weights : ndarray of shape (n,), float64 > 0
     """
+    size = max(1, MAX_VALUES // max(1, len(decisions)))
+    parts = [slice(start, start + size) for start in range(0, decisions.shape[1], size)]
+    found = [_fit_columns(decisions[:, part], positive[:, part], weights) for part in parts]
+    slopes, offsets = zip(*found, strict=True)
+    return np.concatenate(slopes), np.concatenate(offsets)
+
+
+def _fit_columns(decisions: Floats, positive: npt.NDArray[np.bool_], weights: Floats) -> tuple[Floats, Floats]:
+    """See `fit_platt_columns`; no column depends on the others."""
     known = np.isfinite(decisions)
     shares = np.where(known, weights[:, None], 0.0)
     n_positive = np.where(positive, shares, 0.0).sum(axis=0)
