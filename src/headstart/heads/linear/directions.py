@@ -17,6 +17,9 @@ MANY_SCORES = 64
 """
 REFRESH_EVERY, REFRESH_MANY_EVERY = 4, 8
 """Steps after which the curvature is computed anew: shared by all scores, and one for each."""
+LEAST_SCALE = 0.5
+"""Least share of a step within the directions that is taken: what a step beyond them bends within would hide the rest.
+"""
 NEGLIGIBLE = 1e-12
 """Directions whose squared length is below this share of the longest are rounding alone."""
 
@@ -139,7 +142,7 @@ class Curvature:
         inside = float(np.vdot(step_inside, change_inside))
         expected = float(np.vdot(change_inside, self._inverse_times(change_inside)))
         if inside > 0 and expected > 0:
-            self._scale = min(1.0, inside / expected)
+            self._scale = min(1.0, max(LEAST_SCALE, inside / expected))
         beyond = float(np.vdot(step, change)) - inside
         squares = np.einsum("ij,ij->j", change, change) - np.einsum("ij,ij->j", change_inside, change_inside)
         expected_beyond = float((self._steps_beyond * squares).sum())
