@@ -244,7 +244,7 @@ def _cost(spec: HeadSpec, size: FitSize) -> FitCost:
     """The constants are fitted to timings of d = 1280, n = 200 to 2,100, 2 classes."""
     if not _is_small(size.n_rows, size.n_machines):
         n_values = size.n_rows * min(size.n_rows, N_LANDMARKS)
-        own = n_values * (4e-7 + 1.2e-8 * size.n_machines)
+        own = n_values * (2.4e-7 + 5e-9 * size.n_machines)
         return FitCost(own, 2.5e-11 * n_values * (size.n_features + N_LANDMARKS), f"landmarks {spec.settings['gamma']}")
     n_pairs = size.n_rows * size.n_rows
     return FitCost(n_pairs * (1e-8 + 2.3e-8 * size.n_machines), n_pairs * size.n_features * 1.7e-11, "distances")
