@@ -125,6 +125,21 @@ assert import_timm().__file__.startswith(sys.path[0])
 import torch._dynamo
 assert torch._dynamo.__file__ and torch._dynamo.utils.__file__
 """
+MEANWHILE = """
+import importlib.util, sys
+import torch
+import headstart.backbones.lazy_imports as lazy
+with lazy._compiler_deferred():
+    assert importlib.util.find_spec("torch._dynamo").name == "torch._dynamo"
+    marked = lazy._never_compiled(lambda x: x + 1)
+    weight = torch.nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.Adam([weight])
+    weight.sum().backward()
+    optimizer.step()
+torch.optim.SGD([weight], lr=0.1).step()
+assert marked(1) == 2 and marked(2) == 3
+assert sys.modules["torch._dynamo"].__file__
+"""
 
 
 def test_opening_a_network_does_not_load_the_compiler_which_is_found_when_it_is_used() -> None:
@@ -136,6 +151,11 @@ def test_opening_a_network_does_not_load_the_compiler_which_is_found_when_it_is_
 def test_a_timm_that_asks_the_compiler_for_more_gets_the_real_one(code: str, tmp_path: Path) -> None:
     (tmp_path / "timm.py").write_text(code)
     found = python(LOADED, tmp_path)
+    assert found.returncode == 0, found.stderr
+
+
+def test_another_thread_may_train_while_timm_is_imported() -> None:
+    found = python(MEANWHILE)
     assert found.returncode == 0, found.stderr
 
 

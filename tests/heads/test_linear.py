@@ -17,8 +17,13 @@ from headstart.heads.kinds.logistic import EXACT_VALUES
 from headstart.heads.kinds.svm import svm_decisions
 from headstart.heads.linear import loss as loss_module
 from headstart.heads.linear.descent import least_loss
-from headstart.heads.linear.directions import MANY_SCORES, Curvature, PrincipalDirections
-from headstart.heads.linear.landmarks import JITTER
+from headstart.heads.linear.directions import (
+    MANY_SCORES,
+    Curvature,
+    PrincipalDirections,
+    has_own_curvatures,
+)
+from headstart.heads.linear.landmarks import JITTER, kernel_features
 from headstart.heads.linear.loss import LogisticLoss, SquaredHingeLoss
 
 
@@ -99,6 +104,7 @@ def test_the_curvature_along_all_directions_is_the_exact_one_without_a_penalty_o
     n_scores: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("headstart.heads.linear.directions.MANY_SCORES", n_scores)
+    monkeypatch.setattr("headstart.heads.linear.directions.WIDE", 1)
     features, labels = np.random.default_rng(3).standard_normal((30, 4)), np.arange(30) % max(2, n_scores)
     loss = SquaredHingeLoss(features, labels, np.full(30, 1 / 30), max(2, n_scores), 5.0)
     loss(np.random.default_rng(4).standard_normal((5, n_scores)))
@@ -107,9 +113,28 @@ def test_the_curvature_along_all_directions_is_the_exact_one_without_a_penalty_o
     curvature = Curvature(replace(directions, beyond=1.0), loss)
     expected = np.empty_like(change)
     for score in range(n_scores):
-        bent = with_ones.T @ (with_ones * (loss.curvatures[:, score, None] / 30)) + np.diag([5.0] * 4 + [0.0])
+        own = (loss.curvatures[:, score] + loss.curvatures.mean(axis=1)) / 2  # half is lent by the mean
+        bent = with_ones.T @ (with_ones * (own[:, None] / 30)) + np.diag([5.0] * 4 + [0.0])
         expected[:, score] = np.linalg.solve(bent, change[:, score])
     np.testing.assert_allclose(curvature.solve(change), expected, rtol=1e-7)
+
+
+def test_machines_of_many_classes_that_keep_their_margins_are_found_in_few_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    generator = np.random.default_rng(4)
+    labels = np.arange(1000) % 100
+    features = 4 * generator.standard_normal((100, 512))[labels] + generator.standard_normal((1000, 512))
+    features = np.maximum(0, features).astype(np.float32)
+    rows = training_rows(features, labels, n_classes=100, weights=None, groups=None, seed=0)
+    kernel = kernel_features(rows, np.arange(1000), 0.25 / 512)
+    calls = []
+    slopes = SquaredHingeLoss._slopes
+    monkeypatch.setattr(SquaredHingeLoss, "_slopes", lambda *given: calls.append(1) or slopes(*given))
+    loss = SquaredHingeLoss(kernel.features, labels, np.full(1000, 1 / 1000), 100, 1 / 10_000)
+    found = least_loss(loss, PrincipalDirections.of(kernel.features), tolerance=1e-3, max_iterations=500)
+    assert has_own_curvatures(100, 1000) and found.converged
+    assert len(calls) < 80 and np.abs(loss(found.parameters)[1]).max() <= 1e-3
 
 
 def test_a_strong_penalty_slows_no_intercept() -> None:

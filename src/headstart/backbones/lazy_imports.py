@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import sys
 import types
@@ -44,7 +45,7 @@ class _DeferredCompiler(types.ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        _forget_stand_ins()
+        _compiler()
         return getattr(importlib.import_module(self.__name__), name)
 
 
@@ -59,7 +60,8 @@ def _compiler_deferred() -> Iterator[None]:
         yield
         return
     compiler, helpers = _DeferredCompiler(_COMPILER), _DeferredCompiler(f"{_COMPILER}.utils")
-    compiler.__dict__.update(disable=_never_compiled, utils=helpers, __path__=[])
+    spec = importlib.util.find_spec(_COMPILER)  # for whoever looks for it meanwhile
+    compiler.__dict__.update(disable=_never_compiled, utils=helpers, __path__=[], __spec__=spec)
     helpers.__dict__.update(is_compile_supported=_is_compile_supported)
     sys.modules.update({module.__name__: module for module in (compiler, helpers)})
     try:
@@ -74,11 +76,32 @@ def _forget_stand_ins() -> None:
             del sys.modules[name]
 
 
-def _never_compiled(function: Callable[..., Any] | None = None, recursive: bool = True, **_: Any) -> Any:
-    """What ``torch._dynamo.disable`` gives, importing the compiler at the first call of the function."""
-    from torch._compile import _disable_dynamo
+def _never_compiled(function: Callable[..., Any] | None = None, recursive: bool = True, **options: Any) -> Any:
+    """What ``torch._dynamo.disable`` gives, importing the compiler at the first call of the function.
 
-    return _disable_dynamo(function, recursive)
+    torch itself names `wrapping`: it asks when a function is called, in another thread, and gets what it asks for.
+    """
+    if function is None:
+        return functools.partial(_never_compiled, recursive=recursive, **options)
+    if "wrapping" in options:
+        return _compiler().disable(function, recursive, **options)
+
+    @functools.wraps(function)
+    def called(*arguments: Any, **named: Any) -> Any:
+        return marked()(*arguments, **named)
+
+    @functools.cache
+    def marked() -> Callable[..., Any]:
+        found: Callable[..., Any] = _compiler().disable(function, recursive, **options)
+        return found
+
+    return called
+
+
+def _compiler() -> Any:
+    """The real ``torch._dynamo``."""
+    _forget_stand_ins()
+    return importlib.import_module(_COMPILER)
 
 
 def _is_compile_supported(device: str) -> bool:

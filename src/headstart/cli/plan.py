@@ -1,4 +1,4 @@
-"""Plans of fits: what would be done, and about how long the whole command would take, its own start included."""
+"""Plans of fits: what would be done, and about how long that would take, the loading of the libraries included."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def planned(plan_of: Callable[[], dict[str, Any]]) -> Answer:
     """
     from headstart.cli.output import print_plan
 
-    start_s = time.perf_counter() - click.get_current_context().meta[_KEY]
+    now = time.perf_counter()
+    start_s = now - click.get_current_context().meta.get(_KEY, now)
     plan = plan_of()
     seconds = {"start": round(start_s, 1), **plan["seconds"]}
     plan = {**plan, "seconds": seconds, "total_minutes": round(sum(seconds.values()) / 60, 1)}

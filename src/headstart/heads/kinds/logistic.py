@@ -13,7 +13,7 @@ from headstart.decisions.scaling import softmax
 from headstart.heads.arithmetic import Arrays, BlockPredictor, linear_map
 from headstart.heads.kinds import FitCost, FitSize, HeadKind, HeadSpec, Layout, Setting, register_head
 from headstart.heads.linear.descent import least_loss
-from headstart.heads.linear.directions import MANY_SCORES, PrincipalDirections
+from headstart.heads.linear.directions import PrincipalDirections, has_own_curvatures
 from headstart.heads.linear.loss import LogisticLoss, Matrix
 from headstart.heads.scores import ClassScores, linear_scores
 from headstart.heads.training_rows import TrainingRows
@@ -81,7 +81,7 @@ def linear_layout(spec: HeadSpec) -> Layout:
 
 def descent_seconds(C: float, n_rows: int, n_features: int, n_scores: int) -> float:
     """Rough seconds of the descent for one C; the constants are fitted to timings of d = 1280 on one core."""
-    n_steps = 5 + 85 * float(C**0.4) if n_scores >= MANY_SCORES else 8 + 150 * float(C**0.4)
+    n_steps = 5 + 85 * float(C**0.4) if has_own_curvatures(n_scores, n_features) else 8 + 150 * float(C**0.4)
     return n_steps * n_rows * n_features * (1.1e-9 + 9e-11 * n_scores)
 
 

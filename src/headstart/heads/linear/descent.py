@@ -54,6 +54,7 @@ def least_loss(loss: LinearLoss, directions: PrincipalDirections, *, tolerance: 
     within = PrincipalDirections(np.eye(n_inside, dtype=directions.vectors.dtype), directions.scores, 0.0)
     first = float(np.abs(inside(inside.start)[1]).max())
     rough = _descend(inside, inside.start, within, max(tolerance, ROUGH_SHARE * first), max_iterations)
+    del inside
     return _descend(loss, directions.parameters(rough.parameters), directions, tolerance, max_iterations)
 
 

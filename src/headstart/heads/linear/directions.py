@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from headstart.heads.arithmetic import Floats
 from headstart.heads.linear.loss import BLOCK_ROWS, LinearLoss, Matrix
 
 N_DIRECTIONS = 64
@@ -15,6 +16,8 @@ N_SKETCHED = 512
 MANY_SCORES = 64
 """Scores from which each has a curvature of its own: a class is then mistaken for few others, each for different ones.
 """
+WIDE = 8
+"""Features for each direction from which the same holds: finding the curvatures then costs less than it saves."""
 REFRESH_EVERY, REFRESH_MANY_EVERY = 4, 8
 """Steps after which the curvature is computed anew: shared by all scores, and one for each."""
 LEAST_SCALE = 0.5
@@ -79,11 +82,16 @@ class PrincipalDirections:
         return np.concatenate([self.vectors @ coordinates[:-1], coordinates[-1:]])
 
 
+def has_own_curvatures(n_scores: int, n_features: int, n_directions: int = N_DIRECTIONS) -> bool:
+    """Whether every score has a curvature of its own, by the sizes of the task."""
+    return n_scores >= MANY_SCORES and n_features >= WIDE * n_directions
+
+
 class Curvature:
     """Estimated curvature of a loss: a matrix along principal directions and intercept, one number for all others.
 
-    Few scores share that of their mean. Of many each has its own, once the descent leaves the principal directions;
-    what bends two scores together is left out.
+    Few scores share that of their mean. Of many, on wide features, each has its own, once the descent leaves the
+    principal directions. What bends two scores together is left out.
 
     Parameters
     ----------
@@ -95,7 +103,7 @@ class Curvature:
 
     def __init__(self, directions: PrincipalDirections, loss: LinearLoss) -> None:
         self.directions, self.loss = directions, loss
-        self._by_score = loss.n_scores >= MANY_SCORES and directions.beyond > 0
+        self._by_score = directions.beyond > 0 and has_own_curvatures(loss.n_scores, *directions.vectors.shape)
         self.refresh_every = REFRESH_MANY_EVERY if self._by_score else REFRESH_EVERY
         ones = np.ones((len(directions.scores), 1), dtype=directions.scores.dtype)
         self._scores = np.concatenate([directions.scores, ones], axis=1)  # (n, r + 1)
@@ -104,15 +112,42 @@ class Curvature:
 
     def refresh(self) -> None:
         """Take the curvatures of the rows from where the loss was computed last."""
-        loss = self.loss
-        curvatures = loss.curvatures if self._by_score else loss.curvatures.mean(axis=1, keepdims=True)
-        weights = curvatures * loss.shares[:, None]
-        matrices = _weighted_squares(self._scores, weights)
+        if self._by_score:
+            matrices = self._matrices_by_score()
+        else:
+            weights = self._weights(slice(None))
+            matrices = np.asarray((self._scores * weights).T @ self._scores, dtype=np.float64)[None]
+        means = matrices[:, -1, -1].copy()  # of the intercept: the sums of the weights
         within = np.arange(matrices.shape[1] - 1)
-        matrices[:, within, within] += loss.penalty
+        matrices[:, within, within] += self.loss.penalty
         matrices[:, -1, -1] += NEGLIGIBLE  # intercepts have no penalty
         self._inverses = np.linalg.inv(matrices).astype(self._scores.dtype)
-        self._steps_beyond = 1.0 / (weights.sum(axis=0) * self.directions.beyond + loss.penalty)
+        self._steps_beyond = 1.0 / (means * self.directions.beyond + self.loss.penalty)
+
+    def _weights(self, rows: slice) -> Matrix:
+        """Curvatures of some rows times their shares, for each score or all together."""
+        curvatures = self.loss.curvatures[rows]
+        common = curvatures.mean(axis=1, keepdims=True)
+        if not self._by_score:
+            return np.asarray(common * self.loss.shares[rows, None])
+        weights = curvatures if self.loss.lent == 0 else (1 - self.loss.lent) * curvatures + self.loss.lent * common
+        return np.asarray(weights * self.loss.shares[rows, None], dtype=self._scores.dtype)
+
+    def _matrices_by_score(self) -> Floats:
+        """``scores.T @ diag(weights[:, k]) @ scores`` of every score k, intercept last; (n_scores, r + 1, r + 1).
+
+        All are found in one product, of the weights with the products of two columns of the rows each.
+        """
+        n_rows, n_columns = self._scores.shape
+        first, second = np.triu_indices(n_columns)
+        sums: Floats = np.zeros((self.loss.n_scores, len(first)))
+        for start in range(0, n_rows, BLOCK_ROWS):
+            rows = slice(start, start + BLOCK_ROWS)
+            block = self._scores[rows]
+            sums += self._weights(rows).T @ (block[:, first] * block[:, second])
+        found: Floats = np.empty((self.loss.n_scores, n_columns, n_columns))
+        found[:, first, second] = found[:, second, first] = sums
+        return found
 
     def solve(self, gradient: Matrix) -> Matrix:
         """Step (d + 1, n_scores) that the curvature makes of a gradient."""
@@ -148,21 +183,3 @@ class Curvature:
         expected_beyond = float((self._steps_beyond * squares).sum())
         if self.directions.beyond > 0 and beyond > 0 and expected_beyond > 0:
             self._scale_beyond = beyond / expected_beyond
-
-
-def _weighted_squares(rows: Matrix, weights: Matrix) -> Matrix:
-    """``rows.T @ diag(weights[:, k]) @ rows`` for every column k of the weights; (n_columns, r, r), float64.
-
-    Of several columns all are found in one product, of the weights with the products of two columns of the rows each.
-    """
-    n_rows, n_columns = rows.shape
-    if weights.shape[1] == 1:
-        return np.asarray((rows * weights).T @ rows, dtype=np.float64)[None]
-    first, second = np.triu_indices(n_columns)
-    sums = np.zeros((weights.shape[1], len(first)), dtype=np.float64)
-    for start in range(0, n_rows, BLOCK_ROWS):
-        block = rows[start : start + BLOCK_ROWS]
-        sums += weights[start : start + BLOCK_ROWS].T @ (block[:, first] * block[:, second])
-    found = np.empty((weights.shape[1], n_columns, n_columns))
-    found[:, first, second] = found[:, second, first] = sums
-    return found
