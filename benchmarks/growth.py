@@ -7,7 +7,8 @@ search; before it stands the estimate. Measured: seconds, processor seconds, the
 size of the report, the score. Limits are those of `LIMITS`; from 1,000 to 60,000 images seconds may grow with the
 power 1.15 of their number, the accuracy of 60,000 is not below that of 16,000, estimates are within a factor of 1.5.
 
-The three parts may run at different hours: ``--only sizes`` keeps its figures beside those of the other parts.
+The three parts may run at different hours: ``--only sizes`` keeps its figures beside those of the other parts, and
+``--many TITLE`` those of one fit of many classes beside the others of its part.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import headstart, table, write_part
+from common import RESULTS, headstart, table, write_part
 from PIL import Image
 from pretrain import NAMES, read_images
 
@@ -46,11 +47,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few hundred images; nothing is kept")
     parser.add_argument("--only", choices=PARTS, action="append", help="a part; may be repeated [default: all]")
+    parser.add_argument("--many", choices=MANY, action="append", help="a fit of many classes; may be repeated")
     asked = parser.parse_args()
     missed = []
     for part in asked.only or PARTS:
         with tempfile.TemporaryDirectory(prefix="headstart-growth-") as name:
-            rows = measured(Path(name), part, quick=asked.quick)
+            rows = measured(Path(name), part, quick=asked.quick, titles=asked.many)
+        if part == "many" and not asked.quick:
+            rows = with_earlier(rows)
         print(f"\n### {part}\n\n{table(COLUMNS, [_shown(row) for row in rows])}\n", flush=True)
         if not asked.quick:
             beyond = misses(rows)
@@ -61,14 +65,24 @@ def main() -> int:
     return 1 if missed else 0
 
 
-def measured(folder: Path, part: str, *, quick: bool) -> list[dict[str, Any]]:
-    """A row for every fit of a part."""
+def with_earlier(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of many classes with those of other fits that were measured before, in the order of `MANY`."""
+    path = RESULTS / "growth.json"
+    parts = json.loads(path.read_text(encoding="utf-8"))["parts"] if path.is_file() else {}
+    found = {row["fit"]: row for row in [*parts.get("many", {}).get("fits", []), *rows]}
+    return [found[title] for title in MANY if title in found]
+
+
+def measured(folder: Path, part: str, *, quick: bool, titles: Sequence[str] | None) -> list[dict[str, Any]]:
+    """A row for every fit of a part, or for those of many classes with these titles."""
     images, labels = read_images()
     rows = []
     for n in (QUICK_SIZES if quick else SIZES) if part == "sizes" else ():
         write_garments(folder / f"{n}", images, labels, n)
         rows.append(fit(folder, f"{n}", f"{n:,}"))
     for title, (n_classes, n_each, baselines) in (QUICK_MANY if quick else MANY).items() if part == "many" else ():
+        if titles and title not in titles:
+            continue
         name = f"{n_classes}x{n_each}"
         write_many(folder / name, images, labels, n_classes, n_each)
         rows.append(fit(folder, name, title, *(() if baselines else ("--no-baselines",))))
