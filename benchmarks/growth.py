@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import RESULTS, headstart, table, write_part
+from common import RESULTS, headstart, read, table, write_part
 from PIL import Image
 from pretrain import NAMES, read_images
 
@@ -67,8 +67,7 @@ def main() -> int:
 
 def with_earlier(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows of many classes with those of other fits that were measured before, in the order of `MANY`."""
-    path = RESULTS / "growth.json"
-    parts = json.loads(path.read_text(encoding="utf-8"))["parts"] if path.is_file() else {}
+    parts = read("growth")["parts"] if (RESULTS / "growth.json").is_file() else {}
     found = {row["fit"]: row for row in [*parts.get("many", {}).get("fits", []), *rows]}
     return [found[title] for title in MANY if title in found]
 

@@ -16,7 +16,6 @@ to the most, on log axes. About twenty minutes on a free core.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 import warnings
@@ -25,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from common import RESULTS, median, table, write_results
+from common import RESULTS, median, read, table, write_results
 
 from headstart.heads import HeadSpec, TrainingRows, fit_heads, grid, training_rows
 from headstart.heads.kinds.logistic import TOLERANCE, fit_logistic
@@ -158,8 +157,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows; nothing is judged or kept")
     parser.add_argument("--only", choices=("logistic", "growth"), help="one half [default: both]")
     asked = parser.parse_args()
-    path = RESULTS / "heads.json"
-    kept = json.loads(path.read_text()) if path.is_file() and not asked.quick else {}
+    kept = read("heads") if (RESULTS / "heads.json").is_file() and not asked.quick else {}
     found: dict[str, Any] = {"logistic": kept.get("logistic"), "growth": kept.get("growth")}
     with single_thread():
         if asked.only != "growth":

@@ -113,7 +113,7 @@ def test_the_curvature_along_all_directions_is_the_exact_one_without_a_penalty_o
     curvature = Curvature(replace(directions, beyond=1.0), loss)
     expected = np.empty_like(change)
     for score in range(n_scores):
-        own = (loss.curvatures[:, score] + loss.curvatures.mean(axis=1)) / 2  # half is lent by the mean
+        own = (loss.curvatures[:, score] + loss.curvatures.mean(axis=1)) / 2  # drawn to the mean by half
         bent = with_ones.T @ (with_ones * (own[:, None] / 30)) + np.diag([5.0] * 4 + [0.0])
         expected[:, score] = np.linalg.solve(bent, change[:, score])
     np.testing.assert_allclose(curvature.solve(change), expected, rtol=1e-7)

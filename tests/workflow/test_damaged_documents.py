@@ -103,6 +103,8 @@ def test_what_weights_say_of_their_pretraining(tmp_path: Path) -> None:
 def test_list_of_weights(tmp_path: Path) -> None:
     item = {"name": "resnet18", "file": "resnet18/model.safetensors", "sha256": "0" * 64, "n_bytes": 3}
     sound = {"format": 1, "headstart": "0.1", "weights": [{**item, "source": "hub", "licence": "MIT", "config": ""}]}
+    (tmp_path / MANIFEST).write_text(json.dumps(sound))
+    assert [one.name for one in read_weights_manifest(tmp_path)] == ["resnet18"]
     check(tmp_path / MANIFEST, sound, lambda: read_weights_manifest(tmp_path), n_refused=60)
 
 

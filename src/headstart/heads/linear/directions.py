@@ -96,7 +96,7 @@ class Curvature:
     Parameters
     ----------
     directions : PrincipalDirections
-        Of the features of the loss.
+        Directions of the loss's features.
     loss : LinearLoss
         Computed once already.
     """
@@ -130,7 +130,8 @@ class Curvature:
         common = curvatures.mean(axis=1, keepdims=True)
         if not self._by_score:
             return np.asarray(common * self.loss.shares[rows, None])
-        weights = curvatures if self.loss.lent == 0 else (1 - self.loss.lent) * curvatures + self.loss.lent * common
+        shrinkage = self.loss.shrinkage
+        weights = curvatures if shrinkage == 0 else (1 - shrinkage) * curvatures + shrinkage * common
         return np.asarray(weights * self.loss.shares[rows, None], dtype=self._scores.dtype)
 
     def _matrices_by_score(self) -> Floats:

@@ -36,11 +36,11 @@ class LinearLoss(ABC):
     penalty : float > 0
     curvatures : ndarray of shape (n, n_scores)
         Second derivative of each row's loss by each of its scores, at the parameters of the last call.
-    lent : float
-        Share of a score's curvature that an estimate takes from the mean of all scores.
+    shrinkage : float
+        Share by which an estimate of a score's curvature is drawn to the mean of all scores.
     """
 
-    lent: ClassVar[float] = 0.0
+    shrinkage: ClassVar[float] = 0.0
     features: Matrix
     labels: npt.NDArray[np.int64]
     shares: Matrix
@@ -124,7 +124,7 @@ class SquaredHingeLoss(LinearLoss):
     A class whose rows all keep the margin bends nothing there, but does after the next step.
     """
 
-    lent = 0.5
+    shrinkage = 0.5
 
     def _slopes(self, rows: slice, scores: Matrix) -> tuple[float, Matrix]:
         classes = np.array([1]) if self.n_scores == 1 else np.arange(self.n_classes)

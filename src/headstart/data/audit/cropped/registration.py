@@ -321,9 +321,9 @@ def _agreement(detail: Floats, means: Floats, moving: Floats, maps: Floats) -> t
     Parameters
     ----------
     detail : ndarray of shape (n_pairs, 32, 32), float64
-        Of the fixed pictures.
+        Detail of the fixed pictures.
     means : ndarray of shape (n_pairs, 1, 1), float64
-        Of their brightness, which stands where the moving picture ends.
+        Mean brightness of these, which stands where the moving picture ends.
     moving : ndarray of shape (n_pairs, 32, 32), float64
     maps : ndarray of shape (n_pairs, 2, 3), float64
     """
