@@ -11,18 +11,23 @@ import helpers
 import numpy as np
 import pytest
 import torch
-from skimage.feature import local_binary_pattern
+from scipy.ndimage import map_coordinates
+from skimage.color import rgb2lab
+from skimage.feature import graycomatrix, graycoprops, hog, local_binary_pattern
 
 from headstart.backbones.backbone import load_backbone
 from headstart.baselines.random_weights import noise_images, random_weights_extractor, steadied
 from headstart.data import ImageResize, read_dataset
 from headstart.errors import BundleError, InputError
 from headstart.features.cache import FeatureCache
-from headstart.features.descriptors import descriptors as descriptors_module
 from headstart.features.descriptors import extractor as describer_module
-from headstart.features.descriptors.descriptors import N_CELLS, SIDE, describe, descriptor_names
+from headstart.features.descriptors.colours import colours_of_greys, colours_of_pixels, lab_channels, lab_of_greys
+from headstart.features.descriptors.descriptors import N_CELLS, SIDE, descriptor_names
+from headstart.features.descriptors.descriptors import describe as describe_all
+from headstart.features.descriptors.edges import edge_strength, orientations_by_cell
 from headstart.features.descriptors.extractor import DescriptorExtractor
 from headstart.features.descriptors.local_patterns import local_patterns
+from headstart.features.descriptors.texture import DISTANCES, HARALICK, N_LEVELS, co_occurrence
 from headstart.features.extract import extract_features
 from headstart.heads import FittedHead, HeadSpec, cost, fit_heads, searchable_kinds, training_rows
 from headstart.study.search.space import HeadTable
@@ -33,6 +38,19 @@ NAMES = descriptor_names()
 def photograph(seed: int = 0) -> np.ndarray:
     """Smooth coloured noise, square."""
     return noise_images(1 + seed, (SIDE, SIDE))[seed]
+
+
+def describe(picture: np.ndarray) -> np.ndarray:
+    """Descriptors of one picture."""
+    return describe_all(picture[None])[0]
+
+
+def greys() -> np.ndarray:
+    """Pictures of noise of many levels, of few, and without any, and a smooth one; (n, SIDE, SIDE)."""
+    random = np.random.default_rng(0)
+    noise = [random.integers(low, high, (SIDE, SIDE), dtype=np.uint8) for low, high in ((0, 256), (100, 103), (0, 4))]
+    flat = [np.full((SIDE, SIDE), level, dtype=np.uint8) for level in (0, 77, 255)]
+    return np.stack([*noise, *flat, photograph()[..., 0]])
 
 
 def named(values: np.ndarray, start: str) -> np.ndarray:
@@ -76,22 +94,64 @@ def test_grey_pictures_have_no_colour() -> None:
     assert np.abs(named(values, "b* deviation")).max() < 0.01
 
 
-def test_of_a_grey_picture_one_channel_tells_all_that_three_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    picture = np.repeat(np.resize(photograph()[..., :1], (97, 140, 1)), 3, axis=2)
-    by_one = describe(picture)
-    monkeypatch.setattr(descriptors_module, "_grey_of", lambda pixels: None)
-    np.testing.assert_array_equal(by_one, describe(picture))
+def test_of_a_grey_picture_one_channel_tells_all_that_three_do() -> None:
+    grey = greys().reshape(7, -1)
+    counts = np.stack([np.bincount(picture, minlength=256) for picture in grey])
+    by_pixel = colours_of_pixels(lab_channels(np.repeat(grey[..., None], 3, axis=2)))
+    np.testing.assert_allclose(colours_of_greys(counts), by_pixel, rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(lab_of_greys()[:, grey], lab_channels(np.repeat(grey[..., None], 3, axis=2)))
+
+
+def test_a_picture_has_the_same_descriptors_whatever_stands_beside_it() -> None:
+    pictures = [np.repeat(picture[..., None], 3, axis=2) for picture in greys()]
+    pictures += [np.ascontiguousarray(photograph(seed)) for seed in range(5)]
+    order = np.random.default_rng(1).permutation(len(pictures))
+    together = describe_all(np.stack([pictures[place] for place in order]))
+    np.testing.assert_array_equal(together, np.stack([describe(pictures[place]) for place in order]))
+
+
+def test_colours_are_those_of_scikit_image() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 4096, 3), dtype=np.uint8)
+    pixels[0, :512] //= 32  # dark ones, where lightness is linear
+    np.testing.assert_allclose(np.moveaxis(lab_channels(pixels), 0, 2), rgb2lab(pixels), atol=2e-4)
 
 
 @pytest.mark.parametrize(("n_points", "radius"), [(8, 1), (16, 2)])
-def test_local_patterns_are_those_of_scikit_image_where_brightnesses_are_equal_too(n_points: int, radius: int) -> None:
-    random = np.random.default_rng(0)
-    ranges = ((0, 256), (100, 103), (0, 4))  # in the last, the last bit of an interpolation decides
-    pictures = [random.integers(low, high, (SIDE, SIDE), dtype=np.uint8) for low, high in ranges]
-    pictures += [np.full((SIDE, SIDE), level, dtype=np.uint8) for level in (0, 1, 77, 200, 255)]
-    for grey in pictures:
-        expected = local_binary_pattern(grey, n_points, radius, "uniform")
-        np.testing.assert_array_equal(local_patterns(grey, n_points, radius), expected)
+def test_local_patterns_are_those_of_scikit_image_but_where_its_rounding_decides(n_points: int, radius: int) -> None:
+    pictures = greys()
+    found = local_patterns(pictures, n_points, radius)
+    angles = 2 * np.pi * np.arange(n_points) / n_points
+    rows, columns = np.indices((SIDE, SIDE))
+    for picture, codes in zip(pictures, found, strict=True):
+        padded = np.pad(picture.astype(np.float64), 2 * radius)
+        points = [
+            map_coordinates(padded, [rows + 2 * radius + down, columns + 2 * radius + right], order=1)
+            for down, right in zip(*np.round([-radius * np.sin(angles), radius * np.cos(angles)], 5), strict=True)
+        ]
+        bright = np.stack(points) >= picture - 0.01
+        n_changes = (bright[1:] != bright[:-1]).sum(axis=0)
+        np.testing.assert_array_equal(codes, np.where(n_changes <= 2, bright.sum(axis=0), n_points + 1))
+    expected = local_binary_pattern(pictures[0], n_points, radius, "uniform")
+    assert (found[0] != expected).mean() < 0.001  # noise of 256 levels seldom interpolates to the very level
+    inner = slice(radius, -radius)
+    assert (found[3:6, inner, inner] == n_points).all()  # of one level every point is as bright as its pixel
+
+
+def test_edges_and_texture_are_those_of_scikit_image() -> None:
+    pictures = greys()
+    strengths, orientations, textures = edge_strength(pictures), orientations_by_cell(pictures, 4), co_occurrence(pictures)
+    for place, picture in enumerate(pictures):
+        values = picture.astype(np.float64)
+        np.testing.assert_allclose(strengths[place], np.hypot(*np.gradient(values)) / 255, atol=1e-6)
+        # Of whole numbers, whose diagonals are exact; the constant in the length of a histogram grows with them.
+        expected = hog(values, 8, (SIDE // 4, SIDE // 4), (1, 1), block_norm="L2")
+        np.testing.assert_allclose(orientations[place].ravel(), expected, atol=1e-4)
+        counts = graycomatrix(
+            picture // 16, DISTANCES, np.arange(4) * np.pi / 4, levels=N_LEVELS, symmetric=True, normed=True
+        )
+        measures = np.stack([graycoprops(counts, name) for name in HARALICK])
+        expected = np.stack([measures.mean(axis=2), np.ptp(measures, axis=2)], axis=2).ravel()
+        np.testing.assert_allclose(textures[place], expected, rtol=1e-6, atol=1e-9)
 
 
 def test_texture_and_colour_do_not_depend_on_the_turn_and_edges_do() -> None:
@@ -123,7 +183,7 @@ def test_descriptors_are_cached_and_never_change_with_threads(
     np.testing.assert_array_equal(
         extract_features(dataset, DescriptorExtractor(preparation, n_threads=3), cache=cache), plain
     )
-    by_hand = np.stack([describe(dataset.prepared(row, preparation)) for row in range(4)])
+    by_hand = describe_all(np.stack([dataset.prepared(row, preparation) for row in range(4)]))
     np.testing.assert_array_equal(plain[:4], by_hand)
     assert cache.info().settings[0].backbone == "none (handcrafted)"
     with monkeypatch.context() as patch:

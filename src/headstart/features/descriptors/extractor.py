@@ -39,11 +39,14 @@ class HandcraftedExtractor(ABC):
         What is measured and by which version of it, for the cache key.
     packages : tuple of str
         Libraries that compute the numbers, the one named as engine first.
+    precision : str
+        Of the numbers that are measured pixel by pixel.
     """
 
     label: ClassVar[str]
     stage: ClassVar[str]
     packages: ClassVar[tuple[str, ...]]
+    precision: ClassVar[str] = "fp64"
 
     def __init__(self, preparation: Preparation, *, n_threads: int) -> None:
         self.preparation = preparation
@@ -87,7 +90,7 @@ class HandcraftedExtractor(ABC):
             "stage": self.stage,
             "preparation": self.preparation.settings(),
             "view": "identity",
-            "engine": {"name": self.packages[0], "precision": "fp64"},
+            "engine": {"name": self.packages[0], "precision": self.precision},
             "decoder": f"pillow {PIL.__version__}",
             **{package: importlib.metadata.version(package) for package in self.packages},
         }
@@ -102,7 +105,8 @@ class DescriptorExtractor(HandcraftedExtractor):
 
     label = "descriptors"
     stage = f"descriptors {VERSION} at {SIDE} px"
-    packages = ("scikit-image",)
+    packages = ("numpy",)
+    precision = "fp32"
 
     def __init__(self, preparation: Preparation, *, n_threads: int) -> None:
         super().__init__(preparation, n_threads=n_threads)
@@ -119,4 +123,4 @@ class DescriptorExtractor(HandcraftedExtractor):
         missing = 3 * self._n_pictures - shown.shape[3]
         whole = np.pad(shown, ((0, 0), (0, 0), (0, 0), (0, missing))) if missing else shown
         pictures = np.split(whole, self._n_pictures, axis=3)
-        return np.concatenate([np.stack([describe(image) for image in part]) for part in pictures], axis=1)
+        return np.concatenate([describe(part) for part in pictures], axis=1)
