@@ -103,9 +103,10 @@ def _linear_values() -> Singles:
 def _binned(values: Singles, n_bins: int, limits: tuple[float, float]) -> NDArray[np.uint8]:
     """Bin of every value; what lies outside the limits goes into the outermost."""
     low, high = limits
-    return np.clip((values - np.float32(low)) * np.float32(n_bins / (high - low)), 0, n_bins - 1).astype(np.uint8)
+    places = (values - np.float32(low)) * np.float32(n_bins / (high - low))
+    return np.asarray(np.clip(places, 0, n_bins - 1), dtype=np.uint8)
 
 
 def _shares(codes: NDArray[np.integer[Any]], n_codes: int) -> Floats:
     """Share of every code in each row, (n, n_codes)."""
-    return np.stack([np.bincount(row, minlength=n_codes) for row in codes]) / codes.shape[1]
+    return np.asarray(np.stack([np.bincount(row, minlength=n_codes) for row in codes]) / codes.shape[1])

@@ -33,7 +33,7 @@ def co_occurrence(grey: NDArray[np.uint8]) -> Floats:
     ndarray of shape (n, 24), float64
         By measure, distance, and mean or range.
     """
-    levels = grey >> 4  # 16 levels
+    levels = np.asarray(grey >> 4, dtype=np.uint8)  # 16 levels
     shares = np.stack([_pairs(levels, *offset) for offset in _offsets()], axis=1)  # (n, offsets, 256)
     found = _measures(shares).reshape(len(grey), len(HARALICK), len(DISTANCES), _N_DIRECTIONS)
     return np.stack([found.mean(axis=3), np.ptp(found, axis=3)], axis=3).reshape(len(grey), -1)
