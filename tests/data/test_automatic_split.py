@@ -6,8 +6,20 @@ import numpy as np
 import pytest
 
 from headstart.data import ImageDataset
-from headstart.data.split.automatic import DEAR, FEWER, NARROW, SINGLE, USUAL, automatic_scheme, half_width
+from headstart.data.split.automatic import (
+    DEAR,
+    ENOUGH,
+    FEWER,
+    NARROW,
+    ONE_CHOOSES,
+    SCARCE,
+    SINGLE,
+    USUAL,
+    automatic_scheme,
+    half_width,
+)
 from headstart.data.split.make import make_split, split_dataset
+from headstart.data.split.scheme import INNER_HOLDOUT
 from headstart.data.split.task import SplitTask
 from headstart.errors import SplitError
 
@@ -49,6 +61,17 @@ def test_two_inner_folds_choose_where_images_times_classes_are_many():
 def test_the_smallest_class_decides_however_large_another_is():
     found = scheme_of(labels_of(5, 50_000))
     assert found.scheme == USUAL and "counting as 5 images" in found.rule
+
+
+def test_an_inner_holdout_chooses_among_candidates_where_a_fifth_of_all_is_enough():
+    found = scheme_of(labels_of(ENOUGH - SCARCE, SCARCE))
+    assert found.scheme == ONE_CHOOSES and "a fifth of 48,020 images is enough to choose by" in found.rule
+    assert "the same with both, may reach 4.4 points" in found.rule
+    assert scheme_of(labels_of(ENOUGH - SCARCE - 1, SCARCE)).scheme == USUAL
+    assert scheme_of(labels_of(ENOUGH, SCARCE - 1)).scheme == USUAL
+    assert half_width(1, ENOUGH * 0.8 * INNER_HOLDOUT) == pytest.approx(NARROW)
+    split = make_split(labels_of(ENOUGH - 300, 300), scheme="auto")
+    assert (split.scheme, split.n_outer, split.n_inner) == (ONE_CHOOSES, 5, 1)
 
 
 def test_groups_count_as_their_effective_number():

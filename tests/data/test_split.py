@@ -135,6 +135,26 @@ def test_holdout_keeps_shares_classes_and_groups() -> None:
     check_contract(make_split(labels, groups=groups, scheme="holdout:60/20/20"), groups)
 
 
+def test_one_inner_fold_is_a_quarter_of_the_training_images() -> None:
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [100, 50, 20]))
+    split = make_split(labels, scheme="nested:5x1", repeats=2)
+    check_contract(split)
+    assert (split.n_outer, split.n_inner) == (5, 1)
+    for repeat, fold in itertools.product(range(2), range(5)):
+        ((fit_rows, choose_rows),) = split.inner(repeat, fold)
+        assert np.bincount(labels[choose_rows]).tolist() == [20, 10, 4]
+        assert np.bincount(labels[fit_rows]).tolist() == [60, 30, 12]
+    ((_, choose_rows),) = split.full_inner()
+    assert len(choose_rows) == pytest.approx(170 / 4, abs=2)
+    again = Split.from_json(json.loads(json.dumps(split.to_json())))
+    assert (again.hash, again.n_inner) == (split.hash, 1)
+    groups = np.arange(170) // 4
+    check_contract(make_split(labels, groups=groups, scheme="nested:3x1"), groups)
+    own = make_split(labels, folds=np.arange(170) % 3, scheme="nested:5x1")
+    check_contract(own)
+    assert own.scheme == "nested:3x1"
+
+
 def test_three_images_of_a_class_fill_the_three_parts() -> None:
     split = make_split([0] * 3 + [1] * 30, scheme="holdout:60/20/20")
     ((_, _, test),) = split.outer(0)
@@ -176,6 +196,11 @@ def test_strata_and_weights_are_spread_within_classes() -> None:
             "nested:5x4",
             r"Class 'crack' has 3 images but .* at least 5. Use --split nested:3x2 or add 2 images.",
         ),
+        (
+            [3, 50],
+            "nested:2x1",
+            r"crack.* but 2 folds with an inner holdout need at least 4. Use --split nested:3x1 or",
+        ),
         ([1, 50], "nested:5x4", r"Class 'crack' has 1 image but .* Add 4 images or leave the class out."),
         ([2, 50], "holdout:60/20/20", r"Class 'crack' has 2 images but .* at least 3. Add 1 image or"),
         ([50], "nested:5x4", "of one class"),
@@ -188,7 +213,7 @@ def test_too_few_images_say_what_would_work(counts: list[int], scheme: str, mess
 
 
 def test_what_the_message_proposes_works() -> None:
-    for n_images, n_outer, n_inner in itertools.product(range(3, 9), range(2, 8), range(2, 6)):
+    for n_images, n_outer, n_inner in itertools.product(range(3, 9), range(2, 8), range(1, 6)):
         labels = [0] * n_images + [1] * 40
         try:
             make_split(labels, scheme=f"nested:{n_outer}x{n_inner}")
@@ -213,7 +238,7 @@ def test_impossible_mixtures_of_groups_end_in_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "scheme", ["nested:5", "nested:1x4", "nested:5x4x3", "holdout:50/20/20", "holdout:80/0/20", "5x4"]
+    "scheme", ["nested:5", "nested:1x4", "nested:5x0", "nested:5x4x3", "holdout:50/20/20", "holdout:80/0/20", "5x4"]
 )
 def test_schemes_are_checked(scheme: str) -> None:
     with pytest.raises(SplitError, match="Split '"):

@@ -180,7 +180,7 @@ def eight_bits_halved_and_adapted_weights(folder: Path) -> Path:
 def own_weights_and_fewer_folds_by_size(folder: Path) -> Path:
     def change(results: dict[str, Any]) -> None:
         results["protocol"].update(
-            scheme="nested:3x2", split_rule="two inner folds instead of four, since it is narrow"
+            scheme="nested:3x1", split_rule="an inner holdout, since a fifth of all is enough to choose by"
         )
         results["backbone"]["weights"]["source"] = "file mine.pth"
         results["backbone"]["features"] = {

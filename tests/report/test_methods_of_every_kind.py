@@ -229,7 +229,8 @@ def _judgement(results: dict[str, Any]) -> Iterator[str]:
         yield f"with {shape.split('x')[0]} outer folds"
         yield f"{'drawn twice ' if protocol['repeats'] == 2 else ''}(seed"
         if results["search"]["n_candidates"] > 1:
-            yield f"{shape.split('x')[1]} inner folds of the training part alone"
+            inner = shape.split("x")[1]
+            yield f"{'a held-out quarter' if inner == '1' else f'{inner} inner folds'} of the training part alone"
     if results["search"]["n_candidates"] > 1:
         yield f"by {SCORES[protocol['choose_by']]}"
     low, high = headline["ci95"]

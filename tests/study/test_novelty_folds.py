@@ -39,7 +39,7 @@ def judged(data: StudyData, *, scheme: str = "nested:3x3", measure: Any = "knn",
     return judge_novelty(data, folds, final, PLAN, replace(RULE, measure=measure))
 
 
-@pytest.mark.parametrize("scheme", ["nested:3x3", "holdout:60/20/20"])
+@pytest.mark.parametrize("scheme", ["nested:3x3", "nested:3x1", "holdout:60/20/20"])
 @pytest.mark.parametrize("measure", ["knn", "mahalanobis"])
 def test_test_rows_leave_distance_and_threshold_as_they_were(scheme: str, measure: str) -> None:
     """Poison: features and labels of the test rows replaced; what is fitted stays the same to the last bit."""

@@ -93,7 +93,7 @@ def test_noise_scores_at_chance_however_much_is_tried() -> None:
     assert np.mean(looked) > 0.5 + 3 * error  # choosing does flatter: the guard has something to guard against
 
 
-@pytest.mark.parametrize("scheme", ["nested:3x2", "holdout:60/20/20"])
+@pytest.mark.parametrize("scheme", ["nested:3x2", "nested:3x1", "holdout:60/20/20"])
 def test_test_rows_leave_the_fitted_head_as_it_was(scheme: str) -> None:
     """Poison: features and labels of the test rows replaced; the choice and the head stay the same to the last bit."""
     data = make_data()

@@ -69,7 +69,7 @@ def decide(data: StudyData, folds: list[Any], plan: StudyPlan = PLAN, rules: Dec
 # Truth ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scheme", ["nested:3x3", "holdout:60/20/20"])
+@pytest.mark.parametrize("scheme", ["nested:3x3", "nested:3x1", "holdout:60/20/20"])
 def test_test_rows_leave_calibrator_threshold_and_sets_as_they_were(scheme: str) -> None:
     """Poison: features and labels of the test rows replaced; everything fitted stays the same to the last bit."""
     data = make_data()

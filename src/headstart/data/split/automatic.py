@@ -3,8 +3,8 @@
 Every image is judged once in ``nested:5x4``. Where so many are judged that the 95 % interval of balanced accuracy is
 narrow whatever the score, two inner folds choose instead of four; where it would be as narrow from a fifth of the
 images, one holdout judges. Two choose as well where images times classes are so many that four would take most of the
-time there is: how wide the interval is does not depend on them. What is judged is trained on four fifths of the images
-in every case.
+time there is, and an inner holdout where a fifth of all images is enough to choose by: how wide the interval is does
+not depend on either. What is judged is trained on four fifths of the images in every case.
 """
 
 from __future__ import annotations
@@ -20,11 +20,16 @@ from headstart.data.split.task import SplitTask
 AUTO: Final = "auto"
 USUAL: Final = "nested:5x4"
 FEWER: Final = "nested:5x2"
+ONE_CHOOSES: Final = "nested:5x1"
 SINGLE: Final = "holdout:60/20/20"
 NARROW: Final = 0.01
 """Half width of a 95 % interval of balanced accuracy that is narrow: one point."""
 DEAR: Final = 500_000
 """Images times classes, which the time of heads grows with, from which two inner folds choose."""
+ENOUGH: Final = 48_020
+"""Images of which an inner holdout, a fifth of all, is as many as tell a share to one point whatever it is."""
+SCARCE: Final = 250
+"""Independent images of the smallest class below which every one of its training images has to choose."""
 _QUANTILE: Final = 1.96
 _WIDEST: Final = 0.5
 """Largest standard deviation of one answer that is right or wrong: of a coin toss."""
@@ -57,10 +62,16 @@ def automatic_scheme(task: SplitTask, *, repeats: int = 1) -> AutomaticScheme:
     if judged_once <= NARROW:
         words = f"one holdout, since {interval} reaches at most {_points(judged_once)} to either side even so"
         return AutomaticScheme(SINGLE, words)
+    n_images = len(task.labels)
+    if n_images >= ENOUGH and smallest >= SCARCE:
+        words = (
+            f"an inner holdout instead of four inner folds, since a fifth of {n_images:,} images is enough to choose "
+            f"by; {interval}, the same with both, may reach {_points(judged_all)} to either side"
+        )
+        return AutomaticScheme(ONE_CHOOSES, words)
     if judged_all <= NARROW:
         reach = f"reaches at most {_points(judged_all)} to either side"
         return AutomaticScheme(FEWER, f"two inner folds instead of four, since {interval} {reach}")
-    n_images = len(task.labels)
     if n_images * n_classes >= DEAR:
         words = (
             f"two inner folds instead of four, since heads of {n_images:,} images in {n_classes:,} classes take long "

@@ -33,7 +33,7 @@ def check_class_sizes(classes: Mapping[str, tuple[int, int]], scheme: Scheme, *,
     if len(classes) < 2:
         raise SplitError(f"All images are of one class ({', '.join(map(repr, classes))}); a split needs at least two.")
     name, (n_images, n_groups) = min(classes.items(), key=lambda item: item[1][1])
-    needed = n_needed(scheme) if free else scheme.n_inner
+    needed = n_needed(scheme) if free else _n_inner_parts(scheme)
     if n_groups >= needed:
         return
     has = f"{plural(n_images, 'image')} in {plural(n_groups, 'group')}" if grouped else plural(n_images, "image")
@@ -87,19 +87,27 @@ def n_needed(scheme: Scheme) -> int:
 
     >>> n_needed(Scheme(5, 4, None)), n_needed(Scheme(3, 4, None))
     (5, 6)
+    >>> n_needed(Scheme(2, 1, None))
+    4
     """
     if scheme.parts is not None:
         return 3
     n = scheme.n_outer
-    while n - -(-n // scheme.n_outer) < scheme.n_inner:
+    while n - -(-n // scheme.n_outer) < _n_inner_parts(scheme):
         n += 1
     return n
+
+
+def _n_inner_parts(scheme: Scheme) -> int:
+    """Parts that the training images fall into: inner folds, or what chooses and what is trained on."""
+    return max(scheme.n_inner, 2)
 
 
 def _requested(scheme: Scheme) -> str:
     if scheme.parts is not None:
         return "training, validation and test part"
-    return f"{scheme.n_outer} folds with {scheme.n_inner} inner folds"
+    inner = "an inner holdout" if scheme.has_inner_holdout else f"{scheme.n_inner} inner folds"
+    return f"{scheme.n_outer} folds with {inner}"
 
 
 def _remedy(n_groups: int, scheme: Scheme, n_missing: int, unit: str) -> str:
@@ -113,7 +121,7 @@ def _remedy(n_groups: int, scheme: Scheme, n_missing: int, unit: str) -> str:
 def _largest_that_works(n_groups: int, scheme: Scheme) -> Scheme | None:
     """Closest scheme to the requested one that `n_groups` suffice for; 3 outer folds may do where 2 do not."""
     for n_outer in [*range(min(scheme.n_outer, n_groups), 1, -1), min(3, n_groups)]:
-        for n_inner in range(min(scheme.n_inner, n_groups), 1, -1):
+        for n_inner in range(min(scheme.n_inner, n_groups), min(scheme.n_inner - 1, 1), -1):
             if n_needed(Scheme(n_outer, n_inner, None)) <= n_groups:
                 return Scheme(n_outer, n_inner, None)
     return None

@@ -78,9 +78,10 @@ def make_split(
     strata : array-like of shape (n_images,), optional
         Something else to spread evenly within each class: a site, a grade of certainty.
     scheme : str
-        ``"nested:OUTERxINNER"`` folds, or ``"holdout:TRAIN/VALIDATION/TEST"`` in percent, where the test part is the
-        only outer fold and the validation part the only inner one. ``"auto"`` takes one of these by the size of the
-        data (`headstart.data.split.automatic`).
+        ``"nested:OUTERxINNER"`` folds, of which a single inner one is a quarter of the training images, or
+        ``"holdout:TRAIN/VALIDATION/TEST"`` in percent, where the test part is the only outer fold and the validation
+        part the only inner one. ``"auto"`` takes one of these by the size of the data
+        (`headstart.data.split.automatic`).
     repeats : int
         Draw the outer folds so many times.
     seed : int >= 0
@@ -111,7 +112,7 @@ def make_split(
     check_class_sizes(task.class_units(), plan, grouped=task.grouped, free=given is None)
     outer, inner = _draw_all(task, plan, given, repeats, seed)
     full = task.draw(np.arange(len(task.names)), plan.inner_fractions, np.random.SeedSequence([seed, 0, 0]), "inner")
-    full = _single(full, plan, tested=0)
+    full = _single(full, tested=0) if plan.has_inner_holdout else full
     return Split(
         scheme=scheme if given is None else f"nested:{plan.n_outer}x{plan.n_inner}",
         repeats=repeats,
@@ -138,20 +139,21 @@ def _draw_all(
     for repeat in range(repeats):
         sequence = np.random.SeedSequence([seed, repeat + 1, 0])
         drawn = task.draw(every, plan.outer_fractions, sequence, "outer") if given is None else given
-        outer[repeat] = _single(drawn, plan, tested=len(plan.outer_fractions) - 1)
+        outer[repeat] = drawn if plan.parts is None else _single(drawn, tested=len(plan.outer_fractions) - 1)
         for fold in range(plan.n_outer):
             train = np.flatnonzero(outer[repeat] != fold)
             if plan.parts is not None:
                 inner[repeat, fold, train] = np.where(drawn[train] == 1, 0, TRAIN_ONLY)
                 continue
             sequence = np.random.SeedSequence([seed, repeat + 1, fold + 1])
-            inner[repeat, fold, train] = task.draw(train, plan.inner_fractions, sequence, "inner")
+            chosen = task.draw(train, plan.inner_fractions, sequence, "inner")
+            inner[repeat, fold, train] = _single(chosen, tested=0) if plan.has_inner_holdout else chosen
     return outer, inner
 
 
-def _single(drawn: NDArray[np.int64], plan: Scheme, *, tested: int) -> NDArray[np.int64]:
-    """Folds as drawn; for a holdout, fold 0 for the part that is tested, and train-only for the rest."""
-    return drawn if plan.parts is None else np.where(drawn == tested, 0, TRAIN_ONLY)
+def _single(drawn: NDArray[np.int64], *, tested: int) -> NDArray[np.int64]:
+    """Fold 0 for the part of a holdout that is tested, and train-only for the rest."""
+    return np.where(drawn == tested, 0, TRAIN_ONLY)
 
 
 def given_folds(task: SplitTask, folds: ArrayLike, plan: Scheme, repeats: int) -> NDArray[np.int64]:

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.errors import SplitError
 
+INNER_HOLDOUT: Final = 0.25
+"""Share of the training images that choose where there is one inner fold."""
+
 
 class Scheme(NamedTuple):
-    """Number of outer and inner folds; `parts` (train, validation, test shares) for a holdout alone."""
+    """Number of outer and inner folds; `parts` (train, validation, test shares) for a holdout alone.
+
+    One inner fold beside several outer ones is a holdout: a quarter of the training images, as one of four folds would
+    be.
+    """
 
     n_outer: int
     n_inner: int
     parts: tuple[float, float, float] | None
+
+    @property
+    def has_inner_holdout(self) -> bool:
+        """Whether one part of the training images chooses, and the rest never does."""
+        return self.n_inner == 1
 
     @property
     def outer_fractions(self) -> tuple[float, ...]:
@@ -26,6 +38,8 @@ class Scheme(NamedTuple):
     @property
     def inner_fractions(self) -> tuple[float, ...]:
         """Share of the images in every inner fold; for a holdout, of the validation part and of the rest."""
+        if self.parts is None and self.has_inner_holdout:
+            return INNER_HOLDOUT, 1 - INNER_HOLDOUT
         if self.parts is None:
             return (1 / self.n_inner,) * self.n_inner
         chooses = self.parts[1] / (self.parts[0] + self.parts[1])
@@ -33,12 +47,12 @@ class Scheme(NamedTuple):
 
 
 def parse_scheme(text: str) -> Scheme:
-    """Scheme from ``nested:5x4`` or ``holdout:60/20/20``.
+    """Scheme from ``nested:5x4``, ``nested:5x1`` or ``holdout:60/20/20``.
 
     Raises
     ------
     SplitError
-        When the text is neither, a number of folds is below 2 or above 1000, or the parts do not sum to 100.
+        When the text is neither, a number of folds is out of range, or the parts do not sum to 100.
 
     Examples
     --------
@@ -49,9 +63,10 @@ def parse_scheme(text: str) -> Scheme:
     """
     if match := re.fullmatch(r"nested:([0-9]{1,4})x([0-9]{1,4})", text):
         n_outer, n_inner = int(match[1]), int(match[2])
-        if not (2 <= n_outer <= 1000 and 2 <= n_inner <= 1000):
+        if not (2 <= n_outer <= 1000 and 1 <= n_inner <= 1000):
             raise SplitError(
-                f"Split {text!r} asks for {n_outer} outer and {n_inner} inner folds; each must be 2 to 1000."
+                f"Split {text!r} asks for {n_outer} outer and {n_inner} inner folds; there must be 2 to 1000 outer and "
+                "1 to 1000 inner ones."
             )
         return Scheme(n_outer, n_inner, None)
     number = r"([0-9]+(?:\.[0-9]+)?)"

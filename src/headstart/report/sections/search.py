@@ -99,10 +99,10 @@ def _summary(table: CandidateTable) -> str:
         else ""
     )
     tried = tr(
-        "{candidates}, {folds}, {n_inner} inner folds each; chosen by {score}.",
+        "{candidates}, {folds}, {inner} each; chosen by {score}.",
         candidates=ntr("{n} candidate", "{n} candidates", n_candidates),
         folds=ntr("{n} outer fold", "{n} outer folds", n_folds),
-        n_inner=table.n_inner,
+        inner=ntr("{n} inner fold", "{n} inner folds", table.n_inner),
         score=score_name(table),
     )
     return " ".join(filter(None, (tried, failures, tr("Every trial stands in candidates.parquet."))))

@@ -112,8 +112,13 @@ def _cross_validation(results: RunResults, shape: str, score: str, *, choice: bo
     chosen = mark("The choice was made on {folds} of the training part alone, by {score}.")
     if tuned:
         chosen = mark("The choice among heads was made on {folds} of the training part alone, by {score}.")
-    folds = ntr("{n} inner fold", "{n} inner folds", int(inner))
+    folds = _choosing(int(inner))
     return f"{words} {tr(chosen, folds=folds, score=score)}"
+
+
+def _choosing(n_inner: int) -> str:
+    """Inner folds in words; a single one is a quarter of the training part."""
+    return tr("a held-out quarter") if n_inner == 1 else ntr("{n} inner fold", "{n} inner folds", n_inner)
 
 
 def _scheme(outer: str, *, nested: bool, own: bool) -> str:
