@@ -163,10 +163,10 @@ def no_choice(n_candidates: int, n_failed: int, metric: str) -> RunError:
 
 def pooled_scores(probabilities: Floats | Sequence[Floats], task: InnerTask) -> Floats:
     """Score of every candidate over all validated rows, (C,); nan for one that failed. Arguments as `make_choice`."""
-    whole = (task.fold >= 0)[None].astype(np.float64)
+    whole = np.ones((1, len(task.validated)))
     scores = np.full(len(probabilities), np.nan)
     for index, predicted in enumerate(probabilities):
-        if np.isfinite(predicted[whole[0] > 0]).all():
+        if np.isfinite(predicted[task.validated]).all():
             scores[index] = _scores(predicted, task, whole)[0]
     return scores
 
@@ -183,33 +183,33 @@ class _Table:
 def _score_all(probabilities: Floats | Sequence[Floats], task: InnerTask) -> _Table:
     n = len(probabilities)
     scores, failed = np.full((n, 1 + task.n_folds), np.nan), np.zeros(n, dtype=bool)
-    validated = task.fold >= 0
-    parts = np.concatenate([validated[None], np.arange(task.n_folds)[:, None] == task.fold]).astype(np.float64)
+    of_folds = np.arange(task.n_folds)[:, None] == task.fold[task.validated]
+    parts = np.concatenate([np.ones((1, len(task.validated))), of_folds])
     for index, predicted in enumerate(probabilities):
-        failed[index] = not np.isfinite(predicted[validated]).all()
+        failed[index] = not np.isfinite(predicted[task.validated]).all()
         if not failed[index]:
             scores[index] = _scores(predicted, task, parts)
     return _Table(scores[:, 0], scores[:, 1:], failed)
 
 
 def _scores(predicted: Floats, task: InnerTask, counts: Floats) -> Floats:
-    """Scores (batch,) of one candidate with rows counted as in `counts` of shape (batch, n)."""
+    """Scores (batch,) of one candidate with validated rows counted as in `counts` of shape (batch, n_validated)."""
     oof = _out_of_fold(predicted, task)
     columns = (Column(find_metric(task.metric)),)
     return np.asarray(score_batch(oof, counts * oof.row_weights, columns)[:, 0])
 
 
 def _out_of_fold(predicted: Floats, task: InnerTask) -> OutOfFold:
-    """Predictions of one candidate as the metrics take them; rows not validated hold nothing that counts."""
-    filled = np.where((task.fold >= 0)[:, None], predicted, 1.0 / task.n_classes)
+    """Predictions of one candidate for the validated rows, as the metrics take them."""
+    rows = task.validated
     return OutOfFold(
-        labels=task.labels,
-        probabilities=filled[None],
-        fold=task.fold[None],
+        labels=task.labels[rows],
+        probabilities=predicted[rows].astype(np.float64, copy=False)[None],
+        fold=task.fold[rows][None],
         classes=tuple(str(number) for number in range(task.n_classes)),
         positive=task.positive,
-        weights=task.weights,
-        groups=task.groups,
+        weights=None if task.weights is None else task.weights[rows],
+        groups=None if task.groups is None else task.groups[rows],
     )
 
 
@@ -224,7 +224,7 @@ class _Differences:
 def _compare(
     probabilities: Floats | Sequence[Floats], task: InnerTask, behind: Floats, winner: int, counts: Floats
 ) -> _Differences:
-    """Distances from the winner over the draws `counts` of shape (B, n).
+    """Distances from the winner over the draws `counts` of shape (B, n_validated).
 
     A first part of the draws sets those far behind aside; they keep the deviation found there, and leave the family
     that the critical value is for, as in a step-down test.

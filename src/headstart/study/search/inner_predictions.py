@@ -6,6 +6,7 @@ import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -75,6 +76,11 @@ class InnerTask:
     positive: int | None = None
     weights: Floats | None = None
     groups: Integers | None = None
+
+    @cached_property
+    def validated(self) -> Integers:
+        """Rows that some inner fold validates, rising."""
+        return np.flatnonzero(self.fold >= 0)
 
     @property
     def n_folds(self) -> int:
