@@ -15,7 +15,10 @@ Values = TypeVar("Values", Floats, Features)
 Arrays = Mapping[str, npt.NDArray[Any]]
 """Arrays that a fitted head is made of, by name."""
 BlockPredictor = Callable[[Floats], Floats]
-"""Function from a block of standardised features (BLOCK_ROWS, n_features) to values of every row, row by row."""
+"""Function from a block of standardised features (BLOCK_ROWS, n_features) to values of every row, row by row.
+
+Blocks of other sizes may come to it where its `HeadKind.n_unpadded` says so.
+"""
 
 TINY = 1e-12
 
@@ -41,7 +44,9 @@ def standardised(rows: npt.NDArray[Any], arrays: Arrays) -> Floats:
     return centred
 
 
-def in_blocks(features: Features, compute: Callable[[Floats], Floats], n_columns: int) -> Floats:
+def in_blocks(
+    features: Features, compute: Callable[[Floats], Floats], n_columns: int, *, n_unpadded: int = 0
+) -> Floats:
     """Result of `compute` for every row, computed in zero-padded blocks of `BLOCK_ROWS` rows.
 
     Parameters
@@ -50,6 +55,9 @@ def in_blocks(features: Features, compute: Callable[[Floats], Floats], n_columns
     compute : callable
         Function from a block (BLOCK_ROWS, n_features) float64 to (BLOCK_ROWS, n_columns) float64, row by row.
     n_columns : int
+    n_unpadded : int
+        Greatest number of rows of a block where `compute` gives a row the same bits in blocks of every size: none is
+        padded then. Default: 0, it does not.
 
     Returns
     -------
@@ -57,9 +65,10 @@ def in_blocks(features: Features, compute: Callable[[Floats], Floats], n_columns
     """
     n_rows, n_features = features.shape
     result = np.empty((n_rows, n_columns))
-    for start in range(0, n_rows, BLOCK_ROWS):
-        rows = features[start : start + BLOCK_ROWS]
-        block = np.zeros((BLOCK_ROWS, n_features))
+    step = n_unpadded or BLOCK_ROWS
+    for start in range(0, n_rows, step):
+        rows = features[start : start + step]
+        block = np.zeros((len(rows) if n_unpadded else BLOCK_ROWS, n_features))
         block[: len(rows)] = rows
         result[start : start + len(rows)] = compute(block)[: len(rows)]
     return result

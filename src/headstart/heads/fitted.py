@@ -95,10 +95,17 @@ class FittedHead:
 
         def probabilities(features: Features) -> Floats:
             self._check(features)
-            seen = in_blocks(features, lambda block: predict(standardised(block, self.arrays)), n_present)
+            seen = self._in_blocks(features, predict, n_present)
             return over_all_classes(seen, self.arrays["present"])
 
         return probabilities
+
+    def _in_blocks(self, features: Features, predict: BlockPredictor, n_columns: int) -> Floats:
+        """Values of `predict` (n_rows, n_columns) for rows of features as they come."""
+        n_unpadded = KINDS[self.spec.kind].n_unpadded(self.arrays) if self._has_learned else 0
+        return in_blocks(
+            features, lambda block: predict(standardised(block, self.arrays)), n_columns, n_unpadded=n_unpadded
+        )
 
     def _check(self, features: Features) -> None:
         check_features(features)
@@ -134,11 +141,7 @@ class FittedHead:
         self._check(features)
         predict = predictors([head.spec for head in heads], self.arrays)
         n_present = int(np.count_nonzero(self.arrays["present"]))
-        seen = in_blocks(
-            features,
-            lambda block: np.concatenate(predict(standardised(block, self.arrays)), axis=1),
-            n_present * len(heads),
-        )
+        seen = self._in_blocks(features, lambda block: np.concatenate(predict(block), axis=1), n_present * len(heads))
         return np.stack([over_all_classes(part, self.arrays["present"]) for part in np.split(seen, len(heads), axis=1)])
 
     def _has_arrays_of(self, other: FittedHead) -> bool:

@@ -81,6 +81,10 @@ def _linear_products(spec: HeadSpec, size: FitSize) -> float:
     return float(size.n_features * size.n_classes)
 
 
+def _always_padded(arrays: Arrays) -> int:
+    return 0
+
+
 def _no_damage(arrays: Arrays) -> str:
     return ""
 
@@ -114,6 +118,9 @@ class HeadKind:
     predictors : callable, optional
         Function from (specs, arrays) to one that gives the probabilities of several heads with the same arrays for a
         block, each as `predictor` does: what they have in common is computed once. Default: head after head.
+    n_unpadded : callable
+        Function from arrays to the greatest number of rows of a block, where the predictor gives a row the same bits
+        in blocks of every size. Default: 0, it does not, and blocks are padded to BLOCK_ROWS rows.
     n_products : callable
         Function from (spec, FitSize) to the multiply-adds to predict one row. Default: those of one linear map.
     lengths : mapping of str to str
@@ -146,6 +153,7 @@ class HeadKind:
     cost: Callable[[HeadSpec, FitSize], FitCost]
     scores: Callable[[HeadSpec, Arrays], ClassScores] | None = None
     predictors: Callable[[Sequence[HeadSpec], Arrays], Callable[[Floats], list[Floats]]] | None = None
+    n_unpadded: Callable[[Arrays], int] = _always_padded
     n_products: Callable[[HeadSpec, FitSize], float] = _linear_products
     lengths: Mapping[str, str] = field(default_factory=dict)
     damage: Callable[[Arrays], str] = _no_damage

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,13 @@ from headstart.heads.arithmetic import (
     unit_rows,
 )
 from headstart.heads.kinds import FitCost, FitSize, HeadKind, HeadSpec, Layout, Setting, register_head
+from headstart.heads.neighbours import ROWS_AT_ONCE, KeptRows, Neighbours
 from headstart.heads.scores import ClassScores, ScoreGradient
 from headstart.heads.training_rows import Integers, TrainingRows
 
 MAX_KEPT = 8192
+MAX_COMPARED = 2000
+"""Kept rows up to which all are compared in float64; of more, those that may be the nearest."""
 
 
 def fit_knn(
@@ -70,6 +73,20 @@ def knn_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
 
 def knn_predictors(specs: Sequence[HeadSpec], arrays: Arrays) -> Callable[[Floats], list[Floats]]:
     """The same for several heads on the same training rows: similarities are computed once."""
+    return (_predict_by_nearest if _keeps_many(arrays) else _predict_by_all)(specs, arrays)
+
+
+def _keeps_many(arrays: Arrays) -> bool:
+    """Whether so many rows are kept that only those which may have a vote are compared in float64."""
+    return len(arrays["rows"]) > MAX_COMPARED
+
+
+def _n_unpadded(arrays: Arrays) -> int:
+    return ROWS_AT_ONCE if _keeps_many(arrays) else 0
+
+
+def _predict_by_all(specs: Sequence[HeadSpec], arrays: Arrays) -> Callable[[Floats], list[Floats]]:
+    """Shares of the votes for every spec, from the similarities to all kept rows."""
     similarity = linear_map(unit_rows(standardised(arrays["rows"], arrays)).T)  # (d, n)
     n_classes = int(np.count_nonzero(arrays["present"]))
     count = linear_map(np.eye(n_classes)[arrays["row_classes"]] * arrays["row_weights"][:, None])  # (n, classes)
@@ -84,6 +101,43 @@ def knn_predictors(specs: Sequence[HeadSpec], arrays: Arrays) -> Callable[[Float
         return [shares(spec, similarities) for spec in specs]
 
     return predict
+
+
+def _predict_by_nearest(specs: Sequence[HeadSpec], arrays: Arrays) -> Callable[[Floats], list[Floats]]:
+    """The same from the similarities to those kept rows alone that may have a vote."""
+    kept, count = KeptRows.of(arrays), _counter(arrays)
+    n_nearest = min(max(spec.whole("k") for spec in specs) + 1, len(arrays["rows"]))
+
+    def counts(spec: HeadSpec, found: Neighbours) -> Floats:
+        return count(_VOTES[str(spec.settings["votes"])](found.similarities, spec.whole("k")), found.places)
+
+    def shares(spec: HeadSpec, found: Neighbours, instead: Mapping[int, Neighbours]) -> Floats:
+        counted = counts(spec, found)
+        for row, more in instead.items():
+            counted[row] = counts(spec, more)[0]
+        counted += spec.number("smoothing")
+        return np.asarray(counted / counted.sum(axis=1, keepdims=True))
+
+    def predict(block: Floats) -> list[Floats]:
+        found, instead = kept.nearest(block, n_nearest)
+        return [shares(spec, found, instead) for spec in specs]
+
+    return predict
+
+
+def _counter(arrays: Arrays) -> Callable[[Floats, Integers], Floats]:
+    """Function from votes and the kept rows that have them, both (n, n_near), to weighted votes (n, classes).
+
+    They are added in the order of the rows, so that votes of 0 between them change no bit.
+    """
+    n_classes, classes, weights = int(np.count_nonzero(arrays["present"])), arrays["row_classes"], arrays["row_weights"]
+
+    def count(votes: Floats, places: Integers) -> Floats:
+        cells = classes[places] + n_classes * np.arange(len(places))[:, None]
+        counted = np.bincount(cells.ravel(), (votes * weights[places]).ravel(), n_classes * len(places))
+        return np.asarray(counted.reshape(len(places), n_classes), dtype=np.float64)  # counts of no rows are whole
+
+    return count
 
 
 def knn_scores(spec: HeadSpec, arrays: Arrays) -> ClassScores:
@@ -234,6 +288,7 @@ register_head(
         predictors=knn_predictors,
         scores=knn_scores,
         cost=_cost,
+        n_unpadded=_n_unpadded,
         n_products=_n_products,
         damage=_damage,
         grids={
