@@ -66,7 +66,7 @@ class KeptRows:
         """Largest difference between similarities in float32 and in float64 that is reckoned with.
 
         The errors of d additions, each of at most 2^-24, add up as a random walk does, and partial sums are smaller
-        than 1: among 5,000,000 similarities by 1,488 features of photographs the largest was a twentieth of this.
+        than 1: among 5,000,000 similarities by 1,488 features of real images the largest was a twentieth of this.
         """
         return float(2.0**-22 * np.sqrt(self.directions.shape[1]))
 
