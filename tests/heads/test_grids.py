@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headstart.errors import InputError
-from headstart.heads import HeadSpec, cost, grid, searchable_kinds, total_cost
+from headstart.heads import HeadSpec, cost, grid, prediction_cost, searchable_kinds, total_cost
 
 
 @pytest.mark.parametrize("name", ["quick", "wide"])
@@ -48,3 +48,12 @@ def test_costs_grow_with_the_data_and_count_shared_work_once():
     assert cost(snapshots[0], 500, 512, 2, precision="bf16") < cost(snapshots[0], 500, 512, 2)
     assert cost(HeadSpec("dense", {"layers": 3}), 500, 512, 2) > cost(snapshots[1], 500, 512, 2)
     assert total_cost(grid(), 500, 512, 2) < sum(cost(spec, 500, 512, 2) for spec in grid())
+
+
+def test_predictions_of_neighbours_are_counted_once_for_all_heads_and_those_of_others_for_each():
+    knn, svm = ([spec for spec in grid("wide") if spec.kind == kind] for kind in ("knn", "svm"))
+    assert prediction_cost(knn, 500, 512, 2) == prediction_cost(knn[:1], 500, 512, 2) == 2 * 500 * 512 / 30e9
+    assert prediction_cost(svm, 500, 512, 2) == pytest.approx(len(svm) * prediction_cost(svm[:1], 500, 512, 2))
+    both = prediction_cost([*svm, *knn], 500, 512, 2)
+    assert both == pytest.approx(prediction_cost(svm, 500, 512, 2) + prediction_cost(knn, 500, 512, 2))
+    assert prediction_cost(knn, 8192, 512, 2) == prediction_cost(knn, 100_000, 512, 2) == 8192 * 512 / 30e9

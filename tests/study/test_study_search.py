@@ -14,7 +14,7 @@ from helpers import write_candidates
 
 from headstart.data.split.make import make_split
 from headstart.errors import InputError, RunError
-from headstart.heads import HeadSpec, fit_heads, plan_chunks
+from headstart.heads import HeadSpec, fit_heads, plan_chunks, prediction_cost, total_cost
 from headstart.metrics import evaluate, find_metric
 from headstart.results.candidates_table import read_candidates
 from headstart.results.writers.candidates import candidate_rows, fold_rows, halving_words, optimism
@@ -468,6 +468,21 @@ def test_seconds_grow_with_the_work_and_shrink_with_workers_and_halving() -> Non
     assert seconds(plan) / 2 < two < 0.6 * seconds(plan)
 
 
+def test_seconds_count_the_predictions_of_neighbours_once_for_all_their_heads() -> None:
+    data, speed, n_sources = make_data(600), MachineSpeed({}, 1.0, compared_s=0.0), 2
+    folds = make_folds(data, "nested:3x2")
+    one, three = (
+        study_seconds(folds, make_plan(tuple(HeadSpec("knn", {"k": k}) for k in ks)), (60, 60), 2, speed=speed)
+        for ks in ((5,), (5, 7, 9))
+    )
+    fitted = [(len(train), len(test)) for fold in folds for train, test in (*fold.inner, (fold.train, fold.test))]
+    heads = [HeadSpec("knn")]
+    fit_s = sum(total_cost(heads, n_rows, 60, 2) for n_rows, _ in fitted)
+    predict_s = sum(n_predicted * prediction_cost(heads, n_rows, 60, 2) for n_rows, n_predicted in fitted)
+    assert one == three == pytest.approx(n_sources * (fit_s + predict_s))
+    assert predict_s > fit_s
+
+
 def test_the_expected_epochs_of_a_race_are_those_it_runs() -> None:
     """With equal seconds for every epoch, the estimate of a race is the number of epochs halving counts."""
     data = make_data()
@@ -475,7 +490,7 @@ def test_the_expected_epochs_of_a_race_are_those_it_runs() -> None:
     folds = make_folds(data)[:1]
     (found,) = run_folds(data, folds, plan)
     assert found.record.halved is not None
-    rows = duration._Rows(18, plan, (6, 6), 2, MachineSpeed({8: 1.0, 16: 1.0}, 1.0))
+    rows = duration._Rows(18, 9, plan, (6, 6), 2, MachineSpeed({8: 1.0, 16: 1.0}, 1.0))
     whole = rows.seconds(plan.candidates) * 2  # 12 trajectories of 4 epochs on 2 inner folds: 96 epochs
     race = duration._halved_seconds("dense", rows, plan.halving, 2)
     assert race / whole == pytest.approx(found.record.halved.epochs[0] / found.record.halved.epochs[1], rel=0.02)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.heads.batched.plan import Chunk, batch_notes, plan_chunks
 from headstart.heads.fit import fit_heads
 from headstart.heads.fitted import FittedHead
-from headstart.heads.grids import cost, grid, total_cost
+from headstart.heads.grids import cost, grid, prediction_cost, total_cost
 from headstart.heads.spec import HeadSpec, searchable_kinds
 from headstart.heads.training_rows import TrainingRows, training_rows
 
@@ -27,6 +27,7 @@ __all__ = [
     "fit_heads",
     "grid",
     "plan_chunks",
+    "prediction_cost",
     "searchable_kinds",
     "total_cost",
     "train_chunk",

@@ -1,4 +1,4 @@
-"""Candidate settings offered by default and what heads cost to fit."""
+"""Candidate settings offered by default, and what heads cost to fit and to predict with."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from headstart.errors import InputError, unknown_name
 from headstart.heads.spec import KINDS, FitSize, HeadSpec
 
 GRID_NAMES = ("quick", "wide", "paper")
+PREDICTION_FLOPS = 30e9
+"""Speed of predictions in float64: half that of a large product, since blocks are small."""
 
 
 def grid(name: str = "quick", *, ordered: bool = False) -> list[HeadSpec]:
@@ -62,3 +64,23 @@ def total_cost(
         shared_seconds[key] = max(found.shared_s, shared_seconds.get(key, 0.0))
         own_seconds += found.own_s
     return own_seconds + sum(shared_seconds.values())
+
+
+def prediction_cost(specs: Iterable[HeadSpec], n_rows: int, n_features: int, n_classes: int) -> float:
+    """Rough seconds to predict one row with all heads, at 30 GFLOP/s; what they compute together is counted once.
+
+    >>> knn = HeadSpec("knn", {"k": 5}), HeadSpec("knn", {"k": 50})
+    >>> prediction_cost(knn, 2000, 1280, 2) == prediction_cost(knn[:1], 2000, 1280, 2)
+    True
+    """
+    size = FitSize(n_rows, n_features, n_classes)
+    shared: dict[str, float] = {}
+    own = 0.0
+    for spec in specs:
+        kind = KINDS[spec.kind]
+        n_products = kind.n_products(spec, size)
+        if kind.predictors is None:
+            own += n_products
+        else:
+            shared[spec.kind] = max(n_products, shared.get(spec.kind, 0.0))
+    return 2 * (own + sum(shared.values())) / PREDICTION_FLOPS

@@ -122,7 +122,8 @@ class HeadKind:
         Function from arrays to the greatest number of rows of a block, where the predictor gives a row the same bits
         in blocks of every size. Default: 0, it does not, and blocks are padded to BLOCK_ROWS rows.
     n_products : callable
-        Function from (spec, FitSize) to the multiply-adds to predict one row. Default: those of one linear map.
+        Function from (spec, FitSize) to the multiply-adds in float64 to predict one row; those in float32 count half.
+        Kinds with `predictors` do the most of their heads' for all. Default: those of one linear map.
     lengths : mapping of str to str
         Letter of a shape to the setting that holds the length.
     damage : callable

@@ -138,6 +138,11 @@ class StudyPlan:
         training_set = candidate.training_set
         return n_images * (1 if training_set.balance == "views" else self.n_views.get(training_set.augment, 1))
 
+    def n_views_predicted(self, candidate: Candidate) -> int:
+        """Number of views of each image that a candidate predicts."""
+        n_views = self.n_views.get(candidate.training_set.augment, 1)
+        return max(1, len(candidate.training_set.predicted_views(range(n_views))))
+
     def score(self, data: StudyData, rows: Integers, probabilities: Floats) -> float:
         """The choosing score of probabilities (n, n_classes) of rows (n,) of a data set; nan where they have none."""
         weights = None if data.weights is None else data.weights[rows]
@@ -147,13 +152,12 @@ class StudyPlan:
     def _scale(self, candidate: Candidate, data: StudyData, n_images: int) -> Scale:
         source = self.source_number(candidate)
         seconds = self.seconds_per_image[source] if self.seconds_per_image else 0.0
-        n_views = self.n_views.get(candidate.training_set.augment, 1)
         return Scale(
             n_images,
             data.widths[source],
             data.n_classes,
             seconds,
             n_rows_per_image=self.rows_of(candidate, n_images) / n_images,
-            n_views_trained=n_views,
-            n_views_predicted=max(1, len(candidate.training_set.predicted_views(range(n_views)))),
+            n_views_trained=self.n_views.get(candidate.training_set.augment, 1),
+            n_views_predicted=self.n_views_predicted(candidate),
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from headstart.heads import Chunk, HeadSpec, TrainingRows, total_cost, training_rows
+from headstart.heads import Chunk, HeadSpec, TrainingRows, prediction_cost, total_cost, training_rows
 from headstart.heads.batched.plan import STEPS_PER_EPOCH, batch_rows
 from headstart.metrics import OutOfFold, find_metric
 from headstart.metrics.bootstrap import Column, score_batch
@@ -174,7 +174,7 @@ def study_seconds(
     *,
     speed: MachineSpeed | None = None,
 ) -> float:
-    """About how many seconds `run_folds` takes: inner fits, comparisons, and the fits that are judged.
+    """About how many seconds `run_folds` takes: inner fits, comparisons, the fits that are judged, and predictions.
 
     For searches over dense heads usually within a factor of 1.5; for the other kinds half or double is usual, since
     how long they take depends on the features.
@@ -209,9 +209,10 @@ def _n_compared(plan: StudyPlan) -> float:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Seconds of fitting heads on so many rows, the work they share counted once."""
+    """Seconds of fitting heads on so many images and predicting others, the work they share counted once."""
 
     n_rows: int
+    n_predicted: int
     plan: StudyPlan
     widths: Sequence[int]
     n_classes: int
@@ -227,20 +228,22 @@ class _Rows:
         """Modelled seconds of candidates of one source and one training set."""
         n_rows, heads = self.plan.rows_of(members[0], self.n_rows), [one.head for one in members]
         width, precision = self.widths[self.plan.source_number(members[0])], self.plan.train_precision
-        return total_cost(heads, n_rows, width, self.n_classes, precision=precision)
+        n_predicted = self.n_predicted * self.plan.n_views_predicted(members[0])
+        fitting = total_cost(heads, n_rows, width, self.n_classes, precision=precision)
+        return fitting + n_predicted * prediction_cost(heads, n_rows, width, self.n_classes)
 
 
 def _fold_seconds(
     fold: OuterFold, plan: StudyPlan, widths: Sequence[int], n_classes: int, speed: MachineSpeed
 ) -> float:
-    n_inner = round(_mean_inner_rows([fold]))
-    inner = _Rows(n_inner, plan, widths, n_classes, speed)
+    n_validated = round(float(np.mean([len(validation) for _, validation in fold.inner])))
+    inner = _Rows(round(_mean_inner_rows([fold])), n_validated, plan, widths, n_classes, speed)
     if plan.halving is None:
         seconds = inner.seconds(plan.candidates) * len(fold.inner)
     else:
         kinds = dict.fromkeys(head.kind for head in plan.heads)
         seconds = sum(_halved_seconds(kind, inner, plan.halving, len(fold.inner)) for kind in kinds)
-    outer = _Rows(len(fold.train), plan, widths, n_classes, speed)
+    outer = _Rows(len(fold.train), len(fold.test), plan, widths, n_classes, speed)
     n_judged = len({candidate.source for candidate in plan.candidates}) if len(fold.test) else 1
     n_judged += N_MEMBERS if plan.ensemble else 0
     some = _spread(plan.candidates, _TRIAL_LANES**2)

@@ -269,7 +269,8 @@ def _cost(spec: HeadSpec, size: FitSize) -> FitCost:
 
 
 def _n_products(spec: HeadSpec, size: FitSize) -> float:
-    return float(size.n_features * min(size.n_rows, MAX_KEPT))  # every image is compared with every row kept
+    n_kept = min(size.n_rows, MAX_KEPT)  # every image is compared with each of them
+    return size.n_features * n_kept * (0.5 if n_kept > MAX_COMPARED else 1.0)
 
 
 register_head(

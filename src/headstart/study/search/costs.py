@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headstart.heads import HeadSpec, cost
-from headstart.heads.spec import KINDS, FitSize
+from headstart.heads import HeadSpec, cost, prediction_cost
 
 N_PREDICTED = 1000
 """Images predicted after one fit: what the fit and the predictions are weighed by."""
@@ -62,7 +61,7 @@ def candidate_cost(head: HeadSpec, scale: Scale) -> float:
 def prediction_seconds(head: HeadSpec, scale: Scale) -> float:
     """Rough seconds to predict one image from its features, at 30 GFLOP/s in float64.
 
-    Heads that keep training rows compare each image with all of them: kNN with every row, an SVM with about half.
+    Heads that keep training rows compare each image with all of them: kNN with every row, in float32 where there are
+    more than 2,000, an SVM with about half.
     """
-    size = FitSize(scale.n_rows, scale.n_features, scale.n_classes)
-    return 2 * KINDS[head.kind].n_products(head, size) / 30e9
+    return prediction_cost([head], scale.n_rows, scale.n_features, scale.n_classes)
