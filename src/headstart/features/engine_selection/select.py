@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from headstart.data.preparation import Preparation
     from headstart.features.cache import FeatureCache
 
-WORTH_AN_ENGINE: Final = 3e11
+WORTH_AN_ENGINE: Final = 6e10
 """Multiply-adds of a whole data set from which an engine other than the reference pays."""
 _SAMPLE: Final = (16, 64)
 _TIMED: Final = 8
