@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -33,6 +35,7 @@ from headstart.errors import first_few, plural
 from headstart.progress import Progress, Silent
 
 _CHUNK: Final = 32  # images per task of a thread
+_SMALL_PIXELS: Final = 1 << 14
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -283,8 +286,12 @@ def _examine_all(
 ) -> list[ImageFacts]:
     chunks = [range(start, min(start + _CHUNK, len(dataset))) for start in range(0, len(dataset), _CHUNK)]
 
+    one_at_a_time = threading.Lock()
+
     def examine_chunk(rows: range) -> list[ImageFacts]:
-        return [examine(dataset, row, max_pixels, channels) for row in rows]
+        first = examine(dataset, rows[0], max_pixels, channels)
+        with one_at_a_time if _is_small(first) else nullcontext():
+            return [first, *(examine(dataset, row, max_pixels, channels) for row in rows[1:])]
 
     records: list[ImageFacts] = []
     task = progress.task("Audit", len(dataset), "images")
@@ -293,6 +300,11 @@ def _examine_all(
             records += found
             done(len(found))
     return records
+
+
+def _is_small(facts: ImageFacts) -> bool:
+    """Whether an image is so small that threads which look at such side by side would wait for one another most."""
+    return facts.header is not None and facts.header.width * facts.header.height <= _SMALL_PIXELS
 
 
 def _duplicates(records: Sequence[ImageFacts]) -> tuple[tuple[int, ...], ...]:

@@ -93,7 +93,8 @@ def _pixel_hash(decoded: Decoded) -> str:
 def _rgb_hash(image: Image.Image) -> str:
     """SHA-256 of size and RGB pixels, strip by strip: copying a photograph costs more than hashing it."""
     digest = hashlib.sha256(f"{image.width}x{image.height}".encode())
+    is_small = image.width * image.height <= _STRIP_PIXELS
     for _, box in row_strips(image.size, n_pixels=_STRIP_PIXELS):
-        strip = image.crop(box)
+        strip = image if is_small else image.crop(box)
         digest.update((strip if strip.mode == "RGB" else strip.convert("RGB")).tobytes())
     return digest.hexdigest()

@@ -61,7 +61,7 @@ def file_facts(encoded: bytes, picture: Image.Image) -> FileFacts:
 
 def _metadata(encoded: bytes) -> tuple[str, str, float | None]:
     known = find_format(encoded)
-    if known is None or known.name not in _WITH_EXIF:
+    if known is None or known.name not in _WITH_EXIF or (known.name == "PNG" and not _may_have_exif(encoded)):
         return "", "", None
     try:
         with QUIET_PILLOW, known.open(io.BytesIO(encoded)) as image:
@@ -74,6 +74,11 @@ def _metadata(encoded: bytes) -> tuple[str, str, float | None]:
             return compression, *_exif(image.getexif())
     except DAMAGE:
         return "", "", None
+
+
+def _may_have_exif(encoded: bytes) -> bool:
+    """Whether a PNG may have a chunk of EXIF, or a text of its name: most have none, and opening them again is slow."""
+    return b"eXIf" in encoded or b"exif" in encoded
 
 
 def _exif(exif: Image.Exif) -> tuple[str, float | None]:
@@ -99,10 +104,13 @@ def _border(picture: Image.Image) -> tuple[float, float, float, float]:
         (max(0, width - _BORDER), 0, width, height),
     )
     if width * height <= _SMALL_PIXELS:
-        whole = np.asarray(picture.convert("RGB"))
+        whole = np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
         parts = [whole[top:bottom, left:right] for left, top, right, bottom in sides]
     else:
         parts = [np.asarray(picture.crop(side).convert("RGB")) for side in sides]
-    pixels = np.concatenate([part.reshape(-1, 3) for part in parts]).astype(np.float32)
-    red, green, blue = pixels.mean(axis=0).round(3).tolist()
-    return red, green, blue, round(float(pixels.std(axis=0).mean()), 3)
+    pixels = np.concatenate([part.reshape(-1, 3) for part in parts]).astype(np.float64)
+    totals, n_pixels = pixels.sum(axis=0), len(pixels)  # whole numbers, exact as their squares are
+    red, green, blue = (totals.astype(np.float32) / np.float32(n_pixels)).round(3).tolist()
+    squares = np.einsum("ij,ij->j", pixels, pixels)
+    spread = np.sqrt(n_pixels * squares - totals * totals) / n_pixels
+    return red, green, blue, round(float(spread.sum()) / 3, 3)

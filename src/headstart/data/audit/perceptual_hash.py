@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.fft import dctn
 
 from headstart.data.groups import number_by_appearance
-from headstart.data.images.strips import row_strips
+from headstart.data.images.strips import STRIP_PIXELS, row_strips
 
 MAX_HAMMING: Final = 6
 """Bits of 64 by which near-duplicate candidates may differ; `docs/data.md` gives the measurement behind it."""
@@ -44,6 +44,9 @@ def thumbnail(image: Image.Image) -> NDArray[np.uint8]:
 
 def _reduced(image: Image.Image, across: int, down: int) -> Image.Image:
     """Picture in grey, averaged over so many pixels; strip by strip, as a large one would not fit in grey too."""
+    if image.width * image.height <= STRIP_PIXELS:
+        grey = image if image.mode == "L" else image.convert("L")
+        return grey if across == down == 1 else grey.reduce((across, down))
     size = (-(-image.width // across), -(-image.height // down))
     made = Image.new("L", size)
     for rows, box in row_strips(image.size, multiple=down):

@@ -148,7 +148,7 @@ class FilePixels(ImageSource):
     def _read(self, name: str, n_bytes: int | None) -> bytes:
         path = self.path(name)
         try:
-            if self.confined and not Path(os.path.realpath(path, strict=True)).is_relative_to(self.root):
+            if self.confined and not self._is_inside(path, name):
                 raise ImageError(
                     name, f"a link that leads outside {self.root}; copy the file there, or use --allow-outside"
                 )
@@ -166,6 +166,10 @@ class FilePixels(ImageSource):
             raise ImageError(name, reason) from error
         except (OSError, ValueError) as error:
             raise ImageError(name, _refusal(error)) from error
+
+    def _is_inside(self, path: Path, name: str) -> bool:
+        """Whether a file lies in the folder once all links are followed, those of its name alone where it has none."""
+        return _has_no_links(self.root, name) or Path(os.path.realpath(path, strict=True)).is_relative_to(self.root)
 
     def proposed_groups(self) -> GroupProposal | None:
         """See `ImageSource.proposed_groups`."""
@@ -195,6 +199,19 @@ def note_damage(pixels: ImageSource, name: str, missing: str) -> None:
     """Note what is missing of a picture, where such pictures are taken: of a copy of one that was decoded, say."""
     if isinstance(pixels, FilePixels) and pixels.damage is not None:
         pixels.damage[name] = missing
+
+
+def _has_no_links(root: Path, name: str) -> bool:
+    """Whether neither a file nor a folder between it and the root is a link; False where that cannot be told so."""
+    parts = name.split("/")
+    if os.name != "posix" or "" in parts or "." in parts or ".." in parts:
+        return False
+    path = str(root)
+    for part in parts:
+        path = f"{path}/{part}"
+        if stat.S_ISLNK(os.lstat(path).st_mode):
+            return False
+    return True
 
 
 def _check_regular(name: str, status: os.stat_result) -> None:
