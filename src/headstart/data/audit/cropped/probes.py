@@ -53,24 +53,32 @@ class Probes:
                 for angle in angles
             ]
         )
-        self._operators = [_operator(one) for one in self.maps]
+        self._operators = [_by_parity(_operator(one)) for one in self.maps]
 
     def __len__(self) -> int:
         return len(self.maps)
 
-    def described(self, low: LowFrequencies, number: int) -> NDArray[np.float32]:
-        """Descriptions of what a probe shows of some pictures; see `described`."""
-        return _whole(low @ self._operators[number].T)
+    def views(self, low: NDArray[np.float32]) -> NDArray[np.int8]:
+        """Descriptions of what every probe shows of pictures in each orientation; see `described`.
 
+        Bit 1 of an orientation mirrors, bit 2 flips, bit 4 exchanges rows and columns before. Mirroring and flipping
+        change the signs of some frequencies alone, so that each probe is worked out once for all four of these.
 
-def oriented(low: LowFrequencies, orientation: int) -> Floats:
-    """Low frequencies of pictures in an orientation: bit 1 mirrors, bit 2 flips, bit 4 exchanges rows and columns."""
-    signs = (-1.0) ** np.arange(N_FREQUENCIES)
-    turned = low.reshape(len(low), N_FREQUENCIES, N_FREQUENCIES)
-    turned = turned.swapaxes(1, 2) if orientation & 4 else turned
-    turned = turned * signs[:, None] if orientation & 2 else turned
-    turned = turned * signs if orientation & 1 else turned
-    return np.asarray(turned.reshape(len(low), -1), dtype=np.float64)
+        Returns
+        -------
+        ndarray of shape (8, n_probes, n_images, 96), int8
+        """
+        views = np.empty((N_ORIENTATIONS, len(self), len(low), N_NUMBERS), dtype=np.int8)
+        upright = low.astype(np.float64).reshape(-1, N_FREQUENCIES, N_FREQUENCIES)
+        for exchanged, turned in ((0, upright), (4, upright.swapaxes(1, 2))):
+            parts = [turned[:, i::2, j::2].reshape(len(low), -1) for i in (0, 1) for j in (0, 1)]
+            for number, operators in enumerate(self._operators):
+                even, odd, down, both = (part @ operator for part, operator in zip(parts, operators, strict=True))
+                for flipped in (0, 2):
+                    same, changed = (even + down, odd + both) if not flipped else (even - down, odd - both)
+                    views[exchanged + flipped, number] = _whole(same + changed)
+                    views[exchanged + flipped + 1, number] = _whole(same - changed)
+        return views
 
 
 def orientation_matrix(orientation: int) -> Floats:
@@ -99,13 +107,19 @@ def described(low: LowFrequencies) -> NDArray[np.float32]:
     The product of two of them is 127 squared times the correlation of both pictures inside a disc. No sum of it leaves
     the numbers that single precision holds exactly.
     """
-    return _whole(low @ _operator(np.eye(2, 3)).T)
+    return _whole(low @ _operator(np.eye(2, 3)).T).astype(np.float32)
 
 
-def _whole(values: Floats) -> NDArray[np.float32]:
-    lengths = np.linalg.norm(values, axis=1, keepdims=True)
-    whole = np.round(UNIT * values / np.maximum(lengths, _FLAT))
-    return np.where(lengths > _FLAT, whole, 0).astype(np.float32)
+def _whole(values: Floats) -> Floats:
+    lengths = np.sqrt(np.einsum("ij,ij->i", values, values))
+    values = values * np.where(lengths > _FLAT, UNIT / np.maximum(lengths, _FLAT), 0.0)[:, None]
+    return np.rint(values, out=values)
+
+
+def _by_parity(operator: Floats) -> list[Floats]:
+    """Parts of an operator (36, 96) for frequencies that are even or odd down, and within these across."""
+    grid = operator.T.reshape(N_FREQUENCIES, N_FREQUENCIES, N_NUMBERS)
+    return [np.ascontiguousarray(grid[i::2, j::2]).reshape(-1, N_NUMBERS) for i in (0, 1) for j in (0, 1)]
 
 
 def _operator(probe: Floats) -> Floats:

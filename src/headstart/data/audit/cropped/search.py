@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 
 from headstart.data.audit.copies import FoundCopies
 from headstart.data.audit.cropped.probes import (
-    N_NUMBERS,
     N_ORIENTATIONS,
     UNIT,
     described,
     low_frequencies,
     orientation_matrix,
-    oriented,
     probes,
 )
 from headstart.data.audit.cropped.registration import Agreement, halved, registered_agreement, screened
@@ -172,11 +170,11 @@ def _nearest(low: NDArray[np.float32], reach: int, n_threads: int) -> tuple[_Pai
     Of very many pictures only those that have the most alike one are kept; the pairs of others are counted.
     """
     n_nearest = min(_NEAREST[1], max(_NEAREST[0], _MAX_SCREENED // len(low)))
-    views = _views(low) if reach == len(low) else None
+    views = probes().views(low) if reach == len(low) else None
 
     def nearest_of(block: tuple[Rows, int]) -> NDArray[np.int32]:
         rows, first = block
-        shown = _views(low[first : first + reach]) if views is None else views
+        shown = probes().views(low[first : first + reach]) if views is None else views
         return _nearest_of_block(described(low[rows]), shown, rows, first, n_nearest)
 
     with ThreadPoolExecutor(n_threads) as pool:
@@ -195,17 +193,6 @@ def _blocks(n_images: int, reach: int) -> Iterator[tuple[Rows, int]]:
     for start in range(0, n_images, step):
         rows = np.arange(start, min(n_images, start + step))
         yield rows, max(0, min(n_images - reach, (start + int(rows[-1]) + 1 - reach) // 2))
-
-
-def _views(low: NDArray[np.float32]) -> NDArray[np.int8]:
-    """Numbers that every probe gives for pictures in every orientation: (orientations, probes, pictures, numbers)."""
-    shown = probes()
-    views = np.empty((N_ORIENTATIONS, len(shown), len(low), N_NUMBERS), dtype=np.int8)
-    for orientation, of_orientation in enumerate(views):
-        turned = oriented(low, orientation)
-        for number, view in enumerate(of_orientation):
-            view[:] = shown.described(turned, number)
-    return views
 
 
 def _nearest_of_block(
@@ -241,9 +228,13 @@ def _most_alike(fixed: NDArray[np.float32], views: NDArray[np.int8], own: tuple[
         found += n_probes - 1 - number
         np.maximum(highest, found, out=highest)
     highest[own] = 0
-    joined = highest.astype(np.int64)
-    keys = joined // n_probes * n_others + np.arange(n_others)[::-1]
+    fits = (UNIT**2 + 1) * n_others < np.iinfo(np.int32).max
+    joined = highest.astype(np.int32 if fits else np.int64)
+    keys = joined // n_probes
+    keys *= n_others
+    keys += np.arange(n_others, dtype=keys.dtype)[::-1]
     n_taken = min(_OF_ONE_ORIENTATION, n_others)
-    chosen = np.argpartition(-keys, n_taken - 1, axis=1)[:, :n_taken]
+    least = np.partition(keys, n_others - n_taken, axis=1)[:, n_others - n_taken, None]
+    chosen = np.nonzero(keys >= least)[1].reshape(-1, n_taken)
     best = n_probes - 1 - np.take_along_axis(joined, chosen, axis=1) % n_probes
-    return np.take_along_axis(keys, chosen, axis=1), best
+    return np.take_along_axis(keys, chosen, axis=1).astype(np.int64), best.astype(np.int64)
