@@ -24,6 +24,7 @@ _REDUCING_GAP: Final = 3.0
 _N_BANDS: Final = MAX_HAMMING + 1
 _MAX_ALIKE: Final = 32  # images of one hash that are paired with each other; the rest is paired with the first
 _BLOCK: Final = 1 << 21  # pairs compared at a time
+_COMPARED: Final = 1 << 16  # pairs of two kinds of hashes compared at a time, which a core's cache holds
 _BATCH: Final = 4096  # thumbnails transformed at a time
 _SET_BITS: Final = np.array([bin(value).count("1") for value in range(1 << 16)], dtype=np.uint8)
 
@@ -127,7 +128,7 @@ def close_pairs_between(
     limit = max(10_000, 2 * len(first)) if max_pairs is None else max_pairs
     masks = _band_masks(max_hamming + 1)
     crowd = max(256, 20_000_000 // max(1, len(first)))
-    found, n_left_out = np.empty((0, 3), dtype=np.int64), 0
+    found, n_new, n_left_out = [np.empty((0, 3), dtype=np.int64)], 0, 0
     for band, mask in enumerate(masks):
         keys = second & mask
         order = np.argsort(keys, kind="stable")
@@ -135,21 +136,41 @@ def close_pairs_between(
         n_all = np.searchsorted(keys[order], first & mask, side="right") - low
         n_alike = np.minimum(n_all, crowd)
         n_left_out += int((n_all - n_alike).sum())
-        edges = np.searchsorted(np.cumsum(n_alike), np.arange(_BLOCK, int(n_alike.sum()) + _BLOCK, _BLOCK))
+        edges = np.searchsorted(np.cumsum(n_alike), np.arange(_COMPARED, int(n_alike.sum()) + _COMPARED, _COMPARED))
         for rows in np.split(np.arange(len(first)), np.unique(edges)):
-            left = np.repeat(rows, n_alike[rows])
-            within = np.arange(len(left)) - np.repeat(np.cumsum(n_alike[rows]) - n_alike[rows], n_alike[rows])
-            right = order[np.repeat(low[rows], n_alike[rows]) + within]
-            differing = first[left] ^ second[right]
-            distance = _count_bits(differing)
-            new = np.flatnonzero((left < right) & (distance <= max_hamming))
-            for earlier in masks[:band]:
-                new = new[(differing[new] & earlier) != 0]
-            found = np.concatenate([found, np.stack([left[new], right[new], distance[new]], axis=1)])
-            if len(found) > 4 * limit:
-                n_left_out += len(found) - limit
-                found = _closest(found, limit)
-    return _closest(found, limit)[:, :2], n_left_out + max(0, len(found) - limit)
+            places = _consecutive(low[rows], n_alike[rows])
+            pairs = np.repeat(rows, n_alike[rows]), order[places]
+            new = _close_among(first[pairs[0]] ^ second[pairs[1]], pairs, masks[:band], max_hamming)
+            if len(new):
+                found.append(new)
+                n_new += len(new)
+            if n_new > 4 * limit:
+                found, n_left_out = [_closest(np.concatenate(found), limit)], n_left_out + n_new - limit
+                n_new = limit
+    return _closest(np.concatenate(found), limit)[:, :2], n_left_out + max(0, n_new - limit)
+
+
+def _consecutive(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """So many numbers from each start on, one run after the other."""
+    numbers = np.repeat(starts - np.cumsum(counts) + counts, counts)
+    numbers += np.arange(len(numbers))
+    return numbers
+
+
+def _close_among(
+    differing: NDArray[np.uint64],
+    pairs: tuple[NDArray[np.int64], NDArray[np.int64]],
+    earlier: list[np.uint64],
+    max_hamming: int,
+) -> NDArray[np.int64]:
+    """Those of some pairs (row, later row, distance) that differ in few bits, yet in each of some earlier bands."""
+    distance = _count_bits(differing)
+    close = np.flatnonzero(distance <= max_hamming)
+    left, right, differing = pairs[0][close], pairs[1][close], differing[close]
+    new = left < right
+    for mask in earlier:
+        new &= (differing & mask) != 0
+    return np.stack([left[new], right[new], distance[close[new]]], axis=1)
 
 
 def near_pairs(
@@ -258,9 +279,9 @@ def _close_in_bucket(
     return np.stack([bucket[part][left[new]], bucket[right[new]], distance[left[new], right[new]]], axis=1)
 
 
-def _count_bits(values: NDArray[np.uint64]) -> NDArray[np.int64]:
+def _count_bits(values: NDArray[np.uint64]) -> NDArray[np.uint8]:
     if hasattr(np, "bitwise_count"):  # NumPy 2
-        return np.bitwise_count(values).astype(np.int64)
+        return np.asarray(np.bitwise_count(values))
     parts = np.ascontiguousarray(values).view(np.uint16).reshape(*values.shape, 4)
-    counts: NDArray[np.int64] = _SET_BITS[parts].sum(axis=-1, dtype=np.int64)
+    counts: NDArray[np.uint8] = _SET_BITS[parts].sum(axis=-1, dtype=np.uint8)
     return counts

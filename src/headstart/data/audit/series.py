@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Final
 
 import numpy as np
@@ -233,7 +232,7 @@ def _beginnings(names: Sequence[str]) -> Iterator[str]:
 
 def _between_and_field(names: Sequence[str]) -> tuple[str, str]:
     """Expressions of what separates the fields of names, and of a field; the first is empty where nothing does."""
-    used = {one for name in names for one in PurePosixPath(name).stem if one in _SEPARATORS}
+    used = set("".join(_stem_and_suffix(name)[0] for name in names))
     listed = "".join(one for one in _SEPARATORS if one in used)
     if not listed:
         return "", ""
@@ -241,7 +240,14 @@ def _between_and_field(names: Sequence[str]) -> tuple[str, str]:
 
 
 def _extension(names: Sequence[str]) -> str:
-    return r"\.\w+$" if all(PurePosixPath(name).suffix for name in names) else "$"
+    return r"\.\w+$" if all(_stem_and_suffix(name)[1] for name in names) else "$"
+
+
+def _stem_and_suffix(name: str) -> tuple[str, str]:
+    """Both as `pathlib` has them, which takes many times as long."""
+    own = name.rpartition("/")[2]
+    place = own.rfind(".")
+    return (own[:place], own[place:]) if 0 < place < len(own) - 1 else (own, "")
 
 
 def _groups(names: Sequence[str], pattern: str) -> Integers | None:
@@ -313,5 +319,5 @@ def _of_same_class(classes: Sequence[tuple[Integers, Integers]], generator: np.r
     """For every row another of its class, drawn at random; `classes` are those of `_Looks._classes_of`."""
     drawn = np.empty(sum(len(places) for places, _ in classes), dtype=np.int64)
     for places, members in classes:
-        drawn[places] = generator.choice(members, len(places))
+        drawn[places] = members[generator.integers(0, len(members), len(places))]  # as `choice` draws, only faster
     return drawn
