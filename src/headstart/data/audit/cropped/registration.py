@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -28,6 +28,8 @@ _INNER, _OUTER = 0.40, 0.47  # radius to which a pixel counts in full, and from 
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
+_Run = tuple[slice, slice, int]
+"""Pictures, their pairs, and how many pairs each of them has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,10 +152,10 @@ class _Templates:
 
     Attributes
     ----------
-    of_inside : ndarray of shape (n_pictures, n_pixels, 15), float64
+    of_inside : ndarray of shape (n_pictures, 15, n_pixels), float64
         Factors of whether a pixel lies inside the other picture: its weight, that times the brightness and times its
         square; the changes of the map (six numbers) for a difference in brightness, and those times the brightness.
-    of_values : ndarray of shape (n_pictures, n_pixels, 8), float64
+    of_values : ndarray of shape (n_pictures, 8, n_pixels), float64
         Factors of the brightness of the other picture inside, and 0 outside: weight, that times the brightness of the
         fixed picture; the changes of the map.
     """
@@ -168,32 +170,42 @@ class _Templates:
         used, rows, columns, weights = _compared(n_side)
         down, across = (_pixels(np.asarray(np.gradient(pictures, 1 / n_side, axis=axis)), used) for axis in (1, 2))
         ones = np.ones_like(down)
-        slopes = np.stack([down * rows, down * columns, down, across * rows, across * columns, across, ones], axis=-1)
-        weighted = slopes * weights[:, None]  # (pictures, pixels, 7)
-        normal = weighted.swapaxes(1, 2) @ slopes
+        slopes = np.stack([down * rows, down * columns, down, across * rows, across * columns, across, ones], axis=1)
+        weighted = slopes * weights  # (pictures, 7, pixels)
+        normal = weighted @ slopes.swapaxes(1, 2)
         normal += np.eye(7) * (_RIDGE * np.trace(normal, axis1=1, axis2=2)[:, None, None] / 7 + 1e-6)
-        changes = (weighted @ np.linalg.inv(normal))[:, :, :6]  # the last is an offset of brightness
-        values = _pixels(_centred(pictures), used)[:, :, None]
-        weights = np.broadcast_to(weights[:, None], values.shape)
+        changes = np.linalg.inv(normal)[:, :6] @ weighted  # the last is an offset of brightness
+        values = _pixels(_centred(pictures), used)[:, None]
+        weights = np.broadcast_to(weights, values.shape)
         bright = weights * values
         return cls(
-            np.concatenate([weights, bright, bright * values, changes, changes * values], axis=-1),
-            np.concatenate([weights, bright, changes], axis=-1),
+            np.concatenate([weights, bright, bright * values, changes, changes * values], axis=1),
+            np.concatenate([weights, bright, changes], axis=1),
         )
 
-    def sums(self, edges: Rows, values: Floats, is_inside: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    def sums(self, runs: Sequence[_Run], values: Floats, is_inside: NDArray[np.bool_]) -> tuple[Floats, Floats]:
         """Sums of both kinds, shape (n_pairs, 15) and (n_pairs, 8); `values` are overwritten by 0 outside.
 
-        The pairs of one picture stand together, between two of the `edges`.
+        The pairs of one picture stand together; `runs` are all of them, from `_runs`.
         """
         inside = is_inside.astype(np.float64)
         values *= inside
-        of_inside = np.empty((len(values), self.of_inside.shape[2]))
-        of_values = np.empty((len(values), self.of_values.shape[2]))
-        for number, (start, stop) in enumerate(pairwise(edges.tolist())):
-            np.matmul(inside[start:stop], self.of_inside[number], out=of_inside[start:stop])
-            np.matmul(values[start:stop], self.of_values[number], out=of_values[start:stop])
+        of_inside = np.empty((len(values), self.of_inside.shape[1]))
+        of_values = np.empty((len(values), self.of_values.shape[1]))
+        for pictures, pairs, each in runs:
+            for given, factors, sums in ((inside, self.of_inside, of_inside), (values, self.of_values, of_values)):
+                shape = (-1, each, given.shape[1])
+                products = given[pairs].reshape(shape) @ factors[pictures].swapaxes(1, 2)
+                sums[pairs] = products.reshape(-1, sums.shape[1])
         return of_inside, of_values
+
+
+def _runs(edges: Rows) -> list[_Run]:
+    """Runs of pictures with equally many pairs each, whose sums are one product; pairs lie between two of the edges."""
+    counts = np.diff(edges)
+    changes = np.r_[0, np.flatnonzero(np.diff(counts)) + 1, len(counts)].tolist()
+    at = edges.tolist()
+    return [(slice(first, last), slice(at[first], at[last]), int(counts[first])) for first, last in pairwise(changes)]
 
 
 def _registered(templates: _Templates, numbers: Rows, moving: Floats, starts: Floats) -> tuple[Floats, Floats]:
@@ -209,11 +221,11 @@ def _registered(templates: _Templates, numbers: Rows, moving: Floats, starts: Fl
     """
     _, rows, columns, weights = _compared(moving.shape[1])
     order = np.argsort(numbers, kind="stable")
-    edges = np.searchsorted(numbers[order], np.arange(len(templates.of_values) + 1))
+    runs = _runs(np.searchsorted(numbers[order], np.arange(len(templates.of_values) + 1)))
     moving, maps, correlation = _centred(moving[order]), starts[order], np.zeros(len(moving))
     for _ in range(_ITERATIONS):
         values, is_inside = _sampled(moving, maps, rows, columns)
-        of_inside, of_values = templates.sums(edges, values, is_inside)
+        of_inside, of_values = templates.sums(runs, values, is_inside)
         values *= values
         gain, offset, correlation = _as_bright(of_inside[:, :3], of_values[:, :2], values @ weights)
         steps = gain * of_values[:, 2:] + offset * of_inside[:, 3:9] - of_inside[:, 9:]
@@ -246,14 +258,17 @@ def _as_bright(of_inside: Floats, of_values: Floats, squares: Floats) -> tuple[F
 
 def _stepped_back(maps: Floats, steps: Floats) -> Floats:
     """Maps after the inverse of steps, shape (n_pairs, 2, 3); a step that would fold a picture is not taken."""
-    change = np.eye(2) + steps[:, :, :2]
-    (a, b), (c, d) = change.transpose(1, 2, 0)
+    a, b, c, d = 1.0 + steps[:, 0, 0], steps[:, 0, 1], steps[:, 1, 0], 1.0 + steps[:, 1, 1]
     determinant = a * d - b * c
     folds = np.abs(determinant) < 0.2
     determinant[folds] = 1.0
-    inverse = np.stack([d, -b, -c, a], axis=-1).reshape(-1, 2, 2) / determinant[:, None, None]
-    linear = maps[:, :, :2] @ inverse
-    moved = np.concatenate([linear, maps[:, :, 2:] - linear @ steps[:, :, 2:]], axis=-1)
+    moved = np.empty_like(maps)
+    for row in (0, 1):  # products of 2 x 2 numbers one by one take longer
+        first, second = maps[:, row, 0], maps[:, row, 1]
+        moved[:, row, 0] = (first * d - second * c) / determinant
+        moved[:, row, 1] = (second * a - first * b) / determinant
+        back = moved[:, row, 0] * steps[:, 0, 2] + moved[:, row, 1] * steps[:, 1, 2]
+        moved[:, row, 2] = maps[:, row, 2] - back
     moved[folds] = maps[folds]
     return moved
 
@@ -297,7 +312,7 @@ def _sampled(source: Floats, maps: Floats, rows: Floats, columns: Floats) -> tup
     down, across = at[:, 0], at[:, 1]
     first = corner[:, 0] * n_side
     first += corner[:, 1]
-    first += np.arange(len(source))[:, None] * n_side**2
+    first += n_side**2 * np.arange(float(len(source)))[:, None]
     return _between(source.ravel(), first.astype(np.int64), n_side, down, across), is_within[:, 0] & is_within[:, 1]
 
 
