@@ -11,12 +11,13 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import correlate1d, gaussian_filter
+from scipy.ndimage import correlate1d, gaussian_filter1d
 
 from headstart.data.audit.perceptual_hash import SIDE
 
 _BLOCK: Final = 128  # pairs registered at a time: of fewer, threads wait for one another; more fill a core's cache
 _BATCH: Final = 1_024  # thumbnails halved at a time
+_BLURRED: Final = 32  # thumbnails blurred at a time
 _SMOOTH: Final = 1.0  # pixels of blur under which gradients lead over a distance
 _SHARP: Final = 0.5  # pixels of blur that are left when agreement is measured
 _COARSE: Final = 2.0  # pixels of blur that are taken away for it: brightness and slow shades agree in any two cells
@@ -295,7 +296,19 @@ def _centred(pictures: Floats) -> Floats:
 
 
 def _blurred(thumbnails: Floats, sigma: float) -> Floats:
-    return np.asarray(gaussian_filter(thumbnails, (0, sigma, sigma), mode="nearest"))
+    n_side = thumbnails.shape[1]
+    matrix, blurred = _blur(n_side, sigma), np.empty_like(thumbnails)
+    for start in range(0, len(thumbnails), _BLURRED):
+        part = slice(start, start + _BLURRED)
+        across = thumbnails[part].reshape(-1, n_side) @ matrix.T
+        np.matmul(matrix, across.reshape(-1, n_side, n_side), out=blurred[part])
+    return blurred
+
+
+@cache
+def _blur(n_side: int, sigma: float) -> Floats:
+    """Matrix that blurs along one side: for so few pixels a product takes less time than a filter."""
+    return np.asarray(gaussian_filter1d(np.eye(n_side), sigma, axis=0, mode="nearest"))
 
 
 def _sampled(source: Floats, maps: Floats, rows: Floats, columns: Floats) -> tuple[Floats, NDArray[np.bool_]]:
