@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, JpegImagePlugin
 
 from headstart.data.images.decode import DAMAGE
@@ -16,6 +19,7 @@ from headstart.data.images.directory import check_directory
 from headstart.data.images.formats import find_format
 from headstart.runtime.warnings import QUIET_PILLOW
 
+Box = tuple[int, int, int, int]
 _WITH_EXIF: Final = ("JPEG", "PNG", "WebP")
 _BORDER: Final = 2  # pixels
 _SMALL_PIXELS: Final = 1 << 14  # of a picture that is converted whole in less time than its sides one by one
@@ -96,21 +100,38 @@ def _seconds(written: Any) -> float | None:
 
 
 def _border(picture: Image.Image) -> tuple[float, float, float, float]:
-    width, height = picture.size
-    sides = (
+    """Mean red, green and blue of the border, and their standard deviation; corners count twice."""
+    if picture.width * picture.height <= _SMALL_PIXELS:
+        whole = picture if picture.mode == "RGB" else picture.convert("RGB")
+        pixels, counts = np.asarray(whole), _times_counted(picture.size)
+    else:
+        pixels = np.concatenate(
+            [np.asarray(picture.crop(side).convert("RGB")).reshape(-1, 3) for side in _sides(picture.size)]
+        )
+        counts = np.ones(len(pixels))
+    values = pixels.reshape(-1, 3).astype(np.float64)
+    n_pixels, totals = float(counts.sum()), np.einsum("i,ij->j", counts, values)  # whole numbers, as squares are
+    values *= values
+    red, green, blue = (totals.astype(np.float32) / np.float32(n_pixels)).round(3).tolist()
+    variances = (n_pixels * np.einsum("i,ij->j", counts, values) - totals * totals).tolist()
+    return red, green, blue, round(sum(map(math.sqrt, variances)) / (3 * n_pixels), 3)
+
+
+@lru_cache(maxsize=8)
+def _times_counted(size: tuple[int, int]) -> NDArray[np.float64]:
+    """How often each pixel of a small picture counts in its border, row by row."""
+    counts = np.zeros(size[::-1])
+    for left, top, right, bottom in _sides(size):
+        counts[top:bottom, left:right] += 1
+    return counts.ravel()
+
+
+def _sides(size: tuple[int, int]) -> tuple[Box, ...]:
+    """Left, top, right and bottom of the outermost two pixels on each side."""
+    width, height = size
+    return (
         (0, 0, width, min(_BORDER, height)),
         (0, max(0, height - _BORDER), width, height),
         (0, 0, min(_BORDER, width), height),
         (max(0, width - _BORDER), 0, width, height),
     )
-    if width * height <= _SMALL_PIXELS:
-        whole = np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
-        parts = [whole[top:bottom, left:right] for left, top, right, bottom in sides]
-    else:
-        parts = [np.asarray(picture.crop(side).convert("RGB")) for side in sides]
-    pixels = np.concatenate([part.reshape(-1, 3) for part in parts]).astype(np.float64)
-    totals, n_pixels = pixels.sum(axis=0), len(pixels)  # whole numbers, exact as their squares are
-    red, green, blue = (totals.astype(np.float32) / np.float32(n_pixels)).round(3).tolist()
-    squares = np.einsum("ij,ij->j", pixels, pixels)
-    spread = np.sqrt(n_pixels * squares - totals * totals) / n_pixels
-    return red, green, blue, round(float(spread.sum()) / 3, 3)
