@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from image_files import encode, encode_tiff, huge_png
+from PIL import Image
 
 from headstart.data import audit_dataset, decode, read_dataset
 from headstart.data.audit.warnings import _revealed
@@ -90,3 +91,16 @@ def test_real_dermoscopy_has_few_candidates() -> None:
     assert not audit.unreadable
     assert not audit.duplicates
     assert len(audit.candidates) <= 5
+
+
+def test_findings_of_small_and_large_pictures_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    for number in range(100):
+        side = 200 if number % 9 == 5 else 12
+        path = tmp_path / "ab"[number % 2] / f"{number:03d}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (side, side), dtype=np.uint8)).save(path)
+    dataset = read_dataset(tmp_path)
+    alone, together = (audit_dataset(dataset, n_workers=n_threads) for n_threads in (1, 4))
+    assert alone.to_json() == together.to_json()
+    assert alone.hashes == together.hashes

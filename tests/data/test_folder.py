@@ -12,7 +12,7 @@ from image_files import encode
 
 from headstart.data import ImageDataset, read_dataset
 from headstart.data.readers.folder.walk import list_images
-from headstart.errors import DataError
+from headstart.errors import DataError, ImageError
 
 
 def test_folder_becomes_a_naturally_sorted_data_set(folder: Path) -> None:
@@ -104,3 +104,17 @@ def test_unreadable_folder_is_named(folder: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(os, "scandir", guarded)
     with pytest.raises(DataError, match="b9 cannot be read: permission denied"):
         read_dataset(folder)
+
+
+def test_a_folder_that_becomes_a_link_outside_is_refused_when_a_file_is_read(folder: Path, tmp_path: Path) -> None:
+    dataset = read_dataset(folder)
+    name = dataset.names[0]
+    inside, outside = folder / Path(name).parent, tmp_path / "elsewhere"
+    inside.rename(outside)
+    inside.symlink_to(outside)
+    with pytest.raises(ImageError, match="a link that leads outside"):
+        dataset.load(0)
+    inside.unlink()
+    outside.rename(inside.with_name("moved"))
+    inside.symlink_to(inside.with_name("moved"))
+    assert dataset.load(0).size

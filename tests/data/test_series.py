@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from headstart.data import audit_dataset, read_dataset
+from headstart.data.audit import series as series_of_names
 from headstart.data.audit.perceptual_hash import thumbnail
 from headstart.data.audit.series import burst_warning, find_series
 from headstart.data.readers.table import groups_from_names
@@ -162,3 +163,18 @@ def test_the_audit_proposes_groups_until_they_are_given(tmp_path: Path) -> None:
     again = audit_dataset(read_dataset(tmp_path, group_from=audit.series.pattern))
     assert again.series is None
     assert not any("run in series" in words for words in again.warnings)
+
+
+@pytest.mark.parametrize("name", ["a/b.png", "b.tar.gz", ".hidden", "a.b/c", "a/.hidden.png", "c.", "a.b/.x", "é.PNG"])
+def test_stems_and_suffixes_are_those_of_pathlib(name: str) -> None:
+    path = PurePosixPath(name)
+    if name.endswith("."):  # of which versions of Python differ
+        assert series_of_names._stem_and_suffix(name) == (name, "")
+    else:
+        assert series_of_names._stem_and_suffix(name) == (path.stem, path.suffix)
+
+
+def test_rows_of_a_class_are_drawn_as_numpy_chooses_them() -> None:
+    members = np.array([3, 5, 8, 9])
+    found = series_of_names._of_same_class([(np.arange(50), members)], np.random.default_rng(7))
+    assert np.array_equal(found, np.random.default_rng(7).choice(members, 50))

@@ -110,6 +110,27 @@ def test_damaged_metadata_count_as_none(tmp_path: Path) -> None:
     assert (facts.camera, facts.taken_s, facts.border) == ("", None, (10.0, 20.0, 30.0, 0.0))
 
 
+@pytest.mark.parametrize("size", [(40, 30), (3, 2), (1, 9), (300, 200)])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_borders_are_the_means_of_the_outermost_pixels(size: tuple[int, int], mode: str) -> None:
+    shape = (size[1], size[0]) if mode == "L" else (size[1], size[0], 3)
+    picture = Image.fromarray(np.random.default_rng(3).integers(0, 256, shape, dtype=np.uint8))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    pixels = np.asarray(picture.convert("RGB"), dtype=np.float64)
+    sides = (pixels[:2], pixels[-2:], pixels[:, :2], pixels[:, -2:])
+    border = np.concatenate([side.reshape(-1, 3) for side in sides])
+    expected = [*border.mean(axis=0), border.std(axis=0).mean()]
+    np.testing.assert_allclose(file_facts(buffer.getvalue(), picture).border, expected, atol=0.0006)
+
+
+def test_the_camera_of_a_png_is_read() -> None:
+    picture, buffer, exif = Image.new("L", (8, 8)), io.BytesIO(), Image.Exif()
+    exif[0x0110] = "camera"
+    picture.save(buffer, "PNG", exif=exif)
+    assert file_facts(buffer.getvalue(), picture).camera == "camera"
+
+
 @pytest.mark.parametrize("suffix", ["png", "webp"])
 def test_metadata_that_break_off_count_as_none(suffix: str) -> None:
     picture, buffer = Image.new("RGB", (8, 8)), io.BytesIO()

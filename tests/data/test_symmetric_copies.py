@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from headstart.data import ImageDataset, audit_dataset, read_dataset
+from headstart.data.audit import perceptual_hash as perceptual_hashing
 from headstart.data.audit.perceptual_hash import (
     close_pairs_between,
     perceptual_hash,
@@ -89,7 +90,9 @@ def test_pictures_that_look_alike_are_no_copies(rng: np.random.Generator) -> Non
     assert not found([picture(0), ImageOps.mirror(picture(0))])  # nothing to hold the two against
 
 
-def test_close_pairs_are_those_of_brute_force() -> None:
+@pytest.mark.parametrize("n_at_once", [7, 1 << 16])
+def test_close_pairs_are_those_of_brute_force(monkeypatch: pytest.MonkeyPatch, n_at_once: int) -> None:
+    monkeypatch.setattr(perceptual_hashing, "_COMPARED", n_at_once)
     rng = np.random.default_rng(2)
     base = rng.integers(0, 1 << 63, 40, dtype=np.uint64)
     first = np.repeat(base, 2)
@@ -107,6 +110,10 @@ def test_close_pairs_are_those_of_brute_force() -> None:
     assert pairs == brute
     assert n_left_out == 0
     assert brute
+    closest, n_left_out = close_pairs_between(first, second, max_hamming=4, max_pairs=3)
+    assert len(closest) == 3
+    assert {tuple(pair) for pair in closest.tolist()} <= brute
+    assert n_left_out == len(brute) - 3
 
 
 def test_the_audit_names_copies_and_differing_labels(tmp_path: Path) -> None:
