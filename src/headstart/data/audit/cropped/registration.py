@@ -314,19 +314,20 @@ def _blur(n_side: int, sigma: float) -> Floats:
 def _sampled(source: Floats, maps: Floats, rows: Floats, columns: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     """Values of the pictures where the maps take some pixels, between pixels bilinearly, and which lie inside."""
     n_side = source.shape[1]
-    scaled = n_side * maps
+    scaled = n_side * maps.transpose(1, 0, 2)
     scaled[:, :, 2] += (n_side - 1) / 2
-    at = (scaled.reshape(-1, 3) @ np.stack([rows, columns, np.ones_like(rows)])).reshape(len(maps), 2, -1)
+    places = np.stack([rows, columns, np.ones_like(rows)])
+    at = (scaled.reshape(-1, 3) @ places).reshape(2, len(maps), -1)  # rows and columns apart
     is_within = at > -0.5
     is_within &= at < n_side - 0.5
     np.clip(at, 0, n_side - 1.001, out=at)
     corner = np.floor(at)
     at -= corner
-    down, across = at[:, 0], at[:, 1]
-    first = corner[:, 0] * n_side
-    first += corner[:, 1]
+    first = corner[0]
+    first *= n_side
+    first += corner[1]
     first += n_side**2 * np.arange(float(len(source)))[:, None]
-    return _between(source.ravel(), first.astype(np.int64), n_side, down, across), is_within[:, 0] & is_within[:, 1]
+    return _between(source.ravel(), first.astype(np.int64), n_side, at[0], at[1]), is_within[0] & is_within[1]
 
 
 def _between(flat: NDArray[Any], first: Rows, n_side: int, down: Floats, across: Floats) -> Floats:
