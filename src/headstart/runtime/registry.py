@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, ValuesView
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Generic, TypeVar
@@ -83,6 +83,11 @@ class Registry(Mapping[str, Item], Generic[Item]):
     def __len__(self) -> int:
         self._import_files()
         return len(self._items)
+
+    def values(self) -> ValuesView[Item]:
+        """Items in order; looking each name up, as a mapping does by itself, takes several times as long."""
+        self._import_files()
+        return self._items.values()
 
     @staticmethod
     def place(package: str, function: Callable[..., Any]) -> tuple[bool, str]:
