@@ -1,5 +1,6 @@
 """The default split: 5 x 4 folds where the interval needs them, fewer where it is narrow anyway."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,6 @@ from headstart.data.split.automatic import (
     half_width,
 )
 from headstart.data.split.make import make_split, split_dataset
-from headstart.data.split.scheme import INNER_HOLDOUT
 from headstart.data.split.task import SplitTask
 from headstart.errors import SplitError
 
@@ -63,15 +63,24 @@ def test_the_smallest_class_decides_however_large_another_is():
     assert found.scheme == USUAL and "counting as 5 images" in found.rule
 
 
-def test_an_inner_holdout_chooses_among_candidates_where_a_fifth_of_all_is_enough():
-    found = scheme_of(labels_of(ENOUGH - SCARCE, SCARCE))
-    assert found.scheme == ONE_CHOOSES and "a fifth of 48,020 images is enough to choose by" in found.rule
-    assert "the same with both, may reach 4.4 points" in found.rule
-    assert scheme_of(labels_of(ENOUGH - SCARCE - 1, SCARCE)).scheme == USUAL
-    assert scheme_of(labels_of(ENOUGH, SCARCE - 1)).scheme == USUAL
-    assert half_width(1, ENOUGH * 0.8 * INNER_HOLDOUT) == pytest.approx(NARROW)
-    split = make_split(labels_of(ENOUGH - 300, 300), scheme="auto")
+@pytest.mark.parametrize(("share", "scheme", "fewer"), [(0.2, ONE_CHOOSES, FEWER), (0.8, FEWER, USUAL)])
+def test_fewer_inner_folds_choose_where_so_many_images_are_enough(share, scheme, fewer):
+    n_images, n_small = math.ceil(ENOUGH / share), math.ceil(SCARCE / share)
+    found = scheme_of(labels_of(n_images - n_small, n_small))
+    part = "a fifth of 48,020 images is enough" if share == 0.2 else "four fifths of 12,005 images are enough"
+    assert found.scheme == scheme and f"since {part} to choose by; with 2 classes, the smallest ('1')" in found.rule
+    assert "the same with both, may reach" in found.rule
+    assert scheme_of(labels_of(n_images - n_small - 1, n_small)).scheme == fewer
+    assert scheme_of(labels_of(n_images, n_small - 1)).scheme == fewer
+
+
+def test_so_many_images_tell_a_share_to_one_point():
+    assert half_width(1, ENOUGH) == pytest.approx(NARROW)
+    labels = labels_of(48_020 - 300, 300)
+    split = make_split(labels, scheme="auto")
     assert (split.scheme, split.n_outer, split.n_inner) == (ONE_CHOOSES, 5, 1)
+    ((_, choosing),) = split.inner(0, 0)
+    assert len(choosing) == ENOUGH and (labels[choosing] == 1).sum() == 60
 
 
 def test_groups_count_as_their_effective_number():

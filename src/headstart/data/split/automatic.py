@@ -1,10 +1,10 @@
-"""The default split: as many folds as the interval of the score needs, by the sizes of classes and groups alone.
+"""The default split: as many folds as the score and the choice need, by the sizes of classes and groups alone.
 
-Every image is judged once in ``nested:5x4``. Where so many are judged that the 95 % interval of balanced accuracy is
-narrow whatever the score, two inner folds choose instead of four; where it would be as narrow from a fifth of the
-images, one holdout judges. Two choose as well where images times classes are so many that four would take most of the
-time there is, and an inner holdout where a fifth of all images is enough to choose by: how wide the interval is does
-not depend on either. What is judged is trained on four fifths of the images in every case.
+Every image is judged once in ``nested:5x4``. Where the 95 % interval of balanced accuracy is narrow whatever the score
+even when a fifth of the images is judged, one holdout judges. How wide it is does not depend on the inner folds, which
+choose: where so many images are enough to choose by, one inner holdout does, or two inner folds instead of four. Two
+choose as well where images times classes are so many that four would take most of the time there is. What is judged is
+trained on four fifths of the images in every case.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from headstart.data.split.scheme import parse_scheme
+from headstart.data.split.scheme import INNER_HOLDOUT, parse_scheme
 from headstart.data.split.task import SplitTask
 
 AUTO: Final = "auto"
@@ -26,10 +26,12 @@ NARROW: Final = 0.01
 """Half width of a 95 % interval of balanced accuracy that is narrow: one point."""
 DEAR: Final = 500_000
 """Images times classes, which the time of heads grows with, from which two inner folds choose."""
-ENOUGH: Final = 48_020
-"""Images of which an inner holdout, a fifth of all, is as many as tell a share to one point whatever it is."""
-SCARCE: Final = 250
-"""Independent images of the smallest class below which every one of its training images has to choose."""
+ENOUGH: Final = 9_604
+"""Images that tell a share to one point whatever it is: where so many choose, more are not needed."""
+SCARCE: Final = 50
+"""Independent images of the smallest class that have to be among them."""
+_ONE_SHARE, _TWO_SHARE = 0.8 * INNER_HOLDOUT, 0.8
+"""Share of all images that choose by one inner holdout and by two inner folds."""
 _QUANTILE: Final = 1.96
 _WIDEST: Final = 0.5
 """Largest standard deviation of one answer that is right or wrong: of a coin toss."""
@@ -63,23 +65,23 @@ def automatic_scheme(task: SplitTask, *, repeats: int = 1) -> AutomaticScheme:
         words = f"one holdout, since {interval} reaches at most {_points(judged_once)} to either side even so"
         return AutomaticScheme(SINGLE, words)
     n_images = len(task.labels)
-    if n_images >= ENOUGH and smallest >= SCARCE:
-        words = (
-            f"an inner holdout instead of four inner folds, since a fifth of {n_images:,} images is enough to choose "
-            f"by; {interval}, the same with both, may reach {_points(judged_all)} to either side"
-        )
-        return AutomaticScheme(ONE_CHOOSES, words)
-    if judged_all <= NARROW:
-        reach = f"reaches at most {_points(judged_all)} to either side"
-        return AutomaticScheme(FEWER, f"two inner folds instead of four, since {interval} {reach}")
+    reach = f"{interval}, the same with both, may reach {_points(judged_all)} to either side"
+    if _is_enough(n_images * _ONE_SHARE, smallest * _ONE_SHARE):
+        enough = f"a fifth of {n_images:,} images is enough to choose by"
+        return AutomaticScheme(ONE_CHOOSES, f"an inner holdout instead of four inner folds, since {enough}; {reach}")
+    if _is_enough(n_images * _TWO_SHARE, smallest * _TWO_SHARE) or judged_all <= NARROW:
+        enough = f"four fifths of {n_images:,} images are enough to choose by"
+        return AutomaticScheme(FEWER, f"two inner folds instead of four, since {enough}; {reach}")
     if n_images * n_classes >= DEAR:
-        words = (
-            f"two inner folds instead of four, since heads of {n_images:,} images in {n_classes:,} classes take long "
-            f"to fit; {interval}, the same with both, may reach {_points(judged_all)} to either side"
-        )
-        return AutomaticScheme(FEWER, words)
+        dear = f"heads of {n_images:,} images in {n_classes:,} classes take long to fit"
+        return AutomaticScheme(FEWER, f"two inner folds instead of four, since {dear}; {reach}")
     words = f"{interval} may reach {_points(judged_all)} to either side; from {_points(NARROW)} fewer folds are enough"
     return AutomaticScheme(USUAL, words)
+
+
+def _is_enough(n_choosing: float, of_smallest: float) -> bool:
+    """Whether so many images, so many independent ones of the smallest class among them, are enough to choose by."""
+    return n_choosing >= ENOUGH and of_smallest >= SCARCE
 
 
 def half_width(n_classes: int, n_judged: float) -> float:
