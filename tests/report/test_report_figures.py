@@ -27,19 +27,16 @@ def test_confusion_cells_hold_their_numbers() -> None:
     assert [cell.get_text() for cell in rates.axes[0].texts] == ["99.7", "0.3", "", ""]
 
 
-def test_confusion_cells_are_painted_as_their_exact_colours_would_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(0)
-    matrix = rng.integers(0, 30, (6, 6)).astype(np.float64)
-    painted = render(figures.confusion(matrix, list("abcdef"), rates=True, title="t"))
-    monkeypatch.setattr(figures, "_painted", lambda colours: colours)
+@pytest.mark.parametrize("n_classes", [2, 3, 6, 21])
+def test_confusion_cells_are_painted_as_matplotlib_enlarges_them(
+    n_classes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix = np.random.default_rng(0).integers(0, 40, (n_classes, n_classes)).astype(np.float64)
+    names = [f"class {code}" for code in range(n_classes)]
+    painted = render(figures.confusion(matrix, names, rates=True, title="t"))
+    monkeypatch.setattr(figures, "_paint_cells", lambda axes, colours: axes.imshow(colours))
     monkeypatch.setattr(Text, "set_in_layout", lambda *_: None)
-    assert render(figures.confusion(matrix, list("abcdef"), rates=True, title="t")) == painted
-    edges = np.array([0.0, 0.5, 1.0, 1 / 3, 254.999 / 255, *rng.random(5)])
-    assert np.array_equal((255 * figures_painted(edges)).astype(np.uint8), (255 * edges).astype(np.uint8))
-
-
-def figures_painted(shares: np.ndarray) -> np.ndarray:
-    return figures._painted(np.repeat(shares[:, None, None], 3, axis=2))[:, 0, 0]
+    assert render(figures.confusion(matrix, names, rates=True, title="t")) == painted
 
 
 def test_panels_of_curves_share_their_ticks_and_their_span() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.transforms import Affine2D
 from numpy.typing import NDArray
 
 from headstart.report.document import Plot
@@ -120,7 +124,7 @@ def confusion(matrix: Floats, classes: Sequence[str], *, rates: bool, title: str
     colours = _colours(np.nan_to_num(shown) / top)
     if rest:
         colours[-1, -1] = _BOTH
-    axes.imshow(_painted(colours))
+    _paint_cells(axes, colours)
     _write_cells(axes, shown, colours, rates=rates, cell_inches=grid_inches / len(classes))
     axes.set_xticks(range(len(classes)), labels, rotation=40 if steep else 0, ha="right" if steep else "center")
     axes.set_yticks(range(len(classes)), labels)
@@ -142,13 +146,47 @@ def _colours(shares: Floats) -> Floats:
     return np.where(np.eye(len(shares), dtype=bool)[..., None], right, wrong)
 
 
-def _painted(colours: Floats) -> NDArray[np.float32]:
-    """Colours with their opacity in single precision, in which cells are enlarged in half the time.
+def _paint_cells(axes: Axes, colours: Floats) -> None:
+    """Cells in their colours, one unit wide and high, the first row at the top."""
+    axes.set(xlim=(-0.5, len(colours) - 0.5), ylim=(len(colours) - 0.5, -0.5), aspect="equal")
+    axes.add_image(_Cells(axes, np.floor(255 * colours).astype(np.uint8)))
 
-    Each stands in the middle of what becomes one of 256 levels, so that rounding never shows.
+
+class _Cells(AxesImage):
+    """An image of few cells that fills its axes, each cell enlarged by repeating its row and its column.
+
+    `AxesImage` computes every pixel in floating point, which takes most of the time of a confusion matrix.
+
+    Parameters
+    ----------
+    axes : Axes
+    levels : ndarray of shape (n_cells, n_cells, 3), uint8
     """
-    levels = np.minimum((np.floor(255 * colours) + 0.5) / 255, 1.0)
-    return np.concatenate([levels, np.ones_like(levels[..., :1])], axis=-1).astype(np.float32)
+
+    def __init__(self, axes: Axes, levels: NDArray[np.uint8]) -> None:
+        high, wide = np.array(levels.shape[:2]) - 0.5
+        super().__init__(axes, origin="upper", extent=(-0.5, wide, high, -0.5))
+        self.set_data(levels)
+        self.set_clip_path(axes.patch)
+        self._levels = np.concatenate([levels, np.full_like(levels[..., :1], 255)], axis=-1)
+
+    def make_image(
+        self, renderer: RendererBase, magnification: float = 1.0, unsampled: bool = False
+    ) -> tuple[NDArray[np.uint8], float, float, Affine2D]:
+        """The enlarged cells as RGBA, from the bottom up, and the place of the lower left corner."""
+        left, bottom, right, top = np.asarray(self.axes.bbox.extents) * magnification
+        across = np.arange(math.floor(left + 0.5), math.floor(right + 0.5))  # whole pixels, as `AxesImage` rounds
+        up = np.arange(math.ceil(bottom - 0.5), math.ceil(top - 0.5))
+        columns = _cells_at((across + 0.5 - left) / (right - left), len(self._levels))
+        rows = _cells_at((top - up - 0.5) / (top - bottom), len(self._levels))
+        enlarged = self._levels[rows][:, columns]
+        return enlarged, across[0] / magnification, up[0] / magnification, Affine2D()
+
+
+def _cells_at(shares: Floats, n_cells: int) -> NDArray[np.int64]:
+    """Cells at these shares of a side; on an edge the one before it."""
+    cells: NDArray[np.int64] = np.ceil(shares * n_cells).astype(np.int64) - 1
+    return np.clip(cells, 0, n_cells - 1)
 
 
 def _write_cells(axes: Axes, shown: Floats, colours: Floats, *, rates: bool, cell_inches: float) -> None:

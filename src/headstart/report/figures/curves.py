@@ -230,6 +230,6 @@ def _draw_curve(axes: Axes, curve: CurveLine) -> None:
         axes.fill_between(*curve.band, color=style.SKY, alpha=0.4, linewidth=0, label=tr("95 % band"))
     steps = "default" if curve.chance is None else "steps-pre"  # between two recalls no precision can be interpolated
     axes.plot(curve.x, curve.y, color=style.BLUE, linewidth=1.8, drawstyle=steps, label=tr("out of fold"))
-    axes.set_title(curve.label, fontsize=8.5)
+    axes.set_title(curve.label, fontsize=8.5, y=1.0)  # placed, since looking for a place measures all ticks each time
     if not curve.label:
         axes.legend(loc="lower right" if curve.chance is None else "lower left")
