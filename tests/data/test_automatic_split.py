@@ -9,11 +9,12 @@ import pytest
 from headstart.data import ImageDataset
 from headstart.data.split.automatic import (
     DEAR,
-    ENOUGH,
     FEWER,
+    MIN_CHOOSING,
+    MIN_INDEPENDENT,
+    MIN_OF_A_CLASS,
     NARROW,
     ONE_CHOOSES,
-    SCARCE,
     SINGLE,
     USUAL,
     automatic_scheme,
@@ -65,7 +66,7 @@ def test_the_smallest_class_decides_however_large_another_is():
 
 @pytest.mark.parametrize(("share", "scheme", "fewer"), [(0.2, ONE_CHOOSES, FEWER), (0.8, FEWER, USUAL)])
 def test_fewer_inner_folds_choose_where_so_many_images_are_enough(share, scheme, fewer):
-    n_images, n_small = math.ceil(ENOUGH / share), math.ceil(SCARCE / share)
+    n_images, n_small = math.ceil(MIN_CHOOSING / share), math.ceil(MIN_OF_A_CLASS / share)
     found = scheme_of(labels_of(n_images - n_small, n_small))
     part = "a fifth of 48,020 images is enough" if share == 0.2 else "four fifths of 12,005 images are enough"
     assert found.scheme == scheme and f"since {part} to choose by; with 2 classes, the smallest ('1')" in found.rule
@@ -75,12 +76,30 @@ def test_fewer_inner_folds_choose_where_so_many_images_are_enough(share, scheme,
 
 
 def test_so_many_images_tell_a_share_to_one_point():
-    assert half_width(1, ENOUGH) == pytest.approx(NARROW)
+    assert half_width(1, MIN_CHOOSING) == pytest.approx(NARROW) == half_width(1, MIN_INDEPENDENT) / 2
     labels = labels_of(48_020 - 300, 300)
     split = make_split(labels, scheme="auto")
     assert (split.scheme, split.n_outer, split.n_inner) == (ONE_CHOOSES, 5, 1)
     ((_, choosing),) = split.inner(0, 0)
-    assert len(choosing) == ENOUGH and (labels[choosing] == 1).sum() == 60
+    assert len(choosing) == MIN_CHOOSING and (labels[choosing] == 1).sum() == 60
+
+
+@pytest.mark.parametrize(
+    ("n_groups", "scheme"), [(12_000, FEWER), (12_010, ONE_CHOOSES), (3_000, USUAL), (3_005, FEWER)]
+)
+def test_images_that_choose_count_as_their_groups_do(n_groups, scheme):
+    n_images = n_groups * (48_020 // n_groups + 1)
+    labels = (np.arange(n_images) % n_groups < n_groups // 20).astype(int)
+    found = scheme_of(labels, np.arange(n_images) % n_groups)
+    assert found.scheme == scheme
+    assert (f"{n_images:,} images that count as {n_groups:,} groups" in found.rule) == (scheme != USUAL)
+
+
+def test_images_of_weight_0_do_not_count_among_those_that_choose():
+    labels = labels_of(25_000, 25_000)
+    weights = (np.arange(50_000) % 25_000 < 300).astype(float)
+    task = SplitTask.of(labels, groups=None, weights=weights, strata=None, names=None, classes=None)
+    assert automatic_scheme(task).scheme == USUAL
 
 
 def test_groups_count_as_their_effective_number():

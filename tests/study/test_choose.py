@@ -127,6 +127,17 @@ def test_deviations_are_those_of_the_paired_comparison(metric, grouped):
     assert choice.behind[1 - choice.winner] == pytest.approx(abs(difference.value), rel=1e-9)
 
 
+def test_deviations_are_widened_by_the_rows_trained_on_where_a_quarter_chooses():
+    whole = task_of(seed=2)
+    quarter = replace(whole, fold=np.where(whole.fold == 0, 0, -1))
+    choice = make_choice(predictions(quarter, [0.4, 0.9]), quarter, np.ones(2))
+    alone = InnerTask(quarter.labels[quarter.validated], 2, np.zeros(50, int), "log_loss", 1.0)
+    unwidened = make_choice(predictions(quarter, [0.4, 0.9])[:, quarter.validated], alone, np.ones(2))
+    trained = np.sqrt((1 + 50 / 150) / (1 + 50 / 1))  # 1 / (1 - rho) is 1 + n_test / n_train
+    np.testing.assert_allclose(choice.deviation, trained * unwidened.deviation)
+    assert choice.deviation[1 - choice.winner] > 0
+
+
 def _kish(groups: np.ndarray) -> float:
     sizes = np.unique(groups, return_counts=True)[1]
     return float(sizes.sum() ** 2 / (sizes**2).sum())

@@ -196,7 +196,7 @@ def test_plans_that_make_no_sense_are_refused(options, words):
 
 
 def test_more_folds_than_there_are_cannot_be_seen():
-    with pytest.raises(InputError, match=r"sees folds \[1, 5\], but there are 4 inner folds"):
+    with pytest.raises(InputError, match=r"sees folds \[1, 5\], but the split has 4 inner folds"):
         run(losses(), HalvingPlan(folds=(1, 5)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -257,17 +257,40 @@ def test_a_curve_has_one_set_of_features(folders: Path, tmp_path: Path) -> None:
         headstart.curve(folders, tmp_path / "curve", helpers.options(features="last,multi"))
 
 
-def test_a_bundle_with_unknown_blocks_is_refused(run_of: Any, tmp_path: Path) -> None:
-    for name in ("model.json", "backbone.safetensors", "head.safetensors"):
-        (tmp_path / name).write_bytes((run_of("multi") / "model" / name).read_bytes())
-    description = json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
-    description["features"]["blocks"][0] = "layer9:mean"
-    (tmp_path / "model.json").write_bytes(json_bytes(description))
-    files = {name: hash_file(tmp_path / name) for name in ("model.json", "backbone.safetensors", "head.safetensors")}
+def bundle_with(run: Path, folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    """A copy of a run's bundle whose features are described otherwise, and signed."""
+    names = ("model.json", "backbone.safetensors", "head.safetensors")
+    for name in names:
+        (folder / name).write_bytes((run / "model" / name).read_bytes())
+    description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    change(description["features"])
+    (folder / "model.json").write_bytes(json_bytes(description))
+    files = {name: hash_file(folder / name) for name in names}
     manifest = {"format": 6, "headstart": headstart.__version__, "files": files}
-    (tmp_path / "manifest.json").write_bytes(json_bytes({**manifest, "sha256": hash_json(manifest)}))
+    (folder / "manifest.json").write_bytes(json_bytes({**manifest, "sha256": hash_json(manifest)}))
+    return folder
+
+
+def test_a_bundle_with_unknown_blocks_is_refused(run_of: Any, tmp_path: Path) -> None:
+    bundle = bundle_with(run_of("multi"), tmp_path, lambda features: features["blocks"].insert(0, "layer9:mean"))
     with pytest.raises(BundleError, match="layer9"):
-        load_model(tmp_path)
+        load_model(bundle)
+
+
+@pytest.mark.parametrize("versions", [{"descriptors": "descriptors 9 at 64 px"}, None])
+def test_a_bundle_whose_descriptors_are_of_another_version_is_refused(
+    versions: dict[str, str] | None, run_of: Any, tmp_path: Path
+) -> None:
+    run = run_of("layer2:rows+descriptors")
+    assert load_model(bundle_with(run, tmp_path, lambda features: None)).classes
+    change = (
+        (lambda features: features.pop("handcrafted"))
+        if versions is None
+        else (lambda features: features.update(handcrafted=versions))
+    )
+    stored = "descriptors 1 at 128 px" if versions is None else "descriptors 9 at 64 px"
+    with pytest.raises(BundleError, match=f"its features are '{stored}', and this version measures 'descriptors 2"):
+        load_model(bundle_with(run, tmp_path, change))
 
 
 # Weights of blocks ----------------------------------------------------------------------------------------------------

@@ -66,7 +66,9 @@ class IntervalMethod:
         }
 
 
-def variance_factor(oof: OutOfFold, correction: Correction, *, n_train_fraction: float | None = None) -> float:
+def variance_factor(
+    oof: OutOfFold, correction: Correction, *, n_train_fraction: float | None = None, n_train: float | None = None
+) -> float:
     """Factor on the variance of resampled pooled scores that makes it count what training adds.
 
     Scores of J test folds share training data. With Nadeau and Bengio's correlation ``rho = n_test/(n_test + n_train)``
@@ -80,6 +82,9 @@ def variance_factor(oof: OutOfFold, correction: Correction, *, n_train_fraction:
     oof : OutOfFold
     correction : 'nadeau-bengio' or 'none'
         'none' gives 1: the models are taken as fixed.
+    n_train : float, optional
+        Mean number of rows that a fold was trained on, where they are not those of `oof`; goes before
+        `n_train_fraction`.
     n_train_fraction : float in (0, 1], optional
         Share of all rows that each model was trained on; None takes every row outside its test fold.
 
@@ -99,7 +104,8 @@ def variance_factor(oof: OutOfFold, correction: Correction, *, n_train_fraction:
     if correction == "none":
         return 1.0
     n_test = _mean_test_rows(oof)
-    n_train = oof.n_rows - n_test if n_train_fraction is None else n_train_fraction * oof.n_rows
+    if n_train is None:
+        n_train = oof.n_rows - n_test if n_train_fraction is None else n_train_fraction * oof.n_rows
     if n_train <= 0:
         raise InputError(
             "Every row is judged in one fold, so none was trained on. For a fixed model on a test set use "

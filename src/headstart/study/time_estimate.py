@@ -192,7 +192,8 @@ def study_seconds(
     """
     speed = speed or measured_speed(plan, widths, n_classes, round(_mean_inner_rows(folds)))
     seconds = sum(_fold_seconds(fold, plan, widths, n_classes, speed) for fold in folds)
-    compared = sum(_n_compared(plan) * N_RESAMPLES * len(fold.train) * speed.compared_s for fold in folds)
+    n_validated = sum(len(validation) for fold in folds for _, validation in fold.inner)
+    compared = _n_compared(plan) * N_RESAMPLES * n_validated * speed.compared_s
     return seconds / plan.n_jobs + compared + (START_WORKERS_S if plan.n_jobs > 1 else 0.0)
 
 

@@ -36,6 +36,7 @@ from headstart.progress import Progress, Silent
 
 _CHUNK: Final = 32  # images per task of a thread
 _SMALL_PIXELS: Final = 1 << 14
+"""Size of a picture up to which two threads that read such ones at once hinder each other."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -289,9 +290,11 @@ def _examine_all(
     one_at_a_time = threading.Lock()
 
     def examine_chunk(rows: range) -> list[ImageFacts]:
-        first = examine(dataset, rows[0], max_pixels, channels)
-        with one_at_a_time if _is_small(first) else nullcontext():
-            return [first, *(examine(dataset, row, max_pixels, channels) for row in rows[1:])]
+        found = [examine(dataset, rows[0], max_pixels, channels)]
+        for row in rows[1:]:  # an image is mostly as large as the one before
+            with one_at_a_time if _is_small(found[-1]) else nullcontext():
+                found.append(examine(dataset, row, max_pixels, channels))
+        return found
 
     records: list[ImageFacts] = []
     task = progress.task("Audit", len(dataset), "images")

@@ -168,7 +168,7 @@ class FilePixels(ImageSource):
             raise ImageError(name, _refusal(error)) from error
 
     def _is_inside(self, path: Path, name: str) -> bool:
-        """Whether a file lies in the folder once all links are followed, those of its name alone where it has none."""
+        """Whether a file lies in the folder once all links are followed; a name without links stays inside."""
         return _has_no_links(self.root, name) or Path(os.path.realpath(path, strict=True)).is_relative_to(self.root)
 
     def proposed_groups(self) -> GroupProposal | None:

@@ -26,9 +26,11 @@ NARROW: Final = 0.01
 """Half width of a 95 % interval of balanced accuracy that is narrow: one point."""
 DEAR: Final = 500_000
 """Images times classes, which the time of heads grows with, from which two inner folds choose."""
-ENOUGH: Final = 9_604
-"""Images that tell a share to one point whatever it is: where so many choose, more are not needed."""
-SCARCE: Final = 50
+MIN_CHOOSING: Final = 9_604
+"""Images from which more are not needed to choose by: independent ones would tell any share to one point."""
+MIN_INDEPENDENT: Final = 2_401
+"""Independent images that have to be among them: they tell any share to two points."""
+MIN_OF_A_CLASS: Final = 50
 """Independent images of the smallest class that have to be among them."""
 _ONE_SHARE, _TWO_SHARE = 0.8 * INNER_HOLDOUT, 0.8
 """Share of all images that choose by one inner holdout and by two inner folds."""
@@ -56,6 +58,7 @@ def automatic_scheme(task: SplitTask, *, repeats: int = 1) -> AutomaticScheme:
     if repeats > 1:
         return AutomaticScheme(USUAL, f"the folds are drawn {repeats} times")
     n_classes, (name, smallest) = _smallest_class(task)
+    n_images, n_independent = _all_images(task)
     judged_all = half_width(n_classes, smallest)
     judged_once = half_width(n_classes, smallest * parse_scheme(SINGLE).outer_fractions[-1])
     units = "groups" if task.grouped else "images"
@@ -64,13 +67,14 @@ def automatic_scheme(task: SplitTask, *, repeats: int = 1) -> AutomaticScheme:
     if judged_once <= NARROW:
         words = f"one holdout, since {interval} reaches at most {_points(judged_once)} to either side even so"
         return AutomaticScheme(SINGLE, words)
-    n_images = len(task.labels)
+    sizes = n_images, n_independent, smallest
     reach = f"{interval}, the same with both, may reach {_points(judged_all)} to either side"
-    if _is_enough(n_images * _ONE_SHARE, smallest * _ONE_SHARE):
-        enough = f"a fifth of {n_images:,} images is enough to choose by"
+    counting = f" that count as {n_independent:,.0f} {units}" if task.grouped else ""
+    if _is_enough(_ONE_SHARE, *sizes):
+        enough = f"a fifth of {n_images:,} images{counting} is enough to choose by"
         return AutomaticScheme(ONE_CHOOSES, f"an inner holdout instead of four inner folds, since {enough}; {reach}")
-    if _is_enough(n_images * _TWO_SHARE, smallest * _TWO_SHARE) or judged_all <= NARROW:
-        enough = f"four fifths of {n_images:,} images are enough to choose by"
+    if _is_enough(_TWO_SHARE, *sizes) or judged_all <= NARROW:
+        enough = f"four fifths of {n_images:,} images{counting} are enough to choose by"
         return AutomaticScheme(FEWER, f"two inner folds instead of four, since {enough}; {reach}")
     if n_images * n_classes >= DEAR:
         dear = f"heads of {n_images:,} images in {n_classes:,} classes take long to fit"
@@ -79,9 +83,10 @@ def automatic_scheme(task: SplitTask, *, repeats: int = 1) -> AutomaticScheme:
     return AutomaticScheme(USUAL, words)
 
 
-def _is_enough(n_choosing: float, of_smallest: float) -> bool:
-    """Whether so many images, so many independent ones of the smallest class among them, are enough to choose by."""
-    return n_choosing >= ENOUGH and of_smallest >= SCARCE
+def _is_enough(share: float, n_images: int, n_independent: float, smallest: float) -> bool:
+    """Whether a share of the images is enough to choose by."""
+    needed = (n_images, MIN_CHOOSING), (n_independent, MIN_INDEPENDENT), (smallest, MIN_OF_A_CLASS)
+    return all(share * n >= least for n, least in needed)
 
 
 def half_width(n_classes: int, n_judged: float) -> float:
@@ -114,6 +119,15 @@ def _smallest_class(task: SplitTask) -> tuple[int, tuple[str, float]]:
     effective = np.divide(whole**2, squares, out=np.zeros_like(whole), where=squares > 0)[present]
     place = int(effective.argmin())
     return len(present), (task.classes[present[place]], float(effective[place]))
+
+
+def _all_images(task: SplitTask) -> tuple[int, float]:
+    """Number of images that count, and the effective number of their groups."""
+    pairs, sizes = task.class_groups()
+    _, group = np.unique(pairs[:, 1], return_inverse=True)
+    by_group = np.bincount(group, weights=sizes)
+    n_images = int(sizes.sum())
+    return n_images, n_images**2 / max(1.0, float((by_group**2).sum()))
 
 
 def _points(share: float) -> str:

@@ -31,6 +31,11 @@ def handcrafted_extractor(block: FeatureBlock, preparation: Preparation, *, n_th
     return kind(preparation, n_threads=n_threads)
 
 
+def handcrafted_version(block: FeatureBlock) -> str:
+    """What is measured for a handcrafted block, and by which version of it."""
+    return LesionExtractor.stage if block == LESION else DescriptorExtractor.stage
+
+
 def handcrafted_names(block: FeatureBlock) -> list[str]:
     """Names of the numbers of a handcrafted block."""
     return measure.measure_names() if block == LESION else descriptor_names()

@@ -243,7 +243,7 @@ def _compare(
         deviation[near] = resampled_deviation(oof, gaps.T)
         kept = ~(behind[near] > _FAR * deviation[near])
         near, gaps = near[kept], gaps[kept]
-    factor = variance_factor(oof, "nadeau-bengio", n_train_fraction=min(1.0, task.n_train / len(task.labels)))
+    factor = variance_factor(oof, "nadeau-bengio", n_train=task.n_train)
     critical = _critical(gaps, deviation[near], oof.n_units)
     return _Differences(np.where(np.isnan(deviation), np.inf, deviation) * np.sqrt(factor), critical)
 

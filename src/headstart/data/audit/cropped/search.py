@@ -228,7 +228,7 @@ def _most_alike(fixed: NDArray[np.float32], views: NDArray[np.int8], own: tuple[
         found += n_probes - 1 - number
         np.maximum(highest, found, out=highest)
     highest[own] = 0
-    fits = (UNIT**2 + 1) * n_others < np.iinfo(np.int32).max
+    fits = (UNIT + 1) ** 2 * n_others < np.iinfo(np.int32).max
     joined = highest.astype(np.int32 if fits else np.int64)
     keys = joined // n_probes
     keys *= n_others

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.errors import InputError
+from headstart.errors import InputError, plural
 from headstart.heads import HeadSpec
 
 if TYPE_CHECKING:
@@ -64,7 +64,10 @@ class HalvingPlan:
         InputError
         """
         if max(self.folds) > n_folds:
-            raise InputError(f"Halving sees folds {list(self.folds)}, but there are {n_folds} inner folds. Name fewer.")
+            raise InputError(
+                f"Halving sees folds {list(self.folds)}, but the split has {plural(n_folds, 'inner fold')}. Name "
+                "fewer, or a split with more: --split nested:5x4."
+            )
 
 
 @dataclass(frozen=True)
