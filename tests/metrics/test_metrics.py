@@ -16,6 +16,7 @@ from headstart.metrics import (
     CLASS_METRICS,
     METRICS,
     OutOfFold,
+    bootstrap,
     compare_paired,
     evaluate,
     find_metric,
@@ -518,3 +519,17 @@ def test_bad_options_are_refused_in_words() -> None:
         roc_band(out_of_fold(n_classes=3))
     with pytest.raises(InputError, match="only true and false"):
         roc_curve([0, 2], [0.1, 0.2])
+
+
+def test_resamples_scored_side_by_side_have_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 3, 4_000)
+    oof = OutOfFold.from_test_set(labels, generator.dirichlet(np.ones(3), 4_000), classes="abc")
+    columns = bootstrap.columns_for(3)
+    found = []
+    for n_processors in (1, 3):
+        monkeypatch.setattr(bootstrap, "available_processors", lambda n=n_processors: n)
+        found.append(bootstrap.resample(oof, columns, n_resamples=600, seed=1))
+    assert oof.n_rows * 600 >= bootstrap._WORTH_THREADS
+    np.testing.assert_array_equal(found[0].resamples, found[1].resamples)
+    assert found[0].resamples.shape == (600, len(columns))

@@ -12,7 +12,12 @@ from headstart.metrics.out_of_fold import OutOfFold
 from headstart.metrics.registry import CLASS_METRICS, Metric, ScoreFunction, find_metric, metrics_for
 from headstart.metrics.tally import Tally
 from headstart.metrics.validation import FloatArray, ratio
+from headstart.runtime.ahead import done_ahead
+from headstart.runtime.machine import available_processors
 
+_WORTH_THREADS = 1 << 21
+"""Rows times resamples from which threads pay."""
+_MAX_THREADS = 8
 BATCH_ENTRIES = 1 << 19
 """Weights held at once: 4 MiB, so that a batch stays in the processor's cache."""
 
@@ -88,12 +93,20 @@ def columns_for(
 
 
 def resample(oof: OutOfFold, columns: tuple[Column, ...], *, n_resamples: int, seed: int) -> Replicates:
-    """Scores of the data, of each fold and of each resample; the same seed draws the same groups for any columns."""
+    """Scores of the data, of each fold and of each resample; the same seed draws the same groups for any columns.
+
+    Batches of resamples are scored side by side where there are many rows: each by itself, so that no number depends on
+    how many processors there are.
+    """
     whole = oof.row_weights[None]
-    batches = [score_batch(oof, whole * counts, columns) for counts in draw_counts(oof, n_resamples, seed)]
+    values = score_batch(oof, whole, columns)[0]  # ranks the rows once for all that follow
+    n_threads = min(available_processors(), _MAX_THREADS) if oof.n_rows * n_resamples >= _WORTH_THREADS else 1
+    counted = draw_counts(oof, n_resamples, seed)
+    done = done_ahead(lambda counts: score_batch(oof, whole * counts, columns), counted, n_threads)
+    batches = [scores.result() for _, scores in done]
     return Replicates(
         columns=columns,
-        values=score_batch(oof, whole, columns)[0],
+        values=values,
         folds=_fold_scores(oof, columns),
         resamples=np.concatenate(batches),
         confusion=np.mean([tally.confusion[0] for tally in tallies(oof, whole)], axis=0),
