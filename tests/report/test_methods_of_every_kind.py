@@ -230,7 +230,7 @@ def _judgement(results: dict[str, Any]) -> Iterator[str]:
         yield f"{'drawn twice ' if protocol['repeats'] == 2 else ''}(seed"
         if results["search"]["n_candidates"] > 1:
             inner = shape.split("x")[1]
-            yield f"{'a held-out quarter' if inner == '1' else f'{inner} inner folds'} of the training part alone"
+            yield f"{'one held-out part' if inner == '1' else f'{inner} inner folds'} of the training part alone"
     if results["search"]["n_candidates"] > 1:
         yield f"by {SCORES[protocol['choose_by']]}"
     low, high = headline["ci95"]

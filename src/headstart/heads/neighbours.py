@@ -41,8 +41,9 @@ class KeptRows:
 
     A product in float32 finds which rows may be the nearest; it takes half the memory and half the time of float64.
     BLAS adds in another order from place to place in it. So these rows are compared again pair by pair, adding in
-    float64, and a row's result is the same beside any others. It is that of float64 directions to about 1e-8: rows
-    closer together than that may change places.
+    float64, and a row's result is the same beside any others. Similarities are those of float64 directions to about
+    1e-8: rows closer together than that may change places, and votes by distance, which divide by how far apart the
+    nearest are, differ the more the closer these lie.
 
     Parameters
     ----------

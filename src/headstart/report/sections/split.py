@@ -117,8 +117,8 @@ def _cross_validation(results: RunResults, shape: str, score: str, *, choice: bo
 
 
 def _choosing(n_inner: int) -> str:
-    """Inner folds in words; a single one is a quarter of the training part."""
-    return tr("a held-out quarter") if n_inner == 1 else ntr("{n} inner fold", "{n} inner folds", n_inner)
+    """Inner folds in words."""
+    return tr("one held-out part") if n_inner == 1 else ntr("{n} inner fold", "{n} inner folds", n_inner)
 
 
 def _scheme(outer: str, *, nested: bool, own: bool) -> str:
