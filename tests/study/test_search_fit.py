@@ -346,7 +346,7 @@ def test_batches_larger_than_the_folds_allow_are_reported_and_run(
     ("text", "message"),
     [
         ('[[head]]\nkind = "dense"\nunits = 30_000_000', "Training 'dense 30000000 relu"),
-        ('grid = "quick"\n[halving]\nfolds = [1, 3]', "Halving sees folds [1, 3], but there are 2 inner folds"),
+        ('grid = "quick"\n[halving]\nfolds = [1, 3]', "Halving sees folds [1, 3], but the split has 2 inner folds"),
         ('grid = "quick"\n[[head]]\nkind = "svm"\ngamma = [0.25, 1.0]', "'RBF SVM C = 3, gamma x 0.25' twice"),
     ],
 )

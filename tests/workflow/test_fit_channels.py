@@ -138,7 +138,8 @@ def test_baselines_describe_every_channel() -> None:
     rows = found.compute(pixels)
     assert rows.shape == (2, *found.row_shape)
     last = np.concatenate([pixels[0, ..., 3:], np.zeros((20, 20, 1), np.uint8)], axis=2)
-    expected = np.concatenate([describe(np.ascontiguousarray(pixels[0, ..., :3])), describe(last)])
+    first = np.ascontiguousarray(pixels[0, ..., :3])
+    expected = np.concatenate(describe(np.stack([first, last])))
     assert np.array_equal(rows[0], expected)
 
 
