@@ -18,6 +18,7 @@ from headstart.runtime.machine import available_processors
 _WORTH_THREADS = 1 << 21
 """Rows times resamples from which threads pay."""
 _MAX_THREADS = 8
+"""Threads that score batches at most: `draw_counts` makes the batches one by one."""
 BATCH_ENTRIES = 1 << 19
 """Weights held at once: 4 MiB, so that a batch stays in the processor's cache."""
 

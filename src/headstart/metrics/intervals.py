@@ -82,11 +82,11 @@ def variance_factor(
     oof : OutOfFold
     correction : 'nadeau-bengio' or 'none'
         'none' gives 1: the models are taken as fixed.
-    n_train : float, optional
-        Mean number of rows that a fold was trained on, where they are not those of `oof`; goes before
-        `n_train_fraction`.
     n_train_fraction : float in (0, 1], optional
         Share of all rows that each model was trained on; None takes every row outside its test fold.
+    n_train : float, optional
+        Mean number of rows that a fold was trained on, where they are not among those of `oof`; goes before
+        `n_train_fraction`.
 
     Raises
     ------

@@ -36,7 +36,7 @@ from headstart.progress import Progress, Silent
 
 _CHUNK: Final = 32  # images per task of a thread
 _SMALL_PIXELS: Final = 1 << 14
-"""Size of a picture up to which two threads that read such ones at once hinder each other."""
+"""Pixels of a picture up to which threads that read such pictures side by side wait for one another most."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -306,7 +306,7 @@ def _examine_all(
 
 
 def _is_small(facts: ImageFacts) -> bool:
-    """Whether an image is so small that threads which look at such side by side would wait for one another most."""
+    """Whether an image is so small that another thread had better wait."""
     return facts.header is not None and facts.header.width * facts.header.height <= _SMALL_PIXELS
 
 
