@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.data.split.stratify import stratified_folds
-from headstart.decisions.scaling import fit_platt_columns
+from headstart.decisions.scaling import fit_platt_columns, fit_platt_together
 from headstart.heads.arithmetic import (
     TINY,
     Arrays,
@@ -51,7 +51,8 @@ def fit_svm(
     `gamma` counts in units of 1 / (n_features * variance) of the standardised features, scikit-learn's "scale".
     Up to 5,000 rows, and up to 1e8 squared rows times machines, distances among the rows are computed once, the kernel
     once per gamma; the calibration folds cut theirs out of it. Beyond, the kernel is told from 1,024 landmarks, and
-    the hinge is squared, so that all machines are found together: the time then grows as the rows do.
+    the hinge is squared, so that all machines are found together: the time then grows as the rows do. Their Platt
+    scaling is found on one of the folds, and classes with few rows are drawn to that of all.
     """
     folds = stratified_folds(rows.labels, rows.groups, CALIBRATION_FOLDS, np.random.default_rng(rows.seed))
     fit = _by_kernel if _is_small(len(rows.labels), len(_targets(rows))) else _by_landmarks
@@ -122,18 +123,18 @@ def _fit_landmarks(
 ) -> _Machines:
     """Machines on the features that landmarks give, and the Platt scaling of their decisions, for one C.
 
-    Left-out rows share the landmarks of all training rows, which know no labels.
+    So many rows need no more than a third of them to be left out, once, for two numbers a class; where a class has few
+    there, the others help. Left-out rows share the landmarks of all training rows, which know no labels.
     """
     parameters = _descended(kernel.features, directions, C, rows, np.ones(len(folds), dtype=bool))
-    targets, decisions = _targets(rows), np.full((len(folds), parameters.shape[1]), np.nan)
-    for fold in range(CALIBRATION_FOLDS):
-        inside, outside = folds != fold, folds == fold
-        known = [np.unique(target[inside]).size == 2 for target in targets]
-        if outside.any() and any(known):
-            found = _descended(kernel.features, directions, C, rows, inside)
-            decided = kernel.features[outside] @ found[:-1] + found[-1]
-            decisions[outside] = np.where(known, decided, np.nan)
-    scaling = fit_platt_columns(decisions, np.stack(targets, axis=1), rows.weights)
+    inside, outside = folds != 0, folds == 0
+    targets = np.stack(_targets(rows), axis=1)
+    known = targets[inside].any(axis=0) & ~targets[inside].all(axis=0)
+    decisions = np.full((int(outside.sum()), parameters.shape[1]), np.nan)
+    if outside.any() and known.any():
+        found = _descended(kernel.features, directions, C, rows, inside)
+        decisions[:, known] = (kernel.features[outside] @ found[:-1] + found[-1])[:, known]
+    scaling = fit_platt_together(decisions, targets[outside], rows.weights[outside])
     return _for_all_classes((kernel.to_dual @ parameters[:-1]).T, parameters[-1], scaling)
 
 
@@ -244,7 +245,7 @@ def _cost(spec: HeadSpec, size: FitSize) -> FitCost:
     """The constants are fitted to timings of d = 1280, n = 200 to 2,100, 2 classes."""
     if not _is_small(size.n_rows, size.n_machines):
         n_values = size.n_rows * min(size.n_rows, N_LANDMARKS)
-        own = n_values * (2.4e-7 + 5e-9 * size.n_machines)
+        own = n_values * (1.6e-7 + 3.5e-9 * size.n_machines)
         return FitCost(own, 2.5e-11 * n_values * (size.n_features + N_LANDMARKS), f"landmarks {spec.settings['gamma']}")
     n_pairs = size.n_rows * size.n_rows
     return FitCost(n_pairs * (1e-8 + 2.3e-8 * size.n_machines), n_pairs * size.n_features * 1.7e-11, "distances")
