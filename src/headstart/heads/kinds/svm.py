@@ -111,7 +111,7 @@ def _fit_one(kernel: Floats, C: float, rows: TrainingRows, folds: Integers) -> _
     targets = _targets(rows)
     machines = [_machine(kernel, target, C, rows.weights) for target in targets]
     intercepts = np.array([machine[1] for machine in machines])
-    decisions = np.stack([_left_out(kernel, target, C, rows.weights, folds) for target in targets], axis=1)
+    decisions = _left_out(kernel, targets, C, rows.weights, folds)
     scaling = fit_platt_columns(decisions, np.stack(targets, axis=1), rows.weights)
     found = _for_all_classes(np.stack([machine[0] for machine in machines]), intercepts, scaling)
     support = np.flatnonzero((found["dual"] != 0).any(axis=0))
@@ -174,17 +174,23 @@ def _machine(kernel: Floats, target: npt.NDArray[np.bool_], C: float, weights: F
     return dual, float(machine.intercept_[0])
 
 
-def _left_out(kernel: Floats, target: npt.NDArray[np.bool_], C: float, weights: Floats, folds: Integers) -> Floats:
-    """Decisions (n,) on rows left out of the machine's training; nan where the others are of one class.
+def _left_out(
+    kernel: Floats, targets: Sequence[npt.NDArray[np.bool_]], C: float, weights: Floats, folds: Integers
+) -> Floats:
+    """Decisions (n, machines) on rows left out of training; nan where a machine's other rows are of one class.
 
     The left-out rows share the standardisation of all training rows, which knows no labels.
     """
-    decisions = np.full(len(target), np.nan)
+    decisions = np.full((len(folds), len(targets)), np.nan)
     for fold in range(CALIBRATION_FOLDS):
         inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        if outside.size and np.unique(target[inside]).size == 2:
-            dual, intercept = _machine(kernel[np.ix_(inside, inside)], target[inside], C, weights[inside])
-            decisions[outside] = kernel[np.ix_(outside, inside)] @ dual + intercept
+        known = [place for place, target in enumerate(targets) if np.unique(target[inside]).size == 2]
+        if not outside.size or not known:
+            continue
+        among, across = kernel[np.ix_(inside, inside)], kernel[np.ix_(outside, inside)]
+        for place in known:
+            dual, intercept = _machine(among, targets[place][inside], C, weights[inside])
+            decisions[outside, place] = across @ dual + intercept
     return decisions
 
 
