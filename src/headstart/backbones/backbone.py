@@ -17,6 +17,7 @@ from headstart.backbones.registry import find_entry
 from headstart.backbones.stages import REFUSALS, StagedNetwork, size_refused
 from headstart.backbones.weights import RANDOM, WeightsSource, fit_state, hash_tensors, load_into
 from headstart.backbones.weights.hub_config import with_hub_config
+from headstart.backbones.weights.provenance import NO_NETWORK
 from headstart.errors import InputError
 from headstart.progress import Progress
 
@@ -94,6 +95,11 @@ class Backbone:
     def n_channels(self) -> int:
         """Number of channels of an image: three, unless the first layer was adapted to others."""
         return len(self.mean)
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether no network takes part; see `headstart.backbones.no_network`."""
+        return self.weights.is_absent
 
     @property
     def stage(self) -> str:
@@ -265,7 +271,12 @@ def restore_backbone(
     WeightsError
         When the tensors do not fit the architecture.
     """
-    entry = replace(find_entry(name), hub_config=hub_config)
-    backbone = _backbone(entry, build(entry), weights, n_channels)
+    if name == NO_NETWORK:
+        from headstart.backbones.no_network import no_network
+
+        backbone = no_network(n_channels)
+    else:
+        entry = replace(find_entry(name), hub_config=hub_config)
+        backbone = _backbone(entry, build(entry), weights, n_channels)
     fit_state(backbone.module, state, source=source)
     return replace(backbone, tensors_sha256=hash_tensors(backbone.module.state_dict()))

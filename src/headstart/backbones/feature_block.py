@@ -58,6 +58,8 @@ LESION: Final = FeatureBlock("lesion", _OWN)
 """Asymmetry, border, colours and size of the lesion in a dermoscopic image, which need no network."""
 HANDCRAFTED: Final = (DESCRIPTORS, LESION)
 """Blocks that are measured in the picture by rules, not by a network."""
+ARRAY: Final = "array"
+"""The user's own array as all of the features: no network is opened, and nothing is computed of the pictures."""
 _BY_NAME: Final = {block.name: block for block in (LAST, *HANDCRAFTED)}
 
 
@@ -79,8 +81,8 @@ class FeatureRequest:
 
     Attributes
     ----------
-    rule : {"multi", "best"} or None
-        Rule that chooses blocks of the network.
+    rule : {"multi", "best", "array"} or None
+        Rule that chooses blocks of the network; of ``array`` there is no network.
     blocks : tuple of FeatureBlock
         Blocks that are named, their stages not looked up yet; they stand behind those of the rule.
     """
@@ -141,6 +143,13 @@ def parse_features(text: str) -> FeatureRequest:
         When a pooling is unknown, or something is named twice.
     """
     parts = [part.strip() for part in text.split(JOIN)]
+    if ARRAY in parts:
+        if len(parts) > 1:
+            raise InputError(
+                f"Features {text!r}: {ARRAY} is the array of --feature-array alone, and other features have it beside "
+                f"them in any case. Leave {ARRAY} out, or the others."
+            )
+        return FeatureRequest(ARRAY, ())
     rules = [part for part in parts if part in (MULTI, BEST)]
     blocks = tuple(_parsed(part, text) for part in parts if part not in (MULTI, BEST))
     if len(set(blocks)) < len(blocks):
@@ -156,8 +165,8 @@ def _parsed(part: str, text: str) -> FeatureBlock:
         return _BY_NAME[part]
     if not stage or not colon or not pooling:
         raise InputError(
-            f"Features {text!r} are not understood. Expected last, multi, best, descriptors, lesion, or STAGE:POOLING "
-            f"such as block5:mean, several joined by {JOIN}; poolings are {', '.join(POOLINGS)}."
+            f"Features {text!r} are not understood. Expected last, multi, best, descriptors, lesion, array, or "
+            f"STAGE:POOLING such as block5:mean, several joined by {JOIN}; poolings are {', '.join(POOLINGS)}."
         )
     if pooling not in POOLINGS:
         raise InputError(f"{unknown_name('pooling', pooling, POOLINGS)} It stands in the features {text!r}.")

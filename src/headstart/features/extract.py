@@ -56,7 +56,7 @@ def extract_features(
     Returns
     -------
     ndarray of shape (n_images, *row_shape), float32
-        One row per image, in data set order; float16 for stage maps.
+        One row per image, in data set order; float16 for stage maps. Of 0 features no image is read.
 
     Raises
     ------
@@ -66,6 +66,8 @@ def extract_features(
     if isinstance(extractor, PassExtractor) and extractor.averaged:
         views = extract_views(dataset, extractor, extractor.averaged, cache=cache, progress=progress, fold=fold)
         return _averaged(views, cache or FeatureCache(None))
+    if extractor.row_shape == (0,):
+        return np.zeros((len(dataset), 0), dtype=extractor.dtype)
     view = extractor.view or IDENTITY
     cache, progress = cache or FeatureCache(None), progress or Silent()
     work = _Extraction(with_content_hashes(dataset), extractor, (view,), cache, progress, several=bool(fold))
@@ -310,6 +312,8 @@ def view_settings(extractor: FeatureExtractor, view: View) -> dict[str, Any]:
 
 def n_cached(dataset: ImageDataset, extractor: FeatureExtractor, cache: FeatureCache, view: View = IDENTITY) -> int:
     """Number of images whose features, or those of a view, the cache already has, by their content hashes alone."""
+    if extractor.row_shape == (0,):
+        return len(dataset)
     hashes = with_content_hashes(dataset).hashes or ()
     parts = extractor.parts() if isinstance(extractor, PassExtractor) else ()
     needed = [{**part.settings, "view": view.settings()} for part in parts if len(part.taken)]

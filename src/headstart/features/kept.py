@@ -39,7 +39,7 @@ def stream_kept(
     cache : FeatureCache or None
         None: nothing is looked up or kept.
     """
-    if cache is None or cache.folder is None or extractor.stage is not None:
+    if cache is None or cache.folder is None or extractor.stage is not None or extractor.row_shape == (0,):
         yield from stream_views(dataset, extractor, ((row, views) for row in rows))
         return
     for start in range(0, len(rows), IMAGES_AT_ONCE):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from headstart.backbones.feature_block import LAST, multi_blocks, parse_features
+from headstart.backbones.feature_block import ARRAY, LAST, multi_blocks, parse_features
 from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.data.images.decode import WHITE_LEVEL
 from headstart.errors import InputError
@@ -109,12 +109,15 @@ def open_extractor(
         When the weights are missing or do not fit.
     """
     from headstart.backbones.backbone import load_backbone
+    from headstart.backbones.no_network import no_network
     from headstart.data.image_resize import ImageResize
     from headstart.engines.engine import decide_engine
     from headstart.features.extractor import Extractor
 
     engine = decide_engine(device=settings.device, n_threads=settings.n_threads, batch_size=settings.batch_size)
-    if backbone is None:
+    if parse_features(settings.features).rule == ARRAY:
+        backbone = no_network(settings.n_channels)
+    elif backbone is None:
         backbone = load_backbone(
             settings.backbone,
             weights=settings.weights,
@@ -124,7 +127,8 @@ def open_extractor(
             progress=progress,
         )
     size = settings.input_size or backbone.input_size
-    backbone.check_takes(size)
+    if not backbone.is_absent:
+        backbone.check_takes(size)
     resized = ImageResize(
         size,
         resize=settings.resize,
@@ -168,6 +172,8 @@ def requested_blocks(features: str, backbone: Backbone, size: tuple[int, int]) -
     from headstart.backbones.stage_outputs import stage_outputs
 
     found = parse_features(features)
+    if found.rule == ARRAY:
+        return (LAST,)
     if found.rule is None:
         return found.blocks
     return (*multi_blocks(stage_outputs(backbone.staged, size), backbone=backbone.name), *found.blocks)
@@ -230,6 +236,8 @@ def select_engine(
     from headstart.features.engine_selection.select import EngineSelector
 
     backbone, preparation, plain = extractor.backbone, extractor.preparation, extractor.engine
+    if backbone.is_absent:
+        settings = replace(settings, engine="torch", precision="fp32")  # nothing to be computed faster
     request = EngineRequest(
         library=settings.engine,
         precision=settings.precision,

@@ -85,7 +85,8 @@ def block_spread(widths: Sequence[int], *behind: int) -> Floats:
 
     Heads standardise every feature, so a block counts by its number of columns: three would have a weight of 3 in
     1,283. Instead the summed variance of a block is `BLOCK_SHARE` of the number of all features, or 1 for each column
-    where that is more: those of the network's stages, and behind them the table columns and a feature array.
+    where that is more: those of the network's stages, and behind them the table columns and a feature array; where no
+    network takes part it is the number of these.
     Multi-block analysis weighs blocks alike, but gives all the same variance [1]_; beside a network that lets columns
     of noise decide who is a neighbour.
 
@@ -108,6 +109,6 @@ def block_spread(widths: Sequence[int], *behind: int) -> Floats:
     >>> block_spread([1, 63])[:2].tolist()
     [2.0, 1.0]
     """
-    share = BLOCK_SHARE * sum(widths)
+    share = BLOCK_SHARE * (sum(widths) or sum(behind))
     spreads = [(width, max(1.0, float(np.sqrt(share / max(width, 1))))) for width in (*widths, *behind)]
     return np.concatenate([np.full(width, spread) for width, spread in spreads])

@@ -17,7 +17,6 @@ from headstart.data.split.checks import check_fold_weights
 from headstart.data.split.first_fold import first_fold
 from headstart.data.split.make import split_dataset
 from headstart.data.split.split_file import read_split
-from headstart.data.table.encoding import TableEncoding
 from headstart.errors import InputError, RunError, plural
 from headstart.metrics import find_metric
 from headstart.progress import Progress, Silent
@@ -30,7 +29,7 @@ from headstart.study.plan import StudyPlan
 from headstart.study.positive_class import PositiveClass, choose_positive
 from headstart.study.search.space import Space
 from headstart.version import __version__
-from headstart.workflow.job.audit import AuditedDataset, Data, audit_data, refuse_table_columns
+from headstart.workflow.job.audit import AuditedDataset, Data, audit_data, refuse_table_columns, require_feature_array
 from headstart.workflow.job.environment import Stopwatch
 from headstart.workflow.job.finetuning import check_fine_tuning
 from headstart.workflow.job.job import Job
@@ -38,6 +37,8 @@ from headstart.workflow.job.made_rows import check_made_rows, makes_rows
 from headstart.workflow.job.memory import check_machine
 from headstart.workflow.job.near_duplicates import copy_names, join_copies, named_as_copies
 from headstart.workflow.job.sources import named_space, open_sources
+from headstart.workflow.job.time_estimate import table_width
+from headstart.workflow.options.array_alone import takes_array_alone
 from headstart.workflow.options.data import as_source, check_apart
 from headstart.workflow.options.finetuning import requested_specs
 from headstart.workflow.options.quick import quick_options, quick_space
@@ -151,6 +152,8 @@ class Preflight:
         asked, tried = options, space
         if options.quick:
             options, space = quick_options(options), quick_space(space)
+        if takes_array_alone(space):
+            require_feature_array(data)
         if scope.trains:
             specs = requested_specs(options)  # refused here where it makes no sense, before any image is read
             if specs:
@@ -281,11 +284,6 @@ def _check_training(job: Job, split: Split) -> None:
     check_fine_tuning(job.options, job.sources)
     if makes_rows(job.plan):
         check_made_rows(job.audited.dataset, split, fine_tunes=bool(requested_specs(job.options)))
-
-
-def table_width(dataset: ImageDataset) -> int:
-    """Number of columns that the table columns of a data set are encoded as, at the most."""
-    return len(TableEncoding.fit(dataset.columns, np.arange(len(dataset))).outputs)
 
 
 def make_run_split(dataset: ImageDataset, options: FitOptions) -> Split:

@@ -15,6 +15,7 @@ from headstart.errors import WeightsError
 from headstart.storage import canonical_json, parsed_json
 
 RANDOM: Final = "random"
+NO_NETWORK: Final = "no network"
 KEY: Final = "headstart.pretraining"
 FORMAT: Final = 1
 MARK_LENGTH: Final = 16
@@ -22,6 +23,11 @@ MARK_LENGTH: Final = 16
 _IMAGES: Final = "images"
 _LOWEST, _HIGHEST = 16, 4096  # side of an input in pixels
 _ALWAYS: Final = ("source", "sha256", "licence")
+
+
+def is_absent(source: str) -> bool:
+    """Whether words on the source of weights say that there is no network."""
+    return source == NO_NETWORK
 
 
 def is_random(source: str) -> bool:
@@ -63,6 +69,11 @@ class WeightsSource:
     def is_random(self) -> bool:
         """Whether the network was never trained on any image."""
         return is_random(self.source)
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether there is no network that could have weights."""
+        return is_absent(self.source)
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionary for results and bundles, without what is empty."""

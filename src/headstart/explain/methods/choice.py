@@ -57,11 +57,16 @@ class Method:
         """
         if name not in METHODS:
             raise InputError(unknown_name("method", name, METHODS))
+        label = model.model.head.spec.label
+        if model.model.backbone.is_absent:
+            raise InputError(
+                f"The head ({label}) takes an array of numbers and nothing of the pictures, so no place of an image has "
+                "a share in its score. Fit with the features of a network, such as multi, beside the array."
+            )
         if stage is not None:
             _check_takes_stage(name)
             check_stage(model, stage)
             check_reaches_features(model, stage)
-        label = model.model.head.spec.label
         if all(block in HANDCRAFTED for block, _ in model.blocks):
             raise InputError(
                 f"The head ({label}) takes descriptors of the whole image and nothing of the network, so no place "

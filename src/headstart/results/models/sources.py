@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from headstart.backbones.weights.provenance import is_random
+from headstart.backbones.weights.provenance import is_absent, is_random
 from headstart.results.models.base import Count, Ends, Part, Positive, Share
 from headstart.results.models.pretraining import PretrainingFacts
 
@@ -29,6 +29,11 @@ class Weights(Part):
     def is_random(self) -> bool:
         """Whether they were never trained on any image."""
         return is_random(self.source)
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether there is no network that could have weights."""
+        return is_absent(self.source)
 
 
 class PreparationSettings(Part):
@@ -171,7 +176,7 @@ class BackboneFacts(_FeatureHolder):
     name: str
     weights: Weights
     stage: str
-    feature_width: Positive
+    feature_width: Count
     features: FeatureFacts | None = None
     preparation: PreparationSettings
     normalisation: Normalisation
@@ -190,7 +195,7 @@ class SourceFacts(_FeatureHolder):
     stage: str
     preparation: PreparationSettings
     engine: EngineSettings
-    feature_width: Positive
+    feature_width: Count
     features: FeatureFacts | None = None
     engine_record: EngineRecord
     times_chosen: Count

@@ -7,13 +7,17 @@ from headstart.results.models.run_results import HeadlineFacts
 from headstart.study.out_of_fold import HEADLINE
 
 
-def headline(evaluation: Evaluation, size: str, *, random_weights: bool, provisional: bool = False) -> HeadlineFacts:
+def headline(
+    evaluation: Evaluation, size: str, *, random_weights: bool, has_network: bool = True, provisional: bool = False
+) -> HeadlineFacts:
     """The result in one sentence, and the number it stands on; `size` says of how many images."""
     main = evaluation.metrics[HEADLINE].to_json()
     scores = "; ".join(_worded(name, evaluation) for name in (HEADLINE, "accuracy", "roc_auc"))
     text = f"{scores[0].upper()}{scores[1:]}; {size}, 95 % intervals."
     if random_weights:
         text = f"Random weights, no transfer learning. {text}"
+    if not has_network:
+        text = f"An array of the user's own, no network. {text}"
     if provisional:
         text = f"Provisional, of one head on one holdout. {text}"
     return HeadlineFacts(metric=HEADLINE, value=main["value"], ci95=main["ci95"], text=text, verdict=None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
-from headstart.backbones.feature_block import JOIN, LAST, default_features
+from headstart.backbones.feature_block import ARRAY, JOIN, LAST, default_features
 from headstart.data.channel_normalisation import FittedChannelNormalisation
 from headstart.errors import WeightsError
 from headstart.results.damage import first_problem
@@ -112,7 +112,12 @@ def training_normalisation(extractor: Extractor) -> TrainingNormalisation | None
 
 
 def feature_facts(extractor: Extractor, requested: str | None) -> FeatureFacts | None:
-    """Features of an extractor, the default ones where none were requested; None for the last stage alone."""
+    """Features of an extractor, the default ones where none were requested; None for the last stage alone.
+
+    Where no network takes part there are no blocks.
+    """
+    if extractor.backbone.is_absent:
+        return FeatureFacts(requested=requested or ARRAY, blocks=(), n_views=1)
     if extractor.blocks == (LAST,) and not extractor.averaged:
         return None
     widths = zip(extractor.blocks, extractor.block_widths, strict=True)

@@ -27,7 +27,9 @@ P_SHOWN: Final = 0.001
 """Smaller p values are shown as a bound."""
 
 
-def transfer_results(transfer: Transfer, *, transferred: bool, notes: Sequence[str] = ()) -> TransferResults:
+def transfer_results(
+    transfer: Transfer, *, transferred: bool, has_network: bool = True, notes: Sequence[str] = ()
+) -> TransferResults:
     """The verdict, the gains it rests on, and every baseline.
 
     Parameters
@@ -35,6 +37,8 @@ def transfer_results(transfer: Transfer, *, transferred: bool, notes: Sequence[s
     transfer : Transfer
     transferred : bool
         False where the run's own weights are random: then nothing was transferred, and there is no verdict.
+    has_network : bool
+        False where no network takes part in the run at all.
     notes : sequence of str
         What there is to know of the baselines.
     """
@@ -52,7 +56,7 @@ def transfer_results(transfer: Transfer, *, transferred: bool, notes: Sequence[s
     return TransferResults(
         verdict=transfer.verdict if transferred else None,
         decided_by=DECIDED_BY,
-        text=verdict_text(transfer, transferred=transferred),
+        text=verdict_text(transfer, transferred=transferred, has_network=has_network),
         brief=verdict_brief(transfer),
         gains={name: gain_facts(gain) for name, gain in transfer.gains.items()},
         best_baseline=estimates(transfer.together.metrics),
@@ -83,12 +87,14 @@ def verdict_brief(transfer: Transfer) -> str:
     return f"{lead}: {_decided(transfer)} over the best baseline; {_beside(transfer.gains[HEADLINE])}."
 
 
-def verdict_text(transfer: Transfer, *, transferred: bool) -> str:
+def verdict_text(transfer: Transfer, *, transferred: bool, has_network: bool = True) -> str:
     """The verdict with the best baseline's name, and a word where the two scores point in different directions."""
     headline, deciding = transfer.gains[HEADLINE], transfer.gains[DECIDED_BY]
     usual = transfer.outcomes[int(np.bincount(transfer.best).argmax())].title
     named = f"mostly {usual}" if len(set(transfer.best)) > 1 else usual
     gains = f"{_decided(transfer)} over the best baseline ({named}); {_beside(headline)}."
+    if not has_network:
+        return f"No network takes part, so nothing was transferred and there is no verdict: {gains}"
     if not transferred:
         return f"Nothing was transferred, the weights are random, so there is no verdict: {gains}"
     contrary = deciding.value * headline.value < 0 and transfer.verdict != NO_EVIDENCE

@@ -92,7 +92,7 @@ class SourceTable(BaseModel):
     )
     features: _Text | None = Field(
         default=None,
-        description="last, multi, best, descriptors, lesion or STAGE:POOLING, joined by +; docs/blocks.md.",
+        description="last, multi, best, descriptors, lesion or STAGE:POOLING, joined by +; or array; docs/blocks.md.",
     )
 
 

@@ -126,6 +126,24 @@ def table_columns_in(data: Data) -> list[str]:
     return [*(source.table_columns or ()), *array]
 
 
+def require_feature_array(data: Data) -> None:
+    """Refuse data without an array of the user's own, for heads that see nothing else.
+
+    Raises
+    ------
+    InputError
+    """
+    if isinstance(data, ImageDataset):
+        has_array = any(column.kind == ARRAY for column in data.columns)
+    else:
+        has_array = as_source(data).feature_array is not None
+    if not has_array:
+        raise InputError(
+            "Features array are those of an array of your own, and none is given. Add --feature-array FILE (in Python "
+            "feature_array=, or dataset.with_feature_array), a row of numbers for each image, or name other features."
+        )
+
+
 def refuse_table_columns(data: Data, reason: str) -> None:
     """Refuse table columns and a feature array in a job that shows a network pictures alone.
 

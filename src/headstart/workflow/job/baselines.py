@@ -66,15 +66,20 @@ class BaselineSources:
         The first pretrained backbone of the run with random weights; None where the run has random weights alone.
     random_source : int
         Number of the source that has that backbone.
+    has_network : bool
+        False where heads of the run see an array of the user's own alone.
     """
 
     describer: DescriptorExtractor
     random_extractor: Extractor | None
     random_source: int = 0
+    has_network: bool = True
 
     @property
     def notes(self) -> list[str]:
         """Notes on the baselines for the reader of the report."""
+        if not self.has_network:
+            return ["No network takes part in the run, so there is no baseline with its random weights."]
         if self.random_extractor is None:
             return ["The run's own weights are random: a baseline with random weights would be the run itself."]
         backbone, engine = self.random_extractor.backbone, self.random_extractor.engine
@@ -118,11 +123,15 @@ class BaselineSources:
 
 def open_baselines(options: FitOptions, sources: Sequence[FeatureSource]) -> BaselineSources:
     """Sources of the baselines' features: the pixels of the first source, and its backbone with random weights."""
-    pretrained = [source for source in sources if not source.extractor.backbone.weights.is_random]
+    weights = [source.extractor.backbone.weights for source in sources]
+    has_network = not all(one.is_absent for one in weights)
+    pretrained = [
+        source for source, one in zip(sources, weights, strict=True) if not (one.is_random or one.is_absent)
+    ]
     random_extractor = random_weights_extractor(pretrained[0].extractor, seed=options.seed) if pretrained else None
     first = (pretrained or list(sources))[0]
     describer = DescriptorExtractor(first.extractor.preparation, n_threads=options.n_worker_processes)
-    return BaselineSources(describer, random_extractor, first.number)
+    return BaselineSources(describer, random_extractor, first.number, has_network)
 
 
 def baseline_seconds(
@@ -265,7 +274,7 @@ def baselines_document(job: Job, study: StudyResult, baselines: BaselineSources,
         score = all_positive_f1(study.data.labels, positive)
         notes = [*notes, f"A rule that calls every window {named} has an F1 score of {score:.3f}."]
     transferred = baselines.random_extractor is not None and without < len(study.folds)
-    return transfer_results(transfer, transferred=transferred, notes=notes)
+    return transfer_results(transfer, transferred=transferred, has_network=baselines.has_network, notes=notes)
 
 
 def is_untransferred(job: Job, study: StudyResult, result: FoldResult) -> bool:

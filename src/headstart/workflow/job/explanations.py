@@ -123,9 +123,12 @@ class ExplanationWork:
         document.write(folder / Explanations.file_name)
 
     def _explained(self, notes: list[str], advance: Callable[[int], None]) -> Iterator[_Explained]:
-        """Telling images in their order, each by the model of the fold that judged it."""
+        """Telling images in their order, each by the model of the fold that judged it; none without a network."""
         from headstart.explain.telling import telling_images
 
+        if all(source.extractor.backbone.is_absent for source in self.job.sources):
+            notes.append("Heads see an array of numbers and nothing of the pictures, so no place of an image has a share.")
+            return
         folds = [result for result in self.study.folds if result.outer.repeat == 0]
         rows = np.concatenate([result.outer.test for result in folds])
         judged = np.concatenate([result.probabilities for result in folds])
@@ -246,7 +249,10 @@ class ExplanationWork:
 
         final = self.study.final
         source = self.study.plan.source_of(final.chosen)
-        features = self.study.data.of_fold(final.outer).features[source]
+        data = self.study.data.of_fold(final.outer)
+        features = data.features[source]
+        if not features.shape[1]:
+            features = beside(features, data.table)
         if len(features) < 3:
             return None
         found = image_map(features)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.backbones.feature_block import LAST
+from headstart.backbones.feature_block import DESCRIPTORS, LAST
 from headstart.features.channel_sums import channel_normalisation
 from headstart.study.data import StudyData
 from headstart.study.features import FeatureSet, FittedFeatures, SharedFeatures, WithMadeRows
@@ -67,20 +67,25 @@ class FoldExtractors:
         """Features in which near-duplicates are confirmed, before any fold is drawn: nothing is fitted for them.
 
         Those of the study where they are; else the pooled output of the last stage of the first source alone, where
-        there are pairs to confirm: whatever heads are trained on, the same images count as near-duplicates.
+        there are pairs to confirm: whatever heads are trained on, the same images count as near-duplicates. Without a
+        network they are handcrafted descriptors, each on the scale of its own spread.
         """
         job, sources = self._job, [source.extractor for source in self._job.sources]
         if self._confirms_by_own(sources):
             return extract_all(self.dataset, sources, self.cache, job.progress)
         if not job.audited.audit.candidates:
             return (np.zeros((len(self.dataset), 0), dtype=np.float32),)
+        if sources[0].backbone.is_absent:
+            described = sources[0].with_blocks((DESCRIPTORS,))
+            return tuple(map(_scaled, extract_all(self.dataset, [described], self.cache, job.progress)))
         last = sources[0].with_blocks((LAST,), beside=() if sources[0].is_plain else sources[0].computed)
         fold = "near-duplicates" if self.is_fitted else ""
         return extract_all(self.dataset, [last], self.cache, job.progress, fold=fold)
 
     def _confirms_by_own(self, sources: Sequence[Extractor]) -> bool:
         """Whether near-duplicates are confirmed in the features of the study."""
-        return not self.is_fitted and sources[0].blocks == (LAST,) and not sources[0].averaged
+        first = sources[0]
+        return not (self.is_fitted or first.averaged or first.backbone.is_absent) and first.blocks == (LAST,)
 
     def study_data(self, joined: ImageDataset, confirming: tuple[NDArray[np.float32], ...]) -> StudyData:
         """Data of the study: the images with near-duplicates joined, and their features.
@@ -167,6 +172,12 @@ class FoldExtractors:
             counted = rows if weights is None else rows[weights[rows] > 0]  # an image of weight 0 is left out
             self._preparations[key] = tuple(one.fit(self.dataset, counted) for one in self._fittable)
         return self._preparations[key]
+
+
+def _scaled(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Features in units of their standard deviation; those that do not vary are 0."""
+    spread = features.std(axis=0)
+    return (features - features.mean(axis=0)) / np.where(spread > 0, spread, np.inf).astype(np.float32)
 
 
 def is_fitted(job: Job) -> bool:

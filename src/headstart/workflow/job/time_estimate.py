@@ -13,6 +13,7 @@ from headstart.augment import IDENTITY, View
 from headstart.balance import balance_notes
 from headstart.data import ImageDataset
 from headstart.data.split.split import Split
+from headstart.data.table.encoding import TableEncoding
 from headstart.errors import plural
 from headstart.features.cache import FeatureCache
 from headstart.features.extract import n_cached
@@ -182,7 +183,8 @@ def fit_costs(
         )
         for number, source in enumerate(sources)
     )
-    widths = [source.extractor.row_shape[0] for source in sources]
+    n_columns = table_width(dataset)
+    widths = [source.extractor.row_shape[0] + n_columns for source in sources]
     folds = [*outer_folds(split), final_fold(split)]
     heads_s = study_seconds(folds, plan, widths, len(dataset.classes))
     n_each = max(len(_views_of(source, views)) for source in sources)
@@ -198,6 +200,11 @@ def fit_costs(
         n_made=n_made,
         n_made_sets=n_made_sets,
     )
+
+
+def table_width(dataset: ImageDataset) -> int:
+    """Number of columns that the table columns of a data set are encoded as, at the most."""
+    return len(TableEncoding.fit(dataset.columns, np.arange(len(dataset))).outputs)
 
 
 def _views_left(source: FeatureSource, before: Sequence[FeatureSource], views: Sequence[View]) -> tuple[View, ...]:

@@ -40,7 +40,8 @@ class NetworkOptions(Options):
         images of every outer fold.
     features : str or None
         Features that heads are trained on: ``last``, ``multi``, ``best``, ``descriptors`` or ``lesion`` (handcrafted),
-        or blocks ``STAGE:POOLING``, joined by ``+`` (docs/blocks.md); or several, separated by commas, which compete.
+        or blocks ``STAGE:POOLING``, joined by ``+`` (docs/blocks.md); or several, separated by commas, which compete;
+        or ``array``, that of ``feature_array`` alone, without a network.
         None: those of the study, else ``last``, the pooled output of the last stage.
     channels : tuple of str or None
         Names or numbers of the channels that make up an image, ``none`` for a black one; another count than three
@@ -115,7 +116,8 @@ class NetworkOptions(Options):
         default=None,
         metadata=option(
             "What heads see of the network: last, multi (mean and max of several stages), best (also averaged over "
-            "mirrored and turned views), descriptors, lesion, or STAGE:POOLING, joined by +; several compete.",
+            "mirrored and turned views), descriptors, lesion, or STAGE:POOLING, joined by +; several compete. array: that of "
+            "--feature-array alone, without a network.",
             metavar="FEATURES[,...]",
             several=True,
             offered=lambda: ("last", "multi", "best", "multi+descriptors"),

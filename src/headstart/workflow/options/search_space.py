@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from headstart.backbones.feature_block import BEST, default_features
+from headstart.backbones.feature_block import ARRAY, BEST, default_features
 from headstart.backbones.registry import DEFAULT_BACKBONE, find_entry
 from headstart.backbones.weights import RANDOM
 from headstart.backbones.weights.local_store import weights_name
@@ -20,6 +20,7 @@ from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.study.search.halving.plan import HalvingPlan
 from headstart.study.search.space import Space
 from headstart.study.search.toml import read_space
+from headstart.workflow.options.array_alone import check_array_alone
 from headstart.workflow.options.fit import FitOptions
 from headstart.workflow.options.training_set import has_averaged_features, requested_views, with_training_sets
 
@@ -44,6 +45,7 @@ def search_space(options: FitOptions) -> Space:
     """
     sources = _with_features(_with_sources(_heads(options), options.backbones), options.feature_sets)
     space = with_training_sets(sources, options)
+    check_array_alone(options, space)
     _check_views(space)
     requested_views(space, options)
     for name, silent in _SILENT.items():
@@ -166,6 +168,8 @@ def check_weights(options: FitOptions, space: Space) -> None:
     missing = {}
     for source in space.sources:
         one = source_options(options, source)
+        if one.features == ARRAY:
+            continue
         entry = find_entry(weights_name(one.backbone or DEFAULT_BACKBONE))
         if one.weights is None and (one.offline or one.backbone is None) and find_local(entry) is None:
             missing[entry.name] = entry
