@@ -17,7 +17,6 @@ from headstart.backbones.registry import find_entry
 from headstart.backbones.stages import REFUSALS, StagedNetwork, size_refused
 from headstart.backbones.weights import RANDOM, WeightsSource, fit_state, hash_tensors, load_into
 from headstart.backbones.weights.hub_config import with_hub_config
-from headstart.backbones.weights.provenance import NO_NETWORK
 from headstart.errors import InputError
 from headstart.progress import Progress
 
@@ -271,12 +270,7 @@ def restore_backbone(
     WeightsError
         When the tensors do not fit the architecture.
     """
-    if name == NO_NETWORK:
-        from headstart.backbones.no_network import no_network
-
-        backbone = no_network(n_channels)
-    else:
-        entry = replace(find_entry(name), hub_config=hub_config)
-        backbone = _backbone(entry, build(entry), weights, n_channels)
+    entry = replace(find_entry(name), hub_config=hub_config)
+    backbone = _backbone(entry, build(entry), weights, n_channels)
     fit_state(backbone.module, state, source=source)
     return replace(backbone, tensors_sha256=hash_tensors(backbone.module.state_dict()))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from headstart.backbones.feature_block import default_features
+from headstart.backbones.feature_block import ARRAY, default_features
 from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.data.images.decode import WHITE_LEVEL
 from headstart.data.images.samples import MAX_CHANNELS, check_choice
@@ -111,6 +111,11 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         check_whole("seed", self.seed, at_least=0)
         if self.features is not None:
             check_name("features", self.features, example="multi")
+            if self.features == ARRAY:
+                raise ArgumentError(
+                    f"features={ARRAY!r} is for headstart.fit, which judges an array of your own without any network. "
+                    "Here every estimator of scikit-learn takes the array itself; leave features out for the network's."
+                )
         if self.threads is not None:
             check_whole("threads", self.threads, at_least=1)
         return ExtractionSettings(

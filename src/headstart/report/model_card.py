@@ -109,6 +109,8 @@ def _model(results: RunResults) -> list[str]:
 
 def _source_words(source: SourceFacts) -> str:
     """Label of a source; where numbers of the lesion are all of it, that no network takes part."""
+    if source.weights.is_absent:
+        return "an array of the user's own (no network takes part, and nothing of the picture)"
     blocks = [] if source.features is None else [block.name for block in source.features.blocks]
     alone = blocks and set(blocks) <= {block.name for block in HANDCRAFTED}
     return f"{source.label} (measured in the picture, no network takes part)" if alone else source.label

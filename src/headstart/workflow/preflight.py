@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from headstart.backbones.weights import RANDOM
 from headstart.backbones.weights.provenance import MARK_LENGTH, read_image_marks
 from headstart.data import ImageDataset

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.backbones.feature_block import ARRAY
 from headstart.backbones.registry import DEFAULT_BACKBONE
 from headstart.decisions.alarm_rate import MIN_RANK, AlarmRate
 from headstart.errors import InputError, plural
@@ -150,6 +151,10 @@ def _seen(recipe: SignalRecipe, options: FitOptions | None) -> WindowFeatures:
     """What windows are known by."""
     if options is None or options.features is None:
         return STATISTICS
+    if options.features == ARRAY:
+        raise InputError(
+            f"--features {ARRAY} is an array of images' numbers, and windows have none. Name others, or none."
+        )
     from headstart.features.open import ExtractionSettings
     from headstart.model.window_network import open_window_network
 

@@ -60,8 +60,8 @@ class Method:
         label = model.model.head.spec.label
         if model.model.backbone.is_absent:
             raise InputError(
-                f"The head ({label}) takes an array of numbers and nothing of the pictures, so no place of an image has "
-                "a share in its score. Fit with the features of a network, such as multi, beside the array."
+                f"The head ({label}) takes an array of numbers and nothing of the pictures, so no place of an image "
+                "has a share in its score. Fit with the features of a network, such as multi, beside the array."
             )
         if stage is not None:
             _check_takes_stage(name)

@@ -39,6 +39,7 @@ _VERDICTS = {
 _LONG = 250
 """Characters of warnings from which on the scale stands under the score, not under them."""
 _NOT_COMPARED = mark("No simple method was judged beside it, so whether the pretrained network helps is left open.")
+_NO_NETWORK = mark("No network took part: heads saw the numbers of the user's own array, and nothing of the pictures.")
 _NOTHING_TO_HELP = mark("The network's weights were drawn at random, so nothing was transferred.")
 
 
@@ -70,7 +71,8 @@ def headline_section(context: ReportContext, drawn: Drawn) -> Section:
 def _verdict(results: RunResults) -> Text:
     if results.provisional:
         return Text(tr(_PROVISIONAL), tone="warning")
-    alone = _NOTHING_TO_HELP if results.backbone.weights.is_random else _NOT_COMPARED
+    weights = results.backbone.weights
+    alone = _NO_NETWORK if weights.is_absent else _NOTHING_TO_HELP if weights.is_random else _NOT_COMPARED
     words, tone = _VERDICTS.get(str(results.headline.verdict), (alone, "note"))
     return Text(tr(words), tone=tone)
 

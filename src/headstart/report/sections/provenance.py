@@ -28,15 +28,18 @@ def provenance_section(context: ReportContext, drawn: Drawn) -> Section:
     """Data, date, command, duration and weights."""
     record, origin = context.record, context.once(shown_origin)
     weights, spent = record.results.backbone.weights, record.timings.seconds
+    of_network = {
+        tr("Weights from"): weights.source,
+        tr("Weights trained on"): trained_on(weights),
+        tr("Licence of the weights"): weights.licence,
+    }
     facts = {
         tr("Data"): origin.data,
         tr("Begun"): origin.begun,
         tr("Command"): origin.command,
         tr("Duration"): text.duration(sum(value for value in spent.values() if value is not None)),
-        tr("Network"): record.results.backbone.name,
-        tr("Weights from"): weights.source,
-        tr("Weights trained on"): trained_on(weights),
-        tr("Licence of the weights"): weights.licence,
+        tr("Network"): tr("none") if weights.is_absent else record.results.backbone.name,
+        **({} if weights.is_absent else of_network),
         "headstart": record.results.headstart,
     }
     rows = tuple((name, words or tr(_MISSING)) for name, words in facts.items())

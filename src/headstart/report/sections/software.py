@@ -53,15 +53,17 @@ def software_section(context: ReportContext, drawn: Drawn) -> Section:
     timings, backbone = record.timings, record.results.backbone
     sources = record.results.sources
     blocks: list[Block] = [_source_table(sources)] if len(sources) > 1 else []
+    has_network = not backbone.weights.is_absent
     network = (
         tr("Backbone of the final model with preparation and engine")
         if len(sources) > 1
         else tr("Backbone with preparation and engine")
     )
-    blocks.append(mapping_table(network, _network_facts(backbone)))
-    blocks += _engine_blocks(record.results.engine)
-    caption = tr("Weights") if backbone.weights.is_random else tr("Pretrained weights")
-    blocks.append(mapping_table(caption, text.fields_of(backbone.weights)))
+    if has_network:
+        blocks.append(mapping_table(network, _network_facts(backbone)))
+        blocks += _engine_blocks(record.results.engine)
+        caption = tr("Weights") if backbone.weights.is_random else tr("Pretrained weights")
+        blocks.append(mapping_table(caption, text.fields_of(backbone.weights)))
     spent = {key: text.duration(value) for key, value in timings.seconds.items() if value is not None}
     blocks.append(mapping_table(tr("Time taken"), spent | _speed(timings)))
     blocks.append(mapping_table(tr("Versions"), {"headstart": record.results.headstart, **timings.versions}))

@@ -48,12 +48,16 @@ def table_sentences(context: ReportContext) -> list[MethodsSentence]:
         )
         for column in arrays
     ]
-    words = tr(
-        "Beside the features of the picture, heads saw {seen}, encoded within each training fold: {encoded}.",
-        seen=text.listed(seen),
-        encoded=", ".join(encoded),
+    has_network = not context.record.results.backbone.weights.is_absent
+    told = (
+        mark("Beside the features of the picture, heads saw {seen}, encoded within each training fold: {encoded}.")
+        if has_network
+        else mark("Heads saw {seen}, encoded within each training fold: {encoded}.")
     )
-    return [MethodsSentence(MethodsPart.COLUMNS, f"{words} {_weight(table)}", (MULTI_BLOCK,))]
+    words = tr(told, seen=text.listed(seen), encoded=", ".join(encoded))
+    weight = _weight(table, has_network=has_network)
+    cited = (MULTI_BLOCK,) if weight else ()
+    return [MethodsSentence(MethodsPart.COLUMNS, " ".join(filter(None, (words, weight))), cited)]
 
 
 @register_section("table", after="audit", methods=table_sentences)
@@ -81,9 +85,10 @@ def table_section(context: ReportContext, drawn: Drawn) -> Section | None:
         )
         for column in table.columns
     )
+    weight = _weight(table, has_network=not context.record.results.backbone.weights.is_absent)
     blocks = (
         ReportTable(tr("Table columns beside the pictures"), columns, rows, frozenset({5})),
-        Text(" ".join(filter(None, (tr(_HOW), _weight(table), _of_arrays(table)))), tone="note"),
+        Text(" ".join(filter(None, (tr(_HOW), weight, _of_arrays(table)))), tone="note"),
     )
     return Section("table", tr("Table columns"), blocks)
 
@@ -125,9 +130,18 @@ def _of_arrays(table: TableFacts) -> str:
     )
 
 
-def _weight(table: TableFacts) -> str:
+def _weight(table: TableFacts, *, has_network: bool) -> str:
+    """How the blocks of columns were weighed; nothing where one is all that heads saw."""
     share = f"1/{round(1 / table.variance_share)}"
     kinds = {column.kind == "array" for column in table.columns}
+    if not has_network and len(kinds) == 1:
+        return ""
+    if not has_network:
+        return tr(
+            "The columns together, and the array, were each given at least {share} of the variance of all of them, so "
+            "that few columns do not drown in many; a random forest does not heed it.",
+            share=share,
+        )
     if len(kinds) > 1:
         return tr(
             "The columns together, and the array, were each given {share} of the variance of the picture's "

@@ -19,6 +19,10 @@ from headstart.results.models.sources import (
 )
 
 _HANDCRAFTED = {"descriptors": mark("handcrafted descriptors"), "lesion": mark("numbers measured in the lesion")}
+_NO_NETWORK = mark(
+    "No network took part: in place of the features of a pretrained network [1], heads saw numbers that the user "
+    "brought for every picture, and nothing of the picture itself."
+)
 _POOLED = {
     "gem": mark("generalised mean"),
     "rows": mark("row means"),
@@ -39,6 +43,8 @@ def feature_sentences(results: RunResults, versions: Mapping[str, Any], *, by_fo
     by_fold : bool
         Whether the preparation was fitted in every outer fold, so that features were computed in each.
     """
+    if results.backbone.weights.is_absent:
+        return [tr(_NO_NETWORK)]
     often = tr("in every outer fold") if by_fold else tr("once")
     described = [_picture_words(results), _feature_words(results, often)]
     if not any(map(_takes_network, results.sources)):

@@ -21,8 +21,10 @@ IMAGENET: Final = mark("ImageNet-1k (ILSVRC 2012): 1.3 million photographs of 1,
 def trained_on(weights: Weights) -> str:
     """Images that the weights were trained on; every network that headstart finds by itself was on ImageNet.
 
-    A file that the user names may hold anything.
+    A file that the user names may hold anything. Empty where no network takes part.
     """
+    if weights.is_absent:
+        return ""
     if weights.is_random:
         return tr("no images: the weights were drawn at random")
     if weights.pretraining is not None:

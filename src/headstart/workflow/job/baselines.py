@@ -125,9 +125,7 @@ def open_baselines(options: FitOptions, sources: Sequence[FeatureSource]) -> Bas
     """Sources of the baselines' features: the pixels of the first source, and its backbone with random weights."""
     weights = [source.extractor.backbone.weights for source in sources]
     has_network = not all(one.is_absent for one in weights)
-    pretrained = [
-        source for source, one in zip(sources, weights, strict=True) if not (one.is_random or one.is_absent)
-    ]
+    pretrained = [source for source, one in zip(sources, weights, strict=True) if not (one.is_random or one.is_absent)]
     random_extractor = random_weights_extractor(pretrained[0].extractor, seed=options.seed) if pretrained else None
     first = (pretrained or list(sources))[0]
     describer = DescriptorExtractor(first.extractor.preparation, n_threads=options.n_worker_processes)

@@ -229,9 +229,11 @@ def _protocol(job: Job, split: Split, study: StudyResult) -> ProtocolFacts:
 
 
 def _audit(job: Job, audit: Audit, dataset: ImageDataset, near_duplicates: NearDuplicates) -> AuditFacts:
+    first = job.sources[0]
+    confirmed_by = "handcrafted descriptors" if first.extractor.backbone.is_absent else first.spec.label
     return audit_facts(
         audit,
-        NearDuplicateFacts(**near_duplicates.to_json(), features_of=job.sources[0].spec.label),
+        NearDuplicateFacts(**near_duplicates.to_json(), features_of=confirmed_by),
         agreement_facts(dataset, seed=job.options.seed),
     )
 

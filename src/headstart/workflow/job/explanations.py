@@ -127,7 +127,9 @@ class ExplanationWork:
         from headstart.explain.telling import telling_images
 
         if all(source.extractor.backbone.is_absent for source in self.job.sources):
-            notes.append("Heads see an array of numbers and nothing of the pictures, so no place of an image has a share.")
+            notes.append(
+                "Heads see an array of numbers and nothing of the pictures, so no place of an image has a share."
+            )
             return
         folds = [result for result in self.study.folds if result.outer.repeat == 0]
         rows = np.concatenate([result.outer.test for result in folds])
@@ -249,11 +251,8 @@ class ExplanationWork:
 
         final = self.study.final
         source = self.study.plan.source_of(final.chosen)
-        data = self.study.data.of_fold(final.outer)
-        features = data.features[source]
-        if not features.shape[1]:
-            features = beside(features, data.table)
-        if len(features) < 3:
+        features = self.study.data.of_fold(final.outer).features[source]
+        if len(features) < 3 or not features.shape[1]:
             return None
         found = image_map(features)
         return ImageMapFacts(

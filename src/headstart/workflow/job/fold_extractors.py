@@ -177,7 +177,8 @@ class FoldExtractors:
 def _scaled(features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Features in units of their standard deviation; those that do not vary are 0."""
     spread = features.std(axis=0)
-    return (features - features.mean(axis=0)) / np.where(spread > 0, spread, np.inf).astype(np.float32)
+    scaled: NDArray[np.float32] = (features - features.mean(axis=0)) / np.where(spread > 0, spread, np.inf)
+    return scaled
 
 
 def is_fitted(job: Job) -> bool:

@@ -47,7 +47,8 @@ class SourceCosts:
     """Features of one source: what it is, images whose features the cache has, and seconds for those it has not.
 
     `n_needed` counts forward passes over images and views, without those that an earlier source makes already;
-    `made_s` are seconds for rows that are made up in training folds, of which none is looked for in the cache.
+    `made_s` are seconds for rows that are made up in training folds, of which none is looked for in the cache;
+    `has_network` is False where heads see the user's own array alone.
     """
 
     label: str
@@ -56,6 +57,7 @@ class SourceCosts:
     n_cached: int
     seconds: float
     made_s: float = 0.0
+    has_network: bool = True
 
 
 @dataclass(frozen=True)
@@ -240,7 +242,13 @@ def _source_costs(
     if not alone:
         extractor.release()  # sources may share a network, which the next one may move to another device
     return SourceCosts(
-        source.spec.label, extractor.engine.label, needed, cached, missing * each_s, made_s=n_made * each_s
+        source.spec.label,
+        extractor.engine.label,
+        needed,
+        cached,
+        missing * each_s,
+        made_s=n_made * each_s,
+        has_network=not extractor.backbone.is_absent,
     )
 
 
@@ -316,7 +324,7 @@ def explanation_seconds(job: Job) -> float:
     """
     from headstart.explain.telling import N_TELLING
 
-    if not job.options.explanations:
+    if not job.options.explanations or all(source.extractor.backbone.is_absent for source in job.sources):
         return 0.0
     dearest = max(source.rough_seconds_per_image for source in job.sources)
     n_threads = max(source.extractor.engine.n_threads for source in job.sources)
@@ -352,6 +360,8 @@ def _features_words(costs: Costs) -> str:
             "which the channels are normalised and once for the final model"
         )
     what = "images" if costs.n_views == 1 else "views"
+    if n_sources == 1 and not costs.sources[0].has_network:
+        return "no features, since heads see your own array alone"
     if n_sources == 1:
         return f"features of {costs.n_missing:,} {what} ({costs.n_cached:,} are cached)"
     each = "" if costs.n_views == 1 else f", {costs.n_views} views each,"

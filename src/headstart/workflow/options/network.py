@@ -116,8 +116,8 @@ class NetworkOptions(Options):
         default=None,
         metadata=option(
             "What heads see of the network: last, multi (mean and max of several stages), best (also averaged over "
-            "mirrored and turned views), descriptors, lesion, or STAGE:POOLING, joined by +; several compete. array: that of "
-            "--feature-array alone, without a network.",
+            "mirrored and turned views), descriptors, lesion, or STAGE:POOLING, joined by +; several compete. array: "
+            "that of --feature-array alone, without a network.",
             metavar="FEATURES[,...]",
             several=True,
             offered=lambda: ("last", "multi", "best", "multi+descriptors"),
