@@ -133,6 +133,16 @@ def descriptors_and_own_array(folder: Path) -> Path:
 
 
 @kind
+def own_array_alone(folder: Path) -> Path:
+    from headstart.workflow import DataSource
+
+    array = folder / "own.npy"
+    np.save(array, np.random.default_rng(0).normal(size=(36, 5)).astype(np.float32))
+    data = DataSource(str(helpers.write_folders(folder / "pictures", 36)), feature_array=str(array))
+    return fitted(folder, data, backbone=None, weights=None, features="array", split="nested:2x2", baselines=True)
+
+
+@kind
 def a_test_folder_of_the_data(folder: Path) -> Path:
     for part, n_images, seed in (("train", 24, 0), ("test", 12, 1)):
         helpers.write_folders(folder / "pictures" / part, n_images, seed=seed)

