@@ -120,7 +120,7 @@ class NetworkOptions(Options):
             "that of --feature-array alone, without a network.",
             metavar="FEATURES[,...]",
             several=True,
-            offered=lambda: ("last", "multi", "best", "multi+descriptors"),
+            offered=lambda: ("last", "multi", "best", "multi+descriptors", "array"),
             unset="multi",
         ),
     )
