@@ -207,7 +207,7 @@ def test_blocks_are_written_by_stage_number_or_last(backbone: Backbone) -> None:
     [
         (
             "layer2",
-            "not understood. Expected last, multi, best, descriptors, lesion, array, or STAGE:POOLING such as block5:mean",
+            "not understood. Expected last, multi, best, descriptors, lesion, array, or STAGE:POOLING such as block5",
         ),
         ("layer2:", "not understood"),
         ("", "not understood"),

@@ -20,8 +20,8 @@ from headstart.results.models.sources import (
 
 _HANDCRAFTED = {"descriptors": mark("handcrafted descriptors"), "lesion": mark("numbers measured in the lesion")}
 _NO_NETWORK = mark(
-    "In place of the features of a pretrained network [1] heads saw numbers that the user brought for every picture: no "
-    "network took part, and nothing was computed of the picture itself."
+    "In place of the features of a pretrained network [1] heads saw numbers that the user brought for every picture: "
+    "no network took part, and nothing was computed of the picture itself."
 )
 _POOLED = {
     "gem": mark("generalised mean"),
