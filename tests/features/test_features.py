@@ -372,17 +372,46 @@ def test_only_candidates_are_confirmed_and_their_order_is_of_no_account() -> Non
     assert found == [(9, 30)]
 
 
-def test_equal_to_the_ratio_test_by_hand() -> None:
-    features = np.random.default_rng(5).normal(size=(12, 3)).astype(np.float32)
+def by_hand(features: np.ndarray) -> list[tuple[int, int]]:
     unit = features - features.mean(axis=0, dtype=np.float64)
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    expected = []
-    for first, second in itertools.combinations(range(12), 2):
-        around = [sorted(1 - unit[row] @ unit[other] for other in range(12) if other != row) for row in (first, second)]
+    found = []
+    for first, second in itertools.combinations(range(len(features)), 2):
+        around = [
+            sorted(1 - unit[row] @ unit[other] for other in range(len(features)) if other != row)
+            for row in (first, second)
+        ]
         if 1 - unit[first] @ unit[second] <= RATIO * min(ranked[BACKGROUND - 1] for ranked in around):
-            expected.append((first, second))
+            found.append((first, second))
+    return found
+
+
+def test_equal_to_the_ratio_test_by_hand() -> None:
+    features = np.random.default_rng(5).normal(size=(12, 3)).astype(np.float32)
+    expected = by_hand(features)
     assert 0 < len(expected) < 12
     assert confirm_near_duplicates(features, every_pair(12)) == expected
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("n_images", [4, 30, 61])
+def test_images_seen_block_by_block_give_the_pairs_of_all_at_once(
+    seed: int, n_images: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(n_images, 4)).astype(np.float32)
+    features[n_images // 2] = features[0] + rng.normal(scale=1e-3, size=4).astype(np.float32)
+    monkeypatch.setattr("headstart.features.near_duplicates._BLOCK", 7)
+    monkeypatch.setattr("headstart.features.near_duplicates._ROWS_AT_ONCE", 5)
+    expected = by_hand(features)
+    assert (0, n_images // 2) in expected
+    assert confirm_near_duplicates(features, every_pair(n_images)) == expected
+    beside = np.concatenate([rng.normal(size=(9, 4)).astype(np.float32), features])
+    rows = range(9, len(beside))
+    assert confirm_near_duplicates(beside, every_pair(n_images), rows=rows) == expected
+    some = expected[:1] + every_pair(n_images)[::3]
+    chosen = {(pair[0], pair[1]) for pair in some}
+    assert confirm_near_duplicates(features, [(*pair, 0) for pair in chosen]) == sorted(chosen & set(expected))
 
 
 def test_scale_and_shift_of_the_features_are_of_no_account() -> None:

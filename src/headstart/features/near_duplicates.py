@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,14 @@ if TYPE_CHECKING:
 
 RATIO = 0.6
 BACKGROUND = 3
-_BLOCK = 1024  # rows held as float64 at a time, so that memory does not grow with the data set
+_BLOCK = 1024
+"""Rows held as float64 at a time, so that memory does not grow with the data set."""
+_ROWS_AT_ONCE = 8192
+"""Rows that are compared with a block at once."""
+_N_SPARE = 5
+"""Neighbours by float32 beyond those asked for: rounding hides none unless as many more are as near to within 1e-6."""
+_ROUNDING = 1e-5
+"""Beyond what float32 errs in a distance."""
 
 
 def confirm_near_duplicates(
@@ -53,6 +60,9 @@ def confirm_near_duplicates(
     The distance is one minus the cosine after the mean of the data set is taken away. What the default ratio finds and
     what it misses is measured by ``benchmarks/near_duplicates.py``.
 
+    Images alike by their hashes are many in a large data set, copies few. So all are held against a small part of the
+    others first: who has neighbours enough there that are too near already is no copy, and is looked at no further.
+
     References
     ----------
     Lowe, "Distinctive Image Features from Scale-Invariant Keypoints", IJCV 2004,
@@ -63,11 +73,16 @@ def confirm_near_duplicates(
         return []
     space = _Space(features, images)
     pairs = np.array([(first, second) for first, second, _ in candidates], dtype=np.int64)
-    involved = np.unique(pairs)
+    search = _Search(space, pairs, background)
+    for others in space.spread_blocks():
+        search.see(others)
+        search.drop_far_pairs(ratio)
+        if not len(search.pairs):
+            return []
     surroundings = np.full(len(images), np.nan)
-    surroundings[involved] = space.neighbour_distance(involved, background)
-    limit = ratio * np.minimum(surroundings[pairs[:, 0]], surroundings[pairs[:, 1]])
-    close = pairs[space.pair_distance(pairs) <= limit]
+    surroundings[search.numbers] = search.neighbour_distances()
+    limit = ratio * surroundings[search.pairs].min(axis=1)
+    close = search.pairs[space.pair_distance(search.pairs) <= limit]
     return sorted({(min(pair), max(pair)) for pair in close.tolist()})
 
 
@@ -77,6 +92,7 @@ class _Space:
     def __init__(self, features: NDArray[np.float32], images: NDArray[np.int64]) -> None:
         self._features = features
         self._images = images
+        self.n_images = len(images)
         total = sum(features[block].sum(axis=0, dtype=np.float64) for block in _blocks(images))
         self._mean = np.asarray(total) / len(images)
 
@@ -94,18 +110,80 @@ class _Space:
         ]
         return np.concatenate(parts)
 
-    def neighbour_distance(self, numbers: NDArray[np.int64], nth: int) -> NDArray[np.float64]:
-        """Distance of some images to their nth nearest other image."""
-        return np.concatenate([self._nearest(block, nth) for block in _blocks(numbers)])
+    def spread_blocks(self) -> Iterator[slice]:
+        """Parts of all images, each evenly spread among them."""
+        step = -(-len(self._images) // _BLOCK)
+        return (slice(start, None, step) for start in range(step))
 
-    def _nearest(self, numbers: NDArray[np.int64], nth: int) -> NDArray[np.float64]:
-        own = self.unit(numbers)
-        nearest = np.full((len(numbers), nth), np.inf)
-        for others in _blocks(np.arange(len(self._images))):
-            distance = 1.0 - own @ self.unit(others).T  # (numbers, others)
-            distance[numbers[:, None] == others] = np.inf
-            nearest = np.partition(np.concatenate([nearest, distance], axis=1), nth - 1, axis=1)[:, :nth]
-        return np.asarray(nearest.max(axis=1))
+    def numbers(self, part: slice) -> NDArray[np.int64]:
+        """Numbers of the images of a part."""
+        return np.arange(len(self._images))[part]
+
+
+class _Search:
+    """The search for the neighbours of images in pairs, in float32: what is kept are the few nearest seen so far.
+
+    Attributes
+    ----------
+    pairs : ndarray of shape (n_pairs, 2), int64
+        Pairs that may be copies yet.
+    numbers : ndarray of shape (n_images,), int64
+        Images in these, rising.
+    """
+
+    def __init__(self, space: _Space, pairs: NDArray[np.int64], nth: int) -> None:
+        self.pairs, self.numbers = pairs, np.unique(pairs)
+        self._space, self._nth = space, nth
+        self._units = np.concatenate([space.unit(block).astype(np.float32) for block in _blocks(self.numbers)])
+        n_near = min(nth + _N_SPARE, space.n_images - 1)
+        self._similarities = np.full((len(self.numbers), n_near), -np.inf, dtype=np.float32)
+        self._found = np.zeros((len(self.numbers), n_near), dtype=np.int64)
+        self._distances = np.concatenate(
+            [1 - np.einsum("ij,ij->i", *self._units[block].swapaxes(0, 1)) for block in _blocks(self._places())]
+        )
+
+    def _places(self) -> NDArray[np.int64]:
+        """Places of the pairs' images among the numbers, (n_pairs, 2)."""
+        return np.searchsorted(self.numbers, self.pairs)
+
+    def see(self, part: slice) -> None:
+        """Compare the images with a part of all."""
+        others = self._space.numbers(part)
+        units = np.concatenate([self._space.unit(block).astype(np.float32) for block in _blocks(others)])
+        for start in range(0, len(self.numbers), _ROWS_AT_ONCE):
+            rows = slice(start, start + _ROWS_AT_ONCE)
+            self._take_nearer(rows, others, self._units[rows] @ units.T)
+
+    def _take_nearer(self, rows: slice, others: NDArray[np.int64], products: NDArray[np.float32]) -> None:
+        """Keep the nearest of those kept and of others, whose similarities are given; no image is its own neighbour."""
+        similarities, found, numbers = self._similarities[rows], self._found[rows], self.numbers[rows]
+        itself = np.minimum(np.searchsorted(others, numbers), len(others) - 1)
+        own = np.flatnonzero(others[itself] == numbers)
+        products[own, itself[own]] = -np.inf
+        nearer = np.flatnonzero(products.max(axis=1) > similarities.min(axis=1))
+        both = np.concatenate([similarities[nearer], products[nearer]], axis=1)
+        n_near = found.shape[1]
+        kept = np.argpartition(both, both.shape[1] - n_near, axis=1)[:, -n_near:]
+        similarities[nearer] = np.take_along_axis(both, kept, axis=1)
+        before = np.take_along_axis(found[nearer], np.minimum(kept, n_near - 1), axis=1)
+        found[nearer] = np.where(kept < n_near, before, others[np.maximum(kept - n_near, 0)])
+
+    def drop_far_pairs(self, ratio: float) -> None:
+        """Forget pairs that are farther from each other than `ratio` allows for the neighbours seen so far."""
+        n_near = self._similarities.shape[1]
+        nth = np.partition(self._similarities, n_near - self._nth, axis=1)[:, n_near - self._nth]
+        limits = ratio * (1 - nth[self._places()].max(axis=1) + _ROUNDING)
+        near = self._distances - _ROUNDING <= limits
+        self.pairs, self._distances = self.pairs[near], self._distances[near]
+        kept = np.isin(self.numbers, self.pairs)
+        self.numbers, self._units = self.numbers[kept], self._units[kept]
+        self._similarities, self._found = self._similarities[kept], self._found[kept]
+
+    def neighbour_distances(self) -> NDArray[np.float64]:
+        """Distance of each image to its nth nearest among those kept, in float64."""
+        pairs = np.stack([np.repeat(self.numbers, self._found.shape[1]), self._found.ravel()], axis=1)
+        distances = self._space.pair_distance(pairs).reshape(self._found.shape)
+        return np.asarray(np.partition(distances, self._nth - 1, axis=1)[:, self._nth - 1])
 
 
 def _blocks(numbers: NDArray[np.int64]) -> list[NDArray[np.int64]]:
