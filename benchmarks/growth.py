@@ -47,14 +47,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few hundred images; nothing is kept")
     parser.add_argument("--only", choices=PARTS, action="append", help="a part; may be repeated [default: all]")
+    parser.add_argument("--size", choices=SIZES, type=int, action="append", help="a number of images; may be repeated")
     parser.add_argument("--many", choices=MANY, action="append", help="a fit of many classes; may be repeated")
     asked = parser.parse_args()
     missed = []
     for part in asked.only or PARTS:
         with tempfile.TemporaryDirectory(prefix="headstart-growth-") as name:
-            rows = measured(Path(name), part, quick=asked.quick, titles=asked.many)
-        if part == "many" and not asked.quick:
-            rows = with_earlier(rows)
+            rows = measured(Path(name), part, quick=asked.quick, sizes=asked.size, titles=asked.many)
+        if part != "first" and not asked.quick:
+            rows = with_earlier(part, rows)
         print(f"\n### {part}\n\n{table(COLUMNS, [_shown(row) for row in rows])}\n", flush=True)
         if not asked.quick:
             beyond = misses(rows)
@@ -65,18 +66,21 @@ def main() -> int:
     return 1 if missed else 0
 
 
-def with_earlier(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of many classes with those of other fits that were measured before, in the order of `MANY`."""
+def with_earlier(part: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of a part with those of its other fits that were measured before, in their order."""
     parts = read("growth")["parts"] if (RESULTS / "growth.json").is_file() else {}
-    found = {row["fit"]: row for row in [*parts.get("many", {}).get("fits", []), *rows]}
-    return [found[title] for title in MANY if title in found]
+    found = {row["fit"]: row for row in [*parts.get(part, {}).get("fits", []), *rows]}
+    titles = [f"{n:,}" for n in SIZES] if part == "sizes" else list(MANY)
+    return [found[title] for title in titles if title in found]
 
 
-def measured(folder: Path, part: str, *, quick: bool, titles: Sequence[str] | None) -> list[dict[str, Any]]:
-    """A row for every fit of a part, or for those of many classes with these titles."""
+def measured(
+    folder: Path, part: str, *, quick: bool, sizes: Sequence[int] | None, titles: Sequence[str] | None
+) -> list[dict[str, Any]]:
+    """A row for every fit of a part, or for those of these sizes, or of many classes with these titles."""
     images, labels = read_images()
     rows = []
-    for n in (QUICK_SIZES if quick else SIZES) if part == "sizes" else ():
+    for n in (QUICK_SIZES if quick else sizes or SIZES) if part == "sizes" else ():
         write_garments(folder / f"{n}", images, labels, n)
         rows.append(fit(folder, f"{n}", f"{n:,}"))
     for title, (n_classes, n_each, baselines) in (QUICK_MANY if quick else MANY).items() if part == "many" else ():
