@@ -122,6 +122,8 @@ def test_gains_are_those_of_the_paired_comparison() -> None:
     assert transfer_gains(run, found.oof) == found.gains
     scores = evaluate(found.outcomes[1].oof(run), metrics=["accuracy"], per_class=False)
     assert found.evaluations[1].metrics["accuracy"] == scores.metrics["accuracy"]
+    of_best = evaluate(found.oof, metrics=["accuracy"], per_class=False)
+    assert found.best == (1, 1, 1) and found.together.metrics["accuracy"] == of_best.metrics["accuracy"]
 
 
 def test_a_telling_source_helps_and_a_hostile_one_hurts() -> None:

@@ -121,7 +121,8 @@ def judge_transfer(run: OutOfFold, outcomes: Sequence[BaselineOutcome], *, choos
     oof = pooled([outcomes[place].folds[number] for number, place in enumerate(best)], run)
     few = {"metrics": GAINS, "per_class": False, "seed": seed}
     evaluations = tuple(evaluate(one.oof(run), **few) for one in outcomes)  # type: ignore[arg-type]
-    together = evaluate(oof, **few)  # type: ignore[arg-type]
+    is_one = len(set(best)) == 1  # the same in every fold: then its scores are known
+    together = evaluations[best[0]] if is_one else evaluate(oof, **few)  # type: ignore[arg-type]
     return Transfer(tuple(outcomes), tuple(best), oof, transfer_gains(run, oof, seed=seed), evaluations, together)
 
 
