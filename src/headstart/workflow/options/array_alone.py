@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from headstart.backbones.feature_block import ARRAY
 from headstart.errors import InputError
-from headstart.workflow.options.finetuning import requested_specs
 
 if TYPE_CHECKING:
     from headstart.study.search.space import Space
@@ -29,6 +28,8 @@ def check_array_alone(options: FitOptions, space: Space) -> None:
     """
     if not takes_array_alone(space):
         return
+    from headstart.workflow.options.finetuning import requested_specs
+
     if len(space.sources) > 1:
         raise InputError(
             f"Features {ARRAY} open no network, and compete with no other source: a network's features have the array "
