@@ -197,6 +197,14 @@ def test_many_rows_are_fitted_by_landmarks_and_come_near_the_whole_kernel(monkey
     assert same_arrays(FittedHead.from_tensors(spec, head.to_tensors()), head)
 
 
+def test_a_class_of_one_row_has_its_share_where_landmarks_cannot_calibrate_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = blobs(60, 5, 3)
+    kept = np.flatnonzero((labels != 2) | (np.arange(60) == np.flatnonzero(labels == 2)[0]))
+    monkeypatch.setattr("headstart.heads.kinds.svm.MAX_KERNEL_WORK", 0)
+    head = fit_one(HeadSpec("svm"), features[kept], labels[kept])
+    assert head.arrays["platt_slope"][2] == 0 and np.isfinite(head.predict_proba(features)).all()
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_class_of_one_row_is_calibrated_as_the_others_by_landmarks(
     seed: int, monkeypatch: pytest.MonkeyPatch
@@ -204,6 +212,7 @@ def test_a_class_of_one_row_is_calibrated_as_the_others_by_landmarks(
     features, labels = blobs(60, 5, 3)
     kept = np.flatnonzero((labels != 2) | (np.arange(60) == np.flatnonzero(labels == 2)[0]))
     monkeypatch.setattr("headstart.heads.kinds.svm.MAX_KERNEL_WORK", 0)
+    monkeypatch.setattr("headstart.heads.kinds.svm.ROWS_A_CLASS", 1)
     head = fit_one(HeadSpec("svm"), features[kept], labels[kept], seed=seed)
     slopes = head.arrays["platt_slope"]
     assert 0.3 * slopes[:2].mean() < slopes[2] < 3 * slopes[:2].mean()

@@ -42,6 +42,9 @@ LANDMARK_TOLERANCE = 1e-3
 """Largest entry of the gradient of the mean squared hinge."""
 MAX_ITERATIONS = 500
 
+ROWS_A_CLASS = 60
+"""Rows for each class from which on landmark machines are calibrated on one of the folds alone."""
+
 
 def fit_svm(
     specs: Sequence[HeadSpec], rows: TrainingRows, *, precision: str = "fp32"
@@ -51,8 +54,8 @@ def fit_svm(
     `gamma` counts in units of 1 / (n_features * variance) of the standardised features, scikit-learn's "scale".
     Up to 5,000 rows, and up to 1e8 squared rows times machines, distances among the rows are computed once, the kernel
     once per gamma; the calibration folds cut theirs out of it. Beyond, the kernel is told from 1,024 landmarks, and
-    the hinge is squared, so that all machines are found together: the time then grows as the rows do. Their Platt
-    scaling is found on one of the folds, and classes with few rows are drawn to that of all.
+    the hinge is squared, so that all machines are found together: the time then grows as the rows do. From 60 rows a
+    class on their Platt scaling is found on one of the folds, and rare classes are drawn to that of all.
     """
     folds = stratified_folds(rows.labels, rows.groups, CALIBRATION_FOLDS, np.random.default_rng(rows.seed))
     fit = _by_kernel if _is_small(len(rows.labels), len(_targets(rows))) else _by_landmarks
@@ -63,6 +66,11 @@ def fit_svm(
 def _is_small(n_rows: int, n_machines: int) -> bool:
     """Whether so many rows and machines are fitted on the whole kernel matrix."""
     return n_rows <= MAX_KERNEL_ROWS and n_rows**2 * n_machines <= MAX_KERNEL_WORK
+
+
+def _is_left_out_once(n_rows: int, n_classes: int) -> bool:
+    """Whether machines by landmarks are calibrated on one of the folds alone."""
+    return n_rows >= ROWS_A_CLASS * n_classes
 
 
 def _places_by_gamma(specs: Sequence[HeadSpec], rows: TrainingRows) -> dict[float, list[int]]:
@@ -123,18 +131,24 @@ def _fit_landmarks(
 ) -> _Machines:
     """Machines on the features that landmarks give, and the Platt scaling of their decisions, for one C.
 
-    So many rows need no more than a third of them to be left out, once, for two numbers a class; where a class has few
-    there, the others help. Left-out rows share the landmarks of all training rows, which know no labels.
+    Where classes have rows enough, a third of all tells two numbers a class, and is left out once. Left-out rows share
+    the landmarks of all training rows, which know no labels.
     """
     parameters = _descended(kernel.features, directions, C, rows, np.ones(len(folds), dtype=bool))
-    inside, outside = folds != 0, folds == 0
-    targets = np.stack(_targets(rows), axis=1)
-    known = targets[inside].any(axis=0) & ~targets[inside].all(axis=0)
-    decisions = np.full((int(outside.sum()), parameters.shape[1]), np.nan)
-    if outside.any() and known.any():
-        found = _descended(kernel.features, directions, C, rows, inside)
-        decisions[:, known] = (kernel.features[outside] @ found[:-1] + found[-1])[:, known]
-    scaling = fit_platt_together(decisions, targets[outside], rows.weights[outside])
+    targets, decisions = np.stack(_targets(rows), axis=1), np.full((len(folds), parameters.shape[1]), np.nan)
+    is_once = _is_left_out_once(len(folds), rows.n_present)
+    for fold in range(1 if is_once else CALIBRATION_FOLDS):
+        inside, outside = folds != fold, folds == fold
+        known = targets[inside].any(axis=0) & ~targets[inside].all(axis=0)
+        if outside.any() and known.any():
+            found = _descended(kernel.features, directions, C, rows, inside)
+            decided = kernel.features[outside] @ found[:-1] + found[-1]
+            decisions[outside] = np.where(known, decided, np.nan)
+    if is_once:
+        judged = folds == 0
+        scaling = fit_platt_together(decisions[judged], targets[judged], rows.weights[judged])
+    else:
+        scaling = fit_platt_columns(decisions, targets, rows.weights)
     return _for_all_classes((kernel.to_dual @ parameters[:-1]).T, parameters[-1], scaling)
 
 
@@ -251,7 +265,8 @@ def _cost(spec: HeadSpec, size: FitSize) -> FitCost:
     """The constants are fitted to timings of d = 1280, n = 200 to 2,100, 2 classes."""
     if not _is_small(size.n_rows, size.n_machines):
         n_values = size.n_rows * min(size.n_rows, N_LANDMARKS)
-        own = n_values * (1.6e-7 + 3.5e-9 * size.n_machines)
+        fits = 5 / 9 if _is_left_out_once(size.n_rows, size.n_classes) else 1.0  # one of two thirds beside that of all
+        own = fits * n_values * (2.4e-7 + 5e-9 * size.n_machines)
         return FitCost(own, 2.5e-11 * n_values * (size.n_features + N_LANDMARKS), f"landmarks {spec.settings['gamma']}")
     n_pairs = size.n_rows * size.n_rows
     return FitCost(n_pairs * (1e-8 + 2.3e-8 * size.n_machines), n_pairs * size.n_features * 1.7e-11, "distances")
