@@ -18,7 +18,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.svm import SVC
 
 import headstart.heads.kinds.knn
-from headstart.decisions.scaling import fit_platt, fit_platt_columns, fit_platt_together
+from headstart.decisions.scaling import fit_platt, fit_platt_columns
 from headstart.errors import InputError
 from headstart.heads import FittedHead, HeadSpec, fit_heads, searchable_kinds
 from headstart.heads.arithmetic import BLOCK_ROWS, PROBABILITY_FLOOR, standardised
@@ -171,34 +171,6 @@ def test_platt_of_several_machines_is_that_of_each_alone(n_at_once, monkeypatch)
         alone = fit_platt(decisions[known, column], positive[known, column], weights[known])
         assert (slopes[column], offsets[column]) == pytest.approx(alone, rel=1e-9)
     assert (slopes[[1, 3]] == 0).all() and (slopes[[0, 2, 4]] > 0).all()
-
-
-@pytest.mark.parametrize("n_at_once", [2**20, 500])
-def test_platt_of_classes_together_draws_those_of_few_rows_to_that_of_all(n_at_once, monkeypatch):
-    monkeypatch.setattr("headstart.decisions.scaling.MAX_VALUES", n_at_once)
-    generator, slopes = np.random.default_rng(2), np.array([2.0, 2.0, 2.0, 2.0, 6.0, 2.0])
-    decisions = generator.standard_normal((600, 6))
-    positive = generator.uniform(size=(600, 6)) < 1 / (1 + np.exp(-slopes * decisions + 1))
-    decisions[12:, 3] = np.nan  # 12 rows are known, fewer positive
-    decisions[:, 5] = np.nan  # none is
-    weights = np.ones(600)
-    alone, _ = fit_platt_columns(decisions, positive, weights)
-    together, offsets = fit_platt_together(decisions, positive, weights)
-    common, offset = together[5], offsets[5]
-    assert 2 < common < 4 and np.isfinite(offset)
-    np.testing.assert_allclose(together[[0, 1, 2, 4]], alone[[0, 1, 2, 4]], rtol=0.15)
-    assert abs(together[3] - common) < abs(alone[3] - common)
-    assert abs(together[4] - common) < abs(alone[4] - common)
-
-
-def test_platt_of_one_class_or_of_no_information_is_that_of_each_alone():
-    generator = np.random.default_rng(3)
-    decisions, weights = generator.standard_normal((90, 3)), generator.uniform(0.5, 2, 90)
-    positive = generator.standard_normal((90, 3)) > decisions  # worse than chance
-    for columns in (slice(0, 1), slice(0, 3)):
-        given = decisions[:, columns], positive[:, columns], weights
-        for one, other in zip(fit_platt_together(*given), fit_platt_columns(*given), strict=True):
-            assert np.array_equal(one, other)
 
 
 # Rows do not see one another

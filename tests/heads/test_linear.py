@@ -205,25 +205,29 @@ def test_a_class_of_one_row_has_its_share_where_landmarks_cannot_calibrate_it(mo
     assert head.arrays["platt_slope"][2] == 0 and np.isfinite(head.predict_proba(features)).all()
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_a_class_of_one_row_is_calibrated_as_the_others_by_landmarks(
-    seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    features, labels = blobs(60, 5, 3)
-    kept = np.flatnonzero((labels != 2) | (np.arange(60) == np.flatnonzero(labels == 2)[0]))
+def test_one_fold_calibrates_only_where_it_holds_rows_of_every_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = blobs(300, 5, 3)
     monkeypatch.setattr("headstart.heads.kinds.svm.MAX_KERNEL_WORK", 0)
-    monkeypatch.setattr("headstart.heads.kinds.svm.ROWS_A_CLASS", 1)
-    head = fit_one(HeadSpec("svm"), features[kept], labels[kept], seed=seed)
-    slopes = head.arrays["platt_slope"]
-    assert 0.3 * slopes[:2].mean() < slopes[2] < 3 * slopes[:2].mean()
-    assert np.isfinite(head.predict_proba(features)).all()
+    of_one = fit_one(HeadSpec("svm"), features, labels)
+    monkeypatch.setattr("headstart.heads.kinds.svm.MIN_LEFT_OUT", 301)
+    of_all = fit_one(HeadSpec("svm"), features, labels)
+    assert not np.array_equal(of_one.arrays["platt_slope"], of_all.arrays["platt_slope"])
+    np.testing.assert_allclose(of_one.predict_proba(features), of_all.predict_proba(features), atol=0.15)
+    few = np.flatnonzero((labels != 2) | (np.cumsum(labels == 2) <= 30))  # ten or so in a fold
+    one_large = np.where(np.arange(300) < 220, 0, np.arange(300))  # a group that is most of a fold
+    for rows, groups in ((few, None), (np.arange(300), one_large)):
+        given = features[rows], labels[rows]
+        monkeypatch.setattr("headstart.heads.kinds.svm.MIN_LEFT_OUT", 301)
+        of_all = fit_one(HeadSpec("svm"), *given, groups=groups)
+        monkeypatch.setattr("headstart.heads.kinds.svm.MIN_LEFT_OUT", 20)
+        assert same_arrays(fit_one(HeadSpec("svm"), *given, groups=groups), of_all)
 
 
 @pytest.mark.parametrize("groups", [np.zeros(60, dtype=np.int64), np.arange(60) % 2])
 def test_rows_in_one_or_two_groups_are_fitted_by_landmarks(groups: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels = blobs(60, 5, 3)
     monkeypatch.setattr("headstart.heads.kinds.svm.MAX_KERNEL_WORK", 0)
-    head = fit_heads([HeadSpec("svm")], features, labels, n_classes=3, seed=0, groups=groups)[0]
+    head = fit_one(HeadSpec("svm"), features, labels, groups=groups)
     probabilities = head.predict_proba(features)
     assert np.isfinite(probabilities).all()
     assert (probabilities.argmax(axis=1) == labels).mean() > 0.8 or not groups.any()

@@ -6,7 +6,7 @@ the shares of the classes where the decision values carry no information.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,6 @@ TOLERANCE = 1e-10
 RIDGE = 1e-12
 MAX_VALUES = 2**20
 """Decisions that are worked on at a time: a table of them is held about ten times."""
-N_DRAWN = 10.0
-"""Positive rows that the sigmoid of all classifiers counts for in that of each."""
 
 
 def fit_platt(decisions: Floats, positive: npt.NDArray[np.bool_], weights: Floats) -> tuple[float, float]:
@@ -63,116 +61,45 @@ def fit_platt_columns(decisions: Floats, positive: npt.NDArray[np.bool_], weight
     positive : ndarray of shape (n, k), bool
     weights : ndarray of shape (n,), float64 > 0
     """
-    return _by_parts(decisions, positive, weights, None)
-
-
-def fit_platt_together(decisions: Floats, positive: npt.NDArray[np.bool_], weights: Floats) -> tuple[Floats, Floats]:
-    """The same for the classes of one problem, each against the rest: each is drawn to the sigmoid of all together.
-
-    A class of four rows tells next to nothing of a slope, one of hundreds nearly all of it. So the sigmoid of all
-    counts in each as if ten more positive rows had led to it (its likelihood there, to second order): a class without
-    positive rows, or without a decision that is known, has that of all.
-
-    Parameters
-    ----------
-    decisions : ndarray of shape (n, k), float64
-        As in `fit_platt_columns`, of which it is the same for one column.
-    positive : ndarray of shape (n, k), bool
-    weights : ndarray of shape (n,), float64 > 0
-
-    Returns
-    -------
-    slopes, offsets : ndarrays of shape (k,)
-    """
-    common = _Common.of(decisions, positive, weights) if decisions.shape[1] > 1 else None
-    return _by_parts(decisions, positive, weights, common)
-
-
-def _by_parts(
-    decisions: Floats, positive: npt.NDArray[np.bool_], weights: Floats, common: _Common | None
-) -> tuple[Floats, Floats]:
-    """Slopes and offsets of all columns, some at a time."""
     size = max(1, MAX_VALUES // max(1, len(decisions)))
     parts = [slice(start, start + size) for start in range(0, decisions.shape[1], size)]
-    found = [_fit_columns(decisions[:, part], positive[:, part], weights, common) for part in parts]
+    found = [_fit_columns(decisions[:, part], positive[:, part], weights) for part in parts]
     slopes, offsets = zip(*found, strict=True)
     return np.concatenate(slopes), np.concatenate(offsets)
 
 
-def _fit_columns(
-    decisions: Floats, positive: npt.NDArray[np.bool_], weights: Floats, common: _Common | None
-) -> tuple[Floats, Floats]:
-    """See `fit_platt_columns`; no column depends on the others, but for what is common."""
-    rows, n_positive, n_negative = _sigmoids(decisions, positive, weights)
-    slopes, offsets = np.zeros(decisions.shape[1]), np.log((n_positive + 1.0) / (n_negative + 1.0))
-    if common is None:
-        fitted = np.flatnonzero((n_positive > 0.0) & (n_negative > 0.0))
-        start = np.array([slopes[fitted], offsets[fitted]])
-    else:
-        fitted, start = np.arange(len(slopes)), np.repeat(common.parameters[:, None], len(slopes), axis=1)
-    found = _newton(replace(rows.of(fitted), common=common), start)
-    rising = found[0] > 0.0
-    slopes[fitted[rising]], offsets[fitted[rising]] = found[0, rising], found[1, rising]
-    return slopes, offsets
-
-
-def _sigmoids(decisions: Floats, positive: npt.NDArray[np.bool_], weights: Floats) -> tuple[_Sigmoids, Floats, Floats]:
-    """What the sigmoids of all columns are fitted to, and each one's weight of positive and of negative rows."""
+def _fit_columns(decisions: Floats, positive: npt.NDArray[np.bool_], weights: Floats) -> tuple[Floats, Floats]:
+    """See `fit_platt_columns`; no column depends on the others."""
     known = np.isfinite(decisions)
     shares = np.where(known, weights[:, None], 0.0)
     n_positive = np.where(positive, shares, 0.0).sum(axis=0)
     n_negative = np.where(positive, 0.0, shares).sum(axis=0)
+    slopes, offsets = np.zeros(decisions.shape[1]), np.log((n_positive + 1.0) / (n_negative + 1.0))
+    both = np.flatnonzero((n_positive > 0.0) & (n_negative > 0.0))
     targets = np.where(positive, (n_positive + 1.0) / (n_positive + 2.0), 1.0 / (n_negative + 2.0))
-    return _Sigmoids(np.where(known, decisions, 0.0), targets, shares), n_positive, n_negative
-
-
-@dataclass(frozen=True, eq=False)
-class _Common:
-    """The sigmoid of all classifiers together: slope and offset (2,), and the curvature (2, 2) of ten positive rows."""
-
-    parameters: Floats
-    curvature: Floats
-
-    @classmethod
-    def of(cls, decisions: Floats, positive: npt.NDArray[np.bool_], weights: Floats) -> _Common | None:
-        """Fitted to evenly spaced rows; None where the decisions of all together carry no information."""
-        n_columns = decisions.shape[1]
-        some = slice(None, None, -(-decisions.size // MAX_VALUES))
-        of_all = decisions[some].reshape(-1, 1), positive[some].reshape(-1, 1), np.repeat(weights[some], n_columns)
-        slopes, offsets = _fit_columns(*of_all, None)
-        if slopes[0] <= 0.0:
-            return None
-        rows, n_positive, _ = _sigmoids(*of_all)
-        parameters = np.array([slopes[0], offsets[0]])
-        return cls(parameters, rows.slopes(parameters[:, None])[1][0] * (N_DRAWN / n_positive[0]))
+    rows = _Sigmoids(np.where(known, decisions, 0.0)[:, both], targets[:, both], shares[:, both])
+    found = _newton(rows, offsets[both])
+    rising = found[0] > 0.0
+    slopes[both[rising]], offsets[both[rising]] = found[0, rising], found[1, rising]
+    return slopes, offsets
 
 
 @dataclass(frozen=True, eq=False)
 class _Sigmoids:
-    """Decisions, targets and weights of several sigmoids, each (n, k), what draws them, and their losses."""
+    """Decisions, targets and weights of several sigmoids, each (n, k), and their losses."""
 
     decisions: Floats
     targets: Floats
     weights: Floats
-    common: _Common | None = None
 
     def of(self, columns: npt.NDArray[Any]) -> _Sigmoids:
         """Some of the columns."""
-        return replace(
-            self,
-            decisions=self.decisions[:, columns],
-            targets=self.targets[:, columns],
-            weights=self.weights[:, columns],
-        )
+        return _Sigmoids(self.decisions[:, columns], self.targets[:, columns], self.weights[:, columns])
 
     def losses(self, parameters: Floats) -> Floats:
-        """Cross-entropies (k,) at slopes and offsets (2, k), with what draws them."""
+        """Cross-entropies (k,) at slopes and offsets (2, k)."""
         scores = parameters[0] * self.decisions + parameters[1]
-        losses = (self.weights * (np.logaddexp(0.0, scores) - self.targets * scores)).sum(axis=0)
-        if self.common is not None:
-            away = parameters - self.common.parameters[:, None]
-            losses = losses + (away * (self.common.curvature @ away)).sum(axis=0) / 2
-        return np.asarray(losses)
+        return np.asarray((self.weights * (np.logaddexp(0.0, scores) - self.targets * scores)).sum(axis=0))
 
     def slopes(self, parameters: Floats) -> tuple[Floats, Floats]:
         """Gradients (2, k) and second derivatives (k, 2, 2) by slope and offset."""
@@ -181,18 +108,14 @@ class _Sigmoids:
         curvatures = self.weights * probabilities * (1.0 - probabilities)
         bent = curvatures * self.decisions
         mixed, straight = bent.sum(axis=0), curvatures.sum(axis=0)
-        hessians = np.moveaxis(np.array([[(bent * self.decisions).sum(axis=0), mixed], [mixed, straight]]), 2, 0)
-        gradients = np.array([(errors * self.decisions).sum(axis=0), errors.sum(axis=0)])
-        if self.common is None:
-            return gradients, hessians
-        away = parameters - self.common.parameters[:, None]
-        return gradients + self.common.curvature @ away, hessians + self.common.curvature
+        hessians = np.array([[(bent * self.decisions).sum(axis=0), mixed], [mixed, straight]])
+        return np.array([(errors * self.decisions).sum(axis=0), errors.sum(axis=0)]), np.moveaxis(hessians, 2, 0)
 
 
-def _newton(rows: _Sigmoids, start: Floats) -> Floats:
-    """Slopes and offsets (2, k) of least loss, by Newton steps from `start` halved until the losses fall."""
-    found = start.copy()
-    left = np.arange(start.shape[1])
+def _newton(rows: _Sigmoids, priors: Floats) -> Floats:
+    """Slopes and offsets (2, k) of least cross-entropy, by Newton steps halved until the losses fall."""
+    found = np.array([np.zeros_like(priors), priors])
+    left = np.arange(len(priors))
     for _ in range(MAX_ITERATIONS):
         gradients, hessians = rows.slopes(found[:, left])
         far = np.abs(gradients).max(axis=0) > TOLERANCE * rows.weights.sum(axis=0)

@@ -197,22 +197,14 @@ def stratified_folds(
     order = generator.permutation(len(counts))
     order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
     fold_of_group = np.zeros(len(counts), dtype=np.int64)
-    added_by: list[list[tuple[int, float]]] = [[] for _ in counts]  # class and share of it, of every group
-    totals = counts.sum(axis=0)
-    for group, label in np.argwhere(counts).tolist():
-        added_by[group].append((label, counts[group, label] / totals[label]))
-    shares = [[0.0] * counts.shape[1] for _ in range(n_folds)]
-    for group in order.tolist():
-        parts = added_by[group]
+    shares = np.zeros((n_folds, counts.shape[1]))
+    added_by = counts / counts.sum(axis=0)
+    for group in order:
+        added = added_by[group]
         # Sum of squares grows least where the group's classes are scarcest.
-        growth = [
-            sum((held[label] + added) * (held[label] + added) - held[label] * held[label] for label, added in parts)
-            for held in shares
-        ]
-        fold = growth.index(min(growth))
-        fold_of_group[group] = fold
-        for label, added in parts:
-            shares[fold][label] += added
+        growth = ((shares + added) ** 2 - shares**2).sum(axis=1)
+        fold_of_group[group] = np.argmin(growth)
+        shares[fold_of_group[group]] += added
     return fold_of_group[members]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.data.split.stratify import stratified_folds
-from headstart.decisions.scaling import fit_platt_columns, fit_platt_together
+from headstart.decisions.scaling import fit_platt_columns
 from headstart.heads.arithmetic import (
     TINY,
     Arrays,
@@ -42,8 +42,10 @@ LANDMARK_TOLERANCE = 1e-3
 """Largest entry of the gradient of the mean squared hinge."""
 MAX_ITERATIONS = 500
 
-ROWS_A_CLASS = 60
-"""Rows for each class from which on landmark machines are calibrated on one of the folds alone."""
+MIN_LEFT_OUT = 20
+"""Rows of every class in the first fold from which on landmark machines are calibrated on that fold alone."""
+MOST_LEFT_OUT = 0.4
+"""Share of the rows that it may hold: a group is never torn, and may be larger."""
 
 
 def fit_svm(
@@ -54,8 +56,8 @@ def fit_svm(
     `gamma` counts in units of 1 / (n_features * variance) of the standardised features, scikit-learn's "scale".
     Up to 5,000 rows, and up to 1e8 squared rows times machines, distances among the rows are computed once, the kernel
     once per gamma; the calibration folds cut theirs out of it. Beyond, the kernel is told from 1,024 landmarks, and
-    the hinge is squared, so that all machines are found together: the time then grows as the rows do. From 60 rows a
-    class on their Platt scaling is found on one of the folds, and rare classes are drawn to that of all.
+    the hinge is squared, so that all machines are found together: the time then grows as the rows do. Where one of the
+    calibration folds holds 20 rows of every class, that fold alone gives their Platt scaling.
     """
     folds = stratified_folds(rows.labels, rows.groups, CALIBRATION_FOLDS, np.random.default_rng(rows.seed))
     fit = _by_kernel if _is_small(len(rows.labels), len(_targets(rows))) else _by_landmarks
@@ -66,11 +68,6 @@ def fit_svm(
 def _is_small(n_rows: int, n_machines: int) -> bool:
     """Whether so many rows and machines are fitted on the whole kernel matrix."""
     return n_rows <= MAX_KERNEL_ROWS and n_rows**2 * n_machines <= MAX_KERNEL_WORK
-
-
-def _is_left_out_once(n_rows: int, n_classes: int) -> bool:
-    """Whether machines by landmarks are calibrated on one of the folds alone."""
-    return n_rows >= ROWS_A_CLASS * n_classes
 
 
 def _places_by_gamma(specs: Sequence[HeadSpec], rows: TrainingRows) -> dict[float, list[int]]:
@@ -136,19 +133,14 @@ def _fit_landmarks(
     """
     parameters = _descended(kernel.features, directions, C, rows, np.ones(len(folds), dtype=bool))
     targets, decisions = np.stack(_targets(rows), axis=1), np.full((len(folds), parameters.shape[1]), np.nan)
-    is_once = _is_left_out_once(len(folds), rows.n_present)
-    for fold in range(1 if is_once else CALIBRATION_FOLDS):
+    for fold in range(1 if _is_left_out_once(folds, rows) else CALIBRATION_FOLDS):
         inside, outside = folds != fold, folds == fold
         known = targets[inside].any(axis=0) & ~targets[inside].all(axis=0)
         if outside.any() and known.any():
             found = _descended(kernel.features, directions, C, rows, inside)
             decided = kernel.features[outside] @ found[:-1] + found[-1]
             decisions[outside] = np.where(known, decided, np.nan)
-    if is_once:
-        judged = folds == 0
-        scaling = fit_platt_together(decisions[judged], targets[judged], rows.weights[judged])
-    else:
-        scaling = fit_platt_columns(decisions, targets, rows.weights)
+    scaling = fit_platt_columns(decisions, targets, rows.weights)
     return _for_all_classes((kernel.to_dual @ parameters[:-1]).T, parameters[-1], scaling)
 
 
@@ -161,6 +153,13 @@ def _descended(
     loss = SquaredHingeLoss(features[taken], rows.labels[taken], weights / total, rows.n_present, 1.0 / (C * total))
     found = least_loss(loss, directions.of_rows(taken), tolerance=LANDMARK_TOLERANCE, max_iterations=MAX_ITERATIONS)
     return found.parameters.astype(np.float64)
+
+
+def _is_left_out_once(folds: Integers, rows: TrainingRows) -> bool:
+    """Whether the first fold is enough to calibrate on: about a third of the rows, with some of every class."""
+    first = folds == 0
+    fewest = np.bincount(rows.labels[first], minlength=rows.n_present).min()
+    return bool(fewest >= MIN_LEFT_OUT and first.mean() <= MOST_LEFT_OUT)
 
 
 def _for_all_classes(dual: Floats, intercepts: Floats, scaling: tuple[Floats, Floats]) -> _Machines:
@@ -265,7 +264,8 @@ def _cost(spec: HeadSpec, size: FitSize) -> FitCost:
     """The constants are fitted to timings of d = 1280, n = 200 to 2,100, 2 classes."""
     if not _is_small(size.n_rows, size.n_machines):
         n_values = size.n_rows * min(size.n_rows, N_LANDMARKS)
-        fits = 5 / 9 if _is_left_out_once(size.n_rows, size.n_classes) else 1.0  # one of two thirds beside that of all
+        is_once = size.n_rows >= CALIBRATION_FOLDS * MIN_LEFT_OUT * size.n_classes
+        fits = 5 / 9 if is_once else 1.0  # one on two thirds, or three, beside that on all rows
         own = fits * n_values * (2.4e-7 + 5e-9 * size.n_machines)
         return FitCost(own, 2.5e-11 * n_values * (size.n_features + N_LANDMARKS), f"landmarks {spec.settings['gamma']}")
     n_pairs = size.n_rows * size.n_rows
