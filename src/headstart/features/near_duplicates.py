@@ -110,14 +110,10 @@ class _Space:
         ]
         return np.concatenate(parts)
 
-    def spread_blocks(self) -> Iterator[slice]:
-        """Parts of all images, each evenly spread among them."""
-        step = -(-len(self._images) // _BLOCK)
-        return (slice(start, None, step) for start in range(step))
-
-    def numbers(self, part: slice) -> NDArray[np.int64]:
-        """Numbers of the images of a part."""
-        return np.arange(len(self._images))[part]
+    def spread_blocks(self) -> Iterator[NDArray[np.int64]]:
+        """Numbers of all images in blocks, each evenly spread among them."""
+        step = -(-self.n_images // _BLOCK)
+        return (np.arange(start, self.n_images, step) for start in range(step))
 
 
 class _Search:
@@ -146,10 +142,9 @@ class _Search:
         """Places of the pairs' images among the numbers, (n_pairs, 2)."""
         return np.searchsorted(self.numbers, self.pairs)
 
-    def see(self, part: slice) -> None:
-        """Compare the images with a part of all."""
-        others = self._space.numbers(part)
-        units = np.concatenate([self._space.unit(block).astype(np.float32) for block in _blocks(others)])
+    def see(self, others: NDArray[np.int64]) -> None:
+        """Compare the images with a block of all."""
+        units = self._space.unit(others).astype(np.float32)
         for start in range(0, len(self.numbers), _ROWS_AT_ONCE):
             rows = slice(start, start + _ROWS_AT_ONCE)
             self._take_nearer(rows, others, self._units[rows] @ units.T)
@@ -176,6 +171,8 @@ class _Search:
         near = self._distances - _ROUNDING <= limits
         self.pairs, self._distances = self.pairs[near], self._distances[near]
         kept = np.isin(self.numbers, self.pairs)
+        if kept.all():
+            return
         self.numbers, self._units = self.numbers[kept], self._units[kept]
         self._similarities, self._found = self._similarities[kept], self._found[kept]
 

@@ -139,7 +139,7 @@ def require_feature_array(data: Data) -> None:
         has_array = as_source(data).feature_array is not None
     if not has_array:
         raise InputError(
-            "Features array are those of an array of your own, and none is given. Add --feature-array FILE (in Python "
+            "--features array takes an array of your own, and none is given. Add --feature-array FILE (in Python "
             "feature_array=, or dataset.with_feature_array), a row of numbers for each image, or name other features."
         )
 

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from headstart.study.search.space import Space
     from headstart.workflow.options.fit import FitOptions
 
-_RANKED_BESIDE = "two runs and `headstart compare` say what the pictures add"
-
 
 def takes_array_alone(space: Space) -> bool:
     """Whether the heads of a space see the user's own array and nothing of the pictures."""
@@ -33,7 +31,7 @@ def check_array_alone(options: FitOptions, space: Space) -> None:
     if len(space.sources) > 1:
         raise InputError(
             f"Features {ARRAY} open no network, and compete with no other source: a network's features have the array "
-            f"beside them in any case. Name {ARRAY} alone; {_RANKED_BESIDE}."
+            f"beside them in any case. Name {ARRAY} alone; two runs and `headstart compare` say what the pictures add."
         )
     source = space.sources[0]
     for flag, is_given in (
