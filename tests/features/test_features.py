@@ -403,6 +403,7 @@ def test_images_seen_block_by_block_give_the_pairs_of_all_at_once(
     features[n_images // 2] = features[0] + rng.normal(scale=1e-3, size=4).astype(np.float32)
     monkeypatch.setattr("headstart.features.near_duplicates._BLOCK", 7)
     monkeypatch.setattr("headstart.features.near_duplicates._ROWS_AT_ONCE", 5)
+    monkeypatch.setattr("headstart.features.near_duplicates._IMAGES_AT_ONCE", 20)
     expected = by_hand(features)
     assert (0, n_images // 2) in expected
     assert confirm_near_duplicates(features, every_pair(n_images)) == expected

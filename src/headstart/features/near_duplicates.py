@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 RATIO = 0.6
 BACKGROUND = 3
 _BLOCK = 1024
-"""Rows held as float64 at a time; of images alike by their hashes, float32 stays."""
+"""Rows held as float64 at a time, so that memory does not grow with the data set."""
+_IMAGES_AT_ONCE = 32768
+"""Images in pairs that are looked at together: as float32 they are 168 MB where there are 1,280 features."""
 _ROWS_AT_ONCE = 8192
 """Rows that are compared with a block at once."""
 _N_SPARE = 5
@@ -73,17 +75,32 @@ def confirm_near_duplicates(
         return []
     space = _Space(features, images)
     pairs = np.array([(first, second) for first, second, _ in candidates], dtype=np.int64)
+    confirmed = [_confirmed(space, part, ratio, background) for part in _parts(pairs[np.lexsort(pairs.T[::-1])])]
+    return sorted({(min(pair), max(pair)) for pair in np.concatenate(confirmed).tolist()})
+
+
+def _parts(pairs: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Sorted pairs in parts of no more than so many images."""
+    while len(pairs):
+        first_seen = np.sort(np.unique(pairs, return_index=True)[1])
+        n_pairs = len(pairs) if len(first_seen) <= _IMAGES_AT_ONCE else int(first_seen[_IMAGES_AT_ONCE]) // 2
+        yield pairs[:n_pairs]
+        pairs = pairs[n_pairs:]
+
+
+def _confirmed(space: _Space, pairs: NDArray[np.int64], ratio: float, background: int) -> NDArray[np.int64]:
+    """Those of the pairs that are confirmed."""
     search = _Search(space, pairs, background)
     for others in space.spread_blocks():
         search.see(others)
         search.drop_far_pairs(ratio)
         if not len(search.pairs):
-            return []
-    surroundings = np.full(len(images), np.nan)
+            return search.pairs
+    surroundings = np.full(space.n_images, np.nan)
     surroundings[search.numbers] = search.neighbour_distances()
     limit = ratio * surroundings[search.pairs].min(axis=1)
-    close = search.pairs[space.pair_distance(search.pairs) <= limit]
-    return sorted({(min(pair), max(pair)) for pair in close.tolist()})
+    close: NDArray[np.int64] = search.pairs[space.pair_distance(search.pairs) <= limit]
+    return close
 
 
 class _Space:

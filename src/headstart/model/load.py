@@ -12,7 +12,7 @@ from headstart.augment import view_from_json
 from headstart.backbones.backbone import Backbone, restore_backbone
 from headstart.backbones.no_network import no_network
 from headstart.backbones.weights import WeightsSource
-from headstart.backbones.weights.provenance import NO_NETWORK
+from headstart.backbones.weights.provenance import is_absent
 from headstart.data.preparation import Preparation, restore_preparation
 from headstart.data.table.encoding import TableEncoding
 from headstart.decisions import AS_THEY_ARE, Decisions
@@ -190,8 +190,8 @@ def stored_backbone(
     mean, std = (tuple(float(value) for value in normalisation[name]) for name in ("mean", "std"))
     if len(mean) != len(std):
         raise BundleError(f"the normalisation names {len(mean)} means and {len(std)} deviations")
-    if stored["name"] == NO_NETWORK:
-        backbones[files] = no_network(len(mean))
+    if is_absent(stored["weights"]["source"]):
+        return replace(no_network(len(mean)), mean=mean, std=std)
     if files not in backbones:
         tensors = {name: tensor for file in files for name, tensor in load_torch(folder / file).items()}
         backbones[files] = restore_backbone(
