@@ -9,20 +9,21 @@ import pytest
 from headstart.data import ImageDataset
 from headstart.data.split.automatic import (
     DEAR,
-    FEWER,
     MIN_CHOOSING,
     MIN_INDEPENDENT,
     MIN_OF_A_CLASS,
     NARROW,
-    ONE_CHOOSES,
     SINGLE,
     USUAL,
     automatic_scheme,
     half_width,
 )
 from headstart.data.split.make import make_split, split_dataset
+from headstart.data.split.split import Split
 from headstart.data.split.task import SplitTask
 from headstart.errors import SplitError
+
+FEWER, ONE_CHOOSES, TWO_JUDGE = "nested:5x2", "nested:5x1", "nested:2of5x2"
 
 
 def labels_of(*sizes):
@@ -33,7 +34,7 @@ def test_the_usual_split_of_few_images_is_the_named_one_but_for_the_rule():
     labels = labels_of(30, 50)
     automatic, named = make_split(labels, scheme="auto", seed=3), make_split(labels, scheme=USUAL, seed=3)
     assert (automatic.hash, automatic.scheme, named.rule) == (named.hash, USUAL, "")
-    assert "the smallest ('0') counting as 30 images" in automatic.rule and "may reach 13 points" in automatic.rule
+    assert "the smallest ('0') counting as 30 images" in automatic.rule and "may reach 11 points" in automatic.rule
     content = automatic.to_json()
     assert content.pop("rule") == automatic.rule and content == named.to_json()
 
@@ -44,12 +45,51 @@ def scheme_of(labels, groups=None):
 
 
 @pytest.mark.parametrize(
-    ("n_classes", "n_each", "scheme"), [(2, 4_800, USUAL), (2, 4_810, FEWER), (10, 4_790, FEWER), (10, 4_810, SINGLE)]
+    ("n_classes", "n_each", "scheme", "share"),
+    [
+        (2, 4_800, USUAL, 1),
+        (2, 4_810, FEWER, 1),
+        (10, 2_390, FEWER, 1),
+        (10, 2_410, TWO_JUDGE, 0.4),
+        (10, 4_790, TWO_JUDGE, 0.4),
+        (10, 4_810, SINGLE, 0.2),
+        (200, 124, FEWER, 1),
+        (200, 125, TWO_JUDGE, 0.4),
+    ],
 )
-def test_the_scheme_changes_where_the_interval_is_one_point_wide(n_classes, n_each, scheme):
-    assert scheme_of(labels_of(*[n_each] * n_classes)).scheme == scheme
-    judged = half_width(n_classes, n_each)
-    assert (judged > NARROW) == (scheme == USUAL) and (judged * 5**0.5 <= NARROW) == (scheme == SINGLE)
+def test_as_many_folds_judge_as_the_interval_needs(n_classes, n_each, scheme, share):
+    found = scheme_of(labels_of(*[n_each] * n_classes))
+    assert found.scheme == scheme
+    judged = half_width([n_each] * n_classes, share)
+    assert (judged > NARROW) == (scheme == USUAL)
+    assert f"{100 * judged:.2g} point" in found.rule
+    assert ("2 of 5 outer folds judge" in found.rule) == (scheme == TWO_JUDGE)
+
+
+def test_every_class_counts_as_its_own_size_does():
+    """Of one class of 1,133 and nine of 4,400 two fifths tell the mean recall to .84 points; ten of 1,133 would not."""
+    uneven, even = scheme_of(labels_of(1_133, *[4_400] * 9)), scheme_of(labels_of(*[1_133] * 10))
+    assert (uneven.scheme, even.scheme) == (TWO_JUDGE, USUAL.replace("4", "2"))
+    assert "the smallest ('0') counting as 1,133 images" in uneven.rule and "at most 0.84 points" in uneven.rule
+
+
+def test_fifty_of_the_smallest_class_have_to_judge():
+    large = [3_000] * 100
+    assert scheme_of(labels_of(250, *large)).scheme == SINGLE
+    assert scheme_of(labels_of(249, *large)).scheme.startswith("nested:2of5")
+    assert scheme_of(labels_of(124, *large)).scheme.startswith("nested:5x")
+
+
+def test_two_of_five_folds_judge_and_the_others_train_only():
+    labels = labels_of(60, 40)
+    part, whole = (make_split(labels, scheme=scheme, seed=3) for scheme in ("nested:2of5x4", "nested:5x4"))
+    assert (part.n_outer, part.n_inner, whole.n_outer) == (2, 4, 5)
+    assert np.array_equal(part.outer_codes, np.where(whole.outer_codes < 2, whole.outer_codes, -2))
+    assert np.array_equal(part.inner_codes, whole.inner_codes[:, :2])
+    assert np.array_equal(part.full_codes, whole.full_codes)
+    assert Split.from_json(part.to_json()).hash == part.hash != whole.hash
+    trained = [len(train) for _, train, _ in part.outer(0)]
+    assert trained == [80, 80]
 
 
 def test_two_inner_folds_choose_where_images_times_classes_are_many():
@@ -76,7 +116,7 @@ def test_fewer_inner_folds_choose_where_so_many_images_are_enough(share, scheme,
 
 
 def test_so_many_images_tell_a_share_to_one_point():
-    assert half_width(1, MIN_CHOOSING) == pytest.approx(NARROW) == half_width(1, MIN_INDEPENDENT) / 2
+    assert half_width([MIN_CHOOSING]) == pytest.approx(NARROW) == half_width([MIN_INDEPENDENT]) / 2
     labels = labels_of(48_020 - 300, 300)
     split = make_split(labels, scheme="auto")
     assert (split.scheme, split.n_outer, split.n_inner) == (ONE_CHOOSES, 5, 1)

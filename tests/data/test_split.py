@@ -245,6 +245,29 @@ def test_schemes_are_checked(scheme: str) -> None:
         make_split([0, 1] * 20, scheme=scheme)
 
 
+@pytest.mark.parametrize("scheme", ["nested:0of5x4", "nested:6of5x4", "nested:2of1x4", "nested:of5x4", "nested:2of5"])
+def test_more_folds_cannot_judge_than_are_drawn(scheme: str) -> None:
+    with pytest.raises(SplitError, match=r"cannot judge|there must be|is not known"):
+        make_split(np.arange(60) % 2, scheme=scheme)
+
+
+def test_all_folds_that_the_data_bring_judge() -> None:
+    with pytest.raises(SplitError, match=r"all of them judge\. Write nested:5x4"):
+        make_split(np.arange(60) % 2, folds=np.arange(60) // 20, scheme="nested:2of5x4")
+
+
+def test_folds_that_train_only_keep_groups_whole_and_need_as_many_images() -> None:
+    labels, groups = np.arange(90) % 3, np.arange(90) // 3 % 10
+    split = make_split(labels, groups=groups, scheme="nested:2of5x2", repeats=2, seed=1)
+    for repeat in range(2):
+        codes = split.fold_of(repeat)
+        assert sorted(set(codes.tolist())) == [-2, 0, 1] and len(set(zip(groups, codes, strict=True))) == 10
+        for _, train, test in split.outer(repeat):
+            assert len(train) + len(test) == 90 and not set(train) & set(test)
+    with pytest.raises(SplitError, match="has 4 images but 5 folds with 4 inner folds need at least 5"):
+        make_split(np.repeat([0, 1], [4, 60]), scheme="nested:2of5x4")
+
+
 def test_own_folds_are_kept_and_checked() -> None:
     labels = np.tile([0, 1], 30)
     folds = np.repeat([7, 3, 5], 20)

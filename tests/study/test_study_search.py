@@ -194,7 +194,7 @@ def test_halving_fits_less_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 # Truth ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scheme", ["nested:2x2", "nested:3x1", "holdout:60/20/20"])
+@pytest.mark.parametrize("scheme", ["nested:2x2", "nested:3x1", "nested:2of3x2", "holdout:60/20/20"])
 @pytest.mark.parametrize("halving", [None, HalvingPlan(least=2)])
 def test_test_rows_change_no_choice_and_no_head(halving: HalvingPlan | None, scheme: str) -> None:
     """Poison: features of both sources and labels of the test rows replaced."""

@@ -21,6 +21,7 @@ import warm
 import headstart
 from headstart import ImageDataset, compare, evaluate, fit
 from headstart.data import read_split
+from headstart.data.split.split import Split
 from headstart.errors import DataError, InputError, RunError, SplitError
 from headstart.features.extractor import Extractor
 from headstart.heads import grid
@@ -143,6 +144,19 @@ def test_three_classes(tmp_path: Path, no_figures: None) -> None:
     assert np.array(found.results.confusion).shape == (3, 3)
     assert len(predictions(found)) == 9
     assert found.model().classes == ("a", "b", "c")
+
+
+def test_two_of_three_folds_judge(tmp_path: Path, folders: Path) -> None:
+    found = fit(folders, tmp_path / "run", helpers.cheap_options(split="nested:2of3x2", baselines=True))
+    rows = predictions(found)
+    split = Split.from_json(json.loads((tmp_path / "run" / "split.json").read_text(encoding="utf-8")))
+    judged = {name for name, code in zip(split.names, split.fold_of(0).tolist(), strict=True) if code >= 0}
+    assert {row["image"] for row in rows} == judged and len(rows) == len(judged) < len(split)
+    assert {fold.fold for fold in found.results.folds} == {0, 1} == {int(row["fold"]) for row in rows}
+    assert f"{len(split)} images, {len(judged)} of them judged" in found.results.headline.text
+    assert found.results.transfer is not None
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "cross-validation with 3 outer folds, of which 2 judged (seed" in page
 
 
 # Resuming -------------------------------------------------------------------------------------------------------------

@@ -1,26 +1,29 @@
 """The default split: as many folds as the score and the choice need, by the sizes of classes and groups alone.
 
 Every image is judged once in ``nested:5x4``. Where the 95 % interval of balanced accuracy is narrow whatever the score
-even when a fifth of the images is judged, one holdout judges. How wide it is does not depend on the inner folds, which
-choose: where so many images are enough to choose by, one inner holdout does, or two inner folds instead of four. Two
-choose as well where images times classes are so many that four would take most of the time there is. What is judged is
-trained on four fifths of the images in every case.
+even when two of the five folds judge, two do; where one is enough, it is one holdout. How wide the interval is does
+not depend on the inner folds, which choose: where so many images are enough to choose by, one inner holdout does, or
+two inner folds instead of four. Two choose as well where images times classes are so many that four would take most of
+the time there is. What is judged is trained on four fifths of the images in every case.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from headstart.data.split.scheme import INNER_HOLDOUT, parse_scheme
+from headstart.data.split.scheme import INNER_HOLDOUT
 from headstart.data.split.task import SplitTask
 
 AUTO: Final = "auto"
 USUAL: Final = "nested:5x4"
-FEWER: Final = "nested:5x2"
-ONE_CHOOSES: Final = "nested:5x1"
+N_FOLDS: Final = 5
+JUDGING: Final = (1, 2)
+"""Outer folds that judge where so few are enough. More save little, and images that are not judged lose something: no
+doubt about their labels is found."""
 SINGLE: Final = "holdout:60/20/20"
 NARROW: Final = 0.01
 """Half width of a 95 % interval of balanced accuracy that is narrow: one point."""
@@ -31,12 +34,19 @@ MIN_CHOOSING: Final = 9_604
 MIN_INDEPENDENT: Final = 2_401
 """Independent images that have to be among them: they tell any share to two points."""
 MIN_OF_A_CLASS: Final = 50
-"""Independent images of the smallest class that have to be among them."""
+"""Independent images of the smallest class that have to be among those that choose, and among those that judge."""
 _ONE_SHARE, _TWO_SHARE = 0.8 * INNER_HOLDOUT, 0.8
 """Share of all images that choose by one inner holdout and by two inner folds."""
 _QUANTILE: Final = 1.96
 _WIDEST: Final = 0.5
 """Largest standard deviation of one answer that is right or wrong: of a coin toss."""
+
+
+class _Choosing(NamedTuple):
+    """Number of inner folds, and in words why they are enough."""
+
+    n: int
+    words: str
 
 
 class AutomaticScheme(NamedTuple):
@@ -47,7 +57,7 @@ class AutomaticScheme(NamedTuple):
 
 
 def automatic_scheme(task: SplitTask, *, repeats: int = 1) -> AutomaticScheme:
-    """Scheme by the expected half width of the interval, counted from the smallest class.
+    """Scheme by the expected half width of the interval, from the effective numbers of groups of all classes.
 
     Parameters
     ----------
@@ -57,30 +67,41 @@ def automatic_scheme(task: SplitTask, *, repeats: int = 1) -> AutomaticScheme:
     """
     if repeats > 1:
         return AutomaticScheme(USUAL, f"the folds are drawn {repeats} times")
-    n_classes, (name, smallest) = _smallest_class(task)
-    n_images, n_independent = _all_images(task)
-    judged_all = half_width(n_classes, smallest)
-    judged_once = half_width(n_classes, smallest * parse_scheme(SINGLE).outer_fractions[-1])
+    sizes = _class_sizes(task)
+    n_judging = next((n for n in JUDGING if _is_narrow(sizes, n / N_FOLDS)), N_FOLDS)
+    smallest = min(sizes, key=lambda name: sizes[name])
     units = "groups" if task.grouped else "images"
-    size = f"with {n_classes:,} classes, the smallest ({name!r}) counting as {smallest:,.0f} {units},"
+    size = f"with {len(sizes):,} classes, the smallest ({smallest!r}) counting as {sizes[smallest]:,.0f} {units},"
     interval = f"{size} the 95 % interval of balanced accuracy"
-    if judged_once <= NARROW:
-        words = f"one holdout, since {interval} reaches at most {_points(judged_once)} to either side even so"
-        return AutomaticScheme(SINGLE, words)
-    sizes = n_images, n_independent, smallest
-    reach = f"{interval}, the same with both, may reach {_points(judged_all)} to either side"
-    counting = f" that count as {n_independent:,.0f} {units}" if task.grouped else ""
-    if _is_enough(_ONE_SHARE, *sizes):
+    reach = _points(half_width(sizes.values(), n_judging / N_FOLDS))
+    if n_judging == 1:
+        return AutomaticScheme(SINGLE, f"one holdout, since {interval} reaches at most {reach} to either side even so")
+    chosen = _inner_folds(task, sizes)
+    if chosen is None:  # then all folds judge: where fewer do, two are enough to choose
+        words = f"{interval} may reach {reach} to either side; from {_points(NARROW)} fewer folds are enough"
+        return AutomaticScheme(USUAL, words)
+    if n_judging < N_FOLDS:
+        words = f"{n_judging} of {N_FOLDS} outer folds judge, since {interval} reaches at most {reach} to either side"
+        return AutomaticScheme(f"nested:{n_judging}of{N_FOLDS}x{chosen.n}", f"{words} even so; {chosen.words}")
+    words = f"{chosen.words}; {interval}, the same with both, may reach {reach} to either side"
+    return AutomaticScheme(f"nested:{N_FOLDS}x{chosen.n}", words)
+
+
+def _inner_folds(task: SplitTask, sizes: Mapping[str, float]) -> _Choosing | None:
+    """One or two inner folds, and why so few are enough; None where four choose."""
+    n_images, n_independent = _all_images(task)
+    smallest = min(sizes.values())
+    counting = f" that count as {n_independent:,.0f} {'groups' if task.grouped else 'images'}" if task.grouped else ""
+    if _is_enough(_ONE_SHARE, n_images, n_independent, smallest):
         enough = f"a fifth of {n_images:,} images{counting} is enough to choose by"
-        return AutomaticScheme(ONE_CHOOSES, f"an inner holdout instead of four inner folds, since {enough}; {reach}")
-    if _is_enough(_TWO_SHARE, *sizes) or judged_all <= NARROW:
+        return _Choosing(1, f"an inner holdout instead of four inner folds, since {enough}")
+    if _is_enough(_TWO_SHARE, n_images, n_independent, smallest) or _is_narrow(sizes, 1.0):
         enough = f"four fifths of {n_images:,} images{counting} are enough to choose by"
-        return AutomaticScheme(FEWER, f"two inner folds instead of four, since {enough}; {reach}")
-    if n_images * n_classes >= DEAR:
-        dear = f"heads of {n_images:,} images in {n_classes:,} classes take long to fit"
-        return AutomaticScheme(FEWER, f"two inner folds instead of four, since {dear}; {reach}")
-    words = f"{interval} may reach {_points(judged_all)} to either side; from {_points(NARROW)} fewer folds are enough"
-    return AutomaticScheme(USUAL, words)
+        return _Choosing(2, f"two inner folds instead of four, since {enough}")
+    if n_images * len(sizes) >= DEAR:
+        dear = f"heads of {n_images:,} images in {len(sizes):,} classes take long to fit"
+        return _Choosing(2, f"two inner folds instead of four, since {dear}")
+    return None
 
 
 def _is_enough(share: float, n_images: int, n_independent: float, smallest: float) -> bool:
@@ -89,25 +110,34 @@ def _is_enough(share: float, n_images: int, n_independent: float, smallest: floa
     return all(share * n >= least for n, least in needed)
 
 
-def half_width(n_classes: int, n_judged: float) -> float:
-    """Largest expected half width of the 95 % interval of balanced accuracy.
+def _is_narrow(sizes: Mapping[str, float], share: float) -> bool:
+    """Whether a share of the images tells balanced accuracy well enough, with images enough of the smallest class."""
+    return half_width(sizes.values(), share) <= NARROW and share * min(sizes.values()) >= MIN_OF_A_CLASS
+
+
+def half_width(sizes: Iterable[float], share: float = 1.0) -> float:
+    """Largest expected half width of the 95 % interval of balanced accuracy, the mean of the recalls of all classes.
 
     Parameters
     ----------
-    n_classes : int
-    n_judged : float
-        Independent images of the smallest class that are judged; every class counts as if it had no more.
+    sizes : iterable of float
+        Independent images of every class.
+    share : float
+        Share of them that is judged.
 
     Examples
     --------
-    >>> round(half_width(2, 100), 3), round(half_width(10, 1200), 4)
-    (0.069, 0.0089)
+    >>> round(half_width([100, 100]), 3), round(half_width([1133, *[4400] * 9], 2 / 5), 4)
+    (0.069, 0.0084)
     """
-    return _QUANTILE * _WIDEST / math.sqrt(n_classes * n_judged) if n_judged else math.inf
+    judged = [share * size for size in sizes]
+    if not judged or min(judged) <= 0:
+        return math.inf
+    return _QUANTILE * _WIDEST * math.sqrt(sum(1 / n for n in judged)) / len(judged)
 
 
-def _smallest_class(task: SplitTask) -> tuple[int, tuple[str, float]]:
-    """Number of classes that occur, and name and effective number of groups of the smallest.
+def _class_sizes(task: SplitTask) -> dict[str, float]:
+    """Effective number of groups of every class that occurs.
 
     Groups of unequal size count as Kish's effective number, (sum n)^2 / sum n^2, as in the intervals.
     """
@@ -115,10 +145,8 @@ def _smallest_class(task: SplitTask) -> tuple[int, tuple[str, float]]:
     codes = pairs[:, 0]
     whole = np.bincount(codes, weights=sizes, minlength=len(task.classes))
     squares = np.bincount(codes, weights=sizes.astype(np.float64) ** 2, minlength=len(task.classes))
-    present = np.unique(task.labels)
-    effective = np.divide(whole**2, squares, out=np.zeros_like(whole), where=squares > 0)[present]
-    place = int(effective.argmin())
-    return len(present), (task.classes[present[place]], float(effective[place]))
+    effective = np.divide(whole**2, squares, out=np.zeros_like(whole), where=squares > 0)
+    return {task.classes[code]: float(effective[code]) for code in np.unique(task.labels).tolist()}
 
 
 def _all_images(task: SplitTask) -> tuple[int, float]:

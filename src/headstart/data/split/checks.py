@@ -92,8 +92,8 @@ def n_needed(scheme: Scheme) -> int:
     """
     if scheme.parts is not None:
         return 3
-    n = scheme.n_outer
-    while n - -(-n // scheme.n_outer) < _n_inner_parts(scheme):
+    n = scheme.n_folds
+    while n - -(-n // scheme.n_folds) < _n_inner_parts(scheme):
         n += 1
     return n
 
@@ -107,7 +107,7 @@ def _requested(scheme: Scheme) -> str:
     if scheme.parts is not None:
         return "training, validation and test part"
     inner = "an inner holdout" if scheme.has_inner_holdout else f"{scheme.n_inner} inner folds"
-    return f"{scheme.n_outer} folds with {inner}"
+    return f"{scheme.n_folds} folds with {inner}"
 
 
 def _remedy(n_groups: int, scheme: Scheme, n_missing: int, unit: str) -> str:
@@ -120,7 +120,7 @@ def _remedy(n_groups: int, scheme: Scheme, n_missing: int, unit: str) -> str:
 
 def _largest_that_works(n_groups: int, scheme: Scheme) -> Scheme | None:
     """Closest scheme to the requested one that `n_groups` suffice for; 3 outer folds may do where 2 do not."""
-    for n_outer in [*range(min(scheme.n_outer, n_groups), 1, -1), min(3, n_groups)]:
+    for n_outer in [*range(min(scheme.n_folds, n_groups), 1, -1), min(3, n_groups)]:
         for n_inner in range(min(scheme.n_inner, n_groups), min(scheme.n_inner - 1, 1), -1):
             if n_needed(Scheme(n_outer, n_inner, None)) <= n_groups:
                 return Scheme(n_outer, n_inner, None)

@@ -80,7 +80,8 @@ def make_split(
     scheme : str
         ``"nested:OUTERxINNER"`` folds, of which a single inner one is a quarter of the training images, or
         ``"holdout:TRAIN/VALIDATION/TEST"`` in percent, where the test part is the only outer fold and the validation
-        part the only inner one. ``"auto"`` takes one of these by the size of the data
+        part the only inner one. ``"nested:2of5x4"`` draws five outer folds and judges by the first two, so that the
+        others train only. ``"auto"`` takes one of these by the size of the data
         (`headstart.data.split.automatic`).
     repeats : int
         Draw the outer folds so many times.
@@ -139,7 +140,10 @@ def _draw_all(
     for repeat in range(repeats):
         sequence = np.random.SeedSequence([seed, repeat + 1, 0])
         drawn = task.draw(every, plan.outer_fractions, sequence, "outer") if given is None else given
-        outer[repeat] = drawn if plan.parts is None else _single(drawn, tested=len(plan.outer_fractions) - 1)
+        if plan.parts is None:
+            outer[repeat] = np.where(drawn < plan.n_outer, drawn, TRAIN_ONLY)
+        else:
+            outer[repeat] = _single(drawn, tested=len(plan.outer_fractions) - 1)
         for fold in range(plan.n_outer):
             train = np.flatnonzero(outer[repeat] != fold)
             if plan.parts is not None:
@@ -169,6 +173,11 @@ def given_folds(task: SplitTask, folds: ArrayLike, plan: Scheme, repeats: int) -
         raise SplitError(f"There are {given.size:,} folds for {len(task.order):,} images.")
     if plan.parts is not None or repeats != 1:
         raise SplitError("The data bring their own folds; use a nested scheme, not repeated, or drop the fold column.")
+    if plan.n_drawn:
+        raise SplitError(
+            f"The data bring their own folds, and all of them judge. Write nested:{plan.n_drawn}x{plan.n_inner}, or "
+            "drop the fold column."
+        )
     numbered = codes_of(given)[task.order]
     if numbered.max() < 1:
         raise SplitError("The fold column holds a single fold; at least two are needed.")

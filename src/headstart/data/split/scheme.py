@@ -15,15 +15,21 @@ INNER_HOLDOUT: Final = 0.25
 
 
 class Scheme(NamedTuple):
-    """Number of outer and inner folds; `parts` (train, validation, test shares) for a holdout alone.
+    """Number of outer folds that judge and of inner folds; `parts` (train, validation, test shares) for a holdout.
 
     One inner fold beside several outer ones is a holdout: a quarter of the training images, as one of four folds would
-    be.
+    be. Where `n_drawn` is not 0, the images are drawn into so many outer folds, and the first `n_outer` of them judge.
     """
 
     n_outer: int
     n_inner: int
     parts: tuple[float, float, float] | None
+    n_drawn: int = 0
+
+    @property
+    def n_folds(self) -> int:
+        """Number of outer folds that the images are drawn into, judging or not."""
+        return self.n_drawn or self.n_outer
 
     @property
     def has_inner_holdout(self) -> bool:
@@ -32,8 +38,8 @@ class Scheme(NamedTuple):
 
     @property
     def outer_fractions(self) -> tuple[float, ...]:
-        """Share of the images in every outer fold, or in the parts of a holdout."""
-        return (1 / self.n_outer,) * self.n_outer if self.parts is None else self.parts
+        """Share of the images in every outer fold that is drawn, or in the parts of a holdout."""
+        return (1 / self.n_folds,) * self.n_folds if self.parts is None else self.parts
 
     @property
     def inner_fractions(self) -> tuple[float, ...]:
@@ -47,7 +53,7 @@ class Scheme(NamedTuple):
 
 
 def parse_scheme(text: str) -> Scheme:
-    """Scheme from ``nested:5x4``, ``nested:5x1`` or ``holdout:60/20/20``.
+    """Scheme from ``nested:5x4``, ``nested:5x1``, ``nested:2of5x1`` or ``holdout:60/20/20``.
 
     Raises
     ------
@@ -56,26 +62,32 @@ def parse_scheme(text: str) -> Scheme:
 
     Examples
     --------
-    >>> parse_scheme("nested:5x4")
-    Scheme(n_outer=5, n_inner=4, parts=None)
+    >>> parse_scheme("nested:5x4")[:2], parse_scheme("nested:2of5x1")
+    ((5, 4), Scheme(n_outer=2, n_inner=1, parts=None, n_drawn=5))
     >>> parse_scheme("holdout:60/20/20").parts
     (0.6, 0.2, 0.2)
     """
-    if match := re.fullmatch(r"nested:([0-9]{1,4})x([0-9]{1,4})", text):
-        n_outer, n_inner = int(match[1]), int(match[2])
-        if not (2 <= n_outer <= 1000 and 1 <= n_inner <= 1000):
+    if match := re.fullmatch(r"nested:(?:([0-9]{1,4})of)?([0-9]{1,4})x([0-9]{1,4})", text):
+        n_folds, n_inner = int(match[2]), int(match[3])
+        n_judging = n_folds if match[1] is None else int(match[1])
+        if not (2 <= n_folds <= 1000 and 1 <= n_inner <= 1000):
             raise SplitError(
-                f"Split {text!r} asks for {n_outer} outer and {n_inner} inner folds; there must be 2 to 1000 outer and "
+                f"Split {text!r} asks for {n_folds} outer and {n_inner} inner folds; there must be 2 to 1000 outer and "
                 "1 to 1000 inner ones."
             )
-        return Scheme(n_outer, n_inner, None)
+        if not 1 <= n_judging <= n_folds:
+            raise SplitError(f"Split {text!r}: {n_judging} of {n_folds} outer folds cannot judge; 1 to {n_folds} can.")
+        return Scheme(n_judging, n_inner, None, n_folds if n_judging < n_folds else 0)
     number = r"([0-9]+(?:\.[0-9]+)?)"
     if match := re.fullmatch(rf"holdout:{number}/{number}/{number}", text):
         parts = (float(match[1]) / 100, float(match[2]) / 100, float(match[3]) / 100)
         if min(parts) <= 0 or abs(sum(parts) - 1) > 1e-9:
             raise SplitError(f"Split {text!r}: the three parts must be above 0 and sum to 100 percent.")
         return Scheme(1, 1, parts)
-    raise SplitError(f"Split {text!r} is not known. Write auto, nested:5x4 (outer x inner folds) or holdout:60/20/20.")
+    raise SplitError(
+        f"Split {text!r} is not known. Write auto, nested:5x4 (outer x inner folds), nested:2of5x4 (two of the "
+        "outer folds judge) or holdout:60/20/20."
+    )
 
 
 def holdout_scheme(chooses: NDArray[np.bool_], judges: NDArray[np.bool_]) -> str:

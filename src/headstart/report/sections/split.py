@@ -97,11 +97,17 @@ def _partitions(protocol: ProtocolFacts) -> str:
 
 
 def _cross_validation(results: RunResults, shape: str, score: str, *, choice: bool) -> str:
-    """With outer folds of the user nothing is claimed of their balance; the inner ones are drawn by class always."""
+    """With outer folds of the user nothing is claimed of their balance; the inner ones are drawn by class always.
+
+    Outer folds of which some train only are written ``2of5``.
+    """
     outer, _, inner = shape.partition("x")
+    judging, _, outer = outer.rpartition("of")
     protocol = results.protocol
     tuned = results.fine_tuning is not None
     scheme = _scheme(outer, nested=choice or tuned, own=protocol.own_folds)
+    if judging:
+        scheme = tr("{scheme}, of which {judging} judged", scheme=scheme, judging=judging)
     if protocol.repeats == 2:
         scheme = tr("{scheme}, drawn twice", scheme=scheme)
     elif protocol.repeats > 2:

@@ -95,7 +95,7 @@ def results_document(
         provisional=options.quick,
         headline=headline(
             found,
-            _size(job, dataset),
+            _size(job, dataset, study),
             random_weights=_is_random(final),
             has_network=not final.extractor.backbone.is_absent,
             provisional=options.quick,
@@ -188,14 +188,15 @@ def _n_groups(dataset: ImageDataset) -> int | None:
     return None if dataset.groups is None else len(np.unique(dataset.groups))
 
 
-def _size(job: Job, dataset: ImageDataset) -> str:
-    """Number of images and groups in words."""
-    n_groups = _n_groups(dataset)
-    if n_groups is None:
-        return f"{len(dataset):,} images"
-    if job.audited.dataset.groups is None:
-        return f"{len(dataset):,} images (near-duplicates joined to {n_groups:,} groups)"
-    return f"{len(dataset):,} images in {n_groups:,} groups"
+def _size(job: Job, dataset: ImageDataset, study: StudyResult) -> str:
+    """Number of images and groups in words, and of the judged ones where they are not all."""
+    n_groups, n_judged = _n_groups(dataset), int(study.oof.judged.sum())
+    size = f"{len(dataset):,} images"
+    if n_groups is not None and job.audited.dataset.groups is None:
+        size = f"{size} (near-duplicates joined to {n_groups:,} groups)"
+    elif n_groups is not None:
+        size = f"{size} in {n_groups:,} groups"
+    return size if n_judged == len(dataset) else f"{size}, {n_judged:,} of them judged"
 
 
 def _task(job: Job, dataset: ImageDataset) -> TaskFacts:

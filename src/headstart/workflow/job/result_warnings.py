@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def audit_judged_on(split: Split, audit: Audit, dataset: ImageDataset) -> Audit:
     """The audit with its facts about the files judged on the outer folds of a run, those of the first repeat.
 
-    A holdout judges a part of the images alone; there five folds of the audit's own take their place.
+    A holdout, or folds of which some train only, judge a part of the images; there five folds of the audit's own take
+    their place.
     """
     outer = split.outer_codes[0].astype(np.int64)
     folds = outer if outer.min() >= 0 else None

@@ -177,8 +177,9 @@ class SplitOptions(Options):
     Attributes
     ----------
     split : str
-        ``auto``, ``nested:5x4``, ``nested:5x1``, ``holdout:60/20/20``, or the path of a split.json. ``auto``:
-        ``nested:5x4``, or fewer folds where there are so many images that fewer are enough to judge or to choose by.
+        ``auto``, ``nested:5x4``, ``nested:5x1``, ``nested:2of5x4`` (two of the five outer folds judge),
+        ``holdout:60/20/20``, or the path of a split.json. ``auto``: ``nested:5x4``, or fewer folds where there are so
+        many images that fewer are enough to judge or to choose by.
     repeats : int
         How many times the outer folds are drawn.
     seed : int >= 0
@@ -193,8 +194,8 @@ class SplitOptions(Options):
     split: str = field(
         default="auto",
         metadata=option(
-            "nested:OUTERxINNER, holdout:TRAIN/VAL/TEST in percent, or a split.json. auto: nested:5x4, fewer of many "
-            "images.",
+            "nested:OUTERxINNER, nested:2of5x4 (two of five outer folds judge), holdout:TRAIN/VAL/TEST in percent, or "
+            "a split.json. auto: nested:5x4, fewer of many images.",
             shorthand=Shorthand(
                 "--folds",
                 "Outer folds; short for --split nested:FOLDSx4.",
