@@ -7,7 +7,6 @@ import io
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -22,7 +21,6 @@ from headstart.runtime.warnings import QUIET_PILLOW
 Box = tuple[int, int, int, int]
 _WITH_EXIF: Final = ("JPEG", "PNG", "WebP")
 _BORDER: Final = 2  # pixels
-_SMALL_PIXELS: Final = 1 << 14  # of a picture that is converted whole in less time than its sides one by one
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class FileFacts:
     border: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
 
-def file_facts(encoded: bytes, picture: Image.Image) -> FileFacts:
+def file_facts(encoded: bytes, picture: Image.Image, pixels: NDArray[np.uint8] | None = None) -> FileFacts:
     """Facts about a file that was decoded: damaged metadata count as none.
 
     Parameters
@@ -58,9 +56,11 @@ def file_facts(encoded: bytes, picture: Image.Image) -> FileFacts:
     encoded : bytes
     picture : PIL.Image.Image
         Mode RGB or L.
+    pixels : ndarray of shape (height, width, 3) or (height, width), uint8, optional
+        Pixels of the picture, where it is so small that all of them are at hand.
     """
     compression, camera, taken = _metadata(encoded)
-    return FileFacts(len(encoded), compression, camera, taken, _border(picture))
+    return FileFacts(len(encoded), compression, camera, taken, _border(picture, pixels))
 
 
 def _metadata(encoded: bytes) -> tuple[str, str, float | None]:
@@ -99,31 +99,23 @@ def _seconds(written: Any) -> float | None:
         return None
 
 
-def _border(picture: Image.Image) -> tuple[float, float, float, float]:
-    """Mean red, green and blue of the border, and their standard deviation; corners count twice."""
-    if picture.width * picture.height <= _SMALL_PIXELS:
-        whole = picture if picture.mode == "RGB" else picture.convert("RGB")
-        pixels, counts = np.asarray(whole), _times_counted(picture.size)
-    else:
-        pixels = np.concatenate(
-            [np.asarray(picture.crop(side).convert("RGB")).reshape(-1, 3) for side in _sides(picture.size)]
-        )
-        counts = np.ones(len(pixels))
-    values = pixels.reshape(-1, 3).astype(np.float64)
-    n_pixels, totals = float(counts.sum()), np.einsum("i,ij->j", counts, values)  # whole numbers, as squares are
-    values *= values
-    red, green, blue = (totals.astype(np.float32) / np.float32(n_pixels)).round(3).tolist()
-    variances = (n_pixels * np.einsum("i,ij->j", counts, values) - totals * totals).tolist()
-    return red, green, blue, round(sum(map(math.sqrt, variances)) / (3 * n_pixels), 3)
+def _border(picture: Image.Image, pixels: NDArray[np.uint8] | None) -> tuple[float, float, float, float]:
+    """Mean red, green and blue of the border, and their standard deviation; corners count twice.
 
-
-@lru_cache(maxsize=8)
-def _times_counted(size: tuple[int, int]) -> NDArray[np.float64]:
-    """How often each pixel of a small picture counts in its border, row by row."""
-    counts = np.zeros(size[::-1])
-    for left, top, right, bottom in _sides(size):
-        counts[top:bottom, left:right] += 1
-    return counts.ravel()
+    Sums of values and of squares are whole numbers, which double precision holds exactly.
+    """
+    n_channels = 1 if picture.mode == "L" else 3
+    sides = [
+        np.asarray(picture.crop((left, top, right, bottom))) if pixels is None else pixels[top:bottom, left:right]
+        for left, top, right, bottom in _sides(picture.size)
+    ]
+    values = np.concatenate([side.reshape(-1, n_channels) for side in sides]).astype(np.float64)
+    n_pixels, totals = float(len(values)), np.einsum("ij->j", values)
+    variances = n_pixels * np.einsum("ij,ij->j", values, values) - totals * totals
+    means = (totals.astype(np.float32) / np.float32(n_pixels)).round(3).tolist()
+    red, green, blue = means * (3 // n_channels)
+    deviations = [math.sqrt(variance) for variance in variances.tolist()] * (3 // n_channels)
+    return red, green, blue, round(sum(deviations) / (3 * n_pixels), 3)
 
 
 def _sides(size: tuple[int, int]) -> tuple[Box, ...]:
