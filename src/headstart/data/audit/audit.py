@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.data.audit.examine import ImageFacts, examine
+from headstart.data.audit.examine import ImageFacts
+from headstart.data.audit.examine_all import examine_all
 from headstart.data.audit.series import Series
 from headstart.data.audit.shortcuts import (
     FileFactsTable,
@@ -29,14 +27,9 @@ from headstart.data.audit.table import ColumnFacts, column_facts, table_warnings
 from headstart.data.audit.warnings import copy_warnings, left_out_notes, warnings_about
 from headstart.data.dataset import ImageDataset
 from headstart.data.images.bounds import MAX_PIXELS
-from headstart.data.images.free_memory import PILLOW_BLOCKS
 from headstart.data.table.array_column import ARRAY
 from headstart.errors import first_few, plural
 from headstart.progress import Progress, Silent
-
-_CHUNK: Final = 32  # images per task of a thread
-_SMALL_PIXELS: Final = 1 << 14
-"""Pixels of a picture up to which threads that read such pictures side by side wait for one another most."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -229,7 +222,7 @@ def audit_dataset(
     channels : sequence of str, optional
         Names of the channels that make up an image; see `headstart.data.images.decode.decode_details`.
     n_workers : int, optional
-        Threads. Default: one per core, at most 8.
+        Threads, or processes where there are very many small files. Default: one per core, at most 8.
     progress : Progress, optional
 
     Returns
@@ -237,7 +230,7 @@ def audit_dataset(
     Audit
     """
     n_threads = min(8, os.cpu_count() or 1) if n_workers is None else max(1, n_workers)
-    records = _examine_all(dataset, max_pixels, channels, n_threads, progress or Silent())
+    records = examine_all(dataset, max_pixels, channels, n_threads=n_threads, progress=progress or Silent())
     readable = [row for row, record in enumerate(records) if record.failure is None]
     duplicates = _duplicates(records)
     conflicts = tuple(rows for rows in duplicates if _disagree(dataset, rows))
@@ -276,38 +269,6 @@ def audit_dataset(
         series=alike.series,
         files=None if files is None else files.take(readable),
     )
-
-
-def _examine_all(
-    dataset: ImageDataset,
-    max_pixels: int,
-    channels: Sequence[str] | None,
-    n_threads: int,
-    progress: Progress,
-) -> list[ImageFacts]:
-    chunks = [range(start, min(start + _CHUNK, len(dataset))) for start in range(0, len(dataset), _CHUNK)]
-
-    one_at_a_time = threading.Lock()
-
-    def examine_chunk(rows: range) -> list[ImageFacts]:
-        found = [examine(dataset, rows[0], max_pixels, channels)]
-        for row in rows[1:]:  # an image is mostly as large as the one before
-            with one_at_a_time if _is_small(found[-1]) else nullcontext():
-                found.append(examine(dataset, row, max_pixels, channels))
-        return found
-
-    records: list[ImageFacts] = []
-    task = progress.task("Audit", len(dataset), "images")
-    with task as done, PILLOW_BLOCKS, ThreadPoolExecutor(n_threads) as pool:
-        for found in pool.map(examine_chunk, chunks):
-            records += found
-            done(len(found))
-    return records
-
-
-def _is_small(facts: ImageFacts) -> bool:
-    """Whether an image is so small that another thread had better wait."""
-    return facts.header is not None and facts.header.width * facts.header.height <= _SMALL_PIXELS
 
 
 def _duplicates(records: Sequence[ImageFacts]) -> tuple[tuple[int, ...], ...]:

@@ -16,6 +16,7 @@ from headstart.data.dataset import ImageDataset
 from headstart.data.images.bounds import decoding_turn
 from headstart.data.images.files import EncodedImage
 from headstart.data.images.pictures import Decoded, Header
+from headstart.data.images.source import ImageSource
 from headstart.data.images.strips import row_strips
 from headstart.errors import ImageError
 
@@ -58,16 +59,23 @@ class ImageFacts:
 
 
 def examine(dataset: ImageDataset, row: int, max_pixels: int, channels: Sequence[str] | None = None) -> ImageFacts:
-    """Read, hash and decode one image; a failure is a finding, not an error."""
+    """Read, hash and decode one image of a data set; a failure is a finding, not an error."""
+    return examine_image(dataset.pixels, row, dataset.names[row], max_pixels, channels)
+
+
+def examine_image(
+    source: ImageSource, row: int, name: str, max_pixels: int, channels: Sequence[str] | None = None
+) -> ImageFacts:
+    """As `examine`, of the image of a row of a source."""
     with decoding_turn():
-        return _examined(dataset, row, max_pixels, channels)
+        return _examined(source, row, name, max_pixels, channels)
 
 
-def _examined(dataset: ImageDataset, row: int, max_pixels: int, channels: Sequence[str] | None) -> ImageFacts:
+def _examined(source: ImageSource, row: int, name: str, max_pixels: int, channels: Sequence[str] | None) -> ImageFacts:
     """See `examine`; the picture is gone when this function ends, so that its memory can be given to the next one."""
     content_hash = ""
     try:
-        stored = dataset.stored(row)
+        stored = source.open(row, name)
         content_hash = stored.content_hash()
         decoded = stored.decoded(max_pixels=max_pixels, keep_grey=True, channels=channels)
     except ImageError as error:

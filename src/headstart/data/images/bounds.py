@@ -141,6 +141,31 @@ class MemoryBudget:
 
 
 _WORKING: Final = MemoryBudget(MAX_DECODED_AT_ONCE)
+_LIMIT: Final = threading.local()
+
+
+class LargeClaimError(Exception):
+    """A picture takes more memory than one may where it was to be decoded; see `claims_up_to`."""
+
+
+@contextmanager
+def claims_up_to(n_bytes: int) -> Iterator[list[int]]:
+    """Context in which this thread is refused room for a picture that takes more, by `LargeClaimError`.
+
+    For worker processes, none of which knows what the others hold.
+
+    Yields
+    ------
+    list of int
+        What was refused, in bytes.
+    """
+    before = getattr(_LIMIT, "value", None)
+    refused: list[int] = []
+    _LIMIT.value = (n_bytes, refused)
+    try:
+        yield refused
+    finally:
+        _LIMIT.value = before
 
 
 @contextmanager
@@ -155,5 +180,9 @@ def decoding_turn() -> Iterator[None]:
 
 def claim_working(n_bytes: int) -> None:
     """Wait for room for one picture: its file and all that is made of it, within a `decoding_turn`."""
+    limit = getattr(_LIMIT, "value", None)
+    if limit is not None and n_bytes > limit[0]:
+        limit[1].append(n_bytes)
+        raise LargeClaimError
     with _WORKING.turn():
         _WORKING.claim(n_bytes)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import os
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from headstart.errors import WorkerError
+from headstart.runtime.processes import end_after
 from headstart.runtime.threads import single_thread
 from headstart.study.execution.journal import Journal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-_LOOK_EVERY_S: Final = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,21 +123,5 @@ def run_item(item: WorkItem) -> tuple[str, dict[str, NDArray[Any]]]:
 
 
 def _run_in_worker(item: WorkItem, main_process: int) -> tuple[str, dict[str, NDArray[Any]]]:
-    _end_after(main_process)
+    end_after(main_process)
     return run_item(item)
-
-
-@cache
-def _end_after(main_process: int) -> None:
-    """End this worker process when the main one is killed: nobody takes its result, and it would idle for minutes.
-
-    Where work is run by anything but a child of the main process, nothing is watched.
-    """
-    if os.getppid() == main_process:
-        threading.Thread(target=_watch, args=(main_process,), daemon=True).start()
-
-
-def _watch(main_process: int) -> None:
-    while os.getppid() == main_process:
-        time.sleep(_LOOK_EVERY_S)
-    os._exit(1)
