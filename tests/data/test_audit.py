@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from image_files import encode, encode_tiff, huge_png
 from PIL import Image
 
 from headstart.data import audit_dataset, decode, read_dataset
+from headstart.data.audit.examine import examine
 from headstart.data.audit.warnings import _revealed
+from headstart.data.images.bounds import MAX_PIXELS
 
 
 def test_audit_finds_what_is_wrong(folder: Path, rng: np.random.Generator) -> None:
@@ -104,3 +107,15 @@ def test_findings_of_small_and_large_pictures_do_not_depend_on_the_number_of_thr
     alone, together = (audit_dataset(dataset, n_workers=n_threads) for n_threads in (1, 4))
     assert alone.to_json() == together.to_json()
     assert alone.hashes == together.hashes
+
+
+@pytest.mark.parametrize("size", [(12, 10), (300, 300), (700, 300)])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_the_hash_of_pixels_is_that_of_the_colours_row_by_row(size: tuple[int, int], mode: str, tmp_path: Path) -> None:
+    shape = (size[1], size[0]) if mode == "L" else (size[1], size[0], 3)
+    picture = Image.fromarray(np.random.default_rng(5).integers(0, 256, shape, dtype=np.uint8))
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        picture.save(tmp_path / name / "one.png")
+    expected = hashlib.sha256(f"{size[0]}x{size[1]}".encode() + picture.convert("RGB").tobytes()).hexdigest()
+    assert examine(read_dataset(tmp_path), 1, MAX_PIXELS).pixel_hash == expected

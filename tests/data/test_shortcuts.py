@@ -121,7 +121,9 @@ def test_borders_are_the_means_of_the_outermost_pixels(size: tuple[int, int], mo
     sides = (pixels[:2], pixels[-2:], pixels[:, :2], pixels[:, -2:])
     border = np.concatenate([side.reshape(-1, 3) for side in sides])
     expected = [*border.mean(axis=0), border.std(axis=0).mean()]
-    np.testing.assert_allclose(file_facts(buffer.getvalue(), picture).border, expected, atol=0.0006)
+    facts = file_facts(buffer.getvalue(), picture)
+    np.testing.assert_allclose(facts.border, expected, atol=0.0006)
+    assert file_facts(buffer.getvalue(), picture, np.asarray(picture)) == facts
 
 
 def test_the_camera_of_a_png_is_read() -> None:
