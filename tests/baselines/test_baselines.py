@@ -282,9 +282,26 @@ def test_the_forest_predicts_as_scikit_learn_does() -> None:
     np.testing.assert_array_equal(again.predict_proba(values), head.predict_proba(values))
 
 
-def test_the_forest_is_the_same_for_a_seed_and_another_for_another() -> None:
+@pytest.mark.parametrize("n_rows", [90, 2400])
+def test_random_splits_are_those_of_extra_trees(n_rows: int) -> None:
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    values, labels = rows(n_rows)
+    spec = HeadSpec("forest", {"trees": 10, "splits": "random"})
+    (head,) = fit_heads([spec], values, labels, n_classes=3, seed=5)
+    used = training_rows(values, labels, n_classes=3, weights=None, groups=None, seed=5)
+    drawn = {"bootstrap": True, "max_samples": 2000} if n_rows > 2000 else {}
+    forest = ExtraTreesClassifier(10, min_samples_leaf=3, max_features=4, random_state=5, **drawn)
+    forest.fit(used.standardised.astype(np.float32), labels, np.ones(n_rows))
+    expected = forest.predict_proba(used.standardised.astype(np.float32))
+    np.testing.assert_allclose(head.predict_proba(values), (10 * expected + 1) / 13, atol=2e-6)
+
+
+@pytest.mark.parametrize("splits", ["best", "random"])
+def test_the_forest_is_the_same_for_a_seed_and_another_for_another(splits: str) -> None:
     values, labels = rows()
-    found = [fit_heads([HeadSpec("forest")], values, labels, n_classes=3, seed=seed)[0] for seed in (1, 1, 2)]
+    spec = HeadSpec("forest", {"splits": splits})
+    found = [fit_heads([spec], values, labels, n_classes=3, seed=seed)[0] for seed in (1, 1, 2)]
     first, same, other = (head.predict_proba(values) for head in found)
     np.testing.assert_array_equal(first, same)
     assert not np.array_equal(first, other)
@@ -318,6 +335,7 @@ def test_kinds_of_baselines_are_not_searched() -> None:
     with pytest.raises(InputError, match="trees"):
         HeadSpec("forest", {"trees": 0})
     assert HeadSpec("forest", {"leaf": 5}).label == "random forest, 50 trees, leaf 5"
+    assert HeadSpec("forest", {"splits": "random"}).label == "random forest, 50 trees, splits random"
     assert cost(HeadSpec("majority"), 1000, 300, 2) == 0 < cost(HeadSpec("forest"), 1000, 300, 2)
 
 
