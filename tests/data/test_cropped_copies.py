@@ -71,6 +71,7 @@ def test_pairs_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.Monkey
     pictures += [change(pictures[number]) for number, change in enumerate(COPIES.values())]
     found = cropped_copies(thumbnails(pictures))
     monkeypatch.setattr(search, "_ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(search, "_VIEWED_AT_ONCE", 5)
     monkeypatch.setattr(registration, "_BLOCK", 16)
     assert cropped_copies(thumbnails(pictures), n_threads=3) == found
 
@@ -88,6 +89,20 @@ def test_the_pictures_nearest_to_each_are_those_of_all_probes_in_all_orientation
         maps = [orientation_matrix(one) @ shown.maps[number] for one, number in zip(orientations, numbers, strict=True)]
         assert any(np.array_equal(place, one) for one in maps)
         assert round(score * UNIT**2) in of_pair.max(axis=1)
+
+
+def test_the_nearest_pictures_are_the_same_where_few_views_fit_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    low = low_frequencies(thumbnails([picture(seed) for seed in range(4 * N)]))
+    monkeypatch.setattr(search, "_BLOCK", 16)
+    monkeypatch.setattr(search, "_NEAREST", (8, 16))
+    expected, n_dropped = search._nearest(low, 12, 1)
+    monkeypatch.setattr(search, "_MAX_VIEWED", 40)
+    monkeypatch.setattr(search, "_ROWS_AT_ONCE", 5)
+    assert len(list(search._runs_of_blocks(len(low), 12))) > 3
+    found, n_also_dropped = search._nearest(low, 12, 2)
+    assert n_also_dropped == n_dropped
+    for one, other in zip(vars(found).values(), vars(expected).values(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_several_copies_of_one_picture_hang_together() -> None:

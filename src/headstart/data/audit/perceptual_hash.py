@@ -25,7 +25,7 @@ _N_BANDS: Final = MAX_HAMMING + 1
 _MAX_ALIKE: Final = 32  # images of one hash that are paired with each other; the rest is paired with the first
 _BLOCK: Final = 1 << 21  # pairs compared at a time
 _COMPARED: Final = 1 << 16  # pairs of two kinds of hashes compared at a time, which a core's cache holds
-_BATCH: Final = 4096  # thumbnails transformed at a time
+_BATCH: Final = 256  # thumbnails transformed at a time, which a core's cache holds
 _SET_BITS: Final = np.array([bin(value).count("1") for value in range(1 << 16)], dtype=np.uint8)
 
 
@@ -94,7 +94,8 @@ def symmetric_hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
 def hashes_of(low: NDArray[np.float64]) -> NDArray[np.uint64]:
     """Signs about the median of low frequencies, shape (n_images, 8, 8), as 64 bits each."""
     flat = low.reshape(len(low), 64)
-    bits = np.packbits(flat > np.median(flat[:, 1:], axis=1, keepdims=True), axis=1)
+    median = np.partition(flat[:, 1:], 31, axis=1)[:, 31, None]  # of 63, in less time than by np.median
+    bits = np.packbits(flat > median, axis=1)
     return np.ascontiguousarray(bits).view(">u8")[:, 0].astype(np.uint64)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Final
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from headstart.data.audit.copies import FoundCopies
 from headstart.data.audit.cropped.probes import (
+    N_NUMBERS,
     N_ORIENTATIONS,
     UNIT,
     described,
@@ -40,10 +42,14 @@ _MIN_CORRELATION: Final = 0.9
 _MIN_PATCHES: Final = 12  # patches over which detail must spread; a lone blob agrees with any other
 _MAX_COPIES: Final = 16  # images of one group
 _BLOCK: Final = 512
-_ROWS_AT_ONCE: Final = 256  # pictures held against all others by one thread at a time
+_ROWS_AT_ONCE: Final = 256  # pictures held against others by one thread at a time
+_VIEWED_AT_ONCE: Final = 256  # pictures of which one thread works out the views at a time
+_MAX_VIEWED: Final = 8_192  # pictures whose views, 12 kB each, are held at a time
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
+_Block = tuple[Rows, int]
+"""Rows of some pictures, and the first of those that they are held against."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,15 +176,19 @@ def _nearest(low: NDArray[np.float32], reach: int, n_threads: int) -> tuple[_Pai
     Of very many pictures only those that have the most alike one are kept; the pairs of others are counted.
     """
     n_nearest = min(_NEAREST[1], max(_NEAREST[0], _MAX_SCREENED // len(low)))
-    views = probes().views(low) if reach == len(low) else None
+    tables: list[NDArray[np.int32]] = []
 
-    def nearest_of(block: tuple[Rows, int]) -> NDArray[np.int32]:
+    def nearest_of(block: _Block, views: NDArray[np.int8], start: int) -> NDArray[np.int32]:
         rows, first = block
-        shown = probes().views(low[first : first + reach]) if views is None else views
+        shown = views[:, :, first - start : first - start + reach]
         return _nearest_of_block(described(low[rows]), shown, rows, first, n_nearest)
 
     with ThreadPoolExecutor(n_threads) as pool:
-        table = np.concatenate(list(pool.map(nearest_of, _blocks(len(low), reach))), axis=1)  # (5, pairs)
+        for blocks in _runs_of_blocks(len(low), reach):
+            start, stop = blocks[0][1], blocks[-1][1] + reach
+            views = _views(low[start:stop], pool)
+            tables += pool.map(nearest_of, blocks, repeat(views), repeat(start))
+    table = np.concatenate(tables, axis=1)  # (5, pairs)
     highest = np.zeros(len(low), dtype=np.int32)
     np.maximum.at(highest, table[0], table[2])
     kept = np.isin(table[0], np.argsort(-highest, kind="stable")[: _MAX_SCREENED // n_nearest])
@@ -187,9 +197,33 @@ def _nearest(low: NDArray[np.float32], reach: int, n_threads: int) -> tuple[_Pai
     return _Pairs(fixed, moving, scores / UNIT**2, turns[orientations] @ probes().maps[best]), int((~kept).sum())
 
 
-def _blocks(n_images: int, reach: int) -> Iterator[tuple[Rows, int]]:
+def _views(low: NDArray[np.float32], pool: ThreadPoolExecutor) -> NDArray[np.int8]:
+    """What every probe shows of some pictures, worked out side by side; see `Probes.views`."""
+    views = np.empty((N_ORIENTATIONS, len(probes()), len(low), N_NUMBERS), dtype=np.int8)
+
+    def fill(start: int) -> None:
+        part = slice(start, start + _VIEWED_AT_ONCE)
+        views[:, :, part] = probes().views(low[part])
+
+    for _ in pool.map(fill, range(0, len(low), _VIEWED_AT_ONCE)):
+        pass
+    return views
+
+
+def _runs_of_blocks(n_images: int, reach: int) -> Iterator[list[_Block]]:
+    """The blocks in runs, of which each is held against so few pictures that their views fit in memory together."""
+    run: list[_Block] = []
+    for rows, first in _blocks(n_images, reach):
+        if run and first + reach - run[0][1] > _MAX_VIEWED:
+            yield run
+            run = []
+        run += [(some, first) for some in np.split(rows, range(_ROWS_AT_ONCE, len(rows), _ROWS_AT_ONCE))]
+    yield run
+
+
+def _blocks(n_images: int, reach: int) -> Iterator[_Block]:
     """Rows of some pictures after others, and the first of the `reach` pictures that they are held against."""
-    step = _ROWS_AT_ONCE if reach == n_images else min(_BLOCK, max(_NEAREST[1], 2 * reach // 3))
+    step = n_images if reach == n_images else min(_BLOCK, max(_NEAREST[1], 2 * reach // 3))
     for start in range(0, n_images, step):
         rows = np.arange(start, min(n_images, start + step))
         yield rows, max(0, min(n_images - reach, (start + int(rows[-1]) + 1 - reach) // 2))
