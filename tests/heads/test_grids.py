@@ -50,10 +50,13 @@ def test_costs_grow_with_the_data_and_count_shared_work_once():
     assert total_cost(grid(), 500, 512, 2) < sum(cost(spec, 500, 512, 2) for spec in grid())
 
 
-def test_predictions_of_neighbours_are_counted_once_for_all_heads_and_those_of_others_for_each():
-    knn, svm = ([spec for spec in grid("wide") if spec.kind == kind] for kind in ("knn", "svm"))
+def test_predictions_of_neighbours_and_svms_are_counted_once_for_all_heads_and_those_of_others_for_each():
+    found = {kind: [spec for spec in grid("wide") if spec.kind == kind] for kind in ("knn", "svm", "logistic")}
+    knn, svm, logistic = (found[kind] for kind in ("knn", "svm", "logistic"))
     assert prediction_cost(knn, 500, 512, 2) == prediction_cost(knn[:1], 500, 512, 2) == 2 * 500 * 512 / 30e9
-    assert prediction_cost(svm, 500, 512, 2) == pytest.approx(len(svm) * prediction_cost(svm[:1], 500, 512, 2))
+    assert prediction_cost(svm, 500, 512, 2) == prediction_cost(svm[:1], 500, 512, 2)
+    one = prediction_cost(logistic[:1], 500, 512, 2)
+    assert prediction_cost(logistic, 500, 512, 2) == pytest.approx(len(logistic) * one)
     both = prediction_cost([*svm, *knn], 500, 512, 2)
     assert both == pytest.approx(prediction_cost(svm, 500, 512, 2) + prediction_cost(knn, 500, 512, 2))
     assert prediction_cost(knn, 8192, 512, 2) == prediction_cost(knn, 100_000, 512, 2) == 8192 * 512 / 30e9

@@ -18,12 +18,14 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.svm import SVC
 
 import headstart.heads.kinds.knn
+import headstart.heads.kinds.svm
+from headstart.data.split.stratify import stratified_folds
 from headstart.decisions.scaling import fit_platt, fit_platt_columns
 from headstart.errors import InputError
 from headstart.heads import FittedHead, HeadSpec, fit_heads, searchable_kinds
 from headstart.heads.arithmetic import BLOCK_ROWS, PROBABILITY_FLOOR, standardised
 from headstart.heads.kinds.knn import distance_votes, uniform_votes
-from headstart.heads.kinds.svm import svm_decisions
+from headstart.heads.kinds.svm import CALIBRATION_FOLDS, svm_decisions
 from headstart.heads.training_rows import scaling
 
 # Equality with the obvious implementation
@@ -103,6 +105,42 @@ def test_knn_heads_compare_rows_once_and_give_the_same_bits(monkeypatch):
     assert heads[0].predict_together([other], features).tobytes() == apart.tobytes()
     with pytest.raises(InputError, match="Use features of the same backbone"):
         heads[0].predict_together(heads[1:], features[:, :-1])
+
+
+@pytest.mark.parametrize(("n_classes", "d", "max_work"), [(2, 65, 1e8), (3, 7, 1e8), (3, 65, 0)])
+def test_svms_fitted_together_compare_rows_once_and_give_the_same_bits(n_classes, d, max_work, monkeypatch):
+    monkeypatch.setattr("headstart.heads.kinds.svm.MAX_KERNEL_WORK", max_work)
+    features, labels = blobs(200, d, n_classes, shift=0.1)
+    features[:20] = features[20:40]  # rows that are there twice
+    specs = [HeadSpec("svm", {"C": C, "gamma": gamma}) for gamma in (0.25, 1.0) for C in (0.1, 3.0)]
+    heads = fit_heads(specs, features[:150], labels[:150], n_classes=n_classes, seed=0)
+    alone = np.stack([head.predict_proba(features) for head in heads])
+    maps = []
+    real = headstart.heads.kinds.svm.linear_map
+    monkeypatch.setattr("headstart.heads.kinds.svm.linear_map", lambda matrix: maps.append(len(matrix)) or real(matrix))
+    assert heads[0].predict_together(heads[1:], features).tobytes() == alone.tobytes()
+    assert maps.count(d) == 1
+    assert heads[2].predict_together([heads[0]], features).tobytes() == alone[[2, 0]].tobytes()
+    stored = [FittedHead.from_tensors(head.spec, head.to_tensors()) for head in heads]
+    assert stored[0].predict_together(stored[1:], features).tobytes() == alone.tobytes()
+
+
+def test_svm_is_calibrated_on_decisions_of_machines_that_left_each_fold_out():
+    features, labels = blobs(120, 6, 3)
+    weights = np.random.default_rng(1).uniform(0.5, 2.0, 120)
+    labels[:40], weights[:40] = np.minimum(labels[:40], 1), 1.0
+    head = fit_one(HeadSpec("svm", {"C": 2.0}), features, labels, 3, weights=weights)
+    folds = stratified_folds(labels, None, CALIBRATION_FOLDS, np.random.default_rng(0))
+    rows, gamma = standardised(features, head.arrays), float(head.arrays["gamma"])
+    for label in range(3):
+        decisions = np.empty(120)
+        for fold in range(CALIBRATION_FOLDS):
+            machine = SVC(C=2.0, gamma=gamma)
+            machine.fit(rows[folds != fold], labels[folds != fold] == label, sample_weight=weights[folds != fold])
+            decisions[folds == fold] = machine.decision_function(rows[folds == fold])
+        expected = fit_platt(decisions, labels == label, weights)
+        found = head.arrays["platt_slope"][label], head.arrays["platt_offset"][label]
+        np.testing.assert_allclose(found, expected, rtol=2e-3)
 
 
 def test_heads_of_other_kinds_and_of_one_class_predict_together_as_alone():

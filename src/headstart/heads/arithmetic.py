@@ -144,9 +144,9 @@ def squared_distances(products: Values, norms: Values, other_norms: Values) -> V
     return products
 
 
-def rbf(distances: Values, gamma: float) -> Values:
-    """exp(-gamma * distance), element by element, of squared distances."""
-    kernel: Values = np.multiply(distances, -gamma)
+def rbf(distances: Values, gamma: float, out: Values | None = None) -> Values:
+    """exp(-gamma * distance), element by element, of squared distances; written into `out` where it is given."""
+    kernel: Values = np.multiply(distances, -gamma, out=out)
     np.exp(kernel, out=kernel)
     return kernel
 

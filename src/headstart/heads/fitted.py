@@ -118,7 +118,7 @@ class FittedHead:
     def predict_together(self, others: Sequence[FittedHead], features: Features) -> Floats:
         """`predict_proba` of this head and of others that were fitted with it: the same to the last bit.
 
-        kNN heads compare every row with the training rows once for all.
+        kNN and SVM heads compare every row with the training rows once for all.
 
         Parameters
         ----------
@@ -136,17 +136,17 @@ class FittedHead:
             As for `predict_proba`.
         """
         heads, predictors = (self, *others), KINDS[self.spec.kind].predictors
-        if predictors is None or not self._has_learned or not all(map(self._has_arrays_of, others)):
+        if predictors is None or not self._has_learned or not all(map(self._was_fitted_with, others)):
             return np.stack([head.predict_proba(features) for head in heads])
         self._check(features)
-        predict = predictors([head.spec for head in heads], self.arrays)
+        predict = predictors([head.spec for head in heads], [head.arrays for head in heads])
         n_present = int(np.count_nonzero(self.arrays["present"]))
         seen = self._in_blocks(features, lambda block: np.concatenate(predict(block), axis=1), n_present * len(heads))
         return np.stack([over_all_classes(part, self.arrays["present"]) for part in np.split(seen, len(heads), axis=1)])
 
-    def _has_arrays_of(self, other: FittedHead) -> bool:
-        """Whether another head is made of the very same arrays."""
-        return all(other.arrays.get(name) is array for name, array in self.arrays.items())
+    def _was_fitted_with(self, other: FittedHead) -> bool:
+        """Whether another head comes from the same call of `fit_heads`, and standardises features by the same array."""
+        return all(other.arrays[name] is self.arrays[name] for name in ("present", "mean", "inverse_scale"))
 
     def class_scores(self) -> ClassScores:
         """Scores (n, P) of the classes seen in training, of standardised features, before probabilities.

@@ -116,8 +116,9 @@ class HeadKind:
         Function from (spec, arrays) to the `ClassScores` that explanations speak of. Default: the probabilities of
         `predictor`, without a gradient.
     predictors : callable, optional
-        Function from (specs, arrays) to one that gives the probabilities of several heads with the same arrays for a
-        block, each as `predictor` does: what they have in common is computed once. Default: head after head.
+        Function from (specs, arrays of each) to one that gives the probabilities of several heads that were fitted
+        together for a block, each as `predictor` does: what they have in common is computed once. Default: head after
+        head.
     n_unpadded : callable
         Function from arrays to the greatest number of rows of a block, where the predictor gives a row the same bits
         in blocks of every size. Default: 0, it does not, and blocks are padded to BLOCK_ROWS rows.
@@ -153,7 +154,7 @@ class HeadKind:
     predictor: Callable[[HeadSpec, Arrays], BlockPredictor]
     cost: Callable[[HeadSpec, FitSize], FitCost]
     scores: Callable[[HeadSpec, Arrays], ClassScores] | None = None
-    predictors: Callable[[Sequence[HeadSpec], Arrays], Callable[[Floats], list[Floats]]] | None = None
+    predictors: Callable[[Sequence[HeadSpec], Sequence[Arrays]], Callable[[Floats], list[Floats]]] | None = None
     n_unpadded: Callable[[Arrays], int] = _always_padded
     n_products: Callable[[HeadSpec, FitSize], float] = _linear_products
     lengths: Mapping[str, str] = field(default_factory=dict)

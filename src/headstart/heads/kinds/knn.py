@@ -67,12 +67,13 @@ def _class_weights(rows: TrainingRows, kept: Integers) -> Floats:
 
 def knn_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
     """Smoothed votes of the training rows most similar by the cosine of standardised features."""
-    predict = knn_predictors([spec], arrays)
+    predict = knn_predictors([spec], [arrays])
     return lambda block: predict(block)[0]
 
 
-def knn_predictors(specs: Sequence[HeadSpec], arrays: Arrays) -> Callable[[Floats], list[Floats]]:
-    """The same for several heads on the same training rows: similarities are computed once."""
+def knn_predictors(specs: Sequence[HeadSpec], given: Sequence[Arrays]) -> Callable[[Floats], list[Floats]]:
+    """The same for several heads that were fitted together: similarities are computed once."""
+    arrays = given[0]  # which all heads share
     return (_predict_by_nearest if _keeps_many(arrays) else _predict_by_all)(specs, arrays)
 
 

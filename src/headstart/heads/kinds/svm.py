@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -82,23 +82,27 @@ def _by_kernel(specs: Sequence[HeadSpec], rows: TrainingRows, folds: Integers) -
     """Arrays of every spec by its place, on the whole kernel matrix."""
     norms = squared_norms(rows.standardised)
     distances = squared_distances(rows.standardised @ rows.standardised.T, norms, norms)
+    kernel = np.empty_like(distances)  # for every gamma in turn: fresh memory of this size takes as long as the filling
     fitted: dict[int, _Machines] = {}
     for gamma, places in _places_by_gamma(specs, rows).items():
-        kernel = rbf(distances, gamma)
-        fitted |= {place: _fit_one(kernel, specs[place].number("C"), rows, folds) for place in places}
+        rbf(distances, gamma, out=kernel)
+        decisions = _left_out(kernel, [specs[place].number("C") for place in places], rows, folds)
+        for place, left_out in zip(places, decisions, strict=True):
+            fitted[place] = _fit_one(kernel, specs[place].number("C"), rows, left_out)
     return fitted
 
 
 def _by_landmarks(specs: Sequence[HeadSpec], rows: TrainingRows, folds: Integers) -> dict[int, _Machines]:
     """The same, by landmarks among the rows."""
     chosen = landmarks(rows)
+    kept = rows.features[chosen]  # of all heads the same
     fitted: dict[int, _Machines] = {}
     for gamma, places in _places_by_gamma(specs, rows).items():
         kernel = kernel_features(rows, chosen, gamma)
         directions = PrincipalDirections.of(kernel.features)
         for place in places:
             found = _fit_landmarks(kernel, directions, specs[place].number("C"), rows, folds)
-            fitted[place] = {"rows": rows.features[chosen], **found}
+            fitted[place] = {"rows": kept, **found}
     return fitted
 
 
@@ -111,12 +115,11 @@ def _scale(rows: TrainingRows) -> float:
     return max(1.0, rows.total_variance)
 
 
-def _fit_one(kernel: Floats, C: float, rows: TrainingRows, folds: Integers) -> _Machines:
-    """Machines on all rows and the Platt scaling of their decisions, for one C."""
+def _fit_one(kernel: Floats, C: float, rows: TrainingRows, decisions: Floats) -> _Machines:
+    """Machines on all rows, for one C, and the Platt scaling of their decisions on rows left out of training."""
     targets = _targets(rows)
     machines = [_machine(kernel, target, C, rows.weights) for target in targets]
     intercepts = np.array([machine[1] for machine in machines])
-    decisions = _left_out(kernel, targets, C, rows.weights, folds)
     scaling = fit_platt_columns(decisions, np.stack(targets, axis=1), rows.weights)
     found = _for_all_classes(np.stack([machine[0] for machine in machines]), intercepts, scaling)
     support = np.flatnonzero((found["dual"] != 0).any(axis=0))
@@ -179,57 +182,103 @@ def _targets(rows: TrainingRows) -> list[npt.NDArray[np.bool_]]:
 
 def _machine(kernel: Floats, target: npt.NDArray[np.bool_], C: float, weights: Floats) -> tuple[Floats, float]:
     """Dual coefficients (n,) and intercept of one two-class machine."""
+    from sklearn import config_context
     from sklearn.svm import SVC
 
-    machine = SVC(C=C, kernel="precomputed", cache_size=500).fit(kernel, target, sample_weight=weights)
+    with config_context(assume_finite=True, skip_parameter_validation=True):  # looking through the kernel takes time
+        machine = SVC(C=C, kernel="precomputed", cache_size=500).fit(kernel, target, sample_weight=weights)
     dual = np.zeros(len(target))
     dual[machine.support_] = machine.dual_coef_[0]
     return dual, float(machine.intercept_[0])
 
 
-def _left_out(
-    kernel: Floats, targets: Sequence[npt.NDArray[np.bool_]], C: float, weights: Floats, folds: Integers
-) -> Floats:
-    """Decisions (n, machines) on rows left out of training; nan where a machine's other rows are of one class.
+def _left_out(kernel: Floats, costs: Sequence[float], rows: TrainingRows, folds: Integers) -> list[Floats]:
+    """Decisions (n, machines) on rows left out of training for every C; nan where the other rows are of one class.
 
     The left-out rows share the standardisation of all training rows, which knows no labels.
     """
-    decisions = np.full((len(folds), len(targets)), np.nan)
+    targets = np.stack(_targets(rows), axis=1)
+    decisions = [np.full(targets.shape, np.nan) for _ in costs]
+    memory = np.empty(kernel.size)
     for fold in range(CALIBRATION_FOLDS):
         inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        known = [place for place, target in enumerate(targets) if np.unique(target[inside]).size == 2]
-        if not outside.size or not known:
+        known = np.flatnonzero(targets[inside].any(axis=0) & ~targets[inside].all(axis=0))
+        if not outside.size or not known.size:
             continue
-        among, across = kernel[np.ix_(inside, inside)], kernel[np.ix_(outside, inside)]
-        for place in known:
-            dual, intercept = _machine(among, targets[place][inside], C, weights[inside])
-            decisions[outside, place] = across @ dual + intercept
+        among = _square(kernel, inside, memory)
+        for decided, C in zip(decisions, costs, strict=True):
+            machines = [_machine(among, targets[inside, place], C, rows.weights[inside]) for place in known]
+            duals = np.zeros((len(folds), known.size))
+            duals[inside] = np.stack([dual for dual, _ in machines], axis=1)
+            intercepts = np.array([intercept for _, intercept in machines])
+            decided[np.ix_(outside, known)] = (kernel @ duals)[outside] + intercepts
     return decisions
+
+
+def _square(kernel: Floats, places: Integers, memory: Floats) -> Floats:
+    """Rows and columns of some places, written into memory that is there."""
+    square = memory[: places.size**2].reshape(places.size, places.size)
+    for row, place in zip(square, places, strict=True):
+        kernel[place].take(places, out=row, mode="clip")  # which writes without a copy in between
+    return square
 
 
 def svm_predictor(spec: HeadSpec, arrays: Arrays) -> BlockPredictor:
     """Platt-scaled one-vs-rest decision values, normalised over the classes."""
-    decide = svm_decisions(arrays)
+    predict = svm_predictors([spec], [arrays])
+    return lambda block: predict(block)[0]
 
-    def predict(block: Floats) -> Floats:
-        scores = sigmoid(decide(block) * arrays["platt_slope"] + arrays["platt_offset"])
+
+def svm_predictors(specs: Sequence[HeadSpec], given: Sequence[Arrays]) -> Callable[[Floats], list[Floats]]:
+    """The same for several heads that were fitted together: distances are computed once."""
+    decide = _decisions(given)
+
+    def probabilities(arrays: Arrays, decisions: Floats) -> Floats:
+        scores = sigmoid(decisions * arrays["platt_slope"] + arrays["platt_offset"])
         scores = np.maximum(scores, TINY)
         return np.asarray(scores / scores.sum(axis=1, keepdims=True))
 
-    return predict
+    return lambda block: [probabilities(*pair) for pair in zip(given, decide(block), strict=True)]
+
+
+def _decisions(given: Sequence[Arrays]) -> Callable[[Floats], list[Floats]]:
+    """Function from a block of standardised features to decision values (BLOCK_ROWS, n_present) of every head."""
+    kept, places = _kept_rows(given)
+    rows = standardised(kept, given[0])
+    norms, products = squared_norms(rows), linear_map(rows.T)  # (d, n_kept)
+    combined = [linear_map(arrays["dual"].T) for arrays in given]  # (n_support, n_present) each
+    gammas = [float(arrays["gamma"]) for arrays in given]
+
+    def decide(block: Floats) -> list[Floats]:
+        distances = squared_distances(products(block), squared_norms(block), norms)
+        kernels = {gamma: rbf(distances, gamma) for gamma in set(gammas)}
+        pulls = [
+            kernels[gamma] if at is None else kernels[gamma].take(at, axis=1)
+            for gamma, at in zip(gammas, places, strict=True)
+        ]
+        return [
+            combine(of_head) + arrays["intercepts"]
+            for combine, of_head, arrays in zip(combined, pulls, given, strict=True)
+        ]
+
+    return decide
+
+
+def _kept_rows(given: Sequence[Arrays]) -> tuple[Features, list[Integers | None]]:
+    """Rows that any of the heads keeps, and where those of each stand among them: None for all as they are."""
+    first: Features = given[0]["rows"]
+    if all(arrays["rows"] is first for arrays in given):
+        return first, [None] * len(given)
+    found: dict[bytes, int] = {}
+    places = [[found.setdefault(row.tobytes(), len(found)) for row in arrays["rows"]] for arrays in given]
+    kept = np.frombuffer(b"".join(found), dtype=first.dtype).reshape(len(found), first.shape[1])
+    return kept, [np.array(at, dtype=np.int64) for at in places]
 
 
 def svm_decisions(arrays: Arrays) -> BlockPredictor:
     """Function from a block of standardised features to decision values (BLOCK_ROWS, n_present)."""
-    rows = standardised(arrays["rows"], arrays)
-    norms, gamma = squared_norms(rows), float(arrays["gamma"])
-    products, combine = linear_map(rows.T), linear_map(arrays["dual"].T)  # (d, support), (support, classes)
-
-    def decide(block: Floats) -> Floats:
-        distances = squared_distances(products(block), squared_norms(block), norms)
-        return combine(rbf(distances, gamma)) + arrays["intercepts"]
-
-    return decide
+    decide = _decisions([arrays])
+    return lambda block: decide(block)[0]
 
 
 def svm_scores(spec: HeadSpec, arrays: Arrays) -> ClassScores:
@@ -287,6 +336,7 @@ register_head(
         layout=_layout,
         fit=fit_svm,
         predictor=svm_predictor,
+        predictors=svm_predictors,
         scores=svm_scores,
         cost=_cost,
         n_products=_n_products,
