@@ -6,6 +6,7 @@ import pytest
 
 from headstart.errors import InputError
 from headstart.heads import HeadSpec, cost, grid, prediction_cost, searchable_kinds, total_cost
+from headstart.heads.grids import MANY_CLASSES
 
 
 @pytest.mark.parametrize("name", ["quick", "wide"])
@@ -33,6 +34,18 @@ def test_the_paper_grid_is_the_product_of_its_values():
         "epochs": {10, 20, 30},
         "units": {256},
     }
+
+
+def test_the_quick_grid_of_many_classes_penalises_less_and_has_one_svm():
+    few, many = grid("quick", n_classes=MANY_CLASSES - 1), grid("quick", n_classes=MANY_CLASSES)
+    assert few == grid("quick")
+    settings = {kind: [head.settings for head in many if head.kind == kind] for kind in ("logistic", "svm")}
+    assert [one["C"] for one in settings["logistic"]] == [0.01, 0.1, 1.0]
+    assert [(one["C"], one["gamma"]) for one in settings["svm"]] == [(3.0, 0.5)]
+    others = [head for head in few if head.kind not in settings]
+    assert [head for head in many if head.kind not in settings] == others
+    for name in ("wide", "paper"):
+        assert grid(name, n_classes=MANY_CLASSES) == grid(name)
 
 
 def test_an_unknown_grid_is_refused():

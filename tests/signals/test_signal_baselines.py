@@ -37,7 +37,7 @@ def test_the_clock_sees_nothing_but_the_time() -> None:
     how = Windowing(Span(10, True), Span(10, True), reference=Span(20, True), rule="centre")
     dataset = window_dataset(recordings, how, with_statistics=True)
     blank = np.zeros((len(dataset), 1), dtype=np.float32)
-    clock = standard_baselines(len(dataset), blank, None, own=dataset.pixels.baseline_columns())[-1]
+    clock = standard_baselines(len(dataset), blank, None, n_classes=2, own=dataset.pixels.baseline_columns())[-1]
     assert (clock.name, clock.n_features, clock.sees_table) == ("signal_clock", 1, False)
     split = split_dataset(dataset, scheme="nested:2x2", seed=0)
     plan, rules = StudyPlan.of_heads(clock.heads, seed=0), DecisionRules("none", None, None)

@@ -144,9 +144,9 @@ def test_heads_are_given_the_spread() -> None:
 
 def test_columns_alone_are_a_baseline() -> None:
     """Its predictions are those of the encoded columns without any picture."""
-    baselines = standard_baselines(N, FEATURES, None, has_table=True)
+    baselines = standard_baselines(N, FEATURES, None, n_classes=2, has_table=True)
     (alone,) = [one for one in baselines if one.name == TABLE]
-    assert [one.name for one in standard_baselines(N, FEATURES, None)] == [
+    assert [one.name for one in standard_baselines(N, FEATURES, None, n_classes=2)] == [
         one.name for one in baselines if one != alone
     ]
     folds = outer_folds(SPLIT)
@@ -165,7 +165,7 @@ def test_an_array_is_a_block_beside_the_table_columns() -> None:
     fold = outer_folds(SPLIT)[0]
     columns = FoldTable([age, array_column(values, N, name="own")])
     assert columns.title == "table columns and feature array without pictures"
-    assert FoldTable([age]).title == standard_baselines(N, FEATURES, None, has_table=True)[-1].title
+    assert FoldTable([age]).title == standard_baselines(N, FEATURES, None, n_classes=2, has_table=True)[-1].title
     both = replace(DATA, columns=columns).of_fold(fold)
     n_table = both.table_blocks[0]
     assert both.table_blocks == (n_table, 50)

@@ -7,18 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import helpers
+import numpy as np
 import pytest
 
 import headstart
 from headstart.data import ImageDataset
 from headstart.data.split.split_file import write_split
 from headstart.errors import HeadstartError
+from headstart.heads import HeadSpec, grid
 from headstart.study.search.candidate import FeatureSourceSpec
 from headstart.study.search.halving.plan import HalvingPlan
 from headstart.study.search.space import Space
 from headstart.workflow.fit import estimate_fit
 from headstart.workflow.learning_curve import HEADS
-from headstart.workflow.preflight import make_run_split
+from headstart.workflow.preflight import Preflight, make_run_split
 from headstart.workflow.run import Run
 
 SMALL = {"backbone": helpers.BACKBONE, "weights": "random", "input_size": helpers.SIDE}
@@ -166,3 +168,21 @@ def test_a_split_named_by_its_file_was_not_taken_by_a_rule(folders: Path, tmp_pa
     write_split(tmp_path / "split.json", drawn)
     named = make_run_split(dataset, helpers.options(split=str(tmp_path / "split.json")))
     assert drawn.rule.startswith("with 2 classes") and (named.rule, named.hash) == ("", drawn.hash)
+
+
+def heads_tried(n_classes: int, **changes: Any) -> list[HeadSpec]:
+    """Heads of the plan for so many classes of six grey images each."""
+    labels = [f"class {number:02d}" for number in range(n_classes)] * 6
+    pixels = np.random.default_rng(0).integers(0, 255, (len(labels), 8, 8, 3), dtype=np.uint8)
+    dataset = ImageDataset.from_arrays(pixels, labels)
+    job = Preflight.of(dataset, None, helpers.options(**{"study": None} | changes)).job
+    return list(job.plan.heads)
+
+
+def test_the_grid_heeds_the_number_of_classes_and_a_study_does_not() -> None:
+    assert heads_tried(64) == grid("quick", n_classes=64) != grid("quick")
+    assert heads_tried(63) == grid("quick")
+    assert set(heads_tried(64, grid="wide")) == set(grid("wide"))
+    named = Space((FeatureSourceSpec(),), HEADS)
+    assert heads_tried(64, study=named) == [candidate.head for candidate in named.candidates()]
+    assert heads_tried(64, quick=True) == [HeadSpec("logistic")]

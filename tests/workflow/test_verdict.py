@@ -35,12 +35,12 @@ from headstart.results.writers.transfer import gain_facts, transfer_results
 from headstart.study.baselines import (
     HEADS,
     MAJORITY,
-    RANDOM_WEIGHTS,
     Baseline,
     BaselineFold,
     BaselineOutcome,
     baseline_plan,
     best_baselines,
+    network_heads,
     pooled,
     run_baseline,
     standard_baselines,
@@ -58,7 +58,7 @@ from headstart.workflow.job.baselines import BaselineSources
 from headstart.workflow.run import Run, rewrite_report
 
 RULES = DecisionRules("auto", None, None)
-PLAN = replace(StudyPlan.of_heads(HEADS[RANDOM_WEIGHTS], seed=2), positive=1)
+PLAN = replace(StudyPlan.of_heads(network_heads(2), seed=2), positive=1)
 
 
 def features(labels: np.ndarray, shift: float, seed: int, width: int = 8) -> np.ndarray:
@@ -79,7 +79,7 @@ def judged(source: np.ndarray, baseline: np.ndarray, labels: np.ndarray, folds: 
     run = gather(data, decide_folds(data, found, PLAN, RULES), ("a", "b"), 1, 1)
     baselines = [
         Baseline(MAJORITY, "majority class", np.zeros((len(labels), 1), np.float32), HEADS[MAJORITY]),
-        Baseline("made", "made features", baseline, HEADS[RANDOM_WEIGHTS]),
+        Baseline("made", "made features", baseline, network_heads(2)),
     ]
     outcomes = [run_baseline(one, data, folds, PLAN, RULES) for one in baselines]
     return judge_transfer(run, outcomes, choose_by="log_loss")
@@ -237,7 +237,7 @@ def test_where_one_was_scored_on_the_holdout_all_are() -> None:
 def test_baselines_are_scored_on_the_holdout_too() -> None:
     labels, folds = task()
     data = StudyData((features(labels, 1.0, 1),), labels, 2)
-    baseline = Baseline("made", "made features", features(labels, 1.0, 2), HEADS[RANDOM_WEIGHTS])
+    baseline = Baseline("made", "made features", features(labels, 1.0, 2), network_heads(2))
     (first, *_) = run_baseline(baseline, data, folds, PLAN, RULES).folds
     own = replace(data, features=(baseline.features,))
     (result, *_) = run_folds(own, folds, baseline_plan(baseline, PLAN))
@@ -265,7 +265,7 @@ def test_test_rows_choose_nothing() -> None:
         data = StudyData((made,), truth, 2)
         baselines = [
             replace(one, heads=tuple(HeadSpec("forest", {"trees": 5}) if h.kind == "forest" else h for h in one.heads))
-            for one in standard_baselines(len(labels), descriptors, made)
+            for one in standard_baselines(len(labels), descriptors, made, n_classes=2)
         ]
         found.append([run_baseline(one, data, folds[:1], PLAN, RULES) for one in baselines])
     for first, second in zip(*found, strict=True):
@@ -299,7 +299,7 @@ def test_an_interrupted_baseline_goes_on_with_the_same_results(tmp_path: Path) -
 def test_weights_count_in_the_majority() -> None:
     labels, folds = task()
     data = StudyData((features(labels, 1.0, 1),), labels, 2, weights=np.where(labels == 1, 3.0, 1.0))
-    baseline = standard_baselines(len(labels), features(labels, 0, 1), None)[0]
+    baseline = standard_baselines(len(labels), features(labels, 0, 1), None, n_classes=2)[0]
     found = run_baseline(baseline, data, folds, PLAN, DecisionRules("none", None, None))
     np.testing.assert_allclose(found.folds[0].probabilities[:, 1], 0.75, atol=1e-6)
 

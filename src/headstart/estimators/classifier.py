@@ -141,7 +141,7 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         order = given.classes if self.ordinal is None and given.ordered and y is None else self.ordinal
         if order is not None:
             dataset, classes = in_order(dataset, classes, order)
-        candidates = self._candidates(dataset.ordered)
+        candidates = self._candidates(dataset.ordered, len(dataset.classes))
         dataset = with_copies_joined(dataset)
         extractor = self._open_extractor(dataset)
         if len(candidates) > 1:
@@ -191,7 +191,7 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
         model: Model = self.model_
         return model
 
-    def _candidates(self, ordered: bool) -> tuple[HeadSpec, ...]:
+    def _candidates(self, ordered: bool, n_classes: int) -> tuple[HeadSpec, ...]:
         check_name("head", self.head, example="logistic")
         if self.head not in (*searchable_kinds(), AUTO):
             raise ArgumentError(unknown_name("head", self.head, [*searchable_kinds(), AUTO]))
@@ -207,7 +207,7 @@ class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
             return (named,)
         if self.settings:
             raise ArgumentError("head='auto' chooses the settings itself. Name a head, or leave settings out.")
-        return tuple(grid("quick", ordered=ordered))
+        return tuple(grid("quick", ordered=ordered, n_classes=n_classes))
 
     def _choose(
         self, dataset: ImageDataset, data: StudyData, candidates: tuple[HeadSpec, ...]

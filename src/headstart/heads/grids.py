@@ -8,11 +8,15 @@ from headstart.errors import InputError, unknown_name
 from headstart.heads.spec import KINDS, FitSize, HeadSpec
 
 GRID_NAMES = ("quick", "wide", "paper")
+MANY_CLASSES = 64
+"""Classes from which on the quick grid holds other settings."""
+OF_MANY_CLASSES = "quick, many classes"
+"""Name under which a kind lists these, where they are not those of few classes."""
 PREDICTION_FLOPS = 30e9
 """Speed of predictions in float64: half that of a large product, since blocks are small."""
 
 
-def grid(name: str = "quick", *, ordered: bool = False) -> list[HeadSpec]:
+def grid(name: str = "quick", *, ordered: bool = False, n_classes: int = 2) -> list[HeadSpec]:
     """Candidate heads, those of a kind together; `HeadKind.grids` lists what each kind adds.
 
     Parameters
@@ -22,6 +26,9 @@ def grid(name: str = "quick", *, ordered: bool = False) -> list[HeadSpec]:
         the paper's search over dense heads: 324 of them.
     ordered : bool
         Whether the classes are ordered, so that heads of ordered classes are tried too.
+    n_classes : int
+        From 64 on "quick" has weaker penalties of logistic regression, since each class has few of the images, and one
+        SVM, whose machines for every class take most of the time.
 
     Raises
     ------
@@ -36,7 +43,10 @@ def grid(name: str = "quick", *, ordered: bool = False) -> list[HeadSpec]:
     if name not in GRID_NAMES:
         raise InputError(unknown_name("grid of heads", name, GRID_NAMES))
     kinds = [kind for kind in KINDS.values() if ordered or not kind.needs_order]
-    return [HeadSpec(kind.name, settings) for kind in kinds for settings in kind.grids.get(name, ())]
+    first = OF_MANY_CLASSES if name == "quick" and n_classes >= MANY_CLASSES else name
+    return [
+        HeadSpec(kind.name, settings) for kind in kinds for settings in kind.grids.get(first, kind.grids.get(name, ()))
+    ]
 
 
 def cost(spec: HeadSpec, n_rows: int, n_features: int, n_classes: int, *, precision: str = "fp32") -> float:

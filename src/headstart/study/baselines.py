@@ -40,10 +40,9 @@ HEADS: dict[str, tuple[HeadSpec, ...]] = {
     MAJORITY: (HeadSpec("majority"),),
     SVM: tuple(HeadSpec("svm", {"C": C}) for C in (1.0, 10.0)),
     FOREST: (HeadSpec("forest", {"splits": "random"}),),
-    RANDOM_WEIGHTS: tuple(head for head in grid("quick") if head.kind == "logistic"),
     TABLE: tuple(HeadSpec("logistic", {"C": C}) for C in (0.01, 0.1, 1.0, 10.0)),
 }
-"""Heads that each baseline tries; its inner folds choose among them."""
+"""Heads that each baseline tries; its inner folds choose among them. Random weights: see `network_heads`."""
 OWN_HEADS = (HeadSpec("forest"),)
 """Heads that a baseline of the data set's own tries."""
 TITLES: dict[str, str] = {
@@ -134,6 +133,7 @@ def standard_baselines(
     descriptors: NDArray[np.float32],
     random_features: NDArray[np.float32] | FoldFeatures | None,
     *,
+    n_classes: int,
     random_blocks: tuple[int, ...] = (),
     has_table: bool = False,
     table_title: str = TITLES[TABLE],
@@ -148,6 +148,8 @@ def standard_baselines(
         Handcrafted descriptors of every image.
     random_features : ndarray of shape (n_images, n_features), float32, or FoldFeatures, or None
         Features of the backbone with random weights; None leaves that baseline out.
+    n_classes : int
+        Number of classes of the data, which the heads on random weights heed.
     random_blocks : tuple of int
         Number of features of every block of these.
     has_table : bool
@@ -164,13 +166,19 @@ def standard_baselines(
         RANDOM_WEIGHTS: random_features,
         TABLE: np.zeros((n_images, 0), dtype=np.float32) if has_table else None,
     }
+    heads = {**HEADS, RANDOM_WEIGHTS: network_heads(n_classes)}
     blocks, titles = {RANDOM_WEIGHTS: random_blocks}, {**TITLES, TABLE: table_title}
     found = [
-        Baseline(name, titles[name], rows, HEADS[name], blocks.get(name, ()))
+        Baseline(name, titles[name], rows, heads[name], blocks.get(name, ()))
         for name, rows in features.items()
         if rows is not None
     ]
     return found + [Baseline(one.name, one.title, one.values, OWN_HEADS, sees_table=False) for one in own]
+
+
+def network_heads(n_classes: int) -> tuple[HeadSpec, ...]:
+    """Heads on features of the network with random weights: the logistic regressions of the quick grid."""
+    return tuple(head for head in grid("quick", n_classes=n_classes) if head.kind == "logistic")
 
 
 def baseline_plan(baseline: Baseline, plan: StudyPlan) -> StudyPlan:

@@ -40,7 +40,13 @@ from headstart.workflow.options.array_alone import takes_array_alone
 from headstart.workflow.options.data import as_source, check_apart
 from headstart.workflow.options.finetuning import requested_specs
 from headstart.workflow.options.quick import quick_options, quick_space
-from headstart.workflow.options.search_space import check_weights, search_space, source_options, space_identity
+from headstart.workflow.options.search_space import (
+    check_weights,
+    search_space,
+    sized_space,
+    source_options,
+    space_identity,
+)
 
 if TYPE_CHECKING:
     from headstart.augment import View
@@ -171,6 +177,8 @@ class Preflight:
         if options.ordinal is not None:
             audited = replace(audited, dataset=audited.dataset.with_order(options.ordinal))
         positive = _check_classes(audited.dataset, options, scope)
+        tried = sized_space(tried, asked, len(audited.dataset.classes))
+        space = quick_space(tried) if asked.quick else tried
         split = _check_folds(audited, options, space, scope)
         with clock.step("backbone"):
             sources = open_sources(options, space, audited.dataset, folder=folder, progress=progress)

@@ -13,7 +13,9 @@ from headstart.study.search.space import HeadTable, Space
 PAPER_BACKBONES = ("vgg19", "resnet50", "xception", "densenet121")
 
 
-def built_in_space(name: str, sources: Sequence[FeatureSourceSpec] = (), *, ordered: bool = False) -> Space:
+def built_in_space(
+    name: str, sources: Sequence[FeatureSourceSpec] = (), *, ordered: bool = False, n_classes: int = 2
+) -> Space:
     """A built-in grid of heads as a space.
 
     Parameters
@@ -23,13 +25,15 @@ def built_in_space(name: str, sources: Sequence[FeatureSourceSpec] = (), *, orde
         None given: the default backbone; for ``paper`` the paper's four networks.
     ordered : bool
         Whether the classes are ordered.
+    n_classes : int
+        Their number, which the quick grid heeds.
 
     Raises
     ------
     InputError
         When the name is unknown.
     """
-    heads = grid(name, ordered=ordered)
+    heads = grid(name, ordered=ordered, n_classes=n_classes)
     usual = (
         tuple(FeatureSourceSpec(backbone) for backbone in PAPER_BACKBONES)
         if name == "paper"

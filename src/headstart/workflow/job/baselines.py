@@ -157,7 +157,7 @@ def baseline_seconds(
     width = baselines.describer.row_shape[0]
     blank = np.zeros((0, width), dtype=np.float32)
     wide = None if untrained is None else np.zeros((0, *untrained.row_shape), dtype=np.float32)
-    found = standard_baselines(0, blank, wide, own=dataset.pixels.baseline_columns())
+    found = standard_baselines(0, blank, wide, n_classes=len(dataset.classes), own=dataset.pixels.baseline_columns())
     folds, n_classes = outer_folds(split), len(dataset.classes)
     n_rows = max(len(fold.train) for fold in folds)
     widths = [baseline.n_features for baseline in found]
@@ -200,6 +200,7 @@ def judge_baselines(
         len(study.data.labels),
         descriptors,
         random_features,
+        n_classes=study.data.n_classes,
         random_blocks=random_blocks,
         has_table=columns is not None,
         table_title="" if columns is None else columns.title,

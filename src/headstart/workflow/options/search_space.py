@@ -73,6 +73,14 @@ def _heads(options: FitOptions) -> Space:
     return options.study if options.study.halving else replace(options.study, halving=halving)
 
 
+def sized_space(space: Space, options: FitOptions, n_classes: int) -> Space:
+    """The space of `search_space` once the number of classes is known, which a built-in grid heeds."""
+    if options.study is not None:
+        return space
+    built_in = built_in_space(options.grid or "quick", ordered=options.is_ordinal, n_classes=n_classes)
+    return replace(space, tables=built_in.tables)
+
+
 def _with_sources(space: Space, backbones: tuple[str, ...]) -> Space:
     """The space with the requested backbones, in place of a grid's own or of those that a study leaves open."""
     if not backbones or tuple(source.backbone for source in space.sources) == backbones:
