@@ -143,6 +143,40 @@ def test_svm_is_calibrated_on_decisions_of_machines_that_left_each_fold_out():
         np.testing.assert_allclose(found, expected, rtol=2e-3)
 
 
+def calibrated_on(features, labels, n_left_out, monkeypatch, **options):
+    """An SVM where a fold with so many rows of both classes is enough to calibrate on."""
+    monkeypatch.setattr("headstart.heads.kinds.svm.MIN_LEFT_OUT_OF_TWO", n_left_out)
+    return fit_one(HeadSpec("svm"), features, labels, labels.max() + 1, **options)
+
+
+def test_one_fold_calibrates_the_machine_of_two_classes_where_it_holds_rows_enough(monkeypatch):
+    features, labels = blobs(120, 6, 2, shift=0.3)
+    head = calibrated_on(features, labels, 15, monkeypatch)
+    first = stratified_folds(labels, None, CALIBRATION_FOLDS, np.random.default_rng(0)) == 0
+    assert np.bincount(labels[first]).min() >= 15
+    machine = SVC(C=3.0, gamma=float(head.arrays["gamma"]))
+    rows = standardised(features, head.arrays)
+    decisions = machine.fit(rows[~first], labels[~first]).decision_function(rows[first])
+    expected = fit_platt(decisions, labels[first] == 1, np.ones(first.sum()))
+    found = head.arrays["platt_slope"][1], head.arrays["platt_offset"][1]
+    np.testing.assert_allclose(found, expected, rtol=2e-3)
+    assert same_arrays(calibrated_on(features, labels, 15, monkeypatch), head)
+
+
+def test_all_folds_calibrate_few_rows_a_large_group_or_three_classes(monkeypatch):
+    features, labels = blobs(120, 6, 2, shift=0.3)
+    few = np.flatnonzero((labels != 1) | (np.cumsum(labels == 1) <= 30))  # ten or so in a fold
+    one_large = np.where(np.arange(120) < 80, 0, np.arange(120))  # a group that is most of a fold
+    three = np.where(np.arange(120) % 3 == 0, 2, labels)
+    for rows, given, groups in (
+        (few, labels, None),
+        (np.arange(120), labels, one_large),
+        (np.arange(120), three, None),
+    ):
+        of_all = calibrated_on(features[rows], given[rows], 121, monkeypatch, groups=groups)
+        assert same_arrays(calibrated_on(features[rows], given[rows], 15, monkeypatch, groups=groups), of_all)
+
+
 def test_heads_of_other_kinds_and_of_one_class_predict_together_as_alone():
     features, labels = blobs()
     for kind, given in (("logistic", labels), ("knn", np.zeros_like(labels))):
