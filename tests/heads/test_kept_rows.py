@@ -146,11 +146,11 @@ def test_rows_of_no_direction_and_no_rows_are_answered() -> None:
     assert head.predict_proba(features[:0]).shape == (0, 3)
 
 
-def test_beyond_2000_rows_few_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    features, labels = blobs(2001, 5)
+def test_beyond_1000_rows_few_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = blobs(1001, 5)
     made: list[int] = []
     of = KeptRows.of
     monkeypatch.setattr(KeptRows, "of", lambda arrays: made.append(len(arrays["rows"])) or of(arrays))
-    for n_rows in (2000, 2001):
+    for n_rows in (1000, 1001):
         assert fit_one(UNIFORM_KNN, features[:n_rows], labels[:n_rows]).predict_proba(features[:3]).shape == (3, 3)
-    assert made == [2001]
+    assert made == [1001]

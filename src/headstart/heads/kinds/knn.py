@@ -24,7 +24,7 @@ from headstart.heads.scores import ClassScores, ScoreGradient
 from headstart.heads.training_rows import Integers, TrainingRows
 
 MAX_KEPT = 8192
-MAX_COMPARED = 2000
+MAX_COMPARED = 1000
 """Kept rows up to which all are compared in float64; of more, those that may be the nearest."""
 
 
