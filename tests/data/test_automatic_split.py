@@ -15,6 +15,7 @@ from headstart.data.split.automatic import (
     NARROW,
     SINGLE,
     USUAL,
+    VERY_DEAR,
     automatic_scheme,
     half_width,
 )
@@ -53,8 +54,8 @@ def scheme_of(labels, groups=None):
         (10, 2_410, TWO_JUDGE, 0.4),
         (10, 4_790, TWO_JUDGE, 0.4),
         (10, 4_810, SINGLE, 0.2),
-        (200, 124, FEWER, 1),
-        (200, 125, TWO_JUDGE, 0.4),
+        (194, 124, FEWER, 1),
+        (194, 125, TWO_JUDGE, 0.4),
     ],
 )
 def test_as_many_folds_judge_as_the_interval_needs(n_classes, n_each, scheme, share):
@@ -97,6 +98,12 @@ def test_two_inner_folds_choose_where_images_times_classes_are_many():
     assert 8 * 249 * 249 < DEAR <= 8 * 250 * 250 and (few.scheme, many.scheme) == (USUAL, FEWER)
     assert "heads of 2,000 images in 250 classes take long to fit" in many.rule
     assert "the same with both, may reach 2.2 points" in many.rule
+
+
+def test_one_inner_holdout_chooses_where_they_are_more_still():
+    few, many = scheme_of(labels_of(*[6] * 912)), scheme_of(labels_of(*[6] * 913))
+    assert 6 * 912 * 912 < VERY_DEAR <= 6 * 913 * 913 and (few.scheme, many.scheme) == (FEWER, ONE_CHOOSES)
+    assert "an inner holdout instead of four inner folds, since heads of 5,478 images in 913 classes" in many.rule
 
 
 def test_the_smallest_class_decides_however_large_another_is():

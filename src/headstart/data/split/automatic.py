@@ -3,8 +3,8 @@
 Every image is judged once in ``nested:5x4``. Where the 95 % interval of balanced accuracy is narrow whatever the score
 even when two of the five folds judge, two do; where one is enough, it is one holdout. How wide the interval is does
 not depend on the inner folds, which choose: where so many images are enough to choose by, one inner holdout does, or
-two inner folds instead of four. Two choose as well where images times classes are so many that four would take most of
-the time there is. What is judged is trained on four fifths of the images in every case.
+two inner folds instead of four. The same hold where images times classes are so many that four would take most of the
+time there is. What is judged is trained on four fifths of the images in every case.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ NARROW: Final = 0.01
 """Half width of a 95 % interval of balanced accuracy that is narrow: one point."""
 DEAR: Final = 500_000
 """Images times classes, which the time of heads grows with, from which two inner folds choose."""
+VERY_DEAR: Final = 5_000_000
+"""The same from which one inner holdout chooses."""
 MIN_CHOOSING: Final = 9_604
 """Images from which more are not needed to choose by: independent ones would tell any share to one point."""
 MIN_INDEPENDENT: Final = 2_401
@@ -95,11 +97,13 @@ def _inner_folds(task: SplitTask, sizes: Mapping[str, float]) -> _Choosing | Non
     if _is_enough(_ONE_SHARE, n_images, n_independent, smallest):
         enough = f"a fifth of {n_images:,} images{counting} is enough to choose by"
         return _Choosing(1, f"an inner holdout instead of four inner folds, since {enough}")
+    dear = f"heads of {n_images:,} images in {len(sizes):,} classes take long to fit"
+    if n_images * len(sizes) >= VERY_DEAR:
+        return _Choosing(1, f"an inner holdout instead of four inner folds, since {dear}")
     if _is_enough(_TWO_SHARE, n_images, n_independent, smallest) or _is_narrow(sizes, 1.0):
         enough = f"four fifths of {n_images:,} images{counting} are enough to choose by"
         return _Choosing(2, f"two inner folds instead of four, since {enough}")
     if n_images * len(sizes) >= DEAR:
-        dear = f"heads of {n_images:,} images in {len(sizes):,} classes take long to fit"
         return _Choosing(2, f"two inner folds instead of four, since {dear}")
     return None
 
