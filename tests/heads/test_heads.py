@@ -145,7 +145,7 @@ def test_svm_is_calibrated_on_decisions_of_machines_that_left_each_fold_out():
 
 def calibrated_on(features, labels, n_left_out, monkeypatch, **options):
     """An SVM where a fold with so many rows of both classes is enough to calibrate on."""
-    monkeypatch.setattr("headstart.heads.kinds.svm.MIN_LEFT_OUT_OF_TWO", n_left_out)
+    monkeypatch.setattr("headstart.heads.kinds.svm.MIN_LEFT_OUT", n_left_out)
     return fit_one(HeadSpec("svm"), features, labels, labels.max() + 1, **options)
 
 

@@ -208,6 +208,7 @@ def test_a_class_of_one_row_has_its_share_where_landmarks_cannot_calibrate_it(mo
 def test_one_fold_calibrates_only_where_it_holds_rows_of_every_class(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels = blobs(300, 5, 3)
     monkeypatch.setattr("headstart.heads.kinds.svm.MAX_KERNEL_WORK", 0)
+    monkeypatch.setattr("headstart.heads.kinds.svm.MIN_LEFT_OUT", 20)
     of_one = fit_one(HeadSpec("svm"), features, labels)
     monkeypatch.setattr("headstart.heads.kinds.svm.MIN_LEFT_OUT", 301)
     of_all = fit_one(HeadSpec("svm"), features, labels)
