@@ -106,7 +106,7 @@ def _stage_row(stage: Any) -> list[str]:
 @options_of(
     FitOptions,
     "split",
-    help="nested:OUTERxINNER, holdout:TRAIN/VAL/TEST in percent, or a split.json; test rows are never read.",
+    help="nested:OUTERxINNER, nested:2of5x4, holdout:TRAIN/VAL/TEST in percent, or split.json; test rows are not read.",
 )
 @options_of(FitOptions, "seed")
 @options_of(EngineOptions)

@@ -77,14 +77,16 @@ def automatic_scheme(task: SplitTask, *, repeats: int = 1) -> AutomaticScheme:
     interval = f"{size} the 95 % interval of balanced accuracy"
     reach = _points(half_width(sizes.values(), n_judging / N_FOLDS))
     if n_judging == 1:
-        return AutomaticScheme(SINGLE, f"one holdout, since {interval} reaches at most {reach} to either side even so")
+        words = f"one holdout, since {interval} should reach at most {reach} to either side even so"
+        return AutomaticScheme(SINGLE, words)
     chosen = _inner_folds(task, sizes)
     if chosen is None:  # then all folds judge: where fewer do, two are enough to choose
         words = f"{interval} may reach {reach} to either side; from {_points(NARROW)} fewer folds are enough"
         return AutomaticScheme(USUAL, words)
     if n_judging < N_FOLDS:
-        words = f"{n_judging} of {N_FOLDS} outer folds judge, since {interval} reaches at most {reach} to either side"
-        return AutomaticScheme(f"nested:{n_judging}of{N_FOLDS}x{chosen.n}", f"{words} even so; {chosen.words}")
+        judging = f"{n_judging} of {N_FOLDS} outer folds judge"
+        words = f"{judging}, since {interval} should reach at most {reach} to either side even so; {chosen.words}"
+        return AutomaticScheme(f"nested:{n_judging}of{N_FOLDS}x{chosen.n}", words)
     words = f"{chosen.words}; {interval}, the same with both, may reach {reach} to either side"
     return AutomaticScheme(f"nested:{N_FOLDS}x{chosen.n}", words)
 

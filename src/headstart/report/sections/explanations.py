@@ -65,7 +65,7 @@ def telling_blocks(context: ReportContext) -> tuple[Block, ...]:
     walls = _plain_walls(context) if found is None or not found.images else _explained_walls(context, found)
     if not walls:
         return ()
-    words = tr("Each image was judged by a model that had not seen it.")
+    words = tr("Each image here was judged by a model that had not seen it.")
     if found is not None and found.images:
         words = f"{words} {tr('Beside it: orange speaks for the class named, violet against it.')}"
     return Walls(walls), Text(" ".join(filter(None, (words, _pictures_missing(context)))), tone="note")
@@ -151,9 +151,9 @@ def _table(context: ReportContext, found: Explanations) -> ReportTable:
 
 def _how_to_read(context: ReportContext, found: Explanations) -> str:
     how = tr(
-        "Each image was explained by the model of its outer fold, which had not seen it: orange speaks for the class "
-        "named, violet against it, grey for neither. All maps of a class have one scale, in units of the spread of "
-        "their model's scores; the strongest 1 % of their places have the full colour. A map shows where the model "
+        "Each image here was explained by the model of its outer fold, which had not seen it: orange speaks for the "
+        "class named, violet against it, grey for neither. All maps of a class have one scale, in units of the spread "
+        "of their model's scores; the strongest 1 % of their places have the full colour. A map shows where the model "
         "looked, not that it was right to look there; one that convinces proves nothing. "
         "`headstart explain RUN IMAGES -o FOLDER --checks` tests how far maps may be trusted."
     )

@@ -63,8 +63,8 @@ def gallery_section(context: ReportContext, drawn: Drawn) -> Section:
 
 def _explanation(context: ReportContext) -> str:
     what = tr(
-        "Every image was judged by a model that had not seen it. Mistakes made with confidence often turn out to be "
-        "wrong labels."
+        "Every image here was judged by a model that had not seen it. Mistakes made with confidence often turn out to "
+        "be wrong labels."
     )
     if not context.images:
         left_out = tr(

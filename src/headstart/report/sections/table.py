@@ -139,18 +139,18 @@ def _weight(table: TableFacts, *, has_network: bool) -> str:
     if not has_network:
         return tr(
             "The columns together, and the array, were each given at least {share} of the variance of all of them, so "
-            "that few columns do not drown in many; a random forest does not heed it.",
+            "that few columns do not drown in many; trees do not heed it.",
             share=share,
         )
     if len(kinds) > 1:
         return tr(
             "The columns together, and the array, were each given {share} of the variance of the picture's "
-            "features, at least that of one feature each, so that few columns do not drown in many features; a "
-            "random forest does not heed it.",
+            "features, at least that of one feature each, so that few columns do not drown in many features; trees "
+            "do not heed it.",
             share=share,
         )
     return tr(
         "Together they were given {share} of the variance of the picture's features, at least that of one feature "
-        "each, so that few columns do not drown in many features; a random forest does not heed it.",
+        "each, so that few columns do not drown in many features; trees do not heed it.",
         share=share,
     )
