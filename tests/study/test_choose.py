@@ -218,7 +218,7 @@ def test_costs_count_features_fit_and_predictions():
         prediction_seconds(knn, scale) > prediction_seconds(dense, scale) > prediction_seconds(HeadSpec("lda"), scale)
     )
     assert prediction_seconds(knn, scale) == prediction_seconds(HeadSpec("svm"), scale)  # float32 counts half
-    fewer = replace(scale, n_images=2000)
+    fewer = replace(scale, n_images=1000)
     assert prediction_seconds(knn, fewer) == 2 * prediction_seconds(HeadSpec("svm"), fewer)
 
 

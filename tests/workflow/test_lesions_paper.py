@@ -34,7 +34,8 @@ def narrow_vgg19(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(vgg.cfgs, "vgg19", CHANNELS)
     monkeypatch.setattr(vgg, "_create_vgg", lambda *given, **named: create(*given, mlp_ratio=N_DENSE / 4096, **named))
     monkeypatch.setattr(
-        "headstart.study.search.builtin.grid", lambda name, *, ordered: grid(name, ordered=ordered)[::EVERY]
+        "headstart.study.search.builtin.grid",
+        lambda name, *, ordered, n_classes: grid(name, ordered=ordered, n_classes=n_classes)[::EVERY],
     )
 
 
