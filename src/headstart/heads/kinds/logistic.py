@@ -108,7 +108,7 @@ register_head(
         cost=_cost,
         grids={
             "quick": [{"C": C} for C in (1e-3, 1e-2, 3e-2)],
-            "quick, many classes": [{"C": C} for C in (1e-2, 1e-1, 1.0)],
+            "quick, many classes": [{"C": C} for C in (3e-2, 3e-1)],
             "wide": [{"C": C} for C in (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)],
         },
         order=2,
