@@ -5,10 +5,15 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import tifffile
-from PIL import Image
+from PIL import Image, PpmImagePlugin
+
+from headstart.data.images import formats
+from headstart.data.images.formats import ImageFormat, register_format
 
 
 def encode(pixels: np.ndarray, kind: str, **options: object) -> bytes:
@@ -72,3 +77,20 @@ def huge_png() -> bytes:
     idat = b"IDAT" + zlib.compress(b"")
     chunks = [struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in (header, idat, b"IEND")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@contextmanager
+def portable_pixmaps() -> Iterator[ImageFormat]:
+    """A format that headstart does not read by itself, known as long as the context lasts."""
+    try:
+        yield register_format(
+            ImageFormat(
+                "PPM",
+                order=55,
+                suffixes=(".ppm",),
+                declared_by=lambda encoded: encoded.startswith(b"P6"),
+                open=PpmImagePlugin.PpmImageFile,
+            )
+        )
+    finally:
+        formats._FORMATS.discard("PPM")

@@ -8,16 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from image_files import encode, huge_png
-from PIL import Image, PpmImagePlugin
+from image_files import encode, huge_png, portable_pixmaps
+from PIL import Image
 
 from headstart.data import ImageDataset, audit_dataset, read_dataset
 from headstart.data.audit import examine_all as module
 from headstart.data.audit.examine import ImageFacts, examine
 from headstart.data.audit.examine_all import examine_all
-from headstart.data.images import formats
 from headstart.data.images.bounds import MAX_PIXELS, LargeClaimError, claim_working, claims_up_to
-from headstart.data.images.formats import ImageFormat, register_format
 from headstart.errors import WorkerError
 from headstart.progress import Silent
 
@@ -122,19 +120,8 @@ def test_a_few_images_one_thread_and_own_formats_need_no_processes(
 ) -> None:
     dataset = read_dataset(images)
     examined(dataset, 1)
-    register_format(
-        ImageFormat(
-            "PPM",
-            order=55,
-            suffixes=(".ppm",),
-            declared_by=lambda encoded: encoded.startswith(b"P6"),
-            open=PpmImagePlugin.PpmImageFile,
-        )
-    )
-    try:
+    with portable_pixmaps():
         examined(dataset, 2)
-    finally:
-        formats._FORMATS.discard("PPM")
     monkeypatch.setattr(module, "_MIN_IMAGES", len(dataset) + 1)
     examined(dataset, 2)
     assert not sent

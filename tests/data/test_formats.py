@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_files import encode
-from PIL import Image, PpmImagePlugin
+from image_files import encode, portable_pixmaps
+from PIL import Image
 
 from headstart.data import audit_dataset, decode, read_dataset
-from headstart.data.images import formats
 from headstart.data.images.formats import ImageFormat, find_format, image_suffixes, register_format
 from headstart.errors import ImageError
 
@@ -20,16 +19,8 @@ from headstart.errors import ImageError
 @pytest.fixture
 def ppm() -> Iterator[ImageFormat]:
     """A toy format: the portable pixmaps that headstart does not read by itself."""
-    yield register_format(
-        ImageFormat(
-            "PPM",
-            order=55,
-            suffixes=(".ppm",),
-            declared_by=lambda encoded: encoded.startswith(b"P6"),
-            open=PpmImagePlugin.PpmImageFile,
-        )
-    )
-    formats._FORMATS.discard("PPM")
+    with portable_pixmaps() as known:
+        yield known
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "BMP", "WebP"])

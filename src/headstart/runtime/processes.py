@@ -44,7 +44,7 @@ def done_in_processes(
         yield from parallel(delayed(_done)(work, item, os.getpid()) for item in items)
     except BrokenProcessPool as error:
         raise WorkerError(
-            "A worker process was ended from outside, as the system does when memory runs out."
+            "A worker process was ended from outside, as the system does when memory runs out. Use fewer --threads."
         ) from error
 
 
